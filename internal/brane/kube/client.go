@@ -1,0 +1,166 @@
+// Package kube is one connection to one Kubernetes cluster: a few generic verbs over the handful of API types that Brane needs.
+// It has a scheme of its own and asks for fixed group versions, so there is no discovery, no clientset and no cache; answers come as protobuf.
+//
+// It knows nothing of Brane, Redis and Terraform: what objects mean is its callers' business.
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
+)
+
+// FieldManager is the name under which the API server records the fields that we own.
+const FieldManager = "terraform-provider-brane"
+
+// client-go's own 5 requests a second would make a plan over hundreds of namespaces wait for minutes that no server asked for.
+const (
+	qps   = 100
+	burst = 200
+)
+
+// Object is one API object, for example *corev1.Namespace.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// List is a list of API objects, for example *corev1.PodList.
+type List interface {
+	metav1.ListInterface
+	runtime.Object
+}
+
+// Client talks to one cluster. It is safe for concurrent use.
+type Client struct {
+	config *rest.Config
+	groups map[schema.GroupVersion]rest.Interface
+}
+
+// resource says under which path the API serves a kind.
+type resource struct {
+	name       string
+	namespaced bool
+}
+
+var (
+	scheme = newScheme()
+	codecs = serializer.NewCodecFactory(scheme)
+	params = runtime.NewParameterCodec(scheme)
+
+	resources = map[schema.GroupVersionKind]resource{
+		corev1.SchemeGroupVersion.WithKind("Namespace"):                         {"namespaces", false},
+		corev1.SchemeGroupVersion.WithKind("ServiceAccount"):                    {"serviceaccounts", true},
+		corev1.SchemeGroupVersion.WithKind("Secret"):                            {"secrets", true},
+		corev1.SchemeGroupVersion.WithKind("ConfigMap"):                         {"configmaps", true},
+		corev1.SchemeGroupVersion.WithKind("Pod"):                               {"pods", true},
+		corev1.SchemeGroupVersion.WithKind("Event"):                             {"events", true},
+		batchv1.SchemeGroupVersion.WithKind("Job"):                              {"jobs", true},
+		rbacv1.SchemeGroupVersion.WithKind("Role"):                              {"roles", true},
+		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):                       {"rolebindings", true},
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):                       {"clusterroles", false},
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"):                {"clusterrolebindings", false},
+		authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"): {"selfsubjectaccessreviews", false},
+		authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectRulesReview"):  {"selfsubjectrulesreviews", false},
+	}
+)
+
+func newScheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, batchv1.AddToScheme, rbacv1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme,
+	} {
+		if err := add(s); err != nil {
+			panic(err) // two types under one name in our own list: no input can cause it
+		}
+	}
+	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
+	return s
+}
+
+// New makes a client from a REST configuration; it contacts nothing. The groups share one HTTP client and one rate limiter.
+func New(config *rest.Config) (*Client, error) {
+	c := rest.CopyConfig(config)
+	c.NegotiatedSerializer = codecs.WithoutConversion()
+	c.ContentType = runtime.ContentTypeProtobuf
+	c.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	c.UserAgent = FieldManager
+	// The server's warnings would go to this process' stderr, which Terraform shows as noise without an origin.
+	c.WarningHandler = rest.NoWarnings{}
+	if c.RateLimiter == nil {
+		c.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(qps, burst)
+	}
+	web, err := rest.HTTPClientFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("set up the connection to %s: %w", c.Host, err)
+	}
+	groups := map[schema.GroupVersion]rest.Interface{}
+	for gvk := range resources {
+		gv := gvk.GroupVersion()
+		if groups[gv] != nil {
+			continue
+		}
+		if groups[gv], err = restClient(c, gv, web); err != nil {
+			return nil, fmt.Errorf("set up the connection to %s: %w", c.Host, err)
+		}
+	}
+	return &Client{config: c, groups: groups}, nil
+}
+
+func restClient(c *rest.Config, gv schema.GroupVersion, web *http.Client) (rest.Interface, error) {
+	gc := rest.CopyConfig(c)
+	gc.GroupVersion = &gv
+	gc.APIPath = "/apis"
+	if gv.Group == "" {
+		gc.APIPath = "/api"
+	}
+	return rest.RESTClientForConfigAndClient(gc, web)
+}
+
+// Host is the address of the API server as the connection has it, for example "https://203.0.113.7:6443".
+func (c *Client) Host() string { return c.config.Host }
+
+// CA is the PEM of the authority that the connection trusts; empty means the system's.
+func (c *Client) CA() ([]byte, error) {
+	config := rest.CopyConfig(c.config)
+	if err := rest.LoadTLSFiles(config); err != nil {
+		return nil, fmt.Errorf("read the certificate authority of %s: %w", c.Host(), err)
+	}
+	return config.CAData, nil
+}
+
+// request starts a request on the kind of obj; a list counts as its elements' kind.
+func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Request, error) {
+	gvk, err := kindOf(obj)
+	if err != nil {
+		return nil, err
+	}
+	r, ok := resources[gvk]
+	if !ok {
+		return nil, fmt.Errorf("kind %s is not among those this client knows", gvk)
+	}
+	return c.groups[gvk.GroupVersion()].Verb(verb).NamespaceIfScoped(namespace, r.namespaced && namespace != "").Resource(r.name), nil
+}
+
+// do sends the request and decodes the answer into obj.
+func do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+	err := r.Do(ctx).Into(obj)
+	if err != nil && ctx.Err() != nil {
+		// The cause says why we stopped waiting, for example which timeout it was.
+		return errors.Join(context.Cause(ctx), err)
+	}
+	return err
+}

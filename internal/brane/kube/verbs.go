@@ -1,0 +1,159 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Get fills obj with the object of its namespace and name.
+func (c *Client) Get(ctx context.Context, obj Object) error {
+	r, err := c.request(obj, "GET", obj.GetNamespace())
+	if err != nil {
+		return err
+	}
+	return do(ctx, r.Name(obj.GetName()), obj)
+}
+
+// Create makes the object and fills it with the server's answer. It also asks the access reviews, whose answer is their status.
+func (c *Client) Create(ctx context.Context, obj Object) error {
+	r, err := c.request(obj, "POST", obj.GetNamespace())
+	if err != nil {
+		return err
+	}
+	return do(ctx, r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
+}
+
+// Update replaces the object where its resource version is still the one in obj; otherwise the error is a conflict.
+func (c *Client) Update(ctx context.Context, obj Object) error {
+	r, err := c.request(obj, "PUT", obj.GetNamespace())
+	if err != nil {
+		return err
+	}
+	return do(ctx, r.Name(obj.GetName()).VersionedParams(&metav1.UpdateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
+}
+
+// Apply makes the object's fields ours with these values and lets go of fields that an earlier Apply had and this one has not;
+// fields of others stay (server-side apply with force). It fills obj with the whole object as the server then has it.
+func (c *Client) Apply(ctx context.Context, obj Object) error {
+	gvk, err := kindOf(obj)
+	if err != nil {
+		return err
+	}
+	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	obj.SetManagedFields(nil)
+	body, err := json.Marshal(obj)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", Describe(obj), err)
+	}
+	r, err := c.request(obj, "PATCH", obj.GetNamespace())
+	if err != nil {
+		return err
+	}
+	force := true
+	r = r.Name(obj.GetName()).SetHeader("Content-Type", string(types.ApplyPatchType)).
+		VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager, Force: &force}, params)
+	return do(ctx, r.Body(body), obj)
+}
+
+// MergePatch changes the object's fields named in patch (RFC 7396) and fills obj with the answer.
+func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error {
+	r, err := c.request(obj, "PATCH", obj.GetNamespace())
+	if err != nil {
+		return err
+	}
+	r = r.Name(obj.GetName()).SetHeader("Content-Type", string(types.MergePatchType)).
+		VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager}, params)
+	return do(ctx, r.Body(patch), obj)
+}
+
+// Delete asks for the object's deletion; what it owns is deleted in the background. It does not wait.
+func (c *Client) Delete(ctx context.Context, obj Object) error {
+	r, err := c.request(obj, "DELETE", obj.GetNamespace())
+	if err != nil {
+		return err
+	}
+	background := metav1.DeletePropagationBackground
+	return do(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
+}
+
+// List fills list with the objects of its kind that carry the labels; no namespace means all of them.
+func (c *Client) List(ctx context.Context, list List, namespace, labels string) error {
+	r, err := c.request(list, "GET", namespace)
+	if err != nil {
+		return err
+	}
+	return do(ctx, r.VersionedParams(&metav1.ListOptions{LabelSelector: labels}, params), list)
+}
+
+// Events fills list with the events of one object.
+func (c *Client) Events(ctx context.Context, list *corev1.EventList, namespace, name string) error {
+	r, err := c.request(list, "GET", namespace)
+	if err != nil {
+		return err
+	}
+	return do(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
+}
+
+// Watch tells of changes since the resource version; list names the kind.
+func (c *Client) Watch(ctx context.Context, list List, namespace string, options metav1.ListOptions) (watch.Interface, error) {
+	r, err := c.request(list, "GET", namespace)
+	if err != nil {
+		return nil, err
+	}
+	options.Watch = true
+	return r.VersionedParams(&options, params).Watch(ctx)
+}
+
+// CreateToken asks for a token of a service account; the answer is in request.Status.
+func (c *Client) CreateToken(ctx context.Context, namespace, serviceAccount string, request *authenticationv1.TokenRequest) error {
+	r, err := c.request(&corev1.ServiceAccount{}, "POST", namespace)
+	if err != nil {
+		return err
+	}
+	return do(ctx, r.Name(serviceAccount).SubResource("token").Body(request), request)
+}
+
+// Logs reads the last lines that a container of a pod has printed.
+func (c *Client) Logs(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error) {
+	r, err := c.request(&corev1.Pod{}, "GET", namespace)
+	if err != nil {
+		return nil, err
+	}
+	return r.Name(pod).SubResource("log").
+		VersionedParams(&corev1.PodLogOptions{Container: container, TailLines: &lines}, params).DoRaw(ctx)
+}
+
+// Describe names an object for people: `Role "run" in namespace "brane"`.
+func Describe(obj Object) string {
+	kind := "object"
+	if gvk, err := kindOf(obj); err == nil {
+		kind = gvk.Kind
+	}
+	if obj.GetNamespace() == "" {
+		return fmt.Sprintf("%s %q", kind, obj.GetName())
+	}
+	return fmt.Sprintf("%s %q in namespace %q", kind, obj.GetName(), obj.GetNamespace())
+}
+
+// kindOf is the kind of an object, or of a list's elements.
+func kindOf(obj runtime.Object) (schema.GroupVersionKind, error) {
+	kinds, _, err := scheme.ObjectKinds(obj)
+	if err != nil {
+		return schema.GroupVersionKind{}, err
+	}
+	gvk := kinds[0]
+	if _, ok := obj.(List); ok {
+		gvk.Kind = strings.TrimSuffix(gvk.Kind, "List")
+	}
+	return gvk, nil
+}

@@ -1,0 +1,68 @@
+// Package clustertest gives tests the test cluster that `make test` has started. It never uses another one: a forgotten KUBECONFIG
+// must not let a test loose on somebody's real cluster.
+package clustertest
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Getenv returns a variable of the test cluster's environment; the test fails where no test cluster is set or the variable is empty.
+func Getenv(t testing.TB, name string) string {
+	t.Helper()
+	if os.Getenv("BRANE_TEST_CLUSTER") == "" {
+		t.Fatal("this test needs the test cluster: run `make test`, or `make cluster-up` and then `. .cluster/env` in this shell")
+	}
+	value := os.Getenv(name)
+	if value == "" {
+		t.Fatalf("the test cluster's environment has no %s: run `make cluster-up` again and then `. .cluster/env`", name)
+	}
+	return value
+}
+
+// Client is the test cluster's administrator.
+func Client(t testing.TB) *kube.Client {
+	t.Helper()
+	config, err := kube.Connection{ConfigPath: Getenv(t, "KUBECONFIG")}.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kube.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// Name is a name for an object that no other test has.
+func Name(prefix string) string {
+	return prefix + "-" + strings.ToLower(rand.Text()[:8])
+}
+
+// Namespace makes a namespace for one test; it is deleted, without waiting, when the test ends.
+func Namespace(t testing.TB) string {
+	t.Helper()
+	client := Client(t)
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Name("test")}}
+	if err := client.Create(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// The test's own context has ended by now.
+		ctx, done := context.WithTimeout(context.Background(), time.Minute)
+		defer done()
+		if err := client.Delete(ctx, ns); err != nil {
+			t.Errorf("delete namespace %s: %v", ns.Name, err)
+		}
+	})
+	return ns.Name
+}
