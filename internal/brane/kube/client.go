@@ -62,17 +62,17 @@ var (
 	params = runtime.NewParameterCodec(scheme)
 
 	resources = map[schema.GroupVersionKind]resource{
-		corev1.SchemeGroupVersion.WithKind("Namespace"):                         {"namespaces", false},
-		corev1.SchemeGroupVersion.WithKind("ServiceAccount"):                    {"serviceaccounts", true},
-		corev1.SchemeGroupVersion.WithKind("Secret"):                            {"secrets", true},
-		corev1.SchemeGroupVersion.WithKind("ConfigMap"):                         {"configmaps", true},
-		corev1.SchemeGroupVersion.WithKind("Pod"):                               {"pods", true},
-		corev1.SchemeGroupVersion.WithKind("Event"):                             {"events", true},
-		batchv1.SchemeGroupVersion.WithKind("Job"):                              {"jobs", true},
-		rbacv1.SchemeGroupVersion.WithKind("Role"):                              {"roles", true},
-		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):                       {"rolebindings", true},
-		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):                       {"clusterroles", false},
-		rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"):                {"clusterrolebindings", false},
+		corev1.SchemeGroupVersion.WithKind("Namespace"):                        {"namespaces", false},
+		corev1.SchemeGroupVersion.WithKind("ServiceAccount"):                   {"serviceaccounts", true},
+		corev1.SchemeGroupVersion.WithKind("Secret"):                           {"secrets", true},
+		corev1.SchemeGroupVersion.WithKind("ConfigMap"):                        {"configmaps", true},
+		corev1.SchemeGroupVersion.WithKind("Pod"):                              {"pods", true},
+		corev1.SchemeGroupVersion.WithKind("Event"):                            {"events", true},
+		batchv1.SchemeGroupVersion.WithKind("Job"):                             {"jobs", true},
+		rbacv1.SchemeGroupVersion.WithKind("Role"):                             {"roles", true},
+		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):                      {"rolebindings", true},
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):                      {"clusterroles", false},
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"):               {"clusterrolebindings", false},
 		authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"): {"selfsubjectaccessreviews", false},
 		authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectRulesReview"):  {"selfsubjectrulesreviews", false},
 	}

@@ -135,14 +135,10 @@ func (c *Client) Logs(ctx context.Context, namespace, pod, container string, lin
 
 // Describe names an object for people: `Role "run" in namespace "brane"`.
 func Describe(obj Object) string {
-	kind := "object"
-	if gvk, err := kindOf(obj); err == nil {
-		kind = gvk.Kind
-	}
 	if obj.GetNamespace() == "" {
-		return fmt.Sprintf("%s %q", kind, obj.GetName())
+		return fmt.Sprintf("%s %q", Kind(obj), obj.GetName())
 	}
-	return fmt.Sprintf("%s %q in namespace %q", kind, obj.GetName(), obj.GetNamespace())
+	return fmt.Sprintf("%s %q in namespace %q", Kind(obj), obj.GetName(), obj.GetNamespace())
 }
 
 // kindOf is the kind of an object, or of a list's elements.
@@ -156,4 +152,13 @@ func kindOf(obj runtime.Object) (schema.GroupVersionKind, error) {
 		gvk.Kind = strings.TrimSuffix(gvk.Kind, "List")
 	}
 	return gvk, nil
+}
+
+// Kind is the kind of an object, for example "Role".
+func Kind(obj Object) string {
+	gvk, err := kindOf(obj)
+	if err != nil {
+		return "object"
+	}
+	return gvk.Kind
 }

@@ -1,0 +1,66 @@
+package namespace
+
+import (
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// Access is what the service account may do in its namespace.
+type Access string
+
+// The levels of access.
+const (
+	// AccessSubmit lets create Jobs, which is all that Brane 0.4 to 0.6 asks of the API (brane-job/src/cmd_create.rs@v0.6.3).
+	AccessSubmit Access = "submit"
+	// AccessRun lets do as well what a workflow run needs: follow Jobs and their Pods, read logs, keep the run's own objects.
+	AccessRun Access = "run"
+)
+
+// Accesses are the levels, for validators and documentation.
+func Accesses() []string { return []string{string(AccessSubmit), string(AccessRun)} }
+
+// Rules are the Role's rules of a level; nil where there is no such level.
+func (a Access) Rules() []rbacv1.PolicyRule {
+	submit := rbacv1.PolicyRule{APIGroups: []string{batchv1.GroupName}, Resources: []string{"jobs"}, Verbs: []string{"create"}}
+	switch a {
+	case AccessSubmit:
+		return []rbacv1.PolicyRule{submit}
+	case AccessRun:
+		core := func(resource string, verbs ...string) rbacv1.PolicyRule {
+			return rbacv1.PolicyRule{APIGroups: []string{corev1.GroupName}, Resources: []string{resource}, Verbs: verbs}
+		}
+		submit.Verbs = []string{"create", "get", "list", "watch", "delete"}
+		return []rbacv1.PolicyRule{
+			submit,
+			core("pods", "get", "list", "watch"),
+			core("pods/log", "get"),
+			core("events", "list"),
+			// The run's record, which owns everything else of the run.
+			core("configmaps", "create", "get", "update", "delete"),
+			// The run's Redis credential: handed to the pods, never read back.
+			core("secrets", "create", "update", "delete"),
+		}
+	default:
+		return nil
+	}
+}
+
+// sameRules compares rules without regard to order, which has no meaning in RBAC.
+func sameRules(a, b []rbacv1.PolicyRule) bool {
+	return slices.Equal(ruleKeys(a), ruleKeys(b))
+}
+
+func ruleKeys(rules []rbacv1.PolicyRule) []string {
+	var keys []string
+	for _, r := range rules {
+		for _, part := range [][]string{r.APIGroups, r.Resources, r.Verbs, r.ResourceNames, r.NonResourceURLs} {
+			slices.Sort(part)
+		}
+		keys = append(keys, r.String())
+	}
+	slices.Sort(keys)
+	return keys
+}
