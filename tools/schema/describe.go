@@ -63,5 +63,14 @@ func inAttributes(at string, attributes map[string]attribute, say func(name, des
 		if a.Nested != nil {
 			inAttributes(at+"."+name, a.Nested.Attributes, say)
 		}
+		if holdsObject(a.Type) {
+			say(at+"."+name+" (its fields: only a nested attribute can describe them)", "")
+		}
 	}
+}
+
+// holdsObject says whether a type is an object's, or a collection's of them. Its fields have no place for descriptions.
+func holdsObject(t any) bool {
+	parts, _ := t.([]any)
+	return len(parts) == 2 && (parts[0] == "object" || holdsObject(parts[1]))
 }

@@ -48,6 +48,7 @@ func TestWhatHasNoDescriptionIsNamed(t *testing.T) {
 	want := []string{
 		"function shout.suffixes",
 		"identity of stub_thing.name",
+		"resource stub_thing.ports (its fields: only a nested attribute can describe them)",
 		"resource stub_thing.rule",
 		"resource stub_thing.rule.verbs",
 		"resource stub_thing.size.width",
@@ -63,8 +64,9 @@ func TestADocumentIsWrittenOnlyWhenAllIsDescribed(t *testing.T) {
 		want     string
 	}{
 		"everything is described": {&stub{}, ""},
-		"five things are not": {&stub{silent: true}, "without a description:\n" +
-			"  function shout.suffixes\n  identity of stub_thing.name\n  resource stub_thing.rule\n" +
+		"six things are not": {&stub{silent: true}, "without a description:\n" +
+			"  function shout.suffixes\n  identity of stub_thing.name\n" +
+			"  resource stub_thing.ports (its fields: only a nested attribute can describe them)\n  resource stub_thing.rule\n" +
 			"  resource stub_thing.rule.verbs\n  resource stub_thing.size.width"},
 		"the provider answers with an error": {&stub{broken: true}, "ask the provider for its schemas: it answered with errors: "},
 	} {

@@ -33,6 +33,14 @@ func (s *stub) unless(text string) string {
 	return text
 }
 
+// port is a number, or, where the stub is to be silent, an object, whose fields cannot be described.
+func (s *stub) port() attr.Type {
+	if s.silent {
+		return types.ObjectType{AttrTypes: map[string]attr.Type{"port": types.Int64Type, "open": types.BoolType}}
+	}
+	return types.Int64Type
+}
+
 func (s *stub) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
 	resp.TypeName = "stub"
 }
@@ -91,11 +99,7 @@ func (r *thing) Schema(_ context.Context, _ resource.SchemaRequest, resp *resour
 			"secret_wo": resourceschema.StringAttribute{Optional: true, WriteOnly: true, MarkdownDescription: "Never stored."},
 			"secret":    resourceschema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Stored.", DeprecationMessage: "Use secret_wo."},
 			"labels":    resourceschema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Its labels."},
-			"ports": resourceschema.ListAttribute{
-				ElementType:         types.ObjectType{AttrTypes: map[string]attr.Type{"port": types.Int64Type, "open": types.BoolType}},
-				Computed:            true,
-				MarkdownDescription: "Its ports.",
-			},
+			"ports":     resourceschema.ListAttribute{ElementType: r.stub.port(), Computed: true, MarkdownDescription: "Its ports."},
 			"size": resourceschema.SingleNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Its size.",
@@ -157,7 +161,7 @@ func (f *shout) Definition(_ context.Context, _ function.DefinitionRequest, resp
 		MarkdownDescription: "Says it *louder*.",
 		Parameters:          []function.Parameter{function.StringParameter{Name: "text", AllowNullValue: true, MarkdownDescription: "What to say."}},
 		VariadicParameter:   function.StringParameter{Name: "suffixes", MarkdownDescription: f.stub.unless("What to add.")},
-		Return:              function.StringReturn{},
+		Return:              function.ObjectReturn{AttributeTypes: map[string]attr.Type{"text": types.StringType, "loud": types.BoolType}},
 	}
 }
 
