@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// kubeInputs decide what the Kubernetes binary is, with the Go version and the machine.
+var kubeInputs = []string{"go.mod", "go.sum", "main.go"}
+
+// kubeFile names the binary in the cache after all that it is made of.
+func kubeFile(cache string, inputs map[string][]byte, goVersion string) string {
+	h := sha256.New()
+	for _, name := range kubeInputs {
+		fmt.Fprintf(h, "%s %d\n%s", name, len(inputs[name]), inputs[name])
+	}
+	fmt.Fprintf(h, "%s %s", goVersion, runtime.GOARCH)
+	return filepath.Join(cache, "kube-"+hex.EncodeToString(h.Sum(nil)[:6]))
+}
+
+// buildKube gives the file of the Kubernetes binary and builds it where the cache has none.
+func buildKube(ctx context.Context, o options, st *status) (string, error) {
+	module := filepath.Join(o.root, "test/cluster/kube")
+	inputs := map[string][]byte{}
+	for _, name := range kubeInputs {
+		b, err := os.ReadFile(filepath.Join(module, name))
+		if err != nil {
+			return "", err
+		}
+		inputs[name] = b
+	}
+	goVersion, err := goOutput(ctx, module, "env", "GOVERSION")
+	if err != nil {
+		return "", err
+	}
+	file := kubeFile(o.cache, inputs, goVersion)
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	if err := os.MkdirAll(o.cache, 0o755); err != nil {
+		return "", err
+	}
+	version, err := goOutput(ctx, module, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+	if err != nil {
+		return "", err
+	}
+	return file, st.run("Kubernetes "+version+" built", func() error {
+		st.note("the first build takes 6 to 16 minutes; later starts use " + file)
+		unlock, err := lockFile(ctx, filepath.Join(o.cache, "kube.lock"))
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		if _, err := os.Stat(file); err == nil {
+			return nil // another launcher built it meanwhile
+		}
+		packages := 0
+		count := func(string) {
+			packages++
+			st.note(fmt.Sprintf("%d packages compiled, a cold build has about 2,000", packages))
+		}
+		if err := goBuild(ctx, module, ".", file+".new", stamp(version), count); err != nil {
+			return err
+		}
+		return os.Rename(file+".new", file)
+	})
+}
+
+// stamp gives the linker flags that put a release's version into its programs, as its own build does: kubectl
+// cannot parse what stands there otherwise.
+func stamp(version string) string {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	var b strings.Builder
+	b.WriteString("-s -w")
+	for _, p := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		fmt.Fprintf(&b, " -X %s.gitVersion=%s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s -X %[1]s.gitTreeState=clean", p, version, parts[0], parts[1])
+	}
+	return b.String()
+}
+
+// buildPrograms builds what goes into images into the cluster's folder. Go's own cache makes it quick.
+func buildPrograms(ctx context.Context, o options, c cluster) (binaries, error) {
+	built := binaries{agent: o.agent, pause: c.path("bin/pause")}
+	if err := goBuild(ctx, filepath.Join(o.root, "test/cluster"), "./pause", built.pause, "-s -w", nil); err != nil {
+		return built, err
+	}
+	if built.agent != "" {
+		return built, nil
+	}
+	built.agent = c.path("bin/brane-agent")
+	return built, goBuild(ctx, o.root, "./cmd/brane-agent", built.agent, "-s -w", nil)
+}
+
+// goBuild builds a static program that depends on nothing but its source: no C, no paths, and no commit id,
+// which would make a new agent image of every commit. Each compiled package is told.
+func goBuild(ctx context.Context, module, pkg, out, linker string, compiled func(string)) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags="+linker, "-o", out, pkg)
+	cmd.Dir = module
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOWORK=off")
+	output, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	var said []string
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		said = append(said, lines.Text())
+		if compiled != nil && !strings.HasPrefix(lines.Text(), "go: ") {
+			compiled(lines.Text())
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("go build %s in %s: %w\n  %s", pkg, module, err, strings.Join(said[max(0, len(said)-20):], "\n  "))
+	}
+	return nil
+}
+
+func goOutput(ctx context.Context, module string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = module
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s in %s: %w", strings.Join(args, " "), module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,128 @@
+// Command launcher runs a real Kubernetes on one machine for the provider's tests and examples: etcd,
+// the control plane, a kubelet with containerd, a container registry that images are pulled from, and Redis.
+//
+//	launcher up    -dir .cluster   start what is not running, build what is missing, write .cluster/env
+//	launcher down  -dir .cluster   stop it; what it stored stays for the next up
+//	launcher clean -dir .cluster   down, then remove the folder
+//
+// Everything a cluster keeps is in its folder; what a machine has only one of (addresses, the bridge, the
+// cgroup) follows from its number, which claims under /run share out among clusters. The launcher knows
+// nothing of the provider but the agent it puts into an image; up ends when all is ready and leaves nothing
+// of itself running except the programs it claims.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+const usage = `usage: launcher up|down|clean -dir FOLDER [flags]; launcher up -h tells the flags`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the command line's.
+type options struct {
+	dir    string // the cluster's folder, absolute
+	root   string // the provider's repository, absolute
+	cache  string // where built Kubernetes binaries are kept
+	agent  string // a brane-agent that is already built; empty: build the repository's
+	number int    // the first number to try
+}
+
+func command(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New(usage)
+	}
+	var o options
+	flags := flag.NewFlagSet("launcher "+args[0], flag.ContinueOnError)
+	flags.StringVar(&o.dir, "dir", ".cluster", "folder of the cluster")
+	switch args[0] {
+	case "up":
+		flags.StringVar(&o.root, "root", ".", "folder of the provider's repository")
+		flags.StringVar(&o.cache, "cache", "", "folder for built Kubernetes binaries (default ROOT/.cache)")
+		flags.StringVar(&o.agent, "agent", "", "a built, static brane-agent (default: build ROOT/cmd/brane-agent)")
+		flags.IntVar(&o.number, "number", 1, "cluster number to try first; where it is taken, the next free one")
+	}
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q; %s", flags.Arg(0), usage)
+	}
+	var err error
+	if o.dir, err = realPath(o.dir); err != nil {
+		return err
+	}
+	switch args[0] {
+	case "up":
+		if err := o.complete(); err != nil {
+			return err
+		}
+		return up(ctx, o, newStatus(os.Stderr))
+	case "down":
+		return down(ctx, o.dir, newStatus(os.Stderr))
+	case "clean":
+		return clean(ctx, o.dir, newStatus(os.Stderr))
+	case nodeCommand: // what up starts in namespaces of its own
+		return node(o.dir)
+	case gatewayCommand: // what up starts beside the node
+		return gateway(ctx, o.dir)
+	}
+	return fmt.Errorf("unknown command %q; %s", args[0], usage)
+}
+
+// complete fills in what depends on the repository's folder.
+func (o *options) complete() error {
+	var err error
+	if o.root, err = realPath(o.root); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(o.root, "test/cluster/kube/go.mod")); err != nil {
+		return fmt.Errorf("%s is not the provider's repository (no test/cluster/kube): run from its top, or give -root", o.root)
+	}
+	if o.cache == "" {
+		o.cache = filepath.Join(o.root, ".cache")
+	}
+	if o.cache, err = realPath(o.cache); err != nil {
+		return err
+	}
+	if o.agent != "" {
+		if o.agent, err = realPath(o.agent); err != nil {
+			return err
+		}
+	}
+	if o.number < 1 || o.number > lastNumber {
+		return fmt.Errorf("-number %d: want 1 to %d", o.number, lastNumber)
+	}
+	return nil
+}
+
+// realPath is the one name of a folder, so that a claim is found again through a symbolic link.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	switch resolved, err := filepath.EvalSymlinks(path); {
+	case err == nil:
+		return resolved, nil
+	case errors.Is(err, os.ErrNotExist):
+		return path, nil
+	default:
+		return "", err
+	}
+}

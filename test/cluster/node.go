@@ -1,0 +1,234 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// nodeCommand is the launcher as process 1 of the node's namespaces.
+const nodeCommand = "node"
+
+// kubeVariable tells the node which Kubernetes binary to take.
+const kubeVariable = "BRANE_CLUSTER_KUBE"
+
+// The node and up wait for each other by these files, which each start removes first.
+const (
+	containerdReady = "run/containerd.ready"
+	apiServerReady  = "run/apiserver.ready"
+)
+
+const containerdSocket = "/run/containerd/containerd.sock"
+
+// nodeProgram runs containerd and the kubelet in PID, mount and IPC namespaces of their own: when their
+// process 1 ends, so does every container and shim, and every mount and network namespace goes.
+func (c cluster) nodeProgram(self, kube string) program {
+	return program{
+		name: "node",
+		args: []string{self, nodeCommand, "-dir", c.dir},
+		env: []string{
+			kubeVariable + "=" + kube,
+			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+			// Images of elsewhere may need the machine's proxy; the cluster's registry must not go there.
+			"NO_PROXY=" + c.gateway() + "," + os.Getenv("NO_PROXY"),
+		},
+		attr: syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC},
+	}
+}
+
+// nodeMounts are absolute paths, some of them fixed in the programs, that are the cluster's own in the node.
+var nodeMounts = map[string]string{
+	"lib/kubelet":    "/var/lib/kubelet",
+	"lib/containerd": "/var/lib/containerd",
+	"lib/cni":        "/var/lib/cni",
+	"log/pods":       "/var/log/pods",
+	"log/containers": "/var/log/containers",
+	"run/containerd": "/run/containerd",
+}
+
+// node is process 1: it mounts, starts containerd and the kubelet, and collects what they leave. It ends with
+// an error when one of the two ends, well after SIGTERM.
+func node(dir string) error {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	c, err := open(dir)
+	if err != nil {
+		return err
+	}
+	if err := c.mountNode(); err != nil {
+		return err
+	}
+	ended := make(chan exit)
+	containerd, err := c.child("containerd", "containerd", "--config", c.path("conf/containerd.toml"))
+	if err != nil {
+		return err
+	}
+	go collect(ended)
+	for _, wait := range []func() (bool, error){c.containerdAnswers, c.apiServerAnswers} {
+		if over, err := c.waitFor(wait, ended, stop, containerd, 0); over || err != nil {
+			return err
+		}
+	}
+	kubelet, err := c.child("kubelet", os.Getenv(kubeVariable), "kubelet",
+		"--config="+c.path("conf/kubelet.yaml"), "--kubeconfig="+c.path("conf/kubelet.kubeconfig"),
+		"--hostname-override="+c.node(), "--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki")
+	if err != nil {
+		return err
+	}
+	never := func() (bool, error) { return false, nil }
+	if over, err := c.waitFor(never, ended, stop, containerd, kubelet); !over || err != nil {
+		return err
+	}
+	// The kubelet first, so that it does not report as failed what ends with this process.
+	if err := syscall.Kill(kubelet, syscall.SIGTERM); err != nil {
+		return err
+	}
+	for limit := time.After(time.Second); ; {
+		select {
+		case e := <-ended:
+			if e.pid == kubelet {
+				return nil
+			}
+		case <-limit:
+			return nil // the kernel ends it with this namespace
+		}
+	}
+}
+
+// exit is a child's end.
+type exit struct {
+	pid    int
+	status syscall.WaitStatus
+}
+
+func describe(s syscall.WaitStatus) string {
+	if s.Signaled() {
+		return "signal " + s.Signal().String()
+	}
+	return fmt.Sprintf("exit code %d", s.ExitStatus())
+}
+
+// collect tells of every child that ends, orphans of containers included, as long as the process lives.
+func collect(ended chan<- exit) {
+	for {
+		var e exit
+		pid, err := syscall.Wait4(-1, &e.status, 0, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			return // no children: nothing more can end
+		}
+		e.pid = pid
+		ended <- e
+	}
+}
+
+// waitFor waits until ready says so or the node is to end, which over tells.
+func (c cluster) waitFor(ready func() (bool, error), ended <-chan exit, stop <-chan os.Signal, containerd, kubelet int) (over bool, err error) {
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		select {
+		case <-stop:
+			return true, nil
+		case e := <-ended:
+			switch e.pid {
+			case containerd:
+				return true, fmt.Errorf("containerd ended with %s, see %s", describe(e.status), c.path("log/containerd.log"))
+			case kubelet:
+				return true, fmt.Errorf("kubelet ended with %s, see %s", describe(e.status), c.path("log/kubelet.log"))
+			}
+		case <-tick.C:
+			if ok, err := ready(); ok || err != nil {
+				return false, err
+			}
+		}
+	}
+}
+
+// containerdAnswers tells up as soon as it does.
+func (c cluster) containerdAnswers() (bool, error) {
+	conn, err := net.Dial("unix", containerdSocket)
+	if err != nil {
+		return false, nil
+	}
+	return true, errors.Join(conn.Close(), os.WriteFile(c.path(containerdReady), nil, 0o600))
+}
+
+// apiServerAnswers looks for up's word: a kubelet that comes too early tries to register again only after a while.
+func (c cluster) apiServerAnswers() (bool, error) {
+	_, err := os.Stat(c.path(apiServerReady))
+	return err == nil, nil
+}
+
+func (c cluster) mountNode() error {
+	mounts := []struct {
+		source, target, kind string
+		flags                uintptr
+	}{
+		// What the node mounts stays in it; within, mounts are shared, as mount propagation wants it.
+		{"none", "/", "", syscall.MS_REC | syscall.MS_PRIVATE},
+		{"none", "/", "", syscall.MS_REC | syscall.MS_SHARED},
+		{"proc", "/proc", "proc", syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC},
+		{"tmpfs", "/run/netns", "tmpfs", 0},
+	}
+	for _, m := range mounts {
+		if err := mount(m.source, m.target, m.kind, m.flags); err != nil {
+			return err
+		}
+	}
+	for folder, target := range nodeMounts {
+		if err := mount(c.path(folder), target, "", syscall.MS_BIND); err != nil {
+			return err
+		}
+	}
+	// Left over from an earlier start: the shims, sockets and addresses that these name are gone.
+	for _, folder := range []string{"/run/containerd", "/var/lib/cni"} {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func mount(source, target, kind string, flags uintptr) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	if err := syscall.Mount(source, target, kind, flags, ""); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", source, target, err)
+	}
+	return nil
+}
+
+// child starts a program below the node. It is not waited for here: collect does that for all.
+func (c cluster) child(name string, args ...string) (int, error) {
+	exe, err := exec.LookPath(args[0])
+	if err != nil {
+		return 0, err
+	}
+	log, err := os.OpenFile(c.path("log", name+".log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, errors.Join(err, log.Close())
+	}
+	p, err := os.StartProcess(exe, args, &os.ProcAttr{Files: []*os.File{null, log, log}})
+	if err = errors.Join(err, null.Close(), log.Close()); err != nil {
+		return 0, fmt.Errorf("start %s: %w", name, err)
+	}
+	return p.Pid, nil
+}

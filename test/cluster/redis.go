@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+func (c cluster) redis() program {
+	return program{name: "redis", args: []string{"redis-server", c.path("conf/redis.conf")}}
+}
+
+// redisPassword is made once and kept: state files and Secrets of earlier runs hold its URL.
+func redisPassword(c cluster) (string, error) {
+	file := c.path("redis/password")
+	b, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		b = []byte(rand.Text() + "\n") // letters and digits only: it needs no escaping in a URL
+		err = os.WriteFile(file, b, 0o600)
+	}
+	return strings.TrimSpace(string(b)), err
+}
+
+func redisURL(host, password string) string {
+	return "redis://:" + password + "@" + net.JoinHostPort(host, redisPort) + "/0"
+}
+
+// pingRedis is nil when Redis takes the password and has read its data.
+func pingRedis(ctx context.Context, host, password string) error {
+	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
+	defer stop()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, redisPort))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(conn, "AUTH %s\r\nPING\r\n", password); err != nil {
+		return err
+	}
+	answers := bufio.NewScanner(conn)
+	for _, want := range []string{"+OK", "+PONG"} {
+		if !answers.Scan() {
+			return fmt.Errorf("redis closed the connection: %w", errors.Join(answers.Err()))
+		}
+		if got := answers.Text(); got != want {
+			return fmt.Errorf("redis answered %q", got)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// up makes the folder's cluster run, from whatever it finds: nothing, a stopped, a broken or a running one.
+func up(ctx context.Context, o options, st *status) (err error) {
+	if err := ensurePackages(ctx, st); err != nil {
+		return err
+	}
+	kube, err := buildKube(ctx, o, st)
+	if err != nil {
+		return err
+	}
+	id, err := openIdentity(o.dir)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockFile(ctx, filepath.Join(o.dir, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s := &start{options: o, kube: kube, status: st, began: time.Now()}
+	found, err := s.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !found {
+		if err := s.begin(ctx, id); err != nil {
+			return err
+		}
+		// What a failed start leaves would only be in the next one's way; its logs stay.
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, machineClaims.end(context.WithoutCancel(ctx), s.claim))
+			}
+		}()
+		if err := s.all(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.publish(ctx); err != nil {
+		return err
+	}
+	s.tell(found)
+	return nil
+}
+
+// start is one start of a cluster.
+type start struct {
+	cluster
+	options  options
+	kube     string
+	password string // Redis'
+	agent    string // the agent's image
+	claim    *claim
+	status   *status
+	began    time.Time
+}
+
+// find is true when the cluster runs already. It ends one that is broken, or runs another Kubernetes.
+func (s *start) find(ctx context.Context, id identity) (bool, error) {
+	cl, err := machineClaims.of(s.options.dir)
+	if err != nil || cl == nil {
+		return false, err
+	}
+	if cl.ID == id.ID && cl.Kube == s.kube && cl.running() {
+		s.claim, s.cluster = cl, cluster{dir: s.options.dir, number: cl.Number}
+		return true, nil
+	}
+	return false, s.status.run("End what is left of an earlier start", func() error { return machineClaims.end(ctx, cl) })
+}
+
+// begin claims a number and empties the folder where it is not the one that its content was made for.
+func (s *start) begin(ctx context.Context, id identity) error {
+	cl, why, err := machineClaims.take(ctx, s.options.dir, id, s.options.number)
+	if err != nil {
+		return err
+	}
+	cl.Kube = s.kube
+	s.claim, s.cluster = cl, cluster{dir: s.options.dir, number: cl.Number}
+	if why != "" {
+		s.status.say(" ! %s; this cluster gets %d", why, cl.Number)
+	}
+	if id.Number != 0 && id.Number != cl.Number {
+		s.status.say(" ! it was number %d before, and its addresses with it: it starts empty", id.Number)
+		if err := emptyFolder(s.options.dir); err != nil {
+			return err
+		}
+	}
+	id.Number = cl.Number
+	return id.write(s.options.dir)
+}
+
+// emptyFolder removes what belongs to a number: all but the lock, which is held.
+func emptyFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == "lock" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all starts everything and waits until it is ready.
+func (s *start) all(ctx context.Context) error {
+	for _, step := range []struct {
+		title string
+		do    func(context.Context) error
+	}{
+		{"Certificates and configuration", s.prepare},
+		{"Redis and registry", s.services},
+		{"etcd and API server", s.controlPlane},
+		{"containerd", s.containerd},
+		{"Images in the registry", s.images},
+		{"Node is Ready", s.nodeReady},
+		{"Default service account", s.serviceAccount},
+	} {
+		if err := s.status.run(step.title, func() error { return step.do(ctx) }); err != nil {
+			return err
+		}
+	}
+	s.claim.Up, s.claim.Starter = true, process{}
+	return machineClaims.write(s.claim)
+}
+
+func (s *start) prepare(ctx context.Context) (err error) {
+	for _, folder := range []string{"bin", "conf", "etcd", "lib/cni", "lib/containerd", "lib/kubelet", "log/containers", "log/pods", "redis", "registry", "run/containerd"} {
+		if err := os.MkdirAll(s.path(folder), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, file := range []string{containerdReady, apiServerReady} {
+		if err := os.Remove(s.path(file)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if s.password, err = redisPassword(s.cluster); err != nil {
+		return err
+	}
+	if err := writePKI(s.cluster); err != nil {
+		return err
+	}
+	if err := writeConfig(s.cluster, s.password); err != nil {
+		return err
+	}
+	if err := makeCgroups(s.cluster); err != nil {
+		return err
+	}
+	return makeBridge(ctx, s.cluster)
+}
+
+// launch starts programs and puts each into the claim at once, so that nothing is ever running unclaimed.
+func (s *start) launch(ctx context.Context, programs ...program) error {
+	for _, p := range programs {
+		started, err := s.spawn(ctx, p)
+		if err != nil {
+			return err
+		}
+		s.claim.Processes = append(s.claim.Processes, started)
+		if err := machineClaims.write(s.claim); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *start) log(program string) string { return s.path("log", program+".log") }
+
+// services starts everything that waits for nothing, and waits for the quick part.
+func (s *start) services(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := s.launch(ctx, s.etcd(s.kube), s.apiServer(s.kube), s.redis(), s.gatewayProgram(self), s.nodeProgram(self, s.kube)); err != nil {
+		return err
+	}
+	for _, host := range []string{s.loopback(), s.gateway()} {
+		if err := await(ctx, "Redis on "+host, s.claim.Processes, []string{s.log("redis")}, func(ctx context.Context) error {
+			return pingRedis(ctx, host, s.password)
+		}); err != nil {
+			return err
+		}
+	}
+	return await(ctx, "the registry on "+s.registry(), s.claim.Processes, []string{s.log("gateway")}, func(ctx context.Context) error {
+		return pingRegistry(ctx, s.registry())
+	})
+}
+
+func (s *start) controlPlane(ctx context.Context) error {
+	api, err := newAdminClient(s.cluster)
+	if err != nil {
+		return err
+	}
+	if err := await(ctx, "the API server on "+s.server(), s.claim.Processes, []string{s.log("etcd"), s.log("kube-apiserver")}, func(ctx context.Context) error {
+		_, err := api.get(ctx, "/readyz")
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.path(apiServerReady), nil, 0o600); err != nil {
+		return err
+	}
+	return s.launch(ctx, s.controllerManager(s.kube), s.scheduler(s.kube))
+}
+
+func (s *start) containerd(ctx context.Context) error {
+	return await(ctx, "containerd on its socket", s.claim.Processes, []string{s.log("node"), s.log("containerd")}, func(context.Context) error {
+		_, err := os.Stat(s.path(containerdReady))
+		return err
+	})
+}
+
+func (s *start) images(ctx context.Context) error {
+	built, err := buildPrograms(ctx, s.options, s.cluster)
+	if err != nil {
+		return err
+	}
+	s.agent, err = pushImages(ctx, s.cluster, built)
+	return err
+}
+
+func (s *start) nodeReady(ctx context.Context) error {
+	api, err := newAdminClient(s.cluster)
+	if err != nil {
+		return err
+	}
+	logs := []string{s.log("node"), s.log("kubelet"), s.log("kube-controller-manager")}
+	return await(ctx, "node "+s.node(), s.claim.Processes, logs, func(ctx context.Context) error {
+		object, err := api.get(ctx, "/api/v1/nodes/"+s.node())
+		if err != nil {
+			return err
+		}
+		return nodeReady(object, s.began)
+	})
+}
+
+func (s *start) serviceAccount(ctx context.Context) error {
+	api, err := newAdminClient(s.cluster)
+	if err != nil {
+		return err
+	}
+	return await(ctx, "the default service account", s.claim.Processes, []string{s.log("kube-controller-manager")}, func(ctx context.Context) error {
+		_, err := api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default")
+		return err
+	})
+}
+
+// publish brings the images and the environment file up to date; on a running cluster that is all up does.
+func (s *start) publish(ctx context.Context) (err error) {
+	if s.agent == "" {
+		if err := s.status.run("Images in the registry", func() error { return s.images(ctx) }); err != nil {
+			return err
+		}
+	}
+	if s.password, err = redisPassword(s.cluster); err != nil {
+		return err
+	}
+	return writeEnvironment(s.cluster, s.options.root, s.kube, s.agent, s.password)
+}
+
+// tell ends with what to do next.
+func (s *start) tell(found bool) {
+	state := fmt.Sprintf("started in %.1fs", time.Since(s.began).Seconds())
+	if found {
+		state = "was running"
+	}
+	s.status.say("Cluster %d %s.  Next: . %s && kubectl get nodes", s.number, state, s.path("env"))
+}
