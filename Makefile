@@ -5,6 +5,17 @@ CLUSTER_DIR ?= .cluster
 # The number to try first: where it is taken, the cluster gets the next free one.
 CLUSTER_NUMBER ?= $(if $(filter .cluster-test,$(notdir $(CLUSTER_DIR))),2,1)
 
+# The CLI: Terraform or OpenTofu, whichever is there; TF=tofu chooses. Where there is neither, OpenTofu is built.
+TF ?= $(or $(shell command -v terraform || command -v tofu),tofu)
+CLI := $(shell command -v $(TF))
+ifeq ($(CLI),)
+ifneq ($(TF),tofu)
+$(error TF=$(TF) is not on the PATH; leave TF out to take what is there)
+endif
+CLI := $(CURDIR)/.bin/tofu
+CLI_BUILT := .bin/tofu
+endif
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -29,6 +40,80 @@ cluster-down: launcher ## Stop them; what they stored stays in CLUSTER_DIR (.clu
 .PHONY: cluster-clean
 cluster-clean: launcher ## Stop them and remove the folder
 	@.bin/launcher clean -dir $(CLUSTER_DIR)
+
+# Lint, docs, release ---------------------------------------------------------------------------------------
+
+# Tools are pinned in modules of their own, tools/*/go.mod, and built into .bin when that file changes.
+BIN := $(CURDIR)/.bin
+build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -w $(2)' -o $(BIN)/ tool && touch $@
+
+.bin/golangci-lint: tools/lint/go.mod
+	@echo "Building golangci-lint: 70 s on two idle cores, several minutes on busy ones; only once."
+	$(call build-tool,lint)
+
+.bin/tfplugindocs: tools/docs/go.mod
+	@echo "Building tfplugindocs: 10 s on two idle cores."
+	$(call build-tool,docs)
+
+.bin/goreleaser: tools/release/go.mod
+	@echo "Building goreleaser: 2.5 minutes on two idle cores; only once."
+	$(call build-tool,release)
+
+.bin/tofu: tools/opentofu/go.mod
+	@echo "There is no $(TF) on this machine: building OpenTofu, 7 to 12 minutes on two cores; only once."
+	$(call build-tool,opentofu,-X github.com/opentofu/opentofu/version.dev=no)
+
+# The modules that are linted one by one: golangci-lint stays in the one it starts in.
+GO_MODULES := . test/cluster
+
+.PHONY: lint
+lint: .bin/golangci-lint ## Check the house rules (.golangci.yml)
+	@for module in $(GO_MODULES); do \
+		echo "lint $$module"; \
+		(cd $$module && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
+	done
+
+.PHONY: fmt
+fmt: .bin/golangci-lint $(CLI_BUILT) ## Format Go and Terraform files
+	@for module in $(GO_MODULES); do \
+		(cd $$module && $(BIN)/golangci-lint fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
+	done
+	@$(CLI) fmt -recursive examples
+
+.PHONY: fmt-check
+fmt-check: $(CLI_BUILT) ## Fail where make fmt would change a file
+	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')) || exit 1; \
+	if [ -n "$$files" ]; then printf 'not formatted; run make fmt:\n%s\n' "$$files" >&2; exit 1; fi
+	@$(CLI) fmt -check -diff -recursive examples
+
+.PHONY: validate
+validate: $(CLI_BUILT) ## Check every example against the provider's schemas
+	@CLI=$(CLI) .ci/validate-examples
+
+# docs/format.md and other pages at its top are written by hand; the rest of docs/ comes from here.
+GENERATED_DOCS := index.md actions data-sources ephemeral-resources functions guides list-resources resources
+PLUGINDOCS_ARGS := --provider-name brane --providers-schema .bin/schema.json
+
+.PHONY: docs
+docs: .bin/tfplugindocs ## Write docs/ from the schemas, templates/ and examples/
+	@go run ./tools/schema > .bin/schema.json
+	@.bin/tfplugindocs generate $(PLUGINDOCS_ARGS) --rendered-website-dir $(or $(DOCS_DIR),docs) > .bin/docs.log || { cat .bin/docs.log >&2; exit 1; }
+
+.PHONY: docs-check
+docs-check: ## Fail where docs/ is not what make docs writes, or where the registry would refuse it
+	@rm -rf .bin/docs
+	@$(MAKE) --no-print-directory docs DOCS_DIR=.bin/docs
+	@for page in $(GENERATED_DOCS); do \
+		if [ -e docs/$$page ] || [ -e .bin/docs/$$page ]; then \
+			diff -ruN docs/$$page .bin/docs/$$page || { echo "docs/$$page is out of date; run make docs" >&2; exit 1; }; \
+		fi; \
+	done
+	@.bin/tfplugindocs validate $(PLUGINDOCS_ARGS) > .bin/docs.log || { cat .bin/docs.log >&2; exit 1; }
+
+.PHONY: release-check
+release-check: .bin/goreleaser ## Check .goreleaser.yml, and build what it says for this machine into dist/
+	@.bin/goreleaser check --quiet
+	@.bin/goreleaser build --snapshot --single-target --clean
 
 # Cleaning up -----------------------------------------------------------------------------------------------
 
