@@ -1,0 +1,229 @@
+package infra
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Location is one entry of infra.yml: a cluster that Brane may send work to. The fields are named after the keys of the file.
+type Location struct {
+	Name         string // how BraneScript names it: on "compute" { … }
+	Address      string // host:port of the API server
+	CallbackTo   string // where a step reports to: http://host:50052
+	Namespace    string
+	Registry     string // host:port of the image registry, as the nodes reach it
+	ProxyAddress string // optional
+	MountDFS     string // optional: redis://host[:port]
+	SecretName   string // the entry of secrets.yml with the kubeconfig; empty means Name. Empty when read: the kubeconfig stands in infra.yml itself
+	Kind         string // empty means "kube", the only kind that is written; "local", "vm" and "slurm" are read
+}
+
+// FieldError says what is wrong with one field of a location.
+type FieldError struct {
+	Field    string // the key in infra.yml, and "name" and "secret_name"
+	Sentence string
+}
+
+func (e FieldError) Error() string { return e.Field + ": " + e.Sentence }
+
+// Change is a field whose value is another than wanted.
+type Change struct{ Field, Have, Want string }
+
+func (c Change) String() string {
+	return fmt.Sprintf("%s is %q instead of %q", c.Field, c.Have, c.Want)
+}
+
+const kindKube = "kube"
+
+var (
+	nameRule      = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
+	namespaceRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	hostRule      = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+	pathRule      = regexp.MustCompile(`^(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+)
+
+// Validate checks what Brane itself checks late or never. Each problem is a sentence that says what to write instead; nil is good.
+func (l Location) Validate() []FieldError {
+	var problems []FieldError
+	check := func(field, sentence string) {
+		if sentence != "" {
+			problems = append(problems, FieldError{field, sentence})
+		}
+	}
+	check("name", nameProblem(l.Name, "a location's name"))
+	if l.Kind != "" && l.Kind != kindKube {
+		check("kind", fmt.Sprintf("only locations of kind %q can be written, not %q", kindKube, l.Kind))
+	}
+	check("address", hostPortProblem(l.Address, "203.0.113.7:6443"))
+	check("callback_to", callbackProblem(l.CallbackTo))
+	if !namespaceRule.MatchString(l.Namespace) {
+		check("namespace", fmt.Sprintf("%q is not the name of a namespace: 1 to 63 lower-case letters, digits and \"-\", with a letter or digit at both ends", l.Namespace))
+	}
+	check("registry", registryProblem(l.Registry))
+	if l.ProxyAddress != "" {
+		check("proxy_address", proxyProblem(l.ProxyAddress))
+	}
+	if l.MountDFS != "" {
+		check("mount_dfs", mountProblem(l.MountDFS))
+	}
+	if l.SecretName != "" {
+		check("secret_name", nameProblem(l.SecretName, "a secret's name"))
+	}
+	return problems
+}
+
+// Diff is where the location differs from a wanted one, field by field in the order of the file; nil where nowhere.
+func (l Location) Diff(want Location) []Change {
+	l.Kind, want.Kind = orDefault(l.Kind, kindKube), orDefault(want.Kind, kindKube)
+	want.SecretName = orDefault(want.SecretName, want.Name)
+	var changes []Change
+	for _, c := range []Change{
+		{"name", l.Name, want.Name},
+		{"kind", l.Kind, want.Kind},
+		{"address", l.Address, want.Address},
+		{"callback_to", l.CallbackTo, want.CallbackTo},
+		{"namespace", l.Namespace, want.Namespace},
+		{"registry", l.Registry, want.Registry},
+		{"proxy_address", l.ProxyAddress, want.ProxyAddress},
+		{"mount_dfs", l.MountDFS, want.MountDFS},
+		{"secret_name", l.SecretName, want.SecretName},
+	} {
+		if c.Have != c.Want {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// fields is the location as it is written.
+func (l Location) fields() field {
+	fs := []field{
+		{key: "kind", value: kindKube},
+		{key: "address", value: l.Address},
+		{key: "callback_to", value: l.CallbackTo},
+		{key: "namespace", value: l.Namespace},
+		{key: "registry", value: l.Registry},
+	}
+	if l.ProxyAddress != "" {
+		fs = append(fs, field{key: "proxy_address", value: l.ProxyAddress})
+	}
+	if l.MountDFS != "" {
+		fs = append(fs, field{key: "mount_dfs", value: l.MountDFS})
+	}
+	return field{key: l.Name, sub: append(fs, field{key: "credentials", sub: []field{
+		{key: "mechanism", value: "config"},
+		{key: "file", value: secretPrefix + orDefault(l.SecretName, l.Name)},
+	}})}
+}
+
+func orDefault(v, otherwise string) string {
+	if v == "" {
+		return otherwise
+	}
+	return v
+}
+
+func nameProblem(name, what string) string {
+	if nameRule.MatchString(name) {
+		return ""
+	}
+	return fmt.Sprintf("%q is not %s: 1 to 63 letters, digits, \"-\", \"_\" and \".\", with a letter or digit at both ends", name, what)
+}
+
+func hostPortProblem(v, example string) string {
+	if strings.Contains(v, "://") {
+		return fmt.Sprintf("%q has a scheme; write host:port alone, like %s", v, example)
+	}
+	host, port, err := net.SplitHostPort(v)
+	if err != nil || !validHost(host) || !validPort(port) {
+		return fmt.Sprintf("%q is not host:port, like %s", v, example)
+	}
+	return ""
+}
+
+func callbackProblem(v string) string {
+	const example = "http://198.51.100.10:50052"
+	u, err := url.Parse(v)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Sprintf("%q does not begin with http:// or https://; write Brane's callback service with its scheme, like %s", v, example)
+	case !validHost(u.Hostname()) || u.Port() != "" && !validPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
+		return fmt.Sprintf("%q has no valid host and port, like %s", v, example)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return fmt.Sprintf("%q has more than scheme, host and port; write it like %s", v, example)
+	case isLocal(u.Hostname()):
+		return fmt.Sprintf("%q is dialled from inside the step's container, where %s is the container itself; write an address of the control plane", v, u.Hostname())
+	}
+	return ""
+}
+
+func registryProblem(v string) string {
+	const example = "198.51.100.10:50050"
+	if strings.Contains(v, "://") {
+		return fmt.Sprintf("%q has a scheme; image names begin with host:port alone, like %s", v, example)
+	}
+	hostPort, path, found := strings.Cut(v, "/")
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		host, port = hostPort, "443"
+	}
+	if !validHost(host) || !validPort(port) || found && !pathRule.MatchString("/"+path) {
+		return fmt.Sprintf("%q is not host:port, like %s", v, example)
+	}
+	if err != nil && !strings.Contains(host, ".") && host != "localhost" {
+		return fmt.Sprintf("%q would be taken for a user of docker.io in an image's name; write it with its port, like %s", v, example)
+	}
+	return ""
+}
+
+func proxyProblem(v string) string {
+	hostPort := v
+	if _, behind, found := strings.Cut(v, "://"); found {
+		hostPort = strings.TrimSuffix(behind, "/")
+	}
+	if hostPortProblem(hostPort, "") != "" {
+		return fmt.Sprintf("%q is not host:port, like 198.51.100.10:1080", v)
+	}
+	return ""
+}
+
+func mountProblem(v string) string {
+	const example = "redis://198.51.100.10"
+	u, err := url.Parse(v)
+	switch {
+	case err != nil || !strings.HasPrefix(v, "redis://"):
+		return fmt.Sprintf("the address does not begin with redis://; write it like %s", example) // it may hold a password, so it is not repeated
+	case !validHost(u.Hostname()) || u.Port() != "" && !validPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
+		return fmt.Sprintf("the address has no valid host and port; write it like %s", example)
+	case isLocal(u.Hostname()):
+		return fmt.Sprintf("the file system is mounted inside the step's container, where %s is the container itself; write an address of the control plane", u.Hostname())
+	}
+	return ""
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+func validHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return hostRule.MatchString(host)
+}
+
+// isLocal says whether a host is the machine, or the container, that dials it.
+func isLocal(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if addr, err := netip.ParseAddr(host); err == nil {
+		addr = addr.Unmap()
+		return addr.IsLoopback() || addr.IsUnspecified()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasPrefix(host, "127.")
+}

@@ -1,0 +1,130 @@
+package infra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+var (
+	// ErrNoLocation says that infra.yml has no location of the name.
+	ErrNoLocation = errors.New("the location is not there")
+	// ErrNoFile says that infra.yml itself is not there. Such an error is an [ErrNoLocation] too.
+	ErrNoFile = errors.New("infra.yml is not there")
+	// ErrOtherKind says that the location is none on Kubernetes. It is not ours to change.
+	ErrOtherKind = errors.New("the location is of another kind than kube")
+	// ErrSecretInUse says that another location has its credentials in the secret that was to be written.
+	ErrSecretInUse = errors.New("the secret is another location's")
+)
+
+// Registration is a location together with the credential that Brane uses there.
+type Registration struct {
+	Location   Location
+	Kubeconfig []byte
+}
+
+// Register writes a location and its kubeconfig. It does not matter whether they are there already: afterwards they are as given.
+func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
+	secret := orDefault(l.SecretName, l.Name)
+	old := ""
+	err := s.Update(ctx, func(f *Files) error {
+		if have, ok := f.Infra.Location(l.Name); ok {
+			if have.Kind != kindKube {
+				return fmt.Errorf("location %q is of kind %s: %w", l.Name, have.Kind, ErrOtherKind)
+			}
+			old = have.SecretName
+		}
+		for _, user := range f.Infra.usersOf(secret) {
+			if user != l.Name {
+				return fmt.Errorf("secret %q belongs to location %q, give location %q another secret_name: %w", secret, user, l.Name, ErrSecretInUse)
+			}
+		}
+		if err := f.Infra.Set(l); err != nil {
+			return err
+		}
+		return f.Secrets.SetKubeconfig(secret, kubeconfig)
+	})
+	// The secret that the location had before goes in a second step: first no location may name it any more.
+	if err == nil && old != "" && old != secret {
+		err = s.Update(ctx, func(f *Files) error { return f.dropSecret(old) })
+	}
+	if err != nil {
+		return fmt.Errorf("register location %q in %s: %w", l.Name, s, err)
+	}
+	return nil
+}
+
+// Unregister removes a location and its kubeconfig; where they are not there nothing changes. A secret that another location uses stays.
+func Unregister(ctx context.Context, s Store, name string) error {
+	err := s.Update(ctx, func(f *Files) error {
+		l, ok := f.Infra.Location(name)
+		if !ok {
+			return nil
+		}
+		if l.Kind != kindKube {
+			return fmt.Errorf("location %q is of kind %s: %w", name, l.Kind, ErrOtherKind)
+		}
+		if err := f.Infra.Remove(name); err != nil {
+			return err
+		}
+		return f.dropSecret(l.SecretName)
+	})
+	if err != nil {
+		return fmt.Errorf("unregister location %q from %s: %w", name, s, err)
+	}
+	return nil
+}
+
+// dropSecret removes a secret that no location uses.
+func (f *Files) dropSecret(name string) error {
+	if name == "" || len(f.Infra.usersOf(name)) > 0 {
+		return nil
+	}
+	return f.Secrets.Remove(name)
+}
+
+// Lookup reads a location with its kubeconfig as Brane would. With [ErrNoSecret] and [EncodingError] the registration still holds the location.
+func Lookup(ctx context.Context, s Store, name string) (Registration, error) {
+	f, err := s.Read(ctx)
+	if err != nil {
+		return Registration{}, fmt.Errorf("look for location %q in %s: %w", name, s, err)
+	}
+	r, err := f.Lookup(name)
+	if err != nil {
+		return r, fmt.Errorf("look for location %q in %s: %w", name, s, err)
+	}
+	return r, nil
+}
+
+// Lookup is [Lookup] in what was read before.
+func (f Files) Lookup(name string) (Registration, error) {
+	l, ok := f.Infra.Location(name)
+	switch {
+	case !ok && !f.HasInfra:
+		return Registration{}, errors.Join(ErrNoFile, ErrNoLocation)
+	case !ok && len(f.Infra.Names()) == 0:
+		return Registration{}, fmt.Errorf("%w, and there are no others", ErrNoLocation)
+	case !ok:
+		names := f.Infra.Names()
+		slices.Sort(names)
+		return Registration{}, fmt.Errorf("%w, there are: %s", ErrNoLocation, strings.Join(names, ", "))
+	case l.Kind != kindKube:
+		return Registration{Location: l}, fmt.Errorf("its kind is %s: %w", l.Kind, ErrOtherKind)
+	}
+	credential := f.Infra.credential(name)
+	if credential == "" {
+		return Registration{Location: l}, &EncodingError{"its credentials are not a kubeconfig (mechanism: config), with which alone Brane reaches Kubernetes"}
+	}
+	var kubeconfig []byte
+	var err error
+	if l.SecretName != "" {
+		if kubeconfig, err = f.Secrets.Kubeconfig(l.SecretName); err != nil {
+			return Registration{Location: l}, fmt.Errorf("secret %q of %s: %w", l.SecretName, secretsFile, err)
+		}
+	} else if kubeconfig, err = DecodeKubeconfig(credential); err != nil {
+		return Registration{Location: l}, fmt.Errorf("credentials of the location: %w", err)
+	}
+	return Registration{Location: l, Kubeconfig: kubeconfig}, nil
+}

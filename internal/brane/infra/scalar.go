@@ -1,0 +1,113 @@
+package infra
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// text is a scalar as Brane takes it where any scalar will do: for a key and for a secret. An empty plain scalar is "~" to its parser.
+func text(n *yaml.Node) string {
+	n = resolve(n)
+	if n.Value == "" && n.Style&^yaml.TaggedStyle == 0 {
+		return "~"
+	}
+	return n.Value
+}
+
+// typeOf is what Brane's parser (serde_yaml 0.8) makes of a scalar where the type counts: "string", "integer", "float", "boolean" or "null".
+// It differs from Go's parser: 1_000 and 2001-01-01 are strings, and so are leading zeros.
+func typeOf(n *yaml.Node) string {
+	if n.Style&yaml.TaggedStyle != 0 {
+		switch n.Tag {
+		case "!!bool":
+			return "boolean"
+		case "!!int":
+			return "integer"
+		case "!!float":
+			return "float"
+		case "!!null":
+			return "null"
+		}
+		return "string"
+	}
+	if n.Style != 0 {
+		return "string"
+	}
+	return plainType(text(n))
+}
+
+func plainType(v string) string {
+	switch v {
+	case "~", "null":
+		return "null"
+	case "true", "false":
+		return "boolean"
+	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN":
+		return "float"
+	}
+	unsigned := strings.TrimLeft(v, "+-")
+	if len(v)-len(unsigned) > 1 {
+		return "string"
+	}
+	for prefix, base := range map[string]int{"0x": 16, "0o": 8, "0b": 2} {
+		if digits, ok := strings.CutPrefix(unsigned, prefix); ok {
+			if _, err := strconv.ParseUint(digits, base, 64); err == nil {
+				return "integer"
+			}
+		}
+	}
+	if strings.Trim(unsigned, "0123456789") == "" {
+		if unsigned == "" || len(unsigned) > 1 && unsigned[0] == '0' {
+			return "string"
+		}
+		return "integer"
+	}
+	if decimal.MatchString(unsigned) {
+		return "float"
+	}
+	return "string"
+}
+
+var (
+	decimal     = regexp.MustCompile(`^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
+	sexagesimal = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$`)
+	numberLike  = regexp.MustCompile(`^[-+.]?[0-9][0-9A-Fa-fxob_.+-]*$`) // also 1_000, 0b1 and 2001-01-01, which older readers convert
+	safePlain   = regexp.MustCompile(`^[A-Za-z0-9./+_$][A-Za-z0-9./+_$:@=~-]*$`)
+)
+
+// quote writes a string so that every YAML reader takes it for a string, plain where that is certain.
+func quote(v string) string {
+	switch strings.ToLower(v) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "":
+		return `"` + v + `"`
+	}
+	if safePlain.MatchString(v) && !strings.HasSuffix(v, ":") && plainType(v) == "string" && !sexagesimal.MatchString(v) && !numberLike.MatchString(v) {
+		return v
+	}
+	return quoteAlways(v)
+}
+
+// quoteAlways writes a string in double quotes, in the form that YAML and JSON share.
+func quoteAlways(v string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range v {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r < ' ' || r >= 0x7f && r <= 0xffff:
+			h := strconv.FormatInt(int64(r), 16)
+			b.WriteString(`\u` + strings.Repeat("0", 4-len(h)) + h)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

@@ -1,0 +1,118 @@
+package infra
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// SecretStore keeps the documents in one Kubernetes Secret, under the keys infra.yml and secrets.yml: mounted at /config it is Brane's folder.
+type SecretStore struct {
+	client          *kube.Client
+	namespace, name string
+	turn            chan struct{} // writers of this process go one after another; only those of others are met as conflicts
+}
+
+// Secret is a store in a Secret, which comes into being with the first write. Its namespace must be there.
+func Secret(c *kube.Client, namespace, name string) *SecretStore {
+	return &SecretStore{client: c, namespace: namespace, name: name, turn: make(chan struct{}, 1)}
+}
+
+func (s *SecretStore) String() string { return "Secret " + s.namespace + "/" + s.name }
+
+// Read gives both documents of one version of the Secret.
+func (s *SecretStore) Read(ctx context.Context) (Files, error) {
+	files, _, err := s.read(ctx)
+	return files, err
+}
+
+// Update changes the documents in the version that it has read. Where somebody else was faster it starts again, up to 40 times or about half a minute:
+// with twenty processes that write at once each of the others is in the way once.
+func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	backoff := wait.Backoff{Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 1, Steps: 40, Cap: time.Second}
+	for try := 1; ; try++ {
+		err := s.try(ctx, change)
+		if err == nil || !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		if try == 40 {
+			return fmt.Errorf("somebody else wrote to it each of %d times: %w", try, err)
+		}
+		pause := time.NewTimer(backoff.Step())
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+func (s *SecretStore) try(ctx context.Context, change func(*Files) error) error {
+	before, secret, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	after := before.copy()
+	if err := change(&after); err != nil {
+		return err
+	}
+	ws := writes(before, after)
+	if len(ws) == 0 {
+		return nil
+	}
+	if secret.Data == nil {
+		secret.Data = map[string][]byte{}
+	}
+	for _, w := range ws {
+		secret.Data[w.name] = bytes.Clone(w.data)
+	}
+	if secret.ResourceVersion != "" {
+		return s.client.Update(ctx, secret)
+	}
+	err = s.client.Create(ctx, secret)
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("namespace %q is not there: %w", s.namespace, err)
+	}
+	return err
+}
+
+// read gives the documents and the Secret they stand in; one without a resource version is yet to be created.
+func (s *SecretStore) read(ctx context.Context) (Files, *corev1.Secret, error) {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
+	err := s.client.Get(ctx, secret)
+	if apierrors.IsNotFound(err) {
+		secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+			Namespace: s.namespace, Name: s.name,
+			Labels: map[string]string{"app.kubernetes.io/managed-by": kube.FieldManager},
+		}}
+	} else if err != nil {
+		return Files{}, nil, err
+	}
+	files, err := openFiles(present(secret, infraFile), present(secret, secretsFile))
+	return files, secret, err
+}
+
+// present is the value of a key, nil only where the key is not there: an empty value may come as nil.
+func present(secret *corev1.Secret, key string) []byte {
+	v, ok := secret.Data[key]
+	if ok && v == nil {
+		return []byte{}
+	}
+	return v
+}
