@@ -60,7 +60,7 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 	$(call build-tool,release)
 
 .bin/tofu: tools/opentofu/go.mod
-	@echo "There is no $(TF) on this machine: building OpenTofu, 7 to 12 minutes on two cores; only once."
+	@echo "There is no $(TF) on this machine: building OpenTofu, 4 minutes on two idle cores, 7 to 12 on busy ones; only once."
 	$(call build-tool,opentofu,-X github.com/opentofu/opentofu/version.dev=no)
 
 # The modules that are linted one by one: golangci-lint stays in the one it starts in.
