@@ -1,0 +1,179 @@
+// Package redistest starts Debian's redis-server for a test: on a free port of the loopback address, in a folder of its
+// own, gone when the test ends.
+//
+// Tests of what happens when Redis dies use Kill and Restart; nothing here knows what is kept in the server.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// startTime is long, as a start takes 20 ms on a quiet machine and seconds on one that builds Kubernetes meanwhile.
+const startTime = 30 * time.Second
+
+// Server is one running redis-server.
+type Server struct {
+	t        testing.TB
+	dir      string
+	port     string
+	args     []string
+	password string
+	process  *exec.Cmd
+	ended    chan struct{} // closed when the process is gone
+}
+
+// Start starts a server; args are those of redis-server ("--maxmemory", "64mb"). It fails the test where the program is missing.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Fatalf("this test needs redis-server: apt-get install redis-server (%v)", err)
+	}
+	s := &Server{t: t, dir: t.TempDir(), args: args}
+	for i, arg := range args {
+		if arg == "--requirepass" && i+1 < len(args) {
+			s.password = args[i+1]
+		}
+	}
+	// Another process may take the port between the look and the start, hence three tries.
+	var err error
+	for range 3 {
+		if s.port, err = freePort(); err != nil {
+			t.Fatal(err)
+		}
+		if err = s.start(); err == nil {
+			t.Cleanup(s.Kill)
+			return s
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+// Addr is host:port.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", s.port) }
+
+// URL is the address as a user writes it, with the password of --requirepass.
+func (s *Server) URL() string {
+	if s.password == "" {
+		return "redis://" + s.Addr() + "/0"
+	}
+	return fmt.Sprintf("redis://:%s@%s/0", s.password, s.Addr())
+}
+
+// Dir is where the server keeps its files.
+func (s *Server) Dir() string { return s.dir }
+
+// Client is a plain client, closed when the test ends.
+func (s *Server) Client() *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Password: s.password, DisableIdentity: true})
+	s.t.Cleanup(func() { _ = c.Close() }) // a test may have closed it itself
+	return c
+}
+
+// Kill ends the server as a power cut would (SIGKILL) and waits until it is gone.
+func (s *Server) Kill() {
+	_ = s.process.Process.Kill() // it may be gone already
+	<-s.ended
+}
+
+// Pause stops the server without closing its connections, as a cut network does, until Continue.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Continue ends a Pause.
+func (s *Server) Continue() { s.signal(syscall.SIGCONT) }
+
+// Restart starts a killed server again, with the same port, folder and arguments.
+func (s *Server) Restart() {
+	s.t.Helper()
+	if err := s.start(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.process.Process.Signal(sig); err != nil {
+		s.t.Fatalf("send %v to redis-server: %v", sig, err)
+	}
+}
+
+func (s *Server) start() error {
+	args := append([]string{"--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir, "--save", "", "--logfile", "redis.log"}, s.args...)
+	s.process = exec.Command("redis-server", args...)
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in the terminal reaches the test first
+	if err := s.process.Start(); err != nil {
+		return fmt.Errorf("start redis-server: %w", err)
+	}
+	ended := make(chan struct{})
+	s.ended = ended
+	go func(cmd *exec.Cmd) {
+		_ = cmd.Wait() // killed servers end with an error
+		close(ended)
+	}(s.process)
+	if err := s.await(); err != nil {
+		s.Kill()
+		log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
+		return fmt.Errorf("start redis-server on port %s: %w\n%s", s.port, err, log)
+	}
+	return nil
+}
+
+// await returns when the server answers and has loaded its data.
+func (s *Server) await() error {
+	ctx, stop := context.WithTimeout(context.Background(), startTime)
+	defer stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if s.answers() {
+			return nil
+		}
+		select {
+		case <-s.ended:
+			return errors.New("it ended at once")
+		case <-ctx.Done():
+			return fmt.Errorf("it did not answer within %s", startTime)
+		case <-tick.C:
+		}
+	}
+}
+
+// answers speaks the protocol by hand: any reply but LOADING will do, as a server with a password or with TLS refuses a PING.
+func (s *Server) answers() bool {
+	conn, err := net.DialTimeout("tcp", s.Addr(), time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close() //nolint:errcheck // nothing was written that could be lost
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return false
+	}
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	reply := make([]byte, 64)
+	n, err := conn.Read(reply)
+	return err == nil && !bytes.HasPrefix(reply[:n], []byte("-LOADING"))
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("look for a free port: %w", err)
+	}
+	defer l.Close() //nolint:errcheck // it was never used
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
