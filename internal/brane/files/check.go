@@ -1,0 +1,109 @@
+package files
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// checkPatience is short: somebody is waiting for the answer. It is enough for a server that has just been started.
+const checkPatience = 3 * time.Second
+
+// Check tries a server before anything is stored there: it answers, accepts the user, lets it do what the file layer needs,
+// and keeps what it is given. [ErrEvicts] comes last, so that all else is well with a caller who goes on in spite of it.
+func Check(ctx context.Context, client redis.UniversalClient) (warnings []string, err error) {
+	try := func(command func(context.Context) error) error { return retry(ctx, checkPatience, command) }
+	if err := try(func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
+		return nil, fmt.Errorf("check redis: %w", err)
+	}
+	var evicts error
+	var mu sync.Mutex // the masters of a Cluster are asked at the same time
+	told := map[string]bool{}
+	warn := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[text] = true
+	}
+	err = eachMaster(ctx, client, func(ctx context.Context, master *redis.Client) error {
+		var info string
+		err := try(func(ctx context.Context) (err error) {
+			info, err = master.Info(ctx).Result()
+			return err
+		})
+		if errors.Is(err, ErrForbidden) {
+			warn("the redis user may not ask INFO, so version, memory policy and persistence of the server were not checked")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := checkVersion(infoField(info, "redis_version")); err != nil {
+			return err
+		}
+		if infoField(info, "aof_enabled") == "0" && neverSaves(ctx, master) {
+			warn("redis keeps nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
+		}
+		if policy := infoField(info, "maxmemory_policy"); infoNumber(info, "maxmemory") > 0 && policy != "noeviction" {
+			// volatile-* as well: every key of a run has a deadline.
+			mu.Lock()
+			defer mu.Unlock()
+			evicts = fmt.Errorf("check redis: %w: its maxmemory-policy is %s, and only noeviction keeps every file; set it with CONFIG SET maxmemory-policy noeviction", ErrEvicts, policy)
+		}
+		return nil
+	})
+	for warning := range told {
+		warnings = append(warnings, warning)
+	}
+	if err != nil {
+		return warnings, fmt.Errorf("check redis: %w", err)
+	}
+	if err := checkRights(ctx, client); err != nil {
+		return warnings, fmt.Errorf("check redis: %w", err)
+	}
+	return warnings, evicts
+}
+
+func checkVersion(version string) error {
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n < 7 {
+		return fmt.Errorf("%w: it is version %s, the file layer needs 7.0 or later", ErrTooOld, version)
+	}
+	return nil
+}
+
+// neverSaves is false where CONFIG may not be asked: then nobody knows, and a warning would be a guess.
+func neverSaves(ctx context.Context, master *redis.Client) bool {
+	save, err := master.ConfigGet(ctx, "save").Result()
+	return err == nil && save["save"] == ""
+}
+
+// checkRights does once, with a key of no run, what a run does all the time.
+func checkRights(ctx context.Context, client redis.UniversalClient) error {
+	key := prefix + "check:" + strings.ToLower(rand.Text())
+	for _, c := range []struct {
+		name string
+		run  func(ctx context.Context) error
+	}{
+		{"SET", func(ctx context.Context) error {
+			return client.SetArgs(ctx, key, "1", redis.SetArgs{Mode: "NX", Get: true, ExpireAt: time.Now().Add(time.Minute)}).Err()
+		}},
+		{"GET", func(ctx context.Context) error { return client.Get(ctx, key).Err() }},
+		{"EXISTS", func(ctx context.Context) error { return client.Exists(ctx, key).Err() }},
+		{"PERSIST", func(ctx context.Context) error { return client.Persist(ctx, key).Err() }},
+		{"PUBLISH", func(ctx context.Context) error { return client.Publish(ctx, key, "").Err() }},
+		{"SCAN", func(ctx context.Context) error { return client.Scan(ctx, 0, key, 1).Err() }},
+		{"UNLINK", func(ctx context.Context) error { return client.Unlink(ctx, key).Err() }},
+	} {
+		if err := retry(ctx, checkPatience, c.run); err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("try %s on a key that begins with %q: %w", c.name, prefix, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package files
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ChunkSize is the most one key holds: 1 MiB - 64 B. A power of two would land in the allocator's next size class and
+// cost a quarter of the memory.
+const ChunkSize = 1<<20 - 64
+
+// Digest is a SHA-256.
+type Digest [sha256.Size]byte
+
+// ParseDigest reads 64 hex digits.
+func ParseDigest(text string) (Digest, error) {
+	var d Digest
+	if len(text) != 2*len(d) {
+		return d, fmt.Errorf("%.80q is not a digest of 64 hex digits", text)
+	}
+	if _, err := hex.Decode(d[:], []byte(text)); err != nil {
+		return Digest{}, fmt.Errorf("%q is not a digest of 64 hex digits", text)
+	}
+	return d, nil
+}
+
+// String is 64 hex digits.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// IsZero tells whether there is no digest.
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+// MarshalText is for JSON: 64 hex digits, or nothing for no digest.
+func (d Digest) MarshalText() ([]byte, error) {
+	if d.IsZero() {
+		return nil, nil
+	}
+	return []byte(d.String()), nil
+}
+
+// UnmarshalText is the reverse of MarshalText.
+func (d *Digest) UnmarshalText(text []byte) (err error) {
+	*d = Digest{}
+	if len(text) > 0 {
+		*d, err = ParseDigest(string(text))
+	}
+	return err
+}
+
+func (d Digest) short() string { return d.String()[:12] }
+
+// putChunk stores one chunk. NX leaves a chunk that is kept forever without a deadline, should a late attempt send it again.
+func (s *Store) putChunk(ctx context.Context, d Digest, content []byte, until time.Time) error {
+	err := s.do(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
+		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: until}).Err()
+	})
+	if errors.Is(err, redis.Nil) { // it is there already
+		return nil
+	}
+	return err
+}
+
+// hasChunk saves sending what is there already, as after a killed upload.
+func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) {
+	err = s.do(ctx, "look for chunk "+d.short(), func(ctx context.Context) error {
+		n, err := s.redis.Exists(ctx, s.chunkKey(d)).Result()
+		found = n == 1
+		return err
+	})
+	return found, err
+}
+
+// getChunk reads and verifies one chunk into a buffer of ChunkSize+2 bytes.
+func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, error) {
+	var n int
+	err := s.do(ctx, "read chunk "+d.short(), func(ctx context.Context) (err error) {
+		n, err = s.redis.GetToBuffer(ctx, s.chunkKey(d), buffer).Result()
+		return err
+	})
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, fmt.Errorf("run %s: chunk %s %w", s.run, d.short(), ErrGone)
+	case err != nil && strings.Contains(err.Error(), "buffer too small"): // the client has no name for it
+		return nil, fmt.Errorf("run %s: chunk %s %w: it is larger than a chunk", s.run, d.short(), ErrCorrupt)
+	case err != nil:
+		return nil, err
+	case n > ChunkSize || sha256.Sum256(buffer[:n]) != d:
+		return nil, fmt.Errorf("run %s: chunk %s %w: what is stored has another digest", s.run, d.short(), ErrCorrupt)
+	}
+	return buffer[:n], nil
+}
+
+func (s *Store) buffer() (buffer []byte, release func()) {
+	b := s.buffers.Get().(*[]byte)
+	return *b, func() { s.buffers.Put(b) }
+}
+
+func digestOf(content []byte) Digest { return sha256.Sum256(content) }

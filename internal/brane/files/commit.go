@@ -1,0 +1,120 @@
+package files
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// recordVersion is that of [Record].
+const recordVersion = 1
+
+// Record says how a step ended. The first one stands.
+type Record struct {
+	V       int       `json:"v"`
+	Attempt int       `json:"attempt"`
+	Code    int       `json:"code"`
+	Layer   Layer     `json:"layer"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	Node    string    `json:"node,omitempty"`
+	Pod     string    `json:"pod,omitempty"`
+}
+
+// ParseRecord reads and checks a record.
+func ParseRecord(text []byte) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return Record{}, fmt.Errorf("commit record %w: %w", ErrCorrupt, err)
+	}
+	if r.V > recordVersion {
+		return Record{}, fmt.Errorf("commit record %w (version %d, this program knows %d)", ErrNewer, r.V, recordVersion)
+	}
+	if r.V < 1 {
+		return Record{}, fmt.Errorf("commit record %w: version %d", ErrCorrupt, r.V)
+	}
+	if _, err := ParseDigest(string(r.Layer)); err != nil {
+		return Record{}, fmt.Errorf("commit record %w: layer: %w", ErrCorrupt, err)
+	}
+	return r, nil
+}
+
+// Commit publishes a step's layer, unless another attempt was first; its record is then returned with won false.
+// Everything the layer needs has to be stored before. A commit is announced, but the announcement may get lost.
+func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record, won bool, err error) {
+	if !ValidStep(step) {
+		return Record{}, false, fmt.Errorf("run %s: commit: %q is no name of a step", s.run, step)
+	}
+	if r.V == 0 {
+		r.V = recordVersion
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return Record{}, false, fmt.Errorf("run %s: commit step %q: %w", s.run, step, err)
+	}
+	if _, err := ParseRecord(text); err != nil {
+		return Record{}, false, fmt.Errorf("run %s: commit step %q: %w", s.run, step, err)
+	}
+	var old string
+	err = s.do(ctx, "commit step "+step, func(ctx context.Context) (err error) {
+		args := redis.SetArgs{Mode: "NX", Get: true, ExpireAt: s.deadline}
+		old, err = s.redis.SetArgs(ctx, s.key("step:"+step), text, args).Result()
+		return err
+	})
+	switch {
+	case errors.Is(err, redis.Nil):
+		first, won = r, true
+	case err != nil:
+		return Record{}, false, err
+	case old == string(text):
+		// The connection broke between our own SET and its answer, and the second try found what the first one wrote.
+		first, won = r, true
+	default:
+		if first, err = ParseRecord([]byte(old)); err != nil {
+			return Record{}, false, fmt.Errorf("run %s: step %s: %w", s.run, step, err)
+		}
+	}
+	// Whoever follows the run also reads the records, so a lost announcement costs time, not truth.
+	_ = s.Announce(ctx, Event{Step: step, State: Committed})
+	return first, won, nil
+}
+
+// Commits reads the records of those steps that have one, all in one round trip.
+func (s *Store) Commits(ctx context.Context, steps []string) (map[string]Record, error) {
+	records := map[string]Record{}
+	if len(steps) == 0 {
+		return records, nil
+	}
+	var texts []*redis.StringCmd
+	err := s.do(ctx, "read the commit records", func(ctx context.Context) error {
+		texts = texts[:0]
+		// A pipeline, not MGET: in a Cluster the keys lie on several masters.
+		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, step := range steps {
+				texts = append(texts, p.Get(ctx, s.key("step:"+step)))
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	for i, step := range steps {
+		text, err := texts[i].Bytes()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("run %s: read the commit record of step %s: %w", s.run, step, explain(err))
+		}
+		if records[step], err = ParseRecord(text); err != nil {
+			return nil, fmt.Errorf("run %s: step %s: %w", s.run, step, err)
+		}
+	}
+	return records, nil
+}

@@ -1,0 +1,177 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Source is where the content of one input comes from: Content, or the file of this machine at Path.
+type Source struct {
+	Content []byte
+	Path    string
+	Mode    fs.FileMode // 0 means 0644
+}
+
+// PutInputs stores the inputs of a run under their paths and returns their layer. Chunks that are there already are not sent again.
+// A [FullError] comes before anything is sent.
+func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer, error) {
+	entries, err := inputEntries(sources)
+	if err != nil {
+		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
+	}
+	t, err := NewTree(entries)
+	if err != nil {
+		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
+	}
+	if err := s.fits(ctx, t.Size()); err != nil {
+		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
+	}
+	err = s.upload(ctx, s.deadline, func(u *upload) error {
+		for i := range t.entries {
+			if e := &t.entries[i]; e.IsFile() {
+				if err := u.addInput(e, sources[e.Path]); err != nil {
+					return fmt.Errorf("run %s: input %q: %w", s.run, e.Path, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return s.PutTree(ctx, t)
+}
+
+// inputEntries gives every file its entry, with the sizes of now, and every folder on the way to one its own.
+func inputEntries(sources map[string]Source) ([]Entry, error) {
+	var entries []Entry
+	folders := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		source := sources[name]
+		if err := CheckPath(name); err != nil {
+			return nil, err
+		}
+		if !filepath.IsLocal(filepath.FromSlash(name)) {
+			return nil, fmt.Errorf("path %q is no path inside a folder on this system", name)
+		}
+		e := Entry{Path: name, Mode: source.Mode & modeBits, Size: int64(len(source.Content))}
+		if e.Mode == 0 {
+			e.Mode = 0o644
+		}
+		if source.Path != "" {
+			info, err := os.Stat(source.Path)
+			if err != nil {
+				return nil, fmt.Errorf("input %q: %w", name, err)
+			}
+			if !info.Mode().IsRegular() {
+				return nil, fmt.Errorf("input %q: %w", name, &FileError{source.Path, "is no regular file"})
+			}
+			e.Size = info.Size()
+		}
+		if e.Size > ChunkSize {
+			e.Chunks = make([]Digest, chunksOf(0, e.Size))
+		} else if e.Size > 0 {
+			e.Chunks = make([]Digest, 1) // replaced when it is packed
+		}
+		entries = append(entries, e)
+		for parent := path.Dir(name); parent != "." && !folders[parent]; parent = path.Dir(parent) {
+			folders[parent] = true
+			entries = append(entries, Entry{Path: parent, Mode: fs.ModeDir | 0o755})
+		}
+	}
+	return entries, nil
+}
+
+func (u *upload) addInput(e *Entry, source Source) error {
+	open := func() (io.ReaderAt, io.Closer, error) { return bytes.NewReader(source.Content), io.NopCloser(nil), nil }
+	if source.Path != "" {
+		before, err := os.Stat(source.Path)
+		if err != nil {
+			return err
+		}
+		open = func() (io.ReaderAt, io.Closer, error) {
+			f, err := os.Open(source.Path)
+			if err != nil {
+				return nil, nil, err
+			}
+			if err := unchanged(f, before); err != nil {
+				_ = f.Close() // it was only opened
+				return nil, nil, err
+			}
+			return f, f, nil
+		}
+	}
+	if e.Size > ChunkSize {
+		return u.addLarge(e, nil, open)
+	}
+	buffer, release := u.store.buffer()
+	defer release()
+	if err := readAt(open, buffer[:e.Size], 0); err != nil {
+		return err
+	}
+	return u.addSmall(e, buffer[:e.Size])
+}
+
+// unchanged tells whether an open file is still what was found before.
+func unchanged(f *os.File, before fs.FileInfo) error {
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(now, before) || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
+		return errChanged
+	}
+	return nil
+}
+
+// fits compares the need with what the server has left, where it says so. Several masters share the load, and a user
+// without the right to ask finds out by trying.
+func (s *Store) fits(ctx context.Context, need int64) error {
+	client, ok := s.redis.(*redis.Client)
+	if !ok {
+		return nil
+	}
+	var info string
+	err := s.do(ctx, "ask for its memory", func(ctx context.Context) (err error) {
+		info, err = client.Info(ctx, "memory").Result()
+		return err
+	})
+	if err != nil {
+		return ignoreForbidden(err)
+	}
+	limit, used := infoNumber(info, "maxmemory"), infoNumber(info, "used_memory")
+	// Headers, the manifest and the allocator take up to 2 %.
+	if need += need / 50; limit > 0 && used+need > limit {
+		return &FullError{Need: need, Free: max(limit-used, 0)}
+	}
+	return nil
+}
+
+func infoField(info, name string) string {
+	for text := range strings.Lines(info) {
+		if key, value, found := strings.Cut(strings.TrimSpace(text), ":"); found && key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+func infoNumber(info, name string) int64 {
+	n, err := strconv.ParseInt(infoField(info, name), 10, 64)
+	if err != nil {
+		return 0 // not told
+	}
+	return n
+}

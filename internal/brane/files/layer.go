@@ -1,0 +1,147 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Layer is the id of a stored tree: 64 hex digits, the digest of the list of the manifest's chunks.
+// It proves every byte of every file.
+type Layer string
+
+// maxManifest is what one list of chunks can name: 16,131 MiB.
+const maxManifest = ChunkSize / (2*len(Digest{}) + 1)
+
+// PutTree writes a manifest; the chunks of the files have to be there.
+func (s *Store) PutTree(ctx context.Context, t Tree) (Layer, error) {
+	layer, _, err := s.putManifest(ctx, t, s.deadline)
+	return layer, err
+}
+
+// putManifest writes the manifest's chunks and then their list. It returns all digests it wrote.
+func (s *Store) putManifest(ctx context.Context, t Tree, until time.Time) (Layer, []Digest, error) {
+	var parts stream
+	err := s.upload(ctx, until, func(u *upload) error {
+		parts.upload = u
+		if err := writeManifest(&parts, t); err != nil {
+			return err
+		}
+		parts.flush()
+		return nil
+	})
+	if err != nil {
+		return "", nil, fmt.Errorf("store the list of files: %w", err)
+	}
+	if len(parts.sent) > maxManifest {
+		return "", nil, errors.New("store the list of files: there are too many files for one layer")
+	}
+	var list bytes.Buffer
+	digests := make([]Digest, 0, len(parts.sent)+1)
+	for _, d := range parts.sent {
+		fmt.Fprintln(&list, d)
+		digests = append(digests, *d)
+	}
+	id := digestOf(list.Bytes())
+	if err := s.putChunk(ctx, id, list.Bytes(), until); err != nil {
+		return "", nil, fmt.Errorf("store the list of files: %w", err)
+	}
+	return Layer(id.String()), append(digests, id), nil
+}
+
+// Tree reads the tree of a layer. It wraps [ErrGone], [ErrCorrupt] or [ErrNewer] where that is not possible.
+func (s *Store) Tree(ctx context.Context, layer Layer) (Tree, error) {
+	parts, err := s.manifestParts(ctx, layer)
+	if err != nil {
+		return Tree{}, err
+	}
+	r := &chunkReader{ctx: ctx, store: s, rest: parts}
+	defer r.close()
+	t, err := readManifest(r)
+	if err != nil {
+		return Tree{}, fmt.Errorf("layer %s: %w", layer.short(), err)
+	}
+	return t, nil
+}
+
+func (l Layer) short() string { return string(l[:min(len(l), 12)]) }
+
+func (s *Store) manifestParts(ctx context.Context, layer Layer) ([]Digest, error) {
+	id, err := ParseDigest(string(layer))
+	if err != nil {
+		return nil, fmt.Errorf("layer: %w", err)
+	}
+	buffer, release := s.buffer()
+	defer release()
+	list, err := s.getChunk(ctx, id, buffer)
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %w", layer.short(), err)
+	}
+	var parts []Digest
+	for text := range bytes.Lines(list) {
+		d, err := ParseDigest(string(bytes.TrimSuffix(text, []byte("\n"))))
+		if err != nil {
+			return nil, fmt.Errorf("layer %s %w: %w", layer.short(), ErrCorrupt, err)
+		}
+		parts = append(parts, d)
+	}
+	return parts, nil
+}
+
+// chunkReader reads chunks one after the other, verified.
+type chunkReader struct {
+	ctx     context.Context //nolint:containedctx // an io.Reader has no other way
+	store   *Store
+	rest    []Digest
+	buffer  []byte
+	release func()
+	unread  []byte
+}
+
+func (r *chunkReader) Read(p []byte) (int, error) {
+	for len(r.unread) == 0 {
+		if len(r.rest) == 0 {
+			return 0, io.EOF
+		}
+		if r.buffer == nil {
+			r.buffer, r.release = r.store.buffer()
+		}
+		var err error
+		if r.unread, err = r.store.getChunk(r.ctx, r.rest[0], r.buffer); err != nil {
+			return 0, err
+		}
+		r.rest = r.rest[1:]
+	}
+	n := copy(p, r.unread)
+	r.unread = r.unread[n:]
+	return n, nil
+}
+
+func (r *chunkReader) close() {
+	if r.release != nil {
+		r.release()
+	}
+}
+
+// SetInput says which layer the steps without needs begin with.
+func (s *Store) SetInput(ctx context.Context, layer Layer) error {
+	return s.set(ctx, "in", "write the layer of the inputs", string(layer))
+}
+
+// Input is the layer that SetInput set. It wraps [ErrGone] where there is none.
+func (s *Store) Input(ctx context.Context) (layer Layer, err error) {
+	err = s.do(ctx, "read the layer of the inputs", func(ctx context.Context) error {
+		text, err := s.redis.Get(ctx, s.key("in")).Result()
+		layer = Layer(text)
+		return err
+	})
+	if errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("run %s: the layer of the inputs %w", s.run, ErrGone)
+	}
+	return layer, err
+}

@@ -1,0 +1,223 @@
+package files
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Staged is a tree together with what the file system said of it when it was restored. [Store.Snapshot] compares against it.
+type Staged struct {
+	Tree   Tree
+	Stamps []Stamp // one for each entry; empty where nothing was restored
+}
+
+// Stamp tells whether a file was touched: no program can set a file's ctime back.
+type Stamp struct {
+	Inode uint64 `json:"i,omitempty"`
+	CTime int64  `json:"c,omitempty"` // nanoseconds; 0: not to be trusted
+}
+
+// clockTick is more than the coarsest clock a file system takes ctime from (100 Hz). A file that is written to within the
+// tick of its stamp may keep its ctime, so the stamps of the last tick are not trusted and these files are read again.
+const clockTick = 20 * time.Millisecond
+
+// piece is the part of a file that lies in one chunk.
+type piece struct {
+	entry    int32
+	in, size int32 // where in the chunk
+	at       int64 // where in the file
+}
+
+// restoring is one run of Restore.
+type restoring struct {
+	store  *Store
+	root   *os.Root
+	tree   Tree
+	stamps []Stamp
+}
+
+// Restore writes a tree into dir, which exists. Nothing is written outside dir, whatever the tree says.
+func (s *Store) Restore(ctx context.Context, t Tree, dir string) (*Staged, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("restore into %s: %w", dir, err)
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through the root itself
+	r := &restoring{store: s, root: root, tree: t, stamps: make([]Stamp, t.Len())}
+	for _, stage := range []func(context.Context) error{r.folders, r.files, r.links, r.modes} {
+		if err := stage(ctx); err != nil {
+			return nil, fmt.Errorf("restore into %s: %w", dir, err)
+		}
+	}
+	distrust(r.stamps, time.Now())
+	return &Staged{Tree: t, Stamps: r.stamps}, nil
+}
+
+func distrust(stamps []Stamp, now time.Time) {
+	last := now.Add(-clockTick).UnixNano()
+	for i := range stamps {
+		if stamps[i].CTime >= last {
+			stamps[i] = Stamp{}
+		}
+	}
+}
+
+// folders makes all folders, open to us; modes gives them their own mode when everything is in them.
+func (r *restoring) folders(context.Context) error {
+	made := "."
+	for i := range r.tree.entries {
+		e := &r.tree.entries[i]
+		folder := e.Path
+		if !e.Mode.IsDir() {
+			folder = path.Dir(e.Path)
+		}
+		if folder == made || folder == "." {
+			continue
+		}
+		if !filepath.IsLocal(filepath.FromSlash(folder)) {
+			return fmt.Errorf("path %q leads outside", e.Path)
+		}
+		if err := r.root.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
+		made = folder
+	}
+	return nil
+}
+
+// files fetches each chunk once and writes the pieces of files that are in it.
+func (r *restoring) files(ctx context.Context) error {
+	order, pieces := r.plan()
+	group, each := errgroup.WithContext(ctx)
+	group.SetLimit(r.store.parallel)
+	for _, d := range order {
+		if each.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			buffer, release := r.store.buffer()
+			defer release()
+			content, err := r.store.getChunk(each, d, buffer)
+			if err != nil {
+				return fmt.Errorf("%q: %w", r.tree.entries[pieces[d][0].entry].Path, err)
+			}
+			for _, p := range pieces[d] {
+				if err := r.write(p, content); err != nil {
+					return fmt.Errorf("%q: %w", r.tree.entries[p.entry].Path, err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for i := range r.tree.entries {
+		if e := &r.tree.entries[i]; e.IsFile() && e.Size == 0 {
+			if err := r.write(piece{entry: int32(i)}, nil); err != nil { //nolint:gosec // no memory holds 2^31 entries
+				return fmt.Errorf("%q: %w", e.Path, err)
+			}
+		}
+	}
+	return nil
+}
+
+// plan lists the chunks in the order of the files and what each is needed for.
+func (r *restoring) plan() ([]Digest, map[Digest][]piece) {
+	var order []Digest
+	pieces := map[Digest][]piece{}
+	for i := range r.tree.entries {
+		e := &r.tree.entries[i]
+		in, at := e.Offset, int64(0)
+		for _, d := range e.Chunks {
+			size := min(e.Size-at, ChunkSize-in)
+			if pieces[d] == nil {
+				order = append(order, d)
+			}
+			pieces[d] = append(pieces[d], piece{int32(i), int32(in), int32(size), at}) //nolint:gosec // no memory holds 2^31 entries, and no chunk is as large
+			in, at = 0, at+size
+		}
+	}
+	return order, pieces
+}
+
+// write writes one piece. A file of one piece is finished at once.
+func (r *restoring) write(p piece, content []byte) (err error) {
+	e := &r.tree.entries[p.entry]
+	part, err := cut(content, int64(p.in), int64(p.size))
+	if err != nil {
+		return fmt.Errorf("its chunk %w", err)
+	}
+	f, err := r.root.OpenFile(e.Path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+	}()
+	if _, err := f.WriteAt(part, p.at); err != nil {
+		return err
+	}
+	if len(e.Chunks) > 1 {
+		return nil // modes finishes it
+	}
+	if err := f.Chmod(e.Mode & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)); err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	r.stamps[p.entry] = stampOf(info)
+	return nil
+}
+
+// links come last: no file is ever written through one.
+func (r *restoring) links(context.Context) error {
+	for i := range r.tree.entries {
+		e := &r.tree.entries[i]
+		if e.Mode&fs.ModeSymlink == 0 {
+			continue
+		}
+		if reason := checkLink(e.Path, e.Link); reason != "" {
+			return fmt.Errorf("symbolic link %q %s", e.Path, reason)
+		}
+		if err := r.root.Symlink(e.Link, e.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// modes finishes the files of several pieces and then the folders, the innermost first: one may not let us in afterwards.
+func (r *restoring) modes(context.Context) error {
+	for i, e := range slices.Backward(r.tree.entries) {
+		if !e.Mode.IsDir() && len(e.Chunks) < 2 || e.Mode == fs.ModeDir|0o755 {
+			continue
+		}
+		if err := r.root.Chmod(e.Path, e.Mode&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)); err != nil {
+			return err
+		}
+		if e.IsFile() {
+			info, err := r.root.Lstat(e.Path)
+			if err != nil {
+				return err
+			}
+			r.stamps[i] = stampOf(info)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package files
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Pauses between two tries of one command. The first is short for a connection that was just closed,
+// the last long enough to leave a restarting server alone.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// retry runs one command until it succeeds, fails for good, or has failed for as long as patience says.
+func retry(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
+	var failing time.Time
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := command(ctx)
+		if err == nil || errors.Is(err, redis.Nil) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), explain(err))
+		}
+		if failing.IsZero() {
+			failing = time.Now()
+		}
+		if !transient(err) || time.Since(failing)+pause > patience {
+			return explain(err)
+		}
+		// The jitter keeps the steps of a wide run from coming back all at once.
+		timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // no secret depends on it
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), explain(err))
+		}
+	}
+}
+
+// transient tells whether the same command may succeed a moment later.
+func transient(err error) bool {
+	var reply redis.Error
+	if errors.As(err, &reply) {
+		return hasPrefix(reply.Error(), "LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "BUSY ", "ERR max number of clients")
+	}
+	return !forGood(err)
+}
+
+// forGood knows the few failures of a connection that a second try does not mend.
+func forGood(err error) bool {
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var alert tls.AlertError
+	return errors.Is(err, redis.ErrClosed) || errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &alert) ||
+		strings.Contains(err.Error(), "buffer too small")
+}
+
+// explain adds the fact behind an answer of the server.
+func explain(err error) error {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrClosed) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	switch text := reply.Error(); {
+	case hasPrefix(text, "NOAUTH", "WRONGPASS", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"):
+		return fmt.Errorf("%w: %w", ErrPassword, err)
+	case hasPrefix(text, "NOPERM"):
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	case hasPrefix(text, "OOM"):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+func hasPrefix(text string, prefixes ...string) bool {
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}

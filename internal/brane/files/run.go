@@ -1,0 +1,83 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// MaxLog is how much of a step's output is kept.
+const MaxLog = 64 << 10
+
+// SetLog keeps the end of a step's output, at most MaxLog bytes of it.
+func (s *Store) SetLog(ctx context.Context, step string, output []byte) error {
+	if !ValidStep(step) {
+		return fmt.Errorf("run %s: keep output: %q is no name of a step", s.run, step)
+	}
+	return s.set(ctx, "log:"+step, "keep the output of step "+step, output[max(0, len(output)-MaxLog):])
+}
+
+// Log is the end of a step's output, nil where there is none.
+func (s *Store) Log(ctx context.Context, step string) (output []byte, err error) {
+	err = s.do(ctx, "read the output of step "+step, func(ctx context.Context) (err error) {
+		output, err = s.redis.Get(ctx, s.key("log:"+step)).Bytes()
+		return err
+	})
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	return output, err
+}
+
+// SetMeta writes what is to be known of the run as a whole, as owner and provider version.
+func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
+	return s.do(ctx, "write what the run is", func(ctx context.Context) error {
+		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSet(ctx, s.key("meta"), meta)
+			p.ExpireAt(ctx, s.key("meta"), s.deadline)
+			return nil
+		})
+		return err
+	})
+}
+
+// Meta is what SetMeta wrote, empty where nothing is.
+func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
+	err = s.do(ctx, "read what the run is", func(ctx context.Context) (err error) {
+		meta, err = s.redis.HGetAll(ctx, s.key("meta")).Result()
+		return err
+	})
+	return meta, err
+}
+
+// Cancel tells every agent of the run to stop, those that start later as well.
+func (s *Store) Cancel(ctx context.Context) error {
+	if err := s.set(ctx, "cancel", "cancel the run", "1"); err != nil {
+		return err
+	}
+	return s.Announce(ctx, Event{State: Cancelled})
+}
+
+// Resume takes a Cancel back.
+func (s *Store) Resume(ctx context.Context) error {
+	return s.do(ctx, "take the cancellation back", func(ctx context.Context) error {
+		return s.redis.Unlink(ctx, s.key("cancel")).Err()
+	})
+}
+
+// Cancelled tells whether the run is to stop.
+func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
+	err = s.do(ctx, "ask whether the run is cancelled", func(ctx context.Context) error {
+		n, err := s.redis.Exists(ctx, s.key("cancel")).Result()
+		cancelled = n == 1
+		return err
+	})
+	return cancelled, err
+}
+
+// Ping answers when the server does and accepts the password.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.do(ctx, "greet redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
+}

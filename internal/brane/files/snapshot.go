@@ -1,0 +1,181 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// snapshot is one run of Snapshot.
+type snapshot struct {
+	upload  *upload
+	root    *os.Root
+	dir     string
+	before  *Staged
+	by      string
+	entries []*Entry
+}
+
+// Snapshot stores what is in dir now and returns its layer. before is what was restored there, or nil. What did not change
+// keeps the step that wrote it; what was not touched is not even read. Nobody may write to dir meanwhile.
+func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, by string) (Layer, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", fmt.Errorf("store the files of %s: %w", dir, err)
+	}
+	defer root.Close() //nolint:errcheck // it was only read
+	if before == nil {
+		before = &Staged{}
+	}
+	shot := &snapshot{root: root, dir: dir, before: before, by: by}
+	err = s.upload(ctx, s.deadline, func(u *upload) error {
+		shot.upload = u
+		return shot.walk(".")
+	})
+	if err != nil {
+		return "", fmt.Errorf("store the files of %s: %w", dir, err)
+	}
+	t, err := NewTree(shot.compare())
+	if err != nil {
+		return "", fmt.Errorf("store the files of %s: %w", dir, err)
+	}
+	return s.PutTree(ctx, t)
+}
+
+// walk visits a folder in the order of its names. fs.WalkDir would refuse names that are not UTF-8.
+func (s *snapshot) walk(folder string) error {
+	f, err := s.root.Open(folder)
+	if err != nil {
+		return err
+	}
+	found, err := f.ReadDir(-1)
+	_ = f.Close() // it was only read
+	if err != nil {
+		return fmt.Errorf("read folder %q: %w", folder, err)
+	}
+	slices.SortFunc(found, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, d := range found {
+		name := path.Join(folder, d.Name())
+		info, err := s.root.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if err := s.visit(name, info); err != nil {
+			return err
+		}
+		if info.IsDir() {
+			if err := s.walk(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) visit(name string, info fs.FileInfo) error {
+	e := &Entry{Path: name, Mode: info.Mode() & modeBits, By: s.by}
+	s.entries = append(s.entries, e)
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		return nil
+	case mode&fs.ModeSymlink != 0:
+		return s.link(e)
+	case mode.IsRegular():
+		if err := s.file(e, info); err != nil {
+			return fmt.Errorf("file %q: %w", name, err)
+		}
+		return nil
+	}
+	return &FileError{name, fmt.Sprintf("is a %s; only files, folders and symbolic links can be kept, so remove it at the end of the step", special(info.Mode()))}
+}
+
+func special(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	case mode&fs.ModeDevice != 0:
+		return "device"
+	}
+	return "special file"
+}
+
+// link keeps a link inside the tree. An absolute one into the tree becomes relative, as the tree may be restored elsewhere.
+func (s *snapshot) link(e *Entry) error {
+	e.Mode = fs.ModeSymlink | fs.ModePerm
+	target, err := s.root.Readlink(e.Path)
+	if err != nil {
+		return err
+	}
+	if inside, found := strings.CutPrefix(target, strings.TrimSuffix(s.dir, "/")+"/"); found {
+		if target, err = filepath.Rel(path.Dir(e.Path), path.Clean(inside)); err != nil {
+			return err
+		}
+	}
+	e.Link = target
+	if reason := checkLink(e.Path, target); reason != "" {
+		return &FileError{e.Path, "is a symbolic link that " + reason}
+	}
+	return nil
+}
+
+func (s *snapshot) file(e *Entry, info fs.FileInfo) error {
+	i, found := s.before.Tree.index(e.Path)
+	var old Entry
+	if found {
+		old = s.before.Tree.entries[i]
+		if i < len(s.before.Stamps) && s.before.Stamps[i].CTime != 0 && s.before.Stamps[i] == stampOf(info) {
+			*e = old
+			return nil
+		}
+	}
+	e.Size = info.Size()
+	open := func() (io.ReaderAt, io.Closer, error) {
+		f, err := s.root.Open(e.Path)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := unchanged(f, info); err != nil {
+			_ = f.Close() // it was only opened
+			return nil, nil, err
+		}
+		return f, f, nil
+	}
+	if e.Size > ChunkSize {
+		return s.upload.addLarge(e, old.Chunks, open)
+	}
+	buffer, release := s.upload.store.buffer()
+	defer release()
+	content := buffer[:e.Size]
+	if err := readAt(open, content, 0); err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%w; make it readable for the user of the step", err)
+		}
+		return err
+	}
+	if found && old.IsFile() && old.Size == e.Size && old.SHA256 == digestOf(content) {
+		e.SHA256, e.Chunks, e.Offset = old.SHA256, old.Chunks, old.Offset
+		return nil
+	}
+	return s.upload.addSmall(e, content)
+}
+
+// compare gives what is as it was back to the step that wrote it.
+func (s *snapshot) compare() []Entry {
+	entries := make([]Entry, 0, len(s.entries))
+	for _, e := range s.entries {
+		if old, found := s.before.Tree.Lookup(e.Path); found && e.sameContent(old) && e.Mode == old.Mode {
+			*e = old
+		}
+		entries = append(entries, *e)
+	}
+	return entries
+}

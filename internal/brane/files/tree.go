@@ -1,0 +1,227 @@
+package files
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+)
+
+// modeBits are what the format keeps of a mode: permissions, setuid, setgid, sticky and the kind.
+const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky | fs.ModeDir | fs.ModeSymlink
+
+// Entry is one file, folder or symbolic link of a tree.
+type Entry struct {
+	Path string // slashes, relative to the root of the tree, bytes as the file system has them
+	Mode fs.FileMode
+	Size int64  // of a file
+	Link string // the target of a symbolic link
+	// Chunks hold a file, one after the other, beginning Offset bytes into the first. All but the last are ChunkSize long.
+	Chunks []Digest
+	Offset int64
+	SHA256 Digest // of a file's content; zero where a file is larger than a chunk, except in what Keep returns
+	By     string // the step that wrote it last, "" for an input
+}
+
+// IsFile tells whether the entry has content.
+func (e Entry) IsFile() bool { return e.Mode.IsRegular() }
+
+// sameContent tells whether two entries are the same thing to a program that reads them.
+func (e Entry) sameContent(o Entry) bool {
+	if e.Mode.Type() != o.Mode.Type() {
+		return false
+	}
+	switch {
+	case e.Mode.IsDir(): // two umasks are no conflict
+		return true
+	case e.Mode&fs.ModeSymlink != 0:
+		return e.Link == o.Link
+	case e.Mode != o.Mode || e.Size != o.Size:
+		return false
+	case !e.SHA256.IsZero() && !o.SHA256.IsZero():
+		return e.SHA256 == o.SHA256
+	}
+	return e.Offset == o.Offset && slices.Equal(e.Chunks, o.Chunks)
+}
+
+// Tree is a sorted, valid list of entries; the zero Tree is empty. It does not change.
+type Tree struct{ entries []Entry }
+
+// NewTree sorts and checks entries. It takes the slice over.
+func NewTree(entries []Entry) (Tree, error) {
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
+	t := Tree{entries}
+	return t, t.check()
+}
+
+// Len is the number of entries.
+func (t Tree) Len() int { return len(t.entries) }
+
+// Entries are all entries, sorted by the bytes of their paths, so that a folder comes before what is in it. Not to be changed.
+func (t Tree) Entries() []Entry { return t.entries }
+
+// All yields the entries in order.
+func (t Tree) All() iter.Seq[Entry] { return slices.Values(t.entries) }
+
+// Size is the size of all files.
+func (t Tree) Size() (size int64) {
+	for i := range t.entries {
+		size += t.entries[i].Size
+	}
+	return size
+}
+
+// Lookup finds an entry by its path.
+func (t Tree) Lookup(name string) (Entry, bool) {
+	i, found := t.index(name)
+	if !found {
+		return Entry{}, false
+	}
+	return t.entries[i], true
+}
+
+func (t Tree) index(name string) (int, bool) {
+	return slices.BinarySearchFunc(t.entries, name, func(e Entry, name string) int { return cmp.Compare(e.Path, name) })
+}
+
+// check refuses what no honest writer makes: an attacker with access to Redis may have written the manifest.
+func (t Tree) check() error {
+	for i := range t.entries {
+		e := &t.entries[i]
+		if err := e.check(); err != nil {
+			return err
+		}
+		if i > 0 && t.entries[i-1].Path >= e.Path {
+			return fmt.Errorf("path %q is there twice or out of order", e.Path)
+		}
+		for parent := path.Dir(e.Path); parent != "."; parent = path.Dir(parent) {
+			if p, found := t.Lookup(parent); found {
+				if !p.Mode.IsDir() {
+					return fmt.Errorf("path %q is below %q, which is no folder", e.Path, parent)
+				}
+				break // the folder's own parents were looked at before
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Entry) check() error {
+	if err := CheckPath(e.Path); err != nil {
+		return err
+	}
+	if e.By != "" && !stepName.MatchString(e.By) {
+		return fmt.Errorf("path %q was written by %q, which is no name of a step", e.Path, e.By)
+	}
+	if e.Mode&^modeBits != 0 {
+		return fmt.Errorf("path %q is neither file, folder nor symbolic link", e.Path)
+	}
+	if e.IsFile() {
+		return e.checkFile()
+	}
+	if e.Size != 0 || len(e.Chunks) != 0 || e.Offset != 0 || !e.SHA256.IsZero() {
+		return fmt.Errorf("path %q has content, but is no file", e.Path)
+	}
+	if e.Mode.IsDir() {
+		if e.Link != "" || e.Mode&fs.ModeSymlink != 0 {
+			return fmt.Errorf("path %q is both folder and link", e.Path)
+		}
+		return nil
+	}
+	if reason := checkLink(e.Path, e.Link); reason != "" {
+		return fmt.Errorf("symbolic link %q %s", e.Path, reason)
+	}
+	return nil
+}
+
+func (e *Entry) checkFile() error {
+	if e.Size < 0 || e.Offset < 0 || e.Offset >= ChunkSize || e.Link != "" {
+		return fmt.Errorf("file %q has an impossible size, offset or target", e.Path)
+	}
+	// The sum cannot overflow: a size near 2^63 would need more chunk digests than there is memory.
+	if e.Size/ChunkSize > int64(len(e.Chunks)) || int64(len(e.Chunks)) != chunksOf(e.Offset, e.Size) {
+		return fmt.Errorf("file %q of %d bytes at offset %d has %d chunks", e.Path, e.Size, e.Offset, len(e.Chunks))
+	}
+	return nil
+}
+
+// chunksOf is the number of chunks that size bytes touch, beginning at offset in the first.
+func chunksOf(offset, size int64) int64 {
+	if size == 0 {
+		return 0
+	}
+	return (offset + size + ChunkSize - 1) / ChunkSize
+}
+
+// maxPath is Linux' PATH_MAX.
+const maxPath = 4096
+
+// CheckPath refuses a path that is not plainly inside a tree: empty, absolute, with "..", "." or empty parts, or with a zero byte.
+func CheckPath(name string) error {
+	switch {
+	case name == "" || name == ".":
+		return errors.New("an empty path names no file")
+	case len(name) >= maxPath:
+		return fmt.Errorf("path %.40q… is longer than %d bytes", name, maxPath-1)
+	case strings.ContainsRune(name, 0):
+		return fmt.Errorf("path %q has a zero byte", name)
+	case path.IsAbs(name):
+		return fmt.Errorf("path %q is absolute; it has to be relative to the root of the files", name)
+	case name == ".." || strings.HasPrefix(path.Clean(name), "../") || path.Clean(name) == "..":
+		return fmt.Errorf("path %q leads outside", name)
+	case path.Clean(name) != name:
+		return fmt.Errorf("path %q has an empty, \".\" or \"..\" part; write %q", name, path.Clean(name))
+	}
+	return nil
+}
+
+// checkLink says why a link may not be kept: its target has to stay inside the tree, wherever the tree is restored.
+func checkLink(name, target string) (reason string) {
+	switch {
+	case target == "":
+		return "has no target"
+	case len(target) >= maxPath || strings.ContainsRune(target, 0):
+		return "has an impossible target"
+	case path.IsAbs(target):
+		return fmt.Sprintf("points to the absolute path %q; only links to files of the same tree can be kept", target)
+	}
+	if clean := path.Join(path.Dir(name), target); clean == ".." || strings.HasPrefix(clean, "../") {
+		return fmt.Sprintf("points to %q, outside the tree; only links to files of the same tree can be kept", target)
+	}
+	return ""
+}
+
+// Resolve is Lookup that follows symbolic links inside the tree, at the end of the path and on the way.
+func (t Tree) Resolve(name string) (Entry, bool) {
+	for range 40 { // Linux gives up after as many links
+		e, found := t.Lookup(name)
+		if found && e.Mode&fs.ModeSymlink == 0 {
+			return e, true
+		}
+		if found {
+			name = path.Join(path.Dir(name), e.Link)
+			continue
+		}
+		if name, found = t.throughLink(name); !found {
+			return Entry{}, false
+		}
+	}
+	return Entry{}, false
+}
+
+// throughLink replaces the first folder of a path that is a link.
+func (t Tree) throughLink(name string) (string, bool) {
+	for i, c := range name {
+		if c != '/' {
+			continue
+		}
+		if e, found := t.Lookup(name[:i]); found && e.Mode&fs.ModeSymlink != 0 {
+			return path.Join(path.Dir(e.Path), e.Link, name[i+1:]), true
+		}
+	}
+	return "", false
+}
