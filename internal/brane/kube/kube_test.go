@@ -1,0 +1,167 @@
+package kube_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// Nothing is dialled that nobody has named: a forgotten setting must not reach a cluster.
+func TestConnectionNeverFallsBack(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/nowhere/kubeconfig")
+	t.Setenv("KUBERNETES_SERVICE_HOST", "203.0.113.7")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "443")
+	for name, tt := range map[string]struct {
+		connection kube.Connection
+		want       string
+	}{
+		"nothing is set":           {kube.Connection{}, kube.ErrNoConnection.Error()},
+		"only a token is set":      {kube.Connection{Token: "t"}, kube.ErrNoConnection.Error()},
+		"only a context is set":    {kube.Connection{ConfigContext: "admin"}, kube.ErrNoConnection.Error()},
+		"the file is not there":    {kube.Connection{ConfigPath: "/nowhere/else"}, "read the kubeconfig: stat /nowhere/else: no such file or directory"},
+		"the proxy has no host":    {kube.Connection{Host: "https://203.0.113.7", ProxyURL: "nonsense"}, "proxy_url is not a URL with a host"},
+		"not in a cluster, really": {kube.Connection{InCluster: true}, "use the service account of this pod: open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := tt.connection.Config(); err == nil || err.Error() != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestConnectionByHost(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/nowhere/kubeconfig")
+	config, err := kube.Connection{Host: "https://203.0.113.7:6443", Token: "t", ClusterCACertificate: "ca"}.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Host != "https://203.0.113.7:6443" || config.BearerToken != "t" || string(config.CAData) != "ca" {
+		t.Errorf("got host %q, token %q, CA %q", config.Host, config.BearerToken, config.CAData)
+	}
+}
+
+func TestVerbs(t *testing.T) {
+	c, ns := clustertest.Client(t), clustertest.Namespace(t)
+	ctx := t.Context()
+	object := func() *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "one", Labels: map[string]string{"a": "b"}}, Data: map[string]string{"k": "1"}}
+	}
+	if err := c.Create(ctx, object()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Create(ctx, object()); !apierrors.IsAlreadyExists(err) {
+		t.Errorf("creating it twice: %v, want AlreadyExists", err)
+	}
+	got := object()
+	if err := c.Get(ctx, got); err != nil || got.UID == "" {
+		t.Fatalf("get: %v, uid %q", err, got.UID)
+	}
+	stale := got.DeepCopy()
+	got.Data["k"] = "2"
+	if err := c.Update(ctx, got); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Update(ctx, stale); !apierrors.IsConflict(err) {
+		t.Errorf("updating an old version: %v, want a conflict", err)
+	}
+	var list corev1.ConfigMapList
+	if err := c.List(ctx, &list, ns, "a=b"); err != nil || len(list.Items) != 1 || list.Items[0].Data["k"] != "2" {
+		t.Errorf("list: %v, %d items", err, len(list.Items))
+	}
+	if err := c.Delete(ctx, got); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Get(ctx, object()); !apierrors.IsNotFound(err) {
+		t.Errorf("after delete: %v, want NotFound", err)
+	}
+	if want := `ConfigMap "one" in namespace "` + ns + `"`; kube.Describe(object()) != want {
+		t.Errorf("described as %s, want %s", kube.Describe(object()), want)
+	}
+}
+
+func TestFollowTellsOfEveryChange(t *testing.T) {
+	c, ns := clustertest.Client(t), clustertest.Namespace(t)
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "one", Labels: map[string]string{"follow": "me"}}}
+	if err := c.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	heard := make(chan string)
+	ended := make(chan error)
+	say := func(s string) {
+		select {
+		case heard <- s:
+		case <-ctx.Done():
+		}
+	}
+	go func() {
+		ended <- kube.Follow(ctx, c, &corev1.ConfigMapList{}, ns, "follow=me", kube.Follower[*corev1.ConfigMap]{
+			Changed: func(m *corev1.ConfigMap) { say(m.Name + "=" + m.Data["k"]) },
+			Deleted: func(m *corev1.ConfigMap) { say(m.Name + " deleted") },
+			Failed:  func(err error) { say(err.Error()) },
+		})
+	}()
+	expect := func(want string) {
+		t.Helper()
+		select {
+		case got := <-heard:
+			if got != want {
+				t.Fatalf("heard %q, want %q", got, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("heard nothing, want %q", want)
+		}
+	}
+	expect("one=")
+	if err := c.MergePatch(ctx, object, []byte(`{"data":{"k":"2"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	expect("one=2")
+	if err := c.Delete(ctx, object); err != nil {
+		t.Fatal(err)
+	}
+	expect("one deleted")
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestErrorsOfAnUnreachableServer(t *testing.T) {
+	client, err := kube.New(must(t)(kube.Connection{Host: "https://127.0.0.1:1", Insecure: true}.Config()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("we had enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	err = client.Get(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}})
+	if !errors.Is(err, cause) {
+		t.Errorf("got %v, want the context's cause in it", err)
+	}
+	err = client.Get(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}})
+	if err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("got %v, want connection refused", err)
+	}
+}
+
+func must(t *testing.T) func(*rest.Config, error) *rest.Config {
+	return func(config *rest.Config, err error) *rest.Config {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return config
+	}
+}
