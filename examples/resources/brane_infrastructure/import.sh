@@ -1,0 +1,1 @@
+terraform import brane_infrastructure.compute compute

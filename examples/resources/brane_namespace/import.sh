@@ -1,0 +1,1 @@
+terraform import brane_namespace.compute brane

@@ -1,0 +1,8 @@
+resource "brane_namespace" "compute" {
+  name   = "brane"
+  access = "run"
+
+  labels = {
+    "example.org/team" = "imaging"
+  }
+}
