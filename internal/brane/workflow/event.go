@@ -1,0 +1,23 @@
+package workflow
+
+import "time"
+
+// Event is something that happened in a run.
+type Event struct {
+	At     time.Time
+	Step   string // empty where it concerns the whole run
+	Kind   EventKind
+	Detail string
+}
+
+// EventKind is what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	StepStarted   EventKind = "step started"   // its Job is made
+	StepAdopted   EventKind = "step adopted"   // its Job was there already
+	StepCommitted EventKind = "step committed" // its files are stored
+	StepFailed    EventKind = "step failed"
+	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; it is tried again
+)

@@ -1,0 +1,163 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// maxName bounds the names of runs and steps, so that the names of Jobs made of both stay readable.
+const maxName = 40
+
+// Step is one container of a run.
+type Step struct {
+	Name       string            `json:"name"`
+	Image      string            `json:"image"`
+	Command    []string          `json:"command"` // the program and its first arguments; the image's own entry point is not used
+	Args       []string          `json:"args,omitempty"`
+	Env        map[string]string `json:"env,omitempty"`
+	WorkingDir string            `json:"working_dir,omitempty"` // empty means the image's
+	Needs      []string          `json:"needs,omitempty"`       // the steps that must be committed before this one starts
+	Timeout    time.Duration     `json:"timeout,omitempty"`     // of the Job, with its start; 0 means none
+	RunAsUser  *int64            `json:"run_as_user,omitempty"` // user id of the program and of its files; nil means root, or the image's user where it is root
+}
+
+// StepError says what is wrong with one step of a graph. Step is empty where no single one is to blame.
+type StepError struct{ Step, Field, Problem string }
+
+func (e *StepError) Error() string { return e.Problem }
+
+// Graph is a set of steps whose needs are steps of the set and form no cycle.
+type Graph struct {
+	steps map[string]Step
+	order []string // every step after those that it needs; among equals by name
+}
+
+// NewGraph checks the steps. The error joins a [StepError] for each thing that is wrong.
+func NewGraph(steps []Step) (Graph, error) {
+	g := Graph{steps: map[string]Step{}}
+	var problems []error
+	for _, step := range steps {
+		g.steps[step.Name] = step
+		if problem := CheckName(step.Name); problem != "" {
+			problems = append(problems, &StepError{step.Name, "", fmt.Sprintf("step name %q: %s", step.Name, problem)})
+		}
+	}
+	if len(steps) == 0 {
+		problems = append(problems, &StepError{"", "", "a run needs at least one step"})
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.steps)) {
+		for _, need := range g.steps[name].Needs {
+			if _, ok := g.steps[need]; !ok {
+				problems = append(problems, &StepError{name, "needs", fmt.Sprintf("step %q needs %q, which is not a step of this run", name, need)})
+			}
+		}
+	}
+	if len(problems) == 0 {
+		if cycle := g.sort(); cycle != nil {
+			problems = append(problems, &StepError{cycle[0], "needs", "steps wait for each other: " + strings.Join(cycle, " → ")})
+		}
+	}
+	return g, errors.Join(problems...)
+}
+
+// CheckName says what is wrong with the name of a run or of a step; empty means nothing.
+func CheckName(name string) string {
+	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+		return strings.Join(problems, "; ")
+	}
+	if len(name) > maxName {
+		return fmt.Sprintf("must be no more than %d characters", maxName)
+	}
+	return ""
+}
+
+// sort fills in the order, or returns a cycle that begins and ends with the same step.
+func (g *Graph) sort() (cycle []string) {
+	const (
+		onPath = 1
+		done   = 2
+	)
+	mark := map[string]int{}
+	var path []string
+	var visit func(string) bool
+	visit = func(name string) bool {
+		path = append(path, name)
+		mark[name] = onPath
+		for _, need := range slices.Sorted(slices.Values(g.steps[name].Needs)) {
+			switch mark[need] {
+			case onPath:
+				cycle = append(slices.Clone(path[slices.Index(path, need):]), need)
+				return false
+			case 0:
+				if !visit(need) {
+					return false
+				}
+			}
+		}
+		path = path[:len(path)-1]
+		mark[name] = done
+		g.order = append(g.order, name)
+		return true
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.steps)) {
+		if mark[name] == 0 && !visit(name) {
+			return cycle
+		}
+	}
+	return nil
+}
+
+// Steps are the names of all steps, each after those that it needs.
+func (g Graph) Steps() []string { return slices.Clone(g.order) }
+
+// ancestry is what a step needs, directly and through others: each of these steps, and itself, with its direct needs.
+func (g Graph) ancestry(name string) map[string][]string {
+	needs := map[string][]string{}
+	var visit func(string)
+	visit = func(name string) {
+		if _, seen := needs[name]; seen {
+			return
+		}
+		needs[name] = slices.Sorted(slices.Values(g.steps[name].Needs))
+		for _, need := range needs[name] {
+			visit(need)
+		}
+	}
+	visit(name)
+	return needs
+}
+
+// needs is the ancestry of all steps.
+func (g Graph) needs() map[string][]string {
+	needs := map[string][]string{}
+	for name, step := range g.steps {
+		needs[name] = slices.Sorted(slices.Values(step.Needs))
+	}
+	return needs
+}
+
+// leaves are the steps that no other needs: together their trees are what the run leaves.
+func (g Graph) leaves() []string {
+	needed := map[string]bool{}
+	for _, step := range g.steps {
+		for _, need := range step.Needs {
+			needed[need] = true
+		}
+	}
+	return slices.DeleteFunc(g.Steps(), func(name string) bool { return needed[name] })
+}
+
+// All are the steps themselves, in the same order as [Graph.Steps].
+func (g Graph) All() []Step {
+	all := make([]Step, 0, len(g.order))
+	for _, name := range g.order {
+		all = append(all, g.steps[name])
+	}
+	return all
+}

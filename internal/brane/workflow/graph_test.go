@@ -1,0 +1,104 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// steps makes steps from "name: need need".
+func steps(lines ...string) []Step {
+	var all []Step
+	for _, line := range lines {
+		name, needs, _ := strings.Cut(line, ":")
+		all = append(all, Step{Name: name, Needs: strings.Fields(needs)})
+	}
+	return all
+}
+
+func graph(t *testing.T, lines ...string) Graph {
+	t.Helper()
+	g, err := NewGraph(steps(lines...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestNewGraph(t *testing.T) {
+	for name, tt := range map[string]struct {
+		steps []Step
+		want  string
+	}{
+		"no step at all":                   {nil, "a run needs at least one step"},
+		"a need is no step":                {steps("a: x"), `step "a" needs "x", which is not a step of this run`},
+		"a step needs itself":              {steps("a: a"), "steps wait for each other: a → a"},
+		"two steps wait for each other":    {steps("a: b", "b: a"), "steps wait for each other: a → b → a"},
+		"a cycle behind a step that is ok": {steps("a: b", "b: c", "c: d", "d: b"), "steps wait for each other: b → c → d → b"},
+		"a name that is no DNS label":      {steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
+		"a name that is too long":          {steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
+		"a diamond":                        {steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := NewGraph(tt.steps); fmt.Sprint(err) != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+//	a → b → d → e
+//	a → c ↗
+//	f
+func TestGraphKnowsItsWays(t *testing.T) {
+	g := graph(t, "e: d", "d: c b", "c: a", "b: a", "a", "f")
+	if got := fmt.Sprint(g.Steps()); got != "[a b c d e f]" {
+		t.Errorf("order %s", got)
+	}
+	if got := fmt.Sprint(g.leaves()); got != "[e f]" {
+		t.Errorf("leaves %s", got)
+	}
+	if got := fmt.Sprint(g.ancestry("d")); got != "map[a:[] b:[a] c:[a] d:[b c]]" {
+		t.Errorf("ancestry of d %s", got)
+	}
+}
+
+func TestIDFollowsFromAllThatDecides(t *testing.T) {
+	base := func() Identity {
+		return Identity{Name: "wordcount", Infrastructure: "compute", Steps: graph(t, "a", "b: a").All(), Inputs: map[string]string{"x": "1"}, Triggers: map[string]string{"t": "1"}}
+	}
+	ids := []string{base().ID()}
+	if again := base().ID(); again != ids[0] {
+		t.Errorf("the same identity has ids %s and %s", ids[0], again)
+	}
+	for _, change := range []func(*Identity){
+		func(i *Identity) { i.Infrastructure = "other" },
+		func(i *Identity) { i.Inputs["x"] = "2" },
+		func(i *Identity) { i.Inputs["y"] = "1" },
+		func(i *Identity) { i.Triggers["t"] = "2" },
+		func(i *Identity) { i.Steps[0].Image = "other" },
+		func(i *Identity) { i.Steps[0].Env = map[string]string{"A": "b"} },
+	} {
+		changed := base()
+		change(&changed)
+		if slices.Contains(ids, changed.ID()) {
+			t.Errorf("%+v has the id of another identity", changed)
+		}
+		ids = append(ids, changed.ID())
+	}
+	if !strings.HasPrefix(ids[0], "wordcount-") || len(ids[0]) != len("wordcount-")+8 {
+		t.Errorf("id %q", ids[0])
+	}
+}
+
+func TestObjectNamesFitIntoALabel(t *testing.T) {
+	long := strings.Repeat("x", 40)
+	one, two := objectName("brane", long+"-3f9a1c02", long), objectName("brane", long+"-3f9a1c02", long[:39]+"y")
+	if len(one) > 63 || len(two) > 63 || one == two {
+		t.Errorf("%q and %q", one, two)
+	}
+	if got := objectName("brane", "w-3f9a1c02", "count"); got != "brane-w-3f9a1c02-count" {
+		t.Errorf("got %q", got)
+	}
+}

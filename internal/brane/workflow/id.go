@@ -1,0 +1,42 @@
+package workflow
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+)
+
+// Identity is all that makes a run this run: where any of it differs it is another run.
+type Identity struct {
+	Name           string            `json:"name"`
+	Infrastructure string            `json:"infrastructure"`
+	Steps          []Step            `json:"steps"`  // in the graph's order
+	Inputs         map[string]string `json:"inputs"` // path → sha256 of the content, in hex
+	Triggers       map[string]string `json:"triggers"`
+}
+
+// ID is the run's name and the beginning of a digest of its identity: "wordcount-3f9a1c02". It follows from the configuration alone, so that a run can be
+// found again by an apply that has no state of it, because the one that began it was killed.
+func (i Identity) ID() string {
+	data, err := json.Marshal(i)
+	if err != nil {
+		panic(err) // texts and numbers only: no input can cause it
+	}
+	return i.Name + "-" + shortDigest(data)
+}
+
+func shortDigest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:4])
+}
+
+// objectName joins the parts of a name for an API object. Kubernetes puts a Job's name into a label of its pods, so 63 characters are the limit;
+// a longer name keeps its beginning and gets a digest of the whole.
+func objectName(parts ...string) string {
+	name := strings.Join(parts, "-")
+	if len(name) <= 63 {
+		return name
+	}
+	return strings.TrimRight(name[:54], "-") + "-" + shortDigest([]byte(name))
+}

@@ -1,0 +1,111 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+const (
+	managedByLabel = "app.kubernetes.io/managed-by"
+	deadlineKey    = "deadline" // of the run object: when all Redis keys of the run expire, RFC 3339
+)
+
+// objectName is the name of the run's ConfigMap and of its Secret.
+func (r *Run) objectName() string { return objectName("brane", r.ID) }
+
+func (r *Run) meta() metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: r.Namespace, Name: r.objectName(), Labels: map[string]string{managedByLabel: kube.FieldManager, RunLabel: r.ID}}
+}
+
+// record makes the run's ConfigMap, or finds the one of an apply that did not come to its end. It owns all other objects of the run,
+// so that its deletion is theirs, and keeps the deadline that every writer of the run's keys must use.
+func (r *Run) record(ctx context.Context) (metav1.OwnerReference, error) {
+	object := &corev1.ConfigMap{ObjectMeta: r.meta()}
+	object.Data = map[string]string{deadlineKey: time.Now().Add(r.Retention).UTC().Format(time.RFC3339)}
+	err := r.Kube.Create(ctx, object)
+	if apierrors.IsAlreadyExists(err) {
+		err = r.Kube.Get(ctx, object)
+	}
+	if err != nil {
+		return metav1.OwnerReference{}, fmt.Errorf("make the record of run %q, %s: %w", r.ID, kube.Describe(object), err)
+	}
+	r.deadline, err = time.Parse(time.RFC3339, object.Data[deadlineKey])
+	if err != nil {
+		return metav1.OwnerReference{}, fmt.Errorf("read the deadline in %s: %w", kube.Describe(object), err)
+	}
+	return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: object.Name, UID: object.UID}, nil
+}
+
+// handOver makes the Secret by which the pods reach Redis.
+func (r *Run) handOver(ctx context.Context, owner metav1.OwnerReference) error {
+	secret := &corev1.Secret{ObjectMeta: r.meta()}
+	secret.OwnerReferences = []metav1.OwnerReference{owner}
+	secret.StringData = map[string]string{agent.SecretKey: r.RedisURL}
+	err := r.Kube.Create(ctx, secret)
+	if apierrors.IsAlreadyExists(err) {
+		err = r.Kube.Update(ctx, secret) // the password may have changed since
+	}
+	if err != nil {
+		return fmt.Errorf("make the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
+	}
+	return nil
+}
+
+// Delete removes every object of the run from the cluster, stops what still runs, and waits until no pod is left.
+func Delete(ctx context.Context, c *kube.Client, namespace, id string) error {
+	run := &Run{Kube: c, ID: id, Namespace: namespace}
+	if err := run.deleteJobs(ctx, nil); err != nil {
+		return err
+	}
+	for _, object := range []kube.Object{&corev1.Secret{ObjectMeta: run.meta()}, &corev1.ConfigMap{ObjectMeta: run.meta()}} {
+		if err := c.Delete(ctx, object); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
+		}
+	}
+	return run.waitForPods(ctx)
+}
+
+// deleteJobs deletes the run's Jobs but those that keep wants to keep, and in the background their pods.
+func (r *Run) deleteJobs(ctx context.Context, keep func(step string) bool) error {
+	var jobs batchv1.JobList
+	if err := r.Kube.List(ctx, &jobs, r.Namespace, RunLabel+"="+r.ID); err != nil {
+		return fmt.Errorf("list the Jobs of run %q in namespace %q: %w", r.ID, r.Namespace, err)
+	}
+	for i := range jobs.Items {
+		job := &jobs.Items[i]
+		if keep != nil && keep(job.Labels[StepLabel]) {
+			continue
+		}
+		if err := r.Kube.Delete(ctx, job); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete %s: %w", kube.Describe(job), err)
+		}
+	}
+	return nil
+}
+
+// waitForPods waits until the garbage collector has taken every pod of the run: a pod that still runs could write to Redis.
+func (r *Run) waitForPods(ctx context.Context) error {
+	left := 0
+	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		var pods corev1.PodList
+		if err := r.Kube.List(ctx, &pods, r.Namespace, RunLabel+"="+r.ID); err != nil {
+			return false, fmt.Errorf("list the pods of run %q in namespace %q: %w", r.ID, r.Namespace, err)
+		}
+		left = len(pods.Items)
+		return left == 0, nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%d pods of run %q are still there in namespace %q: %w", left, r.ID, r.Namespace, context.Cause(ctx))
+	}
+	return err
+}
