@@ -30,19 +30,31 @@ func down(ctx context.Context, dir string, st *status) error {
 
 // clean ends the cluster and removes its folder.
 func clean(ctx context.Context, dir string, st *status) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	ours, err := isCluster(machineClaims, dir)
+	if err != nil {
 		return err
 	}
-	// A slip of the keyboard must not cost someone another folder.
-	if _, err := readIdentity(dir); err != nil && len(entries) > 0 {
-		return fmt.Errorf("%s is not removed, it is no cluster's folder: %w", dir, err)
+	if !ours {
+		return fmt.Errorf("%s holds no cluster and is left alone", dir)
 	}
 	if err := down(ctx, dir, st); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove the cluster's folder: %w", err)
+	return st.run("Folder removed", func() error { return os.RemoveAll(dir) })
+}
+
+// isCluster keeps a slip of the keyboard from costing someone another folder. One that is not there or is empty
+// passes: there is nothing to lose.
+func isCluster(cs claims, dir string) (bool, error) {
+	if cl, err := cs.of(dir); err != nil || cl != nil {
+		return cl != nil, err
 	}
-	return nil
+	if _, err := os.Stat(identityFile(dir)); err == nil {
+		return true, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	return len(entries) == 0, err
 }

@@ -44,8 +44,8 @@ type entry struct {
 	content []byte
 }
 
-// entries brings the same image out of the same entries, in whatever order they come: its digest tells whether
-// something changed.
+// layer makes the same layer of the same entries, in whatever order they come: a digest tells whether something
+// changed.
 func layer(entries []entry) (v1.Layer, error) {
 	entries = slices.Clone(entries)
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })

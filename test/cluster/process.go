@@ -76,7 +76,7 @@ func (p process) String() string { return p.Name + " (process " + strconv.Itoa(p
 
 // The patience of stop: etcd and Redis write their last state, which a busy disk may slow down.
 const (
-	stopPatience = 20 * time.Second
+	stopPatience = 10 * time.Second
 	killPatience = 20 * time.Second
 )
 
@@ -155,17 +155,18 @@ func (c cluster) spawn(ctx context.Context, p program) (process, error) {
 
 // lastLines gives the end of a log for an error message, indented on lines of its own.
 func lastLines(log string) string {
-	const lines, bytes = 8, 4096
+	const lines, width = 5, 300
 	b, err := os.ReadFile(log)
 	if err != nil || len(b) == 0 {
 		return ""
 	}
-	if len(b) > bytes {
-		b = b[len(b)-bytes:]
-	}
 	all := strings.Split(strings.TrimSpace(string(b)), "\n")
-	if len(all) > lines {
-		all = all[len(all)-lines:]
+	text := "\n  last lines of " + log + ":"
+	for _, line := range all[max(0, len(all)-lines):] {
+		if len(line) > width {
+			line = strings.ToValidUTF8(line[:width], "") + " …"
+		}
+		text += "\n    " + line
 	}
-	return "\n  last lines of " + log + ":\n    " + strings.Join(all, "\n    ")
+	return text
 }

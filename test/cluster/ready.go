@@ -15,35 +15,67 @@ import (
 // processors and swaps, minutes.
 const patience = 4 * time.Minute
 
-// await asks again until the answer is nil. It ends early when a process of the cluster ends, and shows the
-// logs that tell why.
-func await(ctx context.Context, what string, processes []process, logs []string, ask func(context.Context) error) error {
-	ctx, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not there within %s", patience))
+// endedError says that a program of the cluster ended while something waited for it.
+type endedError struct{ process process }
+
+func (e *endedError) Error() string { return e.process.String() + " has ended" }
+
+// await asks again until the answer is nil. It ends early when a program of the cluster ends. The error shows the
+// end of the logs that tell why: those of the program that ended, else those of the programs it waits for.
+func (s *start) await(ctx context.Context, what string, programs []string, ask func(context.Context) error) error {
+	limited, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not there within %s", patience))
 	defer stop()
+	watched, end := context.WithCancelCause(limited)
+	defer end(nil)
+	// Beside the questions: an answer may hang exactly because a program ended.
+	go watchProcesses(watched, s.claim.Processes, end)
 	for {
-		err := ask(ctx)
+		err := ask(watched)
 		if err == nil {
 			return nil
 		}
-		for _, p := range processes {
-			if !p.alive() {
-				return fmt.Errorf("%s: %s has ended%s", what, p, allLastLines(logs))
-			}
-		}
 		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w; the last answer: %w%s", what, context.Cause(ctx), err, allLastLines(logs))
+		case <-watched.Done():
+			return s.explain(ctx, what, programs, context.Cause(watched), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-func allLastLines(logs []string) string {
-	var all string
-	for _, l := range logs {
-		all += lastLines(l)
+// watchProcesses ends the wait when one of the processes ends. It returns when the wait is over.
+func watchProcesses(ctx context.Context, processes []process, end context.CancelCauseFunc) {
+	for ctx.Err() == nil {
+		for _, p := range processes {
+			if !p.alive() {
+				end(&endedError{p})
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	return all
+}
+
+// explain makes the sentence of a wait that ended without what it waited for.
+func (s *start) explain(ctx context.Context, what string, programs []string, cause, answer error) error {
+	if ctx.Err() != nil { // someone pressed Ctrl-C: that needs no logs
+		return fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
+	}
+	err := fmt.Errorf("%s: %w; its last answer: %w", what, cause, answer)
+	var ended *endedError
+	if errors.As(cause, &ended) {
+		err = fmt.Errorf("%s: %w", what, cause)
+		programs = []string{ended.process.Name}
+	}
+	for _, p := range programs {
+		err = fmt.Errorf("%w%s", err, lastLines(s.log(p)))
+		if p == "node" { // it tells which of its two programs ended, they tell why
+			err = fmt.Errorf("%w%s%s", err, lastLines(s.log("containerd")), lastLines(s.log("kubelet")))
+		}
+	}
+	return err
 }
 
 // adminClient reads the API with the administrator's certificate. It is no client-go: three questions do not

@@ -32,10 +32,10 @@ func redisURL(host, password string) string {
 }
 
 // pingRedis is nil when Redis takes the password and has read its data.
-func pingRedis(ctx context.Context, host, password string) error {
+func pingRedis(ctx context.Context, address, password string) error {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, redisPort))
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func pingRedis(ctx context.Context, host, password string) error {
 	answers := bufio.NewScanner(conn)
 	for _, want := range []string{"+OK", "+PONG"} {
 		if !answers.Scan() {
-			return fmt.Errorf("redis closed the connection: %w", errors.Join(answers.Err()))
+			return errors.Join(errors.New("redis closed the connection"), answers.Err())
 		}
 		if got := answers.Text(); got != want {
 			return fmt.Errorf("redis answered %q", got)

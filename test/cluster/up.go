@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,6 +64,7 @@ type start struct {
 	claim    *claim
 	status   *status
 	began    time.Time
+	kubelet  time.Time // when it was let go: before that, no heartbeat is of this start
 }
 
 // find is true when the cluster runs already. It ends one that is broken, or runs another Kubernetes.
@@ -126,7 +128,7 @@ func (s *start) all(ctx context.Context) error {
 		{"Redis and registry", s.services},
 		{"etcd and API server", s.controlPlane},
 		{"containerd", s.containerd},
-		{"Images in the registry", s.images},
+		{"Agent built, images pushed", s.images},
 		{"Node is Ready", s.nodeReady},
 		{"Default service account", s.serviceAccount},
 	} {
@@ -191,13 +193,13 @@ func (s *start) services(ctx context.Context) error {
 		return err
 	}
 	for _, host := range []string{s.loopback(), s.gateway()} {
-		if err := await(ctx, "Redis on "+host, s.claim.Processes, []string{s.log("redis")}, func(ctx context.Context) error {
-			return pingRedis(ctx, host, s.password)
+		if err := s.await(ctx, "Redis on "+host, []string{"redis"}, func(ctx context.Context) error {
+			return pingRedis(ctx, net.JoinHostPort(host, redisPort), s.password)
 		}); err != nil {
 			return err
 		}
 	}
-	return await(ctx, "the registry on "+s.registry(), s.claim.Processes, []string{s.log("gateway")}, func(ctx context.Context) error {
+	return s.await(ctx, "the registry on "+s.registry(), []string{"gateway"}, func(ctx context.Context) error {
 		return pingRegistry(ctx, s.registry())
 	})
 }
@@ -207,12 +209,13 @@ func (s *start) controlPlane(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := await(ctx, "the API server on "+s.server(), s.claim.Processes, []string{s.log("etcd"), s.log("kube-apiserver")}, func(ctx context.Context) error {
+	if err := s.await(ctx, "the API server on "+s.server(), []string{"etcd", "kube-apiserver"}, func(ctx context.Context) error {
 		_, err := api.get(ctx, "/readyz")
 		return err
 	}); err != nil {
 		return err
 	}
+	s.kubelet = time.Now()
 	if err := os.WriteFile(s.path(apiServerReady), nil, 0o600); err != nil {
 		return err
 	}
@@ -220,7 +223,7 @@ func (s *start) controlPlane(ctx context.Context) error {
 }
 
 func (s *start) containerd(ctx context.Context) error {
-	return await(ctx, "containerd on its socket", s.claim.Processes, []string{s.log("node"), s.log("containerd")}, func(context.Context) error {
+	return s.await(ctx, "containerd on its socket", []string{"node"}, func(context.Context) error {
 		_, err := os.Stat(s.path(containerdReady))
 		return err
 	})
@@ -240,13 +243,12 @@ func (s *start) nodeReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	logs := []string{s.log("node"), s.log("kubelet"), s.log("kube-controller-manager")}
-	return await(ctx, "node "+s.node(), s.claim.Processes, logs, func(ctx context.Context) error {
+	return s.await(ctx, "node "+s.node(), []string{"node", "kube-controller-manager"}, func(ctx context.Context) error {
 		object, err := api.get(ctx, "/api/v1/nodes/"+s.node())
 		if err != nil {
 			return err
 		}
-		return nodeReady(object, s.began)
+		return nodeReady(object, s.kubelet)
 	})
 }
 
@@ -255,7 +257,7 @@ func (s *start) serviceAccount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return await(ctx, "the default service account", s.claim.Processes, []string{s.log("kube-controller-manager")}, func(ctx context.Context) error {
+	return s.await(ctx, "the default service account", []string{"kube-controller-manager"}, func(ctx context.Context) error {
 		_, err := api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default")
 		return err
 	})
@@ -264,7 +266,7 @@ func (s *start) serviceAccount(ctx context.Context) error {
 // publish brings the images and the environment file up to date; on a running cluster that is all up does.
 func (s *start) publish(ctx context.Context) (err error) {
 	if s.agent == "" {
-		if err := s.status.run("Images in the registry", func() error { return s.images(ctx) }); err != nil {
+		if err := s.status.run("Agent built, images pushed", func() error { return s.images(ctx) }); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestChoose(t *testing.T) {
+	for name, tt := range map[string]struct {
+		had, first int
+		taken      []int
+		number     int
+		why        string
+	}{
+		"all are free":                         {first: 1, number: 1},
+		"the first is taken":                   {first: 1, taken: []int{1}, number: 2, why: "number 1 is taken: by 1"},
+		"the first two are taken":              {first: 1, taken: []int{1, 2}, number: 3, why: "number 1 is taken: by 1"},
+		"a lower one is free":                  {first: 2, taken: []int{2}, number: 3, why: "number 2 is taken: by 2"},
+		"the folder had one":                   {had: 7, first: 1, number: 7},
+		"the folder had one that is taken now": {had: 7, first: 1, taken: []int{7}, number: 1, why: "number 7 is taken: by 7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			number, why, err := choose(tt.had, tt.first, takenBy(tt.taken...))
+			if number != tt.number || why != tt.why || err != nil {
+				t.Errorf("got  %d, %q, %v\nwant %d, %q, no error", number, why, err, tt.number, tt.why)
+			}
+		})
+	}
+}
+
+func TestChooseWithNoneFree(t *testing.T) {
+	_, _, err := choose(0, lastNumber, takenBy(lastNumber))
+	const want = "no cluster number from 250 to 250 is free; number 250 is taken: by 250"
+	if fmt.Sprint(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func takenBy(numbers ...int) func(int) (string, error) {
+	return func(n int) (string, error) {
+		for _, taken := range numbers {
+			if n == taken {
+				return fmt.Sprintf("by %d", n), nil
+			}
+		}
+		return "", nil
+	}
+}
+
+func TestClaimsAreFoundByFolder(t *testing.T) {
+	cs := claims{dir: t.TempDir()}
+	for n, dir := range map[int]string{3: "/a", 200: "/b"} {
+		if err := cs.write(&claim{Number: n, Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cl, err := cs.of("/b"); err != nil || cl == nil || cl.Number != 200 {
+		t.Errorf("got %+v, %v, want the claim of number 200", cl, err)
+	}
+	if err := cs.drop(200); err != nil {
+		t.Fatal(err)
+	}
+	if cl, err := cs.of("/b"); err != nil || cl != nil {
+		t.Errorf("after drop: got %+v, %v, want none", cl, err)
+	}
+	if err := cs.drop(200); err != nil {
+		t.Errorf("drop what is not there: %v", err)
+	}
+}
+
+func TestHeld(t *testing.T) {
+	self, err := thisProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	id, err := openIdentity(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := process{Name: "etcd", Pid: self.Pid, Start: "1", Boot: self.Boot}
+	for name, tt := range map[string]struct {
+		claim claim
+		want  bool
+	}{
+		"a process lives":                        {claim{Dir: dir, ID: id.ID, Processes: []process{dead, self}}, true},
+		"it is being started":                    {claim{Dir: dir, ID: id.ID, Starter: self}, true},
+		"no process lives":                       {claim{Dir: dir, ID: id.ID, Starter: dead, Processes: []process{dead}}, false},
+		"the folder is gone":                     {claim{Dir: filepath.Join(dir, "gone"), ID: id.ID, Processes: []process{self}}, false},
+		"another folder is at the same path now": {claim{Dir: dir, ID: "other", Processes: []process{self}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.claim.held(); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRunning(t *testing.T) {
+	self, err := thisProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		claim claim
+		want  bool
+	}{
+		"started and alive":             {claim{Up: true, Processes: []process{self}}, true},
+		"the start did not come to end": {claim{Processes: []process{self}}, false},
+		"one has ended":                 {claim{Up: true, Processes: []process{self, {Name: "etcd", Pid: 1, Start: "none"}}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.claim.running(); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestLockFileWaitsForTheOther(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := lockFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := make(chan error)
+	go func() {
+		unlock, err := lockFile(t.Context(), path)
+		if err == nil {
+			unlock()
+		}
+		second <- err
+	}()
+	select {
+	case <-second:
+		t.Fatal("two hold the lock")
+	default:
+	}
+	unlock()
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIsCluster(t *testing.T) {
+	ours, foreign := t.TempDir(), t.TempDir()
+	if _, err := openIdentity(ours); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(foreign, "thesis"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		dir  string
+		want bool
+	}{
+		"a cluster's folder":            {ours, true},
+		"an empty folder":               {t.TempDir(), true},
+		"no folder":                     {filepath.Join(ours, "none"), true},
+		"a folder with something in it": {foreign, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := isCluster(claims{dir: t.TempDir()}, tt.dir); got != tt.want || err != nil {
+				t.Errorf("got %v, %v, want %v", got, err, tt.want)
+			}
+		})
+	}
+}
