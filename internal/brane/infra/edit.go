@@ -96,18 +96,18 @@ func (s *source) insertLines(i int, lines string) (*source, error) {
 	return s.splice(i, i, lines)
 }
 
-// skipInnerComments goes over comment lines that are indented deeper than the key: they speak of the entry they follow.
+// skipInnerComments goes over comment lines that are indented deeper than the key, and blank lines before them: they speak of the entry they follow.
 func (s *source) skipInnerComments(i, indent int) int {
-	for line := s.lineAt(i); i == s.starts[line]; line++ {
-		text := s.line(line)
+	for n := s.lineAt(i); n < len(s.starts) && (s.starts[n] >= i); n++ {
+		text := s.line(n)
 		rest := bytes.TrimLeft(text, " ")
-		if len(rest) == 0 || rest[0] != '#' || len(text)-len(rest) <= indent {
+		if len(bytes.TrimRight(rest, "\r\n")) == 0 {
+			continue
+		}
+		if rest[0] != '#' || len(text)-len(rest) <= indent {
 			break
 		}
-		i += len(text)
-		if line+1 == len(s.starts) {
-			break
-		}
+		i = s.starts[n] + len(text)
 	}
 	return i
 }
@@ -154,6 +154,7 @@ func (s *source) remove(m, parent *yaml.Node, e entry) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	to = s.skipInnerComments(to, e.key.Column-1)
 	if len(m.Content) > 2 {
 		if to == len(s.data) && to > s.starts[len(s.starts)-1] && from > 0 {
 			from -= len(s.line(s.lineAt(from)-1)) - len(bytes.TrimRight(s.line(s.lineAt(from)-1), "\r\n")) // the text ends without a line break, and goes on to

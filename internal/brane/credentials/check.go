@@ -1,0 +1,86 @@
+package credentials
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Check compares the kubeconfig with the location that it is for: Brane connects to the kubeconfig's server and shows the location's address.
+// The problems are on the fields "address" and "namespace"; nil is good.
+func (k *Kubeconfig) Check(address, namespace string) []*FieldError {
+	var problems []*FieldError
+	server := serverAddress(k.Server)
+	if normalAddress(address) != server {
+		problems = append(problems, &FieldError{"address", fmt.Sprintf(
+			"the kubeconfig's server is %s and Brane will connect there; the address %q must be the same", server, address)})
+	}
+	if k.Namespace != "" && k.Namespace != namespace {
+		problems = append(problems, &FieldError{"namespace", fmt.Sprintf(
+			"the kubeconfig's context is for namespace %q and the location for %q; make them the same", k.Namespace, namespace)})
+	}
+	return problems
+}
+
+// serverAddress is host:port of a server's URL.
+func serverAddress(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	return normalAddress(net.JoinHostPort(u.Hostname(), port))
+}
+
+// normalAddress is an address in the one form in which equal ones are the same text.
+func normalAddress(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String()
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Client is a client with exactly this credential. It contacts nothing.
+func (k *Kubeconfig) Client() (*kube.Client, error) {
+	return kube.New(&rest.Config{
+		Host:        k.Server,
+		BearerToken: k.Token,
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData: k.CA, CertData: k.ClientCertificate, KeyData: k.ClientKey, Insecure: k.Insecure,
+		},
+	})
+}
+
+// Lifetime is when the credential was issued and when it expires, by its own word; a zero time is one that it does not tell.
+// It is false where the credential says nothing about it.
+func (k *Kubeconfig) Lifetime() (issued, expires time.Time, ok bool) {
+	if k.Token != "" {
+		return Expiry(k.Token)
+	}
+	block, _ := pem.Decode(k.ClientCertificate)
+	if block == nil {
+		return time.Time{}, time.Time{}, false
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, time.Time{}, false
+	}
+	return certificate.NotBefore, certificate.NotAfter, true
+}

@@ -1,0 +1,259 @@
+package credentials
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func read(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+var brane = Kubeconfig{Server: "https://203.0.113.7:6443", CA: []byte("CA"), Token: "TOKEN", Namespace: "brane", Name: "brane"}
+
+func TestRendersAKubeconfigThatNeedsNothingElse(t *testing.T) {
+	got, err := Render(brane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := read(t, "rendered.yml"); string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	withCertificate := Kubeconfig{Server: "https://h:1", ClientCertificate: []byte("CERT"), ClientKey: []byte("KEY"), Name: "123"}
+	if got, err = Render(withCertificate); err != nil {
+		t.Fatal(err)
+	}
+	k, err := Parse(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Warnings = nil
+	if diff := cmp.Diff(withCertificate, *k); diff != "" {
+		t.Errorf("read back: %s", diff)
+	}
+}
+
+func TestRendersNothingThatBraneCannotUse(t *testing.T) {
+	for name, k := range map[string]Kubeconfig{
+		"without a server":     {Token: "t"},
+		"without a credential": {Server: "https://h:1"},
+		"with half of one":     {Server: "https://h:1", ClientKey: []byte("k")},
+		"with two":             {Server: "https://h:1", Token: "t", ClientKey: []byte("k"), ClientCertificate: []byte("c")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := Render(k); err == nil {
+				t.Errorf("got\n%s", got)
+			}
+		})
+	}
+}
+
+func TestParsesTheGoldenKubeconfig(t *testing.T) {
+	want := brane
+	want.Warnings = []string{"certificate-authority-data holds no certificate in PEM"}
+	for name, document := range map[string]string{
+		"as it is":             read(t, "golden.yml"),
+		"with a context more":  strings.Replace(read(t, "golden.yml"), "contexts:\n", "contexts:\n- {name: other, context: {cluster: gone, user: gone}}\n", 1),
+		"with unknown keys":    strings.Replace(read(t, "golden.yml"), "users:\n", "preferences: {}\nextensions: [1]\nusers:\n", 1),
+		"with an exec of null": strings.Replace(read(t, "golden.yml"), "token: TOKEN\n", "token: TOKEN\n    exec: null\n", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := Parse([]byte(document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, *k); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
+	golden := read(t, "golden.yml")
+	replaced := func(old, new string) string {
+		if !strings.Contains(golden, old) {
+			t.Fatalf("the golden kubeconfig has no %q", old)
+		}
+		return strings.Replace(golden, old, new, 1)
+	}
+	const instead = "write a token, or client-certificate-data with client-key-data"
+	for name, tt := range map[string]struct{ document, want string }{
+		"nothing":       {"", `kubeconfig: the document is empty`},
+		"two documents": {golden + "---\n" + golden, `kubeconfig: a second YAML document follows the first; Brane reads one only`},
+		"no YAML":       {"a: [", `kubeconfig: the document cannot be read: line 1: did not find expected node content`},
+		"a list":        {"[SECRET]", `kubeconfig: the document cannot be read: line 1: cannot unmarshal !!seq into credentials.document`},
+		"base64":        {"YXBpVmVyc2lvbjogdjEK\n", `kubeconfig: the document cannot be read: this looks like base64; write the kubeconfig itself, it is encoded on its way to Brane`},
+		"a secret in the wrong place": {replaced("  user:\n    token: TOKEN", "  user: TOKEN"),
+			`kubeconfig: the document cannot be read: line 10: cannot unmarshal !!str … into credentials.user`},
+		"another kind":       {replaced("kind: Config", "kind: Secret"), `kubeconfig: kind: this is no kubeconfig; its kind must be Config and its apiVersion v1`},
+		"no current context": {replaced("current-context: brane\n", ""), `kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
+		"a current context that is not there": {replaced("current-context: brane", "current-context: admin"),
+			`kubeconfig: current-context: there is no context "admin"; write the name of one under contexts`},
+		"a cluster that is not there": {replaced("cluster: c\n", "cluster: d\n"), `kubeconfig: contexts["brane"].cluster: there is no cluster "d"; write the name of one under clusters`},
+		"a user that is not there":    {replaced("    user: brane\n", "    user: d\n"), `kubeconfig: contexts["brane"].user: there is no user "d"; write the name of one under users`},
+		"a name twice": {replaced("users:\n", "users:\n- name: brane\n  user: {token: x}\n"),
+			`kubeconfig: users["brane"]: the name stands twice; take one of them out`},
+		"no server":         {replaced("    server: https://203.0.113.7:6443\n", ""), `kubeconfig: clusters["c"].server: it is not set; write the API server's address, like https://203.0.113.7:6443`},
+		"a server by name":  {replaced("https://203.0.113.7:6443", "203.0.113.7"), `kubeconfig: clusters["c"].server: it is no address; write it like https://203.0.113.7:6443`},
+		"a server in clear": {replaced("https:", "http:"), `kubeconfig: clusters["c"].server: it does not begin with https://, so the credential would travel unencrypted; write it like https://203.0.113.7:6443`},
+		"an authority in a file": {replaced("certificate-authority-data: Q0E=", "certificate-authority: /etc/ca.pem"),
+			`kubeconfig: clusters["c"].certificate-authority: it names a file, which is not there inside Brane; write its content as certificate-authority-data (base64 of the PEM)`},
+		"an authority in PEM": {replaced("Q0E=", `"-----BEGIN CERTIFICATE-----"`), `kubeconfig: clusters["c"].certificate-authority-data: it is PEM as it is; write it encoded with base64`},
+		"an authority in the URL-safe alphabet": {replaced("Q0E=", "Q0-_"),
+			`kubeconfig: clusters["c"].certificate-authority-data: it is base64 in the URL-safe alphabet; write it in the standard one (+ and / in place of - and _)`},
+		"an authority that is not encoded": {replaced("Q0E=", "CA!"), `kubeconfig: clusters["c"].certificate-authority-data: it is no base64; write the PEM encoded with base64, once`},
+		"an unverified server with an authority": {replaced("    server:", "    insecure-skip-tls-verify: true\n    server:"),
+			`kubeconfig: clusters["c"].insecure-skip-tls-verify: it contradicts certificate-authority-data; take it out`},
+		"a program":         {replaced("token: TOKEN", "exec: {command: aws}"), `kubeconfig: users["brane"].exec: Brane cannot run a plugin inside its container; ` + instead},
+		"a provider":        {replaced("token: TOKEN", "auth-provider: {name: gcp}"), `kubeconfig: users["brane"].auth-provider: Brane cannot run a plugin inside its container; ` + instead},
+		"a token in a file": {replaced("token: TOKEN", "tokenFile: /t"), `kubeconfig: users["brane"].tokenFile: it names a file, which is not there inside Brane; write its content as token`},
+		"certificates in files": {replaced("token: TOKEN", "client-certificate: /c\n    client-key: /k"),
+			`kubeconfig: users["brane"].client-certificate: it names a file, which is not there inside Brane; write its content as client-certificate-data (base64 of the PEM)` + "\n" +
+				`kubeconfig: users["brane"].client-key: it names a file, which is not there inside Brane; write its content as client-key-data (base64 of the PEM)`},
+		"a password":                  {replaced("token: TOKEN", "username: u\n    password: SECRET"), `kubeconfig: users["brane"].username: Kubernetes has had no passwords since 1.19; ` + instead},
+		"no credential":               {replaced("token: TOKEN", "{}"), `kubeconfig: users["brane"]: it has no credential; ` + instead},
+		"a certificate without a key": {replaced("token: TOKEN", "client-certificate-data: Q0E="), `kubeconfig: users["brane"].client-key-data: it is not set, and the certificate is nothing without its key; write the key (base64 of the PEM)`},
+		"a token with a line break":   {replaced("token: TOKEN", `token: "TO\nKEN"`), `kubeconfig: users["brane"].token: it has a space, a line break or a character outside ASCII; write it in one piece, without base64`},
+		"a credential of both kinds":  {replaced("token: TOKEN", "token: TOKEN\n    client-certificate-data: Q0E=\n    client-key-data: Q0E="), `kubeconfig: users["brane"].token: the user has a client certificate as well, and which of them counts depends on the reader; take one of them out`},
+		"a user who acts for another": {replaced("token: TOKEN", "token: TOKEN\n    as: admin"), `kubeconfig: users["brane"].as: Brane does not act for somebody else; write the credential of that account itself`},
+		"a server of another name":    {replaced("    server:", "    tls-server-name: x\n    server:"), `kubeconfig: clusters["c"].tls-server-name: Brane's client does not know it; write a server whose certificate is valid for the host in server`},
+		"a server behind a proxy":     {replaced("    server:", "    proxy-url: http://p:1\n    server:"), `kubeconfig: clusters["c"].proxy-url: Brane's client does not know it; write a server that Brane reaches directly`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(tt.document))
+			if err == nil || err.Error() != tt.want {
+				t.Fatalf("got  %v\nwant %s", err, tt.want)
+			}
+			var field *FieldError
+			if !errors.As(err, &field) || len(Problems(err)) != 1+strings.Count(tt.want, "\n") {
+				t.Errorf("%d problems in %v", len(Problems(err)), err)
+			}
+		})
+	}
+}
+
+func TestWarnsOfWhatIsAllowedAndDoubtful(t *testing.T) {
+	golden := read(t, "golden.yml")
+	for name, tt := range map[string]struct{ old, new, want string }{
+		"no authority":        {"    certificate-authority-data: Q0E=\n", "", "there is no certificate-authority-data, so Brane's container must trust the server's certificate by its own list of authorities"},
+		"no verification":     {"certificate-authority-data: Q0E=", "insecure-skip-tls-verify: true", "the server's certificate is not verified (insecure-skip-tls-verify), so whoever sits between can take the credential"},
+		"others' credentials": {"users:\n", "users:\n- {name: admin, user: {token: x}}\n", `the kubeconfig holds credentials of other users than "brane" as well, and Brane would keep them all; kubectl config view --minify --raw leaves only those of the current context`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := Parse([]byte(strings.Replace(golden, tt.old, tt.new, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k.Warnings[len(k.Warnings)-1] != tt.want {
+				t.Errorf("got %q", k.Warnings)
+			}
+		})
+	}
+}
+
+func TestComparesTheKubeconfigWithItsLocation(t *testing.T) {
+	for name, tt := range map[string]struct{ server, context, address, namespace, want string }{
+		"the same":                     {"https://203.0.113.7:6443", "brane", "203.0.113.7:6443", "brane", ""},
+		"the port of https":            {"https://K8s.example.org./", "", "k8s.example.org:443", "brane", ""},
+		"two forms of one IPv6":        {"https://[2001:db8::0:7]:6443", "brane", "[2001:DB8:0::7]:6443", "brane", ""},
+		"another port":                 {"https://203.0.113.7", "brane", "203.0.113.7:6443", "brane", `address: the kubeconfig's server is 203.0.113.7:443 and Brane will connect there; the address "203.0.113.7:6443" must be the same`},
+		"another host":                 {"https://a:1", "brane", "b:1", "brane", `address: the kubeconfig's server is a:1 and Brane will connect there; the address "b:1" must be the same`},
+		"an address without a port":    {"https://a", "brane", "a", "brane", `address: the kubeconfig's server is a:443 and Brane will connect there; the address "a" must be the same`},
+		"a context for another corner": {"https://a:1", "default", "a:1", "brane", `namespace: the kubeconfig's context is for namespace "default" and the location for "brane"; make them the same`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := Kubeconfig{Server: tt.server, Namespace: tt.context}
+			var got []string
+			for _, p := range k.Check(tt.address, tt.namespace) {
+				got = append(got, p.Field+": "+p.Sentence)
+			}
+			if strings.Join(got, "\n") != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadsATokensLifetime(t *testing.T) {
+	at := func(n int64) time.Time {
+		if n == 0 {
+			return time.Time{}
+		}
+		return time.Unix(n, 0)
+	}
+	for name, tt := range map[string]struct {
+		token           string
+		issued, expires int64
+		ok              bool
+	}{
+		"a token":             {"e30.eyJleHAiOjE4MDAwMDAwMDAsImlhdCI6MTcwMDAwMDAwMH0.c2ln", 1700000000, 1800000000, true},
+		"one that lives long": {"e30.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2ln", 0, 0, true},
+		"a time of no use":    {"e30.eyJleHAiOjFlMzAwLCJpYXQiOi0xfQ.c2ln", 0, 0, true},
+		"no JWT":              {"abcdef", 0, 0, false},
+		"no base64":           {"a.?.c", 0, 0, false},
+		"no JSON":             {"a.YQ.c", 0, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issued, expires, ok := Expiry(tt.token)
+			if !issued.Equal(at(tt.issued)) || !expires.Equal(at(tt.expires)) || ok != tt.ok {
+				t.Errorf("got %v, %v, %v", issued, expires, ok)
+			}
+		})
+	}
+}
+
+func TestFingerprintsDifferByContentAndSalt(t *testing.T) {
+	a := Fingerprint([]byte("a"), []byte("salt"))
+	if a != Fingerprint([]byte("a"), []byte("salt")) || a == Fingerprint([]byte("b"), []byte("salt")) || a == Fingerprint([]byte("a"), []byte("pepper")) {
+		t.Error("a fingerprint must depend on content and salt alone")
+	}
+}
+
+// FuzzParse: what parses is rendered to a kubeconfig that says the same, and no error holds the credential.
+func FuzzParse(f *testing.F) {
+	seeds, err := filepath.Glob("testdata/*.yml")
+	if err != nil || len(seeds) == 0 {
+		f.Fatalf("no seeds (%v)", err)
+	}
+	for _, seed := range seeds {
+		f.Add([]byte(read(f, filepath.Base(seed))))
+	}
+	f.Add([]byte(`{"kind": "Config", "current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k, err := Parse(data)
+		if err != nil {
+			if len(Problems(err)) == 0 {
+				t.Errorf("no field error: %v", err)
+			}
+			if bytes.Contains(data, []byte("token: TOKEN")) && strings.Contains(err.Error(), "TOKEN") {
+				t.Errorf("the token is in the error: %v", err)
+			}
+			return
+		}
+		rendered, err := Render(*k)
+		if err != nil {
+			t.Fatalf("what was parsed cannot be rendered: %v", err)
+		}
+		again, err := Parse(rendered)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, rendered)
+		}
+		k.Warnings, again.Warnings = nil, nil
+		if diff := cmp.Diff(k, again); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -1,0 +1,169 @@
+package credentials
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// What a probe may end with; a [ProbeError] is one of them.
+var (
+	// ErrUnauthorized says that the server does not know the credential: it has expired or was revoked. A new one heals it.
+	ErrUnauthorized = errors.New("the credential is not accepted")
+	// ErrForbidden says that the credential may not create Jobs. A role, or the missing namespace, heals it.
+	ErrForbidden = errors.New("the credential may not create Jobs")
+	// ErrUnreachable says that no API server answers at the address, at least not to this machine.
+	ErrUnreachable = errors.New("the API server is not reachable")
+	// ErrTLS says that a server answers and is not the one whose authority the kubeconfig names.
+	ErrTLS = errors.New("the API server's certificate is not valid")
+)
+
+// ProbeError says why a credential is of no use to Brane.
+type ProbeError struct {
+	Server    string
+	Namespace string
+	Kind      error // ErrUnauthorized, ErrForbidden, ErrUnreachable or ErrTLS
+	Err       error // what came back; nil where the answer itself was a no
+}
+
+func (e *ProbeError) Error() string {
+	switch {
+	case errors.Is(e.Kind, ErrUnauthorized):
+		return fmt.Sprintf("%s does not accept the credential: it has expired, or its service account or token was deleted", e.Server)
+	case errors.Is(e.Kind, ErrForbidden):
+		return fmt.Sprintf("%s does not let the credential create Jobs (create jobs.batch) in namespace %q: its account needs a Role there, and the namespace must be there",
+			e.Server, e.Namespace)
+	case errors.Is(e.Kind, ErrTLS):
+		return fmt.Sprintf("the certificate of %s is not valid by the kubeconfig's certificate-authority-data: %v", e.Server, e.Err)
+	}
+	return fmt.Sprintf("no API server answers at %s: %v", e.Server, e.Err)
+}
+
+// Unwrap gives the kind, for errors.Is, and what came back.
+func (e *ProbeError) Unwrap() []error { return []error{e.Kind, e.Err} }
+
+// Report is what a credential that Brane can work with may do beyond that.
+type Report struct {
+	Powers []string // sentences; empty where it is as weak as it should be
+}
+
+// Probe acts with a credential: it asks the API server what the credential may do, which changes nothing. The error is a [ProbeError] where Brane could not
+// create Jobs in the namespace.
+func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error) {
+	may := func(namespace, verb, group, resource string) (bool, error) {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Group: group, Resource: resource},
+		}}
+		if err := c.Create(ctx, review); err != nil {
+			return false, probeError(ctx, c.Host(), err)
+		}
+		return review.Status.Allowed, nil
+	}
+	allowed, err := may(namespace, "create", "batch", "jobs")
+	if err == nil && !allowed {
+		err = &ProbeError{Kind: ErrForbidden}
+	}
+	if err != nil {
+		return Report{}, at(err, c.Host(), namespace)
+	}
+	var report Report
+	silenced := map[string]bool{}
+	for _, power := range powers(namespace) {
+		if silenced[power.about] {
+			continue
+		}
+		allowed, err := may(power.namespace, power.verb, power.group, power.resource)
+		if err != nil {
+			return Report{}, at(err, c.Host(), namespace)
+		}
+		if !allowed {
+			continue
+		}
+		report.Powers = append(report.Powers, power.sentence)
+		if power.about == "everything" {
+			break
+		}
+		silenced[power.about] = true // "in every namespace" needs no "in kube-system"
+	}
+	return report, nil
+}
+
+// power is something that a credential for Brane should not be able to do.
+type power struct {
+	about                            string
+	namespace, verb, group, resource string
+	sentence                         string
+}
+
+// powers are asked for one after another: of those about the same thing the greatest comes first.
+func powers(namespace string) []power {
+	ps := []power{
+		{"everything", "", "*", "*", "*", "it may do everything in the whole cluster (cluster-admin)"},
+		{"secrets", "", "get", "", "secrets", "it may read the Secrets of every namespace"},
+	}
+	if namespace != "kube-system" {
+		ps = append(ps, power{"secrets", "kube-system", "get", "", "secrets", "it may read the Secrets of namespace kube-system"})
+	}
+	ps = append(ps, power{"jobs", "", "create", "batch", "jobs", "it may create Jobs in every namespace"})
+	for _, other := range []string{"default", "kube-system"} {
+		if other != namespace {
+			ps = append(ps, power{"jobs", other, "create", "batch", "jobs", "it may create Jobs in namespace " + other})
+		}
+	}
+	return ps
+}
+
+// at adds the place to a probe error.
+func at(err error, server, namespace string) error {
+	var probe *ProbeError
+	if errors.As(err, &probe) {
+		probe.Server, probe.Namespace = server, namespace
+	}
+	return err
+}
+
+func probeError(ctx context.Context, server string, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("probe the credential on %s: %w", server, context.Cause(ctx))
+	}
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return &ProbeError{Kind: ErrUnauthorized, Err: err}
+	case apierrors.IsForbidden(err):
+		return &ProbeError{Kind: ErrForbidden, Err: err}
+	case isTLS(err):
+		return &ProbeError{Kind: ErrTLS, Err: rootOf(err)}
+	}
+	return &ProbeError{Kind: ErrUnreachable, Err: rootOf(err)}
+}
+
+func isTLS(err error) bool {
+	var (
+		verification *tls.CertificateVerificationError
+		record       tls.RecordHeaderError
+		alert        tls.AlertError
+		authority    x509.UnknownAuthorityError
+		host         x509.HostnameError
+		invalid      x509.CertificateInvalidError
+	)
+	return errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &authority) ||
+		errors.As(err, &host) || errors.As(err, &invalid) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}
+
+// rootOf drops the request in front of what went wrong: its URL is one of ours and says nothing to people.
+func rootOf(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
+}
