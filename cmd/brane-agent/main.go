@@ -1,0 +1,76 @@
+//go:build linux
+
+// Command brane-agent runs inside the containers of a step: `stage` in the init container, `run -- PROGRAM` around the
+// user's program. Package agent does all of it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+const usage = `usage: brane-agent stage
+       brane-agent run -- PROGRAM [ARGUMENT...]
+       brane-agent version
+
+The agent of a step: it brings the files in, runs the program, and stores what it leaves. Pods start it; see the guide
+"Format of the file layer".
+`
+
+// exitUsage is that of every program that does not understand its arguments.
+const exitUsage = 2
+
+func main() {
+	// A tree of files costs memory that is the program's by right. The limit makes the collector work more, not the agent fail.
+	debug.SetGCPercent(40)
+	debug.SetMemoryLimit(24 << 20)
+	os.Exit(execute(os.Args[1:]))
+}
+
+func execute(args []string) int {
+	if len(args) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return exitUsage
+	}
+	flags := flag.NewFlagSet("brane-agent", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	var paths agent.Paths
+	flags.StringVar(&paths.Mount, "mount", "", "folder of the agent and its specification (default "+agent.Mount+")")
+	flags.StringVar(&paths.Data, "data", "", "folder of the files (default "+agent.DataMount+")")
+	flags.StringVar(&paths.Secret, "secret", "", "folder of the mounted Secret (default "+agent.SecretMount+")")
+	if err := flags.Parse(args[1:]); err != nil {
+		return exitUsage
+	}
+	switch {
+	case args[0] == "stage" && flags.NArg() == 0:
+		return stage(paths)
+	case args[0] == "run" && flags.NArg() > 0:
+		return agent.Run(paths, flags.Args(), os.Stdout, os.Stderr)
+	case args[0] == "version":
+		fmt.Println(version)
+		return 0
+	}
+	fmt.Fprint(os.Stderr, usage)
+	return exitUsage
+}
+
+func stage(paths agent.Paths) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	name, err := agent.Stage(ctx, paths, os.Getenv)
+	if err != nil {
+		fmt.Fprint(os.Stderr, agent.Message(name, agent.Explain(err)))
+		return agent.ExitStageIn
+	}
+	return 0
+}

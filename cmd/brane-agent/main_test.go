@@ -1,0 +1,204 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// The test binary is the agent when this is set: the agent runs as the program it is, and copies itself.
+const asAgent = "BRANE_TEST_AS_AGENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asAgent) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// pod is what two containers of one pod share, and the folder of the Secret.
+type pod struct {
+	t      testing.TB
+	mount  string
+	data   string
+	secret string
+	step   agent.Step
+	env    []string
+}
+
+// run is a run with inputs on a server.
+type run struct {
+	t      testing.TB
+	server *redistest.Server
+	store  *files.Store
+	id     string
+	limit  time.Time
+}
+
+func newRun(t testing.TB, inputs map[string]files.Source) *run {
+	t.Helper()
+	server := redistest.Start(t, "--requirepass", "s3cret")
+	r := &run{t: t, server: server, id: "test-1", limit: time.Now().Add(time.Hour)}
+	client, err := files.Dial(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() }) // nothing is written any more
+	if r.store, err = files.Open(files.Config{Redis: client, Run: r.id, Deadline: r.limit}); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := r.store.PutInputs(t.Context(), inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.store.SetInput(t.Context(), layer); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// pod is a fresh pod of a step; needs are those of the step and its ancestors.
+func (r *run) pod(step string, needs map[string][]string) *pod {
+	r.t.Helper()
+	p := &pod{t: r.t, mount: r.t.TempDir(), data: r.t.TempDir(), secret: r.t.TempDir()}
+	p.step = agent.Step{Run: r.id, Name: step, Needs: needs, Deadline: r.limit.Unix()}
+	p.writeSecret(r.server.URL())
+	return p
+}
+
+func (p *pod) writeSecret(url string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.secret, agent.SecretKey), []byte(url+"\n"), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// result is how a container ended.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func (p *pod) command(path, verb string, args ...string) *exec.Cmd {
+	args = append([]string{verb, "-mount", p.mount, "-data", p.data, "-secret", p.secret}, args...)
+	cmd := exec.Command(path, args...) //nolint:gosec // the test's own program
+	cmd.Env = append([]string{asAgent + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, p.env...)
+	return cmd
+}
+
+// stage runs the init container.
+func (p *pod) stage() result {
+	p.t.Helper()
+	text, err := p.step.Encode()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := p.command(self, "stage")
+	cmd.Env = append(cmd.Env, agent.EnvStep+"="+text, agent.EnvNode+"=n1", agent.EnvPod+"=p1")
+	return finish(p.t, cmd)
+}
+
+// run runs the main container, with the binary that stage copied.
+func (p *pod) run(program ...string) result {
+	p.t.Helper()
+	return finish(p.t, p.command(filepath.Join(p.mount, "brane-agent"), "run", append([]string{"--"}, program...)...))
+}
+
+// sh stages in and runs a shell script in the folder of the files.
+func (p *pod) sh(script string) result {
+	p.t.Helper()
+	if r := p.stage(); r.code != 0 {
+		p.t.Fatalf("stage ended with %d: %s", r.code, r.stderr)
+	}
+	return p.run("/bin/sh", "-c", "cd "+p.data+"\n"+script)
+}
+
+func finish(t testing.TB, cmd *exec.Cmd) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// content reads a file of a committed step.
+func (r *run) content(step, name string) string {
+	r.t.Helper()
+	commits, err := r.store.Commits(r.t.Context(), []string{step})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	record, found := commits[step]
+	if !found {
+		r.t.Fatalf("step %q has no commit", step)
+	}
+	tree, err := r.store.Tree(r.t.Context(), record.Layer)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	e, found := tree.Lookup(name)
+	if !found {
+		return fmt.Sprintf("<no %s>", name)
+	}
+	var text strings.Builder
+	if err := r.store.Read(r.t.Context(), e, &text); err != nil {
+		r.t.Fatal(err)
+	}
+	return text.String()
+}
+
+func (r *run) log(step string) string {
+	r.t.Helper()
+	text, err := r.store.Log(r.t.Context(), step)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestChain is the whole path: inputs, two parallel steps, and one that needs both.
+//
+//	     ┌── upper ──┐
+//	in ──┤           ├── join
+//	     └── count ──┘
+func TestChain(t *testing.T) {
+	r := newRun(t, map[string]files.Source{"text/in.txt": {Content: []byte("hello brane\n")}})
+	needs := map[string][]string{"join": {"count", "upper"}, "count": nil, "upper": nil}
+	for step, script := range map[string]string{
+		"upper": "tr a-z A-Z <text/in.txt >upper.txt; rm text/in.txt",
+		"count": "wc -w <text/in.txt | tr -d ' ' >count.txt; echo counted",
+	} {
+		if got := r.pod(step, map[string][]string{step: nil}).sh(script); got.code != 0 {
+			t.Fatalf("%s ended with %d: %s", step, got.code, got.stderr)
+		}
+	}
+	if got := r.pod("join", needs).sh("cat upper.txt count.txt >joined; ls text >>joined; echo done"); got.code != 0 || got.stdout != "done\n" {
+		t.Fatalf("join ended with %d, %q: %s", got.code, got.stdout, got.stderr)
+	}
+	if got, want := r.content("join", "joined"), "HELLO BRANE\n2\n"; got != want {
+		t.Errorf("joined is %q, want %q", got, want)
+	}
+	if got := r.log("count"); got != "counted\n" {
+		t.Errorf("the kept output of count is %q", got)
+	}
+}

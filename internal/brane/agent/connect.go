@@ -1,0 +1,54 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+// greeting is how long Redis may take to answer first: a restart is fine, a wrong address should not look like a slow step.
+const greeting = 30 * time.Second
+
+// connect opens the step's run and makes sure that Redis answers and accepts the password, before anything is done.
+func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
+	if !step.deadline().After(time.Now()) {
+		return nil, fmt.Errorf("the files of run %s were kept until %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
+	}
+	client, err := a.dial()
+	if err != nil {
+		return nil, err
+	}
+	config := files.Config{Redis: client, Run: step.Run, Deadline: step.deadline()}
+	first := config
+	first.Patience = greeting
+	hello, err := files.Open(first)
+	if err != nil {
+		return nil, err
+	}
+	if err := hello.Ping(ctx); err != nil {
+		return nil, err
+	}
+	return files.Open(config)
+}
+
+// hint says what to do about an error.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, files.ErrPassword):
+		return "check user and password in redis.cluster_url"
+	case errors.Is(err, files.ErrForbidden):
+		return "give the redis user the rights that the guide on the format lists"
+	case errors.Is(err, files.ErrUnreachable):
+		return "check that pods reach redis.cluster_url (address, NetworkPolicy, TLS)"
+	case errors.Is(err, files.ErrFull):
+		return "give redis more memory (maxmemory), or let the step leave less"
+	case errors.Is(err, files.ErrGone):
+		return "files of this run are lost: start a new run"
+	case errors.Is(err, files.ErrNewer):
+		return "use an agent image of the provider's version"
+	}
+	return ""
+}

@@ -1,0 +1,34 @@
+package agent
+
+import (
+	"sync"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+// tail keeps the end of what was written to it, by both streams of the program and by the agent.
+type tail struct {
+	mu      sync.Mutex
+	kept    []byte // at most twice MaxLog, so that old output moves seldom
+	written int64
+}
+
+// Write never fails.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.written += int64(len(p))
+	t.kept = append(t.kept, p[max(0, len(p)-files.MaxLog):]...)
+	if len(t.kept) > 2*files.MaxLog {
+		n := copy(t.kept, t.kept[len(t.kept)-files.MaxLog:])
+		t.kept = t.kept[:n]
+	}
+	return len(p), nil
+}
+
+// last is a copy of the end and how much was written in all.
+func (t *tail) last() ([]byte, int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]byte(nil), t.kept[max(0, len(t.kept)-files.MaxLog):]...), t.written
+}

@@ -1,0 +1,48 @@
+// Package agent is what runs inside a step's pod: it stages the files in, runs the program, and commits what it left.
+//
+// The init container runs [Stage]: it copies the agent beside the program, restores the step's files and leaves a
+// specification with the Redis credential. The main container runs [Run]: it takes the specification away before the user's
+// program exists, then runs the program and commits. This file and step.go are the whole protocol between the engine that
+// builds the pod and the agent inside it.
+//
+// It knows the file layer and nothing of Kubernetes.
+package agent
+
+// Exit codes of the agent's own failures. Every other code is the program's own, 128+n where signal n ended it,
+// 126 and 127 where it could not be started.
+const (
+	ExitStageIn  = 201 // the program did not run
+	ExitStageOut = 202 // the program ended well, but its files could not be stored; nothing was published
+)
+
+// Where things are in the pod. Both containers mount the two empty folders at Mount and DataMount; only the init
+// container has the Secret.
+const (
+	ImageBinary = "/brane-agent"       // in the agent's image: the entry point of the init container
+	Mount       = "/brane"             // the agent and, for a moment, the specification
+	Binary      = "/brane/brane-agent" // what the main container runs
+	DataMount   = "/data"              // the files
+	SecretMount = "/brane-secret"      //nolint:gosec // a path
+	SecretKey   = "redis-url"          // the key of the Secret, hence the file's name
+	// Optional keys of the Secret for rediss://, each PEM: the authority that signed the server's certificate, and a client's certificate and key.
+	SecretCA   = "redis-ca"
+	SecretCert = "redis-cert"
+	SecretTLS  = "redis-key"
+)
+
+// Environment of the init container. The main container gets none: its environment is the program's.
+const (
+	EnvStep = "BRANE_STEP" // a Step as JSON; no secret
+	EnvNode = "BRANE_NODE" // spec.nodeName, by the downward API
+	EnvPod  = "BRANE_POD"  // metadata.name, by the downward API
+	// EnvIndex is set by Kubernetes in all containers of an Indexed Job.
+	EnvIndex = "JOB_COMPLETION_INDEX"
+)
+
+// StageArgs are the arguments of the init container.
+func StageArgs() []string { return []string{"stage"} }
+
+// RunCommand is the command of the main container: the agent around the program.
+func RunCommand(program []string) []string {
+	return append([]string{Binary, "run", "--"}, program...)
+}

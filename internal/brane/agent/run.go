@@ -1,0 +1,205 @@
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+// Times of the agent's own. Kubernetes gives a stopped pod 30 s by default.
+const (
+	farewell   = 10 * time.Second // to keep the output of a program that failed
+	stopGrace  = 10 * time.Second // between SIGTERM and SIGKILL when the run is cancelled
+	logRefresh = 2 * time.Second  // how old the kept output of a running step may be; a container that runs out of memory has no last word
+)
+
+// runner is the main container of one step.
+type runner struct {
+	paths  Paths
+	spec   spec
+	store  *files.Store
+	output tail
+	stderr io.Writer
+}
+
+// Run is the main container: it runs the program and commits what it left. It returns the exit code.
+func Run(p Paths, program []string, stdout, stderr io.Writer) int {
+	r := &runner{paths: p.withDefaults(), stderr: stderr}
+	if err := hide(); err != nil {
+		return r.fail(ExitStageIn, err)
+	}
+	signals, stopSignals := catchSignals()
+	defer stopSignals()
+	var err error
+	if r.spec, err = takeSpec(r.paths); err != nil {
+		return r.fail(ExitStageIn, err)
+	}
+	ctx := context.Background()
+	before, done, err := r.prepare(ctx)
+	if err != nil {
+		return r.fail(ExitStageIn, err)
+	}
+	if done {
+		r.say("is already committed; nothing is run")
+		return 0
+	}
+	started := time.Now()
+	code, err := r.execute(ctx, program, stdout, signals)
+	if err != nil {
+		r.say("%v", err)
+	}
+	if code != 0 {
+		r.reportFailure(ctx)
+		return code
+	}
+	record := files.Record{
+		Attempt: r.spec.Step.Attempt, Started: started.UTC(), Ended: time.Now().UTC(),
+		Node: r.spec.Node, Pod: r.spec.Pod,
+	}
+	if err := r.stageOut(ctx, before, record); err != nil {
+		return r.fail(ExitStageOut, err)
+	}
+	return 0
+}
+
+// prepare connects and finds out what was staged in. done says that another attempt was first.
+func (r *runner) prepare(ctx context.Context) (before *files.Staged, done bool, err error) {
+	if r.store, err = connect(ctx, r.spec.Access, r.spec.Step); err != nil {
+		return nil, false, err
+	}
+	commits, err := r.store.Commits(ctx, []string{r.spec.Step.Name})
+	if err != nil {
+		return nil, false, err
+	}
+	if _, done := commits[r.spec.Step.Name]; done {
+		return nil, true, nil
+	}
+	cancelled, err := r.store.Cancelled(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if cancelled {
+		return nil, false, errors.New("the run is cancelled")
+	}
+	if r.spec.Layer == "" {
+		// The commit that stage in saw is gone: only the run's deadline or a deletion does that.
+		return nil, false, fmt.Errorf("the commit of the step %w", files.ErrGone)
+	}
+	tree, err := r.store.Tree(ctx, r.spec.Layer)
+	if err != nil {
+		return nil, false, err
+	}
+	return &files.Staged{Tree: tree, Stamps: r.spec.Stamps}, false, nil
+}
+
+// execute runs the program, while the output is kept now and then and the run may be cancelled.
+func (r *runner) execute(ctx context.Context, command []string, stdout io.Writer, signals <-chan os.Signal) (code int, err error) {
+	p, code, err := start(command, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
+	if err != nil {
+		return code, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var watchers sync.WaitGroup
+	watchers.Go(func() { r.keepOutput(ctx) })
+	watchers.Go(func() { r.obeyCancel(ctx, p) })
+	watchers.Go(func() { forward(ctx, signals, p) })
+	code, err = p.wait()
+	stop()
+	watchers.Wait()
+	return code, err
+}
+
+// keepOutput stores the end of the output while the program runs. A failure is no reason to stop it.
+func (r *runner) keepOutput(ctx context.Context) {
+	tick := time.NewTicker(logRefresh)
+	defer tick.Stop()
+	var kept int64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if last, written := r.output.last(); written != kept {
+			if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err == nil {
+				kept = written
+			}
+		}
+	}
+}
+
+// obeyCancel stops the program when the run is cancelled.
+func (r *runner) obeyCancel(ctx context.Context, p *program) {
+	for event := range r.store.Events(ctx) {
+		switch event.State {
+		case files.Cancelled:
+		case files.Resync:
+			if cancelled, err := r.store.Cancelled(ctx); err != nil || !cancelled {
+				continue
+			}
+		default:
+			continue
+		}
+		r.say("the run is cancelled")
+		p.stop(ctx, stopGrace)
+		return
+	}
+}
+
+// stageOut stores and commits. Signals do not interrupt it: Kubernetes' own SIGKILL leaves nothing half-published.
+func (r *runner) stageOut(ctx context.Context, before *files.Staged, record files.Record) error {
+	name := r.spec.Step.Name
+	var err error
+	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, before, name); err != nil {
+		return err
+	}
+	last, _ := r.output.last()
+	if err := r.store.SetLog(ctx, name, last); err != nil {
+		return err
+	}
+	_, won, err := r.store.Commit(ctx, name, record)
+	if err != nil {
+		return err
+	}
+	if !won {
+		r.say("another attempt was committed first; its files stand")
+	}
+	return nil
+}
+
+// reportFailure keeps the last output of a program that failed; nothing else is published.
+func (r *runner) reportFailure(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, farewell)
+	defer stop()
+	last, _ := r.output.last()
+	if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err != nil {
+		r.say("%v", err)
+		return
+	}
+	// An announcement is a hint; the pod's end is the truth.
+	_ = r.store.Announce(ctx, files.Event{Step: r.spec.Step.Name, State: files.Failed})
+}
+
+// fail says why the agent itself gives up, to whoever reads the container's or the kept output.
+func (r *runner) fail(code int, err error) int {
+	r.say("%s", Explain(err))
+	if r.store != nil {
+		r.reportFailure(context.Background())
+	}
+	return code
+}
+
+func (r *runner) say(format string, args ...any) {
+	text := Message(r.spec.Step.Name, fmt.Sprintf(format, args...))
+	// Both are the end of the line: there is nobody left to tell.
+	_, _ = io.WriteString(&r.output, text)
+	_, _ = io.WriteString(r.stderr, text)
+}

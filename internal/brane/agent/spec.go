@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/redis/go-redis/v9"
+)
+
+// Paths are the folders of the pod. The zero value means the mounts of the protocol.
+type Paths struct{ Mount, Data, Secret string }
+
+func (p Paths) withDefaults() Paths {
+	for path, otherwise := range map[*string]string{&p.Mount: Mount, &p.Data: DataMount, &p.Secret: SecretMount} {
+		if *path == "" {
+			*path = otherwise
+		}
+	}
+	return p
+}
+
+func (p Paths) spec() string   { return filepath.Join(p.Mount, "spec.json") }
+func (p Paths) binary() string { return filepath.Join(p.Mount, filepath.Base(Binary)) }
+
+// spec is what the init container hands to the main container. It exists from the end of stage in to the first moment of the
+// main container, readable for the user of the pod alone.
+type spec struct {
+	Step   Step          `json:"step"`
+	Access access        `json:"access"`
+	Layer  files.Layer   `json:"layer"` // what was staged in
+	Stamps []files.Stamp `json:"stamps,omitempty"`
+	Node   string        `json:"node,omitempty"`
+	Pod    string        `json:"pod,omitempty"`
+}
+
+// access is the content of the Secret.
+type access struct {
+	URL  string `json:"url"`
+	CA   []byte `json:"ca,omitempty"`
+	Cert []byte `json:"cert,omitempty"`
+	Key  []byte `json:"key,omitempty"`
+}
+
+// readAccess reads the mounted Secret.
+func readAccess(folder string) (access, error) {
+	url, err := os.ReadFile(filepath.Join(folder, SecretKey)) //nolint:gosec // the folder is the pod's own
+	if err != nil {
+		return access{}, fmt.Errorf("read the address of redis: %w", err)
+	}
+	a := access{URL: strings.TrimSpace(string(url))} // an editor may have added a newline
+	for name, into := range map[string]*[]byte{SecretCA: &a.CA, SecretCert: &a.Cert, SecretTLS: &a.Key} {
+		content, err := os.ReadFile(filepath.Join(folder, name)) //nolint:gosec // the folder is the pod's own
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return access{}, fmt.Errorf("read the certificates for redis: %w", err)
+		}
+		*into = content
+	}
+	return a, nil
+}
+
+func (a access) dial() (redis.UniversalClient, error) {
+	var dialer files.Dialer
+	if len(a.CA)+len(a.Cert) > 0 {
+		dialer.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if len(a.CA) > 0 {
+		dialer.TLS.RootCAs = x509.NewCertPool()
+		if !dialer.TLS.RootCAs.AppendCertsFromPEM(a.CA) {
+			return nil, fmt.Errorf("key %s of the Secret has no certificate in PEM", SecretCA)
+		}
+	}
+	if len(a.Cert) > 0 {
+		pair, err := tls.X509KeyPair(a.Cert, a.Key)
+		if err != nil {
+			return nil, fmt.Errorf("keys %s and %s of the Secret: %w", SecretCert, SecretTLS, err)
+		}
+		dialer.TLS.Certificates = []tls.Certificate{pair}
+	}
+	return dialer.Dial(a.URL)
+}
+
+func writeSpec(p Paths, s spec) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("write the specification: %w", err)
+	}
+	if err := os.WriteFile(p.spec(), text, 0o600); err != nil {
+		return fmt.Errorf("write the specification: %w", err)
+	}
+	return nil
+}
+
+// takeSpec reads the specification and removes it. Where it cannot be removed, the program must not start: it could read it.
+func takeSpec(p Paths) (spec, error) {
+	text, err := os.ReadFile(p.spec())
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return spec{}, fmt.Errorf("read the specification: %w; the init container ran as another user: set run_as_user of the step to the user of its image", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return spec{}, fmt.Errorf("read the specification: %w; a container that is started again has none, so the restart policy of the pod has to be Never", err)
+	case err != nil:
+		return spec{}, fmt.Errorf("read the specification: %w", err)
+	}
+	if err := os.Remove(p.spec()); err != nil {
+		return spec{}, fmt.Errorf("remove the specification: %w; set run_as_user of the step to the user of its image", err)
+	}
+	var s spec
+	if err := json.Unmarshal(text, &s); err != nil {
+		return spec{}, fmt.Errorf("read the specification: %w", err)
+	}
+	if err := s.Step.Validate(); err != nil {
+		return spec{}, fmt.Errorf("read the specification: %w", err)
+	}
+	return s, nil
+}

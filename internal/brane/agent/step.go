@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+// Step is what the agent has to know. There is no secret in it: it stands in the pod's specification.
+type Step struct {
+	Run      string              `json:"run"`
+	Name     string              `json:"name"`
+	Attempt  int                 `json:"attempt,omitempty"`
+	Needs    map[string][]string `json:"needs,omitempty"`   // direct needs of the step and of all its ancestors
+	Deadline int64               `json:"deadline"`          // of the run's keys, in seconds since 1970
+	Indexed  bool                `json:"indexed,omitempty"` // the name gets ".<index>": one of many in an Indexed Job
+	Reads    []string            `json:"reads,omitempty"`   // patterns of what is staged in; none: everything
+	Writes   []string            `json:"writes,omitempty"`  // patterns of what may be left; none: everything
+}
+
+var runName = regexp.MustCompile(`^[a-z0-9-]+$`)
+
+// Validate says what is wrong with a step.
+func (s Step) Validate() error {
+	switch {
+	case !runName.MatchString(s.Run):
+		return fmt.Errorf("the run id %q may only have a-z, 0-9 and -", s.Run)
+	case !files.ValidStep(s.Name):
+		return fmt.Errorf("%q is no name of a step", s.Name)
+	case s.Deadline <= 0:
+		return errors.New("no deadline")
+	}
+	for step, needs := range s.Needs {
+		for _, name := range append([]string{step}, needs...) {
+			if !files.ValidStep(name) {
+				return fmt.Errorf("%q is no name of a step", name)
+			}
+		}
+	}
+	for _, pattern := range append(append([]string{}, s.Reads...), s.Writes...) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("pattern %q: %w", pattern, err)
+		}
+	}
+	return nil
+}
+
+// ParseStep reads the value of BRANE_STEP.
+func ParseStep(text []byte) (Step, error) {
+	var s Step
+	if err := json.Unmarshal(text, &s); err != nil {
+		return Step{}, fmt.Errorf("read the step: %w", err)
+	}
+	if err := s.Validate(); err != nil {
+		return Step{}, fmt.Errorf("read the step: %w", err)
+	}
+	return s, nil
+}
+
+// Encode is the value of BRANE_STEP.
+func (s Step) Encode() (string, error) {
+	if err := s.Validate(); err != nil {
+		return "", fmt.Errorf("step %q: %w", s.Name, err)
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("step %q: %w", s.Name, err)
+	}
+	return string(text), nil
+}
+
+// indexed is the step's name with its index.
+func (s Step) indexed(index string) (Step, error) {
+	if !s.Indexed {
+		return s, nil
+	}
+	s.Needs = withAncestry(s.Needs, s.Name, s.Name+"."+index)
+	s.Name += "." + index
+	if index == "" || !files.ValidStep(s.Name) {
+		return s, fmt.Errorf("the step is one of many, but %s is %q", EnvIndex, index)
+	}
+	return s, nil
+}
+
+// withAncestry gives one index the needs of its step.
+func withAncestry(needs map[string][]string, step, index string) map[string][]string {
+	all := make(map[string][]string, len(needs)+1)
+	for name, list := range needs {
+		all[name] = list
+	}
+	all[index] = needs[step]
+	return all
+}
+
+// deadline is Deadline as a time.
+func (s Step) deadline() time.Time { return time.Unix(s.Deadline, 0) }
