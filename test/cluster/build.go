@@ -53,7 +53,7 @@ func buildKube(ctx context.Context, o options, st *status) (string, error) {
 		return "", err
 	}
 	return file, st.run("Kubernetes "+version+" built", func() error {
-		st.note("the first build takes 6 to 16 minutes; later starts use " + file)
+		st.note("on a cold cache 6 to 16 minutes, only once; kept as " + file)
 		unlock, err := lockFile(ctx, filepath.Join(o.cache, "kube.lock"))
 		if err != nil {
 			return err
@@ -65,7 +65,7 @@ func buildKube(ctx context.Context, o options, st *status) (string, error) {
 		packages := 0
 		count := func(string) {
 			packages++
-			st.note(fmt.Sprintf("%d packages compiled, a cold build has about 2,000", packages))
+			st.note(fmt.Sprintf("%d of at most 2,800 packages compiled", packages))
 		}
 		if err := goBuild(ctx, module, ".", file+".new", stamp(version), count); err != nil {
 			return err
@@ -87,7 +87,7 @@ func stamp(version string) string {
 }
 
 // buildPrograms builds what goes into images into the cluster's folder. Go's own cache makes it quick.
-func buildPrograms(ctx context.Context, o options, c cluster) (binaries, error) {
+func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binaries, error) {
 	built := binaries{agent: o.agent, pause: c.path("bin/pause")}
 	if err := goBuild(ctx, filepath.Join(o.root, "test/cluster"), "./pause", built.pause, "-s -w", nil); err != nil {
 		return built, err
@@ -96,7 +96,8 @@ func buildPrograms(ctx context.Context, o options, c cluster) (binaries, error) 
 		return built, nil
 	}
 	built.agent = c.path("bin/brane-agent")
-	return built, goBuild(ctx, o.root, "./cmd/brane-agent", built.agent, "-s -w", nil)
+	compiling := func(pkg string) { st.note("compiling " + pkg) }
+	return built, goBuild(ctx, o.root, "./cmd/brane-agent", built.agent, "-s -w", compiling)
 }
 
 // goBuild builds a static program that depends on nothing but its source: no C, no paths, and no commit id,

@@ -185,15 +185,23 @@ func (cs claims) taken(ctx context.Context, number int) (string, error) {
 		return name, err
 	}
 	for _, port := range loopbackPorts {
-		l, err := net.Listen("tcp", net.JoinHostPort(c.loopback(), port))
-		if err != nil {
-			return err.Error(), nil
-		}
-		if err := l.Close(); err != nil {
-			return "", err
+		if reason := busy(net.JoinHostPort(c.loopback(), port)); reason != "" {
+			return reason, nil
 		}
 	}
 	return "", nil
+}
+
+// busy tells why nothing can listen on an address, "" when something can.
+func busy(address string) string {
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		err = l.Close()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // end stops a claim's processes and takes back what its number stands for on the machine.

@@ -135,8 +135,8 @@ func TestLockFileWaitsForTheOther(t *testing.T) {
 		second <- err
 	}()
 	select {
-	case <-second:
-		t.Fatal("two hold the lock")
+	case err := <-second:
+		t.Fatalf("two hold the lock (%v)", err)
 	default:
 	}
 	unlock()

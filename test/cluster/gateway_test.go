@@ -128,7 +128,7 @@ func TestRelayHandsOnTheEndOfInput(t *testing.T) {
 			pass(t.Context(), conn, server.Addr().String())
 		}
 	}()
-	client, err := net.Dial("tcp", front.Addr().String())
+	client, err := net.DialTCP("tcp", nil, front.Addr().(*net.TCPAddr)) //nolint:forcetypeassert // it was made as one
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestRelayHandsOnTheEndOfInput(t *testing.T) {
 	if _, err := io.WriteString(client, "all"); err != nil {
 		t.Fatal(err)
 	}
-	if err := client.(*net.TCPConn).CloseWrite(); err != nil {
+	if err := client.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(client)

@@ -192,8 +192,7 @@ func push(ctx context.Context, reference string, image v1.Image) error {
 	if err != nil {
 		return err
 	}
-	direct := http.DefaultTransport.(*http.Transport).Clone()
-	direct.Proxy = nil
+	direct := new(http.Transport) // the default one would ask the machine's proxy
 	defer direct.CloseIdleConnections()
 	if err := remote.Write(tag, image, remote.WithContext(ctx), remote.WithTransport(direct)); err != nil {
 		return fmt.Errorf("push image %s: %w", reference, err)

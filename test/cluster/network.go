@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -31,8 +32,12 @@ func makeBridge(ctx context.Context, c cluster) error {
 }
 
 func removeBridge(ctx context.Context, c cluster) error {
-	if _, err := net.InterfaceByName(c.bridge()); err != nil {
-		return nil // there is none
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(interfaces, func(i net.Interface) bool { return i.Name == c.bridge() }) {
+		return nil
 	}
 	return run(ctx, "ip", "link", "delete", "dev", c.bridge())
 }

@@ -154,8 +154,11 @@ func (c cluster) waitFor(ready func() (bool, error), ended <-chan exit, stop <-c
 // containerdAnswers tells up as soon as it does.
 func (c cluster) containerdAnswers() (bool, error) {
 	conn, err := net.Dial("unix", containerdSocket)
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		return false, nil // not yet; that it ended instead is seen elsewhere
+	}
 	if err != nil {
-		return false, nil
+		return false, err
 	}
 	return true, errors.Join(conn.Close(), os.WriteFile(c.path(containerdReady), nil, 0o600))
 }

@@ -115,7 +115,7 @@ func TestSpawnKeepsTheLogOfTheStartBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := p.stop(context.Background()); err != nil {
+		if err := p.stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})

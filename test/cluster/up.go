@@ -230,7 +230,7 @@ func (s *start) containerd(ctx context.Context) error {
 }
 
 func (s *start) images(ctx context.Context) error {
-	built, err := buildPrograms(ctx, s.options, s.cluster)
+	built, err := buildPrograms(ctx, s.options, s.cluster, s.status)
 	if err != nil {
 		return err
 	}
@@ -282,5 +282,5 @@ func (s *start) tell(found bool) {
 	if found {
 		state = "was running"
 	}
-	s.status.say("Cluster %d %s.  Next: . %s && kubectl get nodes", s.number, state, s.path("env"))
+	s.status.say("Cluster %d %s.  Next: . %s && kubectl get nodes", s.number, state, shellQuote(s.path("env")))
 }
