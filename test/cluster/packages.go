@@ -94,7 +94,8 @@ func ensurePackages(ctx context.Context, st *status) error {
 }
 
 func aptGet(ctx context.Context, args []string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	// A machine that was just started may be installing something itself.
+	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
 	// RUNLEVEL=1 keeps the packages from starting their services: the cluster runs its own.
 	cmd.Env = append(os.Environ(), "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive")
 	var out bytes.Buffer
