@@ -6,11 +6,8 @@ package credentials
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -63,19 +60,11 @@ func Mint(ctx context.Context, c *kube.Client, namespace, serviceAccount string,
 // Expiry reads when a token was issued and when it expires, without verifying it. A zero time is one that the token does not tell: a long-lived token
 // never expires. It is false for tokens that are no JWT.
 func Expiry(token string) (issued, expires time.Time, ok bool) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return time.Time{}, time.Time{}, false
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return time.Time{}, time.Time{}, false
-	}
 	var claims struct {
 		Issued  *float64 `json:"iat"`
 		Expires *float64 `json:"exp"`
 	}
-	if err := json.Unmarshal(payload, &claims); err != nil {
+	if !readClaims(token, &claims) {
 		return time.Time{}, time.Time{}, false
 	}
 	return unix(claims.Issued), unix(claims.Expires), true

@@ -78,6 +78,16 @@ func apply(ctx context.Context, c *kube.Client, object kube.Object) error {
 	return nil
 }
 
+// Retire deletes the service account with its Role and RoleBinding; the account's tokens are worth nothing from then on.
+func Retire(ctx context.Context, c *kube.Client, spec Spec) error {
+	for _, object := range spec.objects()[1:] {
+		if err := c.Delete(ctx, object); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
+		}
+	}
+	return nil
+}
+
 // Delete deletes the namespace with everything in it and waits until it is gone. When ctx ends first the error says what is still there.
 func Delete(ctx context.Context, c *kube.Client, name string) error {
 	err := c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})

@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -39,5 +40,6 @@ func (r *Run) Keep(ctx context.Context, result Result, paths []string) (files.La
 
 // Files opens the store of a run that is over, to read its outputs or to delete it.
 func Files(r redis.UniversalClient, id string) (*files.Store, error) {
-	return files.Open(files.Config{Redis: r, Run: id})
+	// Nothing is written through it; the deadline is for writers.
+	return files.Open(files.Config{Redis: r, Run: id, Deadline: time.Now().Add(time.Hour)})
 }

@@ -1,0 +1,120 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider"
+)
+
+// The provider runs in the test's own process, for the CLI that TF_ACC_TERRAFORM_PATH names.
+var inProcess = map[string]func() (tfprotov6.ProviderServer, error){
+	"brane": providerserver.NewProtocol6WithError(provider.New("test")()),
+}
+
+// setting is one test's place: a namespace name of its own, and a folder in which the Brane instance would keep its files.
+type setting struct {
+	client    *kube.Client
+	namespace string
+	folder    string
+}
+
+func newSetting(t *testing.T) setting {
+	t.Helper()
+	if os.Getenv("TF_ACC") == "" {
+		t.Fatal("acceptance tests run with TF_ACC=1; `make test` sets it")
+	}
+	return setting{client: clustertest.Client(t), namespace: clustertest.Name("acc"), folder: t.TempDir()}
+}
+
+// provider is the provider block; all but the control plane comes from the environment of the test cluster.
+func (s setting) provider() string {
+	return fmt.Sprintf("provider \"brane\" {\n  control_plane = { directory = %q }\n}\n", s.folder)
+}
+
+// hcl is a configuration with the provider block in front; $NAMESPACE, $TOOLS and $REGISTRY stand for what they say.
+func (s setting) hcl(t *testing.T, body string) string {
+	t.Helper()
+	return s.provider() + strings.NewReplacer(
+		"$NAMESPACE", s.namespace,
+		"$TOOLS", clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"),
+		"$REGISTRY", clustertest.Getenv(t, "BRANE_REGISTRY"),
+	).Replace(body)
+}
+
+func (s setting) file(name string) string { return filepath.Join(s.folder, name) }
+
+// edit replaces text in one of the control plane's files, as somebody with an editor would.
+func (s setting) edit(t *testing.T, name, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(s.file(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), from) {
+		t.Fatalf("%s holds no %q:\n%s", name, from, data)
+	}
+	if err := os.WriteFile(s.file(name), []byte(strings.Replace(string(data), from, to, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gone checks that an object is not there any more.
+func (s setting) gone(objects ...kube.Object) error {
+	for _, object := range objects {
+		if err := s.client.Get(context.Background(), object); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("%s is still there (%w)", kube.Describe(object), err)
+		}
+	}
+	return nil
+}
+
+// drifts checks that the plan updates a resource, or replaces it, because of just this drift.
+func drifts(address string, action plancheck.ResourceActionType, sentences ...string) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+		plancheck.ExpectResourceAction(address, action),
+		driftIs{address, sentences},
+	}}
+}
+
+// driftIs checks the drift that the refresh before the plan has found: it is what the plan takes away.
+type driftIs struct {
+	address   string
+	sentences []string
+}
+
+func (d driftIs) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	for _, change := range req.Plan.ResourceChanges {
+		if change.Address != d.address {
+			continue
+		}
+		found, err := tfjsonpath.Traverse(change.Change.Before, tfjsonpath.New("drift"))
+		if err != nil {
+			resp.Error = err
+			return
+		}
+		var want []knownvalue.Check
+		for _, sentence := range d.sentences {
+			want = append(want, knownvalue.StringExact(sentence))
+		}
+		if err := knownvalue.ListExact(want).CheckValue(found); err != nil {
+			resp.Error = fmt.Errorf("drift of %s is %q: %w", d.address, found, err)
+		}
+		return
+	}
+	resp.Error = fmt.Errorf("the plan holds nothing about %s", d.address)
+}

@@ -1,0 +1,149 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// errNotKnown says that a connection depends on something that is made in the same apply, so that it cannot be used yet.
+var errNotKnown = errors.New("the provider's configuration is not known before apply")
+
+// connections are what the provider's configuration names. Each is made on first use and then shared, so that a plan that
+// needs none of them works offline.
+type connections struct {
+	cluster         kube.Connection
+	redisURL        string
+	redisClusterURL string
+	directory       string
+	braneVersion    infra.Version
+	secretNamespace string
+	secretName      string
+	agentImage      string
+
+	clusterUnknown, redisUnknown, controlPlaneUnknown bool
+
+	once  sync.Mutex // guards what follows
+	kubes *kube.Client
+	redis redis.UniversalClient
+}
+
+// kube is the connection to the cluster with the provider's own account.
+func (c *connections) kube() (*kube.Client, error) {
+	if c.clusterUnknown {
+		return nil, errNotKnown
+	}
+	c.once.Lock()
+	defer c.once.Unlock()
+	if c.kubes != nil {
+		return c.kubes, nil
+	}
+	config, err := c.cluster.Config()
+	if err != nil {
+		return nil, err
+	}
+	c.kubes, err = kube.New(config)
+	return c.kubes, err
+}
+
+// store is where the Brane instance keeps its documents.
+func (c *connections) store() (infra.Store, error) {
+	switch {
+	case c.controlPlaneUnknown:
+		return nil, errNotKnown
+	case c.secretName != "":
+		client, err := c.kube()
+		if err != nil {
+			return nil, err
+		}
+		return infra.Secret(client, c.secretNamespace, c.secretName), nil
+	case c.directory != "":
+		return infra.Folder(c.directory, c.braneVersion), nil
+	default:
+		return nil, errors.New("no control plane is named: set control_plane.directory (or BRANE_CONFIG_DIR) or control_plane.kubernetes_secret in the provider block")
+	}
+}
+
+// files is the Redis of the workflow runs. It is checked on first use: that it answers, lets us in, and does not evict keys.
+func (c *connections) files(ctx context.Context) (redis.UniversalClient, []string, error) {
+	if c.redisUnknown {
+		return nil, nil, errNotKnown
+	}
+	if c.redisURL == "" {
+		return nil, nil, errors.New("no Redis is named: set redis.url in the provider block, or BRANE_REDIS_URL")
+	}
+	c.once.Lock()
+	defer c.once.Unlock()
+	if c.redis != nil {
+		return c.redis, nil, nil
+	}
+	client, err := files.Dial(c.redisURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	warnings, err := files.Check(ctx, client)
+	if err != nil {
+		_ = client.Close() // the check's error is what matters
+		return nil, nil, err
+	}
+	c.redis = client
+	return client, warnings, nil
+}
+
+// stepRedisURL is the URL that the steps dial: the configured one, else the location's mount_dfs with the password of ours, else ours.
+func (c *connections) stepRedisURL(mountDFS string) (string, error) {
+	if c.redisClusterURL != "" {
+		return c.redisClusterURL, nil
+	}
+	if mountDFS == "" {
+		return c.redisURL, nil
+	}
+	ours, err := url.Parse(c.redisURL)
+	if err != nil {
+		return "", errors.New("redis.url is not a URL") // not err: its text holds the URL with the password
+	}
+	theirs, err := url.Parse(mountDFS)
+	if err != nil {
+		return "", fmt.Errorf("mount_dfs %q is not a URL", mountDFS)
+	}
+	if theirs.User == nil {
+		theirs.User = ours.User
+	}
+	return theirs.String(), nil
+}
+
+// registered is a location as the Brane instance has it, and a connection with the credential that is registered there.
+type registered struct {
+	infra.Location
+	kube *kube.Client
+}
+
+// infrastructure looks a location up in the control plane's documents.
+func (c *connections) infrastructure(ctx context.Context, name string) (*registered, error) {
+	store, err := c.store()
+	if err != nil {
+		return nil, err
+	}
+	registration, err := infra.Lookup(ctx, store, name)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig that is registered for infrastructure %q: %w", name, err)
+	}
+	client, err := kubeconfig.Client()
+	if err != nil {
+		return nil, fmt.Errorf("use the kubeconfig that is registered for infrastructure %q: %w", name, err)
+	}
+	return &registered{Location: registration.Location, kube: client}, nil
+}

@@ -1,0 +1,187 @@
+package provider
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// releasedAgent is the repository to which a release pushes the agent, tagged with the provider's version.
+const releasedAgent = "ghcr.io/braneframework/brane-agent"
+
+// The nested values are objects and not structs, because each may be unknown as a whole while a plan is made.
+type providerModel struct {
+	Kubernetes   types.Object `tfsdk:"kubernetes"`
+	Redis        types.Object `tfsdk:"redis"`
+	ControlPlane types.Object `tfsdk:"control_plane"`
+	AgentImage   types.String `tfsdk:"agent_image"`
+}
+
+type kubernetesModel struct {
+	ConfigPath           types.String `tfsdk:"config_path"`
+	ConfigContext        types.String `tfsdk:"config_context"`
+	Host                 types.String `tfsdk:"host"`
+	Token                types.String `tfsdk:"token"`
+	ClientCertificate    types.String `tfsdk:"client_certificate"`
+	ClientKey            types.String `tfsdk:"client_key"`
+	ClusterCACertificate types.String `tfsdk:"cluster_ca_certificate"`
+	TLSServerName        types.String `tfsdk:"tls_server_name"`
+	ProxyURL             types.String `tfsdk:"proxy_url"`
+	Insecure             types.Bool   `tfsdk:"insecure"`
+	InCluster            types.Bool   `tfsdk:"in_cluster"`
+	Exec                 types.Object `tfsdk:"exec"`
+}
+
+type execModel struct {
+	APIVersion string            `tfsdk:"api_version"`
+	Command    string            `tfsdk:"command"`
+	Args       []string          `tfsdk:"args"`
+	Env        map[string]string `tfsdk:"env"`
+}
+
+type redisModel struct {
+	URL        types.String `tfsdk:"url"`
+	ClusterURL types.String `tfsdk:"cluster_url"`
+}
+
+type controlPlaneModel struct {
+	Directory        types.String `tfsdk:"directory"`
+	BraneVersion     types.String `tfsdk:"brane_version"`
+	KubernetesSecret types.Object `tfsdk:"kubernetes_secret"`
+}
+
+type secretModel struct {
+	Namespace string `tfsdk:"namespace"`
+	Name      string `tfsdk:"name"`
+}
+
+// connections turns the configuration into connections that are made when they are first used.
+func (m providerModel) connections(ctx context.Context, version string) (*connections, diag.Diagnostics) {
+	var diags diag.Diagnostics
+	c := &connections{agentImage: setting(m.AgentImage, "BRANE_AGENT_IMAGE")}
+	if c.agentImage == "" {
+		c.agentImage = releasedAgent + ":" + version
+	}
+
+	var k kubernetesModel
+	if decode(ctx, m.Kubernetes, &k, &diags) {
+		c.cluster = k.connection(ctx, &diags)
+	}
+	c.clusterUnknown = unknown(m.Kubernetes)
+
+	var r redisModel
+	decode(ctx, m.Redis, &r, &diags)
+	c.redisURL, c.redisClusterURL = setting(r.URL, "BRANE_REDIS_URL"), setting(r.ClusterURL, "BRANE_REDIS_CLUSTER_URL")
+	c.redisUnknown = unknown(m.Redis)
+
+	var cp controlPlaneModel
+	decode(ctx, m.ControlPlane, &cp, &diags)
+	c.directory, c.braneVersion = setting(cp.Directory, "BRANE_CONFIG_DIR"), infra.V06
+	if v := cp.BraneVersion.ValueString(); v != "" {
+		c.braneVersion = infra.Version(v)
+	}
+	var secret secretModel
+	if !cp.KubernetesSecret.IsNull() && !unknown(cp.KubernetesSecret) && decode(ctx, cp.KubernetesSecret, &secret, &diags) {
+		c.secretNamespace, c.secretName, c.directory = secret.Namespace, secret.Name, ""
+	}
+	c.controlPlaneUnknown = unknown(m.ControlPlane)
+	return c, diags
+}
+
+func (m kubernetesModel) connection(ctx context.Context, diags *diag.Diagnostics) kube.Connection {
+	c := kube.Connection{
+		ConfigPath:           home(setting(m.ConfigPath, "KUBE_CONFIG_PATH")),
+		ConfigContext:        setting(m.ConfigContext, "KUBE_CTX"),
+		Host:                 setting(m.Host, "KUBE_HOST"),
+		Token:                setting(m.Token, "KUBE_TOKEN"),
+		ClientCertificate:    setting(m.ClientCertificate, "KUBE_CLIENT_CERT_DATA"),
+		ClientKey:            setting(m.ClientKey, "KUBE_CLIENT_KEY_DATA"),
+		ClusterCACertificate: setting(m.ClusterCACertificate, "KUBE_CLUSTER_CA_CERT_DATA"),
+		TLSServerName:        setting(m.TLSServerName, "KUBE_TLS_SERVER_NAME"),
+		ProxyURL:             setting(m.ProxyURL, "KUBE_PROXY_URL"),
+		Insecure:             m.Insecure.ValueBool(),
+		InCluster:            m.InCluster.ValueBool(),
+	}
+	if text := os.Getenv("KUBE_INSECURE"); m.Insecure.IsNull() && text != "" {
+		insecure, err := strconv.ParseBool(text)
+		if err != nil {
+			diags.AddAttributeError(path.Root("kubernetes").AtName("insecure"), "KUBE_INSECURE is not a truth value",
+				"The environment variable KUBE_INSECURE must be true or false. Correct it, or set insecure in the provider's kubernetes block.")
+		}
+		c.Insecure = insecure
+	}
+	var exec execModel
+	if !m.Exec.IsNull() && !unknown(m.Exec) && decode(ctx, m.Exec, &exec, diags) {
+		c.Exec = &kube.Exec{APIVersion: exec.APIVersion, Command: exec.Command, Args: exec.Args, Env: exec.Env}
+	}
+	return c
+}
+
+// decode fills the struct from an object; a null or unknown object leaves the struct's zero values, which count as not set.
+func decode(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
+	if object.IsNull() || object.IsUnknown() {
+		return true
+	}
+	found := object.As(ctx, into, basetypes.ObjectAsOptions{})
+	diags.Append(found...)
+	return !found.HasError()
+}
+
+// unknown says whether any part of the value is not known before apply.
+func unknown(value attr.Value) bool {
+	if value.IsUnknown() {
+		return true
+	}
+	var parts []attr.Value
+	switch v := value.(type) {
+	case types.Object:
+		for _, part := range v.Attributes() {
+			parts = append(parts, part)
+		}
+	case types.Map:
+		for _, part := range v.Elements() {
+			parts = append(parts, part)
+		}
+	case types.List:
+		parts = v.Elements()
+	}
+	for _, part := range parts {
+		if unknown(part) {
+			return true
+		}
+	}
+	return false
+}
+
+// setting is the configured value, else the environment's.
+func setting(value types.String, variable string) string {
+	if value.IsNull() {
+		return os.Getenv(variable)
+	}
+	return value.ValueString()
+}
+
+// home puts the home folder in the place of a leading ~, which no shell has replaced here.
+func home(file string) string {
+	if rest, ok := strings.CutPrefix(file, "~"); ok && (rest == "" || rest[0] == '/') {
+		if dir, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(dir, rest)
+		}
+	}
+	return file
+}
+
+func braneVersions() []string {
+	return []string{string(infra.V04), string(infra.V05), string(infra.V06)}
+}

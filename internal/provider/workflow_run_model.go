@@ -1,0 +1,253 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+type workflowRunModel struct {
+	ID             types.String         `tfsdk:"id"`
+	Name           types.String         `tfsdk:"name"`
+	Infrastructure types.String         `tfsdk:"infrastructure"`
+	Namespace      types.String         `tfsdk:"namespace"`
+	Steps          types.Map            `tfsdk:"steps"`
+	Inputs         types.Map            `tfsdk:"inputs"`
+	Outputs        types.Map            `tfsdk:"outputs"`
+	Triggers       types.Map            `tfsdk:"triggers"`
+	Retention      timetypes.GoDuration `tfsdk:"retention"`
+	Status         types.String         `tfsdk:"status"`
+	StartedAt      types.String         `tfsdk:"started_at"`
+	FinishedAt     types.String         `tfsdk:"finished_at"`
+	Results        types.Map            `tfsdk:"results"`
+	OutputsLayer   types.String         `tfsdk:"outputs_layer"`
+	Drift          types.List           `tfsdk:"drift"`
+	Timeouts       timeouts.Value       `tfsdk:"timeouts"`
+}
+
+type stepModel struct {
+	Image      types.String         `tfsdk:"image"`
+	Command    []string             `tfsdk:"command"`
+	Args       []string             `tfsdk:"args"`
+	Env        map[string]string    `tfsdk:"env"`
+	WorkingDir types.String         `tfsdk:"working_dir"`
+	Needs      []string             `tfsdk:"needs"`
+	Timeout    timetypes.GoDuration `tfsdk:"timeout"`
+	RunAsUser  types.Int64          `tfsdk:"run_as_user"`
+}
+
+type inputModel struct {
+	Content types.String `tfsdk:"content"`
+	Source  types.String `tfsdk:"source"`
+	SHA256  types.String `tfsdk:"sha256"`
+}
+
+type outputModel struct {
+	Path    types.String `tfsdk:"path"`
+	Size    types.Int64  `tfsdk:"size"`
+	SHA256  types.String `tfsdk:"sha256"`
+	Content types.String `tfsdk:"content"`
+}
+
+type resultModel struct {
+	Status     types.String `tfsdk:"status"`
+	ExitCode   types.Int64  `tfsdk:"exit_code"`
+	StartedAt  types.String `tfsdk:"started_at"`
+	FinishedAt types.String `tfsdk:"finished_at"`
+	Layer      types.String `tfsdk:"layer"`
+}
+
+var (
+	outputType = types.ObjectType{AttrTypes: map[string]attr.Type{
+		"path": types.StringType, "size": types.Int64Type, "sha256": types.StringType, "content": types.StringType,
+	}}
+	resultType = types.ObjectType{AttrTypes: map[string]attr.Type{
+		"status": types.StringType, "exit_code": types.Int64Type, "started_at": types.StringType, "finished_at": types.StringType, "layer": types.StringType,
+	}}
+)
+
+// known says whether all that decides about the run's identity is known.
+func (m workflowRunModel) known() bool {
+	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Triggers} {
+		if unknown(value) {
+			return false
+		}
+	}
+	for _, input := range m.Inputs.Elements() {
+		object, ok := input.(types.Object)
+		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) {
+			return false
+		}
+	}
+	return !m.Inputs.IsUnknown()
+}
+
+// graph turns the steps into a graph; what is wrong with it is told on the attribute.
+func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) workflow.Graph {
+	models := map[string]stepModel{}
+	diags.Append(m.Steps.ElementsAs(ctx, &models, false)...)
+	var steps []workflow.Step
+	for _, name := range slices.Sorted(maps.Keys(models)) {
+		steps = append(steps, models[name].step(name, diags))
+	}
+	graph, err := workflow.NewGraph(steps)
+	for _, problem := range problems(err) {
+		at := path.Root("steps")
+		if problem.Step != "" {
+			at = at.AtMapKey(problem.Step)
+		}
+		if problem.Field != "" {
+			at = at.AtName(problem.Field)
+		}
+		diags.AddAttributeError(at, "Steps form no graph", problem.Problem+".")
+	}
+	return graph
+}
+
+// problems are the step errors joined in err.
+func problems(err error) []*workflow.StepError {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // errors.Join gives no other way to take its parts apart
+	if !ok {
+		return nil
+	}
+	var found []*workflow.StepError
+	for _, part := range joined.Unwrap() {
+		if problem, ok := part.(*workflow.StepError); ok { //nolint:errorlint // NewGraph joins these and wraps none
+			found = append(found, problem)
+		}
+	}
+	return found
+}
+
+func (m stepModel) step(name string, diags *diag.Diagnostics) workflow.Step {
+	step := workflow.Step{
+		Name: name, Image: m.Image.ValueString(), Command: m.Command, Args: m.Args, Env: m.Env,
+		WorkingDir: m.WorkingDir.ValueString(), Needs: slices.Sorted(slices.Values(m.Needs)), RunAsUser: m.RunAsUser.ValueInt64Pointer(),
+	}
+	if !m.Timeout.IsNull() {
+		timeout, found := m.Timeout.ValueGoDuration()
+		diags.Append(found...)
+		step.Timeout = timeout
+	}
+	return step
+}
+
+// sources are the contents of the inputs, and their digests.
+func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, map[string]string) {
+	models := map[string]inputModel{}
+	diags.Append(m.Inputs.ElementsAs(ctx, &models, false)...)
+	sources, digests := map[string]files.Source{}, map[string]string{}
+	for name, model := range models {
+		digest, err := model.digest()
+		if err != nil {
+			diags.AddAttributeError(path.Root("inputs").AtMapKey(name).AtName("source"), "Input file not readable",
+				fmt.Sprintf("Reading the file for input %q: %s. Give the path of a file that is there when Terraform plans.", name, err))
+			continue
+		}
+		digests[name] = digest
+		sources[name] = files.Source{Path: model.Source.ValueString()}
+		if !model.Content.IsNull() {
+			sources[name] = files.Source{Content: []byte(model.Content.ValueString())}
+		}
+	}
+	return sources, digests
+}
+
+// digest is the sha256 of an input's content, in hex.
+func (m inputModel) digest() (string, error) {
+	if !m.Content.IsNull() {
+		sum := sha256.Sum256([]byte(m.Content.ValueString()))
+		return hex.EncodeToString(sum[:]), nil
+	}
+	return fileDigest(m.Source.ValueString())
+}
+
+// identity is what makes this run another one than those with other inputs, steps or triggers.
+func (m workflowRunModel) identity(ctx context.Context, graph workflow.Graph, digests map[string]string, diags *diag.Diagnostics) workflow.Identity {
+	identity := workflow.Identity{Name: m.Name.ValueString(), Infrastructure: m.Infrastructure.ValueString(), Steps: graph.All(), Inputs: digests}
+	diags.Append(m.Triggers.ElementsAs(ctx, &identity.Triggers, false)...)
+	return identity
+}
+
+// outputPaths are the declared outputs' paths by their names.
+func (m workflowRunModel) outputPaths(ctx context.Context, diags *diag.Diagnostics) map[string]string {
+	models := map[string]outputModel{}
+	diags.Append(m.Outputs.ElementsAs(ctx, &models, false)...)
+	paths := map[string]string{}
+	for name, model := range models {
+		paths[name] = model.Path.ValueString()
+	}
+	return paths
+}
+
+// setResult takes over how the run ended. What it does not know becomes null, so that nothing unknown is left after apply.
+func (m *workflowRunModel) setResult(ctx context.Context, status string, result workflow.Result, diags *diag.Diagnostics) {
+	var first, last time.Time
+	results := map[string]resultModel{}
+	for name, step := range result.Steps {
+		results[name] = resultModel{
+			Status: types.StringValue(string(step.Status)), ExitCode: types.Int64Value(int64(step.Code)),
+			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Layer: text(string(step.Layer)),
+		}
+		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
+			first = step.Started
+		}
+		if step.Ended.After(last) {
+			last = step.Ended
+		}
+	}
+	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(status), moment(first), moment(last)
+	value, found := types.MapValueFrom(ctx, resultType, results)
+	diags.Append(found...)
+	m.Results = value
+}
+
+// setOutputs takes over the declared outputs, or that there are none of them.
+func (m *workflowRunModel) setOutputs(ctx context.Context, layer files.Layer, outputs map[string]outputModel, diags *diag.Diagnostics) {
+	m.OutputsLayer = text(string(layer))
+	if m.Outputs.IsNull() {
+		return
+	}
+	value, found := types.MapValueFrom(ctx, outputType, outputs)
+	diags.Append(found...)
+	m.Outputs = value
+}
+
+func moment(t time.Time) types.String {
+	if t.IsZero() {
+		return types.StringNull()
+	}
+	return types.StringValue(t.UTC().Format(time.RFC3339))
+}
+
+func text(s string) types.String {
+	if s == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(s)
+}
+
+// fileDigest streams a file: inputs may be larger than memory.
+func fileDigest(name string) (string, error) {
+	file, err := os.Open(name) //nolint:gosec // the user names the file
+	if err != nil {
+		return "", err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	return readerDigest(file)
+}

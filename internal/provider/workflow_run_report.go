@@ -1,0 +1,78 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// reportFailures adds an error for each failed step, and says how many were not run because of them.
+func reportFailures(diags *diag.Diagnostics, name string, result workflow.Result) {
+	left := 0
+	for _, step := range result.Steps {
+		if step.Status == workflow.Stopped || step.Status == workflow.Skipped {
+			left++
+		}
+	}
+	for i, failure := range result.Failures {
+		detail := failure.Detail()
+		if i == 0 && left > 0 {
+			detail += fmt.Sprintf("\n\nBecause of this %d of %d steps were stopped or not started.", left, len(result.Steps))
+		}
+		diags.AddAttributeError(path.Root("steps").AtMapKey(failure.Step), fmt.Sprintf("Step %q of run %q failed", failure.Step, name), detail)
+	}
+}
+
+// reportOutputs adds an error for outputs that could not be taken, on the output where one is to blame.
+func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, err error) {
+	var missing *files.MissingError
+	if errors.As(err, &missing) {
+		for _, name := range slices.Sorted(maps.Keys(paths)) {
+			if slices.Contains(missing.Paths, paths[name]) {
+				diags.AddAttributeError(path.Root("outputs").AtMapKey(name).AtName("path"), "Output missing",
+					fmt.Sprintf("All steps of run %q ended well, but none left a file at /data/%s. Correct the path, or let a step write there.", id, paths[name]))
+			}
+		}
+		return
+	}
+	report(diags, "Outputs not taken", fmt.Sprintf("Taking the outputs of run %q", id), err)
+}
+
+// lost says which outputs are not in Redis any more.
+func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) ([]string, error) {
+	store, err := workflow.Files(client, model.ID.ValueString())
+	if err != nil {
+		return nil, err
+	}
+	var diags diag.Diagnostics
+	paths := model.outputPaths(ctx, &diags)
+	gone, err := store.Missing(ctx, files.Layer(model.OutputsLayer.ValueString()))
+	if errors.Is(err, files.ErrGone) {
+		gone, err = slices.Collect(maps.Values(paths)), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var sentences []string
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		if slices.Contains(gone, paths[name]) {
+			sentences = append(sentences, fmt.Sprintf("output %q (%s) is lost in Redis", name, paths[name]))
+		}
+	}
+	return sentences, nil
+}
+
+func warnRedis(diags *diag.Diagnostics, warnings []string) {
+	for _, warning := range warnings {
+		diags.AddWarning("Redis may lose files", warning)
+	}
+}

@@ -1,0 +1,246 @@
+package provider
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/listplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "One execution of a graph of containers. Each step is a Job, submitted with the credential that is registered for the infrastructure. " +
+			"A step sees at `/data` the inputs and everything that the steps it needs have left there; what it leaves there itself is stored in Redis at once when it ends well, or not at all. " +
+			"The resource is the record of the run: Jobs that are cleaned up later are no drift, outputs that are lost in Redis are. " +
+			"Other inputs, steps or triggers make another run.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				MarkdownDescription: "The run's name and a digest of its inputs, steps and triggers. The run's objects are labelled `brane/run=<id>`, its Redis keys begin with `brane:<id>:`.",
+				Computed:            true,
+			},
+			"name": schema.StringAttribute{
+				MarkdownDescription: "Name of the run: a DNS label of at most 40 characters. Two runs in one namespace need two names.",
+				Required:            true,
+				Validators:          []validator.String{runName()},
+			},
+			"infrastructure": schema.StringAttribute{
+				MarkdownDescription: "Name of the `brane_infrastructure` on which it runs.",
+				Required:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"namespace": schema.StringAttribute{
+				MarkdownDescription: "The infrastructure's namespace, in which the Jobs are.",
+				Computed:            true,
+			},
+			"steps":   stepsSchema(),
+			"inputs":  inputsSchema(),
+			"outputs": outputsSchema(),
+			"triggers": schema.MapAttribute{
+				MarkdownDescription: "Any values; where one changes, a new run follows.",
+				ElementType:         types.StringType,
+				Optional:            true,
+			},
+			"retention": schema.StringAttribute{
+				MarkdownDescription: "How long the run's files stay in Redis, counted from its beginning, for example `72h`. Outputs stay as long as the resource. Default: `168h`.",
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString("168h"),
+				Validators:          []validator.String{durationOf("at least an hour", atLeastAnHour)},
+			},
+			"status": schema.StringAttribute{
+				MarkdownDescription: "`succeeded`, `failed`, or `stopped` where the run could not be carried to its end.",
+				Computed:            true,
+			},
+			"started_at": schema.StringAttribute{
+				MarkdownDescription: "When the first program started (RFC 3339).",
+				Computed:            true,
+			},
+			"finished_at": schema.StringAttribute{
+				MarkdownDescription: "When the last program ended (RFC 3339).",
+				Computed:            true,
+			},
+			"results": resultsSchema(),
+			"outputs_layer": schema.StringAttribute{
+				MarkdownDescription: "Digest of the outputs as they are kept in Redis.",
+				Computed:            true,
+			},
+			"drift":    driftAttribute(listplanmodifier.RequiresReplaceIf(anyDrift, "Lost outputs can only be made again.", "Lost outputs can only be made again.")),
+			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+		},
+	}
+}
+
+func stepsSchema() schema.Attribute {
+	return schema.MapNestedAttribute{
+		MarkdownDescription: "The steps by their names: DNS labels of at most 40 characters.",
+		Required:            true,
+		Validators:          []validator.Map{mapvalidator.SizeAtLeast(1)},
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"image": schema.StringAttribute{
+				MarkdownDescription: "The container's image. The cluster's nodes pull it.",
+				Required:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"command": schema.ListAttribute{
+				MarkdownDescription: "The program and its arguments. The image's own entry point is not used.",
+				ElementType:         types.StringType,
+				Required:            true,
+				Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
+			},
+			"args": schema.ListAttribute{
+				MarkdownDescription: "Further arguments.",
+				ElementType:         types.StringType,
+				Optional:            true,
+			},
+			"env": schema.MapAttribute{
+				MarkdownDescription: "Environment variables. They stand in the Job for everybody who may read it: they are no place for secrets.",
+				ElementType:         types.StringType,
+				Optional:            true,
+			},
+			"working_dir": schema.StringAttribute{
+				MarkdownDescription: "Folder in which the program starts. Default: the image's.",
+				Optional:            true,
+			},
+			"needs": schema.SetAttribute{
+				MarkdownDescription: "Names of the steps that must have ended well before this one starts. Their files are there at `/data`.",
+				ElementType:         types.StringType,
+				Optional:            true,
+			},
+			"timeout": schema.StringAttribute{
+				MarkdownDescription: "How long the step may take, its start included, for example `10m`. Default: as long as the run.",
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				Validators:          []validator.String{durationOf("at least a second", atLeastASecond)},
+			},
+			"run_as_user": schema.Int64Attribute{
+				MarkdownDescription: "Id of the user as whom the program runs and to whom the files at `/data` belong. Needed for images that do not run as root.",
+				Optional:            true,
+				Validators:          []validator.Int64{int64validator.AtLeast(0)},
+			},
+		}},
+	}
+}
+
+func inputsSchema() schema.Attribute {
+	return schema.MapNestedAttribute{
+		MarkdownDescription: "Files that the steps find at `/data`, by their paths there. Each has either `content` or `source`.",
+		Optional:            true,
+		Validators:          []validator.Map{mapvalidator.KeysAre(localPath())},
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"content": schema.StringAttribute{
+				MarkdownDescription: "The file's content.",
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRelative().AtParent().AtName("source"))},
+			},
+			"source": schema.StringAttribute{
+				MarkdownDescription: "Path of a file on this machine, read when Terraform plans and again when it applies.",
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"sha256": schema.StringAttribute{
+				MarkdownDescription: "Digest of the content, in hex.",
+				Computed:            true,
+				PlanModifiers:       []planmodifier.String{inputDigest{}},
+			},
+		}},
+	}
+}
+
+func outputsSchema() schema.Attribute {
+	return schema.MapNestedAttribute{
+		MarkdownDescription: "Files that the run leaves, by names of your choice. They stay in Redis as long as the resource does.",
+		Optional:            true,
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"path": schema.StringAttribute{
+				MarkdownDescription: "The file's path below `/data`.",
+				Required:            true,
+				Validators:          []validator.String{localPath()},
+			},
+			"size": schema.Int64Attribute{
+				MarkdownDescription: "Its size in bytes.",
+				Computed:            true,
+			},
+			"sha256": schema.StringAttribute{
+				MarkdownDescription: "Digest of its content, in hex.",
+				Computed:            true,
+			},
+			"content": schema.StringAttribute{
+				MarkdownDescription: "Its content, where that is text (UTF-8) of at most 64 KiB; null otherwise.",
+				Computed:            true,
+			},
+		}},
+	}
+}
+
+func resultsSchema() schema.Attribute {
+	return schema.MapNestedAttribute{
+		MarkdownDescription: "What became of each step.",
+		Computed:            true,
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"status": schema.StringAttribute{
+				MarkdownDescription: "`succeeded`, `failed`, `stopped` (was running when another step failed) or `skipped`.",
+				Computed:            true,
+			},
+			"exit_code": schema.Int64Attribute{
+				MarkdownDescription: "Exit code of the program.",
+				Computed:            true,
+			},
+			"started_at": schema.StringAttribute{
+				MarkdownDescription: "When the program started (RFC 3339).",
+				Computed:            true,
+			},
+			"finished_at": schema.StringAttribute{
+				MarkdownDescription: "When the program ended (RFC 3339).",
+				Computed:            true,
+			},
+			"layer": schema.StringAttribute{
+				MarkdownDescription: "Digest of the tree that the step left.",
+				Computed:            true,
+			},
+		}},
+	}
+}
+
+// anyDrift is true when something was found lost.
+func anyDrift(_ context.Context, req planmodifier.ListRequest, resp *listplanmodifier.RequiresReplaceIfFuncResponse) {
+	resp.RequiresReplace = len(req.StateValue.Elements()) > 0
+}
+
+func runName() validator.String {
+	return textRule{description: "a name of a run", problems: func(name string) []string {
+		if problem := workflow.CheckName(name); problem != "" {
+			return []string{problem}
+		}
+		return nil
+	}}
+}
+
+// localPath is a path below /data.
+func localPath() validator.String {
+	return textRule{description: "a path below /data", problems: func(name string) []string {
+		switch {
+		case strings.Contains(name, "\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+			return []string{"must hold no backslash and no control character"}
+		case !filepath.IsLocal(name) || name != filepath.ToSlash(filepath.Clean(name)) || name == ".":
+			return []string{"must be relative, without . and .., doubled or trailing slashes"}
+		}
+		return nil
+	}}
+}
