@@ -1,0 +1,122 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+func TestDialRefusesWithoutShowingTheAddress(t *testing.T) {
+	const (
+		scheme   = "redis URL: it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://"
+		unparsed = "the redis URL cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded"
+		database = "redis URL: what follows the host has to be the number of a database, as in redis://host:6379/0"
+	)
+	for name, tt := range map[string]struct{ url, want string }{
+		"another scheme":              {"http://u:s3cret@h", scheme},
+		"no scheme":                   {"s3cret", scheme},
+		"an unknown form":             {"redis+ring://h", scheme},
+		"half a form":                 {"redis+://h", scheme},
+		"a password with a slash":     {"redis://:s3cret/x%zz@h:1/0", unparsed},
+		"no host":                     {"redis://:s3cret@/0", "redis URL: it names no host"},
+		"a database that is a word":   {"redis://h/s3cret", database},
+		"a negative database":         {"redis://h/-1", database},
+		"an unknown parameter":        {"redis://h/0?password=s3cret", "redis URL: it has a parameter that this form does not know; known are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)"},
+		"a Sentinel without a master": {"redis+sentinel://h/0", "redis URL: with redis+sentinel:// the name of the master is needed: ?master=name"},
+		"a Cluster with a database":   {"redis+cluster://h/1", "redis URL: a Redis Cluster has only database 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Dial(tt.url)
+			if fmt.Sprint(err) != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	const noDisk = "redis keeps nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts"
+	for name, tt := range map[string]struct {
+		args     []string
+		user     []string // ACL SETUSER brane on >pw and this
+		warnings string
+		fact     error
+		want     string // a part of the message
+	}{
+		"all is well":                                 {args: []string{"--appendonly", "yes"}, warnings: "[]"},
+		"nothing is kept on disk":                     {warnings: "[" + noDisk + "]"},
+		"it has a limit, but evicts nothing":          {args: []string{"--maxmemory", "64mb", "--maxmemory-policy", "noeviction"}, warnings: "[" + noDisk + "]"},
+		"it would evict, but has no limit":            {args: []string{"--maxmemory-policy", "allkeys-lru"}, warnings: "[" + noDisk + "]"},
+		"it evicts any key":                           {args: []string{"--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"}, warnings: "[" + noDisk + "]", fact: ErrEvicts, want: "its maxmemory-policy is allkeys-lru"},
+		"it evicts keys with a deadline":              {args: []string{"--maxmemory", "64mb", "--maxmemory-policy", "volatile-ttl"}, warnings: "[" + noDisk + "]", fact: ErrEvicts, want: "its maxmemory-policy is volatile-ttl"},
+		"the user may do all":                         {user: []string{"~*", "&*", "+@all"}, warnings: "[" + noDisk + "]"},
+		"the user may not ask INFO":                   {user: []string{"~*", "&*", "+@all", "-info"}, warnings: "[the redis user may not ask INFO, so version, memory policy and persistence of the server were not checked]"},
+		"the user may not ask CONFIG: nobody knows":   {user: []string{"~*", "&*", "+@all", "-config"}, warnings: "[]"},
+		"the user may not write":                      {user: []string{"~*", "&*", "+@all", "-set"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try SET on a key that begins with "brane:"`},
+		"the user may not touch the keys":             {user: []string{"~other:*", "&*", "+@all"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try SET on a key that begins with "brane:"`},
+		"the user may not announce":                   {user: []string{"~*", "+@all"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try PUBLISH`},
+		"the user may not look for what is to delete": {user: []string{"~*", "&*", "+@all", "-scan"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try SCAN`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t, tt.args...)
+			admin := server.Client()
+			url := server.URL()
+			if tt.user != nil {
+				rules := append([]string{"resetchannels", "on", ">s3cret"}, tt.user...)
+				if err := admin.ACLSetUser(t.Context(), "brane", rules...).Err(); err != nil {
+					t.Fatal(err)
+				}
+				url = "redis://brane:s3cret@" + server.Addr()
+			}
+			warnings, err := Check(t.Context(), dial(t, url))
+			if got := fmt.Sprint(warnings); got != tt.warnings {
+				t.Errorf("warnings are %s, want %s", got, tt.warnings)
+			}
+			if !errors.Is(err, tt.fact) || !strings.Contains(fmt.Sprint(err), tt.want) {
+				t.Errorf("got %v, want a %v with %q", err, tt.fact, tt.want)
+			}
+			if strings.Contains(fmt.Sprint(err), "s3cret") {
+				t.Errorf("the message shows the password: %v", err)
+			}
+			if n := admin.DBSize(t.Context()).Val(); n != 0 && !errors.Is(err, ErrForbidden) {
+				t.Errorf("the check left %d keys", n)
+			}
+		})
+	}
+}
+
+func TestCheckOfServersThatDoNotLetUsIn(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "s3cret")
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := nobody.Addr().String()
+	if err := nobody.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		url  string
+		fact error
+		want string
+	}{
+		"a wrong password": {"redis://:wr0ng@" + server.Addr(), ErrPassword, "check redis: redis refuses the user name or password: WRONGPASS"},
+		"no password":      {"redis://" + server.Addr(), ErrPassword, "check redis: redis refuses the user name or password: NOAUTH"},
+		"an unknown user":  {"redis://nobody:s3cret@" + server.Addr(), ErrPassword, "check redis: redis refuses the user name or password: WRONGPASS"},
+		"nobody answers":   {"redis://:s3cret@" + silent, ErrUnreachable, "check redis: redis cannot be reached: dial tcp " + silent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Check(t.Context(), dial(t, tt.url))
+			if !errors.Is(err, tt.fact) || !strings.HasPrefix(fmt.Sprint(err), tt.want) {
+				t.Errorf("got  %v\nwant %s…", err, tt.want)
+			}
+			if text := fmt.Sprint(err); strings.Contains(text, "wr0ng") || strings.Contains(text, "s3cret") {
+				t.Errorf("the message shows the password: %v", err)
+			}
+		})
+	}
+}

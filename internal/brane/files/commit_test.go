@@ -1,0 +1,134 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/google/go-cmp/cmp"
+)
+
+var someLayer = Layer(digestOf([]byte("layer")).String())
+
+// TestOneCommitStands: of many writers at once, one wins and all see its record.
+func TestOneCommitStands(t *testing.T) {
+	server := redistest.Start(t)
+	const writers = 8
+	var all sync.WaitGroup
+	firsts, wins := make([]Record, writers), make([]bool, writers)
+	errs := make([]error, writers)
+	for i := range writers {
+		s := open(t, dial(t, server.URL()), "commit")
+		all.Go(func() {
+			firsts[i], wins[i], errs[i] = s.Commit(t.Context(), "count", Record{Attempt: i + 1, Layer: someLayer})
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	won := 0
+	for i := range writers {
+		if wins[i] {
+			won++
+			if firsts[i].Attempt != i+1 {
+				t.Errorf("attempt %d won with the record of attempt %d", i+1, firsts[i].Attempt)
+			}
+		}
+		if firsts[i] != firsts[0] {
+			t.Errorf("writers saw different records: %v and %v", firsts[i], firsts[0])
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d writers won", won)
+	}
+	s := open(t, dial(t, server.URL()), "commit")
+	records, err := s.Commits(t.Context(), []string{"split", "count", "count.3"})
+	if diff := cmp.Diff(map[string]Record{"count": firsts[0]}, records); err != nil || diff != "" {
+		t.Errorf("Commits: %v, (-want +got)\n%s", err, diff)
+	}
+}
+
+func TestCommitRefuses(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "commit")
+	for name, tt := range map[string]struct {
+		step string
+		r    Record
+		want string
+	}{
+		"a step with a colon":     {"a:b", Record{Layer: someLayer}, `run commit: commit: "a:b" is no name of a step`},
+		"a record without layer":  {"a", Record{}, `run commit: commit step "a": commit record is corrupt: layer: "" is not a digest of 64 hex digits`},
+		"a record of the future":  {"a", Record{V: 9, Layer: someLayer}, `run commit: commit step "a": commit record was written in a newer format (version 9, this program knows 1)`},
+		"an index without number": {"a.x", Record{Layer: someLayer}, `run commit: commit: "a.x" is no name of a step`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := s.Commit(t.Context(), tt.step, tt.r); fmt.Sprint(err) != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestEventsComeAndResyncAfterARestart follows a run over the death of the server.
+func TestEventsComeAndResyncAfterARestart(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, dial(t, server.URL()), "events")
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	events := s.Events(ctx)
+	expect := func(want Event) {
+		t.Helper()
+		if got := <-events; got != want {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	}
+	expect(Event{State: Resync})
+	if _, _, err := s.Commit(ctx, "count", Record{Layer: someLayer}); err != nil {
+		t.Fatal(err)
+	}
+	expect(Event{"count", Committed})
+	if err := s.Announce(ctx, Event{"count.7", Failed}); err != nil {
+		t.Fatal(err)
+	}
+	expect(Event{"count.7", Failed})
+	server.Kill()
+	server.Restart()
+	expect(Event{State: Resync})
+	if err := s.Cancel(ctx); err != nil {
+		t.Fatal(err)
+	}
+	expect(Event{State: Cancelled})
+	if cancelled, err := s.Cancelled(ctx); err != nil || !cancelled {
+		t.Errorf("Cancelled is %v, %v", cancelled, err)
+	}
+	if err := s.Resume(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if cancelled, err := s.Cancelled(ctx); err != nil || cancelled {
+		t.Errorf("after Resume, Cancelled is %v, %v", cancelled, err)
+	}
+	stop()
+	for range events { // ends when the context has
+		continue
+	}
+}
+
+func TestLogKeepsTheEnd(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "log")
+	if got, err := s.Log(t.Context(), "count"); err != nil || got != nil {
+		t.Errorf("without output, Log is %q, %v", got, err)
+	}
+	long := make([]byte, MaxLog+10)
+	copy(long[len(long)-3:], "end")
+	if err := s.SetLog(t.Context(), "count", long); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Log(t.Context(), "count")
+	if err != nil || len(got) != MaxLog || string(got[MaxLog-3:]) != "end" {
+		t.Errorf("Log has %d bytes, %v", len(got), err)
+	}
+}

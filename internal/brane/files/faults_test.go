@@ -1,0 +1,241 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/redis/go-redis/v9"
+)
+
+func TestWhatIsStoredWrongIsNotRead(t *testing.T) {
+	client := dial(t, redistest.Start(t).URL())
+	content := bytes.Repeat([]byte("abc"), 500_000)
+	for name, tt := range map[string]struct {
+		spoil func(s *Store, tree Tree)
+		fact  error
+		want  string
+	}{
+		"two bytes of a chunk are swapped": {func(s *Store, tree Tree) {
+			e, _ := tree.Lookup("large")
+			client.SetRange(t.Context(), s.chunkKey(e.Chunks[0]), 10, "XX")
+		}, ErrCorrupt, "is corrupt: what is stored has another digest"},
+		"a pack is cut": {func(s *Store, tree Tree) {
+			e, _ := tree.Lookup("small")
+			client.Set(t.Context(), s.chunkKey(e.Chunks[0]), "hel", time.Hour)
+		}, ErrCorrupt, "is corrupt: what is stored has another digest"},
+		"a chunk has grown": {func(s *Store, tree Tree) {
+			e, _ := tree.Lookup("large")
+			client.Append(t.Context(), s.chunkKey(e.Chunks[0]), "more")
+		}, ErrCorrupt, "is corrupt: it is larger than a chunk"},
+		"a chunk is gone": {func(s *Store, tree Tree) {
+			e, _ := tree.Lookup("large")
+			client.Del(t.Context(), s.chunkKey(e.Chunks[1]))
+		}, ErrGone, "is not in redis any more"},
+		"a chunk is a list": {func(s *Store, tree Tree) {
+			e, _ := tree.Lookup("small")
+			client.Del(t.Context(), s.chunkKey(e.Chunks[0]))
+			client.RPush(t.Context(), s.chunkKey(e.Chunks[0]), "x")
+		}, nil, "WRONGTYPE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, client, "spoilt")
+			if err := s.Delete(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "large": content})
+			tt.spoil(s, tree)
+			_, err := s.Restore(t.Context(), tree, t.TempDir())
+			if tt.fact != nil && !errors.Is(err, tt.fact) || !strings.Contains(fmt.Sprint(err), tt.want) {
+				t.Errorf("Restore says %v, want %s", err, tt.want)
+			}
+			var read error
+			for e := range tree.All() {
+				if e.IsFile() {
+					read = errors.Join(read, s.Read(t.Context(), e, io.Discard))
+				}
+			}
+			if tt.fact != nil && !errors.Is(read, tt.fact) || !strings.Contains(fmt.Sprint(read), tt.want) {
+				t.Errorf("Read says %v, want %s", read, tt.want)
+			}
+		})
+	}
+}
+
+// TestATreeThatAsksForMoreThanItsPackHas: the digest of the pack is right, the manifest lies.
+func TestATreeThatAsksForMoreThanItsPackHas(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "lie")
+	tree := leave(t, s, map[string][]byte{"small": []byte("hello")})
+	e, _ := tree.Lookup("small")
+	e.Offset, e.Size = 3, 4
+	want := "is corrupt: it has 5 bytes, the manifest wants 4 from 3"
+	if err := s.Read(t.Context(), e, io.Discard); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("Read says %v, want %s", err, want)
+	}
+	if _, err := s.Restore(t.Context(), Tree{[]Entry{e}}, t.TempDir()); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("Restore says %v, want %s", err, want)
+	}
+}
+
+func TestAFullServerPublishesNothing(t *testing.T) {
+	client := dial(t, redistest.Start(t, "--maxmemory", "8mb", "--maxmemory-policy", "noeviction").URL())
+	s := open(t, client, "full")
+	dir := t.TempDir()
+	noise := make([]byte, 12<<20)
+	for i := range noise {
+		noise[i] = byte(i * i >> 7)
+	}
+	file := filepath.Join(dir, "noise")
+	if err := os.WriteFile(file, noise, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.PutInputs(t.Context(), map[string]Source{"noise": {Path: file}})
+	var full *FullError
+	if !errors.As(err, &full) || full.Need < int64(len(noise)) {
+		t.Errorf("PutInputs says %v", err)
+	}
+	if n := client.DBSize(t.Context()).Val(); n != 0 {
+		t.Errorf("%d keys were written before", n)
+	}
+	if layer, err := s.Snapshot(t.Context(), dir, nil, "step"); !errors.Is(err, ErrFull) {
+		t.Errorf("Snapshot says %s, %v", layer, err)
+	}
+}
+
+// interrupt calls fault once, before the nth SET.
+type interrupt struct {
+	left  chan struct{}
+	fault func()
+}
+
+func newInterrupt(n int, fault func()) *interrupt {
+	left := make(chan struct{}, n)
+	for range n {
+		left <- struct{}{}
+	}
+	return &interrupt{left, fault}
+}
+
+func (i *interrupt) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (i *interrupt) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (i *interrupt) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "set" {
+			select {
+			case <-i.left:
+				if len(i.left) == 0 {
+					i.fault()
+				}
+			default:
+			}
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// TestAPutSurvivesTheServer: the server is killed, or its network is cut, in the middle of a put.
+func TestAPutSurvivesTheServer(t *testing.T) {
+	for name, tt := range map[string]struct{ fault, mend func(*redistest.Server) }{
+		"it is killed and started again": {(*redistest.Server).Kill, (*redistest.Server).Restart},
+		"it stands still for a while":    {(*redistest.Server).Pause, (*redistest.Server).Continue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+			client := dial(t, server.URL())
+			broken, mended := make(chan struct{}), make(chan struct{})
+			client.AddHook(newInterrupt(5, func() { tt.fault(server); close(broken) }))
+			go func() {
+				defer close(mended)
+				<-broken
+				// The put has to meet the fault; how long it lasts does not matter.
+				<-time.After(300 * time.Millisecond)
+				tt.mend(server)
+			}()
+			s := open(t, client, "survives")
+			dir, to := t.TempDir(), t.TempDir()
+			for i := range 4 {
+				if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), bytes.Repeat([]byte{byte(i), 2, 3, 5, 7}, 700_000), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+			defer stop()
+			layer, err := s.Snapshot(ctx, dir, nil, "step")
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-mended
+			tree, err := s.Tree(ctx, layer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Restore(ctx, tree, to); err != nil {
+				t.Fatal(err)
+			}
+			if a, b := fmt.Sprint(disk(t, dir)), fmt.Sprint(disk(t, to)); a != b {
+				t.Errorf("restored %s, want %s", b, a)
+			}
+		})
+	}
+}
+
+// TestAPutEndsWithItsContext: a server that is gone for good does not hold anybody longer than asked.
+func TestAPutEndsWithItsContext(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, dial(t, server.URL()), "gone")
+	server.Kill()
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	_, err := s.PutInputs(ctx, map[string]Source{"a": {Content: []byte("b")}})
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrUnreachable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatCannotBeKeptIsNamed(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "special")
+	for name, tt := range map[string]struct {
+		make func(at string) error
+		want string
+	}{
+		"a named pipe":                  {func(at string) error { return syscall.Mkfifo(at, 0o600) }, `file "d/x" is a named pipe; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
+		"a link out of the tree":        {func(at string) error { return os.Symlink("../../x", at) }, `file "d/x" is a symbolic link that points to "../../x", outside the tree; only links to files of the same tree can be kept`},
+		"a link to the image's program": {func(at string) error { return os.Symlink("/bin/sh", at) }, `file "d/x" is a symbolic link that points to the absolute path "/bin/sh"; only links to files of the same tree can be kept`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o750), tt.make(filepath.Join(dir, "d", "x"))); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.Snapshot(t.Context(), dir, nil, "step")
+			if want := "store the files of " + dir + ": " + tt.want; fmt.Sprint(err) != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
+	}
+	t.Run("an absolute link into the tree becomes relative", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o750), os.Symlink(dir+"/f", filepath.Join(dir, "d", "x"))); err != nil {
+			t.Fatal(err)
+		}
+		layer, err := s.Snapshot(t.Context(), dir, nil, "step")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := s.Tree(t.Context(), layer)
+		if e, _ := tree.Lookup("d/x"); err != nil || e.Link != "../f" {
+			t.Errorf("the link points to %q, %v", e.Link, err)
+		}
+	})
+}

@@ -1,0 +1,183 @@
+package files
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// leave stores a tree of a few files, as a step leaves it.
+func leave(t testing.TB, s *Store, content map[string][]byte) Tree {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range content {
+		at := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o750), os.WriteFile(at, text, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("small", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := s.Snapshot(t.Context(), dir, nil, "step")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := s.Tree(t.Context(), layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// TestKeptFilesOutliveTheDeadline: when the run's deadline has passed, the outputs are there and nothing else is.
+func TestKeptFilesOutliveTheDeadline(t *testing.T) {
+	server := redistest.Start(t)
+	client := dial(t, server.URL())
+	s := open(t, client, "keep")
+	large := bytes.Repeat([]byte("0123456789"), 300_000)
+	tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "out/large": large, "other": bytes.Repeat([]byte{1}, 2*ChunkSize), "empty": nil})
+	layer, err := s.Keep(t.Context(), []string{"link", "out/large", "small", "small", "empty"}, tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The deadline of the run passes: everything that has one goes.
+	for _, key := range client.Keys(t.Context(), "*").Val() {
+		if client.TTL(t.Context(), key).Val() > 0 {
+			client.Del(t.Context(), key)
+		}
+	}
+	if lost, err := s.Missing(t.Context(), layer); err != nil || lost != nil {
+		t.Errorf("Missing says %q, %v", lost, err)
+	}
+	kept, err := s.Tree(t.Context(), layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]byte{"link": []byte("hello"), "small": []byte("hello"), "out/large": large, "empty": nil}
+	if kept.Len() != len(want) {
+		t.Errorf("%d files are kept, want %d", kept.Len(), len(want))
+	}
+	for name, content := range want {
+		e, _ := kept.Lookup(name)
+		var got bytes.Buffer
+		if err := s.Read(t.Context(), e, &got); err != nil || !bytes.Equal(got.Bytes(), content) {
+			t.Errorf("%s: read %d bytes, %v; want %d", name, got.Len(), err, len(content))
+		}
+		if e.SHA256 != sha256.Sum256(content) || e.Size != int64(len(content)) {
+			t.Errorf("%s has digest %s and size %d", name, e.SHA256, e.Size)
+		}
+	}
+	// Three chunks of "large", one pack, the manifest and its list.
+	if n := client.DBSize(t.Context()).Val(); n != 6 {
+		t.Errorf("%d keys are kept, want 6", n)
+	}
+	e, _ := kept.Lookup("out/large")
+	client.Del(t.Context(), s.chunkKey(e.Chunks[1]))
+	if lost, err := s.Missing(t.Context(), layer); err != nil || !slices.Equal(lost, []string{"out/large"}) {
+		t.Errorf("with a chunk gone, Missing says %q, %v", lost, err)
+	}
+	if err := s.Read(t.Context(), e, &bytes.Buffer{}); !errors.Is(err, ErrGone) {
+		t.Errorf("with a chunk gone, Read says %v", err)
+	}
+	client.FlushAll(t.Context())
+	if _, err := s.Missing(t.Context(), layer); !errors.Is(err, ErrGone) {
+		t.Errorf("with all gone, Missing says %v", err)
+	}
+}
+
+func TestKeepNamesWhatIsMissing(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "keep")
+	tree := leave(t, s, map[string][]byte{"small": nil, "out/x": nil})
+	_, err := s.Keep(t.Context(), []string{"small", "words", "out", "out/y"}, tree)
+	if want := `run keep: keep outputs: no such file: "out", "out/y", "words"`; fmt.Sprint(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	var missing *MissingError
+	if !errors.As(err, &missing) || !slices.Equal(missing.Paths, []string{"out", "out/y", "words"}) {
+		t.Errorf("the error has %v", missing)
+	}
+}
+
+func TestResolveFollowsLinksInside(t *testing.T) {
+	tree, err := NewTree([]Entry{
+		{Path: "d", Mode: os.ModeDir | 0o755}, {Path: "d/f", Mode: 0o644},
+		{Path: "to-d", Mode: os.ModeSymlink | 0o777, Link: "d"},
+		{Path: "d/to-f", Mode: os.ModeSymlink | 0o777, Link: "../to-d/f"},
+		{Path: "loop", Mode: os.ModeSymlink | 0o777, Link: "loop"},
+		{Path: "nowhere", Mode: os.ModeSymlink | 0o777, Link: "gone"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"d/f": "d/f", "to-d/f": "d/f", "to-d/to-f": "d/f", "d/to-f": "d/f", "to-d": "d",
+		"loop": "", "loop/x": "", "nowhere": "", "gone": "",
+	} {
+		if e, _ := tree.Resolve(name); e.Path != want {
+			t.Errorf("%s leads to %q, want %q", name, e.Path, want)
+		}
+	}
+}
+
+// TestDeleteLeavesNothing: one run's keys go, with and without a deadline, and the keys of others stay.
+func TestDeleteLeavesNothing(t *testing.T) {
+	client := dial(t, redistest.Start(t).URL())
+	ctx := t.Context()
+	if err := client.Set(ctx, "somebody:else", "1", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	other := open(t, client, "run-10")
+	leave(t, other, map[string][]byte{"small": []byte("theirs")})
+	before := client.DBSize(ctx).Val()
+	s := open(t, client, "run-1")
+	content := map[string][]byte{"large": bytes.Repeat([]byte("x"), 5*ChunkSize)}
+	tree := leave(t, s, content)
+	_, err := s.Keep(ctx, []string{"large"}, tree)
+	_, _, commit := s.Commit(ctx, "step", Record{Layer: someLayer})
+	if err := errors.Join(err, commit, s.SetLog(ctx, "step", []byte("log")), s.SetMeta(ctx, map[string]string{"owner": "me"}), s.Cancel(ctx), s.SetInput(ctx, someLayer)); err != nil {
+		t.Fatal(err)
+	}
+	// More keys than one page of SCAN.
+	for i := range 3000 {
+		client.Set(ctx, s.key(fmt.Sprint("c:", i)), "1", time.Hour)
+	}
+	if meta, err := s.Meta(ctx); err != nil || meta["owner"] != "me" {
+		t.Errorf("Meta is %v, %v", meta, err)
+	}
+	if err := s.Delete(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if after := client.DBSize(ctx).Val(); after != before {
+		t.Errorf("%d keys are left, %d were there before", after, before)
+	}
+	if err := s.Delete(ctx); err != nil {
+		t.Errorf("a second Delete says %v", err)
+	}
+}
+
+// TestEveryKeyOfARunHasItsDeadline: a run that nobody comes back to cleans itself up.
+func TestEveryKeyOfARunHasItsDeadline(t *testing.T) {
+	client := dial(t, redistest.Start(t).URL())
+	s := open(t, client, "deadline")
+	ctx := t.Context()
+	leave(t, s, map[string][]byte{"small": []byte("1"), "large": make([]byte, 2*ChunkSize+1)})
+	_, _, err := s.Commit(ctx, "step", Record{Layer: someLayer})
+	if err := errors.Join(err, s.SetLog(ctx, "step", nil), s.SetMeta(ctx, map[string]string{"a": "b"}), s.SetInput(ctx, someLayer), s.Cancel(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range client.Keys(ctx, "*").Val() {
+		if at := client.ExpireTime(ctx, key).Val(); time.Unix(0, 0).Add(at).Unix() != s.deadline.Unix() {
+			t.Errorf("%s expires at %v, want %d", strings.TrimPrefix(key, prefix), at, s.deadline.Unix())
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package files
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// hex64 is a digest of something.
+var hex64 = digestOf([]byte("content")).String()
+
+// hostile are manifests that no honest writer makes.
+var hostile = map[string]struct{ lines, want string }{
+	"a path leads outside":             {`{"p":"../evil","m":"644"}`, `path "../evil" leads outside`},
+	"a path leads outside in the end":  {`{"p":"a/../../evil","m":"644"}`, `path "a/../../evil" leads outside`},
+	"a path is absolute":               {`{"p":"/etc/passwd","m":"644"}`, `path "/etc/passwd" is absolute; it has to be relative to the root of the files`},
+	"a path is empty":                  {`{"m":"644"}`, `an empty path names no file`},
+	"a path is the root":               {`{"p":".","t":"d","m":"755"}`, `an empty path names no file`},
+	"a path is not clean":              {`{"p":"a//b","m":"644"}`, `path "a//b" has an empty, "." or ".." part; write "a/b"`},
+	"a path has a zero byte":           {`{"p":"a\u0000b","m":"644"}`, `path "a\x00b" has a zero byte`},
+	"a path is endless":                {`{"p":"` + strings.Repeat("a", 5000) + `","m":"644"}`, `path "` + strings.Repeat("a", 40) + `"… is longer than 4095 bytes`},
+	"bytes lead outside":               {`{"pb":"Li4vZXZpbA==","m":"644"}`, `path "../evil" leads outside`},
+	"a link is absolute":               {`{"p":"l","t":"l","l":"/etc/passwd"}`, `symbolic link "l" points to the absolute path "/etc/passwd"; only links to files of the same tree can be kept`},
+	"a link leads outside":             {`{"p":"a/l","t":"l","l":"../../x"}`, `symbolic link "a/l" points to "../../x", outside the tree; only links to files of the same tree can be kept`},
+	"a link has no target":             {`{"p":"l","t":"l"}`, `symbolic link "l" has no target`},
+	"a file is below a link":           {"{\"p\":\"l\",\"t\":\"l\",\"l\":\"x\"}\n" + `{"p":"l/evil","m":"644"}`, `path "l/evil" is below "l", which is no folder`},
+	"a file is deep below a file":      {"{\"p\":\"l\",\"m\":\"644\"}\n" + `{"p":"l/a/b/evil","m":"644"}`, `path "l/a/b/evil" is below "l", which is no folder`},
+	"a path comes twice":               {"{\"p\":\"a\",\"m\":\"644\"}\n" + `{"p":"a","m":"644"}`, `path "a" is there twice or out of order`},
+	"paths are out of order":           {"{\"p\":\"b\",\"m\":\"644\"}\n" + `{"p":"a","m":"644"}`, `path "a" is there twice or out of order`},
+	"a size is negative":               {`{"p":"a","m":"644","s":-1}`, `file "a" has an impossible size, offset or target`},
+	"an offset is beyond a chunk":      {`{"p":"a","m":"644","s":1,"o":1048512,"c":["` + hex64 + `"]}`, `file "a" has an impossible size, offset or target`},
+	"a file is larger than its chunks": {`{"p":"a","m":"644","s":1048513,"c":["` + hex64 + `"]}`, `file "a" of 1048513 bytes at offset 0 has 1 chunks`},
+	"a size is the largest number":     {`{"p":"a","m":"644","s":9223372036854775807,"o":5,"c":["` + hex64 + `"]}`, `file "a" of 9223372036854775807 bytes at offset 5 has 1 chunks`},
+	"an empty file has a chunk":        {`{"p":"a","m":"644","c":["` + hex64 + `"]}`, `file "a" of 0 bytes at offset 0 has 1 chunks`},
+	"a folder has content":             {`{"p":"a","t":"d","m":"755","s":1,"c":["` + hex64 + `"]}`, `path "a" has content, but is no file`},
+	"the writer is no step":            {`{"p":"a","m":"644","b":"*"}`, `path "a" was written by "*", which is no name of a step`},
+}
+
+func manifest(lines string) string {
+	n := strings.Count(lines, "\n") + 1
+	return fmt.Sprintf("{\"v\":1,\"n\":%d}\n%s\n", n, lines)
+}
+
+func TestHostileManifestsAreRefused(t *testing.T) {
+	for name, tt := range hostile {
+		t.Run(name, func(t *testing.T) {
+			_, err := readManifest(strings.NewReader(manifest(tt.lines)))
+			if want := "manifest is corrupt: " + tt.want; fmt.Sprint(err) != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+			if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%v is no ErrCorrupt", err)
+			}
+		})
+	}
+}
+
+func TestBrokenManifestsAreRefused(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"nothing":             {"", "manifest is corrupt: it is empty"},
+		"a newer version":     {"{\"v\":2,\"n\":0}\n", "manifest was written in a newer format (version 2, this program knows 1)"},
+		"no version":          {"{}\n", "manifest is corrupt: version 0"},
+		"entries are missing": {"{\"v\":1,\"n\":2}\n{\"p\":\"a\",\"m\":\"644\"}\n", "manifest is corrupt: 1 entries where 2 were announced"},
+		"an unknown type":     {manifest(`{"p":"a","t":"x","m":"644"}`), `manifest is corrupt at line 2: type "x" is not known`},
+		"a mode of letters":   {manifest(`{"p":"a","m":"rw"}`), `manifest is corrupt at line 2: mode "rw" is no octal number up to 7777`},
+		"a mode too many":     {manifest(`{"p":"a","m":"100644"}`), `manifest is corrupt at line 2: mode "100644" is no octal number up to 7777`},
+		"a short digest":      {manifest(`{"p":"a","m":"644","s":1,"c":["ab"]}`), `manifest is corrupt at line 2: "ab" is not a digest of 64 hex digits`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := readManifest(strings.NewReader(tt.text)); fmt.Sprint(err) != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestRestoreTrustsNoTree: should a hostile tree get past the checks, os.Root still keeps it inside.
+func TestRestoreTrustsNoTree(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "hostile")
+	for name, entries := range map[string][]Entry{
+		"a path leads outside":  {{Path: "../evil", Mode: 0o644}},
+		"a path is absolute":    {{Path: "/tmp/brane-evil", Mode: 0o644}},
+		"a link leads outside":  {{Path: "l", Mode: os.ModeSymlink | 0o777, Link: "../evil"}},
+		"a folder is elsewhere": {{Path: "../evil", Mode: os.ModeDir | 0o755}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outside := t.TempDir()
+			dir := filepath.Join(outside, "data")
+			if err := os.Mkdir(dir, 0o750); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Restore(t.Context(), Tree{entries}, dir); err == nil {
+				t.Error("the tree was restored")
+			}
+			if got := disk(t, outside); len(got) != 1 {
+				t.Errorf("something was written: %v", got)
+			}
+		})
+	}
+	t.Run("a link that was there leads outside", func(t *testing.T) {
+		outside := t.TempDir()
+		dir := filepath.Join(outside, "data")
+		if err := errors.Join(os.Mkdir(dir, 0o750), os.Symlink("..", filepath.Join(dir, "l"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Restore(t.Context(), Tree{[]Entry{{Path: "l/evil", Mode: 0o644}}}, dir); err == nil {
+			t.Error("the tree was restored")
+		}
+		if _, err := os.Lstat(filepath.Join(outside, "evil")); err == nil {
+			t.Error("it was written through the link")
+		}
+	})
+}
+
+// FuzzManifest: what parses is a valid tree, and writing and parsing it again gives the same tree.
+func FuzzManifest(f *testing.F) {
+	for _, tt := range hostile {
+		f.Add([]byte(manifest(tt.lines)))
+	}
+	f.Add([]byte(manifest(`{"p":"a","m":"4755","s":3,"c":["` + hex64 + `"],"o":7,"h":"` + hex64 + `","b":"step.3"}`)))
+	f.Add([]byte(manifest("{\"p\":\"d\",\"t\":\"d\",\"m\":\"1777\"}\n" + `{"pb":"ZC//","t":"l","lb":"/w=="}`)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		tree, err := readManifest(bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		if err := tree.check(); err != nil {
+			t.Fatalf("a tree that was accepted is not valid: %v", err)
+		}
+		var again bytes.Buffer
+		if err := writeManifest(&again, tree); err != nil {
+			t.Fatal(err)
+		}
+		second, err := readManifest(&again)
+		if err != nil {
+			t.Fatalf("a tree that was accepted cannot be written: %v", err)
+		}
+		if len(tree.entries)+len(second.entries) > 0 && !reflect.DeepEqual(normal(tree), normal(second)) {
+			t.Fatalf("got %v\nwant %v", second, tree)
+		}
+	})
+}
+
+// normal forgets the difference between no list and an empty one.
+func normal(t Tree) []Entry {
+	all := append([]Entry(nil), t.entries...)
+	for i := range all {
+		if len(all[i].Chunks) == 0 {
+			all[i].Chunks = nil
+		}
+	}
+	return all
+}
+
+// FuzzRecord: what parses can be committed.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"v":1,"attempt":2,"code":0,"layer":"` + hex64 + `","started":"2026-01-02T03:04:05Z","ended":"2026-01-02T03:04:06Z","node":"n","pod":"p"}`))
+	f.Add([]byte(`{"v":2}`))
+	f.Add([]byte(`{"v":1,"layer":"../../x"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := ParseRecord(text)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
+				t.Fatalf("%v is neither ErrCorrupt nor ErrNewer", err)
+			}
+			return
+		}
+		if _, err := ParseDigest(string(r.Layer)); err != nil || r.V != recordVersion {
+			t.Fatalf("accepted %+v", r)
+		}
+	})
+}
