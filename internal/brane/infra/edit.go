@@ -131,7 +131,7 @@ func (s *source) insertFlow(m, parent *yaml.Node, f field) (*source, error) {
 				if err != nil {
 					return nil, err
 				}
-				return emptied.insertLines(i-3, lines)
+				return emptied.insertLines(emptied.skipInnerComments(i-3, parent.Column+1), lines)
 			}
 		}
 	}
@@ -154,7 +154,9 @@ func (s *source) remove(m, parent *yaml.Node, e entry) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	to = s.skipInnerComments(to, e.key.Column-1)
+	if parent != nil || len(m.Content) > 2 { // the last of the top level leaves "{}" in its line, and what follows stays
+		to = s.skipInnerComments(to, e.key.Column-1)
+	}
 	if len(m.Content) > 2 {
 		if to == len(s.data) && to > s.starts[len(s.starts)-1] && from > 0 {
 			from -= len(s.line(s.lineAt(from)-1)) - len(bytes.TrimRight(s.line(s.lineAt(from)-1), "\r\n")) // the text ends without a line break, and goes on to

@@ -141,14 +141,14 @@ func (s *FolderStore) target(name string) (path string, mode fs.FileMode, err er
 	if name == secretsFile {
 		mode = 0o600
 	}
-	real, err := filepath.EvalSymlinks(path)
+	linked, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path, mode, nil
 	}
 	if err != nil {
 		return "", 0, err
 	}
-	info, err := os.Stat(real)
+	info, err := os.Stat(linked)
 	if err != nil {
 		return "", 0, err
 	}
@@ -156,7 +156,7 @@ func (s *FolderStore) target(name string) (path string, mode fs.FileMode, err er
 	if name == secretsFile {
 		mode &^= 0o007
 	}
-	return real, mode, nil
+	return linked, mode, nil
 }
 
 func journalOf(path string) string {

@@ -5,26 +5,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
+
+// Twice as many tries as twenty writers need where each of the others is in the way once.
+const tries = 40
 
 // SecretStore keeps the documents in one Kubernetes Secret, under the keys infra.yml and secrets.yml: mounted at /config it is Brane's folder.
 type SecretStore struct {
 	client          *kube.Client
 	namespace, name string
-	turn            chan struct{} // writers of this process go one after another; only those of others are met as conflicts
+	turn            chan struct{} // writers with this store go one after another; only those of other processes are met as conflicts
+	pause           func(ctx context.Context, try int) error
 }
 
 // Secret is a store in a Secret, which comes into being with the first write. Its namespace must be there.
 func Secret(c *kube.Client, namespace, name string) *SecretStore {
-	return &SecretStore{client: c, namespace: namespace, name: name, turn: make(chan struct{}, 1)}
+	return &SecretStore{client: c, namespace: namespace, name: name, turn: make(chan struct{}, 1), pause: pause}
 }
 
 func (s *SecretStore) String() string { return "Secret " + s.namespace + "/" + s.name }
@@ -35,8 +39,8 @@ func (s *SecretStore) Read(ctx context.Context) (Files, error) {
 	return files, err
 }
 
-// Update changes the documents in the version that it has read. Where somebody else was faster it starts again, up to 40 times or about half a minute:
-// with twenty processes that write at once each of the others is in the way once.
+// Update changes the documents in the version that it has read. Where somebody else was faster it starts again, for about
+// a quarter of a minute: with twenty processes that write at once each of the others may be in the way once.
 func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -44,22 +48,30 @@ func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	backoff := wait.Backoff{Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 1, Steps: 40, Cap: time.Second}
 	for try := 1; ; try++ {
 		err := s.try(ctx, change)
 		if err == nil || !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
 			return err
 		}
-		if try == 40 {
-			return fmt.Errorf("somebody else wrote to it each of %d times: %w", try, err)
+		if try == tries {
+			return fmt.Errorf("somebody else wrote to it each of %d times: %w", tries, err)
 		}
-		pause := time.NewTimer(backoff.Step())
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return errors.Join(context.Cause(ctx), err)
+		if waited := s.pause(ctx, try); waited != nil {
+			return errors.Join(waited, err)
 		}
+	}
+}
+
+// pause waits a random while before the next try, so that those who met once do not meet again.
+func pause(ctx context.Context, try int) error {
+	longest := min(20*time.Millisecond<<min(try, 10), time.Second)
+	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // no secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -1,0 +1,92 @@
+package infra
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// noTest is the context of the other process, which no test ends.
+func noTest() context.Context { return context.Background() }
+
+func TestSecret(t *testing.T) {
+	client := clustertest.Client(t)
+	namespace := clustertest.Namespace(t)
+	testStore(t, func(t *testing.T) (func() Store, func(string, string), func() (string, string)) {
+		name := clustertest.Name("config")
+		put := func(infra, secrets string) {
+			secret := &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+				Data:       map[string][]byte{infraFile: []byte(infra), secretsFile: []byte(secrets)},
+			}
+			if err := client.Create(t.Context(), secret); err != nil {
+				t.Fatal(err)
+			}
+		}
+		get := func() (string, string) {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+			if err := client.Get(t.Context(), secret); err != nil && !apierrors.IsNotFound(err) {
+				t.Fatal(err)
+			}
+			return string(secret.Data[infraFile]), string(secret.Data[secretsFile])
+		}
+		return func() Store { return Secret(client, namespace, name) }, put, get
+	})
+}
+
+func TestSecretKeepsWhatElseIsInIt(t *testing.T) {
+	client := clustertest.Client(t)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: clustertest.Namespace(t), Name: "config", Annotations: map[string]string{"whose": "the user's"}},
+		Data:       map[string][]byte{"other": []byte("stays")},
+	}
+	if err := client.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := Register(t.Context(), Secret(client, secret.Namespace, "config"), golden, kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Get(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	if string(secret.Data["other"]) != "stays" || secret.Annotations["whose"] != "the user's" || len(secret.Data) != 3 {
+		t.Errorf("got %v", secret)
+	}
+}
+
+func TestSecretNeedsItsNamespace(t *testing.T) {
+	err := Register(t.Context(), Secret(clustertest.Client(t), clustertest.Name("gone"), "config"), golden, kubeconfig)
+	if err == nil || !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), "is not there") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Somebody else is faster every time: the update says so in the end, and has written nothing.
+func TestSecretGivesUpWhereSomebodyElseIsAlwaysFaster(t *testing.T) {
+	client := clustertest.Client(t)
+	namespace := clustertest.Namespace(t)
+	s, other := Secret(client, namespace, "config"), Secret(client, namespace, "config")
+	s.pause = func(context.Context, int) error { return nil }
+	var calls atomic.Int32
+	err := s.Update(t.Context(), func(f *Files) error {
+		n := int(calls.Add(1))
+		if err := Register(t.Context(), other, numbered(n), kubeconfig); err != nil {
+			return err
+		}
+		return f.Infra.Set(golden)
+	})
+	if !apierrors.IsConflict(err) || !strings.HasPrefix(err.Error(), "somebody else wrote to it each of 40 times: ") || calls.Load() != 40 {
+		t.Errorf("after %d calls: %v", calls.Load(), err)
+	}
+	if _, err := Lookup(t.Context(), other, golden.Name); !errors.Is(err, ErrNoLocation) {
+		t.Errorf("got %v", err)
+	}
+}

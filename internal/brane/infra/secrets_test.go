@@ -1,0 +1,194 @@
+package infra
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func parseSecrets(t testing.TB, data []byte) *Secrets {
+	t.Helper()
+	d, err := ParseSecrets(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestReadsTheGoldenSecret(t *testing.T) {
+	golden := read(t, "secrets/golden.yml")
+	kubeconfig := read(t, "kubeconfig.yml")
+	wrapped, _ := parseSecrets(t, golden).Value("kube")
+	line := base64.StdEncoding.EncodeToString(kubeconfig)
+	for name, document := range map[string]string{
+		"wrapped":          string(golden),
+		"in one line":      "kube: " + line + "\n",
+		"without padding":  "kube: " + strings.TrimRight(line, "=") + "\n",
+		"in quotes":        `kube: "` + line + `"`,
+		"folded":           "kube: >-\n  " + strings.ReplaceAll(strings.TrimSpace(wrapped), "\n", "\n  ") + "\n",
+		"with odd signs":   "kube: '" + line[:20] + " *.?-" + line[20:] + "'\n",
+		"the second of it": "kube: x\nkube: " + line + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := parseSecrets(t, []byte(document))
+			got, err := d.Kubeconfig("kube")
+			if err != nil || !bytes.Equal(got, kubeconfig) {
+				t.Errorf("%v, got\n%s", err, got)
+			}
+			if err := d.SetKubeconfig("kube", kubeconfig); err != nil || string(d.Bytes()) != document {
+				t.Errorf("the same kubeconfig changed the document (%v) to\n%s", err, d.Bytes())
+			}
+		})
+	}
+}
+
+func TestReadsSecretsAsTheirText(t *testing.T) {
+	d := parseSecrets(t, read(t, "secrets/crowded.yml"))
+	for name, want := range map[string]string{
+		"old": "YXBpVmVyc2lvbjog djEK", "number": "12", "nothing": "null", "empty": "~", "quoted key": "it's",
+		"over-lines": "plain text over lines", "anchor": "text", "alias": "text", "last": "\n# no comment\nmore\n",
+	} {
+		if got, ok := d.Value(name); !ok || got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if _, err := d.Kubeconfig("gone"); !errors.Is(err, ErrNoSecret) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRefusesSecretsThatBraneRefuses(t *testing.T) {
+	for name, tt := range map[string]struct{ document, want string }{
+		"nothing":        {"", "secrets.yml: the file is empty; without secrets it must say {}"},
+		"a list":         {"- a\n", "secrets.yml:1:1: the file must be a mapping of names and texts"},
+		"a nested value": {"a: b\nkube:\n  file: x\n", `secrets.yml:3:3: secret "kube" must be text`},
+		"a nested key":   {"a: b\n[a]: x\n", `secrets.yml:2:1: a secret's name must be text`},
+		"two documents":  {"a: b\n---\na: b\n", "secrets.yml:2:1: a second YAML document begins here; Brane reads files with one only"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := ParseSecrets([]byte(tt.document)); err == nil || err.Error() != tt.want || !errors.Is(err, ErrUnparsable) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSaysWhyASecretIsNoKubeconfig(t *testing.T) {
+	once := EncodeKubeconfig(read(t, "kubeconfig.yml"))
+	urlSafe := base64.URLEncoding.EncodeToString([]byte("apiVersion: v1 # ???>>>~~~"))
+	for name, tt := range map[string]struct{ text, want string }{
+		"nothing":            {"", "the text is empty"},
+		"the kubeconfig":     {string(read(t, "kubeconfig.yml")), "the text is a kubeconfig as it is; Brane reads it encoded with base64"},
+		"encoded twice":      {EncodeKubeconfig([]byte(once)), "the text is encoded with base64 twice; Brane decodes it once"},
+		"URL-safe":           {urlSafe, "the text is base64 in the URL-safe alphabet; Brane reads the standard one (+ and / in place of - and _)"},
+		"two pieces":         {"YQ==YQ==", "the text is no base64, or more than one piece of it"},
+		"bits left over":     {"YR==", "the text is no base64, or more than one piece of it"},
+		"padding too long":   {"YWI==", "the text is no base64: its padding is wrong"},
+		"an unresolved name": {"s$k8s-config", "the text decodes to something that is not UTF-8, so it is no kubeconfig"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := DecodeKubeconfig(tt.text)
+			var encoding *EncodingError
+			if !errors.As(err, &encoding) || err.Error() != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestEditsOneSecret(t *testing.T) {
+	kubeconfig := read(t, "kubeconfig.yml")
+	for name, document := range seeds(t, "secrets/*.yml") {
+		t.Run(name, func(t *testing.T) {
+			d := parseSecrets(t, document)
+			if err := d.SetKubeconfig("mine", kubeconfig); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := parseSecrets(t, d.Bytes()).Kubeconfig("mine"); err != nil || !bytes.Equal(got, kubeconfig) {
+				t.Errorf("%v, read back\n%s", err, got)
+			}
+			if err := d.Remove("mine"); err != nil {
+				t.Fatal(err)
+			}
+			if got := string(d.Bytes()); got != string(document) {
+				t.Errorf("after writing a secret and removing it:\n%q\nbefore:\n%q", got, document)
+			}
+		})
+	}
+}
+
+func TestReplacesAndRemovesAnySecret(t *testing.T) {
+	document := read(t, "secrets/crowded.yml")
+	for _, name := range parseSecrets(t, document).Names() {
+		t.Run(name, func(t *testing.T) {
+			d := parseSecrets(t, document)
+			others := len(d.Names()) - 1
+			f := field{key: name, value: "YQ=="}
+			edited, err := d.set(f)
+			if name == "anchor" {
+				if err == nil { // its alias would hang in the air
+					t.Errorf("got\n%s", edited.Bytes())
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, _ := edited.Value(name); v != "YQ==" || len(edited.Names()) != others+1 {
+				t.Errorf("got\n%s", edited.Bytes())
+			}
+			if err := edited.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+			if names := parseSecrets(t, edited.Bytes()).Names(); len(names) != others {
+				t.Errorf("left %q", names)
+			}
+		})
+	}
+}
+
+func TestTheLastSecretLeavesAnEmptyMapping(t *testing.T) {
+	d := NewSecrets()
+	if err := d.SetKubeconfig("12", []byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(d.Bytes()); got != "\"12\": YQ==\n" {
+		t.Errorf("got %q", got)
+	}
+	if err := d.Remove("12"); err != nil || string(d.Bytes()) != "{}\n" {
+		t.Errorf("%v, left %q", err, d.Bytes())
+	}
+}
+
+// FuzzParseSecrets: what is read can be edited, and setting a secret of ours and removing it again gives back the user's bytes.
+func FuzzParseSecrets(f *testing.F) {
+	for _, document := range seeds(f, "secrets/*.yml") {
+		f.Add(document)
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		d, err := ParseSecrets(document)
+		if err != nil {
+			if !errors.Is(err, ErrUnparsable) {
+				t.Errorf("%v is no ErrUnparsable", err)
+			}
+			return
+		}
+		for _, name := range d.Names() {
+			if _, err := d.Kubeconfig(name); err != nil {
+				var encoding *EncodingError
+				if !errors.As(err, &encoding) {
+					t.Errorf("%v is no EncodingError", err)
+				}
+			}
+		}
+		if _, exists := d.Value("mine"); exists || d.SetKubeconfig("mine", []byte("apiVersion: v1\n")) != nil {
+			return
+		}
+		written := string(d.Bytes())
+		if err := d.Remove("mine"); err != nil || string(d.Bytes()) != string(document) {
+			t.Errorf("%v, before\n%q\nwith the secret\n%q\nafter\n%q", err, document, written, d.Bytes())
+		}
+	})
+}
