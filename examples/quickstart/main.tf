@@ -40,11 +40,11 @@ resource "brane_workflow_run" "wordcount" {
   steps = {
     first = {
       image   = var.tools_image
-      command = ["sh", "-c", "head -n 4600 /data/opticks.txt | wc -w > /data/first"]
+      command = ["sh", "-c", "head -n 4600 /data/opticks.txt | tr -s '[:space:]' '\\n' | grep -c . > /data/first"]
     }
     second = {
       image   = var.tools_image
-      command = ["sh", "-c", "tail -n +4601 /data/opticks.txt | wc -w > /data/second"]
+      command = ["sh", "-c", "tail -n +4601 /data/opticks.txt | tr -s '[:space:]' '\\n' | grep -c . > /data/second"]
     }
     sum = {
       image   = var.tools_image
