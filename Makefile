@@ -22,6 +22,44 @@ endif
 help: ## Tell what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The provider ----------------------------------------------------------------------------------------------
+
+# Where a CLI finds the provider that was built here, under the addresses that Terraform and OpenTofu know it by.
+# Its version is one that no release has.
+PLATFORM := $(shell go env GOOS)_$(shell go env GOARCH)
+MIRRORED := $(foreach host,registry.terraform.io registry.opentofu.org,.bin/mirror/$(host)/braneframework/brane/0.0.1/$(PLATFORM))
+
+.PHONY: build
+build: ## Build the provider, where a CLI finds it (TF_CLI_CONFIG_FILE in the cluster's env)
+	@echo "Building the provider: 2 minutes the first time, then seconds."
+	@go build -trimpath -ldflags '-s -w' -o .bin/terraform-provider-brane .
+	@for dir in $(MIRRORED); do mkdir -p $$dir && cp -f .bin/terraform-provider-brane $$dir/terraform-provider-brane_v0.0.1 || exit 1; done
+
+.PHONY: quickstart
+# CLUSTER=external uses the cluster and the Redis that the environment names.
+quickstart: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Apply examples/quickstart on a cluster on this machine, and print the result
+	@CLI=$(CLI) CLUSTER_DIR=$(if $(filter external,$(CLUSTER)),,$(abspath $(CLUSTER_DIR))) tools/quickstart up
+
+.PHONY: quickstart-down
+quickstart-down: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Destroy what make quickstart has made; the cluster goes on
+	@CLI=$(CLI) CLUSTER_DIR=$(if $(filter external,$(CLUSTER)),,$(abspath $(CLUSTER_DIR))) tools/quickstart down
+
+# Tests -----------------------------------------------------------------------------------------------------
+
+TEST_CLUSTER := .cluster-test
+PACKAGES ?= ./...
+# Several acceptance tests wait for the cluster rather than for a processor, so more run at once than there are.
+TEST_FLAGS ?= -race -parallel 6 -timeout 40m
+
+.PHONY: test
+test: $(CLI_BUILT) ## All tests, with the race detector, on a cluster of their own
+	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@go -C test/cluster test ./...
+	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test $(TEST_FLAGS) $(PACKAGES)
+
+# What plugin-testing must be told where the CLI is OpenTofu.
+TF_ACC_HOST := $(if $(filter tofu,$(notdir $(CLI))),TF_ACC_PROVIDER_HOST=registry.opentofu.org TF_ACC_PROVIDER_NAMESPACE=hashicorp)
+
 # The cluster -----------------------------------------------------------------------------------------------
 
 .PHONY: launcher
@@ -30,7 +68,7 @@ launcher:
 	@go -C test/cluster build -o ../../.bin/launcher .
 
 .PHONY: cluster-up
-cluster-up: launcher ## Start Kubernetes, Redis and a registry on this machine, or bring them up to date
+cluster-up: launcher build ## Start Kubernetes, Redis and a registry on this machine, or bring them up to date
 	@.bin/launcher up -dir $(CLUSTER_DIR) -number $(CLUSTER_NUMBER)
 
 .PHONY: cluster-down
@@ -118,8 +156,9 @@ release-check: .bin/goreleaser ## Check .goreleaser.yml, and build what it says 
 # Cleaning up -----------------------------------------------------------------------------------------------
 
 .PHONY: clean
-clean: ## Remove what was built and started here, except the caches in .cache
-	@for dir in .cluster .cluster-test; do \
+clean: ## Remove all that was built, started and applied here
+	@for dir in .cluster $(TEST_CLUSTER); do \
 		if [ -d $$dir ]; then $(MAKE) --no-print-directory cluster-clean CLUSTER_DIR=$$dir || exit 1; fi; \
 	done
-	@rm -rf .bin dist
+	@cd examples/quickstart && rm -rf .terraform .terraform.lock.hcl terraform.tfstate* control-plane/*.yml control-plane/.brane-config.lock
+	@rm -rf .bin .cache dist
