@@ -59,14 +59,20 @@ func newRun(t testing.TB, inputs map[string]files.Source) *run {
 	if r.store, err = files.Open(files.Config{Redis: client, Run: r.id, Deadline: r.limit}); err != nil {
 		t.Fatal(err)
 	}
-	layer, err := r.store.PutInputs(t.Context(), inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.store.SetInput(t.Context(), layer); err != nil {
-		t.Fatal(err)
-	}
+	r.input(inputs)
 	return r
+}
+
+// input stores what the first steps see.
+func (r *run) input(inputs map[string]files.Source) {
+	r.t.Helper()
+	layer, err := r.store.PutInputs(r.t.Context(), inputs)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.store.SetInput(r.t.Context(), layer); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // pod is a fresh pod of a step; needs are those of the step and its ancestors.

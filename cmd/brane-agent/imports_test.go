@@ -1,0 +1,67 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/braneframework/terraform-provider-brane/"
+
+// TestImports keeps the promises of the package comments: what a package must not know is not linked into it.
+func TestImports(t *testing.T) {
+	for name, banned := range map[string][]string{
+		"internal/brane/files": {"k8s.io/", "sigs.k8s.io/", "github.com/hashicorp/", module},
+		"internal/brane/agent": {"k8s.io/", "sigs.k8s.io/", "github.com/hashicorp/", "net/http"},
+		"cmd/brane-agent":      {"k8s.io/", "sigs.k8s.io/", "github.com/hashicorp/", "net/http"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list, err := exec.Command("go", "list", "-deps", module+name).Output() //nolint:gosec // names from the table
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, dependency := range strings.Fields(string(list)) {
+				for _, prefix := range banned {
+					if strings.HasPrefix(dependency, prefix) && dependency != module+name {
+						t.Errorf("it depends on %s", dependency)
+					}
+				}
+			}
+		})
+	}
+}
+
+// maxSize is what the agent may weigh: each step copies it.
+const maxSize = 9_000_000
+
+// TestTheProgramIsSmallAndStatic builds it as a release does.
+func TestTheProgramIsSmallAndStatic(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "brane-agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, ".") //nolint:gosec // the test's own folder
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	info, err := os.Stat(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > maxSize {
+		t.Errorf("it has %d bytes, at most %d are wanted", info.Size(), maxSize)
+	}
+	text, err := exec.Command(at, "version").CombinedOutput() //nolint:gosec // the program just built
+	if err != nil || string(text) != "dev\n" {
+		t.Errorf("version says %q, %v", text, err)
+	}
+	content, err := os.ReadFile(at) //nolint:gosec // the program just built
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(content), "ld-linux") {
+		t.Error("it needs a dynamic linker, which a scratch image does not have")
+	}
+}

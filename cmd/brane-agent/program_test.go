@@ -1,0 +1,485 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+func (r *run) committed(step string) bool {
+	r.t.Helper()
+	commits, err := r.store.Commits(r.t.Context(), []string{step})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_, found := commits[step]
+	return found
+}
+
+func TestExitCodesAreTheProgramsOwn(t *testing.T) {
+	r := newRun(t, nil)
+	if err := os.WriteFile(filepath.Join(t.TempDir(), "text"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "no-interpreter")
+	if err := os.WriteFile(script, []byte("#!/no/such/interpreter\n"), 0o700); err != nil { //nolint:gosec // it is to be run
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		program []string
+		code    int
+		stderr  string // a part
+	}{
+		"it ends well":                      {[]string{"true"}, 0, ""},
+		"it fails":                          {[]string{"sh", "-c", "echo oh no >&2; exit 42"}, 42, "oh no\n"},
+		"it is killed":                      {[]string{"sh", "-c", "kill -9 $$"}, 137, `brane: step "code": the program was ended by signal 9 (SIGKILL)`},
+		"it crashes":                        {[]string{"sh", "-c", "kill -SEGV $$"}, 139, `brane: step "code": the program was ended by signal 11 (SIGSEGV)`},
+		"it is not there":                   {[]string{"no-such-program"}, 127, `brane: step "code": start "no-such-program": exec: "no-such-program": executable file not found in $PATH; it, or the interpreter in its first line, is not in the image`},
+		"its path is not there":             {[]string{"/no/such/program"}, 127, `start "/no/such/program"`},
+		"its interpreter is not there":      {[]string{script}, 127, "it, or the interpreter in its first line, is not in the image"},
+		"it is a folder":                    {[]string{"/etc"}, 126, `start "/etc"`},
+		"it is no program":                  {[]string{"/etc/hostname"}, 126, `start "/etc/hostname"`},
+		"its code is one of the agent's":    {[]string{"sh", "-c", "exit 202"}, 202, ""},
+		"it says nothing and reads nothing": {[]string{"cat"}, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := r.pod("code", nil)
+			if got := p.stage(); got.code != 0 {
+				t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+			}
+			got := p.run(tt.program...)
+			if got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) {
+				t.Errorf("ended with %d: %s\nwant %d: %s", got.code, got.stderr, tt.code, tt.stderr)
+			}
+			if tt.code != 0 {
+				if r.committed("code") {
+					t.Error("a failed step was committed")
+				}
+				if log := r.log("code"); !strings.Contains(log, tt.stderr) {
+					t.Errorf("the kept output is %q, want %q in it", log, tt.stderr)
+				}
+			}
+			if err := r.store.Delete(t.Context()); err != nil { // each case is a run of its own
+				t.Fatal(err)
+			}
+			r.input(nil)
+		})
+	}
+}
+
+func TestASecondAttemptOfACommittedStepRunsNothing(t *testing.T) {
+	r := newRun(t, nil)
+	if got := r.pod("once", nil).sh("echo 1 >ran"); got.code != 0 {
+		t.Fatalf("ended with %d: %s", got.code, got.stderr)
+	}
+	late := r.pod("once", nil)
+	marker := filepath.Join(t.TempDir(), "ran")
+	if got := late.sh("touch " + marker); got.code != 0 || !strings.Contains(got.stderr, `brane: step "once": is already committed; nothing is run`) {
+		t.Errorf("ended with %d: %s", got.code, got.stderr)
+	}
+	if _, err := os.Stat(marker); err == nil {
+		t.Error("the second attempt ran")
+	}
+	if got := r.content("once", "ran"); got != "1\n" {
+		t.Errorf("the files of the first attempt are %q", got)
+	}
+}
+
+// TestTheFirstOfTwoAttemptsStands: both run, one is slower.
+func TestTheFirstOfTwoAttemptsStands(t *testing.T) {
+	r := newRun(t, nil)
+	slow, fast := r.pod("twice", nil), r.pod("twice", nil)
+	for _, p := range []*pod{slow, fast} {
+		if got := p.stage(); got.code != 0 {
+			t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+		}
+	}
+	gate := filepath.Join(t.TempDir(), "gate")
+	if err := syscall.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan result)
+	go func() {
+		ended <- slow.run("sh", "-c", "cat "+gate+"; echo slow >"+slow.data+"/who")
+	}()
+	if got := fast.run("sh", "-c", "echo fast >"+fast.data+"/who"); got.code != 0 {
+		t.Fatalf("ended with %d: %s", got.code, got.stderr)
+	}
+	open, err := os.OpenFile(gate, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := open.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-ended; got.code != 0 || !strings.Contains(got.stderr, "another attempt was committed first; its files stand") {
+		t.Errorf("the slow one ended with %d: %s", got.code, got.stderr)
+	}
+	if got := r.content("twice", "who"); got != "fast\n" {
+		t.Errorf("the files are of %q", got)
+	}
+}
+
+// begin starts the main container and waits for the program's first line.
+func (p *pod) begin(script string) (*exec.Cmd, *bytes.Buffer) {
+	p.t.Helper()
+	if got := p.stage(); got.code != 0 {
+		p.t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+	}
+	cmd := p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "/bin/sh", "-c", "cd "+p.data+"\n"+script)
+	stderr := new(bytes.Buffer)
+	cmd.Stderr = stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
+		p.t.Fatal(err)
+	}
+	return cmd, stderr
+}
+
+func TestSignalsReachTheProgramAndItsGroup(t *testing.T) {
+	r := newRun(t, nil)
+	for name, tt := range map[string]struct {
+		script string
+		signal os.Signal
+		code   int
+	}{
+		"a program that cleans up":        {"trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done", syscall.SIGTERM, 7},
+		"a program that does not":         {"echo ready; exec sleep 60", syscall.SIGTERM, 143},
+		"a shell that waits for a child":  {"echo ready; sleep 60; exit 9", syscall.SIGTERM, 143},
+		"a signal with another meaning":   {"trap 'exit 8' USR1; echo ready; while :; do sleep 0.1; done", syscall.SIGUSR1, 8},
+		"a program that ends well anyhow": {"trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done", syscall.SIGTERM, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			step := strings.ReplaceAll(name, " ", "-")
+			cmd, stderr := r.pod(step, nil).begin(tt.script)
+			if err := cmd.Process.Signal(tt.signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // the code tells
+			if code := cmd.ProcessState.ExitCode(); code != tt.code {
+				t.Errorf("ended with %d: %s, want %d", code, stderr, tt.code)
+			}
+			if got := r.committed(step); got != (tt.code == 0) {
+				t.Errorf("committed: %v", got)
+			}
+		})
+	}
+}
+
+func TestACancelledRunStops(t *testing.T) {
+	r := newRun(t, nil)
+	cmd, stderr := r.pod("long", nil).begin("echo ready; exec sleep 60")
+	if err := r.store.Cancel(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the code tells
+	if code := cmd.ProcessState.ExitCode(); code != 143 || !strings.Contains(stderr.String(), "the run is cancelled") {
+		t.Errorf("ended with %d: %s", code, stderr)
+	}
+	if got := r.pod("later", nil).sh("true"); got.code != agent.ExitStageIn || got.stderr != "brane: step \"later\": the run is cancelled\n" {
+		t.Errorf("a later step ended with %d: %s", got.code, got.stderr)
+	}
+}
+
+// TestStragglersAreGoneBeforeTheSnapshot: a daemon in a session of its own still writes when the program ends.
+func TestStragglersAreGoneBeforeTheSnapshot(t *testing.T) {
+	r := newRun(t, nil)
+	p := r.pod("daemon", nil)
+	pid := filepath.Join(t.TempDir(), "pid")
+	got := p.sh("setsid sh -c 'echo $$ >" + pid + "; while :; do echo x >>out; sleep 0.01; done' & while ! test -s " + pid + "; do sleep 0.01; done; echo done")
+	if got.code != 0 || got.stdout != "done\n" {
+		t.Fatalf("ended with %d, %q: %s", got.code, got.stdout, got.stderr)
+	}
+	text, err := os.ReadFile(pid) //nolint:gosec // the test's own file
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(string(text))); err == nil {
+		t.Error("the daemon still runs")
+	}
+	disk, err := os.ReadFile(filepath.Join(p.data, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.content("daemon", "out") != string(disk) {
+		t.Error("the daemon wrote after the snapshot")
+	}
+}
+
+// TestTheProgramFindsTheCredentialNowhere looks where a program of the same user would: environment, arguments, files,
+// memory and descriptors of the agent.
+func TestTheProgramFindsTheCredentialNowhere(t *testing.T) {
+	r := newRun(t, nil)
+	p := r.pod("thief", nil)
+	if got := p.stage(); got.code != 0 {
+		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+	}
+	// The script is a file: its own words must not be what is found in the arguments.
+	script := filepath.Join(p.data, "thief.sh")
+	if err := os.WriteFile(script, []byte(`
+env
+tr '\0' ' ' </proc/$PPID/cmdline
+grep -r --include='*.json' s3cret $1 2>/dev/null && echo "read specification"
+ls $1
+for f in environ mem maps auxv; do cat /proc/$PPID/$f >/dev/null && echo "read $f"; done
+ls /proc/$PPID/fd && echo "read fd"
+exit 3`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	share(t, p)
+	cmd := p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "/bin/sh", script, p.mount)
+	asNobody(cmd)
+	got := finish(t, cmd)
+	if got.code != 3 {
+		t.Fatalf("ended with %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+	for _, found := range []string{"s3cret", "redis://", "spec.json", "read "} {
+		if strings.Contains(got.stdout, found) {
+			t.Errorf("the program found %q:\n%s", found, got.stdout)
+		}
+	}
+}
+
+// nobody is the user of a container that is not root's.
+const nobody = 65532
+
+// share gives a pod's folders to nobody. Without root, the tests' own user is as good.
+func share(t testing.TB, p *pod) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	for _, folder := range []string{p.mount, p.data} {
+		for at := folder; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+			if err := os.Chmod(at, 0o755); err != nil { //nolint:gosec // a test's own folder
+				t.Fatal(err)
+			}
+		}
+		err := filepath.Walk(folder, func(at string, _ os.FileInfo, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Chown(at, nobody, nobody)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func asNobody(cmd *exec.Cmd) {
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+}
+
+func TestStageInFailsBeforeTheProgramRuns(t *testing.T) {
+	r := newRun(t, nil)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		change func(p *pod)
+		want   string
+	}{
+		"a wrong password": {
+			func(p *pod) { p.writeSecret("redis://:wr0ng@" + r.server.Addr()) },
+			`brane: step "fails": run test-1: greet redis: redis refuses the user name or password: WRONGPASS invalid username-password pair or user is disabled.; check user and password in redis.cluster_url`,
+		},
+		"an address that is none": {
+			func(p *pod) { p.writeSecret("s3cret") },
+			`brane: step "fails": redis URL: it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://`,
+		},
+		"no Secret": {
+			func(p *pod) { p.secret = "/nowhere" },
+			`brane: step "fails": read the address of redis: open /nowhere/redis-url: no such file or directory`,
+		},
+		"a need without a commit": {
+			func(p *pod) { p.step.Needs = map[string][]string{"fails": {"before"}} },
+			`brane: step "fails": step "before", which this step needs, has no commit: its files is not in redis any more; files of this run are lost: start a new run`,
+		},
+		"an index that is none": {
+			func(p *pod) { p.step.Indexed = true },
+			`brane: step "fails.": the step is one of many, but JOB_COMPLETION_INDEX is ""`,
+		},
+		"a deadline that has passed": {
+			func(p *pod) { p.step.Deadline = 1 },
+			`brane: step "fails": the files of run test-1 were kept until 1970-01-01T00:00:01Z; start a new run`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := r.pod("fails", nil)
+			tt.change(p)
+			got := p.stage()
+			if got.code != agent.ExitStageIn || got.stderr != tt.want+"\n" {
+				t.Errorf("ended with %d: %s\nwant %s", got.code, got.stderr, tt.want)
+			}
+		})
+	}
+}
+
+func TestMainContainerFailsBeforeTheProgramRuns(t *testing.T) {
+	r := newRun(t, nil)
+	for name, tt := range map[string]struct {
+		change func(p *pod)
+		want   string // a part
+	}{
+		"the specification is not readable": {
+			func(p *pod) {
+				share(t, p)
+				if err := os.Chmod(filepath.Join(p.mount, "spec.json"), 0); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"the init container ran as another user: set run_as_user of the step to the user of its image",
+		},
+		"there is no specification": {
+			func(p *pod) {
+				share(t, p)
+				if err := os.Remove(filepath.Join(p.mount, "spec.json")); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"the restart policy of the pod has to be Never",
+		},
+		"the password was changed meanwhile": {
+			func(p *pod) {
+				share(t, p)
+				admin := r.server.Client()
+				if err := admin.ConfigSet(t.Context(), "requirepass", "0ther").Err(); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"redis refuses the user name or password: WRONGPASS",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := r.pod("fails", nil)
+			if got := p.stage(); got.code != 0 {
+				t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+			}
+			tt.change(p)
+			cmd := p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "/bin/sh", "-c", "echo ran")
+			asNobody(cmd)
+			got := finish(t, cmd)
+			if got.code != agent.ExitStageIn || got.stdout != "" || !strings.Contains(got.stderr, tt.want) {
+				t.Errorf("ended with %d, %q: %s\nwant %s", got.code, got.stdout, got.stderr, tt.want)
+			}
+			setPassword(t, r)
+		})
+	}
+}
+
+// setPassword gives the server its first password again.
+func setPassword(t testing.TB, r *run) {
+	t.Helper()
+	client, err := files.Dial("redis://:0ther@" + r.server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close() //nolint:errcheck // nothing is lost
+	// Where the password was not changed, there is nothing to do.
+	_ = client.ConfigSet(t.Context(), "requirepass", "s3cret").Err()
+}
+
+func TestParallelStepsThatWroteToOnePathConflict(t *testing.T) {
+	r := newRun(t, nil)
+	for _, step := range []string{"one", "other"} {
+		if got := r.pod(step, nil).sh("echo " + step + " >same"); got.code != 0 {
+			t.Fatalf("%s ended with %d: %s", step, got.code, got.stderr)
+		}
+	}
+	got := r.pod("both", map[string][]string{"both": {"other", "one"}}).stage()
+	want := `brane: step "both": bring the files of its parents together: steps "one" and "other" wrote different content to "same"; let one of them need the other, or write to other paths` + "\n"
+	if got.code != agent.ExitStageIn || got.stderr != want {
+		t.Errorf("ended with %d: %s\nwant %s", got.code, got.stderr, want)
+	}
+}
+
+func TestAFanOutCommitsEachIndex(t *testing.T) {
+	r := newRun(t, map[string]files.Source{"in": {Content: []byte("x")}})
+	for _, index := range []string{"0", "1"} {
+		p := r.pod("fan", map[string][]string{"fan": {}})
+		p.step.Indexed = true
+		p.env = []string{agent.EnvIndex + "=" + index}
+		if got := p.sh("echo $JOB_COMPLETION_INDEX >out.$JOB_COMPLETION_INDEX"); got.code != 0 {
+			t.Fatalf("ended with %d: %s", got.code, got.stderr)
+		}
+	}
+	if got := r.pod("merge", map[string][]string{"merge": {"fan.0", "fan.1"}}).sh("cat in out.* >all"); got.code != 0 {
+		t.Fatalf("ended with %d: %s", got.code, got.stderr)
+	}
+	if got := r.content("merge", "all"); got != "x0\n1\n" {
+		t.Errorf("merged %q", got)
+	}
+}
+
+func TestStageOutFailureIsItsOwnCode(t *testing.T) {
+	r := newRun(t, nil)
+	got := r.pod("pipe", nil).sh("mkfifo p")
+	if got.code != agent.ExitStageOut || !strings.Contains(got.stderr, `file "p" is a named pipe`) {
+		t.Errorf("ended with %d: %s", got.code, got.stderr)
+	}
+	if r.committed("pipe") {
+		t.Error("it was committed")
+	}
+	if log := r.log("pipe"); !strings.Contains(log, "named pipe") {
+		t.Errorf("the kept output is %q", log)
+	}
+}
+
+// TestTheOutputOfARunningStepIsKept: a container that runs out of memory has no last word.
+func TestTheOutputOfARunningStepIsKept(t *testing.T) {
+	r := newRun(t, nil)
+	cmd, _ := r.pod("talks", nil).begin("echo ready; exec sleep 60")
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	for tick := time.NewTicker(50 * time.Millisecond); r.log("talks") != "ready\n"; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("the output was not kept")
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was told to end
+}
+
+func TestUsage(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{nil, {"walk"}, {"run"}, {"stage", "x"}, {"run", "-nonsense"}} {
+		cmd := exec.Command(self, args...) //nolint:gosec // the test's own program
+		cmd.Env = []string{asAgent + "=1"}
+		if got := finish(t, cmd); got.code != exitUsage || !strings.Contains(got.stderr, "usage: brane-agent stage") {
+			t.Errorf("%s ended with %d: %s", fmt.Sprint(args), got.code, got.stderr)
+		}
+	}
+}
