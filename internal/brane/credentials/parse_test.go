@@ -238,7 +238,7 @@ func FuzzParse(f *testing.F) {
 			if len(Problems(err)) == 0 {
 				t.Errorf("no field error: %v", err)
 			}
-			if bytes.Contains(data, []byte("token: TOKEN")) && strings.Contains(err.Error(), "TOKEN") {
+			if bytes.Contains(data, []byte("token: TOKEN")) && bytes.Count(data, []byte("TOKEN")) == 1 && strings.Contains(err.Error(), "TOKEN") {
 				t.Errorf("the token is in the error: %v", err)
 			}
 			return

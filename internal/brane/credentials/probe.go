@@ -49,7 +49,12 @@ func (e *ProbeError) Error() string {
 }
 
 // Unwrap gives the kind, for errors.Is, and what came back.
-func (e *ProbeError) Unwrap() []error { return []error{e.Kind, e.Err} }
+func (e *ProbeError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
 
 // Report is what a credential that Brane can work with may do beyond that.
 type Report struct {
