@@ -21,9 +21,12 @@ func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := files.Config{Redis: client, Run: step.Run, Deadline: step.deadline()}
+	config := files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second}
 	first := config
 	first.Patience = greeting
+	if config.Patience > 0 {
+		first.Patience = min(greeting, config.Patience)
+	}
 	hello, err := files.Open(first)
 	if err != nil {
 		return nil, err

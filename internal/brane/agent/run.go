@@ -97,7 +97,7 @@ func (r *runner) prepare(ctx context.Context) (before *files.Staged, done bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	return &files.Staged{Tree: tree, Stamps: r.spec.Stamps}, false, nil
+	return files.NewStaged(tree, r.spec.Step.Reads, r.spec.Stamps), false, nil
 }
 
 // execute runs the program, while the output is kept now and then and the run may be cancelled.
@@ -158,7 +158,7 @@ func (r *runner) obeyCancel(ctx context.Context, p *program) {
 func (r *runner) stageOut(ctx context.Context, before *files.Staged, record files.Record) error {
 	name := r.spec.Step.Name
 	var err error
-	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, before, name); err != nil {
+	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, before, r.spec.Step.Writes, name); err != nil {
 		return err
 	}
 	last, _ := r.output.last()

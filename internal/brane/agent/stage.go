@@ -52,12 +52,9 @@ func (s *spec) stageIn(ctx context.Context, store *files.Store, data string) err
 	if err != nil {
 		return err
 	}
-	staged, err := store.Restore(ctx, tree, data)
-	if err != nil {
-		return err
-	}
-	s.Layer, s.Stamps = layer, staged.Stamps
-	return nil
+	s.Layer = layer
+	s.Stamps, err = store.Restore(ctx, tree, s.Step.Reads, data)
+	return err
 }
 
 // union is the tree that a step with these needs begins with, and its layer.

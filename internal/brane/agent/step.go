@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"regexp"
 	"time"
 
@@ -16,11 +15,12 @@ type Step struct {
 	Run      string              `json:"run"`
 	Name     string              `json:"name"`
 	Attempt  int                 `json:"attempt,omitempty"`
-	Needs    map[string][]string `json:"needs,omitempty"`   // direct needs of the step and of all its ancestors
-	Deadline int64               `json:"deadline"`          // of the run's keys, in seconds since 1970
-	Indexed  bool                `json:"indexed,omitempty"` // the name gets ".<index>": one of many in an Indexed Job
-	Reads    []string            `json:"reads,omitempty"`   // patterns of what is staged in; none: everything
-	Writes   []string            `json:"writes,omitempty"`  // patterns of what may be left; none: everything
+	Needs    map[string][]string `json:"needs,omitempty"`    // direct needs of the step and of all its ancestors
+	Deadline int64               `json:"deadline"`           // of the run's keys, in seconds since 1970
+	Indexed  bool                `json:"indexed,omitempty"`  // the name gets ".<index>": one of many in an Indexed Job
+	Reads    files.Patterns      `json:"reads,omitempty"`    // what is staged in; none: everything
+	Writes   files.Patterns      `json:"writes,omitempty"`   // what the step may change; none: everything
+	Patience int                 `json:"patience,omitempty"` // for how many seconds a failing Redis is tried again; 0 means 120
 }
 
 var runName = regexp.MustCompile(`^[a-z0-9-]+$`)
@@ -42,10 +42,11 @@ func (s Step) Validate() error {
 			}
 		}
 	}
-	for _, pattern := range append(append([]string{}, s.Reads...), s.Writes...) {
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Errorf("pattern %q: %w", pattern, err)
-		}
+	if err := s.Reads.Check(); err != nil {
+		return fmt.Errorf("reads: %w", err)
+	}
+	if err := s.Writes.Check(); err != nil {
+		return fmt.Errorf("writes: %w", err)
 	}
 	return nil
 }

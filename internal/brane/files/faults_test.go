@@ -54,7 +54,7 @@ func TestWhatIsStoredWrongIsNotRead(t *testing.T) {
 			}
 			tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "large": content})
 			tt.spoil(s, tree)
-			_, err := s.Restore(t.Context(), tree, t.TempDir())
+			_, err := s.Restore(t.Context(), tree, nil, t.TempDir())
 			if tt.fact != nil && !errors.Is(err, tt.fact) || !strings.Contains(fmt.Sprint(err), tt.want) {
 				t.Errorf("Restore says %v, want %s", err, tt.want)
 			}
@@ -81,7 +81,7 @@ func TestATreeThatAsksForMoreThanItsPackHas(t *testing.T) {
 	if err := s.Read(t.Context(), e, io.Discard); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("Read says %v, want %s", err, want)
 	}
-	if _, err := s.Restore(t.Context(), Tree{[]Entry{e}}, t.TempDir()); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
+	if _, err := s.Restore(t.Context(), Tree{[]Entry{e}}, nil, t.TempDir()); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("Restore says %v, want %s", err, want)
 	}
 }
@@ -106,7 +106,7 @@ func TestAFullServerPublishesNothing(t *testing.T) {
 	if n := client.DBSize(t.Context()).Val(); n != 0 {
 		t.Errorf("%d keys were written before", n)
 	}
-	if layer, err := s.Snapshot(t.Context(), dir, nil, "step"); !errors.Is(err, ErrFull) {
+	if layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step"); !errors.Is(err, ErrFull) {
 		t.Errorf("Snapshot says %s, %v", layer, err)
 	}
 }
@@ -171,7 +171,7 @@ func TestAPutSurvivesTheServer(t *testing.T) {
 			}
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()
-			layer, err := s.Snapshot(ctx, dir, nil, "step")
+			layer, err := s.Snapshot(ctx, dir, nil, nil, "step")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func TestAPutSurvivesTheServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Restore(ctx, tree, to); err != nil {
+			if _, err := s.Restore(ctx, tree, nil, to); err != nil {
 				t.Fatal(err)
 			}
 			if a, b := fmt.Sprint(disk(t, dir)), fmt.Sprint(disk(t, to)); a != b {
@@ -218,7 +218,7 @@ func TestWhatCannotBeKeptIsNamed(t *testing.T) {
 			if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o750), tt.make(filepath.Join(dir, "d", "x"))); err != nil {
 				t.Fatal(err)
 			}
-			_, err := s.Snapshot(t.Context(), dir, nil, "step")
+			_, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
 			if want := "store the files of " + dir + ": " + tt.want; fmt.Sprint(err) != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
@@ -229,7 +229,7 @@ func TestWhatCannotBeKeptIsNamed(t *testing.T) {
 		if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o750), os.Symlink(dir+"/f", filepath.Join(dir, "d", "x"))); err != nil {
 			t.Fatal(err)
 		}
-		layer, err := s.Snapshot(t.Context(), dir, nil, "step")
+		layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
 		if err != nil {
 			t.Fatal(err)
 		}

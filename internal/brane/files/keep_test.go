@@ -28,7 +28,7 @@ func leave(t testing.TB, s *Store, content map[string][]byte) Tree {
 	if err := os.Symlink("small", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	layer, err := s.Snapshot(t.Context(), dir, nil, "step")
+	layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
 	if err != nil {
 		t.Fatal(err)
 	}

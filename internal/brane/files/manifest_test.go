@@ -96,7 +96,7 @@ func TestRestoreTrustsNoTree(t *testing.T) {
 			if err := os.Mkdir(dir, 0o750); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Restore(t.Context(), Tree{entries}, dir); err == nil {
+			if _, err := s.Restore(t.Context(), Tree{entries}, nil, dir); err == nil {
 				t.Error("the tree was restored")
 			}
 			if got := disk(t, outside); len(got) != 1 {
@@ -110,7 +110,7 @@ func TestRestoreTrustsNoTree(t *testing.T) {
 		if err := errors.Join(os.Mkdir(dir, 0o750), os.Symlink("..", filepath.Join(dir, "l"))); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Restore(t.Context(), Tree{[]Entry{{Path: "l/evil", Mode: 0o644}}}, dir); err == nil {
+		if _, err := s.Restore(t.Context(), Tree{[]Entry{{Path: "l/evil", Mode: 0o644}}}, nil, dir); err == nil {
 			t.Error("the tree was restored")
 		}
 		if _, err := os.Lstat(filepath.Join(outside, "evil")); err == nil {

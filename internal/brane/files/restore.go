@@ -13,10 +13,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Staged is a tree together with what the file system said of it when it was restored. [Store.Snapshot] compares against it.
+// Staged is what a step begins with, together with what the file system said of it when it was restored.
+// [Store.Snapshot] compares against it.
 type Staged struct {
-	Tree   Tree
-	Stamps []Stamp // one for each entry; empty where nothing was restored
+	seen   Tree    // what was restored
+	hidden Tree    // what was not, and goes on to the next step as it is
+	stamps []Stamp // one for each entry of seen; none where nothing is known
+}
+
+// NewStaged puts together what another process restored: reads are the patterns that chose it, stamps what [Store.Restore] returned.
+func NewStaged(t Tree, reads Patterns, stamps []Stamp) *Staged {
+	seen, hidden := t.split(reads)
+	if len(stamps) != seen.Len() {
+		stamps = nil // every file is read again
+	}
+	return &Staged{seen, hidden, stamps}
 }
 
 // Stamp tells whether a file was touched: no program can set a file's ctime back.
@@ -44,8 +55,10 @@ type restoring struct {
 	stamps []Stamp
 }
 
-// Restore writes a tree into dir, which exists. Nothing is written outside dir, whatever the tree says.
-func (s *Store) Restore(ctx context.Context, t Tree, dir string) (*Staged, error) {
+// Restore writes what reads choose of a tree into dir, which exists. Nothing is written outside dir, whatever the tree says.
+// The stamps are for [NewStaged].
+func (s *Store) Restore(ctx context.Context, t Tree, reads Patterns, dir string) ([]Stamp, error) {
+	t, _ = t.split(reads)
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("restore into %s: %w", dir, err)
@@ -58,7 +71,7 @@ func (s *Store) Restore(ctx context.Context, t Tree, dir string) (*Staged, error
 		}
 	}
 	distrust(r.stamps, time.Now())
-	return &Staged{Tree: t, Stamps: r.stamps}, nil
+	return r.stamps, nil
 }
 
 func distrust(stamps []Stamp, now time.Time) {

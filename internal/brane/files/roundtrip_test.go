@@ -123,7 +123,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			from, to := t.TempDir(), t.TempDir()
 			grow(t, rand.New(rand.NewPCG(seed, 1)), from)
-			layer, err := s.Snapshot(ctx, from, nil, "grow")
+			layer, err := s.Snapshot(ctx, from, nil, nil, "grow")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,18 +131,18 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			staged, err := s.Restore(ctx, tree, to)
+			stamps, err := s.Restore(ctx, tree, nil, to)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(disk(t, from), disk(t, to)); diff != "" {
 				t.Errorf("the restored tree differs (-from +to):\n%s", diff)
 			}
-			again, err := s.Snapshot(ctx, to, &Staged{Tree: tree}, "later")
+			again, err := s.Snapshot(ctx, to, NewStaged(tree, nil, nil), nil, "later")
 			if err != nil || again != layer {
 				t.Errorf("a snapshot of the restored tree, read again, is %s, %v; want %s", again, err, layer)
 			}
-			again, err = s.Snapshot(ctx, to, staged, "later")
+			again, err = s.Snapshot(ctx, to, NewStaged(tree, nil, stamps), nil, "later")
 			if err != nil || again != layer {
 				t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
 			}

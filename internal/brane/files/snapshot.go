@@ -19,13 +19,15 @@ type snapshot struct {
 	root    *os.Root
 	dir     string
 	before  *Staged
+	writes  Patterns
 	by      string
 	entries []*Entry
 }
 
 // Snapshot stores what is in dir now and returns its layer. before is what was restored there, or nil. What did not change
-// keeps the step that wrote it; what was not touched is not even read. Nobody may write to dir meanwhile.
-func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, by string) (Layer, error) {
+// keeps the step that wrote it; what was not touched is not even read. What writes do not choose is stored as it was before,
+// whatever is in dir. Nobody may write to dir meanwhile.
+func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, writes Patterns, by string) (Layer, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
@@ -34,7 +36,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, by str
 	if before == nil {
 		before = &Staged{}
 	}
-	shot := &snapshot{root: root, dir: dir, before: before, by: by}
+	shot := &snapshot{root: root, dir: dir, before: before, writes: writes, by: by}
 	err = s.upload(ctx, s.deadline, func(u *upload) error {
 		shot.upload = u
 		return shot.walk(".")
@@ -42,7 +44,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, by str
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
 	}
-	t, err := NewTree(shot.compare())
+	t, err := NewTree(shot.result())
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
 	}
@@ -80,6 +82,9 @@ func (s *snapshot) walk(folder string) error {
 }
 
 func (s *snapshot) visit(name string, info fs.FileInfo) error {
+	if !info.IsDir() && !s.writes.Match(name) {
+		return nil
+	}
 	e := &Entry{Path: name, Mode: info.Mode() & modeBits, By: s.by}
 	s.entries = append(s.entries, e)
 	switch mode := info.Mode(); {
@@ -128,11 +133,11 @@ func (s *snapshot) link(e *Entry) error {
 }
 
 func (s *snapshot) file(e *Entry, info fs.FileInfo) error {
-	i, found := s.before.Tree.index(e.Path)
+	i, found := s.before.seen.index(e.Path)
 	var old Entry
 	if found {
-		old = s.before.Tree.entries[i]
-		if i < len(s.before.Stamps) && s.before.Stamps[i].CTime != 0 && s.before.Stamps[i] == stampOf(info) {
+		old = s.before.seen.entries[i]
+		if s.before.stamps != nil && s.before.stamps[i].CTime != 0 && s.before.stamps[i] == stampOf(info) {
 			*e = old
 			return nil
 		}
@@ -168,14 +173,61 @@ func (s *snapshot) file(e *Entry, info fs.FileInfo) error {
 	return s.upload.addSmall(e, content)
 }
 
-// compare gives what is as it was back to the step that wrote it.
-func (s *snapshot) compare() []Entry {
-	entries := make([]Entry, 0, len(s.entries))
+// result gives what is as it was back to the step that wrote it, and adds what the step did not see or may not change.
+func (s *snapshot) result() []Entry {
+	now := make(map[string]*Entry, len(s.entries))
 	for _, e := range s.entries {
-		if old, found := s.before.Tree.Lookup(e.Path); found && e.sameContent(old) && e.Mode == old.Mode {
+		if old, found := s.before.seen.Lookup(e.Path); found && e.sameContent(old) && e.Mode == old.Mode {
 			*e = old
 		}
+		now[e.Path] = e
+	}
+	s.dropEmpty(now)
+	for e := range s.before.hidden.All() {
+		s.bringBack(now, e)
+	}
+	for e := range s.before.seen.All() {
+		if !s.writes.Match(e.Path) {
+			s.bringBack(now, e)
+		}
+	}
+	entries := make([]Entry, 0, len(now))
+	for _, e := range now {
 		entries = append(entries, *e)
 	}
 	return entries
+}
+
+// bringBack adds an entry of before, unless something new is at its path or what was its folder is none any more.
+func (s *snapshot) bringBack(now map[string]*Entry, e Entry) {
+	if there := now[e.Path]; there != nil && !(there.Mode.IsDir() && e.Mode.IsDir()) {
+		return
+	}
+	for parent := path.Dir(e.Path); parent != "."; parent = path.Dir(parent) {
+		if above := now[parent]; above != nil && !above.Mode.IsDir() {
+			return
+		}
+	}
+	now[e.Path] = &e
+}
+
+// dropEmpty removes new folders that writes do not choose and in which nothing is kept.
+func (s *snapshot) dropEmpty(now map[string]*Entry) {
+	if len(s.writes) == 0 {
+		return
+	}
+	needed := map[string]bool{}
+	for name, e := range now {
+		if e.Mode.IsDir() && e.By == s.by && !s.writes.Match(name) {
+			continue
+		}
+		for parent := path.Dir(name); parent != "." && !needed[parent]; parent = path.Dir(parent) {
+			needed[parent] = true
+		}
+	}
+	for name, e := range now {
+		if e.Mode.IsDir() && e.By == s.by && !s.writes.Match(name) && !needed[name] {
+			delete(now, name)
+		}
+	}
 }

@@ -1,0 +1,130 @@
+package files
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+func TestPatterns(t *testing.T) {
+	for name, tt := range map[string]struct {
+		patterns Patterns
+		yes, no  []string
+	}{
+		"none choose everything":         {nil, []string{"a", "a/b"}, nil},
+		"a name is a file or a folder":   {Patterns{"out"}, []string{"out", "out/x", "out/x/y"}, []string{"output", "x/out", "ou"}},
+		"a star stays in its folder":     {Patterns{"*.csv"}, []string{"a.csv", "a.csv/x"}, []string{"d/a.csv", "a.txt"}},
+		"two stars go through folders":   {Patterns{"**/*.csv"}, []string{"a.csv", "d/a.csv", "d/e/a.csv"}, []string{"d/a.txt"}},
+		"two stars at the end":           {Patterns{"d/**"}, []string{"d/x", "d/x/y", "d"}, []string{"e"}},
+		"one of several is enough":       {Patterns{"a", "b/?"}, []string{"a", "b/x"}, []string{"b", "b/xy"}},
+		"two stars between":              {Patterns{"a/**/z"}, []string{"a/z", "a/b/c/z"}, []string{"a/b/c"}},
+		"a class of characters is known": {Patterns{"part.[0-3]"}, []string{"part.0"}, []string{"part.4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, path := range tt.yes {
+				if !tt.patterns.Match(path) {
+					t.Errorf("%q is not chosen", path)
+				}
+			}
+			for _, path := range tt.no {
+				if tt.patterns.Match(path) {
+					t.Errorf("%q is chosen", path)
+				}
+			}
+		})
+	}
+	for pattern, want := range map[string]string{
+		"[":     `pattern "[": syntax error in pattern`,
+		"/data": `pattern "/data": path "/data" is absolute; it has to be relative to the root of the files`,
+		"../x":  `pattern "../x": path "../x" leads outside`,
+		"":      `pattern "": an empty path names no file`,
+		"out/*": "<nil>",
+	} {
+		if err := (Patterns{pattern}).Check(); fmt.Sprint(err) != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
+// TestReadsAndWrites: a step sees only what it reads, changes only what it writes, and everything else goes on as it was.
+func TestReadsAndWrites(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "narrow")
+	for name, tt := range map[string]struct {
+		reads, writes Patterns
+		script        string
+		want          []string // path@writer
+	}{
+		"all is read and written": {
+			nil, nil, "echo x >in/new; rm in/a",
+			[]string{"in@", "in/b@", "in/new@step", "other@", "other/c@"},
+		},
+		"what is not read is not there, and stays": {
+			Patterns{"in"}, nil, "test ! -e other && echo x >new",
+			[]string{"in@", "in/a@", "in/b@", "new@step", "other@", "other/c@"},
+		},
+		"what is not read may be written over": {
+			Patterns{"in"}, nil, "mkdir other; echo x >other/c",
+			[]string{"in@", "in/a@", "in/b@", "other@", "other/c@step"},
+		},
+		"a file where the step did not see a folder": {
+			Patterns{"in"}, nil, "echo x >other",
+			[]string{"in@", "in/a@", "in/b@", "other@step"},
+		},
+		"only what is written is kept": {
+			nil, Patterns{"out"}, "mkdir out tmp; echo x >out/x; echo y >tmp/y; echo z >in/a; rm in/b; mkfifo tmp/p",
+			[]string{"in@", "in/a@", "in/b@", "other@", "other/c@", "out@step", "out/x@step"},
+		},
+		"a folder on the way to what is written is kept": {
+			nil, Patterns{"deep/*/x"}, "mkdir -p deep/er deep/est; echo x >deep/er/x",
+			[]string{"deep@step", "deep/er@step", "deep/er/x@step", "in@", "in/a@", "in/b@", "other@", "other/c@"},
+		},
+		"a folder in place of a file that may not change": {
+			nil, Patterns{"out"}, "rm in/a; mkdir in/a; echo x >in/a/x; echo >out",
+			[]string{"in@", "in/a@", "in/b@", "other@", "other/c@", "out@step"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			layer, err := s.PutInputs(ctx, map[string]Source{"in/a": {Content: []byte("a")}, "in/b": {Content: []byte("b")}, "other/c": {Content: []byte("c")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tree, err := s.Tree(ctx, layer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			stamps, err := s.Restore(ctx, tree, tt.reads, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("/bin/sh", "-ec", tt.script) //nolint:gosec // from the table
+			cmd.Dir, cmd.Stderr = dir, os.Stderr
+			if err := cmd.Run(); err != nil {
+				t.Fatal(err)
+			}
+			layer, err = s.Snapshot(ctx, dir, NewStaged(tree, tt.reads, stamps), tt.writes, "step")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tree, err = s.Tree(ctx, layer); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for e := range tree.All() {
+				got = append(got, e.Path+"@"+e.By)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("the step leaves\n%q, want\n%q", got, tt.want)
+			}
+			// What is in the manifest can be read.
+			if _, err := s.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
