@@ -68,8 +68,8 @@ func TestAccNamespace(t *testing.T) {
 				Config: s.hcl(t, smallestNamespace), ConfigPlanChecks: empty,
 			},
 			{
-				PreConfig: func() { meddle(s.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in("brane")})) },
-				Config:    s.hcl(t, smallestNamespace),
+				PreConfig:        func() { meddle(s.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in("brane")})) },
+				Config:           s.hcl(t, smallestNamespace),
 				ConfigPlanChecks: drifts("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`),
 			},
 			{Config: s.hcl(t, smallestNamespace), ConfigPlanChecks: empty},

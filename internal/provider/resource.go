@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -14,8 +17,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -55,6 +56,19 @@ func driftAttribute(modifiers ...planmodifier.List) schema.ListAttribute {
 		Default:             listdefault.StaticValue(noDrift()),
 		PlanModifiers:       modifiers,
 	}
+}
+
+// timeoutsAttribute bounds the operations; limit is what holds for each that is not set.
+func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribute {
+	each := fmt.Sprintf("For example `30m`. Default: `%s`.", limit)
+	attribute := timeouts.Attributes(ctx, timeouts.Opts{
+		Create: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
+	})
+	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
+		nested.MarkdownDescription = "How long each operation may take."
+		return nested
+	}
+	return attribute
 }
 
 func noDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
@@ -82,7 +81,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Computed:            true,
 			},
 			"drift":    driftAttribute(listplanmodifier.RequiresReplaceIf(anyDrift, "Lost outputs can only be made again.", "Lost outputs can only be made again.")),
-			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+			"timeouts": timeoutsAttribute(ctx, runTimeout),
 		},
 	}
 }
