@@ -135,7 +135,7 @@ PLUGINDOCS_ARGS := --provider-name brane --providers-schema .bin/schema.json
 .PHONY: docs
 docs: .bin/tfplugindocs ## Write docs/ from the schemas, templates/ and examples/
 	@go run ./tools/schema > .bin/schema.json
-	@.bin/tfplugindocs generate $(PLUGINDOCS_ARGS) --rendered-website-dir $(or $(DOCS_DIR),docs) > .bin/docs.log || { cat .bin/docs.log >&2; exit 1; }
+	@.bin/tfplugindocs generate $(PLUGINDOCS_ARGS) --rendered-website-dir $(or $(DOCS_DIR),docs) > .bin/docs.log 2>&1 || { cat .bin/docs.log >&2; exit 1; }
 
 .PHONY: docs-check
 docs-check: ## Fail where docs/ is not what make docs writes, or where the registry would refuse it
@@ -146,7 +146,7 @@ docs-check: ## Fail where docs/ is not what make docs writes, or where the regis
 			diff -ruN docs/$$page .bin/docs/$$page || { echo "docs/$$page is out of date; run make docs" >&2; exit 1; }; \
 		fi; \
 	done
-	@.bin/tfplugindocs validate $(PLUGINDOCS_ARGS) > .bin/docs.log || { cat .bin/docs.log >&2; exit 1; }
+	@.bin/tfplugindocs validate $(PLUGINDOCS_ARGS) > .bin/docs.log 2>&1 || { cat .bin/docs.log >&2; exit 1; }
 
 .PHONY: release-check
 release-check: .bin/goreleaser ## Check .goreleaser.yml, and build what it says for this machine into dist/
