@@ -30,7 +30,7 @@ func (e *FieldError) Error() string {
 // Problems are the field errors in an error of [Parse].
 func Problems(err error) []*FieldError {
 	var one *FieldError
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the joined error that Parse returns is not wrapped
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		if errors.As(err, &one) {
 			return []*FieldError{one}

@@ -83,11 +83,11 @@ func TestParsesTheGoldenKubeconfig(t *testing.T) {
 
 func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
 	golden := read(t, "golden.yml")
-	replaced := func(old, new string) string {
-		if !strings.Contains(golden, old) {
-			t.Fatalf("the golden kubeconfig has no %q", old)
+	replaced := func(from, to string) string {
+		if !strings.Contains(golden, from) {
+			t.Fatalf("the golden kubeconfig has no %q", from)
 		}
-		return strings.Replace(golden, old, new, 1)
+		return strings.Replace(golden, from, to, 1)
 	}
 	const instead = "write a token, or client-certificate-data with client-key-data"
 	for name, tt := range map[string]struct{ document, want string }{

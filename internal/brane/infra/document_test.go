@@ -102,7 +102,7 @@ func TestReadsWhatBraneReads(t *testing.T) {
 
 func TestRefusesWhatBraneRefuses(t *testing.T) {
 	kube := strings.TrimPrefix(string(read(t, "infra/golden.yml")), "# infra.yml\n")
-	replaced := func(old, new string) string { return strings.Replace(kube, old, new, 1) }
+	replaced := func(from, to string) string { return strings.Replace(kube, from, to, 1) }
 	for name, tt := range map[string]struct{ document, want string }{
 		"nothing":                   {"", `infra.yml: the file is empty; without locations it must say locations: {}`},
 		"a comment":                 {"# later\n", `infra.yml: the file is empty; without locations it must say locations: {}`},
@@ -262,7 +262,7 @@ func TestLeavesALocationThatOthersReferTo(t *testing.T) {
 
 // Any valid location is read back as it was written, into each of the documents.
 func TestAnyLocationIsReadBack(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same locations at every run
+	random := rand.New(rand.NewPCG(1, 2))
 	documents := seeds(t, "infra/*.yml")
 	documents["nothing"] = nil
 	valid := 0

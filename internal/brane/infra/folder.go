@@ -216,7 +216,7 @@ func (s *FolderStore) overwrite(path, journal string, data []byte, mode fs.FileM
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // closed with its error below; this is for the early returns
+	defer f.Close() // again, for the early returns
 	if err := f.Chmod(mode); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}

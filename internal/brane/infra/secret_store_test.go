@@ -14,9 +14,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// noTest is the context of the other process, which no test ends.
-func noTest() context.Context { return context.Background() }
-
 func TestSecret(t *testing.T) {
 	client := clustertest.Client(t)
 	namespace := clustertest.Namespace(t)
