@@ -195,6 +195,21 @@ func (m workflowRunModel) outputPaths(ctx context.Context, diags *diag.Diagnosti
 	return paths
 }
 
+// sameOutputs says whether the outputs that are planned are those of the state, of which more is known.
+func sameOutputs(plan, state types.Map) bool {
+	declared := func(outputs types.Map) map[string]attr.Value {
+		paths := map[string]attr.Value{}
+		for name, output := range outputs.Elements() {
+			paths[name] = types.StringUnknown()
+			if object, ok := output.(types.Object); ok && !object.IsUnknown() {
+				paths[name] = object.Attributes()["path"]
+			}
+		}
+		return paths
+	}
+	return plan.IsNull() == state.IsNull() && !plan.IsUnknown() && maps.EqualFunc(declared(plan), declared(state), attr.Value.Equal)
+}
+
 // setResult takes over how the run ended. What it does not know becomes null, so that nothing unknown is left after apply.
 func (m *workflowRunModel) setResult(ctx context.Context, status string, result workflow.Result, diags *diag.Diagnostics) {
 	var first, last time.Time

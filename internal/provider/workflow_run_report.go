@@ -44,7 +44,15 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 		}
 		return
 	}
-	report(diags, "Outputs not taken", fmt.Sprintf("Taking the outputs of run %q", id), err)
+	summary, detail := "Outputs not taken", explain(fmt.Sprintf("Taking the outputs of run %q", id), err)
+	if errors.Is(err, files.ErrGone) {
+		detail += "\n\nWhat is no output is kept for the time of `retention` only. To run again, change a value in `triggers`, or: terraform apply -replace=ADDRESS"
+	}
+	var conflict *files.ConflictError
+	if errors.As(err, &conflict) {
+		detail += "\n\nLet one of the steps need the other, or let them write to other paths."
+	}
+	diags.AddAttributeError(path.Root("outputs"), summary, detail)
 }
 
 // lost says which outputs are not in Redis any more.

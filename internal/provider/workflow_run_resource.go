@@ -80,10 +80,14 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		resp.RequiresReplace.Append(path.Root("id"))
 		return
 	}
-	// The same run: what it has done stays as it is.
-	for name, value := range map[string]any{
+	// The same run: what it has done stays as it is, and what is declared of it as well.
+	stays := map[string]any{
 		"namespace": state.Namespace, "status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "results": state.Results,
-	} {
+	}
+	if sameOutputs(plan.Outputs, state.Outputs) {
+		stays["outputs"], stays["outputs_layer"] = state.Outputs, state.OutputsLayer
+	}
+	for name, value := range stays {
 		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)
 	}
 }
@@ -138,10 +142,11 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	}
 	ctx, done := withTimeout(ctx, limit, "update")
 	defer done()
-	// The same run with other outputs: its steps are committed, so only the outputs are taken anew.
-	if r.execute(ctx, &model, &resp.Diagnostics) {
-		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	// The same run. Unless other outputs are declared, only what bounds the next operation has changed.
+	if unknown(model.OutputsLayer) && !r.retake(ctx, &model, &resp.Diagnostics) {
+		return
 	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
 func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -208,7 +213,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	var layer files.Layer
 	var outputs map[string]outputModel
 	paths := model.outputPaths(ctx, diags)
-	if status == "succeeded" && len(paths) > 0 {
+	if status == "succeeded" {
 		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err != nil {
 			reportOutputs(diags, run.ID, paths, err)
 		}
@@ -221,6 +226,36 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	}
 	model.setOutputs(ctx, layer, outputs, diags)
 	return true
+}
+
+// retake takes the outputs of a run that is over. It returns whether it could.
+func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	paths := model.outputPaths(ctx, diags)
+	if len(paths) == 0 {
+		model.setOutputs(ctx, "", map[string]outputModel{}, diags)
+	}
+	if diags.HasError() || len(paths) == 0 {
+		return !diags.HasError()
+	}
+	redis, warnings, err := r.files(ctx)
+	if err != nil {
+		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to take the outputs of run %q", run.ID), err)
+		return false
+	}
+	warnRedis(diags, warnings)
+	run.Redis = redis
+	result, err := run.Recall(ctx)
+	if err == nil {
+		var layer files.Layer
+		var outputs map[string]outputModel
+		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err == nil {
+			model.setOutputs(ctx, layer, outputs, diags)
+			return true
+		}
+	}
+	reportOutputs(diags, run.ID, paths, err)
+	return false
 }
 
 // prepare makes the run from the plan and checks all that can be checked before anything is made in the cluster.
@@ -269,6 +304,9 @@ func logEvent(ctx context.Context, id string, event workflow.Event) {
 
 // takeOutputs keeps the declared outputs in Redis and reads what goes into the state.
 func takeOutputs(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
+	if len(paths) == 0 {
+		return "", nil, nil
+	}
 	layer, err := run.Keep(ctx, result, slices.Sorted(maps.Values(paths)))
 	if err != nil {
 		return "", nil, err

@@ -127,7 +127,7 @@ func (l *loop) takeJob(ctx context.Context, job *batchv1.Job) (look bool) {
 	case isFailed:
 		l.fail(l.failure(ctx, step, job, condition.Reason, condition.Message))
 	default:
-		l.fail(l.failure(ctx, step, job, "CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q: were the run's keys deleted?", step)))
+		l.fail(l.failure(ctx, step, job, "CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; somebody may have deleted the run's keys", step)))
 	}
 	return false
 }

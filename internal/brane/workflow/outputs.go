@@ -13,7 +13,7 @@ import (
 // Keep takes the declared outputs out of what the steps left, and keeps them in Redis beyond the run's retention. A path that no step left is a
 // [files.MissingError]; one that two parallel steps left differently is a [files.ConflictError].
 func (r *Run) Keep(ctx context.Context, result Result, paths []string) (files.Layer, error) {
-	store, err := r.open()
+	store, err := Files(r.Redis, r.ID)
 	if err != nil {
 		return "", err
 	}
@@ -38,8 +38,34 @@ func (r *Run) Keep(ctx context.Context, result Result, paths []string) (files.La
 	return store.Keep(ctx, paths, tree)
 }
 
-// Files opens the store of a run that is over, to read its outputs or to delete it.
+// Recall is the result of a run that has succeeded, read from its commits alone: nothing is made in the cluster, nothing runs. Where commits are gone the
+// error wraps [files.ErrGone]. Recall and Keep need no more of a Run than ID, Graph and Redis.
+func (r *Run) Recall(ctx context.Context) (Result, error) {
+	store, err := Files(r.Redis, r.ID)
+	if err != nil {
+		return Result{}, err
+	}
+	records, err := store.Commits(ctx, r.Graph.order)
+	if err != nil {
+		return Result{}, fmt.Errorf("read the commits of run %q: %w", r.ID, err)
+	}
+	result := Result{Steps: map[string]StepResult{}}
+	for _, name := range r.Graph.order {
+		record, found := records[name]
+		if !found {
+			return Result{}, fmt.Errorf("what step %q of run %q left %w", name, r.ID, files.ErrGone)
+		}
+		result.Steps[name] = succeeded(record)
+	}
+	return result, nil
+}
+
+func succeeded(record files.Record) StepResult {
+	return StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer}
+}
+
+// Files opens the store of a run that is over, to read its outputs, to keep them or to delete it.
 func Files(r redis.UniversalClient, id string) (*files.Store, error) {
-	// Nothing is written through it; the deadline is for writers.
+	// What is written through it is kept for good; the deadline is for what is not.
 	return files.Open(files.Config{Redis: r, Run: id, Deadline: time.Now().Add(time.Hour)})
 }

@@ -224,8 +224,7 @@ func (l *loop) result() Result {
 	for _, name := range l.Graph.order {
 		switch l.known[name] {
 		case committed:
-			record := l.records[name]
-			result.Steps[name] = StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer}
+			result.Steps[name] = succeeded(l.records[name])
 		case started:
 			result.Steps[name] = StepResult{Status: Stopped}
 		case waiting:

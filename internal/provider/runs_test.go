@@ -1,0 +1,159 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/redis/go-redis/v9"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// What the tests of runs share: a place to run in, and looks at what a run has left in the cluster and in Redis.
+
+// underBrane is the configuration of a namespace and its registration; the location has the namespace's name.
+const underBrane = `
+resource "brane_namespace" "test" {
+  name = "$NAMESPACE"
+}
+
+resource "brane_infrastructure" "test" {
+  name        = "$NAMESPACE"
+  namespace   = brane_namespace.test.name
+  registry    = "$REGISTRY"
+  callback_to = "http://198.51.100.10:50052"
+  credentials = { service_account = brane_namespace.test.service_account.name }
+}
+`
+
+// runAddress is the run of every test.
+const runAddress = "brane_workflow_run.test"
+
+var noChange = []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}
+
+// register makes what underBrane describes without Terraform, for tests that are about runs alone. Its namespace is deleted at the end without waiting.
+func (s setting) register(t *testing.T) {
+	t.Helper()
+	ctx := t.Context()
+	spec := namespace.Spec{Name: s.namespace, ServiceAccount: "brane", Access: namespace.AccessRun}
+	must(t, namespace.Create(ctx, s.client, spec))
+	t.Cleanup(func() {
+		must(t, s.client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
+	})
+	token, err := credentials.Mint(ctx, s.client, s.namespace, spec.ServiceAccount, time.Hour, nil)
+	must(t, err)
+	ca, err := s.client.CA()
+	must(t, err)
+	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: s.client.Host(), CA: ca, Token: token.Value, Namespace: s.namespace, Name: s.namespace})
+	must(t, err)
+	location := infra.Location{
+		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace,
+		Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
+	}
+	must(t, infra.Register(ctx, infra.Folder(s.folder, infra.V06), location, kubeconfig))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// redisClient is the cluster's Redis as this machine dials it.
+func redisClient(t *testing.T) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(clustertest.Getenv(t, "BRANE_REDIS_URL"))
+	must(t, err)
+	client := redis.NewClient(options)
+	t.Cleanup(func() { must(t, client.Close()) })
+	return client
+}
+
+// runKeys are a run's keys in Redis.
+func runKeys(ctx context.Context, client *redis.Client, id string) ([]string, error) {
+	var keys []string
+	scan := client.Scan(ctx, 0, "brane:"+id+":*", 1000).Iterator()
+	for scan.Next(ctx) {
+		keys = append(keys, scan.Val())
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), scan.Err()
+}
+
+// runID is the id of the run in the state.
+func runID(state *terraform.State) (string, error) {
+	run, found := state.RootModule().Resources[runAddress]
+	if !found {
+		return "", errors.New("there is no run in the state")
+	}
+	return run.Primary.Attributes["id"], nil
+}
+
+// jobUIDs are the uids of the namespace's Jobs by the steps they are of.
+func (s setting) jobUIDs(ctx context.Context) (map[string]string, error) {
+	var jobs batchv1.JobList
+	if err := s.client.List(ctx, &jobs, s.namespace, workflow.RunLabel); err != nil {
+		return nil, err
+	}
+	uids := map[string]string{}
+	for _, job := range jobs.Items {
+		uids[job.Labels[workflow.StepLabel]] = string(job.UID)
+	}
+	return uids, nil
+}
+
+// nothingOfRuns checks that the namespace holds nothing that a run makes; the service account's own things are no run's.
+func (s setting) nothingOfRuns(ctx context.Context) error {
+	for _, list := range []kube.List{&batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{}, &corev1.SecretList{}} {
+		if err := s.client.List(ctx, list, s.namespace, workflow.RunLabel); err != nil {
+			return err
+		}
+		if count := countOf(list); count > 0 {
+			return fmt.Errorf("namespace %s still holds %d objects of runs in a %T", s.namespace, count, list)
+		}
+	}
+	return nil
+}
+
+func countOf(list kube.List) int {
+	switch list := list.(type) {
+	case *batchv1.JobList:
+		return len(list.Items)
+	case *corev1.PodList:
+		return len(list.Items)
+	case *corev1.ConfigMapList:
+		return len(list.Items)
+	case *corev1.SecretList:
+		return len(list.Items)
+	}
+	return -1
+}
+
+// nothingInRedis checks that no key of a run is left.
+func nothingInRedis(ctx context.Context, client *redis.Client, ids ...string) error {
+	for _, id := range ids {
+		keys, err := runKeys(ctx, client, id)
+		if err != nil {
+			return err
+		}
+		if len(keys) > 0 {
+			return fmt.Errorf("run %s still has keys: %q", id, keys)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package provider_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/redis/go-redis/v9"
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// greetings is a run of three steps:
+//
+//	hello ─┐
+//	       ├─ join
+//	count ─┘
+const greetings = `
+resource "brane_workflow_run" "test" {
+  name           = "greetings"
+  infrastructure = "$NAMESPACE"
+  inputs = {
+    "names.txt"      = { content = "Ada\nGrace\n" }
+    "more/names.txt" = { source = "$FOLDER/names.txt" }
+  }
+  steps = {
+    hello = { image = "$TOOLS", command = ["sh", "-c", "cat /data/names.txt /data/more/names.txt | sed 's/^/Hello, /' > /data/hello"] }
+    count = { image = "$TOOLS", command = ["sh", "-c", "cat /data/names.txt /data/more/names.txt | grep -c . > /data/count; printf '\\377\\000' > /data/bytes"] }
+    join  = { image = "$TOOLS", command = ["sh", "-c", "cat /data/hello /data/count > /data/joined"], needs = ["hello", "count"] }
+  }
+  triggers = { release = "1" }
+  outputs = {
+    joined = { path = "joined" }
+    bytes  = { path = "bytes" }
+  }
+}
+`
+
+func TestAccWorkflowRun(t *testing.T) {
+	t.Parallel()
+	s, store := newSetting(t), redisClient(t)
+	s.register(t)
+	write := func(text string) { must(t, os.WriteFile(s.file("names.txt"), []byte(text), 0o600)) }
+	write("Edsger\n")
+	config := func(replacements ...string) string {
+		body := strings.ReplaceAll(greetings, "$FOLDER", s.folder)
+		for i := 0; i < len(replacements); i += 2 {
+			if !strings.Contains(body, replacements[i]) {
+				t.Fatalf("the configuration holds no %s", replacements[i])
+			}
+			body = strings.Replace(body, replacements[i], replacements[i+1], 1)
+		}
+		return s.hcl(t, body)
+	}
+	was := record{}
+	const oneOutput = "joined = { path = \"joined\" }\n    bytes  = { path = \"bytes\" }"
+	const others = "names = { path = \"names.txt\" }"
+	var ids []string
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, ids...) },
+		Steps: []resource.TestStep{
+			{
+				Config: config(),
+				ConfigStateChecks: []statecheck.StateCheck{
+					runValue("status", knownvalue.StringExact("succeeded")),
+					runValue("namespace", knownvalue.StringExact(s.namespace)),
+					runValue("drift", knownvalue.ListSizeExact(0)),
+					runValue("retention", knownvalue.StringExact("168h")),
+					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
+						"joined": output("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"),
+						"bytes": knownvalue.ObjectExact(map[string]knownvalue.Check{
+							"path": knownvalue.StringExact("bytes"), "size": knownvalue.Int64Exact(2), "sha256": knownvalue.StringExact(digest("\xff\x00")), "content": knownvalue.Null(),
+						}),
+					})),
+					runValue("inputs", knownvalue.MapPartial(map[string]knownvalue.Check{
+						"names.txt":      knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(digest("Ada\nGrace\n"))}),
+						"more/names.txt": knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(digest("Edsger\n"))}),
+					})),
+					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"hello": succeeded(), "count": succeeded(), "join": succeeded()})),
+				},
+				Check: func(state *terraform.State) (err error) {
+					was, err = s.record(t.Context(), store, state)
+					ids = append(ids, was.id)
+					return err
+				},
+			},
+			{ // other outputs: taken in place, nothing runs again
+				Config: config(oneOutput, others),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectKnownValue(runAddress, tfjsonpath.New("status"), knownvalue.StringExact("succeeded")),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{
+					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"names": output("names.txt", "Ada\nGrace\n")})),
+				},
+				Check: func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
+			},
+			{ // no output any more
+				Config:            config("outputs = {\n    "+oneOutput+"\n  }", ""),
+				ConfigStateChecks: []statecheck.StateCheck{runValue("outputs", knownvalue.Null()), runValue("outputs_layer", knownvalue.Null())},
+				Check:             func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
+			},
+			{ // and back, though the Jobs were cleaned up meanwhile, as their TTL does
+				PreConfig: func() {
+					for step := range was.jobs {
+						must(t, s.client.Delete(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-" + was.id + "-" + step}}))
+					}
+					was.jobs = map[string]string{}
+				},
+				Config: config(),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate), // and no replacement
+				}},
+				Check: func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
+			},
+			s.plansReplacement(config("Grace", "Barbara"), "names.txt", digest("Ada\nBarbara\n")),
+			s.plansReplacement(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), "names.txt", digest("Ada\nGrace\n")),
+			s.plansReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), "names.txt", digest("Ada\nGrace\n")),
+			s.plansReplacement(config(`release = "1"`, `release = "2"`), "names.txt", digest("Ada\nGrace\n")),
+			{ // a file that is a source has other content: another run, and the first leaves nothing
+				PreConfig: func() { write("Barbara\n") },
+				Config:    config(),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectKnownValue(runAddress, inputSHA256("more/names.txt"), knownvalue.StringExact(digest("Barbara\n"))),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("joined").AtMapKey("content"),
+						knownvalue.StringExact("Hello, Ada\nHello, Grace\nHello, Barbara\n3\n")),
+				},
+				Check: func(state *terraform.State) error {
+					id, err := runID(state)
+					ids = append(ids, id)
+					if err != nil || id == was.id {
+						return fmt.Errorf("the run is still %s (%w)", id, err)
+					}
+					return nothingInRedis(t.Context(), store, was.id)
+				},
+			},
+			{Config: s.provider(), Check: func(*terraform.State) error { return s.nothingOfRuns(t.Context()) }},
+		},
+	})
+}
+
+// A step with all its attributes, in a run with nothing but steps.
+func TestAccWorkflowRun_stepAlone(t *testing.T) {
+	t.Parallel()
+	s, store := newSetting(t), redisClient(t)
+	s.register(t)
+	config := s.hcl(t, `
+resource "brane_workflow_run" "test" {
+  name           = "alone"
+  infrastructure = "$NAMESPACE"
+  steps = {
+    check = {
+      image       = "$TOOLS"
+      command     = ["sh", "-c"]
+      args        = ["set -e; test \"$(id -u)\" = 1234; test \"$PWD\" = /tmp; test \"$WORD\" = 'two words'; test -z \"$(ls -A /data)\"; ! env | grep -i redis; echo done > /data/done"]
+      env         = { WORD = "two words" }
+      working_dir = "/tmp"
+      timeout     = "5m"
+      run_as_user = 1234
+    }
+  }
+  outputs   = {}
+  retention = "1h"
+  timeouts  = { create = "10m", update = "1m", delete = "5m" }
+}
+`)
+	var id string
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		Steps: []resource.TestStep{
+			{
+				Config: config,
+				ConfigStateChecks: []statecheck.StateCheck{
+					runValue("status", knownvalue.StringExact("succeeded")),
+					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"check": succeeded()})),
+					runValue("outputs", knownvalue.MapSizeExact(0)),
+					runValue("outputs_layer", knownvalue.Null()),
+				},
+				Check: func(state *terraform.State) (err error) {
+					id, err = runID(state)
+					return err
+				},
+			},
+			{ // what is not kept may go
+				PreConfig: func() {
+					keys, err := runKeys(t.Context(), store, id)
+					must(t, err)
+					must(t, store.Unlink(t.Context(), keys...).Err())
+				},
+				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange},
+			},
+			{ // another bound for the next time is no reason to look at the run, of which nothing is left
+				Config: strings.Replace(config, `update = "1m"`, `update = "2m"`, 1),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
+				}},
+			},
+		},
+	})
+}
+
+// record is what must stay as it is when nothing runs again.
+type record struct {
+	id      string
+	commits map[string]string
+	jobs    map[string]string
+}
+
+func (s setting) record(ctx context.Context, client *redis.Client, state *terraform.State) (r record, err error) {
+	if r.id, err = runID(state); err != nil {
+		return r, err
+	}
+	if r.jobs, err = s.jobUIDs(ctx); err != nil {
+		return r, err
+	}
+	r.commits = map[string]string{}
+	for _, step := range []string{"hello", "count", "join"} {
+		if r.commits[step], err = client.Get(ctx, "brane:"+r.id+":step:"+step).Result(); err != nil {
+			return r, fmt.Errorf("commit of step %s: %w", step, err)
+		}
+	}
+	return r, nil
+}
+
+func (s setting) unchanged(ctx context.Context, client *redis.Client, state *terraform.State, was record) error {
+	now, err := s.record(ctx, client, state)
+	if err != nil {
+		return err
+	}
+	if now.id != was.id || !maps.Equal(now.commits, was.commits) || !maps.Equal(now.jobs, was.jobs) {
+		return fmt.Errorf("something ran again: %+v, before %+v", now, was)
+	}
+	return nil
+}
+
+// plansReplacement plans only: the run would be made anew, and the plan says what the input's digest will be.
+func (s setting) plansReplacement(config, input, sha256 string) resource.TestStep {
+	return resource.TestStep{
+		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
+		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
+			plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
+			plancheck.ExpectKnownValue(runAddress, inputSHA256(input), knownvalue.StringExact(sha256)),
+			plancheck.ExpectUnknownValue(runAddress, tfjsonpath.New("status")),
+		}},
+	}
+}
+
+func inputSHA256(input string) tfjsonpath.Path {
+	return tfjsonpath.New("inputs").AtMapKey(input).AtMapKey("sha256")
+}
+
+func runValue(attribute string, check knownvalue.Check) statecheck.StateCheck {
+	return statecheck.ExpectKnownValue(runAddress, tfjsonpath.New(attribute), check)
+}
+
+func output(path, content string) knownvalue.Check {
+	return knownvalue.ObjectExact(map[string]knownvalue.Check{
+		"path": knownvalue.StringExact(path), "size": knownvalue.Int64Exact(int64(len(content))),
+		"sha256": knownvalue.StringExact(digest(content)), "content": knownvalue.StringExact(content),
+	})
+}
+
+func succeeded() knownvalue.Check {
+	moment := knownvalue.StringRegexp(regexp.MustCompile(`^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$`))
+	return knownvalue.ObjectExact(map[string]knownvalue.Check{
+		"status": knownvalue.StringExact("succeeded"), "exit_code": knownvalue.Int64Exact(0),
+		"started_at": moment, "finished_at": moment, "layer": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
+	})
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
