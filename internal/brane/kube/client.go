@@ -14,6 +14,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -68,6 +69,9 @@ var (
 		corev1.SchemeGroupVersion.WithKind("ConfigMap"):                        {"configmaps", true},
 		corev1.SchemeGroupVersion.WithKind("Pod"):                              {"pods", true},
 		corev1.SchemeGroupVersion.WithKind("Event"):                            {"events", true},
+		corev1.SchemeGroupVersion.WithKind("ResourceQuota"):                    {"resourcequotas", true},
+		corev1.SchemeGroupVersion.WithKind("LimitRange"):                       {"limitranges", true},
+		networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):              {"networkpolicies", true},
 		batchv1.SchemeGroupVersion.WithKind("Job"):                             {"jobs", true},
 		rbacv1.SchemeGroupVersion.WithKind("Role"):                             {"roles", true},
 		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):                      {"rolebindings", true},
@@ -81,7 +85,7 @@ var (
 func newScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, batchv1.AddToScheme, rbacv1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme,
+		corev1.AddToScheme, batchv1.AddToScheme, rbacv1.AddToScheme, networkingv1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme,
 	} {
 		if err := add(s); err != nil {
 			panic(err) // two types under one name in our own list: no input can cause it

@@ -28,8 +28,14 @@ type State struct {
 	Drift []string
 }
 
+// Reader is where [Read] looks: in the cluster itself (*kube.Client), or in what was listed there for many reads at once (*kube.Snapshot).
+type Reader interface {
+	// Get fills obj with the object of its namespace and name; the error is apimachinery's NotFound where there is none.
+	Get(ctx context.Context, obj kube.Object) error
+}
+
 // Read compares the cluster with what was wanted. The error is [ErrGone] when the Namespace is not there; a child object that is missing is drift.
-func Read(ctx context.Context, c *kube.Client, want Spec) (State, error) {
+func Read(ctx context.Context, c Reader, want Spec) (State, error) {
 	objects := want.objects()
 	drift := make([]string, len(objects))
 	live := want.namespace()
@@ -61,7 +67,7 @@ func Read(ctx context.Context, c *kube.Client, want Spec) (State, error) {
 }
 
 // compare reads one child object and says how it differs, or nothing.
-func compare(ctx context.Context, c *kube.Client, want kube.Object) (string, error) {
+func compare(ctx context.Context, c Reader, want kube.Object) (string, error) {
 	live, ok := want.DeepCopyObject().(kube.Object)
 	if !ok {
 		return "", fmt.Errorf("copy %s: not an API object", kube.Describe(want))
