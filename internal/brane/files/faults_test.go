@@ -81,7 +81,7 @@ func TestATreeThatAsksForMoreThanItsPackHas(t *testing.T) {
 	if err := s.Read(t.Context(), e, io.Discard); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("Read says %v, want %s", err, want)
 	}
-	if _, err := s.Restore(t.Context(), Tree{[]Entry{e}}, nil, t.TempDir()); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
+	if _, err := s.Restore(t.Context(), Tree{[]*Entry{&e}}, nil, t.TempDir()); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("Restore says %v, want %s", err, want)
 	}
 }

@@ -39,8 +39,8 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
 	}
 	err = s.upload(ctx, s.deadline, func(u *upload) error {
-		for i := range t.entries {
-			if e := &t.entries[i]; e.IsFile() {
+		for _, e := range t.entries {
+			if e.IsFile() {
 				if err := u.addInput(e, sources[e.Path]); err != nil {
 					return fmt.Errorf("run %s: input %q: %w", s.run, e.Path, err)
 				}

@@ -88,8 +88,8 @@ func (s *Store) repack(ctx context.Context, entries []Entry, until time.Time) er
 // chunksIn are the chunks of all files, each once.
 func chunksIn(t Tree) []Digest {
 	var all []Digest
-	for i := range t.entries {
-		all = append(all, t.entries[i].Chunks...)
+	for _, e := range t.entries {
+		all = append(all, e.Chunks...)
 	}
 	slices.SortFunc(all, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
 	return slices.Compact(all)

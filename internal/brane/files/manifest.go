@@ -45,8 +45,8 @@ func writeManifest(w io.Writer, t Tree) error {
 	if err := e.Encode(header{formatVersion, t.Len()}); err != nil {
 		return err
 	}
-	for i := range t.entries {
-		if err := e.Encode(lineOf(&t.entries[i])); err != nil {
+	for _, entry := range t.entries {
+		if err := e.Encode(lineOf(entry)); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func readManifest(r io.Reader) (Tree, error) {
 			break
 		}
 		share.entry(&e)
-		t.entries = append(t.entries, e)
+		t.entries = append(t.entries, &e)
 	}
 	if len(t.entries) != head.Entries {
 		return Tree{}, fmt.Errorf("manifest %w: %d entries where %d were announced", ErrCorrupt, len(t.entries), head.Entries)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,7 +85,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 // TestRestoreTrustsNoTree: should a hostile tree get past the checks, os.Root still keeps it inside.
 func TestRestoreTrustsNoTree(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "hostile")
-	for name, entries := range map[string][]Entry{
+	for name, entries := range map[string][]*Entry{
 		"a path leads outside":  {{Path: "../evil", Mode: 0o644}},
 		"a path is absolute":    {{Path: "/tmp/brane-evil", Mode: 0o644}},
 		"a link leads outside":  {{Path: "l", Mode: os.ModeSymlink | 0o777, Link: "../evil"}},
@@ -110,7 +111,7 @@ func TestRestoreTrustsNoTree(t *testing.T) {
 		if err := errors.Join(os.Mkdir(dir, 0o750), os.Symlink("..", filepath.Join(dir, "l"))); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Restore(t.Context(), Tree{[]Entry{{Path: "l/evil", Mode: 0o644}}}, nil, dir); err == nil {
+		if _, err := s.Restore(t.Context(), Tree{[]*Entry{{Path: "l/evil", Mode: 0o644}}}, nil, dir); err == nil {
 			t.Error("the tree was restored")
 		}
 		if _, err := os.Lstat(filepath.Join(outside, "evil")); err == nil {
@@ -150,7 +151,7 @@ func FuzzManifest(f *testing.F) {
 
 // normal forgets the difference between no list and an empty one.
 func normal(t Tree) []Entry {
-	all := append([]Entry(nil), t.entries...)
+	all := slices.Collect(t.All())
 	for i := range all {
 		if len(all[i].Chunks) == 0 {
 			all[i].Chunks = nil

@@ -64,12 +64,12 @@ func (t Tree) split(p Patterns) (chosen, rest Tree) {
 		return t, Tree{}
 	}
 	take := make([]bool, t.Len())
-	for i := range t.entries {
-		if !p.Match(t.entries[i].Path) {
+	for i, e := range t.entries {
+		if !p.Match(e.Path) {
 			continue
 		}
 		take[i] = true
-		for parent := path.Dir(t.entries[i].Path); parent != "."; parent = path.Dir(parent) {
+		for parent := path.Dir(e.Path); parent != "."; parent = path.Dir(parent) {
 			at, found := t.index(parent)
 			if found && take[at] {
 				break

@@ -70,24 +70,43 @@ func (s *Store) Restore(ctx context.Context, t Tree, reads Patterns, dir string)
 			return nil, fmt.Errorf("restore into %s: %w", dir, err)
 		}
 	}
-	distrust(r.stamps, time.Now())
-	return r.stamps, nil
+	return r.stamps, r.settle(ctx)
 }
 
-func distrust(stamps []Stamp, now time.Time) {
-	last := now.Add(-clockTick).UnixNano()
-	for i := range stamps {
-		if stamps[i].CTime >= last {
-			stamps[i] = Stamp{}
+// readAgain is how many bytes a snapshot reads again in the time of a clock tick.
+const readAgain = 16 << 20
+
+// settle makes the stamps trustworthy: it waits for the tick to pass where much was written last, and forgets the stamps where it was little.
+func (r *restoring) settle(ctx context.Context) error {
+	recent := func() (size int64) {
+		last := time.Now().Add(-clockTick).UnixNano()
+		for i, e := range r.tree.entries {
+			if r.stamps[i].CTime >= last {
+				size += e.Size
+			}
+		}
+		return size
+	}
+	if recent() > readAgain {
+		select {
+		case <-time.After(clockTick):
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
+	last := time.Now().Add(-clockTick).UnixNano()
+	for i := range r.stamps {
+		if r.stamps[i].CTime >= last {
+			r.stamps[i] = Stamp{}
+		}
+	}
+	return nil
 }
 
 // folders makes all folders, open to us; modes gives them their own mode when everything is in them.
 func (r *restoring) folders(context.Context) error {
 	made := "."
-	for i := range r.tree.entries {
-		e := &r.tree.entries[i]
+	for _, e := range r.tree.entries {
 		folder := e.Path
 		if !e.Mode.IsDir() {
 			folder = path.Dir(e.Path)
@@ -136,8 +155,8 @@ func (r *restoring) files(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	for i := range r.tree.entries {
-		if e := &r.tree.entries[i]; e.IsFile() && e.Size == 0 {
+	for i, e := range r.tree.entries {
+		if e.IsFile() && e.Size == 0 {
 			if err := r.write(piece{entry: int32(i)}, nil); err != nil { //nolint:gosec // no memory holds 2^31 entries
 				return fmt.Errorf("%q: %w", e.Path, err)
 			}
@@ -150,8 +169,7 @@ func (r *restoring) files(ctx context.Context) error {
 func (r *restoring) plan() ([]Digest, map[Digest][]piece) {
 	var order []Digest
 	pieces := map[Digest][]piece{}
-	for i := range r.tree.entries {
-		e := &r.tree.entries[i]
+	for i, e := range r.tree.entries {
 		in, at := e.Offset, int64(0)
 		for _, d := range e.Chunks {
 			size := min(e.Size-at, ChunkSize-in)
@@ -167,7 +185,7 @@ func (r *restoring) plan() ([]Digest, map[Digest][]piece) {
 
 // write writes one piece. A file of one piece is finished at once.
 func (r *restoring) write(p piece, content []byte) (err error) {
-	e := &r.tree.entries[p.entry]
+	e := r.tree.entries[p.entry]
 	part, err := cut(content, int64(p.in), int64(p.size))
 	if err != nil {
 		return fmt.Errorf("its chunk %w", err)
@@ -200,8 +218,7 @@ func (r *restoring) write(p piece, content []byte) (err error) {
 
 // links come last: no file is ever written through one.
 func (r *restoring) links(context.Context) error {
-	for i := range r.tree.entries {
-		e := &r.tree.entries[i]
+	for _, e := range r.tree.entries {
 		if e.Mode&fs.ModeSymlink == 0 {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -44,7 +45,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, writes
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
 	}
-	t, err := NewTree(shot.result())
+	t, err := treeOf(shot.result())
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
 	}
@@ -136,9 +137,9 @@ func (s *snapshot) file(e *Entry, info fs.FileInfo) error {
 	i, found := s.before.seen.index(e.Path)
 	var old Entry
 	if found {
-		old = s.before.seen.entries[i]
+		old = *s.before.seen.entries[i]
 		if s.before.stamps != nil && s.before.stamps[i].CTime != 0 && s.before.stamps[i] == stampOf(info) {
-			*e = old
+			s.entries[len(s.entries)-1] = s.before.seen.entries[i]
 			return nil
 		}
 	}
@@ -174,32 +175,37 @@ func (s *snapshot) file(e *Entry, info fs.FileInfo) error {
 }
 
 // result gives what is as it was back to the step that wrote it, and adds what the step did not see or may not change.
-func (s *snapshot) result() []Entry {
+func (s *snapshot) result() []*Entry {
+	for i, e := range s.entries {
+		at, found := s.before.seen.index(e.Path)
+		if !found {
+			continue
+		}
+		if old := s.before.seen.entries[at]; e.sameContent(*old) && e.Mode == old.Mode {
+			s.entries[i] = old
+		}
+	}
+	if len(s.writes) == 0 && s.before.hidden.Len() == 0 {
+		return s.entries
+	}
 	now := make(map[string]*Entry, len(s.entries))
 	for _, e := range s.entries {
-		if old, found := s.before.seen.Lookup(e.Path); found && e.sameContent(old) && e.Mode == old.Mode {
-			*e = old
-		}
 		now[e.Path] = e
 	}
 	s.dropEmpty(now)
-	for e := range s.before.hidden.All() {
+	for _, e := range s.before.hidden.entries {
 		s.bringBack(now, e)
 	}
-	for e := range s.before.seen.All() {
+	for _, e := range s.before.seen.entries {
 		if !s.writes.Match(e.Path) {
 			s.bringBack(now, e)
 		}
 	}
-	entries := make([]Entry, 0, len(now))
-	for _, e := range now {
-		entries = append(entries, *e)
-	}
-	return entries
+	return slices.Collect(maps.Values(now))
 }
 
 // bringBack adds an entry of before, unless something new is at its path or what was its folder is none any more.
-func (s *snapshot) bringBack(now map[string]*Entry, e Entry) {
+func (s *snapshot) bringBack(now map[string]*Entry, e *Entry) {
 	if there := now[e.Path]; there != nil && !(there.Mode.IsDir() && e.Mode.IsDir()) {
 		return
 	}
@@ -208,7 +214,7 @@ func (s *snapshot) bringBack(now map[string]*Entry, e Entry) {
 			return
 		}
 	}
-	now[e.Path] = &e
+	now[e.Path] = e
 }
 
 // dropEmpty removes new folders that writes do not choose and in which nothing is kept.

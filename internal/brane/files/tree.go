@@ -49,28 +49,46 @@ func (e Entry) sameContent(o Entry) bool {
 }
 
 // Tree is a sorted, valid list of entries; the zero Tree is empty. It does not change.
-type Tree struct{ entries []Entry }
+//
+// Its entries are pointers, as a step's tree shares most of them with its parents' trees.
+type Tree struct{ entries []*Entry }
 
 // NewTree sorts and checks entries. It takes the slice over.
 func NewTree(entries []Entry) (Tree, error) {
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
+	pointers := make([]*Entry, len(entries))
+	for i := range entries {
+		pointers[i] = &entries[i]
+	}
+	return treeOf(pointers)
+}
+
+func treeOf(entries []*Entry) (Tree, error) {
+	slices.SortFunc(entries, byPath)
 	t := Tree{entries}
 	return t, t.check()
 }
 
+// byPath sorts by the bytes of the path, so that a folder comes before what is in it.
+func byPath(a, b *Entry) int { return cmp.Compare(a.Path, b.Path) }
+
 // Len is the number of entries.
 func (t Tree) Len() int { return len(t.entries) }
 
-// Entries are all entries, sorted by the bytes of their paths, so that a folder comes before what is in it. Not to be changed.
-func (t Tree) Entries() []Entry { return t.entries }
-
-// All yields the entries in order.
-func (t Tree) All() iter.Seq[Entry] { return slices.Values(t.entries) }
+// All yields the entries, sorted by the bytes of their paths: a folder comes before what is in it.
+func (t Tree) All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for _, e := range t.entries {
+			if !yield(*e) {
+				return
+			}
+		}
+	}
+}
 
 // Size is the size of all files.
 func (t Tree) Size() (size int64) {
-	for i := range t.entries {
-		size += t.entries[i].Size
+	for _, e := range t.entries {
+		size += e.Size
 	}
 	return size
 }
@@ -81,17 +99,16 @@ func (t Tree) Lookup(name string) (Entry, bool) {
 	if !found {
 		return Entry{}, false
 	}
-	return t.entries[i], true
+	return *t.entries[i], true
 }
 
 func (t Tree) index(name string) (int, bool) {
-	return slices.BinarySearchFunc(t.entries, name, func(e Entry, name string) int { return cmp.Compare(e.Path, name) })
+	return slices.BinarySearchFunc(t.entries, name, func(e *Entry, name string) int { return cmp.Compare(e.Path, name) })
 }
 
 // check refuses what no honest writer makes: an attacker with access to Redis may have written the manifest.
 func (t Tree) check() error {
-	for i := range t.entries {
-		e := &t.entries[i]
+	for i, e := range t.entries {
 		if err := e.check(); err != nil {
 			return err
 		}

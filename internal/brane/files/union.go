@@ -56,8 +56,8 @@ type merge struct {
 	parents   []Parent
 	seen      seen
 	next      []int // the first entry of each parent that was not looked at
-	entries   []Entry
-	dropped   map[string]Entry // removed folders, wanted again where something new is in them
+	entries   []*Entry
+	dropped   map[string]*Entry // removed folders, wanted again where something new is in them
 	conflicts []Conflict
 }
 
@@ -67,7 +67,7 @@ func (m *merge) step() bool {
 	if !found {
 		return false
 	}
-	var versions []Entry
+	var versions []*Entry
 	var absent []string
 	for i, p := range m.parents {
 		if at := m.next[i]; at < p.Tree.Len() && p.Tree.entries[at].Path == name {
@@ -84,7 +84,7 @@ func (m *merge) step() bool {
 	if slices.ContainsFunc(absent, func(step string) bool { return m.seen.by(step, best.By) }) {
 		if best.Mode.IsDir() {
 			if m.dropped == nil {
-				m.dropped = map[string]Entry{}
+				m.dropped = map[string]*Entry{}
 			}
 			m.dropped[name] = best
 		}
@@ -106,7 +106,7 @@ func (m *merge) smallest() (name string, found bool) {
 }
 
 // choose takes the version that stands over all others, or says which two do not agree.
-func (m *merge) choose(versions []Entry) (best Entry, conflict *Conflict) {
+func (m *merge) choose(versions []*Entry) (best *Entry, conflict *Conflict) {
 	best = versions[0]
 	for _, v := range versions[1:] {
 		if v.By != best.By && m.seen.by(v.By, best.By) {
@@ -114,7 +114,7 @@ func (m *merge) choose(versions []Entry) (best Entry, conflict *Conflict) {
 		}
 	}
 	for _, v := range versions {
-		if !v.sameContent(best) && !m.seen.by(best.By, v.By) {
+		if !v.sameContent(*best) && !m.seen.by(best.By, v.By) {
 			one, other := best.By, v.By
 			if other < one {
 				one, other = other, one
@@ -130,9 +130,9 @@ func (m *merge) addFolders() {
 	if len(m.dropped) == 0 {
 		return
 	}
-	var back []Entry
-	for i := range m.entries {
-		for parent := path.Dir(m.entries[i].Path); parent != "."; parent = path.Dir(parent) {
+	var back []*Entry
+	for _, e := range m.entries {
+		for parent := path.Dir(e.Path); parent != "."; parent = path.Dir(parent) {
 			if folder, found := m.dropped[parent]; found {
 				back = append(back, folder)
 				delete(m.dropped, parent)
@@ -140,7 +140,7 @@ func (m *merge) addFolders() {
 		}
 	}
 	m.entries = append(m.entries, back...)
-	slices.SortFunc(m.entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(m.entries, byPath)
 }
 
 // checkFolders finds files that one parent put below what is a file for another.

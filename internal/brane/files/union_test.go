@@ -135,7 +135,7 @@ func TestUnion(t *testing.T) {
 // sketchLoose allows what a conflict leaves behind: a file below a file.
 func sketchLoose(t testing.TB, entries []string) Tree {
 	t.Helper()
-	var all []Entry
+	var all []*Entry
 	for _, entry := range entries {
 		all = append(all, sketch(t, entry).entries...)
 	}
