@@ -1,0 +1,80 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// slots is how many a Redis Cluster has.
+const slots = 16384
+
+// Cluster is a Redis Cluster of three masters without replicas.
+type Cluster struct{ Masters []*Server }
+
+// StartCluster starts three servers and makes them a Cluster. It fails the test where redis-server is missing.
+func StartCluster(t testing.TB) *Cluster {
+	t.Helper()
+	c := &Cluster{}
+	const masters = 3
+	for i := range masters {
+		bus, err := freePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The bus' own port: the usual one, 10,000 higher, may be beyond the last.
+		server := Start(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-config-file", "nodes.conf")
+		c.Masters = append(c.Masters, server)
+		client := server.Client()
+		if err := client.ClusterAddSlotsRange(t.Context(), i*slots/masters, (i+1)*slots/masters-1).Err(); err != nil {
+			t.Fatalf("give slots to master %d: %v", i, err)
+		}
+		if err := client.Do(t.Context(), "cluster", "set-config-epoch", i+1).Err(); err != nil {
+			t.Fatalf("number master %d: %v", i, err)
+		}
+		if i > 0 {
+			if err := c.Masters[0].Client().Do(t.Context(), "cluster", "meet", "127.0.0.1", server.port, bus).Err(); err != nil {
+				t.Fatalf("introduce master %d: %v", i, err)
+			}
+		}
+	}
+	c.await(t, masters)
+	return c
+}
+
+// URL is the address as a user writes it.
+func (c *Cluster) URL() string {
+	var more []string
+	for _, master := range c.Masters[1:] {
+		more = append(more, "addr="+master.Addr())
+	}
+	return fmt.Sprintf("redis+cluster://%s?%s", c.Masters[0].Addr(), strings.Join(more, "&"))
+}
+
+// await returns when every master knows all masters and calls the Cluster well.
+func (c *Cluster) await(t testing.TB, masters int) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), startTime)
+	defer stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for _, master := range c.Masters {
+		client := master.Client()
+		for !ready(ctx, client, masters) {
+			select {
+			case <-ctx.Done():
+				t.Fatalf("the Cluster was not ready within %s: %s", startTime, client.ClusterInfo(t.Context()).Val())
+			case <-tick.C:
+			}
+		}
+	}
+}
+
+func ready(ctx context.Context, client *redis.Client, masters int) bool {
+	info := client.ClusterInfo(ctx).Val()
+	return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", masters))
+}
