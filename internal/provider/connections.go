@@ -32,9 +32,10 @@ type connections struct {
 
 	clusterUnknown, redisUnknown, controlPlaneUnknown bool
 
-	once  sync.Mutex // guards what follows
-	kubes *kube.Client
-	redis redis.UniversalClient
+	once    sync.Mutex // guards what follows
+	kubes   *kube.Client
+	redis   redis.UniversalClient
+	secrets *infra.SecretStore
 }
 
 // kube is the connection to the cluster with the provider's own account.
@@ -55,7 +56,7 @@ func (c *connections) kube() (*kube.Client, error) {
 	return c.kubes, err
 }
 
-// store is where the Brane instance keeps its documents.
+// store is where the Brane instance keeps its documents. A Secret has one store for all resources, because writers take turns only within one.
 func (c *connections) store() (infra.Store, error) {
 	switch {
 	case c.controlPlaneUnknown:
@@ -65,7 +66,12 @@ func (c *connections) store() (infra.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		return infra.Secret(client, c.secretNamespace, c.secretName), nil
+		c.once.Lock()
+		defer c.once.Unlock()
+		if c.secrets == nil {
+			c.secrets = infra.Secret(client, c.secretNamespace, c.secretName)
+		}
+		return c.secrets, nil
 	case c.directory != "":
 		return infra.Folder(c.directory, c.braneVersion), nil
 	default:
