@@ -15,10 +15,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -161,10 +162,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	defer done()
 
 	id, namespace := model.ID.ValueString(), model.Namespace.ValueString()
-	client, err := r.submitter(ctx, model.Infrastructure.ValueString())
-	if err == nil {
-		err = workflow.Delete(ctx, client, namespace, id)
-	}
+	err := r.deleteObjects(ctx, model.Infrastructure.ValueString(), namespace, id)
 	if err != nil {
 		report(&resp.Diagnostics, "Run not deleted", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // its keys stay: a pod may still write
@@ -181,16 +179,32 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	}
 }
 
-// submitter is the connection with the registered credential; where the infrastructure is not registered any more, with the provider's own.
-func (r *workflowRunResource) submitter(ctx context.Context, infrastructure string) (*kube.Client, error) {
+// deleteObjects removes the run from the cluster with the credential that made it. Where that is not registered any more or has lost its rights,
+// it does so with the provider's own: Terraform destroys the run before it repairs what the run depends on.
+func (r *workflowRunResource) deleteObjects(ctx context.Context, infrastructure, namespace, id string) error {
 	target, err := r.infrastructure(ctx, infrastructure)
-	if errors.Is(err, infra.ErrNoLocation) || errors.Is(err, infra.ErrNoSecret) {
-		return r.kube()
+	if err == nil {
+		err = workflow.Delete(ctx, target.kube, namespace, id)
 	}
-	if err != nil {
-		return nil, err
+	if !notGood(err) {
+		return err
 	}
-	return target.kube, nil
+	own, ownErr := r.kube()
+	if ownErr == nil {
+		ownErr = workflow.Delete(ctx, own, namespace, id)
+	}
+	if ownErr != nil {
+		return fmt.Errorf("%w; and with the provider's own account: %w", err, ownErr)
+	}
+	return nil
+}
+
+// notGood says whether an error comes from a registered credential that is missing, unusable or without rights.
+func notGood(err error) bool {
+	var encoding *infra.EncodingError
+	var field *credentials.FieldError
+	return errors.Is(err, infra.ErrNoLocation) || errors.Is(err, infra.ErrNoSecret) || errors.As(err, &encoding) || errors.As(err, &field) ||
+		apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
 }
 
 // execute carries the run to its end and fills the model. It returns whether there is anything to keep in the state.
