@@ -47,9 +47,9 @@ type run struct {
 	limit  time.Time
 }
 
-func newRun(t testing.TB, inputs map[string]files.Source) *run {
+func newRun(t testing.TB, inputs map[string]files.Source, redis ...string) *run {
 	t.Helper()
-	server := redistest.Start(t, "--requirepass", "s3cret")
+	server := redistest.Start(t, append([]string{"--requirepass", "s3cret"}, redis...)...)
 	r := &run{t: t, server: server, id: "test-1", limit: time.Now().Add(time.Hour)}
 	client, err := files.Dial(server.URL())
 	if err != nil {

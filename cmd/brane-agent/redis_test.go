@@ -1,0 +1,86 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+)
+
+// gate is a named pipe that a program waits on until open.
+func gate(t testing.TB) (path string, open func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "gate")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, func() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the test's own pipe
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAStepSurvivesRedisThatDiesWhileItRuns(t *testing.T) {
+	r := newRun(t, nil, "--appendonly", "yes", "--appendfsync", "always")
+	path, open := gate(t)
+	p := r.pod("survivor", nil)
+	cmd, stderr := p.begin("echo ready; cat " + path + "; echo result >out")
+	r.server.Kill()
+	open()
+	r.server.Restart()
+	_ = cmd.Wait() // the code tells
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		t.Fatalf("ended with %d: %s", code, stderr)
+	}
+	if got := r.content("survivor", "out"); got != "result\n" {
+		t.Errorf("it left %q", got)
+	}
+}
+
+func TestAStepWhoseRedisIsGoneForGoodPublishesNothing(t *testing.T) {
+	r := newRun(t, nil, "--appendonly", "yes")
+	path, open := gate(t)
+	p := r.pod("lost", nil)
+	p.step.Patience = 1
+	cmd, stderr := p.begin("echo ready; cat " + path + "; echo result >out")
+	r.server.Kill()
+	open()
+	_ = cmd.Wait() // the code tells
+	if code := cmd.ProcessState.ExitCode(); code != agent.ExitStageOut {
+		t.Errorf("ended with %d: %s", code, stderr)
+	}
+	for _, want := range []string{`brane: step "lost": store the files of`, "redis cannot be reached", "; check that pods reach redis.cluster_url (address, NetworkPolicy, TLS)"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("it said %s, not %s", stderr, want)
+		}
+	}
+	if strings.Contains(stderr.String(), "s3cret") {
+		t.Errorf("it said the password: %s", stderr)
+	}
+	r.server.Restart()
+	if r.committed("lost") {
+		t.Error("it was committed")
+	}
+}
+
+func TestAFullRedisPublishesNothing(t *testing.T) {
+	r := newRun(t, nil, "--maxmemory", "8mb", "--maxmemory-policy", "noeviction")
+	got := r.pod("large", nil).sh("head -c 20000000 /dev/urandom >large")
+	if got.code != agent.ExitStageOut || !strings.Contains(got.stderr, "redis has no memory left: OOM") ||
+		!strings.Contains(got.stderr, "; give redis more memory (maxmemory), or let the step leave less") {
+		t.Errorf("ended with %d: %s", got.code, got.stderr)
+	}
+	if r.committed("large") {
+		t.Error("it was committed")
+	}
+}
