@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
@@ -21,39 +22,21 @@ var errNotKnown = errors.New("the provider's configuration is not known before a
 // connections are what the provider's configuration names. Each is made on first use and then shared, so that a plan that
 // needs none of them works offline.
 type connections struct {
-	cluster         kube.Connection
+	clusters
 	redisURL        string
 	redisClusterURL string
 	directory       string
 	braneVersion    infra.Version
+	secretCluster   types.String
 	secretNamespace string
 	secretName      string
 	agentImage      string
 
-	clusterUnknown, redisUnknown, controlPlaneUnknown bool
+	redisUnknown, controlPlaneUnknown bool
 
 	once    sync.Mutex // guards what follows
-	kubes   *kube.Client
 	redis   redis.UniversalClient
 	secrets *infra.SecretStore
-}
-
-// kube is the connection to the cluster with the provider's own account.
-func (c *connections) kube() (*kube.Client, error) {
-	if c.clusterUnknown {
-		return nil, errNotKnown
-	}
-	c.once.Lock()
-	defer c.once.Unlock()
-	if c.kubes != nil {
-		return c.kubes, nil
-	}
-	config, err := c.cluster.Config()
-	if err != nil {
-		return nil, err
-	}
-	c.kubes, err = kube.New(config)
-	return c.kubes, err
 }
 
 // store is where the Brane instance keeps its documents. A Secret has one store for all resources, because writers take turns only within one.
@@ -62,7 +45,7 @@ func (c *connections) store() (infra.Store, error) {
 	case c.controlPlaneUnknown:
 		return nil, errNotKnown
 	case c.secretName != "":
-		client, err := c.kube()
+		client, err := c.kube(c.secretCluster)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 
 type infrastructureModel struct {
 	Name         types.String `tfsdk:"name"`
+	Cluster      types.String `tfsdk:"cluster"`
 	Address      types.String `tfsdk:"address"`
 	Namespace    types.String `tfsdk:"namespace"`
 	Registry     types.String `tfsdk:"registry"`

@@ -50,6 +50,7 @@ func (r *infrastructureResource) Schema(_ context.Context, _ resource.SchemaRequ
 				Required:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
+			"cluster": clusterAttribute(),
 			"address": schema.StringAttribute{
 				MarkdownDescription: "`host:port` of the API server as the Brane instance reaches it. Default: the address of the provider's own connection.",
 				Optional:            true,
@@ -138,17 +139,19 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	if req.Plan.Raw.IsNull() || r.connections == nil {
 		return // destroy, or no provider configuration to take it from
 	}
-	var given types.String
+	r.planCluster(ctx, req, resp)
+	var given, cluster types.String
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("address"), &given)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("cluster"), &cluster)...)
 	if resp.Diagnostics.HasError() || !given.IsNull() {
 		return
 	}
 	address := types.StringUnknown()
-	client, err := r.kube()
+	client, err := r.kube(cluster)
 	switch {
 	case errors.Is(err, errNotKnown):
 	case err != nil:
-		report(&resp.Diagnostics, "No address", "Taking the address of the API server from the provider's kubernetes block", err)
+		report(&resp.Diagnostics, "No address", "Taking the address of the API server from the provider block", err)
 		return
 	default:
 		server, err := url.Parse(client.Host())
@@ -283,7 +286,7 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 }
 
 func (r *infrastructureResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	resource.ImportStatePassthroughID(ctx, path.Root("name"), req, resp)
+	importNamed(ctx, req, resp)
 }
 
 // register writes the location with a credential that was tried before: the given kubeconfig, or a new one.
@@ -319,7 +322,7 @@ func (r *infrastructureResource) register(ctx context.Context, store infra.Store
 func (r *infrastructureResource) mint(ctx context.Context, model *infrastructureModel, location infra.Location, diags *diag.Diagnostics) []byte {
 	account, lifetime := model.account(ctx, diags)
 	tried := fmt.Sprintf("Asking for a token of service account %q in namespace %q", account, location.Namespace)
-	client, err := r.kube()
+	client, err := r.kube(model.Cluster)
 	var token credentials.Token
 	var ca []byte
 	if err == nil {

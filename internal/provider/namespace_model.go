@@ -14,6 +14,7 @@ import (
 
 type namespaceModel struct {
 	Name           types.String   `tfsdk:"name"`
+	Cluster        types.String   `tfsdk:"cluster"`
 	Labels         types.Map      `tfsdk:"labels"`
 	Annotations    types.Map      `tfsdk:"annotations"`
 	Access         types.String   `tfsdk:"access"`

@@ -25,6 +25,7 @@ import (
 var (
 	_ resource.ResourceWithConfigure   = &namespaceResource{}
 	_ resource.ResourceWithImportState = &namespaceResource{}
+	_ resource.ResourceWithModifyPlan  = &namespaceResource{}
 )
 
 // defaultAccount is the service account's name where none is given.
@@ -51,6 +52,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators:          []validator.String{dnsLabel()},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
+			"cluster": clusterAttribute(),
 			"labels": schema.MapAttribute{
 				MarkdownDescription: "Labels of the Namespace, beside those that others set.",
 				ElementType:         types.StringType,
@@ -96,6 +98,10 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 	}
 }
 
+func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	r.planCluster(ctx, req, resp)
+}
+
 func (r *namespaceResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model namespaceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
@@ -103,7 +109,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	resp.Diagnostics.Append(diags...)
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.kube()
+	client, err := r.kube(model.Cluster)
 	if err != nil {
 		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to make namespace %q", spec.Name), err)
 	}
@@ -146,7 +152,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		return
 	}
 	name := model.Name.ValueString()
-	client, err := r.kube()
+	client, err := r.kube(model.Cluster)
 	if errors.Is(err, errNotKnown) {
 		notRefreshed(&resp.Diagnostics, fmt.Sprintf("namespace %q", name))
 		return
@@ -188,7 +194,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(diags...)
 	old, diags := before.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.kube()
+	client, err := r.kube(model.Cluster)
 	if err != nil {
 		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to change namespace %q", spec.Name), err)
 	}
@@ -220,7 +226,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	limit, diags := model.Timeouts.Delete(ctx, namespaceTimeout)
 	resp.Diagnostics.Append(diags...)
 	name := model.Name.ValueString()
-	client, err := r.kube()
+	client, err := r.kube(model.Cluster)
 	if err != nil {
 		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to delete namespace %q", name), err)
 	}
@@ -236,7 +242,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 }
 
 func (r *namespaceResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	resource.ImportStatePassthroughID(ctx, path.Root("name"), req, resp)
+	importNamed(ctx, req, resp)
 }
 
 // notRefreshed says that a resource was not looked at, because the provider's configuration is not known yet.

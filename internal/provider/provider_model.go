@@ -23,6 +23,7 @@ const releasedAgent = "ghcr.io/braneframework/brane-agent"
 // The nested values are objects and not structs, because each may be unknown as a whole while a plan is made.
 type providerModel struct {
 	Kubernetes   types.Object `tfsdk:"kubernetes"`
+	Clusters     types.Map    `tfsdk:"clusters"`
 	Redis        types.Object `tfsdk:"redis"`
 	ControlPlane types.Object `tfsdk:"control_plane"`
 	AgentImage   types.String `tfsdk:"agent_image"`
@@ -41,6 +42,8 @@ type kubernetesModel struct {
 	Insecure             types.Bool   `tfsdk:"insecure"`
 	InCluster            types.Bool   `tfsdk:"in_cluster"`
 	Exec                 types.Object `tfsdk:"exec"`
+	QPS                  types.Int64  `tfsdk:"qps"`
+	Burst                types.Int64  `tfsdk:"burst"`
 }
 
 type execModel struct {
@@ -62,8 +65,9 @@ type controlPlaneModel struct {
 }
 
 type secretModel struct {
-	Namespace string `tfsdk:"namespace"`
-	Name      string `tfsdk:"name"`
+	Cluster   types.String `tfsdk:"cluster"`
+	Namespace string       `tfsdk:"namespace"`
+	Name      string       `tfsdk:"name"`
 }
 
 // connections turns the configuration into connections that are made when they are first used.
@@ -74,11 +78,16 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 		c.agentImage = releasedAgent + ":" + version
 	}
 
-	var k kubernetesModel
-	if decode(ctx, m.Kubernetes, &k, &diags) {
-		c.cluster = k.connection(ctx, &diags)
+	// The environment is for one cluster, and which one that is nobody should have to guess: beside `clusters` it counts only where `kubernetes` is written.
+	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
+		c.add("", connection(ctx, path.Root("kubernetes"), m.Kubernetes, setting, &diags))
 	}
-	c.clusterUnknown = unknown(m.Kubernetes)
+	c.clusters.unknown = m.Clusters.IsUnknown()
+	for name, entry := range m.Clusters.Elements() {
+		if object, ok := entry.(types.Object); ok {
+			c.add(name, connection(ctx, path.Root("clusters").AtMapKey(name), object, configured, &diags))
+		}
+	}
 
 	var r redisModel
 	decode(ctx, m.Redis, &r, &diags)
@@ -93,39 +102,47 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 	}
 	var secret secretModel
 	if !cp.KubernetesSecret.IsNull() && !unknown(cp.KubernetesSecret) && decode(ctx, cp.KubernetesSecret, &secret, &diags) {
-		c.secretNamespace, c.secretName, c.directory = secret.Namespace, secret.Name, ""
+		c.secretCluster, c.secretNamespace, c.secretName, c.directory = secret.Cluster, secret.Namespace, secret.Name, ""
 	}
 	c.controlPlaneUnknown = unknown(m.ControlPlane)
 	return c, diags
 }
 
-func (m kubernetesModel) connection(ctx context.Context, diags *diag.Diagnostics) kube.Connection {
+// connection is what one cluster's block says, nil where a part of it is not known before apply. from takes a value, or the variable that stands in for it.
+func connection(ctx context.Context, at path.Path, block types.Object, from func(types.String, string) string, diags *diag.Diagnostics) *kube.Connection {
+	if unknown(block) {
+		return nil
+	}
+	var m kubernetesModel
+	decode(ctx, block, &m, diags)
 	c := kube.Connection{
-		ConfigPath:           home(setting(m.ConfigPath, "KUBE_CONFIG_PATH")),
-		ConfigContext:        setting(m.ConfigContext, "KUBE_CTX"),
-		Host:                 setting(m.Host, "KUBE_HOST"),
-		Token:                setting(m.Token, "KUBE_TOKEN"),
-		ClientCertificate:    setting(m.ClientCertificate, "KUBE_CLIENT_CERT_DATA"),
-		ClientKey:            setting(m.ClientKey, "KUBE_CLIENT_KEY_DATA"),
-		ClusterCACertificate: setting(m.ClusterCACertificate, "KUBE_CLUSTER_CA_CERT_DATA"),
-		TLSServerName:        setting(m.TLSServerName, "KUBE_TLS_SERVER_NAME"),
-		ProxyURL:             setting(m.ProxyURL, "KUBE_PROXY_URL"),
+		ConfigPath:           home(from(m.ConfigPath, "KUBE_CONFIG_PATH")),
+		ConfigContext:        from(m.ConfigContext, "KUBE_CTX"),
+		Host:                 from(m.Host, "KUBE_HOST"),
+		Token:                from(m.Token, "KUBE_TOKEN"),
+		ClientCertificate:    from(m.ClientCertificate, "KUBE_CLIENT_CERT_DATA"),
+		ClientKey:            from(m.ClientKey, "KUBE_CLIENT_KEY_DATA"),
+		ClusterCACertificate: from(m.ClusterCACertificate, "KUBE_CLUSTER_CA_CERT_DATA"),
+		TLSServerName:        from(m.TLSServerName, "KUBE_TLS_SERVER_NAME"),
+		ProxyURL:             from(m.ProxyURL, "KUBE_PROXY_URL"),
 		Insecure:             m.Insecure.ValueBool(),
 		InCluster:            m.InCluster.ValueBool(),
+		QPS:                  int(m.QPS.ValueInt64()),
+		Burst:                int(m.Burst.ValueInt64()),
 	}
-	if text := os.Getenv("KUBE_INSECURE"); m.Insecure.IsNull() && text != "" {
+	if text := from(types.StringNull(), "KUBE_INSECURE"); m.Insecure.IsNull() && text != "" {
 		insecure, err := strconv.ParseBool(text)
 		if err != nil {
-			diags.AddAttributeError(path.Root("kubernetes").AtName("insecure"), "KUBE_INSECURE is not a truth value",
+			diags.AddAttributeError(at.AtName("insecure"), "KUBE_INSECURE is not a truth value",
 				"The environment variable KUBE_INSECURE must be true or false. Correct it, or set insecure in the provider's kubernetes block.")
 		}
 		c.Insecure = insecure
 	}
 	var exec execModel
-	if !m.Exec.IsNull() && !unknown(m.Exec) && decode(ctx, m.Exec, &exec, diags) {
+	if !m.Exec.IsNull() && decode(ctx, m.Exec, &exec, diags) {
 		c.Exec = &kube.Exec{APIVersion: exec.APIVersion, Command: exec.Command, Args: exec.Args, Env: exec.Env}
 	}
-	return c
+	return &c
 }
 
 // decode fills the struct from an object; a null or unknown object leaves the struct's zero values, which count as not set.
@@ -171,6 +188,9 @@ func setting(value types.String, variable string) string {
 	}
 	return value.ValueString()
 }
+
+// configured is the configured value alone: the environment does not say for which of several clusters it is.
+func configured(value types.String, _ string) string { return value.ValueString() }
 
 // home puts the home folder in the place of a leading ~, which no shell has replaced here.
 func home(file string) string {

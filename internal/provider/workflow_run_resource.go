@@ -189,7 +189,7 @@ func (r *workflowRunResource) deleteObjects(ctx context.Context, infrastructure,
 	if !notGood(err) {
 		return err
 	}
-	own, ownErr := r.kube()
+	own, ownErr := r.kube(types.StringNull())
 	if ownErr == nil {
 		ownErr = workflow.Delete(ctx, own, namespace, id)
 	}

@@ -27,10 +27,10 @@ import (
 // FieldManager is the name under which the API server records the fields that we own.
 const FieldManager = "terraform-provider-brane"
 
-// client-go's own 5 requests a second would make a plan over hundreds of namespaces wait for minutes that no server asked for.
+// The limits where the configuration has none.
 const (
-	qps   = 100
-	burst = 200
+	defaultQPS   = 100
+	defaultBurst = 200
 )
 
 // Object is one API object, for example *corev1.Namespace.
@@ -104,8 +104,14 @@ func New(config *rest.Config) (*Client, error) {
 	c.UserAgent = FieldManager
 	// The server's warnings would go to this process' stderr, which Terraform shows as noise without an origin.
 	c.WarningHandler = rest.NoWarnings{}
+	if c.QPS == 0 {
+		c.QPS = defaultQPS
+	}
+	if c.Burst == 0 {
+		c.Burst = max(defaultBurst, int(c.QPS))
+	}
 	if c.RateLimiter == nil {
-		c.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(qps, burst)
+		c.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(c.QPS, c.Burst)
 	}
 	web, err := rest.HTTPClientFor(c)
 	if err != nil {

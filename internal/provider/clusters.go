@@ -1,0 +1,127 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// clusters are the clusters of the provider's configuration by their names; the one of the `kubernetes` block has the empty name. Each is connected to
+// on first use, so that one that cannot be reached is only in the way of what is in it.
+type clusters struct {
+	known   map[string]func() (*kube.Client, error)
+	unknown bool // not even the names in `clusters` are known before apply
+}
+
+// add takes a cluster in; connection is nil where a part of it is not known before apply.
+func (c *clusters) add(name string, connection *kube.Connection) {
+	if c.known == nil {
+		c.known = map[string]func() (*kube.Client, error){}
+	}
+	c.known[name] = sync.OnceValues(func() (*kube.Client, error) {
+		if connection == nil {
+			return nil, errNotKnown
+		}
+		config, err := connection.Config()
+		if err != nil {
+			return nil, err
+		}
+		return kube.New(config)
+	})
+}
+
+// kube is the connection to a cluster with the provider's own account; no name means the cluster of the `kubernetes` block.
+// The error is [errNotKnown] while the connection, or the name itself, depends on something that is not applied yet.
+func (c *clusters) kube(name types.String) (*kube.Client, error) {
+	if name.IsUnknown() {
+		return nil, errNotKnown
+	}
+	connect, ok := c.known[name.ValueString()]
+	switch {
+	case ok:
+		return connect()
+	case c.unknown:
+		return nil, errNotKnown
+	}
+	names := slices.Sorted(maps.Keys(c.known))
+	return nil, &noClusterError{name.ValueString(), slices.DeleteFunc(names, func(name string) bool { return name == "" })}
+}
+
+// noClusterError says that the provider block has no cluster of a name, and which it has.
+type noClusterError struct {
+	name  string
+	known []string
+}
+
+func (e *noClusterError) Error() string {
+	known := "it has no clusters"
+	if len(e.known) > 0 {
+		known = `it has "` + strings.Join(e.known, `", "`) + `"`
+	}
+	if e.name == "" {
+		return "no cluster is named, and the provider block has no kubernetes, which would then count: " + known
+	}
+	return fmt.Sprintf("there is no cluster %q in clusters of the provider block: %s", e.name, known)
+}
+
+// clusterAttribute is the same in all resources.
+func clusterAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		MarkdownDescription: clusterDescription + " Changing it makes the resource anew in the other cluster.",
+		Optional:            true,
+		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+	}
+}
+
+const clusterDescription = "Name of the cluster, one of `clusters` in the provider block. Default: the cluster of the provider's `kubernetes`."
+
+// planCluster refuses a cluster that the provider block does not have, while a plan is made. Where the CLI allows it, a resource in a cluster that is
+// not known yet is deferred.
+func (r *resourceBase) planCluster(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() || r.connections == nil {
+		return // destroy, or validation without a configured provider
+	}
+	at := path.Root("cluster")
+	var name types.String
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, at, &name)...)
+	_, err := r.kube(name)
+	var none *noClusterError
+	switch {
+	case errors.As(err, &none):
+		resp.Diagnostics.AddAttributeError(at, "No such cluster", explain("Looking for the cluster", err))
+	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
+		resp.Deferred = &resource.Deferred{Reason: resource.DeferredReasonProviderConfigUnknown}
+	}
+}
+
+// importNamed imports by "name", or by "cluster/name" for what is in one of `clusters`.
+func importNamed(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	cluster, name, found := strings.Cut(req.ID, "/")
+	if !found {
+		cluster, name = "", req.ID
+	}
+	if name == "" || found && cluster == "" {
+		resp.Diagnostics.AddError("Import id is not one", fmt.Sprintf("The id is %q; it must be the name, or cluster/name for what is in one of the provider's clusters.", req.ID))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), name)...)
+	if found {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("cluster"), cluster)...)
+	}
+}
