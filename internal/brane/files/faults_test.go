@@ -169,6 +169,7 @@ func TestAPutSurvivesTheServer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			defer func() { <-mended }()
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()
 			layer, err := s.Snapshot(ctx, dir, nil, nil, "step")

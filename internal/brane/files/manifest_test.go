@@ -35,6 +35,7 @@ var hostile = map[string]struct{ lines, want string }{
 	"a file is deep below a file":      {"{\"p\":\"l\",\"m\":\"644\"}\n" + `{"p":"l/a/b/evil","m":"644"}`, `path "l/a/b/evil" is below "l", which is no folder`},
 	"a path comes twice":               {"{\"p\":\"a\",\"m\":\"644\"}\n" + `{"p":"a","m":"644"}`, `path "a" is there twice or out of order`},
 	"paths are out of order":           {"{\"p\":\"b\",\"m\":\"644\"}\n" + `{"p":"a","m":"644"}`, `path "a" is there twice or out of order`},
+	"a bad path after good folders":    {"{\"p\":\"a\",\"t\":\"d\",\"m\":\"755\"}\n{\"p\":\"a/b\",\"m\":\"644\"}\n" + `{"p":"b/../c","m":"644"}`, `path "b/../c" has an empty, "." or ".." part; write "c"`},
 	"a size is negative":               {`{"p":"a","m":"644","s":-1}`, `file "a" has an impossible size, offset or target`},
 	"an offset is beyond a chunk":      {`{"p":"a","m":"644","s":1,"o":1048512,"c":["` + hex64 + `"]}`, `file "a" has an impossible size, offset or target`},
 	"a file is larger than its chunks": {`{"p":"a","m":"644","s":1048513,"c":["` + hex64 + `"]}`, `file "a" of 1048513 bytes at offset 0 has 1 chunks`},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"time"
 
@@ -61,8 +62,9 @@ func transient(err error) bool {
 func forGood(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
-	var alert tls.AlertError
-	return errors.Is(err, redis.ErrClosed) || errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &alert) ||
+	var network *net.OpError
+	alert := errors.As(err, &network) && network.Op == "remote error" // what crypto/tls calls the other side's refusal
+	return errors.Is(err, redis.ErrClosed) || errors.As(err, &verification) || errors.As(err, &authority) || alert ||
 		strings.Contains(err.Error(), "buffer too small")
 }
 

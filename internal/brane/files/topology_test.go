@@ -117,7 +117,8 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 		want   string
 	}{
 		"an authority that nobody knows": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}}, "certificate signed by unknown authority"},
-		"no certificate of the client":   {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pki.pool}}, "certificate required"},
+		// Of TLS 1.3 the refusal may get lost, as the client writes before it reads.
+		"no certificate of the client": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, RootCAs: pki.pool}}, "remote error: tls: handshake failure"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, err := tt.dialer.Dial("rediss://:s3cret@" + address)
