@@ -89,7 +89,7 @@ func report(diags *diag.Diagnostics, summary, tried string, err error) {
 
 // explain is the detail of a diagnostic.
 func explain(tried string, err error) string {
-	text := tried + ": " + err.Error() + "."
+	text := tried + ": " + strings.TrimSuffix(err.Error(), ".") + "." // some servers end their sentences
 	if advice := advice(err); advice != "" {
 		text += "\n\n" + advice
 	}

@@ -38,7 +38,8 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 	if errors.As(err, &missing) {
 		for _, name := range slices.Sorted(maps.Keys(paths)) {
 			if slices.Contains(missing.Paths, paths[name]) {
-				diags.AddAttributeError(path.Root("outputs").AtMapKey(name).AtName("path"), "Output missing",
+				// Not on its path: the CLI shows lines of the configuration for elements of a map, not for what is in them.
+				diags.AddAttributeError(path.Root("outputs").AtMapKey(name), "Output missing",
 					fmt.Sprintf("All steps of run %q ended well, but none left a file at /data/%s. Correct the path, or let a step write there.", id, paths[name]))
 			}
 		}

@@ -168,8 +168,8 @@ resource "brane_workflow_run" "test" {
     check = {
       image       = "$TOOLS"
       command     = ["sh", "-c"]
-      args        = ["set -e; test \"$(id -u)\" = 1234; test \"$PWD\" = /tmp; test \"$WORD\" = 'two words'; test -z \"$(ls -A /data)\"; ! env | grep -i redis; echo done > /data/done"]
-      env         = { WORD = "two words" }
+      args        = ["set -e; test \"$(id -u)\" = 1234; test \"$PWD\" = /tmp; test \"$WORD\" = 'two words'; test \"$PRICE\" = '$$5 $(WORD)'; kill -0 $$; test -z \"$(ls -A /data)\"; ! env | grep -i redis; echo done > /data/done"]
+      env         = { WORD = "two words", PRICE = "$$5 $(WORD)" }
       working_dir = "/tmp"
       timeout     = "5m"
       run_as_user = 1234

@@ -72,7 +72,7 @@ func (f *Failure) sentence() string {
 // Detail is the failure for people: the sentence, the last events and lines, and how to see more.
 func (f *Failure) Detail() string {
 	var b strings.Builder
-	b.WriteString(f.sentence() + ".\n")
+	b.WriteString(strings.TrimSuffix(f.sentence(), ".") + ".\n") // some of Kubernetes' messages end in one
 	section := func(title string, lines []string) {
 		if len(lines) > 0 {
 			b.WriteString("\n" + title + "\n  " + strings.Join(lines, "\n  ") + "\n")
@@ -93,6 +93,8 @@ func (f *Failure) hint() string {
 		return "No node takes the pod: ask for less, or add a node: " + see
 	case "DeadlineExceeded":
 		return "Raise the step's timeout, or see why it takes so long: " + see
+	case jobDeletedReason:
+		return "Nobody knows how far its program had come. Apply again to run it anew."
 	case "OOMKilled":
 		return "The program needs more memory than its limit: " + see
 	}
@@ -137,7 +139,8 @@ func (l *loop) podEvents(ctx context.Context, pod string) []string {
 	}
 	var lines []string
 	for _, event := range events.Items {
-		if event.Type == corev1.EventTypeWarning {
+		// A cluster without a DNS of its own says so for every pod: it is no reason why this one failed.
+		if event.Type == corev1.EventTypeWarning && event.Reason != "MissingClusterDNS" {
 			lines = append(lines, event.Reason+": "+event.Message)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -73,10 +74,7 @@ func (l *loop) take(ctx context.Context, signal any) (look bool) {
 	case jobChanged:
 		return l.takeJob(ctx, signal.job)
 	case jobDeleted:
-		step := signal.job.Labels[StepLabel]
-		if l.known[step] == started && l.readCommits(ctx) == nil {
-			l.fail(l.failure(ctx, step, signal.job, "JobDeleted", errVanished.Error()))
-		}
+		l.takeDeleted(ctx, signal.job.Labels[StepLabel])
 	case disturbed:
 		if signal.err == nil || ctx.Err() != nil {
 			return false
@@ -86,6 +84,36 @@ func (l *loop) take(ctx context.Context, signal any) (look bool) {
 		return apierrors.IsForbidden(signal.err) || apierrors.IsUnauthorized(signal.err)
 	}
 	return false
+}
+
+// takeDeleted ends a step whose Job has gone before the step was committed.
+func (l *loop) takeDeleted(ctx context.Context, step string) {
+	if l.known[step] == started && l.readCommits(ctx) == nil {
+		l.fail(l.failure(ctx, step, l.named(step), jobDeletedReason, errVanished.Error())) // unless it is committed now
+	}
+}
+
+// missJobs looks for Jobs that were deleted before a watch had told of them: it does not tell of their end either.
+func (l *loop) missJobs(ctx context.Context) {
+	var jobs batchv1.JobList
+	if err := l.Kube.List(ctx, &jobs, l.Namespace, RunLabel+"="+l.ID); err != nil {
+		l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
+		return
+	}
+	there := map[string]bool{}
+	for i := range jobs.Items {
+		there[jobs.Items[i].Labels[StepLabel]] = true
+	}
+	for _, step := range l.Graph.order {
+		if !there[step] {
+			l.takeDeleted(ctx, step)
+		}
+	}
+}
+
+// named is no more of a step's Job than its name.
+func (l *loop) named(step string) *batchv1.Job {
+	return &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: objectName("brane", l.ID, step)}}
 }
 
 // takePod remembers the latest pod of a step. That the step's container has ended well is a hint to look for its commit: it comes a second before

@@ -72,7 +72,7 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	program := corev1.Container{
 		Name:            stepContainer,
 		Image:           step.Image,
-		Command:         agent.RunCommand(slices.Concat(step.Command, step.Args)),
+		Command:         agent.RunCommand(literals(slices.Concat(step.Command, step.Args))),
 		Env:             environment(step.Env),
 		WorkingDir:      step.WorkingDir,
 		VolumeMounts:    []corev1.VolumeMount{brane, data},
@@ -108,10 +108,21 @@ func restricted() *corev1.SecurityContext {
 	}
 }
 
+// literal keeps Kubernetes from putting values in the place of $(NAME) and one dollar in that of two: both mean something else to a shell.
+func literal(text string) string { return strings.ReplaceAll(text, "$", "$$") }
+
+func literals(texts []string) []string {
+	escaped := make([]string, len(texts))
+	for i, text := range texts {
+		escaped[i] = literal(text)
+	}
+	return escaped
+}
+
 func environment(env map[string]string) []corev1.EnvVar {
 	var vars []corev1.EnvVar
 	for name, value := range env {
-		vars = append(vars, corev1.EnvVar{Name: name, Value: value})
+		vars = append(vars, corev1.EnvVar{Name: name, Value: literal(value)})
 	}
 	slices.SortFunc(vars, func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
 	return vars

@@ -16,8 +16,8 @@ func TestJobIsAsReviewed(t *testing.T) {
 	g, err := NewGraph([]Step{
 		{Name: "split", Image: "tools:1", Command: []string{"split"}},
 		{
-			Name: "count", Image: "registry.example.org/tools:1", Command: []string{"sh", "-c"}, Args: []string{"wc -w /data/*"}, Needs: []string{"split"},
-			Env: map[string]string{"LANG": "C", "A": "b"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
+			Name: "count", Image: "registry.example.org/tools:1", Command: []string{"sh", "-c"}, Args: []string{"wc -w /data/* > $(hostname).$$"}, Needs: []string{"split"},
+			Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
 		},
 	})
 	if err != nil {

@@ -155,6 +155,7 @@ func (l *loop) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-grace.C:
 			look = true
+			l.missJobs(ctx)
 		case signal := <-signals.all:
 			grace.Stop()
 			look = l.take(ctx, signal)
@@ -246,6 +247,9 @@ func (l *loop) fail(failure *Failure) {
 	l.failures = append(l.failures, failure)
 	l.observe(Event{Step: failure.Step, Kind: StepFailed, Detail: failure.Reason})
 }
+
+// jobDeletedReason is our own word beside Kubernetes' reasons.
+const jobDeletedReason = "JobDeleted"
 
 // errVanished says that a Job went before its step was committed: somebody deleted it, and nobody knows whether its program had ended.
 var errVanished = errors.New("the Job was deleted before its step had stored its files")

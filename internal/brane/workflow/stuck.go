@@ -4,9 +4,7 @@ import (
 	"context"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // How long a pod may stay in a state from which it hardly ever gets out by itself.
@@ -66,13 +64,12 @@ func stuckPod(pod *corev1.Pod) (stuck, bool) {
 func (l *loop) giveUpStuck(ctx context.Context, now time.Time) {
 	for step, s := range l.stuck {
 		if l.known[step] == started && now.Sub(s.since) >= s.grace {
-			job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: objectName("brane", l.ID, step)}}
-			l.fail(l.failure(ctx, step, job, s.reason, s.message))
+			l.fail(l.failure(ctx, step, l.named(step), s.reason, s.message))
 		}
 	}
 }
 
-// resync is how often commits are read although nothing has happened; it heals what no event told of.
+// resync is how often commits and Jobs are read although nothing has happened; it heals what no event told of.
 const resync = 30 * time.Second
 
 // nextGrace is when to look again at the latest.

@@ -1,0 +1,240 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// run is a run with a name of its own; body is all but name and infrastructure.
+func (s setting) run(t *testing.T, name, body string) string {
+	t.Helper()
+	return s.hcl(t, fmt.Sprintf("resource \"brane_workflow_run\" \"test\" {\n  name = %q\n  infrastructure = \"$NAMESPACE\"\n%s\n}\n", name, body))
+}
+
+// errorSays takes an error of the CLI apart: line breaks are where the terminal happened to end.
+func errorSays(err error, sentences ...string) error {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	for _, sentence := range sentences {
+		if !strings.Contains(text, sentence) {
+			return fmt.Errorf("the error does not say\n%s\nbut\n%w", sentence, err)
+		}
+	}
+	return nil
+}
+
+// failing applies a configuration that must fail with these sentences, then the steps.
+func failing(t *testing.T, first resource.TestStep, sentences []string, then ...resource.TestStep) {
+	t.Helper()
+	failed := false
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		ErrorCheck: func(err error) error {
+			if failed {
+				return err // of a later step
+			}
+			failed = true
+			return errorSays(err, sentences...)
+		},
+		Steps: append([]resource.TestStep{first}, then...),
+	})
+	if !failed {
+		t.Error("there was no error")
+	}
+}
+
+func TestAccWorkflowRun_fails(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	for name, tt := range map[string]struct {
+		body string
+		want []string
+	}{
+		"image": {
+			// The run's own time must not be what ends it: an image that is not there is told within a minute.
+			`steps = { pull = { image = "$REGISTRY/no-such-image:1", command = ["true"] } }
+			 timeouts = { create = "59s" }`,
+			[]string{`Step "pull" of run "image" failed`, `/no-such-image:1`, `ImagePull`, `not found`, `Correct the step's image, or see that the node can pull it`},
+		},
+		"output": {
+			`steps = { idle = { image = "$TOOLS", command = ["true"] } }
+			 outputs = { nowhere = { path = "no/where" } }`,
+			[]string{`Output missing`, `outputs = { nowhere =`, `none left a file at /data/no/where`},
+		},
+		"conflict": {
+			`steps = {
+			   left  = { image = "$TOOLS", command = ["sh", "-c", "echo left > /data/side"] }
+			   right = { image = "$TOOLS", command = ["sh", "-c", "echo right > /data/side"] }
+			   both  = { image = "$TOOLS", command = ["true"], needs = ["left", "right"] }
+			 }`,
+			[]string{`Step "both" of run "conflict" failed`, `its files could not be staged in`, `steps "left" and "right" wrote different content to "side"`},
+		},
+		"conflict-at-the-end": {
+			`steps = {
+			   left  = { image = "$TOOLS", command = ["sh", "-c", "echo left > /data/side"] }
+			   right = { image = "$TOOLS", command = ["sh", "-c", "echo right > /data/side"] }
+			 }
+			 outputs = { side = { path = "side" } }`,
+			[]string{`Outputs not taken`, `steps "left" and "right" wrote different content to "side"`, `Let one of the steps need the other`},
+		},
+		"timeout": {
+			`steps = { long = { image = "$TOOLS", command = ["sleep", "3600"], timeout = "5s" } }`,
+			[]string{`Step "long" of run "timeout" failed`, `DeadlineExceeded`, `Raise the step's timeout`},
+		},
+		"bounded": {
+			`steps = { long = { image = "$TOOLS", command = ["sleep", "3600"] } }
+			 timeouts = { create = "5s" }`,
+			[]string{`Run not finished`, `not finished after 5s (timeouts.create)`},
+		},
+		"program": {
+			`steps = { none = { image = "$TOOLS", command = ["no-such-program"] } }`,
+			[]string{`Step "none" of run "program" failed`, `exit code 127`, `no-such-program`},
+		},
+		"killed": {
+			`steps = { kills = { image = "$TOOLS", command = ["sh", "-c", "echo last words; kill -9 $$"] } }`,
+			[]string{`Step "kills" of run "killed" failed`, `exit code 137`, `last words`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failing(t, resource.TestStep{Config: s.run(t, name, tt.body)}, tt.want)
+		})
+	}
+}
+
+// A step that exits 3 after printing a line; then the step is mended.
+func TestAccWorkflowRun_exitCode(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	const body = `
+		steps = {
+		  first = { image = "$TOOLS", command = ["sh", "-c", "echo kept > /data/kept"] }
+		  boom  = { image = "$TOOLS", command = ["sh", "-c", "echo the abacus is full; exit 3"], needs = ["first"] }
+		  then  = { image = "$TOOLS", command = ["true"], needs = ["boom"] }
+		  last  = { image = "$TOOLS", command = ["true"], needs = ["then"] }
+		}`
+	config := s.run(t, "exit", body)
+	failing(t, resource.TestStep{Config: config}, []string{
+		`Step "boom" of run "exit" failed`, `boom = {`, `the program ended with exit code 3`, `Last lines: the abacus is full`, `Because of this 2 of 4 steps were stopped or not started`,
+	}, resource.TestStep{ // what is known of the failure is kept until the next apply
+		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
+		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
+			plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
+			hadResults{"first": "succeeded", "boom": "failed", "then": "skipped", "last": "skipped"},
+		}},
+	}, resource.TestStep{
+		Config:            strings.Replace(config, "exit 3", "exit 0", 1),
+		ConfigStateChecks: []statecheck.StateCheck{runValue("status", knownvalue.StringExact("succeeded"))},
+	})
+}
+
+// A Redis that does not let us in: nothing is made in the cluster, and the password is not told.
+func TestAccWorkflowRun_redisPassword(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	const steps = `steps = { idle = { image = "$TOOLS", command = ["true"] } }`
+	const wrong = "not-the-pass-word"
+	with := func(attribute, variable string) string {
+		url := clustertest.Getenv(t, variable)
+		_, host, _ := strings.Cut(url, "@")
+		return strings.Replace(s.run(t, "password", steps), "provider \"brane\" {", fmt.Sprintf("provider \"brane\" {\n  redis = { %s = %q }", attribute, "redis://:"+wrong+"@"+host), 1)
+	}
+	silent := func(err error) error {
+		if strings.Contains(err.Error(), wrong) {
+			return fmt.Errorf("the error tells the password: %w", err)
+		}
+		return nil
+	}
+	for name, tt := range map[string]struct {
+		config string
+		want   []string
+		left   func() error
+	}{
+		"of the provider": {
+			with("url", "BRANE_REDIS_URL"),
+			[]string{`Redis not usable`, `redis refuses the user name or password`, `Correct user and password in redis.url`},
+			func() error { return s.nothingOfRuns(t.Context()) },
+		},
+		"of the steps": {
+			with("cluster_url", "BRANE_REDIS_CLUSTER_URL"),
+			[]string{`Step "idle" of run "password" failed`, `its files could not be staged in`, `redis refuses the user name or password`, `check user and password in redis.cluster_url`},
+			func() error { return nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) { // one after another: the second makes what the first must not
+			failed := false
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: inProcess,
+				ErrorCheck: func(err error) error {
+					failed = true
+					return errors.Join(errorSays(err, tt.want...), silent(err), tt.left())
+				},
+				Steps: []resource.TestStep{{Config: tt.config}},
+			})
+			if !failed {
+				t.Error("there was no error")
+			}
+		})
+	}
+}
+
+// Somebody deletes the Job of a step that runs.
+func TestAccWorkflowRun_jobDeleted(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	meddle := func() {
+		ctx := t.Context()
+		go func() {
+			_ = kube.Follow(ctx, s.client, &batchv1.JobList{}, s.namespace, workflow.RunLabel, kube.Follower[*batchv1.Job]{
+				Changed: func(job *batchv1.Job) {
+					_ = s.client.Delete(ctx, job) // the error of the run tells whether it worked
+				},
+				Deleted: func(*batchv1.Job) {},
+				Failed:  func(error) {},
+			})
+		}()
+	}
+	failing(t,
+		resource.TestStep{PreConfig: meddle, Config: s.run(t, "gone", `steps = { long = { image = "$TOOLS", command = ["sleep", "3600"] } }`)},
+		[]string{`Step "long" of run "gone" failed`, `JobDeleted: the Job was deleted before its step had stored its files`},
+	)
+}
+
+// hadResults checks what became of the steps of a run that is to be replaced.
+type hadResults map[string]string
+
+func (h hadResults) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	for _, change := range req.Plan.ResourceChanges {
+		if change.Address != runAddress {
+			continue
+		}
+		want := map[string]knownvalue.Check{}
+		for step, status := range h {
+			want[step] = knownvalue.ObjectPartial(map[string]knownvalue.Check{"status": knownvalue.StringExact(status)})
+		}
+		found, err := tfjsonpath.Traverse(change.Change.Before, tfjsonpath.New("results"))
+		if err == nil {
+			err = knownvalue.MapExact(want).CheckValue(found)
+		}
+		resp.Error = err
+		return
+	}
+	resp.Error = errors.New("the plan holds nothing about the run")
+}
