@@ -32,7 +32,12 @@ func Getenv(t testing.TB, name string) string {
 // Client is the test cluster's administrator.
 func Client(t testing.TB) *kube.Client {
 	t.Helper()
-	config, err := kube.Connection{ConfigPath: Getenv(t, "KUBECONFIG")}.Config()
+	return client(t, Getenv(t, "KUBECONFIG"))
+}
+
+func client(t testing.TB, kubeconfig string) *kube.Client {
+	t.Helper()
+	config, err := kube.Connection{ConfigPath: kubeconfig}.Config()
 	if err != nil {
 		t.Fatal(err)
 	}

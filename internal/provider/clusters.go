@@ -24,8 +24,8 @@ import (
 // clusters are the clusters of the provider's configuration by their names; the one of the `kubernetes` block has the empty name. Each is connected to
 // on first use, so that one that cannot be reached is only in the way of what is in it.
 type clusters struct {
-	known   map[string]func() (*kube.Client, error)
-	unknown bool // not even the names in `clusters` are known before apply
+	known        map[string]func() (*kube.Client, error)
+	namesUnknown bool // not even the names in `clusters` are known before apply
 }
 
 // add takes a cluster in; connection is nil where a part of it is not known before apply.
@@ -55,7 +55,7 @@ func (c *clusters) kube(name types.String) (*kube.Client, error) {
 	switch {
 	case ok:
 		return connect()
-	case c.unknown:
+	case c.namesUnknown:
 		return nil, errNotKnown
 	}
 	names := slices.Sorted(maps.Keys(c.known))

@@ -82,7 +82,7 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
 		c.add("", connection(ctx, path.Root("kubernetes"), m.Kubernetes, setting, &diags))
 	}
-	c.clusters.unknown = m.Clusters.IsUnknown()
+	c.namesUnknown = m.Clusters.IsUnknown()
 	for name, entry := range m.Clusters.Elements() {
 		if object, ok := entry.(types.Object); ok {
 			c.add(name, connection(ctx, path.Root("clusters").AtMapKey(name), object, configured, &diags))

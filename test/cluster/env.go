@@ -11,13 +11,14 @@ import (
 type variable struct{ name, value string }
 
 // environment is what shells, tests and examples are told of the cluster.
-func (c cluster) environment(cliConfig, agentImage, redisPassword string) []variable {
+func (c cluster) environment(cliConfig, kube, agentImage, redisPassword string) []variable {
 	tools := c.image(toolsName, toolsTag)
 	return []variable{
 		{"KUBECONFIG", c.adminFile()},
 		{"KUBE_CONFIG_PATH", c.adminFile()},
 		{"TF_CLI_CONFIG_FILE", cliConfig},
 		{"BRANE_TEST_CLUSTER", c.dir},
+		{"BRANE_TEST_KUBE", kube}, // so that a test that starts a second cluster need not build it again
 		{"BRANE_BRIDGE_IP", c.gateway()},
 		// The API server as pods reach it; the kubeconfig has the loopback address.
 		{"BRANE_API_CLUSTER_URL", "https://" + c.gateway() + ":" + apiPort},
@@ -79,6 +80,6 @@ func writeEnvironment(c cluster, root, kube, agentImage, redisPassword string) e
 	if err := os.WriteFile(c.path("bin/kubectl"), []byte(kubectl), 0o700); err != nil { //nolint:gosec // a program must be executable
 		return err
 	}
-	env := renderEnvironment(c.environment(cliConfig, agentImage, redisPassword), c.path("bin"))
+	env := renderEnvironment(c.environment(cliConfig, kube, agentImage, redisPassword), c.path("bin"))
 	return os.WriteFile(c.path("env"), []byte(env), 0o600) // it holds Redis' password
 }

@@ -9,11 +9,12 @@ import (
 
 func TestEnvironment(t *testing.T) {
 	c := cluster{dir: "/clone/.cluster", number: 7}
-	got := renderEnvironment(c.environment("/clone/.cluster/terraform.tfrc", "10.88.7.1:5000/brane-agent:0123", "SECRET"), c.path("bin"))
+	got := renderEnvironment(c.environment("/clone/.cluster/terraform.tfrc", "/clone/.cache/kube-01", "10.88.7.1:5000/brane-agent:0123", "SECRET"), c.path("bin"))
 	const want = `export KUBECONFIG=/clone/.cluster/kubeconfig
 export KUBE_CONFIG_PATH=/clone/.cluster/kubeconfig
 export TF_CLI_CONFIG_FILE=/clone/.cluster/terraform.tfrc
 export BRANE_TEST_CLUSTER=/clone/.cluster
+export BRANE_TEST_KUBE=/clone/.cache/kube-01
 export BRANE_BRIDGE_IP=10.88.7.1
 export BRANE_API_CLUSTER_URL=https://10.88.7.1:6443
 export BRANE_REDIS_URL=redis://:SECRET@127.0.1.7:6379/0

@@ -1,0 +1,230 @@
+package provider_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// Two real clusters in one provider block, with for_each over them; a third that does not answer is in nobody's way.
+func TestAccClusters(t *testing.T) {
+	t.Parallel()
+	berlin := newSetting(t)
+	second := clustertest.Another(t, "5")
+	oslo := setting{client: second.Client, namespace: berlin.namespace}
+	const away = `host = "https://127.0.0.1:1"`
+	there := fmt.Sprintf("config_path = %q", second.Kubeconfig)
+	config := func(bergen, body string) string {
+		return fmt.Sprintf(`
+provider "brane" {
+  clusters = {
+    berlin = { config_path = %q }
+    oslo   = { %s }
+    bergen = { %s }
+  }
+  control_plane = { directory = %q }
+}
+`, clustertest.Getenv(t, "KUBECONFIG"), there, bergen, berlin.folder) + strings.ReplaceAll(body, "$NAMESPACE", berlin.namespace)
+	}
+	const two = `
+resource "brane_namespace" "test" {
+  for_each = toset(["berlin", "oslo"])
+
+  cluster = each.key
+  name    = "$NAMESPACE"
+}
+
+resource "brane_infrastructure" "test" {
+  for_each = brane_namespace.test
+
+  cluster     = each.key
+  name        = each.key
+  namespace   = each.value.name
+  registry    = "198.51.100.10:50050"
+  callback_to = "http://198.51.100.10:50052"
+  credentials = { service_account = each.value.service_account.name }
+}
+`
+	const oneOfThemAway = `
+resource "brane_namespace" "away" {
+  cluster  = "bergen"
+  name     = "$NAMESPACE-away"
+  timeouts = { create = "1s" }
+}
+
+resource "brane_namespace" "there" {
+  cluster = "oslo"
+  name    = "$NAMESPACE-there"
+}
+`
+	address := func(s setting) knownvalue.Check {
+		return knownvalue.StringExact(strings.TrimPrefix(s.client.Host(), "https://"))
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{
+				Config: config(away, two),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(`brane_infrastructure.test["berlin"]`, tfjsonpath.New("address"), address(berlin)),
+					statecheck.ExpectKnownValue(`brane_infrastructure.test["oslo"]`, tfjsonpath.New("address"), address(oslo)),
+				},
+			},
+			{ // drift is found in the cluster where it is, and repaired there
+				PreConfig: func() {
+					binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: oslo.namespace, Name: "brane"}}
+					if err := oslo.client.Delete(t.Context(), binding); err != nil {
+						t.Fatal(err)
+					}
+				},
+				Config: config(away, two),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(`brane_namespace.test["berlin"]`, plancheck.ResourceActionNoop),
+					plancheck.ExpectResourceAction(`brane_namespace.test["oslo"]`, plancheck.ResourceActionUpdate),
+					driftIs{`brane_namespace.test["oslo"]`, []string{`RoleBinding "brane" is missing`}},
+				}},
+			},
+			{ // one cluster does not answer: what is in another is made all the same
+				Config:      config(away, two+oneOfThemAway),
+				ExpectError: regexp.MustCompile(`namespace "` + berlin.namespace + `-away" in the\s+cluster\s+at\s+https://127\.0\.0\.1:1`),
+			},
+			{ // it answers again: only what was to be in it is still to do
+				Config: config(there, two+oneOfThemAway),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction("brane_namespace.there", plancheck.ResourceActionNoop),
+					plancheck.ExpectResourceAction("brane_namespace.away", plancheck.ResourceActionCreate),
+				}},
+			},
+			{Config: config(there, "")}, // destroys everything; plugin-testing itself can't read a state with for_each to do so
+		},
+	})
+	ns := func(name string) *corev1.Namespace {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	}
+	if err := errors.Join(berlin.gone(ns(berlin.namespace)), oslo.gone(ns(oslo.namespace), ns(oslo.namespace+"-there"), ns(oslo.namespace+"-away"))); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is in one of the clusters is imported by its name too: without it the next plan would make everything anew.
+func TestAccClusters_import(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	config := fmt.Sprintf(`
+provider "brane" {
+  clusters      = { berlin = { config_path = %q } }
+  control_plane = { directory = %q }
+}
+
+resource "brane_namespace" "test" {
+  cluster = "berlin"
+  name    = %q
+}
+
+resource "brane_infrastructure" "test" {
+  cluster     = "berlin"
+  name        = "compute"
+  namespace   = brane_namespace.test.name
+  registry    = "198.51.100.10:50050"
+  callback_to = "http://198.51.100.10:50052"
+  credentials = { service_account = brane_namespace.test.service_account.name }
+}
+`, clustertest.Getenv(t, "KUBECONFIG"), s.folder, s.namespace)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: config},
+			{
+				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: "berlin/" + s.namespace,
+				ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name",
+			},
+			{
+				ImportState: true, ResourceName: "brane_infrastructure.test", ImportStateId: "berlin/compute",
+				ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name", ImportStateVerifyIgnore: []string{"credentials.lifetime"}, // 2160h0m0s
+			},
+			{
+				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: "/" + s.namespace,
+				ExpectError: regexp.MustCompile(`it must be the name, or[\s\S]cluster/name`),
+			},
+		},
+	})
+}
+
+// What a plan says about the name of a cluster, without any cluster.
+func TestClusterNames(t *testing.T) {
+	two := object{"berlin": object{"host": "https://203.0.113.7:6443"}, "oslo": object{"host": "https://203.0.113.8:6443"}}
+	for name, tt := range map[string]struct {
+		provider    object
+		environment string
+		cluster     any
+		want        string
+	}{
+		"it is one of them":               {object{"clusters": two}, "", "oslo", ""},
+		"it is known after apply":         {object{"clusters": two}, "", notKnown, ""},
+		"none, and kubernetes is written": {object{"clusters": two, "kubernetes": object{}}, "https://203.0.113.9", nil, ""},
+		"none, and there are no clusters": {object{}, "https://203.0.113.9", nil, ""},
+		"it is none of them": {object{"clusters": two}, "", "bergen",
+			`Looking for the cluster: there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`},
+		"there are no clusters": {object{"kubernetes": object{"host": "https://203.0.113.7"}}, "", "bergen",
+			`Looking for the cluster: there is no cluster "bergen" in clusters of the provider block: it has no clusters.`},
+		"none, and the environment's is not meant": {object{"clusters": two}, "https://203.0.113.9", nil,
+			`Looking for the cluster: no cluster is named, and the provider block has no kubernetes, which would then count: it has "berlin", "oslo".`},
+		"the clusters are known after apply": {object{"clusters": notKnown}, "", "bergen", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("KUBE_HOST", tt.environment)
+			t.Setenv("KUBE_CONFIG_PATH", "")
+			s := newSpeaker(t)
+			s.ok(s.configure(tt.provider, false).Diagnostics)
+			for name, config := range map[string]object{
+				"brane_namespace": {"name": "compute", "cluster": tt.cluster},
+				"brane_infrastructure": {"name": "compute", "cluster": tt.cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
+					"callback_to": "http://198.51.100.10:50052", "credentials": object{"service_account": "brane"}},
+			} {
+				want := ""
+				if tt.want != "" {
+					want = `ERROR, AttributeName("cluster"): No such cluster: ` + tt.want
+				}
+				if got := tell(s.plan(name, config, false).Diagnostics); got != want {
+					t.Errorf("%s: got  %s\nwant %s", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// A cluster that is made in the same apply is not known yet; the others are.
+func TestClusterNotKnownYet(t *testing.T) {
+	s := newSpeaker(t)
+	s.ok(s.configure(object{"clusters": object{
+		"berlin": object{"host": "https://203.0.113.7:6443"},
+		"oslo":   object{"host": "https://203.0.113.8:6443", "token": notKnown},
+		"broken": object{"config_path": filepath.Join(t.TempDir(), "none")},
+	}}, false).Diagnostics)
+	for cluster, want := range map[string]string{"berlin": "203.0.113.7:6443", "oslo": ""} {
+		plan := s.plan("brane_infrastructure", object{"name": "compute", "cluster": cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
+			"callback_to": "http://198.51.100.10:50052", "credentials": object{"service_account": "brane"}}, false)
+		s.ok(plan.Diagnostics)
+		address := s.answer(s.schemas.ResourceSchemas["brane_infrastructure"], plan.PlannedState)["address"]
+		if want == "" && !address.IsKnown() {
+			continue
+		}
+		if !address.IsKnown() || s.text(address) != want {
+			t.Errorf("address in %s is planned as %s, want %q", cluster, address, want)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package provider_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider"
+)
+
+// speaker talks to the provider as a CLI does, one request at a time: for what no CLI on this machine can be made to ask.
+type speaker struct {
+	tfprotov6.ProviderServer
+	t       *testing.T
+	schemas *tfprotov6.GetProviderSchemaResponse
+}
+
+// object is a value by its attributes: those that are left out are null. Beside objects there are strings, booleans, lists and maps.
+type object map[string]any
+
+// notKnown is a value that is known only after apply.
+var notKnown = struct{ unknown bool }{true}
+
+func newSpeaker(t *testing.T) *speaker {
+	t.Helper()
+	s := &speaker{ProviderServer: providerserver.NewProtocol6(provider.New("test")())(), t: t}
+	schemas, err := s.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ok(schemas.Diagnostics)
+	s.schemas = schemas
+	return s
+}
+
+// configure hands the provider block over.
+func (s *speaker) configure(config object, deferral bool) *tfprotov6.ConfigureProviderResponse {
+	s.t.Helper()
+	resp, err := s.ConfigureProvider(s.t.Context(), &tfprotov6.ConfigureProviderRequest{
+		Config:             s.value(s.schemas.Provider, config),
+		ClientCapabilities: &tfprotov6.ConfigureProviderClientCapabilities{DeferralAllowed: deferral},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp
+}
+
+// plan plans a resource that is not there yet.
+func (s *speaker) plan(name string, config object, deferral bool) *tfprotov6.PlanResourceChangeResponse {
+	s.t.Helper()
+	schema := s.schemas.ResourceSchemas[name]
+	resp, err := s.PlanResourceChange(s.t.Context(), &tfprotov6.PlanResourceChangeRequest{
+		TypeName: name, Config: s.value(schema, config), ProposedNewState: s.value(schema, config), PriorState: s.null(schema),
+		ClientCapabilities: &tfprotov6.PlanResourceChangeClientCapabilities{DeferralAllowed: deferral},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp
+}
+
+// answer takes the provider's answer apart.
+func (s *speaker) answer(schema *tfprotov6.Schema, from *tfprotov6.DynamicValue) map[string]tftypes.Value {
+	s.t.Helper()
+	value, err := from.Unmarshal(schema.ValueType())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	attributes := map[string]tftypes.Value{}
+	if err := value.As(&attributes); err != nil {
+		s.t.Fatal(err)
+	}
+	return attributes
+}
+
+// text is an attribute's string.
+func (s *speaker) text(value tftypes.Value) string {
+	s.t.Helper()
+	var text string
+	if err := value.As(&text); err != nil {
+		s.t.Fatal(err)
+	}
+	return text
+}
+
+func (s *speaker) value(schema *tfprotov6.Schema, config object) *tfprotov6.DynamicValue {
+	s.t.Helper()
+	typ := schema.ValueType()
+	return s.encode(typ, build(typ, config))
+}
+
+func (s *speaker) null(schema *tfprotov6.Schema) *tfprotov6.DynamicValue {
+	s.t.Helper()
+	return s.encode(schema.ValueType(), tftypes.NewValue(schema.ValueType(), nil))
+}
+
+func (s *speaker) encode(typ tftypes.Type, value tftypes.Value) *tfprotov6.DynamicValue {
+	s.t.Helper()
+	encoded, err := tfprotov6.NewDynamicValue(typ, value)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &encoded
+}
+
+// ok fails the test where there is an error among the diagnostics.
+func (s *speaker) ok(diagnostics []*tfprotov6.Diagnostic) {
+	s.t.Helper()
+	for _, d := range diagnostics {
+		if d.Severity == tfprotov6.DiagnosticSeverityError {
+			s.t.Fatal(tell(diagnostics))
+		}
+	}
+}
+
+// tell writes diagnostics as "severity, where: summary: detail", a line each.
+func tell(diagnostics []*tfprotov6.Diagnostic) string {
+	lines := make([]string, len(diagnostics))
+	for i, d := range diagnostics {
+		where := ""
+		if d.Attribute != nil {
+			where = ", " + d.Attribute.String()
+		}
+		lines[i] = fmt.Sprintf("%s%s: %s: %s", d.Severity, where, d.Summary, d.Detail)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// build makes a value of the type from Go's.
+func build(typ tftypes.Type, from any) tftypes.Value {
+	switch from {
+	case nil:
+		return tftypes.NewValue(typ, nil)
+	case any(notKnown):
+		return tftypes.NewValue(typ, tftypes.UnknownValue)
+	}
+	fields, _ := from.(object)
+	elements, _ := from.([]any)
+	switch typ := typ.(type) {
+	case tftypes.Object:
+		values := map[string]tftypes.Value{}
+		for name, attribute := range typ.AttributeTypes {
+			values[name] = build(attribute, fields[name])
+		}
+		return tftypes.NewValue(typ, values)
+	case tftypes.Map:
+		values := map[string]tftypes.Value{}
+		for name, field := range fields {
+			values[name] = build(typ.ElementType, field)
+		}
+		return tftypes.NewValue(typ, values)
+	case tftypes.List:
+		values := make([]tftypes.Value, len(elements))
+		for i, element := range elements {
+			values[i] = build(typ.ElementType, element)
+		}
+		return tftypes.NewValue(typ, values)
+	default:
+		return tftypes.NewValue(typ, from)
+	}
+}
