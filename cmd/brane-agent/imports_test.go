@@ -20,7 +20,7 @@ func TestImports(t *testing.T) {
 		"cmd/brane-agent":      {"k8s.io/", "sigs.k8s.io/", "github.com/hashicorp/", "net/http"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			list, err := exec.Command("go", "list", "-deps", module+name).Output() //nolint:gosec // names from the table
+			list, err := exec.Command("go", "list", "-deps", module+name).Output() // names from the table
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,7 +41,7 @@ const maxSize = 9_000_000
 // TestTheProgramIsSmallAndStatic builds it as a release does.
 func TestTheProgramIsSmallAndStatic(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "brane-agent")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, ".") //nolint:gosec // the test's own folder
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, ".") // the test's own folder
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -53,11 +53,11 @@ func TestTheProgramIsSmallAndStatic(t *testing.T) {
 	if info.Size() > maxSize {
 		t.Errorf("it has %d bytes, at most %d are wanted", info.Size(), maxSize)
 	}
-	text, err := exec.Command(at, "version").CombinedOutput() //nolint:gosec // the program just built
+	text, err := exec.Command(at, "version").CombinedOutput() // the program just built
 	if err != nil || string(text) != "dev\n" {
 		t.Errorf("version says %q, %v", text, err)
 	}
-	content, err := os.ReadFile(at) //nolint:gosec // the program just built
+	content, err := os.ReadFile(at) // the program just built
 	if err != nil {
 		t.Fatal(err)
 	}

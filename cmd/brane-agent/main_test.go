@@ -99,7 +99,7 @@ type result struct {
 
 func (p *pod) command(path, verb string, args ...string) *exec.Cmd {
 	args = append([]string{verb, "-mount", p.mount, "-data", p.data, "-secret", p.secret}, args...)
-	cmd := exec.Command(path, args...) //nolint:gosec // the test's own program
+	cmd := exec.Command(path, args...) // the test's own program
 	cmd.Env = append([]string{asAgent + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, p.env...)
 	return cmd
 }

@@ -35,7 +35,7 @@ func TestExitCodesAreTheProgramsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := filepath.Join(t.TempDir(), "no-interpreter")
-	if err := os.WriteFile(script, []byte("#!/no/such/interpreter\n"), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(script, []byte("#!/no/such/interpreter\n"), 0o700); err != nil { // it is to be run
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {
@@ -209,7 +209,7 @@ func TestStragglersAreGoneBeforeTheSnapshot(t *testing.T) {
 	if got.code != 0 || got.stdout != "done\n" {
 		t.Fatalf("ended with %d, %q: %s", got.code, got.stdout, got.stderr)
 	}
-	text, err := os.ReadFile(pid) //nolint:gosec // the test's own file
+	text, err := os.ReadFile(pid) // the test's own file
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func share(t testing.TB, p *pod) {
 	}
 	for _, folder := range []string{p.mount, p.data} {
 		for at := folder; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
-			if err := os.Chmod(at, 0o755); err != nil { //nolint:gosec // a test's own folder
+			if err := os.Chmod(at, 0o755); err != nil { // a test's own folder
 				t.Fatal(err)
 			}
 		}
@@ -400,7 +400,7 @@ func setPassword(t testing.TB, r *run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close() //nolint:errcheck // nothing is lost
+	defer client.Close() // nothing is lost
 	// Where the password was not changed, there is nothing to do.
 	_ = client.ConfigSet(t.Context(), "requirepass", "s3cret").Err()
 }
@@ -476,7 +476,7 @@ func TestUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{nil, {"walk"}, {"run"}, {"stage", "x"}, {"run", "-nonsense"}} {
-		cmd := exec.Command(self, args...) //nolint:gosec // the test's own program
+		cmd := exec.Command(self, args...) // the test's own program
 		cmd.Env = []string{asAgent + "=1"}
 		if got := finish(t, cmd); got.code != exitUsage || !strings.Contains(got.stderr, "usage: brane-agent stage") {
 			t.Errorf("%s ended with %d: %s", fmt.Sprint(args), got.code, got.stderr)

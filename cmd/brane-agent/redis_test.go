@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +21,7 @@ func gate(t testing.TB) (path string, open func()) {
 		t.Fatal(err)
 	}
 	return path, func() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the test's own pipe
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) // the test's own pipe
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,5 +83,35 @@ func TestAFullRedisPublishesNothing(t *testing.T) {
 	}
 	if r.committed("large") {
 		t.Error("it was committed")
+	}
+}
+
+// TestTheGuidesRightsAreEnough: a user with the rights that the guide lists runs a step, and reaches no other run.
+func TestTheGuidesRightsAreEnough(t *testing.T) {
+	text, err := os.ReadFile("../../templates/guides/format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := regexp.MustCompile("~brane:<run>:.*").FindString(string(text))
+	if rules == "" {
+		t.Fatal("the guide has no rights for the agent")
+	}
+	r := newRun(t, nil)
+	user := append([]string{"on", ">n0ther", "resetchannels"}, strings.Fields(strings.ReplaceAll(rules, "<run>", r.id))...)
+	if err := r.server.Client().ACLSetUser(t.Context(), "agent", user...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	url := "redis://agent:n0ther@" + r.server.Addr()
+	p := r.pod("limited", nil)
+	p.writeSecret(url)
+	if got := p.sh("echo x >out"); got.code != 0 || r.content("limited", "out") != "x\n" {
+		t.Errorf("ended with %d: %s", got.code, got.stderr)
+	}
+	r.id = "test-2"
+	p = r.pod("elsewhere", nil)
+	p.writeSecret(url)
+	got := p.stage()
+	if got.code != agent.ExitStageIn || !strings.Contains(got.stderr, "the redis user lacks a right: NOPERM") || !strings.Contains(got.stderr, "give the redis user the rights") {
+		t.Errorf("in another run, it ended with %d: %s", got.code, got.stderr)
 	}
 }

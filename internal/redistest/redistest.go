@@ -156,7 +156,7 @@ func (s *Server) answers() bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close() //nolint:errcheck // nothing was written that could be lost
+	defer conn.Close() // nothing was written that could be lost
 	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
 		return false
 	}
@@ -173,7 +173,7 @@ func freePort() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look for a free port: %w", err)
 	}
-	defer l.Close() //nolint:errcheck // it was never used
+	defer l.Close() // it was never used
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
 }

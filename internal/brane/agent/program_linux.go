@@ -75,7 +75,7 @@ func forward(ctx context.Context, signals <-chan os.Signal, p *program) {
 
 // start starts the program. code is what a shell would return where that is not possible.
 func start(command []string, stdout, stderr io.Writer) (p *program, code int, err error) {
-	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // running it is the purpose
+	cmd := exec.Command(command[0], command[1:]...) // running it is the purpose
 	if errors.Is(cmd.Err, exec.ErrDot) {
 		cmd.Err = nil // the image's PATH says so
 	}
@@ -124,7 +124,7 @@ func startError(err error) error {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w; it, or the interpreter in its first line, is not in the image", err)
 	case errors.Is(err, unix.ENOEXEC):
-		return fmt.Errorf("%w; it is no program for this processor, or a script without a first line #!", err)
+		return fmt.Errorf("%w; it is no program for this processor, or a script whose first line names no interpreter", err)
 	}
 	return err
 }
@@ -225,7 +225,7 @@ func children() []int {
 	}
 	self := strconv.Itoa(os.Getpid())
 	for _, name := range stats {
-		stat, err := os.ReadFile(name) //nolint:gosec // of /proc
+		stat, err := os.ReadFile(name) // of /proc
 		if err != nil {
 			continue // it has ended meanwhile
 		}

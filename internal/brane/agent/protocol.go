@@ -22,7 +22,7 @@ const (
 	Mount       = "/brane"             // the agent and, for a moment, the specification
 	Binary      = "/brane/brane-agent" // what the main container runs
 	DataMount   = "/data"              // the files
-	SecretMount = "/brane-secret"      //nolint:gosec // a path
+	SecretMount = "/brane-secret"      // a path
 	SecretKey   = "redis-url"          // the key of the Secret, hence the file's name
 	// Optional keys of the Secret for rediss://, each PEM: the authority that signed the server's certificate, and a client's certificate and key.
 	SecretCA   = "redis-ca"

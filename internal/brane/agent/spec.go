@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // Paths are the folders of the pod. The zero value means the mounts of the protocol.
@@ -51,13 +52,13 @@ type access struct {
 
 // readAccess reads the mounted Secret.
 func readAccess(folder string) (access, error) {
-	url, err := os.ReadFile(filepath.Join(folder, SecretKey)) //nolint:gosec // the folder is the pod's own
+	url, err := os.ReadFile(filepath.Join(folder, SecretKey)) // the folder is the pod's own
 	if err != nil {
 		return access{}, fmt.Errorf("read the address of redis: %w", err)
 	}
 	a := access{URL: strings.TrimSpace(string(url))} // an editor may have added a newline
 	for name, into := range map[string]*[]byte{SecretCA: &a.CA, SecretCert: &a.Cert, SecretTLS: &a.Key} {
-		content, err := os.ReadFile(filepath.Join(folder, name)) //nolint:gosec // the folder is the pod's own
+		content, err := os.ReadFile(filepath.Join(folder, name)) // the folder is the pod's own
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return access{}, fmt.Errorf("read the certificates for redis: %w", err)
 		}

@@ -99,7 +99,7 @@ func copySelf(to string) (err error) {
 	if err != nil {
 		return fmt.Errorf("copy the agent: %w", err)
 	}
-	defer self.Close()                                                   //nolint:errcheck // it was only read
+	defer self.Close()                                                   // it was only read
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755) //nolint:gosec // another user may have to run it
 	if err != nil {
 		return fmt.Errorf("copy the agent: %w", err)

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 // benchSize is enough for a steady state and small enough for a laptop.
@@ -23,12 +24,8 @@ const benchSize = 256 << 20
 // memory is a folder in memory, so that no disk is measured.
 func memory(b *testing.B) string {
 	b.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "brane-bench-")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(dir) }) // the test's own folder
-	return dir
+	b.Setenv("TMPDIR", "/dev/shm")
+	return b.TempDir()
 }
 
 func fill(b *testing.B, name string, size int) {
@@ -72,7 +69,7 @@ func BenchmarkLarge(b *testing.B) {
 	dir := memory(b)
 	fill(b, filepath.Join(dir, "large"), benchSize)
 	var layer Layer
-	clear := func(b *testing.B) {
+	empty := func(b *testing.B) {
 		b.StopTimer()
 		client.FlushAll(ctx)
 		b.StartTimer()
@@ -80,7 +77,7 @@ func BenchmarkLarge(b *testing.B) {
 	b.Run("raw SET", func(b *testing.B) {
 		b.SetBytes(benchSize)
 		for b.Loop() {
-			clear(b)
+			empty(b)
 			parallelRaw(b, func(i int, buffer []byte) error {
 				return client.SetArgs(ctx, fmt.Sprint("raw:", i), buffer[:ChunkSize], redis.SetArgs{ExpireAt: time.Now().Add(time.Hour)}).Err()
 			})
@@ -97,7 +94,7 @@ func BenchmarkLarge(b *testing.B) {
 	b.Run("put", func(b *testing.B) {
 		b.SetBytes(benchSize)
 		for b.Loop() {
-			clear(b)
+			empty(b)
 			var err error
 			if layer, err = s.Snapshot(ctx, dir, nil, nil, "step"); err != nil {
 				b.Fatal(err)
@@ -157,7 +154,7 @@ func BenchmarkSmall(b *testing.B) {
 	b.Run("cp -r", func(b *testing.B) {
 		for b.Loop() {
 			to := memory(b)
-			if err := exec.Command("cp", "-r", dir, to).Run(); err != nil { //nolint:gosec // the benchmark's own folders
+			if err := exec.Command("cp", "-r", dir, to).Run(); err != nil { // the benchmark's own folders
 				b.Fatal(err)
 			}
 			b.StopTimer()

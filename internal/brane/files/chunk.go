@@ -97,8 +97,13 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 	return buffer[:n], nil
 }
 
+// buffer is one chunk and the 2 spare bytes that GetToBuffer wants.
 func (s *Store) buffer() (buffer []byte, release func()) {
-	b := s.buffers.Get().(*[]byte)
+	b, pooled := s.buffers.Get().(*[]byte)
+	if !pooled {
+		fresh := make([]byte, ChunkSize+2)
+		b = &fresh
+	}
 	return *b, func() { s.buffers.Put(b) }
 }
 

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 var someLayer = Layer(digestOf([]byte("layer")).String())

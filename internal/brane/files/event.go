@@ -45,7 +45,7 @@ func (s *Store) Events(ctx context.Context) <-chan Event {
 // follow passes announcements on until the subscription or the context ends.
 func (s *Store) follow(ctx context.Context, events chan<- Event) {
 	subscription := s.redis.Subscribe(ctx, s.key("ev"))
-	defer subscription.Close() //nolint:errcheck // nothing was sent that could be lost
+	defer subscription.Close() // nothing was sent that could be lost
 	// The client subscribes again by itself after a broken connection, and says so with another Subscription.
 	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(3 * time.Second))
 	for {

@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 func TestWhatIsStoredWrongIsNotRead(t *testing.T) {

@@ -153,7 +153,7 @@ func parseLine(text []byte) (Entry, error) {
 			return Entry{}, fmt.Errorf("mode %.20q is no octal number up to 7777", l.Mode)
 		}
 	}
-	e.Mode = goMode(uint32(mode)) //nolint:gosec // at most 0o7777
+	e.Mode = goMode(uint32(mode)) // at most 0o7777
 	switch l.Type {
 	case "":
 	case "d":

@@ -102,7 +102,7 @@ func TestReadsAndWrites(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("/bin/sh", "-ec", tt.script) //nolint:gosec // from the table
+			cmd := exec.Command("/bin/sh", "-ec", tt.script) // from the table
 			cmd.Dir, cmd.Stderr = dir, os.Stderr
 			if err := cmd.Run(); err != nil {
 				t.Fatal(err)

@@ -63,7 +63,7 @@ func (s *Store) Restore(ctx context.Context, t Tree, reads Patterns, dir string)
 	if err != nil {
 		return nil, fmt.Errorf("restore into %s: %w", dir, err)
 	}
-	defer root.Close() //nolint:errcheck // nothing is written through the root itself
+	defer root.Close() // nothing is written through the root itself
 	r := &restoring{store: s, root: root, tree: t, stamps: make([]Stamp, t.Len())}
 	for _, stage := range []func(context.Context) error{r.folders, r.files, r.links, r.modes} {
 		if err := stage(ctx); err != nil {
@@ -157,7 +157,7 @@ func (r *restoring) files(ctx context.Context) error {
 	}
 	for i, e := range r.tree.entries {
 		if e.IsFile() && e.Size == 0 {
-			if err := r.write(piece{entry: int32(i)}, nil); err != nil { //nolint:gosec // no memory holds 2^31 entries
+			if err := r.write(piece{entry: int32(i)}, nil); err != nil { // no memory holds 2^31 entries
 				return fmt.Errorf("%q: %w", e.Path, err)
 			}
 		}

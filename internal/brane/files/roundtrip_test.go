@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 // open is a store on a server, whose keys are gone long after the test.
@@ -66,7 +67,7 @@ func disk(t testing.TB, dir string) map[string]string {
 				}
 				found[name] = "-> " + target
 			default:
-				content, err := os.ReadFile(at) //nolint:gosec // a test's own folder
+				content, err := os.ReadFile(at) // a test's own folder
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -33,7 +33,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, writes
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
 	}
-	defer root.Close() //nolint:errcheck // it was only read
+	defer root.Close() // it was only read
 	if before == nil {
 		before = &Staged{}
 	}
@@ -206,7 +206,7 @@ func (s *snapshot) result() []*Entry {
 
 // bringBack adds an entry of before, unless something new is at its path or what was its folder is none any more.
 func (s *snapshot) bringBack(now map[string]*Entry, e *Entry) {
-	if there := now[e.Path]; there != nil && !(there.Mode.IsDir() && e.Mode.IsDir()) {
+	if there := now[e.Path]; there != nil && (!there.Mode.IsDir() || !e.Mode.IsDir()) {
 		return
 	}
 	for parent := path.Dir(e.Path); parent != "."; parent = path.Dir(parent) {

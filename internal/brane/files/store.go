@@ -30,7 +30,7 @@ type Store struct {
 	deadline time.Time
 	parallel int
 	patience time.Duration
-	buffers  sync.Pool // of *[]byte, each one chunk and the 2 spare bytes that GetToBuffer wants
+	buffers  sync.Pool // of *[]byte, see buffer
 }
 
 var (
@@ -54,10 +54,6 @@ func Open(c Config) (*Store, error) {
 	}
 	if s.patience <= 0 {
 		s.patience = 2 * time.Minute
-	}
-	s.buffers.New = func() any {
-		buffer := make([]byte, ChunkSize+2)
-		return &buffer
 	}
 	return s, nil
 }

@@ -20,12 +20,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// exercise does once what a run does, and leaves nothing.
-func exercise(t *testing.T, client redis.UniversalClient) {
+// exercise does once what a run does, and leaves nothing, which admin sees.
+func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
@@ -72,7 +73,7 @@ func exercise(t *testing.T, client redis.UniversalClient) {
 	if err := s.Delete(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if n := client.DBSize(ctx).Val(); n != 0 {
+	if n := admin.DBSize(ctx).Val(); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}
 }
@@ -91,7 +92,7 @@ func TestCluster(t *testing.T) {
 	if err := s.Delete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	exercise(t, client)
+	exercise(t, client, client)
 }
 
 func TestTLSWithAClientCertificate(t *testing.T) {
@@ -111,7 +112,7 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() }) // nothing is written any more
-	exercise(t, client)
+	exercise(t, client, client)
 	for name, tt := range map[string]struct {
 		dialer Dialer
 		want   string
@@ -125,7 +126,7 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer client.Close() //nolint:errcheck // nothing was written
+			defer client.Close() // nothing was written
 			_, err = Check(t.Context(), client)
 			if !errors.Is(err, ErrUnreachable) || !strings.Contains(fmt.Sprint(err), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
@@ -140,7 +141,7 @@ func freeTLSPort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // it was never used
+	defer l.Close() // it was never used
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -124,7 +124,7 @@ func readAt(open opener, content []byte, from int64) error {
 	if err != nil {
 		return err
 	}
-	defer closer.Close() //nolint:errcheck // it was only read
+	defer closer.Close() // it was only read
 	n, err := r.ReadAt(content, from)
 	if n == len(content) {
 		return nil
