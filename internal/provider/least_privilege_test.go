@@ -1,0 +1,234 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// Acts with the credential that is registered: it can do in its namespace what its role says, and nothing else anywhere.
+func TestAccLeastPrivilege(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	other := clustertest.Namespace(t)
+	everybody := s.account(t, other, "default")
+	steps := map[namespace.Access]string{
+		namespace.AccessRun:    underBrane,
+		namespace.AccessSubmit: strings.Replace(underBrane, "\n}", "\n  access = \"submit\"\n}", 1),
+	}
+	check := func(access namespace.Access) func(*terraform.State) error {
+		return func(*terraform.State) error {
+			ctx := t.Context()
+			registration, err := infra.Lookup(ctx, infra.Folder(s.folder, infra.V06), s.namespace)
+			must(t, err)
+			registered := parsed(t, registration.Kubeconfig)
+			return errors.Join(
+				onlyRules(ctx, registered, everybody.client, s.namespace, access.Rules()),
+				eachRight(ctx, registered, s.namespace, access.Rules()),
+				eachRight(ctx, registered, other, nil),
+				eachRight(ctx, registered, "", nil),
+				forbidden(ctx, registered, s.namespace, other),
+				kubectlList(t, registration.Kubeconfig, everybody.kubeconfig, s.namespace, access.Rules()),
+			)
+		}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: s.hcl(t, steps[namespace.AccessRun]), Check: check(namespace.AccessRun)},
+			{Config: s.hcl(t, steps[namespace.AccessSubmit]), Check: check(namespace.AccessSubmit)},
+		},
+	})
+}
+
+// account is a service account and what it authenticates with.
+type account struct {
+	kubeconfig []byte
+	client     *kube.Client
+}
+
+// account makes a service account without any right of its own.
+func (s setting) account(t *testing.T, ns, name string) account {
+	t.Helper()
+	err := s.client.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}})
+	if !apierrors.IsAlreadyExists(err) { // the controller may have been first with "default"
+		must(t, err)
+	}
+	token, err := credentials.Mint(t.Context(), s.client, ns, name, time.Hour, nil)
+	must(t, err)
+	ca, err := s.client.CA()
+	must(t, err)
+	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: s.client.Host(), CA: ca, Token: token.Value, Namespace: ns, Name: name})
+	must(t, err)
+	return account{kubeconfig, parsed(t, kubeconfig)}
+}
+
+func parsed(t *testing.T, kubeconfig []byte) *kube.Client {
+	t.Helper()
+	k, err := credentials.Parse(kubeconfig)
+	must(t, err)
+	client, err := k.Client()
+	must(t, err)
+	return client
+}
+
+// onlyRules checks that an account has just these rules in a namespace beside those that everybody has.
+func onlyRules(ctx context.Context, client, everybody *kube.Client, ns string, want []rbacv1.PolicyRule) error {
+	rules := func(client *kube.Client) (lines []string, err error) {
+		review := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: ns}}
+		if err := client.Create(ctx, review); err != nil {
+			return nil, err
+		}
+		for _, rule := range review.Status.ResourceRules {
+			lines = append(lines, ruleLine(rule.APIGroups, rule.Resources, rule.Verbs))
+		}
+		for _, rule := range review.Status.NonResourceRules {
+			lines = append(lines, fmt.Sprint(rule.NonResourceURLs, rule.Verbs))
+		}
+		return lines, nil
+	}
+	has, err := rules(client)
+	if err != nil {
+		return err
+	}
+	common, err := rules(everybody)
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, rule := range want {
+		lines = append(lines, ruleLine(rule.APIGroups, rule.Resources, rule.Verbs))
+	}
+	return sameLines("rules", slices.DeleteFunc(has, func(line string) bool { return slices.Contains(common, line) }), lines)
+}
+
+func ruleLine(groups, resources, verbs []string) string {
+	return fmt.Sprint(slices.Sorted(slices.Values(groups)), slices.Sorted(slices.Values(resources)), slices.Sorted(slices.Values(verbs)))
+}
+
+func sameLines(what string, got, want []string) error {
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("%s:\n%s\nand not\n%s", what, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	return nil
+}
+
+// Every verb on every resource by which one could see or do more than one should.
+var (
+	verbs     = []string{"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
+	resources = map[string][]string{
+		"": {
+			"pods", "pods/log", "pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "pods/eviction", "pods/ephemeralcontainers", "secrets", "configmaps", "events",
+			"serviceaccounts", "serviceaccounts/token", "services", "services/proxy", "persistentvolumeclaims", "resourcequotas", "limitranges", "namespaces", "nodes", "nodes/proxy",
+		},
+		"batch":                     {"jobs", "jobs/status", "cronjobs"},
+		"apps":                      {"deployments", "daemonsets"},
+		"rbac.authorization.k8s.io": {"roles", "rolebindings", "clusterroles", "clusterrolebindings"},
+		"networking.k8s.io":         {"networkpolicies"},
+	}
+)
+
+// eachRight asks about every verb on every resource in a namespace, or in all of them: allowed is what a rule allows.
+func eachRight(ctx context.Context, client *kube.Client, ns string, rules []rbacv1.PolicyRule) error {
+	var wrong error
+	for group, names := range resources {
+		for _, name := range names {
+			for _, verb := range verbs {
+				base, sub, _ := strings.Cut(name, "/")
+				review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+					ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: ns, Verb: verb, Group: group, Resource: base, Subresource: sub},
+				}}
+				if err := client.Create(ctx, review); err != nil {
+					return err
+				}
+				want := slices.ContainsFunc(rules, func(rule rbacv1.PolicyRule) bool {
+					return slices.Contains(rule.APIGroups, group) && slices.Contains(rule.Resources, name) && slices.Contains(rule.Verbs, verb)
+				})
+				if review.Status.Allowed != want {
+					wrong = errors.Join(wrong, fmt.Errorf("%s %s of group %q in namespace %q: allowed is %t", verb, name, group, ns, review.Status.Allowed))
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+// forbidden tries in earnest what must not be.
+func forbidden(ctx context.Context, client *kube.Client, own, other string) error {
+	in := func(ns string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: ns, Name: "intruder"} }
+	pod := corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "c", Image: "busybox"}}}
+	for what, err := range map[string]error{
+		"create a Job in another namespace": client.Create(ctx, &batchv1.Job{ObjectMeta: in(other), Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: pod}}}),
+		"create a Pod":                      client.Create(ctx, &corev1.Pod{ObjectMeta: in(own), Spec: pod}),
+		"list Pods of another namespace":    client.List(ctx, &corev1.PodList{}, other, ""),
+		"list Pods of all namespaces":       client.List(ctx, &corev1.PodList{}, "", ""),
+		"list Secrets":                      client.List(ctx, &corev1.SecretList{}, own, ""),
+		"read a Secret":                     client.Get(ctx, &corev1.Secret{ObjectMeta: in(own)}),
+		"list namespaces":                   client.List(ctx, &corev1.NamespaceList{}, "", ""),
+		"create a Role":                     client.Create(ctx, &rbacv1.Role{ObjectMeta: in(own)}),
+		"create a ClusterRoleBinding":       client.Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: in(""), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}),
+	} {
+		if !apierrors.IsForbidden(err) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// kubectlList checks what `kubectl auth can-i --list` tells a user about the account beside what it tells everybody.
+func kubectlList(t *testing.T, kubeconfig, everybody []byte, ns string, want []rbacv1.PolicyRule) error {
+	t.Helper()
+	kubectl := func(config []byte, args ...string) ([]byte, error) {
+		file := filepath.Join(t.TempDir(), "kubeconfig")
+		must(t, os.WriteFile(file, config, 0o600))
+		return exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", file}, args...)...).CombinedOutput()
+	}
+	list := func(config []byte) (lines []string) {
+		out, err := kubectl(config, "auth", "can-i", "--list", "-n", ns)
+		if err != nil {
+			t.Fatalf("kubectl: %v\n%s", err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			lines = append(lines, strings.Join(strings.Fields(line), " "))
+		}
+		return lines
+	}
+	common := list(everybody)
+	var lines []string
+	for _, rule := range want {
+		name := rule.Resources[0]
+		if rule.APIGroups[0] != "" {
+			name += "." + rule.APIGroups[0]
+		}
+		lines = append(lines, fmt.Sprintf("%s [] [] %v", name, rule.Verbs))
+	}
+	out, err := kubectl(kubeconfig, "auth", "can-i", "create", "jobs", "-n", "default")
+	if err == nil || strings.TrimSpace(string(out)) != "no" {
+		return fmt.Errorf("may create Jobs in another namespace: %w\n%s", err, out)
+	}
+	return sameLines("kubectl auth can-i --list", slices.DeleteFunc(list(kubeconfig), func(line string) bool { return slices.Contains(common, line) }), lines)
+}

@@ -1,0 +1,134 @@
+package provider_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// Neither state, plan, log nor output holds a password, a token or a kubeconfig: of the whole path, with a failing step, with all that a CLI can log.
+func TestAccSecrets(t *testing.T) {
+	t.Parallel()
+	s, c := newSetting(t), newCLI(t)
+	config := required + s.hcl(t, wordCount)
+	c.write(t, "main.tf", config)
+	log := filepath.Join(t.TempDir(), "trace.log")
+	c.run(t, "init", "-no-color")
+	c.destroyAtEnd(t)
+	var printed strings.Builder
+	call := func(args ...string) {
+		t.Helper()
+		cmd, out := c.command(t.Context(), args...)
+		cmd.Env = append(cmd.Env, "TF_LOG=TRACE", "TF_LOG_PATH="+log)
+		err := cmd.Run()
+		printed.Write(out.Bytes())
+		if failing := slices.Contains(args, "failing.plan"); err != nil != (failing && args[0] == "apply") {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+	}
+	call("plan", "-out", "first.plan")
+	call("apply", "first.plan")
+	c.write(t, "main.tf", strings.Replace(config, "wc -w > /data/second", "exit 3", 1))
+	call("plan", "-out", "failing.plan")
+	call("apply", "failing.plan")
+	call("show", "-json", "first.plan")
+	call("show", "-json")
+
+	places := map[string]string{"what the CLI prints": printed.String()}
+	for _, name := range []string{log, filepath.Join(c.dir, "terraform.tfstate"), filepath.Join(c.dir, "terraform.tfstate.backup")} {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		places[filepath.Base(name)] = string(text)
+	}
+	for _, name := range []string{"first.plan", "failing.plan"} {
+		readPlan(t, filepath.Join(c.dir, name), places)
+	}
+	// What is looked for would be found: the places hold what is no secret.
+	for place, sign := range map[string]string{
+		"what the CLI prints": "exit code 3", "trace.log": "step committed", "terraform.tfstate": `"fingerprint"`, "first.plan: tfplan": "brane_workflow_run",
+	} {
+		if !strings.Contains(places[place], sign) {
+			t.Errorf("%s does not hold %q", place, sign)
+		}
+	}
+	for secret, forms := range s.secrets(t) {
+		for _, form := range forms {
+			for place, text := range places {
+				if at := strings.Index(text, form); at >= 0 {
+					t.Errorf("%s holds the %s, after: …%s", place, secret, text[max(0, at-200):at])
+				}
+			}
+		}
+	}
+}
+
+// readPlan adds the parts of a plan file, which is a zip.
+func readPlan(t *testing.T, name string, places map[string]string) {
+	t.Helper()
+	archive, err := zip.OpenReader(name)
+	must(t, err)
+	defer archive.Close() //nolint:errcheck // only read
+	for _, part := range archive.File {
+		opened, err := part.Open()
+		must(t, err)
+		text, err := io.ReadAll(opened)
+		must(t, err)
+		places[filepath.Base(name)+": "+part.Name] = string(text)
+	}
+}
+
+// secrets are the secrets of the test in the forms in which they could stand somewhere.
+func (s setting) secrets(t *testing.T) map[string][]string {
+	t.Helper()
+	registration, err := infra.Lookup(t.Context(), infra.Folder(s.folder, infra.V06), s.namespace)
+	must(t, err)
+	token := regexp.MustCompile(`(?m)^\s*token: "?([^"\s]+)"?$`).FindSubmatch(registration.Kubeconfig)
+	if token == nil {
+		t.Fatal("the registered kubeconfig has no token")
+	}
+	if _, _, ok := credentials.Expiry(string(token[1])); !ok {
+		t.Fatal("the registered token is none")
+	}
+	redis, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_URL"))
+	must(t, err)
+	password, _ := redis.User.Password()
+	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
+	must(t, err)
+	key := regexp.MustCompile(`(?m)client-key-data: (\S+)$`).FindSubmatch(admin)
+	if password == "" || key == nil {
+		t.Fatal("the test cluster has no Redis password, or its kubeconfig no key")
+	}
+	pem, err := base64.StdEncoding.DecodeString(string(key[1]))
+	must(t, err)
+	signature := token[1][bytes.LastIndexByte(token[1], '.')+1:] // the part without which the others are worth nothing
+	return map[string][]string{
+		"Redis password": forms([]byte(password)),
+		"token":          append(forms(token[1]), string(signature)),
+		"kubeconfig":     forms(registration.Kubeconfig),
+		"admin's key":    append(forms(pem), string(key[1])),
+	}
+}
+
+// forms are a secret as it is, inside JSON, in a URL, and in base64 at each of the three places at which it could begin.
+func forms(secret []byte) []string {
+	inJSON, _ := json.Marshal(string(secret)) // a text is always JSON
+	all := []string{string(secret), string(inJSON[1 : len(inJSON)-1]), url.QueryEscape(string(secret))}
+	for shift := range 3 {
+		encoded := base64.StdEncoding.EncodeToString(append(make([]byte, shift), secret...))
+		all = append(all, encoded[4:len(encoded)-4]) // the first and last characters depend on what is around it
+	}
+	return all
+}
