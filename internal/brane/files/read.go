@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Read writes the content of a file to w, each chunk verified before its bytes are written.
@@ -15,26 +16,63 @@ func (s *Store) Read(ctx context.Context, e Entry, w io.Writer) error {
 	if err := e.check(); err != nil {
 		return fmt.Errorf("run %s: read: %w", s.run, err)
 	}
-	buffer, release := s.buffer()
-	defer release()
 	rest := e.Size
-	for i, d := range e.Chunks {
-		content, err := s.getChunk(ctx, d, buffer)
-		if err != nil {
-			return fmt.Errorf("read %q: %w", e.Path, err)
-		}
+	return s.inOrder(ctx, e.Chunks, func(i int, content []byte) error {
 		from := int64(0)
 		if i == 0 {
 			from = e.Offset
 		}
 		piece, err := cut(content, from, min(rest, ChunkSize-from))
 		if err != nil {
-			return fmt.Errorf("run %s: read %q: chunk %s %w", s.run, e.Path, d.short(), err)
-		}
-		if _, err := w.Write(piece); err != nil {
-			return fmt.Errorf("read %q: %w", e.Path, err)
+			return fmt.Errorf("chunk %s %w", e.Chunks[i].short(), err)
 		}
 		rest -= int64(len(piece))
+		_, err = w.Write(piece)
+		return err
+	}, func(err error) error { return fmt.Errorf("read %q: %w", e.Path, err) })
+}
+
+// fetched is a chunk that was asked for ahead.
+type fetched struct {
+	content []byte
+	release func()
+	err     error
+}
+
+// inOrder reads chunks ahead, several at once, and hands them to take one after the other. Errors go through wrap.
+// All reading has ended when it returns.
+func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, content []byte) error, wrap func(error) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer stop()
+	ahead := make([]chan fetched, len(chunks))
+	ask := func(i int) {
+		if i >= len(chunks) {
+			return
+		}
+		ahead[i] = make(chan fetched, 1)
+		readers.Go(func() {
+			buffer, release := s.buffer()
+			content, err := s.getChunk(ctx, chunks[i], buffer)
+			ahead[i] <- fetched{content, release, err}
+		})
+	}
+	for i := range s.parallel {
+		ask(i)
+	}
+	for i := range chunks {
+		chunk := <-ahead[i]
+		ahead[i] = nil
+		if chunk.err != nil {
+			return wrap(chunk.err)
+		}
+		err := take(i, chunk.content)
+		chunk.release()
+		if err != nil {
+			return wrap(err)
+		}
+		ask(i + s.parallel)
 	}
 	return nil
 }
