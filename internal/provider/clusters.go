@@ -19,47 +19,72 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
 // clusters are the clusters of the provider's configuration by their names; the one of the `kubernetes` block has the empty name. Each is connected to
 // on first use, so that one that cannot be reached is only in the way of what is in it.
 type clusters struct {
-	known        map[string]func() (*kube.Client, error)
+	known        map[string]func() (cluster, error)
 	namesUnknown bool // not even the names in `clusters` are known before apply
+}
+
+// cluster is a connection to one cluster with the provider's own account.
+type cluster struct {
+	client *kube.Client
+	reader namespace.Reader
+}
+
+func connect(to *kube.Connection) (cluster, error) {
+	if to == nil {
+		return cluster{}, errNotKnown
+	}
+	config, err := to.Config()
+	if err != nil {
+		return cluster{}, err
+	}
+	client, err := kube.New(config)
+	if err != nil {
+		return cluster{}, err
+	}
+	reader, err := namespace.NewReader(client)
+	return cluster{client, reader}, err
 }
 
 // add takes a cluster in; connection is nil where a part of it is not known before apply.
 func (c *clusters) add(name string, connection *kube.Connection) {
 	if c.known == nil {
-		c.known = map[string]func() (*kube.Client, error){}
+		c.known = map[string]func() (cluster, error){}
 	}
-	c.known[name] = sync.OnceValues(func() (*kube.Client, error) {
-		if connection == nil {
-			return nil, errNotKnown
-		}
-		config, err := connection.Config()
-		if err != nil {
-			return nil, err
-		}
-		return kube.New(config)
-	})
+	c.known[name] = sync.OnceValues(func() (cluster, error) { return connect(connection) })
 }
 
 // kube is the connection to a cluster with the provider's own account; no name means the cluster of the `kubernetes` block.
 // The error is [errNotKnown] while the connection, or the name itself, depends on something that is not applied yet.
 func (c *clusters) kube(name types.String) (*kube.Client, error) {
+	found, err := c.cluster(name)
+	return found.client, err
+}
+
+// reader reads namespaces of a cluster, with few requests for many of them. It is for the refresh before a plan, not for what was just written.
+func (c *clusters) reader(name types.String) (namespace.Reader, error) {
+	found, err := c.cluster(name)
+	return found.reader, err
+}
+
+func (c *clusters) cluster(name types.String) (cluster, error) {
 	if name.IsUnknown() {
-		return nil, errNotKnown
+		return cluster{}, errNotKnown
 	}
 	connect, ok := c.known[name.ValueString()]
 	switch {
 	case ok:
 		return connect()
 	case c.namesUnknown:
-		return nil, errNotKnown
+		return cluster{}, errNotKnown
 	}
 	names := slices.Sorted(maps.Keys(c.known))
-	return nil, &noClusterError{name.ValueString(), slices.DeleteFunc(names, func(name string) bool { return name == "" })}
+	return cluster{}, &noClusterError{name.ValueString(), slices.DeleteFunc(names, func(name string) bool { return name == "" })}
 }
 
 // noClusterError says that the provider block has no cluster of a name, and which it has.

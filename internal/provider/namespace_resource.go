@@ -171,7 +171,12 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	}
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	state, err := namespace.Read(ctx, client, spec)
+	reader, err := r.reader(model.Cluster)
+	if err != nil {
+		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
+		return
+	}
+	state, err := namespace.Read(ctx, reader, spec)
 	switch {
 	case errors.Is(err, namespace.ErrGone):
 		resp.State.RemoveResource(ctx)

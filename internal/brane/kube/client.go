@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -49,6 +50,7 @@ type List interface {
 type Client struct {
 	config *rest.Config
 	groups map[schema.GroupVersion]rest.Interface
+	writes atomic.Int64 // grows when a write begins and when it has ended: what was read before may not be true any more
 }
 
 // resource says under which path the API serves a kind.
@@ -163,6 +165,13 @@ func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Requ
 		return nil, fmt.Errorf("kind %s is not among those this client knows", gvk)
 	}
 	return c.groups[gvk.GroupVersion()].Verb(verb).NamespaceIfScoped(namespace, r.namespaced && namespace != "").Resource(r.name), nil
+}
+
+// write sends a request that changes something.
+func (c *Client) write(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+	c.writes.Add(1)
+	defer c.writes.Add(1)
+	return do(ctx, r, obj)
 }
 
 // do sends the request and decodes the answer into obj.

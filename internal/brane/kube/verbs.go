@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,7 +34,13 @@ func (c *Client) Create(ctx context.Context, obj Object) error {
 	if err != nil {
 		return err
 	}
-	return do(ctx, r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
+	r = r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager}, params).Body(obj)
+	switch obj.(type) {
+	case *authorizationv1.SelfSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
+		return do(ctx, r, obj) // a question
+	default:
+		return c.write(ctx, r, obj)
+	}
 }
 
 // Update replaces the object where its resource version is still the one in obj; otherwise the error is a conflict.
@@ -39,7 +49,7 @@ func (c *Client) Update(ctx context.Context, obj Object) error {
 	if err != nil {
 		return err
 	}
-	return do(ctx, r.Name(obj.GetName()).VersionedParams(&metav1.UpdateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
+	return c.write(ctx, r.Name(obj.GetName()).VersionedParams(&metav1.UpdateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
 }
 
 // Apply makes the object's fields ours with these values and lets go of fields that an earlier Apply had and this one has not;
@@ -62,7 +72,7 @@ func (c *Client) Apply(ctx context.Context, obj Object) error {
 	force := true
 	r = r.Name(obj.GetName()).SetHeader("Content-Type", string(types.ApplyPatchType)).
 		VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager, Force: &force}, params)
-	return do(ctx, r.Body(body), obj)
+	return c.write(ctx, r.Body(body), obj)
 }
 
 // MergePatch changes the object's fields named in patch (RFC 7396) and fills obj with the answer.
@@ -73,7 +83,7 @@ func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error
 	}
 	r = r.Name(obj.GetName()).SetHeader("Content-Type", string(types.MergePatchType)).
 		VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager}, params)
-	return do(ctx, r.Body(patch), obj)
+	return c.write(ctx, r.Body(patch), obj)
 }
 
 // Delete asks for the object's deletion; what it owns is deleted in the background. It does not wait.
@@ -83,16 +93,48 @@ func (c *Client) Delete(ctx context.Context, obj Object) error {
 		return err
 	}
 	background := metav1.DeletePropagationBackground
-	return do(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
+	return c.write(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
 }
 
-// List fills list with the objects of its kind that carry the labels; no namespace means all of them.
+// pageSize is how many objects a list is asked for at once: a server has to hold a page in memory for each client.
+const pageSize = 500
+
+// List fills list with the objects of its kind that carry the labels; no namespace means all of them. Long lists are read page by page.
 func (c *Client) List(ctx context.Context, list List, namespace, labels string) error {
-	r, err := c.request(list, "GET", namespace)
-	if err != nil {
-		return err
+	options := &metav1.ListOptions{LabelSelector: labels, Limit: pageSize}
+	var items []runtime.Object
+	for page := list; ; page = empty(list) {
+		r, err := c.request(list, "GET", namespace)
+		if err != nil {
+			return err
+		}
+		err = do(ctx, r.VersionedParams(options, params), page)
+		switch {
+		case apierrors.IsResourceExpired(err) && options.Continue != "":
+			items, options.Continue = nil, "" // the server has forgotten the state of which this was a page: from the start
+			continue
+		case err != nil:
+			return err
+		case page.GetContinue() == "" && items == nil && page == list:
+			return nil
+		}
+		found, err := meta.ExtractList(page)
+		if err != nil {
+			return err
+		}
+		items, options.Continue = append(items, found...), page.GetContinue()
+		if options.Continue == "" {
+			list.SetContinue("")
+			list.SetResourceVersion(page.GetResourceVersion())
+			return meta.SetList(list, items)
+		}
 	}
-	return do(ctx, r.VersionedParams(&metav1.ListOptions{LabelSelector: labels}, params), list)
+}
+
+// empty is a list of the same kind without elements.
+func empty(list List) List {
+	fresh, _ := reflect.New(reflect.TypeOf(list).Elem()).Interface().(List) // a pointer to the same type
+	return fresh
 }
 
 // Events fills list with the events of one object.

@@ -32,6 +32,8 @@ type State struct {
 type Reader interface {
 	// Get fills obj with the object of its namespace and name; the error is apimachinery's NotFound where there is none.
 	Get(ctx context.Context, obj kube.Object) error
+	// List fills list with the objects of a namespace that carry the labels.
+	List(ctx context.Context, list kube.List, namespace, labels string) error
 }
 
 // Read compares the cluster with what was wanted. The error is [ErrGone] when the Namespace is not there; a child object that is missing is drift.

@@ -3,7 +3,9 @@ package namespace_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,4 +210,58 @@ func TestEveryAccessHasRules(t *testing.T) {
 			t.Errorf("access %q has no rules", access)
 		}
 	}
+}
+
+// A plan over many namespaces asks for each kind three times, however many there are.
+func TestReadManyWithFewRequests(t *testing.T) {
+	t.Parallel()
+	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests atomic.Int64
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counter{&requests, next} })
+	c, err := kube.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs := make([]namespace.Spec, 5)
+	for i := range specs {
+		specs[i] = create(t, clustertest.Client(t))
+	}
+	if err := clustertest.Client(t).Delete(t.Context(), &rbacv1.Role{ObjectMeta: in(specs[4])}); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := namespace.NewReader(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, spec := range specs {
+		state, err := namespace.Read(t.Context(), reader, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		if i == 4 {
+			want = []string{`Role "runner" is missing`}
+		}
+		if !slices.Equal(state.Drift, want) {
+			t.Errorf("drift %q, want %q", state.Drift, want)
+		}
+	}
+	const kinds, missing = 4, 1
+	if got := requests.Load(); got > 3*kinds+missing {
+		t.Errorf("%d requests for five namespaces", got)
+	}
+}
+
+// counter counts requests.
+type counter struct {
+	requests *atomic.Int64
+	next     http.RoundTripper
+}
+
+func (c counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.requests.Add(1)
+	return c.next.RoundTrip(r)
 }

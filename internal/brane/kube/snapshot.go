@@ -1,0 +1,142 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const (
+	// Requests for a kind that go to the server one by one. Nobody knows how many will come; for two that is as cheap as a list of all, and for hundreds
+	// it adds two.
+	few = 2
+	// How long a list is good for: a plan reads everything in one burst.
+	fresh = time.Minute
+)
+
+// Snapshot answers many reads from a few lists: from the third request for a kind on, all its objects that carry the labels are listed once, in all
+// namespaces, and kept for a minute. What others change meanwhile is seen by the next process.
+//
+// It is the client itself where that would not be right: for kinds it is not for, for objects that are not in the list (they may have lost their labels), after
+// this process has written anything, and where the account may not list.
+type Snapshot struct {
+	client *Client
+	labels string
+	kinds  map[schema.GroupVersionKind]*listing
+}
+
+// listing is one kind's share of a snapshot.
+type listing struct {
+	example List
+
+	sync.Mutex // held while the kind is listed, so that all who need it wait for one list
+	asked      int
+	refused    bool
+	taken      time.Time
+	writes     int64 // those of the client before the list was taken
+	objects    map[string]map[string]Object
+}
+
+// NewSnapshot makes a snapshot of objects that carry the labels; kinds are empty lists that name the kinds. It contacts nothing.
+func NewSnapshot(c *Client, labels string, kinds ...List) (*Snapshot, error) {
+	s := &Snapshot{client: c, labels: labels, kinds: map[schema.GroupVersionKind]*listing{}}
+	for _, kind := range kinds {
+		gvk, err := kindOf(kind)
+		if err != nil {
+			return nil, err
+		}
+		s.kinds[gvk] = &listing{example: kind}
+	}
+	return s, nil
+}
+
+// Get fills obj with the object of its namespace and name.
+func (s *Snapshot) Get(ctx context.Context, obj Object) error {
+	objects, err := s.objects(ctx, obj)
+	if err != nil {
+		return err
+	}
+	found := objects[obj.GetNamespace()][obj.GetName()]
+	if found == nil {
+		return s.client.Get(ctx, obj)
+	}
+	reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(found.DeepCopyObject()).Elem())
+	return nil
+}
+
+// List fills list with the objects of its kind in a namespace that carry the labels.
+func (s *Snapshot) List(ctx context.Context, list List, namespace, labels string) error {
+	if labels != s.labels || namespace == "" {
+		return s.client.List(ctx, list, namespace, labels)
+	}
+	objects, err := s.objects(ctx, list)
+	if err != nil {
+		return err
+	}
+	if objects == nil {
+		return s.client.List(ctx, list, namespace, labels)
+	}
+	var items []runtime.Object
+	for _, object := range objects[namespace] {
+		items = append(items, object.DeepCopyObject())
+	}
+	return meta.SetList(list, items)
+}
+
+// objects are all objects of the kind of obj by namespace and name, nil where the client itself is to be asked.
+func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]map[string]Object, error) {
+	gvk, err := kindOf(obj)
+	if err != nil {
+		return nil, err
+	}
+	l := s.kinds[gvk]
+	if l == nil {
+		return nil, nil
+	}
+	l.Lock()
+	defer l.Unlock()
+	l.asked++
+	if l.asked <= few || l.refused || l.objects != nil && l.writes != s.client.writes.Load() {
+		return nil, nil
+	}
+	if time.Since(l.taken) > fresh {
+		if err := l.take(ctx, s.client, s.labels); err != nil {
+			return nil, fmt.Errorf("list every %s labelled %s: %w", gvk.Kind, s.labels, err)
+		}
+	}
+	return l.objects, nil
+}
+
+// take lists the kind. Where that is forbidden it is not tried again.
+func (l *listing) take(ctx context.Context, c *Client, labels string) error {
+	list, taken, writes := empty(l.example), time.Now(), c.writes.Load()
+	err := c.List(ctx, list, "", labels)
+	if apierrors.IsForbidden(err) {
+		l.refused = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	objects := map[string]map[string]Object{}
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		object, ok := item.(Object)
+		if !ok {
+			return fmt.Errorf("%T in a list is not an API object", item)
+		}
+		if objects[object.GetNamespace()] == nil {
+			objects[object.GetNamespace()] = map[string]Object{}
+		}
+		objects[object.GetNamespace()][object.GetName()] = object
+		return nil
+	})
+	l.objects, l.taken, l.writes = objects, taken, writes
+	return err
+}

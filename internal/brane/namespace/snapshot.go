@@ -1,0 +1,16 @@
+package namespace
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// NewReader is a [Reader] for many namespaces at once. Secrets are read one by one all the same: few accounts should be able to list them.
+func NewReader(c *kube.Client) (Reader, error) {
+	return kube.NewSnapshot(c, ManagedByLabel+"="+ManagedBy,
+		&corev1.NamespaceList{}, &corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
+		&corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &networkingv1.NetworkPolicyList{})
+}
