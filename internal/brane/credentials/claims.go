@@ -21,6 +21,17 @@ func (k *Kubeconfig) ServiceAccount() (namespace, name string, ok bool) {
 	return strings.Cut(account, ":")
 }
 
+// TokenSecret is the Secret in which the cluster keeps the kubeconfig's long-lived token, by the token's own word; empty where it is no such token.
+func (k *Kubeconfig) TokenSecret() string {
+	var claims struct {
+		Secret string `json:"kubernetes.io/serviceaccount/secret.name"`
+	}
+	if !readClaims(k.Token, &claims) {
+		return ""
+	}
+	return claims.Secret
+}
+
 // readClaims decodes what a JWT says of itself, without verifying it; false where it is none.
 func readClaims(token string, into any) bool {
 	parts := strings.Split(token, ".")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -100,6 +101,26 @@ func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error
 		silenced[power.about] = true // "in every namespace" needs no "in kube-system"
 	}
 	return report, nil
+}
+
+// Await probes a credential that was made just now until Brane could work with it: it may take the API server a moment to know of the account, or of
+// the role that somebody gave it. The error is that of the last [Probe].
+func Await(ctx context.Context, c *kube.Client, namespace string, patience time.Duration) (Report, error) {
+	patient, done := context.WithTimeout(ctx, patience)
+	defer done()
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		report, err := Probe(ctx, c, namespace)
+		if !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrForbidden) {
+			return report, err
+		}
+		select {
+		case <-ticker.C:
+		case <-patient.Done():
+			return report, err
+		}
+	}
 }
 
 // power is something that a credential for Brane should not be able to do.

@@ -13,6 +13,8 @@ var (
 	ErrNoLocation = errors.New("the location is not there")
 	// ErrNoFile says that infra.yml itself is not there. Such an error is an [ErrNoLocation] too.
 	ErrNoFile = errors.New("infra.yml is not there")
+	// ErrExists says that the location that was to be made is there already, whoever made it.
+	ErrExists = errors.New("the location exists already")
 	// ErrOtherKind says that the location is none on Kubernetes. It is not ours to change.
 	ErrOtherKind = errors.New("the location is of another kind than kube")
 	// ErrSecretInUse says that another location has its credentials in the secret that was to be written.
@@ -23,6 +25,20 @@ var (
 type Registration struct {
 	Location   Location
 	Kubeconfig []byte
+}
+
+// Create writes a new location and its kubeconfig; the error is [ErrExists] where infra.yml has the name already, and then nothing is written.
+func Create(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
+	err := s.Update(ctx, func(f *Files) error {
+		if _, ok := f.Infra.Location(l.Name); ok {
+			return ErrExists
+		}
+		return f.put(l, kubeconfig)
+	})
+	if err != nil {
+		return fmt.Errorf("register location %q in %s: %w", l.Name, s, err)
+	}
+	return nil
 }
 
 // Register writes a location and its kubeconfig. It does not matter whether they are there already: afterwards they are as given.
@@ -36,15 +52,7 @@ func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error
 			}
 			old = have.SecretName
 		}
-		for _, user := range f.Infra.usersOf(secret) {
-			if user != l.Name {
-				return fmt.Errorf("secret %q belongs to location %q, give location %q another secret_name: %w", secret, user, l.Name, ErrSecretInUse)
-			}
-		}
-		if err := f.Infra.Set(l); err != nil {
-			return err
-		}
-		return f.Secrets.SetKubeconfig(secret, kubeconfig)
+		return f.put(l, kubeconfig)
 	})
 	// The secret that the location had before goes in a second step: first no location may name it any more.
 	if err == nil && old != "" && old != secret {
@@ -54,6 +62,20 @@ func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error
 		return fmt.Errorf("register location %q in %s: %w", l.Name, s, err)
 	}
 	return nil
+}
+
+// put writes a location and its kubeconfig, if the secret is nobody else's.
+func (f *Files) put(l Location, kubeconfig []byte) error {
+	secret := orDefault(l.SecretName, l.Name)
+	for _, user := range f.Infra.usersOf(secret) {
+		if user != l.Name {
+			return fmt.Errorf("secret %q belongs to location %q, give location %q another secret_name: %w", secret, user, l.Name, ErrSecretInUse)
+		}
+	}
+	if err := f.Infra.Set(l); err != nil {
+		return err
+	}
+	return f.Secrets.SetKubeconfig(secret, kubeconfig)
 }
 
 // Unregister removes a location and its kubeconfig; where they are not there nothing changes. A secret that another location uses stays.

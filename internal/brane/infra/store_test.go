@@ -50,6 +50,29 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
+	t.Run("makes no location over somebody's", func(t *testing.T) {
+		open, put, get := place(t)
+		put("locations:\n  kube: {kind: local, callback_to: \"http://198.51.100.10:50052\"}\n", "{}\n")
+		if err := Create(t.Context(), open(), golden, kubeconfig); !errors.Is(err, ErrExists) {
+			t.Error(err)
+		}
+		if infra, secrets := get(); infra != "locations:\n  kube: {kind: local, callback_to: \"http://198.51.100.10:50052\"}\n" || secrets != "{}\n" {
+			t.Errorf("written nevertheless:\n%s\n%s", infra, secrets)
+		}
+	})
+
+	t.Run("makes a location once where two want to at once", func(t *testing.T) {
+		open, _, _ := place(t)
+		errs := make(chan error, 2)
+		for range 2 {
+			go func(s Store) { errs <- Create(t.Context(), s, golden, kubeconfig) }(open())
+		}
+		one, other := <-errs, <-errs
+		if !(one == nil && errors.Is(other, ErrExists) || other == nil && errors.Is(one, ErrExists)) {
+			t.Errorf("got %v and %v", one, other)
+		}
+	})
+
 	t.Run("leaves what others have written", func(t *testing.T) {
 		open, put, get := place(t)
 		infra, secrets := string(read(t, "infra/crowded.yml")), string(read(t, "secrets/crowded.yml"))
