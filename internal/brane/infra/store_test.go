@@ -52,11 +52,11 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 
 	t.Run("makes no location over somebody's", func(t *testing.T) {
 		open, put, get := place(t)
-		put("locations:\n  kube: {kind: local, callback_to: \"http://198.51.100.10:50052\"}\n", "{}\n")
+		put("locations:\n  kube: {kind: local, callback_to: \"http://198.51.100.10:50052\", network: brane, registry: \"198.51.100.10:5000\"}\n", "{}\n")
 		if err := Create(t.Context(), open(), golden, kubeconfig); !errors.Is(err, ErrExists) {
 			t.Error(err)
 		}
-		if infra, secrets := get(); infra != "locations:\n  kube: {kind: local, callback_to: \"http://198.51.100.10:50052\"}\n" || secrets != "{}\n" {
+		if infra, secrets := get(); infra != "locations:\n  kube: {kind: local, callback_to: \"http://198.51.100.10:50052\", network: brane, registry: \"198.51.100.10:5000\"}\n" || secrets != "{}\n" {
 			t.Errorf("written nevertheless:\n%s\n%s", infra, secrets)
 		}
 	})
