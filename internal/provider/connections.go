@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/redis/go-redis/v9"
@@ -28,9 +29,11 @@ type connections struct {
 	directory       string
 	braneVersion    infra.Version
 	secretCluster   types.String
+	bakesFiles      bool // the instance sees changed files only when its images are built again
 	secretNamespace string
 	secretName      string
 	agentImage      string
+	now             func() time.Time
 
 	redisUnknown, controlPlaneUnknown bool
 

@@ -2,12 +2,15 @@ package provider
 
 import (
 	"context"
+	"net"
+	"net/url"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
@@ -22,62 +25,129 @@ type infrastructureModel struct {
 	CallbackTo   types.String `tfsdk:"callback_to"`
 	ProxyAddress types.String `tfsdk:"proxy_address"`
 	MountDFS     types.String `tfsdk:"mount_dfs"`
+	SecretName   types.String `tfsdk:"secret_name"`
 	Credentials  types.Object `tfsdk:"credentials"`
 	Verify       types.Bool   `tfsdk:"verify"`
 	ExpiresAt    types.String `tfsdk:"expires_at"`
 	Fingerprint  types.String `tfsdk:"fingerprint"`
+	TokenSecret  types.String `tfsdk:"token_secret"`
 	Drift        types.List   `tfsdk:"drift"`
 }
 
-type credentialsModel struct {
-	ServiceAccount types.String         `tfsdk:"service_account"`
-	Lifetime       timetypes.GoDuration `tfsdk:"lifetime"`
+// infrastructureIdentity is by what Terraform knows an infrastructure again.
+type infrastructureIdentity struct {
+	Name    types.String `tfsdk:"name"`
+	Cluster types.String `tfsdk:"cluster"`
 }
 
-var credentialsTypes = map[string]attr.Type{"service_account": types.StringType, "lifetime": timetypes.GoDurationType{}}
+type credentialsModel struct {
+	ServiceAccount      types.String         `tfsdk:"service_account"`
+	Lifetime            timetypes.GoDuration `tfsdk:"lifetime"`
+	LongLived           types.Bool           `tfsdk:"long_lived"`
+	Rotation            types.Map            `tfsdk:"rotation"`
+	KubeconfigWO        types.String         `tfsdk:"kubeconfig_wo"`
+	KubeconfigWOVersion types.Int64          `tfsdk:"kubeconfig_wo_version"`
+	Kubeconfig          types.String         `tfsdk:"kubeconfig"`
+}
+
+var credentialsTypes = map[string]attr.Type{
+	"service_account": types.StringType, "lifetime": timetypes.GoDurationType{}, "long_lived": types.BoolType, "rotation": types.MapType{ElemType: types.StringType},
+	"kubeconfig_wo": types.StringType, "kubeconfig_wo_version": types.Int64Type, "kubeconfig": types.StringType,
+}
+
+// defaultLifetime is how long a token lives where nothing is said: with renewal at a third of it, a month without a plan is safe.
+const defaultLifetime = 90 * 24 * time.Hour
 
 // location is the wanted location.
 func (m infrastructureModel) location() infra.Location {
 	return infra.Location{
 		Name: m.Name.ValueString(), Address: m.Address.ValueString(), CallbackTo: m.CallbackTo.ValueString(), Namespace: m.Namespace.ValueString(),
-		Registry: m.Registry.ValueString(), ProxyAddress: m.ProxyAddress.ValueString(), MountDFS: m.MountDFS.ValueString(),
+		Registry: m.Registry.ValueString(), ProxyAddress: m.ProxyAddress.ValueString(), MountDFS: m.MountDFS.ValueString(), SecretName: m.SecretName.ValueString(),
 	}
 }
 
-// account is the service account whose token is registered, and how long a token lives.
-func (m infrastructureModel) account(ctx context.Context, diags *diag.Diagnostics) (name string, lifetime time.Duration) {
+func (m infrastructureModel) identity() infrastructureIdentity {
+	return infrastructureIdentity{m.Name, m.Cluster}
+}
+
+// credentials are the attributes of that name; all of them are null where nothing is known, as after an import.
+func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagnostics) credentialsModel {
 	var model credentialsModel
-	if !decode(ctx, m.Credentials, &model, diags) || model.Lifetime.IsNull() || model.Lifetime.IsUnknown() {
-		return model.ServiceAccount.ValueString(), 0
+	if !m.Credentials.IsNull() && !m.Credentials.IsUnknown() {
+		diags.Append(m.Credentials.As(ctx, &model, basetypes.ObjectAsOptions{})...)
 	}
-	lifetime, found := model.Lifetime.ValueGoDuration()
+	return model
+}
+
+// lifetime is how long a token is asked to live.
+func (m credentialsModel) lifetime(diags *diag.Diagnostics) time.Duration {
+	if m.Lifetime.IsNull() || m.Lifetime.IsUnknown() {
+		return defaultLifetime
+	}
+	lifetime, found := m.Lifetime.ValueGoDuration()
 	diags.Append(found...)
-	return model.ServiceAccount.ValueString(), lifetime
+	return lifetime
+}
+
+// given is the kubeconfig that the user has brought, with the name of its attribute; null where a service account is named.
+func (m credentialsModel) given() (kubeconfig types.String, attribute string) {
+	if m.Kubeconfig.IsNull() {
+		return m.KubeconfigWO, "kubeconfig_wo"
+	}
+	return m.Kubeconfig, "kubeconfig"
 }
 
 // refresh takes over the location as the documents have it.
 func (m *infrastructureModel) refresh(live infra.Location) {
 	m.Address, m.Namespace, m.Registry, m.CallbackTo = text(live.Address), text(live.Namespace), text(live.Registry), text(live.CallbackTo)
-	m.ProxyAddress, m.MountDFS = text(live.ProxyAddress), text(live.MountDFS)
+	m.ProxyAddress, m.MountDFS, m.SecretName = text(live.ProxyAddress), text(live.MountDFS), text(live.SecretName)
 }
 
-// adopt takes over what an imported credential says of itself.
-func (m *infrastructureModel) adopt(kubeconfig *credentials.Kubeconfig) {
-	m.Verify = types.BoolValue(true)
+// adopt takes over what an imported credential says of itself. Of somebody's own kubeconfig nothing is known: the plan shows what takes its place.
+func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconfig) {
+	defer func() { m.setCredential(raw, kubeconfig) }()
 	namespace, account, ok := kubeconfig.ServiceAccount()
-	issued, expires, _ := kubeconfig.Lifetime()
 	if !ok || namespace != m.Namespace.ValueString() {
-		return // somebody's own kubeconfig: the plan shows that a minted one takes its place
+		return
+	}
+	lifetime, longLived := timetypes.NewGoDurationNull(), types.BoolNull()
+	issued, expires, _ := kubeconfig.Lifetime()
+	if expires.IsZero() {
+		longLived = types.BoolValue(true)
+	} else if asked := expires.Sub(issued); asked != defaultLifetime {
+		lifetime = timetypes.NewGoDurationValue(asked)
 	}
 	m.Credentials = types.ObjectValueMust(credentialsTypes, map[string]attr.Value{
-		"service_account": types.StringValue(account),
-		"lifetime":        timetypes.NewGoDurationValue(expires.Sub(issued)),
+		"service_account": types.StringValue(account), "lifetime": lifetime, "long_lived": longLived, "rotation": types.MapNull(types.StringType),
+		"kubeconfig_wo": types.StringNull(), "kubeconfig_wo_version": types.Int64Null(), "kubeconfig": types.StringNull(),
 	})
 }
 
 // setCredential takes over what may be known of the registered credential. The fingerprint is salted with the location's name: it tells that
 // the credential has changed, and nothing else.
-func (m *infrastructureModel) setCredential(kubeconfig []byte, expires time.Time) {
-	m.Fingerprint = types.StringValue(credentials.Fingerprint(kubeconfig, []byte(m.Name.ValueString())))
+func (m *infrastructureModel) setCredential(raw []byte, kubeconfig *credentials.Kubeconfig) {
+	_, expires, _ := kubeconfig.Lifetime()
+	m.Fingerprint = types.StringValue(m.fingerprintOf(raw))
 	m.ExpiresAt = moment(expires)
+	m.TokenSecret = types.StringNull()
+	if longLived, ok := m.Credentials.Attributes()["long_lived"].(types.Bool); ok && longLived.ValueBool() {
+		m.TokenSecret = text(kubeconfig.TokenSecret())
+	}
+}
+
+func (m infrastructureModel) fingerprintOf(kubeconfig []byte) string {
+	return credentials.Fingerprint(kubeconfig, []byte(m.Name.ValueString()))
+}
+
+// hostPort is the host and port of an API server's URL; https has port 443 where none is written. It is empty where there is no host.
+func hostPort(server string) string {
+	u, err := url.Parse(server)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return ""
+	case u.Port() == "":
+		return net.JoinHostPort(u.Hostname(), "443")
+	default:
+		return u.Host
+	}
 }

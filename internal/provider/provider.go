@@ -6,6 +6,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
@@ -17,11 +18,12 @@ var _ provider.Provider = &braneProvider{}
 
 // New makes the provider; version is what it calls itself and which agent image it takes by default.
 func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &braneProvider{version: version} }
+	return func() provider.Provider { return &braneProvider{version: version, now: time.Now} }
 }
 
 type braneProvider struct {
 	version string
+	now     func() time.Time
 }
 
 func (p *braneProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -54,6 +56,7 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 	}
 	connections, diags := model.connections(ctx, p.version)
 	resp.Diagnostics.Append(diags...)
+	connections.now = p.now
 	resp.ResourceData = connections
 	resp.DataSourceData = connections
 }

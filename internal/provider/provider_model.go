@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
@@ -97,9 +98,10 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 	var cp controlPlaneModel
 	decode(ctx, m.ControlPlane, &cp, &diags)
 	c.directory, c.braneVersion = setting(cp.Directory, "BRANE_CONFIG_DIR"), infra.V06
-	if v := cp.BraneVersion.ValueString(); v != "" {
-		c.braneVersion = infra.Version(v)
+	if v, err := infra.ParseVersion(cp.BraneVersion.ValueString()); err == nil { // where it is not set, or is not one, which the schema has refused, the default stays
+		c.braneVersion = v
 	}
+	c.bakesFiles = cp.BraneVersion.ValueString() == "0.6.0"
 	var secret secretModel
 	if !cp.KubernetesSecret.IsNull() && !unknown(cp.KubernetesSecret) && decode(ctx, cp.KubernetesSecret, &secret, &diags) {
 		c.secretCluster, c.secretNamespace, c.secretName, c.directory = secret.Cluster, secret.Namespace, secret.Name, ""
@@ -202,6 +204,12 @@ func home(file string) string {
 	return file
 }
 
-func braneVersions() []string {
-	return []string{string(infra.V04), string(infra.V05), string(infra.V06)}
+// braneVersion is a version or a release of Brane that runs on Kubernetes.
+func braneVersion() validator.String {
+	return textRule{description: "a version of Brane that runs on Kubernetes", problems: func(text string) []string {
+		if _, err := infra.ParseVersion(text); err != nil {
+			return []string{err.Error()}
+		}
+		return nil
+	}}
 }

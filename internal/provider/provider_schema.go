@@ -103,10 +103,10 @@ func controlPlaneSchema() schema.Attribute {
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"brane_version": schema.StringAttribute{
-				MarkdownDescription: "Version of the instance: `0.4`, `0.5` or `0.6`. Brane 0.4 and 0.5 bind the two files one by one into their containers, so the files are " +
-					"written in place; for 0.6 each is replaced at once. Default: `0.6`.",
+				MarkdownDescription: "Version of the instance: `0.4`, `0.5` or `0.6`, or a release of them like `0.6.0`. Brane 0.4 and 0.5 bind the two files one by one into their containers, so the files are " +
+					"written in place; for 0.6 each is replaced at once. Brane 0.6.0 has the files in its images and must be built again after each change: a plan warns of it. Default: `0.6`.",
 				Optional:   true,
-				Validators: []validator.String{stringvalidator.OneOf(braneVersions()...)},
+				Validators: []validator.String{braneVersion()},
 			},
 			"kubernetes_secret": schema.SingleNestedAttribute{
 				MarkdownDescription: "The Secret. It is made when it is not there.",

@@ -68,6 +68,12 @@ func (k *Kubeconfig) Client() (*kube.Client, error) {
 	})
 }
 
+// Due says whether the credential should be renewed: less than a third of its life is left at that time. One that never expires, or does not tell, is not due.
+func (k *Kubeconfig) Due(now time.Time) bool {
+	issued, expires, ok := k.Lifetime()
+	return ok && !expires.IsZero() && expires.Sub(now) < expires.Sub(issued)/3
+}
+
 // Lifetime is when the credential was issued and when it expires, by its own word; a zero time is one that it does not tell.
 // It is false where the credential says nothing about it.
 func (k *Kubeconfig) Lifetime() (issued, expires time.Time, ok bool) {

@@ -17,6 +17,8 @@ import (
 
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
+	componentLabel = "app.kubernetes.io/component"
+	component      = "registered-token" // as opposed to a token that belongs to the namespace, whoever registers it
 	tokenInterval  = 100 * time.Millisecond // the token controller takes a few milliseconds where it is not busy
 )
 
@@ -39,7 +41,7 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: serviceAccount + "-token-" + strings.ToLower(rand.Text()[:8]),
-			Labels:      map[string]string{managedByLabel: kube.FieldManager},
+			Labels:      map[string]string{managedByLabel: kube.FieldManager, componentLabel: component},
 			Annotations: map[string]string{corev1.ServiceAccountNameKey: serviceAccount},
 		},
 		Type: corev1.SecretTypeServiceAccountToken,
@@ -75,7 +77,7 @@ func Revoke(ctx context.Context, c *kube.Client, namespace, secret string) error
 	live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: secret}}
 	err := c.Get(ctx, live)
 	if err == nil {
-		if live.Labels[managedByLabel] != kube.FieldManager || live.Type != corev1.SecretTypeServiceAccountToken {
+		if live.Labels[managedByLabel] != kube.FieldManager || live.Labels[componentLabel] != component {
 			return nil
 		}
 		err = c.Delete(ctx, live)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -22,6 +23,17 @@ const (
 	V05 Version = "0.5"
 	V06 Version = "0.6"
 )
+
+var versionRule = regexp.MustCompile(`^(0\.[456])(\.[0-9]+)?$`)
+
+// ParseVersion takes a version, or a release of it like 0.6.1.
+func ParseVersion(text string) (Version, error) {
+	found := versionRule.FindStringSubmatch(text)
+	if found == nil {
+		return "", fmt.Errorf("write %s, %s or %s, or a release of them like 0.6.1", V04, V05, V06)
+	}
+	return Version(found[1]), nil
+}
 
 const (
 	lockFile = ".brane-config.lock"

@@ -249,3 +249,12 @@ func TestAKilledWriterLeavesOldOrNew(t *testing.T) {
 		})
 	}
 }
+
+func TestParsesVersions(t *testing.T) {
+	for text, want := range map[string]Version{"0.4": V04, "0.5.0": V05, "0.6": V06, "0.6.3": V06, "0.7": "", "1.0.0": "", "": "", "0.6.x": ""} {
+		got, err := ParseVersion(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
+	}
+}

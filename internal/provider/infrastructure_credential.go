@@ -1,0 +1,270 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// settling is how long the API server is given to know of an account and of a role that were made just now.
+const settling = 15 * time.Second
+
+// credential is a kubeconfig on its way into secrets.yml. Without a kubeconfig there is none: the reason has been told.
+type credential struct {
+	raw       []byte
+	parsed    *credentials.Kubeconfig
+	minted    bool   // just now, by us
+	namespace string // of the Secret of a long-lived token that was made just now
+	secret    string
+}
+
+// newCredential is what the configuration wants to be registered: the given kubeconfig, or a new token of the service account. An address that
+// could not be planned is filled in now.
+func (r *infrastructureResource) newCredential(ctx context.Context, model *infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
+	if model.Address.IsUnknown() {
+		model.Address = r.defaultAddress(model.Cluster, config, diags)
+	}
+	if model.SecretName.IsUnknown() {
+		model.SecretName = model.Name
+	}
+	model.checkLocation(diags)
+	if diags.HasError() {
+		return credential{}
+	}
+	given, attribute := config.given()
+	if !given.IsNull() {
+		parsed := parseGiven(given.ValueString(), attribute, diags)
+		if parsed == nil {
+			return credential{}
+		}
+		model.checkAgainst(parsed, diags)
+		return credential{raw: []byte(given.ValueString()), parsed: parsed}
+	}
+	return r.tokenOf(ctx, *model, config, diags)
+}
+
+// tokenOf makes a kubeconfig with a new token of the configured service account.
+func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
+	location, account, lifetime := model.location(), config.ServiceAccount.ValueString(), config.lifetime(diags)
+	tried := fmt.Sprintf("Asking for a token of service account %q in namespace %q", account, location.Namespace)
+	client, err := r.kube(model.Cluster)
+	if err != nil {
+		report(diags, "No token", tried, err)
+		return credential{}
+	}
+	minted, granted, err := mint(ctx, client, location, account, config.LongLived.ValueBool(), lifetime)
+	if err != nil {
+		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "No token", explain(tried, err))
+		return credential{}
+	}
+	if granted.Shortened() {
+		diags.AddAttributeWarning(path.Root("credentials").AtName("lifetime"), "Token lives shorter than asked", fmt.Sprintf(
+			"%s for %s, the API server granted %s. Plan at least that often, so that it is renewed in time.", tried, lifetime, granted.Lifetime()))
+	}
+	return minted
+}
+
+// mint makes a kubeconfig with a new token, and tells what the API server has granted of a token that expires.
+func mint(ctx context.Context, client *kube.Client, location infra.Location, account string, longLived bool, lifetime time.Duration) (credential, credentials.Token, error) {
+	ca, err := client.CA()
+	if err != nil {
+		return credential{}, credentials.Token{}, err
+	}
+	made := credential{minted: true}
+	var token credentials.Token
+	if longLived {
+		var stored credentials.LongLived
+		stored, err = credentials.MintLongLived(ctx, client, location.Namespace, account)
+		token.Value, made.namespace, made.secret = stored.Value, location.Namespace, stored.Secret
+	} else {
+		token, err = credentials.Mint(ctx, client, location.Namespace, account, lifetime, nil)
+	}
+	if err != nil {
+		return credential{}, credentials.Token{}, err
+	}
+	made.parsed = &credentials.Kubeconfig{
+		Server: "https://" + location.Address, CA: ca, Token: token.Value, Namespace: location.Namespace, Name: location.Name,
+	}
+	made.raw, err = credentials.Render(*made.parsed)
+	return made, token, err
+}
+
+// registeredCredential is the one that the documents hold, if it is the one that was planned to stay.
+func registeredCredential(ctx context.Context, store infra.Store, model infrastructureModel, diags *diag.Diagnostics) credential {
+	name := model.Name.ValueString()
+	tried := fmt.Sprintf("Reading the credential of location %q from the %s to keep it", name, store)
+	registration, err := infra.Lookup(ctx, store, name)
+	if err != nil {
+		report(diags, "Location not changed", tried, err)
+		return credential{}
+	}
+	if model.fingerprintOf(registration.Kubeconfig) != model.Fingerprint.ValueString() {
+		diags.AddError("Location not changed", tried+": somebody has replaced it since the plan. Run Terraform again: the next plan shows it.")
+		return credential{}
+	}
+	parsed, err := credentials.Parse(registration.Kubeconfig)
+	if err != nil {
+		report(diags, "Location not changed", tried, err)
+		return credential{}
+	}
+	return credential{raw: registration.Kubeconfig, parsed: parsed}
+}
+
+// goodFor says whether the credential may be registered: there is one, and the API server lets it do what Brane needs, where that is to be verified.
+func (r *infrastructureResource) goodFor(ctx context.Context, model *infrastructureModel, credential credential, diags *diag.Diagnostics) bool {
+	if diags.HasError() {
+		return false
+	}
+	if !model.Verify.ValueBool() {
+		return true
+	}
+	patience := time.Duration(0)
+	if credential.minted {
+		patience = settling
+	}
+	name, namespace := model.Name.ValueString(), model.Namespace.ValueString()
+	if err := probe(ctx, credential.parsed, namespace, patience, diags); err != nil {
+		report(diags, "Credential not good for Brane", fmt.Sprintf("Trying the credential of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
+		return false
+	}
+	r.checkPodSecurity(ctx, model.Cluster, namespace, diags)
+	return true
+}
+
+// discard revokes the long-lived token of a credential that was made and is not registered.
+func (r *infrastructureResource) discard(ctx context.Context, cluster types.String, credential credential, diags *diag.Diagnostics) {
+	if credential.secret == "" {
+		return
+	}
+	ctx, done := afterwards(ctx)
+	defer done()
+	client, err := r.kube(cluster)
+	if err == nil {
+		err = credentials.Revoke(ctx, client, credential.namespace, credential.secret)
+	}
+	if err != nil {
+		report(diags, "New token not revoked", "Deleting the Secret of a token that was made and could not be registered", err)
+	}
+}
+
+// inspect says what is not as it should be with a registered credential, a sentence each.
+func (r *infrastructureResource) inspect(ctx context.Context, model *infrastructureModel, registration infra.Registration, imported bool, diags *diag.Diagnostics) []string {
+	var found []string
+	parsed, err := credentials.Parse(registration.Kubeconfig)
+	for _, problem := range credentials.Problems(err) {
+		found = append(found, "the registered credential is not one that Brane can use: "+problem.Error())
+	}
+	if err != nil {
+		return found
+	}
+	if imported {
+		model.Verify = types.BoolValue(true)
+		model.adopt(registration.Kubeconfig, parsed)
+	}
+	wanted := model.credentials(ctx, diags)
+	switch {
+	case model.Fingerprint.ValueString() == model.fingerprintOf(registration.Kubeconfig):
+	case model.sameButNewer(wanted, registration.Kubeconfig, parsed):
+		model.setCredential(registration.Kubeconfig, parsed)
+	default:
+		found = append(found, "the registered credential was replaced by another one")
+	}
+	for _, problem := range parsed.Check(registration.Location.Address, registration.Location.Namespace) {
+		found = append(found, problem.Sentence)
+	}
+	found = append(found, r.inspectLifetime(parsed, wanted, diags)...)
+	if !model.Verify.ValueBool() {
+		return found
+	}
+	err = probe(ctx, parsed, registration.Location.Namespace, 0, diags)
+	switch {
+	case errors.Is(err, credentials.ErrUnauthorized), errors.Is(err, credentials.ErrForbidden), errors.Is(err, credentials.ErrTLS):
+		found = append(found, err.Error())
+	case err != nil:
+		diags.AddWarning("Credential not tried", explain(fmt.Sprintf("Trying the registered credential of location %q", model.Name.ValueString()), err))
+	default:
+		r.checkPodSecurity(ctx, model.Cluster, registration.Location.Namespace, diags)
+	}
+	return found
+}
+
+// inspectLifetime tells of a credential that is to be renewed. Somebody's own kubeconfig is renewed by them, so that it is drift only when it has expired.
+func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig, wanted credentialsModel, diags *diag.Diagnostics) []string {
+	now := r.now()
+	_, expires, _ := parsed.Lifetime()
+	at := expires.UTC().Format(time.RFC3339)
+	switch {
+	case !parsed.Due(now):
+		return nil
+	case !now.Before(expires):
+		return []string{"the registered credential expired at " + at}
+	case wanted.ServiceAccount.IsNull():
+		diags.AddAttributeWarning(path.Root("credentials"), "Credential expires soon", fmt.Sprintf(
+			"Less than a third of its life is left to the registered credential: it expires at %s. Give a new kubeconfig in time.", at))
+		return nil
+	default:
+		return []string{fmt.Sprintf("less than a third of its life is left to the registered token: it expires at %s", at)}
+	}
+}
+
+// sameButNewer says whether a kubeconfig is what would be made here for the wanted account, but for the token's value: the action that rotates a
+// credential has registered it, or another Terraform.
+func (m infrastructureModel) sameButNewer(wanted credentialsModel, raw []byte, parsed *credentials.Kubeconfig) bool {
+	namespace, account, ok := parsed.ServiceAccount()
+	if !ok || namespace != m.Namespace.ValueString() || account != wanted.ServiceAccount.ValueString() {
+		return false
+	}
+	if _, expires, _ := parsed.Lifetime(); expires.IsZero() != wanted.LongLived.ValueBool() {
+		return false
+	}
+	ours, err := credentials.Render(credentials.Kubeconfig{
+		Server: "https://" + m.Address.ValueString(), CA: parsed.CA, Token: parsed.Token, Namespace: namespace, Name: m.Name.ValueString(),
+	})
+	return err == nil && bytes.Equal(ours, raw)
+}
+
+// probe tries a credential and warns where it may do more than Brane needs. One that was made just now is given the time to be known everywhere.
+func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace string, patience time.Duration, diags *diag.Diagnostics) error {
+	client, err := kubeconfig.Client()
+	if err != nil {
+		return err
+	}
+	report, err := credentials.Await(ctx, client, namespace, patience)
+	if len(report.Powers) > 0 {
+		diags.AddAttributeWarning(path.Root("credentials"), "Credential may do more than Brane needs",
+			fmt.Sprintf("The registered credential is kept in clear on the control plane. It may do too much:\n%s\n\nUse a service account that is limited to namespace %q.", bullets(report.Powers), namespace))
+	}
+	return err
+}
+
+// checkPodSecurity warns where the namespace refuses the Jobs that Brane makes. Where the provider's own account cannot see the namespace nothing is told.
+func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster types.String, namespace string, diags *diag.Diagnostics) {
+	client, err := r.kube(cluster)
+	if err != nil {
+		return
+	}
+	live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := client.Get(ctx, live); err != nil {
+		return
+	}
+	const label = "pod-security.kubernetes.io/enforce"
+	if level := live.Labels[label]; level != "" && level != "privileged" {
+		diags.AddAttributeWarning(path.Root("namespace"), "Namespace refuses Brane's Jobs", fmt.Sprintf(
+			"Namespace %q enforces the Pod Security level %q (label %s). The containers that Brane 0.4 to 0.6 starts are privileged, so none of them would start; "+
+				"steps of brane_workflow_run that need no privileges do. For Brane set the label to \"privileged\".", namespace, level, label))
+	}
+}
+
+func atLeastTenMinutes(d time.Duration) bool { return d >= 10*time.Minute }

@@ -1,0 +1,148 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+)
+
+// ValidateConfig checks what Brane itself never checks, as far as values are known.
+func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var model infrastructureModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	model.checkLocation(&resp.Diagnostics)
+	given, attribute := model.credentials(ctx, &resp.Diagnostics).given()
+	if given.IsNull() || given.IsUnknown() {
+		return
+	}
+	if kubeconfig := parseGiven(given.ValueString(), attribute, &resp.Diagnostics); kubeconfig != nil {
+		model.checkAgainst(kubeconfig, &resp.Diagnostics)
+	}
+}
+
+// ModifyPlan fills in what is taken from elsewhere, and plans a new credential or none: where it is none, the plan holds what is known of the old one.
+func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() || r.connections == nil {
+		return // destroy, or no provider configuration to take anything from
+	}
+	var config, plan, state infrastructureModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	wanted := config.credentials(ctx, &resp.Diagnostics)
+	if given, _ := wanted.given(); given.IsNull() || !config.Cluster.IsNull() { // a kubeconfig of one's own needs no cluster of the provider's
+		r.planCluster(ctx, req, resp)
+		if resp.Diagnostics.HasError() {
+			return
+		}
+	}
+	if config.Address.IsNull() {
+		plan.Address = r.defaultAddress(config.Cluster, wanted, &resp.Diagnostics)
+	}
+	if config.SecretName.IsNull() {
+		plan.SecretName = plan.Name
+	}
+	plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+	if plan.keepsCredential(state) {
+		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if r.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
+		resp.Diagnostics.AddWarning("Brane 0.6.0 does not see this change", fmt.Sprintf(
+			"The services of Brane 0.6.0 have infra.yml and secrets.yml in their images. For the change of location %q to take effect, build the images again with the new files, "+
+				"or use Brane 0.6.1 or later, which mounts them.", plan.Name.ValueString()))
+	}
+}
+
+// keepsCredential says whether the registered credential is still good for what is wanted.
+func (m infrastructureModel) keepsCredential(state infrastructureModel) bool {
+	return noDrift().Equal(state.Drift) && m.Credentials.Equal(state.Credentials) && m.Name.Equal(state.Name) &&
+		m.Namespace.Equal(state.Namespace) && m.Address.Equal(state.Address)
+}
+
+// defaultAddress is where a given kubeconfig or else the provider's own connection goes; unknown where that is not known yet.
+func (r *infrastructureResource) defaultAddress(cluster types.String, model credentialsModel, diags *diag.Diagnostics) types.String {
+	given, _ := model.given()
+	if given.IsUnknown() {
+		return types.StringUnknown()
+	}
+	var server string
+	if given.IsNull() {
+		client, err := r.kube(cluster)
+		if errors.Is(err, errNotKnown) {
+			return types.StringUnknown()
+		}
+		if err != nil {
+			report(diags, "No address", "Taking the address of the API server from the provider block", err)
+			return types.StringUnknown()
+		}
+		server = client.Host()
+	} else if kubeconfig, err := credentials.Parse([]byte(given.ValueString())); err == nil { // an error was told by ValidateConfig
+		server = kubeconfig.Server
+	}
+	address := hostPort(server)
+	if address == "" {
+		diags.AddAttributeError(path.Root("address"), "No address",
+			"The connection has no host and port that could stand here. Set address to host:port of the API server.")
+		return types.StringUnknown()
+	}
+	return types.StringValue(address)
+}
+
+// checkLocation tells which of the known values Brane cannot use.
+func (m infrastructureModel) checkLocation(diags *diag.Diagnostics) {
+	given := map[string]types.String{
+		"name": m.Name, "address": m.Address, "namespace": m.Namespace, "registry": m.Registry, "callback_to": m.CallbackTo,
+		"proxy_address": m.ProxyAddress, "mount_dfs": m.MountDFS, "secret_name": m.SecretName,
+	}
+	for _, problem := range m.location().Validate() {
+		if value, ok := given[problem.Field]; ok && !value.IsUnknown() && !value.IsNull() {
+			diags.AddAttributeError(path.Root(problem.Field), "Value is not one that Brane can use", problem.Sentence+".")
+		}
+	}
+}
+
+// checkAgainst tells where the location does not fit to the kubeconfig, as far as both are known.
+func (m infrastructureModel) checkAgainst(kubeconfig *credentials.Kubeconfig, diags *diag.Diagnostics) {
+	for _, problem := range kubeconfig.Check(m.Address.ValueString(), m.Namespace.ValueString()) {
+		value := map[string]types.String{"address": m.Address, "namespace": m.Namespace}[problem.Field]
+		if !value.IsUnknown() && !value.IsNull() {
+			diags.AddAttributeError(path.Root(problem.Field), "Kubeconfig is for another cluster or namespace", problem.Sentence+".")
+		}
+	}
+}
+
+// parseGiven reads a kubeconfig that the user has brought; nil where it is not one that Brane can use. What is told of it holds no secret.
+func parseGiven(text, attribute string, diags *diag.Diagnostics) *credentials.Kubeconfig {
+	at := path.Root("credentials").AtName(attribute)
+	kubeconfig, err := credentials.Parse([]byte(text))
+	for _, problem := range credentials.Problems(err) {
+		sentence := problem.Sentence
+		if problem.Field != "" {
+			sentence = problem.Field + ": " + sentence
+		}
+		diags.AddAttributeError(at, "Kubeconfig is not one that Brane can use", sentence+".")
+	}
+	if err != nil {
+		return nil
+	}
+	for _, warning := range kubeconfig.Warnings {
+		diags.AddAttributeWarning(at, "Kubeconfig is doubtful", "In it "+warning+".")
+	}
+	return kubeconfig
+}
