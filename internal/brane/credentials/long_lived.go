@@ -18,7 +18,7 @@ import (
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	componentLabel = "app.kubernetes.io/component"
-	component      = "registered-token" // as opposed to a token that belongs to the namespace, whoever registers it
+	component      = "registered-token"     // as opposed to a token that belongs to the namespace, whoever registers it
 	tokenInterval  = 100 * time.Millisecond // the token controller takes a few milliseconds where it is not busy
 )
 

@@ -68,7 +68,10 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 			go func(s Store) { errs <- Create(t.Context(), s, golden, kubeconfig) }(open())
 		}
 		one, other := <-errs, <-errs
-		if !(one == nil && errors.Is(other, ErrExists) || other == nil && errors.Is(one, ErrExists)) {
+		if one != nil {
+			one, other = other, one
+		}
+		if one != nil || !errors.Is(other, ErrExists) {
 			t.Errorf("got %v and %v", one, other)
 		}
 	})

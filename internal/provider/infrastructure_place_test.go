@@ -1,0 +1,191 @@
+package provider_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// place is where a test's Brane instance has its two files.
+type place interface {
+	infra.Store
+	block() string // the provider's control_plane
+	put(t testing.TB, name, text string)
+	get(t testing.TB, name string) string // empty where it is not there
+	remove(t testing.TB, name string)
+}
+
+// instance is a test's setting together with a Brane instance.
+type instance struct {
+	setting
+	place
+}
+
+// onBothStores runs a test with an instance that keeps its files in a folder, and with one that keeps them in a Secret.
+func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
+	t.Parallel()
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		test(t, newInstance(t))
+	})
+	t.Run("Secret", func(t *testing.T) {
+		t.Parallel()
+		s := newSetting(t)
+		test(t, instance{s, &secretPlace{infra.Secret(s.client, clustertest.Namespace(t), "brane-config"), s.client}})
+	})
+}
+
+// newInstance is one that keeps its files in a folder.
+func newInstance(t *testing.T) instance {
+	t.Helper()
+	s := newSetting(t)
+	return instance{s, folderPlace{infra.Folder(s.folder, infra.V06), s.folder}}
+}
+
+// hcl is a configuration of the instance; $NAMESPACE and $REGISTRY stand for what they say.
+func (i instance) hcl(t *testing.T, body string) string {
+	t.Helper()
+	whole := i.setting.hcl(t, body)
+	return strings.Replace(whole, i.provider(), fmt.Sprintf("provider \"brane\" {\n  control_plane = %s\n}\n", i.block()), 1)
+}
+
+// edit replaces text in one of the files, as somebody with an editor would.
+func (i instance) edit(t testing.TB, name, from, to string) {
+	t.Helper()
+	text := i.get(t, name)
+	if !strings.Contains(text, from) {
+		t.Fatalf("%s holds no %q:\n%s", name, from, text)
+	}
+	i.put(t, name, strings.Replace(text, from, to, 1))
+}
+
+// kubeconfig is what the instance would use.
+func (i instance) kubeconfig(t testing.TB, name string) []byte {
+	t.Helper()
+	registration, err := infra.Lookup(context.Background(), i.place, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return registration.Kubeconfig
+}
+
+// register puts another kubeconfig in the place of the registered one.
+func (i instance) register(t testing.TB, name string, kubeconfig []byte) {
+	t.Helper()
+	if err := i.Update(context.Background(), func(f *infra.Files) error { return f.Secrets.SetKubeconfig(name, kubeconfig) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holds checks the files' texts.
+func (i instance) holds(t testing.TB, infraText, secretsText string) resource.TestCheckFunc {
+	return func(*terraform.State) error {
+		if got := i.get(t, "infra.yml"); got != infraText {
+			return fmt.Errorf("infra.yml is\n%s\nand not\n%s", got, infraText)
+		}
+		if got := i.get(t, "secrets.yml"); got != secretsText {
+			return fmt.Errorf("secrets.yml is\n%s\nand not\n%s", got, secretsText)
+		}
+		return nil
+	}
+}
+
+type folderPlace struct {
+	*infra.FolderStore
+	folder string
+}
+
+func (p folderPlace) block() string { return fmt.Sprintf("{ directory = %q }", p.folder) }
+
+func (p folderPlace) put(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(p.folder+"/"+name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p folderPlace) get(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(p.folder + "/" + name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func (p folderPlace) remove(t testing.TB, name string) {
+	t.Helper()
+	if err := os.Remove(p.folder + "/" + name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type secretPlace struct {
+	*infra.SecretStore
+	client *kube.Client
+}
+
+func (p *secretPlace) object() *corev1.Secret {
+	namespace, name, _ := strings.Cut(strings.TrimPrefix(p.String(), "Secret "), "/")
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+}
+
+func (p *secretPlace) block() string {
+	object := p.object()
+	return fmt.Sprintf("{ kubernetes_secret = { namespace = %q, name = %q } }", object.Namespace, object.Name)
+}
+
+// change edits the Secret's data; it is made when it is not there.
+func (p *secretPlace) change(t testing.TB, change func(data map[string][]byte)) {
+	t.Helper()
+	object := p.object()
+	err := p.client.Get(context.Background(), object)
+	write := p.client.Update
+	if apierrors.IsNotFound(err) {
+		write, err = p.client.Create, nil
+	}
+	if object.Data == nil {
+		object.Data = map[string][]byte{}
+	}
+	change(object.Data)
+	if err == nil {
+		err = write(context.Background(), object)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *secretPlace) put(t testing.TB, name, text string) {
+	t.Helper()
+	p.change(t, func(data map[string][]byte) { data[name] = []byte(text) })
+}
+
+func (p *secretPlace) get(t testing.TB, name string) string {
+	t.Helper()
+	object := p.object()
+	if err := p.client.Get(context.Background(), object); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	return string(bytes.Clone(object.Data[name]))
+}
+
+func (p *secretPlace) remove(t testing.TB, name string) {
+	t.Helper()
+	p.change(t, func(data map[string][]byte) { delete(data, name) })
+}

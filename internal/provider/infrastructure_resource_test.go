@@ -1,0 +1,250 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+const infrastructureAddress = "brane_infrastructure.test"
+
+// smallestInfrastructure with the namespace that it is for.
+const smallestInfrastructure = `
+resource "brane_namespace" "test" {
+  name   = "$NAMESPACE"
+  access = "submit"
+}
+
+resource "brane_infrastructure" "test" {
+  name        = "compute"
+  namespace   = brane_namespace.test.name
+  registry    = "198.51.100.10:50050"
+  callback_to = "http://198.51.100.10:50052"
+  credentials = { service_account = brane_namespace.test.service_account.name }
+}
+`
+
+// What others have in the instance's files: none of it may change.
+const (
+	othersInfra = `# the instance of the imaging group
+locations:
+  office: # a laptop
+    kind: local
+    callback_to: "http://198.51.100.10:50052"
+    network: brane
+    registry: 198.51.100.10:50050
+    purpose: demos
+`
+	othersSecrets = "# ask Ada\noffice-vpn: eHl6\n"
+)
+
+func emptyPlan() resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
+}
+
+func planned(action plancheck.ResourceActionType) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(infrastructureAddress, action)}}
+}
+
+func TestAccInfrastructure(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		i.put(t, "infra.yml", othersInfra)
+		i.put(t, "secrets.yml", othersSecrets)
+		smallest := i.hcl(t, smallestInfrastructure)
+		fuller := strings.NewReplacer(
+			"http://198.51.100.10:50052", "http://198.51.100.11:50052",
+			"  credentials", "  mount_dfs   = \"redis://198.51.100.10\"\n  proxy_address = \"198.51.100.10:1080\"\n  secret_name = \"compute-1\"\n  credentials").Replace(smallest)
+		var first []byte
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			CheckDestroy:             i.holds(t, othersInfra, othersSecrets),
+			Steps: []resource.TestStep{
+				{
+					Config: smallest,
+					Check: func(*terraform.State) error {
+						first = i.kubeconfig(t, "compute")
+						kubeconfig, err := credentials.Parse(first)
+						if err != nil {
+							return err
+						}
+						address := strings.TrimPrefix(kubeconfig.Server, "https://")
+						return i.holds(t, othersInfra+fmt.Sprintf(`  compute:
+    kind: kube
+    address: %s
+    callback_to: http://198.51.100.10:50052
+    namespace: %s
+    registry: 198.51.100.10:50050
+    credentials:
+      mechanism: config
+      file: s$compute
+`, address, i.namespace), othersSecrets+"compute: "+infra.EncodeKubeconfig(first)+"\n")(nil)
+					},
+					ConfigStateChecks: []statecheck.StateCheck{
+						statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("secret_name"), knownvalue.StringExact("compute")),
+						statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("drift"), knownvalue.ListSizeExact(0)),
+						statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("token_secret"), knownvalue.Null()),
+					},
+				},
+				{Config: smallest, Check: func(*terraform.State) error { return i.canOnlySubmit(t, first) }, ConfigPlanChecks: emptyPlan()},
+				{
+					ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute",
+					ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name",
+				},
+				{ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute", ImportStateKind: resource.ImportBlockWithID},
+				{ // all but the credential changes: in place, and the token stays
+					Config: fuller, ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+					Check: func(*terraform.State) error {
+						if again := i.kubeconfig(t, "compute"); string(again) != string(first) {
+							return fmt.Errorf("the credential changed with the location")
+						}
+						text := i.get(t, "infra.yml")
+						for _, line := range []string{"callback_to: http://198.51.100.11:50052", "mount_dfs: redis://198.51.100.10", "proxy_address: 198.51.100.10:1080", "file: s$compute-1"} {
+							if !strings.Contains(text, line) {
+								return fmt.Errorf("no %s in\n%s", line, text)
+							}
+						}
+						if secrets := i.get(t, "secrets.yml"); strings.Contains(secrets, "compute:") {
+							return fmt.Errorf("the old secret is still there:\n%s", secrets)
+						}
+						return nil
+					},
+				},
+				{Config: fuller, ConfigPlanChecks: emptyPlan()},
+				{
+					ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute",
+					ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name",
+				},
+				{Config: smallest, ConfigPlanChecks: planned(plancheck.ResourceActionUpdate)},
+			},
+		})
+	})
+}
+
+// canOnlySubmit makes a Job with a registered kubeconfig as the instance would, and tries what must be forbidden.
+func (i instance) canOnlySubmit(t *testing.T, kubeconfig []byte) error {
+	t.Helper()
+	parsed, err := credentials.Parse(kubeconfig)
+	if err != nil {
+		return err
+	}
+	client, err := parsed.Client()
+	if err != nil {
+		return err
+	}
+	job := func(namespace string) *batchv1.Job {
+		return &batchv1.Job{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: clustertest.Name("job")},
+			Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "c", Image: clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"), Command: []string{"true"}}},
+			}}},
+		}
+	}
+	if err := client.Create(t.Context(), job(i.namespace)); err != nil {
+		return fmt.Errorf("with the registered credential: %w", err)
+	}
+	for what, object := range map[string]kube.Object{
+		"a Job elsewhere": job("default"),
+		"a Pod":           &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "pod"}},
+	} {
+		if err := client.Create(t.Context(), object); !apierrors.IsForbidden(err) {
+			return fmt.Errorf("%s with the registered credential: %w", what, err)
+		}
+	}
+	return nil
+}
+
+func TestAccInfrastructure_exists(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		i.put(t, "infra.yml", strings.ReplaceAll(othersInfra, "office", "compute"))
+		i.put(t, "secrets.yml", othersSecrets)
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			CheckDestroy:             i.holds(t, strings.ReplaceAll(othersInfra, "office", "compute"), othersSecrets),
+			Steps: []resource.TestStep{{
+				Config:      i.hcl(t, smallestInfrastructure),
+				ExpectError: regexp.MustCompile(`Location exists already[\s\S]*import \{[\s\S]*to = brane_infrastructure[\s\S]*id = "compute"`),
+			}},
+		})
+	})
+}
+
+// A credential is tried before anything is written: here its account has no role.
+func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.bareNamespace(t, nil)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             i.holds(t, "", ""),
+		Steps: []resource.TestStep{{
+			Config:      i.hcl(t, alone(`{ service_account = "brane" }`)),
+			ExpectError: regexp.MustCompile(`Credential not good for Brane[\s\S]*nothing\s+was\s+registered[\s\S]*create\s+jobs\.batch[\s\S]*` + i.namespace),
+		}},
+	})
+}
+
+func TestAccInfrastructure_noAccount(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.bareNamespace(t, nil)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             i.holds(t, "", ""),
+		Steps: []resource.TestStep{{
+			Config:      i.hcl(t, alone(`{ service_account = "nobody" }`)),
+			ExpectError: regexp.MustCompile(`No token[\s\S]*the\s+service\s+account\s+is\s+not\s+there`),
+		}},
+	})
+}
+
+// alone is an infrastructure in a namespace that Terraform does not manage.
+func alone(credentials string, more ...string) string {
+	return fmt.Sprintf(`
+resource "brane_infrastructure" "test" {
+  name        = "compute"
+  namespace   = "$NAMESPACE"
+  registry    = "198.51.100.10:50050"
+  callback_to = "http://198.51.100.10:50052"
+  credentials = %s
+  %s
+}
+`, credentials, strings.Join(more, "\n  "))
+}
+
+// bareNamespace makes the test's namespace with an account and nothing else.
+func (s setting) bareNamespace(t *testing.T, labels map[string]string) {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: labels}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane"}}
+	for _, object := range []kube.Object{namespace, account} {
+		if err := s.client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		ctx, done := context.WithTimeout(context.Background(), time.Minute)
+		defer done()
+		if err := s.client.Delete(ctx, namespace); err != nil {
+			t.Error(err)
+		}
+	})
+}
