@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -23,7 +24,32 @@ type cli struct {
 
 const mirrored = "0.0.1"
 
-// newCLI builds the provider and prepares an empty folder for a configuration.
+// built is where the provider is built, once for all tests.
+var built string
+
+func TestMain(m *testing.M) {
+	var err error
+	if built, err = os.MkdirTemp("", "brane-provider-*"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(built); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// builtProvider is the program that users get: not the test's own process, and without the race detector's weight.
+var builtProvider = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(built, "provider")
+	build := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version="+mirrored, "github.com/braneframework/terraform-provider-brane")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the provider: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// newCLI installs the provider and prepares an empty folder for a configuration.
 func newCLI(t *testing.T) *cli {
 	t.Helper()
 	c := &cli{program: os.Getenv("TF_ACC_TERRAFORM_PATH"), dir: t.TempDir()}
@@ -36,12 +62,8 @@ func newCLI(t *testing.T) *cli {
 		t.Fatal("there is neither terraform nor tofu on the PATH, and TF_ACC_TERRAFORM_PATH is empty")
 	}
 	place := t.TempDir()
-	binary := filepath.Join(place, "provider")
-	// Built like the test itself, but without the race detector's weight: what is measured here is what users get.
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "-ldflags", "-X main.version="+mirrored, "github.com/braneframework/terraform-provider-brane")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the provider: %v\n%s", err, out)
-	}
+	binary, err := builtProvider()
+	must(t, err)
 	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
 		folder := filepath.Join(place, "mirror", host, "braneframework", "brane", mirrored, runtime.GOOS+"_"+runtime.GOARCH)
 		must(t, os.MkdirAll(folder, 0o755))

@@ -174,6 +174,8 @@ func unknown(value attr.Value) bool {
 		}
 	case types.List:
 		parts = v.Elements()
+	case types.Set:
+		parts = v.Elements()
 	}
 	for _, part := range parts {
 		if unknown(part) {
