@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/redis/go-redis/v9"
 
@@ -40,6 +41,18 @@ type connections struct {
 	once    sync.Mutex // guards what follows
 	redis   redis.UniversalClient
 	secrets *infra.SecretStore
+}
+
+// connectionsOf are the connections that Configure has handed over; nil while validation runs without a configured provider.
+func connectionsOf(providerData any, diags *diag.Diagnostics) *connections {
+	if providerData == nil {
+		return nil
+	}
+	c, ok := providerData.(*connections)
+	if !ok {
+		diags.AddError("Provider data of an unexpected type", fmt.Sprintf("The provider handed over %T. This is a bug in the provider: please report it.", providerData))
+	}
+	return c
 }
 
 // store is where the Brane instance keeps its documents. A Secret has one store for all resources, because writers take turns only within one.

@@ -64,6 +64,18 @@ func (s *speaker) plan(name string, config object, deferral bool) *tfprotov6.Pla
 	return resp
 }
 
+// open opens an ephemeral resource.
+func (s *speaker) open(name string, config object) *tfprotov6.OpenEphemeralResourceResponse {
+	s.t.Helper()
+	resp, err := s.OpenEphemeralResource(s.t.Context(), &tfprotov6.OpenEphemeralResourceRequest{
+		TypeName: name, Config: s.value(s.schemas.EphemeralResourceSchemas[name], config),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp
+}
+
 // answer takes the provider's answer apart.
 func (s *speaker) answer(schema *tfprotov6.Schema, from *tfprotov6.DynamicValue) map[string]tftypes.Value {
 	s.t.Helper()

@@ -9,12 +9,18 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 )
 
-var _ provider.Provider = &braneProvider{}
+var (
+	_ provider.Provider                       = &braneProvider{}
+	_ provider.ProviderWithEphemeralResources = &braneProvider{}
+	_ provider.ProviderWithFunctions          = &braneProvider{}
+)
 
 // New makes the provider; version is what it calls itself and which agent image it takes by default.
 func New(version string) func() provider.Provider {
@@ -59,6 +65,10 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 	connections.now = p.now
 	resp.ResourceData = connections
 	resp.DataSourceData = connections
+	resp.EphemeralResourceData = connections
+	if model.unknown() && req.ClientCapabilities.DeferralAllowed {
+		resp.Deferred = &provider.Deferred{Reason: provider.DeferredReasonProviderConfigUnknown}
+	}
 }
 
 func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
@@ -71,4 +81,12 @@ func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 
 func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return nil
+}
+
+func (p *braneProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{newKubeconfigEphemeral}
+}
+
+func (p *braneProvider) Functions(context.Context) []func() function.Function {
+	return []func() function.Function{newKubeconfigFunction}
 }

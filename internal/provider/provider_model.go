@@ -71,6 +71,12 @@ type secretModel struct {
 	Name      string       `tfsdk:"name"`
 }
 
+// unknown says whether something that any resource may need is not known before apply. What is not known of one of several clusters is the business of
+// the resources in it.
+func (m providerModel) unknown() bool {
+	return unknown(m.Kubernetes) || m.Clusters.IsUnknown() || unknown(m.Redis) || unknown(m.ControlPlane) || m.AgentImage.IsUnknown()
+}
+
 // connections turns the configuration into connections that are made when they are first used.
 func (m providerModel) connections(ctx context.Context, version string) (*connections, diag.Diagnostics) {
 	var diags diag.Diagnostics

@@ -34,16 +34,7 @@ func (r *resourceBase) Metadata(_ context.Context, req resource.MetadataRequest,
 }
 
 func (r *resourceBase) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	if req.ProviderData == nil {
-		return // validation runs without a configured provider
-	}
-	connections, ok := req.ProviderData.(*connections)
-	if !ok {
-		resp.Diagnostics.AddError("Provider data of an unexpected type",
-			fmt.Sprintf("The provider handed %T to its resource %q. This is a bug in the provider: please report it.", req.ProviderData, r.name))
-		return
-	}
-	r.connections = connections
+	r.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 // driftAttribute tells in every resource alike what Read found not to be as it should: a sentence each, and none when all is well. Its planned value is
@@ -105,6 +96,8 @@ func advice(err error) string {
 		return "Nothing was written. Correct the file, then run Terraform again."
 	case errors.Is(err, infra.ErrNoLocation):
 		return "Register it with a brane_infrastructure, and let this resource refer to that one's name, so that it is made first."
+	case errors.Is(err, credentials.ErrNoAccount):
+		return "Make it first, with a brane_namespace; where that is part of the same apply, refer to a value of it that is known only then, such as its uid."
 	case errors.Is(err, credentials.ErrUnauthorized), apierrors.IsUnauthorized(err):
 		return "The API server does not accept the credential: it may be expired or revoked. For the provider's own account look at the kubernetes block of the provider; " +
 			"for a registered credential run an apply that renews the brane_infrastructure."

@@ -1,0 +1,224 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+var (
+	_ ephemeral.EphemeralResourceWithConfigure = &kubeconfigEphemeral{}
+	_ ephemeral.EphemeralResourceWithRenew     = &kubeconfigEphemeral{}
+)
+
+// shortLifetime is how long a token lives where nothing is said: longer than most applies take.
+const shortLifetime = time.Hour
+
+func newKubeconfigEphemeral() ephemeral.EphemeralResource { return &kubeconfigEphemeral{} }
+
+type kubeconfigEphemeral struct{ *connections }
+
+func (e *kubeconfigEphemeral) Metadata(_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_kubeconfig"
+}
+
+func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A short-lived token of a service account, and a kubeconfig with it. Neither is kept in the state or in a plan; both are good until they expire, whether or not Terraform " +
+			"still runs. Kubernetes cannot prolong a token: when one is about to expire during an operation, a warning says so.",
+		Attributes: map[string]schema.Attribute{
+			"cluster": schema.StringAttribute{
+				MarkdownDescription: clusterDescription,
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"namespace": schema.StringAttribute{
+				MarkdownDescription: "Namespace of the service account, and of the kubeconfig's context.",
+				Required:            true,
+				Validators:          []validator.String{dnsLabel()},
+			},
+			"namespace_uid": schema.StringAttribute{
+				MarkdownDescription: "UID that the namespace must have. With `brane_namespace.….uid` Terraform waits with the token until a namespace that is made in the same apply is there.",
+				Optional:            true,
+			},
+			"service_account": schema.StringAttribute{
+				MarkdownDescription: "The service account. Default: `" + defaultAccount + "`.",
+				Optional:            true,
+				Computed:            true,
+				Validators:          []validator.String{dnsLabel()},
+			},
+			"audiences": schema.ListAttribute{
+				MarkdownDescription: "For whom the token is. Default: the API server.",
+				ElementType:         types.StringType,
+				Optional:            true,
+				Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
+			},
+			"lifetime": schema.StringAttribute{
+				MarkdownDescription: "How long the token is asked to be good for, for example `30m`; at least `10m`. The API server may grant less: then a warning says so. Default: `1h`.",
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				Computed:            true,
+				Validators:          []validator.String{durationOf("at least ten minutes", atLeastTenMinutes)},
+			},
+			"address": schema.StringAttribute{
+				MarkdownDescription: "`host:port` of the API server as whoever uses the kubeconfig reaches it. Default: the address of the provider's own connection.",
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"host":                   schema.StringAttribute{MarkdownDescription: "URL of the API server.", Computed: true},
+			"cluster_ca_certificate": schema.StringAttribute{MarkdownDescription: "Certificate authority of the API server, PEM; empty where the system's authorities are trusted.", Computed: true},
+			"token":                  schema.StringAttribute{MarkdownDescription: "The token.", Computed: true, Sensitive: true},
+			"kubeconfig":             schema.StringAttribute{MarkdownDescription: "The kubeconfig; it needs nothing beside itself.", Computed: true, Sensitive: true},
+			"expires_at":             schema.StringAttribute{MarkdownDescription: "When the token expires (RFC 3339).", Computed: true},
+		},
+	}
+}
+
+type kubeconfigModel struct {
+	Cluster              types.String         `tfsdk:"cluster"`
+	Namespace            types.String         `tfsdk:"namespace"`
+	NamespaceUID         types.String         `tfsdk:"namespace_uid"`
+	ServiceAccount       types.String         `tfsdk:"service_account"`
+	Audiences            []string             `tfsdk:"audiences"`
+	Lifetime             timetypes.GoDuration `tfsdk:"lifetime"`
+	Address              types.String         `tfsdk:"address"`
+	Host                 types.String         `tfsdk:"host"`
+	ClusterCACertificate types.String         `tfsdk:"cluster_ca_certificate"`
+	Token                types.String         `tfsdk:"token"`
+	Kubeconfig           types.String         `tfsdk:"kubeconfig"`
+	ExpiresAt            types.String         `tfsdk:"expires_at"`
+}
+
+func (e *kubeconfigEphemeral) Configure(_ context.Context, req ephemeral.ConfigureRequest, resp *ephemeral.ConfigureResponse) {
+	e.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
+
+func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
+	var model kubeconfigModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if model.ServiceAccount.IsNull() {
+		model.ServiceAccount = types.StringValue(defaultAccount)
+	}
+	if model.Lifetime.IsNull() {
+		model.Lifetime = timetypes.NewGoDurationValue(shortLifetime)
+	}
+	tried := fmt.Sprintf("Asking for a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
+	client, err := e.kube(model.Cluster)
+	var none *noClusterError
+	switch {
+	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
+		resp.Deferred = &ephemeral.Deferred{Reason: ephemeral.DeferredReasonProviderConfigUnknown}
+		return
+	case errors.As(err, &none):
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "No such cluster", explain(tried, err))
+		return
+	case err != nil:
+		report(&resp.Diagnostics, "No connection to the cluster", tried, err)
+		return
+	}
+	token := model.open(ctx, client, tried, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(resp.Result.Set(ctx, model)...)
+	resp.RenewAt = token.Expires.Add(-token.Lifetime() / 10)
+	left, err := json.Marshal(openToken{model.ServiceAccount.ValueString(), model.Namespace.ValueString(), model.ExpiresAt.ValueString()})
+	if err != nil {
+		report(&resp.Diagnostics, "Expiry not noted", tried, err)
+		return
+	}
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openTokenKey, left)...)
+}
+
+// open mints the token and fills the model with what comes of it.
+func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried string, diags *diag.Diagnostics) credentials.Token {
+	lifetime, found := m.Lifetime.ValueGoDuration()
+	diags.Append(found...)
+	if !m.NamespaceUID.IsNull() {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.Namespace.ValueString()}}
+		if err := client.Get(ctx, ns); err != nil {
+			report(diags, "No token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
+		} else if uid := m.NamespaceUID.ValueString(); string(ns.UID) != uid {
+			diags.AddAttributeError(path.Root("namespace_uid"), "Another namespace",
+				fmt.Sprintf("Namespace %q in the cluster at %s has the UID %s and not %s: it was made anew.", ns.Name, client.Host(), ns.UID, uid))
+		}
+	}
+	if diags.HasError() {
+		return credentials.Token{}
+	}
+	token, err := credentials.Mint(ctx, client, m.Namespace.ValueString(), m.ServiceAccount.ValueString(), lifetime, m.Audiences)
+	var ca []byte
+	if err == nil {
+		ca, err = client.CA()
+	}
+	if err != nil {
+		report(diags, "No token", tried, err)
+		return token
+	}
+	if token.Shortened() {
+		diags.AddAttributeWarning(path.Root("lifetime"), "Token lives shorter than asked",
+			fmt.Sprintf("%s for %s, the API server granted %s.", tried, lifetime, token.Lifetime()))
+	}
+	m.Host = types.StringValue(client.Host())
+	if !m.Address.IsNull() {
+		m.Host = types.StringValue(serverURL(m.Address.ValueString()))
+	}
+	kubeconfig, err := credentials.Render(credentials.Kubeconfig{
+		Server: m.Host.ValueString(), CA: ca, Token: token.Value, Namespace: m.Namespace.ValueString(), Name: m.Namespace.ValueString(),
+	})
+	if err != nil {
+		report(diags, "No kubeconfig", tried, err)
+	}
+	m.ClusterCACertificate, m.Token = types.StringValue(string(ca)), types.StringValue(token.Value)
+	m.Kubeconfig, m.ExpiresAt = types.StringValue(string(kubeconfig)), moment(token.Expires)
+	return token
+}
+
+// openToken is what Renew must know of a token.
+type openToken struct{ Account, Namespace, Expires string }
+
+const openTokenKey = "token"
+
+// Renew is called shortly before the token expires. What was handed out cannot be prolonged or exchanged, neither in Kubernetes nor in Terraform, so all
+// it can do is to say why requests will be refused.
+func (e *kubeconfigEphemeral) Renew(ctx context.Context, req ephemeral.RenewRequest, resp *ephemeral.RenewResponse) {
+	left, diags := req.Private.GetKey(ctx, openTokenKey)
+	resp.Diagnostics.Append(diags...)
+	var token openToken
+	if err := json.Unmarshal(left, &token); err != nil {
+		report(&resp.Diagnostics, "Expiry not known", "Reading what was noted when the token was made", err)
+		return
+	}
+	resp.Diagnostics.AddWarning("Token expires during this operation", fmt.Sprintf(
+		"The token of service account %q in namespace %q expires at %s, and what uses it will be refused from then on. Set lifetime to more than the operation takes.",
+		token.Account, token.Namespace, token.Expires))
+}
+
+// serverURL is the URL of an API server that is given as host:port or as a URL.
+func serverURL(address string) string {
+	if strings.Contains(address, "://") {
+		return address
+	}
+	return "https://" + address
+}
