@@ -212,7 +212,7 @@ func TestAccWorkflowRun_jobDeleted(t *testing.T) {
 		}()
 	}
 	failing(t,
-		resource.TestStep{PreConfig: meddle, Config: s.run(t, "gone", `steps = { long = { image = "$TOOLS", command = ["sleep", "3600"] } }`)},
+		resource.TestStep{PreConfig: meddle, Config: s.run(t, "gone", "steps = { long = { image = \"$TOOLS\", command = [\"sleep\", \"3600\"] } }\n timeouts = { create = \"3m\" }")},
 		[]string{`Step "long" of run "gone" failed`, `JobDeleted: the Job was deleted before its step had stored its files`},
 	)
 }

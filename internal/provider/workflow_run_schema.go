@@ -2,7 +2,11 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	slash "path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -18,6 +22,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -112,10 +117,14 @@ func stepsSchema() schema.Attribute {
 				MarkdownDescription: "Environment variables. They stand in the Job for everybody who may read it: they are no place for secrets.",
 				ElementType:         types.StringType,
 				Optional:            true,
+				Validators: []validator.Map{mapvalidator.KeysAre(
+					textRule{description: "a name of an environment variable", problems: validation.IsRelaxedEnvVarName}, // Kubernetes' own rule
+				)},
 			},
 			"working_dir": schema.StringAttribute{
-				MarkdownDescription: "Folder in which the program starts. Default: the image's.",
+				MarkdownDescription: "Folder in which the program starts, an absolute path. Default: the image's.",
 				Optional:            true,
+				Validators:          []validator.String{absolutePath()},
 			},
 			"needs": schema.SetAttribute{
 				MarkdownDescription: "Names of the steps that must have ended well before this one starts. Their files are there at `/data`.",
@@ -141,7 +150,7 @@ func inputsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
 		MarkdownDescription: "Files that the steps find at `/data`, by their paths there. Each has either `content` or `source`.",
 		Optional:            true,
-		Validators:          []validator.Map{mapvalidator.KeysAre(localPath())},
+		Validators:          []validator.Map{mapvalidator.KeysAre(localPath()), noneBelowAnother{}},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"content": schema.StringAttribute{
 				MarkdownDescription: "The file's content.",
@@ -229,6 +238,36 @@ func runName() validator.String {
 		}
 		return nil
 	}}
+}
+
+// absolutePath is a path in a container, which runs Linux whatever Terraform runs on.
+func absolutePath() validator.String {
+	return textRule{description: "a folder of the container", problems: func(name string) []string {
+		if !strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
+			return []string{"must be an absolute path"}
+		}
+		return nil
+	}}
+}
+
+// noneBelowAnother refuses files that would have to lie in another file.
+type noneBelowAnother struct{}
+
+func (noneBelowAnother) Description(context.Context) string {
+	return "no path lies below another one"
+}
+func (v noneBelowAnother) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
+	inputs := req.ConfigValue.Elements()
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		for above := slash.Dir(name); above != "." && above != "/"; above = slash.Dir(above) {
+			if _, found := inputs[above]; found {
+				resp.Diagnostics.AddAttributeError(req.Path.AtMapKey(name), "Input below another one",
+					fmt.Sprintf("%q lies below %q, which is a file. Give one of them another path.", name, above))
+			}
+		}
+	}
 }
 
 // localPath is a path below /data.

@@ -1,0 +1,90 @@
+package provider_test
+
+import (
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+)
+
+// What can be known at plan time fails there; nothing is contacted.
+func TestAccWorkflowRun_badInput(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	const steps = `steps = { a = { image = "tools:1", command = ["true"] } }`
+	step := func(more string) string {
+		return `steps = { a = { image = "tools:1", command = ["true"], ` + more + ` } }`
+	}
+	for name, tt := range map[string]struct {
+		body string
+		want []string
+	}{
+		"steps that wait for each other": {
+			`steps = {
+			   a = { image = "tools:1", command = ["true"], needs = ["c"] }
+			   b = { image = "tools:1", command = ["true"], needs = ["a"] }
+			   c = { image = "tools:1", command = ["true"], needs = ["b"] }
+			 }`,
+			[]string{`Steps form no graph`, `steps wait for each other: a → c → b → a.`},
+		},
+		"a step that waits for itself": {
+			step(`needs = ["a"]`), []string{`steps wait for each other: a → a.`},
+		},
+		"a need that is no step": {
+			step(`needs = ["b"]`), []string{`step "a" needs "b", which is not a step of this run.`},
+		},
+		"a step name with a capital": {
+			`steps = { Count = { image = "tools:1", command = ["true"] } }`,
+			[]string{`step name "Count": a lowercase RFC 1123 label must consist of`},
+		},
+		"a step name of 41 letters": {
+			`steps = { aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = { image = "tools:1", command = ["true"] } }`,
+			[]string{`must be no more than 40 characters`},
+		},
+		"no step":                     {`steps = {}`, []string{`must contain at least 1 elements`}},
+		"an empty command":            {`steps = { a = { image = "tools:1", command = [] } }`, []string{`must contain at least 1 elements`}},
+		"an empty image":              {`steps = { a = { image = "", command = ["true"] } }`, []string{`string length must be at least 1`}},
+		"a timeout that is none":      {step(`timeout = "soon"`), []string{`"soon"`}},
+		"a timeout below a second":    {step(`timeout = "10ms"`), []string{`"10ms": must be at least a second.`}},
+		"a user below root":           {step(`run_as_user = -1`), []string{`value must be at least 0`}},
+		"a retention of ten minutes":  {steps + "\nretention = \"10m\"", []string{`"10m": must be at least an hour.`}},
+		"an input above /data":        {steps + "\ninputs = { \"../x\" = { content = \"\" } }", []string{`"../x": must be relative, without . and .., doubled or trailing slashes.`}},
+		"an absolute input":           {steps + "\ninputs = { \"/x\" = { content = \"\" } }", []string{`"/x": must be relative`}},
+		"an input with a backslash":   {steps + "\ninputs = { \"a\\\\b\" = { content = \"\" } }", []string{`must hold no backslash and no control character`}},
+		"an input with a newline":     {steps + "\ninputs = { \"a\\nb\" = { content = \"\" } }", []string{`must hold no backslash and no control character`}},
+		"an output above /data":       {steps + "\noutputs = { x = { path = \"a/../../x\" } }", []string{`"a/../../x": must be relative`}},
+		"an output that is /data":     {steps + "\noutputs = { x = { path = \".\" } }", []string{`".": must be relative`}},
+		"content and source":          {steps + "\ninputs = { x = { content = \"\", source = \"x\" } }", []string{`Invalid Attribute Combination`}},
+		"neither content nor source":  {steps + "\ninputs = { x = {} }", []string{`Invalid Attribute Combination`}},
+		"a source that is not there":  {steps + "\ninputs = { x = { source = \"no/such/file\" } }", []string{`Input file not readable`, `open no/such/file: no such file or directory`}},
+		"a source that is a folder":   {steps + "\ninputs = { x = { source = \"/\" } }", []string{`Input file not readable`, `is a directory`}},
+		"an input below another one":  {steps + "\ninputs = { x = { content = \"\" }, \"x/y\" = { content = \"\" } }", []string{`"x/y" lies below "x", which is a file.`}},
+		"a variable without a name":   {step(`env = { "" = "x" }`), []string{`Value is not a name of an environment variable`}},
+		"a variable with an = inside": {step(`env = { "a=b" = "x" }`), []string{`Value is not a name of an environment variable`}},
+		"a working_dir that is none":  {step(`working_dir = "tmp"`), []string{`must be an absolute path`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failed := false
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: inProcess,
+				ErrorCheck: func(err error) error {
+					failed = true
+					return errorSays(err, tt.want...)
+				},
+				Steps: []resource.TestStep{{Config: s.run(t, "bad", tt.body), PlanOnly: true}},
+			})
+			if !failed {
+				t.Error("there was no error")
+			}
+		})
+	}
+}
+
+// An infrastructure that nobody has registered is found out when it is needed: it may be made by the same apply.
+func TestAccWorkflowRun_notRegistered(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	failing(t, resource.TestStep{Config: s.run(t, "nowhere", `steps = { a = { image = "tools:1", command = ["true"] } }`)}, []string{
+		`Infrastructure not usable`, `Looking up infrastructure "` + s.namespace + `" to run "nowhere-`, `Register it with a brane_infrastructure`,
+	})
+}
