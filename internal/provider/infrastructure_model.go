@@ -97,10 +97,11 @@ func (m credentialsModel) given() (kubeconfig types.String, attribute string) {
 	return m.Kubeconfig, "kubeconfig"
 }
 
-// refresh takes over the location as the documents have it.
+// refresh takes over the location as the documents have it, but for the name of the secret: whatever somebody has written there, only the one that
+// was registered is ours to remove.
 func (m *infrastructureModel) refresh(live infra.Location) {
 	m.Address, m.Namespace, m.Registry, m.CallbackTo = text(live.Address), text(live.Namespace), text(live.Registry), text(live.CallbackTo)
-	m.ProxyAddress, m.MountDFS, m.SecretName = text(live.ProxyAddress), text(live.MountDFS), text(live.SecretName)
+	m.ProxyAddress, m.MountDFS = text(live.ProxyAddress), text(live.MountDFS)
 }
 
 // adopt takes over what an imported credential says of itself. Of somebody's own kubeconfig nothing is known: the plan shows what takes its place.

@@ -3,15 +3,27 @@ package provider_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/big"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -188,4 +200,60 @@ func (p *secretPlace) get(t testing.TB, name string) string {
 func (p *secretPlace) remove(t testing.TB, name string) {
 	t.Helper()
 	p.change(t, func(data map[string][]byte) { delete(data, name) })
+}
+
+// eventually tries until there is no error, for what takes the cluster some seconds.
+func eventually(t testing.TB, try func() error) {
+	t.Helper()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-ticker.C {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// driftsLike checks that the plan does this because of one drift of this pattern, and more.
+func driftsLike(action plancheck.ResourceActionType, pattern string, more ...plancheck.PlanCheck) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: append(more, plancheck.ExpectResourceAction(infrastructureAddress, action), driftMatches(pattern))}
+}
+
+// driftMatches checks that the refresh before the plan has found one drift, of this pattern.
+type driftMatches string
+
+func (d driftMatches) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	for _, change := range req.Plan.ResourceChanges {
+		if change.Address != infrastructureAddress {
+			continue
+		}
+		found, err := tfjsonpath.Traverse(change.Change.Before, tfjsonpath.New("drift"))
+		if err == nil {
+			err = knownvalue.ListExact([]knownvalue.Check{knownvalue.StringRegexp(regexp.MustCompile(string(d)))}).CheckValue(found)
+		}
+		if err != nil {
+			resp.Error = fmt.Errorf("drift is %q: %w", found, err)
+		}
+		return
+	}
+	resp.Error = fmt.Errorf("the plan holds nothing about %s", infrastructureAddress)
+}
+
+// otherAuthority is the certificate of an authority that has signed nothing.
+func otherAuthority(t testing.TB) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "other"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
 }

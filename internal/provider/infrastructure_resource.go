@@ -114,6 +114,9 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 			}
 		}
 		model.refresh(registration.Location)
+		if imported {
+			model.SecretName = text(registration.Location.SecretName)
+		}
 	}
 	if registration.Kubeconfig != nil {
 		found = append(found, r.inspect(ctx, &model, registration, imported, &resp.Diagnostics)...)
@@ -156,6 +159,11 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
+	if !model.SecretName.Equal(state.SecretName) {
+		if err := infra.DropSecret(ctx, store, state.SecretName.ValueString()); err != nil {
+			report(&resp.Diagnostics, "Old secret not removed", fmt.Sprintf("Removing what location %q has called its secret until now from the %s", name, store), err)
+		}
+	}
 	if !model.TokenSecret.Equal(state.TokenSecret) {
 		r.revoke(ctx, state, &resp.Diagnostics)
 	}
@@ -175,7 +183,7 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	ctx, done := withTimeout(ctx, infrastructureTimeout, "delete")
 	defer done()
 
-	if err := infra.Unregister(ctx, store, name); err != nil {
+	if err := infra.Unregister(ctx, store, name, model.SecretName.ValueString()); err != nil {
 		report(&resp.Diagnostics, "Location not removed", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
 	}

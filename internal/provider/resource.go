@@ -109,7 +109,9 @@ func advice(err error) string {
 		return "Set `maxmemory-policy noeviction` on this Redis, or use another one: a step's files could vanish before the next step has read them."
 	case errors.Is(err, files.ErrUnreachable):
 		return "See that Redis runs and that redis.url in the provider block (or BRANE_REDIS_URL) names it as this machine sees it."
-	case errors.Is(err, credentials.ErrUnreachable), utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsTimeout(err):
+	case errors.Is(err, credentials.ErrUnreachable):
+		return "See that the cluster runs and that its address is right and reachable from this machine. Where only the Brane instance reaches it, set verify = false."
+	case utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsTimeout(err):
 		return "See that the cluster runs and that its address is right and reachable from this machine."
 	default:
 		return ""

@@ -96,8 +96,11 @@ func Parse(data []byte) (*Kubeconfig, error) {
 	return k, nil
 }
 
-// quoted finds the values in messages of the YAML decoder: they may be secrets.
-var quoted = regexp.MustCompile("`[^`]*`?|\"[^\"]*\"?|'[^']*'?")
+// What in messages of the YAML decoder is not for people: values, which may be secrets, and the names of our types.
+var (
+	quoted   = regexp.MustCompile("`[^`]*`?|\"[^\"]*\"?|'[^']*'?")
+	intoType = regexp.MustCompile(` into [\w.\[\]]+`)
+)
 
 func decode(data []byte) (document, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -114,7 +117,7 @@ func decode(data []byte) (document, error) {
 		if looksEncoded(data) {
 			reason = "this looks like base64; write the kubeconfig itself, it is encoded on its way to Brane"
 		}
-		return d, &FieldError{"", "the document cannot be read: " + quoted.ReplaceAllString(reason, "…")}
+		return d, &FieldError{"", "the document cannot be read: " + quoted.ReplaceAllString(intoType.ReplaceAllString(reason, ""), "…")}
 	}
 	var second yaml.Node
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {

@@ -181,7 +181,7 @@ func TestFolderWritesSecretsBeforeTheLocationAndRemovesThemAfterIt(t *testing.T)
 	if err := Register(t.Context(), s, golden, kubeconfig); err != nil {
 		t.Fatal(err)
 	}
-	if err := Unregister(t.Context(), s, golden.Name); err != nil {
+	if err := Unregister(t.Context(), s, golden.Name, golden.Name); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(steps, " "); got != "secrets.yml infra.yml infra.yml secrets.yml" {

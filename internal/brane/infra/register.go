@@ -41,23 +41,15 @@ func Create(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 	return nil
 }
 
-// Register writes a location and its kubeconfig. It does not matter whether they are there already: afterwards they are as given.
+// Register writes a location and its kubeconfig. It does not matter whether they are there already: afterwards they are as given. The secret that the
+// location named before stays; [DropSecret] removes it where it is known to be nobody else's.
 func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
-	secret := orDefault(l.SecretName, l.Name)
-	old := ""
 	err := s.Update(ctx, func(f *Files) error {
-		if have, ok := f.Infra.Location(l.Name); ok {
-			if have.Kind != kindKube {
-				return fmt.Errorf("location %q is of kind %s: %w", l.Name, have.Kind, ErrOtherKind)
-			}
-			old = have.SecretName
+		if have, ok := f.Infra.Location(l.Name); ok && have.Kind != kindKube {
+			return fmt.Errorf("location %q is of kind %s: %w", l.Name, have.Kind, ErrOtherKind)
 		}
 		return f.put(l, kubeconfig)
 	})
-	// The secret that the location had before goes in a second step: first no location may name it any more.
-	if err == nil && old != "" && old != secret {
-		err = s.Update(ctx, func(f *Files) error { return f.dropSecret(old) })
-	}
 	if err != nil {
 		return fmt.Errorf("register location %q in %s: %w", l.Name, s, err)
 	}
@@ -78,23 +70,28 @@ func (f *Files) put(l Location, kubeconfig []byte) error {
 	return f.Secrets.SetKubeconfig(secret, kubeconfig)
 }
 
-// Unregister removes a location and its kubeconfig; where they are not there nothing changes. A secret that another location uses stays.
-func Unregister(ctx context.Context, s Store, name string) error {
+// Unregister removes a location and a secret, its own; where they are not there nothing changes. A secret that another location uses stays, and so does
+// one that only the document calls this location's: somebody may have written that.
+func Unregister(ctx context.Context, s Store, name, secret string) error {
 	err := s.Update(ctx, func(f *Files) error {
-		l, ok := f.Infra.Location(name)
-		if !ok {
-			return nil
-		}
-		if l.Kind != kindKube {
+		if l, ok := f.Infra.Location(name); ok && l.Kind != kindKube {
 			return fmt.Errorf("location %q is of kind %s: %w", name, l.Kind, ErrOtherKind)
 		}
 		if err := f.Infra.Remove(name); err != nil {
 			return err
 		}
-		return f.dropSecret(l.SecretName)
+		return f.dropSecret(secret)
 	})
 	if err != nil {
 		return fmt.Errorf("unregister location %q from %s: %w", name, s, err)
+	}
+	return nil
+}
+
+// DropSecret removes a secret that no location uses any more; where it is not there nothing changes.
+func DropSecret(ctx context.Context, s Store, name string) error {
+	if err := s.Update(ctx, func(f *Files) error { return f.dropSecret(name) }); err != nil {
+		return fmt.Errorf("remove secret %q from %s: %w", name, s, err)
 	}
 	return nil
 }

@@ -33,12 +33,15 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		if err := Register(t.Context(), s, moved, kubeconfig); err != nil {
 			t.Fatal(err)
 		}
+		if err := DropSecret(t.Context(), s, "kube"); err != nil {
+			t.Fatal(err)
+		}
 		infra, secrets := get()
 		if !strings.Contains(infra, "s$kube-2") || secrets != "kube-2: "+EncodeKubeconfig(kubeconfig)+"\n" {
 			t.Errorf("after moving to another secret:\n%s\n%s", infra, secrets)
 		}
 		for range 2 { // the second time there is nothing to do
-			if err := Unregister(t.Context(), s, "kube"); err != nil {
+			if err := Unregister(t.Context(), s, "kube", "kube-2"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -83,7 +86,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		if err := Register(t.Context(), open(), golden, kubeconfig); err != nil {
 			t.Fatal(err)
 		}
-		if err := Unregister(t.Context(), open(), golden.Name); err != nil {
+		if err := Unregister(t.Context(), open(), golden.Name, golden.Name); err != nil {
 			t.Fatal(err)
 		}
 		if gotInfra, gotSecrets := get(); gotInfra != infra || gotSecrets != secrets {
@@ -112,7 +115,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 				put(files[0], files[1])
 				s := open()
 				_, lookup := Lookup(t.Context(), s, "kube")
-				for _, err := range []error{Register(t.Context(), s, golden, kubeconfig), Unregister(t.Context(), s, "kube"), lookup} {
+				for _, err := range []error{Register(t.Context(), s, golden, kubeconfig), Unregister(t.Context(), s, "kube", "kube"), lookup} {
 					if !errors.Is(err, ErrUnparsable) || !strings.HasSuffix(err.Error(), files[2]) || !strings.Contains(err.Error(), s.String()) {
 						t.Errorf("got %v, want …%s", err, files[2])
 					}
@@ -146,7 +149,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 		vm := golden
 		vm.Name = "vm"
-		for _, err := range []error{Register(t.Context(), open(), vm, kubeconfig), Unregister(t.Context(), open(), "vm")} {
+		for _, err := range []error{Register(t.Context(), open(), vm, kubeconfig), Unregister(t.Context(), open(), "vm", "vm")} {
 			if !errors.Is(err, ErrOtherKind) {
 				t.Errorf("got %v", err)
 			}

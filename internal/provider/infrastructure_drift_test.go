@@ -1,0 +1,316 @@
+package provider_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider"
+)
+
+// Each kind of drift is a plan that says what happened; apply heals it, and the plan after that is empty.
+func TestAccInfrastructure_drift(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		i.put(t, "infra.yml", othersInfra)
+		i.put(t, "secrets.yml", othersSecrets)
+		config := i.hcl(t, smallestInfrastructure)
+		steps := []resource.TestStep{{Config: config}}
+		for _, drift := range []struct {
+			happens func()
+			want    []string
+		}{
+			{
+				func() {
+					i.edit(t, "infra.yml", "callback_to: http://198.51.100.10:50052\n    namespace", "callback_to: http://example.org:50052\n    namespace")
+				},
+				[]string{`callback_to is "http://example.org:50052" instead of "http://198.51.100.10:50052" in infra.yml`},
+			},
+			{
+				func() { i.edit(t, "infra.yml", "file: s$compute", "file: s$office-vpn") },
+				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`, `the registered credential is not one that Brane can use: kubeconfig: the document cannot be read: line 1: cannot unmarshal !!str …`},
+			},
+			{
+				func() { must(t, infra.Unregister(context.Background(), i.place, "compute", "compute")) },
+				[]string{fmt.Sprintf(`location "compute" is missing from infra.yml in the %s`, i.place)},
+			},
+			{
+				func() { i.put(t, "secrets.yml", othersSecrets) },
+				[]string{fmt.Sprintf(`secret "compute" is missing from secrets.yml in the %s`, i.place)},
+			},
+			{
+				func() {
+					i.remove(t, "secrets.yml")
+				},
+				[]string{fmt.Sprintf(`secret "compute" is missing from secrets.yml in the %s`, i.place)},
+			},
+			{
+				func() { i.put(t, "secrets.yml", othersSecrets+"compute: '%%%'\n") },
+				[]string{`the registered credential is not one that Brane can use: the text is empty`},
+			},
+			{
+				func() {
+					i.put(t, "secrets.yml", othersSecrets+"compute: "+strings.NewReplacer("+", "-", "/", "_").Replace(infra.EncodeKubeconfig([]byte("apiVersion: v1 # ???>>>\n")))+"\n")
+				},
+				[]string{`the registered credential is not one that Brane can use: the text is base64 in the URL-safe alphabet; Brane reads the standard one (+ and / in place of - and _)`},
+			},
+			{
+				func() { i.register(t, "compute", []byte("kind: Config\napiVersion: v1\n")) },
+				[]string{`the registered credential is not one that Brane can use: kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
+			},
+			{
+				func() { i.register(t, "compute", i.token(t, "default", time.Hour)) },
+				[]string{
+					`the registered credential was replaced by another one`,
+					fmt.Sprintf(`%s does not let the credential create Jobs (create jobs.batch) in namespace %q: its account needs a Role there, and the namespace must be there`, i.client.Host(), i.namespace),
+				},
+			},
+			{
+				i.revoke(t),
+				[]string{fmt.Sprintf(`%s does not accept the credential: it has expired, or its service account or token was deleted`, i.client.Host())},
+			},
+			{
+				i.dropRole(t),
+				[]string{fmt.Sprintf(`%s does not let the credential create Jobs (create jobs.batch) in namespace %q: its account needs a Role there, and the namespace must be there`, i.client.Host(), i.namespace)},
+			},
+			{
+				func() { i.edit(t, "infra.yml", "address: "+i.address(), "address: 203.0.113.7:6443") },
+				[]string{
+					fmt.Sprintf(`address is "203.0.113.7:6443" instead of %q in infra.yml`, i.address()),
+					fmt.Sprintf(`the kubeconfig's server is %s and Brane will connect there; the address "203.0.113.7:6443" must be the same`, i.address()),
+				},
+			},
+			{
+				func() { i.remove(t, "infra.yml") },
+				[]string{fmt.Sprintf(`infra.yml is missing from the %s, and with it location "compute"`, i.place)},
+			},
+		} {
+			steps = append(steps,
+				resource.TestStep{PreConfig: drift.happens, Config: config, ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, drift.want...)},
+				resource.TestStep{Config: config, ConfigPlanChecks: emptyPlan()})
+		}
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			CheckDestroy:             i.holds(t, "locations: {}\n", othersSecrets), // the last drift took the others' locations
+			Steps:                    steps,
+		})
+	})
+}
+
+// revoke makes the service account again under its old name, and waits until the API server has forgotten that the old token was good.
+func (i instance) revoke(t *testing.T) func() {
+	return func() {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "brane"}}
+		must(t, i.client.Get(context.Background(), account))
+		must(t, i.client.Delete(context.Background(), account))
+		must(t, i.client.Create(context.Background(), &corev1.ServiceAccount{
+			ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "brane", Labels: account.Labels, Annotations: account.Annotations},
+		}))
+		i.probedAs(t, credentials.ErrUnauthorized)
+	}
+}
+
+func (i instance) dropRole(t *testing.T) func() {
+	return func() {
+		must(t, i.client.Delete(context.Background(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "brane"}}))
+		i.probedAs(t, credentials.ErrForbidden)
+	}
+}
+
+// probedAs waits until the registered credential is of no use for that reason: the API server's caches are good for 10 s.
+func (i instance) probedAs(t *testing.T, want error) {
+	t.Helper()
+	kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
+	must(t, err)
+	client, err := kubeconfig.Client()
+	must(t, err)
+	eventually(t, func() error {
+		if _, err := credentials.Probe(context.Background(), client, i.namespace); !errors.Is(err, want) {
+			return fmt.Errorf("a probe says %w and not %w", err, want)
+		}
+		return nil
+	})
+}
+
+func (i instance) address() string { return strings.TrimPrefix(i.client.Host(), "https://") }
+
+// token is a kubeconfig for an account of the test's namespace.
+func (i instance) token(t testing.TB, account string, lifetime time.Duration) []byte {
+	t.Helper()
+	token, err := credentials.Mint(context.Background(), i.client, i.namespace, account, lifetime, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.rendered(t, token.Value)
+}
+
+func (i instance) rendered(t testing.TB, token string) []byte {
+	t.Helper()
+	ca, err := i.client.CA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: i.client.Host(), CA: ca, Token: token, Namespace: i.namespace, Name: "compute"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kubeconfig
+}
+
+// The authority of the API server has changed, and the registered kubeconfig still names the old one.
+func TestAccInfrastructure_otherAuthority(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		config := i.hcl(t, smallestInfrastructure)
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			Steps: []resource.TestStep{
+				{Config: config},
+				{
+					PreConfig: func() {
+						kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
+						must(t, err)
+						kubeconfig.CA = otherAuthority(t)
+						rendered, err := credentials.Render(*kubeconfig)
+						must(t, err)
+						i.register(t, "compute", rendered)
+					},
+					Config: config,
+					ConfigPlanChecks: driftsLike(plancheck.ResourceActionUpdate,
+						`^the certificate of `+regexp.QuoteMeta(i.client.Host())+` is not valid by the kubeconfig's certificate-authority-data: `),
+				},
+				{Config: config, ConfigPlanChecks: emptyPlan()},
+			},
+		})
+	})
+}
+
+// What cannot be read is an error with line and column, and nothing is written over it.
+func TestAccInfrastructure_unparseable(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		config := i.hcl(t, smallestInfrastructure)
+		var infraText, secretsText string
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			Steps: []resource.TestStep{
+				{Config: config},
+				{
+					PreConfig: func() {
+						infraText, secretsText = i.get(t, "infra.yml"), i.get(t, "secrets.yml")
+						i.put(t, "infra.yml", infraText+"  broken: {kind: kube\n")
+					},
+					Config:      config,
+					ExpectError: regexp.MustCompile(`Location not read[\s\S]*infra\.yml:\d+:\d+:[\s\S]*Nothing\s+was\s+written`),
+				},
+				{
+					PreConfig: func() {
+						must(t, i.holds(t, infraText+"  broken: {kind: kube\n", secretsText)(nil))
+						i.put(t, "infra.yml", infraText)
+						i.put(t, "secrets.yml", "- a list\n")
+					},
+					Config:      config,
+					ExpectError: regexp.MustCompile(`Location not read[\s\S]*secrets\.yml:1:1:[\s\S]*Nothing\s+was\s+written`),
+				},
+				{
+					PreConfig: func() {
+						must(t, i.holds(t, infraText, "- a list\n")(nil))
+						i.put(t, "secrets.yml", secretsText)
+					},
+					Config: config, ConfigPlanChecks: emptyPlan(),
+				},
+			},
+		})
+	})
+}
+
+// A token of ten minutes, the shortest there is, is renewed by a provider that lives seven minutes later.
+func TestAccInfrastructure_renewal(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		config := i.hcl(t, strings.Replace(smallestInfrastructure, "name }", `name, lifetime = "10m" }`, 1))
+		var ahead time.Duration
+		factories := map[string]func() (tfprotov6.ProviderServer, error){
+			"brane": providerserver.NewProtocol6WithError(provider.NewAt(func() time.Time { return time.Now().Add(ahead) })()),
+		}
+		var first []byte
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: factories,
+			Steps: []resource.TestStep{
+				{Config: config},
+				{PreConfig: func() { first = i.kubeconfig(t, "compute"); ahead = 5 * time.Minute }, Config: config, ConfigPlanChecks: emptyPlan()},
+				{
+					PreConfig: func() { ahead = 7 * time.Minute },
+					Config:    config,
+					ConfigPlanChecks: driftsLike(plancheck.ResourceActionUpdate, `^less than a third of its life is left to the registered token: it expires at 20\d\d-.*Z$`,
+						plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("fingerprint")), plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("expires_at"))),
+					ExpectNonEmptyPlan: true, // for a clock that is ahead the new token is soon old again
+				},
+				{
+					PreConfig: func() {
+						if again := i.kubeconfig(t, "compute"); string(again) == string(first) {
+							t.Error("the token is the old one")
+						}
+						ahead = 0
+					},
+					Config: config, ConfigPlanChecks: emptyPlan(),
+				},
+			},
+		})
+	})
+}
+
+// With verify = false nobody asks the API server; what a token says of itself counts nevertheless.
+func TestAccInfrastructure_expired(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.bareNamespace(t, nil)
+	config := i.hcl(t, alone(`{ service_account = "brane" }`, `address = "203.0.113.7:6443"`, `verify = false`))
+	claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.namespace)
+	old := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: config},
+			{
+				PreConfig: func() {
+					i.register(t, "compute", []byte(strings.Replace(string(i.rendered(t, old)), i.client.Host(), "https://203.0.113.7:6443", 1)))
+				},
+				Config:           config,
+				ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
+			},
+			{Config: config, ConfigPlanChecks: emptyPlan()},
+		},
+	})
+}
+
+// Where the API server does not answer, plan warns and goes on: what stands in the files is as it should be.
+func TestAccInfrastructure_unreachable(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.bareNamespace(t, nil)
+	body := alone(`{ service_account = "brane" }`, `address = "127.0.0.1:1"`, `verify = false`)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: i.hcl(t, body)},
+			{Config: i.hcl(t, body), ConfigPlanChecks: emptyPlan()},
+			{
+				Config:      i.hcl(t, strings.Replace(body, "verify = false", "", 1)),
+				ExpectError: regexp.MustCompile(`Credential not good for Brane[\s\S]*no\s+API\s+server\s+answers\s+at\s+https://127\.0\.0\.1:1[\s\S]*verify = false`),
+			},
+		},
+	})
+}
