@@ -15,13 +15,11 @@ const (
 func next(g Graph, known map[string]phase) []string {
 	var ready []string
 	for _, name := range g.order {
-		switch known[name] {
-		case failed:
+		if known[name] == failed {
 			return nil
-		case waiting:
-			if all(g.steps[name].Needs, known, committed) {
-				ready = append(ready, name)
-			}
+		}
+		if known[name] == waiting && all(g.steps[name].Needs, known, committed) {
+			ready = append(ready, name)
 		}
 	}
 	return ready
