@@ -1,0 +1,240 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// submitters makes the test's namespace, without Terraform, with accounts "brane" and "other" that may create Jobs there.
+func (i instance) submitters(t *testing.T, labels map[string]string) {
+	t.Helper()
+	i.bareNamespace(t, labels)
+	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: i.namespace, Name: name} }
+	account := func(name string) rbacv1.Subject {
+		return rbacv1.Subject{Kind: "ServiceAccount", Namespace: i.namespace, Name: name}
+	}
+	for _, object := range []kube.Object{
+		&corev1.ServiceAccount{ObjectMeta: in("other")},
+		&rbacv1.Role{ObjectMeta: in("submit"), Rules: []rbacv1.PolicyRule{{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create"}}}},
+		&rbacv1.RoleBinding{
+			ObjectMeta: in("submit"), Subjects: []rbacv1.Subject{account("brane"), account("other")},
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "submit"},
+		},
+	} {
+		must(t, i.client.Create(t.Context(), object))
+	}
+}
+
+// A kubeconfig of one's own: write-only and as a sensitive attribute, with a new version, and from one to the other.
+func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		i.submitters(t, nil)
+		one, other := i.token(t, "brane", time.Hour), i.token(t, "other", time.Hour)
+		writeOnly := func(kubeconfig []byte, version int) string {
+			return i.hcl(t, alone(fmt.Sprintf("{\n kubeconfig_wo_version = %d\n kubeconfig_wo = <<EOT\n%sEOT\n }", version, kubeconfig)))
+		}
+		inState := i.hcl(t, alone(fmt.Sprintf("{\n kubeconfig = <<EOT\n%sEOT\n }", one)))
+		registered := func(kubeconfig []byte) resource.TestCheckFunc {
+			return func(state *terraform.State) error {
+				if got := i.kubeconfig(t, "compute"); string(got) != string(kubeconfig) {
+					return fmt.Errorf("another kubeconfig is registered")
+				}
+				for key, value := range state.RootModule().Resources[infrastructureAddress].Primary.Attributes {
+					if key != "credentials.kubeconfig" && strings.Contains(value, "token:") {
+						return fmt.Errorf("the state holds a credential in %s", key)
+					}
+				}
+				return nil
+			}
+		}
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			Steps: []resource.TestStep{
+				{
+					Config: writeOnly(one, 1), Check: registered(one),
+					ConfigStateChecks: []statecheck.StateCheck{
+						statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("credentials").AtMapKey("kubeconfig_wo"), knownvalue.Null()),
+						statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("address"), knownvalue.StringExact(i.address())),
+					},
+				},
+				{Config: writeOnly(other, 1), ConfigPlanChecks: emptyPlan()}, // nobody has said that it is another
+				{Config: writeOnly(other, 2), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: registered(other)},
+				{
+					PreConfig:        func() { i.register(t, "compute", one) },
+					Config:           writeOnly(other, 2),
+					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, "the registered credential was replaced by another one"),
+					Check:            registered(other),
+				},
+				{Config: inState, ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: registered(one)},
+				{Config: inState, ConfigPlanChecks: emptyPlan()},
+				{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate)},
+			},
+		})
+	})
+}
+
+func TestAccInfrastructure_rotation(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.submitters(t, nil)
+	in := func(month string) string {
+		return i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", rotation = { month = %q } }`, month)))
+	}
+	var first []byte
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: in("2026-10")},
+			{PreConfig: func() { first = i.kubeconfig(t, "compute") }, Config: in("2026-10"), ConfigPlanChecks: emptyPlan()},
+			{
+				Config: in("2026-11"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(infrastructureAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("expires_at")),
+				}},
+				Check: func(*terraform.State) error {
+					if string(i.kubeconfig(t, "compute")) == string(first) {
+						return fmt.Errorf("the credential is the old one")
+					}
+					return nil
+				},
+			},
+			{Config: in("2026-11"), ConfigPlanChecks: emptyPlan()},
+		},
+	})
+}
+
+// A long-lived token is revoked when another takes its place, and at the end.
+func TestAccInfrastructure_longLived(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.submitters(t, nil)
+	config := func(rotation string) string {
+		return i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", long_lived = true, rotation = { n = %q } }`, rotation)))
+	}
+	tokens := func() []string {
+		var secrets corev1.SecretList
+		must(t, i.client.List(context.Background(), &secrets, i.namespace, ""))
+		var names []string
+		for _, secret := range secrets.Items {
+			names = append(names, secret.Name)
+		}
+		return names
+	}
+	one := func(*terraform.State) error {
+		kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
+		if err != nil {
+			return err
+		}
+		if found := tokens(); len(found) != 1 || found[0] != kubeconfig.TokenSecret() {
+			return fmt.Errorf("the namespace has the Secrets %q, and the registered token is that of %q", found, kubeconfig.TokenSecret())
+		}
+		return nil
+	}
+	none := func(*terraform.State) error {
+		if found := tokens(); len(found) != 0 {
+			return fmt.Errorf("the namespace still has the Secrets %q", found)
+		}
+		return nil
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             none,
+		Steps: []resource.TestStep{
+			{
+				Config: config("1"), Check: one,
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("token_secret"), knownvalue.StringRegexp(regexp.MustCompile(`^brane-token-`))),
+					statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("expires_at"), knownvalue.Null()),
+				},
+			},
+			{Config: config("1"), ConfigPlanChecks: emptyPlan()},
+			{
+				ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute", ImportStateVerify: true,
+				ImportStateVerifyIdentifierAttribute: "name", ImportStateVerifyIgnore: []string{"credentials.rotation"},
+			},
+			{Config: config("2"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: one},
+			{
+				PreConfig: func() {
+					must(t, i.client.Delete(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: tokens()[0]}}))
+					i.probedAs(t, credentials.ErrUnauthorized)
+				},
+				Config: config("2"),
+				ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate,
+					i.client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
+				Check: one,
+			},
+			{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: none},
+			{Config: config("1"), Check: one},
+		},
+	})
+}
+
+// A token that was made and could not be registered does not stay behind.
+func TestAccInfrastructure_longLivedTooWeak(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.bareNamespace(t, nil)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy: func(*terraform.State) error {
+			var secrets corev1.SecretList
+			if err := i.client.List(context.Background(), &secrets, i.namespace, ""); err != nil || len(secrets.Items) != 0 {
+				return fmt.Errorf("left behind: %v, %w", secrets.Items, err)
+			}
+			return nil
+		},
+		Steps: []resource.TestStep{{
+			Config:      i.hcl(t, alone(`{ service_account = "brane", long_lived = true }`)),
+			ExpectError: regexp.MustCompile(`Credential not good for Brane`),
+		}},
+	})
+}
+
+// What is only known at apply is checked there, before anything is written.
+func TestAccInfrastructure_unknownUntilApply(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.submitters(t, nil)
+	later := func(value string) string {
+		return "resource \"terraform_data\" \"later\" {\n  input = " + value + "\n}\n"
+	}
+	own := `{ kubeconfig = terraform_data.later.output }`
+	heredoc := func(text []byte) string { return "<<EOT\n" + string(text) + "EOT\n" }
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             i.holds(t, "locations: {}\n", "{}\n"),
+		Steps: []resource.TestStep{
+			{
+				Config:      i.hcl(t, later(`"ftp://198.51.100.10"`)+strings.Replace(alone(`{ service_account = "brane" }`), `"http://198.51.100.10:50052"`, "terraform_data.later.output", 1)),
+				ExpectError: regexp.MustCompile(`Value is not one that Brane can use[\s\S]*ftp://198\.51\.100\.10`),
+			},
+			{
+				Config:      i.hcl(t, later(heredoc([]byte("apiVersion: v1\nkind: Config\n")))+alone(own)),
+				ExpectError: regexp.MustCompile(`Kubeconfig is not one that Brane can use[\s\S]*current-context`),
+			},
+			{
+				Config:      i.hcl(t, later(heredoc(i.token(t, "brane", time.Hour)))+alone(own, `address = "203.0.113.7:6443"`)),
+				ExpectError: regexp.MustCompile(`Kubeconfig is for another cluster or namespace[\s\S]*203\.0\.113\.7`),
+			},
+			{Config: i.hcl(t, later(heredoc(i.token(t, "brane", time.Hour)))+alone(own))},
+		},
+	})
+}

@@ -1,0 +1,110 @@
+package provider_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+)
+
+const goodKubeconfig = `apiVersion: v1
+kind: Config
+clusters:
+- name: c
+  cluster: {server: "https://203.0.113.7:6443", certificate-authority-data: Q0E=}
+users:
+- name: brane
+  user: {token: TOKEN}
+contexts:
+- name: brane
+  context: {cluster: c, namespace: brane, user: brane}
+current-context: brane
+`
+
+// What can be known while a plan is made is told on the attribute that is to be corrected.
+func TestInfrastructureChecksItsConfiguration(t *testing.T) {
+	kubeconfig := func(from, to string) object {
+		if !strings.Contains(goodKubeconfig, from) {
+			t.Fatalf("the good kubeconfig holds no %q", from)
+		}
+		return object{"credentials": object{"kubeconfig": strings.Replace(goodKubeconfig, from, to, 1)}}
+	}
+	good := object{
+		"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052",
+		"credentials": object{"service_account": "brane"},
+	}
+	for name, tt := range map[string]struct {
+		given object
+		at    string
+		say   string
+	}{
+		"nothing is wrong":                   {given: object{"mount_dfs": "redis://198.51.100.10", "proxy_address": "198.51.100.10:1080", "address": "203.0.113.7:6443", "secret_name": "s"}},
+		"a callback without a scheme":        {object{"callback_to": "198.51.100.10:50052"}, "callback_to", "begin with http://"},
+		"a callback to this machine":         {object{"callback_to": "http://localhost:50052"}, "callback_to", "the container itself"},
+		"a callback to the loopback":         {object{"callback_to": "http://127.0.0.1:50052"}, "callback_to", "the container itself"},
+		"a registry with a scheme":           {object{"registry": "https://198.51.100.10:50050"}, "registry", "has a scheme"},
+		"an address with a scheme":           {object{"address": "https://203.0.113.7:6443"}, "address", "has a scheme"},
+		"an address without a port":          {object{"address": "203.0.113.7"}, "address", "is not host:port"},
+		"a mount that is no Redis":           {object{"mount_dfs": "http://198.51.100.10"}, "mount_dfs", "redis://"},
+		"a mount on this machine":            {object{"mount_dfs": "redis://localhost"}, "mount_dfs", "localhost"},
+		"an empty mount":                     {object{"mount_dfs": ""}, "mount_dfs", "at least 1"},
+		"a name with a space":                {object{"name": "my cluster"}, "name", "is not a location's name"},
+		"a namespace that is none":           {object{"namespace": "Brane"}, "namespace", "lower"},
+		"a secret's name with a dollar":      {object{"secret_name": "s$compute"}, "secret_name", "is not a secret's name"},
+		"no credential":                      {object{"credentials": object{}}, "credentials.service_account", "one (and only one)"},
+		"two credentials":                    {object{"credentials": object{"service_account": "brane", "kubeconfig": goodKubeconfig}}, "credentials.service_account", "one (and only one)"},
+		"a write-only one without version":   {object{"credentials": object{"kubeconfig_wo": goodKubeconfig}}, "credentials.kubeconfig_wo", "kubeconfig_wo_version"},
+		"a version of nothing":               {object{"credentials": object{"service_account": "brane", "kubeconfig_wo_version": 1}}, "credentials.kubeconfig_wo_version", "kubeconfig_wo"},
+		"a lifetime of a kubeconfig":         {object{"credentials": object{"kubeconfig": goodKubeconfig, "lifetime": "1h"}}, "credentials.lifetime", "service_account"},
+		"a lifetime of what does not expire": {object{"credentials": object{"service_account": "brane", "long_lived": true, "lifetime": "1h"}}, "credentials.lifetime", "long_lived"},
+		"a lifetime that no server grants":   {object{"credentials": object{"service_account": "brane", "lifetime": "5m"}}, "credentials.lifetime", "ten minutes"},
+		"a good kubeconfig":                  {given: kubeconfig("TOKEN", "OTHER")},
+		"a plugin to execute":                {kubeconfig("{token: TOKEN}", "{exec: {command: aws}}"), "credentials.kubeconfig", `users["brane"].exec: Brane cannot run a plugin`},
+		"a token in a file":                  {kubeconfig("token: TOKEN", "tokenFile: /var/run/token"), "credentials.kubeconfig", `users["brane"].tokenFile: it names a file`},
+		"an authority in a file":             {kubeconfig("certificate-authority-data: Q0E=", "certificate-authority: /etc/ca.crt"), "credentials.kubeconfig", `clusters["c"].certificate-authority: it names a file`},
+		"two documents":                      {kubeconfig("current-context: brane\n", "current-context: brane\n---\nkind: Config\n"), "credentials.kubeconfig", "a second YAML document"},
+		"URL-safe base64":                    {kubeconfig("Q0E=", "Pz8_Pg=="), "credentials.kubeconfig", "URL-safe"},
+		"a context that leads nowhere":       {kubeconfig("current-context: brane", "current-context: admin"), "credentials.kubeconfig", `there is no context "admin"`},
+		"a user that is not there":           {kubeconfig("user: brane}", "user: admin}"), "credentials.kubeconfig", `there is no user "admin"`},
+		"a server without TLS":               {kubeconfig("https://", "http://"), "credentials.kubeconfig", "unencrypted"},
+		"base64 of a kubeconfig":             {object{"credentials": object{"kubeconfig": "a2luZDogQ29uZmlnCg=="}}, "credentials.kubeconfig", "looks like base64"},
+		"another namespace":                  {kubeconfig("namespace: brane", "namespace: other"), "namespace", `the kubeconfig's context is for namespace "other"`},
+		"another server":                     {merged(kubeconfig("TOKEN", "X"), object{"address": "203.0.113.8:6443"}), "address", "the kubeconfig's server is 203.0.113.7:6443"},
+		"a plugin in the write-only one": {
+			object{"credentials": object{"kubeconfig_wo": strings.Replace(goodKubeconfig, "{token: TOKEN}", "{exec: {command: aws}}", 1), "kubeconfig_wo_version": 1}},
+			"credentials.kubeconfig_wo", `Brane cannot run a plugin`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSpeaker(t)
+			resp, err := s.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{
+				TypeName: "brane_infrastructure", Config: s.value(s.schemas.ResourceSchemas["brane_infrastructure"], merged(good, tt.given)),
+				ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := tell(resp.Diagnostics)
+			want := func(line string) bool {
+				return strings.HasPrefix(line, `ERROR, AttributeName("`+strings.ReplaceAll(tt.at, ".", `").AttributeName("`)+`"): `) && strings.Contains(line, tt.say)
+			}
+			if tt.at == "" && strings.Contains(said, "ERROR") || tt.at != "" && !slices.ContainsFunc(strings.Split(said, "\n"), want) {
+				t.Errorf("on %s it should say %q, and said\n%s", tt.at, tt.say, said)
+			}
+			if strings.Contains(said, "TOKEN") {
+				t.Errorf("it tells a secret:\n%s", said)
+			}
+		})
+	}
+}
+
+// merged are the attributes of all, the later ones winning.
+func merged(all ...object) object {
+	m := object{}
+	for _, each := range all {
+		maps.Copy(m, each)
+	}
+	return m
+}
