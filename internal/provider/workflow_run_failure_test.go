@@ -93,7 +93,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 		},
 		"timeout": {
 			`steps = { long = { image = "$TOOLS", command = ["sleep", "3600"], timeout = "5s" } }`,
-			[]string{`Step "long" of run "timeout" failed`, `DeadlineExceeded`, `Raise the step's timeout`},
+			[]string{`Step "long" of run "timeout" failed`, `DeadlineExceeded: Job was active longer than specified deadline`, `Raise the step's timeout`},
 		},
 		"bounded": {
 			`steps = { long = { image = "$TOOLS", command = ["sleep", "3600"] } }

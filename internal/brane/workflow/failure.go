@@ -119,9 +119,9 @@ func (l *loop) failure(ctx context.Context, step string, job *batchv1.Job, reaso
 func (f *Failure) readContainers(pod *corev1.Pod) {
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if ended := status.State.Terminated; ended != nil && ended.ExitCode != 0 {
-			f.Container, f.Code = status.Name, int(ended.ExitCode)
-			if f.Reason != batchv1.JobReasonDeadlineExceeded {
-				f.Reason = ended.Reason
+			f.Container = status.Name
+			if f.Reason != batchv1.JobReasonDeadlineExceeded && f.Reason != jobDeletedReason { // by which the container was only stopped
+				f.Code, f.Reason = int(ended.ExitCode), ended.Reason
 			}
 			return
 		}
