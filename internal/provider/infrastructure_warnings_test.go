@@ -1,0 +1,79 @@
+package provider_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+)
+
+// What is allowed and doubtful is a warning of the apply that registers it, and of every plan after that.
+func TestAccInfrastructure_warnings(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.submitters(t, map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
+	role := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: i.namespace},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: i.namespace, Name: "brane"}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+	}
+	must(t, i.client.Create(t.Context(), role))
+	t.Cleanup(func() { must(t, i.client.Delete(context.Background(), role)) })
+	kubeconfig, err := credentials.Parse(i.token(t, "brane", time.Hour))
+	must(t, err)
+	client, err := kubeconfig.Client()
+	must(t, err)
+	eventually(t, func() error { // until the API server's authorizer knows of the role
+		return client.Get(context.Background(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})
+	})
+
+	s := newSpeaker(t)
+	s.ok(s.configure(object{"control_plane": object{"directory": i.folder, "brane_version": "0.6.0"}}, false).Diagnostics)
+	config := object{
+		"name": "compute", "namespace": i.namespace, "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052",
+		"credentials": object{"service_account": "brane"},
+	}
+	// The CLI proposes the defaults of computed attributes as null.
+	plan := s.plan("brane_infrastructure", config, false)
+	says(t, plan.Diagnostics, "WARNING: Brane 0.6.0 does not see this change: ", "build the images again")
+	schema := s.schemas.ResourceSchemas["brane_infrastructure"]
+	applied, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
+		TypeName: "brane_infrastructure", Config: s.value(schema, config), PriorState: s.null(schema), PlannedState: plan.PlannedState, PlannedPrivate: plan.PlannedPrivate,
+		PlannedIdentity: plan.PlannedIdentity,
+	})
+	must(t, err)
+	s.ok(applied.Diagnostics)
+	doubts := []string{
+		`WARNING, AttributeName("credentials"): Credential may do more than Brane needs: `, "it may do everything in the whole cluster (cluster-admin)",
+		`WARNING, AttributeName("namespace"): Namespace refuses Brane's Jobs: `, `enforces the Pod Security level "baseline"`,
+	}
+	says(t, applied.Diagnostics, doubts...)
+	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_infrastructure", CurrentState: applied.NewState, CurrentIdentity: applied.NewIdentity})
+	must(t, err)
+	s.ok(read.Diagnostics)
+	says(t, read.Diagnostics, doubts...)
+	again, err := s.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
+		TypeName: "brane_infrastructure", Config: s.value(schema, config), PriorState: read.NewState, ProposedNewState: read.NewState, PriorIdentity: read.NewIdentity,
+	})
+	must(t, err)
+	if said := tell(again.Diagnostics); said != "" {
+		t.Errorf("where nothing changes a plan says\n%s", said)
+	}
+}
+
+// says checks that the diagnostics hold all these.
+func says(t *testing.T, diagnostics []*tfprotov6.Diagnostic, want ...string) {
+	t.Helper()
+	said := tell(diagnostics)
+	for _, part := range want {
+		if !strings.Contains(said, part) {
+			t.Errorf("it does not say %q but\n%s", part, said)
+		}
+	}
+}
