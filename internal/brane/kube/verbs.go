@@ -204,3 +204,18 @@ func Kind(obj Object) string {
 	}
 	return gvk.Kind
 }
+
+// ListedKind is the kind of a list's elements.
+func ListedKind(list List) string {
+	gvk, err := kindOf(list)
+	if err != nil {
+		return "object"
+	}
+	return gvk.Kind
+}
+
+// Empty is an object of the same kind with nothing in it.
+func Empty[T Object](obj T) T {
+	fresh, _ := reflect.New(reflect.TypeOf(obj).Elem()).Interface().(T)
+	return fresh
+}

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -22,55 +17,144 @@ import (
 // ErrExists says that there is such a namespace already and that it was not made by us.
 var ErrExists = errors.New("the namespace exists already")
 
-// Create makes the Namespace and what belongs into it. The error is [ErrExists] where the name is taken. A namespace of that name that is being deleted
-// is waited for. When Create ends early the Namespace may be there without all its children: [Apply] finishes it.
-func Create(ctx context.Context, c *kube.Client, spec Spec) error {
+// Create makes the Namespace and what belongs into it. A namespace of that name that is being deleted is waited for; one that we began to make and did
+// not finish is finished. Where the name is taken the error is [ErrExists], or with adopt the namespace is taken over as [Apply] does.
+//
+// When Create ends early the state has a UID if a Namespace was made by us; it may be there without all its children, and [Apply] finishes it.
+func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, error) {
+	if _, err := spec.withPasswords(nil); err != nil {
+		return State{}, err // before anything is there
+	}
 	for {
-		// Only the name is set by POST: what Apply sets later it must own alone, to be able to take it away again.
-		err := c.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}})
+		// POST sets nothing else: what Apply sets later it must own alone, to be able to take it away again.
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{ManagedByLabel: unfinished}}}
+		err := persist(ctx, func() error { return c.Create(ctx, ns) })
 		if err == nil {
-			return Apply(ctx, c, spec)
+			err = write(ctx, c, spec, ns, spec.objects())
+			return stateOf(ns), err
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("create namespace %q: %w", spec.Name, err)
+			return State{}, fmt.Errorf("create namespace %q: %w", spec.Name, err)
 		}
-		there := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}
-		if err := c.Get(ctx, there); apierrors.IsNotFound(err) {
+		err = persist(ctx, func() error { return c.Get(ctx, ns) })
+		switch {
+		case apierrors.IsNotFound(err):
 			continue
-		} else if err != nil {
-			return fmt.Errorf("read namespace %q: %w", spec.Name, err)
+		case err != nil:
+			return State{}, fmt.Errorf("read namespace %q: %w", spec.Name, err)
+		case ns.Status.Phase == corev1.NamespaceTerminating:
+			if err := waitGone(ctx, c, spec.Name); err != nil {
+				return State{}, err
+			}
+		case ns.Labels[ManagedByLabel] == unfinished:
+			state, err := Apply(ctx, c, spec, spec)
+			if err != nil {
+				return stateOf(ns), err
+			}
+			return state, nil
+		case adopt:
+			return Apply(ctx, c, spec, spec)
+		default:
+			return State{}, ErrExists
 		}
-		if there.Status.Phase != corev1.NamespaceTerminating {
-			return ErrExists
+	}
+}
+
+// unfinished is the label's value on a Namespace of which not everything is there yet. When the answer to its POST was lost, or the process was killed,
+// the next Create finds it and goes on.
+const unfinished = ManagedBy + ".unfinished"
+
+// Apply brings the namespace and its children to what is wanted: it makes those that are missing, changes those that differ, and deletes those of ours
+// that are left over, among them what before wanted and want does not. What others have set stays. The error is [ErrGone] when the Namespace is not there.
+func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error) {
+	// What before has beside is looked for as well, to be deleted: Secrets are in no list.
+	var now *inventory
+	err := persist(ctx, func() (err error) {
+		if now, err = look(ctx, c, want); err != nil {
+			return err
 		}
-		if err := waitGone(ctx, c, spec.Name); err != nil {
+		return now.lookFor(ctx, c, before)
+	})
+	if err != nil {
+		return State{}, err
+	}
+	secret, _ := now.children[id(&corev1.Secret{ObjectMeta: want.child(pullSecretName)})].(*corev1.Secret)
+	var different []kube.Object
+	for _, object := range want.objects() {
+		live := now.children[id(object)]
+		if object.GetNamespace() == "" {
+			live = now.namespace
+		}
+		if compare(object, live) != "" {
+			different = append(different, object)
+		}
+	}
+	if err := want.fillPullSecret(different, secret); err != nil {
+		return State{}, err
+	}
+	if err := write(ctx, c, want, now.namespace, different); err != nil {
+		return State{}, err
+	}
+	if err := remove(ctx, c, now.leftovers(want)); err != nil {
+		return State{}, err
+	}
+	return stateOf(now.namespace), nil
+}
+
+// fillPullSecret puts the passwords that were not given into the Secret that is to be written.
+func (s Spec) fillPullSecret(objects []kube.Object, live *corev1.Secret) error {
+	for i, object := range objects {
+		if object.GetName() != pullSecretName || object.GetNamespace() == "" {
+			continue
+		}
+		filled, err := s.withPasswords(live)
+		if err != nil {
+			return err
+		}
+		objects[i] = filled.pullSecret()
+	}
+	return nil
+}
+
+// write applies objects of the spec: first the children, of which none needs another but the token's Secret its account, then the Namespace itself:
+// its fields say that the rest is there. ns is filled with what the Namespace then is.
+func write(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace, objects []kube.Object) error {
+	var first, last []kube.Object
+	for _, object := range objects {
+		switch {
+		case object.GetNamespace() == "":
+			object.SetUID(ns.UID) // never makes a new one where somebody has just deleted it
+			last = append(last, object)
+		case object.GetName() == TokenSecret(spec.ServiceAccount) && kube.Kind(object) == "Secret":
+			last = append(last, object)
+		default:
+			first = append(first, object)
+		}
+	}
+	for _, stage := range [][]kube.Object{first, last} {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, object := range stage {
+			group.Go(func() error { return apply(ctx, c, object) })
+		}
+		if err := group.Wait(); err != nil {
 			return err
 		}
 	}
-}
-
-// Apply brings the namespace and its children to what is wanted, and makes those that are missing. What others have set stays.
-func Apply(ctx context.Context, c *kube.Client, spec Spec) error {
-	objects := spec.objects()
-	if err := apply(ctx, c, objects[0]); err != nil {
-		return err
+	for _, object := range last {
+		if written, ok := object.(*corev1.Namespace); ok {
+			*ns = *written
+		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, object := range objects[1:] {
-		group.Go(func() error { return apply(ctx, c, object) })
-	}
-	return group.Wait()
+	return nil
 }
 
 func apply(ctx context.Context, c *kube.Client, object kube.Object) error {
-	want := object.DeepCopyObject()
-	err := c.Apply(ctx, object)
-	if binding, ok := want.(*rbacv1.RoleBinding); ok && apierrors.IsInvalid(err) {
-		// A binding's roleRef can't be changed, only made anew.
-		if err := c.Delete(ctx, binding); err != nil {
-			return fmt.Errorf("delete %s to point it at its role again: %w", kube.Describe(binding), err)
+	err := persist(ctx, func() error { return c.Apply(ctx, object) })
+	if apierrors.IsInvalid(err) && unchangeable(object) {
+		if err := remove(ctx, c, []kube.Object{object}); err != nil {
+			return err
 		}
-		err = c.Apply(ctx, binding)
+		err = persist(ctx, func() error { return c.Apply(ctx, object) })
 	}
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", kube.Describe(object), err)
@@ -78,100 +162,26 @@ func apply(ctx context.Context, c *kube.Client, object kube.Object) error {
 	return nil
 }
 
-// Retire deletes the service account with its Role and RoleBinding; the account's tokens are worth nothing from then on.
-func Retire(ctx context.Context, c *kube.Client, spec Spec) error {
-	for _, object := range spec.objects()[1:] {
-		if err := c.Delete(ctx, object); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
-		}
-	}
-	return nil
-}
-
-// Delete deletes the namespace with everything in it and waits until it is gone. When ctx ends first the error says what is still there.
-func Delete(ctx context.Context, c *kube.Client, name string) error {
-	err := c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("delete namespace %q: %w", name, err)
-	}
-	return waitGone(ctx, c, name)
-}
-
-// RemainsError says that a namespace was not gone when we had to stop waiting.
-type RemainsError struct {
-	Name       string
-	Conditions []string // the namespace's conditions that are true: what remains in it, and which finalizers hold it
-	Cause      error
-}
-
-func (e *RemainsError) Error() string {
-	if len(e.Conditions) == 0 {
-		return fmt.Sprintf("namespace %q is still being deleted: %v", e.Name, e.Cause)
-	}
-	return fmt.Sprintf("namespace %q is still being deleted: %v; %s", e.Name, e.Cause, strings.Join(e.Conditions, "; "))
-}
-
-func (e *RemainsError) Unwrap() error { return e.Cause }
-
-// waitGone follows one namespace until it is gone.
-func waitGone(ctx context.Context, c *kube.Client, name string) error {
-	var last corev1.Namespace
-	for {
-		live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		err := c.Get(ctx, live)
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return &RemainsError{Name: name, Conditions: trueConditions(&last), Cause: context.Cause(ctx)}
-		}
-		if err != nil {
-			return fmt.Errorf("read namespace %q while it is deleted: %w", name, err)
-		}
-		last = *live
-		if err := watchUntilDeleted(ctx, c, live, &last); err != nil {
-			return err
-		}
+// unchangeable are objects with a field that can't be changed, only made anew: a binding's roleRef, a Secret's type.
+func unchangeable(object kube.Object) bool {
+	switch object.(type) {
+	case *rbacv1.RoleBinding, *corev1.Secret:
+		return true
+	default:
+		return false
 	}
 }
 
-// watchUntilDeleted returns when the namespace is deleted, the watch has ended or ctx has; the caller looks again.
-func watchUntilDeleted(ctx context.Context, c *kube.Client, live, last *corev1.Namespace) error {
-	events, err := c.Watch(ctx, &corev1.NamespaceList{}, "", metav1.ListOptions{
-		FieldSelector:   fields.OneTermEqualSelector("metadata.name", live.Name).String(),
-		ResourceVersion: live.ResourceVersion,
-	})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("watch namespace %q: %w", live.Name, err)
-	}
-	defer events.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case event, open := <-events.ResultChan():
-			if !open || event.Type == watch.Deleted || event.Type == watch.Error {
-				return nil
+func remove(ctx context.Context, c *kube.Client, objects []kube.Object) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, object := range objects {
+		group.Go(func() error {
+			err := persist(ctx, func() error { return c.Delete(ctx, object) })
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
 			}
-			if ns, ok := event.Object.(*corev1.Namespace); ok {
-				*last = *ns
-			}
-		}
+			return nil
+		})
 	}
-}
-
-func trueConditions(ns *corev1.Namespace) []string {
-	found := map[string]string{}
-	for _, condition := range ns.Status.Conditions {
-		if condition.Status == corev1.ConditionTrue {
-			found[string(condition.Type)] = fmt.Sprintf("%s: %s", condition.Type, condition.Message)
-		}
-	}
-	return slices.Sorted(maps.Values(found))
+	return group.Wait()
 }

@@ -2,74 +2,118 @@ package namespace
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Discover says how a namespace was wanted when we made it, as far as its objects tell. A namespace that is not ours has nothing to tell: then it is
-// the default access for the account of the given name. The error is [ErrGone] when the namespace is not there.
-func Discover(ctx context.Context, c *kube.Client, name, account string) (Spec, error) {
+// Discover says how a namespace was wanted when we made it, as far as its objects tell; passwords are not told. A namespace that is not ours has nothing
+// to tell: then it is the default access for the account of the given name. The error is [ErrGone] when the namespace is not there.
+func Discover(ctx context.Context, r Reader, name, account string) (Spec, error) {
 	spec := Spec{Name: name, ServiceAccount: account, Access: AccessRun}
-	live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := c.Get(ctx, live); apierrors.IsNotFound(err) {
-		return spec, ErrGone
-	} else if err != nil {
-		return spec, fmt.Errorf("read namespace %q: %w", name, err)
+	now, err := look(ctx, r, spec)
+	if err != nil {
+		return spec, err
 	}
-	spec.Labels, spec.Annotations = owned(live)
+	own := ownFields(now.namespace).at("f:metadata")
+	spec.Labels = pick(now.namespace.Labels, own.keys("f:labels"))
+	spec.Annotations = pick(now.namespace.Annotations, own.keys("f:annotations"))
 	delete(spec.Labels, ManagedByLabel)
+	spec.PodSecurity = takePodSecurity(spec.Labels)
 
-	var roles rbacv1.RoleList
-	if err := c.List(ctx, &roles, name, ManagedByLabel+"="+ManagedBy); err != nil {
-		return spec, fmt.Errorf("list roles in namespace %q: %w", name, err)
+	if roles := ours[*rbacv1.Role](now); len(roles) > 0 {
+		spec.ServiceAccount = roles[0].Name
+		spec.Access, spec.Rules = accessOf(roles[0].Rules)
 	}
-	if len(roles.Items) == 0 {
-		return spec, nil
+	if bindings := ours[*rbacv1.RoleBinding](now); len(bindings) > 0 {
+		for _, subject := range bindings[0].Subjects {
+			if subject != spec.accountSubject() {
+				spec.Subjects = append(spec.Subjects, subject)
+			}
+		}
 	}
-	role := roles.Items[0]
-	spec.ServiceAccount = role.Name
+	if accounts := ours[*corev1.ServiceAccount](now); len(accounts) > 0 {
+		spec.takeAccount(accounts[0])
+	}
+	for _, quota := range ours[*corev1.ResourceQuota](now) {
+		spec.Quota = pick(quota.Spec.Hard, ownFields(quota).keys("f:spec", "f:hard"))
+	}
+	for _, limits := range ours[*corev1.LimitRange](now) {
+		if len(limits.Spec.Limits) == 1 {
+			spec.Limits = limitsOf(limits.Spec.Limits[0])
+		}
+	}
+	spec.Network = networkOf(ours[*networkingv1.NetworkPolicy](now))
+	return spec, spec.takeSecrets(ctx, r)
+}
+
+// ours are the objects of one kind that bear our label, by name.
+func ours[T kube.Object](now *inventory) []T {
+	var found []T
+	for _, object := range now.children {
+		if t, ok := object.(T); ok && t.GetLabels()[ManagedByLabel] == ManagedBy {
+			found = append(found, t)
+		}
+	}
+	slices.SortFunc(found, func(a, b T) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return found
+}
+
+func accessOf(rules []rbacv1.PolicyRule) (Access, []rbacv1.PolicyRule) {
 	for _, access := range Accesses() {
-		if sameRules(role.Rules, Access(access).Rules()) {
-			spec.Access = Access(access)
+		if sameRules(rules, Access(access).Rules()) {
+			return Access(access), nil
 		}
 	}
-	return spec, nil
+	return "", rules
 }
 
-// owned are the labels and annotations that we have applied: the API server keeps account of them by field manager.
-func owned(ns *corev1.Namespace) (labels, annotations map[string]string) {
-	labels, annotations = map[string]string{}, map[string]string{}
-	for _, entry := range ns.ManagedFields {
-		if entry.Manager != kube.FieldManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.FieldsV1 == nil {
-			continue
+func (s *Spec) takeAccount(account *corev1.ServiceAccount) {
+	own := ownFields(account).at("f:metadata")
+	s.AccountLabels = pick(account.Labels, own.keys("f:labels"))
+	delete(s.AccountLabels, ManagedByLabel)
+	s.AccountAnnotations = pick(account.Annotations, own.keys("f:annotations"))
+	if owns(account, "f:imagePullSecrets") {
+		for _, ref := range account.ImagePullSecrets {
+			if ref.Name != pullSecretName {
+				s.PullSecrets = append(s.PullSecrets, ref.Name)
+			}
 		}
-		var fields struct {
-			Metadata struct {
-				Labels      map[string]any `json:"f:labels"`
-				Annotations map[string]any `json:"f:annotations"`
-			} `json:"f:metadata"`
-		}
-		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
-			continue // a format of a later server: then nothing is known to be ours
-		}
-		pick(labels, ns.Labels, fields.Metadata.Labels)
-		pick(annotations, ns.Annotations, fields.Metadata.Annotations)
 	}
-	return labels, annotations
 }
 
-func pick(into, live map[string]string, fields map[string]any) {
-	for field := range fields {
-		if key, ok := strings.CutPrefix(field, "f:"); ok {
-			into[key] = live[key]
+// takeSecrets looks for the Secrets that we would have made. Whoever may not read Secrets has made none.
+func (s *Spec) takeSecrets(ctx context.Context, r Reader) error {
+	get := func(name string) (*corev1.Secret, error) {
+		secret := &corev1.Secret{ObjectMeta: s.child(name)}
+		err := r.Get(ctx, secret)
+		switch {
+		case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+			return nil, nil
+		case err != nil:
+			return nil, fmt.Errorf("read %s: %w", kube.Describe(secret), err)
+		case secret.Labels[ManagedByLabel] != ManagedBy:
+			return nil, nil
 		}
+		return secret, nil
 	}
+	pull, err := get(pullSecretName)
+	if err != nil {
+		return err
+	}
+	s.Registries = registriesOf(pull)
+	for host, r := range s.Registries {
+		r.Password = ""
+		s.Registries[host] = r
+	}
+	token, err := get(TokenSecret(s.ServiceAccount))
+	s.LongLivedToken = token != nil
+	return err
 }

@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -18,23 +21,60 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// create makes a namespace that is deleted when the test ends.
-func create(t *testing.T, c *kube.Client) namespace.Spec {
-	t.Helper()
-	spec := namespace.Spec{
+func smallest() namespace.Spec {
+	return namespace.Spec{
 		Name: clustertest.Name("ns"), Labels: map[string]string{"team": "imaging"}, ServiceAccount: "runner", Access: namespace.AccessRun,
 	}
-	if err := namespace.Create(t.Context(), c, spec); err != nil {
+}
+
+// fullest has every field set, each to something that a default is not.
+func fullest() namespace.Spec {
+	list := func(cpu, memory string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+	}
+	spec := smallest()
+	spec.Annotations = map[string]string{"example.org/note": "n"}
+	spec.PodSecurity = namespace.PodSecurity{Enforce: "baseline", Audit: "restricted", Warn: "restricted", Version: "v1.35"}
+	spec.AccountLabels, spec.AccountAnnotations = map[string]string{"a": "b"}, map[string]string{"c": "d"}
+	spec.PullSecrets = []string{"of-others"}
+	spec.LongLivedToken = true
+	spec.Access = ""
+	spec.Rules = []rbacv1.PolicyRule{
+		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create", "get"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}, ResourceNames: []string{"one"}},
+	}
+	spec.Subjects = []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "imaging"}}
+	spec.Quota = corev1.ResourceList{"pods": resource.MustParse("50"), "requests.cpu": resource.MustParse("1500m")}
+	spec.Limits = namespace.Limits{Default: list("1", "1Gi"), DefaultRequest: list("100m", "64Mi"), Max: list("4", "8Gi"), Min: list("10m", "4Mi")}
+	spec.Network = &namespace.Network{
+		DNS:     true,
+		Egress:  map[string]namespace.Traffic{"redis": {CIDRs: []string{"198.51.100.10/32"}, Ports: []int32{6379}, Protocols: []string{"TCP"}}},
+		Ingress: map[string]namespace.Traffic{"scrape": {CIDRs: []string{"10.0.0.0/8"}, Ports: []int32{9090}, Protocols: []string{"TCP"}}},
+	}
+	spec.Registries = map[string]namespace.Registry{"198.51.100.10:50050": {Username: "puller", Password: "first", Version: 1}}
+	return spec
+}
+
+// create makes a namespace that is deleted when the test ends.
+func create(t *testing.T, c *kube.Client, spec namespace.Spec) namespace.Spec {
+	t.Helper()
+	cleanUp(t, c, spec.Name)
+	if _, err := namespace.Create(t.Context(), c, spec, false); err != nil {
 		t.Fatal(err)
 	}
+	return spec
+}
+
+func cleanUp(t *testing.T, c *kube.Client, name string) {
+	t.Helper()
 	t.Cleanup(func() {
 		ctx, done := context.WithTimeout(context.Background(), time.Minute)
 		defer done()
-		if err := c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}); err != nil {
-			t.Logf("clean up: %v", err) // the test may have deleted it itself
+		err := c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		if err != nil && !apierrors.IsNotFound(err) {
+			t.Errorf("clean up: %v", err)
 		}
 	})
-	return spec
 }
 
 func read(t *testing.T, c *kube.Client, spec namespace.Spec) namespace.State {
@@ -46,88 +86,31 @@ func read(t *testing.T, c *kube.Client, spec namespace.Spec) namespace.State {
 	return state
 }
 
-func in(spec namespace.Spec) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: spec.Name, Name: spec.ServiceAccount}
+func change(t *testing.T, c *kube.Client, before, want namespace.Spec) {
+	t.Helper()
+	if _, err := namespace.Apply(t.Context(), c, before, want); err != nil {
+		t.Fatal(err)
+	}
+	if left := read(t, c, want).Drift; len(left) > 0 {
+		t.Errorf("after Apply still %q", left)
+	}
 }
 
-func TestDrift(t *testing.T) {
-	c := clustertest.Client(t)
-	must := func(t *testing.T, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, tt := range map[string]struct {
-		meddle func(*testing.T, namespace.Spec)
-		want   []string
-	}{
-		"nobody meddles": {func(*testing.T, namespace.Spec) {}, nil},
-		"others add labels and annotations to everything": {func(t *testing.T, spec namespace.Spec) {
-			patch := []byte(`{"metadata":{"labels":{"field.example.org/project":"p1"},"annotations":{"example.org/note":"x"}}}`)
-			must(t, c.MergePatch(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}, patch))
-			must(t, c.MergePatch(t.Context(), &corev1.ServiceAccount{ObjectMeta: in(spec)}, patch))
-			must(t, c.MergePatch(t.Context(), &rbacv1.Role{ObjectMeta: in(spec)}, patch))
-			must(t, c.MergePatch(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in(spec)}, patch))
-		}, nil},
-		"the service account is deleted": {func(t *testing.T, spec namespace.Spec) {
-			must(t, c.Delete(t.Context(), &corev1.ServiceAccount{ObjectMeta: in(spec)}))
-		}, []string{`ServiceAccount "runner" is missing`}},
-		"the service account mounts its token": {func(t *testing.T, spec namespace.Spec) {
-			must(t, c.MergePatch(t.Context(), &corev1.ServiceAccount{ObjectMeta: in(spec)}, []byte(`{"automountServiceAccountToken":true}`)))
-		}, []string{`ServiceAccount "runner" has other automountServiceAccountToken`}},
-		"the role allows more": {func(t *testing.T, spec namespace.Spec) {
-			must(t, c.MergePatch(t.Context(), &rbacv1.Role{ObjectMeta: in(spec)}, []byte(`{"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}`)))
-		}, []string{`Role "runner" has other rules`}},
-		"the role is deleted": {func(t *testing.T, spec namespace.Spec) {
-			must(t, c.Delete(t.Context(), &rbacv1.Role{ObjectMeta: in(spec)}))
-		}, []string{`Role "runner" is missing`}},
-		"the binding is deleted": {func(t *testing.T, spec namespace.Spec) {
-			must(t, c.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in(spec)}))
-		}, []string{`RoleBinding "runner" is missing`}},
-		"the binding has another subject beside": {func(t *testing.T, spec namespace.Spec) {
-			must(t, c.MergePatch(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in(spec)},
-				[]byte(`{"subjects":[{"kind":"ServiceAccount","name":"runner","namespace":"`+spec.Name+`"},{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"eve"}]}`)))
-		}, []string{`RoleBinding "runner" has other subjects`}},
-		"the binding points at another role": {func(t *testing.T, spec namespace.Spec) {
-			must(t, c.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in(spec)}))
-			must(t, c.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in(spec), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"}}))
-		}, []string{`RoleBinding "runner" has other roleRef`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			spec := create(t, c)
-			before := read(t, c, spec)
-			tt.meddle(t, spec)
-			if got := read(t, c, spec).Drift; !slices.Equal(got, tt.want) {
-				t.Errorf("drift %q, want %q", got, tt.want)
-			}
-			if err := namespace.Apply(t.Context(), c, spec); err != nil {
-				t.Fatal(err)
-			}
-			after := read(t, c, spec)
-			if len(after.Drift) > 0 {
-				t.Errorf("after Apply still %q", after.Drift)
-			}
-			if after.UID != before.UID {
-				t.Error("the namespace was made anew to repair what is in it")
-			}
-		})
-	}
+func in(spec namespace.Spec) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: spec.Name, Name: spec.ServiceAccount}
 }
 
 func TestApplyLetsGoOfItsOwnLabelsOnly(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
-	spec := create(t, c)
+	spec := create(t, c, smallest())
 	foreign := []byte(`{"metadata":{"labels":{"others":"stay"}}}`)
 	if err := c.MergePatch(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}, foreign); err != nil {
 		t.Fatal(err)
 	}
+	before := spec
 	spec.Labels = map[string]string{"color": "blue"}
-	if err := namespace.Apply(t.Context(), c, spec); err != nil {
-		t.Fatal(err)
-	}
+	change(t, c, before, spec)
 	got := read(t, c, spec).Labels
 	if got["others"] != "stay" || got["color"] != "blue" || got["team"] != "" {
 		t.Errorf("labels %v: want others and color, and team gone", got)
@@ -135,27 +118,39 @@ func TestApplyLetsGoOfItsOwnLabelsOnly(t *testing.T) {
 }
 
 func TestDiscoverFindsWhatWasWanted(t *testing.T) {
-	t.Parallel()
 	c := clustertest.Client(t)
-	spec := create(t, c)
-	spec.Access = namespace.AccessSubmit
-	if err := namespace.Apply(t.Context(), c, spec); err != nil {
-		t.Fatal(err)
+	for name, spec := range map[string]namespace.Spec{"the smallest": smallest(), "the fullest": fullest()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			create(t, c, spec)
+			got, err := namespace.Discover(t.Context(), c, spec.Name, "default-account")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for host, r := range spec.Registries {
+				r.Password = "" // is not told
+				spec.Registries[host] = r
+			}
+			if diff := cmp.Diff(spec, got, cmp.Transformer("noEmpty", noEmpty)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
-	got, err := namespace.Discover(t.Context(), c, spec.Name, "default-account")
-	if err != nil {
-		t.Fatal(err)
+}
+
+// noEmpty makes empty maps nil in the comparison of specs.
+func noEmpty(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
 	}
-	if got.Access != spec.Access || got.ServiceAccount != spec.ServiceAccount || got.Labels["team"] != "imaging" || len(got.Labels) != 1 {
-		t.Errorf("got %+v, want %+v", got, spec)
-	}
+	return m
 }
 
 func TestCreateRefusesATakenName(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	taken := clustertest.Namespace(t)
-	err := namespace.Create(t.Context(), c, namespace.Spec{Name: taken, ServiceAccount: "brane", Access: namespace.AccessRun})
+	_, err := namespace.Create(t.Context(), c, namespace.Spec{Name: taken, ServiceAccount: "brane", Access: namespace.AccessRun}, false)
 	if !errors.Is(err, namespace.ErrExists) {
 		t.Errorf("got %v, want ErrExists", err)
 	}
@@ -164,14 +159,14 @@ func TestCreateRefusesATakenName(t *testing.T) {
 func TestCreateWaitsForTheNamespaceThatGoes(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
-	spec := create(t, c)
+	spec := create(t, c, smallest())
 	before := read(t, c, spec)
 	if err := c.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer done()
-	if err := namespace.Create(ctx, c, spec); err != nil {
+	if _, err := namespace.Create(ctx, c, spec, false); err != nil {
 		t.Fatal(err)
 	}
 	if read(t, c, spec).UID == before.UID {
@@ -182,7 +177,7 @@ func TestCreateWaitsForTheNamespaceThatGoes(t *testing.T) {
 func TestDeleteSaysWhatRemains(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
-	spec := create(t, c)
+	spec := create(t, c, smallest())
 	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: spec.Name, Name: "held", Finalizers: []string{"example.org/hold"}}}
 	if err := c.Create(t.Context(), held); err != nil {
 		t.Fatal(err)
@@ -204,10 +199,65 @@ func TestDeleteSaysWhatRemains(t *testing.T) {
 	}
 }
 
-func TestEveryAccessHasRules(t *testing.T) {
-	for _, access := range namespace.Accesses() {
-		if len(namespace.Access(access).Rules()) == 0 {
-			t.Errorf("access %q has no rules", access)
+func TestCreateFinishesWhatWasBegun(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Client(t)
+	spec := smallest()
+	cleanUp(t, c, spec.Name)
+	begun := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{namespace.ManagedByLabel: "terraform-provider-brane.unfinished"}}}
+	if err := c.Create(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	state, err := namespace.Create(t.Context(), c, spec, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, c, spec); len(got.Drift) > 0 || got.UID != string(begun.UID) || state.UID != got.UID {
+		t.Errorf("got %+v, want the namespace %s without drift", got, begun.UID)
+	}
+}
+
+func TestAdoptAndRelease(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Client(t)
+	spec := fullest()
+	cleanUp(t, c, spec.Name)
+	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{"others": "stay"}}}
+	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: spec.Name, Name: "kept"}}
+	for _, object := range []kube.Object{theirs, kept} {
+		if err := c.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := namespace.Create(t.Context(), c, spec, true); err != nil {
+		t.Fatal(err)
+	}
+	got := read(t, c, spec)
+	if len(got.Drift) > 0 || got.UID != string(theirs.UID) || got.Labels["others"] != "stay" {
+		t.Errorf("adopted: %+v", got)
+	}
+	if err := namespace.Release(t.Context(), c, spec); err != nil {
+		t.Fatal(err)
+	}
+	released := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}
+	if err := c.Get(t.Context(), released); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"others": "stay", corev1.LabelMetadataName: spec.Name}
+	if diff := cmp.Diff(want, released.Labels); diff != "" || len(released.Annotations) > 0 {
+		t.Errorf("annotations %v, labels -want +got:\n%s", released.Annotations, diff)
+	}
+	if err := c.Get(t.Context(), kept); err != nil {
+		t.Error(err)
+	}
+	for _, list := range []kube.List{
+		&corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{}, &corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &corev1.SecretList{},
+	} {
+		if err := c.List(t.Context(), list, spec.Name, namespace.ManagedByLabel); err != nil {
+			t.Fatal(err)
+		}
+		if n := list.GetRemainingItemCount(); n != nil {
+			t.Errorf("%d more", *n)
 		}
 	}
 }
@@ -227,7 +277,7 @@ func TestReadManyWithFewRequests(t *testing.T) {
 	}
 	specs := make([]namespace.Spec, 5)
 	for i := range specs {
-		specs[i] = create(t, clustertest.Client(t))
+		specs[i] = create(t, clustertest.Client(t), smallest())
 	}
 	if err := clustertest.Client(t).Delete(t.Context(), &rbacv1.Role{ObjectMeta: in(specs[4])}); err != nil {
 		t.Fatal(err)
@@ -249,7 +299,7 @@ func TestReadManyWithFewRequests(t *testing.T) {
 			t.Errorf("drift %q, want %q", state.Drift, want)
 		}
 	}
-	const kinds, missing = 4, 1
+	const kinds, missing = 7, 1
 	if got := requests.Load(); got > 3*kinds+missing {
 		t.Errorf("%d requests for five namespaces", got)
 	}

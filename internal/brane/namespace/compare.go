@@ -1,0 +1,203 @@
+package namespace
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// compare says how an object is not as wanted, in a sentence, or nothing; live is nil where there is none.
+func compare(want, live kube.Object) string {
+	name := fmt.Sprintf("%s %q", kube.Kind(want), want.GetName())
+	switch {
+	case live == nil:
+		return name + " is missing"
+	case live.GetDeletionTimestamp() != nil:
+		return name + " is being deleted"
+	}
+	if field := difference(want, live); field != "" {
+		return fmt.Sprintf("%s has other %s", name, field)
+	}
+	return ""
+}
+
+// difference names the first field of ours in which live is not as wanted. Fields of others do not count.
+func difference(want, live kube.Object) string {
+	if field := content(want, live); field != "" {
+		return field
+	}
+	own := ownFields(live)
+	switch {
+	case !holds(want.GetLabels(), live.GetLabels(), own.keys("f:metadata", "f:labels")):
+		return "labels"
+	case !holds(want.GetAnnotations(), live.GetAnnotations(), own.keys("f:metadata", "f:annotations")):
+		return "annotations"
+	default:
+		return ""
+	}
+}
+
+// holds says whether live has what is wanted, and of what is ours nothing else.
+func holds(want, live map[string]string, own []string) bool {
+	for key, value := range want {
+		if got, ok := live[key]; !ok || got != value {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(own, func(key string) bool {
+		_, wanted := want[key]
+		return !wanted
+	})
+}
+
+func content(want, live kube.Object) string {
+	switch want := want.(type) {
+	case *corev1.ServiceAccount:
+		return accountDifference(want, as(want, live))
+	case *rbacv1.Role:
+		if !sameRules(want.Rules, as(want, live).Rules) {
+			return "rules"
+		}
+	case *rbacv1.RoleBinding:
+		live := as(want, live)
+		if want.RoleRef != live.RoleRef {
+			return "roleRef"
+		}
+		if !sameSubjects(want.Subjects, live.Subjects) {
+			return "subjects"
+		}
+	case *corev1.ResourceQuota:
+		if !sameQuota(want, as(want, live)) {
+			return "hard limits"
+		}
+	case *corev1.LimitRange:
+		if !equality.Semantic.DeepEqual(want.Spec.Limits, as(want, live).Spec.Limits) {
+			return "limits"
+		}
+	case *networkingv1.NetworkPolicy:
+		spec := as(want, live).Spec.DeepCopy()
+		sortPolicy(spec)
+		wanted := want.Spec.DeepCopy()
+		sortPolicy(wanted)
+		if !equality.Semantic.DeepEqual(wanted, spec) {
+			return "rules"
+		}
+	case *corev1.Secret:
+		return secretDifference(want, as(want, live))
+	}
+	return ""
+}
+
+// as is live in the type of want: both were read by the same kind.
+func as[T kube.Object](_ T, live kube.Object) T {
+	t, ok := live.(T)
+	if !ok {
+		panic(fmt.Sprintf("%T compared with another kind", live))
+	}
+	return t
+}
+
+func accountDifference(want, live *corev1.ServiceAccount) string {
+	if live.AutomountServiceAccountToken == nil || *live.AutomountServiceAccountToken != *want.AutomountServiceAccountToken {
+		return "automountServiceAccountToken"
+	}
+	names := func(refs []corev1.LocalObjectReference) map[string]string {
+		set := map[string]string{}
+		for _, ref := range refs {
+			set[ref.Name] = ""
+		}
+		return set
+	}
+	// Some clusters add a pull secret of their own to every account. The list is then theirs, with ours in it.
+	var own []string
+	if owns(live, "f:imagePullSecrets") {
+		own = slices.Collect(maps.Keys(names(live.ImagePullSecrets)))
+	}
+	if !holds(names(want.ImagePullSecrets), names(live.ImagePullSecrets), own) {
+		return "imagePullSecrets"
+	}
+	return ""
+}
+
+func secretDifference(want, live *corev1.Secret) string {
+	switch {
+	case want.Type != live.Type:
+		return "type"
+	case want.Type == corev1.SecretTypeDockerConfigJson && (!sameRegistries(want, live) || !owns(live, "f:data", "f:"+corev1.DockerConfigJsonKey)):
+		return "credentials"
+	default:
+		return ""
+	}
+}
+
+// sameQuota lets others add limits of their own.
+func sameQuota(want, live *corev1.ResourceQuota) bool {
+	for name, value := range want.Spec.Hard {
+		if got, ok := live.Spec.Hard[name]; !ok || got.Cmp(value) != 0 {
+			return false
+		}
+	}
+	for _, name := range ownFields(live).keys("f:spec", "f:hard") {
+		if _, ok := want.Spec.Hard[corev1.ResourceName(name)]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func sameSubjects(a, b []rbacv1.Subject) bool {
+	keys := func(subjects []rbacv1.Subject) []string {
+		var keys []string
+		for _, s := range subjects {
+			keys = append(keys, s.String())
+		}
+		slices.Sort(keys)
+		return slices.Compact(keys)
+	}
+	return slices.Equal(keys(a), keys(b))
+}
+
+// shown says whether a label or annotation is one of those in the spec, which [State] shows as they are.
+func (s Spec) shown(key string) bool {
+	_, label := s.Labels[key]
+	_, annotation := s.Annotations[key]
+	return label || annotation
+}
+
+func nothingShown(string) bool { return false }
+
+// namespaceDrift is what is not as wanted of the Namespace itself, but for labels and annotations that are shown elsewhere.
+func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool) []string {
+	want := s.namespace()
+	own := ownFields(live).at("f:metadata")
+	var found []string
+	for _, m := range []struct {
+		field      string
+		want, live map[string]string
+	}{{"labels", want.Labels, live.Labels}, {"annotations", want.Annotations, live.Annotations}} {
+		var other []string
+		for key, value := range m.want {
+			if !shown(key) && m.live[key] != value {
+				other = append(other, key)
+			}
+		}
+		for _, key := range own.keys("f:" + m.field) {
+			if _, wanted := m.want[key]; !wanted {
+				other = append(other, key) // left from before
+			}
+		}
+		if len(other) > 0 {
+			slices.Sort(other)
+			found = append(found, fmt.Sprintf("Namespace %q has other %s: %s", s.Name, m.field, strings.Join(other, ", ")))
+		}
+	}
+	return found
+}

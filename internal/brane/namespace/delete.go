@@ -1,0 +1,127 @@
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Release lets go of the namespace: it deletes our objects in it, so that the account's tokens are worth nothing from then on, and takes our labels and
+// annotations off. The Namespace and what others have made there stay.
+func Release(ctx context.Context, c *kube.Client, spec Spec) error {
+	var now *inventory
+	err := persist(ctx, func() (err error) {
+		now, err = look(ctx, c, spec)
+		return err
+	})
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := remove(ctx, c, now.leftovers(Spec{Name: spec.Name})); err != nil {
+		return err
+	}
+	nothing := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, UID: now.namespace.UID}}
+	return apply(ctx, c, nothing)
+}
+
+// Delete deletes the namespace with everything in it and waits until it is gone. When ctx ends first the error says what is still there.
+func Delete(ctx context.Context, c *kube.Client, name string) error {
+	err := persist(ctx, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete namespace %q: %w", name, err)
+	}
+	return waitGone(ctx, c, name)
+}
+
+// RemainsError says that a namespace was not gone when we had to stop waiting.
+type RemainsError struct {
+	Name       string
+	Conditions []string // the namespace's conditions that are true: what remains in it, and which finalizers hold it
+	Cause      error
+}
+
+func (e *RemainsError) Error() string {
+	if len(e.Conditions) == 0 {
+		return fmt.Sprintf("namespace %q is still being deleted: %v", e.Name, e.Cause)
+	}
+	return fmt.Sprintf("namespace %q is still being deleted: %v; %s", e.Name, e.Cause, strings.Join(e.Conditions, "; "))
+}
+
+func (e *RemainsError) Unwrap() error { return e.Cause }
+
+// waitGone follows one namespace until it is gone.
+func waitGone(ctx context.Context, c *kube.Client, name string) error {
+	var last corev1.Namespace
+	for {
+		live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		err := c.Get(ctx, live)
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return &RemainsError{Name: name, Conditions: trueConditions(&last), Cause: context.Cause(ctx)}
+		}
+		if err != nil {
+			return fmt.Errorf("read namespace %q while it is deleted: %w", name, err)
+		}
+		last = *live
+		if err := watchUntilDeleted(ctx, c, live, &last); err != nil {
+			return err
+		}
+	}
+}
+
+// watchUntilDeleted returns when the namespace is deleted, the watch has ended or ctx has; the caller looks again.
+func watchUntilDeleted(ctx context.Context, c *kube.Client, live, last *corev1.Namespace) error {
+	events, err := c.Watch(ctx, &corev1.NamespaceList{}, "", metav1.ListOptions{
+		FieldSelector:   fields.OneTermEqualSelector("metadata.name", live.Name).String(),
+		ResourceVersion: live.ResourceVersion,
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("watch namespace %q: %w", live.Name, err)
+	}
+	defer events.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event, open := <-events.ResultChan():
+			if !open || event.Type == watch.Deleted || event.Type == watch.Error {
+				return nil
+			}
+			if ns, ok := event.Object.(*corev1.Namespace); ok {
+				*last = *ns
+			}
+		}
+	}
+}
+
+func trueConditions(ns *corev1.Namespace) []string {
+	found := map[string]string{}
+	for _, condition := range ns.Status.Conditions {
+		if condition.Status == corev1.ConditionTrue {
+			found[string(condition.Type)] = fmt.Sprintf("%s: %s", condition.Type, condition.Message)
+		}
+	}
+	return slices.Sorted(maps.Values(found))
+}

@@ -1,0 +1,174 @@
+package namespace_test
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// edit is what somebody does to one object by hand; without a patch the object is deleted.
+type edit struct {
+	object kube.Object
+	patch  string
+}
+
+func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
+
+// Everything in the fullest namespace is deleted or edited in turn: exactly that shows, and is put right without touching the namespace.
+func TestDrift(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Client(t)
+	spec := create(t, c, fullest())
+	uid := read(t, c, spec).UID
+	var (
+		ns      = &corev1.Namespace{ObjectMeta: named(spec.Name)}
+		account = &corev1.ServiceAccount{ObjectMeta: named("runner")}
+		role    = &rbacv1.Role{ObjectMeta: named("runner")}
+		binding = &rbacv1.RoleBinding{ObjectMeta: named("runner")}
+		quota   = &corev1.ResourceQuota{ObjectMeta: named("brane")}
+		limits  = &corev1.LimitRange{ObjectMeta: named("brane")}
+		policy  = &networkingv1.NetworkPolicy{ObjectMeta: named("brane-egress-redis")}
+		pull    = &corev1.Secret{ObjectMeta: named("brane-registries")}
+		token   = &corev1.Secret{ObjectMeta: named("runner-token")}
+	)
+	others := `{"metadata":{"labels":{"field.example.org/project":"p1"},"annotations":{"example.org/theirs":"x"}}}`
+	// One after the other in the same namespace: each finds it repaired.
+	for _, tt := range []struct {
+		name  string
+		edits []edit
+		want  []string
+	}{
+		{"nobody meddles", nil, nil},
+		{"others add labels, annotations, quota and a pull secret", []edit{
+			{ns, others}, {account, others}, {role, others}, {binding, others}, {quota, others}, {limits, others}, {policy, others}, {pull, others}, {token, others},
+			{quota, `{"spec":{"hard":{"configmaps":"7"}}}`},
+			{account, `{"imagePullSecrets":[{"name":"of-the-cluster"},{"name":"brane-registries"},{"name":"of-others"}]}`},
+		}, nil},
+		{"quantities and rules are written in another way", []edit{
+			{quota, `{"spec":{"hard":{"requests.cpu":"1.5"}}}`},
+			{limits, `{"spec":{"limits":[{"type":"Container","default":{"cpu":"1000m","memory":"1024Mi"},"defaultRequest":{"cpu":"0.1","memory":"64Mi"},"max":{"cpu":"4","memory":"8Gi"},"min":{"cpu":"0.01","memory":"4Mi"}}]}}`},
+			{role, `{"rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get"],"resourceNames":["one"]},{"apiGroups":["batch"],"resources":["jobs"],"verbs":["get","create"]}]}`},
+			{binding, `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"Group","name":"imaging"},{"kind":"ServiceAccount","name":"runner","namespace":"` + spec.Name + `"}]}`},
+		}, nil},
+		{"the service account is deleted, and the token with it", []edit{{token, ""}, {account, ""}},
+			[]string{`ServiceAccount "runner" is missing`, `Secret "runner-token" is missing`}},
+		{"the service account mounts its token", []edit{{account, `{"automountServiceAccountToken":true}`}}, []string{`ServiceAccount "runner" has other automountServiceAccountToken`}},
+		{"the service account loses a pull secret", []edit{{account, `{"imagePullSecrets":[{"name":"of-others"}]}`}}, []string{`ServiceAccount "runner" has other imagePullSecrets`}},
+		{"the service account loses a label", []edit{{account, `{"metadata":{"labels":{"a":null}}}`}}, []string{`ServiceAccount "runner" has other labels`}},
+		{"the service account has another annotation", []edit{{account, `{"metadata":{"annotations":{"c":"x"}}}`}}, []string{`ServiceAccount "runner" has other annotations`}},
+		{"the role allows more", []edit{{role, `{"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}`}}, []string{`Role "runner" has other rules`}},
+		{"the role loses the label by which we find it", []edit{{role, `{"metadata":{"labels":null}}`}}, []string{`Role "runner" has other labels`}},
+		{"the role is deleted", []edit{{role, ""}}, []string{`Role "runner" is missing`}},
+		{"the binding is deleted", []edit{{binding, ""}}, []string{`RoleBinding "runner" is missing`}},
+		{"the binding has another subject beside", []edit{{binding, `{"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"eve"}]}`}}, []string{`RoleBinding "runner" has other subjects`}},
+		{"the quota is deleted", []edit{{quota, ""}}, []string{`ResourceQuota "brane" is missing`}},
+		{"the quota is raised", []edit{{quota, `{"spec":{"hard":{"pods":"51"}}}`}}, []string{`ResourceQuota "brane" has other hard limits`}},
+		{"the limits are deleted", []edit{{limits, ""}}, []string{`LimitRange "brane" is missing`}},
+		{"the limits are changed", []edit{{limits, `{"spec":{"limits":[{"type":"Container","max":{"cpu":"64"}}]}}`}}, []string{`LimitRange "brane" has other limits`}},
+		{"a policy is deleted", []edit{{policy, ""}}, []string{`NetworkPolicy "brane-egress-redis" is missing`}},
+		{"a policy lets all out", []edit{{policy, `{"spec":{"egress":[{}]}}`}}, []string{`NetworkPolicy "brane-egress-redis" has other rules`}},
+		{"the pull secret is deleted", []edit{{pull, ""}}, []string{`Secret "brane-registries" is missing`}},
+		{"the pull secret is edited", []edit{{pull, `{"data":{".dockerconfigjson":"eyJhdXRocyI6eyIxOTguNTEuMTAwLjEwOjUwMDUwIjp7InVzZXJuYW1lIjoicHVsbGVyIn19fQ=="}}`}},
+			[]string{`Secret "brane-registries" has other credentials`}},
+		{"the token's secret is deleted", []edit{{token, ""}}, []string{`Secret "runner-token" is missing`}},
+		{"the Pod Security level is lowered", []edit{{ns, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`}},
+			[]string{`Namespace "` + spec.Name + `" has other labels: pod-security.kubernetes.io/enforce`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, e := range tt.edits {
+				meddle(t, c, spec, e)
+			}
+			if got := read(t, c, spec).Drift; !slices.Equal(got, tt.want) {
+				t.Errorf("drift %q, want %q", got, tt.want)
+			}
+			change(t, c, spec, spec)
+			if read(t, c, spec).UID != uid {
+				t.Error("the namespace was made anew to repair what is in it")
+			}
+		})
+	}
+}
+
+func meddle(t *testing.T, c *kube.Client, spec namespace.Spec, e edit) {
+	t.Helper()
+	object := kube.Empty(e.object)
+	object.SetName(e.object.GetName())
+	if _, ok := object.(*corev1.Namespace); !ok {
+		object.SetNamespace(spec.Name)
+	}
+	err := error(nil)
+	if e.patch == "" {
+		err = c.Delete(t.Context(), object)
+	} else {
+		err = c.MergePatch(t.Context(), object, []byte(e.patch))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDriftOfABindingToAnotherRole(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Client(t)
+	spec := create(t, c, smallest())
+	meddle(t, c, spec, edit{&rbacv1.RoleBinding{ObjectMeta: named("runner")}, ""})
+	other := &rbacv1.RoleBinding{ObjectMeta: in(spec), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"}}
+	if err := c.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := read(t, c, spec).Drift, []string{`RoleBinding "runner" has other roleRef`}; !slices.Equal(got, want) {
+		t.Errorf("drift %q, want %q", got, want)
+	}
+	change(t, c, spec, spec)
+}
+
+// What is not wanted any more is removed, whatever it is, and what others have added to it does not count.
+func TestApplyRemovesWhatIsNotWantedAnyMore(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Client(t)
+	before := create(t, c, fullest())
+	want := smallest()
+	want.Name, want.ServiceAccount = before.Name, "other"
+	left := []string{
+		`Namespace "` + before.Name + `" has other labels: pod-security.kubernetes.io/audit, pod-security.kubernetes.io/audit-version, pod-security.kubernetes.io/enforce, pod-security.kubernetes.io/enforce-version, pod-security.kubernetes.io/warn, pod-security.kubernetes.io/warn-version`,
+		`Namespace "` + before.Name + `" has other annotations: example.org/note`,
+		`ServiceAccount "other" is missing`, `Role "other" is missing`, `RoleBinding "other" is missing`,
+		`LimitRange "brane" is left over`, `NetworkPolicy "brane-default-deny" is left over`, `NetworkPolicy "brane-dns" is left over`,
+		`NetworkPolicy "brane-egress-redis" is left over`, `NetworkPolicy "brane-ingress-scrape" is left over`, `ResourceQuota "brane" is left over`,
+		`Role "runner" is left over`, `RoleBinding "runner" is left over`, `ServiceAccount "runner" is left over`,
+	}
+	if got := read(t, c, want).Drift; !slices.Equal(got, left) {
+		t.Errorf("drift %q\nwant  %q", got, left)
+	}
+	change(t, c, before, want)
+	var secrets corev1.SecretList
+	if err := c.List(t.Context(), &secrets, want.Name, namespace.ManagedByLabel); err != nil || len(secrets.Items) > 0 {
+		t.Errorf("%v; %d secrets are left", err, len(secrets.Items))
+	}
+}
+
+func TestApplyTakesOneLimitOffTheQuota(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Client(t)
+	before := create(t, c, fullest())
+	meddle(t, c, before, edit{&corev1.ResourceQuota{ObjectMeta: named("brane")}, `{"spec":{"hard":{"configmaps":"7"}}}`})
+	want := before
+	want.Quota = corev1.ResourceList{"pods": resource.MustParse("50")}
+	change(t, c, before, want)
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: want.Name, Name: "brane"}}
+	if err := c.Get(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := quota.Spec.Hard["configmaps"]; !there || len(quota.Spec.Hard) != 2 {
+		t.Errorf("the quota is %v, want pods, and configmaps of others", quota.Spec.Hard)
+	}
+}

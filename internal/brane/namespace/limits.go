@@ -1,0 +1,50 @@
+package namespace
+
+import (
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// Limits are the LimitRange for containers.
+type Limits struct {
+	Default        corev1.ResourceList // limits of a container that names none
+	DefaultRequest corev1.ResourceList // requests of a container that names none
+	Max, Min       corev1.ResourceList
+}
+
+func (l Limits) empty() bool {
+	return len(l.Default)+len(l.DefaultRequest)+len(l.Max)+len(l.Min) == 0
+}
+
+// item is what the API server makes of the limits: Max counts as Default where that has nothing, Default as DefaultRequest, and then Min as
+// DefaultRequest (SetDefaults_LimitRangeItem in kubernetes/pkg/apis/core/v1/defaults.go). Writing it out lets us compare.
+func (l Limits) item() corev1.LimitRangeItem {
+	item := corev1.LimitRangeItem{
+		Type: corev1.LimitTypeContainer, Max: l.Max, Min: l.Min,
+		Default: corev1.ResourceList{}, DefaultRequest: corev1.ResourceList{},
+	}
+	for _, from := range []corev1.ResourceList{l.Max, l.Default} {
+		maps.Copy(item.Default, from)
+	}
+	for _, from := range []corev1.ResourceList{l.Min, item.Default, l.DefaultRequest} {
+		maps.Copy(item.DefaultRequest, from)
+	}
+	return item
+}
+
+// limitsOf are the shortest limits that make this item.
+func limitsOf(item corev1.LimitRangeItem) Limits {
+	l := Limits{Max: item.Max, Min: item.Min, Default: maps.Clone(item.Default), DefaultRequest: maps.Clone(item.DefaultRequest)}
+	implied := Limits{Max: item.Max, Min: item.Min, Default: item.Default}.item()
+	drop := func(from, implied corev1.ResourceList) {
+		maps.DeleteFunc(from, func(name corev1.ResourceName, _ resource.Quantity) bool {
+			value, ok := implied[name]
+			return ok && value.Cmp(from[name]) == 0
+		})
+	}
+	drop(l.DefaultRequest, implied.DefaultRequest)
+	drop(l.Default, item.Max)
+	return l
+}

@@ -1,0 +1,158 @@
+package namespace
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Network is what the namespace's pods may reach, and who may reach them; what it does not name is denied.
+type Network struct {
+	DNS     bool               // the cluster's DNS: port 53 of the pods in kube-system that are labelled k8s-app=kube-dns
+	Egress  map[string]Traffic // by a name that says what for
+	Ingress map[string]Traffic
+}
+
+// Traffic is a set of addresses and ports.
+type Traffic struct {
+	CIDRs     []string
+	Ports     []int32  // none means all
+	Protocols []string // none means TCP
+}
+
+// The names of the policies. One policy for each purpose lets a plan say which is gone, and an import find the names.
+const (
+	denyPolicy    = ObjectName + "-default-deny"
+	dnsPolicy     = ObjectName + "-dns"
+	egressPrefix  = ObjectName + "-egress-"
+	ingressPrefix = ObjectName + "-ingress-"
+)
+
+// policies are the policies by name, always in the same order.
+func (n *Network) policies() iter.Seq2[string, networkingv1.NetworkPolicySpec] {
+	return func(yield func(string, networkingv1.NetworkPolicySpec) bool) {
+		if n == nil {
+			return
+		}
+		both := []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
+		if !yield(denyPolicy, networkingv1.NetworkPolicySpec{PolicyTypes: both}) {
+			return
+		}
+		if n.DNS && !yield(dnsPolicy, egress(networkingv1.NetworkPolicyEgressRule{To: dnsPods(), Ports: ports([]int32{53}, []string{"TCP", "UDP"})})) {
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(n.Egress)) {
+			t := n.Egress[name]
+			if !yield(egressPrefix+name, egress(networkingv1.NetworkPolicyEgressRule{To: t.peers(), Ports: ports(t.Ports, t.Protocols)})) {
+				return
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(n.Ingress)) {
+			t := n.Ingress[name]
+			rule := networkingv1.NetworkPolicyIngressRule{From: t.peers(), Ports: ports(t.Ports, t.Protocols)}
+			if !yield(ingressPrefix+name, networkingv1.NetworkPolicySpec{
+				PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, Ingress: []networkingv1.NetworkPolicyIngressRule{rule},
+			}) {
+				return
+			}
+		}
+	}
+}
+
+func egress(rule networkingv1.NetworkPolicyEgressRule) networkingv1.NetworkPolicySpec {
+	return networkingv1.NetworkPolicySpec{
+		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}, Egress: []networkingv1.NetworkPolicyEgressRule{rule},
+	}
+}
+
+func dnsPods() []networkingv1.NetworkPolicyPeer {
+	return []networkingv1.NetworkPolicyPeer{{
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: metav1.NamespaceSystem}},
+		PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"k8s-app": "kube-dns"}},
+	}}
+}
+
+func (t Traffic) peers() []networkingv1.NetworkPolicyPeer {
+	var peers []networkingv1.NetworkPolicyPeer
+	for _, cidr := range slices.Sorted(slices.Values(t.CIDRs)) {
+		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: cidr}})
+	}
+	return peers
+}
+
+func ports(numbers []int32, protocols []string) []networkingv1.NetworkPolicyPort {
+	if len(protocols) == 0 {
+		protocols = []string{string(corev1.ProtocolTCP)}
+	}
+	var all []networkingv1.NetworkPolicyPort
+	for _, name := range slices.Sorted(slices.Values(protocols)) {
+		protocol := corev1.Protocol(name)
+		for _, number := range slices.Sorted(slices.Values(numbers)) {
+			port := intstr.FromInt32(number)
+			all = append(all, networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: &port})
+		}
+		if len(numbers) == 0 {
+			all = append(all, networkingv1.NetworkPolicyPort{Protocol: &protocol})
+		}
+	}
+	return all
+}
+
+// sortPolicy brings a policy into the order in which [Network] writes it; the order has no meaning.
+func sortPolicy(spec *networkingv1.NetworkPolicySpec) {
+	slices.Sort(spec.PolicyTypes)
+	for _, rule := range spec.Egress {
+		sortRule(rule.To, rule.Ports)
+	}
+	for _, rule := range spec.Ingress {
+		sortRule(rule.From, rule.Ports)
+	}
+}
+
+func sortRule(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) {
+	slices.SortFunc(peers, func(a, b networkingv1.NetworkPolicyPeer) int { return cmp.Compare(a.String(), b.String()) })
+	slices.SortFunc(ports, func(a, b networkingv1.NetworkPolicyPort) int { return cmp.Compare(a.String(), b.String()) })
+}
+
+// networkOf finds the network that has these policies; nil where there are none.
+func networkOf(policies []*networkingv1.NetworkPolicy) *Network {
+	if len(policies) == 0 {
+		return nil
+	}
+	n := &Network{Egress: map[string]Traffic{}, Ingress: map[string]Traffic{}}
+	for _, policy := range policies {
+		if policy.Name == dnsPolicy {
+			n.DNS = true
+		} else if name, ok := strings.CutPrefix(policy.Name, egressPrefix); ok && len(policy.Spec.Egress) == 1 {
+			n.Egress[name] = trafficOf(policy.Spec.Egress[0].To, policy.Spec.Egress[0].Ports)
+		} else if name, ok := strings.CutPrefix(policy.Name, ingressPrefix); ok && len(policy.Spec.Ingress) == 1 {
+			n.Ingress[name] = trafficOf(policy.Spec.Ingress[0].From, policy.Spec.Ingress[0].Ports)
+		}
+	}
+	return n
+}
+
+func trafficOf(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) Traffic {
+	var t Traffic
+	for _, peer := range peers {
+		if peer.IPBlock != nil {
+			t.CIDRs = append(t.CIDRs, peer.IPBlock.CIDR)
+		}
+	}
+	for _, port := range ports {
+		if port.Port != nil && !slices.Contains(t.Ports, port.Port.IntVal) {
+			t.Ports = append(t.Ports, port.Port.IntVal)
+		}
+		if port.Protocol != nil && !slices.Contains(t.Protocols, string(*port.Protocol)) {
+			t.Protocols = append(t.Protocols, string(*port.Protocol))
+		}
+	}
+	return t
+}

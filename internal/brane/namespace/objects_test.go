@@ -1,0 +1,143 @@
+package namespace
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+func TestLimitsAreFilledInAndFoundAgain(t *testing.T) {
+	cpu := func(value string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(value)}
+	}
+	for name, tt := range map[string]struct {
+		limits                  Limits
+		defaults, defaultDemand string
+	}{
+		"max counts as default and as request":    {Limits{Max: cpu("4")}, "4", "4"},
+		"default counts as request":               {Limits{Default: cpu("2")}, "2", "2"},
+		"default goes before max":                 {Limits{Default: cpu("2"), Max: cpu("4")}, "2", "2"},
+		"min counts as request where nothing is":  {Limits{Min: cpu("1")}, "", "1"},
+		"everything is said":                      {Limits{Default: cpu("3"), DefaultRequest: cpu("2"), Max: cpu("4"), Min: cpu("1")}, "3", "2"},
+		"a request alone is no limit":             {Limits{DefaultRequest: cpu("2")}, "", "2"},
+		"default goes before min for the request": {Limits{Default: cpu("2"), Min: cpu("1")}, "2", "2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			item := tt.limits.item()
+			text := func(list corev1.ResourceList) string {
+				if value, ok := list[corev1.ResourceCPU]; ok {
+					return value.String()
+				}
+				return ""
+			}
+			if got := [2]string{text(item.Default), text(item.DefaultRequest)}; got != [2]string{tt.defaults, tt.defaultDemand} {
+				t.Errorf("default and default request %q, want %q and %q", got, tt.defaults, tt.defaultDemand)
+			}
+			empty := cmp.Transformer("noEmpty", func(l corev1.ResourceList) map[string]string {
+				texts := map[string]string{}
+				for key, value := range l {
+					texts[string(key)] = value.String()
+				}
+				return texts
+			})
+			if diff := cmp.Diff(tt.limits, limitsOf(item), empty); diff != "" {
+				t.Errorf("found again: -want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPoliciesAndTheirNetwork(t *testing.T) {
+	n := &Network{
+		DNS: true,
+		Egress: map[string]Traffic{
+			"callback": {CIDRs: []string{"198.51.100.10/32"}, Ports: []int32{50052}, Protocols: []string{"TCP"}},
+			"all":      {CIDRs: []string{"10.0.0.0/8", "192.0.2.0/24"}, Protocols: []string{"SCTP", "TCP", "UDP"}},
+		},
+		Ingress: map[string]Traffic{"probe": {CIDRs: []string{"10.0.0.0/8"}, Ports: []int32{1, 2}, Protocols: []string{"TCP", "UDP"}}},
+	}
+	spec := Spec{Name: "ns", ServiceAccount: "a", Network: n}
+	now := &inventory{children: map[string]kube.Object{}}
+	for _, object := range spec.objects()[1:] {
+		now.children[id(object)] = object
+	}
+	if diff := cmp.Diff(n, networkOf(ours[*networkingv1.NetworkPolicy](now))); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	var names []string
+	for name := range n.policies() {
+		names = append(names, name)
+	}
+	if diff := cmp.Diff([]string{"brane-default-deny", "brane-dns", "brane-egress-all", "brane-egress-callback", "brane-ingress-probe"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestThePullSecretKeepsPasswordsThatWereNotGiven(t *testing.T) {
+	with := func(password string, version int64) Spec {
+		return Spec{Name: "ns", Registries: map[string]Registry{"r": {"u", password, version}}}
+	}
+	live := with("first", 1).pullSecret()
+	live.ManagedFields = []metav1.ManagedFieldsEntry{{
+		Manager: kube.FieldManager, Operation: metav1.ManagedFieldsOperationApply,
+		FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:.dockerconfigjson":{}}}`),
+	}}
+	for name, tt := range map[string]struct {
+		spec Spec
+		live *corev1.Secret
+		want string // a password or an error
+	}{
+		"given, the same version":     {with("second", 1), live, "second"},
+		"given, another version":      {with("second", 2), live, "second"},
+		"not given, the same version": {with("", 1), live, "first"},
+		"not given, another version":  {with("", 2), live, `the password for registry "r" is needed and was not given`},
+		"not given, nothing there":    {with("", 1), nil, `the password for registry "r" is needed and was not given`},
+		"not given, edited by others": {with("", 1), with("first", 1).pullSecret(), `the password for registry "r" is needed and was not given`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			filled, err := tt.spec.withPasswords(tt.live)
+			got := filled.Registries["r"].Password
+			var missing *MissingPasswordError
+			if errors.As(err, &missing) {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// A pull secret is other people's input once they have edited it.
+func FuzzRegistriesOf(f *testing.F) {
+	f.Add([]byte(`{"auths":{"r":{"username":"u","password":"p","auth":"dTpw"}}}`), `{"r":1}`)
+	f.Add([]byte(`{"auths":null}`), ``)
+	f.Add([]byte(`[]`), `{"r":"x"}`)
+	f.Fuzz(func(t *testing.T, data []byte, versions string) {
+		secret := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{versionsAnnotation: versions}},
+			Data:       map[string][]byte{corev1.DockerConfigJsonKey: data},
+		}
+		for host, r := range registriesOf(secret) {
+			again := registriesOf(Spec{Registries: map[string]Registry{host: r}}.pullSecret())
+			if diff := cmp.Diff(map[string]Registry{host: r}, again); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
+
+func TestEveryAccessHasRules(t *testing.T) {
+	for _, access := range Accesses() {
+		if len(Access(access).Rules()) == 0 {
+			t.Errorf("access %q has no rules", access)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package namespace
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// fieldTree is a tree of fields as the API server keeps it for each field manager: "f:metadata" → "f:labels" → "f:team" → {}.
+type fieldTree map[string]any
+
+// ownFields are the fields of an object that we have applied and nobody has changed since.
+func ownFields(object metav1.Object) fieldTree {
+	own := fieldTree{}
+	for _, entry := range object.GetManagedFields() {
+		if entry.Manager != kube.FieldManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.FieldsV1 == nil {
+			continue
+		}
+		var found fieldTree
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &found) == nil { // else it is a format of a later server: then nothing is known to be ours
+			maps.Copy(own, found)
+		}
+	}
+	return own
+}
+
+func (f fieldTree) at(path ...string) fieldTree {
+	for _, step := range path {
+		next, ok := f[step].(map[string]any)
+		if !ok {
+			return nil
+		}
+		f = next
+	}
+	return f
+}
+
+// keys are the map keys that are ours at a path.
+func (f fieldTree) keys(path ...string) []string {
+	var keys []string
+	for field := range f.at(path...) {
+		if key, ok := strings.CutPrefix(field, "f:"); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// owns says whether the field is as we have applied it.
+func owns(object metav1.Object, path ...string) bool {
+	at := ownFields(object).at(path[:len(path)-1]...)
+	_, ok := at[path[len(path)-1]]
+	return ok
+}
+
+// pick takes the entries of these keys.
+func pick[K ~string, V any](from map[K]V, keys []string) map[K]V {
+	picked := map[K]V{}
+	for _, key := range keys {
+		if value, ok := from[K(key)]; ok {
+			picked[K(key)] = value
+		}
+	}
+	return picked
+}

@@ -1,0 +1,58 @@
+package namespace
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+)
+
+// An API server that is started anew answers again within half a minute; one that is still away after this is away for longer.
+const (
+	patience   = 90 * time.Second
+	firstPause = 200 * time.Millisecond
+	longPause  = 5 * time.Second
+)
+
+// persist tries a write again while the API server is away or too busy; client-go by itself tries again only what the server has told it to. What is
+// tried must be harmless to do twice.
+func persist(ctx context.Context, try func() error) error {
+	ctx, done := context.WithTimeoutCause(ctx, patience, errAway)
+	defer done()
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := try()
+		if err == nil || !passing(err) {
+			return err
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			if cause := context.Cause(ctx); !errors.Is(err, cause) && !errors.Is(cause, errAway) {
+				return errors.Join(cause, err)
+			}
+			return err
+		case <-wait.C:
+		}
+	}
+}
+
+var errAway = errors.New("the API server was away for too long")
+
+// passing says whether an error may pass by itself.
+func passing(err error) bool {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		switch status.Status().Code {
+		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return true
+		}
+		return false
+	}
+	return utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsHTTP2ConnectionLost(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

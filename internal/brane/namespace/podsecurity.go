@@ -1,0 +1,45 @@
+package namespace
+
+import "strings"
+
+// PodSecurity says what the API server's Pod Security admission asks of the namespace's pods; an empty level leaves it to the cluster's default.
+type PodSecurity struct {
+	Enforce, Audit, Warn string // one of PodSecurityLevels
+	Version              string // of the levels' definition, for example "v1.35"; empty means "latest"
+}
+
+// PodSecurityLevels are the levels that Kubernetes defines, from lax to strict.
+func PodSecurityLevels() []string { return []string{"privileged", "baseline", "restricted"} }
+
+const podSecurityPrefix = "pod-security.kubernetes.io/"
+
+func (p PodSecurity) labels() map[string]string {
+	labels := map[string]string{}
+	for mode, level := range map[string]string{"enforce": p.Enforce, "audit": p.Audit, "warn": p.Warn} {
+		if level == "" {
+			continue
+		}
+		labels[podSecurityPrefix+mode] = level
+		if p.Version != "" {
+			labels[podSecurityPrefix+mode+"-version"] = p.Version
+		}
+	}
+	return labels
+}
+
+// takePodSecurity takes the levels out of labels.
+func takePodSecurity(labels map[string]string) PodSecurity {
+	p := PodSecurity{
+		Enforce: labels[podSecurityPrefix+"enforce"], Audit: labels[podSecurityPrefix+"audit"], Warn: labels[podSecurityPrefix+"warn"],
+	}
+	for key, value := range labels {
+		if !strings.HasPrefix(key, podSecurityPrefix) {
+			continue
+		}
+		if strings.HasSuffix(key, "-version") {
+			p.Version = value
+		}
+		delete(labels, key)
+	}
+	return p
+}

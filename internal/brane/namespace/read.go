@@ -1,0 +1,182 @@
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// ErrGone says that the Namespace itself is not there, or is on its way out; everything in it goes with it.
+var ErrGone = errors.New("the namespace is gone")
+
+// Reader is what reading needs of a cluster. *kube.Client has it; so has a snapshot of many namespaces at once.
+type Reader interface {
+	Get(ctx context.Context, object kube.Object) error
+	List(ctx context.Context, list kube.List, namespace, labels string) error
+}
+
+// State is the namespace as the cluster has it.
+type State struct {
+	UID         string
+	Labels      map[string]string // all of them, also those of others
+	Annotations map[string]string
+	// Drift has a sentence for each object that is missing, differs from what was wanted or is left over, for example
+	// `RoleBinding "brane" is missing`; it is empty where all is as wanted.
+	Drift []string
+}
+
+// Read compares the cluster with what was wanted. The error is [ErrGone] when the Namespace is not there; an object in it that is missing is drift.
+func Read(ctx context.Context, r Reader, want Spec) (State, error) {
+	now, err := look(ctx, r, want)
+	if err != nil {
+		return State{}, err
+	}
+	state := stateOf(now.namespace)
+	state.Drift = append(want.namespaceDrift(now.namespace, want.shown), now.childDrift(want)...)
+	return state, nil
+}
+
+func stateOf(ns *corev1.Namespace) State {
+	return State{UID: string(ns.UID), Labels: ns.Labels, Annotations: ns.Annotations}
+}
+
+// inventory is what is there of ours.
+type inventory struct {
+	namespace *corev1.Namespace
+	children  map[string]kube.Object // by id
+}
+
+// id tells the objects of one namespace apart.
+func id(object kube.Object) string { return fmt.Sprintf("%s %q", kube.Kind(object), object.GetName()) }
+
+// look reads the Namespace, all children that bear our label, and those that are wanted and do not.
+func look(ctx context.Context, r Reader, want Spec) (*inventory, error) {
+	now := &inventory{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: want.Name}}, children: map[string]kube.Object{}}
+	lists := kinds()
+	group, listing := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		err := r.Get(listing, now.namespace)
+		switch {
+		case apierrors.IsNotFound(err):
+			return ErrGone
+		case err != nil:
+			return fmt.Errorf("read namespace %q: %w", want.Name, err)
+		case now.namespace.Status.Phase == corev1.NamespaceTerminating:
+			return ErrGone
+		}
+		return nil
+	})
+	for _, list := range lists {
+		group.Go(func() error {
+			if err := r.List(listing, list, want.Name, ManagedByLabel+"="+ManagedBy); err != nil {
+				return fmt.Errorf("list %ss in namespace %q: %w", kube.ListedKind(list), want.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, list := range lists {
+		if err := now.take(list); err != nil {
+			return nil, err
+		}
+	}
+	return now, now.lookFor(ctx, r, want)
+}
+
+func (now *inventory) take(list kube.List) error {
+	return meta.EachListItem(list, func(item runtime.Object) error {
+		object, ok := item.(kube.Object)
+		if !ok {
+			return fmt.Errorf("%T in a list is not an API object", item)
+		}
+		now.children[id(object)] = object
+		return nil
+	})
+}
+
+// lookFor reads the wanted objects that no list has shown: Secrets, and those that have lost their label.
+func (now *inventory) lookFor(ctx context.Context, r Reader, want Spec) error {
+	var missing []kube.Object
+	for _, object := range want.objects()[1:] {
+		if now.children[id(object)] == nil {
+			missing = append(missing, empty(object))
+		}
+	}
+	found := make([]bool, len(missing))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, object := range missing {
+		group.Go(func() error {
+			err := r.Get(ctx, object)
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("read %s: %w", kube.Describe(object), err)
+			}
+			found[i] = err == nil
+			return nil
+		})
+	}
+	err := group.Wait()
+	for i, object := range missing {
+		if found[i] {
+			now.children[id(object)] = object
+		}
+	}
+	return err
+}
+
+// empty is an object of the same kind and name with nothing in it, to be filled by an answer.
+func empty(object kube.Object) kube.Object {
+	fresh := kube.Empty(object)
+	fresh.SetNamespace(object.GetNamespace())
+	fresh.SetName(object.GetName())
+	return fresh
+}
+
+// childDrift is what is not as wanted in the namespace, a sentence each.
+func (now *inventory) childDrift(want Spec) []string {
+	var found []string
+	for _, object := range want.objects()[1:] {
+		found = append(found, compare(object, now.children[id(object)]))
+	}
+	for _, object := range now.leftovers(want) {
+		found = append(found, id(object)+" is left over")
+	}
+	return slices.DeleteFunc(found, func(s string) bool { return s == "" })
+}
+
+// leftovers are objects of ours that are not wanted any more.
+func (now *inventory) leftovers(want Spec) []kube.Object {
+	wanted := map[string]bool{}
+	for _, object := range want.objects() {
+		wanted[id(object)] = true
+	}
+	var left []kube.Object
+	for key, object := range now.children {
+		if !wanted[key] && object.GetDeletionTimestamp() == nil {
+			left = append(left, object)
+		}
+	}
+	slices.SortFunc(left, func(a, b kube.Object) int { return strings.Compare(id(a), id(b)) })
+	return left
+}
+
+// Changes are what [Apply] would put right in a namespace that is not ours yet, a sentence each. The error is [ErrGone] when it is not there.
+func Changes(ctx context.Context, r Reader, want Spec) ([]string, error) {
+	now, err := look(ctx, r, want)
+	if err != nil {
+		return nil, err
+	}
+	return append(want.namespaceDrift(now.namespace, nothingShown), now.childDrift(want)...), nil
+}

@@ -1,0 +1,131 @@
+package namespace
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Registry is a credential with which the account's pods pull images.
+type Registry struct {
+	Username string
+	Password string // empty means the one that the Secret has already, as long as Version is the same
+	Version  int64  // says that the password has changed, since nobody can compare it
+}
+
+const (
+	pullSecretName = ObjectName + "-registries"
+	// versionsAnnotation keeps the passwords' versions beside them, so that an import finds them.
+	versionsAnnotation = "terraform-provider-brane/password-versions"
+)
+
+// TokenSecret is the name of the Secret in which the long-lived token of an account is.
+func TokenSecret(account string) string { return account + "-token" }
+
+// MissingPasswordError says that a registry's password is needed and not given.
+type MissingPasswordError struct{ Registry string }
+
+func (e *MissingPasswordError) Error() string {
+	return fmt.Sprintf("the password for registry %q is needed and was not given", e.Registry)
+}
+
+func (s Spec) secrets() []kube.Object {
+	var secrets []kube.Object
+	if len(s.Registries) > 0 {
+		secrets = append(secrets, s.pullSecret())
+	}
+	if s.LongLivedToken {
+		token := &corev1.Secret{ObjectMeta: s.child(TokenSecret(s.ServiceAccount)), Type: corev1.SecretTypeServiceAccountToken}
+		token.Annotations = map[string]string{corev1.ServiceAccountNameKey: s.ServiceAccount} // the token controller fills in the rest
+		secrets = append(secrets, token)
+	}
+	return secrets
+}
+
+// dockerConfig is what a Secret of type kubernetes.io/dockerconfigjson holds.
+type dockerConfig struct {
+	Auths map[string]dockerAuth `json:"auths"`
+}
+
+type dockerAuth struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Auth     string `json:"auth"` // base64 of username:password, the only thing that older kubelets read
+}
+
+func (s Spec) pullSecret() *corev1.Secret {
+	config := dockerConfig{map[string]dockerAuth{}}
+	versions := map[string]int64{}
+	for host, r := range s.Registries {
+		config.Auths[host] = dockerAuth{r.Username, r.Password, base64.StdEncoding.EncodeToString([]byte(r.Username + ":" + r.Password))}
+		versions[host] = r.Version
+	}
+	secret := &corev1.Secret{ObjectMeta: s.child(pullSecretName), Type: corev1.SecretTypeDockerConfigJson}
+	secret.Annotations = map[string]string{versionsAnnotation: compact(versions)}
+	secret.Data = map[string][]byte{corev1.DockerConfigJsonKey: []byte(compact(config))}
+	return secret
+}
+
+// compact is JSON with sorted keys; it is only for maps and structs of text and numbers, which always have one.
+func compact(value any) string {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// registriesOf are the registries of a pull Secret, with their passwords.
+func registriesOf(secret *corev1.Secret) map[string]Registry {
+	var config dockerConfig
+	var versions map[string]int64
+	if secret == nil || json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], &config) != nil {
+		return nil // not ours any more: then it is written anew
+	}
+	if json.Unmarshal([]byte(secret.Annotations[versionsAnnotation]), &versions) != nil {
+		versions = nil
+	}
+	registries := map[string]Registry{}
+	for host, auth := range config.Auths {
+		registries[host] = Registry{auth.Username, auth.Password, versions[host]}
+	}
+	return registries
+}
+
+// withPasswords is the spec with the passwords that were not given taken from the Secret as it is, as far as it is still as we have written it.
+func (s Spec) withPasswords(live *corev1.Secret) (Spec, error) {
+	if len(s.Registries) == 0 {
+		return s, nil
+	}
+	var known map[string]Registry
+	if live != nil && owns(live, "f:data", "f:"+corev1.DockerConfigJsonKey) {
+		known = registriesOf(live)
+	}
+	s.Registries = maps.Clone(s.Registries)
+	for _, host := range slices.Sorted(maps.Keys(s.Registries)) {
+		r := s.Registries[host]
+		if r.Password != "" {
+			continue
+		}
+		before := known[host]
+		if before.Password == "" || before.Version != r.Version {
+			return s, &MissingPasswordError{host}
+		}
+		r.Password = before.Password
+		s.Registries[host] = r
+	}
+	return s, nil
+}
+
+// sameRegistries compares all but the passwords, of which the version tells.
+func sameRegistries(want, live *corev1.Secret) bool {
+	return maps.EqualFunc(registriesOf(want), registriesOf(live), func(a, b Registry) bool {
+		return a.Username == b.Username && a.Version == b.Version
+	})
+}
