@@ -2,53 +2,210 @@ package provider
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
+// The nested values are Go's own, so the model is only for values that are known; ModifyPlan looks before it decodes.
 type namespaceModel struct {
-	Name           types.String   `tfsdk:"name"`
-	Cluster        types.String   `tfsdk:"cluster"`
-	Labels         types.Map      `tfsdk:"labels"`
-	Annotations    types.Map      `tfsdk:"annotations"`
-	Access         types.String   `tfsdk:"access"`
-	ServiceAccount types.Object   `tfsdk:"service_account"`
-	UID            types.String   `tfsdk:"uid"`
-	Drift          types.List     `tfsdk:"drift"`
-	Timeouts       timeouts.Value `tfsdk:"timeouts"`
+	Name               types.String             `tfsdk:"name"`
+	Cluster            types.String             `tfsdk:"cluster"`
+	Labels             types.Map                `tfsdk:"labels"`
+	Annotations        types.Map                `tfsdk:"annotations"`
+	PodSecurity        *podSecurityModel        `tfsdk:"pod_security"`
+	ServiceAccount     *serviceAccountModel     `tfsdk:"service_account"`
+	Access             types.String             `tfsdk:"access"`
+	Rules              []ruleModel              `tfsdk:"rules"`
+	Subjects           []subjectModel           `tfsdk:"subjects"`
+	Quota              map[string]quantity      `tfsdk:"quota"`
+	Limits             *limitsModel             `tfsdk:"limits"`
+	NetworkPolicy      *networkPolicyModel      `tfsdk:"network_policy"`
+	Registries         map[string]registryModel `tfsdk:"registries"`
+	Adopt              types.Bool               `tfsdk:"adopt"`
+	DeletionProtection types.Bool               `tfsdk:"deletion_protection"`
+	OnDestroy          types.String             `tfsdk:"on_destroy"`
+	UID                types.String             `tfsdk:"uid"`
+	Drift              types.List               `tfsdk:"drift"`
+	Timeouts           timeouts.Value           `tfsdk:"timeouts"`
+}
+
+type podSecurityModel struct {
+	Enforce types.String `tfsdk:"enforce"`
+	Audit   types.String `tfsdk:"audit"`
+	Warn    types.String `tfsdk:"warn"`
+	Version types.String `tfsdk:"version"`
 }
 
 type serviceAccountModel struct {
-	Name types.String `tfsdk:"name"`
+	Name             types.String `tfsdk:"name"`
+	Labels           types.Map    `tfsdk:"labels"`
+	Annotations      types.Map    `tfsdk:"annotations"`
+	ImagePullSecrets []string     `tfsdk:"image_pull_secrets"`
+	TokenSecret      types.Bool   `tfsdk:"token_secret"`
 }
 
-var serviceAccountTypes = map[string]attr.Type{"name": types.StringType}
+type ruleModel struct {
+	APIGroups     []string `tfsdk:"api_groups"`
+	Resources     []string `tfsdk:"resources"`
+	Verbs         []string `tfsdk:"verbs"`
+	ResourceNames []string `tfsdk:"resource_names"`
+}
 
-// spec is the wanted namespace.
+type subjectModel struct {
+	Kind      types.String `tfsdk:"kind"`
+	Name      types.String `tfsdk:"name"`
+	Namespace types.String `tfsdk:"namespace"`
+}
+
+type limitsModel struct {
+	Default        map[string]quantity `tfsdk:"default"`
+	DefaultRequest map[string]quantity `tfsdk:"default_request"`
+	Max            map[string]quantity `tfsdk:"max"`
+	Min            map[string]quantity `tfsdk:"min"`
+}
+
+type networkPolicyModel struct {
+	DNS     types.Bool              `tfsdk:"dns"`
+	Egress  map[string]trafficModel `tfsdk:"egress"`
+	Ingress map[string]trafficModel `tfsdk:"ingress"`
+}
+
+type trafficModel struct {
+	CIDRs     []string `tfsdk:"cidrs"`
+	Ports     []int32  `tfsdk:"ports"`
+	Protocols []string `tfsdk:"protocols"`
+}
+
+type registryModel struct {
+	Username          types.String `tfsdk:"username"`
+	PasswordWO        types.String `tfsdk:"password_wo"`
+	PasswordWOVersion types.Int64  `tfsdk:"password_wo_version"`
+}
+
+// subjectKinds are the kinds that RBAC knows.
+var subjectKinds = []string{rbacv1.UserKind, rbacv1.GroupKind, rbacv1.ServiceAccountKind}
+
+func defaultServiceAccount(object types.ObjectType) types.Object {
+	null := types.MapNull(types.StringType)
+	return types.ObjectValueMust(object.AttrTypes, map[string]attr.Value{
+		"name": types.StringValue(defaultAccount), "labels": null, "annotations": null,
+		"image_pull_secrets": types.SetNull(types.StringType), "token_secret": types.BoolValue(false),
+	})
+}
+
+// spec is the wanted namespace; passwords are in no model but the configuration's.
 func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	spec := namespace.Spec{Name: m.Name.ValueString(), Access: namespace.Access(m.Access.ValueString())}
-	var account serviceAccountModel
-	diags.Append(m.ServiceAccount.As(ctx, &account, basetypes.ObjectAsOptions{})...)
-	spec.ServiceAccount = account.Name.ValueString()
 	diags.Append(m.Labels.ElementsAs(ctx, &spec.Labels, false)...)
 	diags.Append(m.Annotations.ElementsAs(ctx, &spec.Annotations, false)...)
+	if p := m.PodSecurity; p != nil {
+		spec.PodSecurity = namespace.PodSecurity{
+			Enforce: p.Enforce.ValueString(), Audit: p.Audit.ValueString(), Warn: p.Warn.ValueString(), Version: p.Version.ValueString(),
+		}
+	}
+	if a := m.ServiceAccount; a != nil {
+		spec.ServiceAccount, spec.PullSecrets, spec.LongLivedToken = a.Name.ValueString(), a.ImagePullSecrets, a.TokenSecret.ValueBool()
+		diags.Append(a.Labels.ElementsAs(ctx, &spec.AccountLabels, false)...)
+		diags.Append(a.Annotations.ElementsAs(ctx, &spec.AccountAnnotations, false)...)
+	}
+	for _, r := range m.Rules {
+		spec.Rules = append(spec.Rules, rbacv1.PolicyRule{APIGroups: r.APIGroups, Resources: r.Resources, Verbs: r.Verbs, ResourceNames: r.ResourceNames})
+	}
+	for _, s := range m.Subjects {
+		subject := rbacv1.Subject{Kind: s.Kind.ValueString(), Name: s.Name.ValueString(), Namespace: s.Namespace.ValueString()}
+		if subject.Kind != rbacv1.ServiceAccountKind {
+			subject.APIGroup = rbacv1.GroupName
+		}
+		spec.Subjects = append(spec.Subjects, subject)
+	}
+	spec.Quota = resourceList(m.Quota, &diags)
+	if l := m.Limits; l != nil {
+		spec.Limits = namespace.Limits{
+			Default: resourceList(l.Default, &diags), DefaultRequest: resourceList(l.DefaultRequest, &diags),
+			Max: resourceList(l.Max, &diags), Min: resourceList(l.Min, &diags),
+		}
+	}
+	if n := m.NetworkPolicy; n != nil {
+		spec.Network = &namespace.Network{DNS: n.DNS.ValueBool(), Egress: traffic(n.Egress), Ingress: traffic(n.Ingress)}
+	}
+	for host, r := range m.Registries {
+		if spec.Registries == nil {
+			spec.Registries = map[string]namespace.Registry{}
+		}
+		spec.Registries[host] = namespace.Registry{
+			Username: r.Username.ValueString(), Password: r.PasswordWO.ValueString(), Version: r.PasswordWOVersion.ValueInt64(),
+		}
+	}
 	return spec, diags
 }
 
-// adopt takes over what an imported namespace has of ours.
-func (m *namespaceModel) adopt(ctx context.Context, spec namespace.Spec) diag.Diagnostics {
-	m.Access = types.StringValue(string(spec.Access))
-	m.ServiceAccount = types.ObjectValueMust(serviceAccountTypes, map[string]attr.Value{"name": types.StringValue(spec.ServiceAccount)})
+func traffic(models map[string]trafficModel) map[string]namespace.Traffic {
+	all := map[string]namespace.Traffic{}
+	for name, t := range models {
+		all[name] = namespace.Traffic{CIDRs: t.CIDRs, Ports: t.Ports, Protocols: t.Protocols}
+	}
+	return all
+}
+
+// found takes over what an imported namespace has of ours, and the defaults of what no cluster knows.
+func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Diagnostics {
 	var diags diag.Diagnostics
 	m.Labels, m.Annotations = ownMap(ctx, spec.Labels, &diags), ownMap(ctx, spec.Annotations, &diags)
+	m.DeletionProtection, m.OnDestroy = types.BoolValue(false), types.StringValue(destroyDeletes)
+	if p := spec.PodSecurity; p != (namespace.PodSecurity{}) {
+		m.PodSecurity = &podSecurityModel{text(p.Enforce), text(p.Audit), text(p.Warn), text(p.Version)}
+	}
+	m.ServiceAccount = &serviceAccountModel{
+		Name: types.StringValue(spec.ServiceAccount), Labels: ownMap(ctx, spec.AccountLabels, &diags), Annotations: ownMap(ctx, spec.AccountAnnotations, &diags),
+		ImagePullSecrets: spec.PullSecrets, TokenSecret: types.BoolValue(spec.LongLivedToken),
+	}
+	m.Access = text(string(spec.Access))
+	for _, r := range spec.Rules {
+		m.Rules = append(m.Rules, ruleModel{APIGroups: r.APIGroups, Resources: r.Resources, Verbs: r.Verbs, ResourceNames: r.ResourceNames})
+	}
+	for _, s := range spec.Subjects {
+		m.Subjects = append(m.Subjects, subjectModel{types.StringValue(s.Kind), types.StringValue(s.Name), text(s.Namespace)})
+	}
+	m.Quota = quantitiesOf(spec.Quota)
+	limits := limitsModel{
+		quantitiesOf(spec.Limits.Default), quantitiesOf(spec.Limits.DefaultRequest), quantitiesOf(spec.Limits.Max), quantitiesOf(spec.Limits.Min),
+	}
+	if slices.ContainsFunc([]map[string]quantity{limits.Default, limits.DefaultRequest, limits.Max, limits.Min}, func(q map[string]quantity) bool { return len(q) > 0 }) {
+		m.Limits = &limits
+	}
+	if n := spec.Network; n != nil {
+		m.NetworkPolicy = &networkPolicyModel{DNS: types.BoolValue(n.DNS), Egress: trafficOf(n.Egress), Ingress: trafficOf(n.Ingress)}
+	}
+	for host, r := range spec.Registries {
+		if m.Registries == nil {
+			m.Registries = map[string]registryModel{}
+		}
+		version := types.Int64Null()
+		if r.Version != 0 {
+			version = types.Int64Value(r.Version)
+		}
+		m.Registries[host] = registryModel{Username: types.StringValue(r.Username), PasswordWOVersion: version}
+	}
 	return diags
+}
+
+func trafficOf(all map[string]namespace.Traffic) map[string]trafficModel {
+	if len(all) == 0 {
+		return nil
+	}
+	models := map[string]trafficModel{}
+	for name, t := range all {
+		models[name] = trafficModel{CIDRs: t.CIDRs, Ports: t.Ports, Protocols: t.Protocols}
+	}
+	return models
 }
 
 // refresh takes over what the cluster has. Labels and annotations that others added stay out.

@@ -6,30 +6,26 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
 var (
-	_ resource.ResourceWithConfigure   = &namespaceResource{}
-	_ resource.ResourceWithImportState = &namespaceResource{}
-	_ resource.ResourceWithModifyPlan  = &namespaceResource{}
+	_ resource.ResourceWithConfigure      = &namespaceResource{}
+	_ resource.ResourceWithIdentity       = &namespaceResource{}
+	_ resource.ResourceWithImportState    = &namespaceResource{}
+	_ resource.ResourceWithModifyPlan     = &namespaceResource{}
+	_ resource.ResourceWithUpgradeState   = &namespaceResource{}
+	_ resource.ResourceWithValidateConfig = &namespaceResource{}
 )
 
 // defaultAccount is the service account's name where none is given.
-const defaultAccount = "brane"
+const defaultAccount = namespace.ObjectName
 
 // namespaceTimeout bounds each operation where `timeouts` does not: the namespace controller takes about 5 s to empty a small namespace, and much longer
 // where pods take their time to end.
@@ -41,73 +37,14 @@ func newNamespaceResource() resource.Resource {
 
 type namespaceResource struct{ resourceBase }
 
-func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "The namespace in which Brane runs: a Namespace, a service account, and a Role and RoleBinding that let the account do there what Brane needs and nothing more. " +
-			"Labels and annotations that others add are left alone. A child object that was deleted or edited shows in `drift` and is repaired in place.",
-		Attributes: map[string]schema.Attribute{
-			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the Namespace. Changing it makes a new namespace and deletes the old one with everything in it.",
-				Required:            true,
-				Validators:          []validator.String{dnsLabel()},
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
-			},
-			"cluster": clusterAttribute(),
-			"labels": schema.MapAttribute{
-				MarkdownDescription: "Labels of the Namespace, beside those that others set.",
-				ElementType:         types.StringType,
-				Optional:            true,
-			},
-			"annotations": schema.MapAttribute{
-				MarkdownDescription: "Annotations of the Namespace, beside those that others set.",
-				ElementType:         types.StringType,
-				Optional:            true,
-			},
-			"access": schema.StringAttribute{
-				MarkdownDescription: "What the service account may do in the namespace: `submit` (create Jobs, all that Brane 0.4 to 0.6 asks) or `run` " +
-					"(what `brane_workflow_run` needs as well: follow and delete Jobs, read Pods, logs and events, keep the run's own ConfigMap and Secret). Default: `run`.",
-				Optional:   true,
-				Computed:   true,
-				Default:    stringdefault.StaticString(string(namespace.AccessRun)),
-				Validators: []validator.String{stringvalidator.OneOf(namespace.Accesses()...)},
-			},
-			"service_account": schema.SingleNestedAttribute{
-				MarkdownDescription: "The service account to which the rights are given.",
-				Optional:            true,
-				Computed:            true,
-				Default: objectdefault.StaticValue(types.ObjectValueMust(serviceAccountTypes,
-					map[string]attr.Value{"name": types.StringValue(defaultAccount)})),
-				Attributes: map[string]schema.Attribute{
-					"name": schema.StringAttribute{
-						MarkdownDescription: "Its name, which the Role and the RoleBinding bear too. Default: `" + defaultAccount + "`.",
-						Optional:            true,
-						Computed:            true,
-						Default:             stringdefault.StaticString(defaultAccount),
-						Validators:          []validator.String{dnsLabel()},
-					},
-				},
-			},
-			"uid": schema.StringAttribute{
-				MarkdownDescription: "UID that the cluster gave the Namespace.",
-				Computed:            true,
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
-			},
-			"drift":    driftAttribute(),
-			"timeouts": timeoutsAttribute(ctx, namespaceTimeout),
-		},
-	}
-}
-
-func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	r.planCluster(ctx, req, resp)
-}
-
 func (r *namespaceResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
-	var model namespaceModel
+	var model, config namespaceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	limit, diags := model.Timeouts.Create(ctx, namespaceTimeout)
 	resp.Diagnostics.Append(diags...)
-	spec, diags := model.spec(ctx)
+	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
 	client, err := r.kube(model.Cluster)
 	if err != nil {
@@ -119,35 +56,33 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	ctx, done := withTimeout(ctx, limit, "create")
 	defer done()
 
-	err = namespace.Create(ctx, client, spec)
+	state, err := namespace.Create(ctx, client, spec, config.Adopt.ValueBool())
 	switch {
 	case errors.Is(err, namespace.ErrExists):
+		id := spec.Name
+		if cluster := model.Cluster.ValueString(); cluster != "" {
+			id = cluster + "/" + id
+		}
 		resp.Diagnostics.AddAttributeError(path.Root("name"), "Namespace exists already", fmt.Sprintf(
-			"There is a namespace %[1]q in the cluster at %[2]s, and Terraform did not make it. To manage it from here, import it:\n\n"+
-				"import {\n  to = brane_namespace.<NAME>\n  id = %[1]q\n}", spec.Name, client.Host()))
+			"There is a namespace %q in the cluster at %s, and Terraform did not make it. To manage it from here, set adopt = true, or import it:\n\n"+
+				"import {\n  to = brane_namespace.<NAME>\n  id = %q\n}", spec.Name, client.Host(), id))
 		return
 	case err != nil:
 		report(&resp.Diagnostics, "Namespace not complete", fmt.Sprintf("Making namespace %q in the cluster at %s", spec.Name, client.Host()), err)
-	}
-	// Also after an error: what is there already must be known to the next apply.
-	after, read := afterwards(ctx)
-	defer read()
-	state, readErr := namespace.Read(after, client, spec)
-	if readErr != nil {
-		if err == nil {
-			report(&resp.Diagnostics, "Namespace not read back", fmt.Sprintf("Reading namespace %q in the cluster at %s", spec.Name, client.Host()), readErr)
+		if state.UID == "" {
+			return // nothing was made
 		}
-		if errors.Is(readErr, namespace.ErrGone) {
-			return
-		}
+		// The CLI will replace what was not made completely. Neither setting may be in the way: nobody has anything in this namespace yet.
+		model.DeletionProtection, model.OnDestroy = types.BoolValue(false), types.StringValue(destroyDeletes)
 	}
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
-	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	resp.Diagnostics.Append(resp.State.Set(context.WithoutCancel(ctx), model)...)
 }
 
 func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model namespaceModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -161,13 +96,13 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
-	if model.Access.IsNull() { // imported: only the name is known
+	if model.ServiceAccount == nil { // imported: only the name is known
 		spec, err := namespace.Discover(ctx, client, name, defaultAccount)
 		if err != nil && !errors.Is(err, namespace.ErrGone) {
 			report(&resp.Diagnostics, "Namespace not imported", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 			return
 		}
-		resp.Diagnostics.Append(model.adopt(ctx, spec)...)
+		resp.Diagnostics.Append(model.found(ctx, spec)...)
 	}
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
@@ -190,12 +125,14 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 }
 
 func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var model, before namespaceModel
+	var model, before, config namespaceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	limit, diags := model.Timeouts.Update(ctx, namespaceTimeout)
 	resp.Diagnostics.Append(diags...)
-	spec, diags := model.spec(ctx)
+	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
 	old, diags := before.spec(ctx)
 	resp.Diagnostics.Append(diags...)
@@ -209,14 +146,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	ctx, done := withTimeout(ctx, limit, "update")
 	defer done()
 
-	state := namespace.State{}
-	err = namespace.Apply(ctx, client, spec)
-	if err == nil && old.ServiceAccount != spec.ServiceAccount {
-		err = namespace.Retire(ctx, client, old) // no token of the old account may stay good
-	}
-	if err == nil {
-		state, err = namespace.Read(ctx, client, spec)
-	}
+	state, err := namespace.Apply(ctx, client, old, spec)
 	if err != nil {
 		report(&resp.Diagnostics, "Namespace not changed", fmt.Sprintf("Changing namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		return
@@ -230,10 +160,12 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
 	limit, diags := model.Timeouts.Delete(ctx, namespaceTimeout)
 	resp.Diagnostics.Append(diags...)
-	name := model.Name.ValueString()
+	spec, diags := model.spec(ctx)
+	resp.Diagnostics.Append(diags...)
+	model.refuseProtected(&resp.Diagnostics)
 	client, err := r.kube(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to delete namespace %q", name), err)
+		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -241,13 +173,49 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	ctx, done := withTimeout(ctx, limit, "delete")
 	defer done()
 
-	if err := namespace.Delete(ctx, client, name); err != nil {
-		report(&resp.Diagnostics, "Namespace not deleted", fmt.Sprintf("Deleting namespace %q in the cluster at %s", name, client.Host()), err)
+	if model.OnDestroy.ValueString() == destroyReleases {
+		if err := namespace.Release(ctx, client, spec); err != nil {
+			report(&resp.Diagnostics, "Namespace not released", fmt.Sprintf("Letting go of namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		}
+		return
+	}
+	if err := namespace.Delete(ctx, client, spec.Name); err != nil {
+		report(&resp.Diagnostics, "Namespace not deleted", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 	}
 }
 
+// ImportState takes "name" or "cluster/name", or the identity.
 func (r *namespaceResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importNamed(ctx, req, resp)
+	if req.ID != "" {
+		importNamed(ctx, req, resp)
+		return
+	}
+	for _, name := range []string{"cluster", "name"} {
+		var value types.String
+		resp.Diagnostics.Append(req.Identity.GetAttribute(ctx, path.Root(name), &value)...)
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
+	}
+}
+
+// identify tells which namespace it is before anything is waited for: an apply that ends early must leave an identity behind.
+func (m namespaceModel) identify(ctx context.Context, identity *tfsdk.ResourceIdentity) diag.Diagnostics {
+	if identity == nil {
+		return nil // the CLI knows of none
+	}
+	diags := identity.SetAttribute(ctx, path.Root("cluster"), m.Cluster)
+	diags.Append(identity.SetAttribute(ctx, path.Root("name"), m.Name)...)
+	return diags
+}
+
+// specWith is the wanted namespace with the passwords of the configuration; the plan has none.
+func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (namespace.Spec, diag.Diagnostics) {
+	m.settleAccess()
+	spec, diags := m.spec(ctx)
+	for host, r := range spec.Registries {
+		r.Password = config.Registries[host].PasswordWO.ValueString()
+		spec.Registries[host] = r
+	}
+	return spec, diags
 }
 
 // notRefreshed says that a resource was not looked at, because the provider's configuration is not known yet.

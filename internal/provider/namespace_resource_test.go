@@ -2,7 +2,10 @@ package provider_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -22,14 +25,46 @@ resource "brane_namespace" "test" {
 }
 `
 
+// fullestNamespace sets all that the cluster keeps, each to something that a default is not.
 const fullestNamespace = `
 resource "brane_namespace" "test" {
-  name            = "$NAMESPACE"
-  labels          = { "example.org/team" = "imaging" }
-  annotations     = { "example.org/note" = "for tests" }
-  access          = "submit"
-  service_account = { name = "submitter" }
-  timeouts        = { create = "2m", update = "2m", delete = "5m" }
+  name        = "$NAMESPACE"
+  labels      = { "example.org/team" = "imaging" }
+  annotations = { "example.org/note" = "for tests" }
+
+  pod_security = { enforce = "baseline", audit = "restricted", warn = "restricted", version = "v1.35" }
+
+  service_account = {
+    name               = "submitter"
+    labels             = { "example.org/team" = "imaging" }
+    annotations        = { "example.org/note" = "for tests" }
+    image_pull_secrets = ["of-others"]
+    token_secret       = true
+  }
+
+  rules = [
+    { api_groups = ["batch"], resources = ["jobs"], verbs = ["create", "get"] },
+    { api_groups = [""], resources = ["configmaps"], verbs = ["get"], resource_names = ["one"] },
+  ]
+  subjects = [
+    { kind = "Group", name = "imaging" },
+    { kind = "ServiceAccount", name = "robot", namespace = "default" },
+  ]
+
+  quota = { pods = "50", "requests.cpu" = "1500m" }
+  limits = {
+    default         = { cpu = "1000m", memory = "1024Mi" }
+    default_request = { cpu = "0.1" }
+    max             = { cpu = "4", memory = "8Gi" }
+    min             = { cpu = "10m" }
+  }
+
+  network_policy = {
+    egress  = { redis = { cidrs = ["198.51.100.10/32"], ports = [6379, 26379] } }
+    ingress = { scrape = { cidrs = ["10.0.0.0/8"], ports = [9090], protocols = ["UDP", "TCP"] } }
+  }
+
+  registries = { "198.51.100.10:50050" = { username = "puller", password_wo = "s3cret", password_wo_version = 1 } }
 }
 `
 
@@ -58,8 +93,7 @@ func TestAccNamespace(t *testing.T) {
 				},
 			},
 			{
-				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: s.namespace,
-				ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name",
+				ImportState: true, ImportStateKind: resource.ImportBlockWithID, ResourceName: "brane_namespace.test", ImportStateId: s.namespace,
 			},
 			{ // what others add is no drift
 				PreConfig: func() {
@@ -83,8 +117,11 @@ func TestAccNamespace(t *testing.T) {
 				},
 			},
 			{
-				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: s.namespace,
-				ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name", ImportStateVerifyIgnore: []string{"timeouts"},
+				ImportState: true, ImportStateKind: resource.ImportBlockWithID, ResourceName: "brane_namespace.test", ImportStateId: s.namespace,
+			},
+			{ // written in another way, it is the same
+				Config:           s.hcl(t, strings.NewReplacer(`"1500m"`, `"1.5"`, `"1024Mi"`, `"1Gi"`, `["create", "get"]`, `["get", "create"]`).Replace(fullestNamespace)),
+				ConfigPlanChecks: empty,
 			},
 			{ // ours gone is drift
 				PreConfig: func() {
@@ -132,6 +169,13 @@ func TestAccNamespace_badInput(t *testing.T) {
 	for name, tt := range map[string]struct{ body, want string }{
 		"a name that is no DNS label": {`name = "Not_A_Label"`, `Value is not a DNS label`},
 		"an access that is none":      {"name = \"x\"\naccess = \"all\"", `value must be one of`},
+		"access and rules":            {"name = \"x\"\naccess = \"run\"\nrules = [{ api_groups = [\"\"], resources = [\"pods\"], verbs = [\"get\"] }]", `"rules" cannot be specified when "access" is`},
+		"a quantity that is none":     {"name = \"x\"\nquota = { pods = \"lots\" }", `Value is not a quantity`},
+		"a quantity below zero":       {"name = \"x\"\nlimits = { max = { cpu = \"-1\" } }", `Quantity is negative`},
+		"a range that is none":        {"name = \"x\"\nnetwork_policy = { egress = { redis = { cidrs = [\"198.51.100.10/24\"] } } }", `did you mean\s+198.51.100.0/24`},
+		"a user in a namespace":       {"name = \"x\"\nsubjects = [{ kind = \"User\", name = \"eve\", namespace = \"x\" }]", `a ServiceAccount needs\s+a namespace, a User or Group has none`},
+		"a level that is none":        {"name = \"x\"\npod_security = { enforce = \"strict\" }", `value must be one of`},
+		"a version that is none":      {"name = \"x\"\npod_security = { enforce = \"baseline\", version = \"1.35\" }", `write it as v1.35, or latest`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,4 +187,95 @@ func TestAccNamespace_badInput(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAccNamespace_adopt(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: map[string]string{"others": "x"}}}
+	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "kept"}}
+	must(t, s.client.Create(t.Context(), theirs))
+	must(t, s.client.Create(t.Context(), kept))
+	t.Cleanup(func() {
+		must(t, s.client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
+	})
+	adopting := s.hcl(t, `
+resource "brane_namespace" "test" {
+  name       = "$NAMESPACE"
+  adopt      = true
+  on_destroy = "release"
+}
+`)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy: func(*terraform.State) error {
+			if err := s.gone(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane"}}); err != nil {
+				return err
+			}
+			return s.client.Get(context.Background(), kept) // the namespace and what others have in it stay
+		},
+		Steps: []resource.TestStep{
+			{
+				Config: adopting,
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("uid"), knownvalue.StringExact(string(theirs.UID))),
+					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("adopt"), knownvalue.Null()),
+				},
+			},
+			{Config: adopting, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}},
+		},
+	})
+}
+
+func TestAccNamespace_protected(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	protected := func(value string) string {
+		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  deletion_protection = "+value+"\n}\n")
+	}
+	refused := regexp.MustCompile(`Namespace is protected[\s\S]*deletion_protection = false`)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: protected("true")},
+			{Config: protected("true"), Destroy: true, ExpectError: refused},
+			{Config: strings.Replace(protected("true"), s.namespace, s.namespace+"-2", 1), ExpectError: refused, PlanOnly: true},
+			{Config: protected("false")},
+		},
+	})
+}
+
+func TestAccNamespace_password(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	registry := func(credential string) string {
+		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registries = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
+	}
+	holds := func(password string) resource.TestCheckFunc {
+		return func(state *terraform.State) error {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-registries"}}
+			if err := s.client.Get(context.Background(), secret); err != nil {
+				return err
+			}
+			if data := string(secret.Data[corev1.DockerConfigJsonKey]); !strings.Contains(data, `"password":"`+password+`"`) {
+				return fmt.Errorf("the Secret holds %s, want the password %q", data, password)
+			}
+			if strings.Contains(state.String(), password) {
+				return errors.New("the password is in the state")
+			}
+			return nil
+		}
+	}
+	missing := regexp.MustCompile(`Password is missing[\s\S]*set\s+password_wo`)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: registry(`password_wo_version = 1`), ExpectError: missing},
+			{Config: registry(`password_wo = "first-one", password_wo_version = 1`), Check: holds("first-one")},
+			// without a new version the password is not sent
+			{Config: registry(`password_wo = "second-one", password_wo_version = 1`), Check: holds("first-one")},
+			{Config: registry(`password_wo_version = 2`), ExpectError: missing},
+			{Config: registry(`password_wo = "second-one", password_wo_version = 2`), Check: holds("second-one")},
+		},
+	})
 }

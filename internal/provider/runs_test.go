@@ -50,7 +50,8 @@ func (s setting) register(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	spec := namespace.Spec{Name: s.namespace, ServiceAccount: "brane", Access: namespace.AccessRun}
-	must(t, namespace.Create(ctx, s.client, spec))
+	_, err := namespace.Create(ctx, s.client, spec, false)
+	must(t, err)
 	t.Cleanup(func() {
 		must(t, s.client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
 	})

@@ -15,11 +15,13 @@ const (
 func next(g Graph, known map[string]phase) []string {
 	var ready []string
 	for _, name := range g.order {
-		if known[name] == failed {
+		switch known[name] {
+		case failed:
 			return nil
-		}
-		if known[name] == waiting && all(g.steps[name].Needs, known, committed) {
-			ready = append(ready, name)
+		case waiting:
+			if all(g.steps[name].Needs, known, committed) {
+				ready = append(ready, name)
+			}
 		}
 	}
 	return ready

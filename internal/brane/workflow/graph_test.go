@@ -48,7 +48,9 @@ func TestNewGraph(t *testing.T) {
 	}
 }
 
-// The graph: a → b → d → e, a → c → d, and f alone.
+// a → b → d → e
+// a → c ↗
+// f
 func TestGraphKnowsItsWays(t *testing.T) {
 	g := graph(t, "e: d", "d: c b", "c: a", "b: a", "a", "f")
 	if got := fmt.Sprint(g.Steps()); got != "[a b c d e f]" {

@@ -230,7 +230,6 @@ func (l *loop) result() Result {
 			result.Steps[name] = StepResult{Status: Stopped}
 		case waiting:
 			result.Steps[name] = StepResult{Status: Skipped}
-		case failed: // below, with its code
 		}
 	}
 	for _, failure := range l.failures {

@@ -1,0 +1,6 @@
+import {
+  to = brane_namespace.compute
+  identity = {
+    name = "brane"
+  }
+}

@@ -1,0 +1,45 @@
+# For a team with a budget, in a cluster where nothing is allowed by default.
+resource "brane_namespace" "imaging" {
+  name = "brane-imaging"
+
+  labels       = { "example.org/team" = "imaging" }
+  pod_security = { enforce = "baseline", warn = "restricted" }
+
+  # People of the team may do what Brane may.
+  subjects = [{ kind = "Group", name = "imaging" }]
+
+  quota = {
+    pods              = "100"
+    "requests.cpu"    = "16"
+    "requests.memory" = "64Gi"
+  }
+  limits = {
+    default         = { cpu = "1", memory = "1Gi" }
+    default_request = { cpu = "100m", memory = "128Mi" }
+    max             = { cpu = "8", memory = "32Gi" }
+  }
+
+  # Everything else is denied. DNS is allowed unless dns = false.
+  network_policy = {
+    egress = {
+      redis    = { cidrs = ["198.51.100.10/32"], ports = [6379] }
+      callback = { cidrs = ["198.51.100.10/32"], ports = [50052] }
+    }
+  }
+
+  # The password is not stored in the state; raise the version whenever it changes.
+  registries = {
+    "registry.example.org" = {
+      username            = "puller"
+      password_wo         = var.registry_password
+      password_wo_version = 1
+    }
+  }
+
+  deletion_protection = true
+}
+
+variable "registry_password" {
+  type      = string
+  ephemeral = true
+}

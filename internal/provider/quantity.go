@@ -1,0 +1,149 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/attr/xattr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+var (
+	_ basetypes.StringTypable                    = quantityType{}
+	_ basetypes.StringValuableWithSemanticEquals = quantity{}
+	_ xattr.ValidateableAttribute                = quantity{}
+)
+
+// quantityType is the type of Kubernetes' quantities: "1000m" and "1" are the same, and "lots" is none.
+type quantityType struct{ basetypes.StringType }
+
+// quantity is one value of it, as it was written.
+type quantity struct{ basetypes.StringValue }
+
+func (quantityType) String() string { return "quantity" }
+
+func (t quantityType) Equal(other attr.Type) bool {
+	o, ok := other.(quantityType)
+	return ok && t.StringType.Equal(o.StringType)
+}
+
+func (quantityType) ValueType(context.Context) attr.Value { return quantity{} }
+
+func (quantityType) ValueFromString(_ context.Context, in basetypes.StringValue) (basetypes.StringValuable, diag.Diagnostics) {
+	return quantity{in}, nil
+}
+
+func (t quantityType) ValueFromTerraform(ctx context.Context, in tftypes.Value) (attr.Value, error) {
+	value, err := t.StringType.ValueFromTerraform(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := value.(basetypes.StringValue)
+	if !ok {
+		return nil, fmt.Errorf("a quantity came as %T", value)
+	}
+	return quantity{text}, nil
+}
+
+func (quantity) Type(context.Context) attr.Type { return quantityType{} }
+
+func (q quantity) Equal(other attr.Value) bool {
+	o, ok := other.(quantity)
+	return ok && q.StringValue.Equal(o.StringValue)
+}
+
+func (q quantity) StringSemanticEquals(_ context.Context, other basetypes.StringValuable) (bool, diag.Diagnostics) {
+	o, ok := other.(quantity)
+	return ok && q.same(o), nil
+}
+
+// same says whether two quantities are worth the same.
+func (q quantity) same(other quantity) bool {
+	if q.IsNull() || q.IsUnknown() || other.IsNull() || other.IsUnknown() {
+		return q.Equal(other)
+	}
+	a, errA := resource.ParseQuantity(q.ValueString())
+	b, errB := resource.ParseQuantity(other.ValueString())
+	return errA == nil && errB == nil && a.Cmp(b) == 0
+}
+
+func (q quantity) ValidateAttribute(_ context.Context, req xattr.ValidateAttributeRequest, resp *xattr.ValidateAttributeResponse) {
+	if q.IsNull() || q.IsUnknown() {
+		return
+	}
+	value, err := resource.ParseQuantity(q.ValueString())
+	switch {
+	case err != nil:
+		resp.Diagnostics.AddAttributeError(req.Path, "Value is not a quantity",
+			fmt.Sprintf("%q is not a quantity as Kubernetes writes them, for example 2, 500m, 64Mi or 1.5Gi.", q.ValueString()))
+	case value.Sign() < 0:
+		resp.Diagnostics.AddAttributeError(req.Path, "Quantity is negative", fmt.Sprintf("%q is less than nothing.", q.ValueString()))
+	}
+}
+
+// quantities is an attribute that maps names of resources to quantities. A plan that only writes them in another way changes nothing.
+func quantities(description string) schema.MapAttribute {
+	return schema.MapAttribute{
+		MarkdownDescription: description,
+		ElementType:         quantityType{},
+		Optional:            true,
+		PlanModifiers:       []planmodifier.Map{sameQuantities{}},
+	}
+}
+
+type sameQuantities struct{}
+
+func (sameQuantities) Description(context.Context) string {
+	return "Quantities that are written in another way and worth the same make no difference."
+}
+func (m sameQuantities) MarkdownDescription(ctx context.Context) string { return m.Description(ctx) }
+
+func (sameQuantities) PlanModifyMap(_ context.Context, req planmodifier.MapRequest, resp *planmodifier.MapResponse) {
+	planned, before := req.PlanValue.Elements(), req.StateValue.Elements()
+	if req.PlanValue.IsUnknown() || req.PlanValue.IsNull() || len(planned) != len(before) {
+		return
+	}
+	for name, value := range planned {
+		a, okA := value.(quantity)
+		b, okB := before[name].(quantity)
+		if !okA || !okB || !a.same(b) {
+			return
+		}
+	}
+	resp.PlanValue = req.StateValue
+}
+
+// resourceList turns quantities that were validated into the API's type.
+func resourceList(quantities map[string]quantity, diags *diag.Diagnostics) corev1.ResourceList {
+	if len(quantities) == 0 {
+		return nil
+	}
+	list := corev1.ResourceList{}
+	for name, q := range quantities {
+		value, err := resource.ParseQuantity(q.ValueString())
+		if err != nil { // was not known when it was validated
+			diags.AddError("Value is not a quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
+		}
+		list[corev1.ResourceName(name)] = value
+	}
+	return list
+}
+
+// quantitiesOf is the other direction; nothing is null.
+func quantitiesOf(list corev1.ResourceList) map[string]quantity {
+	if len(list) == 0 {
+		return nil
+	}
+	quantities := map[string]quantity{}
+	for name, value := range list {
+		quantities[string(name)] = quantity{basetypes.NewStringValue(value.String())}
+	}
+	return quantities
+}
