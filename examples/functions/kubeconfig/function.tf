@@ -6,6 +6,11 @@ terraform {
   }
 }
 
+variable "ca" {
+  description = "Certificate authority of the API server, PEM."
+  type        = string
+}
+
 variable "token" {
   description = "Token of a service account in the namespace brane."
   type        = string
@@ -13,6 +18,6 @@ variable "token" {
 }
 
 output "kubeconfig" {
-  value     = provider::brane::kubeconfig("203.0.113.7:6443", file("${path.module}/ca.crt"), var.token, "brane")
+  value     = provider::brane::kubeconfig("203.0.113.7:6443", var.ca, var.token, "brane")
   sensitive = true
 }
