@@ -75,7 +75,7 @@ func TestAccResume(t *testing.T) {
     last   = { image = "$TOOLS", command = ["sh", "-ec", "$LAST; cat /data/first /data/slow > /data/both"], needs = ["slow"] }
   }
   outputs  = { both = { path = "both" } }
-  timeouts = { create = "5m" }
+  timeouts = { create = "3m" }
 `))+"\noutput \"id\" {\n  value = brane_workflow_run.test.id\n}\noutput \"both\" {\n  value = brane_workflow_run.test.outputs.both.content\n}\n")
 	c.run(t, "init", "-no-color")
 	c.destroyAtEnd(t)

@@ -80,7 +80,7 @@ func readPlan(t *testing.T, name string, places map[string]string) {
 	t.Helper()
 	archive, err := zip.OpenReader(name)
 	must(t, err)
-	defer archive.Close() //nolint:errcheck // only read
+	defer archive.Close()
 	for _, part := range archive.File {
 		opened, err := part.Open()
 		must(t, err)

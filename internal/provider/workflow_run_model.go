@@ -121,7 +121,7 @@ func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) wo
 
 // problems are the step errors joined in err.
 func problems(err error) []*workflow.StepError {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // errors.Join gives no other way to take its parts apart
+	joined, ok := err.(interface{ Unwrap() []error }) // errors.Join gives no other way to take its parts apart
 	if !ok {
 		return nil
 	}
@@ -259,10 +259,10 @@ func text(s string) types.String {
 
 // fileDigest streams a file: inputs may be larger than memory.
 func fileDigest(name string) (string, error) {
-	file, err := os.Open(name) //nolint:gosec // the user names the file
+	file, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	return readerDigest(file)
 }

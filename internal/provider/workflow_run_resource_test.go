@@ -126,10 +126,10 @@ func TestAccWorkflowRun(t *testing.T) {
 				}},
 				Check: func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
 			},
-			s.plansReplacement(config("Grace", "Barbara"), "names.txt", digest("Ada\nBarbara\n")),
-			s.plansReplacement(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), "names.txt", digest("Ada\nGrace\n")),
-			s.plansReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), "names.txt", digest("Ada\nGrace\n")),
-			s.plansReplacement(config(`release = "1"`, `release = "2"`), "names.txt", digest("Ada\nGrace\n")),
+			s.plansReplacement(config("Grace", "Barbara"), digest("Ada\nBarbara\n")),
+			s.plansReplacement(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), digest("Ada\nGrace\n")),
+			s.plansReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), digest("Ada\nGrace\n")),
+			s.plansReplacement(config(`release = "1"`, `release = "2"`), digest("Ada\nGrace\n")),
 			{ // a file that is a source has other content: another run, and the first leaves nothing
 				PreConfig: func() { write("Barbara\n") },
 				Config:    config(),
@@ -250,13 +250,13 @@ func (s setting) unchanged(ctx context.Context, client *redis.Client, state *ter
 	return nil
 }
 
-// plansReplacement plans only: the run would be made anew, and the plan says what the input's digest will be.
-func (s setting) plansReplacement(config, input, sha256 string) resource.TestStep {
+// plansReplacement plans only: the run would be made anew, and the plan says what the digest of names.txt will be.
+func (s setting) plansReplacement(config, namesSHA256 string) resource.TestStep {
 	return resource.TestStep{
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
 			plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
-			plancheck.ExpectKnownValue(runAddress, inputSHA256(input), knownvalue.StringExact(sha256)),
+			plancheck.ExpectKnownValue(runAddress, inputSHA256("names.txt"), knownvalue.StringExact(namesSHA256)),
 			plancheck.ExpectUnknownValue(runAddress, tfjsonpath.New("status")),
 		}},
 	}

@@ -22,6 +22,7 @@ func next(g Graph, known map[string]phase) []string {
 			if all(g.steps[name].Needs, known, committed) {
 				ready = append(ready, name)
 			}
+		case started, committed:
 		}
 	}
 	return ready

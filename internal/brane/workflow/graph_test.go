@@ -48,9 +48,11 @@ func TestNewGraph(t *testing.T) {
 	}
 }
 
-// a → b → d → e
-// a → c ↗
-// f
+// TestGraphKnowsItsWays asks about
+//
+//	a → b → d → e
+//	a → c ↗
+//	f (alone).
 func TestGraphKnowsItsWays(t *testing.T) {
 	g := graph(t, "e: d", "d: c b", "c: a", "b: a", "a", "f")
 	if got := fmt.Sprint(g.Steps()); got != "[a b c d e f]" {

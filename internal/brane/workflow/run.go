@@ -230,6 +230,7 @@ func (l *loop) result() Result {
 			result.Steps[name] = StepResult{Status: Stopped}
 		case waiting:
 			result.Steps[name] = StepResult{Status: Skipped}
+		case failed: // told with its failure
 		}
 	}
 	for _, failure := range l.failures {

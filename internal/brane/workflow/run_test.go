@@ -23,12 +23,12 @@ func blindClient(t *testing.T, blind *atomic.Bool) *kube.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.WrapTransport = func(real http.RoundTripper) http.RoundTripper {
+	config.WrapTransport = func(seeing http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			if blind.Load() && request.Method == http.MethodGet && strings.HasSuffix(request.URL.Path, "/jobs") {
 				return nil, errors.New("the watch is broken")
 			}
-			return real.RoundTrip(request)
+			return seeing.RoundTrip(request)
 		})
 	}
 	client, err := kube.New(config)
