@@ -8,9 +8,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -18,8 +20,10 @@ import (
 
 var (
 	_ provider.Provider                       = &braneProvider{}
+	_ provider.ProviderWithActions            = &braneProvider{}
 	_ provider.ProviderWithEphemeralResources = &braneProvider{}
 	_ provider.ProviderWithFunctions          = &braneProvider{}
+	_ provider.ProviderWithListResources      = &braneProvider{}
 )
 
 // New makes the provider; version is what it calls itself and which agent image it takes by default.
@@ -66,6 +70,8 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 	resp.ResourceData = connections
 	resp.DataSourceData = connections
 	resp.EphemeralResourceData = connections
+	resp.ListResourceData = connections
+	resp.ActionData = connections
 	if model.unknown() && req.ClientCapabilities.DeferralAllowed {
 		resp.Deferred = &provider.Deferred{Reason: provider.DeferredReasonProviderConfigUnknown}
 	}
@@ -80,7 +86,10 @@ func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 }
 
 func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return nil
+	return []func() datasource.DataSource{
+		newInfrastructureDataSource,
+		newInfrastructuresDataSource,
+	}
 }
 
 func (p *braneProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
@@ -88,5 +97,18 @@ func (p *braneProvider) EphemeralResources(context.Context) []func() ephemeral.E
 }
 
 func (p *braneProvider) Functions(context.Context) []func() function.Function {
-	return []func() function.Function{newKubeconfigFunction}
+	return []func() function.Function{
+		newKubeconfigFunction,
+		newInfraYMLFunction,
+		newSecretsYMLFunction,
+		newBackendYMLFunction,
+	}
+}
+
+func (p *braneProvider) ListResources(context.Context) []func() list.ListResource {
+	return []func() list.ListResource{newInfrastructureList}
+}
+
+func (p *braneProvider) Actions(context.Context) []func() action.Action {
+	return []func() action.Action{newRotateCredentialAction}
 }

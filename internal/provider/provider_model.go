@@ -182,6 +182,10 @@ func unknown(value attr.Value) bool {
 		parts = v.Elements()
 	case types.Set:
 		parts = v.Elements()
+	case types.Tuple:
+		parts = v.Elements()
+	case types.Dynamic:
+		return v.UnderlyingValue() != nil && unknown(v.UnderlyingValue())
 	}
 	for _, part := range parts {
 		if unknown(part) {

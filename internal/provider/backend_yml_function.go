@@ -1,0 +1,67 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/function"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+)
+
+var _ function.Function = backendYMLFunction{}
+
+func newBackendYMLFunction() function.Function { return backendYMLFunction{} }
+
+// backendYMLFunction asks nobody: the same arguments give the same text.
+type backendYMLFunction struct{}
+
+func (backendYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest, resp *function.MetadataResponse) {
+	resp.Name = "backend_yml"
+}
+
+func (backendYMLFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
+	resp.Definition = function.Definition{
+		Summary: "Writes backend.yml for workers of Brane 1.0 and later",
+		MarkdownDescription: "Writes the `backend.yml` of a Kubernetes worker, in the form of Brane 1 and 2 or in that of Brane 3.\n\n" +
+			"**No released Brane from 1.0 on runs tasks on Kubernetes:** its services read this file and then refuse the method. To run tasks on Kubernetes use Brane 0.4 to 0.6 with " +
+			"`brane_infrastructure`, or `brane_workflow_run`.",
+		Parameters: []function.Parameter{
+			function.StringParameter{Name: "version", MarkdownDescription: "Version of Brane: `1`, `2` or `3`, or a release of them like `3.0.0`."},
+			function.DynamicParameter{
+				Name: "backend",
+				MarkdownDescription: "An object with `config`, the absolute path of a kubeconfig as brane-job sees it; with `address` (`host:port` of the API server) for Brane 1 and 2 or `registry_address` " +
+					"(`host:port` of an image registry) for Brane 3; and where needed `capabilities` (`[\"cuda_gpu\"]`) and, from Brane 2 on, `hash_containers`.",
+			},
+		},
+		Return: function.StringReturn{},
+	}
+}
+
+func (backendYMLFunction) Run(ctx context.Context, req function.RunRequest, resp *function.RunResponse) {
+	var version string
+	var backend types.Dynamic
+	resp.Error = req.Arguments.Get(ctx, &version, &backend)
+	if resp.Error != nil {
+		return
+	}
+	if unknown(backend) {
+		resp.Error = resp.Result.Set(ctx, types.StringUnknown())
+		return
+	}
+	r := newRecord("the backend", backend, "config", "address", "registry_address", "capabilities", "hash_containers")
+	b := infra.Backend{
+		Config: r.text("config"), Address: r.text("address"), RegistryAddress: r.text("registry_address"),
+		Capabilities: r.texts("capabilities"), HashContainers: r.truth("hash_containers"),
+	}
+	if r.problem != nil {
+		resp.Error = function.NewArgumentFuncError(1, r.problem.Error())
+		return
+	}
+	text, err := b.Render(version)
+	if err != nil {
+		resp.Error = function.NewFuncError(err.Error())
+		return
+	}
+	resp.Error = resp.Result.Set(ctx, string(text))
+}

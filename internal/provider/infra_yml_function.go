@@ -1,0 +1,83 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/function"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+)
+
+var _ function.Function = infraYMLFunction{}
+
+func newInfraYMLFunction() function.Function { return infraYMLFunction{} }
+
+// infraYMLFunction asks nobody: the same arguments give the same text.
+type infraYMLFunction struct{}
+
+func (infraYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest, resp *function.MetadataResponse) {
+	resp.Name = "infra_yml"
+}
+
+func (infraYMLFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
+	resp.Definition = function.Definition{
+		Summary: "Writes infra.yml for Brane 0.4 to 0.6",
+		MarkdownDescription: "Writes a whole `infra.yml` as Brane 0.4 to 0.6 reads it, for instances whose files are carried there by other means than this provider. Everything is checked as " +
+			"`brane_infrastructure` checks it. The kubeconfigs stand in `secrets.yml`, which `secrets_yml` writes. Brane 1.0 and later has another `infra.yml`, and runs no tasks on Kubernetes today.",
+		Parameters: []function.Parameter{function.DynamicParameter{
+			Name: "locations",
+			MarkdownDescription: "The locations by their names, each an object with `address`, `callback_to`, `namespace` and `registry`, and where needed `proxy_address`, `mount_dfs` and " +
+				"`secret_name` (default: the location's name), with the meaning that they have in `brane_infrastructure`.",
+		}},
+		Return: function.StringReturn{},
+	}
+}
+
+func (infraYMLFunction) Run(ctx context.Context, req function.RunRequest, resp *function.RunResponse) {
+	var locations types.Dynamic
+	resp.Error = req.Arguments.Get(ctx, &locations)
+	if resp.Error != nil {
+		return
+	}
+	if unknown(locations) {
+		resp.Error = resp.Result.Set(ctx, types.StringUnknown())
+		return
+	}
+	text, err := infraYML(locations)
+	if err != nil {
+		resp.Error = function.NewArgumentFuncError(0, err.Error())
+		return
+	}
+	resp.Error = resp.Result.Set(ctx, text)
+}
+
+func infraYML(locations types.Dynamic) (string, error) {
+	all, ok := fields(locations)
+	if !ok {
+		return "", errors.New("the locations must be a map of objects")
+	}
+	document := infra.NewInfra()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		r := newRecord(fmt.Sprintf("location %q", name), all[name],
+			"address", "callback_to", "namespace", "registry", "proxy_address", "mount_dfs", "secret_name")
+		location := infra.Location{
+			Name: name, Address: r.text("address"), CallbackTo: r.text("callback_to"), Namespace: r.text("namespace"), Registry: r.text("registry"),
+			ProxyAddress: r.text("proxy_address"), MountDFS: r.text("mount_dfs"), SecretName: r.text("secret_name"),
+		}
+		if r.problem != nil {
+			return "", r.problem
+		}
+		if err := document.Set(location); err != nil {
+			return "", err
+		}
+	}
+	if len(all) == 0 {
+		return "locations: {}\n", nil
+	}
+	return string(document.Bytes()), nil
+}

@@ -1,0 +1,76 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
+	"github.com/hashicorp/terraform-plugin-framework/list/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+)
+
+var _ list.ListResourceWithConfigure = &infrastructureList{}
+
+func newInfrastructureList() list.ListResource {
+	return &infrastructureList{resourceBase{name: "infrastructure"}}
+}
+
+// infrastructureList finds what could be imported: the locations on Kubernetes, whoever registered them.
+type infrastructureList struct{ resourceBase }
+
+func (l *infrastructureList) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Lists the locations of the Brane instance that are on Kubernetes, to import them (`terraform query`, Terraform 1.14).",
+	}
+}
+
+func (l *infrastructureList) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
+	var diags diag.Diagnostics
+	store, err := l.store()
+	var files infra.Files
+	if err == nil {
+		files, err = store.Read(ctx)
+	}
+	if err != nil {
+		report(&diags, "Locations not listed", "Reading the locations of the Brane instance", err)
+		stream.Results = list.ListResultsStreamDiagnostics(diags)
+		return
+	}
+	stream.Results = func(push func(list.ListResult) bool) {
+		left := req.Limit
+		for _, name := range files.Infra.Names() {
+			registration, _ := files.Lookup(name) // also without a good credential it can be imported
+			if registration.Location.Kind != "kube" {
+				continue
+			}
+			if req.Limit > 0 && left == 0 || !push(l.result(ctx, req, registration)) {
+				return
+			}
+			left--
+		}
+	}
+}
+
+// result is what an import of the location would give.
+func (l *infrastructureList) result(ctx context.Context, req list.ListRequest, registration infra.Registration) list.ListResult {
+	result := req.NewListResult(ctx)
+	location := registration.Location
+	result.DisplayName = fmt.Sprintf("%s (namespace %s at %s)", location.Name, location.Namespace, location.Address)
+	model := infrastructureModel{
+		Name: types.StringValue(location.Name), SecretName: text(location.SecretName), Credentials: types.ObjectNull(credentialsTypes),
+		Verify: types.BoolValue(true), Drift: noDrift(),
+	}
+	result.Diagnostics.Append(result.Identity.Set(ctx, model.identity())...)
+	if req.IncludeResource {
+		model.refresh(location)
+		if kubeconfig, err := credentials.Parse(registration.Kubeconfig); err == nil {
+			model.adopt(registration.Kubeconfig, kubeconfig)
+		}
+		result.Diagnostics.Append(result.Resource.Set(ctx, model)...)
+	}
+	return result
+}

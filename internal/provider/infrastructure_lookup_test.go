@@ -1,0 +1,213 @@
+package provider_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+)
+
+// computeLocation is registered in the tests of who looks things up.
+func (i instance) computeLocation() infra.Location {
+	return infra.Location{
+		Name: "compute", Address: i.address(), CallbackTo: "http://198.51.100.10:50052", Namespace: i.namespace, Registry: "198.51.100.10:50050", MountDFS: "redis://198.51.100.10",
+	}
+}
+
+func TestAccInfrastructureDataSources(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		i.submitters(t, nil)
+		i.put(t, "infra.yml", othersInfra)
+		i.put(t, "secrets.yml", othersSecrets)
+		must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane", time.Hour)))
+		compute := map[string]knownvalue.Check{
+			"kind": knownvalue.StringExact("kube"), "address": knownvalue.StringExact(i.address()), "namespace": knownvalue.StringExact(i.namespace),
+			"registry": knownvalue.StringExact("198.51.100.10:50050"), "callback_to": knownvalue.StringExact("http://198.51.100.10:50052"),
+			"mount_dfs": knownvalue.StringExact("redis://198.51.100.10"), "proxy_address": knownvalue.Null(), "secret_name": knownvalue.StringExact("compute"),
+			"service_account": knownvalue.StringExact("brane"), "expires_at": knownvalue.StringRegexp(regexp.MustCompile(`^20\d\d-.*Z$`)),
+		}
+		office := map[string]knownvalue.Check{
+			"kind": knownvalue.StringExact("local"), "address": knownvalue.Null(), "namespace": knownvalue.Null(), "secret_name": knownvalue.Null(), "service_account": knownvalue.Null(),
+		}
+		var one []statecheck.StateCheck
+		for name, check := range compute {
+			one = append(one, statecheck.ExpectKnownValue("data.brane_infrastructure.test", tfjsonpath.New(name), check))
+		}
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			Steps: []resource.TestStep{
+				{
+					Config: i.hcl(t, "data \"brane_infrastructure\" \"test\" {\n  name = \"compute\"\n}\ndata \"brane_infrastructures\" \"test\" {}\n"),
+					ConfigStateChecks: append(one, statecheck.ExpectKnownValue("data.brane_infrastructures.test", tfjsonpath.New("infrastructures"), knownvalue.MapExact(map[string]knownvalue.Check{
+						"compute": knownvalue.ObjectExact(compute), "office": knownvalue.ObjectPartial(office),
+					}))),
+				},
+				{
+					Config:      i.hcl(t, "data \"brane_infrastructure\" \"test\" {\n  name = \"oslo\"\n}\n"),
+					ExpectError: regexp.MustCompile(`No such location[\s\S]*there\s+are:\s+compute,\s+office`),
+				},
+				{
+					PreConfig: func() { i.put(t, "infra.yml", "locations: [\n") },
+					Config:    i.hcl(t, "data \"brane_infrastructures\" \"test\" {}\n"), ExpectError: regexp.MustCompile(`Locations not read[\s\S]*infra\.yml:\d+:\d+`),
+				},
+			},
+		})
+	})
+}
+
+func TestAccInfrastructureDataSources_nothingThere(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{{
+			Config:            i.hcl(t, "data \"brane_infrastructures\" \"test\" {}\n"),
+			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_infrastructures.test", tfjsonpath.New("infrastructures"), knownvalue.MapSizeExact(0))},
+		}},
+	})
+}
+
+// A list finds what can be imported, and what it finds is what an import gives. The CLI that asks for it is newer than the one at hand.
+func TestAccInfrastructureList(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	i.submitters(t, nil)
+	i.put(t, "infra.yml", othersInfra)
+	i.put(t, "secrets.yml", othersSecrets)
+	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane", time.Hour)))
+	second := i.computeLocation()
+	second.Name = "second"
+	must(t, infra.Register(t.Context(), i.place, second, []byte(goodKubeconfig)))
+
+	s := newSpeaker(t)
+	s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
+	lister, ok := s.ProviderServer.(tfprotov6.ListResourceServer)
+	if !ok {
+		t.Fatal("the provider lists nothing")
+	}
+	schema := s.schemas.ResourceSchemas["brane_infrastructure"]
+	listed := func(limit int64) (found []string) {
+		stream, err := lister.ListResource(t.Context(), &tfprotov6.ListResourceRequest{
+			TypeName: "brane_infrastructure", Config: s.value(s.schemas.ListResourceSchemas["brane_infrastructure"], object{}), IncludeResource: true, Limit: limit,
+		})
+		must(t, err)
+		for result := range stream.Results {
+			s.ok(result.Diagnostics)
+			attributes := s.answer(schema, result.Resource)
+			identity, err := result.Identity.IdentityData.Unmarshal(tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String, "cluster": tftypes.String}})
+			must(t, err)
+			var parts map[string]tftypes.Value
+			must(t, identity.As(&parts))
+			found = append(found, s.text(parts["name"])+": "+result.DisplayName+": "+s.text(attributes["registry"]))
+		}
+		return found
+	}
+	names := []string{
+		fmt.Sprintf("compute: compute (namespace %s at %s): 198.51.100.10:50050", i.namespace, i.address()),
+		fmt.Sprintf("second: second (namespace %s at %s): 198.51.100.10:50050", i.namespace, i.address()),
+	}
+	if got := listed(0); !slices.Equal(got, names) {
+		t.Errorf("got %q", got)
+	}
+	if got := listed(1); !slices.Equal(got, names[:1]) {
+		t.Errorf("one of them: got %q", got)
+	}
+
+	// Import by identity, as the CLI does with what it has listed.
+	identity := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String, "cluster": tftypes.String}}
+	imported, err := s.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{
+		TypeName: "brane_infrastructure",
+		Identity: &tfprotov6.ResourceIdentityData{IdentityData: s.encode(identity, build(identity, object{"name": "compute"}))},
+	})
+	must(t, err)
+	s.ok(imported.Diagnostics)
+	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{
+		TypeName: "brane_infrastructure", CurrentState: imported.ImportedResources[0].State, CurrentIdentity: imported.ImportedResources[0].Identity, Private: imported.ImportedResources[0].Private,
+	})
+	must(t, err)
+	s.ok(read.Diagnostics)
+	if got := s.text(s.answer(schema, read.NewState)["namespace"]); got != i.namespace {
+		t.Errorf("the imported one is in namespace %q", got)
+	}
+}
+
+// The action gives a new token, and the resource has nothing to say against it.
+func TestAccRotateCredential(t *testing.T) {
+	for _, longLived := range []bool{false, true} {
+		t.Run(fmt.Sprintf("long-lived %t", longLived), func(t *testing.T) {
+			t.Parallel()
+			i := newInstance(t)
+			i.submitters(t, nil)
+			config := i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", long_lived = %t }`, longLived)))
+			var before []byte
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: inProcess,
+				Steps: []resource.TestStep{
+					{Config: config},
+					{
+						PreConfig: func() {
+							before = i.kubeconfig(t, "compute")
+							s := newSpeaker(t)
+							s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
+							if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 2 {
+								t.Errorf("it says %q", said)
+							}
+							if string(i.kubeconfig(t, "compute")) == string(before) {
+								t.Error("the credential is the old one")
+							}
+						},
+						Config: config, ConfigPlanChecks: emptyPlan(),
+					},
+				},
+			})
+		})
+	}
+}
+
+func TestAccRotateCredential_refuses(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	s := newSpeaker(t)
+	s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
+	at := `ERROR, AttributeName("infrastructure"): Credential not rotated: Making a new token for infrastructure "compute": `
+	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look for location`).MatchString(said[0]) {
+		t.Errorf("where nothing is registered it says %q", said)
+	}
+	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), []byte(goodKubeconfig)))
+	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 ||
+		said[0] != at+"what is registered is no token of a service account; give brane_infrastructure another kubeconfig instead." {
+		t.Errorf("with somebody's own kubeconfig it says %q", said)
+	}
+}
+
+// invoke runs an action and returns what it tells on its way, and at the end its diagnostics.
+func (s *speaker) invoke(name string, config object) (said []string) {
+	s.t.Helper()
+	actions, ok := s.ProviderServer.(tfprotov6.ActionServer)
+	if !ok {
+		s.t.Fatal("the provider has no actions")
+	}
+	stream, err := actions.InvokeAction(s.t.Context(), &tfprotov6.InvokeActionRequest{ActionType: name, Config: s.value(s.schemas.ActionSchemas[name].Schema, config)})
+	must(s.t, err)
+	for event := range stream.Events {
+		switch e := event.Type.(type) {
+		case tfprotov6.ProgressInvokeActionEventType:
+			said = append(said, e.Message)
+		case tfprotov6.CompletedInvokeActionEventType:
+			if len(e.Diagnostics) > 0 {
+				said = append(said, tell(e.Diagnostics))
+			}
+		}
+	}
+	return said
+}

@@ -1,0 +1,62 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+)
+
+var _ datasource.DataSourceWithConfigure = &infrastructuresDataSource{}
+
+func newInfrastructuresDataSource() datasource.DataSource { return &infrastructuresDataSource{} }
+
+type infrastructuresDataSource struct{ *connections }
+
+func (d *infrastructuresDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_infrastructures"
+}
+
+func (d *infrastructuresDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "All locations of the Brane instance, whoever registered them and of whatever kind.",
+		Attributes: map[string]schema.Attribute{
+			"infrastructures": schema.MapNestedAttribute{
+				MarkdownDescription: "The locations by their names; empty where there is no `infra.yml` yet.",
+				Computed:            true,
+				NestedObject:        schema.NestedAttributeObject{Attributes: locationAttributes()},
+			},
+		},
+	}
+}
+
+type infrastructuresModel struct {
+	Infrastructures map[string]locationModel `tfsdk:"infrastructures"`
+}
+
+func (d *infrastructuresDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
+	d.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
+
+func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
+	store, err := d.store()
+	if err != nil {
+		report(&resp.Diagnostics, "No control plane", "Looking for the files of the Brane instance to read its locations", err)
+		return
+	}
+	ctx, done := withTimeout(ctx, infrastructureTimeout, "read")
+	defer done()
+
+	files, err := store.Read(ctx)
+	if err != nil {
+		report(&resp.Diagnostics, "Locations not read", "Reading all locations from the "+store.String(), err)
+		return
+	}
+	model := infrastructuresModel{map[string]locationModel{}}
+	for _, name := range files.Infra.Names() {
+		// Whatever is wrong with a credential, or with the kind: the location is there, and is told of.
+		registration, _ := files.Lookup(name)
+		model.Infrastructures[name] = newLocationModel(registration)
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+}
