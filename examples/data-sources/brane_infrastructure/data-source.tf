@@ -1,0 +1,7 @@
+data "brane_infrastructure" "compute" {
+  name = "compute"
+}
+
+output "expires" {
+  value = data.brane_infrastructure.compute.expires_at
+}

@@ -1,0 +1,9 @@
+data "brane_infrastructures" "all" {}
+
+# The locations whose credential never expires.
+output "long_lived" {
+  value = [
+    for name, location in data.brane_infrastructures.all.infrastructures : name
+    if location.kind == "kube" && location.expires_at == null
+  ]
+}

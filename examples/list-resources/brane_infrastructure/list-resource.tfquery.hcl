@@ -1,0 +1,3 @@
+list "brane_infrastructure" "all" {
+  provider = brane
+}
