@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -46,7 +45,7 @@ func (i instance) submitters(t *testing.T, labels map[string]string) {
 func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		i.submitters(t, nil)
-		one, other := i.token(t, "brane", time.Hour), i.token(t, "other", time.Hour)
+		one, other := i.token(t, "brane"), i.token(t, "other")
 		writeOnly := func(kubeconfig []byte, version int) string {
 			return i.hcl(t, alone(fmt.Sprintf("{\n kubeconfig_wo_version = %d\n kubeconfig_wo = <<EOT\n%sEOT\n }", version, kubeconfig)))
 		}
@@ -75,16 +74,16 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 					},
 				},
 				{Config: writeOnly(other, 1), ConfigPlanChecks: emptyPlan()}, // nobody has said that it is another
-				{Config: writeOnly(other, 2), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: registered(other)},
+				{Config: writeOnly(other, 2), ConfigPlanChecks: plannedUpdate(), Check: registered(other)},
 				{
-					PreConfig:        func() { i.register(t, "compute", one) },
+					PreConfig:        func() { i.register(t, one) },
 					Config:           writeOnly(other, 2),
 					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, "the registered credential was replaced by another one"),
 					Check:            registered(other),
 				},
-				{Config: inState, ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: registered(one)},
+				{Config: inState, ConfigPlanChecks: plannedUpdate(), Check: registered(one)},
 				{Config: inState, ConfigPlanChecks: emptyPlan()},
-				{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate)},
+				{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: plannedUpdate()},
 			},
 		})
 	})
@@ -170,7 +169,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 				ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute", ImportStateVerify: true,
 				ImportStateVerifyIdentifierAttribute: "name", ImportStateVerifyIgnore: []string{"credentials.rotation"},
 			},
-			{Config: config("2"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: one},
+			{Config: config("2"), ConfigPlanChecks: plannedUpdate(), Check: one},
 			{
 				PreConfig: func() {
 					must(t, i.client.Delete(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: tokens()[0]}}))
@@ -181,7 +180,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 					i.client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
 				Check: one,
 			},
-			{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), Check: none},
+			{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: plannedUpdate(), Check: none},
 			{Config: config("1"), Check: one},
 		},
 	})
@@ -231,10 +230,10 @@ func TestAccInfrastructure_unknownUntilApply(t *testing.T) {
 				ExpectError: regexp.MustCompile(`Kubeconfig is not one that Brane can use[\s\S]*current-context`),
 			},
 			{
-				Config:      i.hcl(t, later(heredoc(i.token(t, "brane", time.Hour)))+alone(own, `address = "203.0.113.7:6443"`)),
+				Config:      i.hcl(t, later(heredoc(i.token(t, "brane")))+alone(own, `address = "203.0.113.7:6443"`)),
 				ExpectError: regexp.MustCompile(`Kubeconfig is for another cluster or namespace[\s\S]*203\.0\.113\.7`),
 			},
-			{Config: i.hcl(t, later(heredoc(i.token(t, "brane", time.Hour)))+alone(own))},
+			{Config: i.hcl(t, later(heredoc(i.token(t, "brane")))+alone(own))},
 		},
 	})
 }

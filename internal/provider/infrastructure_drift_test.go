@@ -13,7 +13,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -70,11 +72,11 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				[]string{`the registered credential is not one that Brane can use: the text is base64 in the URL-safe alphabet; Brane reads the standard one (+ and / in place of - and _)`},
 			},
 			{
-				func() { i.register(t, "compute", []byte("kind: Config\napiVersion: v1\n")) },
+				func() { i.register(t, []byte("kind: Config\napiVersion: v1\n")) },
 				[]string{`the registered credential is not one that Brane can use: kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
 			},
 			{
-				func() { i.register(t, "compute", i.token(t, "default", time.Hour)) },
+				func() { i.register(t, i.token(t, "default")) },
 				[]string{
 					`the registered credential was replaced by another one`,
 					fmt.Sprintf(`%s does not let the credential create Jobs (create jobs.batch) in namespace %q: its account needs a Role there, and the namespace must be there`, i.client.Host(), i.namespace),
@@ -150,9 +152,9 @@ func (i instance) probedAs(t *testing.T, want error) {
 func (i instance) address() string { return strings.TrimPrefix(i.client.Host(), "https://") }
 
 // token is a kubeconfig for an account of the test's namespace.
-func (i instance) token(t testing.TB, account string, lifetime time.Duration) []byte {
+func (i instance) token(t testing.TB, account string) []byte {
 	t.Helper()
-	token, err := credentials.Mint(context.Background(), i.client, i.namespace, account, lifetime, nil)
+	token, err := credentials.Mint(context.Background(), i.client, i.namespace, account, time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,11 +189,11 @@ func TestAccInfrastructure_otherAuthority(t *testing.T) {
 						kubeconfig.CA = otherAuthority(t)
 						rendered, err := credentials.Render(*kubeconfig)
 						must(t, err)
-						i.register(t, "compute", rendered)
+						i.register(t, rendered)
 					},
 					Config: config,
-					ConfigPlanChecks: driftsLike(plancheck.ResourceActionUpdate,
-						`^the certificate of `+regexp.QuoteMeta(i.client.Host())+` is not valid by the kubeconfig's certificate-authority-data: `),
+					ConfigPlanChecks: driftsLike(
+						`^the certificate of ` + regexp.QuoteMeta(i.client.Host()) + ` is not valid by the kubeconfig's certificate-authority-data: `),
 				},
 				{Config: config, ConfigPlanChecks: emptyPlan()},
 			},
@@ -254,7 +256,7 @@ func TestAccInfrastructure_renewal(t *testing.T) {
 				{
 					PreConfig: func() { ahead = 7 * time.Minute },
 					Config:    config,
-					ConfigPlanChecks: driftsLike(plancheck.ResourceActionUpdate, `^less than a third of its life is left to the registered token: it expires at 20\d\d-.*Z$`,
+					ConfigPlanChecks: driftsLike(`^less than a third of its life is left to the registered token: it expires at 20\d\d-.*Z$`,
 						plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("fingerprint")), plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("expires_at"))),
 					ExpectNonEmptyPlan: true, // for a clock that is ahead the new token is soon old again
 				},
@@ -286,7 +288,7 @@ func TestAccInfrastructure_expired(t *testing.T) {
 			{Config: config},
 			{
 				PreConfig: func() {
-					i.register(t, "compute", []byte(strings.Replace(string(i.rendered(t, old)), i.client.Host(), "https://203.0.113.7:6443", 1)))
+					i.register(t, []byte(strings.Replace(string(i.rendered(t, old)), i.client.Host(), "https://203.0.113.7:6443", 1)))
 				},
 				Config:           config,
 				ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
@@ -312,5 +314,32 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 				ExpectError: regexp.MustCompile(`Credential not good for Brane[\s\S]*no\s+API\s+server\s+answers\s+at\s+https://127\.0\.0\.1:1[\s\S]*verify = false`),
 			},
 		},
+	})
+}
+
+// Healing is real: after the account was revoked, one apply registers a new credential and runs a workflow with it.
+func TestAccInfrastructure_runsRightAfterHealing(t *testing.T) {
+	onBothStores(t, func(t *testing.T, i instance) {
+		registered := i.hcl(t, strings.Replace(smallestInfrastructure, `"submit"`, `"run"`, 1))
+		running := registered + i.setting.run(t, "hello", `
+  steps   = { greet = { image = "$TOOLS", command = ["sh", "-c", "echo hello > /data/greeting"] } }
+  outputs = { greeting = { path = "greeting" } }
+`)
+		running = strings.ReplaceAll(strings.Replace(running, i.provider(), "", 1), fmt.Sprintf("infrastructure = %q", i.namespace), "infrastructure = brane_infrastructure.test.name")
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			Steps: []resource.TestStep{
+				{Config: registered},
+				{
+					PreConfig: i.revoke(t), Config: running,
+					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate,
+						i.client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
+					ConfigStateChecks: []statecheck.StateCheck{
+						statecheck.ExpectKnownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("greeting").AtMapKey("content"), knownvalue.StringExact("hello\n")),
+					},
+				},
+				{Config: running, ConfigPlanChecks: emptyPlan()},
+			},
+		})
 	})
 }

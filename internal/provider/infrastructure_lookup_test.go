@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -29,7 +28,7 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 		i.submitters(t, nil)
 		i.put(t, "infra.yml", othersInfra)
 		i.put(t, "secrets.yml", othersSecrets)
-		must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane", time.Hour)))
+		must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
 		compute := map[string]knownvalue.Check{
 			"kind": knownvalue.StringExact("kube"), "address": knownvalue.StringExact(i.address()), "namespace": knownvalue.StringExact(i.namespace),
 			"registry": knownvalue.StringExact("198.51.100.10:50050"), "callback_to": knownvalue.StringExact("http://198.51.100.10:50052"),
@@ -84,7 +83,7 @@ func TestAccInfrastructureList(t *testing.T) {
 	i.submitters(t, nil)
 	i.put(t, "infra.yml", othersInfra)
 	i.put(t, "secrets.yml", othersSecrets)
-	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane", time.Hour)))
+	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
 	second := i.computeLocation()
 	second.Name = "second"
 	must(t, infra.Register(t.Context(), i.place, second, []byte(goodKubeconfig)))

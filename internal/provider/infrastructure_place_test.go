@@ -97,9 +97,9 @@ func (i instance) kubeconfig(t testing.TB, name string) []byte {
 }
 
 // register puts another kubeconfig in the place of the registered one.
-func (i instance) register(t testing.TB, name string, kubeconfig []byte) {
+func (i instance) register(t testing.TB, kubeconfig []byte) {
 	t.Helper()
-	if err := i.Update(context.Background(), func(f *infra.Files) error { return f.Secrets.SetKubeconfig(name, kubeconfig) }); err != nil {
+	if err := i.Update(context.Background(), func(f *infra.Files) error { return f.Secrets.SetKubeconfig("compute", kubeconfig) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -219,8 +219,8 @@ func eventually(t testing.TB, try func() error) {
 }
 
 // driftsLike checks that the plan does this because of one drift of this pattern, and more.
-func driftsLike(action plancheck.ResourceActionType, pattern string, more ...plancheck.PlanCheck) resource.ConfigPlanChecks {
-	return resource.ConfigPlanChecks{PreApply: append(more, plancheck.ExpectResourceAction(infrastructureAddress, action), driftMatches(pattern))}
+func driftsLike(pattern string, more ...plancheck.PlanCheck) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: append(more, plancheck.ExpectResourceAction(infrastructureAddress, plancheck.ResourceActionUpdate), driftMatches(pattern))}
 }
 
 // driftMatches checks that the refresh before the plan has found one drift, of this pattern.

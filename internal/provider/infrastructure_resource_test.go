@@ -61,8 +61,8 @@ func emptyPlan() resource.ConfigPlanChecks {
 	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 }
 
-func planned(action plancheck.ResourceActionType) resource.ConfigPlanChecks {
-	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(infrastructureAddress, action)}}
+func plannedUpdate() resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(infrastructureAddress, plancheck.ResourceActionUpdate)}}
 }
 
 func TestAccInfrastructure(t *testing.T) {
@@ -111,7 +111,7 @@ func TestAccInfrastructure(t *testing.T) {
 				},
 				{ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute", ImportStateKind: resource.ImportBlockWithID},
 				{ // all but the credential changes: in place, and the token stays
-					Config: fuller, ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+					Config: fuller, ConfigPlanChecks: plannedUpdate(),
 					Check: func(*terraform.State) error {
 						if again := i.kubeconfig(t, "compute"); string(again) != string(first) {
 							return fmt.Errorf("the credential changed with the location")
@@ -133,7 +133,7 @@ func TestAccInfrastructure(t *testing.T) {
 					ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute",
 					ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name",
 				},
-				{Config: smallest, ConfigPlanChecks: planned(plancheck.ResourceActionUpdate)},
+				{Config: smallest, ConfigPlanChecks: plannedUpdate()},
 			},
 		})
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -25,7 +24,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	}
 	must(t, i.client.Create(t.Context(), role))
 	t.Cleanup(func() { must(t, i.client.Delete(context.Background(), role)) })
-	kubeconfig, err := credentials.Parse(i.token(t, "brane", time.Hour))
+	kubeconfig, err := credentials.Parse(i.token(t, "brane"))
 	must(t, err)
 	client, err := kubeconfig.Client()
 	must(t, err)

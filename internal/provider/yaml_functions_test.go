@@ -119,7 +119,7 @@ func TestInfraYMLFunction(t *testing.T) {
 		"something is known later":     {object{"compute": merged(compute, object{"address": later})}, "not known"},
 		"it is a string":               {"compute", `problem in argument 0: the locations must be a map of objects`},
 		"a location is a string":       {object{"compute": "x"}, `problem in argument 0: location "compute" is not an object`},
-		"an attribute that is none":    {object{"compute": merged(compute, object{"adress": "x"})}, `problem in argument 0: location "compute" has no attribute "adress"; it may have address, callback_to, namespace, registry, proxy_address, mount_dfs, secret_name`},
+		"an attribute that is none":    {object{"compute": merged(compute, object{"addr": "x"})}, `problem in argument 0: location "compute" has no attribute "addr"; it may have address, callback_to, namespace, registry, proxy_address, mount_dfs, secret_name`},
 		"an attribute that is no text": {object{"compute": merged(compute, object{"namespace": 7})}, `problem in argument 0: namespace of location "compute" must be a string`},
 		"a value that Brane cannot use": {object{"compute": merged(compute, object{"registry": "http://198.51.100.10:50050"})},
 			`problem in argument 0: location "compute" is not valid: registry: "http://198.51.100.10:50050" has a scheme; image names begin with host:port alone, like 198.51.100.10:50050`},
