@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +75,22 @@ func (s *speaker) open(name string, config object) *tfprotov6.OpenEphemeralResou
 		s.t.Fatal(err)
 	}
 	return resp
+}
+
+// listNamespaces lists what a CLI could import.
+func (s *speaker) listNamespaces(config object, limit int64, whole bool) []tfprotov6.ListResourceResult {
+	s.t.Helper()
+	lister, ok := s.ProviderServer.(tfprotov6.ListResourceServer)
+	if !ok {
+		s.t.Fatal("the provider lists nothing")
+	}
+	stream, err := lister.ListResource(s.t.Context(), &tfprotov6.ListResourceRequest{
+		TypeName: "brane_namespace", Config: s.value(s.schemas.ListResourceSchemas["brane_namespace"], config), Limit: limit, IncludeResource: whole,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return slices.Collect(stream.Results)
 }
 
 // answer takes the provider's answer apart.

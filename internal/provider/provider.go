@@ -89,6 +89,7 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 	return []func() datasource.DataSource{
 		newInfrastructureDataSource,
 		newInfrastructuresDataSource,
+		newNamespaceDataSource,
 	}
 }
 
@@ -106,7 +107,7 @@ func (p *braneProvider) Functions(context.Context) []func() function.Function {
 }
 
 func (p *braneProvider) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{newInfrastructureList}
+	return []func() list.ListResource{newInfrastructureList, newNamespaceListResource}
 }
 
 func (p *braneProvider) Actions(context.Context) []func() action.Action {

@@ -1,0 +1,8 @@
+list "brane_namespace" "imaging" {
+  provider = brane
+
+  config {
+    cluster  = "berlin"
+    selector = "example.org/team=imaging"
+  }
+}

@@ -1,0 +1,55 @@
+package namespace
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Found is a namespace that is looked at and not managed.
+type Found struct {
+	State
+	Managed bool // it bears our label
+	Spec    Spec // how it was wanted, where it is managed
+}
+
+// Find looks at one namespace. The error is [ErrGone] when it is not there.
+func Find(ctx context.Context, r Reader, name string) (Found, error) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	err := r.Get(ctx, ns)
+	switch {
+	case apierrors.IsNotFound(err):
+		return Found{}, ErrGone
+	case err != nil:
+		return Found{}, fmt.Errorf("read %s: %w", kube.Describe(ns), err)
+	case ns.Status.Phase == corev1.NamespaceTerminating:
+		return Found{}, ErrGone
+	}
+	found := Found{State: stateOf(ns), Managed: ns.Labels[ManagedByLabel] == ManagedBy}
+	if found.Managed {
+		found.Spec, err = Discover(ctx, r, name, ObjectName)
+	}
+	return found, err
+}
+
+// Names are the names of all namespaces that a label selector is true for, in order; those that are being deleted are left out.
+func Names(ctx context.Context, c *kube.Client, selector string) ([]string, error) {
+	var all corev1.NamespaceList
+	if err := c.List(ctx, &all, "", selector); err != nil {
+		return nil, fmt.Errorf("list namespaces: %w", err)
+	}
+	var names []string
+	for _, ns := range all.Items {
+		if ns.Status.Phase != corev1.NamespaceTerminating {
+			names = append(names, ns.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}

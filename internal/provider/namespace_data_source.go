@@ -1,0 +1,120 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+)
+
+var _ datasource.DataSourceWithConfigure = &namespaceDataSource{}
+
+func newNamespaceDataSource() datasource.DataSource { return &namespaceDataSource{} }
+
+type namespaceDataSource struct{ *connections }
+
+func (d *namespaceDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_namespace"
+}
+
+func (d *namespaceDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	metadata := func(description string) schema.MapAttribute {
+		return schema.MapAttribute{MarkdownDescription: description, ElementType: types.StringType, Computed: true}
+	}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A namespace that somebody else manages: another configuration, or no `brane_namespace` at all. It must exist.",
+		Attributes: map[string]schema.Attribute{
+			"name": schema.StringAttribute{
+				MarkdownDescription: "Name of the Namespace.",
+				Required:            true,
+				Validators:          []validator.String{dnsLabel()},
+			},
+			"cluster": schema.StringAttribute{
+				MarkdownDescription: clusterDescription,
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"uid":         schema.StringAttribute{MarkdownDescription: "UID that the cluster gave the Namespace.", Computed: true},
+			"labels":      metadata("All labels of the Namespace."),
+			"annotations": metadata("All annotations of the Namespace."),
+			"managed":     schema.BoolAttribute{MarkdownDescription: "Whether a `brane_namespace` made it.", Computed: true},
+			"access": schema.StringAttribute{
+				MarkdownDescription: "What its service account may do: `submit` or `run`; null where it has rules of its own, or is not managed.",
+				Computed:            true,
+			},
+			"service_account": schema.SingleNestedAttribute{
+				MarkdownDescription: "The service account to which the rights are given; null where it is not managed.",
+				Computed:            true,
+				Attributes: map[string]schema.Attribute{
+					"name": schema.StringAttribute{MarkdownDescription: "Its name.", Computed: true},
+				},
+			},
+		},
+	}
+}
+
+type namespaceDataModel struct {
+	Name           types.String      `tfsdk:"name"`
+	Cluster        types.String      `tfsdk:"cluster"`
+	UID            types.String      `tfsdk:"uid"`
+	Labels         map[string]string `tfsdk:"labels"`
+	Annotations    map[string]string `tfsdk:"annotations"`
+	Managed        types.Bool        `tfsdk:"managed"`
+	Access         types.String      `tfsdk:"access"`
+	ServiceAccount *accountDataModel `tfsdk:"service_account"`
+}
+
+type accountDataModel struct {
+	Name types.String `tfsdk:"name"`
+}
+
+func (d *namespaceDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
+	d.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
+
+func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var model namespaceDataModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	name := model.Name.ValueString()
+	found, err := d.find(ctx, model)
+	var none *noClusterError
+	switch {
+	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
+		resp.Deferred = &datasource.Deferred{Reason: datasource.DeferredReasonProviderConfigUnknown}
+		return
+	case errors.As(err, &none):
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "No such cluster", explain(fmt.Sprintf("Looking for namespace %q", name), err))
+		return
+	case errors.Is(err, namespace.ErrGone):
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "No such namespace",
+			fmt.Sprintf("There is no namespace %q in the cluster, or it is being deleted. A namespace that is made in the same configuration needs no data source: refer to its resource.", name))
+		return
+	case err != nil:
+		report(&resp.Diagnostics, "Namespace not read", fmt.Sprintf("Reading namespace %q", name), err)
+		return
+	}
+	model.UID, model.Labels, model.Annotations, model.Managed = types.StringValue(found.UID), found.Labels, found.Annotations, types.BoolValue(found.Managed)
+	if found.Managed {
+		model.Access, model.ServiceAccount = text(string(found.Spec.Access)), &accountDataModel{text(found.Spec.ServiceAccount)}
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+}
+
+func (d *namespaceDataSource) find(ctx context.Context, model namespaceDataModel) (namespace.Found, error) {
+	reader, err := d.reader(model.Cluster)
+	if err != nil {
+		return namespace.Found{}, err
+	}
+	return namespace.Find(ctx, reader, model.Name.ValueString())
+}

@@ -1,0 +1,134 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+func TestAccNamespaceDataSource(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	check := func(attribute string, want knownvalue.Check) statecheck.StateCheck {
+		return statecheck.ExpectKnownValue("data.brane_namespace.test", tfjsonpath.New(attribute), want)
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{
+				Config: s.hcl(t, fullestNamespace) + `
+data "brane_namespace" "test" {
+  name = brane_namespace.test.uid == "" ? "" : brane_namespace.test.name # after it was made
+}
+`,
+				ConfigStateChecks: []statecheck.StateCheck{
+					check("managed", knownvalue.Bool(true)),
+					check("labels", knownvalue.MapPartial(map[string]knownvalue.Check{"example.org/team": knownvalue.StringExact("imaging")})),
+					check("annotations", knownvalue.MapPartial(map[string]knownvalue.Check{"example.org/note": knownvalue.StringExact("for tests")})),
+					check("uid", knownvalue.NotNull()),
+				},
+			},
+			{
+				Config: s.hcl(t, `
+data "brane_namespace" "test" {
+  name = "kube-system"
+}
+`),
+				ConfigStateChecks: []statecheck.StateCheck{
+					check("managed", knownvalue.Bool(false)),
+					check("labels", knownvalue.MapExact(map[string]knownvalue.Check{"kubernetes.io/metadata.name": knownvalue.StringExact("kube-system")})),
+					check("access", knownvalue.Null()),
+					check("service_account", knownvalue.Null()),
+				},
+			},
+			{
+				Config:      s.hcl(t, "data \"brane_namespace\" \"test\" {\n  name = \"none-of-that-name\"\n}\n"),
+				ExpectError: regexp.MustCompile(`There is no namespace "none-of-that-name" in the cluster`),
+			},
+		},
+	})
+}
+
+// What `terraform query` asks; no CLI on this machine knows it.
+func TestListNamespaces(t *testing.T) {
+	t.Parallel()
+	c, mark := clustertest.Client(t), clustertest.Name("mark")
+	var made []string
+	for range 3 {
+		name := clustertest.Name("list")
+		made = append(made, name)
+		spec := namespace.Spec{Name: name, Labels: map[string]string{"example.org/mark": mark}, ServiceAccount: "runner", Access: namespace.AccessSubmit}
+		t.Cleanup(func() {
+			if err := c.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := namespace.Create(t.Context(), c, spec, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(made)
+	s := newSpeaker(t)
+	s.ok(s.configure(object{"clusters": object{"berlin": object{"config_path": clustertest.Getenv(t, "KUBECONFIG")}}}, false).Diagnostics)
+	selector := "example.org/mark=" + mark
+	names := func(results []tfprotov6.ListResourceResult) []string {
+		t.Helper()
+		var names []string
+		for _, result := range results {
+			s.ok(result.Diagnostics)
+			names = append(names, result.DisplayName)
+		}
+		return names
+	}
+
+	if got := names(s.listNamespaces(object{"cluster": "berlin", "selector": selector}, 0, false)); !slices.Equal(got, made) {
+		t.Errorf("listed %q, want %q", got, made)
+	}
+	if got := names(s.listNamespaces(object{"cluster": "berlin", "selector": selector}, 2, false)); !slices.Equal(got, made[:2]) {
+		t.Errorf("with a limit of 2: listed %q, want %q", got, made[:2])
+	}
+	if got := names(s.listNamespaces(object{"cluster": "berlin"}, 0, false)); !slices.Contains(got, made[0]) || slices.Contains(got, "kube-system") {
+		t.Errorf("without a selector, which means ours: listed %q", got)
+	}
+	if got := names(s.listNamespaces(object{"cluster": "berlin", "selector": ""}, 0, false)); !slices.Contains(got, "kube-system") {
+		t.Errorf("with an empty selector, which means all: listed %q", got)
+	}
+
+	full := s.listNamespaces(object{"cluster": "berlin", "selector": selector}, 0, true)
+	names(full)
+	identity, err := full[0].Identity.IdentityData.Unmarshal(tftypes.Object{AttributeTypes: map[string]tftypes.Type{"cluster": tftypes.String, "name": tftypes.String}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf(`tftypes.Object["cluster":tftypes.String, "name":tftypes.String]<"cluster":tftypes.String<"berlin">, "name":tftypes.String<%q>>`, made[0]); identity.String() != want {
+		t.Errorf("identity %s\nwant     %s", identity, want)
+	}
+	attributes := s.answer(s.schemas.ResourceSchemas["brane_namespace"], full[0].Resource)
+	if got := s.text(attributes["access"]); got != "submit" {
+		t.Errorf("access is %q", got)
+	}
+
+	for problem, want := range map[string]string{
+		"bergen": `ERROR: Namespaces not listed: Looking for namespaces labelled app.kubernetes.io/managed-by=terraform-provider-brane: ` +
+			`there is no cluster "bergen" in clusters of the provider block: it has "berlin".`,
+	} {
+		results := s.listNamespaces(object{"cluster": problem}, 0, false)
+		if got := tell(results[0].Diagnostics); len(results) != 1 || got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}

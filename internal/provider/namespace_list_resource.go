@@ -1,0 +1,127 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
+	"github.com/hashicorp/terraform-plugin-framework/list/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+)
+
+var _ list.ListResourceWithConfigure = &namespaceListResource{}
+
+func newNamespaceListResource() list.ListResource {
+	return &namespaceListResource{resourceBase{name: "namespace"}}
+}
+
+// namespaceListResource finds namespaces for `terraform query`.
+type namespaceListResource struct{ resourceBase }
+
+func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Finds namespaces by their labels, to import them as `brane_namespace`.",
+		Attributes: map[string]schema.Attribute{
+			"cluster": schema.StringAttribute{
+				MarkdownDescription: clusterDescription,
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"selector": schema.StringAttribute{
+				MarkdownDescription: "[Label selector](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors), for example `team in (imaging, genomics),env!=test`; " +
+					"empty for all namespaces. Default: `" + ourSelector + "`, those that a `brane_namespace` has made.",
+				Optional:   true,
+				Validators: []validator.String{textRule{description: "a label selector", problems: selectorProblems}},
+			},
+		},
+	}
+}
+
+const ourSelector = namespace.ManagedByLabel + "=" + namespace.ManagedBy
+
+func selectorProblems(text string) []string {
+	if _, err := labels.Parse(text); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+func (l *namespaceListResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
+	var diags diag.Diagnostics
+	var cluster, selector types.String
+	diags.Append(req.Config.GetAttribute(ctx, path.Root("cluster"), &cluster)...)
+	diags.Append(req.Config.GetAttribute(ctx, path.Root("selector"), &selector)...)
+	if selector.IsNull() {
+		selector = types.StringValue(ourSelector)
+	}
+	client, err := l.kube(cluster)
+	var names []string
+	if err == nil {
+		names, err = namespace.Names(ctx, client, selector.ValueString())
+	}
+	if err != nil {
+		report(&diags, "Namespaces not listed", "Looking for namespaces labelled "+selector.ValueString(), err)
+	}
+	if diags.HasError() {
+		stream.Results = list.ListResultsStreamDiagnostics(diags)
+		return
+	}
+	if int64(len(names)) > req.Limit && req.Limit > 0 {
+		names = names[:req.Limit] // the framework hands the limit over and leaves it to us
+	}
+	stream.Results = func(push func(list.ListResult) bool) {
+		for _, name := range names {
+			if !push(l.result(ctx, req, cluster, name)) {
+				return
+			}
+		}
+	}
+}
+
+// result is one namespace, with all that is known of it where that is asked for.
+func (l *namespaceListResource) result(ctx context.Context, req list.ListRequest, cluster types.String, name string) list.ListResult {
+	result := req.NewListResult(ctx)
+	result.DisplayName = name
+	model := namespaceModel{Name: types.StringValue(name), Cluster: cluster}
+	result.Diagnostics.Append(model.identify(ctx, result.Identity)...)
+	if !req.IncludeResource {
+		return result
+	}
+	result.Diagnostics.Append(l.describe(ctx, req, &model)...)
+	if !result.Diagnostics.HasError() {
+		result.Diagnostics.Append(result.Resource.Set(ctx, model)...)
+	}
+	return result
+}
+
+// describe fills the model as an import of the namespace would.
+func (l *namespaceListResource) describe(ctx context.Context, req list.ListRequest, model *namespaceModel) diag.Diagnostics {
+	var diags diag.Diagnostics
+	reader, err := l.reader(model.Cluster)
+	var spec namespace.Spec
+	var state namespace.State
+	if err == nil {
+		spec, err = namespace.Discover(ctx, reader, model.Name.ValueString(), defaultAccount)
+	}
+	if err == nil {
+		state, err = namespace.Read(ctx, reader, spec)
+	}
+	if err != nil {
+		report(&diags, "Namespace not read", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
+		return diags
+	}
+	diags.Append(model.found(ctx, spec)...)
+	diags.Append(model.refresh(ctx, state)...)
+	if none, ok := req.ResourceSchema.GetAttributes()["timeouts"].GetType().(timeouts.Type); ok {
+		model.Timeouts = timeouts.Value{Object: types.ObjectNull(none.AttrTypes)}
+	}
+	return diags
+}

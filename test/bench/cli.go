@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// cli is a folder with a configuration, and the CLI that works in it.
+type cli struct {
+	program, provider, dir string
+	proxy                  *proxy
+}
+
+// cost is what one run of the CLI took.
+type cost struct {
+	requests int64
+	took     time.Duration
+	memory   int64 // bytes that the provider held at most
+}
+
+// prefix is of all namespaces that a bench makes.
+const prefix = "brane-bench-"
+
+const configuration = `
+terraform {
+  required_providers {
+    brane = { source = "braneframework/brane" }
+  }
+}
+
+provider "brane" {
+  kubernetes = {
+    host                   = %q
+    cluster_ca_certificate = %q
+  }
+}
+
+variable "namespaces" { type = number }
+
+resource "brane_namespace" "bench" {
+  count = var.namespaces
+
+  name   = "` + prefix + `${count.index}"
+  quota  = { "count/jobs.batch" = "100", "requests.cpu" = "4" }
+  limits = { default = { memory = "256Mi" }, default_request = { cpu = "100m" } }
+}
+`
+
+func (c *cli) write() error {
+	for name, text := range map[string]string{
+		"main.tf": fmt.Sprintf(configuration, c.proxy.server.URL, c.proxy.ca()),
+		"terraformrc": fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"registry.terraform.io/braneframework/brane\" = %[1]q\n"+
+			"    \"registry.opentofu.org/braneframework/brane\" = %[1]q\n  }\n}\n", filepath.Dir(c.provider)),
+	} {
+		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs the CLI once over so many namespaces.
+func (c *cli) run(ctx context.Context, command string, namespaces int, args ...string) (cost, error) {
+	all := append([]string{command, "-input=false", "-no-color", fmt.Sprintf("-var=namespaces=%d", namespaces)}, args...)
+	if command != "plan" {
+		all = append(all, "-auto-approve")
+	}
+	cmd := exec.CommandContext(ctx, c.program, all...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Dir = c.dir
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return len(v) > 5 && v[:5] == "KUBE_" })
+	cmd.Env = append(cmd.Env, "TF_CLI_CONFIG_FILE="+filepath.Join(c.dir, "terraformrc"), "CHECKPOINT_DISABLE=1")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+
+	before, began := c.proxy.requests.Load(), time.Now()
+	if err := cmd.Start(); err != nil {
+		return cost{}, err
+	}
+	memory := watchMemory(c.provider)
+	err := cmd.Wait()
+	spent := cost{requests: c.proxy.requests.Load() - before, took: time.Since(began), memory: memory()}
+	if err != nil {
+		text := said.Bytes()
+		return spent, fmt.Errorf("%s %s: %w\n%s", c.program, command, err, text[max(0, len(text)-4000):])
+	}
+	return spent, nil
+}
+
+// best is the quickest of three runs: other programs on the machine can only make one slower.
+func (c *cli) best(ctx context.Context, command string, namespaces int, args ...string) (cost, error) {
+	var best cost
+	for i := range 3 {
+		spent, err := c.run(ctx, command, namespaces, args...)
+		if err != nil {
+			return cost{}, err
+		}
+		if i == 0 || spent.took < best.took {
+			best = spent
+		}
+	}
+	return best, nil
+}

@@ -1,0 +1,122 @@
+// Command bench measures what hundreds of brane_namespace cost: requests to the API server, time and memory of plan, apply and destroy, and start-up and
+// size of the provider. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts, and makes and deletes namespaces of its
+// own there. `make bench` calls it; it ends with 1 where a limit is not kept.
+//
+// The namespaces come from `count`: a big computed for_each is quadratic in the CLI itself.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+)
+
+// options are the command line's.
+type options struct {
+	cli      string
+	provider string // the provider's binary
+	first    int    // namespaces of the first apply
+	more     int    // namespaces of the second
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.cli, "cli", "terraform", "the CLI")
+	flag.StringVar(&o.provider, "provider", ".bin/terraform-provider-brane", "the provider's binary")
+	flag.IntVar(&o.first, "n", 200, "namespaces")
+	flag.IntVar(&o.more, "more", 150, "namespaces that are added")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	kept, err := bench(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	if err != nil || !kept {
+		os.Exit(1)
+	}
+}
+
+// bench runs everything and says whether all limits were kept.
+func bench(ctx context.Context, o options) (kept bool, err error) {
+	if o.provider, err = filepath.Abs(o.provider); err != nil {
+		return false, err
+	}
+	r := &report{}
+	if err := start(ctx, r, o.provider); err != nil {
+		return false, err
+	}
+	proxy, err := newProxy(os.Getenv("KUBECONFIG"))
+	if err != nil {
+		return false, err
+	}
+	defer proxy.close()
+	dir, err := os.MkdirTemp("", "brane-bench-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	c := &cli{program: o.cli, provider: o.provider, dir: dir, proxy: proxy}
+	if err := c.write(); err != nil {
+		return false, err
+	}
+	defer func() { // also after Ctrl-C
+		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Minute)
+		defer done()
+		if leftErr := c.leaveNothing(ctx); err == nil {
+			err = leftErr
+		}
+	}()
+	err = measure(ctx, r, c, o)
+	return r.kept(), err
+}
+
+// measure applies, plans, adds and destroys.
+func measure(ctx context.Context, r *report, c *cli, o options) error {
+	first, err := c.run(ctx, "apply", o.first)
+	if err != nil {
+		return err
+	}
+	r.add("apply of %d: requests", float64(first.requests), 0, o.first)
+	r.add("apply of %d: seconds", first.took.Seconds(), 0, o.first)
+
+	plan, err := c.best(ctx, "plan", o.first)
+	if err != nil {
+		return err
+	}
+	floor, err := c.best(ctx, "plan", o.first, "-refresh=false")
+	if err != nil {
+		return err
+	}
+	r.add("plan of %d: requests", float64(plan.requests), 25, o.first)
+	r.add("plan of %d: seconds", plan.took.Seconds(), 0, o.first)
+	r.add("plan of %d: × the CLI's own time", plan.took.Seconds()/floor.took.Seconds(), 1.3, o.first)
+	r.add("plan of %d: MB of the provider", float64(plan.memory)/1e6, 80, o.first)
+
+	loop, err := bareLoop(ctx, c.proxy, o.more)
+	if err != nil {
+		return err
+	}
+	more, err := c.run(ctx, "apply", o.first+o.more)
+	if err != nil {
+		return err
+	}
+	r.add("apply of %d more: requests", float64(more.requests), 1300.0*float64(o.more)/150, o.more)
+	r.add("apply of %d more: seconds", more.took.Seconds(), 0, o.more)
+	r.add("a bare loop of the same creates: seconds", loop.Seconds(), 0)
+	// The plan that comes before is measured above, and is the CLI's for the most part.
+	r.add("apply of %d more without its plan: × the loop", (more.took-plan.took).Seconds()/loop.Seconds(), 2, o.more)
+
+	all := o.first + o.more
+	destroy, err := c.run(ctx, "destroy", all)
+	if err != nil {
+		return err
+	}
+	r.add("destroy of %d: requests a namespace", float64(destroy.requests)/float64(all), 10, all)
+	r.add("destroy of %d: seconds", destroy.took.Seconds(), 0, all)
+	return nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// proxy stands in front of the API server and counts. It speaks HTTP/2 with TLS as the server does, and acts as the kubeconfig's administrator.
+type proxy struct {
+	server   *httptest.Server
+	requests atomic.Int64
+	admin    *kube.Client // the administrator, not counted
+}
+
+func newProxy(kubeconfig string) (*proxy, error) {
+	config, err := kube.Connection{ConfigPath: kubeconfig}.Config()
+	if err != nil {
+		return nil, fmt.Errorf("connect to the cluster of KUBECONFIG: %w", err)
+	}
+	p := &proxy{}
+	if p.admin, err = kube.New(config); err != nil {
+		return nil, err
+	}
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		return nil, err
+	}
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		return nil, err
+	}
+	forward := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:     transport,
+		FlushInterval: -1,                                                                                             // watches
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }, // a watch that the client has ended
+	}
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.requests.Add(1)
+		forward.ServeHTTP(w, r)
+	}))
+	p.server.EnableHTTP2 = true
+	p.server.StartTLS()
+	return p, nil
+}
+
+// ca is the proxy's own certificate, PEM.
+func (p *proxy) ca() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw}))
+}
+
+func (p *proxy) close() {
+	p.server.CloseClientConnections()
+	p.server.Close()
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+// report prints figures as they come.
+type report struct{ missed int }
+
+// add prints a figure; a limit of 0 is none.
+func (r *report) add(what string, figure, limit float64, args ...any) {
+	line := fmt.Sprintf("%-44s %9.1f", fmt.Sprintf(what, args...), figure)
+	if limit > 0 {
+		line += fmt.Sprintf("   at most %g", limit)
+		if figure > limit {
+			line += "   MISSED"
+			r.missed++
+		}
+	}
+	fmt.Fprintln(os.Stdout, line)
+}
+
+func (r *report) kept() bool { return r.missed == 0 }
