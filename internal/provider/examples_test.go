@@ -88,6 +88,9 @@ func (s setting) copyExample(t *testing.T, from, to string) {
 			must(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))
 			continue
 		}
+		if strings.HasPrefix(entry.Name(), "resource_") { // further examples on the same page; they cannot stand beside the first
+			continue
+		}
 		text, err := os.ReadFile(filepath.Join(from, entry.Name()))
 		must(t, err)
 		if filepath.Ext(entry.Name()) == ".tf" {
