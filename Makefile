@@ -32,7 +32,7 @@ MIRRORED := $(foreach host,registry.terraform.io registry.opentofu.org,.bin/mirr
 .PHONY: build
 build: ## Build the provider, where a CLI finds it (TF_CLI_CONFIG_FILE in the cluster's env)
 	@echo "Building the provider: 2 minutes the first time, then seconds."
-	@go build -trimpath -ldflags '-s -w' -o .bin/terraform-provider-brane .
+	@go build -trimpath -tags grpcnotrace -ldflags '-s -w' -o .bin/terraform-provider-brane . # the tag: see internal/plugin
 	@for dir in $(MIRRORED); do mkdir -p $$dir && cp -f .bin/terraform-provider-brane $$dir/terraform-provider-brane_v0.0.1 || exit 1; done
 
 .PHONY: quickstart

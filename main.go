@@ -2,12 +2,12 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"log"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 
+	"github.com/braneframework/terraform-provider-brane/internal/plugin"
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
 )
 
@@ -17,11 +17,7 @@ var version = "dev"
 func main() {
 	debug := flag.Bool("debug", false, "run for a debugger: print the line that makes a Terraform process use this one")
 	flag.Parse()
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address:         "registry.terraform.io/braneframework/brane",
-		Debug:           *debug,
-		ProtocolVersion: 6,
-	})
+	err := plugin.Serve("registry.terraform.io/braneframework/brane", providerserver.NewProtocol6(provider.New(version)()), *debug)
 	if err != nil {
 		log.Fatal(err)
 	}
