@@ -40,7 +40,7 @@ func TestAccExamples(t *testing.T) {
 		})
 	}
 	validated := []string{ // these name clusters and infrastructures that are not there
-		"provider", "clusters", "data-sources/brane_infrastructure", "ephemeral-resources/brane_kubeconfig",
+		"provider", "clusters", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "ephemeral-resources/brane_kubeconfig",
 		"functions/backend_yml", "functions/infra_yml", "functions/kubeconfig", "functions/secrets_yml",
 	}
 	for _, name := range validated {
