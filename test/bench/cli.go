@@ -21,7 +21,8 @@ type cli struct {
 type cost struct {
 	requests int64
 	took     time.Duration
-	memory   int64 // bytes that the provider held at most
+	server   time.Duration // that the API server took for the requests, one after another
+	memory   int64         // bytes that the provider held at most
 }
 
 // prefix is of all namespaces that a bench makes.
@@ -79,13 +80,15 @@ func (c *cli) run(ctx context.Context, command string, namespaces int, args ...s
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 
-	before, began := c.proxy.requests.Load(), time.Now()
+	before, busy, began := c.proxy.requests.Load(), c.proxy.busy.Load(), time.Now()
 	if err := cmd.Start(); err != nil {
 		return cost{}, err
 	}
 	memory := watchMemory(c.provider)
 	err := cmd.Wait()
-	spent := cost{requests: c.proxy.requests.Load() - before, took: time.Since(began), memory: memory()}
+	spent := cost{
+		requests: c.proxy.requests.Load() - before, server: time.Duration(c.proxy.busy.Load() - busy), took: time.Since(began), memory: memory(),
+	}
 	if err != nil {
 		text := said.Bytes()
 		return spent, fmt.Errorf("%s %s: %w\n%s", c.program, command, err, text[max(0, len(text)-4000):])

@@ -97,17 +97,20 @@ func measure(ctx context.Context, r *report, c *cli, o options) error {
 	r.add("plan of %d: × the CLI's own time", plan.took.Seconds()/floor.took.Seconds(), 1.3, o.first)
 	r.add("plan of %d: MB of the provider", float64(plan.memory)/1e6, 80, o.first)
 
+	busy, before := c.proxy.busy.Load(), c.proxy.requests.Load()
 	loop, err := bareLoop(ctx, c.proxy, o.more)
 	if err != nil {
 		return err
 	}
+	r.add("a bare loop of %d: seconds", loop.Seconds(), 0, o.more)
+	r.add("a bare loop of %d: ms of the API server a request", float64(c.proxy.busy.Load()-busy)/1e6/float64(c.proxy.requests.Load()-before), 0, o.more)
 	more, err := c.run(ctx, "apply", o.first+o.more)
 	if err != nil {
 		return err
 	}
 	r.add("apply of %d more: requests", float64(more.requests), 1300.0*float64(o.more)/150, o.more)
 	r.add("apply of %d more: seconds", more.took.Seconds(), 0, o.more)
-	r.add("a bare loop of the same creates: seconds", loop.Seconds(), 0)
+	r.add("apply of %d more: ms of the API server a request", float64(more.server.Milliseconds())/float64(more.requests), 0, o.more)
 	// The plan that comes before is measured above, and is the CLI's for the most part.
 	r.add("apply of %d more without its plan: × the loop", (more.took-plan.took).Seconds()/loop.Seconds(), 2, o.more)
 

@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/client-go/rest"
 
@@ -18,6 +19,7 @@ import (
 type proxy struct {
 	server   *httptest.Server
 	requests atomic.Int64
+	busy     atomic.Int64 // nanoseconds that the API server took for them; watches, which wait for something else, are left out
 	admin    *kube.Client // the administrator, not counted
 }
 
@@ -46,7 +48,11 @@ func newProxy(kubeconfig string) (*proxy, error) {
 	}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
+		began := time.Now()
 		forward.ServeHTTP(w, r)
+		if !r.URL.Query().Has("watch") {
+			p.busy.Add(int64(time.Since(began)))
+		}
 	}))
 	p.server.EnableHTTP2 = true
 	p.server.StartTLS()

@@ -10,7 +10,7 @@ type report struct{ missed int }
 
 // add prints a figure; a limit of 0 is none.
 func (r *report) add(what string, figure, limit float64, args ...any) {
-	line := fmt.Sprintf("%-44s %9.1f", fmt.Sprintf(what, args...), figure)
+	line := fmt.Sprintf("%-54s %9.1f", fmt.Sprintf(what, args...), figure)
 	if limit > 0 {
 		line += fmt.Sprintf("   at most %g", limit)
 		if figure > limit {
