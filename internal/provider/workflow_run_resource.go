@@ -215,7 +215,11 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	}
 	result, err := run.Execute(ctx)
 	status := "succeeded"
+	var taken *workflow.TakenError
 	switch {
+	case errors.As(err, &taken):
+		diags.AddAttributeError(path.Root("name"), "Run exists elsewhere", taken.Error()+".")
+		return false // what is there is another's, which a destroy must not touch
 	case err != nil:
 		status = "stopped"
 		report(diags, "Run not finished", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)

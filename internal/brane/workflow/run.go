@@ -64,8 +64,11 @@ const (
 
 // Execute runs the steps that are not committed yet and returns when all are or one has failed. What an earlier Execute of the same id has begun is taken up
 // where it stands. A failed step is no error but part of the result; the error says why the run could not be carried on, and when ctx ended that is its cause:
-// then the Jobs that still ran are deleted.
+// then the Jobs that still ran are deleted. The error is a [TakenError] where the id is that of a run elsewhere; nothing is made then.
 func (r *Run) Execute(ctx context.Context) (Result, error) {
+	if err := r.checkPlace(ctx); err != nil {
+		return Result{}, err
+	}
 	owner, err := r.record(ctx)
 	if err != nil {
 		return Result{}, err
@@ -73,6 +76,9 @@ func (r *Run) Execute(ctx context.Context) (Result, error) {
 	store, err := r.open()
 	if err != nil {
 		return Result{}, err
+	}
+	if err := store.SetMeta(ctx, r.placeMeta()); err != nil {
+		return Result{}, fmt.Errorf("note run %q in Redis: %w", r.ID, err)
 	}
 	if err := r.putInputs(ctx, store); err != nil {
 		return Result{}, err
