@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -56,9 +57,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				[]string{fmt.Sprintf(`secret "compute" is missing from secrets.yml in the %s`, i.place)},
 			},
 			{
-				func() {
-					i.remove(t, "secrets.yml")
-				},
+				func() { i.remove(t, "secrets.yml") },
 				[]string{fmt.Sprintf(`secret "compute" is missing from secrets.yml in the %s`, i.place)},
 			},
 			{
@@ -102,8 +101,21 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				[]string{fmt.Sprintf(`infra.yml is missing from the %s, and with it location "compute"`, i.place)},
 			},
 		} {
+			var had string // healing takes nothing from others
+			happens := func() {
+				drift.happens()
+				if strings.HasPrefix(i.get(t, "secrets.yml"), othersSecrets) {
+					had = othersSecrets
+				}
+			}
+			healed := func(*terraform.State) error {
+				if secrets := i.get(t, "secrets.yml"); !strings.HasPrefix(secrets, had) {
+					return fmt.Errorf("the others' secret is gone:\n%s", secrets)
+				}
+				return nil
+			}
 			steps = append(steps,
-				resource.TestStep{PreConfig: drift.happens, Config: config, ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, drift.want...)},
+				resource.TestStep{PreConfig: happens, Config: config, Check: healed, ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, drift.want...)},
 				resource.TestStep{Config: config, ConfigPlanChecks: emptyPlan()})
 		}
 		resource.Test(t, resource.TestCase{
@@ -321,7 +333,7 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 func TestAccInfrastructure_runsRightAfterHealing(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		registered := i.hcl(t, strings.Replace(smallestInfrastructure, `"submit"`, `"run"`, 1))
-		running := registered + i.setting.run(t, "hello", `
+		running := registered + i.run(t, "hello", `
   steps   = { greet = { image = "$TOOLS", command = ["sh", "-c", "echo hello > /data/greeting"] } }
   outputs = { greeting = { path = "greeting" } }
 `)
