@@ -288,25 +288,25 @@ func TestAccInfrastructure_renewal(t *testing.T) {
 
 // With verify = false nobody asks the API server; what a token says of itself counts nevertheless.
 func TestAccInfrastructure_expired(t *testing.T) {
-	t.Parallel()
-	i := newInstance(t)
-	i.bareNamespace(t, nil)
-	config := i.hcl(t, alone(`{ service_account = "brane" }`, `address = "203.0.113.7:6443"`, `verify = false`))
-	claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.namespace)
-	old := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		Steps: []resource.TestStep{
-			{Config: config},
-			{
-				PreConfig: func() {
-					i.register(t, []byte(strings.Replace(string(i.rendered(t, old)), i.client.Host(), "https://203.0.113.7:6443", 1)))
+	onBothStores(t, func(t *testing.T, i instance) {
+		i.bareNamespace(t, nil)
+		config := i.hcl(t, alone(`{ service_account = "brane" }`, `address = "203.0.113.7:6443"`, `verify = false`))
+		claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.namespace)
+		old := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+		resource.Test(t, resource.TestCase{
+			ProtoV6ProviderFactories: inProcess,
+			Steps: []resource.TestStep{
+				{Config: config},
+				{
+					PreConfig: func() {
+						i.register(t, []byte(strings.Replace(string(i.rendered(t, old)), i.client.Host(), "https://203.0.113.7:6443", 1)))
+					},
+					Config:           config,
+					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
 				},
-				Config:           config,
-				ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
+				{Config: config, ConfigPlanChecks: emptyPlan()},
 			},
-			{Config: config, ConfigPlanChecks: emptyPlan()},
-		},
+		})
 	})
 }
 
