@@ -21,6 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
 // resourceBase is what all resources have: a name, and the provider's connections.
@@ -89,7 +90,10 @@ func explain(tried string, err error) string {
 
 // advice says what to do about an error, where that is known.
 func advice(err error) string {
+	var password *namespace.MissingPasswordError
 	switch {
+	case errors.As(err, &password):
+		return "Set password_wo of that registry: its Secret is gone or was edited, or the version has changed, and the provider keeps no password."
 	case errors.Is(err, errNotKnown):
 		return "Apply first what the provider block depends on, for example with -target, then plan again."
 	case errors.Is(err, infra.ErrUnparsable):

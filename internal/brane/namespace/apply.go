@@ -116,22 +116,26 @@ func (s Spec) fillPullSecret(objects []kube.Object, live *corev1.Secret) error {
 	return nil
 }
 
-// write applies objects of the spec: first the children, of which none needs another but the token's Secret its account, then the Namespace itself:
-// its fields say that the rest is there. ns is filled with what the Namespace then is.
+// write applies objects of the spec: first what needs nothing else, then what needs another (the binding its role, so that the server can see that we may
+// grant it; the token's Secret its account), then the Namespace itself: its fields say that the rest is there. ns is filled with what it then is.
 func write(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace, objects []kube.Object) error {
-	var first, last []kube.Object
+	var stages [3][]kube.Object
 	for _, object := range objects {
-		switch {
-		case object.GetNamespace() == "":
-			object.SetUID(ns.UID) // never makes a new one where somebody has just deleted it
-			last = append(last, object)
-		case object.GetName() == TokenSecret(spec.ServiceAccount) && kube.Kind(object) == "Secret":
-			last = append(last, object)
-		default:
-			first = append(first, object)
+		at := 0
+		switch object := object.(type) {
+		case *corev1.Namespace:
+			object.UID = ns.UID // never makes a new one where somebody has just deleted it
+			at = 2
+		case *rbacv1.RoleBinding:
+			at = 1
+		case *corev1.Secret:
+			if object.Name == TokenSecret(spec.ServiceAccount) {
+				at = 1
+			}
 		}
+		stages[at] = append(stages[at], object)
 	}
-	for _, stage := range [][]kube.Object{first, last} {
+	for _, stage := range stages {
 		group, ctx := errgroup.WithContext(ctx)
 		for _, object := range stage {
 			group.Go(func() error { return apply(ctx, c, object) })
@@ -140,7 +144,7 @@ func write(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace,
 			return err
 		}
 	}
-	for _, object := range last {
+	for _, object := range stages[2] {
 		if written, ok := object.(*corev1.Namespace); ok {
 			*ns = *written
 		}
