@@ -28,9 +28,10 @@ var inProcess = map[string]func() (tfprotov6.ProviderServer, error){
 
 // setting is one test's place: a namespace name of its own, and a folder in which the Brane instance would keep its files.
 type setting struct {
-	client    *kube.Client
-	namespace string
-	folder    string
+	client     *kube.Client
+	namespace  string
+	folder     string
+	kubeconfig string // the provider's; empty is the environment's, an administrator's
 }
 
 func newSetting(t *testing.T) setting {
@@ -43,7 +44,11 @@ func newSetting(t *testing.T) setting {
 
 // provider is the provider block; all but the control plane comes from the environment of the test cluster.
 func (s setting) provider() string {
-	return fmt.Sprintf("provider \"brane\" {\n  control_plane = { directory = %q }\n}\n", s.folder)
+	kubernetes := ""
+	if s.kubeconfig != "" {
+		kubernetes = fmt.Sprintf("  kubernetes = { config_path = %q }\n", s.kubeconfig)
+	}
+	return fmt.Sprintf("provider \"brane\" {\n  control_plane = { directory = %q }\n%s}\n", s.folder, kubernetes)
 }
 
 // hcl is a configuration with the provider block in front; $NAMESPACE, $TOOLS and $REGISTRY stand for what they say.

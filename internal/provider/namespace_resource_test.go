@@ -70,7 +70,12 @@ resource "brane_namespace" "test" {
 
 func TestAccNamespace(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	testNamespace(t, newSetting(t))
+}
+
+// testNamespace takes a namespace from its smallest to its fullest, with all that may happen to it meanwhile.
+func testNamespace(t *testing.T, s setting) {
+	t.Helper()
 	ns := func() *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}} }
 	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.namespace, Name: name} }
 	meddle := func(err error) {
@@ -191,7 +196,11 @@ func TestAccNamespace_badInput(t *testing.T) {
 
 func TestAccNamespace_adopt(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	testAdoption(t, newSetting(t))
+}
+
+func testAdoption(t *testing.T, s setting) {
+	t.Helper()
 	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: map[string]string{"others": "x"}}}
 	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "kept"}}
 	must(t, s.client.Create(t.Context(), theirs))
