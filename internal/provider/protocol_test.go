@@ -184,12 +184,18 @@ func build(typ tftypes.Type, from any) tftypes.Value {
 		}
 		return tftypes.NewValue(typ, values)
 	case tftypes.List:
-		values := make([]tftypes.Value, len(elements))
-		for i, element := range elements {
-			values[i] = build(typ.ElementType, element)
-		}
-		return tftypes.NewValue(typ, values)
+		return tftypes.NewValue(typ, buildAll(typ.ElementType, elements))
+	case tftypes.Set:
+		return tftypes.NewValue(typ, buildAll(typ.ElementType, elements))
 	default:
 		return tftypes.NewValue(typ, from)
 	}
+}
+
+func buildAll(typ tftypes.Type, from []any) []tftypes.Value {
+	values := make([]tftypes.Value, len(from))
+	for i, element := range from {
+		values[i] = build(typ, element)
+	}
+	return values
 }
