@@ -57,12 +57,14 @@ func Serve(address string, provider func() tfprotov6.ProviderServer, debug bool)
 	defer tidy()
 
 	silence, _ := io.Pipe() // what go-plugin would forward: standard output and error stay this process' own, which the CLI reads as well
+	var connections *grpc.Server
 	server := &goplugin.GRPCServer{
 		Plugins: goplugin.PluginSet{"provider": &tf6server.GRPCProviderPlugin{GRPCProvider: provider, Name: address}},
 		Server: func(options []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
+			connections = grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
+			return connections
 		},
-		TLS: identity, Stdout: silence, Stderr: silence, DoneCh: make(chan struct{}),
+		TLS: identity, Stdout: silence, Stderr: silence,
 	}
 	if err := server.Init(); err != nil {
 		return fmt.Errorf("set up the server for the CLI: %w", err)
@@ -82,7 +84,10 @@ func Serve(address string, provider func() tfprotov6.ProviderServer, debug bool)
 	} else {
 		fmt.Printf("%d|%d|%s|%s|grpc|%s\n", goplugin.CoreProtocolVersion, protocol, listener.Addr().Network(), listener.Addr(), base64.RawStdEncoding.EncodeToString(certificate))
 	}
-	server.Serve(listener)
+	// Not server.Serve: it tells errors to a logger that only go-plugin's own Serve can give it.
+	if err := connections.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serve the CLI: %w", err)
+	}
 	return nil
 }
 
