@@ -333,7 +333,7 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 func TestAccInfrastructure_runsRightAfterHealing(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		registered := i.hcl(t, strings.Replace(smallestInfrastructure, `"submit"`, `"run"`, 1))
-		running := registered + i.run(t, "hello", `
+		running := registered + i.run(t, i.namespace, `
   steps   = { greet = { image = "$TOOLS", command = ["sh", "-c", "echo hello > /data/greeting"] } }
   outputs = { greeting = { path = "greeting" } }
 `)
