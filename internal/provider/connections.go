@@ -38,9 +38,11 @@ type connections struct {
 
 	redisUnknown, controlPlaneUnknown bool
 
-	once    sync.Mutex // guards what follows
-	redis   redis.UniversalClient
-	secrets *infra.SecretStore
+	dialling sync.Mutex // guards redis, which is tried again after an error
+	redis    redis.UniversalClient
+
+	secretsOnce sync.Once
+	secrets     *infra.SecretStore
 }
 
 // connectionsOf are the connections that Configure has handed over; nil while validation runs without a configured provider.
@@ -65,11 +67,7 @@ func (c *connections) store() (infra.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.once.Lock()
-		defer c.once.Unlock()
-		if c.secrets == nil {
-			c.secrets = infra.Secret(client, c.secretNamespace, c.secretName)
-		}
+		c.secretsOnce.Do(func() { c.secrets = infra.Secret(client, c.secretNamespace, c.secretName) })
 		return c.secrets, nil
 	case c.directory != "":
 		return infra.Folder(c.directory, c.braneVersion), nil
@@ -86,8 +84,8 @@ func (c *connections) files(ctx context.Context) (redis.UniversalClient, []strin
 	if c.redisURL == "" {
 		return nil, nil, errors.New("no Redis is named: set redis.url in the provider block, or BRANE_REDIS_URL")
 	}
-	c.once.Lock()
-	defer c.once.Unlock()
+	c.dialling.Lock()
+	defer c.dialling.Unlock()
 	if c.redis != nil {
 		return c.redis, nil, nil
 	}
