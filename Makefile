@@ -58,7 +58,7 @@ test: $(CLI_BUILT) ## All tests, with the race detector, on a cluster of their o
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: bench
-bench: cluster-up $(CLI_BUILT) ## Measure what 350 namespaces cost on the development cluster, against the limits; 5 minutes on two idle cores
+bench: cluster-up $(CLI_BUILT) ## Measure what 350 namespaces cost on the development cluster, against the limits; 10 to 20 minutes
 	@. $(abspath $(CLUSTER_DIR))/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane
 
 # What plugin-testing must be told where the CLI is OpenTofu.
