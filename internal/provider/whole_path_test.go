@@ -16,6 +16,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 )
 
@@ -56,6 +57,19 @@ func TestAccWholePath(t *testing.T) {
 	}
 	registry := func(from, to string) func() {
 		return func() { s.edit(t, "infra.yml", "registry: "+from, "registry: "+to) }
+	}
+	// As a cluster looks that was made anew at the same address: the registered credential is of the old one.
+	anew := func() {
+		files := infra.Folder(s.folder, infra.V06)
+		registration, err := infra.Lookup(t.Context(), files, s.namespace)
+		must(t, err)
+		kubeconfig, err := credentials.Parse(registration.Kubeconfig)
+		must(t, err)
+		kubeconfig.CA = otherAuthority(t)
+		rendered, err := credentials.Render(*kubeconfig)
+		must(t, err)
+		must(t, infra.Register(t.Context(), files, registration.Location, rendered))
+		flush()
 	}
 	const elsewhere = "registry.example.org:5000"
 	here := s.hcl(t, "$REGISTRY")[len(s.provider()):]
@@ -102,6 +116,7 @@ func TestAccWholePath(t *testing.T) {
 			step(registry(here, elsewhere), moved, untouched("brane_namespace.test", runAddress)),
 			step(flush, lost, untouched("brane_namespace.test", "brane_infrastructure.test")),
 			step(func() { unbind(); registry(here, elsewhere)(); flush() }, unbound, moved, lost),
+			step(anew, []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate)}, lost),
 		},
 	})
 }

@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -199,12 +200,13 @@ func (r *workflowRunResource) deleteObjects(ctx context.Context, infrastructure,
 	return nil
 }
 
-// notGood says whether an error comes from a registered credential that is missing, unusable or without rights.
+// notGood says whether an error comes from a registered credential that is missing, unusable, without rights, or of a cluster that was made anew.
 func notGood(err error) bool {
 	var encoding *infra.EncodingError
 	var field *credentials.FieldError
+	var certificate *tls.CertificateVerificationError
 	return errors.Is(err, infra.ErrNoLocation) || errors.Is(err, infra.ErrNoSecret) || errors.As(err, &encoding) || errors.As(err, &field) ||
-		apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+		errors.As(err, &certificate) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
 }
 
 // execute carries the run to its end and fills the model. It returns whether there is anything to keep in the state.
