@@ -95,23 +95,13 @@ func inputEntries(sources map[string]Source) ([]Entry, error) {
 }
 
 func (u *upload) addInput(e *Entry, source Source) error {
-	open := func() (io.ReaderAt, io.Closer, error) { return bytes.NewReader(source.Content), io.NopCloser(nil), nil }
+	open := opener(func() (io.ReaderAt, io.Closer, error) { return bytes.NewReader(source.Content), io.NopCloser(nil), nil })
 	if source.Path != "" {
 		before, err := os.Stat(source.Path)
 		if err != nil {
 			return err
 		}
-		open = func() (io.ReaderAt, io.Closer, error) {
-			f, err := os.Open(source.Path)
-			if err != nil {
-				return nil, nil, err
-			}
-			if err := unchanged(f, before); err != nil {
-				_ = f.Close() // it was only opened
-				return nil, nil, err
-			}
-			return f, f, nil
-		}
+		open = unchanged(before, func() (*os.File, error) { return os.Open(source.Path) })
 	}
 	if e.Size > ChunkSize {
 		return u.addLarge(e, nil, open)
@@ -124,16 +114,23 @@ func (u *upload) addInput(e *Entry, source Source) error {
 	return u.addSmall(e, buffer[:e.Size])
 }
 
-// unchanged tells whether an open file is still what was found before.
-func unchanged(f *os.File, before fs.FileInfo) error {
-	now, err := f.Stat()
-	if err != nil {
-		return err
+// unchanged opens a file that must still be what was found before.
+func unchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
+	return func() (io.ReaderAt, io.Closer, error) {
+		f, err := open()
+		if err != nil {
+			return nil, nil, err
+		}
+		now, err := f.Stat()
+		if err == nil && (!os.SameFile(now, before) || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime())) {
+			err = errChanged
+		}
+		if err != nil {
+			_ = f.Close() // it was only opened
+			return nil, nil, err
+		}
+		return f, f, nil
 	}
-	if !os.SameFile(now, before) || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
-		return errChanged
-	}
-	return nil
 }
 
 // fits compares the need with what the server has left, where it says so. Several masters share the load, and a user

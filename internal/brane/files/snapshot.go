@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -144,17 +143,7 @@ func (s *snapshot) file(e *Entry, info fs.FileInfo) error {
 		}
 	}
 	e.Size = info.Size()
-	open := func() (io.ReaderAt, io.Closer, error) {
-		f, err := s.root.Open(e.Path)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := unchanged(f, info); err != nil {
-			_ = f.Close() // it was only opened
-			return nil, nil, err
-		}
-		return f, f, nil
-	}
+	open := unchanged(info, func() (*os.File, error) { return s.root.Open(e.Path) })
 	if e.Size > ChunkSize {
 		return s.upload.addLarge(e, old.Chunks, open)
 	}
