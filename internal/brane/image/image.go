@@ -1,0 +1,152 @@
+// Package image looks up in its registry what an image runs when nobody says otherwise, and which content its name stands for now.
+//
+// It pulls nothing but manifests and configurations, and knows nothing of Terraform, clusters or runs.
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
+)
+
+// Image is what a registry tells of an image.
+type Image struct {
+	Pinned     string // the reference with its digest, which stands for the same content for ever; for a multi-platform image that of its index
+	Entrypoint []string
+	Cmd        []string
+	WorkingDir string
+	User       string // as the image's author wrote it: a name or a number; empty means root
+	Env        []string
+	Labels     map[string]string
+}
+
+// Program is what a container of the image runs: the entry point and the arguments after it. Empty means that the image does not say.
+func (i Image) Program() []string { return slices.Concat(i.Entrypoint, i.Cmd) }
+
+// ErrPlatforms says that the platforms of an image run different programs, so that no one answer holds on every node.
+var ErrPlatforms = errors.New("its platforms have different entry points")
+
+// Registry is how to reach the registries. Its zero value asks without a credential, by HTTPS, or by HTTP too at loopback and private addresses.
+type Registry struct {
+	Keychain  authn.Keychain    // nil means none; see [Credentials]
+	Insecure  bool              // try plain HTTP where HTTPS does not answer
+	Transport http.RoundTripper // nil means [remote.DefaultTransport]
+}
+
+// Lookup asks the registry. Where it is not reachable or refuses, the error says for which image; its cause is the registry's own word. It is [ErrPlatforms]
+// where the image has several platforms whose programs differ.
+func (r Registry) Lookup(ctx context.Context, reference string) (Image, error) {
+	image, err := r.lookup(ctx, reference)
+	if err != nil {
+		return Image{}, fmt.Errorf("look image %q up in its registry: %w", reference, err)
+	}
+	return image, nil
+}
+
+func (r Registry) lookup(ctx context.Context, text string) (Image, error) {
+	reference, err := r.parse(text)
+	if err != nil {
+		return Image{}, err
+	}
+	options := r.options(ctx)
+	found, err := remote.Get(reference, options...)
+	if err != nil {
+		return Image{}, err
+	}
+	configs, err := configs(found, reference.Context(), options)
+	if err != nil {
+		return Image{}, err
+	}
+	first := configs[0]
+	for _, other := range configs[1:] {
+		if !slices.Equal(other.Entrypoint, first.Entrypoint) || !slices.Equal(other.Cmd, first.Cmd) {
+			return Image{}, ErrPlatforms
+		}
+	}
+	return Image{
+		Pinned:     reference.Context().Name() + "@" + found.Digest.String(),
+		Entrypoint: first.Entrypoint, Cmd: first.Cmd, WorkingDir: first.WorkingDir, User: first.User, Env: first.Env, Labels: first.Labels,
+	}, nil
+}
+
+// Check says what is wrong with a reference; nil means nothing. It asks nobody.
+func Check(reference string) error {
+	_, err := name.ParseReference(reference)
+	return err
+}
+
+func (r Registry) parse(text string) (name.Reference, error) {
+	if r.Insecure {
+		return name.ParseReference(text, name.Insecure)
+	}
+	return name.ParseReference(text)
+}
+
+func (r Registry) options(ctx context.Context) []remote.Option {
+	options := []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("terraform-provider-brane")}
+	if r.Keychain != nil {
+		options = append(options, remote.WithAuthFromKeychain(r.Keychain))
+	}
+	if r.Transport != nil {
+		options = append(options, remote.WithTransport(r.Transport))
+	}
+	return options
+}
+
+// configs are the configurations of each platform on which a step can run, at least one.
+func configs(found *remote.Descriptor, repository name.Repository, options []remote.Option) ([]v1.Config, error) {
+	if !found.MediaType.IsIndex() {
+		image, err := found.Image()
+		if err != nil {
+			return nil, err
+		}
+		return one(image)
+	}
+	index, err := found.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	linux := slices.DeleteFunc(slices.Clone(manifest.Manifests), func(d v1.Descriptor) bool {
+		return !d.MediaType.IsImage() || d.Platform == nil || d.Platform.OS != "linux" // attestations are of an "unknown" platform
+	})
+	if len(linux) == 0 {
+		return nil, errors.New("it has no image for Linux")
+	}
+	all := make([]v1.Config, len(linux))
+	var group errgroup.Group
+	group.SetLimit(4)
+	for i, descriptor := range linux {
+		group.Go(func() error {
+			image, err := remote.Image(repository.Digest(descriptor.Digest.String()), options...)
+			if err != nil {
+				return err
+			}
+			read, err := one(image)
+			if err == nil {
+				all[i] = read[0]
+			}
+			return err
+		})
+	}
+	return all, group.Wait()
+}
+
+func one(image v1.Image) ([]v1.Config, error) {
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	return []v1.Config{file.Config}, nil
+}

@@ -1,0 +1,211 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// serve starts a registry on loopback that wants the credential, where one is given, and gives its host and port.
+func serve(t *testing.T, username, password string) string {
+	t.Helper()
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u, p, _ := r.BasicAuth(); username != "" && (u != username || p != password) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+func made(t *testing.T, config v1.Config) v1.Image {
+	t.Helper()
+	image, err := mutate.Config(empty.Image, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// index is an image for several platforms, such as linux/arm64.
+func index(t *testing.T, images map[string]v1.Image) v1.ImageIndex {
+	t.Helper()
+	all := v1.ImageIndex(empty.Index)
+	for name, image := range images {
+		platform, err := v1.ParsePlatform(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = mutate.AppendManifests(all, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: platform}})
+	}
+	return all
+}
+
+func push(t *testing.T, reference string, what remote.Taggable) string {
+	t.Helper()
+	tag, err := name.NewTag(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Push(tag, what); err != nil {
+		t.Fatal(err)
+	}
+	found, err := remote.Head(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Digest.String()
+}
+
+// What the platforms are called.
+const (
+	amd64       = "linux/amd64"
+	arm64       = "linux/arm64"
+	windows     = "windows/amd64"
+	attestation = "unknown/unknown" // which docker buildx puts beside the platforms
+)
+
+func TestAnImageTellsItsProgramAndItsDigest(t *testing.T) {
+	host := serve(t, "", "")
+	digest := push(t, host+"/tools:1", made(t, v1.Config{
+		Entrypoint: []string{"/entry", "-v"}, Cmd: []string{"run"}, WorkingDir: "/work", User: "65532", Env: []string{"A=1"}, Labels: map[string]string{"l": "x"},
+	}))
+	image, err := Registry{}.Lookup(t.Context(), host+"/tools:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Image{host + "/tools@" + digest, []string{"/entry", "-v"}, []string{"run"}, "/work", "65532", []string{"A=1"}, map[string]string{"l": "x"}}
+	if fmt.Sprint(image) != fmt.Sprint(want) {
+		t.Errorf("got  %v\nwant %v", image, want)
+	}
+	if got := image.Program(); !slices.Equal(got, []string{"/entry", "-v", "run"}) {
+		t.Errorf("program %q", got)
+	}
+}
+
+func TestAnImageOfSeveralPlatforms(t *testing.T) {
+	host := serve(t, "", "")
+	one := made(t, v1.Config{Entrypoint: []string{"/one"}})
+	for title, tt := range map[string]struct {
+		platforms map[string]v1.Image
+		want      string
+	}{
+		"with the same program has one answer": {map[string]v1.Image{amd64: one, arm64: made(t, v1.Config{Entrypoint: []string{"/one"}, WorkingDir: "/x"})}, "[/one]"},
+		"with different programs has none":     {map[string]v1.Image{amd64: one, arm64: made(t, v1.Config{Entrypoint: []string{"/two"}})}, `look image "HOST/a:1" up in its registry: its platforms have different entry points`},
+		"may have others than Linux":           {map[string]v1.Image{amd64: one, windows: made(t, v1.Config{Entrypoint: []string{"w.exe"}}), attestation: made(t, v1.Config{})}, "[/one]"},
+		"may have none for Linux":              {map[string]v1.Image{windows: made(t, v1.Config{})}, `look image "HOST/a:1" up in its registry: it has no image for Linux`},
+	} {
+		t.Run(title, func(t *testing.T) {
+			digest := push(t, host+"/a:1", index(t, tt.platforms))
+			image, err := Registry{}.Lookup(t.Context(), host+"/a:1")
+			got := fmt.Sprint(image.Program())
+			if err != nil {
+				got = strings.ReplaceAll(err.Error(), host, "HOST")
+			} else if image.Pinned != host+"/a@"+digest {
+				t.Errorf("pinned as %s, not by the digest of the index %s", image.Pinned, digest)
+			}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+	if _, err := (Registry{}).Lookup(t.Context(), host+"/nothing:1"); err == nil || !strings.Contains(err.Error(), "NAME_UNKNOWN") {
+		t.Errorf("an image that is not there: %v", err)
+	}
+	push(t, host+"/differ:1", index(t, map[string]v1.Image{amd64: one, arm64: made(t, v1.Config{Cmd: []string{"x"}})}))
+	if _, err := (Registry{}).Lookup(t.Context(), host+"/differ:1"); !errors.Is(err, ErrPlatforms) {
+		t.Errorf("got %v, want ErrPlatforms", err)
+	}
+}
+
+func TestARegistryThatWantsACredential(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir()) // the user's own is not for tests
+	t.Setenv("REGISTRY_AUTH_FILE", "")
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	host := serve(t, "robot", "s3cret-word")
+	for title, tt := range map[string]struct{ secret, want string }{
+		"takes one for the registry":           {`{"auths":{"HOST":{"username":"robot","password":"s3cret-word"}}}`, "NAME_UNKNOWN"},
+		"takes one as Kubernetes writes it":    {`{"auths":{"HOST":{"auth":"cm9ib3Q6czNjcmV0LXdvcmQ="}}}`, "NAME_UNKNOWN"},
+		"takes one for the repository":         {`{"auths":{"HOST/a":{"username":"robot","password":"s3cret-word"},"HOST":{"username":"x","password":"y"}}}`, "NAME_UNKNOWN"},
+		"refuses a wrong one":                  {`{"auths":{"HOST":{"username":"robot","password":"wr0ng-word"}}}`, "401"},
+		"refuses nobody's":                     {`{"auths":{"other.example.org":{"username":"robot","password":"s3cret-word"}}}`, "401"},
+		"cannot be reached by a broken Secret": {`{"auths":{"HOST": s3cret-word`, "pull secret 1 of 1 is no docker configuration in JSON"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			keychain, err := Credentials([]byte(strings.ReplaceAll(tt.secret, "HOST", host)))
+			if err == nil {
+				_, err = Registry{Keychain: keychain}.Lookup(t.Context(), host+"/a:1")
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+			if strings.Contains(fmt.Sprint(err), "word") {
+				t.Errorf("the error has a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for reference, good := range map[string]bool{
+		"alpine": true, "registry.example.org:5000/a/b:1": true, "a@sha256:" + strings.Repeat("0", 64): true, "UPPER": false, "a b": false, "": false, "a@sha256:12": false,
+	} {
+		if err := Check(reference); (err == nil) != good {
+			t.Errorf("%q: %v", reference, err)
+		}
+	}
+}
+
+func FuzzCredentials(f *testing.F) {
+	f.Add([]byte(`{"auths":{"registry.example.org":{"auth":"YTpi"}}}`))
+	f.Add([]byte(`{"credHelpers":{"registry.example.org":"x"}}`))
+	repository, err := name.NewRepository("registry.example.org/a")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		file, err := parsePullSecret(content)
+		if err != nil {
+			return
+		}
+		if _, err := file.Resolve(repository); err != nil {
+			t.Errorf("what was read gives no credential: %v", err)
+		}
+	})
+}
+
+// A Brane instance serves its registry by plain HTTP, at whatever address it has.
+func TestPlainHTTPIsForPrivateAddressesOrOnRequest(t *testing.T) {
+	for reference, want := range map[string][2]string{ // as it is, and with Insecure
+		"198.51.100.10:50050/library/a:1": {"https", "http"},
+		"10.0.0.7:50050/library/a:1":      {"http", "http"},
+		"registry.example.org/library/a":  {"https", "http"},
+	} {
+		for i, insecure := range []bool{false, true} {
+			parsed, err := Registry{Insecure: insecure}.parse(reference)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := parsed.Context().Scheme(); got != want[i] {
+				t.Errorf("%s, insecure %v: %s, want %s", reference, insecure, got, want[i])
+			}
+		}
+	}
+}
