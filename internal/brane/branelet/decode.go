@@ -1,0 +1,247 @@
+package branelet
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep a value may be nested; Brane's own parser stops there as well.
+const maxDepth = 128
+
+var errDepth = fmt.Errorf("it is nested deeper than %d", maxDepth)
+
+// Decode reads the JSON of one value, as strictly as Brane does.
+func (v Version) Decode(text []byte) (Value, error) {
+	parsed, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("read a value of Brane %s: %w", v, err)
+	}
+	value, err := v.value(parsed, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read a value of Brane %s: %w", v, err)
+	}
+	return value, nil
+}
+
+// parse reads one JSON document and keeps numbers as they are written.
+func parse(text []byte) (any, error) {
+	if !utf8.Valid(text) {
+		return nil, errors.New("it is not UTF-8")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var parsed any
+	if err := decoder.Decode(&parsed); err != nil {
+		return nil, plain(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows it")
+	}
+	return parsed, nil
+}
+
+// plain is an error of the JSON parser without what it found: a value may be confidential.
+func plain(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("it is not JSON, at byte %d", syntax.Offset)
+	}
+	return errors.New("it is not JSON")
+}
+
+func (v Version) value(parsed any, depth int) (Value, error) {
+	switch {
+	case depth > maxDepth:
+		return nil, errDepth
+	case v.tagged():
+		return v.taggedValue(parsed, depth)
+	}
+	return v.plainValue(parsed, depth)
+}
+
+// The kinds of tagged values.
+const (
+	kindBoolean = "boolean"
+	kindInteger = "integer"
+	kindReal    = "real"
+	kindUnicode = "unicode"
+	kindUnit    = "unit"
+	kindArray   = "array"
+	kindStruct  = "struct"
+)
+
+// taggedValue is {"v": kind, "c": content}. Keys that nobody knows are ignored.
+func (v Version) taggedValue(parsed any, depth int) (Value, error) {
+	object, ok := parsed.(map[string]any)
+	if !ok {
+		return nil, errors.New(`a value is no object with "v" and "c"`)
+	}
+	kind, ok := object["v"].(string)
+	if !ok {
+		return nil, errors.New(`a value has no "v", which says its kind`)
+	}
+	content, found := object["c"]
+	if kind == kindUnit {
+		if content != nil {
+			return nil, errors.New("a unit has content")
+		}
+		return Unit{}, nil
+	}
+	if !found {
+		return nil, fmt.Errorf(`a value of kind %q has no "c", its content`, kind)
+	}
+	switch kind {
+	case kindBoolean:
+		if truth, ok := content.(bool); ok {
+			return Boolean(truth), nil
+		}
+	case kindInteger:
+		if number, ok := content.(json.Number); ok {
+			return integer(number)
+		}
+	case kindReal:
+		if number, ok := content.(json.Number); ok {
+			return real64(number)
+		}
+	case kindUnicode:
+		if text, ok := content.(string); ok {
+			return String(text), nil
+		}
+	case kindArray:
+		return v.taggedArray(content, depth)
+	case kindStruct:
+		return v.taggedStruct(content, depth)
+	case "pointer", "class", "function", "functionExt":
+		return nil, fmt.Errorf("a value of kind %q has a meaning inside of Brane only", kind)
+	default:
+		return nil, fmt.Errorf("there is no kind %q of values", kind)
+	}
+	return nil, fmt.Errorf("the content of a value of kind %q is of another kind", kind)
+}
+
+func (v Version) taggedArray(content any, depth int) (Value, error) {
+	object, _ := content.(map[string]any)
+	name, named := object["type"].(string)
+	list, listed := object["entries"].([]any)
+	of, isArray := strings.CutSuffix(name, arraySuffix)
+	if !named || !listed || !isArray {
+		return nil, errors.New(`an array has no "type" that ends in [], or no "entries"`)
+	}
+	entries, err := v.values(list, depth)
+	if err != nil {
+		return nil, err
+	}
+	return Array{Of: of, Entries: entries}, nil
+}
+
+func (v Version) taggedStruct(content any, depth int) (Value, error) {
+	object, _ := content.(map[string]any)
+	name, named := object["type"].(string)
+	properties, found := object["properties"].(map[string]any)
+	if !named || !found {
+		return nil, errors.New(`a struct has no "type" or no "properties"`)
+	}
+	return v.instance(name, properties, depth)
+}
+
+// plainValue is JSON as it stands. A list of a name and an object is an instance of a class; an object alone is nothing.
+func (v Version) plainValue(parsed any, depth int) (Value, error) {
+	switch parsed := parsed.(type) {
+	case nil:
+		return Unit{}, nil
+	case bool:
+		return Boolean(parsed), nil
+	case json.Number:
+		if number, err := integer(parsed); err == nil {
+			return number, nil
+		}
+		return real64(parsed)
+	case string:
+		if name, ok := reference(parsed, DataType); ok {
+			return Data(name), nil
+		}
+		if name, ok := reference(parsed, IntermediateResultType); ok {
+			return IntermediateResult(name), nil
+		}
+		return String(parsed), nil
+	case []any:
+		if name, properties, ok := classAndProperties(parsed); ok {
+			return v.instance(name, properties, depth)
+		}
+		entries, err := v.values(parsed, depth)
+		if err != nil {
+			return nil, err
+		}
+		of := AnyType
+		if len(entries) > 0 {
+			of = entries[0].Type()
+		}
+		return Array{Of: of, Entries: entries}, nil
+	}
+	return nil, errors.New("an object alone is no value")
+}
+
+func classAndProperties(list []any) (name string, properties map[string]any, ok bool) {
+	if len(list) != 2 {
+		return "", nil, false
+	}
+	name, isName := list[0].(string)
+	properties, isObject := list[1].(map[string]any)
+	return name, properties, isName && isObject
+}
+
+// reference is NAME of "Data<NAME>".
+func reference(text, of string) (string, bool) {
+	inner, ok := strings.CutPrefix(text, of+"<")
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(inner, ">")
+}
+
+func (v Version) values(list []any, depth int) ([]Value, error) {
+	values := make([]Value, len(list))
+	for i, parsed := range list {
+		value, err := v.value(parsed, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d: %w", i, err)
+		}
+		values[i] = value
+	}
+	return values, nil
+}
+
+func (v Version) instance(class string, parsed map[string]any, depth int) (Value, error) {
+	properties := make(map[string]Value, len(parsed))
+	for name, parsed := range parsed {
+		value, err := v.value(parsed, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("property %q of a %s: %w", name, class, err)
+		}
+		properties[name] = value
+	}
+	return Struct{Class: class, Properties: properties}, nil
+}
+
+// integer takes whole numbers of 64 bits as they are written: 3.0 is none.
+func integer(number json.Number) (Value, error) {
+	whole, err := strconv.ParseInt(number.String(), 10, 64)
+	if err != nil {
+		return nil, errors.New("an integer is no whole number of 64 bits")
+	}
+	return Integer(whole), nil
+}
+
+func real64(number json.Number) (Value, error) {
+	fraction, err := strconv.ParseFloat(number.String(), 64)
+	if err != nil {
+		return nil, errors.New("a real is larger than 64 bits can hold")
+	}
+	return Real(fraction), nil
+}

@@ -1,0 +1,256 @@
+// Package packagefile reads what the files of a Brane package say of its functions: container.yml, which its author writes, local_container.yml, which is
+// in its image, and package.yml, which Brane makes of the first.
+//
+// It reads them as Brane does, and says nothing of what it does not understand but what a call depends on. It knows nothing of Kubernetes and Terraform.
+// It is not part of package branelet, because the agent, which is linked with that, needs no YAML.
+package packagefile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// MaxSize is how large a file may be: Brane's own are some kilobytes.
+const MaxSize = 1 << 20
+
+// Package is a package as its file describes it.
+type Package struct {
+	Name        string
+	Version     string // empty in a local_container.yml, which has none
+	Kind        string // ecu, oas, dsl, cwl; in files of Brane 0.4 any word
+	Owners      []string
+	Description string
+	Detached    bool // its functions are services: a call returns at once, and the program goes on
+	Functions   map[string]Function
+	Types       map[string]Type
+}
+
+// Function is one that can be called.
+type Function struct {
+	Description string
+	Parameters  []Parameter
+	Returns     string // the type of its result
+}
+
+// Parameter is one argument of a function. Branelet needs a value for each, those that are optional or have a default as well.
+type Parameter struct {
+	Name     string
+	Type     string
+	Optional bool
+	Secret   bool // its value is confidential
+}
+
+// Type is a class that the package defines.
+type Type struct{ Properties []Property }
+
+// Property is a part of a class.
+type Property struct{ Name, Type string }
+
+// Parameter is a function's parameter by its name.
+func (f Function) Parameter(name string) (Parameter, bool) {
+	for _, parameter := range f.Parameters {
+		if parameter.Name == name {
+			return parameter, true
+		}
+	}
+	return Parameter{}, false
+}
+
+// Names are the names of a package's functions.
+func (p Package) Names() []string { return slices.Sorted(maps.Keys(p.Functions)) }
+
+const unit = "unit"
+
+// document is all three kinds of files in one: what tells them apart is `functions` or `actions`.
+type document struct {
+	Name         *string               `yaml:"name"`
+	Version      *string               `yaml:"version"`
+	Kind         *string               `yaml:"kind"`
+	Owners       []string              `yaml:"owners"`
+	Contributors []string              `yaml:"contributors"` // owners, to Brane 0.4
+	Description  string                `yaml:"description"`
+	Detached     bool                  `yaml:"detached"`
+	Functions    *map[string]*function `yaml:"functions"`
+	Actions      *map[string]*action   `yaml:"actions"`
+	Entrypoint   *entrypoint           `yaml:"entrypoint"`
+	Types        map[string]*class     `yaml:"types"`
+}
+
+type entrypoint struct {
+	Kind *string `yaml:"kind"`
+	Exec *string `yaml:"exec"`
+}
+
+type function struct {
+	Parameters *[]parameter `yaml:"parameters"`
+	ReturnType *string      `yaml:"returnType"`
+}
+
+type action struct {
+	Description string      `yaml:"description"`
+	Input       []parameter `yaml:"input"`
+	Output      []parameter `yaml:"output"`
+}
+
+type parameter struct {
+	Name     *string `yaml:"name"`
+	Type     *string `yaml:"type"`
+	Optional bool    `yaml:"optional"`
+	Secret   any     `yaml:"secret"` // the name of a secret to Brane 0.4 to 0.6
+}
+
+type class struct {
+	Name       *string     `yaml:"name"`
+	Properties []parameter `yaml:"properties"`
+}
+
+// Parse reads a package.yml, a container.yml or a local_container.yml.
+func Parse(text []byte) (Package, error) {
+	if len(text) > MaxSize {
+		return Package{}, fmt.Errorf("the file has %d bytes, which is more than the %d of any package's file", len(text), MaxSize)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var d *document
+	err := decoder.Decode(&d)
+	switch {
+	case errors.Is(err, io.EOF), err == nil && d == nil:
+		return Package{}, errors.New("the file is empty")
+	case err != nil:
+		return Package{}, readable(err)
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return Package{}, errors.New("the file holds more than one YAML document")
+	}
+	return d.take()
+}
+
+// readable is the parser's error in one line.
+func readable(err error) error {
+	var types *yaml.TypeError
+	if errors.As(err, &types) {
+		return errors.New(strings.Join(types.Errors, "; "))
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+}
+
+func (d *document) take() (Package, error) {
+	p := Package{Owners: slices.Concat(d.Owners, d.Contributors), Description: d.Description, Detached: d.Detached, Functions: map[string]Function{}, Types: map[string]Type{}}
+	switch {
+	case d.Name == nil:
+		return Package{}, errors.New("name is missing")
+	case d.Kind == nil:
+		return Package{}, errors.New("kind is missing")
+	}
+	p.Name, p.Kind = *d.Name, *d.Kind
+	if d.Version != nil {
+		p.Version = *d.Version
+		if !version.MatchString(p.Version) {
+			return Package{}, fmt.Errorf("version %q is not like 1.0.0", p.Version)
+		}
+	}
+	var err error
+	switch {
+	case d.Functions != nil && d.Actions != nil:
+		err = errors.New("it has functions, as a package.yml has, and actions, as a container.yml has")
+	case d.Functions != nil && d.Version == nil:
+		err = errors.New("version is missing")
+	case d.Functions != nil:
+		err = p.takeFunctions(*d.Functions)
+	case d.Actions == nil:
+		err = errors.New("it has neither functions, as a package.yml has, nor actions, as a container.yml has")
+	case d.Entrypoint == nil || d.Entrypoint.Kind == nil || d.Entrypoint.Exec == nil:
+		err = errors.New("entrypoint with kind and exec is missing")
+	default:
+		p.Detached = *d.Entrypoint.Kind == "service"
+		err = p.takeActions(*d.Actions)
+	}
+	if err == nil {
+		err = p.takeTypes(d.Types)
+	}
+	return p, err
+}
+
+// version is a semantic version, or the word that Brane 0.6 takes for one.
+var version = regexp.MustCompile(`^(latest|\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?)$`)
+
+func (p *Package) takeFunctions(functions map[string]*function) error {
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		f := functions[name]
+		if f == nil || f.Parameters == nil || f.ReturnType == nil {
+			return fmt.Errorf("function %q has no parameters or no returnType", name)
+		}
+		parameters, err := takeParameters(*f.Parameters)
+		if err != nil {
+			return fmt.Errorf("function %q: %w", name, err)
+		}
+		p.Functions[name] = Function{Parameters: parameters, Returns: *f.ReturnType}
+	}
+	return nil
+}
+
+// takeActions does what Brane does when it makes a package.yml: the first output is what the function returns.
+func (p *Package) takeActions(actions map[string]*action) error {
+	for _, name := range slices.Sorted(maps.Keys(actions)) {
+		a := actions[name]
+		if a == nil {
+			return fmt.Errorf("action %q is empty", name)
+		}
+		parameters, err := takeParameters(a.Input)
+		if err != nil {
+			return fmt.Errorf("action %q: input: %w", name, err)
+		}
+		outputs, err := takeParameters(a.Output)
+		if err != nil {
+			return fmt.Errorf("action %q: output: %w", name, err)
+		}
+		f := Function{Description: a.Description, Parameters: parameters, Returns: unit}
+		if len(outputs) > 0 {
+			f.Returns = outputs[0].Type
+		}
+		p.Functions[name] = f
+	}
+	return nil
+}
+
+func takeParameters(parsed []parameter) ([]Parameter, error) {
+	parameters := make([]Parameter, 0, len(parsed))
+	seen := map[string]bool{}
+	for i, q := range parsed {
+		if q.Name == nil || q.Type == nil {
+			return nil, fmt.Errorf("entry %d has no name or no type", i)
+		}
+		if seen[*q.Name] {
+			return nil, fmt.Errorf("there are two entries %q", *q.Name)
+		}
+		seen[*q.Name] = true
+		parameters = append(parameters, Parameter{Name: *q.Name, Type: *q.Type, Optional: q.Optional, Secret: q.Secret != nil && q.Secret != false})
+	}
+	return parameters, nil
+}
+
+func (p *Package) takeTypes(types map[string]*class) error {
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		c := types[name]
+		if c == nil || c.Name == nil {
+			return fmt.Errorf("type %q has no name", name)
+		}
+		parameters, err := takeParameters(c.Properties)
+		if err != nil {
+			return fmt.Errorf("type %q: %w", name, err)
+		}
+		var t Type
+		for _, parameter := range parameters {
+			t.Properties = append(t.Properties, Property{Name: parameter.Name, Type: parameter.Type})
+		}
+		p.Types[name] = t
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package packagefile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestParse(t *testing.T) {
+	for name, want := range map[string]Package{
+		"filesystem.container.yml": {
+			Name: "filesystem", Version: "1.0.0", Kind: "ecu", Types: map[string]Type{},
+			Functions: map[string]Function{"write": {Returns: "integer", Parameters: []Parameter{{Name: "name", Type: "string"}, {Name: "contents", Type: "string"}}}},
+		},
+		"early.container.yml": {
+			Name: "survey", Version: "1.2.0-rc.1", Kind: "compute", Owners: []string{"Ada"}, Description: "Looks at the sky.\n",
+			Functions: map[string]Function{
+				"look": {Description: "Takes a picture.", Returns: "Field", Parameters: []Parameter{
+					{Name: "at", Type: "real[]"}, {Name: "key", Type: "string", Secret: true}, {Name: "zoom", Type: "integer", Optional: true},
+				}},
+				"rest": {Returns: "unit", Parameters: []Parameter{}},
+			},
+			Types: map[string]Type{"Field": {Properties: []Property{{"title", "string"}, {"image", "File"}}}},
+		},
+		"github.package.yml": {
+			Name: "github", Version: "1.0.0", Kind: "oas",
+			Functions: map[string]Function{"getreadme": {Returns: "Readme", Parameters: []Parameter{{Name: "owner", Type: "string"}, {Name: "repo", Type: "string"}}}},
+			Types:     map[string]Type{"Readme": {Properties: []Property{{"content", "string"}}}},
+		},
+		"netcat.local_container.yml": {
+			Name: "netcat", Kind: "ecu", Detached: true, Types: map[string]Type{}, Functions: map[string]Function{"start": {Returns: "unit", Parameters: []Parameter{}}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Parse(read(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	const head = "name: a\nversion: 1.0.0\nkind: ecu\n"
+	const entry = "entrypoint: {kind: task, exec: a}\n"
+	for name, tt := range map[string]struct{ text, want string }{
+		"nothing":                         {"", "the file is empty"},
+		"only a comment":                  {"# later\n", "the file is empty"},
+		"null":                            {"~\n", "the file is empty"},
+		"a list":                          {"[1]", "line 1: cannot unmarshal !!seq into packagefile.document"},
+		"no YAML":                         {"a: [", "line 1: did not find expected node content"},
+		"two documents":                   {head + "actions: {}\n" + entry + "---\na: 1\n", "the file holds more than one YAML document"},
+		"no name":                         {"kind: ecu\n", "name is missing"},
+		"no kind":                         {"name: a\n", "kind is missing"},
+		"a version that is none":          {"name: a\nkind: ecu\nversion: one\n", `version "one" is not like 1.0.0`},
+		"a version of two parts":          {"name: a\nkind: ecu\nversion: 1.0\n", `version "1.0" is not like 1.0.0`},
+		"no functions":                    {head, "it has neither functions, as a package.yml has, nor actions, as a container.yml has"},
+		"functions and actions":           {head + "functions: {}\nactions: {}\n", "it has functions, as a package.yml has, and actions, as a container.yml has"},
+		"functions without a version":     {"name: a\nkind: ecu\nfunctions: {}\n", "version is missing"},
+		"no entry point":                  {head + "actions: {}\n", "entrypoint with kind and exec is missing"},
+		"an entry point without a kind":   {head + "actions: {}\nentrypoint: {exec: a}\n", "entrypoint with kind and exec is missing"},
+		"an empty action":                 {head + entry + "actions: {f: }\n", `action "f" is empty`},
+		"an input without a type":         {head + entry + "actions: {f: {input: [{name: a}]}}\n", `action "f": input: entry 0 has no name or no type`},
+		"an output without a name":        {head + entry + "actions: {f: {output: [{type: real}]}}\n", `action "f": output: entry 0 has no name or no type`},
+		"two inputs of one name":          {head + entry + "actions: {f: {input: [{name: a, type: real}, {name: a, type: real}]}}\n", `action "f": input: there are two entries "a"`},
+		"a function that returns nothing": {head + "functions: {f: {parameters: []}}\n", `function "f" has no parameters or no returnType`},
+		"a bad parameter":                 {head + "functions: {f: {returnType: unit, parameters: [{}]}}\n", `function "f": entry 0 has no name or no type`},
+		"a type without a name":           {head + entry + "actions: {}\ntypes: {T: {}}\n", `type "T" has no name`},
+		"a property without a type":       {head + entry + "actions: {}\ntypes: {T: {name: T, properties: [{name: a}]}}\n", `type "T": entry 0 has no name or no type`},
+		"too much":                        {"# " + strings.Repeat("x", MaxSize), "the file has 1048578 bytes, which is more than the 1048576 of any package's file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse([]byte(tt.text)); fmt.Sprint(err) != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzParse: whatever is read has a name and a kind, and every function has types. Nothing makes it panic or hang.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yml")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no seeds", err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := Parse(text)
+		if err != nil {
+			return
+		}
+		for name, function := range p.Functions {
+			for _, parameter := range function.Parameters {
+				if found, ok := function.Parameter(parameter.Name); !ok || found != parameter {
+					t.Errorf("function %q has no parameter %q", name, parameter.Name)
+				}
+			}
+		}
+		if len(p.Names()) != len(p.Functions) {
+			t.Error("a function has no name")
+		}
+	})
+}
