@@ -26,6 +26,7 @@ type workflowRunModel struct {
 	Infrastructure types.String         `tfsdk:"infrastructure"`
 	Namespace      types.String         `tfsdk:"namespace"`
 	Steps          types.Map            `tfsdk:"steps"`
+	Defaults       types.Object         `tfsdk:"defaults"`
 	Inputs         types.Map            `tfsdk:"inputs"`
 	Outputs        types.Map            `tfsdk:"outputs"`
 	Triggers       types.Map            `tfsdk:"triggers"`
@@ -37,6 +38,8 @@ type workflowRunModel struct {
 	OutputsLayer   types.String         `tfsdk:"outputs_layer"`
 	Drift          types.List           `tfsdk:"drift"`
 	Timeouts       timeouts.Value       `tfsdk:"timeouts"`
+
+	SecretEnv map[string]map[string]string `tfsdk:"-"` // by step; see secretEnv
 }
 
 type inputModel struct {
@@ -71,7 +74,7 @@ var (
 
 // known says whether all that decides about the run's identity is known.
 func (m workflowRunModel) known() bool {
-	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Triggers} {
+	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Defaults, m.Triggers} {
 		if unknown(value) {
 			return false
 		}

@@ -46,9 +46,10 @@ type workflowRunResource struct{ resourceBase }
 func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var model workflowRunModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || unknown(model.Steps) || model.Steps.IsNull() {
+	if resp.Diagnostics.HasError() || unknown(model.Steps) || unknown(model.Defaults) || model.Steps.IsNull() {
 		return
 	}
+	model.SecretEnv = secretEnv(ctx, model, &resp.Diagnostics)
 	model.graph(ctx, &resp.Diagnostics)
 }
 
@@ -95,10 +96,12 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 }
 
 func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
-	var model workflowRunModel
+	var model, config workflowRunModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	limit, diags := model.Timeouts.Create(ctx, runTimeout)
 	resp.Diagnostics.Append(diags...)
+	model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}

@@ -49,9 +49,10 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				MarkdownDescription: "The infrastructure's namespace, in which the Jobs are.",
 				Computed:            true,
 			},
-			"steps":   stepsSchema(),
-			"inputs":  inputsSchema(),
-			"outputs": outputsSchema(),
+			"steps":    stepsSchema(),
+			"defaults": defaultsSchema(),
+			"inputs":   inputsSchema(),
+			"outputs":  outputsSchema(),
 			"triggers": schema.MapAttribute{
 				MarkdownDescription: "Any values; where one changes, a new run follows.",
 				ElementType:         types.StringType,

@@ -2,46 +2,59 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
 type stepModel struct {
-	Image      types.String         `tfsdk:"image"`
-	Command    []string             `tfsdk:"command"`
-	Args       []string             `tfsdk:"args"`
-	Env        map[string]string    `tfsdk:"env"`
-	WorkingDir types.String         `tfsdk:"working_dir"`
-	Needs      []string             `tfsdk:"needs"`
-	Timeout    timetypes.GoDuration `tfsdk:"timeout"`
-	RunAsUser  types.Int64          `tfsdk:"run_as_user"`
+	podModel
+	Command []string `tfsdk:"command"`
+	Args    []string `tfsdk:"args"`
+	Needs   []string `tfsdk:"needs"`
+	Reads   []string `tfsdk:"reads"`
+	Writes  []string `tfsdk:"writes"`
+}
+
+// stepModels are the steps as they were written, and what holds for all of them.
+func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostics) (steps map[string]stepModel, defaults podModel) {
+	diags.Append(m.Steps.ElementsAs(ctx, &steps, false)...)
+	if !m.Defaults.IsNull() {
+		diags.Append(m.Defaults.As(ctx, &defaults, basetypes.ObjectAsOptions{})...)
+	}
+	return steps, defaults
 }
 
 // graph turns the steps into a graph; what is wrong with it is told on the attribute.
 func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) workflow.Graph {
-	models := map[string]stepModel{}
-	diags.Append(m.Steps.ElementsAs(ctx, &models, false)...)
+	models, defaults := m.stepModels(ctx, diags)
 	var steps []workflow.Step
 	for _, name := range slices.Sorted(maps.Keys(models)) {
-		steps = append(steps, models[name].step(name, diags))
+		step := models[name].step(name, defaults, diags)
+		step.SecretEnv = m.SecretEnv[name]
+		steps = append(steps, step)
 	}
 	graph, err := workflow.NewGraph(steps)
 	for _, problem := range problems(err) {
-		at := path.Root("steps")
+		at, summary := path.Root("steps"), "Steps form no graph"
 		if problem.Step != "" {
 			at = at.AtMapKey(problem.Step)
 		}
 		if problem.Field != "" {
 			at = at.AtName(problem.Field)
 		}
-		diags.AddAttributeError(at, "Steps form no graph", problem.Problem+".")
+		if problem.Field != "" && problem.Field != "needs" {
+			summary = "Step not possible"
+		}
+		diags.AddAttributeError(at, summary, problem.Problem+".")
 	}
 	return graph
 }
@@ -61,15 +74,24 @@ func problems(err error) []*workflow.StepError {
 	return found
 }
 
-func (m stepModel) step(name string, diags *diag.Diagnostics) workflow.Step {
-	step := workflow.Step{
-		Name: name, Image: m.Image.ValueString(), Command: m.Command, Args: m.Args, Env: m.Env,
-		WorkingDir: m.WorkingDir.ValueString(), Needs: slices.Sorted(slices.Values(m.Needs)), RunAsUser: m.RunAsUser.ValueInt64Pointer(),
-	}
-	if !m.Timeout.IsNull() {
-		timeout, found := m.Timeout.ValueGoDuration()
-		diags.Append(found...)
-		step.Timeout = timeout
+func (m stepModel) step(name string, defaults podModel, diags *diag.Diagnostics) workflow.Step {
+	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
+	m.over(defaults).fill(&step, diags)
+	step.EnvVersion = envVersion(m.EnvWOVersion, defaults.EnvWOVersion)
+	if step.Image == "" {
+		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Image missing", fmt.Sprintf("Step %q has no image, and there is none in defaults either.", name))
 	}
 	return step
+}
+
+// envVersion stands for the secret environment of a step, and of all steps.
+func envVersion(own, all types.Int64) string {
+	switch {
+	case all.IsNull() && own.IsNull():
+		return ""
+	case all.IsNull():
+		return strconv.FormatInt(own.ValueInt64(), 10)
+	default:
+		return fmt.Sprintf("%d/%d", all.ValueInt64(), own.ValueInt64())
+	}
 }

@@ -13,8 +13,9 @@ import (
 // maxName bounds the names of runs and steps, so that the names of Jobs made of both stay readable.
 const maxName = 40
 
-// StepError says what is wrong with one step of a graph. Step is empty where no single one is to blame.
-type StepError struct{ Step, Field, Problem string }
+// StepError says what is wrong with one step of a graph. Step is empty where no single one is to blame, Field where no single attribute is,
+// and Key where no single part of the attribute is.
+type StepError struct{ Step, Field, Key, Problem string }
 
 func (e *StepError) Error() string { return e.Problem }
 
@@ -30,23 +31,21 @@ func NewGraph(steps []Step) (Graph, error) {
 	var problems []error
 	for _, step := range steps {
 		g.steps[step.Name] = step
-		if problem := CheckName(step.Name); problem != "" {
-			problems = append(problems, &StepError{step.Name, "", fmt.Sprintf("step name %q: %s", step.Name, problem)})
-		}
+		problems = append(problems, step.check()...)
 	}
 	if len(steps) == 0 {
-		problems = append(problems, &StepError{"", "", "a run needs at least one step"})
+		problems = append(problems, &StepError{Problem: "a run needs at least one step"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.steps)) {
 		for _, need := range g.steps[name].Needs {
 			if _, ok := g.steps[need]; !ok {
-				problems = append(problems, &StepError{name, "needs", fmt.Sprintf("step %q needs %q, which is not a step of this run", name, need)})
+				problems = append(problems, &StepError{Step: name, Field: "needs", Problem: fmt.Sprintf("step %q needs %q, which is not a step of this run", name, need)})
 			}
 		}
 	}
 	if len(problems) == 0 {
 		if cycle := g.sort(); cycle != nil {
-			problems = append(problems, &StepError{cycle[0], "needs", "steps wait for each other: " + strings.Join(cycle, " → ")})
+			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", Problem: "steps wait for each other: " + strings.Join(cycle, " → ")})
 		}
 	}
 	return g, errors.Join(problems...)

@@ -21,7 +21,9 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 // job is the Job of one step. The init container copies the agent into the pod and stages the files in; the step's container starts the agent,
 // which runs the program and stores what it left. The Redis credential is a file in the init container only.
 func (r *Run) job(step Step, owner metav1.OwnerReference) (*batchv1.Job, error) {
-	spec, err := agent.Step{Run: r.ID, Name: step.Name, Attempt: 1, Needs: r.Graph.ancestry(step.Name), Deadline: r.deadline.Unix()}.Encode()
+	spec, err := agent.Step{
+		Run: r.ID, Name: step.Name, Attempt: 1, Needs: r.Graph.ancestry(step.Name), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
+	}.Encode()
 	if err != nil {
 		return nil, err
 	}

@@ -3,23 +3,54 @@ package workflow
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestJobIsAsReviewed(t *testing.T) {
-	g, err := NewGraph([]Step{
-		{Name: "split", Image: "tools:1", Command: []string{"split"}},
-		{
-			Name: "count", Image: "registry.example.org/tools:1", Command: []string{"sh", "-c"}, Args: []string{"wc -w /data/* > $(hostname).$$"}, Needs: []string{"split"},
-			Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
+// full is a step with everything that a step can say of its pod.
+func full() Step {
+	return Step{
+		Name: "full", Image: "registry.example.org/train:2", Command: []string{"train"}, Needs: []string{"split"},
+		Env: map[string]string{"LANG": "C"}, EnvFromSecret: map[string]SecretKey{"TOKEN": {"hub", "token"}}, SecretEnv: map[string]string{"PASSWORD": "s3cret"},
+		Reads: []string{"corpus/**"}, Writes: []string{"model"}, RunAsUser: new(int64(1000)),
+		Resources: Resources{
+			Requests: corev1.ResourceList{"cpu": resource.MustParse("500m")},
+			Limits:   corev1.ResourceList{"memory": resource.MustParse("64Mi"), "nvidia.com/gpu": resource.MustParse("1")},
 		},
-	})
+		Placement: Placement{
+			NodeSelector: map[string]string{"disk": "ssd"},
+			Tolerations:  []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}},
+			Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a", "b"}}}}},
+			}}},
+			PriorityClass: "batch", RuntimeClass: "nvidia",
+		},
+		ServiceAccount: "trainer", PullSecrets: []string{"registry"},
+		Security: Security{
+			RunAsGroup: new(int64(2000)), FSGroup: new(int64(3000)), SupplementalGroups: []int64{4000}, ReadOnlyRoot: true,
+			Capabilities: []string{"NET_RAW"}, Seccomp: "profiles/train.json", Token: true,
+		},
+		Volumes: []Volume{
+			{Name: "cache", Path: "/cache", SubPath: "train", Source: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}},
+			{Name: "juice", Path: "/jfs", ReadOnly: true, Source: corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{Driver: "csi.juicefs.com", VolumeAttributes: map[string]string{"mountOptions": "ro"}}}},
+			{Name: "tmp", Path: "/tmp", Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		},
+	}
+}
+
+// jobOf is the Job of one of these steps, in a run of which nothing is left to chance.
+func jobOf(t *testing.T, name string, steps ...Step) *batchv1.Job {
+	t.Helper()
+	g, err := NewGraph(steps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,25 +58,40 @@ func TestJobIsAsReviewed(t *testing.T) {
 		ID: "wordcount-3f9a1c02", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1",
 		RedisURL: "redis://:hunter2@redis.example.org", deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
-	job, err := run.job(g.steps["count"], metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})
+	job, err := run.job(g.steps[name], metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := yaml.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const golden = "testdata/job.yaml"
-	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("the Job is not as in %s; if that is meant, run the test with -update and review the difference\n%s", golden, got)
+	return job
+}
+
+func TestJobIsAsReviewed(t *testing.T) {
+	split := Step{Name: "split", Image: "tools:1", Command: []string{"split"}}
+	for file, step := range map[string]Step{
+		"job.yaml": {
+			Name: "count", Image: "registry.example.org/tools:1", Command: []string{"sh", "-c"}, Args: []string{"wc -w /data/* > $(hostname).$$"}, Needs: []string{"split"},
+			Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
+		},
+		"job-full.yaml": full(),
+	} {
+		t.Run(file, func(t *testing.T) {
+			got, err := yaml.Marshal(jobOf(t, step.Name, split, step))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join("testdata", file)
+			if *update {
+				if err := os.WriteFile(golden, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != string(want) {
+				t.Errorf("the Job is not as in %s; if that is meant, run the test with -update and review the difference\n%s", golden, got)
+			}
+		})
 	}
 }

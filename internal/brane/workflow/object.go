@@ -67,7 +67,9 @@ func Delete(ctx context.Context, c *kube.Client, namespace, id string) error {
 	if err := run.deleteJobs(ctx, nil); err != nil {
 		return err
 	}
-	for _, object := range []kube.Object{&corev1.Secret{ObjectMeta: run.meta()}, &corev1.ConfigMap{ObjectMeta: run.meta()}} {
+	env := &corev1.Secret{ObjectMeta: run.meta()}
+	env.Name = run.secretEnvName()
+	for _, object := range []kube.Object{&corev1.Secret{ObjectMeta: run.meta()}, env, &corev1.ConfigMap{ObjectMeta: run.meta()}} {
 		if err := c.Delete(ctx, object); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
 		}

@@ -15,58 +15,152 @@ const (
 	stepContainer  = "step"  // the user's program, wrapped by the agent
 )
 
+// The volumes that every step has.
+const (
+	agentVolume = "brane"
+	dataVolume  = "data"
+	redisVolume = "redis"
+)
+
+var ownVolumes = []string{agentVolume, dataVolume, redisVolume}
+
 // pod is what both containers of a step run in.
 func (r *Run) pod(step Step, spec string) corev1.PodSpec {
+	pod := corev1.PodSpec{
+		RestartPolicy:                corev1.RestartPolicyNever, // a container started again would find no spec
+		AutomountServiceAccountToken: new(step.Security.Token),
+		EnableServiceLinks:           new(false),
+		ServiceAccountName:           step.ServiceAccount,
+		SecurityContext:              podSecurity(step),
+		NodeSelector:                 step.Placement.NodeSelector,
+		Tolerations:                  step.Placement.Tolerations,
+		Affinity:                     step.Placement.Affinity,
+		PriorityClassName:            step.Placement.PriorityClass,
+		InitContainers:               []corev1.Container{r.stage(step, spec)},
+		Containers:                   []corev1.Container{r.program(step)},
+		Volumes: []corev1.Volume{
+			// In memory: the credential passes through it on its way from the init container to the agent.
+			{Name: agentVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+				Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("64Mi")),
+			}}},
+			{Name: dataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+			{Name: redisVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: r.objectName()}}},
+		},
+	}
+	if step.Placement.RuntimeClass != "" {
+		pod.RuntimeClassName = new(step.Placement.RuntimeClass)
+	}
+	for _, name := range step.PullSecrets {
+		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
+	}
+	for _, volume := range step.Volumes {
+		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: volume.Name, VolumeSource: volume.Source})
+	}
+	return pod
+}
+
+// stage is the init container, which brings the agent and the files.
+func (r *Run) stage(step Step, spec string) corev1.Container {
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 	}
-	brane := corev1.VolumeMount{Name: "brane", MountPath: agent.Mount}
-	data := corev1.VolumeMount{Name: "data", MountPath: agent.DataMount}
-	stage := corev1.Container{
-		Name:            stageContainer,
-		Image:           r.AgentImage,
-		Args:            agent.StageArgs(),
-		Env:             []corev1.EnvVar{{Name: agent.EnvStep, Value: spec}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")},
-		VolumeMounts:    []corev1.VolumeMount{brane, data, {Name: "redis", MountPath: agent.SecretMount, ReadOnly: true}},
-		SecurityContext: restricted(),
-	}
-	program := corev1.Container{
-		Name:            stepContainer,
-		Image:           step.Image,
-		Command:         agent.RunCommand(literals(slices.Concat(step.Command, step.Args))),
-		Env:             environment(step.Env),
-		WorkingDir:      step.WorkingDir,
-		VolumeMounts:    []corev1.VolumeMount{brane, data},
-		SecurityContext: restricted(),
-	}
-	return corev1.PodSpec{
-		RestartPolicy:                corev1.RestartPolicyNever, // a container started again would find no spec
-		AutomountServiceAccountToken: new(false),
-		EnableServiceLinks:           new(false),
-		SecurityContext: &corev1.PodSecurityContext{
-			// One user for both containers: the program can change what was staged in, and nobody else reads the credential.
-			RunAsUser:      step.RunAsUser,
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	return corev1.Container{
+		Name:  stageContainer,
+		Image: r.AgentImage,
+		Args:  agent.StageArgs(),
+		Env:   []corev1.EnvVar{{Name: agent.EnvStep, Value: spec}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")},
+		VolumeMounts: []corev1.VolumeMount{
+			{Name: agentVolume, MountPath: agent.Mount}, {Name: dataVolume, MountPath: agent.DataMount},
+			{Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
 		},
-		InitContainers: []corev1.Container{stage},
-		Containers:     []corev1.Container{program},
-		Volumes: []corev1.Volume{
-			// In memory: the credential passes through it on its way from the init container to the agent.
-			{Name: "brane", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
-				Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("64Mi")),
-			}}},
-			{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-			{Name: "redis", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: r.objectName()}}},
-		},
+		Resources:       stageResources(step.Resources),
+		SecurityContext: restricted(step.Security.ReadOnlyRoot, nil),
 	}
 }
 
-// restricted is what Pod Security's "restricted" level asks of a container, but for the user, which is the image's own business.
-func restricted() *corev1.SecurityContext {
-	return &corev1.SecurityContext{
+// program is the step's own container: the agent around the user's program.
+func (r *Run) program(step Step) corev1.Container {
+	container := corev1.Container{
+		Name:            stepContainer,
+		Image:           step.Image,
+		Command:         agent.RunCommand(literals(slices.Concat(step.Command, step.Args))),
+		Env:             r.environment(step),
+		WorkingDir:      step.WorkingDir,
+		Resources:       corev1.ResourceRequirements{Requests: step.Resources.Requests, Limits: step.Resources.Limits},
+		VolumeMounts:    []corev1.VolumeMount{{Name: agentVolume, MountPath: agent.Mount}, {Name: dataVolume, MountPath: agent.DataMount}},
+		SecurityContext: restricted(step.Security.ReadOnlyRoot, step.Security.Capabilities),
+	}
+	for _, volume := range step.Volumes {
+		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{
+			Name: volume.Name, MountPath: volume.Path, SubPath: volume.SubPath, ReadOnly: volume.ReadOnly,
+		})
+	}
+	return container
+}
+
+// stageMemory is enough for the agent (at most 32 MiB), its binary in the folder in memory and the page cache of what it stages in.
+var stageMemory = resource.MustParse("128Mi")
+
+// stageResources are those of the init container. They add nothing to what the pod takes, as it ends before the program starts; but a namespace with a
+// quota lets no container in that names none. Devices are the program's alone.
+func stageResources(of Resources) corev1.ResourceRequirements {
+	own := func(list corev1.ResourceList) corev1.ResourceList {
+		kept := corev1.ResourceList{}
+		for name, quantity := range list {
+			if isOwnResource(name) {
+				kept[name] = quantity
+			}
+		}
+		if len(kept) == 0 {
+			return nil
+		}
+		return kept
+	}
+	resources := corev1.ResourceRequirements{Requests: own(of.Requests), Limits: own(of.Limits)}
+	if limit, found := resources.Limits[corev1.ResourceMemory]; found && limit.Cmp(stageMemory) < 0 {
+		resources.Limits[corev1.ResourceMemory] = stageMemory
+		// Without a request of its own a container requests its limit, and the pod would, which is more than the step asks for.
+		if _, found := resources.Requests[corev1.ResourceMemory]; !found {
+			if resources.Requests == nil {
+				resources.Requests = corev1.ResourceList{}
+			}
+			resources.Requests[corev1.ResourceMemory] = limit
+		}
+	}
+	return resources
+}
+
+// podSecurity holds for both containers: the program can change what was staged in, and nobody else reads the credential.
+func podSecurity(step Step) *corev1.PodSecurityContext {
+	security := &corev1.PodSecurityContext{
+		RunAsUser:          step.RunAsUser,
+		RunAsGroup:         step.Security.RunAsGroup,
+		FSGroup:            step.Security.FSGroup,
+		SupplementalGroups: step.Security.SupplementalGroups,
+		SeccompProfile:     &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if step.RunAsUser != nil && *step.RunAsUser != 0 {
+		security.RunAsNonRoot = new(true) // with it the pod passes the level "restricted" of Pod Security
+	}
+	if profile := step.Security.Seccomp; profile != "" {
+		security.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: &profile}
+	}
+	return security
+}
+
+// restricted is what Pod Security's "restricted" level asks of a container, but for the user, which is the image's own business, and for what a step adds.
+func restricted(readOnlyRoot bool, add []string) *corev1.SecurityContext {
+	security := &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false),
 		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 	}
+	for _, name := range add {
+		security.Capabilities.Add = append(security.Capabilities.Add, corev1.Capability(name))
+	}
+	if readOnlyRoot {
+		security.ReadOnlyRootFilesystem = new(true)
+	}
+	return security
 }
 
 // literal keeps Kubernetes from putting values in the place of $(NAME) and one dollar in that of two: both mean something else to a shell.
@@ -80,10 +174,22 @@ func literals(texts []string) []string {
 	return escaped
 }
 
-func environment(env map[string]string) []corev1.EnvVar {
+// environment is the program's, by name; values from Secrets stay there.
+func (r *Run) environment(step Step) []corev1.EnvVar {
 	var vars []corev1.EnvVar
-	for name, value := range env {
+	for name, value := range step.Env {
 		vars = append(vars, corev1.EnvVar{Name: name, Value: literal(value)})
+	}
+	from := func(name, secret, key string) {
+		vars = append(vars, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key,
+		}}})
+	}
+	for name, source := range step.EnvFromSecret {
+		from(name, source.Secret, source.Key)
+	}
+	for name := range step.SecretEnv {
+		from(name, r.secretEnvName(), secretEnvKey(step.Name, name))
 	}
 	slices.SortFunc(vars, func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
 	return vars

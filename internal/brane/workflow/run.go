@@ -86,6 +86,9 @@ func (r *Run) Execute(ctx context.Context) (Result, error) {
 	if err := r.handOver(ctx, owner); err != nil {
 		return Result{}, err
 	}
+	if err := r.putSecretEnv(ctx, owner); err != nil {
+		return Result{}, err
+	}
 	loop := &loop{Run: r, store: store, owner: owner, known: map[string]phase{}, records: map[string]files.Record{}, pods: map[string]*corev1.Pod{}, stuck: map[string]stuck{}}
 	err = loop.run(ctx)
 	if err != nil || len(loop.failures) > 0 {

@@ -1,8 +1,14 @@
 package workflow
 
-import "time"
+import (
+	"encoding/json"
+	"time"
 
-// Step is one container of a run.
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Step is one container of a run. As JSON it is part of the run's [Identity]: what is left out there makes no other run, and what an older
+// configuration cannot have must vanish where it is empty.
 type Step struct {
 	Name       string            `json:"name"`
 	Image      string            `json:"image"`
@@ -13,4 +19,74 @@ type Step struct {
 	Needs      []string          `json:"needs,omitempty"`       // the steps that must be committed before this one starts
 	Timeout    time.Duration     `json:"timeout,omitempty"`     // of the Job, with its start; 0 means none
 	RunAsUser  *int64            `json:"run_as_user,omitempty"` // user id of the program and of its files; nil means root, or the image's user where it is root
+
+	EnvFromSecret map[string]SecretKey `json:"env_from_secret,omitempty"`
+	SecretEnv     map[string]string    `json:"-"`                     // more environment, kept in a Secret of the run and nowhere else
+	EnvVersion    string               `json:"env_version,omitempty"` // stands for SecretEnv in the identity
+
+	Reads  []string `json:"reads,omitempty"`  // patterns of what is staged in; none: everything
+	Writes []string `json:"writes,omitempty"` // patterns of what the step may change; none: everything
+
+	Resources      Resources `json:"resources,omitzero"`
+	Placement      Placement `json:"placement,omitzero"`
+	ServiceAccount string    `json:"service_account,omitempty"` // empty means the namespace's default one
+	PullSecrets    []string  `json:"pull_secrets,omitempty"`    // none means those of the service account
+	Security       Security  `json:"security,omitzero"`
+	Volumes        []Volume  `json:"volumes,omitempty"` // beside the run's own files
+}
+
+// SecretKey is one value of a Secret in the run's namespace.
+type SecretKey struct {
+	Secret string `json:"secret"`
+	Key    string `json:"key"`
+}
+
+// Resources are what a step asks for and what it may take at most.
+type Resources struct {
+	Requests corev1.ResourceList
+	Limits   corev1.ResourceList
+}
+
+// MarshalJSON writes plain numbers, so that quantities that are written in two ways and worth the same make the same run.
+func (r Resources) MarshalJSON() ([]byte, error) {
+	plain := map[string]map[string]string{}
+	for kind, list := range map[string]corev1.ResourceList{"requests": r.Requests, "limits": r.Limits} {
+		for name, quantity := range list {
+			if plain[kind] == nil {
+				plain[kind] = map[string]string{}
+			}
+			plain[kind][string(name)] = quantity.AsDec().String()
+		}
+	}
+	return json.Marshal(plain)
+}
+
+// Placement says on which nodes a step may run, and who goes first.
+type Placement struct {
+	NodeSelector  map[string]string   `json:"node_selector,omitempty"`
+	Tolerations   []corev1.Toleration `json:"tolerations,omitempty"`
+	Affinity      *corev1.Affinity    `json:"affinity,omitempty"`
+	PriorityClass string              `json:"priority_class,omitempty"`
+	RuntimeClass  string              `json:"runtime_class,omitempty"`
+}
+
+// Security is what a step may do beyond, or may not do beside, what every step may: no token of the service account, no more privileges than it starts
+// with, no capabilities, the runtime's own filter of system calls.
+type Security struct {
+	RunAsGroup         *int64   `json:"run_as_group,omitempty"`
+	FSGroup            *int64   `json:"fs_group,omitempty"` // owns the volumes that support it
+	SupplementalGroups []int64  `json:"supplemental_groups,omitempty"`
+	ReadOnlyRoot       bool     `json:"read_only_root,omitempty"`
+	Capabilities       []string `json:"capabilities,omitempty"` // as NET_RAW, without CAP_
+	Seccomp            string   `json:"seccomp,omitempty"`      // a profile on the node, below the kubelet's folder; empty means the runtime's default
+	Token              bool     `json:"token,omitempty"`        // of the service account, for programs that talk to the API server
+}
+
+// Volume is a folder or a file of a step that is no part of the run's files.
+type Volume struct {
+	Name     string              `json:"name"`
+	Path     string              `json:"path"`
+	SubPath  string              `json:"sub_path,omitempty"`
+	ReadOnly bool                `json:"read_only,omitempty"`
+	Source   corev1.VolumeSource `json:"source"`
 }

@@ -1,0 +1,187 @@
+package workflow
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+// What the kernel and the API server take.
+const (
+	maxText = 128<<10 - 1 // one argument or one variable, with the byte that ends it (MAX_ARG_STRLEN)
+	maxStep = 512 << 10   // all of them: a Job has to fit into 1.5 MiB, and what is written there is written twice
+)
+
+// checker collects what is wrong with one step.
+type checker struct {
+	step  Step
+	found []error
+}
+
+// check says what is wrong with a step by itself, a [StepError] each.
+func (s Step) check() []error {
+	c := &checker{step: s}
+	if problem := CheckName(s.Name); problem != "" {
+		c.found = append(c.found, &StepError{Step: s.Name, Problem: fmt.Sprintf("step name %q: %s", s.Name, problem)})
+	}
+	c.sizes()
+	c.variables()
+	c.patterns("reads", s.Reads)
+	c.patterns("writes", s.Writes)
+	c.resources("requests", s.Resources.Requests)
+	c.resources("limits", s.Resources.Limits)
+	c.requests()
+	c.security()
+	c.volumes()
+	return c.found
+}
+
+func (c *checker) wrong(field, key, format string, args ...any) {
+	c.found = append(c.found, &StepError{Step: c.step.Name, Field: field, Key: key, Problem: fmt.Sprintf("step %q: ", c.step.Name) + fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) sizes() {
+	total := 0
+	for field, texts := range map[string][]string{"command": c.step.Command, "args": c.step.Args} {
+		for i, text := range texts {
+			total += len(text)
+			if len(text) > maxText {
+				c.wrong(field, "", "argument %d of %s has %d bytes, Linux takes at most %d; put the text into an input", i, field, len(text), maxText)
+			}
+		}
+	}
+	for field, env := range map[string]map[string]string{"env": c.step.Env, "env_wo": c.step.SecretEnv} {
+		for _, name := range slices.Sorted(maps.Keys(env)) {
+			size := len(name) + len("=") + len(env[name])
+			total += size
+			if size > maxText {
+				c.wrong(field, name, "variable %s has %d bytes, Linux takes at most %d; put the text into an input", name, size, maxText)
+			}
+		}
+	}
+	if total > maxStep {
+		c.wrong("", "", "command, args and env have %d bytes together, a Job holds at most %d; put them into an input", total, maxStep)
+	}
+}
+
+func (c *checker) variables() {
+	where := map[string]string{}
+	for _, source := range []struct {
+		field string
+		names []string
+	}{
+		{"env", slices.Sorted(maps.Keys(c.step.Env))},
+		{"env_from_secret", slices.Sorted(maps.Keys(c.step.EnvFromSecret))},
+		{"env_wo", slices.Sorted(maps.Keys(c.step.SecretEnv))},
+	} {
+		for _, name := range source.names {
+			if other, found := where[name]; found {
+				c.wrong(source.field, name, "variable %s is in %s as well", name, other)
+			}
+			where[name] = source.field
+			if slices.Contains([]string{agent.EnvStep, agent.EnvNode, agent.EnvPod, agent.EnvIndex}, name) {
+				c.wrong(source.field, name, "variable %s is one that Brane or Kubernetes sets itself", name)
+			}
+		}
+	}
+}
+
+func (c *checker) patterns(field string, patterns files.Patterns) {
+	if err := patterns.Check(); err != nil {
+		c.wrong(field, "", "%v", err)
+	}
+}
+
+// resources checks the names: Kubernetes knows three of its own and those with a domain, which device plugins offer.
+func (c *checker) resources(kind string, list corev1.ResourceList) {
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		quantity := list[name]
+		switch {
+		case quantity.Sign() < 0:
+			c.wrong("resources", kind, "%s of %s is less than nothing", kind, name)
+		case isOwnResource(name):
+		case strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
+		case !strings.Contains(string(name), "/") || len(validation.IsQualifiedName(string(name))) > 0:
+			c.wrong("resources", kind, "%q is no resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu", name)
+		case !quantity.IsZero() && quantity.AsDec().Scale() > 0:
+			c.wrong("resources", kind, "%s is counted, %s is no whole number", name, quantity.String())
+		}
+	}
+}
+
+func isOwnResource(name corev1.ResourceName) bool {
+	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage
+}
+
+// requests compares both lists as the API server would.
+func (c *checker) requests() {
+	for _, name := range slices.Sorted(maps.Keys(c.step.Resources.Requests)) {
+		request := c.step.Resources.Requests[name]
+		limit, limited := c.step.Resources.Limits[name]
+		switch {
+		case !isOwnResource(name) && (!limited || request.Cmp(limit) != 0):
+			c.wrong("resources", "requests", "the request of %s has to be the same as its limit; leave the request out", name)
+		case limited && request.Cmp(limit) > 0:
+			c.wrong("resources", "requests", "it requests %s of %s, more than its limit of %s", request.String(), name, limit.String())
+		}
+	}
+}
+
+var capability = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+
+func (c *checker) security() {
+	security := c.step.Security
+	if security.RunAsGroup != nil && c.step.RunAsUser == nil {
+		c.wrong("security", "run_as_group", "run_as_group needs run_as_user: a container runtime takes no group without a user")
+	}
+	for _, name := range security.Capabilities {
+		switch {
+		case name == "ALL" || name == "SYS_ADMIN":
+			c.wrong("security", "capabilities", "capability %s makes a container privileged, which no step is", name)
+		case strings.HasPrefix(name, "CAP_"):
+			c.wrong("security", "capabilities", "capability %s: Kubernetes writes it %s", name, strings.TrimPrefix(name, "CAP_"))
+		case !capability.MatchString(name):
+			c.wrong("security", "capabilities", "%q is no capability; they are written as NET_RAW", name)
+		}
+	}
+	if profile := security.Seccomp; profile != "" && (path.IsAbs(profile) || path.Clean(profile) != profile || strings.HasPrefix(profile, "..")) {
+		c.wrong("security", "seccomp_profile", "seccomp profile %q is no path below the kubelet's folder", profile)
+	}
+}
+
+// volumes keeps a step's own mounts away from Brane's and from each other.
+func (c *checker) volumes() {
+	taken := map[string]string{agent.Mount: "Brane", agent.DataMount: "Brane"}
+	for _, volume := range c.step.Volumes {
+		switch problems := validation.IsDNS1123Label(volume.Name); {
+		case len(problems) > 0:
+			c.wrong("volumes", volume.Name, "volume %q: %s", volume.Name, strings.Join(problems, "; "))
+		case slices.Contains(ownVolumes, volume.Name):
+			c.wrong("volumes", volume.Name, "volume %q has a name that Brane uses itself", volume.Name)
+		}
+		switch {
+		case !path.IsAbs(volume.Path) || path.Clean(volume.Path) != volume.Path || strings.ContainsAny(volume.Path, ":\x00"):
+			c.wrong("volumes", volume.Name, "volume %q: %q is no absolute path of a folder without . and .. or a colon", volume.Name, volume.Path)
+		case volume.Path == "/":
+			c.wrong("volumes", volume.Name, "volume %q would hide the whole image", volume.Name)
+		}
+		for _, other := range slices.Sorted(maps.Keys(taken)) {
+			if owner := taken[other]; volume.Path == other || owner == "Brane" && strings.HasPrefix(volume.Path, other+"/") {
+				c.wrong("volumes", volume.Name, "volume %q: %s belongs to %s", volume.Name, other, owner)
+			}
+		}
+		taken[volume.Path] = fmt.Sprintf("volume %q", volume.Name)
+		if sub := volume.SubPath; sub != "" && (path.IsAbs(sub) || slices.Contains(strings.Split(sub, "/"), "..")) {
+			c.wrong("volumes", volume.Name, "volume %q: sub_path %q is no path below the volume's root", volume.Name, sub)
+		}
+	}
+}

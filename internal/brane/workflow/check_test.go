@@ -1,0 +1,128 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+func quantities(pairs ...string) corev1.ResourceList {
+	list := corev1.ResourceList{}
+	for i := 0; i < len(pairs); i += 2 {
+		list[corev1.ResourceName(pairs[i])] = resource.MustParse(pairs[i+1])
+	}
+	return list
+}
+
+func TestStepsThatCannotBe(t *testing.T) {
+	volume := func(name, path, sub string) Step {
+		return Step{Volumes: []Volume{{Name: name, Path: path, SubPath: sub}}}
+	}
+	for name, tt := range map[string]struct {
+		step Step
+		want string // field, key, problem
+	}{
+		"everything at once":                 {full(), ""},
+		"a variable given twice":             {Step{Env: map[string]string{"A": "1"}, EnvFromSecret: map[string]SecretKey{"A": {"s", "k"}}}, `env_from_secret[A]: step "x": variable A is in env as well`},
+		"a secret variable given twice":      {Step{Env: map[string]string{"A": "1"}, SecretEnv: map[string]string{"A": "2"}}, `env_wo[A]: step "x": variable A is in env as well`},
+		"a variable of the agent's":          {Step{Env: map[string]string{"BRANE_STEP": "1"}}, `env[BRANE_STEP]: step "x": variable BRANE_STEP is one that Brane or Kubernetes sets itself`},
+		"an argument beyond Linux":           {Step{Args: []string{strings.Repeat("x", 128<<10)}}, `args[]: step "x": argument 0 of args has 131072 bytes, Linux takes at most 131071; put the text into an input`},
+		"a variable beyond Linux":            {Step{Env: map[string]string{"A": strings.Repeat("x", 128<<10)}}, `env[A]: step "x": variable A has 131074 bytes, Linux takes at most 131071; put the text into an input`},
+		"more than a Job holds":              {Step{Args: strings.SplitAfter(strings.Repeat(strings.Repeat("x", 1023)+"\n", 600), "\n")}, `[]: step "x": command, args and env have 614400 bytes together, a Job holds at most 524288; put them into an input`},
+		"a pattern above the files":          {Step{Reads: []string{"../x"}}, `reads[]: step "x": pattern "../x": path "../x" leads outside`},
+		"a pattern that is none":             {Step{Writes: []string{"["}}, `writes[]: step "x": pattern "[": syntax error in pattern`},
+		"a resource of nobody":               {Step{Resources: Resources{Limits: quantities("gpu", "1")}}, `resources[limits]: step "x": "gpu" is no resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu`},
+		"half a GPU":                         {Step{Resources: Resources{Limits: quantities("nvidia.com/gpu", "500m")}}, `resources[limits]: step "x": nvidia.com/gpu is counted, 500m is no whole number`},
+		"a GPU requested and not limited":    {Step{Resources: Resources{Requests: quantities("nvidia.com/gpu", "1")}}, `resources[requests]: step "x": the request of nvidia.com/gpu has to be the same as its limit; leave the request out`},
+		"a request above the limit":          {Step{Resources: Resources{Requests: quantities("memory", "2Gi"), Limits: quantities("memory", "1Gi")}}, `resources[requests]: step "x": it requests 2Gi of memory, more than its limit of 1Gi`},
+		"a request of the limit":             {Step{Resources: Resources{Requests: quantities("cpu", "1000m"), Limits: quantities("cpu", "1")}}, ""},
+		"less than nothing":                  {Step{Resources: Resources{Limits: quantities("cpu", "-1")}}, `resources[limits]: step "x": limits of cpu is less than nothing`},
+		"a group without a user":             {Step{Security: Security{RunAsGroup: new(int64(1))}}, `security[run_as_group]: step "x": run_as_group needs run_as_user: a container runtime takes no group without a user`},
+		"all capabilities":                   {Step{Security: Security{Capabilities: []string{"ALL"}}}, `security[capabilities]: step "x": capability ALL makes a container privileged, which no step is`},
+		"a capability as Linux writes it":    {Step{Security: Security{Capabilities: []string{"CAP_CHOWN"}}}, `security[capabilities]: step "x": capability CAP_CHOWN: Kubernetes writes it CHOWN`},
+		"a capability that is none":          {Step{Security: Security{Capabilities: []string{"chown"}}}, `security[capabilities]: step "x": "chown" is no capability; they are written as NET_RAW`},
+		"a filter anywhere on the node":      {Step{Security: Security{Seccomp: "../x.json"}}, `security[seccomp_profile]: step "x": seccomp profile "../x.json" is no path below the kubelet's folder`},
+		"a volume with a name that is none":  {volume("A_b", "/x", ""), `volumes[A_b]: step "x": volume "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
+		"a volume with Brane's name":         {volume("data", "/x", ""), `volumes[data]: step "x": volume "data" has a name that Brane uses itself`},
+		"a volume in the place of the files": {volume("v", "/data", ""), `volumes[v]: step "x": volume "v": /data belongs to Brane`},
+		"a volume among the files":           {volume("v", "/data/cache", ""), `volumes[v]: step "x": volume "v": /data belongs to Brane`},
+		"a volume beside the files":          {volume("v", "/database", ""), ""},
+		"a volume over everything":           {volume("v", "/", ""), `volumes[v]: step "x": volume "v" would hide the whole image`},
+		"a volume with a way up":             {volume("v", "/x/../data", ""), `volumes[v]: step "x": volume "v": "/x/../data" is no absolute path of a folder without . and .. or a colon`},
+		"a part above the volume":            {volume("v", "/x", "a/../../b"), `volumes[v]: step "x": volume "v": sub_path "a/../../b" is no path below the volume's root`},
+		"two volumes in one place":           {Step{Volumes: []Volume{{Name: "a", Path: "/x"}, {Name: "b", Path: "/x"}}}, `volumes[b]: step "x": volume "b": /x belongs to volume "a"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.step.Name = "x"
+			var got []string
+			for _, err := range tt.step.check() {
+				problem, ok := err.(*StepError) //nolint:errorlint // check returns nothing else
+				if !ok {
+					t.Fatalf("%T", err)
+				}
+				got = append(got, fmt.Sprintf("%s[%s]: %s", problem.Field, problem.Key, problem.Problem))
+			}
+			if strings.Join(got, "\n") != tt.want {
+				t.Errorf("got  %s\nwant %s", strings.Join(got, "\n"), tt.want)
+			}
+		})
+	}
+}
+
+// Runs that were made by an older provider must be found again by a newer one.
+func TestTheIDOfAnOldRunStays(t *testing.T) {
+	g, err := NewGraph([]Step{
+		{Name: "split", Image: "tools:1", Command: []string{"split"}},
+		{Name: "count", Image: "tools:1", Command: []string{"sh", "-c"}, Args: []string{"x"}, Needs: []string{"split"}, Env: map[string]string{"A": "1"}, WorkingDir: "/data", Timeout: 60e9, RunAsUser: new(int64(1000))},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := Identity{Name: "wordcount", Infrastructure: "compute", Steps: g.All(), Inputs: map[string]string{"x": "1"}, Triggers: map[string]string{"t": "1"}}.ID()
+	if id != "wordcount-9bba8f6c" {
+		t.Errorf("the id is now %s", id)
+	}
+}
+
+// What is worth the same makes the same run, and a secret is no part of it.
+func TestIdentityOfAStep(t *testing.T) {
+	text := func(change func(*Step)) string {
+		step := full()
+		change(&step)
+		data, err := json.Marshal(step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	base := text(func(*Step) {})
+	for name, tt := range map[string]struct {
+		change func(*Step)
+		same   bool
+	}{
+		"a quantity written in another way": {func(s *Step) { s.Resources.Limits["memory"] = resource.MustParse("65536Ki") }, true},
+		"the same in bytes":                 {func(s *Step) { s.Resources.Limits["memory"] = resource.MustParse("67108864") }, true},
+		"another quantity":                  {func(s *Step) { s.Resources.Limits["memory"] = resource.MustParse("64M") }, false},
+		"another secret":                    {func(s *Step) { s.SecretEnv["PASSWORD"] = "other" }, true},
+		"another version of it":             {func(s *Step) { s.EnvVersion = "2" }, false},
+		"another volume":                    {func(s *Step) { s.Volumes[0].Path = "/other" }, false},
+	} {
+		if got := text(tt.change); (got == base) != tt.same {
+			t.Errorf("%s: %s\nand: %s", name, got, base)
+		}
+	}
+	if strings.Contains(base, "s3cret") {
+		t.Errorf("the secret is in %s", base)
+	}
+	var again Step
+	if err := json.Unmarshal([]byte(base), &again); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := json.Marshal(again); err != nil || string(data) != base {
+		t.Errorf("read again it is %s, %v", data, err)
+	}
+}

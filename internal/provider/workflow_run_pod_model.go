@@ -1,0 +1,258 @@
+package provider
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// podModel is what steps and `defaults` have in common.
+type podModel struct {
+	Image            types.String              `tfsdk:"image"`
+	WorkingDir       types.String              `tfsdk:"working_dir"`
+	Timeout          timetypes.GoDuration      `tfsdk:"timeout"`
+	RunAsUser        types.Int64               `tfsdk:"run_as_user"`
+	Env              map[string]string         `tfsdk:"env"`
+	EnvFromSecret    map[string]secretKeyModel `tfsdk:"env_from_secret"`
+	EnvWO            map[string]string         `tfsdk:"env_wo"`
+	EnvWOVersion     types.Int64               `tfsdk:"env_wo_version"`
+	Resources        *resourcesModel           `tfsdk:"resources"`
+	NodeSelector     map[string]string         `tfsdk:"node_selector"`
+	Tolerations      []tolerationModel         `tfsdk:"tolerations"`
+	Affinity         types.String              `tfsdk:"affinity"`
+	PriorityClass    types.String              `tfsdk:"priority_class"`
+	RuntimeClass     types.String              `tfsdk:"runtime_class"`
+	ServiceAccount   types.String              `tfsdk:"service_account"`
+	ImagePullSecrets []string                  `tfsdk:"image_pull_secrets"`
+	Security         *securityModel            `tfsdk:"security"`
+	Volumes          map[string]volumeModel    `tfsdk:"volumes"`
+}
+
+type secretKeyModel struct {
+	Secret string `tfsdk:"secret"`
+	Key    string `tfsdk:"key"`
+}
+
+type resourcesModel struct {
+	Requests map[string]quantity `tfsdk:"requests"`
+	Limits   map[string]quantity `tfsdk:"limits"`
+}
+
+type tolerationModel struct {
+	Key      types.String `tfsdk:"key"`
+	Operator types.String `tfsdk:"operator"`
+	Value    types.String `tfsdk:"value"`
+	Effect   types.String `tfsdk:"effect"`
+	Seconds  types.Int64  `tfsdk:"seconds"`
+}
+
+type securityModel struct {
+	RunAsGroup             types.Int64  `tfsdk:"run_as_group"`
+	FSGroup                types.Int64  `tfsdk:"fs_group"`
+	SupplementalGroups     []int64      `tfsdk:"supplemental_groups"`
+	ReadOnlyRootFilesystem types.Bool   `tfsdk:"read_only_root_filesystem"`
+	Capabilities           []string     `tfsdk:"capabilities"`
+	SeccompProfile         types.String `tfsdk:"seccomp_profile"`
+	ServiceAccountToken    types.Bool   `tfsdk:"service_account_token"`
+}
+
+type volumeModel struct {
+	Path                  types.String   `tfsdk:"path"`
+	SubPath               types.String   `tfsdk:"sub_path"`
+	ReadOnly              types.Bool     `tfsdk:"read_only"`
+	PersistentVolumeClaim types.String   `tfsdk:"persistent_volume_claim"`
+	ConfigMap             types.String   `tfsdk:"config_map"`
+	Secret                types.String   `tfsdk:"secret"`
+	CSI                   *csiModel      `tfsdk:"csi"`
+	EmptyDir              *emptyDirModel `tfsdk:"empty_dir"`
+}
+
+type csiModel struct {
+	Driver     types.String      `tfsdk:"driver"`
+	Attributes map[string]string `tfsdk:"attributes"`
+	FSType     types.String      `tfsdk:"fs_type"`
+	Secret     types.String      `tfsdk:"secret"`
+}
+
+type emptyDirModel struct {
+	Medium    types.String `tfsdk:"medium"`
+	SizeLimit quantity     `tfsdk:"size_limit"`
+}
+
+// over is the step's own with the defaults below it.
+func (m podModel) over(defaults podModel) podModel {
+	m.Image = over(m.Image, defaults.Image)
+	m.WorkingDir = over(m.WorkingDir, defaults.WorkingDir)
+	m.Timeout = over(m.Timeout, defaults.Timeout)
+	m.RunAsUser = over(m.RunAsUser, defaults.RunAsUser)
+	m.Env = entriesOver(m.Env, defaults.Env)
+	m.EnvFromSecret = entriesOver(m.EnvFromSecret, defaults.EnvFromSecret)
+	m.NodeSelector = entriesOver(m.NodeSelector, defaults.NodeSelector)
+	if m.Tolerations == nil {
+		m.Tolerations = defaults.Tolerations
+	}
+	m.Affinity = over(m.Affinity, defaults.Affinity)
+	m.PriorityClass = over(m.PriorityClass, defaults.PriorityClass)
+	m.RuntimeClass = over(m.RuntimeClass, defaults.RuntimeClass)
+	m.ServiceAccount = over(m.ServiceAccount, defaults.ServiceAccount)
+	if m.ImagePullSecrets == nil {
+		m.ImagePullSecrets = defaults.ImagePullSecrets
+	}
+	m.Resources = m.Resources.over(defaults.Resources)
+	m.Security = m.Security.over(defaults.Security)
+	m.Volumes = entriesOver(m.Volumes, defaults.Volumes)
+	return m
+}
+
+// over is a value, or where it was not given the default.
+func over[T interface{ IsNull() bool }](own, otherwise T) T {
+	if own.IsNull() {
+		return otherwise
+	}
+	return own
+}
+
+// entriesOver are the entries of both, own ones first.
+func entriesOver[V any](own, otherwise map[string]V) map[string]V {
+	all := maps.Clone(otherwise)
+	if all == nil {
+		return own
+	}
+	maps.Copy(all, own)
+	return all
+}
+
+func (m *resourcesModel) over(defaults *resourcesModel) *resourcesModel {
+	if m == nil || defaults == nil {
+		if m == nil {
+			return defaults
+		}
+		return m
+	}
+	return &resourcesModel{Requests: entriesOver(m.Requests, defaults.Requests), Limits: entriesOver(m.Limits, defaults.Limits)}
+}
+
+func (m *securityModel) over(defaults *securityModel) *securityModel {
+	if m == nil || defaults == nil {
+		if m == nil {
+			return defaults
+		}
+		return m
+	}
+	both := *m
+	both.RunAsGroup = over(m.RunAsGroup, defaults.RunAsGroup)
+	both.FSGroup = over(m.FSGroup, defaults.FSGroup)
+	if both.SupplementalGroups == nil {
+		both.SupplementalGroups = defaults.SupplementalGroups
+	}
+	both.ReadOnlyRootFilesystem = over(m.ReadOnlyRootFilesystem, defaults.ReadOnlyRootFilesystem)
+	if both.Capabilities == nil {
+		both.Capabilities = defaults.Capabilities
+	}
+	both.SeccompProfile = over(m.SeccompProfile, defaults.SeccompProfile)
+	both.ServiceAccountToken = over(m.ServiceAccountToken, defaults.ServiceAccountToken)
+	return &both
+}
+
+// fill puts what the model says into a step.
+func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
+	step.Image, step.WorkingDir, step.RunAsUser = m.Image.ValueString(), m.WorkingDir.ValueString(), m.RunAsUser.ValueInt64Pointer()
+	if !m.Timeout.IsNull() {
+		timeout, found := m.Timeout.ValueGoDuration()
+		diags.Append(found...)
+		step.Timeout = timeout
+	}
+	step.Env = m.Env
+	for name, source := range m.EnvFromSecret {
+		if step.EnvFromSecret == nil {
+			step.EnvFromSecret = map[string]workflow.SecretKey{}
+		}
+		step.EnvFromSecret[name] = workflow.SecretKey(source)
+	}
+	step.ServiceAccount, step.PullSecrets = m.ServiceAccount.ValueString(), slices.Sorted(slices.Values(m.ImagePullSecrets))
+	if m.Resources != nil {
+		step.Resources = workflow.Resources{Requests: resourceList(m.Resources.Requests, diags), Limits: resourceList(m.Resources.Limits, diags)}
+	}
+	step.Placement = m.placement(step.Name, diags)
+	if m.Security != nil {
+		step.Security = m.Security.security()
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Volumes)) {
+		step.Volumes = append(step.Volumes, m.Volumes[name].volume(name))
+	}
+}
+
+func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Placement {
+	placement := workflow.Placement{PriorityClass: m.PriorityClass.ValueString(), RuntimeClass: m.RuntimeClass.ValueString()}
+	if len(m.NodeSelector) > 0 {
+		placement.NodeSelector = m.NodeSelector
+	}
+	for _, toleration := range m.Tolerations {
+		placement.Tolerations = append(placement.Tolerations, corev1.Toleration{
+			Key: toleration.Key.ValueString(), Operator: corev1.TolerationOperator(toleration.Operator.ValueString()), Value: toleration.Value.ValueString(),
+			Effect: corev1.TaintEffect(toleration.Effect.ValueString()), TolerationSeconds: toleration.Seconds.ValueInt64Pointer(),
+		})
+	}
+	if !m.Affinity.IsNull() {
+		affinity, err := parseAffinity(m.Affinity.ValueString())
+		if err != nil { // was not known when it was validated
+			diags.AddAttributeError(path.Root("steps").AtMapKey(step).AtName("affinity"), "Value is not an affinity", err.Error()+".")
+		}
+		placement.Affinity = affinity
+	}
+	return placement
+}
+
+func (m securityModel) security() workflow.Security {
+	return workflow.Security{
+		RunAsGroup: m.RunAsGroup.ValueInt64Pointer(), FSGroup: m.FSGroup.ValueInt64Pointer(), SupplementalGroups: slices.Sorted(slices.Values(m.SupplementalGroups)),
+		ReadOnlyRoot: m.ReadOnlyRootFilesystem.ValueBool(), Capabilities: slices.Sorted(slices.Values(m.Capabilities)),
+		Seccomp: m.SeccompProfile.ValueString(), Token: m.ServiceAccountToken.ValueBool(),
+	}
+}
+
+func (m volumeModel) volume(name string) workflow.Volume {
+	volume := workflow.Volume{Name: name, Path: m.Path.ValueString(), SubPath: m.SubPath.ValueString(), ReadOnly: m.ReadOnly.ValueBool()}
+	source := &volume.Source
+	switch {
+	case !m.PersistentVolumeClaim.IsNull():
+		source.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.PersistentVolumeClaim.ValueString(), ReadOnly: volume.ReadOnly}
+	case !m.ConfigMap.IsNull():
+		source.ConfigMap = &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: m.ConfigMap.ValueString()}}
+	case !m.Secret.IsNull():
+		source.Secret = &corev1.SecretVolumeSource{SecretName: m.Secret.ValueString()}
+	case m.CSI != nil:
+		source.CSI = &corev1.CSIVolumeSource{
+			Driver: m.CSI.Driver.ValueString(), ReadOnly: &volume.ReadOnly, FSType: m.CSI.FSType.ValueStringPointer(), VolumeAttributes: m.CSI.Attributes,
+		}
+		if !m.CSI.Secret.IsNull() {
+			source.CSI.NodePublishSecretRef = &corev1.LocalObjectReference{Name: m.CSI.Secret.ValueString()}
+		}
+	case m.EmptyDir != nil:
+		source.EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMedium(m.EmptyDir.Medium.ValueString())}
+		// A size that is none was refused by its type.
+		if limit, err := resource.ParseQuantity(m.EmptyDir.SizeLimit.ValueString()); err == nil {
+			source.EmptyDir.SizeLimit = &limit
+		}
+	}
+	return volume
+}
+
+// secretEnv is the secret environment of each step, from the configuration: no plan and no state has it.
+func secretEnv(ctx context.Context, config workflowRunModel, diags *diag.Diagnostics) map[string]map[string]string {
+	steps, defaults := config.stepModels(ctx, diags)
+	env := map[string]map[string]string{}
+	for name, step := range steps {
+		env[name] = entriesOver(step.EnvWO, defaults.EnvWO)
+	}
+	return env
+}
