@@ -1,0 +1,208 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// drawing is the graph as it is drawn, in pixels.
+type drawing struct {
+	Width, Height float64
+	Boxes         []box
+	Lines         []line
+}
+
+// box is a node.
+type box struct {
+	X, Y, W, H  float64
+	Label       string
+	Title       string // the whole name, and what became of it
+	Detail      string // a second line
+	Mark, Class string
+	Link        int // index of the row that it leads to
+	Several     bool
+}
+
+// line is an arrow.
+type line struct {
+	Path  string
+	Class string // of the node that it leads to
+}
+
+// What is drawn, in pixels. The letters of the labels are all of one width, so that a box can be made to fit without asking a browser.
+const (
+	letter      = 7.25
+	smallLetter = 6.65 // of a detail
+	maxLabel    = 26   // letters of a label
+	boxHeight   = 42.0
+	aside       = 44.0 // left and right of a label: the mark and the padding
+	margin      = 6.0  // around all: shadows of boxes that stand for several steps
+	maxBoxes    = 500  // beyond, nobody finds anything in a picture
+)
+
+// draw lays the graph out, or returns nil where there is nothing to see in it.
+func draw(rows []row) *drawing {
+	if len(rows) < 2 {
+		return nil
+	}
+	needs := make([][]int, len(rows))
+	for i, r := range rows {
+		for _, need := range r.NeedRows {
+			needs[i] = append(needs[i], need.Index)
+		}
+	}
+	nodes := group(reduce(needs))
+	if len(nodes) > maxBoxes {
+		return nil
+	}
+	boxes := make([]box, len(nodes))
+	of := make([][]int, len(nodes))
+	for i, n := range nodes {
+		boxes[i], of[i] = newBox(rows, n), n.needs
+	}
+	if isLong(of) {
+		return downwards(boxes, of)
+	}
+	return rightwards(boxes, of)
+}
+
+func newBox(rows []row, n node) box {
+	var members []row
+	var names []string
+	for _, i := range n.rows {
+		members, names = append(members, rows[i]), append(names, name(rows[i].Name))
+	}
+	status := worst(members)
+	b := box{H: boxHeight, Link: n.rows[0], Mark: mark(status), Class: class(status), Several: len(members) > 1}
+	if b.Several {
+		for _, r := range members {
+			if r.Status == status {
+				b.Link = r.Index
+				break
+			}
+		}
+		b.Label, b.Detail = groupName([]string{ellipsis(names[0], maxLabel/2-1), ellipsis(names[len(names)-1], maxLabel/2-1)}), groupDetail(members)
+		b.Title = fmt.Sprintf("%s: %s", groupName(names), tally(stepsOf(members)))
+	} else {
+		b.Label, b.Detail = ellipsis(names[0], maxLabel), members[0].Took
+		if b.Detail == "" {
+			b.Detail = name(status)
+		}
+		b.Title = fmt.Sprintf("%s: %s", names[0], name(status))
+	}
+	b.W = aside + max(letter*float64(max(len([]rune(b.Label)), 8)), smallLetter*float64(len([]rune(b.Detail))))
+	return b
+}
+
+// isLong says whether a graph is rather a line than a field: that is drawn downwards, as a page scrolls.
+func isLong(needs [][]int) bool {
+	depth, layers := 0, map[int]int{}
+	widest := 0
+	for _, layer := range layersOf(needs) {
+		depth = max(depth, layer+1)
+		layers[layer]++
+		widest = max(widest, layers[layer])
+	}
+	return depth > 6 && widest <= 4
+}
+
+// rightwards draws layers as columns, each as wide as its widest box.
+func rightwards(boxes []box, needs [][]int) *drawing {
+	const between, gap = 48.0, 14.0
+	size := make([]float64, len(boxes))
+	for i, b := range boxes {
+		size[i] = b.H
+	}
+	l := newLayout(needs, size, gap)
+	width := make([]float64, l.layers)
+	for i, p := range l.places {
+		width[p.layer] = max(width[p.layer], boxes[i].W)
+	}
+	left := make([]float64, l.layers)
+	at := margin
+	for n, w := range width {
+		left[n] = at
+		at += w + between
+	}
+	d := &drawing{Width: at - between + margin, Height: l.span + 2*margin, Boxes: boxes}
+	for i, p := range l.places {
+		b := &d.Boxes[i]
+		b.W = width[p.layer]
+		b.X, b.Y = left[p.layer], margin+p.breadth-b.H/2
+	}
+	for _, a := range l.arrows {
+		from, to := boxes[a.from], boxes[a.to]
+		c := curve{across: between / 2}
+		c.start(from.X+from.W, from.Y+from.H/2)
+		for n, y := range a.by {
+			layer := l.places[a.from].layer + 1 + n
+			c.to(left[layer], margin+y)
+			c.straight(left[layer]+width[layer], margin+y)
+		}
+		c.to(to.X, to.Y+to.H/2)
+		d.Lines = append(d.Lines, line{c.path(), to.Class})
+	}
+	return d
+}
+
+// downwards draws layers as rows.
+func downwards(boxes []box, needs [][]int) *drawing {
+	const between, gap = 30.0, 20.0
+	size := make([]float64, len(boxes))
+	for i, b := range boxes {
+		size[i] = b.W
+	}
+	l := newLayout(needs, size, gap)
+	d := &drawing{Width: l.span + 2*margin, Height: float64(l.layers)*(boxHeight+between) - between + 2*margin, Boxes: boxes}
+	top := func(layer int) float64 { return margin + float64(layer)*(boxHeight+between) }
+	for i, p := range l.places {
+		b := &d.Boxes[i]
+		b.X, b.Y = margin+p.breadth-b.W/2, top(p.layer)
+	}
+	for _, a := range l.arrows {
+		from, to := boxes[a.from], boxes[a.to]
+		c := curve{across: between / 2, isDown: true}
+		c.start(from.Y+from.H, from.X+from.W/2)
+		for n, x := range a.by {
+			layer := l.places[a.from].layer + 1 + n
+			c.to(top(layer), margin+x)
+			c.straight(top(layer)+boxHeight, margin+x)
+		}
+		c.to(to.Y, to.X+to.W/2)
+		d.Lines = append(d.Lines, line{c.path(), to.Class})
+	}
+	return d
+}
+
+// curve writes a path along the arrows' direction: from left to right, or down.
+type curve struct {
+	across         float64 // how far the control points of a bend lie from its ends
+	isDown         bool
+	depth, breadth float64
+	text           strings.Builder
+}
+
+func (c *curve) point(depth, breadth float64) string {
+	if c.isDown {
+		return num(breadth) + " " + num(depth)
+	}
+	return num(depth) + " " + num(breadth)
+}
+
+func (c *curve) start(depth, breadth float64) {
+	c.text.WriteString("M" + c.point(depth, breadth))
+	c.depth, c.breadth = depth, breadth
+}
+
+func (c *curve) to(depth, breadth float64) {
+	across := max(c.across, (depth-c.depth)/2)
+	fmt.Fprintf(&c.text, "C%s %s %s", c.point(c.depth+across, c.breadth), c.point(depth-across, breadth), c.point(depth, breadth))
+	c.depth, c.breadth = depth, breadth
+}
+
+func (c *curve) straight(depth, breadth float64) {
+	c.text.WriteString("L" + c.point(depth, breadth))
+	c.depth, c.breadth = depth, breadth
+}
+
+func (c *curve) path() string { return c.text.String() }

@@ -1,0 +1,231 @@
+package report_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/report"
+)
+
+var (
+	update = flag.Bool("update", false, "rewrite the golden files")
+	pages  = flag.String("pages", "", "folder into which all samples are written, for the browser of test/browser")
+)
+
+func write(t *testing.T, run report.Run) string {
+	t.Helper()
+	var page bytes.Buffer
+	if err := report.Write(&page, run); err != nil {
+		t.Fatal(err)
+	}
+	return page.String()
+}
+
+// The whole page, for a run that went well and one that did not.
+func TestGolden(t *testing.T) {
+	for _, name := range []string{"small", "failed"} {
+		golden := filepath.Join("testdata", name+".html")
+		page := write(t, samples()[name])
+		if *update {
+			must(t, os.WriteFile(golden, []byte(page), 0o600))
+		}
+		want, err := os.ReadFile(golden)
+		must(t, err)
+		if diff := cmp.Diff(string(want), page); diff != "" {
+			t.Errorf("%s (go test -update writes it anew):\n%s", golden, diff)
+		}
+	}
+}
+
+// Of every sample the page holds each step once, and every link leads to something on it. -pages writes them to where a browser finds them.
+func TestSamples(t *testing.T) {
+	for name, run := range samples() {
+		t.Run(name, func(t *testing.T) {
+			page := write(t, run)
+			if *pages != "" {
+				must(t, os.WriteFile(filepath.Join(*pages, name+".html"), []byte(page), 0o600))
+			}
+			for i := range run.Steps {
+				if got := strings.Count(page, fmt.Sprintf(`id="step-%d"`, i)); got != 1 {
+					t.Errorf("step %d is there %d times", i, got)
+				}
+			}
+			for _, link := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+				id, isHere := strings.CutPrefix(link[1], "#")
+				if link[1] != "data:," && (!isHere || !strings.Contains(page, `id="`+id+`"`)) {
+					t.Errorf("link %q leads nowhere on the page", link[1])
+				}
+			}
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatIsTold(t *testing.T) {
+	long := step("long", 1, 2)
+	for i := range 200 {
+		long.Files = append(long.Files, report.File{Path: fmt.Sprintf("part-%03d", i), Size: 1 << 20})
+	}
+	long.Log = strings.Repeat("one line of many\n", 10_000)
+	counted := step("counted", 1, 2)
+	counted.Files, counted.FileCount, counted.FileSize = long.Files[:50], 1_000_000, 3<<40
+	again := step("again", 1, 2)
+	again.Attempts, again.Code, again.Status = 3, new(4), report.Failed
+	for name, tt := range map[string]struct {
+		run       report.Run
+		want, not []string
+	}{
+		"of many files the first are told, and how many more there are": {
+			run("r", long), []string{"Files it wrote: 200 files, 200.0 MiB", "part-049", "and 150 more"}, []string{"part-050"},
+		},
+		"files that nobody listed are counted": {
+			run("r", counted), []string{"Files it wrote: 1000000 files, 3.0 TiB", "and 999950 more"}, nil,
+		},
+		"of long output the end is told, from the beginning of a line": {
+			run("r", long), []string{"The end of its output", "<pre tabindex=\"0\">one line of many\n"}, []string{strings.Repeat("one line of many\n", 1000)},
+		},
+		"attempts and exit code": {
+			run("r", again), []string{"<dt>Attempts</dt><dd>3</dd>", "<dt>Exit code</dt><dd>4</dd>", `class="step failed" id="step-0" open`}, nil,
+		},
+		"an exit code of 0 is one": {
+			run("r", step("s", 1, 2)), []string{"<dt>Exit code</dt><dd>0</dd>"}, nil,
+		},
+		"what is not known is not told": {
+			run("r", report.Step{Name: "s", Status: report.Skipped}), []string{"0 of 1 step succeeded, 1 skipped"}, []string{"Exit code", "Attempts", "Started", "0001", "Graph", "NaN"},
+		},
+		"a run that took no time": {
+			run("r", step("s", 1.9, 1.9)), []string{"0 ms"}, []string{"NaN", "Inf%"},
+		},
+		"a clock that ran backwards": {
+			run("r", report.Step{Name: "s", Started: after(9), Ended: after(2), Made: after(20)}), nil, []string{"NaN", "-1 m", `width="-`},
+		},
+		"colours and overwritten lines of a terminal are gone": {
+			run("r", report.Step{Name: "s", Log: "\x1b[1;31mred\x1b[0m\n 10%\r 99%\rdone\nbell\x07\u202eback"}), []string{"red\ndone\nbell\\u0007\\u202eback</pre>"}, []string{"10%", "\x1b", "[31m"},
+		},
+		"why it could not be carried on": {
+			stopped(), []string{"What went wrong", "connection refused"}, nil,
+		},
+		"a graph of too many different steps is not drawn": {
+			run("r", manyPairs(600)...), []string{"too many different steps"}, []string{"<svg class=\"graph\""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := write(t, tt.run)
+			for _, want := range tt.want {
+				if !strings.Contains(page, want) {
+					t.Errorf("there is no %q in\n%s", want, body(page))
+				}
+			}
+			for _, not := range tt.not {
+				if strings.Contains(page, not) {
+					t.Errorf("there is %q in\n%s", not, body(page))
+				}
+			}
+		})
+	}
+}
+
+// body is what follows the style, cut to what a terminal bears.
+func body(page string) string {
+	_, page, _ = strings.Cut(page, "</style>")
+	return page[:min(len(page), 3000)]
+}
+
+func manyPairs(n int) []report.Step {
+	var steps []report.Step
+	for i := range n {
+		name := fmt.Sprintf("n%d", i)
+		steps = append(steps, step(name, 1, 2), step(name+"-then", 3, 4, name))
+	}
+	return steps
+}
+
+// No text of a run becomes a tag, an attribute, a link or a script. What is dangerous elsewhere stays as it is: text.
+func TestHostileTextsStayTexts(t *testing.T) {
+	page := write(t, hostile())
+	harmless := write(t, harmlessly(hostile()))
+	if got, want := tags(page), tags(harmless); got != want {
+		t.Errorf("the texts have changed what the page is made of:\n%s", cmp.Diff(want, got))
+	}
+	if strings.ContainsAny(page, "\x00\x07\x08\x1b\u202e") {
+		t.Error("a character that controls something has passed")
+	}
+}
+
+// harmlessly has letters in the place of every text.
+func harmlessly(r report.Run) report.Run {
+	r.ID, r.Name, r.Infrastructure, r.Namespace, r.Problem, r.Status = "x", "x", "x", "x", "x", "x"
+	names := map[string]string{}
+	for i, s := range r.Steps {
+		names[s.Name] = fmt.Sprintf("x%d", i)
+		for n, need := range s.Needs {
+			s.Needs[n] = names[need]
+		}
+		s.Name, s.Image = names[s.Name], "x"
+		if s.Status != report.Succeeded {
+			s.Status = "x"
+		}
+		for _, text := range []*string{&s.Failure, &s.Note, &s.Log} {
+			if *text != "" {
+				*text = strings.Repeat("x", len(*text))
+			}
+		}
+		for n := range s.Files {
+			s.Files[n].Path = "x"
+		}
+		r.Steps[i] = s
+	}
+	return r
+}
+
+var (
+	tag    = regexp.MustCompile(`<[^>]*>`)
+	number = regexp.MustCompile(`"(translate\()?[0-9MLC. -]+\)?"`)
+)
+
+// tags are a page's tags with their attributes; numbers follow from the lengths of names.
+func tags(page string) string {
+	return number.ReplaceAllString(strings.Join(tag.FindAllString(page, -1), "\n"), `"#"`)
+}
+
+// FuzzWrite: no text changes what the page is made of, and no moment or size breaks it.
+func FuzzWrite(f *testing.F) {
+	f.Add("split", "one\ntwo", "out/words", int64(1), int64(2), int64(3), "succeeded")
+	f.Add(nasty, "\x1b[31m"+nasty, nasty, int64(-1), int64(1)<<62, int64(0), nasty)
+	f.Add("<", "&lt;", "'", int64(1)<<62, int64(-1)<<62, int64(1), "failed")
+	f.Fuzz(func(t *testing.T, name, text, file string, made, started, ended int64, status string) {
+		at := func(ns int64) time.Time { return begin.Add(time.Duration(ns)) }
+		with := func(name, text, file string) string {
+			first := report.Step{
+				Name: "a" + name, Image: "i" + name, Made: at(made), Started: at(started), Ended: at(ended), Status: report.Status(status),
+				Log: "l" + text, Failure: "f" + text, Note: "n" + text, Files: []report.File{{Path: file, Size: made}}, FileCount: int(ended % 1000),
+			}
+			second := step("b"+name, 1, 2, "a"+name)
+			return write(t, report.Run{ID: name, Name: name, Problem: "p" + text, Status: "s", Steps: []report.Step{first, second}, Written: at(started)})
+		}
+		page := with(name, text, file)
+		if got, want := tags(page), tags(with("", "", "")); got != want {
+			t.Errorf("the texts have changed what the page is made of:\n%s", cmp.Diff(want, got))
+		}
+		for _, not := range []string{"NaN%", "Inf%", `width="-`, "\x00", "\x1b"} {
+			if strings.Contains(page, not) {
+				t.Errorf("there is %q in\n%s", not, body(page))
+			}
+		}
+	})
+}

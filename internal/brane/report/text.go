@@ -1,0 +1,111 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// escapes are what programs send to a terminal: colours, movements, titles.
+var escapes = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])")
+
+// clean makes a text readable as it was meant and harmless to its reader: what is for a terminal goes, of a line that was overwritten the last version stays, and
+// what would be invisible or turn the direction of writing is written out.
+func clean(text string) string {
+	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, "�"), "")
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		end := strings.TrimRight(line, "\r\n")
+		if last := strings.LastIndexByte(end, '\r'); last >= 0 {
+			end = end[last+1:]
+		}
+		for _, r := range end {
+			if r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+				fmt.Fprintf(&b, "\\u%04x", r)
+				continue
+			}
+			b.WriteRune(r)
+		}
+		if strings.HasSuffix(line, "\n") {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// name is a text of one line: paths may hold anything, and a name that ends a line could pretend to be two.
+func name(text any) string {
+	return strings.ReplaceAll(strings.ReplaceAll(clean(fmt.Sprint(text)), "\n", "\\u000a"), "\t", "\\u0009")
+}
+
+// lastLines is the end of a text of at most limit bytes, beginning with a whole line where there is one.
+func lastLines(text string, limit int) (last string, isCut bool) {
+	text = strings.TrimRight(text, "\n")
+	if len(text) <= limit {
+		return text, false
+	}
+	text = text[len(text)-limit:]
+	if at := strings.IndexByte(text, '\n'); at >= 0 && at < len(text)-1 {
+		return text[at+1:], true
+	}
+	for len(text) > 0 && !utf8.RuneStart(text[0]) {
+		text = text[1:]
+	}
+	return text, true
+}
+
+// ellipsis keeps beginning and end of a name of more than limit characters: numbered names differ at their ends.
+func ellipsis(text string, limit int) string {
+	runes := []rune(text)
+	if len(runes) <= limit {
+		return text
+	}
+	end := limit / 3
+	return string(runes[:limit-1-end]) + "…" + string(runes[len(runes)-end:])
+}
+
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return strconv.FormatFloat(d.Truncate(100*time.Millisecond).Seconds(), 'f', 1, 64) + " s"
+	case d < time.Hour:
+		return fmt.Sprintf("%d m %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h %02d m", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d d %02d h", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+func size(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/(1<<10), 0
+	for value >= 1<<10 && unit < 4 {
+		value, unit = value/(1<<10), unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[unit])
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func moment(t time.Time) string   { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
+func datetime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// num writes a coordinate: two digits are finer than any screen.
+func num(x float64) string {
+	return strconv.FormatFloat(math.Round(x*100)/100, 'f', -1, 64)
+}

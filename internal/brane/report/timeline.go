@@ -1,0 +1,138 @@
+package report
+
+import "time"
+
+// scale maps moments of a run to parts of a hundred of the timeline's width.
+type scale struct{ from, to time.Time }
+
+// bar is a step in the timeline, in parts of a hundred: from its Job's making it waited until its program ran.
+type bar struct {
+	Waits, Runs     bool
+	WaitAt, WaitFor float64
+	RunAt, RunFor   float64
+}
+
+// tick is a line of the scale.
+type tick struct {
+	At     float64
+	Label  string
+	Anchor string // of the label, so that none stands out
+}
+
+func newScale(steps []Step) scale {
+	var s scale
+	for _, step := range steps {
+		for _, moment := range []time.Time{step.Made, step.Started, step.Ended} {
+			if moment.IsZero() {
+				continue
+			}
+			if s.from.IsZero() || moment.Before(s.from) {
+				s.from = moment
+			}
+			if moment.After(s.to) {
+				s.to = moment
+			}
+		}
+	}
+	return s
+}
+
+func (s scale) whole() time.Duration { return max(s.to.Sub(s.from), 0) }
+
+func (s scale) at(moment time.Time) float64 {
+	if s.whole() == 0 {
+		return 0
+	}
+	return 100 * float64(moment.Sub(s.from)) / float64(s.whole())
+}
+
+func (s scale) bar(step Step) bar {
+	var b bar
+	if !step.Started.IsZero() {
+		end := step.Ended
+		if end.Before(step.Started) { // it was stopped, or nobody saw its end
+			end = s.to
+		}
+		b.Runs, b.RunAt = true, s.at(step.Started)
+		b.RunFor = s.at(end) - b.RunAt
+	}
+	if !step.Made.IsZero() {
+		until := step.Started
+		if until.IsZero() {
+			until = s.to
+		}
+		if until.After(step.Made) {
+			b.Waits, b.WaitAt = true, s.at(step.Made)
+			b.WaitFor = s.at(until) - b.WaitAt
+		}
+	}
+	return b
+}
+
+// maxTicks keeps the labels apart on the screen of a phone.
+const maxTicks = 5
+
+// ticks are at round times.
+func (s scale) ticks() []tick {
+	whole := s.whole()
+	if whole <= 0 {
+		return nil
+	}
+	every := roundTime(whole / maxTicks)
+	var ticks []tick
+	for i := range maxTicks + 1 {
+		at := time.Duration(i) * every
+		if at > whole || at < 0 { // a sum too large for a duration
+			break
+		}
+		t := tick{At: 100 * float64(at) / float64(whole), Label: label(at, every), Anchor: "middle"}
+		switch {
+		case t.At < 4:
+			t.Anchor = "start"
+		case t.At > 94:
+			t.Anchor = "end"
+		}
+		ticks = append(ticks, t)
+	}
+	return ticks
+}
+
+// label is as short as the distance between two of them allows.
+func label(at, every time.Duration) string {
+	switch {
+	case at == 0:
+		return "0"
+	case every < time.Second || at < time.Minute && every%time.Second != 0:
+		return duration(at)
+	case at < time.Minute:
+		return num(at.Seconds()) + " s"
+	case at%time.Minute == 0 && at < time.Hour:
+		return num(at.Minutes()) + " m"
+	case at%time.Hour == 0 && at < 24*time.Hour:
+		return num(at.Hours()) + " h"
+	}
+	return duration(at)
+}
+
+// roundTimes are those that people count in.
+var roundTimes = []time.Duration{
+	1 * time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+	1 * time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
+	1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	1 * time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+}
+
+// roundTime is the next larger one; beyond half a day whole days.
+func roundTime(least time.Duration) time.Duration {
+	for _, round := range roundTimes {
+		if round >= least {
+			return round
+		}
+	}
+	const day = 24 * time.Hour
+	if rest := least % day; rest > 0 {
+		least += day - rest
+	}
+	return least
+}

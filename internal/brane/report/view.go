@@ -1,0 +1,151 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// view is what the template shows: every number computed, every text bounded.
+type view struct {
+	Run
+	Mark, Class string
+	Tally       string
+	Started     time.Time
+	Ended       time.Time
+	Took        string
+	Drawing     *drawing // nil where there is nothing to see
+	TooLarge    bool     // to be drawn
+	Ticks       []tick
+	Rows        []row // in the graph's order
+	Timeline    []row // the same in the order of their beginnings, those that did not begin last
+	Failures    []row
+}
+
+// row is a step in the timeline.
+type row struct {
+	Step
+	Index       int
+	Mark, Class string
+	Took        string
+	Waited      string
+	Bar         bar
+	NeedRows    []need
+	More        string // of files: "and 12 more"
+	LogCut      bool
+	Open        bool
+}
+
+type need struct {
+	Index int
+	Name  string
+}
+
+func newView(run Run) view {
+	v := view{Run: run, Mark: mark(run.Status), Class: class(run.Status), Tally: tally(run.Steps)}
+	scale := newScale(run.Steps)
+	v.Started, v.Ended, v.Ticks = scale.from, scale.to, scale.ticks()
+	if !v.Started.IsZero() {
+		v.Took = duration(scale.whole())
+	}
+	index := map[string]int{}
+	for i, step := range run.Steps {
+		r := row{Step: step, Index: i, Mark: mark(step.Status), Class: class(step.Status), Bar: scale.bar(step), Open: step.Status == Failed}
+		if !step.Started.IsZero() && !step.Ended.Before(step.Started) {
+			r.Took = duration(step.Ended.Sub(step.Started))
+		}
+		if !step.Made.IsZero() && step.Started.After(step.Made) {
+			r.Waited = duration(step.Started.Sub(step.Made))
+		}
+		for _, name := range step.Needs {
+			if at, known := index[name]; known {
+				r.NeedRows = append(r.NeedRows, need{at, name})
+			}
+		}
+		r.Log, r.LogCut = lastLines(step.Log, MaxLog)
+		r.boundFiles()
+		v.Rows = append(v.Rows, r)
+		if step.Failure != "" {
+			v.Failures = append(v.Failures, r)
+		}
+		index[step.Name] = i
+	}
+	v.Timeline = slices.SortedStableFunc(slices.Values(v.Rows), byBeginning)
+	v.Drawing = draw(v.Rows)
+	v.TooLarge = v.Drawing == nil && len(v.Rows) > 1
+	return v
+}
+
+func byBeginning(a, b row) int {
+	begins := func(r row) time.Time {
+		if r.Made.IsZero() {
+			return r.Started
+		}
+		return r.Made
+	}
+	one, other := begins(a), begins(b)
+	if one.IsZero() != other.IsZero() {
+		if one.IsZero() {
+			return 1
+		}
+		return -1
+	}
+	return one.Compare(other)
+}
+
+// boundFiles keeps the first files and says how many more there are.
+func (r *row) boundFiles() {
+	if r.FileCount == 0 {
+		r.FileCount = len(r.Files)
+		for _, file := range r.Files {
+			r.FileSize += file.Size
+		}
+	}
+	r.Files = r.Files[:min(len(r.Files), MaxFiles)]
+	if more := r.FileCount - len(r.Files); more > 0 && len(r.Files) > 0 {
+		r.More = fmt.Sprintf("and %d more", more)
+	}
+}
+
+// mark tells a status without a colour.
+func mark(s Status) string {
+	switch s {
+	case Succeeded:
+		return "✓"
+	case Failed:
+		return "✗"
+	case Stopped:
+		return "■"
+	case Skipped:
+		return "–"
+	}
+	return "·"
+}
+
+// class is the status as the style knows it.
+func class(s Status) string {
+	switch s {
+	case Succeeded, Failed, Stopped, Skipped:
+		return string(s)
+	}
+	return "other"
+}
+
+// tally counts the steps by how they ended.
+func tally(steps []Step) string {
+	counts := map[Status]int{}
+	for _, step := range steps {
+		counts[step.Status]++
+	}
+	if len(steps) > 0 && counts[Succeeded] == len(steps) {
+		return count(len(steps), "step")
+	}
+	parts := []string{fmt.Sprintf("%d of %s succeeded", counts[Succeeded], count(len(steps), "step"))}
+	for _, status := range []Status{Failed, Stopped, Skipped} {
+		if counts[status] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[status], status))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
