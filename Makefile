@@ -52,10 +52,20 @@ PACKAGES ?= ./...
 TEST_FLAGS ?= -race -parallel 6 -timeout 40m
 
 .PHONY: test
-test: $(CLI_BUILT) ## All tests, with the race detector, on a cluster of their own
+test: chromium $(CLI_BUILT) ## All tests, with the race detector, on a cluster of their own
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@go -C test/cluster test ./...
+	@go -C test/browser test ./...
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test $(TEST_FLAGS) $(PACKAGES)
+
+# A browser for the pages of test/browser. Debian's package without a window is 12 s and needs no display; any other Chromium does as well.
+.PHONY: chromium
+chromium:
+	@for program in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$program >/dev/null && exit 0; done; \
+	mkdir -p .bin; \
+	echo "Installing Debian's chromium-headless-shell"; \
+	{ apt-get -o DPkg::Lock::Timeout=300 update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends chromium-headless-shell fonts-dejavu-core; } \
+		>.bin/chromium.log 2>&1 || { cat .bin/chromium.log >&2; echo "the tests need a Chromium on the PATH" >&2; exit 1; }
 
 .PHONY: bench
 bench: cluster-up $(CLI_BUILT) ## Measure what 350 namespaces cost on the development cluster, against the limits; 10 to 20 minutes
@@ -106,7 +116,7 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 	$(call build-tool,opentofu,-X github.com/opentofu/opentofu/version.dev=no)
 
 # The modules that are linted one by one: golangci-lint stays in the one it starts in.
-GO_MODULES := . test/cluster
+GO_MODULES := . test/cluster test/browser
 
 .PHONY: lint
 lint: .bin/golangci-lint ## Check the house rules (.golangci.yml)
