@@ -58,7 +58,7 @@ func (d Digest) short() string { return d.String()[:12] }
 
 // putChunk stores one chunk. NX leaves a chunk that is kept forever without a deadline, should a late attempt send it again.
 func (s *Store) putChunk(ctx context.Context, d Digest, content []byte, until time.Time) error {
-	err := s.do(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
+	err := s.onWire(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: until}).Err()
 	})
 	if errors.Is(err, redis.Nil) { // it is there already
@@ -80,7 +80,7 @@ func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) 
 // getChunk reads and verifies one chunk into a buffer of ChunkSize+2 bytes.
 func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, error) {
 	var n int
-	err := s.do(ctx, "read chunk "+d.short(), func(ctx context.Context) (err error) {
+	err := s.onWire(ctx, "read chunk "+d.short(), func(ctx context.Context) (err error) {
 		n, err = s.redis.GetToBuffer(ctx, s.chunkKey(d), buffer).Result()
 		return err
 	})
@@ -97,14 +97,31 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 	return buffer[:n], nil
 }
 
-// buffer is one chunk and the 2 spare bytes that GetToBuffer wants.
-func (s *Store) buffer() (buffer []byte, release func()) {
-	b, pooled := s.buffers.Get().(*[]byte)
-	if !pooled {
-		fresh := make([]byte, ChunkSize+2)
-		b = &fresh
+// onWire runs a command that carries a chunk. As many run at once as the store may have in flight.
+func (s *Store) onWire(ctx context.Context, what string, command func(context.Context) error) error {
+	select {
+	case s.wire <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return *b, func() { s.buffers.Put(b) }
+	defer func() { <-s.wire }()
+	return s.do(ctx, what, command)
+}
+
+// buffer is one chunk and the 2 spare bytes that GetToBuffer wants. A sync.Pool would give idle ones to the collector, and take fresh ones from
+// the system while these still count.
+func (s *Store) buffer() (buffer []byte, release func()) {
+	select {
+	case buffer = <-s.buffers:
+	default:
+		buffer = make([]byte, ChunkSize+2)
+	}
+	return buffer, func() {
+		select {
+		case s.buffers <- buffer:
+		default:
+		}
+	}
 }
 
 func digestOf(content []byte) Digest { return sha256.Sum256(content) }

@@ -106,12 +106,16 @@ func (u *upload) addInput(e *Entry, source Source) error {
 	if e.Size > ChunkSize {
 		return u.addLarge(e, nil, open)
 	}
-	buffer, release := u.store.buffer()
-	defer release()
-	if err := readAt(open, buffer[:e.Size], 0); err != nil {
-		return err
-	}
-	return u.addSmall(e, buffer[:e.Size])
+	return u.addSmallFile(e, func(into ...[]byte) error {
+		from := int64(0)
+		for _, part := range into {
+			if err := readAt(open, part, from); err != nil {
+				return err
+			}
+			from += int64(len(part))
+		}
+		return nil
+	})
 }
 
 // unchanged opens a file that must still be what was found before.

@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,12 @@ func (s *Store) putManifest(ctx context.Context, t Tree, until time.Time) (Layer
 	var parts stream
 	err := s.upload(ctx, until, func(u *upload) error {
 		parts.upload = u
-		if err := writeManifest(&parts, t); err != nil {
+		// Most of a manifest are digests in hex and names that resemble each other. As it is, that of 10,000 small files would take 5 % of their memory.
+		packed, err := gzip.NewWriterLevel(&parts, gzip.BestSpeed)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(writeManifest(packed, t), packed.Close()); err != nil {
 			return err
 		}
 		parts.flush()
@@ -62,7 +68,7 @@ func (s *Store) Tree(ctx context.Context, layer Layer) (Tree, error) {
 	}
 	r := &chunkReader{ctx: ctx, store: s, rest: parts}
 	defer r.close()
-	t, err := readManifest(r)
+	t, err := readManifest(&unpacked{chunks: r})
 	if err != nil {
 		return Tree{}, fmt.Errorf("layer %s: %w", layer.short(), err)
 	}
@@ -93,6 +99,25 @@ func (s *Store) manifestParts(ctx context.Context, layer Layer) ([]Digest, error
 	return parts, nil
 }
 
+// unpacked reads the manifest out of its chunks.
+type unpacked struct {
+	chunks *chunkReader
+	zip    *gzip.Reader
+}
+
+func (r *unpacked) Read(p []byte) (n int, err error) {
+	if r.zip == nil {
+		r.zip, err = gzip.NewReader(r.chunks)
+	}
+	if err == nil {
+		n, err = r.zip.Read(p)
+	}
+	if err == nil || errors.Is(err, io.EOF) && r.zip != nil || r.chunks.failed != nil {
+		return n, err
+	}
+	return n, fmt.Errorf("manifest %w: %w", ErrCorrupt, err)
+}
+
 // chunkReader reads chunks one after the other, verified.
 type chunkReader struct {
 	ctx     context.Context //nolint:containedctx // an io.Reader has no other way
@@ -101,6 +126,7 @@ type chunkReader struct {
 	buffer  []byte
 	release func()
 	unread  []byte
+	failed  error // other than the end
 }
 
 func (r *chunkReader) Read(p []byte) (int, error) {
@@ -113,6 +139,7 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 		}
 		var err error
 		if r.unread, err = r.store.getChunk(r.ctx, r.rest[0], r.buffer); err != nil {
+			r.failed = err
 			return 0, err
 		}
 		r.rest = r.rest[1:]

@@ -17,6 +17,9 @@ const formatVersion = 1
 // maxLine bounds one line of a manifest: the digests of a file of 1 TiB.
 const maxLine = 80 << 20
 
+// entryBlock is how many entries are allocated at once.
+const entryBlock = 256
+
 // header is the first line of a manifest.
 type header struct {
 	Version int `json:"v"`
@@ -45,8 +48,17 @@ func writeManifest(w io.Writer, t Tree) error {
 	if err := e.Encode(header{formatVersion, t.Len()}); err != nil {
 		return err
 	}
+	var text []byte
 	for _, entry := range t.entries {
-		if err := e.Encode(lineOf(entry)); err != nil {
+		plain, ok := appendPlain(text[:0], entry)
+		if !ok {
+			if err := e.Encode(lineOf(entry)); err != nil {
+				return err
+			}
+			continue
+		}
+		text = append(plain, '\n')
+		if _, err := w.Write(text); err != nil {
 			return err
 		}
 	}
@@ -110,10 +122,15 @@ func readManifest(r io.Reader) (Tree, error) {
 	}
 	var t Tree
 	var share sharer
+	var block []Entry // one allocation for many entries
 	for {
 		var e Entry
 		more, err := next(len(t.entries)+2, func(text []byte) (err error) {
-			e, err = parseLine(text)
+			plain := false
+			if e, plain = parsePlain(text, &share); !plain {
+				e, err = parseLine(text)
+				share.entry(&e)
+			}
 			return err
 		})
 		if err != nil {
@@ -122,8 +139,11 @@ func readManifest(r io.Reader) (Tree, error) {
 		if !more {
 			break
 		}
-		share.entry(&e)
-		t.entries = append(t.entries, &e)
+		if len(block) == cap(block) {
+			block = make([]Entry, 0, max(1, min(head.Entries-len(t.entries), entryBlock)))
+		}
+		block = append(block, e)
+		t.entries = append(t.entries, &block[len(block)-1])
 	}
 	if len(t.entries) != head.Entries {
 		return Tree{}, fmt.Errorf("manifest %w: %d entries where %d were announced", ErrCorrupt, len(t.entries), head.Entries)
@@ -198,19 +218,27 @@ func goMode(mode uint32) fs.FileMode {
 // sharer lets the hundreds of files of one pack share one list of chunks, and the files of one step its name:
 // the tree is the largest thing the agent has in memory.
 type sharer struct {
-	last []Digest
+	last []Digest // of one chunk
 	by   string
 }
 
 func (s *sharer) entry(e *Entry) {
-	if e.By == s.by {
-		e.By = s.by
-	} else {
-		s.by = e.By
+	e.By = s.writer([]byte(e.By))
+	if len(e.Chunks) == 1 {
+		e.Chunks = s.chunk(e.Chunks[0])
 	}
-	if len(e.Chunks) == 1 && len(s.last) == 1 && e.Chunks[0] == s.last[0] {
-		e.Chunks = s.last
-	} else {
-		s.last = e.Chunks
+}
+
+func (s *sharer) writer(by []byte) string {
+	if string(by) != s.by {
+		s.by = string(by)
 	}
+	return s.by
+}
+
+func (s *sharer) chunk(d Digest) []Digest {
+	if len(s.last) == 0 || s.last[0] != d {
+		s.last = []Digest{d}
+	}
+	return s.last
 }

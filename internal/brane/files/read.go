@@ -58,7 +58,7 @@ func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, c
 			ahead[i] <- fetched{content, release, err}
 		})
 	}
-	for i := range s.parallel {
+	for i := range s.workers() {
 		ask(i)
 	}
 	for i := range chunks {
@@ -72,7 +72,7 @@ func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, c
 		if err != nil {
 			return wrap(err)
 		}
-		ask(i + s.parallel)
+		ask(i + s.workers())
 	}
 	return nil
 }

@@ -30,6 +30,11 @@ func NewStaged(t Tree, reads Patterns, stamps []Stamp) *Staged {
 	return &Staged{seen, hidden, stamps}
 }
 
+// untouched tells whether the file of an entry is as it was restored.
+func (s *Staged) untouched(at int, info fs.FileInfo) bool {
+	return s.stamps != nil && s.stamps[at].CTime != 0 && s.stamps[at] == stampOf(info)
+}
+
 // Stamp tells whether a file was touched: no program can set a file's ctime back.
 type Stamp struct {
 	Inode uint64 `json:"i,omitempty"`
@@ -46,6 +51,9 @@ type piece struct {
 	in, size int32 // where in the chunk
 	at       int64 // where in the file
 }
+
+// chmodBits are what chmod sets.
+const chmodBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 
 // restoring is one run of Restore.
 type restoring struct {
@@ -129,7 +137,7 @@ func (r *restoring) folders(context.Context) error {
 func (r *restoring) files(ctx context.Context) error {
 	order, pieces := r.plan()
 	group, each := errgroup.WithContext(ctx)
-	group.SetLimit(r.store.parallel)
+	group.SetLimit(r.store.workers())
 	for _, d := range order {
 		if each.Err() != nil {
 			break
@@ -141,8 +149,10 @@ func (r *restoring) files(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("%q: %w", r.tree.entries[pieces[d][0].entry].Path, err)
 			}
+			var in folder
+			defer in.close()
 			for _, p := range pieces[d] {
-				if err := r.write(p, content); err != nil {
+				if err := r.write(&in, p, content); err != nil {
 					return fmt.Errorf("%q: %w", r.tree.entries[p.entry].Path, err)
 				}
 			}
@@ -155,9 +165,11 @@ func (r *restoring) files(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	var in folder
+	defer in.close()
 	for i, e := range r.tree.entries {
 		if e.IsFile() && e.Size == 0 {
-			if err := r.write(piece{entry: int32(i)}, nil); err != nil { // no memory holds 2^31 entries
+			if err := r.write(&in, piece{entry: int32(i)}, nil); err != nil { // no memory holds 2^31 entries
 				return fmt.Errorf("%q: %w", e.Path, err)
 			}
 		}
@@ -183,12 +195,45 @@ func (r *restoring) plan() ([]Digest, map[Digest][]piece) {
 	return order, pieces
 }
 
+// folder is the one that the last file was written into: the files of a pack are neighbours.
+type folder struct {
+	name string
+	dir  *os.File
+}
+
+func (f *folder) enter(root *os.Root, name string) (err error) {
+	if f.dir != nil && f.name == name {
+		return nil
+	}
+	f.close()
+	f.name = name
+	f.dir, err = root.Open(name)
+	return err
+}
+
+func (f *folder) close() {
+	if f.dir != nil {
+		_ = f.dir.Close() // it was only looked into
+		f.dir = nil
+	}
+}
+
 // write writes one piece. A file of one piece is finished at once.
-func (r *restoring) write(p piece, content []byte) (err error) {
+func (r *restoring) write(in *folder, p piece, content []byte) (err error) {
 	e := r.tree.entries[p.entry]
 	part, err := cut(content, int64(p.in), int64(p.size))
 	if err != nil {
 		return fmt.Errorf("its chunk %w", err)
+	}
+	if len(e.Chunks) < 2 {
+		if err := in.enter(r.root, path.Dir(e.Path)); err != nil {
+			return err
+		}
+		stamp, ok, err := createSmall(in.dir, path.Base(e.Path), e.Mode&chmodBits, part)
+		if ok || err != nil {
+			r.stamps[p.entry] = stamp
+			return err
+		}
 	}
 	f, err := r.root.OpenFile(e.Path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -205,7 +250,7 @@ func (r *restoring) write(p piece, content []byte) (err error) {
 	if len(e.Chunks) > 1 {
 		return nil // modes finishes it
 	}
-	if err := f.Chmod(e.Mode & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)); err != nil {
+	if err := f.Chmod(e.Mode & chmodBits); err != nil {
 		return err
 	}
 	info, err := f.Stat()
@@ -238,7 +283,7 @@ func (r *restoring) modes(context.Context) error {
 		if !e.Mode.IsDir() && len(e.Chunks) < 2 || e.Mode == fs.ModeDir|0o755 {
 			continue
 		}
-		if err := r.root.Chmod(e.Path, e.Mode&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)); err != nil {
+		if err := r.root.Chmod(e.Path, e.Mode&chmodBits); err != nil {
 			return err
 		}
 		if e.IsFile() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -39,7 +40,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, writes
 	shot := &snapshot{root: root, dir: dir, before: before, writes: writes, by: by}
 	err = s.upload(ctx, s.deadline, func(u *upload) error {
 		shot.upload = u
-		return shot.walk(".")
+		return shot.walk(root, ".")
 	})
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
@@ -51,39 +52,82 @@ func (s *Store) Snapshot(ctx context.Context, dir string, before *Staged, writes
 	return s.PutTree(ctx, t)
 }
 
-// walk visits a folder in the order of its names. fs.WalkDir would refuse names that are not UTF-8.
-func (s *snapshot) walk(folder string) error {
-	f, err := s.root.Open(folder)
+// walk visits a folder in the order of its names, name after name from the folder itself, so that no path is looked up twice.
+// fs.WalkDir would refuse names that are not UTF-8.
+func (s *snapshot) walk(in *os.Root, folder string) error {
+	here, err := in.Open(".")
 	if err != nil {
 		return err
 	}
-	found, err := f.ReadDir(-1)
-	_ = f.Close() // it was only read
+	defer here.Close() // it was only read
+	found, err := list(here)
 	if err != nil {
 		return fmt.Errorf("read folder %q: %w", folder, err)
 	}
-	slices.SortFunc(found, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, d := range found {
-		name := path.Join(folder, d.Name())
-		info, err := s.root.Lstat(name)
+		name := path.Join(folder, d.name)
+		if err := s.visit(in, here, d, name); err != nil {
+			return err
+		}
+		if !d.kind.IsDir() {
+			continue
+		}
+		inside, err := in.OpenRoot(d.name)
 		if err != nil {
 			return err
 		}
-		if err := s.visit(name, info); err != nil {
+		err = s.walk(inside, name)
+		_ = inside.Close() // it was only read
+		if err != nil {
 			return err
-		}
-		if info.IsDir() {
-			if err := s.walk(name); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-func (s *snapshot) visit(name string, info fs.FileInfo) error {
-	if !info.IsDir() && !s.writes.Match(name) {
+// found is a name in a folder.
+type found struct {
+	name string
+	kind fs.FileMode
+}
+
+// list reads a folder bit by bit: what the system tells of a name takes five times the memory of the name, and there may be 100,000.
+func list(folder *os.File) (all []found, err error) {
+	for {
+		some, err := folder.ReadDir(256)
+		for _, d := range some {
+			all = append(all, found{d.Name(), d.Type()})
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+func (s *snapshot) visit(in *os.Root, here *os.File, d found, name string) error {
+	if !d.kind.IsDir() && !s.writes.Match(name) {
 		return nil
+	}
+	at, known := s.before.seen.index(name)
+	if !known && d.kind.IsRegular() { // most files of most steps
+		f, ok, err := openSmall(here, d.name)
+		if err != nil {
+			return fmt.Errorf("file %q: %w", name, unreadable(err))
+		}
+		if ok {
+			e := &Entry{Path: name, Mode: f.mode, Size: f.size, By: s.by}
+			s.entries = append(s.entries, e)
+			return s.upload.addSmallFile(e, f.read)
+		}
+	}
+	info, err := in.Lstat(d.name)
+	if err != nil {
+		return err
 	}
 	e := &Entry{Path: name, Mode: info.Mode() & modeBits, By: s.by}
 	s.entries = append(s.entries, e)
@@ -93,7 +137,15 @@ func (s *snapshot) visit(name string, info fs.FileInfo) error {
 	case mode&fs.ModeSymlink != 0:
 		return s.link(e)
 	case mode.IsRegular():
-		if err := s.file(e, info); err != nil {
+		var old *Entry
+		if known {
+			old = s.before.seen.entries[at]
+			if s.before.untouched(at, info) {
+				s.entries[len(s.entries)-1] = old
+				return nil
+			}
+		}
+		if err := s.file(e, in, info, old); err != nil {
 			return fmt.Errorf("file %q: %w", name, err)
 		}
 		return nil
@@ -132,35 +184,54 @@ func (s *snapshot) link(e *Entry) error {
 	return nil
 }
 
-func (s *snapshot) file(e *Entry, info fs.FileInfo) error {
-	i, found := s.before.seen.index(e.Path)
-	var old Entry
-	if found {
-		old = *s.before.seen.entries[i]
-		if s.before.stamps != nil && s.before.stamps[i].CTime != 0 && s.before.stamps[i] == stampOf(info) {
-			s.entries[len(s.entries)-1] = s.before.seen.entries[i]
-			return nil
-		}
+// unreadable says what to do about a file that may not be read.
+func unreadable(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; make it readable for the user of the step", err)
+	}
+	return err
+}
+
+// file stores a file; old is what was at its path before, or nil.
+func (s *snapshot) file(e *Entry, in *os.Root, info fs.FileInfo, old *Entry) error {
+	if old == nil {
+		old = &Entry{Mode: fs.ModeDir} // nothing that it could be the same as
 	}
 	e.Size = info.Size()
-	open := unchanged(info, func() (*os.File, error) { return s.root.Open(e.Path) })
 	if e.Size > ChunkSize {
-		return s.upload.addLarge(e, old.Chunks, open)
+		return s.upload.addLarge(e, old.Chunks, unchanged(info, func() (*os.File, error) { return s.root.Open(e.Path) }))
+	}
+	f, err := in.Open(info.Name())
+	if err != nil {
+		return unreadable(err)
+	}
+	if !old.IsFile() || old.Size != e.Size {
+		return s.upload.addSmallFile(e, func(into ...[]byte) error { return readWhole(f, into...) })
 	}
 	buffer, release := s.upload.store.buffer()
 	defer release()
 	content := buffer[:e.Size]
-	if err := readAt(open, content, 0); err != nil {
-		if errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("%w; make it readable for the user of the step", err)
-		}
+	if err := readWhole(f, content); err != nil {
 		return err
 	}
-	if found && old.IsFile() && old.Size == e.Size && old.SHA256 == digestOf(content) {
+	if old.SHA256 == digestOf(content) {
 		e.SHA256, e.Chunks, e.Offset = old.SHA256, old.Chunks, old.Offset
 		return nil
 	}
 	return s.upload.addSmall(e, content)
+}
+
+// readWhole reads a file that must be as long as what it is read into, and closes it.
+func readWhole(f *os.File, into ...[]byte) error {
+	defer f.Close() // it was only read
+	for _, part := range into {
+		if _, err := io.ReadFull(f, part); errors.Is(err, io.EOF) && len(part) > 0 || errors.Is(err, io.ErrUnexpectedEOF) {
+			return errChanged
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // result gives what is as it was back to the step that wrote it, and adds what the step did not see or may not change.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,7 +29,8 @@ type Store struct {
 	deadline time.Time
 	parallel int
 	patience time.Duration
-	buffers  sync.Pool // of *[]byte, see buffer
+	buffers  chan []byte   // idle ones, see buffer
+	wire     chan struct{} // holds one for each chunk that is on its way
 }
 
 var (
@@ -55,8 +55,13 @@ func Open(c Config) (*Store, error) {
 	if s.patience <= 0 {
 		s.patience = 2 * time.Minute
 	}
+	s.wire = make(chan struct{}, s.parallel)
+	s.buffers = make(chan []byte, s.workers()+1)
 	return s, nil
 }
+
+// workers are more than chunks in flight: while one hashes, another has its connection.
+func (s *Store) workers() int { return s.parallel + (s.parallel+1)/2 }
 
 // ValidStep tells whether a step may have this name: a-z, 0-9 and -, and for one index of a fan-out a dot and its number.
 func ValidStep(name string) bool { return stepName.MatchString(name) }

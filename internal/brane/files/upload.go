@@ -32,7 +32,7 @@ type packed struct {
 // upload runs add, then sends what is left, waits, and fills in the entries that were added.
 func (s *Store) upload(ctx context.Context, until time.Time, add func(*upload) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(s.parallel)
+	group.SetLimit(s.workers())
 	u := &upload{store: s, until: until, group: group, ctx: ctx}
 	u.pack.upload = u
 	err := add(u)
@@ -50,15 +50,6 @@ func (s *Store) upload(ctx context.Context, until time.Time, add func(*upload) e
 		p.entry.Chunks = u.pack.chunks(p.first, chunksOf(p.entry.Offset, p.entry.Size))
 	}
 	return nil
-}
-
-// send stores content in the background, writes its digest to d, and then calls release.
-func (u *upload) send(content []byte, d *Digest, release func()) {
-	u.group.Go(func() error {
-		defer release()
-		*d = sha256.Sum256(content)
-		return u.put(*d, content)
-	})
 }
 
 // put asks whether the chunk is there only as long as chunks are: a new tree costs one question, a repeated one no upload.
@@ -83,10 +74,47 @@ func (u *upload) addSmall(e *Entry, content []byte) error {
 	if len(content) == 0 {
 		return nil
 	}
-	first, offset, err := u.pack.add(content)
-	e.Offset = offset
-	u.small = append(u.small, packed{e, first})
-	return err
+	room := u.room(e)
+	room.fill(content)
+	u.pack.filled(room)
+	return u.ended()
+}
+
+// addSmallFile packs a file of at most a chunk, which is read in the background: straight into its pack, as its size says where it will lie.
+// read fills what it is given. The entry gets its digest and its chunks when the upload ends.
+func (u *upload) addSmallFile(e *Entry, read func(into ...[]byte) error) error {
+	if e.Size == 0 {
+		e.SHA256 = sha256.Sum256(nil)
+		return read()
+	}
+	room := u.room(e)
+	u.group.Go(func() error {
+		if err := read(room.first, room.second); err != nil {
+			return fmt.Errorf("read %q: %w", e.Path, err)
+		}
+		hash := sha256.New()
+		hash.Write(room.first)
+		hash.Write(room.second)
+		hash.Sum(e.SHA256[:0])
+		return u.pack.filledInBackground(room)
+	})
+	return u.ended()
+}
+
+// room gives an entry its place in the packs.
+func (u *upload) room(e *Entry) room {
+	room := u.pack.reserve(int(e.Size))
+	e.Offset = room.offset
+	u.small = append(u.small, packed{e, room.chunk})
+	return room
+}
+
+// ended is why the upload cannot go on, nil while it can.
+func (u *upload) ended() error {
+	if u.ctx.Err() != nil {
+		return context.Cause(u.ctx)
+	}
+	return nil
 }
 
 // opener opens the same file again and again: a handle for each chunk costs microseconds and needs no bookkeeping.
@@ -97,8 +125,8 @@ type opener func() (io.ReaderAt, io.Closer, error)
 func (u *upload) addLarge(e *Entry, known []Digest, open opener) error {
 	e.Chunks = make([]Digest, chunksOf(0, e.Size))
 	for i := range e.Chunks {
-		if err := u.ctx.Err(); err != nil {
-			return context.Cause(u.ctx)
+		if err := u.ended(); err != nil {
+			return err
 		}
 		u.group.Go(func() error {
 			buffer, release := u.store.buffer()
@@ -137,74 +165,3 @@ func readAt(open opener, content []byte, from int64) error {
 
 // errChanged says that a file is written to while it is read; storing half of each would be worse than failing.
 var errChanged = errors.New("it changed while it was read")
-
-// stream cuts bytes into chunks and sends each full one. Small files and manifests go through one.
-type stream struct {
-	upload  *upload
-	buffer  []byte // what is not sent yet
-	release func()
-	sent    []*Digest
-	shared  map[int][]Digest
-}
-
-// add appends bytes and says where they begin: the number of the chunk and the offset in it.
-func (w *stream) add(content []byte) (chunk int, offset int64, err error) {
-	if len(w.buffer) == ChunkSize {
-		w.flush()
-	}
-	chunk, offset = len(w.sent), int64(len(w.buffer))
-	_, err = w.Write(content)
-	return chunk, offset, err
-}
-
-// Write never keeps content.
-func (w *stream) Write(content []byte) (int, error) {
-	for rest := content; len(rest) > 0; {
-		if err := w.upload.ctx.Err(); err != nil {
-			return 0, context.Cause(w.upload.ctx)
-		}
-		if w.release == nil {
-			var buffer []byte
-			buffer, w.release = w.upload.store.buffer()
-			w.buffer = buffer[:0]
-		}
-		n := min(len(rest), ChunkSize-len(w.buffer))
-		w.buffer = append(w.buffer, rest[:n]...)
-		rest = rest[n:]
-		if len(w.buffer) == ChunkSize {
-			w.flush()
-		}
-	}
-	return len(content), nil
-}
-
-// flush sends what was written since the last full chunk.
-func (w *stream) flush() {
-	if len(w.buffer) == 0 {
-		return
-	}
-	d := new(Digest)
-	w.sent = append(w.sent, d)
-	w.upload.send(w.buffer, d, w.release)
-	w.buffer, w.release = nil, nil
-}
-
-// chunks are the digests of n chunks; to be called after the upload. Files of one pack share the list.
-func (w *stream) chunks(first int, n int64) []Digest {
-	if n == 1 {
-		if shared := w.shared[first]; shared != nil {
-			return shared
-		}
-	}
-	list := make([]Digest, n)
-	for i := range list {
-		list[i] = *w.sent[first+i]
-	}
-	if n == 1 {
-		if w.shared == nil {
-			w.shared = map[int][]Digest{}
-		}
-		w.shared[first] = list
-	}
-	return list
-}

@@ -1,0 +1,147 @@
+package files
+
+import (
+	"crypto/sha256"
+	"sync/atomic"
+)
+
+// stream cuts bytes into chunks and sends each one when it is filled. Small files and manifests go through one.
+type stream struct {
+	upload *upload
+	last   *chunkInWork // has room left; nil where the next byte begins a new one
+	sent   []*Digest
+	shared map[int][]Digest
+}
+
+// chunkInWork is a chunk that several goroutines fill.
+type chunkInWork struct {
+	buffer  []byte // as far as its room is given away
+	digest  *Digest
+	release func()
+	writers atomic.Int32 // who have not filled their part yet; the stream itself counts while there is room left
+}
+
+// room is a place in a stream for the bytes of a small file: in one chunk, or at the end of one and at the beginning of the next.
+type room struct {
+	chunk         int   // number of the first chunk
+	offset        int64 // in that
+	first, second []byte
+	in            [2]*chunkInWork
+}
+
+// reserve gives away room for 1 to ChunkSize bytes, which has to be filled.
+func (w *stream) reserve(size int) room {
+	var r room
+	r.in[0], r.first = w.take(size)
+	r.chunk, r.offset = len(w.sent)-1, int64(len(r.in[0].buffer)-len(r.first))
+	w.sealFull()
+	if rest := size - len(r.first); rest > 0 {
+		r.in[1], r.second = w.take(rest)
+		w.sealFull()
+	}
+	return r
+}
+
+// fill copies content into the room.
+func (r room) fill(content []byte) {
+	copy(r.second, content[copy(r.first, content):])
+}
+
+// take gives away at most size bytes of the last chunk.
+func (w *stream) take(size int) (*chunkInWork, []byte) {
+	if w.last == nil {
+		buffer, release := w.upload.store.buffer()
+		w.last = &chunkInWork{buffer: buffer[:0], digest: new(Digest), release: release}
+		w.last.writers.Store(1)
+		w.sent = append(w.sent, w.last.digest)
+	}
+	c := w.last
+	from := len(c.buffer)
+	c.buffer = c.buffer[:min(from+size, ChunkSize)]
+	c.writers.Add(1)
+	return c, c.buffer[from:]
+}
+
+// sealFull lets go of the last chunk when it has no room left.
+func (w *stream) sealFull() {
+	if w.last != nil && len(w.last.buffer) == ChunkSize {
+		w.flush()
+	}
+}
+
+// flush lets go of the last chunk; it is sent when all its writers are ready.
+func (w *stream) flush() {
+	if c := w.last; c != nil {
+		w.last = nil
+		w.doneWith(c)
+	}
+}
+
+// filled says that all bytes are in the room. It is for the goroutine that reserves.
+func (w *stream) filled(r room) {
+	for _, c := range r.in {
+		if c != nil {
+			w.doneWith(c)
+		}
+	}
+}
+
+// filledInBackground is filled for a goroutine of the upload. Where it was the last writer, it sends the chunk itself: it could not start
+// another goroutine while as many run as may.
+func (w *stream) filledInBackground(r room) error {
+	for _, c := range r.in {
+		if c == nil || c.writers.Add(-1) > 0 {
+			continue
+		}
+		if err := w.send(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *stream) doneWith(c *chunkInWork) {
+	if c.writers.Add(-1) == 0 {
+		w.upload.group.Go(func() error { return w.send(c) })
+	}
+}
+
+func (w *stream) send(c *chunkInWork) error {
+	defer c.release()
+	*c.digest = sha256.Sum256(c.buffer)
+	return w.upload.put(*c.digest, c.buffer)
+}
+
+// Write never keeps content.
+func (w *stream) Write(content []byte) (int, error) {
+	for rest := content; len(rest) > 0; {
+		if err := w.upload.ended(); err != nil {
+			return 0, err
+		}
+		c, place := w.take(len(rest))
+		rest = rest[copy(place, rest):]
+		w.doneWith(c)
+		w.sealFull()
+	}
+	return len(content), nil
+}
+
+// chunks are the digests of n chunks; to be called after the upload. Files of one pack share the list.
+func (w *stream) chunks(first int, n int64) []Digest {
+	if n == 1 {
+		if shared := w.shared[first]; shared != nil {
+			return shared
+		}
+	}
+	list := make([]Digest, n)
+	for i := range list {
+		list[i] = *w.sent[first+i]
+	}
+	if n == 1 {
+		if w.shared == nil {
+			w.shared = map[int][]Digest{}
+		}
+		w.shared[first] = list
+	}
+	return list
+}
