@@ -68,8 +68,8 @@ chromium:
 		>.bin/chromium.log 2>&1 || { cat .bin/chromium.log >&2; echo "the tests need a Chromium on the PATH" >&2; exit 1; }
 
 .PHONY: bench
-bench: cluster-up $(CLI_BUILT) ## Measure what 350 namespaces cost on the development cluster, against the limits; 10 to 20 minutes
-	@. $(abspath $(CLUSTER_DIR))/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane
+bench: cluster-up $(CLI_BUILT) ## Measure the file layer, and what 350 namespaces cost on the development cluster, against the limits; ONLY=files for a part; 12 to 22 minutes
+	@. $(abspath $(CLUSTER_DIR))/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only '$(ONLY)'
 
 # What plugin-testing must be told where the CLI is OpenTofu.
 TF_ACC_HOST := $(if $(filter tofu,$(notdir $(CLI))),TF_ACC_PROVIDER_HOST=registry.opentofu.org TF_ACC_PROVIDER_NAMESPACE=hashicorp)

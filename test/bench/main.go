@@ -1,4 +1,5 @@
-// Command bench measures what hundreds of brane_namespace cost: requests to the API server, time and memory of plan, apply and destroy, and start-up and
+// Command bench measures, against the limits, the file layer and the agent, side by side with what they are compared to on a redis-server of its own, and
+// what hundreds of brane_namespace cost: requests to the API server, time and memory of plan, apply and destroy, and start-up and
 // size of the provider. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts, and makes and deletes namespaces of its
 // own there. `make bench` calls it; it ends with 1 where a limit is not kept.
 //
@@ -21,6 +22,7 @@ type options struct {
 	provider string // the provider's binary
 	first    int    // namespaces of the first apply
 	more     int    // namespaces of the second
+	only     string // a part; empty: all
 }
 
 func main() {
@@ -29,6 +31,7 @@ func main() {
 	flag.StringVar(&o.provider, "provider", ".bin/terraform-provider-brane", "the provider's binary")
 	flag.IntVar(&o.first, "n", 200, "namespaces")
 	flag.IntVar(&o.more, "more", 150, "namespaces that are added")
+	flag.StringVar(&o.only, "only", "", "measure only this part: files or namespaces")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	kept, err := bench(ctx, o)
@@ -47,22 +50,41 @@ func bench(ctx context.Context, o options) (kept bool, err error) {
 		return false, err
 	}
 	r := &report{}
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{
+		{"files", func() error { return fileLayer(ctx, r) }},
+		{"namespaces", func() error { return namespaces(ctx, r, o) }},
+	} {
+		if o.only != "" && o.only != part.name {
+			continue
+		}
+		if err := part.run(); err != nil {
+			return false, fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return r.kept(), nil
+}
+
+// namespaces measures the provider with many namespaces.
+func namespaces(ctx context.Context, r *report, o options) (err error) {
 	if err := start(ctx, r, o.provider); err != nil {
-		return false, err
+		return err
 	}
 	proxy, err := newProxy(os.Getenv("KUBECONFIG"))
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer proxy.close()
 	dir, err := os.MkdirTemp("", "brane-bench-")
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer os.RemoveAll(dir)
 	c := &cli{program: o.cli, provider: o.provider, dir: dir, proxy: proxy}
 	if err := c.write(); err != nil {
-		return false, err
+		return err
 	}
 	defer func() { // also after Ctrl-C
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Minute)
@@ -71,8 +93,7 @@ func bench(ctx context.Context, o options) (kept bool, err error) {
 			err = leftErr
 		}
 	}()
-	err = measure(ctx, r, c, o)
-	return r.kept(), err
+	return measure(ctx, r, c, o)
 }
 
 // measure applies, plans, adds and destroys.

@@ -21,4 +21,14 @@ func (r *report) add(what string, figure, limit float64, args ...any) {
 	fmt.Fprintln(os.Stdout, line)
 }
 
+// least is add for a figure that must not be smaller than its limit.
+func (r *report) least(what string, figure, limit float64) {
+	line := fmt.Sprintf("%-54s %9.1f   at least %g", what, figure, limit)
+	if figure < limit {
+		line += "   MISSED"
+		r.missed++
+	}
+	fmt.Fprintln(os.Stdout, line)
+}
+
 func (r *report) kept() bool { return r.missed == 0 }

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+const (
+	largeSize   = 256 << 20
+	smallCount  = 10_000
+	smallSize   = 4096
+	connections = 4  // of the file layer by default, hence of what it is compared with
+	rounds      = 12 // the best of which counts
+)
+
+// fileLayer measures the file layer against Redis itself and against cp, all in memory and side by side: each round does everything once.
+func fileLayer(ctx context.Context, r *report) (err error) {
+	s, err := startRedis(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	dir, err := os.MkdirTemp("/dev/shm", "brane-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &fileBench{server: s, dir: dir}
+	if b.store, err = files.Open(files.Config{Redis: s.client, Run: "bench", Deadline: time.Now().Add(time.Hour), Parallel: connections}); err != nil {
+		return err
+	}
+	if err := b.large(ctx, r); err != nil {
+		return err
+	}
+	if err := b.small(ctx, r); err != nil {
+		return err
+	}
+	return b.agent(ctx, r)
+}
+
+type fileBench struct {
+	server *server
+	store  *files.Store
+	dir    string
+}
+
+// task is one of the things that are compared.
+type task struct {
+	name   string
+	before func() error // not measured; may be nil
+	do     func() error
+}
+
+// race does all tasks in turn, several times, and gives the shortest time of each.
+func race(tasks ...task) (map[string]time.Duration, error) {
+	best := map[string]time.Duration{}
+	for range rounds {
+		for _, t := range tasks {
+			if t.before != nil {
+				if err := t.before(); err != nil {
+					return nil, fmt.Errorf("%s: %w", t.name, err)
+				}
+			}
+			began := time.Now()
+			if err := t.do(); err != nil {
+				return nil, fmt.Errorf("%s: %w", t.name, err)
+			}
+			if took := time.Since(began); best[t.name] == 0 || took < best[t.name] {
+				best[t.name] = took
+			}
+		}
+	}
+	return best, nil
+}
+
+func (b *fileBench) large(ctx context.Context, r *report) error {
+	from, to := filepath.Join(b.dir, "large"), filepath.Join(b.dir, "restored")
+	if err := os.Mkdir(from, 0o700); err != nil {
+		return err
+	}
+	if err := noise(filepath.Join(from, "file"), largeSize); err != nil {
+		return err
+	}
+	defer os.RemoveAll(from)
+	var tree files.Tree
+	empty := func() error { return b.server.empty(ctx) }
+	best, err := race(
+		task{"raw SET", empty, func() error {
+			return rawly(func(key string, buffer []byte) error {
+				return b.server.client.SetArgs(ctx, key, buffer[:files.ChunkSize], redis.SetArgs{ExpireAt: time.Now().Add(time.Hour)}).Err()
+			})
+		}},
+		task{"raw GET", nil, func() error {
+			return rawly(func(key string, buffer []byte) error { return b.server.client.GetToBuffer(ctx, key, buffer).Err() })
+		}},
+		task{"put", empty, func() error {
+			layer, err := b.store.Snapshot(ctx, from, nil, nil, "bench")
+			if err == nil {
+				tree, err = b.store.Tree(ctx, layer)
+			}
+			return err
+		}},
+		task{"read and verify", nil, func() error {
+			file, _ := tree.Lookup("file")
+			return b.store.Read(ctx, file, io.Discard)
+		}},
+		task{"restore", func() error { return fresh(to) }, func() error {
+			_, err := b.store.Restore(ctx, tree, nil, to)
+			return err
+		}},
+	)
+	if err != nil {
+		return err
+	}
+	used, err := b.server.memory(ctx)
+	if err != nil {
+		return err
+	}
+	r.add("raw SET of %d MiB, %d connections: MB/s", largeSize/best["raw SET"].Seconds()/1e6, 0, largeSize>>20, connections)
+	r.add("raw GET of %d MiB: MB/s", largeSize/best["raw GET"].Seconds()/1e6, 0, largeSize>>20)
+	r.least("put of a large file: % of raw SET", 100*best["raw SET"].Seconds()/best["put"].Seconds(), 60)
+	r.least("read and verify of it: % of raw GET", 100*best["raw GET"].Seconds()/best["read and verify"].Seconds(), 55)
+	r.add("restore of it into memory: MB/s", largeSize/best["restore"].Seconds()/1e6, 0)
+	r.add("Redis' memory for it: %% of the data", 100*float64(used)/largeSize, 102)
+	return errors.Join(os.RemoveAll(to), b.server.empty(ctx))
+}
+
+func (b *fileBench) small(ctx context.Context, r *report) error {
+	from, to := filepath.Join(b.dir, "small"), filepath.Join(b.dir, "restored")
+	if err := manyFiles(from, smallCount, smallSize); err != nil {
+		return err
+	}
+	defer os.RemoveAll(from)
+	var layer files.Layer
+	best, err := race(
+		task{"cp", func() error { return os.RemoveAll(to) }, func() error { return exec.CommandContext(ctx, "cp", "-r", from, to).Run() }},
+		task{"put", func() error { return b.server.empty(ctx) }, func() error {
+			_, err := b.store.Snapshot(ctx, from, nil, nil, "bench")
+			return err
+		}},
+		task{"restore", func() (err error) {
+			layer, err = b.store.Snapshot(ctx, from, nil, nil, "bench")
+			return errors.Join(err, fresh(to))
+		}, func() error {
+			tree, err := b.store.Tree(ctx, layer)
+			if err != nil {
+				return err
+			}
+			_, err = b.store.Restore(ctx, tree, nil, to)
+			return err
+		}},
+	)
+	if err != nil {
+		return err
+	}
+	used, err := b.server.memory(ctx)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("%d files of %d bytes", smallCount, smallSize)
+	r.add("cp -r of %s: ms", 1000*best["cp"].Seconds(), 0, what)
+	r.add("put of them: × cp -r", best["put"].Seconds()/best["cp"].Seconds(), 1.1)
+	r.add("restore of them: × cp -r", best["restore"].Seconds()/best["cp"].Seconds(), 1.1)
+	r.add("Redis' memory for them: %% of the data", 100*float64(used)/(smallCount*smallSize), 102)
+	return errors.Join(os.RemoveAll(to), b.server.empty(ctx))
+}
+
+// rawly sends a command for each chunk of a large file, over as many connections as the file layer does.
+func rawly(command func(key string, buffer []byte) error) error {
+	var group errgroup.Group
+	for c := range connections {
+		group.Go(func() error {
+			buffer := make([]byte, files.ChunkSize+2)
+			for i := c; i < largeSize/files.ChunkSize; i += connections {
+				if err := command(fmt.Sprint("raw:", i), buffer); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func fresh(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) }
+
+// noise is a file that nothing can compress and of which no two chunks are the same.
+func noise(name string, size int64) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{1}), size)
+	return err
+}
+
+// manyFiles makes files of noise, a hundred in a folder.
+func manyFiles(dir string, count, size int) error {
+	source := rand.NewChaCha8([32]byte{2})
+	content := make([]byte, size)
+	for i := range count {
+		folder := filepath.Join(dir, fmt.Sprintf("folder%04d", i/100))
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+		if _, err := source.Read(content); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("file%06d", i)), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
