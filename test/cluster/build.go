@@ -88,8 +88,11 @@ func stamp(version string) string {
 
 // buildPrograms builds what goes into images into the cluster's folder. Go's own cache makes it quick.
 func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binaries, error) {
-	built := binaries{agent: o.agent, pause: c.path("bin/pause")}
+	built := binaries{agent: o.agent, pause: c.path("bin/pause"), brane: c.path("bin/brane-package")}
 	if err := goBuild(ctx, filepath.Join(o.root, "test/cluster"), "./pause", built.pause, "-s -w", nil); err != nil {
+		return built, err
+	}
+	if err := goBuild(ctx, o.root, "./test/brane-package", built.brane, "-s -w", nil); err != nil {
 		return built, err
 	}
 	if built.agent != "" {

@@ -141,10 +141,10 @@ func contentTag(content []byte) string {
 }
 
 // binaries are the built programs that images are made of.
-type binaries struct{ agent, pause string }
+type binaries struct{ agent, pause, brane string }
 
-// pushImages pushes every image and gives the agent's name.
-func pushImages(ctx context.Context, c cluster, built binaries) (agent string, err error) {
+// pushImages pushes every image and gives the agent's name. Brane's packages are described by files below root.
+func pushImages(ctx context.Context, c cluster, root string, built binaries) (agent string, err error) {
 	agentProgram, err := os.ReadFile(built.agent)
 	if err != nil {
 		return "", err
@@ -174,11 +174,12 @@ func pushImages(ctx context.Context, c cluster, built binaries) (agent string, e
 		return "", err
 	}
 	agent = c.image(agentName, contentTag(agentProgram))
-	for reference, image := range map[string]v1.Image{
-		c.image(pauseName, pauseTag): pauseImage,
-		c.image(toolsName, toolsTag): toolsImage,
-		agent:                        agentImage,
-	} {
+	images, err := packageImages(c, root, built.brane)
+	if err != nil {
+		return "", err
+	}
+	images[c.image(pauseName, pauseTag)], images[c.image(toolsName, toolsTag)], images[agent] = pauseImage, toolsImage, agentImage
+	for reference, image := range images {
 		if err := push(ctx, reference, image); err != nil {
 			return "", err
 		}

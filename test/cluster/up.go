@@ -234,7 +234,7 @@ func (s *start) images(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.agent, err = pushImages(ctx, s.cluster, built)
+	s.agent, err = pushImages(ctx, s.cluster, s.options.root, built)
 	return err
 }
 

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// branePackage is a package of Brane whose image is in the registry where Brane would put it. Its functions are those of test/brane-package.
+type branePackage struct {
+	name, version string
+	brane         string // the version of Brane that would have built it
+	file          string // its container.yml, below the repository's root
+}
+
+// branePackages are those of the example, and one with all that a function may do, for each version of Brane.
+func branePackages() []branePackage {
+	packages := []branePackage{
+		{"text", "1.0.0", "0.6", "examples/packages/text.container.yml"},
+		{"statistics", "1.0.0", "0.6", "examples/packages/statistics.container.yml"},
+	}
+	for _, brane := range []string{"0.4", "0.5", "0.6"} {
+		packages = append(packages, branePackage{"probe", brane + ".0", brane, "test/brane-package/probe/tagged.yml"})
+	}
+	for _, brane := range []string{"1", "2", "3", "4"} {
+		packages = append(packages, branePackage{"probe", brane + ".0.0", brane, "test/brane-package/probe/plain.yml"})
+	}
+	return packages
+}
+
+func packageImages(c cluster, root, program string) (map[string]v1.Image, error) {
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return nil, err
+	}
+	images := map[string]v1.Image{}
+	for _, p := range branePackages() {
+		description, err := os.ReadFile(filepath.Join(root, p.file))
+		if err != nil {
+			return nil, err
+		}
+		if images[c.image("library/"+p.name, p.version)], err = packageImage(content, description, p.brane); err != nil {
+			return nil, err
+		}
+	}
+	return images, nil
+}
+
+// packageImage is laid out as Brane does it: branelet is the entry point, and the package's files and their description are in /opt/wd.
+func packageImage(program, description []byte, brane string) (v1.Image, error) {
+	file := "local_container.yml"
+	if brane == "0.4" || brane == "0.5" {
+		file = "container.yml"
+	}
+	return makeImage([]entry{
+		{path: "/branelet", mode: 0o755, content: program},
+		{path: "/data", mode: 0o755, folder: true},
+		{path: "/opt", mode: 0o755, folder: true},
+		{path: "/opt/wd", mode: 0o755, folder: true},
+		{path: "/opt/wd/run", mode: 0o755, content: program},
+		{path: "/opt/wd/" + file, mode: 0o644, content: description},
+	}, v1.Config{Entrypoint: []string{"/branelet"}, WorkingDir: "/opt/wd", Env: []string{"BRANELET_VERSION=" + brane}})
+}
