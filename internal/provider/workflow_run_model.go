@@ -29,6 +29,7 @@ type workflowRunModel struct {
 	Defaults       types.Object         `tfsdk:"defaults"`
 	Inputs         types.Map            `tfsdk:"inputs"`
 	Outputs        types.Map            `tfsdk:"outputs"`
+	Parallelism    types.Int64          `tfsdk:"parallelism"`
 	Triggers       types.Map            `tfsdk:"triggers"`
 	Retention      timetypes.GoDuration `tfsdk:"retention"`
 	Status         types.String         `tfsdk:"status"`

@@ -317,7 +317,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	model.ID, model.Namespace = types.StringValue(id), types.StringValue(target.Namespace)
 	return &workflow.Run{
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage,
-		Redis: redis, RedisURL: url, Retention: retention, Observe: func(event workflow.Event) { logEvent(ctx, id, event) },
+		Redis: redis, RedisURL: url, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Observe: func(event workflow.Event) { logEvent(ctx, id, event) },
 	}, true
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -53,6 +54,11 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 			"defaults": defaultsSchema(),
 			"inputs":   inputsSchema(),
 			"outputs":  outputsSchema(),
+			"parallelism": schema.Int64Attribute{
+				MarkdownDescription: "How many steps run at once, at most. It makes no other run. Default: as many as can.",
+				Optional:            true,
+				Validators:          []validator.Int64{int64validator.AtLeast(1)},
+			},
 			"triggers": schema.MapAttribute{
 				MarkdownDescription: "Any values; where one changes, a new run follows.",
 				ElementType:         types.StringType,

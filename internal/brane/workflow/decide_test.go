@@ -6,74 +6,129 @@ import (
 	"testing"
 )
 
+// conditional is a graph with steps for failures:
+//
+//	a → b → c
+//	 ╲   ╲→ rescue (failure)
+//	  ╲→ tidy (always)
+//	try (may fail) → use, other (failure).
+func conditional(t *testing.T) Graph {
+	t.Helper()
+	all := steps("a", "b: a", "c: b", "rescue: b", "tidy: a", "try", "use: try", "other: try")
+	all[3].When, all[4].When, all[5].AllowFailure, all[7].When = OnFailure, Always, true, OnFailure
+	g, err := NewGraph(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 func TestNext(t *testing.T) {
-	g := graph(t, "a", "b: a", "c: a", "d: b c")
+	type phases = map[string]phase
+	diamond, handled := graph(t, "a", "b: a", "c: a", "d: b c"), conditional(t)
 	for name, tt := range map[string]struct {
-		known map[string]phase
-		want  string
+		graph    Graph
+		parallel int
+		known    phases
+		want     string
+		ended    bool
 	}{
-		"at the beginning the first":          {nil, "[a]"},
-		"nothing while it runs":               {map[string]phase{"a": started}, "[]"},
-		"both that waited for it":             {map[string]phase{"a": committed}, "[b c]"},
-		"not one that is running already":     {map[string]phase{"a": committed, "b": started}, "[c]"},
-		"the last one needs both":             {map[string]phase{"a": committed, "b": committed, "c": started}, "[]"},
-		"the last one when both are":          {map[string]phase{"a": committed, "b": committed, "c": committed}, "[d]"},
-		"nothing new after a failure":         {map[string]phase{"a": committed, "b": failed}, "[]"},
-		"nothing when all are":                {map[string]phase{"a": committed, "b": committed, "c": committed, "d": committed}, "[]"},
-		"a commit is worth more than its own": {map[string]phase{"b": committed, "c": committed}, "[a d]"},
+		"at the beginning the first":           {diamond, 0, nil, "[a]", false},
+		"nothing while it runs":                {diamond, 0, phases{"a": started}, "[]", false},
+		"both that waited for it":              {diamond, 0, phases{"a": committed}, "[b c]", false},
+		"not one that is running already":      {diamond, 0, phases{"a": committed, "b": started}, "[c]", false},
+		"the last one needs both":              {diamond, 0, phases{"a": committed, "b": committed, "c": started}, "[]", false},
+		"the last one when both are":           {diamond, 0, phases{"a": committed, "b": committed, "c": committed}, "[d]", false},
+		"nothing new after a failure":          {diamond, 0, phases{"a": committed, "b": failed}, "[]", true},
+		"nothing when all are":                 {diamond, 0, phases{"a": committed, "b": committed, "c": committed, "d": committed}, "[]", true},
+		"a commit is worth more than its own":  {diamond, 0, phases{"b": committed, "c": committed}, "[a d]", false},
+		"one at a time":                        {diamond, 1, phases{"a": committed}, "[b]", false},
+		"none beside the one that runs":        {diamond, 1, phases{"a": committed, "b": started}, "[]", false},
+		"the next one at a time":               {diamond, 1, phases{"a": committed, "b": committed}, "[c]", false},
+		"more running than allowed by now":     {diamond, 1, phases{"a": committed, "b": started, "c": started}, "[]", false},
+		"steps for failures wait":              {handled, 0, nil, "[a try]", false},
+		"one that always runs":                 {handled, 0, phases{"a": committed, "try": committed}, "[b tidy use]", false},
+		"all is well":                          {handled, 0, phases{"a": committed, "b": committed, "c": committed, "tidy": committed, "try": committed, "use": committed}, "[]", true},
+		"a rescue after the failure":           {handled, 0, phases{"a": committed, "b": failed, "tidy": started, "try": committed, "use": committed}, "[rescue]", false},
+		"what always runs, after the failure":  {handled, 0, phases{"a": failed, "try": committed, "use": started}, "[rescue tidy]", false},
+		"over though something else runs":      {handled, 0, phases{"a": failed, "rescue": committed, "tidy": committed, "try": committed, "use": started}, "[]", true},
+		"a rescue that fails as well":          {handled, 0, phases{"a": failed, "rescue": failed, "tidy": started, "try": committed, "use": started}, "[]", false},
+		"an allowed failure stops nothing":     {handled, 0, phases{"try": failed}, "[a other]", false},
+		"a run with an allowed failure ends":   {handled, 0, phases{"a": committed, "b": committed, "c": committed, "tidy": committed, "try": failed, "other": committed}, "[]", true},
+		"handlers are bounded like all others": {handled, 1, phases{"a": failed, "try": committed, "use": committed}, "[rescue]", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := fmt.Sprint(next(g, tt.known)); got != tt.want {
+			if got := fmt.Sprint(next(tt.graph, tt.known, tt.parallel)); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if got := ended(tt.graph, tt.known); got != tt.ended {
+				t.Errorf("ended: %v", got)
 			}
 		})
 	}
 }
 
-// Random graphs with random orders of commits, some of them failing: every run ends, no step is started twice or before what it needs,
-// and without a failure all are committed.
+// Random graphs with random orders of commits, some of them failing: every run ends, no step is started twice or before what it needs is over, never more
+// run than may, without a failure all are committed that are not there for one, and after a failure all have run that always do.
 func TestEveryRunEnds(t *testing.T) {
 	for seed := range uint64(20_000) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		g := randomGraph(t, random)
-		known, running, starts, broken := map[string]phase{}, []string{}, map[string]int{}, false
+		g, parallel := randomGraph(t, random), random.IntN(4)
+		known, live, starts, hasFailed := map[string]phase{}, []string{}, map[string]int{}, false
 		for !ended(g, known) {
-			for _, name := range next(g, known) {
+			for _, name := range next(g, known, parallel) {
 				for _, need := range g.steps[name].Needs {
-					if known[need] != committed {
+					if g.steps[name].When == OnSuccess && known[need] != committed || known[need] == started {
 						t.Fatalf("seed %d: %s started before %s was committed", seed, name, need)
 					}
 				}
 				known[name] = started
 				starts[name]++
-				running = append(running, name)
+				live = append(live, name)
 			}
-			if len(running) == 0 {
-				t.Fatalf("seed %d: nothing runs and the run has not ended: %v", seed, known)
+			if len(live) == 0 || parallel > 0 && len(live) > parallel {
+				t.Fatalf("seed %d: %d run, at most %d may, and the run has not ended: %v", seed, len(live), parallel, known)
 			}
-			i := random.IntN(len(running))
-			known[running[i]] = committed
+			i := random.IntN(len(live))
+			known[live[i]] = committed
 			if random.IntN(20) == 0 {
-				known[running[i]], broken = failed, true
+				known[live[i]], hasFailed = failed, true
 			}
-			running = append(running[:i], running[i+1:]...)
+			live = append(live[:i], live[i+1:]...)
 		}
-		for name, n := range starts {
-			if n != 1 {
-				t.Fatalf("seed %d: %s was started %d times", seed, name, n)
+		for _, name := range g.order {
+			switch step := g.steps[name]; {
+			case starts[name] > 1:
+				t.Fatalf("seed %d: %s was started %d times", seed, name, starts[name])
+			case step.When == Always && starts[name] == 0:
+				t.Fatalf("seed %d: %s always runs, but did not", seed, name)
+			case !hasFailed && step.When == OnFailure && starts[name] > 0:
+				t.Fatalf("seed %d: %s ran without a failure", seed, name)
+			case !hasFailed && step.When == OnSuccess && known[name] != committed && !buildsOnHandler(g, name):
+				t.Fatalf("seed %d: ended with %v", seed, known)
 			}
-		}
-		if !broken && !all(g.order, known, committed) {
-			t.Fatalf("seed %d: ended with %v", seed, known)
 		}
 	}
+}
+
+// buildsOnHandler says whether a step needs one that is there for failures, and hence does not run without one.
+func buildsOnHandler(g Graph, name string) bool {
+	for _, need := range g.steps[name].Needs {
+		if g.steps[need].When == OnFailure || g.steps[need].When == OnSuccess && buildsOnHandler(g, need) {
+			return true
+		}
+	}
+	return false
 }
 
 func randomGraph(t *testing.T, random *rand.Rand) Graph {
 	t.Helper()
 	var steps []Step
 	for i := range 1 + random.IntN(12) {
-		step := Step{Name: fmt.Sprintf("s%d", i)}
+		step := Step{Name: fmt.Sprintf("s%d", i), AllowFailure: random.IntN(8) == 0}
+		if when := random.IntN(8); i > 0 && when < 2 {
+			step.When = []When{OnFailure, Always}[when]
+		}
 		for j := range i {
 			if random.IntN(3) == 0 {
 				step.Needs = append(step.Needs, fmt.Sprintf("s%d", j))

@@ -20,7 +20,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Run is one execution of a graph of steps. All fields but Observe must be set.
+// Run is one execution of a graph of steps. All fields but Parallel and Observe must be set.
 type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
@@ -31,6 +31,7 @@ type Run struct {
 	Redis      redis.UniversalClient // as this process dials it
 	RedisURL   string                // the same server as a pod dials it, with its password
 	Retention  time.Duration         // how long the run's files stay, but for its outputs
+	Parallel   int                   // Jobs of the run at once; 0 means no limit
 	Observe    func(Event)           // hears what happens, one call after another; may be nil
 
 	deadline time.Time // of all Redis keys; known once the run's record is
@@ -154,7 +155,7 @@ func (l *loop) run(ctx context.Context) error {
 		if ended(l.Graph, l.known) {
 			return nil
 		}
-		if err := l.start(ctx, next(l.Graph, l.known)); err != nil {
+		if err := l.start(ctx, next(l.Graph, l.known, l.Parallel)); err != nil {
 			return err
 		}
 		grace := time.NewTimer(l.nextGrace(time.Now()))

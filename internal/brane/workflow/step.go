@@ -20,6 +20,9 @@ type Step struct {
 	Timeout    time.Duration     `json:"timeout,omitempty"`     // of the Job, with its start; 0 means none
 	RunAsUser  *int64            `json:"run_as_user,omitempty"` // user id of the program and of its files; nil means root, or the image's user where it is root
 
+	When         When `json:"when,omitempty"`
+	AllowFailure bool `json:"allow_failure,omitempty"` // the run goes on, and is none the worse for it
+
 	EnvFromSecret map[string]SecretKey `json:"env_from_secret,omitempty"`
 	SecretEnv     map[string]string    `json:"-"`                     // more environment, kept in a Secret of the run and nowhere else
 	EnvVersion    string               `json:"env_version,omitempty"` // stands for SecretEnv in the identity
@@ -34,6 +37,16 @@ type Step struct {
 	Security       Security  `json:"security,omitzero"`
 	Volumes        []Volume  `json:"volumes,omitempty"` // beside the run's own files
 }
+
+// When says after which outcomes of the steps that it needs a step runs.
+type When string
+
+// The outcomes. A step that was not started, because something that it builds on went wrong, counts as failed.
+const (
+	OnSuccess When = ""        // all of them are committed, and nothing else of the run has failed
+	OnFailure When = "failure" // all of them are over, and one has failed
+	Always    When = "always"  // all of them are over
+)
 
 // SecretKey is one value of a Secret in the run's namespace.
 type SecretKey struct {
