@@ -29,6 +29,7 @@ resource "brane_workflow_run" "test" {
   name           = "pod"
   infrastructure = "$NAMESPACE"
   inputs         = { "in/a" = { content = "a" }, "b" = { content = "b" } }
+  parallelism = 1
   defaults = {
     image       = "$TOOLS"
     run_as_user = 1234
@@ -74,7 +75,7 @@ EOT
         farewell = { path = "/farewell", config_map = "greeting", sub_path = "two", read_only = true }
       }
     }
-    left = { command = ["sh", "-c", "find /data -type f | sort > /data/list; test -z $PASSWORD"], needs = ["check"] }
+    left = { command = ["sh", "-c", "find /data -type f | sort > /tmp/list; cp /tmp/list /data/list; test -z $PASSWORD"], needs = ["check"] }
   }
   outputs = { list = { path = "list" } }
 }
@@ -88,7 +89,7 @@ EOT
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
 					runValue("status", knownvalue.StringExact("succeeded")),
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"list": output("list", "/data/b\n/data/in/a\n/data/kept\n/data/list\n")})),
+					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"list": output("list", "/data/b\n/data/in/a\n/data/kept\n")})),
 				},
 				Check: func(state *terraform.State) (err error) {
 					if id, err = runID(state); err != nil {
