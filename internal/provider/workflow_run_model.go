@@ -27,6 +27,7 @@ type workflowRunModel struct {
 	Namespace      types.String         `tfsdk:"namespace"`
 	Steps          types.Map            `tfsdk:"steps"`
 	Defaults       types.Object         `tfsdk:"defaults"`
+	Images         types.Map            `tfsdk:"images"`
 	Inputs         types.Map            `tfsdk:"inputs"`
 	Outputs        types.Map            `tfsdk:"outputs"`
 	Parallelism    types.Int64          `tfsdk:"parallelism"`
@@ -75,7 +76,7 @@ var (
 
 // known says whether all that decides about the run's identity is known.
 func (m workflowRunModel) known() bool {
-	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Defaults, m.Triggers} {
+	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Images, m.Defaults, m.Triggers} {
 		if unknown(value) {
 			return false
 		}

@@ -58,11 +58,15 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if req.Plan.Raw.IsNull() {
 		return // destroy
 	}
-	var plan workflowRunModel
+	var plan, state workflowRunModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	plan.planImages(ctx, state)
 	id := types.StringUnknown()
 	if plan.known() {
 		graph := plan.graph(ctx, &resp.Diagnostics)
@@ -74,11 +78,10 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		id = types.StringValue(identity.ID())
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), id)...)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("images"), plan.Images)...)
 	if req.State.Raw.IsNull() {
 		return
 	}
-	var state workflowRunModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	if !id.Equal(state.ID) {
 		resp.RequiresReplace.Append(path.Root("id"))
 		return
@@ -283,6 +286,7 @@ func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunMode
 
 // prepare makes the run from the plan and checks all that can be checked before anything is made in the cluster.
 func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
+	model.pinImages(ctx, diags)
 	graph := model.graph(ctx, diags)
 	sources, digests := model.sources(ctx, diags)
 	identity := model.identity(ctx, graph, digests, diags)
@@ -295,6 +299,9 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	if !model.ID.IsUnknown() && model.ID.ValueString() != id {
 		diags.AddAttributeError(path.Root("inputs"), "Inputs have changed since the plan",
 			fmt.Sprintf("Run %q was planned, but a file that is the source of an input now has other content. Plan again.", model.ID.ValueString()))
+		return nil, false
+	}
+	if graph = programs(ctx, graph, diags); diags.HasError() {
 		return nil, false
 	}
 	name := model.Infrastructure.ValueString()

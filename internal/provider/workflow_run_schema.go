@@ -59,6 +59,12 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Optional:            true,
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
+			"images": schema.MapAttribute{
+				MarkdownDescription: "Of each step without `command`: its image with the digest for which its tag stands. It is looked up when Terraform plans; where the tag stands for another digest by then, a new run is planned. " +
+					"A plan that cannot reach the registry keeps what is known.",
+				ElementType: types.StringType,
+				Computed:    true,
+			},
 			"triggers": schema.MapAttribute{
 				MarkdownDescription: "Any values; where one changes, a new run follows.",
 				ElementType:         types.StringType,

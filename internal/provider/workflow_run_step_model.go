@@ -39,6 +39,9 @@ func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) wo
 	var steps []workflow.Step
 	for _, name := range slices.Sorted(maps.Keys(models)) {
 		step := models[name].step(name, defaults, diags)
+		if pin, ok := m.Images.Elements()[name].(types.String); ok && len(step.Command) == 0 {
+			step.Image = pin.ValueString()
+		}
 		step.SecretEnv = m.SecretEnv[name]
 		steps = append(steps, step)
 	}

@@ -15,13 +15,14 @@ func stepsSchema() schema.Attribute {
 	attributes := podAttributes()
 	maps.Copy(attributes, map[string]schema.Attribute{
 		"command": schema.ListAttribute{
-			MarkdownDescription: "The program and its arguments. The image's own entry point is not used.",
-			ElementType:         types.StringType,
-			Required:            true,
-			Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
+			MarkdownDescription: "The program and its first arguments. The image's own entry point is not used then. Default: the image's entry point and arguments, as its registry tells them to the machine on which " +
+				"Terraform runs (with the credentials that docker and podman keep there); the image is pinned by its digest then, see `images`.",
+			ElementType: types.StringType,
+			Optional:    true,
+			Validators:  []validator.List{listvalidator.SizeAtLeast(1)},
 		},
 		"args": schema.ListAttribute{
-			MarkdownDescription: "Further arguments.",
+			MarkdownDescription: "Further arguments. Where there is no `command`, they take the place of the image's own.",
 			ElementType:         types.StringType,
 			Optional:            true,
 		},

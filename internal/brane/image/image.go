@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -34,11 +33,10 @@ func (i Image) Program() []string { return slices.Concat(i.Entrypoint, i.Cmd) }
 // ErrPlatforms says that the platforms of an image run different programs, so that no one answer holds on every node.
 var ErrPlatforms = errors.New("its platforms have different entry points")
 
-// Registry is how to reach the registries. Its zero value asks without a credential, by HTTPS, or by HTTP too at loopback and private addresses.
+// Registry is how to reach the registries: with the credentials that docker and podman keep for the user of this machine, by HTTPS, and by HTTP too at
+// loopback and private addresses.
 type Registry struct {
-	Keychain  authn.Keychain    // nil means none; see [Credentials]
-	Insecure  bool              // try plain HTTP where HTTPS does not answer
-	Transport http.RoundTripper // nil means [remote.DefaultTransport]
+	Insecure bool // try plain HTTP at other addresses as well, where HTTPS does not answer
 }
 
 // Lookup asks the registry. Where it is not reachable or refuses, the error says for which image; its cause is the registry's own word. It is [ErrPlatforms]
@@ -56,7 +54,7 @@ func (r Registry) lookup(ctx context.Context, text string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	options := r.options(ctx)
+	options := []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("terraform-provider-brane"), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 	found, err := remote.Get(reference, options...)
 	if err != nil {
 		return Image{}, err
@@ -88,17 +86,6 @@ func (r Registry) parse(text string) (name.Reference, error) {
 		return name.ParseReference(text, name.Insecure)
 	}
 	return name.ParseReference(text)
-}
-
-func (r Registry) options(ctx context.Context) []remote.Option {
-	options := []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("terraform-provider-brane")}
-	if r.Keychain != nil {
-		options = append(options, remote.WithAuthFromKeychain(r.Keychain))
-	}
-	if r.Transport != nil {
-		options = append(options, remote.WithTransport(r.Transport))
-	}
-	return options
 }
 
 // configs are the configurations of each platform on which a step can run, at least one.

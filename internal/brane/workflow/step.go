@@ -12,7 +12,7 @@ import (
 type Step struct {
 	Name       string            `json:"name"`
 	Image      string            `json:"image"`
-	Command    []string          `json:"command"` // the program and its first arguments; the image's own entry point is not used
+	Command    []string          `json:"command"` // the program and its first arguments; none stands for those of the image, which must be there before a Job is made
 	Args       []string          `json:"args,omitempty"`
 	Env        map[string]string `json:"env,omitempty"`
 	WorkingDir string            `json:"working_dir,omitempty"` // empty means the image's

@@ -1,0 +1,154 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/image"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// planLookup is how long a plan waits for registries: it can do without them, and must not hang where they are out of reach.
+const planLookup = 10 * time.Second
+
+// planImages pins the images of steps that have no command of their own. What a registry does not tell now stays as the state has it, since a plan has to
+// work without it; where there is no state the apply looks again, and the run's id is not known before.
+func (m *workflowRunModel) planImages(ctx context.Context, state workflowRunModel) {
+	var diags diag.Diagnostics // what is wrong with the steps is told where the graph is made
+	steps := m.unpinned(ctx, &diags)
+	if diags.HasError() {
+		return
+	}
+	var before []workflow.Step
+	if !state.Steps.IsNull() {
+		before = state.unpinned(ctx, &diags)
+	}
+	limited, done := context.WithTimeout(ctx, planLookup)
+	defer done()
+	found, errs := lookUp(limited, steps)
+	for name, err := range errs {
+		tflog.Warn(ctx, "image not looked up", map[string]any{"step": name, "error": err.Error()})
+		same := imageOf(before, name) == imageOf(steps, name)
+		pin, ok := state.Images.Elements()[name].(types.String)
+		if !same || !ok {
+			m.Images = types.MapUnknown(types.StringType)
+			return
+		}
+		found[name] = image.Image{Pinned: pin.ValueString()}
+	}
+	m.setImages(found)
+}
+
+// pinImages does what the plan could not, and says on the step where it cannot be done now either.
+func (m *workflowRunModel) pinImages(ctx context.Context, diags *diag.Diagnostics) {
+	if m.Images.IsUnknown() {
+		m.setImages(lookUpAll(ctx, m.unpinned(ctx, diags), diags))
+	}
+}
+
+// unpinned are the steps that have no command, with their images as they were written.
+func (m workflowRunModel) unpinned(ctx context.Context, diags *diag.Diagnostics) []workflow.Step {
+	m.Images = types.MapNull(types.StringType)
+	return withoutCommand(m.graph(ctx, diags))
+}
+
+func (m *workflowRunModel) setImages(found map[string]image.Image) {
+	pins := map[string]attr.Value{}
+	for name, image := range found {
+		pins[name] = types.StringValue(image.Pinned)
+	}
+	m.Images = types.MapValueMust(types.StringType, pins)
+}
+
+// programs gives the steps that have no command what their images run. It comes after the run's id, which follows from the images' digests alone.
+func programs(ctx context.Context, graph workflow.Graph, diags *diag.Diagnostics) workflow.Graph {
+	found := lookUpAll(ctx, withoutCommand(graph), diags)
+	if len(found) == 0 {
+		return graph
+	}
+	steps := graph.All()
+	for i, step := range steps {
+		image, ok := found[step.Name]
+		if !ok {
+			continue
+		}
+		// As everywhere: own arguments take the place of the image's.
+		steps[i].Command = image.Entrypoint
+		if len(step.Args) == 0 {
+			steps[i].Command = image.Program()
+		}
+		if len(steps[i].Command)+len(step.Args) == 0 {
+			diags.AddAttributeError(path.Root("steps").AtMapKey(step.Name), "No program to run",
+				fmt.Sprintf("Step %q has no command, and its image %s has neither an entry point nor a command. Set command.", step.Name, image.Pinned))
+		}
+	}
+	complete, err := workflow.NewGraph(steps)
+	if err != nil {
+		diags.AddError("Steps form no graph", err.Error()) // they did before, and their programs change nothing about it
+	}
+	return complete
+}
+
+func withoutCommand(graph workflow.Graph) []workflow.Step {
+	return slices.DeleteFunc(graph.All(), func(step workflow.Step) bool { return len(step.Command) > 0 })
+}
+
+func imageOf(steps []workflow.Step, name string) string {
+	for _, step := range steps {
+		if step.Name == name {
+			return step.Image
+		}
+	}
+	return ""
+}
+
+// lookUpAll reports each image that its registry does not tell of.
+func lookUpAll(ctx context.Context, steps []workflow.Step, diags *diag.Diagnostics) map[string]image.Image {
+	found, errs := lookUp(ctx, steps)
+	for _, name := range slices.Sorted(maps.Keys(errs)) {
+		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Image not looked up",
+			explain(fmt.Sprintf("Step %q has no command. Asking a registry what its image runs", name), errs[name])+
+				"\n\nSet command, or log in to the registry from here (docker login): the credential is taken from where docker and podman keep theirs.")
+	}
+	return found
+}
+
+// lookUp asks the registries for the images of the steps, each image once.
+func lookUp(ctx context.Context, steps []workflow.Step) (found map[string]image.Image, errs map[string]error) {
+	type answer struct {
+		image image.Image
+		err   error
+	}
+	answers := map[string]*answer{}
+	for _, step := range steps {
+		answers[step.Image] = &answer{}
+	}
+	var group errgroup.Group
+	group.SetLimit(8)
+	for reference, answer := range answers {
+		group.Go(func() error {
+			answer.image, answer.err = image.Registry{}.Lookup(ctx, reference)
+			return nil // each step tells its own
+		})
+	}
+	_ = group.Wait() // see above
+	found, errs = map[string]image.Image{}, map[string]error{}
+	for _, step := range steps {
+		if answer := answers[step.Image]; answer.err != nil {
+			errs[step.Name] = answer.err
+		} else {
+			found[step.Name] = answer.image
+		}
+	}
+	return found, errs
+}
