@@ -46,6 +46,9 @@ func Serve(address string, provider func() tfprotov6.ProviderServer, debug bool)
 	if !debug && os.Getenv(cookieKey) != cookieValue {
 		return ErrNotStartedByCLI
 	}
+	if err := logAsAsked(); err != nil {
+		return err
+	}
 	identity, certificate, err := identify(os.Getenv("PLUGIN_CLIENT_CERT"))
 	if err != nil {
 		return err

@@ -2,12 +2,15 @@ package plugin_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +18,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/braneframework/terraform-provider-brane/internal/plugin"
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
@@ -49,12 +53,19 @@ func program(t *testing.T, mode string) *exec.Cmd {
 // cli starts the provider as a CLI does; with or without mutual TLS.
 func cli(t *testing.T, mutual bool) (*goplugin.Client, goplugin.ClientProtocol) {
 	t.Helper()
+	return start(t, program(t, "plugin"), mutual, io.Discard)
+}
+
+// start is a CLI that starts this program; what it logs goes to log.
+func start(t *testing.T, provider *exec.Cmd, mutual bool, log io.Writer) (*goplugin.Client, goplugin.ClientProtocol) {
+	t.Helper()
 	client := goplugin.NewClient(&goplugin.ClientConfig{
+		Stderr: log,
 		HandshakeConfig: goplugin.HandshakeConfig{
 			MagicCookieKey: "TF_PLUGIN_MAGIC_COOKIE", MagicCookieValue: "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
 		},
 		VersionedPlugins: map[int]goplugin.PluginSet{6: {"provider": &tf6server.GRPCProviderPlugin{}}},
-		Cmd:              program(t, "plugin"),
+		Cmd:              provider,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		AutoMTLS:         mutual,
 		Logger:           hclog.NewNullLogger(),
@@ -98,6 +109,44 @@ func TestServeRefusesStrangers(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "certificate required") {
 		t.Errorf("a stranger gets %v", err)
+	}
+}
+
+// The libraries trace every request. A CLI that keeps no log is not made to read that.
+func TestServeLogsWhatIsAsked(t *testing.T) {
+	for name, tt := range map[string]struct {
+		environment []string
+		traced      bool
+	}{
+		"nobody asks for a log":                      {nil, false},
+		"the core's log is asked for":                {[]string{"TF_LOG_CORE=trace"}, false},
+		"everything is asked for":                    {[]string{"TF_LOG=trace"}, true},
+		"everything is asked for, as JSON":           {[]string{"TF_LOG=JSON"}, true},
+		"the providers' log is asked for":            {[]string{"TF_LOG_PROVIDER=TRACE"}, true},
+		"only warnings are asked for":                {[]string{"TF_LOG=warn"}, false},
+		"the providers' log is asked for to be less": {[]string{"TF_LOG=trace", "TF_LOG_PROVIDER=info"}, false},
+		"the libraries' log is asked for":            {[]string{"TF_LOG_SDK=trace", "TF_LOG_SDK_PROTO=trace"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			provider := program(t, "plugin")
+			provider.Env = slices.DeleteFunc(provider.Env, func(v string) bool { return strings.HasPrefix(v, "TF_LOG") })
+			provider.Env = append(provider.Env, tt.environment...)
+			client, protocol := start(t, provider, false, &log)
+			grpc, ok := protocol.(*goplugin.GRPCClient)
+			if !ok {
+				t.Fatalf("the protocol is %T", protocol)
+			}
+			// The protocol's own messages are internal to their library; an empty request needs none, and of the answer only the log counts.
+			if err := grpc.Conn.Invoke(t.Context(), "/tfplugin6.Provider/GetMetadata", &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
+				t.Fatal(err)
+			}
+			client.Kill() // then everything is read
+			if traced := strings.Contains(log.String(), "Served request"); traced != tt.traced {
+				t.Errorf("the log is\n%s", &log)
+			}
+		})
 	}
 }
 
