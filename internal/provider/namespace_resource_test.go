@@ -172,15 +172,16 @@ func TestAccNamespace_badInput(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
 	for name, tt := range map[string]struct{ body, want string }{
-		"a name that is no DNS label": {`name = "Not_A_Label"`, `Value is not a DNS label`},
-		"an access that is none":      {"name = \"x\"\naccess = \"all\"", `value must be one of`},
-		"access and rules":            {"name = \"x\"\naccess = \"run\"\nrules = [{ api_groups = [\"\"], resources = [\"pods\"], verbs = [\"get\"] }]", `"rules" cannot be specified when "access" is`},
-		"a quantity that is none":     {"name = \"x\"\nquota = { pods = \"lots\" }", `Value is not a quantity`},
-		"a quantity below zero":       {"name = \"x\"\nlimits = { max = { cpu = \"-1\" } }", `Quantity is negative`},
-		"a range that is none":        {"name = \"x\"\nnetwork_policy = { egress = { redis = { cidrs = [\"198.51.100.10/24\"] } } }", `did you mean\s+198.51.100.0/24`},
-		"a user in a namespace":       {"name = \"x\"\nsubjects = [{ kind = \"User\", name = \"eve\", namespace = \"x\" }]", `a ServiceAccount needs\s+a namespace, a User or Group has none`},
-		"a level that is none":        {"name = \"x\"\npod_security = { enforce = \"strict\" }", `value must be one of`},
-		"a version that is none":      {"name = \"x\"\npod_security = { enforce = \"baseline\", version = \"1.35\" }", `write it as v1.35, or latest`},
+		"a name that is no DNS label":                         {`name = "Not_A_Label"`, `Value is not a DNS label`},
+		"an access that is none":                              {"name = \"x\"\naccess = \"all\"", `value must be one of`},
+		"access and rules":                                    {"name = \"x\"\naccess = \"run\"\nrules = [{ api_groups = [\"\"], resources = [\"pods\"], verbs = [\"get\"] }]", `"rules" cannot be specified when "access" is`},
+		"a quantity that is none":                             {"name = \"x\"\nquota = { pods = \"lots\" }", `Value is not a quantity`},
+		"a quantity that is none, while another is not known": {"name = terraform_data.later.id\nquota = { pods = \"lots\" }\n}\nresource \"terraform_data\" \"later\" {", `Value is not a quantity`},
+		"a quantity below zero":                               {"name = \"x\"\nlimits = { max = { cpu = \"-1\" } }", `Value is not a quantity[\s\S]*less than\s+nothing`},
+		"a range that is none":                                {"name = \"x\"\nnetwork_policy = { egress = { redis = { cidrs = [\"198.51.100.10/24\"] } } }", `did you mean\s+198.51.100.0/24`},
+		"a user in a namespace":                               {"name = \"x\"\nsubjects = [{ kind = \"User\", name = \"eve\", namespace = \"x\" }]", `a ServiceAccount needs\s+a namespace, a User or Group has none`},
+		"a level that is none":                                {"name = \"x\"\npod_security = { enforce = \"strict\" }", `value must be one of`},
+		"a version that is none":                              {"name = \"x\"\npod_security = { enforce = \"baseline\", version = \"1.35\" }", `write it as v1.35, or latest`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

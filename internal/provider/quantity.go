@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
-	"github.com/hashicorp/terraform-plugin-framework/attr/xattr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +19,6 @@ import (
 var (
 	_ basetypes.StringTypable                    = quantityType{}
 	_ basetypes.StringValuableWithSemanticEquals = quantity{}
-	_ xattr.ValidateableAttribute                = quantity{}
 )
 
 // quantityType is the type of Kubernetes' quantities: "1000m" and "1" are the same, and "lots" is none.
@@ -74,17 +74,16 @@ func (q quantity) same(other quantity) bool {
 	return errA == nil && errB == nil && a.Cmp(b) == 0
 }
 
-func (q quantity) ValidateAttribute(_ context.Context, req xattr.ValidateAttributeRequest, resp *xattr.ValidateAttributeResponse) {
-	if q.IsNull() || q.IsUnknown() {
-		return
-	}
-	value, err := resource.ParseQuantity(q.ValueString())
+// quantityProblems says what is wrong with a text as a quantity. It is a validator of the attribute, because the framework asks no type about the elements of a map.
+func quantityProblems(text string) []string {
+	value, err := resource.ParseQuantity(text)
 	switch {
 	case err != nil:
-		resp.Diagnostics.AddAttributeError(req.Path, "Value is not a quantity",
-			fmt.Sprintf("%q is not a quantity as Kubernetes writes them, for example 2, 500m, 64Mi or 1.5Gi.", q.ValueString()))
+		return []string{"write it as Kubernetes does, for example 2, 500m, 64Mi or 1.5Gi"}
 	case value.Sign() < 0:
-		resp.Diagnostics.AddAttributeError(req.Path, "Quantity is negative", fmt.Sprintf("%q is less than nothing.", q.ValueString()))
+		return []string{"it is less than nothing"}
+	default:
+		return nil
 	}
 }
 
@@ -94,6 +93,7 @@ func quantities(description string) schema.MapAttribute {
 		MarkdownDescription: description,
 		ElementType:         quantityType{},
 		Optional:            true,
+		Validators:          []validator.Map{mapvalidator.ValueStringsAre(textRule{description: "a quantity", problems: quantityProblems})},
 		PlanModifiers:       []planmodifier.Map{sameQuantities{}},
 	}
 }
