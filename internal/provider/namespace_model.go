@@ -218,6 +218,11 @@ func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) dia
 	return diags
 }
 
+// refreshed says whether refresh has changed anything. To write a state that is the same costs as much as reading the cluster.
+func (m namespaceModel) refreshed(before namespaceModel) bool {
+	return !m.UID.Equal(before.UID) || !m.Labels.Equal(before.Labels) || !m.Annotations.Equal(before.Annotations) || !m.Drift.Equal(before.Drift)
+}
+
 // keepOurs is what became of the keys that we have set.
 func keepOurs(ctx context.Context, ours types.Map, live map[string]string, diags *diag.Diagnostics) types.Map {
 	if ours.IsNull() {

@@ -96,7 +96,8 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
-	if model.ServiceAccount == nil { // imported: only the name is known
+	imported := model.ServiceAccount == nil // only the name is known
+	if imported {
 		spec, err := namespace.Discover(ctx, client, name, defaultAccount)
 		if err != nil && !errors.Is(err, namespace.ErrGone) {
 			report(&resp.Diagnostics, "Namespace not imported", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
@@ -120,8 +121,11 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		report(&resp.Diagnostics, "Namespace not read", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 		return
 	}
+	before := model
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
-	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	if imported || model.refreshed(before) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	}
 }
 
 func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
