@@ -34,6 +34,9 @@ func main() {
 	// A tree of files costs memory that is the program's by right. The limit makes the collector work more, not the agent fail.
 	debug.SetGCPercent(40)
 	debug.SetMemoryLimit(24 << 20)
+	if code, is := agent.Witness(os.Args); is {
+		os.Exit(code)
+	}
 	os.Exit(execute(os.Args[1:]))
 }
 

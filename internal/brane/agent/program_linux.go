@@ -73,13 +73,13 @@ func forward(ctx context.Context, signals <-chan os.Signal, p *program) {
 	}
 }
 
-// start starts the program. code is what a shell would return where that is not possible.
-func start(command []string, stdout, stderr io.Writer) (p *program, code int, err error) {
+// start starts the program, with env beside the container's environment. code is what a shell would return where that is not possible.
+func start(command, env []string, stdout, stderr io.Writer) (p *program, code int, err error) {
 	cmd := exec.Command(command[0], command[1:]...) // running it is the purpose
 	if errors.Is(cmd.Err, exec.ErrDot) {
 		cmd.Err = nil // the image's PATH says so
 	}
-	cmd.Env = environment(os.Environ())
+	cmd.Env = append(environment(os.Environ()), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p = &program{ended: make(chan unix.WaitStatus, 1), orphans: make(chan struct{})}
 	var theirs []*os.File

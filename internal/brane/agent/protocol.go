@@ -13,6 +13,7 @@ package agent
 const (
 	ExitStageIn  = 201 // the program did not run
 	ExitStageOut = 202 // the program ended well, but its files could not be stored; nothing was published
+	ExitNoResult = 203 // a Brane package ended well, but printed no result, or one that is too large; nothing was published
 )
 
 // Where things are in the pod. Both containers mount the two empty folders at Mount and DataMount; only the init

@@ -52,7 +52,7 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	started := time.Now()
-	code, err := r.execute(ctx, program, stdout, signals)
+	code, result, err := r.call(ctx, program, stdout, signals)
 	if err != nil {
 		r.say("%v", err)
 	}
@@ -62,7 +62,7 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 	}
 	record := files.Record{
 		Attempt: r.spec.Step.Attempt, Started: started.UTC(), Ended: time.Now().UTC(),
-		Node: r.spec.Node, Pod: r.spec.Pod,
+		Node: r.spec.Node, Pod: r.spec.Pod, Result: result,
 	}
 	if err := r.stageOut(ctx, before, record); err != nil {
 		return r.fail(ExitStageOut, err)
@@ -101,8 +101,8 @@ func (r *runner) prepare(ctx context.Context) (before *files.Staged, done bool, 
 }
 
 // execute runs the program, while the output is kept now and then and the run may be cancelled.
-func (r *runner) execute(ctx context.Context, command []string, stdout io.Writer, signals <-chan os.Signal) (code int, err error) {
-	p, code, err := start(command, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
+func (r *runner) execute(ctx context.Context, command, env []string, stdout io.Writer, signals <-chan os.Signal) (code int, err error) {
+	p, code, err := start(command, env, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
 	if err != nil {
 		return code, err
 	}

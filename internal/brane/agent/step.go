@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
@@ -21,6 +23,7 @@ type Step struct {
 	Reads    files.Patterns      `json:"reads,omitempty"`    // what is staged in; none: everything
 	Writes   files.Patterns      `json:"writes,omitempty"`   // what the step may change; none: everything
 	Patience int                 `json:"patience,omitempty"` // for how many seconds a failing Redis is tried again; 0 means 120
+	Brane    branelet.Version    `json:"brane,omitempty"`    // the program is branelet of this version, and what it prints holds a result; empty: it is any program
 }
 
 var runName = regexp.MustCompile(`^[a-z0-9-]+$`)
@@ -41,6 +44,9 @@ func (s Step) Validate() error {
 				return fmt.Errorf("%q is no name of a step", name)
 			}
 		}
+	}
+	if s.Brane != "" && !slices.Contains(branelet.Versions(), s.Brane) {
+		return fmt.Errorf("%q is no version of Brane", s.Brane)
 	}
 	if err := s.Reads.Check(); err != nil {
 		return fmt.Errorf("reads: %w", err)

@@ -17,6 +17,7 @@ func TestParseStepRefuses(t *testing.T) {
 		`{"run":"r","name":"A","deadline":1}`: `read the step: "A" is no name of a step`,
 		`{"run":"r","name":"a"}`:              `read the step: no deadline`,
 		`{"run":"r","name":"a","deadline":1,"needs":{"a":["*"]}}`: `read the step: "*" is no name of a step`,
+		`{"run":"r","name":"a","deadline":1,"brane":"0.7"}`:       `read the step: "0.7" is no version of Brane`,
 		`{"run":"r","name":"a","deadline":1,"reads":["/x"]}`:      `read the step: reads: pattern "/x": path "/x" is absolute; it has to be relative to the root of the files`,
 		`{"run":"r","name":"a","deadline":1,"writes":["["]}`:      `read the step: writes: pattern "[": syntax error in pattern`,
 	} {
@@ -42,6 +43,7 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte(`{"run":"wordcount-3f9a1c02","name":"count","attempt":1,"needs":{"count":["split"],"split":[]},"deadline":1767225600}`))
 	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5}`))
 	f.Add([]byte(`{"run":"../x","name":"a:b"}`))
+	f.Add([]byte(`{"run":"r","name":"call","deadline":1,"brane":"0.6"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		step, err := ParseStep(text)
 		if err != nil {

@@ -23,6 +23,8 @@ type Record struct {
 	Ended   time.Time `json:"ended"`
 	Node    string    `json:"node,omitempty"`
 	Pod     string    `json:"pod,omitempty"`
+	// Result is the value that a call of a function gave, JSON in the notation of whoever called. This package does not look into it.
+	Result json.RawMessage `json:"result,omitempty"`
 }
 
 // ParseRecord reads and checks a record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestOneCommitStands(t *testing.T) {
 				t.Errorf("attempt %d won with the record of attempt %d", i+1, firsts[i].Attempt)
 			}
 		}
-		if firsts[i] != firsts[0] {
+		if !reflect.DeepEqual(firsts[i], firsts[0]) {
 			t.Errorf("writers saw different records: %v and %v", firsts[i], firsts[0])
 		}
 	}

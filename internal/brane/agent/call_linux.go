@@ -1,0 +1,45 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
+)
+
+// call runs the program; where it is branelet, also takes its result and knows how to read its exit code.
+func (r *runner) call(ctx context.Context, command []string, stdout io.Writer, signals <-chan os.Signal) (code int, result json.RawMessage, err error) {
+	version := r.spec.Step.Brane
+	if version == "" {
+		code, err = r.execute(ctx, command, nil, stdout, signals)
+		return code, nil, err
+	}
+	output := &branelet.Output{Version: version}
+	var watch witness
+	if version.HidesExitCode() {
+		if watch, err = r.paths.witness(os.Getenv(branelet.EnvWorkDir)); err != nil {
+			return ExitStageIn, nil, err
+		}
+	}
+	code, err = r.execute(ctx, command, watch.environment(), io.MultiWriter(output, stdout), signals) // output first: the log may be gone
+	switch {
+	case err != nil:
+		return code, nil, err
+	case code != 0:
+		if meaning := version.Meaning(code); meaning != "" {
+			r.say("%s (exit code %d of Brane %s)", meaning, code, version)
+		}
+		return code, nil, nil
+	}
+	if hidden, found := watch.code(); found && hidden != 0 {
+		return hidden, nil, fmt.Errorf("the package's program ended with exit code %d, of which Brane %s does not tell", hidden, version)
+	}
+	text, err := output.Result()
+	if err != nil {
+		return ExitNoResult, nil, fmt.Errorf("branelet of Brane %s ended with 0, but %w", version, err)
+	}
+	return 0, text, nil
+}
