@@ -20,6 +20,7 @@ type podModel struct {
 	Image            types.String              `tfsdk:"image"`
 	WorkingDir       types.String              `tfsdk:"working_dir"`
 	Timeout          timetypes.GoDuration      `tfsdk:"timeout"`
+	Retries          types.Int64               `tfsdk:"retries"`
 	RunAsUser        types.Int64               `tfsdk:"run_as_user"`
 	Env              map[string]string         `tfsdk:"env"`
 	EnvFromSecret    map[string]secretKeyModel `tfsdk:"env_from_secret"`
@@ -93,6 +94,7 @@ func (m podModel) over(defaults podModel) podModel {
 	m.Image = over(m.Image, defaults.Image)
 	m.WorkingDir = over(m.WorkingDir, defaults.WorkingDir)
 	m.Timeout = over(m.Timeout, defaults.Timeout)
+	m.Retries = over(m.Retries, defaults.Retries)
 	m.RunAsUser = over(m.RunAsUser, defaults.RunAsUser)
 	m.Env = entriesOver(m.Env, defaults.Env)
 	m.EnvFromSecret = entriesOver(m.EnvFromSecret, defaults.EnvFromSecret)
@@ -171,6 +173,7 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 		diags.Append(found...)
 		step.Timeout = timeout
 	}
+	step.Retries = int(m.Retries.ValueInt64())
 	step.Env = m.Env
 	for name, source := range m.EnvFromSecret {
 		if step.EnvFromSecret == nil {

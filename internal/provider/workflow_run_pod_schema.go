@@ -38,6 +38,11 @@ func podAttributes() map[string]schema.Attribute {
 			Optional:            true,
 			Validators:          []validator.String{durationOf("at least a second", atLeastASecond)},
 		},
+		"retries": schema.Int64Attribute{
+			MarkdownDescription: "How often a container that has failed is started anew, in a new pod, after 10 s, 20 s, 40 s and so on up to 6 minutes. A pod that a drain or a preemption took does not count. Default: 0.",
+			Optional:            true,
+			Validators:          []validator.Int64{int64validator.Between(0, 100)},
+		},
 		"run_as_user": schema.Int64Attribute{
 			MarkdownDescription: "Id of the user as whom the program runs and to whom the files at `/data` belong. Needed for images that do not run as root.",
 			Optional:            true,

@@ -32,6 +32,13 @@ func reportFailures(diags *diag.Diagnostics, name string, result workflow.Result
 	}
 }
 
+// reportAllowed adds a warning for each step that has failed and may.
+func reportAllowed(diags *diag.Diagnostics, name string, result workflow.Result) {
+	for _, failure := range result.Allowed {
+		diags.AddAttributeWarning(path.Root("steps").AtMapKey(failure.Step), fmt.Sprintf("Step %q of run %q failed, which is allowed", failure.Step, name), failure.Detail())
+	}
+}
+
 // reportOutputs adds an error for outputs that could not be taken, on the output where one is to blame.
 func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, err error) {
 	var missing *files.MissingError

@@ -235,6 +235,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		status = "failed"
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
+	reportAllowed(diags, model.Name.ValueString(), result)
 	model.setResult(ctx, status, result, diags)
 	var layer files.Layer
 	var outputs map[string]outputModel

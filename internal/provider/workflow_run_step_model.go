@@ -17,11 +17,13 @@ import (
 
 type stepModel struct {
 	podModel
-	Command []string `tfsdk:"command"`
-	Args    []string `tfsdk:"args"`
-	Needs   []string `tfsdk:"needs"`
-	Reads   []string `tfsdk:"reads"`
-	Writes  []string `tfsdk:"writes"`
+	Command      []string     `tfsdk:"command"`
+	Args         []string     `tfsdk:"args"`
+	Needs        []string     `tfsdk:"needs"`
+	When         types.String `tfsdk:"when"`
+	AllowFailure types.Bool   `tfsdk:"allow_failure"`
+	Reads        []string     `tfsdk:"reads"`
+	Writes       []string     `tfsdk:"writes"`
 }
 
 // stepModels are the steps as they were written, and what holds for all of them.
@@ -79,6 +81,10 @@ func problems(err error) []*workflow.StepError {
 
 func (m stepModel) step(name string, defaults podModel, diags *diag.Diagnostics) workflow.Step {
 	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
+	step.AllowFailure = m.AllowFailure.ValueBool()
+	if when := m.When.ValueString(); when != onSuccess {
+		step.When = workflow.When(when)
+	}
 	m.over(defaults).fill(&step, diags)
 	step.EnvVersion = envVersion(m.EnvWOVersion, defaults.EnvWOVersion)
 	if step.Image == "" {

@@ -5,10 +5,16 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
+
+// onSuccess is the name of the condition that steps have where they name none.
+const onSuccess = "success"
 
 // stepsSchema is what a step is: its place in the graph, its program, and its pod.
 func stepsSchema() schema.Attribute {
@@ -27,8 +33,18 @@ func stepsSchema() schema.Attribute {
 			Optional:            true,
 		},
 		"needs": schema.SetAttribute{
-			MarkdownDescription: "Names of the steps that must have ended well before this one starts. Their files are there at `/data`.",
+			MarkdownDescription: "Names of the steps that must have ended well before this one starts (see `when`). Their files are there at `/data`.",
 			ElementType:         types.StringType,
+			Optional:            true,
+		},
+		"when": schema.StringAttribute{
+			MarkdownDescription: "After which outcome of the steps that it needs the step runs: `success` (default) when all of them have ended well and nothing else of the run has failed, " +
+				"`failure` when all of them are over and one has not ended well, `always` when all of them are over. In the place of the files of a step that left none it finds those with which that one began.",
+			Optional:   true,
+			Validators: []validator.String{stringvalidator.OneOf(onSuccess, string(workflow.OnFailure), string(workflow.Always))},
+		},
+		"allow_failure": schema.BoolAttribute{
+			MarkdownDescription: "Whether the run goes on when this step fails, and can succeed all the same; its failure is a warning then. Steps that need it run as their `when` says. Default: `false`.",
 			Optional:            true,
 		},
 		"reads": patternsAttribute("Which of the files the step finds at `/data`, as patterns of paths, for example `[\"corpus/**\"]`: `*` stands for any part of a name, `**` for any number of folders, " +

@@ -101,3 +101,9 @@ func (s Step) fate(fates map[string]fate, hasFailed bool) fate {
 	}
 	return ready
 }
+
+// leavesNothing says of a step whether it has ended, or never will begin, without files.
+func leavesNothing(g Graph, known map[string]phase) func(step string) bool {
+	fates, _ := decide(g, known)
+	return func(step string) bool { return fates[step].over() && fates[step] != done }
+}

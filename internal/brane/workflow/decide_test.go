@@ -126,13 +126,13 @@ func randomGraph(t *testing.T, random *rand.Rand) Graph {
 	var steps []Step
 	for i := range 1 + random.IntN(12) {
 		step := Step{Name: fmt.Sprintf("s%d", i), AllowFailure: random.IntN(8) == 0}
-		if when := random.IntN(8); i > 0 && when < 2 {
-			step.When = []When{OnFailure, Always}[when]
-		}
 		for j := range i {
 			if random.IntN(3) == 0 {
 				step.Needs = append(step.Needs, fmt.Sprintf("s%d", j))
 			}
+		}
+		if when := random.IntN(8); len(step.Needs) > 0 && when < 2 {
+			step.When = []When{OnFailure, Always}[when]
 		}
 		steps = append(steps, step)
 	}

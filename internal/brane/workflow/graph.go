@@ -37,6 +37,9 @@ func NewGraph(steps []Step) (Graph, error) {
 		problems = append(problems, &StepError{Problem: "a run needs at least one step"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.steps)) {
+		if step := g.steps[name]; step.When != OnSuccess && len(step.Needs) == 0 {
+			problems = append(problems, &StepError{Step: name, Field: "when", Problem: fmt.Sprintf("step %q has a condition on the steps that it needs, but needs none", name)})
+		}
 		for _, need := range g.steps[name].Needs {
 			if _, ok := g.steps[need]; !ok {
 				problems = append(problems, &StepError{Step: name, Field: "needs", Problem: fmt.Sprintf("step %q needs %q, which is not a step of this run", name, need)})
@@ -101,41 +104,70 @@ func (g *Graph) sort() (cycle []string) {
 // Steps are the names of all steps, each after those that it needs.
 func (g Graph) Steps() []string { return slices.Clone(g.order) }
 
-// ancestry is what a step needs, directly and through others: each of these steps, and itself, with its direct needs.
-func (g Graph) ancestry(name string) map[string][]string {
-	needs := map[string][]string{}
+// parents are the steps whose files a step begins with: those that it needs, and in the place of one that left nothing those with whose files that one began.
+func (g Graph) parents(name string, nothing func(step string) bool) []string {
+	parents := map[string]bool{}
+	var add func(string)
+	add = func(name string) {
+		for _, need := range g.steps[name].Needs {
+			if nothing(need) {
+				add(need)
+			} else {
+				parents[need] = true
+			}
+		}
+	}
+	add(name)
+	return slices.Sorted(maps.Keys(parents))
+}
+
+// ancestry is what a step descends from, directly and through others: each of these steps, and itself, with its parents.
+func (g Graph) ancestry(name string, nothing func(step string) bool) map[string][]string {
+	ancestry := map[string][]string{}
 	var visit func(string)
 	visit = func(name string) {
-		if _, seen := needs[name]; seen {
+		if _, seen := ancestry[name]; seen {
 			return
 		}
-		needs[name] = slices.Sorted(slices.Values(g.steps[name].Needs))
-		for _, need := range needs[name] {
-			visit(need)
+		ancestry[name] = g.parents(name, nothing)
+		for _, parent := range ancestry[name] {
+			visit(parent)
 		}
 	}
 	visit(name)
-	return needs
+	return ancestry
 }
 
-// needs is the ancestry of all steps.
-func (g Graph) needs() map[string][]string {
-	needs := map[string][]string{}
-	for name, step := range g.steps {
-		needs[name] = slices.Sorted(slices.Values(step.Needs))
-	}
-	return needs
-}
-
-// leaves are the steps that no other needs: together their trees are what the run leaves.
-func (g Graph) leaves() []string {
-	needed := map[string]bool{}
-	for _, step := range g.steps {
-		for _, need := range step.Needs {
-			needed[need] = true
+// leaves are the steps with files that are the parent of no other: together their trees are what the run leaves. ancestry is that of all of them.
+func (g Graph) leaves(nothing func(step string) bool) (leaves []string, ancestry map[string][]string) {
+	ancestry = map[string][]string{}
+	inner := map[string]bool{}
+	for _, name := range g.order {
+		if nothing(name) {
+			continue
+		}
+		ancestry[name] = g.parents(name, nothing)
+		for _, parent := range ancestry[name] {
+			inner[parent] = true
 		}
 	}
-	return slices.DeleteFunc(g.Steps(), func(name string) bool { return needed[name] })
+	for _, name := range g.order {
+		if !nothing(name) && !inner[name] {
+			leaves = append(leaves, name)
+		}
+	}
+	return leaves, ancestry
+}
+
+// optional are the steps of which a run that has succeeded may have no files: those whose failure is allowed, those that are there for failures, and all
+// that need one of these.
+func (g Graph) optional() map[string]bool {
+	optional := map[string]bool{}
+	for _, name := range g.order {
+		step := g.steps[name]
+		optional[name] = step.AllowFailure || step.When == OnFailure || step.When == OnSuccess && slices.ContainsFunc(step.Needs, func(need string) bool { return optional[need] })
+	}
+	return optional
 }
 
 // All are the steps themselves, in the same order as [Graph.Steps].

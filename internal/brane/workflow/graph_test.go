@@ -38,6 +38,7 @@ func TestNewGraph(t *testing.T) {
 		"a cycle behind a step that is ok": {steps("a: b", "b: c", "c: d", "d: b"), "steps wait for each other: b → c → d → b"},
 		"a name that is no DNS label":      {steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 		"a name that is too long":          {steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
+		"a condition on nothing":           {[]Step{{Name: "a", When: Always}}, `step "a" has a condition on the steps that it needs, but needs none`},
 		"a diamond":                        {steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,11 +59,27 @@ func TestGraphKnowsItsWays(t *testing.T) {
 	if got := fmt.Sprint(g.Steps()); got != "[a b c d e f]" {
 		t.Errorf("order %s", got)
 	}
-	if got := fmt.Sprint(g.leaves()); got != "[e f]" {
-		t.Errorf("leaves %s", got)
-	}
-	if got := fmt.Sprint(g.ancestry("d")); got != "map[a:[] b:[a] c:[a] d:[b c]]" {
-		t.Errorf("ancestry of d %s", got)
+	for name, tt := range map[string]struct {
+		nothing          []string
+		leaves, ancestry string // of all, and of d
+	}{
+		"all left files":             {nil, "[e f]", "map[a:[] b:[a] c:[a] d:[b c]]"},
+		"a parent left nothing":      {[]string{"c"}, "[e f]", "map[a:[] b:[a] d:[a b]]"},
+		"no parent left anything":    {[]string{"b", "c"}, "[e f]", "map[a:[] d:[a]]"},
+		"no ancestor left anything":  {[]string{"a", "b", "c"}, "[e f]", "map[d:[]]"},
+		"the last left nothing":      {[]string{"e"}, "[d f]", "map[a:[] b:[a] c:[a] d:[b c]]"},
+		"the last two left nothing":  {[]string{"d", "e"}, "[b c f]", "map[a:[] b:[a] c:[a] d:[b c]]"},
+		"only one of all left files": {[]string{"b", "c", "d", "e", "f"}, "[a]", "map[a:[] d:[a]]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nothing := func(step string) bool { return slices.Contains(tt.nothing, step) }
+			if got, _ := g.leaves(nothing); fmt.Sprint(got) != tt.leaves {
+				t.Errorf("leaves %s, want %s", got, tt.leaves)
+			}
+			if got := fmt.Sprint(g.ancestry("d", nothing)); got != tt.ancestry {
+				t.Errorf("ancestry of d %s, want %s", got, tt.ancestry)
+			}
+		})
 	}
 }
 

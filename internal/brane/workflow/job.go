@@ -20,9 +20,11 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 
 // job is the Job of one step. The init container copies the agent into the pod and stages the files in; the step's container starts the agent,
 // which runs the program and stores what it left. The Redis credential is a file in the init container only.
-func (r *Run) job(step Step, owner metav1.OwnerReference) (*batchv1.Job, error) {
+//
+// nothing says of a step whether it has ended, or will not begin, without files; such a step is passed over.
+func (r *Run) job(step Step, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
 	spec, err := agent.Step{
-		Run: r.ID, Name: step.Name, Attempt: 1, Needs: r.Graph.ancestry(step.Name), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
+		Run: r.ID, Name: step.Name, Attempt: 1, Needs: r.Graph.ancestry(step.Name, nothing), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
 	}.Encode()
 	if err != nil {
 		return nil, err
@@ -32,18 +34,40 @@ func (r *Run) job(step Step, owner metav1.OwnerReference) (*batchv1.Job, error) 
 		Namespace: r.Namespace, Name: objectName("brane", r.ID, step.Name), Labels: labels, OwnerReferences: []metav1.OwnerReference{owner},
 	}}
 	job.Spec = batchv1.JobSpec{
-		BackoffLimit:            new(int32(0)),
+		BackoffLimit:            new(int32(step.Retries)),
 		TTLSecondsAfterFinished: new(keepJobs),
-		// A pod that a drain or a preemption took is no failure of the step.
-		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-			Action:          batchv1.PodFailurePolicyActionIgnore,
-			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
-		}}},
-		PodReplacementPolicy: new(batchv1.Failed), // never two pods of a step at once
-		Template:             corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: r.pod(step, spec)},
+		PodFailurePolicy:        failurePolicy(step),
+		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at once
+		Template:                corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: r.pod(step, spec)},
 	}
 	if step.Timeout > 0 {
 		job.Spec.ActiveDeadlineSeconds = new(int64(step.Timeout.Seconds()))
 	}
 	return job, nil
+}
+
+// failurePolicy says which failures of a pod count. One that a drain or a preemption took is no failure of the step. Failures of our own staging count as
+// any other; where nothing is tried again, all others end the Job without the controller's back-off.
+func failurePolicy(step Step) *batchv1.PodFailurePolicy {
+	policy := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
+		{
+			Action:          batchv1.PodFailurePolicyActionIgnore,
+			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+		},
+		{
+			Action: batchv1.PodFailurePolicyActionCount,
+			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+				Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{agent.ExitStageIn, agent.ExitStageOut},
+			},
+		},
+	}}
+	if step.Retries == 0 {
+		policy.Rules = append(policy.Rules, batchv1.PodFailurePolicyRule{
+			Action: batchv1.PodFailurePolicyActionFailJob,
+			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+				ContainerName: new(stepContainer), Operator: batchv1.PodFailurePolicyOnExitCodesOpNotIn, Values: []int32{0},
+			},
+		})
+	}
+	return policy
 }

@@ -21,7 +21,7 @@ func full() Step {
 	return Step{
 		Name: "full", Image: "registry.example.org/train:2", Command: []string{"train"}, Needs: []string{"split"},
 		Env: map[string]string{"LANG": "C"}, EnvFromSecret: map[string]SecretKey{"TOKEN": {"hub", "token"}}, SecretEnv: map[string]string{"PASSWORD": "s3cret"},
-		Reads: []string{"corpus/**"}, Writes: []string{"model"}, RunAsUser: new(int64(1000)),
+		Reads: []string{"corpus/**"}, Writes: []string{"model"}, Retries: 3, RunAsUser: new(int64(1000)),
 		Resources: Resources{
 			Requests: corev1.ResourceList{"cpu": resource.MustParse("500m")},
 			Limits:   corev1.ResourceList{"memory": resource.MustParse("64Mi"), "nvidia.com/gpu": resource.MustParse("1")},
@@ -58,7 +58,7 @@ func jobOf(t *testing.T, name string, steps ...Step) *batchv1.Job {
 		ID: "wordcount-3f9a1c02", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1",
 		RedisURL: "redis://:hunter2@redis.example.org", deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
-	job, err := run.job(g.steps[name], metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})
+	job, err := run.job(g.steps[name], func(string) bool { return false }, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,14 +18,15 @@ func (r *Run) Keep(ctx context.Context, result Result, paths []string) (files.La
 		return "", err
 	}
 	var parents []files.Parent
-	for _, name := range r.Graph.leaves() {
+	leaves, ancestry := r.Graph.leaves(func(step string) bool { return result.Steps[step].Status != Succeeded })
+	for _, name := range leaves {
 		tree, err := store.Tree(ctx, result.Steps[name].Layer)
 		if err != nil {
 			return "", fmt.Errorf("read what step %q left: %w", name, err)
 		}
 		parents = append(parents, files.Parent{Step: name, Tree: tree})
 	}
-	tree, conflicts := files.Union(parents, r.Graph.needs())
+	tree, conflicts := files.Union(parents, ancestry)
 	wanted := map[string]bool{}
 	for _, path := range paths {
 		wanted[path] = true
@@ -49,9 +50,13 @@ func (r *Run) Recall(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("read the commits of run %q: %w", r.ID, err)
 	}
-	result := Result{Steps: map[string]StepResult{}}
+	result, optional := Result{Steps: map[string]StepResult{}}, r.Graph.optional()
 	for _, name := range r.Graph.order {
 		record, found := records[name]
+		if !found && optional[name] && len(records) > 0 {
+			result.Steps[name] = StepResult{Status: Skipped}
+			continue
+		}
 		if !found {
 			return Result{}, fmt.Errorf("what step %q of run %q left %w", name, r.ID, files.ErrGone)
 		}

@@ -41,6 +41,7 @@ type Run struct {
 type Result struct {
 	Steps    map[string]StepResult
 	Failures []*Failure // none when the run has succeeded
+	Allowed  []*Failure // of steps whose failure is allowed
 }
 
 // StepResult is what became of one step.
@@ -92,7 +93,7 @@ func (r *Run) Execute(ctx context.Context) (Result, error) {
 	}
 	loop := &loop{Run: r, store: store, owner: owner, known: map[string]phase{}, records: map[string]files.Record{}, pods: map[string]*corev1.Pod{}, stuck: map[string]stuck{}}
 	err = loop.run(ctx)
-	if err != nil || len(loop.failures) > 0 {
+	if _, hasFailed := decide(r.Graph, loop.known); err != nil || hasFailed {
 		if stopErr := loop.stop(ctx); err == nil && stopErr != nil {
 			r.observe(Event{Kind: RunDisturbed, Detail: stopErr.Error()})
 		}
@@ -202,7 +203,7 @@ func (l *loop) readCommits(ctx context.Context) error {
 // start makes the Jobs of these steps. A Job that is there already was made by an earlier Execute.
 func (l *loop) start(ctx context.Context, names []string) error {
 	for _, name := range names {
-		job, err := l.job(l.Graph.steps[name], l.owner)
+		job, err := l.job(l.Graph.steps[name], leavesNothing(l.Graph, l.known), l.owner)
 		if err != nil {
 			return fmt.Errorf("make the Job of step %q: %w", name, err)
 		}
@@ -231,7 +232,7 @@ func (l *loop) stop(ctx context.Context) error {
 }
 
 func (l *loop) result() Result {
-	result := Result{Steps: map[string]StepResult{}, Failures: l.failures}
+	result := Result{Steps: map[string]StepResult{}}
 	for _, name := range l.Graph.order {
 		switch l.known[name] {
 		case committed:
@@ -245,6 +246,11 @@ func (l *loop) result() Result {
 	}
 	for _, failure := range l.failures {
 		result.Steps[failure.Step] = StepResult{Status: Failed, Code: failure.Code}
+		if l.Graph.steps[failure.Step].AllowFailure {
+			result.Allowed = append(result.Allowed, failure)
+		} else {
+			result.Failures = append(result.Failures, failure)
+		}
 	}
 	return result
 }

@@ -1,0 +1,83 @@
+package provider_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+)
+
+// withFailures is a run in which a step fails that may, and others are there for that:
+//
+//	begin → risky (may fail) → rescue (failure) → join (always) → idle (failure)
+//	                        ╲→ unused (success) ↗
+const withFailures = `
+  defaults = { image = "$TOOLS" }
+  steps = {
+    begin  = { command = ["sh", "-c", "echo begin > /data/log"] }
+    risky  = { command = ["sh", "-c", "echo risky > /data/risky; exit 3"], needs = ["begin"], allow_failure = true }
+    unused = { command = ["false"], needs = ["risky"] }
+    rescue = { command = ["sh", "-c", "test ! -e /data/risky; echo rescue >> /data/log"], needs = ["risky"], when = "failure" }
+    join   = { command = ["sh", "-c", "echo join >> /data/log"], needs = ["rescue", "unused"], when = "always" }
+    idle   = { command = ["false"], needs = ["join"], when = "failure" }
+  }
+`
+
+func TestAccWorkflowRun_when(t *testing.T) {
+	t.Parallel()
+	s, store := newSetting(t), redisClient(t)
+	s.register(t)
+	ended := func(status string, code int64) knownvalue.Check {
+		return knownvalue.ObjectPartial(map[string]knownvalue.Check{"status": knownvalue.StringExact(status), "exit_code": knownvalue.Int64Exact(code)})
+	}
+	var id string
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		Steps: []resource.TestStep{
+			{
+				Config: s.run(t, "when", withFailures+"outputs = { log = { path = \"log\" } }"),
+				ConfigStateChecks: []statecheck.StateCheck{
+					runValue("status", knownvalue.StringExact("succeeded")),
+					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"log": output("log", "begin\nrescue\njoin\n")})),
+					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{
+						"begin": succeeded(), "risky": ended("failed", 3), "unused": ended("skipped", 0), "rescue": succeeded(), "join": succeeded(), "idle": ended("skipped", 0),
+					})),
+				},
+				Check: func(state *terraform.State) (err error) {
+					id, err = runID(state)
+					return err
+				},
+			},
+			{ // other outputs are taken from what is committed
+				Config: s.run(t, "when", withFailures+"outputs = { again = { path = \"log\" } }"),
+				ConfigStateChecks: []statecheck.StateCheck{
+					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"again": output("log", "begin\nrescue\njoin\n")})),
+				},
+			},
+		},
+	})
+}
+
+// A run that has failed still does what is to be done at its end; a step that is tried again can succeed.
+func TestAccWorkflowRun_retriesAndTidies(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	failing(t,
+		resource.TestStep{Config: s.run(t, "tidy", `
+  defaults = { image = "$TOOLS" }
+  steps = {
+    flaky = { command = ["sh", "-c", "echo I am $HOSTNAME; exit 7"], retries = 1 }
+    after = { command = ["true"], needs = ["flaky"] }
+    tidy  = { command = ["sh", "-c", "echo tidied; exit 5"], needs = ["flaky"], when = "always" }
+  }`)},
+		[]string{
+			`Step "flaky" of run "tidy" failed`, `the program ended with exit code 7`, `Step "tidy" of run "tidy" failed`, `tidied`, `exit code 5`,
+			`Because of this 1 of 3 steps were stopped or not started.`,
+		},
+	)
+}
