@@ -423,16 +423,16 @@ func TestAFanOutCommitsEachIndex(t *testing.T) {
 	r := newRun(t, map[string]files.Source{"in": {Content: []byte("x")}})
 	for _, index := range []string{"0", "1"} {
 		p := r.pod("fan", map[string][]string{"fan": {}})
-		p.step.Indexed = true
+		p.step.Indexed, p.step.Items = true, []string{"first", "the second"}
 		p.env = []string{agent.EnvIndex + "=" + index}
-		if got := p.sh("echo $JOB_COMPLETION_INDEX >out.$JOB_COMPLETION_INDEX"); got.code != 0 {
+		if got := p.sh("echo $BRANE_INDEX $BRANE_ITEM >out.$JOB_COMPLETION_INDEX"); got.code != 0 {
 			t.Fatalf("ended with %d: %s", got.code, got.stderr)
 		}
 	}
 	if got := r.pod("merge", map[string][]string{"merge": {"fan.0", "fan.1"}}).sh("cat in out.* >all"); got.code != 0 {
 		t.Fatalf("ended with %d: %s", got.code, got.stderr)
 	}
-	if got := r.content("merge", "all"); got != "x0\n1\n" {
+	if got := r.content("merge", "all"); got != "x0 first\n1 the second\n" {
 		t.Errorf("merged %q", got)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (r *runner) call(ctx context.Context, command []string, stdout io.Writer, signals <-chan os.Signal) (code int, result json.RawMessage, err error) {
 	version := r.spec.Step.Brane
 	if version == "" {
-		code, err = r.execute(ctx, command, nil, stdout, signals)
+		code, err = r.execute(ctx, command, r.spec.Step.environment(), stdout, signals)
 		return code, nil, err
 	}
 	output := &branelet.Output{Version: version}
@@ -24,7 +24,7 @@ func (r *runner) call(ctx context.Context, command []string, stdout io.Writer, s
 			return ExitStageIn, nil, err
 		}
 	}
-	code, err = r.execute(ctx, command, watch.environment(), io.MultiWriter(output, stdout), signals) // output first: the log may be gone
+	code, err = r.execute(ctx, command, append(r.spec.Step.environment(), watch.environment()...), io.MultiWriter(output, stdout), signals) // output first: the log may be gone
 	switch {
 	case err != nil:
 		return code, nil, err

@@ -40,6 +40,12 @@ const (
 	EnvIndex = "JOB_COMPLETION_INDEX"
 )
 
+// Environment of the program of a step that is one of many, beside what its container has.
+const (
+	EnvStepIndex = "BRANE_INDEX" // from 0
+	EnvItem      = "BRANE_ITEM"  // where the step has items
+)
+
 // StageArgs are the arguments of the init container.
 func StageArgs() []string { return []string{"stage"} }
 

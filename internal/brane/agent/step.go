@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
@@ -20,6 +22,7 @@ type Step struct {
 	Needs    map[string][]string `json:"needs,omitempty"`    // direct needs of the step and of all its ancestors
 	Deadline int64               `json:"deadline"`           // of the run's keys, in seconds since 1970
 	Indexed  bool                `json:"indexed,omitempty"`  // the name gets ".<index>": one of many in an Indexed Job
+	Items    []string            `json:"items,omitempty"`    // what each of the many is about, by index; none: only the index tells them apart
 	Reads    files.Patterns      `json:"reads,omitempty"`    // what is staged in; none: everything
 	Writes   files.Patterns      `json:"writes,omitempty"`   // what the step may change; none: everything
 	Patience int                 `json:"patience,omitempty"` // for how many seconds a failing Redis is tried again; 0 means 120
@@ -81,7 +84,7 @@ func (s Step) Encode() (string, error) {
 	return string(text), nil
 }
 
-// indexed is the step's name with its index.
+// indexed is the step's name with its index, and the one item that is its own.
 func (s Step) indexed(index string) (Step, error) {
 	if !s.Indexed {
 		return s, nil
@@ -91,7 +94,27 @@ func (s Step) indexed(index string) (Step, error) {
 	if index == "" || !files.ValidStep(s.Name) {
 		return s, fmt.Errorf("the step is one of many, but %s is %q", EnvIndex, index)
 	}
+	if len(s.Items) > 0 {
+		i, err := strconv.Atoi(index)
+		if err != nil || i >= len(s.Items) {
+			return s, fmt.Errorf("the step is one of %d, but %s is %q", len(s.Items), EnvIndex, index)
+		}
+		s.Items = s.Items[i : i+1]
+	}
 	return s, nil
+}
+
+// environment is what the program of one of many learns about itself.
+func (s Step) environment() []string {
+	_, index, found := strings.Cut(s.Name, ".")
+	if !found {
+		return nil
+	}
+	env := []string{EnvStepIndex + "=" + index}
+	if len(s.Items) > 0 {
+		env = append(env, EnvItem+"="+s.Items[0])
+	}
+	return env
 }
 
 // withAncestry gives one index the needs of its step.

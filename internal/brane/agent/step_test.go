@@ -28,10 +28,16 @@ func TestParseStepRefuses(t *testing.T) {
 }
 
 func TestAnIndexHasTheNeedsOfItsStep(t *testing.T) {
-	step := Step{Name: "fan", Indexed: true, Needs: map[string][]string{"fan": {"split"}}}
+	step := Step{Name: "fan", Indexed: true, Items: []string{"a", "b", "c", "d d"}, Needs: map[string][]string{"fan": {"split"}}}
 	got, err := step.indexed("3")
 	if err != nil || got.Name != "fan.3" || !slices.Equal(got.Needs["fan.3"], []string{"split"}) {
 		t.Errorf("got %+v, %v", got, err)
+	}
+	if env := got.environment(); !slices.Equal(env, []string{"BRANE_INDEX=3", "BRANE_ITEM=d d"}) || step.environment() != nil {
+		t.Errorf("environment %q, of the step itself %q", env, step.environment())
+	}
+	if _, err := step.indexed("4"); fmt.Sprint(err) != `the step is one of 4, but JOB_COMPLETION_INDEX is "4"` {
+		t.Errorf("beyond the items: %v", err)
 	}
 	if len(step.Needs) != 1 {
 		t.Error("the step itself was changed")
@@ -41,7 +47,7 @@ func TestAnIndexHasTheNeedsOfItsStep(t *testing.T) {
 // FuzzStep: what parses can be encoded, and is the same when it is parsed again.
 func FuzzStep(f *testing.F) {
 	f.Add([]byte(`{"run":"wordcount-3f9a1c02","name":"count","attempt":1,"needs":{"count":["split"],"split":[]},"deadline":1767225600}`))
-	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5}`))
+	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"items":["a","b"],"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5}`))
 	f.Add([]byte(`{"run":"../x","name":"a:b"}`))
 	f.Add([]byte(`{"run":"r","name":"call","deadline":1,"brane":"0.6"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
