@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 )
 
 // Ancestry says what each step needs directly. The inputs come before every step.
@@ -167,9 +168,18 @@ type seen struct {
 	known map[string]map[string]bool
 }
 
-// by tells whether step has seen what writer wrote: it is the writer, descends from it, or the writer is the input.
+// by tells whether step has seen what writer wrote: it is the writer, descends from it, or the writer is the input. One of many, as "fan.3", is part of its
+// step, which has seen all of them; they have not seen each other.
 func (s seen) by(step, writer string) bool {
-	return writer == "" || step == writer || step != "" && s.ancestors(step)[writer]
+	if writer == "" || step == writer {
+		return true
+	}
+	whole, _, one := strings.Cut(step, ".")
+	of, _, _ := strings.Cut(writer, ".")
+	if whole == of {
+		return !one
+	}
+	return step != "" && s.ancestors(whole)[of]
 }
 
 func (s seen) ancestors(step string) map[string]bool {

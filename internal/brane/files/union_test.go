@@ -49,7 +49,8 @@ func show(tree Tree) []string {
 func TestUnion(t *testing.T) {
 	// in ── a ── c ── d
 	//   └── b ───┘
-	graph := Ancestry{"a": nil, "b": nil, "c": {"a", "b"}, "d": {"c"}}
+	// fan.0, fan.1, … are one of many each, and e needs them all
+	graph := Ancestry{"a": nil, "b": nil, "c": {"a", "b"}, "d": {"c"}, "fan": {"a"}, "e": {"fan"}}
 	for name, tt := range map[string]struct {
 		parents   map[string][]string
 		want      []string
@@ -58,6 +59,30 @@ func TestUnion(t *testing.T) {
 		"two steps wrote to different paths": {
 			map[string][]string{"a": {"x=1@a"}, "b": {"y=2@b"}},
 			[]string{"x=1@a", "y=2@b"}, `[]`,
+		},
+		"each of many wrote to a path of its own": {
+			map[string][]string{"fan.0": {"in=0@a", "x=1@fan.0"}, "fan.1": {"in=0@a", "y=2@fan.1"}},
+			[]string{"in=0@a", "x=1@fan.0", "y=2@fan.1"}, `[]`,
+		},
+		"one of many changed what its parent wrote": {
+			map[string][]string{"fan.0": {"in=0@a"}, "fan.1": {"in=1@fan.1"}},
+			[]string{"in=1@fan.1"}, `[]`,
+		},
+		"two of many wrote different content": {
+			map[string][]string{"fan.0": {"x=1@fan.0"}, "fan.1": {"x=2@fan.1"}},
+			[]string{"x=1@fan.0"}, `[{x fan.0 fan.1}]`,
+		},
+		"a step changed what one of many wrote": {
+			map[string][]string{"e": {"x=2@e"}, "fan": {"x=1@fan.1"}},
+			[]string{"x=2@e"}, `[]`,
+		},
+		"a step removed what one of many wrote": {
+			map[string][]string{"e": nil, "fan": {"x=1@fan.1"}},
+			nil, `[]`,
+		},
+		"a step beside them wrote different content": {
+			map[string][]string{"b": {"x=2@b"}, "fan": {"x=1@fan.1"}},
+			[]string{"x=2@b"}, `[{x b fan.1}]`,
 		},
 		"an input that nobody touched stays": {
 			map[string][]string{"a": {"i=0@"}, "b": {"i=0@"}},
