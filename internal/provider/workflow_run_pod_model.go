@@ -173,7 +173,7 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 		diags.Append(found...)
 		step.Timeout = timeout
 	}
-	step.Retries = int(m.Retries.ValueInt64())
+	step.Retries = int32(m.Retries.ValueInt64()) //nolint:gosec // at most 100
 	step.Env = m.Env
 	for name, source := range m.EnvFromSecret {
 		if step.EnvFromSecret == nil {

@@ -34,7 +34,7 @@ func (r *Run) job(step Step, nothing func(step string) bool, owner metav1.OwnerR
 		Namespace: r.Namespace, Name: objectName("brane", r.ID, step.Name), Labels: labels, OwnerReferences: []metav1.OwnerReference{owner},
 	}}
 	job.Spec = batchv1.JobSpec{
-		BackoffLimit:            new(int32(step.Retries)),
+		BackoffLimit:            new(step.Retries),
 		TTLSecondsAfterFinished: new(keepJobs),
 		PodFailurePolicy:        failurePolicy(step),
 		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at once

@@ -20,9 +20,9 @@ type Step struct {
 	Timeout    time.Duration     `json:"timeout,omitempty"`     // of the Job, with its start; 0 means none
 	RunAsUser  *int64            `json:"run_as_user,omitempty"` // user id of the program and of its files; nil means root, or the image's user where it is root
 
-	Retries      int  `json:"retries,omitempty"` // how often a failed pod is made anew
-	When         When `json:"when,omitempty"`
-	AllowFailure bool `json:"allow_failure,omitempty"` // the run goes on, and is none the worse for it
+	Retries      int32 `json:"retries,omitempty"` // how often a failed pod is made anew
+	When         When  `json:"when,omitempty"`
+	AllowFailure bool  `json:"allow_failure,omitempty"` // the run goes on, and is none the worse for it
 
 	EnvFromSecret map[string]SecretKey `json:"env_from_secret,omitempty"`
 	SecretEnv     map[string]string    `json:"-"`                     // more environment, kept in a Secret of the run and nowhere else
