@@ -33,6 +33,7 @@ type workflowRunModel struct {
 	Parallelism    types.Int64          `tfsdk:"parallelism"`
 	Triggers       types.Map            `tfsdk:"triggers"`
 	Retention      timetypes.GoDuration `tfsdk:"retention"`
+	Report         types.String         `tfsdk:"report"`
 	Status         types.String         `tfsdk:"status"`
 	StartedAt      types.String         `tfsdk:"started_at"`
 	FinishedAt     types.String         `tfsdk:"finished_at"`

@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-log/tflog"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
@@ -46,11 +45,9 @@ type workflowRunResource struct{ resourceBase }
 func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var model workflowRunModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || unknown(model.Steps) || unknown(model.Defaults) || model.Steps.IsNull() {
-		return
+	if !resp.Diagnostics.HasError() {
+		model.checkSteps(ctx, &resp.Diagnostics)
 	}
-	model.SecretEnv = secretEnv(ctx, model, &resp.Diagnostics)
-	model.graph(ctx, &resp.Diagnostics)
 }
 
 // ModifyPlan computes the run's id, which decides whether it is another run.
@@ -67,6 +64,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	plan.planImages(ctx, state)
+	checkPage(plan.Report, &resp.Diagnostics)
 	id := types.StringUnknown()
 	if plan.known() {
 		graph := plan.graph(ctx, &resp.Diagnostics)
@@ -150,9 +148,17 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	}
 	ctx, done := withTimeout(ctx, limit, "update")
 	defer done()
-	// The same run. Unless other outputs are declared, only what bounds the next operation has changed.
+	// The same run. Unless other outputs or another report are asked for, only what bounds the next operation has changed.
 	if unknown(model.OutputsLayer) && !r.retake(ctx, &model, &resp.Diagnostics) {
 		return
+	}
+	var before types.String
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("report"), &before)...)
+	if !model.Report.IsNull() && !model.Report.Equal(before) {
+		var config workflowRunModel
+		resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+		model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics) // to hide it
+		r.rewritePage(ctx, &model, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
@@ -221,7 +227,10 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	if !ok {
 		return false
 	}
-	result, err := run.Execute(ctx)
+	progress := watchProgress(ctx, run, nil)
+	result, problem := run.Execute(ctx)
+	progress.end(result, problem)
+	err := problem
 	status := "succeeded"
 	var taken *workflow.TakenError
 	switch {
@@ -252,6 +261,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		}
 	}
 	model.setOutputs(ctx, layer, outputs, diags)
+	writePage(ctx, run, model, progress, result, problem, diags)
 	return true
 }
 
@@ -325,12 +335,8 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	model.ID, model.Namespace = types.StringValue(id), types.StringValue(target.Namespace)
 	return &workflow.Run{
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage,
-		Redis: redis, RedisURL: url, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Observe: func(event workflow.Event) { logEvent(ctx, id, event) },
+		Redis: redis, RedisURL: url, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()),
 	}, true
-}
-
-func logEvent(ctx context.Context, id string, event workflow.Event) {
-	tflog.Info(ctx, string(event.Kind), map[string]any{"run": id, "step": event.Step, "detail": event.Detail})
 }
 
 // takeOutputs keeps the declared outputs in Redis and reads what goes into the state.

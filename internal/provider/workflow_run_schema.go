@@ -78,6 +78,12 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Default:             stringdefault.StaticString("168h"),
 				Validators:          []validator.String{durationOf("at least an hour", atLeastAnHour)},
 			},
+			"report": schema.StringAttribute{
+				MarkdownDescription: "Path of a file on this machine into which a report of the run is written when it has ended, also when it has failed: one HTML page with the graph, a timeline, " +
+					"and of each step how it ended, what it wrote and the last of its output. The page loads nothing from elsewhere. A file that is removed later is no drift.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
 			"status": schema.StringAttribute{
 				MarkdownDescription: "`succeeded`, `failed`, or `stopped` where the run could not be carried to its end.",
 				Computed:            true,

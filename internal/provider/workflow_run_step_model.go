@@ -35,6 +35,15 @@ func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostic
 	return steps, defaults
 }
 
+// checkSteps checks the graph as soon as the steps are known.
+func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
+	if unknown(m.Steps) || unknown(m.Defaults) || m.Steps.IsNull() {
+		return
+	}
+	m.SecretEnv = secretEnv(ctx, m, diags)
+	m.graph(ctx, diags)
+}
+
 // graph turns the steps into a graph; what is wrong with it is told on the attribute.
 func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) workflow.Graph {
 	models, defaults := m.stepModels(ctx, diags)

@@ -42,6 +42,7 @@ resource "brane_workflow_run" "greeting" {
     count     = { path = "count" }
   }
 
+  report   = "greeting.html"   # open it in a browser
   triggers = { release = "1" } # another value makes another run
   timeouts = { create = "10m" }
 }

@@ -59,6 +59,9 @@ func (s scale) bar(step Step) bar {
 	if !step.Made.IsZero() {
 		until := step.Started
 		if until.IsZero() {
+			until = step.Ended // it never ran
+		}
+		if until.IsZero() {
 			until = s.to
 		}
 		if until.After(step.Made) {

@@ -1,0 +1,230 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	htmlreport "github.com/braneframework/terraform-provider-brane/internal/brane/report"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// The page of a run: what report needs is collected here, from the run's result and from Redis.
+
+// collectLimit bounds the reading of what steps wrote and said. The run is over; the page does without what Redis does not answer by then.
+const collectLimit = 30 * time.Second
+
+// checkPage finds while planning what would keep the page from being written. Folders that are not there are made with the page.
+func checkPage(name types.String, diags *diag.Diagnostics) {
+	if name.IsNull() || name.IsUnknown() {
+		return
+	}
+	problem := ""
+	if info, err := os.Stat(name.ValueString()); err == nil && info.IsDir() {
+		problem = "it is a folder; name a file in it"
+	}
+	for folder := filepath.Dir(name.ValueString()); ; folder = filepath.Dir(folder) {
+		info, err := os.Stat(folder)
+		if err == nil && !info.IsDir() {
+			problem = folder + " is no folder"
+		}
+		if err == nil || folder == filepath.Dir(folder) {
+			break
+		}
+	}
+	if problem != "" {
+		diags.AddAttributeError(path.Root("report"), "Report not possible", fmt.Sprintf("The report cannot be written to %q: %s.", name.ValueString(), problem))
+	}
+}
+
+// writePage writes the report of a run that has just ended, however it did, unless none is wanted. That it could not be written is a warning: an error would
+// make Terraform run everything again.
+func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
+	if model.Report.IsNull() {
+		return
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), collectLimit) // also after Ctrl-C
+	defer done()
+	name := model.Report.ValueString()
+	if err := replaceFile(name, page(ctx, run, model, progress, result, problem)); err != nil {
+		diags.AddAttributeWarning(path.Root("report"), "Report not written", explain(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
+			"\n\nThe run itself is not concerned. With another path in `report` the next apply writes it.")
+	}
+}
+
+// page is the report of a run.
+func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
+	hide := hider(run)
+	told := htmlreport.Run{
+		ID: run.ID, Name: model.Name.ValueString(), Infrastructure: model.Infrastructure.ValueString(), Namespace: model.Namespace.ValueString(),
+		Status: htmlreport.Succeeded, Written: time.Now(),
+	}
+	switch {
+	case problem != nil:
+		told.Status, told.Problem = htmlreport.Stopped, hide(problem.Error())
+	case len(result.Failures) > 0:
+		told.Status = htmlreport.Failed
+	}
+	failures := map[string]*workflow.Failure{}
+	for _, failure := range slices.Concat(result.Failures, result.Allowed) {
+		failures[failure.Step] = failure
+	}
+	store, err := workflow.Files(run.Redis, run.ID)
+	for _, step := range run.Graph.All() {
+		outcome := result.Steps[step.Name]
+		s := htmlreport.Step{
+			Name: step.Name, Image: step.Image, Needs: step.Needs, Status: htmlreport.Status(outcome.Status),
+			Made: progress.started[step.Name], Started: outcome.Started, Ended: outcome.Ended,
+		}
+		switch outcome.Status {
+		case workflow.Succeeded:
+			s.Code = &outcome.Code
+		case workflow.Failed:
+			if s.Ended.IsZero() {
+				s.Ended = progress.failed[step.Name]
+			}
+			if outcome.Code != 0 {
+				s.Code = &outcome.Code
+			}
+		case workflow.Stopped, workflow.Skipped: // no end of a program to tell of
+		case "":
+			s.Status = htmlreport.Skipped // the run ended before it looked at its steps
+		}
+		if failure := failures[step.Name]; failure != nil {
+			s.Failure = hide(failure.Detail())
+		}
+		if err == nil {
+			err = tellFromRedis(ctx, store, outcome.Layer, &s, hide)
+		}
+		if err != nil {
+			s.Note = "Its files and its output could not be read from Redis: " + hide(err.Error())
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			err = nil // the next step may have more luck; without time nobody has
+		}
+		told.Steps = append(told.Steps, s)
+	}
+	told.Outputs = pageOutputs(ctx, model)
+	return told
+}
+
+// pageOutputs are the declared outputs that were taken.
+func pageOutputs(ctx context.Context, model *workflowRunModel) (outputs []htmlreport.File) {
+	models := map[string]outputModel{}
+	if model.Outputs.ElementsAs(ctx, &models, false).HasError() {
+		return nil // not known, as the run has not come to them
+	}
+	for _, name := range slices.Sorted(maps.Keys(models)) {
+		if output := models[name]; !output.Size.IsNull() && !output.Size.IsUnknown() {
+			outputs = append(outputs, htmlreport.File{Path: output.Path.ValueString(), Size: output.Size.ValueInt64()})
+		}
+	}
+	return outputs
+}
+
+// tellFromRedis adds what a step wrote and said.
+func tellFromRedis(ctx context.Context, store *files.Store, layer files.Layer, s *htmlreport.Step, hide func(string) string) error {
+	if s.Status != htmlreport.Skipped {
+		text, err := store.Log(ctx, s.Name)
+		if err != nil {
+			return err
+		}
+		s.Log = hide(string(text))
+	}
+	if layer == "" {
+		return nil
+	}
+	tree, err := store.Tree(ctx, layer)
+	if err != nil {
+		return err
+	}
+	for entry := range tree.All() {
+		if entry.By != s.Name || !entry.IsFile() {
+			continue
+		}
+		s.FileCount++
+		s.FileSize += entry.Size
+		if len(s.Files) < htmlreport.MaxFiles {
+			s.Files = append(s.Files, htmlreport.File{Path: entry.Path, Size: entry.Size})
+		}
+	}
+	return nil
+}
+
+// hider takes out of a text what the run was given in secret, in case a program prints it.
+func hider(run *workflow.Run) func(string) string {
+	secrets := map[string]bool{run.RedisURL: true}
+	if parsed, err := url.Parse(run.RedisURL); err == nil && parsed.User != nil {
+		if password, set := parsed.User.Password(); set {
+			secrets[password] = true
+		}
+	}
+	for _, step := range run.Graph.All() {
+		for _, value := range step.SecretEnv {
+			secrets[value] = true
+		}
+	}
+	var pairs []string
+	// The longest first: a secret may be the beginning of another.
+	for _, secret := range slices.SortedFunc(maps.Keys(secrets), func(a, b string) int { return len(b) - len(a) }) {
+		if len(secret) >= leastSecret {
+			pairs = append(pairs, secret, "(secret)")
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// leastSecret is below what hiding would make every text unreadable without keeping anything secret: "1", "yes".
+const leastSecret = 4
+
+// replaceFile writes the page beside the old one and takes its place, so that a reader sees the one or the other.
+func replaceFile(name string, run htmlreport.Run) (err error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // for its owner only: programs say much
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name()) // what was to say is said by the error
+		}
+	}()
+	if err := errors.Join(htmlreport.Write(file, run), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), name)
+}
+
+// rewritePage writes the report of a run that was over before, from what Redis still knows of it.
+func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
+	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	if diags.HasError() {
+		return
+	}
+	client, _, err := r.files(ctx)
+	var result workflow.Result
+	if err == nil {
+		run.Redis = client
+		result, err = run.Recall(ctx)
+	}
+	if err != nil {
+		diags.AddAttributeWarning(path.Root("report"), "Report not written", explain(fmt.Sprintf("Reading in Redis what became of run %q", run.ID), err)+
+			"\n\nWhat is no output is kept for the time of `retention` only. The report is written when the run is run again.")
+		return
+	}
+	writePage(ctx, run, model, &runProgress{}, result, nil, diags)
+}

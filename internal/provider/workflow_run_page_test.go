@@ -1,0 +1,115 @@
+package provider_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+)
+
+const twoSteps = `
+  steps = {
+    one = { image = "$TOOLS", command = ["sh", "-c", "echo '<b>said</b>' in $WORD; echo 1 > /data/first"], env_wo = { WORD = "abracadabra" }, env_wo_version = 1 }
+    two = { image = "$TOOLS", command = ["sh", "-c", "cat /data/first > /data/second"], needs = ["one"] }
+  }
+  outputs = { second = { path = "second" } }
+`
+
+// pageSays checks what a report tells. What stands in its tags is of no interest here.
+func pageSays(file string, want, not []string) resource.TestCheckFunc {
+	return func(*terraform.State) error {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for _, sentence := range want {
+			if !strings.Contains(string(text), sentence) {
+				return fmt.Errorf("the report does not say %q:\n%s", sentence, text)
+			}
+		}
+		for _, sentence := range not {
+			if strings.Contains(string(text), sentence) {
+				return fmt.Errorf("the report says %q:\n%s", sentence, text)
+			}
+		}
+		return nil
+	}
+}
+
+// The report is written with the run. Its loss is no drift; another path has it written there from what Redis knows, without another run.
+func TestAccWorkflowRun_report(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	first, second := filepath.Join(s.folder, "reports", "run.html"), filepath.Join(s.folder, "elsewhere.html")
+	with := func(file string) string { return s.run(t, "told", twoSteps+fmt.Sprintf("report = %q", file)) }
+	whole := []string{"told <span class=\"status succeeded\">", "2 steps in", "&lt;b&gt;said&lt;/b&gt; in (secret)", "<code>first</code>", "<code>second</code>", `id="step-1"`, "Exit code</dt><dd>0"}
+	var uid string
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: with(first), Check: resource.ComposeTestCheckFunc(pageSays(first, whole, []string{"abracadabra", "redis://"}), func(*terraform.State) error {
+				uids, err := s.jobUIDs(t.Context())
+				uid = uids["one"]
+				return err
+			})},
+			{
+				PreConfig: func() { must(t, os.Remove(first)) }, Config: with(first), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange},
+			},
+			{
+				Config:           with(second),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate)}},
+				Check: resource.ComposeTestCheckFunc(pageSays(second, whole, []string{"abracadabra"}), func(*terraform.State) error {
+					uids, err := s.jobUIDs(t.Context())
+					if err == nil && uids["one"] != uid {
+						err = fmt.Errorf("the step ran again")
+					}
+					return err
+				}),
+			},
+		},
+	})
+}
+
+func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	file := s.file("failed.html")
+	failing(t, resource.TestStep{Config: s.run(t, "told", `
+	  steps = {
+	    good = { image = "$TOOLS", command = ["sh", "-c", "echo 1 > /data/first"] }
+	    bad  = { image = "$TOOLS", command = ["sh", "-c", "echo 'no such luck'; exit 7"], needs = ["good"] }
+	    then = { image = "$TOOLS", command = ["true"], needs = ["bad"] }
+	  }
+	  report = "`+file+`"`)}, []string{"ended with exit code 7"})
+	must(t, pageSays(file, []string{
+		"1 of 3 steps succeeded, 1 failed, 1 skipped", "What went wrong", "the program ended with exit code 7", "no such luck", "<code>first</code>", `class="step failed"`, `class="step skipped"`,
+	}, nil)(nil))
+}
+
+// What would keep the report from being written is found while planning, as far as it can be; what is found later is a warning, since the run is done.
+func TestAccWorkflowRun_reportNotPossible(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	must(t, os.WriteFile(s.file("file"), nil, 0o600))
+	for file, want := range map[string]string{
+		s.folder:                        `it is a folder; name a file in it`,
+		s.file("file") + "/report.html": `file is no folder`,
+	} {
+		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{
+			{Config: s.run(t, "told", twoSteps+fmt.Sprintf("report = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(strings.ReplaceAll(want, " ", `\s+`))},
+		}})
+	}
+	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{{
+		Config: s.run(t, "told", twoSteps+`report = "/proc/report.html"`),
+		Check:  resource.TestCheckResourceAttr(runAddress, "status", "succeeded"),
+	}}})
+}

@@ -1,0 +1,41 @@
+package provider_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// With TF_LOG_PROVIDER=INFO the log of the real CLI follows a run, a line a thing.
+func TestAccWorkflowRun_log(t *testing.T) {
+	t.Parallel()
+	s, c := newSetting(t), newCLI(t)
+	s.register(t)
+	log := filepath.Join(t.TempDir(), "log")
+	c.env = append(c.env, "TF_LOG_PROVIDER=INFO", "TF_LOG_PATH="+log)
+	c.write(t, "main.tf", required+s.run(t, "followed", twoSteps))
+	c.run(t, "init", "-no-color")
+	c.destroyAtEnd(t)
+	c.run(t, "apply", "-auto-approve", "-no-color")
+	text, err := os.ReadFile(log)
+	must(t, err)
+	var got []string
+	for _, line := range regexp.MustCompile(`\[INFO\]\s+provider\.\S+: (.* elapsed\)): .*run=(\S+)`).FindAllStringSubmatch(string(text), -1) {
+		got = append(got, figures.ReplaceAllString(strings.ReplaceAll(line[1], line[2], "ID"), "T"))
+	}
+	want := strings.Join([]string{
+		`step "one" started (0 of 2 ended, T elapsed)`,
+		`step "one" finished in T (1 of 2 ended, T elapsed)`,
+		`step "two" started (1 of 2 ended, T elapsed)`,
+		`step "two" finished in T (2 of 2 ended, T elapsed)`,
+		`run "ID" succeeded (2 of 2 ended, T elapsed)`,
+	}, "\n")
+	if strings.Join(got, "\n") != want {
+		t.Errorf("the log tells\n%s\nwant\n%s\nin\n%s", strings.Join(got, "\n"), want, text)
+	}
+	if strings.Contains(string(text), "abracadabra") {
+		t.Error("the log holds a secret")
+	}
+}
