@@ -111,5 +111,5 @@ func (p *braneProvider) ListResources(context.Context) []func() list.ListResourc
 }
 
 func (p *braneProvider) Actions(context.Context) []func() action.Action {
-	return []func() action.Action{newRotateCredentialAction}
+	return []func() action.Action{newRotateCredentialAction, newRunWorkflowAction}
 }

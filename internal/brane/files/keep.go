@@ -19,7 +19,7 @@ const batch = 500
 // SHA-256, and takes the deadline from all it needs. Symbolic links are followed within the tree. A path that is not there, or
 // is a folder, is in the [MissingError].
 func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, error) {
-	entries, err := pick(paths, from)
+	entries, err := from.Pick(paths)
 	if err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
@@ -39,13 +39,13 @@ func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, err
 	return layer, s.persist(ctx, append(parts, chunksIn(t)...))
 }
 
-// pick finds the outputs, each once. What a link points to is kept under the name of the link.
-func pick(paths []string, from Tree) ([]Entry, error) {
+// Pick finds files by their paths, each once. What a link points to goes by the name of the link. What is no file is a [MissingError].
+func (t Tree) Pick(paths []string) ([]Entry, error) {
 	var entries []Entry
 	var missing []string
 	paths = slices.Compact(slices.Sorted(slices.Values(paths)))
 	for _, name := range paths {
-		e, found := from.Resolve(name)
+		e, found := t.Resolve(name)
 		if !found || !e.IsFile() {
 			missing = append(missing, name)
 			continue

@@ -1,0 +1,66 @@
+package provider_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+)
+
+// What is wrong with an action's configuration is told before it is invoked, on the attribute, as of the resource.
+func TestRunWorkflowValidates(t *testing.T) {
+	step := func(image string, needs ...any) object {
+		return object{"image": image, "command": []any{"true"}, "needs": needs}
+	}
+	for name, tt := range map[string]struct {
+		config object
+		want   string
+	}{
+		"all is well":        {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}}, ""},
+		"not known yet":      {object{"name": "r", "infrastructure": "i", "steps": notKnown}, ""},
+		"a circle":           {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x", "b"), "b": step("x", "a")}}, `Steps form no graph: steps wait for each other: a → b → a.`},
+		"no name":            {object{"name": "R", "infrastructure": "i", "steps": object{"a": step("x")}}, `AttributeName("name")`},
+		"an input of nobody": {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "inputs": object{"in": object{}}}, `AttributeName("inputs").ElementKeyString("in")`},
+		"too short a stay":   {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "retention": "1m"}, `AttributeName("retention")`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSpeaker(t)
+			validator, ok := s.ProviderServer.(tfprotov6.ActionServer)
+			if !ok {
+				t.Fatal("the provider has no actions")
+			}
+			resp, err := validator.ValidateActionConfig(t.Context(), &tfprotov6.ValidateActionConfigRequest{
+				ActionType: "brane_run_workflow", Config: s.value(s.schemas.ActionSchemas["brane_run_workflow"].Schema, tt.config),
+			})
+			must(t, err)
+			got := tell(resp.Diagnostics)
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("it says %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// The action has what the resource has, but for what only a state can hold.
+func TestRunWorkflowTakesWhatTheResourceTakes(t *testing.T) {
+	s := newSpeaker(t)
+	attributes := func(schema *tfprotov6.Schema) map[string]*tfprotov6.SchemaAttribute {
+		found := map[string]*tfprotov6.SchemaAttribute{}
+		for _, attribute := range schema.Block.Attributes {
+			found[attribute.Name] = attribute
+		}
+		return found
+	}
+	action, resource := attributes(s.schemas.ActionSchemas["brane_run_workflow"].Schema), attributes(s.schemas.ResourceSchemas["brane_workflow_run"])
+	for name, attribute := range resource {
+		_, has := action[name]
+		if wants := (attribute.Required || attribute.Optional) && name != "triggers"; has != wants {
+			t.Errorf("attribute %q: the action has it: %t, want %t", name, has, wants)
+		}
+	}
+	for name := range action {
+		if resource[name] == nil {
+			t.Errorf("attribute %q is none of the resource", name)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package provider_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// workflowAgain is the configuration of the action: first, then second, and optionally an exit code of the latter.
+func (s setting) workflowAgain(t *testing.T, second string) object {
+	t.Helper()
+	tools := clustertest.Getenv(t, "BRANE_TOOLS_IMAGE")
+	return object{
+		"name": "again", "infrastructure": s.namespace,
+		"inputs": object{"names": object{"content": "Ada\nGrace\n"}},
+		"steps": object{
+			"first":  object{"image": tools, "command": []any{"sh", "-c", "wc -l < /data/names > /data/count"}},
+			"second": object{"image": tools, "command": []any{"sh", "-c", second}, "needs": []any{"first"}, "env_wo": object{"WORD": "abracadabra"}, "env_wo_version": 1},
+		},
+		"outputs": object{"lines": object{"path": "count"}, "all": object{"path": "bytes"}},
+		"report":  s.file("action.html"),
+	}
+}
+
+var figures = regexp.MustCompile(`\d+(\.\d+)?m?s\b`)
+
+// The action tells what happens while it does, and the outputs; each time it is another run. Nothing of it stays in the cluster, in Redis only until the end of `retention`.
+func TestAccRunWorkflow(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	talk := newSpeaker(t)
+	talk.ok(talk.configure(object{"control_plane": object{"directory": s.folder}}, false).Diagnostics)
+	client := redisClient(t)
+	var ids []string
+	for range 2 {
+		said := talk.invoke("brane_run_workflow", s.workflowAgain(t, `printf '\377\000' > /data/bytes; echo "$WORD"`))
+		id := regexp.MustCompile(`again-[0-9a-f]{8}`).FindString(said[0])
+		ids = append(ids, id)
+		got := figures.ReplaceAllString(strings.ReplaceAll(strings.Join(said, "\n"), id, "ID"), "T")
+		want := strings.Join([]string{
+			`run "ID" in namespace "` + s.namespace + `": 2 steps`,
+			`step "first" started (0 of 2 ended, T elapsed)`,
+			`step "first" finished in T (1 of 2 ended, T elapsed)`,
+			`step "second" started (1 of 2 ended, T elapsed)`,
+			`step "second" finished in T (2 of 2 ended, T elapsed)`,
+			`run "ID" succeeded (2 of 2 ended, T elapsed)`,
+			`output "all": bytes, 2 bytes`,
+			`output "lines": count, 2 bytes: 2`,
+		}, "\n")
+		if got != want {
+			t.Errorf("it says\n%s\nwant\n%s", got, want)
+		}
+		must(t, pageSays(s.file("action.html"), []string{id, "2 steps in", "(secret)"}, []string{"abracadabra"})(nil))
+		keys, err := runKeys(t.Context(), client, id)
+		must(t, err)
+		if len(keys) == 0 {
+			t.Errorf("of run %s nothing is left in Redis", id)
+		}
+		for _, key := range keys {
+			ttl, err := client.TTL(t.Context(), key).Result()
+			must(t, err)
+			if ttl <= 0 {
+				t.Errorf("key %s stays for ever", key)
+			}
+		}
+	}
+	if ids[0] == ids[1] {
+		t.Errorf("both times it is run %s", ids[0])
+	}
+	must(t, s.nothingOfRuns(t.Context()))
+}
+
+func TestAccRunWorkflow_fails(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	talk := newSpeaker(t)
+	talk.ok(talk.configure(object{"control_plane": object{"directory": s.folder}}, false).Diagnostics)
+	said := talk.invoke("brane_run_workflow", s.workflowAgain(t, `echo no such luck; exit 7`))
+	for _, want := range []string{
+		`^step "second" failed: Error \(2 of 2 ended, `,
+		`^run "again-[0-9a-f]{8}" failed \(2 of 2 ended, `,
+		`^its Jobs stay for a week; to remove everything: kubectl -n ` + s.namespace + ` delete jobs,configmaps -l brane/run=again-`,
+		`(?s)^ERROR, .*AttributeName\("steps"\).*: Step "second" of run "again" failed: .*exit code 7.*no such luck`,
+	} {
+		if !slices.ContainsFunc(said, regexp.MustCompile(want).MatchString) {
+			t.Errorf("it does not say %s but\n%s", want, strings.Join(said, "\n"))
+		}
+	}
+	must(t, pageSays(s.file("action.html"), []string{"What went wrong", "no such luck"}, nil)(nil))
+	said = talk.invoke("brane_run_workflow", s.workflowAgain(t, "true"))
+	if last := said[len(said)-1]; !strings.Contains(last, `AttributeName("outputs").ElementKeyString("all"): Output missing`) {
+		t.Errorf("where an output is missing it says at last %s", last)
+	}
+}
