@@ -18,6 +18,7 @@ type view struct {
 	Drawing     *drawing // nil where there is nothing to see
 	TooLarge    bool     // to be drawn
 	Ticks       []tick
+	Waits       bool  // whether any step had to wait until its program ran
 	Rows        []row // in the graph's order
 	Timeline    []row // the same in the order of their beginnings, those that did not begin last
 	Failures    []row
@@ -65,6 +66,7 @@ func newView(run Run) view {
 		}
 		r.Log, r.LogCut = lastLines(step.Log, MaxLog)
 		r.boundFiles()
+		v.Waits = v.Waits || r.Bar.Waits
 		v.Rows = append(v.Rows, r)
 		if step.Failure != "" {
 			v.Failures = append(v.Failures, r)
