@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
@@ -95,5 +97,22 @@ func TestAccRunWorkflow_fails(t *testing.T) {
 	said = talk.invoke("brane_run_workflow", s.workflowAgain(t, "true"))
 	if last := said[len(said)-1]; !strings.Contains(last, `AttributeName("outputs").ElementKeyString("all"): Output missing`) {
 		t.Errorf("where an output is missing it says at last %s", last)
+	}
+}
+
+// A step that has no command runs what its image does, as in the resource.
+func TestAccRunWorkflow_imageProgram(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	image := clustertest.Getenv(t, "BRANE_REGISTRY") + "/" + s.namespace + ":1"
+	pushTools(t, image, v1.Config{Entrypoint: []string{"sh", "-c", "echo made > /data/made"}})
+	talk := newSpeaker(t)
+	talk.ok(talk.configure(object{"control_plane": object{"directory": s.folder}}, false).Diagnostics)
+	said := talk.invoke("brane_run_workflow", object{
+		"name": "again", "infrastructure": s.namespace, "steps": object{"only": object{"image": image}}, "outputs": object{"made": object{"path": "made"}},
+	})
+	if last := said[len(said)-1]; last != `output "made": made, 5 bytes: made` {
+		t.Errorf("it says\n%s", strings.Join(said, "\n"))
 	}
 }
