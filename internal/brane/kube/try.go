@@ -1,0 +1,16 @@
+package kube
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Try asks whether the server would make the object, with all its checks; nothing is made.
+func (c *Client) Try(ctx context.Context, obj Object) error {
+	r, err := c.request(obj, "POST", obj.GetNamespace())
+	if err != nil {
+		return err
+	}
+	return do(ctx, r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager, DryRun: []string{metav1.DryRunAll}}, params).Body(obj), obj)
+}
