@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type caller struct {
 	ran     map[string]int
 	arrived chan struct{} // closed when the first step asks to wait
 	release chan struct{} // closed by the test, to let it go on
+	works   atomic.Bool   // whether what a step asks for works
 }
 
 func newCaller(t *testing.T) *caller {
@@ -43,6 +45,11 @@ func newCaller(t *testing.T) *caller {
 		select {
 		case <-c.release:
 		case <-r.Context().Done():
+		}
+	})
+	mux.HandleFunc("/works", func(w http.ResponseWriter, _ *http.Request) {
+		if !c.works.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}

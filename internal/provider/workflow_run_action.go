@@ -44,7 +44,7 @@ func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureReq
 }
 
 // stateOnly are the resource's attributes that mean nothing where there is no state.
-var stateOnly = []string{"triggers", "timeouts"}
+var stateOnly = []string{"triggers", "on_cancel", "timeouts"}
 
 func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	attributes := actionAttributes(a.runSchema(ctx).Attributes, stateOnly...)
@@ -144,7 +144,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 		tell(fmt.Sprintf("its Jobs stay for a week; to remove everything: kubectl -n %s delete jobs,configmaps -l %s=%s", run.Namespace, workflow.RunLabel, run.ID))
 		return
 	}
-	if err := workflow.Delete(ctx, run.Kube, run.Namespace, run.ID); err != nil {
+	if err := workflow.Delete(ctx, run.Kube, run.Namespace, run.ID, ""); err != nil {
 		report(diags, "Run not tidied up", fmt.Sprintf("Deleting the objects of run %q, which has succeeded", run.ID), err)
 	}
 }

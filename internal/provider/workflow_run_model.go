@@ -31,6 +31,8 @@ type workflowRunModel struct {
 	Inputs         types.Map            `tfsdk:"inputs"`
 	Outputs        types.Map            `tfsdk:"outputs"`
 	Parallelism    types.Int64          `tfsdk:"parallelism"`
+	OnCancel       types.String         `tfsdk:"on_cancel"`
+	Execution      types.String         `tfsdk:"execution"`
 	Triggers       types.Map            `tfsdk:"triggers"`
 	Retention      timetypes.GoDuration `tfsdk:"retention"`
 	Report         types.String         `tfsdk:"report"`
@@ -155,7 +157,7 @@ func sameOutputs(plan, state types.Map) bool {
 }
 
 // setResult takes over how the run ended. What it does not know becomes null, so that nothing unknown is left after apply.
-func (m *workflowRunModel) setResult(ctx context.Context, status string, result workflow.Result, diags *diag.Diagnostics) {
+func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunStatus, result workflow.Result, diags *diag.Diagnostics) {
 	var first, last time.Time
 	results := map[string]resultModel{}
 	for name, step := range result.Steps {
@@ -170,7 +172,7 @@ func (m *workflowRunModel) setResult(ctx context.Context, status string, result 
 			last = step.Ended
 		}
 	}
-	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(status), moment(first), moment(last)
+	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), moment(first), moment(last)
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
 	m.Results = value

@@ -1,17 +1,13 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"time"
-	"unicode/utf8"
 
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -20,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -32,8 +29,10 @@ var (
 // runTimeout bounds a run where `timeouts` does not.
 const runTimeout = time.Hour
 
-// contentLimit is the size up to which an output's text goes into the state; larger files would make every plan slow.
-const contentLimit = 64 << 10
+// successorKey is where a plan tells Delete the id of the run that is created in the place of the one that it deletes. A run that has failed or was
+// interrupted is tainted, so Terraform deletes it and creates it again: with the same id, that is to go on from its commits. Terraform tells Delete nothing of
+// this by itself; what ModifyPlan has written as private data of the plan is all that reaches it.
+const successorKey = "successor"
 
 func newWorkflowRunResource() resource.Resource {
 	return &workflowRunResource{resourceBase{name: "workflow_run"}}
@@ -53,6 +52,7 @@ func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.V
 // ModifyPlan computes the run's id, which decides whether it is another run.
 func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
 		return // destroy
 	}
 	var plan, state workflowRunModel
@@ -76,6 +76,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		id = types.StringValue(identity.ID())
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), id)...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, fmt.Appendf(nil, "%q", id.ValueString()))...)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("images"), plan.Images)...)
 	if req.State.Raw.IsNull() {
 		return
@@ -86,7 +87,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 	// The same run: what it has done stays as it is, and what is declared of it as well.
 	stays := map[string]any{
-		"namespace": state.Namespace, "status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "results": state.Results,
+		"namespace": state.Namespace, "execution": state.Execution, "status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "results": state.Results,
 	}
 	if sameOutputs(plan.Outputs, state.Outputs) {
 		stays["outputs"], stays["outputs_layer"] = state.Outputs, state.OutputsLayer
@@ -108,6 +109,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 	}
 	ctx, done := withTimeout(ctx, limit, "create")
 	defer done()
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
 	if r.execute(ctx, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
@@ -175,7 +177,15 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	defer done()
 
 	id, namespace := model.ID.ValueString(), model.Namespace.ValueString()
-	err := r.deleteObjects(ctx, model.Infrastructure.ValueString(), namespace, id)
+	successor, diags := req.Private.GetKey(ctx, successorKey)
+	resp.Diagnostics.Append(diags...)
+	if string(successor) == strconv.Quote(id) && model.Status.ValueString() != string(workflow.RunSucceeded) {
+		return // it is replaced by itself: Create goes on from its commits
+	}
+	err := r.deleteObjects(ctx, &model)
+	if errors.Is(err, workflow.ErrSuperseded) {
+		return // with create_before_destroy, Create has taken it over
+	}
 	if err != nil {
 		report(&resp.Diagnostics, "Run not deleted", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // its keys stay: a pod may still write
@@ -194,17 +204,20 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 
 // deleteObjects removes the run from the cluster with the credential that made it. Where that is not registered any more or has lost its rights,
 // it does so with the provider's own: Terraform destroys the run before it repairs what the run depends on.
-func (r *workflowRunResource) deleteObjects(ctx context.Context, infrastructure, namespace, id string) error {
-	target, err := r.infrastructure(ctx, infrastructure)
+func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
+	remove := func(client *kube.Client) error {
+		return workflow.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.Execution.ValueString())
+	}
+	target, err := r.infrastructure(ctx, model.Infrastructure.ValueString())
 	if err == nil {
-		err = workflow.Delete(ctx, target.kube, namespace, id)
+		err = remove(target.kube)
 	}
 	if !notGood(err) {
 		return err
 	}
 	own, ownErr := r.kube(types.StringNull())
 	if ownErr == nil {
-		ownErr = workflow.Delete(ctx, own, namespace, id)
+		ownErr = remove(own)
 	}
 	if ownErr != nil {
 		return fmt.Errorf("%w; and with the provider's own account: %w", err, ownErr)
@@ -219,157 +232,4 @@ func notGood(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	return errors.Is(err, infra.ErrNoLocation) || errors.Is(err, infra.ErrNoSecret) || errors.As(err, &encoding) || errors.As(err, &field) ||
 		errors.As(err, &certificate) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
-}
-
-// execute carries the run to its end and fills the model. It returns whether there is anything to keep in the state.
-func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	run, ok := r.prepare(ctx, model, diags)
-	if !ok {
-		return false
-	}
-	progress := watchProgress(ctx, run, nil)
-	result, problem := run.Execute(ctx)
-	progress.end(result, problem)
-	err := problem
-	status := "succeeded"
-	var taken *workflow.TakenError
-	switch {
-	case errors.As(err, &taken):
-		diags.AddAttributeError(path.Root("name"), "Run exists elsewhere", taken.Error()+".")
-		return false // what is there is another's, which a destroy must not touch
-	case err != nil:
-		status = "stopped"
-		report(diags, "Run not finished", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
-	case len(result.Failures) > 0:
-		status = "failed"
-		reportFailures(diags, model.Name.ValueString(), result)
-	}
-	reportAllowed(diags, model.Name.ValueString(), result)
-	model.setResult(ctx, status, result, diags)
-	var layer files.Layer
-	var outputs map[string]outputModel
-	paths := model.outputPaths(ctx, diags)
-	if status == "succeeded" {
-		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err != nil {
-			reportOutputs(diags, run.ID, paths, err)
-		}
-	}
-	if outputs == nil { // no unknown value may be left
-		outputs = map[string]outputModel{}
-		for name, file := range paths {
-			outputs[name] = outputModel{Path: types.StringValue(file)}
-		}
-	}
-	model.setOutputs(ctx, layer, outputs, diags)
-	writePage(ctx, run, model, progress, result, problem, diags)
-	return true
-}
-
-// retake takes the outputs of a run that is over. It returns whether it could.
-func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
-	paths := model.outputPaths(ctx, diags)
-	if len(paths) == 0 {
-		model.setOutputs(ctx, "", map[string]outputModel{}, diags)
-	}
-	if diags.HasError() || len(paths) == 0 {
-		return !diags.HasError()
-	}
-	redis, warnings, err := r.files(ctx)
-	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to take the outputs of run %q", run.ID), err)
-		return false
-	}
-	warnRedis(diags, warnings)
-	run.Redis = redis
-	result, err := run.Recall(ctx)
-	if err == nil {
-		var layer files.Layer
-		var outputs map[string]outputModel
-		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err == nil {
-			model.setOutputs(ctx, layer, outputs, diags)
-			return true
-		}
-	}
-	reportOutputs(diags, run.ID, paths, err)
-	return false
-}
-
-// prepare makes the run from the plan and checks all that can be checked before anything is made in the cluster.
-func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
-	model.pinImages(ctx, diags)
-	graph := model.graph(ctx, diags)
-	sources, digests := model.sources(ctx, diags)
-	identity := model.identity(ctx, graph, digests, diags)
-	retention, found := model.Retention.ValueGoDuration()
-	diags.Append(found...)
-	if diags.HasError() {
-		return nil, false
-	}
-	id := identity.ID()
-	if !model.ID.IsUnknown() && model.ID.ValueString() != id {
-		diags.AddAttributeError(path.Root("inputs"), "Inputs have changed since the plan",
-			fmt.Sprintf("Run %q was planned, but a file that is the source of an input now has other content. Plan again.", model.ID.ValueString()))
-		return nil, false
-	}
-	if graph = programs(ctx, graph, diags); diags.HasError() {
-		return nil, false
-	}
-	name := model.Infrastructure.ValueString()
-	target, err := r.infrastructure(ctx, name)
-	if err != nil {
-		diags.AddAttributeError(path.Root("infrastructure"), "Infrastructure not usable", explain(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
-		return nil, false
-	}
-	redis, warnings, err := r.files(ctx)
-	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
-		return nil, false
-	}
-	warnRedis(diags, warnings)
-	url, err := r.stepRedisURL(target.MountDFS)
-	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Finding the address under which the steps of run %q reach Redis", id), err)
-		return nil, false
-	}
-	model.ID, model.Namespace = types.StringValue(id), types.StringValue(target.Namespace)
-	return &workflow.Run{
-		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage,
-		Redis: redis, RedisURL: url, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()),
-	}, true
-}
-
-// takeOutputs keeps the declared outputs in Redis and reads what goes into the state.
-func takeOutputs(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
-	if len(paths) == 0 {
-		return "", nil, nil
-	}
-	layer, err := run.Keep(ctx, result, slices.Sorted(maps.Values(paths)))
-	if err != nil {
-		return "", nil, err
-	}
-	store, err := workflow.Files(run.Redis, run.ID)
-	if err != nil {
-		return "", nil, err
-	}
-	tree, err := store.Tree(ctx, layer)
-	if err != nil {
-		return "", nil, err
-	}
-	outputs := map[string]outputModel{}
-	for name, file := range paths {
-		entry, _ := tree.Lookup(file) // Keep has found every path
-		output := outputModel{Path: types.StringValue(file), Size: types.Int64Value(entry.Size), SHA256: types.StringValue(entry.SHA256.String())}
-		if entry.Size <= contentLimit {
-			var content bytes.Buffer
-			if err := store.Read(ctx, entry, &content); err != nil {
-				return "", nil, fmt.Errorf("read output %q: %w", file, err)
-			}
-			if utf8.Valid(content.Bytes()) {
-				output.Content = types.StringValue(content.String())
-			}
-		}
-		outputs[name] = output
-	}
-	return layer, outputs, nil
 }

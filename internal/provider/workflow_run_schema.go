@@ -84,9 +84,22 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
-			"status": schema.StringAttribute{
-				MarkdownDescription: "`succeeded`, `failed`, or `stopped` where the run could not be carried to its end.",
+			"on_cancel": schema.StringAttribute{
+				MarkdownDescription: "What an interrupted apply does (Ctrl-C): `stop` ends the steps that run, `detach` lets them run on. " +
+					"Either way the next apply goes on from what is done. A run that has used up `timeouts` is always stopped. Default: `stop`.",
+				Optional:   true,
+				Computed:   true,
+				Default:    stringdefault.StaticString(stop),
+				Validators: []validator.String{stringvalidator.OneOf(stop, detach)},
+			},
+			"execution": schema.StringAttribute{
+				MarkdownDescription: "Random; tells this record of the run from later ones with the same `id`, which it must not destroy.",
 				Computed:            true,
+			},
+			"status": schema.StringAttribute{
+				MarkdownDescription: "`succeeded`, `failed`, `stopped` where the run could not be carried to its end, or `running` where an interrupted apply has let its steps run on. " +
+					"Terraform replaces a run that has not succeeded; that is, it goes on with it: no step that is done is done again. To begin anew, destroy it, or change a value in `triggers`.",
+				Computed: true,
 			},
 			"started_at": schema.StringAttribute{
 				MarkdownDescription: "When the first program started (RFC 3339).",

@@ -19,5 +19,6 @@ const (
 	StepAdopted   EventKind = "step adopted"   // its Job was there already
 	StepCommitted EventKind = "step committed" // its files are stored
 	StepFailed    EventKind = "step failed"
+	RunWaits      EventKind = "run waits"     // another process holds its lease
 	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; it is tried again
 )

@@ -101,11 +101,11 @@ func (f *Failure) hint() string {
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
 }
 
-// failure collects what is known of a step that failed. Reason and message are what ended it; the pod's containers may know better.
-func (l *loop) failure(ctx context.Context, step string, job *batchv1.Job, reason, message string) *Failure {
+// failure collects what is known of a step that failed. The reason is what ended it; the pod's containers may know better.
+func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure {
 	ctx, done := context.WithTimeout(ctx, askLimit)
 	defer done()
-	f := &Failure{Step: step, Namespace: l.Namespace, Job: job.Name, Reason: reason, Message: message}
+	f := &Failure{Step: step, Namespace: l.Namespace, Job: l.jobName(step), Reason: why.reason, Message: why.message}
 	if pod := l.pods[step]; pod != nil {
 		f.Pod, f.Node = pod.Name, pod.Spec.NodeName
 		f.readContainers(pod)

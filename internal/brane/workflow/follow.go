@@ -3,13 +3,12 @@ package workflow
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -36,7 +35,7 @@ func (l *loop) follow(ctx context.Context) signals {
 		}
 	}
 	failed := func(err error) { send(disturbed{err}) }
-	labels := RunLabel + "=" + l.ID
+	labels := RunLabel + "=" + l.ID + "," + StepLabel
 	var sources sync.WaitGroup
 	sources.Go(func() {
 		for event := range l.store.Events(ctx) {
@@ -65,55 +64,32 @@ func (l *loop) follow(ctx context.Context) signals {
 }
 
 // take takes one signal into account and says whether the commits are worth reading now.
-func (l *loop) take(ctx context.Context, signal any) (look bool) {
+func (l *loop) take(ctx context.Context, signal any) (look bool, err error) {
 	switch signal := signal.(type) {
 	case files.Event:
-		return true
+		return true, nil
 	case podChanged:
-		return l.takePod(signal.pod)
+		return l.takePod(signal.pod), nil
 	case jobChanged:
-		return l.takeJob(ctx, signal.job)
+		return l.takeJob(signal.job), nil
 	case jobDeleted:
-		l.takeDeleted(ctx, signal.job.Labels[StepLabel])
+		job := attemptOf(signal.job)
+		return l.suspect(job.step, job.number, vanished), nil
 	case disturbed:
-		if signal.err == nil || ctx.Err() != nil {
-			return false
-		}
-		l.observe(Event{Kind: RunDisturbed, Detail: signal.err.Error()})
-		// The namespace is gone, or the account's right to look: nothing that is waited for will be seen.
-		return apierrors.IsForbidden(signal.err) || apierrors.IsUnauthorized(signal.err)
+		return l.takeDisturbance(ctx, signal.err)
 	}
-	return false
+	return false, nil
 }
 
-// takeDeleted ends a step whose Job has gone before the step was committed.
-func (l *loop) takeDeleted(ctx context.Context, step string) {
-	if l.known[step] == started && l.readCommits(ctx) == nil {
-		l.fail(l.failure(ctx, step, l.named(step), jobDeletedReason, errVanished.Error())) // unless it is committed now
-	}
-}
-
-// missJobs looks for Jobs that were deleted before a watch had told of them: it does not tell of their end either.
-func (l *loop) missJobs(ctx context.Context) {
-	var jobs batchv1.JobList
-	if err := l.Kube.List(ctx, &jobs, l.Namespace, RunLabel+"="+l.ID); err != nil {
+// takeDisturbance: watches open themselves again. One that is refused may tell that the namespace is gone.
+func (l *loop) takeDisturbance(ctx context.Context, err error) (look bool, gone error) {
+	if err != nil && ctx.Err() == nil {
 		l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
-		return
 	}
-	there := map[string]bool{}
-	for i := range jobs.Items {
-		there[jobs.Items[i].Labels[StepLabel]] = true
+	if !refused(err) {
+		return false, nil
 	}
-	for _, step := range l.Graph.order {
-		if !there[step] {
-			l.takeDeleted(ctx, step)
-		}
-	}
-}
-
-// named is no more of a step's Job than its name.
-func (l *loop) named(step string) *batchv1.Job {
-	return &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: objectName("brane", l.ID, step)}}
+	return true, l.missJobs(ctx)
 }
 
 // takePod remembers the latest pod of a step. That the step's container has ended well is a hint to look for its commit: it comes a second before
@@ -136,26 +112,71 @@ func (l *loop) takePod(pod *corev1.Pod) (look bool) {
 	return false
 }
 
-// takeJob: a Job that has failed ends its step; one that is complete has a commit, or somebody has emptied Redis.
-func (l *loop) takeJob(ctx context.Context, job *batchv1.Job) (look bool) {
-	step := job.Labels[StepLabel]
-	if l.known[step] != started {
-		return false
+// takeJob: a Job that has failed will not commit any more; one that is complete has a commit, or somebody has emptied Redis.
+func (l *loop) takeJob(job *batchv1.Job) (look bool) {
+	of := attemptOf(job)
+	if condition, isFailed := jobFailed(job); isFailed {
+		return l.suspect(of.step, of.number, suspicion{condition.Reason, condition.Message})
 	}
-	condition, isFailed := jobFailed(job)
-	complete := job.Status.CompletionTime != nil
-	if !isFailed && !complete {
-		return false
-	}
-	if err := l.readCommits(ctx); err != nil {
-		return true // the loop reads again and reports
-	}
-	switch {
-	case l.known[step] == committed:
-	case isFailed:
-		l.fail(l.failure(ctx, step, job, condition.Reason, condition.Message))
-	default:
-		l.fail(l.failure(ctx, step, job, "CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; somebody may have deleted the run's keys", step)))
+	if job.Status.CompletionTime != nil {
+		return l.suspect(of.step, of.number, suspicion{"CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; somebody may have deleted the run's keys", of.step)})
 	}
 	return false
+}
+
+// missJobs looks for Jobs that were deleted before a watch had told of them: it does not tell of their end either.
+func (l *loop) missJobs(ctx context.Context) error {
+	jobs, err := l.listAttempts(ctx)
+	switch {
+	case err == nil:
+		l.refused = time.Time{}
+		for _, step := range l.missing(jobs) {
+			l.suspect(step, l.attempts[step], vanished)
+		}
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !l.passing(err):
+		return l.explainGone(ctx, err)
+	}
+	l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
+	return nil
+}
+
+// listAttempts are the Jobs of the run that are there now.
+func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
+	var jobs batchv1.JobList
+	if err := l.Kube.List(ctx, &jobs, l.Namespace, RunLabel+"="+l.ID+","+StepLabel); err != nil {
+		return nil, fmt.Errorf("list the Jobs of run %q in namespace %q: %w", l.ID, l.Namespace, err)
+	}
+	var attempts []attempt
+	for i := range jobs.Items {
+		attempts = append(attempts, attemptOf(&jobs.Items[i]))
+	}
+	return attempts, nil
+}
+
+// attemptOf is what a Job is to the run.
+func attemptOf(job *batchv1.Job) attempt {
+	number, _ := strconv.Atoi(job.Labels[AttemptLabel]) // we wrote it
+	_, isFailed := jobFailed(job)
+	return attempt{job.Labels[StepLabel], number, isFailed || job.DeletionTimestamp != nil}
+}
+
+// jobName is the name of a step's latest Job.
+func (l *loop) jobName(step string) string { return jobName(l.ID, step, l.attempts[step]) }
+
+// vanished: somebody deleted the Job before its step was committed, and nobody knows whether its program had ended.
+var vanished = suspicion{jobDeletedReason, "the Job was deleted before its step had stored its files"}
+
+// jobDeletedReason is our own word beside Kubernetes' reasons.
+const jobDeletedReason = "JobDeleted"
+
+func jobFailed(job *batchv1.Job) (batchv1.JobCondition, bool) {
+	for _, condition := range job.Status.Conditions {
+		if condition.Type == batchv1.JobFailed && condition.Status == corev1.ConditionTrue {
+			return condition, true
+		}
+	}
+	return batchv1.JobCondition{}, false
 }

@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"strconv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -9,11 +11,16 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Labels of everything that belongs to a run; the step's is on Jobs and Pods.
+// Labels of everything that belongs to a run; the step's and the attempt's are on Jobs and Pods.
 const (
-	RunLabel  = "brane/run"
-	StepLabel = "brane/step"
+	RunLabel     = "brane/run"
+	StepLabel    = "brane/step"
+	AttemptLabel = "brane/attempt"
 )
+
+func jobName(run, step string, attempt int) string {
+	return objectName("brane", run, step, strconv.Itoa(attempt))
+}
 
 // keepJobs is how long a finished Job stays for people to look at, should nobody destroy the run.
 const keepJobs int32 = 7 * 24 * 60 * 60
@@ -22,16 +29,18 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 // which runs the program and stores what it left. The Redis credential is a file in the init container only.
 //
 // nothing says of a step whether it has ended, or will not begin, without files; such a step is passed over.
-func (r *Run) job(step Step, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
+//
+// The attempt is part of its name: a Job that is made again under the name of one that has failed can inherit the other's back-off.
+func (r *Run) job(step Step, attempt int, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
 	spec, err := agent.Step{
-		Run: r.ID, Name: step.Name, Attempt: 1, Needs: r.Graph.ancestry(step.Name, nothing), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
+		Run: r.ID, Name: step.Name, Attempt: attempt, Needs: r.Graph.ancestry(step.Name, nothing), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
 	}.Encode()
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]string{managedByLabel: kube.FieldManager, RunLabel: r.ID, StepLabel: step.Name}
+	labels := map[string]string{managedByLabel: kube.FieldManager, RunLabel: r.ID, StepLabel: step.Name, AttemptLabel: strconv.Itoa(attempt)}
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
-		Namespace: r.Namespace, Name: objectName("brane", r.ID, step.Name), Labels: labels, OwnerReferences: []metav1.OwnerReference{owner},
+		Namespace: r.Namespace, Name: jobName(r.ID, step.Name, attempt), Labels: labels, OwnerReferences: []metav1.OwnerReference{owner},
 	}}
 	job.Spec = batchv1.JobSpec{
 		BackoffLimit:            new(step.Retries),

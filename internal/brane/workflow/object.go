@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	deadlineKey    = "deadline" // of the run object: when all Redis keys of the run expire, RFC 3339
+	statusKey      = "status"   // of the run object: how the run ended; none while it goes on
 )
 
 // objectName is the name of the run's ConfigMap and of its Secret.
@@ -27,23 +29,26 @@ func (r *Run) meta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: r.Namespace, Name: r.objectName(), Labels: map[string]string{managedByLabel: kube.FieldManager, RunLabel: r.ID}}
 }
 
-// record makes the run's ConfigMap, or finds the one of an apply that did not come to its end. It owns all other objects of the run,
-// so that its deletion is theirs, and keeps the deadline that every writer of the run's keys must use.
-func (r *Run) record(ctx context.Context) (metav1.OwnerReference, error) {
-	object := &corev1.ConfigMap{ObjectMeta: r.meta()}
-	object.Data = map[string]string{deadlineKey: time.Now().Add(r.Retention).UTC().Format(time.RFC3339)}
-	err := r.Kube.Create(ctx, object)
-	if apierrors.IsAlreadyExists(err) {
-		err = r.Kube.Get(ctx, object)
+// record makes the run's ConfigMap, signed, or finds the one of an earlier apply. It owns all other objects of the run, so that its deletion is theirs,
+// and keeps the deadline that every writer of the run's keys must use.
+func (r *Run) record(ctx context.Context, sign func(*corev1.ConfigMap)) (object *corev1.ConfigMap, made bool, err error) {
+	for {
+		object = &corev1.ConfigMap{ObjectMeta: r.meta()}
+		object.Data = map[string]string{deadlineKey: time.Now().Add(r.Retention).UTC().Format(time.RFC3339)}
+		sign(object)
+		if err = r.Kube.Create(ctx, object); err == nil {
+			return object, true, nil
+		}
+		if apierrors.IsAlreadyExists(err) {
+			if err = r.Kube.Get(ctx, object); err == nil {
+				return object, false, nil
+			}
+			if apierrors.IsNotFound(err) {
+				continue // it was deleted between the two
+			}
+		}
+		return nil, false, fmt.Errorf("make the record of run %q, %s: %w", r.ID, kube.Describe(object), err)
 	}
-	if err != nil {
-		return metav1.OwnerReference{}, fmt.Errorf("make the record of run %q, %s: %w", r.ID, kube.Describe(object), err)
-	}
-	r.deadline, err = time.Parse(time.RFC3339, object.Data[deadlineKey])
-	if err != nil {
-		return metav1.OwnerReference{}, fmt.Errorf("read the deadline in %s: %w", kube.Describe(object), err)
-	}
-	return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: object.Name, UID: object.UID}, nil
 }
 
 // handOver makes the Secret by which the pods reach Redis.
@@ -61,20 +66,35 @@ func (r *Run) handOver(ctx context.Context, owner metav1.OwnerReference) error {
 	return nil
 }
 
-// Delete removes every object of the run from the cluster, stops what still runs, and waits until no pod is left.
-func Delete(ctx context.Context, c *kube.Client, namespace, id string) error {
+// ErrSuperseded says that a later execution has taken the run over, so that the run is not the caller's to delete.
+var ErrSuperseded = errors.New("a later execution has taken the run over")
+
+// Delete removes every object of the run from the cluster, stops what still runs, and waits until no pod is left. Where the run belongs to another execution
+// than this, nothing is deleted and the error is [ErrSuperseded]; an empty execution asks for no such care.
+func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string) error {
 	run := &Run{Kube: c, ID: id, Namespace: namespace}
-	if err := run.deleteJobs(ctx, nil); err != nil {
-		return err
+	if execution != "" {
+		record := &corev1.ConfigMap{ObjectMeta: run.meta()}
+		err := c.Get(ctx, record)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("see whose run %q is, %s: %w", id, kube.Describe(record), err)
+		}
+		if owner := record.Data[executionKey]; owner != "" && owner != execution {
+			return ErrSuperseded
+		}
 	}
 	env := &corev1.Secret{ObjectMeta: run.meta()}
 	env.Name = run.secretEnvName()
-	for _, object := range []kube.Object{&corev1.Secret{ObjectMeta: run.meta()}, env, &corev1.ConfigMap{ObjectMeta: run.meta()}} {
+	// The record first: whoever carries the run on then learns that it is gone.
+	for _, object := range []kube.Object{&corev1.ConfigMap{ObjectMeta: run.meta()}, &corev1.Secret{ObjectMeta: run.meta()}, env} {
 		if err := c.Delete(ctx, object); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
 		}
 	}
-	return run.waitForPods(ctx)
+	if err := run.deleteJobs(ctx, nil); err != nil {
+		return err
+	}
+	return run.waitForPods(ctx, anyPod)
 }
 
 // deleteJobs deletes the run's Jobs but those that keep wants to keep, and in the background their pods.
@@ -95,15 +115,26 @@ func (r *Run) deleteJobs(ctx context.Context, keep func(step string) bool) error
 	return nil
 }
 
-// waitForPods waits until the garbage collector has taken every pod of the run: a pod that still runs could write to Redis.
-func (r *Run) waitForPods(ctx context.Context) error {
+// Which pods to wait for.
+func anyPod(*corev1.Pod) bool { return true }
+func stillRuns(pod *corev1.Pod) bool {
+	return pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
+}
+
+// waitForPods waits until none of these pods of the run is left: a pod that still runs could write to Redis.
+func (r *Run) waitForPods(ctx context.Context, these func(*corev1.Pod) bool) error {
 	left := 0
 	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
 		if err := r.Kube.List(ctx, &pods, r.Namespace, RunLabel+"="+r.ID); err != nil {
 			return false, fmt.Errorf("list the pods of run %q in namespace %q: %w", r.ID, r.Namespace, err)
 		}
-		left = len(pods.Items)
+		left = 0
+		for i := range pods.Items {
+			if these(&pods.Items[i]) {
+				left++
+			}
+		}
 		return left == 0, nil
 	})
 	if err != nil && ctx.Err() != nil {

@@ -11,16 +11,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Run is one execution of a graph of steps. All fields but Parallel and Observe must be set.
+// Run is one execution of a graph of steps. All fields but Parallel, LeaseID, Execution, Detach and Observe must be set.
 type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
@@ -32,9 +28,14 @@ type Run struct {
 	RedisURL   string                // the same server as a pod dials it, with its password
 	Retention  time.Duration         // how long the run's files stay, but for its outputs
 	Parallel   int                   // Jobs of the run at once; 0 means no limit
+	Holder     string                // who carries the run on, for people: a user, a machine, a process
+	LeaseID    string                // holders with the same one are the same; empty means that this is another than all before
+	Execution  string                // tells this user of the run from later ones of the same id, see [Delete]; may be empty
+	Detach     bool                  // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
 	Observe    func(Event)           // hears what happens, one call after another; may be nil
 
-	deadline time.Time // of all Redis keys; known once the run's record is
+	deadline  time.Time     // of all Redis keys; known once the run's record is
+	leaseTime time.Duration // 0 means defaultLease; tests have less time
 }
 
 // Result is what became of a run that came to its end.
@@ -43,6 +44,28 @@ type Result struct {
 	Failures []*Failure // none when the run has succeeded
 	Allowed  []*Failure // of steps whose failure is allowed
 }
+
+// Status is how the run stands after an Execute that ended with this error.
+func (r Result) Status(err error) RunStatus {
+	switch {
+	case err != nil:
+		return RunStopped
+	case len(r.Failures) > 0:
+		return RunFailed
+	}
+	return RunSucceeded
+}
+
+// RunStatus is how a run stands.
+type RunStatus string
+
+// How a run can stand.
+const (
+	RunRunning   RunStatus = "running"
+	RunSucceeded RunStatus = "succeeded"
+	RunFailed    RunStatus = "failed"
+	RunStopped   RunStatus = "stopped" // it could not be carried on, or was interrupted
+)
 
 // StepResult is what became of one step.
 type StepResult struct {
@@ -66,15 +89,29 @@ const (
 
 // Execute runs the steps that are not committed yet and returns when all are or one has failed. What an earlier Execute of the same id has begun is taken up
 // where it stands. A failed step is no error but part of the result; the error says why the run could not be carried on, and when ctx ended that is its cause:
-// then the Jobs that still ran are deleted. The error is a [TakenError] where the id is that of a run elsewhere; nothing is made then.
-func (r *Run) Execute(ctx context.Context) (Result, error) {
+// then the Jobs that still ran are deleted, unless Detach says otherwise.
+//
+// One process at a time carries a run on. Execute waits for one that was killed, and returns a [HeldError] where it lives; a [LostError] or a [RecordGoneError]
+// says that the run is not this one's any more. The error is a [TakenError] where the id is that of a run elsewhere; nothing is made then.
+func (r *Run) Execute(ctx context.Context) (result Result, err error) {
 	if err := r.checkPlace(ctx); err != nil {
 		return Result{}, err
 	}
-	owner, err := r.record(ctx)
+	lease, err := r.acquire(ctx)
 	if err != nil {
 		return Result{}, err
 	}
+	held, done := lease.hold(ctx)
+	result, err = r.carryOn(held, lease)
+	done()
+	if !gone(err) {
+		lease.release(ctx, result.Status(err))
+	}
+	return result, err
+}
+
+// carryOn prepares all that steps need, and lets the loop do the rest.
+func (r *Run) carryOn(ctx context.Context, lease *lease) (Result, error) {
 	store, err := r.open()
 	if err != nil {
 		return Result{}, err
@@ -85,20 +122,48 @@ func (r *Run) Execute(ctx context.Context) (Result, error) {
 	if err := r.putInputs(ctx, store); err != nil {
 		return Result{}, err
 	}
-	if err := r.handOver(ctx, owner); err != nil {
+	if err := r.handOver(ctx, lease.owner()); err != nil {
 		return Result{}, err
 	}
-	if err := r.putSecretEnv(ctx, owner); err != nil {
+	if err := r.putSecretEnv(ctx, lease.owner()); err != nil {
 		return Result{}, err
 	}
-	loop := &loop{Run: r, store: store, owner: owner, known: map[string]phase{}, records: map[string]files.Record{}, pods: map[string]*corev1.Pod{}, stuck: map[string]stuck{}}
+	if err := r.endCancel(ctx, store); err != nil {
+		return Result{}, err
+	}
+	loop := newLoop(r, store, lease)
 	err = loop.run(ctx)
+	if gone(err) || r.Leaves(err) {
+		return loop.result(), err
+	}
 	if _, hasFailed := decide(r.Graph, loop.known); err != nil || hasFailed {
-		if stopErr := loop.stop(ctx); err == nil && stopErr != nil {
+		if stopErr := loop.stop(ctx); stopErr != nil {
 			r.observe(Event{Kind: RunDisturbed, Detail: stopErr.Error()})
 		}
 	}
 	return loop.result(), err
+}
+
+// stopTime is how long a pod that was told to stop may take: Kubernetes' own 30 s, and as much for a busy node.
+const stopTime = time.Minute
+
+// Leaves says whether an Execute that ended with this error has left the Jobs running.
+func (r *Run) Leaves(err error) bool { return r.Detach && errors.Is(err, context.Canceled) }
+
+// endCancel takes back that an earlier Execute has stopped the run, once its pods have ended: two of one step must not run at once.
+func (r *Run) endCancel(ctx context.Context, store *files.Store) error {
+	cancelled, err := store.Cancelled(ctx)
+	if err != nil || !cancelled {
+		return err
+	}
+	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
+	defer done()
+	if err := r.waitForPods(soon, stillRuns); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil {
+		r.observe(Event{Kind: RunDisturbed, Detail: err.Error()}) // whichever commits first stands
+	}
+	return store.Resume(ctx)
 }
 
 func (r *Run) open() (*files.Store, error) {
@@ -121,161 +186,4 @@ func (r *Run) observe(event Event) {
 	if r.Observe != nil {
 		r.Observe(event)
 	}
-}
-
-// loop is one Execute: what is known of the steps, fed by the store's events and by the watches on Jobs and Pods.
-type loop struct {
-	*Run
-	store    *files.Store
-	owner    metav1.OwnerReference
-	known    map[string]phase
-	records  map[string]files.Record // of committed steps
-	pods     map[string]*corev1.Pod  // the latest of each step
-	stuck    map[string]stuck        // steps whose pod does not get on by itself
-	failures []*Failure
-}
-
-// run goes on until the run has ended or ctx has. All watches have ended when it returns.
-func (l *loop) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	signals := l.follow(ctx)
-	defer func() {
-		cancel()
-		for range signals.all {
-			// drained until the followers have ended and closed it
-		}
-	}()
-	look := true // whether to read the commits before the next decision
-	for {
-		if look {
-			if err := l.readCommits(ctx); err != nil {
-				return err
-			}
-		}
-		l.giveUpStuck(ctx, time.Now())
-		if ended(l.Graph, l.known) {
-			return nil
-		}
-		if err := l.start(ctx, next(l.Graph, l.known, l.Parallel)); err != nil {
-			return err
-		}
-		grace := time.NewTimer(l.nextGrace(time.Now()))
-		select {
-		case <-ctx.Done():
-			grace.Stop()
-			return context.Cause(ctx)
-		case <-grace.C:
-			look = true
-			l.missJobs(ctx)
-		case signal := <-signals.all:
-			grace.Stop()
-			look = l.take(ctx, signal)
-		}
-	}
-}
-
-// readCommits learns which steps are committed. Redis may be away for a while: the store tries again by itself, up to its patience.
-func (l *loop) readCommits(ctx context.Context) error {
-	var open []string
-	for _, name := range l.Graph.order {
-		if l.known[name] != committed {
-			open = append(open, name)
-		}
-	}
-	if len(open) == 0 {
-		return nil
-	}
-	records, err := l.store.Commits(ctx, open)
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("read the commits of run %q: %w", l.ID, err)
-	}
-	for name, record := range records {
-		l.known[name], l.records[name] = committed, record
-		delete(l.stuck, name)
-		l.observe(Event{Step: name, Kind: StepCommitted, Detail: record.Ended.Sub(record.Started).Round(time.Millisecond).String()})
-	}
-	return nil
-}
-
-// start makes the Jobs of these steps. A Job that is there already was made by an earlier Execute.
-func (l *loop) start(ctx context.Context, names []string) error {
-	for _, name := range names {
-		job, err := l.job(l.Graph.steps[name], leavesNothing(l.Graph, l.known), l.owner)
-		if err != nil {
-			return fmt.Errorf("make the Job of step %q: %w", name, err)
-		}
-		kind := StepStarted
-		err = l.Kube.Create(ctx, job)
-		if apierrors.IsAlreadyExists(err) {
-			kind, err = StepAdopted, nil
-		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return fmt.Errorf("make the Job of step %q, %s: %w", name, kube.Describe(job), err)
-		}
-		l.known[name] = started
-		l.observe(Event{Step: name, Kind: kind, Detail: job.Name})
-	}
-	return nil
-}
-
-// stop deletes the Jobs that are not committed. It is what must happen after Ctrl-C too, so it has a short time of its own.
-func (l *loop) stop(ctx context.Context) error {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer done()
-	return l.deleteJobs(ctx, func(step string) bool { return l.known[step] == committed || l.known[step] == failed })
-}
-
-func (l *loop) result() Result {
-	result := Result{Steps: map[string]StepResult{}}
-	for _, name := range l.Graph.order {
-		switch l.known[name] {
-		case committed:
-			result.Steps[name] = succeeded(l.records[name])
-		case started:
-			result.Steps[name] = StepResult{Status: Stopped}
-		case waiting:
-			result.Steps[name] = StepResult{Status: Skipped}
-		case failed: // told with its failure
-		}
-	}
-	for _, failure := range l.failures {
-		result.Steps[failure.Step] = StepResult{Status: Failed, Code: failure.Code}
-		if l.Graph.steps[failure.Step].AllowFailure {
-			result.Allowed = append(result.Allowed, failure)
-		} else {
-			result.Failures = append(result.Failures, failure)
-		}
-	}
-	return result
-}
-
-// fail marks a step as failed, once.
-func (l *loop) fail(failure *Failure) {
-	if l.known[failure.Step] == failed || l.known[failure.Step] == committed {
-		return
-	}
-	l.known[failure.Step] = failed
-	l.failures = append(l.failures, failure)
-	l.observe(Event{Step: failure.Step, Kind: StepFailed, Detail: failure.Reason})
-}
-
-// jobDeletedReason is our own word beside Kubernetes' reasons.
-const jobDeletedReason = "JobDeleted"
-
-// errVanished says that a Job went before its step was committed: somebody deleted it, and nobody knows whether its program had ended.
-var errVanished = errors.New("the Job was deleted before its step had stored its files")
-
-func jobFailed(job *batchv1.Job) (batchv1.JobCondition, bool) {
-	for _, condition := range job.Status.Conditions {
-		if condition.Type == batchv1.JobFailed && condition.Status == corev1.ConditionTrue {
-			return condition, true
-		}
-	}
-	return batchv1.JobCondition{}, false
 }

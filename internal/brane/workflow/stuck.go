@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"context"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,25 +59,12 @@ func stuckPod(pod *corev1.Pod) (stuck, bool) {
 	return stuck{}, false
 }
 
-// giveUpStuck fails the steps whose pods have been stuck for too long.
-func (l *loop) giveUpStuck(ctx context.Context, now time.Time) {
+// giveUpStuck suspects the steps whose pods have been stuck for too long.
+func (l *loop) giveUpStuck(now time.Time) (look bool) {
 	for step, s := range l.stuck {
-		if l.known[step] == started && now.Sub(s.since) >= s.grace {
-			l.fail(l.failure(ctx, step, l.named(step), s.reason, s.message))
+		if now.Sub(s.since) >= s.grace && l.suspect(step, l.attempts[step], suspicion{s.reason, s.message}) {
+			look = true
 		}
 	}
-}
-
-// resync is how often commits and Jobs are read although nothing has happened; it heals what no event told of.
-const resync = 30 * time.Second
-
-// nextGrace is when to look again at the latest.
-func (l *loop) nextGrace(now time.Time) time.Duration {
-	wait := resync
-	for step, s := range l.stuck {
-		if l.known[step] == started {
-			wait = min(wait, max(0, s.grace-now.Sub(s.since)))
-		}
-	}
-	return wait
+	return look
 }

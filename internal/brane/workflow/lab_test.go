@@ -1,0 +1,193 @@
+package workflow
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"path"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// lab is a namespace of the test cluster, in which a test executes runs, and the counter that their steps call.
+type lab struct {
+	t         *testing.T
+	admin     *kube.Client
+	namespace string
+	redis     redis.UniversalClient
+	counter   *counter
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	store, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return &lab{t, clustertest.Client(t), clustertest.Namespace(t), store, newCounter(t)}
+}
+
+// run is a run of these steps, with nothing left of it in Redis at the end.
+func (l *lab) run(steps ...Step) *Run {
+	l.t.Helper()
+	g, err := NewGraph(steps)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	run := &Run{
+		ID: clustertest.Name("lab"), Graph: g, Kube: l.admin, Namespace: l.namespace, AgentImage: clustertest.Getenv(l.t, "BRANE_AGENT_IMAGE"),
+		Redis: l.redis, RedisURL: clustertest.Getenv(l.t, "BRANE_REDIS_CLUSTER_URL"), Retention: time.Hour, Holder: "a test", leaseTime: 6 * time.Second,
+	}
+	l.t.Cleanup(func() {
+		store, err := Files(l.redis, run.ID)
+		if err == nil {
+			err = store.Delete(context.Background()) // the test's own context has ended by now
+		}
+		if err != nil {
+			l.t.Error(err)
+		}
+	})
+	return run
+}
+
+// step is one that counts each of its starts, then does what the shell is told.
+func (l *lab) step(name, then string, needs ...string) Step {
+	return Step{
+		Name: name, Image: clustertest.Getenv(l.t, "BRANE_TOOLS_IMAGE"), Needs: needs,
+		Command: []string{"sh", "-ec", "wget -q -O /dev/null " + l.counter.url + "/ran/" + name + "; " + then},
+	}
+}
+
+// wait is a command that lasts until the test calls counter.release.
+func (l *lab) wait() string { return "wget -q -O /dev/null " + l.counter.url + "/wait" }
+
+// jobs are the Jobs of a run that are there.
+func (l *lab) jobs(run *Run) []string {
+	l.t.Helper()
+	var jobs batchv1.JobList
+	if err := l.admin.List(l.t.Context(), &jobs, l.namespace, RunLabel+"="+run.ID); err != nil {
+		l.t.Fatal(err)
+	}
+	var names []string
+	for _, job := range jobs.Items {
+		names = append(names, job.Labels[StepLabel]+" "+job.Labels[AttemptLabel])
+	}
+	return names
+}
+
+// counter is what steps call over HTTP: it counts how often each has run, and keeps those waiting that ask for it.
+type counter struct {
+	url     string
+	mu      sync.Mutex
+	ran     map[string]int
+	arrived chan struct{} // closed when the first step asks to wait
+	waits   chan struct{}
+	release func() // lets all go on that wait, now and later
+}
+
+func newCounter(t *testing.T) *counter {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(clustertest.Getenv(t, "BRANE_BRIDGE_IP"), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{url: "http://" + listener.Addr().String(), ran: map[string]int{}, arrived: make(chan struct{}), waits: make(chan struct{})}
+	c.release = sync.OnceFunc(func() { close(c.waits) })
+	var once sync.Once
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ran/", func(_ http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ran[path.Base(r.URL.Path)]++
+	})
+	mux.HandleFunc("/wait", func(_ http.ResponseWriter, r *http.Request) {
+		once.Do(func() { close(c.arrived) })
+		select {
+		case <-c.waits:
+		case <-r.Context().Done():
+		}
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	t.Cleanup(func() { _ = server.Close() })
+	return c
+}
+
+func (c *counter) of(step string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ran[step]
+}
+
+// executed is how an Execute ended.
+type executed struct {
+	result Result
+	err    error
+}
+
+// execute executes a run beside the test.
+func execute(ctx context.Context, run *Run) <-chan executed {
+	ended := make(chan executed, 1)
+	go func() {
+		result, err := run.Execute(ctx)
+		ended <- executed{result, err}
+	}()
+	return ended
+}
+
+// another is a second process' view of the same run.
+func another(run *Run, holder string) *Run {
+	other := *run
+	other.Holder = holder
+	return &other
+}
+
+// heard lets a test wait for an event of a run.
+func heard(run *Run, kind EventKind, step string) <-chan Event {
+	events := make(chan Event, 1)
+	before := run.Observe
+	run.Observe = func(event Event) {
+		if before != nil {
+			before(event)
+		}
+		if event.Kind == kind && event.Step == step {
+			select {
+			case events <- event:
+			default: // only the first is waited for
+			}
+		}
+	}
+	return events
+}
+
+// await fails the test where nothing comes.
+func await[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case value := <-from:
+		return value
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("waited two minutes for %s", what)
+		panic("unreachable")
+	}
+}
+
+// succeeds checks that a run has ended well.
+func (e executed) succeeds(t *testing.T) {
+	t.Helper()
+	if e.err != nil {
+		t.Fatal(e.err)
+	}
+	for _, failure := range e.result.Failures {
+		t.Errorf("%s", failure.Detail())
+	}
+}

@@ -1,0 +1,80 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Two applies at once: the second names the holder, and the first goes on undisturbed.
+func TestTwoApplies(t *testing.T) {
+	t.Parallel()
+	lab := newLab(t)
+	run := lab.run(lab.step("only", lab.wait()))
+	run.Holder = "alice@laptop, process 4711"
+	first := execute(t.Context(), run)
+	await(t, "the step", lab.counter.arrived)
+
+	_, err := another(run, "bob").Execute(t.Context())
+	var held *HeldError
+	if !errors.As(err, &held) {
+		t.Fatalf("the second apply ended with %v", err)
+	}
+	if want := fmt.Sprintf("run %q is being carried on by alice@laptop, process 4711; its lease lasts until ", run.ID); !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s…", err, want)
+	}
+	if left := time.Until(held.Until); left <= 0 || left > run.leaseTime {
+		t.Errorf("the lease is said to end in %s", left)
+	}
+	lab.counter.release()
+	await(t, "the first apply", first).succeeds(t)
+	if n := lab.counter.of("only"); n != 1 {
+		t.Errorf("the step ran %d times", n)
+	}
+	// It is given back: a third need not wait.
+	third, done := context.WithTimeout(t.Context(), run.leaseTime)
+	defer done()
+	if _, err := another(run, "carol").Execute(third); err != nil {
+		t.Error(err)
+	}
+}
+
+// A holder that has not renewed its lease in time is followed, and does nothing any more.
+func TestLostLease(t *testing.T) {
+	t.Parallel()
+	lab := newLab(t)
+	run := lab.run(lab.step("first", lab.wait()), lab.step("then", "true", "first"))
+	run.Holder = "a sleeper"
+	lazy := another(run, "a sleeper")
+	sleeper, cut := cutOff(t)
+	lazy.Kube = sleeper
+	slept := execute(t.Context(), lazy)
+	await(t, "the step", lab.counter.arrived)
+	cut(true)
+
+	follower := another(run, "a follower")
+	waits, adopted := heard(follower, RunWaits, ""), heard(follower, StepAdopted, "first")
+	followed := execute(t.Context(), follower)
+	if event := await(t, "the follower's patience", waits); !strings.HasPrefix(event.Detail, "a sleeper holds its lease until ") {
+		t.Errorf("the follower waits as %q", event.Detail)
+	}
+	await(t, "the follower", adopted)
+	cut(false)
+	var lost *LostError
+	if ended := await(t, "the sleeper", slept); !errors.As(ended.err, &lost) || lost.Holder != "a follower" {
+		t.Errorf("the sleeper ended with %v", ended.err)
+	}
+	lab.counter.release()
+	await(t, "the follower", followed).succeeds(t)
+	for _, step := range []string{"first", "then"} {
+		if n := lab.counter.of(step); n != 1 {
+			t.Errorf("step %s ran %d times", step, n)
+		}
+	}
+	if jobs := lab.jobs(run); len(jobs) != 2 {
+		t.Errorf("there are %q", jobs)
+	}
+}

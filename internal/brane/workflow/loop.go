@@ -1,0 +1,268 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// resync is how often commits and Jobs are read although nothing has happened; it heals what no event told of.
+const resync = 30 * time.Second
+
+// Pauses between two tries of a request that the API server did not answer.
+const (
+	firstPause = 250 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// loop is one Execute: its progress, fed by the store's events and by the watches on Jobs and Pods, and what follows from it.
+type loop struct {
+	*Run
+	progress
+	store    *files.Store
+	lease    *lease
+	records  map[string]files.Record // of committed steps
+	pods     map[string]*corev1.Pod  // the latest of each step
+	stuck    map[string]stuck        // steps whose pod does not get on by itself
+	failures []*Failure
+	resync   time.Time     // when to look at everything the next time
+	retry    time.Time     // when to try again what the API server did not answer; zero when all was answered
+	pause    time.Duration // before the next retry
+	refused  time.Time     // since when the API server does not let us look; zero when it does
+}
+
+func newLoop(r *Run, store *files.Store, lease *lease) *loop {
+	return &loop{
+		Run: r, progress: newProgress(r.Graph), store: store, lease: lease,
+		records: map[string]files.Record{}, pods: map[string]*corev1.Pod{}, stuck: map[string]stuck{},
+	}
+}
+
+// run goes on until the run has ended or ctx has. All watches have ended when it returns.
+func (l *loop) run(ctx context.Context) error {
+	if err := l.takeUp(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	signals := l.follow(ctx)
+	defer func() {
+		cancel()
+		for range signals.all {
+			// drained until the followers have ended and closed it
+		}
+	}()
+	look, err := false, error(nil) // whether to read the commits before the next decision
+	for {
+		if l.giveUpStuck(time.Now()) || look {
+			if err := l.look(ctx); err != nil {
+				return err
+			}
+		}
+		if ended(l.Graph, l.known) {
+			return nil
+		}
+		if err := l.start(ctx, next(l.Graph, l.known, l.Parallel)); err != nil {
+			return err
+		}
+		timer := time.NewTimer(time.Until(l.wake(time.Now())))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		case <-timer.C:
+			if look, err = l.takeTime(ctx, time.Now()); err != nil {
+				return err
+			}
+		case signal := <-signals.all:
+			timer.Stop()
+			if look, err = l.take(ctx, signal); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// takeTime looks at everything once in a while, although nothing has happened.
+func (l *loop) takeTime(ctx context.Context, now time.Time) (look bool, err error) {
+	if now.Before(l.resync) {
+		return false, nil // a retry or a grace is due
+	}
+	l.resync = now.Add(resync)
+	return true, l.missJobs(ctx)
+}
+
+// takeUp learns what earlier Executes have done and begun.
+func (l *loop) takeUp(ctx context.Context) error {
+	if err := l.readCommits(ctx); err != nil {
+		return err
+	}
+	l.resync = time.Now().Add(resync)
+	if l.lease.term == 1 {
+		return nil // nobody was here before
+	}
+	jobs, err := l.listAttempts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, step := range l.adopt(jobs) {
+		l.observe(Event{Step: step, Kind: StepAdopted, Detail: l.jobName(step)})
+	}
+	return nil
+}
+
+// look reads the commits. What is suspect and still has none has failed.
+func (l *loop) look(ctx context.Context) error {
+	if err := l.readCommits(ctx); err != nil {
+		return err
+	}
+	for _, step := range slices.Sorted(maps.Keys(l.suspects)) {
+		if l.suspects[step].reason == jobDeletedReason {
+			if err := l.namespaceThere(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	failures := l.convict()
+	for _, step := range slices.Sorted(maps.Keys(failures)) {
+		failure := l.failure(ctx, step, failures[step])
+		l.failures = append(l.failures, failure)
+		l.observe(Event{Step: step, Kind: StepFailed, Detail: failure.Reason})
+	}
+	return nil
+}
+
+// readCommits learns which steps are committed. Redis may be away for a while: the store tries again by itself, up to its patience.
+func (l *loop) readCommits(ctx context.Context) error {
+	var open []string
+	for _, name := range l.Graph.order {
+		if l.known[name] != committed {
+			open = append(open, name)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	records, err := l.store.Commits(ctx, open)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("read the commits of run %q: %w", l.ID, err)
+	}
+	for name, record := range records {
+		l.commit(name)
+		l.records[name] = record
+		delete(l.stuck, name)
+		l.observe(Event{Step: name, Kind: StepCommitted, Detail: record.Ended.Sub(record.Started).Round(time.Millisecond).String()})
+	}
+	return nil
+}
+
+// start makes the Jobs of these steps. One that is there already was made by a request whose answer got lost. Where the API server does not answer, the steps
+// wait, and it is tried again: commits come through Redis, so a run can outlive a long restart.
+func (l *loop) start(ctx context.Context, names []string) error {
+	if len(names) == 0 || time.Now().Before(l.retry) {
+		return nil
+	}
+	if err := l.lease.check(ctx); gone(err) {
+		return err
+	} else if err != nil {
+		return l.postpone(ctx, err)
+	}
+	l.retry = time.Time{}
+	for _, name := range names {
+		number := l.nextAttempt(name, l.lease.term)
+		job, err := l.job(l.Graph.steps[name], number, leavesNothing(l.Graph, l.known), l.lease.owner())
+		if err != nil {
+			return fmt.Errorf("make the Job of step %q: %w", name, err)
+		}
+		kind := StepStarted
+		err = l.Kube.Create(ctx, job)
+		if apierrors.IsAlreadyExists(err) {
+			kind, err = StepAdopted, nil
+		}
+		if err != nil {
+			return l.postpone(ctx, fmt.Errorf("make the Job of step %q, %s: %w", name, kube.Describe(job), err))
+		}
+		l.begin(name, number)
+		l.pause = 0
+		l.observe(Event{Step: name, Kind: kind, Detail: job.Name})
+	}
+	return nil
+}
+
+// postpone lets a request be tried again later, where that can help.
+func (l *loop) postpone(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !l.passing(err):
+		return l.explainGone(ctx, err)
+	}
+	l.pause = min(max(2*l.pause, firstPause), lastPause)
+	l.retry = time.Now().Add(l.pause)
+	l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
+	return nil
+}
+
+// wake is when to go on although nothing has happened.
+func (l *loop) wake(now time.Time) time.Time {
+	at := l.resync
+	if !l.retry.IsZero() && l.retry.Before(at) {
+		at = l.retry
+	}
+	for step, s := range l.stuck {
+		if end := s.since.Add(s.grace); l.known[step] == started && end.Before(at) {
+			at = end
+		}
+	}
+	if at.Before(now) {
+		return now
+	}
+	return at
+}
+
+// stop tells the agents to stop, and deletes the Jobs that are not committed. It is what must happen after Ctrl-C too, so it has a short time of its own.
+func (l *loop) stop(ctx context.Context) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer done()
+	brief, told := context.WithTimeout(ctx, 5*time.Second) // Redis may be what is away
+	defer told()
+	return errors.Join(
+		l.store.Cancel(brief),
+		l.deleteJobs(ctx, func(step string) bool { return l.known[step] == committed || l.known[step] == failed }),
+	)
+}
+
+func (l *loop) result() Result {
+	result := Result{Steps: map[string]StepResult{}}
+	for _, name := range l.Graph.order {
+		switch l.known[name] {
+		case committed:
+			result.Steps[name] = succeeded(l.records[name])
+		case started:
+			result.Steps[name] = StepResult{Status: Stopped}
+		case waiting:
+			result.Steps[name] = StepResult{Status: Skipped}
+		case failed: // told with its failure
+		}
+	}
+	for _, failure := range l.failures {
+		result.Steps[failure.Step] = StepResult{Status: Failed, Code: failure.Code}
+		if l.Graph.steps[failure.Step].AllowFailure {
+			result.Allowed = append(result.Allowed, failure)
+		} else {
+			result.Failures = append(result.Failures, failure)
+		}
+	}
+	return result
+}

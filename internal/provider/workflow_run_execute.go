@@ -1,0 +1,221 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// contentLimit is the size up to which an output's text goes into the state; larger files would make every plan slow.
+const contentLimit = 64 << 10
+
+// The values of on_cancel.
+const (
+	stop   = "stop"
+	detach = "detach"
+)
+
+// execute carries the run to its end and fills the model. It returns whether there is anything to keep in the state.
+func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	run, ok := r.prepare(ctx, model, diags)
+	if !ok {
+		return false
+	}
+	progress := watchProgress(ctx, run, nil)
+	result, problem := run.Execute(ctx)
+	progress.end(result, problem)
+	err := problem
+	status := result.Status(err)
+	switch {
+	case notOurs(err):
+		reportNotOurs(diags, run, err)
+		return false // what is there is another's, which a destroy must not touch
+	case run.Leaves(err):
+		status = workflow.RunRunning
+		diags.AddError("Run left to itself", fmt.Sprintf("Interrupted while running %q in namespace %q. As on_cancel is \"detach\", its Jobs that are made go on. "+
+			"Apply again to take it up: what is done meanwhile is not done again. To stop it, destroy it.", run.ID, run.Namespace))
+	case errors.Is(err, context.Canceled):
+		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The steps that ran were stopped. "+
+			"Apply again to go on: what is done is not done again. Or destroy it.", run.ID, run.Namespace))
+	case err != nil:
+		report(diags, "Run not finished", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+	case len(result.Failures) > 0:
+		reportFailures(diags, model.Name.ValueString(), result)
+	}
+	reportAllowed(diags, model.Name.ValueString(), result)
+	var layer files.Layer
+	var outputs map[string]outputModel
+	paths := model.outputPaths(ctx, diags)
+	if status == workflow.RunSucceeded {
+		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err != nil {
+			reportOutputs(diags, run.ID, paths, err)
+			if !errors.Is(err, files.ErrGone) {
+				status = workflow.RunStopped // it goes on from here; where files are gone, it has to begin anew
+			}
+		}
+	}
+	model.setResult(ctx, status, result, diags)
+	if outputs == nil { // no unknown value may be left
+		outputs = map[string]outputModel{}
+		for name, file := range paths {
+			outputs[name] = outputModel{Path: types.StringValue(file)}
+		}
+	}
+	model.setOutputs(ctx, layer, outputs, diags)
+	writePage(ctx, run, model, progress, result, problem, diags)
+	return true
+}
+
+// retake takes the outputs of a run that is over. It returns whether it could.
+func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	paths := model.outputPaths(ctx, diags)
+	if len(paths) == 0 {
+		model.setOutputs(ctx, "", map[string]outputModel{}, diags)
+	}
+	if diags.HasError() || len(paths) == 0 {
+		return !diags.HasError()
+	}
+	redis, warnings, err := r.files(ctx)
+	if err != nil {
+		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to take the outputs of run %q", run.ID), err)
+		return false
+	}
+	warnRedis(diags, warnings)
+	run.Redis = redis
+	result, err := run.Recall(ctx)
+	if err == nil {
+		var layer files.Layer
+		var outputs map[string]outputModel
+		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err == nil {
+			model.setOutputs(ctx, layer, outputs, diags)
+			return true
+		}
+	}
+	reportOutputs(diags, run.ID, paths, err)
+	return false
+}
+
+// prepare makes the run from the plan and checks all that can be checked before anything is made in the cluster.
+func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
+	model.pinImages(ctx, diags)
+	graph := model.graph(ctx, diags)
+	sources, digests := model.sources(ctx, diags)
+	identity := model.identity(ctx, graph, digests, diags)
+	retention, found := model.Retention.ValueGoDuration()
+	diags.Append(found...)
+	if diags.HasError() {
+		return nil, false
+	}
+	id := identity.ID()
+	if !model.ID.IsUnknown() && model.ID.ValueString() != id {
+		diags.AddAttributeError(path.Root("inputs"), "Inputs have changed since the plan",
+			fmt.Sprintf("Run %q was planned, but a file that is the source of an input now has other content. Plan again.", model.ID.ValueString()))
+		return nil, false
+	}
+	if graph = programs(ctx, graph, diags); diags.HasError() {
+		return nil, false
+	}
+	name := model.Infrastructure.ValueString()
+	target, err := r.infrastructure(ctx, name)
+	if err != nil {
+		diags.AddAttributeError(path.Root("infrastructure"), "Infrastructure not usable", explain(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+		return nil, false
+	}
+	redis, warnings, err := r.files(ctx)
+	if err != nil {
+		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
+		return nil, false
+	}
+	warnRedis(diags, warnings)
+	url, err := r.stepRedisURL(target.MountDFS)
+	if err != nil {
+		report(diags, "Redis not usable", fmt.Sprintf("Finding the address under which the steps of run %q reach Redis", id), err)
+		return nil, false
+	}
+	model.ID, model.Namespace, model.Execution = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
+	return &workflow.Run{
+		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage,
+		Redis: redis, RedisURL: url, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()),
+		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnCancel.ValueString() == detach,
+	}, true
+}
+
+// takeOutputs keeps the declared outputs in Redis and reads what goes into the state.
+func takeOutputs(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
+	if len(paths) == 0 {
+		return "", nil, nil
+	}
+	layer, err := run.Keep(ctx, result, slices.Sorted(maps.Values(paths)))
+	if err != nil {
+		return "", nil, err
+	}
+	store, err := workflow.Files(run.Redis, run.ID)
+	if err != nil {
+		return "", nil, err
+	}
+	tree, err := store.Tree(ctx, layer)
+	if err != nil {
+		return "", nil, err
+	}
+	outputs := map[string]outputModel{}
+	for name, file := range paths {
+		entry, _ := tree.Lookup(file) // Keep has found every path
+		output := outputModel{Path: types.StringValue(file), Size: types.Int64Value(entry.Size), SHA256: types.StringValue(entry.SHA256.String())}
+		if entry.Size <= contentLimit {
+			var content bytes.Buffer
+			if err := store.Read(ctx, entry, &content); err != nil {
+				return "", nil, fmt.Errorf("read output %q: %w", file, err)
+			}
+			if utf8.Valid(content.Bytes()) {
+				output.Content = types.StringValue(content.String())
+			}
+		}
+		outputs[name] = output
+	}
+	return layer, outputs, nil
+}
+
+// holder is this process, as others are told who carries a run on.
+func holder() string {
+	name, host := "somebody", "an unknown machine"
+	if current, err := user.Current(); err == nil {
+		name = current.Username
+	}
+	if known, err := os.Hostname(); err == nil {
+		host = known
+	}
+	return fmt.Sprintf("%s on %s, process %d", name, host, os.Getpid())
+}
+
+// notOurs says whether the run is another's, so that nothing of it may be kept in this state.
+func notOurs(err error) bool {
+	var taken *workflow.TakenError
+	var held *workflow.HeldError
+	var lost *workflow.LostError
+	return errors.As(err, &taken) || errors.As(err, &held) || errors.As(err, &lost)
+}
+
+func reportNotOurs(diags *diag.Diagnostics, run *workflow.Run, err error) {
+	var taken *workflow.TakenError
+	if errors.As(err, &taken) {
+		diags.AddAttributeError(path.Root("name"), "Run exists elsewhere", taken.Error()+".")
+		return
+	}
+	diags.AddError("Run is carried on by another apply", explain(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
+		"\n\nWait until that apply has ended, then apply again: what is done is not done again. A process that was killed is followed as soon as its lease has ended.")
+}
