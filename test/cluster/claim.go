@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -221,10 +222,7 @@ func (cs claims) end(ctx context.Context, cl *claim) error {
 
 // overlap names another network that has addresses of the cluster's, as Podman's 10.88.0.0/16 does.
 func overlap(c cluster) (string, error) {
-	subnet, err := netip.ParsePrefix(c.subnet())
-	if err != nil {
-		return "", err
-	}
+	ours := []netip.Prefix{netip.MustParsePrefix(c.subnet()), netip.MustParsePrefix(c.serviceRange())}
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return "", err
@@ -238,7 +236,7 @@ func overlap(c cluster) (string, error) {
 			continue // it went away meanwhile, as pods' interfaces do
 		}
 		for _, a := range addresses {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Overlaps(subnet) {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && slices.ContainsFunc(ours, p.Overlaps) {
 				return fmt.Sprintf("interface %s has %s", i.Name, p), nil
 			}
 		}

@@ -169,3 +169,23 @@ func TestIsCluster(t *testing.T) {
 		})
 	}
 }
+
+func TestFits(t *testing.T) {
+	c := cluster{number: 7}
+	for name, tt := range map[string]struct {
+		folder identity
+		want   bool
+	}{
+		"it was never started":                 {identity{}, true},
+		"it is as it was":                      {identity{Number: 7, Services: "10.89.7.0/24"}, true},
+		"it had another number":                {identity{Number: 8, Services: "10.89.8.0/24"}, false},
+		"its Services had other addresses":     {identity{Number: 7, Services: "10.96.0.0/16"}, false},
+		"nobody wrote its Services' addresses": {identity{Number: 7}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.folder.fits(c); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

@@ -24,6 +24,7 @@ const (
 	schedPort    = "10259"
 	redisPort    = "6379"
 	registryPort = "5000"
+	servicePort  = "443" // of the Service "kubernetes"
 )
 
 // loopbackPorts are taken on the cluster's loopback address.
@@ -39,11 +40,13 @@ func (c cluster) path(elem ...string) string {
 	return filepath.Join(append([]string{c.dir}, elem...)...)
 }
 
-func (c cluster) loopback() string { return fmt.Sprintf("127.0.1.%d", c.number) } // programs on the machine
-func (c cluster) gateway() string  { return fmt.Sprintf("10.88.%d.1", c.number) } // what pods reach
-func (c cluster) subnet() string   { return fmt.Sprintf("10.88.%d.0/24", c.number) }
-func (c cluster) bridge() string   { return "brane-" + strconv.Itoa(c.number) }
-func (c cluster) cgroup() string   { return "brane-cluster-" + strconv.Itoa(c.number) }
+func (c cluster) loopback() string     { return fmt.Sprintf("127.0.1.%d", c.number) } // programs on the machine
+func (c cluster) gateway() string      { return fmt.Sprintf("10.88.%d.1", c.number) } // what pods reach
+func (c cluster) subnet() string       { return fmt.Sprintf("10.88.%d.0/24", c.number) }
+func (c cluster) serviceRange() string { return fmt.Sprintf("10.89.%d.0/24", c.number) } // of which each cluster on a machine has its own
+func (c cluster) service() string      { return fmt.Sprintf("10.89.%d.1", c.number) }    // the Service "kubernetes"; the API server takes the first address
+func (c cluster) bridge() string       { return "brane-" + strconv.Itoa(c.number) }
+func (c cluster) cgroup() string       { return "brane-cluster-" + strconv.Itoa(c.number) }
 
 func (c cluster) server() string    { return "https://" + c.loopback() + ":" + apiPort }
 func (c cluster) registry() string  { return c.gateway() + ":" + registryPort }
@@ -56,8 +59,14 @@ func (c cluster) node() string { return c.loopback() }
 // identity is what a folder knows of its own cluster. The ID tells a folder from another one that was made
 // at the same path later, as CI does with its clones.
 type identity struct {
-	ID     string `json:"id"`
-	Number int    `json:"number"` // 0: never started
+	ID       string `json:"id"`
+	Number   int    `json:"number"`   // 0: never started
+	Services string `json:"services"` // what etcd and a certificate hold of the Services' addresses
+}
+
+// fits says whether what the folder holds is of this cluster.
+func (id identity) fits(c cluster) bool {
+	return id.Number == 0 || id.Number == c.number && id.Services == c.serviceRange()
 }
 
 func identityFile(dir string) string { return filepath.Join(dir, "cluster.json") }

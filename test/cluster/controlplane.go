@@ -33,7 +33,7 @@ func (c cluster) apiServer(kube string) program {
 		// It refuses to advertise a loopback address, and must not list itself under one that only pods reach.
 		"--advertise-address=" + c.gateway(),
 		"--endpoint-reconciler-type=none",
-		"--service-cluster-ip-range=10.96.0.0/16",
+		"--service-cluster-ip-range=" + c.serviceRange(),
 		"--etcd-servers=https://" + c.loopback() + ":" + etcdPort,
 		"--etcd-cafile=" + c.path("pki/ca.crt"),
 		"--etcd-certfile=" + c.path("pki/apiserver-client.crt"),

@@ -24,8 +24,8 @@ func (c cluster) gatewayProgram(self string) program {
 	return program{name: "gateway", args: []string{self, gatewayCommand, "-dir", c.dir}}
 }
 
-// gateway serves what pods and containerd reach at the bridge's address: the registry, and the API server,
-// which itself takes only one address to listen on.
+// gateway serves what pods and containerd reach at the bridge's addresses: the registry, and the API server,
+// which itself takes only one address to listen on. As the Service "kubernetes" pods have it from their environment.
 func gateway(ctx context.Context, dir string) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
@@ -35,7 +35,9 @@ func gateway(ctx context.Context, dir string) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveRegistry(ctx, c.registry(), c.path("registry")) })
-	group.Go(func() error { return relay(ctx, c.gateway()+":"+apiPort, c.loopback()+":"+apiPort) })
+	for _, address := range []string{net.JoinHostPort(c.gateway(), apiPort), net.JoinHostPort(c.service(), servicePort)} {
+		group.Go(func() error { return relay(ctx, address, net.JoinHostPort(c.loopback(), apiPort)) })
+	}
 	return group.Wait()
 }
 

@@ -22,6 +22,8 @@ func makeBridge(ctx context.Context, c cluster) error {
 	for _, args := range [][]string{
 		{"link", "add", "name", c.bridge(), "address", mac, "type", "bridge"},
 		{"address", "add", c.gateway() + "/24", "dev", c.bridge()},
+		// There is no kube-proxy, and one Service that pods must reach: here its address is the machine's own.
+		{"address", "add", c.service() + "/32", "dev", c.bridge()},
 		{"link", "set", "dev", c.bridge(), "up"},
 	} {
 		if err := run(ctx, "ip", args...); err != nil {

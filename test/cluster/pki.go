@@ -52,7 +52,7 @@ func writePKI(c cluster) error {
 	for _, s := range []subject{
 		{file: "etcd", name: "etcd", ips: []string{c.loopback()}},
 		{
-			file: "apiserver", name: "kube-apiserver", ips: []string{c.loopback(), c.gateway()},
+			file: "apiserver", name: "kube-apiserver", ips: []string{c.loopback(), c.gateway(), c.service()},
 			dns: []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
 		},
 		{file: "apiserver-client", name: "kube-apiserver-kubelet-client", group: "system:masters"},

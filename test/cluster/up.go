@@ -91,13 +91,13 @@ func (s *start) begin(ctx context.Context, id identity) error {
 	if why != "" {
 		s.status.say(" ! %s; this cluster gets %d", why, cl.Number)
 	}
-	if id.Number != 0 && id.Number != cl.Number {
-		s.status.say(" ! it was number %d before, and its addresses with it: it starts empty", id.Number)
+	if !id.fits(s.cluster) {
+		s.status.say(" ! it had other addresses before, with number %d: it starts empty", id.Number)
 		if err := emptyFolder(s.options.dir); err != nil {
 			return err
 		}
 	}
-	id.Number = cl.Number
+	id.Number, id.Services = cl.Number, s.serviceRange()
 	return id.write(s.options.dir)
 }
 
