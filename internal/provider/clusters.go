@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -133,6 +134,14 @@ func (r *resourceBase) planCluster(ctx context.Context, req resource.ModifyPlanR
 	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
 		resp.Deferred = &resource.Deferred{Reason: resource.DeferredReasonProviderConfigUnknown}
 	}
+}
+
+// clusterAway says that a resource was not looked at, because its cluster does not answer. What is in the others is planned and applied all the same, which an
+// error would prevent. For the only cluster of a configuration it is an error: then there is nothing to go on with.
+func clusterAway(diags *diag.Diagnostics, cluster types.String, address, what string, err error) {
+	diags.AddWarning("Cluster does not answer", fmt.Sprintf(
+		"Cluster %q does not answer at %s, so %s was not looked at and is planned as it was last seen. What is in other clusters is not affected.\n\n%s.",
+		cluster.ValueString(), address, what, strings.TrimSuffix(err.Error(), ".")))
 }
 
 // importNamed imports by "name", or by "cluster/name" for what is in one of `clusters`.

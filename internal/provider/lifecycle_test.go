@@ -32,6 +32,17 @@ func (l *life) there() bool {
 	return !value.IsNull()
 }
 
+// is says whether the state is as it was.
+func (l *life) is(before *tfprotov6.DynamicValue) bool {
+	l.t.Helper()
+	now, errNow := l.state.Unmarshal(l.schema().ValueType())
+	then, errThen := before.Unmarshal(l.schema().ValueType())
+	if errNow != nil || errThen != nil {
+		l.t.Fatal(errNow, errThen)
+	}
+	return now.Equal(then)
+}
+
 // planned is what the provider plans for the configuration, and whether that changes anything.
 func (l *life) planned(config object) (plan *tfprotov6.PlanResourceChangeResponse, changes bool) {
 	l.t.Helper()

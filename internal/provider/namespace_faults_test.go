@@ -154,7 +154,7 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 	for n := 1; n <= requests; n++ {
 		for _, f := range faults {
 			if f.name == "no answer" {
-				continue // a refresh has no limit but the user's patience
+				continue // below: with a limit of its own
 			}
 			t.Run(fmt.Sprintf("%s at request %d", f.name, n), func(t *testing.T) {
 				before := clean.state
@@ -168,6 +168,29 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 			})
 		}
 	}
+	clean.arm(0, fault{})
+	clean.config["timeouts"] = object{"read": "2s"}
+	clean.ok(clean.apply(clean.config))
+	before := clean.state
+	for n := 1; n <= requests; n++ {
+		t.Run(fmt.Sprintf("no answer at request %d", n), func(t *testing.T) {
+			// A process of its own: one does not ask a server again that has just not answered.
+			clean.ok(clean.configure(object{"kubernetes": object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
+			clean.arm(n, faults[len(faults)-1])
+			diagnostics := clean.refresh()
+			clean.told(t, faults[len(faults)-1], diagnostics)
+			if said := tell(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "See that the cluster runs") {
+				t.Errorf("the error says %s", said)
+			}
+			if clean.state != before {
+				t.Error("the state has changed")
+			}
+		})
+	}
+	clean.ok(clean.configure(object{"kubernetes": object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
+	clean.arm(0, fault{})
+	delete(clean.config, "timeouts")
+	clean.ok(clean.apply(clean.config))
 	clean.finishes(t)
 }
 

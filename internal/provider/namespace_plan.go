@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
@@ -143,6 +144,8 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	}
 	switch {
 	case errors.Is(err, namespace.ErrGone):
+	case kube.Unreachable(err) && !plan.Cluster.IsNull():
+		clusterAway(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
 	case err != nil:
 		report(diags, "Namespace not read", fmt.Sprintf("Looking for namespace %q, to take it over", spec.Name), err)
 	case len(changes) == 0:

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
@@ -83,6 +84,8 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	var model namespaceModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
 	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
+	limit, diags := model.Timeouts.Read(ctx, readTimeout)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -96,6 +99,9 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
+	ctx, done := withTimeout(ctx, limit, "read")
+	defer done()
+
 	imported := model.ServiceAccount == nil // only the name is known
 	if imported {
 		spec, err := namespace.Discover(ctx, client, name, defaultAccount)
@@ -116,6 +122,9 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	switch {
 	case errors.Is(err, namespace.ErrGone):
 		resp.State.RemoveResource(ctx)
+		return
+	case kube.Unreachable(err) && !imported && !model.Cluster.IsNull():
+		clusterAway(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
 		return
 	case err != nil:
 		report(&resp.Diagnostics, "Namespace not read", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)

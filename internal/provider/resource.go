@@ -16,11 +16,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
@@ -50,11 +50,15 @@ func driftAttribute(modifiers ...planmodifier.List) schema.ListAttribute {
 	}
 }
 
+// readTimeout bounds a refresh where `timeouts` does not: a page of a list takes a server seconds, and a server that is away should not hold up a plan.
+const readTimeout = 2 * time.Minute
+
 // timeoutsAttribute bounds the operations; limit is what holds for each that is not set.
 func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribute {
 	each := fmt.Sprintf("For example `30m`. Default: `%s`.", limit)
 	attribute := timeouts.Attributes(ctx, timeouts.Opts{
-		Create: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
+		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
+		ReadDescription: fmt.Sprintf("For example `30s`. It bounds the refresh before a plan. Default: `%s`.", readTimeout),
 	})
 	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
 		nested.MarkdownDescription = "How long each operation may take."
@@ -115,7 +119,7 @@ func advice(err error) string {
 		return "See that Redis runs and that redis.url in the provider block (or BRANE_REDIS_URL) names it as this machine sees it."
 	case errors.Is(err, credentials.ErrUnreachable):
 		return "See that the cluster runs and that its address is right and reachable from this machine. Where only the Brane instance reaches it, set verify = false."
-	case utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsTimeout(err):
+	case kube.Unreachable(err):
 		return "See that the cluster runs and that its address is right and reachable from this machine."
 	default:
 		return ""

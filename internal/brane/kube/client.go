@@ -6,10 +6,10 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -174,12 +174,19 @@ func (c *Client) write(ctx context.Context, r *rest.Request, obj runtime.Object)
 	return do(ctx, r, obj)
 }
 
+// answerWithin is how long an answer is waited for. An API server gives a request up after a minute (--request-timeout), so one that has said nothing by then
+// will not. Watches are not bound by it.
+const answerWithin = 65 * time.Second
+
+var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWithin)
+
 // do sends the request and decodes the answer into obj.
 func do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
+	defer done()
 	err := r.Do(ctx).Into(obj)
 	if err != nil && ctx.Err() != nil {
-		// The cause says why we stopped waiting, for example which timeout it was.
-		return errors.Join(context.Cause(ctx), err)
+		return &stoppedError{err, context.Cause(ctx), ctx.Err()}
 	}
 	return err
 }

@@ -26,10 +26,16 @@ const (
 //
 // It is the client itself where that would not be right: for kinds it is not for, for objects that are not in the list (they may have lost their labels), after
 // this process has written anything, and where the account may not list.
+//
+// An API server that is [Unreachable] is not asked again for a minute: hundreds of reads would each wait for it.
 type Snapshot struct {
 	client *Client
 	labels string
 	kinds  map[schema.GroupVersionKind]*listing
+
+	mu   sync.Mutex
+	away error // that it was unreachable
+	at   time.Time
 }
 
 // listing is one kind's share of a snapshot.
@@ -59,6 +65,42 @@ func NewSnapshot(c *Client, labels string, kinds ...List) (*Snapshot, error) {
 
 // Get fills obj with the object of its namespace and name.
 func (s *Snapshot) Get(ctx context.Context, obj Object) error {
+	return s.unlessAway(func() error { return s.get(ctx, obj) })
+}
+
+// List fills list with the objects of its kind in a namespace that carry the labels.
+func (s *Snapshot) List(ctx context.Context, list List, namespace, labels string) error {
+	return s.unlessAway(func() error { return s.list(ctx, list, namespace, labels) })
+}
+
+func (s *Snapshot) unlessAway(ask func() error) error {
+	if err := s.isAway(); err != nil {
+		return err
+	}
+	return s.note(ask())
+}
+
+// isAway is the error with which the server was unreachable, as long as it is not asked again.
+func (s *Snapshot) isAway() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.at) > fresh {
+		return nil
+	}
+	return s.away
+}
+
+// note remembers an error that says that the server is unreachable.
+func (s *Snapshot) note(err error) error {
+	if Unreachable(err) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.away, s.at = err, time.Now()
+	}
+	return err
+}
+
+func (s *Snapshot) get(ctx context.Context, obj Object) error {
 	objects, err := s.objects(ctx, obj)
 	if err != nil {
 		return err
@@ -71,8 +113,7 @@ func (s *Snapshot) Get(ctx context.Context, obj Object) error {
 	return nil
 }
 
-// List fills list with the objects of its kind in a namespace that carry the labels.
-func (s *Snapshot) List(ctx context.Context, list List, namespace, labels string) error {
+func (s *Snapshot) list(ctx context.Context, list List, namespace, labels string) error {
 	if labels != s.labels || namespace == "" {
 		return s.client.List(ctx, list, namespace, labels)
 	}
@@ -107,7 +148,10 @@ func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]
 		return nil, nil
 	}
 	if time.Since(l.taken) > fresh {
-		if err := l.take(ctx, s.client, s.labels); err != nil {
+		if err := s.isAway(); err != nil {
+			return nil, err // found by the one who held the lock
+		}
+		if err := s.note(l.take(ctx, s.client, s.labels)); err != nil {
 			return nil, fmt.Errorf("list every %s labelled %s: %w", gvk.Kind, s.labels, err)
 		}
 	}
