@@ -118,10 +118,10 @@ func (l *namespaceListResource) describe(ctx context.Context, req list.ListReque
 		report(&diags, "Namespace not read", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
 		return diags
 	}
-	diags.Append(model.found(ctx, spec)...)
-	diags.Append(model.refresh(ctx, state)...)
 	if none, ok := req.ResourceSchema.GetAttributes()["timeouts"].GetType().(timeouts.Type); ok {
 		model.Timeouts = timeouts.Value{Object: types.ObjectNull(none.AttrTypes)}
 	}
+	diags.Append(model.found(ctx, spec)...)
+	diags.Append(model.refresh(ctx, state)...)
 	return diags
 }

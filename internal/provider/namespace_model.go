@@ -103,7 +103,7 @@ func defaultServiceAccount(object types.ObjectType) types.Object {
 // spec is the wanted namespace; passwords are in no model but the configuration's.
 func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnostics) {
 	var diags diag.Diagnostics
-	spec := namespace.Spec{Name: m.Name.ValueString(), Access: namespace.Access(m.Access.ValueString())}
+	spec := namespace.Spec{Name: m.Name.ValueString(), Access: namespace.Access(m.Access.ValueString()), Settings: m.settings()}
 	diags.Append(m.Labels.ElementsAs(ctx, &spec.Labels, false)...)
 	diags.Append(m.Annotations.ElementsAs(ctx, &spec.Annotations, false)...)
 	if p := m.PodSecurity; p != nil {
@@ -155,11 +155,11 @@ func traffic(models map[string]trafficModel) map[string]namespace.Traffic {
 	return all
 }
 
-// found takes over what an imported namespace has of ours, and the defaults of what no cluster knows.
+// found takes over what an imported namespace has of ours.
 func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Diagnostics {
 	var diags diag.Diagnostics
 	m.Labels, m.Annotations = ownMap(ctx, spec.Labels, &diags), ownMap(ctx, spec.Annotations, &diags)
-	m.DeletionProtection, m.OnDestroy = types.BoolValue(false), types.StringValue(destroyDeletes)
+	m.takeSettings(ctx, spec.Settings, &diags)
 	if p := spec.PodSecurity; p != (namespace.PodSecurity{}) {
 		m.PodSecurity = &podSecurityModel{text(p.Enforce), text(p.Audit), text(p.Warn), text(p.Version)}
 	}

@@ -65,6 +65,8 @@ resource "brane_namespace" "test" {
   }
 
   registries = { "198.51.100.10:50050" = { username = "puller", password_wo = "s3cret", password_wo_version = 1 } }
+
+  timeouts = { create = "15m", read = "3m", update = "14m", delete = "20m" }
 }
 `
 

@@ -43,7 +43,8 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 		MarkdownDescription: "The namespace in which Brane runs: a Namespace, a service account, and a Role and RoleBinding that let the account do there what Brane needs and nothing more. " +
 			"Where asked also a quota, limits, network policies, image pull credentials and a long-lived token. " +
 			"What others add, be it labels, annotations, finalizers or further limits of a quota, is left alone. An object that was deleted or edited shows in `drift` by kind and name, " +
-			"and is repaired in place; the Namespace is replaced only where its name changes.",
+			"and is repaired in place; the Namespace is replaced only where its name changes. " +
+			"`deletion_protection`, `on_destroy` and `timeouts` are kept in annotations of the Namespace (`terraform-provider-brane/…`), so that a plan after an import is empty.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the Namespace. Changing it makes a new namespace and deletes the old one with everything in it.",

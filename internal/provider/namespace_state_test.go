@@ -27,6 +27,8 @@ func (c trial) everything() object {
 		"limits":          object{"max": object{"cpu": "4000m"}},
 		"network_policy":  object{"egress": object{"redis": object{"cidrs": []any{"198.51.100.10/32"}, "ports": []any{6379}}}},
 		"registries":      object{"r.example.org": object{"username": "u", "password_wo": "never-told", "password_wo_version": 3}},
+
+		"deletion_protection": true, "on_destroy": "release", "timeouts": object{"create": "15m", "read": "3m", "update": "14m", "delete": "20m"},
 	}
 }
 

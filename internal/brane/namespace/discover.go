@@ -27,6 +27,7 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 	spec.Annotations = pick(now.namespace.Annotations, own.keys("f:annotations"))
 	delete(spec.Labels, ManagedByLabel)
 	spec.PodSecurity = takePodSecurity(spec.Labels)
+	spec.Settings = takeSettings(spec.Annotations)
 
 	if roles := ours[*rbacv1.Role](now); len(roles) > 0 {
 		spec.ServiceAccount = roles[0].Name
@@ -52,6 +53,18 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 	}
 	spec.Network = networkOf(ours[*networkingv1.NetworkPolicy](now))
 	return spec, spec.takeSecrets(ctx, r)
+}
+
+// takeSettings takes the settings out of annotations.
+func takeSettings(annotations map[string]string) map[string]string {
+	settings := map[string]string{}
+	for key, value := range annotations {
+		if name, ok := strings.CutPrefix(key, settingPrefix); ok {
+			settings[name] = value
+			delete(annotations, key)
+		}
+	}
+	return settings
 }
 
 // ours are the objects of one kind that bear our label, by name.

@@ -27,6 +27,9 @@ const (
 // ObjectName is the name of the objects of which a namespace has one, but for those that bear the service account's name.
 const ObjectName = "brane"
 
+// settingPrefix is of the annotations in which settings are kept.
+const settingPrefix = kube.FieldManager + "/"
+
 // Spec is the wanted namespace.
 type Spec struct {
 	Name        string
@@ -48,6 +51,9 @@ type Spec struct {
 	Limits     Limits
 	Network    *Network
 	Registries map[string]Registry // by host[:port]
+
+	// Settings are the front end's own, which mean nothing to the cluster. They are kept with the Namespace, so that [Discover] finds them.
+	Settings map[string]string
 }
 
 // objects are the namespace's parts; the first is the Namespace itself.
@@ -80,7 +86,14 @@ func (s Spec) namespace() *corev1.Namespace {
 	labels := map[string]string{ManagedByLabel: ManagedBy}
 	maps.Copy(labels, s.PodSecurity.labels())
 	maps.Copy(labels, s.Labels)
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Name, Labels: labels, Annotations: s.Annotations}}
+	annotations := maps.Clone(s.Annotations)
+	for key, value := range s.Settings {
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[settingPrefix+key] = value
+	}
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Name, Labels: labels, Annotations: annotations}}
 }
 
 func (s Spec) serviceAccount() *corev1.ServiceAccount {
