@@ -118,9 +118,14 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model workflowRunModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	limit, diags := model.Timeouts.Read(ctx, readTimeout)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() || model.OutputsLayer.IsNull() {
 		return // a run without outputs leaves nothing that could get lost
 	}
+	ctx, done := withTimeout(ctx, limit, "read")
+	defer done()
+
 	id := model.ID.ValueString()
 	redis, warnings, err := r.files(ctx)
 	if errors.Is(err, errNotKnown) {
