@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ type Server struct {
 	t        testing.TB
 	dir      string
 	port     string
+	first    []string // arguments before all others
 	args     []string
 	password string
 	process  *exec.Cmd
@@ -46,19 +48,25 @@ func Start(t testing.TB, args ...string) *Server {
 			s.password = args[i+1]
 		}
 	}
+	s.begin()
+	return s
+}
+
+// begin starts the server on a free port and stops it when the test ends.
+func (s *Server) begin() {
+	s.t.Helper()
 	// Another process may take the port between the look and the start, hence three tries.
 	var err error
 	for range 3 {
 		if s.port, err = freePort(); err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		if err = s.start(); err == nil {
-			t.Cleanup(s.Kill)
-			return s
+			s.t.Cleanup(s.Kill)
+			return
 		}
 	}
-	t.Fatal(err)
-	return nil
+	s.t.Fatal(err)
 }
 
 // Addr is host:port.
@@ -110,7 +118,7 @@ func (s *Server) signal(sig syscall.Signal) {
 }
 
 func (s *Server) start() error {
-	args := append([]string{"--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir, "--save", "", "--logfile", "redis.log"}, s.args...)
+	args := slices.Concat(s.first, []string{"--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir, "--save", "", "--logfile", "redis.log"}, s.args)
 	s.process = exec.Command("redis-server", args...)
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in the terminal reaches the test first
 	if err := s.process.Start(); err != nil {

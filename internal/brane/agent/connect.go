@@ -21,7 +21,7 @@ func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second}
+	config := files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.ownUser(step.Run)}
 	first := config
 	first.Patience = greeting
 	if config.Patience > 0 {

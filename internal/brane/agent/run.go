@@ -64,7 +64,7 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 		Attempt: r.spec.Step.Attempt, Started: started.UTC(), Ended: time.Now().UTC(),
 		Node: r.spec.Node, Pod: r.spec.Pod, Result: result,
 	}
-	if err := r.stageOut(ctx, before, record); err != nil {
+	if err := files.Again(func() error { return r.stageOut(ctx, before, record) }); err != nil {
 		return r.fail(ExitStageOut, err)
 	}
 	return 0

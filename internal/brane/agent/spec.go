@@ -1,12 +1,11 @@
 package agent
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,11 +51,11 @@ type access struct {
 
 // readAccess reads the mounted Secret.
 func readAccess(folder string) (access, error) {
-	url, err := os.ReadFile(filepath.Join(folder, SecretKey)) // the folder is the pod's own
+	address, err := os.ReadFile(filepath.Join(folder, SecretKey)) // the folder is the pod's own
 	if err != nil {
 		return access{}, fmt.Errorf("read the address of redis: %w", err)
 	}
-	a := access{URL: strings.TrimSpace(string(url))} // an editor may have added a newline
+	a := access{URL: strings.TrimSpace(string(address))} // an editor may have added a newline
 	for name, into := range map[string]*[]byte{SecretCA: &a.CA, SecretCert: &a.Cert, SecretTLS: &a.Key} {
 		content, err := os.ReadFile(filepath.Join(folder, name)) // the folder is the pod's own
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -68,24 +67,17 @@ func readAccess(folder string) (access, error) {
 }
 
 func (a access) dial() (redis.UniversalClient, error) {
-	var dialer files.Dialer
-	if len(a.CA)+len(a.Cert) > 0 {
-		dialer.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	config, err := files.Certificates{CA: a.CA, Cert: a.Cert, Key: a.Key}.Config()
+	if err != nil {
+		return nil, err
 	}
-	if len(a.CA) > 0 {
-		dialer.TLS.RootCAs = x509.NewCertPool()
-		if !dialer.TLS.RootCAs.AppendCertsFromPEM(a.CA) {
-			return nil, fmt.Errorf("key %s of the Secret has no certificate in PEM", SecretCA)
-		}
-	}
-	if len(a.Cert) > 0 {
-		pair, err := tls.X509KeyPair(a.Cert, a.Key)
-		if err != nil {
-			return nil, fmt.Errorf("keys %s and %s of the Secret: %w", SecretCert, SecretTLS, err)
-		}
-		dialer.TLS.Certificates = []tls.Certificate{pair}
-	}
-	return dialer.Dial(a.URL)
+	return files.Dialer{TLS: config}.Dial(a.URL)
+}
+
+// ownUser tells whether the address has the user of the run.
+func (a access) ownUser(run string) bool {
+	u, err := url.Parse(a.URL)
+	return err == nil && u.User.Username() == files.UserName(run)
 }
 
 func writeSpec(p Paths, s spec) error {

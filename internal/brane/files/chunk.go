@@ -62,7 +62,10 @@ func (s *Store) putChunk(ctx context.Context, d Digest, content []byte, until ti
 		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: until}).Err()
 	})
 	if errors.Is(err, redis.Nil) { // it is there already
-		return nil
+		err = nil
+	}
+	if err == nil {
+		s.sent.add(d)
 	}
 	return err
 }

@@ -13,6 +13,9 @@ import (
 // recordVersion is that of [Record].
 const recordVersion = 1
 
+// announceTime bounds the announcement of a commit.
+const announceTime = 5 * time.Second
+
 // Record says how a step ended. The first one stands.
 type Record struct {
 	V       int       `json:"v"`
@@ -46,7 +49,7 @@ func ParseRecord(text []byte) (Record, error) {
 }
 
 // Commit publishes a step's layer, unless another attempt was first; its record is then returned with won false.
-// Everything the layer needs has to be stored before. A commit is announced, but the announcement may get lost.
+// Everything the layer needs has to be stored before; where the server has lost some of it since, the error is [ErrLost]. A commit is announced, but the announcement may get lost.
 func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record, won bool, err error) {
 	if !ValidStep(step) {
 		return Record{}, false, fmt.Errorf("run %s: commit: %q is no name of a step", s.run, step)
@@ -60,6 +63,9 @@ func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record
 	}
 	if _, err := ParseRecord(text); err != nil {
 		return Record{}, false, fmt.Errorf("run %s: commit step %q: %w", s.run, step, err)
+	}
+	if err := s.prove(ctx); err != nil {
+		return Record{}, false, fmt.Errorf("commit step %q: %w", step, err)
 	}
 	var old string
 	err = s.do(ctx, "commit step "+step, func(ctx context.Context) (err error) {
@@ -80,7 +86,9 @@ func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record
 			return Record{}, false, fmt.Errorf("run %s: step %s: %w", s.run, step, err)
 		}
 	}
-	// Whoever follows the run also reads the records, so a lost announcement costs time, not truth.
+	// Whoever follows the run also reads the records, so a lost announcement costs time, not truth: it is not worth any patience.
+	ctx, stop := context.WithTimeout(ctx, announceTime)
+	defer stop()
 	_ = s.Announce(ctx, Event{Step: step, State: Committed})
 	return first, won, nil
 }

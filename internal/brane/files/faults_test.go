@@ -112,18 +112,19 @@ func TestAFullServerPublishesNothing(t *testing.T) {
 	}
 }
 
-// interrupt calls fault once, before the nth SET.
+// interrupt calls fault once, before the nth command of a name.
 type interrupt struct {
-	left  chan struct{}
-	fault func()
+	command string
+	left    chan struct{}
+	fault   func()
 }
 
-func newInterrupt(n int, fault func()) *interrupt {
+func newInterrupt(n int, command string, fault func()) *interrupt {
 	left := make(chan struct{}, n)
 	for range n {
 		left <- struct{}{}
 	}
-	return &interrupt{left, fault}
+	return &interrupt{command, left, fault}
 }
 
 func (i *interrupt) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -132,7 +133,7 @@ func (i *interrupt) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 }
 func (i *interrupt) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == "set" {
+		if cmd.Name() == i.command {
 			select {
 			case <-i.left:
 				if len(i.left) == 0 {
@@ -155,7 +156,7 @@ func TestAPutSurvivesTheServer(t *testing.T) {
 			server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 			client := dial(t, server.URL())
 			broken, mended := make(chan struct{}), make(chan struct{})
-			client.AddHook(newInterrupt(5, func() { tt.fault(server); close(broken) }))
+			client.AddHook(newInterrupt(5, "set", func() { tt.fault(server); close(broken) }))
 			go func() {
 				defer close(mended)
 				<-broken

@@ -190,7 +190,7 @@ func (s *Store) Delete(ctx context.Context) error {
 func (s *Store) sweep(ctx context.Context, master *redis.Client) (found bool, err error) {
 	for cursor := uint64(0); ; {
 		var keys []string
-		err := retry(ctx, s.patience, func(ctx context.Context) (err error) {
+		err := s.retry(ctx, func(ctx context.Context) (err error) {
 			page, next, err := master.Scan(ctx, cursor, s.key("*"), 10*batch).Result()
 			if err == nil {
 				keys, cursor = page, next
@@ -202,7 +202,7 @@ func (s *Store) sweep(ctx context.Context, master *redis.Client) (found bool, er
 		}
 		if len(keys) > 0 {
 			found = true
-			err := retry(ctx, s.patience, func(ctx context.Context) error {
+			err := s.retry(ctx, func(ctx context.Context) error {
 				_, err := master.Pipelined(ctx, func(p redis.Pipeliner) error {
 					for _, key := range keys { // one by one: in a Cluster they lie in several slots
 						p.Unlink(ctx, key)

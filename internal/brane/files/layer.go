@@ -155,8 +155,11 @@ func (r *chunkReader) close() {
 	}
 }
 
-// SetInput says which layer the steps without needs begin with.
+// SetInput says which layer the steps without needs begin with. The error is [ErrLost] where the server has lost what was stored for it.
 func (s *Store) SetInput(ctx context.Context, layer Layer) error {
+	if err := s.prove(ctx); err != nil {
+		return err
+	}
 	return s.set(ctx, "in", "write the layer of the inputs", string(layer))
 }
 

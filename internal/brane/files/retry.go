@@ -23,6 +23,11 @@ const (
 
 // retry runs one command until it succeeds, fails for good, or has failed for as long as patience says.
 func retry(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
+	return retryIf(ctx, patience, transient, command)
+}
+
+// retryIf is retry with another idea of what may succeed a moment later.
+func retryIf(ctx context.Context, patience time.Duration, transient func(error) bool, command func(context.Context) error) error {
 	var failing time.Time
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := command(ctx)

@@ -20,6 +20,9 @@ type Config struct {
 	Deadline time.Time     // when Redis drops every key of the run; absolute, so nothing has to be refreshed
 	Parallel int           // chunks in flight; 0 means 4: more connections gain nothing
 	Patience time.Duration // for how long one failing command is tried again; 0 means 2 minutes, a restart of Redis
+	// UserReturns says that the client's user is the run's own, which the run's engine makes again when a server has lost it. A refused password is
+	// then tried again like a server that does not answer.
+	UserReturns bool
 }
 
 // Store is the files of one run. It may be used by several goroutines.
@@ -29,8 +32,10 @@ type Store struct {
 	deadline time.Time
 	parallel int
 	patience time.Duration
+	returns  bool          // see Config.UserReturns
 	buffers  chan []byte   // idle ones, see buffer
 	wire     chan struct{} // holds one for each chunk that is on its way
+	sent     proof
 }
 
 var (
@@ -48,7 +53,7 @@ func Open(c Config) (*Store, error) {
 	case c.Deadline.IsZero():
 		return nil, fmt.Errorf("open the file layer of run %s: no deadline", c.Run)
 	}
-	s := &Store{redis: c.Redis, run: c.Run, deadline: c.Deadline.Truncate(time.Second), parallel: c.Parallel, patience: c.Patience}
+	s := &Store{redis: c.Redis, run: c.Run, deadline: c.Deadline.Truncate(time.Second), parallel: c.Parallel, patience: c.Patience, returns: c.UserReturns}
 	if s.parallel <= 0 {
 		s.parallel = 4
 	}
@@ -72,11 +77,25 @@ func (s *Store) chunkKey(d Digest) string { return s.key("c:" + d.String()) }
 
 // do runs one command, patiently, and says what was tried when it fails.
 func (s *Store) do(ctx context.Context, what string, command func(context.Context) error) error {
-	err := retry(ctx, s.patience, command)
+	err := s.retry(ctx, command)
 	if err == nil || errors.Is(err, redis.Nil) {
 		return err
 	}
 	return fmt.Errorf("run %s: %s: %w", s.run, what, err)
+}
+
+func (s *Store) retry(ctx context.Context, command func(context.Context) error) error {
+	again := transient
+	if s.returns {
+		again = func(err error) bool { return transient(err) || errors.Is(explain(err), ErrPassword) }
+	}
+	return retryIf(ctx, s.patience, again, func(ctx context.Context) error {
+		err := command(ctx)
+		if err != nil && !errors.Is(err, redis.Nil) {
+			s.sent.doubt()
+		}
+		return err
+	})
 }
 
 // set writes one value with the run's deadline.

@@ -171,10 +171,13 @@ func (r *Run) open() (*files.Store, error) {
 }
 
 func (r *Run) putInputs(ctx context.Context, store *files.Store) error {
-	layer, err := store.PutInputs(ctx, r.Inputs)
-	if err == nil {
-		err = store.SetInput(ctx, layer)
-	}
+	err := files.Again(func() error {
+		layer, err := store.PutInputs(ctx, r.Inputs)
+		if err == nil {
+			err = store.SetInput(ctx, layer)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("store the inputs of run %q: %w", r.ID, err)
 	}

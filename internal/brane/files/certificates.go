@@ -1,0 +1,37 @@
+package files
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+// Certificates are what rediss:// may need beside the URL, each PEM. None: the system's authorities, and no certificate of the client.
+type Certificates struct {
+	CA   []byte // the authority that signed the server's certificate
+	Cert []byte // the client's
+	Key  []byte // and its key
+}
+
+// Config is for [Dialer.TLS]; nil where there is nothing to configure.
+func (c Certificates) Config() (*tls.Config, error) {
+	if len(c.CA)+len(c.Cert)+len(c.Key) == 0 {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(c.CA) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(c.CA) {
+			return nil, errors.New("the authority for redis: there is no certificate in PEM")
+		}
+	}
+	if len(c.Cert)+len(c.Key) > 0 {
+		pair, err := tls.X509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("the client's certificate and key for redis: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}

@@ -1,0 +1,141 @@
+package files
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrNoUsers says that the server makes no users for us: it does not know ACL, as managed services do not, or our user may not use it.
+var ErrNoUsers = errors.New("redis makes no users for runs")
+
+// metaUser is the field of the run's meta hash with the digests of the passwords of its user, separated by spaces. A user lives in the memory of a server alone,
+// so whoever goes on with the run can make it again without knowing a password.
+const metaUser = "user"
+
+// UserName is the name of the Redis user that reaches the files of one run and nothing else.
+func UserName(run string) string { return "brane-" + run }
+
+// GrantUser lets the run's user in with this password as well, and makes the user where it is not there. Passwords of before stay good: agents that have
+// them may still run. The password should be a random text: its digest lies in Redis. The error wraps [ErrNoUsers] where there can be none.
+func (s *Store) GrantUser(ctx context.Context, password string) (name string, err error) {
+	digests, err := s.userDigests(ctx)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(password))
+	if digest := hex.EncodeToString(sum[:]); !slices.Contains(digests, digest) {
+		digests = append(digests, digest)
+	}
+	if err := s.makeUser(ctx, digests); err != nil {
+		return "", err
+	}
+	return UserName(s.run), s.SetMeta(ctx, map[string]string{metaUser: strings.Join(digests, " ")})
+}
+
+// KeepUser makes the run's user again on every server that has lost it, as by a restart or a fail-over. It does nothing where the run has no user.
+func (s *Store) KeepUser(ctx context.Context) (again bool, err error) {
+	lost, err := s.userLost(ctx)
+	if err != nil || !lost {
+		return false, err
+	}
+	digests, err := s.userDigests(ctx)
+	if err != nil || len(digests) == 0 {
+		return false, err
+	}
+	return true, s.makeUser(ctx, digests)
+}
+
+// RevokeUser removes the run's user, if there is one, and with it every connection that it has.
+func (s *Store) RevokeUser(ctx context.Context) error {
+	err := s.onEachMaster(ctx, "remove the run's user", func(ctx context.Context, master *redis.Client) error {
+		err := master.ACLDelUser(ctx, UserName(s.run)).Err()
+		if noACL(err) {
+			return nil // then nobody has made one
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, "forget the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() })
+}
+
+func (s *Store) userDigests(ctx context.Context) ([]string, error) {
+	meta, err := s.Meta(ctx)
+	return strings.Fields(meta[metaUser]), err
+}
+
+func (s *Store) userLost(ctx context.Context) (lost bool, err error) {
+	answers := make(chan bool, 1)
+	err = s.onEachMaster(ctx, "look for the run's user", func(ctx context.Context, master *redis.Client) error {
+		// Not ACL GETUSER: the client cannot read the answer of every version.
+		err := master.Do(ctx, "ACL", "GETUSER", UserName(s.run)).Err()
+		if errors.Is(err, redis.Nil) {
+			select {
+			case answers <- true:
+			default:
+			}
+			return nil
+		}
+		return err
+	})
+	return len(answers) > 0, err
+}
+
+func (s *Store) makeUser(ctx context.Context, digests []string) error {
+	return s.onEachMaster(ctx, "make the run's user", func(ctx context.Context, master *redis.Client) error {
+		err := master.ACLSetUser(ctx, UserName(s.run), userRules(s.run, digests, s.serverVersion(ctx, master))...).Err()
+		if noACL(err) {
+			return fmt.Errorf("%w: %w", ErrNoUsers, err)
+		}
+		return err
+	})
+}
+
+// serverVersion is major.minor, or 7.0, the oldest we know, where it is not told.
+func (s *Store) serverVersion(ctx context.Context, master *redis.Client) [2]int {
+	info, err := master.Info(ctx, "server").Result()
+	parts := strings.Split(infoField(info, "redis_version"), ".")
+	if err != nil || len(parts) < 2 {
+		return [2]int{7, 0}
+	}
+	major, majorErr := strconv.Atoi(parts[0])
+	minor, minorErr := strconv.Atoi(parts[1])
+	if errors.Join(majorErr, minorErr) != nil {
+		return [2]int{7, 0}
+	}
+	return [2]int{major, minor}
+}
+
+// userRules are those of the agents of a run. One command that a version does not know would make it refuse all of them.
+func userRules(run string, digests []string, version [2]int) []string {
+	rules := []string{"reset", "on", "~" + prefix + run + ":*", "&" + prefix + run + ":*", "-@all"}
+	for _, digest := range digests {
+		rules = append(rules, "#"+digest)
+	}
+	for _, command := range []string{"get", "set", "exists", "publish", "subscribe", "unsubscribe", "ping", "hello", "auth", "select", "command", "cluster|slots", "cluster|shards", "cluster|nodes"} {
+		rules = append(rules, "+"+command)
+	}
+	if version[0] > 7 || version[0] == 7 && version[1] >= 2 {
+		rules = append(rules, "+client|setinfo") // how newer clients say hello
+	}
+	return rules
+}
+
+// noACL tells whether it is the server's or our user's nature that it makes no users.
+func noACL(err error) bool {
+	return err != nil && (hasPrefix(err.Error(), "NOPERM") || strings.Contains(strings.ToLower(err.Error()), "unknown command"))
+}
+
+// onEachMaster runs a command on every master, patiently.
+func (s *Store) onEachMaster(ctx context.Context, what string, command func(context.Context, *redis.Client) error) error {
+	return s.do(ctx, what, func(ctx context.Context) error { return eachMaster(ctx, s.redis, command) })
+}

@@ -1,0 +1,82 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// SentinelMaster is the name under which the sentinels know the master.
+const SentinelMaster = "brane"
+
+// Sentinel is a master, its replica, and three sentinels that put the replica in the master's place a second after that is gone.
+type Sentinel struct {
+	Master, Replica *Server
+	Sentinels       []*Server
+}
+
+// StartSentinel starts them; args are those of the two servers. It fails the test where redis-server is missing.
+func StartSentinel(t testing.TB, args ...string) *Sentinel {
+	t.Helper()
+	s := &Sentinel{Master: Start(t, args...)}
+	s.Replica = Start(t, append([]string{"--replicaof", "127.0.0.1 " + s.Master.port, "--repl-diskless-sync-delay", "0"}, args...)...)
+	const count, quorum = 3, 2
+	for range count {
+		s.Sentinels = append(s.Sentinels, startSentinel(t, fmt.Sprintf(`sentinel monitor %[1]s 127.0.0.1 %[2]s %[3]d
+sentinel down-after-milliseconds %[1]s 1000
+sentinel failover-timeout %[1]s 5000
+`, SentinelMaster, s.Master.port, quorum)))
+	}
+	s.await(t, count)
+	return s
+}
+
+// startSentinel starts one; it keeps what it learns in its configuration file.
+func startSentinel(t testing.TB, config string) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: t.TempDir()}
+	file := filepath.Join(s.dir, "sentinel.conf")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.first = []string{file, "--sentinel"}
+	s.begin()
+	return s
+}
+
+// URL is the address as a user writes it.
+func (s *Sentinel) URL() string {
+	var more []string
+	for _, sentinel := range s.Sentinels[1:] {
+		more = append(more, "addr="+sentinel.Addr())
+	}
+	return fmt.Sprintf("redis+sentinel://%s/0?master=%s&%s", s.Sentinels[0].Addr(), SentinelMaster, strings.Join(more, "&"))
+}
+
+// await returns when the replica has all data and every sentinel knows the replica and the other sentinels.
+func (s *Sentinel) await(t testing.TB, count int) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), startTime)
+	defer stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	ready := func() bool {
+		for _, sentinel := range s.Sentinels {
+			if info := sentinel.Client().Info(ctx, "sentinel").Val(); !strings.Contains(info, fmt.Sprintf("status=ok,address=%s,slaves=1,sentinels=%d", s.Master.Addr(), count)) {
+				return false
+			}
+		}
+		return strings.Contains(s.Replica.Client().Info(ctx, "replication").Val(), "master_link_status:up")
+	}
+	for !ready() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the sentinels were not ready within %s: %s", startTime, s.Sentinels[0].Client().Info(t.Context(), "sentinel").Val())
+		case <-tick.C:
+		}
+	}
+}
