@@ -70,6 +70,7 @@ var (
 		corev1.SchemeGroupVersion.WithKind("Secret"):                           {"secrets", true},
 		corev1.SchemeGroupVersion.WithKind("ConfigMap"):                        {"configmaps", true},
 		corev1.SchemeGroupVersion.WithKind("Pod"):                              {"pods", true},
+		corev1.SchemeGroupVersion.WithKind("Service"):                          {"services", true},
 		corev1.SchemeGroupVersion.WithKind("Event"):                            {"events", true},
 		corev1.SchemeGroupVersion.WithKind("ResourceQuota"):                    {"resourcequotas", true},
 		corev1.SchemeGroupVersion.WithKind("LimitRange"):                       {"limitranges", true},

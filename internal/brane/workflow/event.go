@@ -20,5 +20,6 @@ const (
 	StepCommitted EventKind = "step committed" // its files are stored
 	StepFailed    EventKind = "step failed"
 	RunWaits      EventKind = "run waits"     // another process holds its lease
+	RunShares     EventKind = "run shares"    // Redis makes no users, so the pods have the credential of all runs
 	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; it is tried again
 )

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
@@ -49,21 +48,6 @@ func (r *Run) record(ctx context.Context, sign func(*corev1.ConfigMap)) (object 
 		}
 		return nil, false, fmt.Errorf("make the record of run %q, %s: %w", r.ID, kube.Describe(object), err)
 	}
-}
-
-// handOver makes the Secret by which the pods reach Redis.
-func (r *Run) handOver(ctx context.Context, owner metav1.OwnerReference) error {
-	secret := &corev1.Secret{ObjectMeta: r.meta()}
-	secret.OwnerReferences = []metav1.OwnerReference{owner}
-	secret.StringData = map[string]string{agent.SecretKey: r.RedisURL}
-	err := r.Kube.Create(ctx, secret)
-	if apierrors.IsAlreadyExists(err) {
-		err = r.Kube.Update(ctx, secret) // the password may have changed since
-	}
-	if err != nil {
-		return fmt.Errorf("make the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
-	}
-	return nil
 }
 
 // ErrSuperseded says that a later execution has taken the run over, so that the run is not the caller's to delete.

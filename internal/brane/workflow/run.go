@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,6 +27,8 @@ type Run struct {
 	AgentImage string
 	Redis      redis.UniversalClient // as this process dials it
 	RedisURL   string                // the same server as a pod dials it, with its password
+	RedisCerts files.Certificates    // for a RedisURL that is rediss://; may be empty
+	Users      RedisUsers            // empty means UsersAuto
 	Retention  time.Duration         // how long the run's files stay, but for its outputs
 	Parallel   int                   // Jobs of the run at once; 0 means no limit
 	Holder     string                // who carries the run on, for people: a user, a machine, a process
@@ -34,6 +37,7 @@ type Run struct {
 	Detach     bool                  // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
 	Observe    func(Event)           // hears what happens, one call after another; may be nil
 
+	hearing   sync.Mutex    // one event after another
 	deadline  time.Time     // of all Redis keys; known once the run's record is
 	leaseTime time.Duration // 0 means defaultLease; tests have less time
 }
@@ -122,7 +126,7 @@ func (r *Run) carryOn(ctx context.Context, lease *lease) (Result, error) {
 	if err := r.putInputs(ctx, store); err != nil {
 		return Result{}, err
 	}
-	if err := r.handOver(ctx, lease.owner()); err != nil {
+	if err := r.handOver(ctx, store, lease.owner()); err != nil {
 		return Result{}, err
 	}
 	if err := r.putSecretEnv(ctx, lease.owner()); err != nil {
@@ -132,8 +136,10 @@ func (r *Run) carryOn(ctx context.Context, lease *lease) (Result, error) {
 		return Result{}, err
 	}
 	loop := newLoop(r, store, lease)
+	letUserGo := r.holdUser(ctx, store)
 	err = loop.run(ctx)
 	if gone(err) || r.Leaves(err) {
+		letUserGo(true)
 		return loop.result(), err
 	}
 	if _, hasFailed := decide(r.Graph, loop.known); err != nil || hasFailed {
@@ -141,6 +147,7 @@ func (r *Run) carryOn(ctx context.Context, lease *lease) (Result, error) {
 			r.observe(Event{Kind: RunDisturbed, Detail: stopErr.Error()})
 		}
 	}
+	letUserGo(false)
 	return loop.result(), err
 }
 
@@ -185,6 +192,8 @@ func (r *Run) putInputs(ctx context.Context, store *files.Store) error {
 }
 
 func (r *Run) observe(event Event) {
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
 	event.At = time.Now()
 	if r.Observe != nil {
 		r.Observe(event)

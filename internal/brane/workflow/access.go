@@ -1,0 +1,117 @@
+package workflow
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// RedisUsers says whether a run gets a Redis user of its own, which reaches the run's keys and nothing else.
+type RedisUsers string
+
+// What a run does about a Redis user of its own.
+const (
+	UsersAuto    RedisUsers = "auto"    // make one; where the server makes none, the pods get the credential of RedisURL
+	UsersRequire RedisUsers = "require" // make one, or fail
+	UsersOff     RedisUsers = "off"     // the pods get the credential of RedisURL
+)
+
+// userLook is how often the run's user is looked for: a restart of Redis takes it away, and agents try for two minutes.
+const userLook = 5 * time.Second
+
+// handOver makes the Secret by which the pods reach Redis.
+func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.OwnerReference) error {
+	address, err := r.podURL(ctx, store)
+	if err != nil {
+		return err
+	}
+	secret := &corev1.Secret{ObjectMeta: r.meta()}
+	secret.OwnerReferences = []metav1.OwnerReference{owner}
+	secret.Data = map[string][]byte{agent.SecretKey: []byte(address)}
+	for key, content := range map[string][]byte{agent.SecretCA: r.RedisCerts.CA, agent.SecretCert: r.RedisCerts.Cert, agent.SecretTLS: r.RedisCerts.Key} {
+		if len(content) > 0 {
+			secret.Data[key] = content
+		}
+	}
+	err = r.Kube.Create(ctx, secret)
+	if apierrors.IsAlreadyExists(err) {
+		err = r.Kube.Update(ctx, secret) // the password may have changed since, and the account may not read which one is there
+	}
+	if err != nil {
+		return fmt.Errorf("make the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
+	}
+	return nil
+}
+
+// podURL is the address with the credential that the pods get. Passwords that an earlier Execute has handed out stay good.
+func (r *Run) podURL(ctx context.Context, store *files.Store) (string, error) {
+	if r.Users == UsersOff {
+		return r.RedisURL, nil
+	}
+	password := rand.Text()
+	name, err := store.GrantUser(ctx, password)
+	if errors.Is(err, files.ErrNoUsers) && r.Users != UsersRequire {
+		r.observe(Event{Kind: RunShares, Detail: err.Error()})
+		return r.RedisURL, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("make the Redis user of run %q: %w", r.ID, err)
+	}
+	address, err := url.Parse(r.RedisURL)
+	if err != nil {
+		return "", errors.New("the Redis URL of the pods cannot be parsed") // not err: its text holds the URL with the password
+	}
+	address.User = url.UserPassword(name, password)
+	return address.String(), nil
+}
+
+// holdUser makes the run's user again whenever Redis has lost it, until let is called. That removes the user, unless pods still need it.
+func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillNeeded bool)) {
+	if r.Users == UsersOff {
+		return func(bool) {}
+	}
+	looking, stop := context.WithCancel(ctx)
+	var looker sync.WaitGroup
+	looker.Go(func() { r.lookForUser(looking, store) })
+	return func(stillNeeded bool) {
+		stop()
+		looker.Wait()
+		if stillNeeded {
+			return
+		}
+		// It must happen after Ctrl-C too, so it has a short time of its own.
+		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer done()
+		if err := store.RevokeUser(ctx); err != nil {
+			r.observe(Event{Kind: RunDisturbed, Detail: err.Error() + "; destroying the run removes it"})
+		}
+	}
+}
+
+func (r *Run) lookForUser(ctx context.Context, store *files.Store) {
+	tick := time.NewTicker(userLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		// Where it cannot be looked for, the loop meets the same error and tells it.
+		if again, err := store.KeepUser(ctx); again && err == nil {
+			r.observe(Event{Kind: RunDisturbed, Detail: "Redis had lost the user of the run; it was made again"})
+		}
+	}
+}
