@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -25,8 +22,7 @@ var errNotKnown = errors.New("the provider's configuration is not known before a
 // needs none of them works offline.
 type connections struct {
 	clusters
-	redisURL        string
-	redisClusterURL string
+	redis           redisServer
 	directory       string
 	braneVersion    infra.Version
 	secretCluster   types.String
@@ -36,10 +32,7 @@ type connections struct {
 	agentImage      string
 	now             func() time.Time
 
-	redisUnknown, controlPlaneUnknown bool
-
-	dialling sync.Mutex // guards redis, which is tried again after an error
-	redis    redis.UniversalClient
+	controlPlaneUnknown bool
 
 	secretsOnce sync.Once
 	secrets     *infra.SecretStore
@@ -74,54 +67,6 @@ func (c *connections) store() (infra.Store, error) {
 	default:
 		return nil, errors.New("no control plane is named: set control_plane.directory (or BRANE_CONFIG_DIR) or control_plane.kubernetes_secret in the provider block")
 	}
-}
-
-// files is the Redis of the workflow runs. It is checked on first use: that it answers, lets us in, and does not evict keys.
-func (c *connections) files(ctx context.Context) (redis.UniversalClient, []string, error) {
-	if c.redisUnknown {
-		return nil, nil, errNotKnown
-	}
-	if c.redisURL == "" {
-		return nil, nil, errors.New("no Redis is named: set redis.url in the provider block, or BRANE_REDIS_URL")
-	}
-	c.dialling.Lock()
-	defer c.dialling.Unlock()
-	if c.redis != nil {
-		return c.redis, nil, nil
-	}
-	client, err := files.Dial(c.redisURL)
-	if err != nil {
-		return nil, nil, err
-	}
-	warnings, err := files.Check(ctx, client)
-	if err != nil {
-		_ = client.Close() // the check's error is what matters
-		return nil, nil, err
-	}
-	c.redis = client
-	return client, warnings, nil
-}
-
-// stepRedisURL is the URL that the steps dial: the configured one, else the location's mount_dfs with the password of ours, else ours.
-func (c *connections) stepRedisURL(mountDFS string) (string, error) {
-	if c.redisClusterURL != "" {
-		return c.redisClusterURL, nil
-	}
-	if mountDFS == "" {
-		return c.redisURL, nil
-	}
-	ours, err := url.Parse(c.redisURL)
-	if err != nil {
-		return "", errors.New("redis.url is not a URL") // not err: its text holds the URL with the password
-	}
-	theirs, err := url.Parse(mountDFS)
-	if err != nil {
-		return "", fmt.Errorf("mount_dfs %q is not a URL", mountDFS)
-	}
-	if theirs.User == nil {
-		theirs.User = ours.User
-	}
-	return theirs.String(), nil
 }
 
 // registered is a location as the Brane instance has it, and a connection with the credential that is registered there.

@@ -54,11 +54,6 @@ type execModel struct {
 	Env        map[string]string `tfsdk:"env"`
 }
 
-type redisModel struct {
-	URL        types.String `tfsdk:"url"`
-	ClusterURL types.String `tfsdk:"cluster_url"`
-}
-
 type controlPlaneModel struct {
 	Directory        types.String `tfsdk:"directory"`
 	BraneVersion     types.String `tfsdk:"brane_version"`
@@ -96,10 +91,7 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 		}
 	}
 
-	var r redisModel
-	decode(ctx, m.Redis, &r, &diags)
-	c.redisURL, c.redisClusterURL = setting(r.URL, "BRANE_REDIS_URL"), setting(r.ClusterURL, "BRANE_REDIS_CLUSTER_URL")
-	c.redisUnknown = unknown(m.Redis)
+	c.redis.configure(ctx, m.Redis, &diags)
 
 	var cp controlPlaneModel
 	decode(ctx, m.ControlPlane, &cp, &diags)

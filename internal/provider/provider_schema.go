@@ -75,23 +75,6 @@ func clusterAttributes(environment func(variable string) string) map[string]sche
 	}
 }
 
-func redisSchema() schema.Attribute {
-	return schema.SingleNestedAttribute{
-		MarkdownDescription: "The Redis through which the files of workflow runs pass. It must not evict keys (`maxmemory-policy noeviction`).",
-		Optional:            true,
-		Attributes: map[string]schema.Attribute{
-			"url": schema.StringAttribute{
-				MarkdownDescription: "As this machine dials it: `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS. Environment: `BRANE_REDIS_URL`.",
-				Optional:            true, Sensitive: true,
-			},
-			"cluster_url": schema.StringAttribute{
-				MarkdownDescription: "As the steps' pods dial it. Environment: `BRANE_REDIS_CLUSTER_URL`. Default: `url`.",
-				Optional:            true, Sensitive: true,
-			},
-		},
-	}
-}
-
 func controlPlaneSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "Where the Brane instance keeps `infra.yml` and `secrets.yml`: a folder, or a Secret that the instance mounts at `/config`. Exactly one.",

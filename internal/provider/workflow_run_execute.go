@@ -150,7 +150,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	model.ID, model.Namespace, model.Execution = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	return &workflow.Run{
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage,
-		Redis: redis, RedisURL: url, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()),
+		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()),
 		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnCancel.ValueString() == detach,
 	}, true
 }

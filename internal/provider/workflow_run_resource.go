@@ -199,7 +199,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	if err == nil {
 		var store *files.Store
 		if store, err = workflow.Files(redis, id); err == nil {
-			err = store.Delete(ctx)
+			err = errors.Join(store.RevokeUser(ctx), store.Delete(ctx))
 		}
 	}
 	if err != nil {

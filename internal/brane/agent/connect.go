@@ -14,9 +14,6 @@ const greeting = 30 * time.Second
 
 // connect opens the step's run and makes sure that Redis answers and accepts the password, before anything is done.
 func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
-	if !step.deadline().After(time.Now()) {
-		return nil, fmt.Errorf("the files of run %s were kept until %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
-	}
 	client, err := a.dial()
 	if err != nil {
 		return nil, err
@@ -33,6 +30,10 @@ func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
 	}
 	if err := hello.Ping(ctx); err != nil {
 		return nil, err
+	}
+	// By the server's clock: that of a node may be anywhere.
+	if !step.deadline().After(hello.Now(ctx)) {
+		return nil, fmt.Errorf("the files of run %s were kept until %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
 	}
 	return files.Open(config)
 }

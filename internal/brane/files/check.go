@@ -47,6 +47,9 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 		if err := checkVersion(infoField(info, "redis_version")); err != nil {
 			return err
 		}
+		if late := clockSkew(ctx, master); late.Abs() >= maxSkew {
+			warn(fmt.Sprintf("the clocks of redis and of this machine differ by %s: the files of a run are dropped that much too early or too late", late.Abs().Round(time.Second)))
+		}
 		if infoField(info, "aof_enabled") == "0" && neverSaves(ctx, master) {
 			warn("redis keeps nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
 		}
@@ -76,6 +79,19 @@ func checkVersion(version string) error {
 		return fmt.Errorf("%w: it is version %s, the file layer needs 7.0 or later", ErrTooOld, version)
 	}
 	return nil
+}
+
+// maxSkew is how far two clocks may differ without a word: nobody notices a minute of the shortest retention.
+const maxSkew = time.Minute
+
+// clockSkew is how much the server's clock is ahead of ours, 0 where it may not be asked. The deadline of a run's keys is a point in time.
+func clockSkew(ctx context.Context, client redis.Cmdable) time.Duration {
+	before := time.Now()
+	theirs, err := client.Time(ctx).Result()
+	if err != nil {
+		return 0
+	}
+	return theirs.Sub(before.Add(time.Since(before) / 2))
 }
 
 // neverSaves is false where CONFIG may not be asked: then nobody knows, and a warning would be a guess.

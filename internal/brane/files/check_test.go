@@ -1,11 +1,15 @@
 package files
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
@@ -118,5 +122,48 @@ func TestCheckOfServersThatDoNotLetUsIn(t *testing.T) {
 				t.Errorf("the message shows the password: %v", err)
 			}
 		})
+	}
+}
+
+// TestClocksThatDiffer: a server that lives ten minutes ahead, as its answers to TIME say.
+func TestClocksThatDiffer(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes")
+	for name, tt := range map[string]struct {
+		ahead time.Duration
+		want  string
+	}{
+		"by ten minutes": {10 * time.Minute, "[the clocks of redis and of this machine differ by 10m0s: the files of a run are dropped that much too early or too late]"},
+		"behind":         {-2 * time.Hour, "[the clocks of redis and of this machine differ by 2h0m0s: the files of a run are dropped that much too early or too late]"},
+		"hardly":         {20 * time.Second, "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := dial(t, server.URL())
+			client.AddHook(otherClock(tt.ahead))
+			warnings, err := Check(t.Context(), client)
+			if err != nil || fmt.Sprint(warnings) != tt.want {
+				t.Errorf("Check says %s, %v\nwant %s", warnings, err, tt.want)
+			}
+			s := open(t, client, "clock")
+			if ahead := time.Until(s.Now(t.Context())); (ahead - tt.ahead).Abs() > 10*time.Second {
+				t.Errorf("Now is %s ahead, want %s", ahead, tt.ahead)
+			}
+		})
+	}
+}
+
+// otherClock sets the server's clock, which nobody can do without setting the machine's.
+type otherClock time.Duration
+
+func (o otherClock) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (o otherClock) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (o otherClock) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if now, ok := cmd.(*redis.TimeCmd); ok {
+			now.SetVal(now.Val().Add(time.Duration(o)))
+		}
+		return err
 	}
 }

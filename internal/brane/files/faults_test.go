@@ -112,6 +112,29 @@ func TestAFullServerPublishesNothing(t *testing.T) {
 	}
 }
 
+// TestInputsThatAFullClusterCannotHold: all masters together have too little; nothing is sent.
+func TestInputsThatAFullClusterCannotHold(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	for _, master := range cluster.Masters {
+		if err := master.Client().ConfigSet(t.Context(), "maxmemory", "8mb").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := dial(t, cluster.URL())
+	s := open(t, client, "full")
+	_, err := s.PutInputs(t.Context(), map[string]Source{"large": {Content: make([]byte, 30<<20)}})
+	var full *FullError
+	if !errors.As(err, &full) || full.Free > 3*8<<20 || full.Free < 8<<20 {
+		t.Errorf("PutInputs says %v", err)
+	}
+	if n := client.DBSize(t.Context()).Val(); n != 0 {
+		t.Errorf("%d keys were written before", n)
+	}
+	if _, err := s.PutInputs(t.Context(), map[string]Source{"small": {Content: make([]byte, 1<<20)}}); err != nil {
+		t.Error(err)
+	}
+}
+
 // interrupt calls fault once, before the nth command of a name.
 type interrupt struct {
 	command string

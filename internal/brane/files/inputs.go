@@ -13,16 +13,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Source is where the content of one input comes from: Content, or the file of this machine at Path.
+// Source is where the content of one input comes from: Content, the file of this machine at Path, or the files of a Set.
 type Source struct {
 	Content []byte
 	Path    string
 	Mode    fs.FileMode // 0 means 0644
+	Set     Reference   // the input is then a folder
 }
+
+// dirMode is that of folders that only lead to an input.
+const dirMode = fs.ModeDir | 0o755
 
 // PutInputs stores the inputs of a run under their paths and returns their layer. Chunks that are there already are not sent again.
 // A [FullError] comes before anything is sent.
@@ -30,6 +35,20 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 	entries, err := inputEntries(sources)
 	if err != nil {
 		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
+	}
+	copied := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		if sources[name].Set.Set == "" {
+			continue
+		}
+		taken, err := s.takeSet(ctx, sources[name].Set, name)
+		if err != nil {
+			return "", fmt.Errorf("run %s: input %q: %w", s.run, name, err)
+		}
+		for _, e := range taken {
+			copied[e.Path] = true
+		}
+		entries = append(entries, taken...)
 	}
 	t, err := NewTree(entries)
 	if err != nil {
@@ -40,7 +59,7 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 	}
 	err = s.upload(ctx, s.deadline, func(u *upload) error {
 		for _, e := range t.entries {
-			if e.IsFile() {
+			if e.IsFile() && !copied[e.Path] {
 				if err := u.addInput(e, sources[e.Path]); err != nil {
 					return fmt.Errorf("run %s: input %q: %w", s.run, e.Path, err)
 				}
@@ -66,6 +85,13 @@ func inputEntries(sources map[string]Source) ([]Entry, error) {
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
 			return nil, fmt.Errorf("path %q is no path inside a folder on this system", name)
 		}
+		for parent := path.Dir(name); parent != "." && !folders[parent]; parent = path.Dir(parent) {
+			folders[parent] = true
+			entries = append(entries, Entry{Path: parent, Mode: dirMode})
+		}
+		if source.Set.Set != "" {
+			continue
+		}
 		e := Entry{Path: name, Mode: source.Mode & modeBits, Size: int64(len(source.Content))}
 		if e.Mode == 0 {
 			e.Mode = 0o644
@@ -86,10 +112,6 @@ func inputEntries(sources map[string]Source) ([]Entry, error) {
 			e.Chunks = make([]Digest, 1) // replaced when it is packed
 		}
 		entries = append(entries, e)
-		for parent := path.Dir(name); parent != "." && !folders[parent]; parent = path.Dir(parent) {
-			folders[parent] = true
-			entries = append(entries, Entry{Path: parent, Mode: fs.ModeDir | 0o755})
-		}
 	}
 	return entries, nil
 }
@@ -137,25 +159,29 @@ func unchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
 	}
 }
 
-// fits compares the need with what the server has left, where it says so. Several masters share the load, and a user
-// without the right to ask finds out by trying.
+// fits compares the need with what the server, or all masters together, have left, where they say so. A user without the right to ask finds out by trying.
 func (s *Store) fits(ctx context.Context, need int64) error {
-	client, ok := s.redis.(*redis.Client)
-	if !ok {
+	var mu sync.Mutex // the masters of a Cluster are asked at the same time
+	var free int64
+	limited := true
+	err := s.onEachMaster(ctx, "ask for its memory", func(ctx context.Context, master *redis.Client) error {
+		info, err := master.Info(ctx, "memory").Result()
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		limit := infoNumber(info, "maxmemory")
+		limited = limited && limit > 0
+		free += max(limit-infoNumber(info, "used_memory"), 0)
 		return nil
-	}
-	var info string
-	err := s.do(ctx, "ask for its memory", func(ctx context.Context) (err error) {
-		info, err = client.Info(ctx, "memory").Result()
-		return err
 	})
 	if err != nil {
 		return ignoreForbidden(err)
 	}
-	limit, used := infoNumber(info, "maxmemory"), infoNumber(info, "used_memory")
 	// Headers, the manifest and the allocator take up to 2 %.
-	if need += need / 50; limit > 0 && used+need > limit {
-		return &FullError{Need: need, Free: max(limit-used, 0)}
+	if need += need / 50; limited && need > free {
+		return &FullError{Need: need, Free: free}
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func (s *Store) Delete(ctx context.Context) error {
 	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
 		// A second pass finds nothing on a quiet run. It is there for agents that still wrote during the first.
 		for {
-			found, err := s.sweep(ctx, master)
+			found, err := s.sweep(ctx, master, s.key("*"), func(string) bool { return false })
 			if err != nil || !found {
 				return err
 			}
@@ -187,13 +187,14 @@ func (s *Store) Delete(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) sweep(ctx context.Context, master *redis.Client) (found bool, err error) {
+// sweep removes the keys of a pattern from one master, but those that keep wants to keep.
+func (s *Store) sweep(ctx context.Context, master *redis.Client, pattern string, keep func(key string) bool) (found bool, err error) {
 	for cursor := uint64(0); ; {
 		var keys []string
 		err := s.retry(ctx, func(ctx context.Context) (err error) {
-			page, next, err := master.Scan(ctx, cursor, s.key("*"), 10*batch).Result()
+			page, next, err := master.Scan(ctx, cursor, pattern, 10*batch).Result()
 			if err == nil {
-				keys, cursor = page, next
+				keys, cursor = slices.DeleteFunc(page, keep), next
 			}
 			return err
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -76,6 +77,9 @@ func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
 	})
 	return cancelled, err
 }
+
+// Now is the time by the server's clock, which decides about the deadline; it is our own where the server may not be asked.
+func (s *Store) Now(ctx context.Context) time.Time { return time.Now().Add(clockSkew(ctx, s.redis)) }
 
 // Ping answers when the server does and accepts the password.
 func (s *Store) Ping(ctx context.Context) error {

@@ -65,7 +65,7 @@ func (s *Store) RevokeUser(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.do(ctx, "forget the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() })
+	return ignoreForbidden(s.do(ctx, "forget the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() }))
 }
 
 func (s *Store) userDigests(ctx context.Context) ([]string, error) {
@@ -121,7 +121,7 @@ func userRules(run string, digests []string, version [2]int) []string {
 	for _, digest := range digests {
 		rules = append(rules, "#"+digest)
 	}
-	for _, command := range []string{"get", "set", "exists", "publish", "subscribe", "unsubscribe", "ping", "hello", "auth", "select", "command", "cluster|slots", "cluster|shards", "cluster|nodes"} {
+	for _, command := range []string{"get", "set", "exists", "publish", "subscribe", "unsubscribe", "ping", "time", "hello", "auth", "select", "command", "cluster|slots", "cluster|shards", "cluster|nodes"} {
 		rules = append(rules, "+"+command)
 	}
 	if version[0] > 7 || version[0] == 7 && version[1] >= 2 {

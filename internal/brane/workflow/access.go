@@ -84,10 +84,14 @@ func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillN
 	}
 	looking, stop := context.WithCancel(ctx)
 	var looker sync.WaitGroup
-	looker.Go(func() { r.lookForUser(looking, store) })
+	lost := 0
+	looker.Go(func() { lost = lookForUser(looking, store) })
 	return func(stillNeeded bool) {
 		stop()
 		looker.Wait()
+		if lost > 0 {
+			r.observe(Event{Kind: RunDisturbed, Detail: fmt.Sprintf("Redis had lost the user of the run, which was made again (%d times)", lost)})
+		}
 		if stillNeeded {
 			return
 		}
@@ -100,18 +104,19 @@ func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillN
 	}
 }
 
-func (r *Run) lookForUser(ctx context.Context, store *files.Store) {
+// lookForUser tells how often the user was lost.
+func lookForUser(ctx context.Context, store *files.Store) (lost int) {
 	tick := time.NewTicker(userLook)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return lost
 		case <-tick.C:
 		}
 		// Where it cannot be looked for, the loop meets the same error and tells it.
 		if again, err := store.KeepUser(ctx); again && err == nil {
-			r.observe(Event{Kind: RunDisturbed, Detail: "Redis had lost the user of the run; it was made again"})
+			lost++
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,7 +36,6 @@ type Run struct {
 	Detach     bool                  // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
 	Observe    func(Event)           // hears what happens, one call after another; may be nil
 
-	hearing   sync.Mutex    // one event after another
 	deadline  time.Time     // of all Redis keys; known once the run's record is
 	leaseTime time.Duration // 0 means defaultLease; tests have less time
 }
@@ -192,8 +190,6 @@ func (r *Run) putInputs(ctx context.Context, store *files.Store) error {
 }
 
 func (r *Run) observe(event Event) {
-	r.hearing.Lock()
-	defer r.hearing.Unlock()
 	event.At = time.Now()
 	if r.Observe != nil {
 		r.Observe(event)

@@ -1,0 +1,193 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Set is a tree that stands on its own, for many runs to begin with. It lies under keys like those of a run, but has no deadline.
+type Set struct {
+	redis redis.UniversalClient
+	name  string
+}
+
+// Reference names one content of a set. It is what a run's input names, so that another content makes another run.
+type Reference struct {
+	Set   string
+	Layer Layer
+}
+
+// OpenSet opens the set of a name: a-z, 0-9 and -. It contacts nothing.
+func OpenSet(client redis.UniversalClient, name string) (*Set, error) {
+	if !runName.MatchString(name) {
+		return nil, fmt.Errorf("the name %q of a set of files may only have a-z, 0-9 and -", name)
+	}
+	return &Set{client, name}, nil
+}
+
+// setTime is when what an interrupted [Set.Put] has left goes, counted from its beginning.
+const setTime = 24 * time.Hour
+
+// Store is that of the set's keys. Two dashes keep it apart from runs, whose names hold a digest after the last one.
+func (s *Set) Store() (*Store, error) {
+	return Open(Config{Redis: s.redis, Run: "set--" + s.name, Deadline: time.Now().Add(setTime)})
+}
+
+// Put makes these files the set's content. Until they are all there, what was before stands; then it goes.
+func (s *Set) Put(ctx context.Context, sources map[string]Source) (layer Layer, err error) {
+	store, err := s.Store()
+	if err != nil {
+		return "", err
+	}
+	var needed []Digest
+	err = Again(func() error {
+		if layer, err = store.PutInputs(ctx, sources); err != nil {
+			return err
+		}
+		if needed, err = store.closure(ctx, layer); err != nil {
+			return err
+		}
+		if err := store.prove(ctx); err != nil {
+			return err
+		}
+		return store.persist(ctx, needed)
+	})
+	if err != nil {
+		return "", fmt.Errorf("set of files %q: %w", s.name, err)
+	}
+	err = store.do(ctx, "write the layer of the set", func(ctx context.Context) error { return s.redis.Set(ctx, store.key("in"), string(layer), 0).Err() })
+	if err != nil {
+		return "", fmt.Errorf("set of files %q: %w", s.name, err)
+	}
+	return layer, store.drop(ctx, needed)
+}
+
+// Layer is the set's content, empty where there is no such set.
+func (s *Set) Layer(ctx context.Context) (Layer, error) {
+	store, err := s.Store()
+	if err != nil {
+		return "", err
+	}
+	layer, err := store.Input(ctx)
+	if errors.Is(err, ErrGone) {
+		return "", nil
+	}
+	return layer, err
+}
+
+// Delete removes the set.
+func (s *Set) Delete(ctx context.Context) error {
+	store, err := s.Store()
+	if err != nil {
+		return err
+	}
+	return store.Delete(ctx)
+}
+
+// closure are all chunks that a layer needs: those of its files, of its manifest, and the list.
+func (s *Store) closure(ctx context.Context, layer Layer) ([]Digest, error) {
+	t, err := s.Tree(ctx, layer)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := s.manifestParts(ctx, layer)
+	if err != nil {
+		return nil, err
+	}
+	id, err := ParseDigest(string(layer))
+	if err != nil {
+		return nil, err
+	}
+	return append(append(chunksIn(t), parts...), id), nil
+}
+
+// drop removes all chunks but these.
+func (s *Store) drop(ctx context.Context, but []Digest) error {
+	keep := make(map[string]bool, len(but)+1)
+	for _, d := range but {
+		keep[s.chunkKey(d)] = true
+	}
+	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
+		_, err := s.sweep(ctx, master, s.key("c:*"), func(key string) bool { return keep[key] })
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("run %s: remove what is not needed any more: %w", s.run, err)
+	}
+	return nil
+}
+
+// takeSet gives the run its own copy of a set's chunks and returns the set's entries, below a folder. The server itself copies, where it has all keys.
+func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]Entry, error) {
+	set, err := OpenSet(s.redis, from.Set)
+	if err != nil {
+		return nil, err
+	}
+	source, err := set.Store()
+	if err != nil {
+		return nil, err
+	}
+	t, err := source.Tree(ctx, from.Layer)
+	if err != nil {
+		return nil, fmt.Errorf("set of files %q: %w", from.Set, err)
+	}
+	if err := s.copyChunks(ctx, source, chunksIn(t)); err != nil {
+		return nil, fmt.Errorf("set of files %q: %w", from.Set, err)
+	}
+	entries := []Entry{{Path: folder, Mode: dirMode}}
+	for e := range t.All() {
+		e.Path = path.Join(folder, e.Path)
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) error {
+	if _, cluster := s.redis.(*redis.ClusterClient); cluster {
+		return s.resend(ctx, from, chunks) // the two keys of a chunk may lie on two masters
+	}
+	for some := range slices.Chunk(chunks, batch) {
+		err := s.do(ctx, "copy chunks", func(ctx context.Context) error {
+			_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for _, d := range some {
+					// Where it is there already, COPY leaves it; a copy of a chunk without a deadline would have none.
+					p.Copy(ctx, from.chunkKey(d), s.chunkKey(d), databaseOf(s.redis), false)
+					p.ExpireAt(ctx, s.chunkKey(d), s.deadline)
+				}
+				return nil
+			})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range some {
+			s.sent.add(d)
+		}
+	}
+	lost, err := s.absent(ctx, chunks)
+	if err == nil && len(lost) > 0 {
+		err = fmt.Errorf("%d of its chunks: %w", len(lost), ErrGone)
+	}
+	return err
+}
+
+func (s *Store) resend(ctx context.Context, from *Store, chunks []Digest) error {
+	return from.inOrder(ctx, chunks, func(i int, content []byte) error {
+		return s.putChunk(ctx, chunks[i], content, s.deadline)
+	}, func(err error) error { return err })
+}
+
+// databaseOf is the number of the client's database: COPY goes to the first one otherwise.
+func databaseOf(client redis.UniversalClient) int {
+	if one, ok := client.(*redis.Client); ok {
+		return one.Options().DB
+	}
+	return 0
+}

@@ -1,0 +1,124 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// TestASetIsReadByManyRuns: it outlives them, they outlive it, and what is not needed any more goes.
+func TestASetIsReadByManyRuns(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	one := redistest.Start(t)
+	for name, address := range map[string]string{"one server": "redis://" + one.Addr() + "/3", "a Cluster": cluster.URL()} {
+		t.Run(name, func(t *testing.T) {
+			client, ctx := dial(t, address), t.Context()
+			set, err := OpenSet(client, "corpus")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if layer, err := set.Layer(ctx); layer != "" || err != nil {
+				t.Errorf("before, its layer is %q, %v", layer, err)
+			}
+			large := bytes.Repeat([]byte("0123456789"), 300_000)
+			first, err := set.Put(ctx, map[string]Source{"a.txt": {Content: []byte("alice")}, "deep/large": {Content: large}, "empty": {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range client.Keys(ctx, "*").Val() {
+				if at := client.ExpireTime(ctx, key).Val(); at >= 0 {
+					t.Errorf("%s has a deadline", key)
+				}
+			}
+			var runs []*Store
+			for i := range 2 {
+				run := open(t, client, fmt.Sprint("reader-", i))
+				layer, err := run.PutInputs(ctx, map[string]Source{"in/corpus": {Set: Reference{"corpus", first}}, "own": {Content: []byte("x")}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := run.SetInput(ctx, layer); err != nil {
+					t.Fatal(err)
+				}
+				runs = append(runs, run)
+			}
+			second, err := set.Put(ctx, map[string]Source{"b.txt": {Content: []byte("bob")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// One pack, the manifest, its list, and the pointer to it.
+			if keys, err := runKeysOf(set); err != nil || keys != 4 {
+				t.Errorf("after the change, the set has %d keys, %v; want 4", keys, err)
+			}
+			if layer, err := set.Layer(ctx); layer != second || err != nil {
+				t.Errorf("its layer is %q, %v; want %s", layer, err, second)
+			}
+			for _, run := range runs {
+				layer, err := run.Input(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tree, err := run.Tree(ctx, layer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir, want := t.TempDir(), t.TempDir()
+				if _, err := run.Restore(ctx, tree, nil, dir); err != nil {
+					t.Fatal(err)
+				}
+				for name, content := range map[string][]byte{"in/corpus/a.txt": []byte("alice"), "in/corpus/deep/large": large, "in/corpus/empty": nil, "own": []byte("x")} {
+					at := filepath.Join(want, name)
+					if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, content, 0o644)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if diff := cmp.Diff(disk(t, want), disk(t, dir)); diff != "" {
+					t.Errorf("the run has (-want +got):\n%s", diff)
+				}
+			}
+			// Every key of a run has its deadline, those as well that were copied from a set without one.
+			for _, run := range runs {
+				for _, key := range client.Keys(ctx, run.key("*")).Val() {
+					if at := client.TTL(ctx, key).Val(); at <= 0 {
+						t.Errorf("%s has no deadline", key)
+					}
+				}
+			}
+			_, err = runs[0].PutInputs(ctx, map[string]Source{"in": {Set: Reference{"corpus", first}}})
+			if !errors.Is(err, ErrGone) {
+				t.Errorf("of a content that is gone, PutInputs says %v", err)
+			}
+			if err := errors.Join(runs[0].Delete(ctx), runs[1].Delete(ctx), set.Delete(ctx)); err != nil {
+				t.Error(err)
+			}
+			if n := client.DBSize(ctx).Val(); n != 0 {
+				t.Errorf("%d keys are left", n)
+			}
+		})
+	}
+}
+
+// runKeysOf counts the keys of a set on all masters.
+func runKeysOf(s *Set) (int, error) {
+	store, err := s.Store()
+	if err != nil {
+		return 0, err
+	}
+	var all atomic.Int64
+	err = eachMaster(context.Background(), s.redis, func(ctx context.Context, master *redis.Client) error {
+		keys, err := master.Keys(ctx, store.key("*")).Result()
+		all.Add(int64(len(keys)))
+		return err
+	})
+	return int(all.Load()), err
+}

@@ -1,0 +1,156 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+type redisModel struct {
+	URL               types.String `tfsdk:"url"`
+	ClusterURL        types.String `tfsdk:"cluster_url"`
+	CACertificate     types.String `tfsdk:"ca_certificate"`
+	ClientCertificate types.String `tfsdk:"client_certificate"`
+	ClientKey         types.String `tfsdk:"client_key"`
+	AllowEviction     types.Bool   `tfsdk:"allow_eviction"`
+	ACLUsers          types.String `tfsdk:"acl_users"`
+	PortForward       types.Object `tfsdk:"port_forward"`
+}
+
+type portForwardModel struct {
+	Cluster   types.String `tfsdk:"cluster"`
+	Namespace types.String `tfsdk:"namespace"`
+	Service   types.String `tfsdk:"service"`
+	Pod       types.String `tfsdk:"pod"`
+	Port      types.Int64  `tfsdk:"port"`
+}
+
+// redisPort is that of a Redis by default.
+const redisPort = 6379
+
+// redisServer is the Redis of the provider block. It is connected to on first use.
+type redisServer struct {
+	url, clusterURL string
+	certificates    files.Certificates
+	allowEviction   bool
+	users           workflow.RedisUsers
+	forward         *kube.Forward // nil: dialled directly
+	forwardCluster  types.String
+	unknown         bool // a part of the block is not known before apply
+
+	dialling sync.Mutex // guards client, which is tried again after an error
+	client   redis.UniversalClient
+}
+
+func (r *redisServer) configure(ctx context.Context, block types.Object, diags *diag.Diagnostics) {
+	var m redisModel
+	decode(ctx, block, &m, diags)
+	r.url, r.clusterURL = setting(m.URL, "BRANE_REDIS_URL"), setting(m.ClusterURL, "BRANE_REDIS_CLUSTER_URL")
+	r.certificates = files.Certificates{
+		CA:   []byte(setting(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
+		Cert: []byte(setting(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
+		Key:  []byte(setting(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
+	}
+	r.allowEviction = m.AllowEviction.ValueBool()
+	r.users = workflow.RedisUsers(m.ACLUsers.ValueString())
+	r.unknown = unknown(block)
+	var f portForwardModel
+	if !m.PortForward.IsNull() && !unknown(m.PortForward) && decode(ctx, m.PortForward, &f, diags) {
+		r.forwardCluster = f.Cluster
+		r.forward = &kube.Forward{Namespace: f.Namespace.ValueString(), Service: f.Service.ValueString(), Pod: f.Pod.ValueString(), Port: redisPort}
+		if !f.Port.IsNull() {
+			r.forward.Port = int(f.Port.ValueInt64())
+		}
+	}
+}
+
+// files is the Redis of the workflow runs. It is checked on first use: that it answers, lets us in, and does not evict keys.
+func (c *connections) files(ctx context.Context) (redis.UniversalClient, []string, error) {
+	r := &c.redis
+	if r.unknown {
+		return nil, nil, errNotKnown
+	}
+	if r.url == "" {
+		return nil, nil, errors.New("no Redis is named: set redis.url in the provider block, or BRANE_REDIS_URL")
+	}
+	r.dialling.Lock()
+	defer r.dialling.Unlock()
+	if r.client != nil {
+		return r.client, nil, nil
+	}
+	dialer, err := c.redisDialer()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := dialer.Dial(r.url)
+	if err != nil {
+		return nil, nil, err
+	}
+	warnings, err := files.Check(ctx, client)
+	if errors.Is(err, files.ErrEvicts) && r.allowEviction {
+		warnings, err = append(warnings, err.Error()), nil
+	}
+	if err != nil {
+		_ = client.Close() // the check's error is what matters
+		return nil, nil, err
+	}
+	r.client = client
+	return client, warnings, nil
+}
+
+// redisDialer knows the way to the Redis, and its certificates.
+func (c *connections) redisDialer() (files.Dialer, error) {
+	certificates, err := c.redis.certificates.Config()
+	if err != nil {
+		return files.Dialer{}, err
+	}
+	dialer := files.Dialer{TLS: certificates}
+	if c.redis.forward == nil {
+		return dialer, nil
+	}
+	if scheme, _, _ := strings.Cut(c.redis.url, ":"); strings.Contains(scheme, "+") {
+		return files.Dialer{}, errors.New("redis.port_forward is for one server; a Cluster or Sentinel group has several, each at its own address")
+	}
+	client, err := c.kube(c.redis.forwardCluster)
+	if err != nil {
+		return files.Dialer{}, fmt.Errorf("reach the cluster of redis.port_forward: %w", err)
+	}
+	dialer.Connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return client.DialForward(ctx, *c.redis.forward)
+	}
+	return dialer, nil
+}
+
+// stepRedisURL is the URL that the steps dial: the configured one, else the location's mount_dfs with the password of ours, else ours.
+func (c *connections) stepRedisURL(mountDFS string) (string, error) {
+	if c.redis.clusterURL != "" {
+		return c.redis.clusterURL, nil
+	}
+	if mountDFS == "" {
+		return c.redis.url, nil
+	}
+	ours, err := url.Parse(c.redis.url)
+	if err != nil {
+		return "", errors.New("redis.url is not a URL") // not err: its text holds the URL with the password
+	}
+	theirs, err := url.Parse(mountDFS)
+	if err != nil {
+		return "", fmt.Errorf("mount_dfs %q is not a URL", mountDFS)
+	}
+	if theirs.User == nil {
+		theirs.User = ours.User
+	}
+	return theirs.String(), nil
+}
