@@ -219,3 +219,31 @@ func TestAccepts(t *testing.T) {
 		})
 	}
 }
+
+func TestJSONIsForEverybody(t *testing.T) {
+	for name, tt := range map[string]struct {
+		value Value
+		want  string
+	}{
+		"an integer of 64 bits":  {Integer(math.MinInt64), "-9223372036854775808"},
+		"a real that is whole":   {Real(3), "3.0"},
+		"unit":                   {Unit{}, "null"},
+		"a string, not ASCII":    {String("naïve <日本>"), `"naïve <日本>"`},
+		"an array":               {Array{"boolean", []Value{Boolean(true), Boolean(false)}}, "[true,false]"},
+		"a struct with a file":   {Struct{"Field", map[string]Value{"title": String("M 31"), "image": file("/data/sky/m31.png")}}, `{"image":"sky/m31.png","title":"M 31"}`},
+		"a folder":               {V06.Directory("sky"), `"sky"`},
+		"a file elsewhere":       {file("/tmp/x"), `{"url":"/tmp/x"}`},
+		"files":                  {Array{"File", []Value{file("/data/a"), file("file:///data/b")}}, `["a","b"]`},
+		"a dataset":              {Data("jedis"), `"jedis"`},
+		"an intermediate result": {IntermediateResult("r"), `"r"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := JSON(tt.value); err != nil || string(got) != tt.want {
+				t.Errorf("got  %s, %v\nwant %s", got, err, tt.want)
+			}
+		})
+	}
+	if _, err := JSON(Array{"string", []Value{String("\xff")}}); fmt.Sprint(err) != "a string is not UTF-8" {
+		t.Errorf("got %v", err)
+	}
+}

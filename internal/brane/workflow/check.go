@@ -42,6 +42,7 @@ func (s Step) check() []error {
 	c.requests()
 	c.security()
 	c.volumes()
+	c.call()
 	return c.found
 }
 

@@ -58,6 +58,8 @@ func (f *Failure) sentence() string {
 		what = fmt.Sprintf("its files could not be staged in (exit code %d)", f.Code)
 	case f.Code == agent.ExitStageOut:
 		what = fmt.Sprintf("its files could not be stored (exit code %d)", f.Code)
+	case f.Code == agent.ExitNoResult:
+		what = fmt.Sprintf("its package gave no result that can be kept (exit code %d)", f.Code)
 	case f.Code != 0:
 		what = fmt.Sprintf("the program ended with exit code %d (%s)", f.Code, f.Reason)
 	default:

@@ -34,6 +34,7 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 func (r *Run) job(step Step, attempt int, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
 	spec, err := agent.Step{
 		Run: r.ID, Name: step.Name, Attempt: attempt, Needs: r.Graph.ancestry(step.Name, nothing), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
+		Brane: step.brane(),
 	}.Encode()
 	if err != nil {
 		return nil, err

@@ -180,8 +180,12 @@ func (l *loop) start(ctx context.Context, names []string) error {
 	}
 	l.retry = time.Time{}
 	for _, name := range names {
+		step, err := l.called(l.Graph.steps[name], l.records)
+		if err != nil {
+			return fmt.Errorf("make the Job of step %q: %w", name, err)
+		}
 		number := l.nextAttempt(name, l.lease.term)
-		job, err := l.job(l.Graph.steps[name], number, leavesNothing(l.Graph, l.known), l.lease.owner())
+		job, err := l.job(step, number, leavesNothing(l.Graph, l.known), l.lease.owner())
 		if err != nil {
 			return fmt.Errorf("make the Job of step %q: %w", name, err)
 		}

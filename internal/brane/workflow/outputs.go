@@ -92,7 +92,7 @@ func (r *Run) Recall(ctx context.Context) (Result, error) {
 }
 
 func succeeded(record files.Record) StepResult {
-	return StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer}
+	return StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer, Value: record.Result}
 }
 
 // Files opens the store of a run that is over, to read its outputs, to keep them or to delete it.

@@ -6,6 +6,7 @@ package workflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -23,6 +24,8 @@ type Run struct {
 	Inputs     map[string]files.Source // path below /data → content
 	Kube       *kube.Client            // with the account that submits
 	Namespace  string
+	Location   string // by which Brane knows the cluster
+	Registry   string // host:port from which packages are pulled; needed only where there are any
 	AgentImage string
 	Redis      redis.UniversalClient // as this process dials it
 	RedisURL   string                // the same server as a pod dials it, with its password
@@ -75,7 +78,8 @@ type StepResult struct {
 	Code    int // exit code of the program; 0 unless the step has failed by one
 	Started time.Time
 	Ended   time.Time
-	Layer   files.Layer // the tree that a committed step left
+	Layer   files.Layer     // the tree that a committed step left
+	Value   json.RawMessage // the result of its call, as that version of Brane writes it; none where it calls no package
 }
 
 // StepStatus is how a step ended.

@@ -14,6 +14,7 @@ type Step struct {
 	Image      string            `json:"image"`
 	Command    []string          `json:"command"` // the program and its first arguments; none stands for those of the image, which must be there before a Job is made
 	Args       []string          `json:"args,omitempty"`
+	Call       *Call             `json:"call,omitempty"` // Command is branelet then, and has these arguments
 	Env        map[string]string `json:"env,omitempty"`
 	WorkingDir string            `json:"working_dir,omitempty"` // empty means the image's
 	Needs      []string          `json:"needs,omitempty"`       // the steps that must be committed before this one starts

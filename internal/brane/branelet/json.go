@@ -1,0 +1,49 @@
+package branelet
+
+import (
+	"maps"
+	"slices"
+)
+
+// JSON is a value as programs that know nothing of Brane read it: a struct is an object of its properties, a file or folder of the run its path below
+// [DataFolder]. Integers have all their digits, and no real looks like one.
+func JSON(value Value) ([]byte, error) { return readable(nil, value) }
+
+func readable(to []byte, value Value) (_ []byte, err error) {
+	switch value := value.(type) {
+	case Array:
+		to = append(to, '[')
+		for i, entry := range value.Entries {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			if to, err = readable(to, entry); err != nil {
+				return nil, err
+			}
+		}
+		return append(to, ']'), nil
+	case Struct:
+		if path, ok := value.Path(); ok {
+			return appendString(to, path)
+		}
+		to = append(to, '{')
+		for i, name := range slices.Sorted(maps.Keys(value.Properties)) {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			if to, err = appendString(to, name); err != nil {
+				return nil, err
+			}
+			if to, err = readable(append(to, ':'), value.Properties[name]); err != nil {
+				return nil, err
+			}
+		}
+		return append(to, '}'), nil
+	case Data:
+		return appendString(to, string(value))
+	case IntermediateResult:
+		return appendString(to, string(value))
+	default:
+		return V4.append(to, value, 0) // as it is
+	}
+}
