@@ -35,6 +35,8 @@ func actionAttribute(name string, attribute schema.Attribute) actionschema.Attri
 		return actionschema.BoolAttribute{MarkdownDescription: text, Required: required, Optional: optional, WriteOnly: secret, CustomType: a.CustomType, Validators: a.Validators}
 	case schema.Int64Attribute:
 		return actionschema.Int64Attribute{MarkdownDescription: text, Required: required, Optional: optional, WriteOnly: secret, CustomType: a.CustomType, Validators: a.Validators}
+	case schema.Float64Attribute:
+		return actionschema.Float64Attribute{MarkdownDescription: text, Required: required, Optional: optional, WriteOnly: secret, CustomType: a.CustomType, Validators: a.Validators}
 	case schema.DynamicAttribute:
 		return actionschema.DynamicAttribute{MarkdownDescription: text, Required: required, Optional: optional, WriteOnly: secret, CustomType: a.CustomType, Validators: a.Validators}
 	case schema.ListAttribute:

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -67,6 +68,14 @@ func (c *connections) store() (infra.Store, error) {
 	default:
 		return nil, errors.New("no control plane is named: set control_plane.directory (or BRANE_CONFIG_DIR) or control_plane.kubernetes_secret in the provider block")
 	}
+}
+
+// packages is the version of Brane whose packages a step calls that says none; empty where it is not known.
+func (c *connections) packages() branelet.Version {
+	if c == nil || c.controlPlaneUnknown {
+		return ""
+	}
+	return branelet.Version(c.braneVersion)
 }
 
 // registered is a location as the Brane instance has it, and a connection with the credential that is registered there.

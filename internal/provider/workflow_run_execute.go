@@ -82,6 +82,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 
 // retake takes the outputs of a run that is over. It returns whether it could.
 func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	model.Brane = r.packages()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	paths := model.outputPaths(ctx, diags)
 	if len(paths) == 0 {
@@ -112,6 +113,7 @@ func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunMode
 
 // prepare makes the run from the plan and checks all that can be checked before anything is made in the cluster.
 func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
+	model.Brane = r.packages()
 	model.pinImages(ctx, diags)
 	graph := model.graph(ctx, diags)
 	sources, digests := model.sources(ctx, diags)
@@ -149,7 +151,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	}
 	model.ID, model.Namespace, model.Execution = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	return &workflow.Run{
-		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage,
+		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
 		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()),
 		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnCancel.ValueString() == detach,
 	}, true

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -45,6 +46,7 @@ type workflowRunModel struct {
 	Timeouts       timeouts.Value       `tfsdk:"timeouts"`
 
 	SecretEnv map[string]map[string]string `tfsdk:"-"` // by step; see secretEnv
+	Brane     branelet.Version             `tfsdk:"-"` // of packages whose steps name none; empty while no provider is configured
 }
 
 type inputModel struct {
@@ -66,6 +68,8 @@ type resultModel struct {
 	StartedAt  types.String `tfsdk:"started_at"`
 	FinishedAt types.String `tfsdk:"finished_at"`
 	Layer      types.String `tfsdk:"layer"`
+	Type       types.String `tfsdk:"type"`
+	Value      types.String `tfsdk:"value"`
 }
 
 var (
@@ -74,6 +78,7 @@ var (
 	}}
 	resultType = types.ObjectType{AttrTypes: map[string]attr.Type{
 		"status": types.StringType, "exit_code": types.Int64Type, "started_at": types.StringType, "finished_at": types.StringType, "layer": types.StringType,
+		"type": types.StringType, "value": types.StringType,
 	}}
 )
 
@@ -161,7 +166,9 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 	var first, last time.Time
 	results := map[string]resultModel{}
 	for name, step := range result.Steps {
+		kind, value := resultOf(step.Value, diags)
 		results[name] = resultModel{
+			Type: kind, Value: value,
 			Status: types.StringValue(string(step.Status)), ExitCode: types.Int64Value(int64(step.Code)),
 			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Layer: text(string(step.Layer)),
 		}

@@ -211,6 +211,7 @@ func replaceFile(name string, run htmlreport.Run) (err error) {
 
 // rewritePage writes the report of a run that was over before, from what Redis still knows of it.
 func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
+	model.Brane = r.packages()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {
 		return

@@ -63,6 +63,8 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	plan.Brane, state.Brane = r.packages(), r.packages()
+	plan.Brane, state.Brane = r.packages(), r.packages()
 	plan.planImages(ctx, state)
 	checkPage(plan.Report, &resp.Diagnostics)
 	id := types.StringUnknown()

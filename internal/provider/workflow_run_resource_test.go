@@ -282,6 +282,7 @@ func succeeded() knownvalue.Check {
 	return knownvalue.ObjectExact(map[string]knownvalue.Check{
 		"status": knownvalue.StringExact("succeeded"), "exit_code": knownvalue.Int64Exact(0),
 		"started_at": moment, "finished_at": moment, "layer": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
+		"type": knownvalue.Null(), "value": knownvalue.Null(), // of a call
 	})
 }
 

@@ -196,6 +196,15 @@ func resultsSchema() schema.Attribute {
 				MarkdownDescription: "Digest of the tree that the step left.",
 				Computed:            true,
 			},
+			"type": schema.StringAttribute{
+				MarkdownDescription: "Type of the value that the called function of a package gave, for example `integer`, `string[]`, `File` or the name of a class. Null where the step calls none.",
+				Computed:            true,
+			},
+			"value": schema.StringAttribute{
+				MarkdownDescription: "That value as JSON, of at most 1 MiB: `jsondecode` makes a value of Terraform's of it. Integers of 64 bits, reals and strings are exact. A `File` or `Directory` is its path below `/data`, " +
+					"an instance of a class is an object, and `unit` is `null`.",
+				Computed: true,
+			},
 		}},
 	}
 }

@@ -12,11 +12,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
 type stepModel struct {
 	podModel
+	packageModel
 	Command      []string     `tfsdk:"command"`
 	Args         []string     `tfsdk:"args"`
 	Needs        []string     `tfsdk:"needs"`
@@ -48,14 +50,19 @@ func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostic
 func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) workflow.Graph {
 	models, defaults := m.stepModels(ctx, diags)
 	var steps []workflow.Step
+	calls := map[string]*workflow.Call{}
 	for _, name := range slices.Sorted(maps.Keys(models)) {
-		step := models[name].step(name, defaults, diags)
+		step := models[name].step(name, defaults, m.Brane, diags)
+		if step.Call != nil {
+			calls[name] = step.Call
+		}
 		if pin, ok := m.Images.Elements()[name].(types.String); ok && len(step.Command) == 0 {
 			step.Image = pin.ValueString()
 		}
 		step.SecretEnv = m.SecretEnv[name]
 		steps = append(steps, step)
 	}
+	checkResults(models, calls, diags)
 	graph, err := workflow.NewGraph(steps)
 	for _, problem := range problems(err) {
 		at, summary := path.Root("steps"), "Steps form no graph"
@@ -88,7 +95,7 @@ func problems(err error) []*workflow.StepError {
 	return found
 }
 
-func (m stepModel) step(name string, defaults podModel, diags *diag.Diagnostics) workflow.Step {
+func (m stepModel) step(name string, defaults podModel, brane branelet.Version, diags *diag.Diagnostics) workflow.Step {
 	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
 	step.AllowFailure = m.AllowFailure.ValueBool()
 	if when := m.When.ValueString(); when != onSuccess {
@@ -96,6 +103,14 @@ func (m stepModel) step(name string, defaults podModel, diags *diag.Diagnostics)
 	}
 	m.over(defaults).fill(&step, diags)
 	step.EnvVersion = envVersion(m.EnvWOVersion, defaults.EnvWOVersion)
+	if !m.Package.IsNull() {
+		step.Image = m.Image.ValueString() // that of the defaults is for programs
+		if step.Call = m.call(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {
+			step.Command = []string{branelet.EntryPoint}
+			step.Needs = slices.Compact(slices.Sorted(slices.Values(append(step.Needs, step.Call.Results()...))))
+		}
+		return step
+	}
 	if step.Image == "" {
 		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Image missing", fmt.Sprintf("Step %q has no image, and there is none in defaults either.", name))
 	}

@@ -51,6 +51,7 @@ func stepsSchema() schema.Attribute {
 			"and a folder for all that is in it. Steps that need this one see the other files all the same. Default: all."),
 		"writes": patternsAttribute("Which files the step may make, change or remove, as patterns of paths. What it does elsewhere is not stored. Default: all."),
 	})
+	maps.Copy(attributes, packageAttributes())
 	return schema.MapNestedAttribute{
 		MarkdownDescription: "The steps by their names: DNS labels of at most 40 characters.",
 		Required:            true,

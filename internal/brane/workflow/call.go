@@ -38,6 +38,11 @@ func (c *Call) Results() []string {
 	return slices.Sorted(maps.Keys(taken))
 }
 
+// takes says whether the step's call takes the result of another one.
+func (s Step) takes(result string) bool {
+	return s.Call != nil && slices.Contains(s.Call.Results(), result)
+}
+
 // brane is the version of Brane whose branelet is the step's program; empty where that is any other.
 func (s Step) brane() branelet.Version {
 	if s.Call == nil {

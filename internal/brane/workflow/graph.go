@@ -41,7 +41,7 @@ func NewGraph(steps []Step) (Graph, error) {
 			problems = append(problems, &StepError{Step: name, Field: "when", Problem: fmt.Sprintf("step %q has a condition on the steps that it needs, but needs none", name)})
 		}
 		for _, need := range g.steps[name].Needs {
-			if _, ok := g.steps[need]; !ok {
+			if _, ok := g.steps[need]; !ok && !g.steps[name].takes(need) { // what it takes is looked at by itself
 				problems = append(problems, &StepError{Step: name, Field: "needs", Problem: fmt.Sprintf("step %q needs %q, which is not a step of this run", name, need)})
 			}
 		}

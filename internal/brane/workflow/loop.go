@@ -252,7 +252,7 @@ func (l *loop) result() Result {
 	for _, name := range l.Graph.order {
 		switch l.known[name] {
 		case committed:
-			result.Steps[name] = succeeded(l.records[name])
+			result.Steps[name] = succeeded(l.Graph.steps[name], l.records[name])
 		case started:
 			result.Steps[name] = StepResult{Status: Stopped}
 		case waiting:

@@ -86,13 +86,19 @@ func (r *Run) Recall(ctx context.Context) (Result, error) {
 		if !found {
 			return Result{}, fmt.Errorf("what step %q of run %q left %w", name, r.ID, files.ErrGone)
 		}
-		result.Steps[name] = succeeded(record)
+		result.Steps[name] = succeeded(r.Graph.steps[name], record)
 	}
 	return result, nil
 }
 
-func succeeded(record files.Record) StepResult {
-	return StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer, Value: record.Result}
+func succeeded(step Step, record files.Record) StepResult {
+	result := StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer}
+	if step.Call != nil {
+		if value, err := step.Call.Brane.Decode(record.Result); err == nil { // the agent commits nothing else
+			result.Value = value
+		}
+	}
+	return result
 }
 
 // Files opens the store of a run that is over, to read its outputs, to keep them or to delete it.

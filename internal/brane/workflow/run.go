@@ -6,13 +6,13 @@ package workflow
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -78,8 +78,8 @@ type StepResult struct {
 	Code    int // exit code of the program; 0 unless the step has failed by one
 	Started time.Time
 	Ended   time.Time
-	Layer   files.Layer     // the tree that a committed step left
-	Value   json.RawMessage // the result of its call, as that version of Brane writes it; none where it calls no package
+	Layer   files.Layer    // the tree that a committed step left
+	Value   branelet.Value // the result of its call; nil where it calls no package
 }
 
 // StepStatus is how a step ended.

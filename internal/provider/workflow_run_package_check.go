@@ -1,0 +1,134 @@
+package provider
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet/packagefile"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// readPackageFile reads what a package's file says of it, and no more of a file than any package has.
+func readPackageFile(name string) (packagefile.Package, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return packagefile.Package{}, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, packagefile.MaxSize+1))
+	if err != nil {
+		return packagefile.Package{}, err
+	}
+	return packagefile.Parse(text)
+}
+
+// file is what the package's file says; nil where there is none, or it is of no use, which is told.
+func (m packageModel) file(at path.Path, diags *diag.Diagnostics) *packagefile.Package {
+	if m.PackageFile.IsNull() {
+		return nil
+	}
+	name := m.PackageFile.ValueString()
+	file, err := readPackageFile(name)
+	if err != nil {
+		diags.AddAttributeError(at.AtName("package_file"), "Package file not readable",
+			fmt.Sprintf("Reading %q: %s. Give the package.yml or container.yml of the package, as it is when Terraform plans.", name, err))
+		return nil
+	}
+	return &file
+}
+
+// checkCall compares a call with what the package's file says of the function. No message holds the value of an argument.
+type checkCall struct {
+	at      path.Path
+	step    string
+	file    packagefile.Package
+	version branelet.Version
+}
+
+// check says what is wrong with a call whose arguments have these types.
+func (c checkCall) check(call *workflow.Call, given map[string]string, diags *diag.Diagnostics) {
+	if named := c.file.Name + ":" + c.file.Version; named != call.Package && (c.file.Version != "" || call.Package != c.file.Name) && c.file.Version != "latest" {
+		diags.AddAttributeError(c.at.AtName("package"), "Package is another than in its file",
+			fmt.Sprintf("Step %q calls package %q, but its package_file is that of %q.", c.step, call.Package, named))
+		return
+	}
+	if c.file.Kind == "dsl" || c.file.Kind == "cwl" {
+		diags.AddAttributeError(c.at.AtName("package_file"), "Package not callable", fmt.Sprintf("Step %q: package %q is of kind %q, which no version of Brane runs.", c.step, call.Package, c.file.Kind))
+		return
+	}
+	if c.file.Detached {
+		diags.AddAttributeError(c.at.AtName("package_file"), "Package not callable",
+			fmt.Sprintf("Step %q: package %q runs services: its functions do not end, so that a step could not either. Run its program as an ordinary step.", c.step, call.Package))
+		return
+	}
+	function, found := c.file.Functions[call.Function]
+	if !found {
+		if call.Function != "" {
+			diags.AddAttributeError(c.at.AtName("function"), "No such function", fmt.Sprintf("Step %q: package %q has no function %q. It has: %s.", c.step, call.Package, call.Function, listed(c.file.Names())))
+		}
+		return
+	}
+	c.arguments(call, function, given, diags)
+}
+
+func (c checkCall) arguments(call *workflow.Call, function packagefile.Function, given map[string]string, diags *diag.Diagnostics) {
+	var known []string
+	for _, parameter := range function.Parameters {
+		known = append(known, parameter.Name)
+		if _, found := call.Arguments[parameter.Name]; !found {
+			if _, wrong := given[parameter.Name]; !wrong {
+				diags.AddAttributeError(c.at.AtName("arguments"), "Argument missing",
+					fmt.Sprintf("Step %q: function %q of package %q needs argument %q, of type %s.", c.step, call.Function, call.Package, parameter.Name, parameter.Type))
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(call.Arguments)) {
+		at := c.at.AtName("arguments").AtMapKey(name)
+		parameter, found := function.Parameter(name)
+		switch {
+		case !found:
+			diags.AddAttributeError(at, "No such argument", fmt.Sprintf("Step %q: function %q of package %q has no argument %q. It has: %s.", c.step, call.Function, call.Package, name, listed(known)))
+		case given[name] != "" && !c.version.Accepts(parameter.Type, given[name]):
+			diags.AddAttributeError(at, "Argument of another type",
+				fmt.Sprintf("Step %q: argument %q of function %q of package %q is of type %s, not %s.", c.step, name, call.Function, call.Package, parameter.Type, given[name]))
+		case parameter.Secret:
+			diags.AddAttributeWarning(at, "Secret in a Job",
+				fmt.Sprintf("Step %q: argument %q of function %q is confidential to package %q, but arguments stand in the step's Job, where everybody reads them who may read Jobs, and in Terraform's state. "+
+					"Give the package another way to its secret, for example env_from_secret.", c.step, name, call.Function, call.Package))
+		}
+	}
+}
+
+// checkResults compares the results that calls take of each other, as far as the packages' files tell of both.
+func checkResults(steps map[string]stepModel, calls map[string]*workflow.Call, diags *diag.Diagnostics) {
+	files := map[string]packagefile.Package{}
+	for name, model := range steps {
+		if file, err := readPackageFile(model.PackageFile.ValueString()); err == nil && !model.PackageFile.IsNull() {
+			files[name] = file
+		}
+	}
+	for _, taker := range slices.Sorted(maps.Keys(calls)) {
+		call := calls[taker]
+		for _, name := range slices.Sorted(maps.Keys(call.Arguments)) {
+			giver := call.Arguments[name].Step
+			from, to := calls[giver], files[taker].Functions[call.Function]
+			parameter, declared := to.Parameter(name)
+			if from == nil || !declared {
+				continue
+			}
+			function, declared := files[giver].Functions[from.Function]
+			if !declared || call.Brane != from.Brane || call.Brane.Accepts(parameter.Type, function.Returns) {
+				continue // types of two versions are compared when the value is there
+			}
+			diags.AddAttributeError(path.Root("steps").AtMapKey(taker).AtName("arguments").AtMapKey(name), "Argument of another type",
+				fmt.Sprintf("Step %q: argument %q of function %q of package %q is of type %s, but step %q gives %s.", taker, name, call.Function, call.Package, parameter.Type, giver, function.Returns))
+		}
+	}
+}
