@@ -1,7 +1,7 @@
-// Command bench measures, against the limits, the file layer and the agent, side by side with what they are compared to on a redis-server of its own, and
-// what hundreds of brane_namespace cost: requests to the API server, time and memory of plan, apply and destroy, and start-up and
-// size of the provider. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts, and makes and deletes namespaces of its
-// own there. `make bench` calls it; it ends with 1 where a limit is not kept.
+// Command bench measures, against the limits: the file layer and the agent, side by side with what they are compared to on a redis-server of its own; the
+// run engine, against the same programs in plain Jobs; and what hundreds of brane_namespace cost: requests to the API server, time and memory of plan, apply
+// and destroy, and start-up and size of the provider. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts, and makes and
+// deletes namespaces of its own there. `make bench` calls it; it ends with 1 where a limit is not kept.
 //
 // The namespaces come from `count`: a big computed for_each is quadratic in the CLI itself.
 package main
@@ -31,7 +31,7 @@ func main() {
 	flag.StringVar(&o.provider, "provider", ".bin/terraform-provider-brane", "the provider's binary")
 	flag.IntVar(&o.first, "n", 200, "namespaces")
 	flag.IntVar(&o.more, "more", 150, "namespaces that are added")
-	flag.StringVar(&o.only, "only", "", "measure only this part: files or namespaces")
+	flag.StringVar(&o.only, "only", "", "measure only this part: files, engine or namespaces")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	kept, err := bench(ctx, o)
@@ -55,6 +55,7 @@ func bench(ctx context.Context, o options) (kept bool, err error) {
 		run  func() error
 	}{
 		{"files", func() error { return fileLayer(ctx, r) }},
+		{"engine", func() error { return engine(ctx, r) }},
 		{"namespaces", func() error { return namespaces(ctx, r, o) }},
 	} {
 		if o.only != "" && o.only != part.name {

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// chainLength is of the chains that are compared. Each is run twice and the quicker one counts: a noisy neighbour only ever adds.
+const (
+	chainLength = 10
+	longChain   = 100
+)
+
+// lab is a namespace for runs and for plain Jobs, reached by one client whose requests are counted.
+type lab struct {
+	*requests
+	kube      *kube.Client
+	namespace string
+	redis     redis.UniversalClient
+	serial    int // makes names
+}
+
+// engine measures what the run engine adds to the Jobs that it makes, against the same program in plain Jobs that are chained by what a client can watch.
+func engine(ctx context.Context, r *report) (err error) {
+	l, done, err := newLab(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+
+	chain, err := l.chain(ctx, chainLength)
+	if err != nil {
+		return err
+	}
+	if again, err := l.chain(ctx, chainLength); err != nil {
+		return err
+	} else if again.took < chain.took {
+		chain = again
+	}
+	r.add("chain of %d: seconds a step", chain.took.Seconds()/chainLength, 0, chainLength)
+	for _, against := range []struct {
+		end   ending
+		limit float64
+	}{{containerEnded, 1.1}, {podSucceeded, 0.6}, {jobComplete, 0.4}} {
+		took, err := l.plainChain(ctx, against.end)
+		if err != nil {
+			return err
+		}
+		r.add("chain of %d: × plain Jobs, next on "+against.end.name, chain.took.Seconds()/took.Seconds(), against.limit, chainLength)
+	}
+	r.add("commit announced to next Job's POST: ms, median", median(chain.gaps).Seconds()*1000, 20)
+	r.add("API requests a step", float64(chain.requests)/chainLength, 6)
+
+	long, err := l.chain(ctx, longChain)
+	if err != nil {
+		return err
+	}
+	r.add("chain of %d: × %d chains of %d", long.took.Seconds()/(longChain/chainLength*chain.took.Seconds()), 1.1, longChain, longChain/chainLength, chainLength)
+	return nil
+}
+
+// chained is what a chain of steps has cost.
+type chained struct {
+	took     time.Duration
+	requests int64
+	gaps     []time.Duration // from the announcement of a commit to the request for the next Job
+}
+
+// chain runs steps that each add a line to the file of the step before.
+func (l *lab) chain(ctx context.Context, length int) (chained, error) {
+	var steps []workflow.Step
+	for i := range length {
+		step := l.step(fmt.Sprintf("step-%03d", i), "date >> /data/lines")
+		if i > 0 {
+			step.Needs = []string{steps[i-1].Name}
+		}
+		steps = append(steps, step)
+	}
+	run, err := l.run(steps)
+	if err != nil {
+		return chained{}, err
+	}
+	announced, stop, err := l.announcements(ctx, run.ID)
+	if err != nil {
+		return chained{}, err
+	}
+	defer stop()
+	l.reset()
+	began := time.Now()
+	if err := l.execute(ctx, run); err != nil {
+		return chained{}, err
+	}
+	c := chained{took: time.Since(began), requests: l.count()}
+	stop()
+	commits, posts := announced(), l.jobsMade()
+	if len(commits) != length || len(posts) != length {
+		return chained{}, fmt.Errorf("%d commits were announced and %d Jobs made in a chain of %d", len(commits), len(posts), length)
+	}
+	for i, post := range posts[1:] {
+		c.gaps = append(c.gaps, post.Sub(commits[i]))
+	}
+	return c, nil
+}
+
+// announcements listens to what Redis announces, as the engine does; the times are complete once stop has returned.
+func (l *lab) announcements(ctx context.Context, id string) (times func() []time.Time, stop func(), err error) {
+	store, err := workflow.Files(l.redis, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	events := store.Events(ctx)
+	<-events // the first one says that the subscription is there
+	var heard []time.Time
+	var listener sync.WaitGroup
+	listener.Go(func() {
+		for event := range events {
+			if event.State == files.Committed {
+				heard = append(heard, time.Now())
+			}
+		}
+	})
+	return func() []time.Time { return heard }, func() { cancel(); listener.Wait() }, nil
+}
+
+func (l *lab) step(name, shell string) workflow.Step {
+	return workflow.Step{Name: name, Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", shell}}
+}
+
+func (l *lab) run(steps []workflow.Step) (*workflow.Run, error) {
+	graph, err := workflow.NewGraph(steps)
+	if err != nil {
+		return nil, err
+	}
+	l.serial++
+	return &workflow.Run{
+		ID: fmt.Sprintf("bench-%d-%d", os.Getpid(), l.serial), Graph: graph, Kube: l.kube, Namespace: l.namespace, AgentImage: os.Getenv("BRANE_AGENT_IMAGE"),
+		Redis: l.redis, RedisURL: os.Getenv("BRANE_REDIS_CLUSTER_URL"), Retention: time.Hour, Holder: "make bench",
+	}, nil
+}
+
+// execute executes a run and removes it again.
+func (l *lab) execute(ctx context.Context, run *workflow.Run) (err error) {
+	store, err := workflow.Files(l.redis, run.ID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Delete(context.WithoutCancel(ctx))) }() // also after Ctrl-C
+	result, err := run.Execute(ctx)
+	if err == nil && len(result.Failures) > 0 {
+		err = result.Failures[0]
+	}
+	return err
+}
+
+// newLab makes the namespace; done deletes it with all that is in it.
+func newLab(ctx context.Context) (l *lab, done func() error, err error) {
+	config, err := kube.Connection{ConfigPath: os.Getenv("KUBECONFIG")}.Config()
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to the cluster of KUBECONFIG: %w", err)
+	}
+	l = &lab{requests: &requests{}, namespace: fmt.Sprintf("%sengine-%d", prefix, os.Getpid())}
+	config.WrapTransport = l.wrap
+	if l.kube, err = kube.New(config); err != nil {
+		return nil, nil, err
+	}
+	if l.redis, err = files.Dial(os.Getenv("BRANE_REDIS_URL")); err != nil {
+		return nil, nil, err
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.namespace}}
+	done = func() error {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // also after Ctrl-C
+		defer stop()
+		return errors.Join(l.redis.Close(), l.kube.Delete(ctx, namespace))
+	}
+	if err := l.kube.Create(ctx, namespace); err != nil {
+		return nil, nil, err
+	}
+	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		return l.kube.Get(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: "default"}}) == nil, nil
+	})
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("wait for the default account of namespace %s: %w", l.namespace, err), done())
+	}
+	return l, done, nil
+}
+
+// requests counts requests to the API server and notes when Jobs were asked for.
+type requests struct {
+	mu    sync.Mutex
+	all   int64
+	posts []time.Time
+}
+
+func (r *requests) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		r.mu.Lock()
+		r.all++
+		if request.Method == http.MethodPost && strings.HasSuffix(request.URL.Path, "/jobs") {
+			r.posts = append(r.posts, time.Now())
+		}
+		r.mu.Unlock()
+		return next.RoundTrip(request)
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+func (r *requests) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all, r.posts = 0, nil
+}
+
+func (r *requests) count() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.all
+}
+
+func (r *requests) jobsMade() []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.posts)
+}
+
+func median(durations []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(durations))
+	return sorted[len(sorted)/2]
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// plainLabel tells the Jobs of one comparison, and their pods, from others.
+const plainLabel = "brane-bench"
+
+// ending is that by which a client can see that a Job's program has ended. They come a second apart from each other.
+type ending struct {
+	name string
+	pod  func(*corev1.Pod) bool
+	job  func(*batchv1.Job) bool
+}
+
+var (
+	containerEnded = ending{name: "the container's end", pod: func(pod *corev1.Pod) bool {
+		return len(pod.Status.ContainerStatuses) > 0 && pod.Status.ContainerStatuses[0].State.Terminated != nil
+	}}
+	podSucceeded = ending{name: "the pod's phase", pod: func(pod *corev1.Pod) bool { return pod.Status.Phase == corev1.PodSucceeded }}
+	jobComplete  = ending{name: "the Job's end", job: func(job *batchv1.Job) bool { return job.Status.CompletionTime != nil }}
+)
+
+// plainChain runs the same program as the chain in Jobs one after another, and passes no file on.
+func (l *lab) plainChain(ctx context.Context, on ending) (time.Duration, error) {
+	w := l.watchPlain(ctx, on)
+	defer w.stop()
+	began := time.Now()
+	for i := range chainLength {
+		name := fmt.Sprintf("%s-%d", w.group, i)
+		if err := l.kube.Create(ctx, l.plainJob(w.group, name)); err != nil {
+			return 0, err
+		}
+		if err := w.wait(ctx, 1); err != nil {
+			return 0, fmt.Errorf("wait for Job %s: %w", name, err)
+		}
+	}
+	return time.Since(began), nil
+}
+
+// plainJob is what a step's Job is without the agent.
+func (l *lab) plainJob(group, name string) *batchv1.Job {
+	labels := map[string]string{plainLabel: group}
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name, Labels: labels},
+		Spec: batchv1.JobSpec{BackoffLimit: new(int32(0)), Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: labels},
+			Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: new(false), Containers: []corev1.Container{{
+				Name: "step", Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", "date >> /tmp/lines"},
+			}}},
+		}},
+	}
+}
+
+// plainWatch hears the signal of each Job of a group once.
+type plainWatch struct {
+	group string
+	heard chan string
+	stop  func() // ends the watch and waits until it has
+}
+
+func (l *lab) watchPlain(ctx context.Context, on ending) *plainWatch {
+	l.serial++
+	w := &plainWatch{group: fmt.Sprintf("plain-%d", l.serial), heard: make(chan string, 1000)}
+	ctx, cancel := context.WithCancel(ctx)
+	seen := map[string]bool{} // the follower calls one after another
+	hear := func(name string, is bool) {
+		if is && !seen[name] {
+			seen[name] = true
+			w.heard <- name
+		}
+	}
+	labels, ignore := plainLabel+"="+w.group, func(error) {} // a watch that breaks goes on by itself
+	var follower sync.WaitGroup
+	follower.Go(func() {
+		if on.job != nil {
+			_ = kube.Follow(ctx, l.kube, &batchv1.JobList{}, l.namespace, labels, kube.Follower[*batchv1.Job]{
+				Changed: func(job *batchv1.Job) { hear(job.Name, on.job(job)) }, Deleted: func(*batchv1.Job) {}, Failed: ignore,
+			})
+			return
+		}
+		_ = kube.Follow(ctx, l.kube, &corev1.PodList{}, l.namespace, labels, kube.Follower[*corev1.Pod]{
+			Changed: func(pod *corev1.Pod) { hear(pod.Name, on.pod(pod)) }, Deleted: func(*corev1.Pod) {}, Failed: ignore,
+		})
+	})
+	w.stop = func() { cancel(); follower.Wait() }
+	return w
+}
+
+// wait waits for the signals of n Jobs.
+func (w *plainWatch) wait(ctx context.Context, n int) error {
+	ctx, done := context.WithTimeout(ctx, 5*time.Minute)
+	defer done()
+	for range n {
+		select {
+		case <-w.heard:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
