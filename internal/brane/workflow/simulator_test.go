@@ -1,0 +1,315 @@
+package workflow
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// schedules is how many orders of events the simulator goes through.
+const schedules = 100_000
+
+// TestSchedules drives the decisions through random orders of events over a simulated cluster and Redis: announcements and watch events are lost, doubled and
+// late in any order, Jobs fail and are deleted, and the engine is killed and another one takes up what it finds. Then:
+//   - every run ends, and well unless a program failed or somebody deleted a Job;
+//   - no step starts before those that it needs are over, and no program of a committed step starts;
+//   - an engine makes no Job for a step whose commit it could have read.
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	var graphs []Graph
+	for seed := uint64(0); len(graphs) < 200; seed++ {
+		if g := randomGraph(t, rand.New(rand.NewPCG(seed, 7))); len(g.order) <= 4 { // what can go wrong between more, goes wrong between four
+			graphs = append(graphs, g)
+		}
+	}
+	for seed := range uint64(schedules) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		w := newWorld(graphs[random.IntN(len(graphs))], random)
+		if problem := w.play(); problem != "" {
+			t.Fatalf("seed %d: %s\n%s", seed, problem, w)
+		}
+	}
+}
+
+// simJob is one Job of the simulated cluster.
+type simJob struct {
+	attempt
+	complete, deleted, left bool // left: its pod still runs, after the Job was deleted or has failed
+	idle                    bool // its agent found the step committed and runs no program
+	ended, term             int  // in which term it was over or deleted, and when that was noticed
+}
+
+// fact is an event on its way to the engine.
+type fact struct {
+	kind   string // announced, failed, complete, deleted
+	step   string
+	number int
+}
+
+// world is a cluster, a Redis and the engine that looks at them.
+type world struct {
+	random    *rand.Rand
+	graph     Graph
+	jobs      []*simJob
+	committed map[string]bool
+	onTheWay  []fact
+	harmed    bool     // a program failed, or somebody deleted a Job
+	convicted []simJob // the Jobs by which steps have failed
+
+	engine  progress
+	read    map[string]bool // the commits that there were when the engine looked last
+	term    int
+	changed bool // what the engine knows
+	faults  int  // how many more of them there will be
+	history []fact
+}
+
+func newWorld(g Graph, random *rand.Rand) *world {
+	return &world{random: random, graph: g, committed: map[string]bool{}, faults: random.IntN(4)}
+}
+
+func (w *world) String() string {
+	var lines []string
+	for _, f := range w.history {
+		lines = append(lines, fmt.Sprintf("%s %s %d", f.kind, f.step, f.number))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// play runs until the engine says that the run has ended, and answers what is wrong.
+func (w *world) play() string {
+	w.takeOver()
+	for range 1000 {
+		if w.changed { // otherwise the decision is the same
+			if ended(w.graph, w.engine.known) {
+				return w.outcome()
+			}
+			if problem := w.decide(); problem != "" {
+				return problem
+			}
+			w.changed = false
+		}
+		switch n := w.random.IntN(10); {
+		case n < 4:
+			if problem := w.work(); problem != "" {
+				return problem
+			}
+		case n < 8:
+			w.deliver()
+		case n < 9:
+			w.resync()
+		default:
+			w.fault()
+		}
+	}
+	return "the run does not end"
+}
+
+// takeOver is a new engine, as takeUp does it.
+func (w *world) takeOver() {
+	w.term++
+	w.engine, w.read, w.changed = newProgress(w.graph), map[string]bool{}, true
+	w.look()
+	var found []attempt
+	for _, job := range w.jobs {
+		if !job.deleted {
+			found = append(found, job.attempt)
+		}
+	}
+	for _, step := range w.engine.adopt(found) {
+		w.tell("adopted", step, w.engine.attempts[step])
+	}
+	w.list()
+}
+
+// list is a new watch: it tells of all Jobs that are there, and nothing of those that are not any more.
+func (w *world) list() {
+	w.onTheWay = nil
+	for _, job := range w.jobs {
+		if !job.deleted {
+			w.watch(job)
+		}
+	}
+}
+
+// latest is the latest Job of a step.
+func (w *world) latest(step string) (latest *simJob) {
+	for _, job := range w.jobs {
+		if job.step == step && (latest == nil || job.number > latest.number) {
+			latest = job
+		}
+	}
+	return latest
+}
+
+// watch puts on its way what a watch tells of a Job.
+func (w *world) watch(job *simJob) {
+	switch {
+	case job.deleted:
+		w.onTheWay = append(w.onTheWay, fact{"deleted", job.step, job.number})
+	case job.over:
+		w.onTheWay = append(w.onTheWay, fact{"failed", job.step, job.number})
+	case job.complete:
+		w.onTheWay = append(w.onTheWay, fact{"complete", job.step, job.number})
+	}
+}
+
+// decide makes the Jobs that are to be made now.
+func (w *world) decide() string {
+	fates, _ := decide(w.graph, w.engine.known)
+	for _, step := range next(w.graph, w.engine.known, 0) {
+		if w.read[step] {
+			return fmt.Sprintf("step %s is started, whose commit was read", step)
+		}
+		for _, need := range w.graph.steps[step].Needs {
+			if !fates[need].over() {
+				return fmt.Sprintf("step %s is started before %s is over", step, need)
+			}
+		}
+		number := w.engine.nextAttempt(step, w.term)
+		for _, job := range w.jobs {
+			if job.step == step && job.number == number {
+				return fmt.Sprintf("attempt %d of step %s is made twice", number, step)
+			}
+			if job.step == step && !job.over && !job.deleted && !job.complete {
+				return fmt.Sprintf("step %s is started while its attempt %d runs", step, job.number)
+			}
+		}
+		w.jobs = append(w.jobs, &simJob{attempt: attempt{step: step, number: number}, idle: w.committed[step]})
+		w.engine.begin(step, number)
+		w.tell("made", step, number)
+	}
+	return ""
+}
+
+// work lets one Job get on.
+func (w *world) work() string {
+	if len(w.jobs) == 0 {
+		return ""
+	}
+	job := w.jobs[w.random.IntN(len(w.jobs))]
+	running := !job.over && !job.deleted && !job.complete
+	if !running && !job.left {
+		return ""
+	}
+	if w.committed[job.step] && !job.idle {
+		// The other pod of the step was first: this one's commit is refused, and its files are not taken.
+		job.left = false
+	} else if !job.idle {
+		w.committed[job.step], job.left = true, false
+		w.tell("commits", job.step, job.number)
+		w.onTheWay = append(w.onTheWay, fact{"announced", job.step, job.number})
+	}
+	if running {
+		job.complete = true
+		w.watch(job)
+	}
+	return ""
+}
+
+// deliver brings one event to the engine: in any order, at times twice, at times not at all.
+func (w *world) deliver() {
+	if len(w.onTheWay) == 0 {
+		return
+	}
+	i := w.random.IntN(len(w.onTheWay))
+	f := w.onTheWay[i]
+	if w.random.IntN(5) > 0 { // otherwise it comes again
+		w.onTheWay[i] = w.onTheWay[len(w.onTheWay)-1]
+		w.onTheWay = w.onTheWay[:len(w.onTheWay)-1]
+	}
+	if w.random.IntN(5) == 0 {
+		return // lost
+	}
+	if f.kind == "announced" || w.engine.suspect(f.step, f.number, suspicion{f.kind, ""}) {
+		w.look()
+	}
+}
+
+// look reads the commits; suspects without one have failed.
+func (w *world) look() {
+	for step := range w.committed {
+		w.read[step] = true
+		w.changed = w.engine.commit(step) || w.changed
+	}
+	for step, why := range w.engine.convict() {
+		w.changed = true
+		job := *w.latest(step)
+		job.term = w.term
+		w.convicted = append(w.convicted, job)
+		w.tell(why.reason, step, w.engine.attempts[step])
+	}
+}
+
+// resync lists the Jobs and looks at each, as the loop does when nothing has happened for long.
+func (w *world) resync() {
+	w.list()
+	var there []attempt
+	for _, job := range w.jobs {
+		if !job.deleted {
+			there = append(there, job.attempt)
+		}
+	}
+	for _, step := range w.engine.missing(there) {
+		w.engine.suspect(step, w.engine.attempts[step], vanished)
+	}
+	w.look()
+}
+
+// fault is what goes wrong.
+func (w *world) fault() {
+	if w.faults == 0 {
+		return
+	}
+	w.faults--
+	if w.random.IntN(2) == 0 || len(w.jobs) == 0 {
+		w.tell("engine killed", "", w.term)
+		w.takeOver()
+		return
+	}
+	job := w.jobs[w.random.IntN(len(w.jobs))]
+	if job.over || job.deleted {
+		return
+	}
+	if w.random.IntN(2) == 0 {
+		job.deleted = true // somebody's kubectl; the pod may have the time to commit
+		w.tell("deleted", job.step, job.number)
+	} else if !job.complete {
+		job.over = true // its program failed, or its node died and the pod comes back to life
+		w.tell("fails", job.step, job.number)
+	} else {
+		return
+	}
+	job.ended = w.term
+	job.left = !job.complete && w.random.IntN(2) == 0
+	w.harmed = w.harmed || !w.committed[job.step]
+	w.watch(job)
+}
+
+// outcome is what is wrong with how the run has ended.
+func (w *world) outcome() string {
+	for _, job := range w.convicted {
+		if !job.over && !job.deleted {
+			return fmt.Sprintf("step %s has failed, but its attempt %d has not", job.step, job.number)
+		}
+		if job.ended < job.term {
+			return fmt.Sprintf("step %s has failed by attempt %d, which was over before", job.step, job.number)
+		}
+	}
+	for _, step := range w.graph.order {
+		switch {
+		case w.engine.known[step] == committed && !w.committed[step]:
+			return fmt.Sprintf("step %s is taken for committed", step)
+		case w.engine.known[step] == failed && w.read[step]:
+			return fmt.Sprintf("step %s is taken for failed, and its commit was read", step)
+		case !w.harmed && w.engine.known[step] != committed && w.graph.steps[step].When == OnSuccess && !buildsOnHandler(w.graph, step):
+			return fmt.Sprintf("nothing went wrong, and step %s is not committed", step)
+		}
+	}
+	return ""
+}
+
+func (w *world) tell(what, step string, number int) {
+	w.history = append(w.history, fact{what, step, number})
+}
