@@ -24,16 +24,24 @@ type lab struct {
 	namespace string
 	redis     redis.UniversalClient
 	counter   *counter
+	variable  func(name string) string // of the cluster's environment
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	store, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
+	variable := func(name string) string { return clustertest.Getenv(t, name) }
+	return &lab{t, clustertest.Client(t), clustertest.Namespace(t), dial(t), newCounter(t, variable("BRANE_BRIDGE_IP")), variable}
+}
+
+// dial is the test cluster's Redis as this machine sees it.
+func dial(t *testing.T) redis.UniversalClient {
+	t.Helper()
+	client, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
-	return &lab{t, clustertest.Client(t), clustertest.Namespace(t), store, newCounter(t)}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // run is a run of these steps, with nothing left of it in Redis at the end.
@@ -44,8 +52,8 @@ func (l *lab) run(steps ...Step) *Run {
 		l.t.Fatal(err)
 	}
 	run := &Run{
-		ID: clustertest.Name("lab"), Graph: g, Kube: l.admin, Namespace: l.namespace, AgentImage: clustertest.Getenv(l.t, "BRANE_AGENT_IMAGE"),
-		Redis: l.redis, RedisURL: clustertest.Getenv(l.t, "BRANE_REDIS_CLUSTER_URL"), Retention: time.Hour, Holder: "a test", leaseTime: 6 * time.Second,
+		ID: clustertest.Name("lab"), Graph: g, Kube: l.admin, Namespace: l.namespace, AgentImage: l.variable("BRANE_AGENT_IMAGE"),
+		Redis: l.redis, RedisURL: l.variable("BRANE_REDIS_CLUSTER_URL"), Retention: time.Hour, Holder: "a test", leaseTime: 6 * time.Second,
 	}
 	l.t.Cleanup(func() {
 		store, err := Files(l.redis, run.ID)
@@ -62,7 +70,7 @@ func (l *lab) run(steps ...Step) *Run {
 // step is one that counts each of its starts, then does what the shell is told.
 func (l *lab) step(name, then string, needs ...string) Step {
 	return Step{
-		Name: name, Image: clustertest.Getenv(l.t, "BRANE_TOOLS_IMAGE"), Needs: needs,
+		Name: name, Image: l.variable("BRANE_TOOLS_IMAGE"), Needs: needs,
 		Command: []string{"sh", "-ec", "wget -q -O /dev/null " + l.counter.url + "/ran/" + name + "; " + then},
 	}
 }
@@ -94,9 +102,9 @@ type counter struct {
 	release func() // lets all go on that wait, now and later
 }
 
-func newCounter(t *testing.T) *counter {
+func newCounter(t *testing.T, address string) *counter {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(clustertest.Getenv(t, "BRANE_BRIDGE_IP"), "0"))
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

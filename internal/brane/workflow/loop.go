@@ -124,11 +124,9 @@ func (l *loop) look(ctx context.Context) error {
 	if err := l.readCommits(ctx); err != nil {
 		return err
 	}
-	for _, step := range slices.Sorted(maps.Keys(l.suspects)) {
-		if l.suspects[step].reason == jobDeletedReason {
-			if err := l.namespaceThere(ctx); err != nil {
-				return err
-			}
+	if len(l.suspects) > 0 { // the deletion of a namespace takes pods, Jobs and all, in any order
+		if err := l.namespaceThere(ctx); err != nil {
+			return err
 		}
 	}
 	failures := l.convict()

@@ -1,0 +1,227 @@
+package workflow
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// chain is n steps in a row, of which the one with this number lasts until it is released; 0 is none.
+func (l *lab) chain(n, waits int) []Step {
+	var steps []Step
+	for i := 1; i <= n; i++ {
+		then, needs := "true", []string(nil)
+		if i == waits {
+			then = l.wait()
+		}
+		if i > 1 {
+			needs = []string{fmt.Sprintf("s%d", i-1)}
+		}
+		steps = append(steps, l.step(fmt.Sprintf("s%d", i), then, needs...))
+	}
+	return steps
+}
+
+// ran checks that each step of a run has run just so often.
+func (l *lab) ran(run *Run, times int) {
+	l.t.Helper()
+	for _, step := range run.Graph.Steps() {
+		if n := l.counter.of(step); n != times {
+			l.t.Errorf("step %s ran %d times", step, n)
+		}
+	}
+}
+
+// child is a process that executes the run and can be killed. It is this test's own program, see TestChild.
+func (l *lab) child(run *Run) *exec.Cmd {
+	l.t.Helper()
+	spec, err := json.Marshal(childSpec{run.ID, run.Namespace, run.Graph.All(), run.leaseTime})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), childVariable+"="+string(spec))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	return cmd
+}
+
+const childVariable = "BRANE_TEST_CHILD"
+
+type childSpec struct {
+	ID, Namespace string
+	Steps         []Step
+	Lease         time.Duration
+}
+
+// TestChild is no test: it is the process that others kill.
+func TestChild(t *testing.T) {
+	text := os.Getenv(childVariable)
+	if text == "" {
+		return
+	}
+	var spec childSpec
+	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{t: t, admin: clustertest.Client(t), namespace: spec.Namespace, redis: dial(t), variable: func(name string) string { return clustertest.Getenv(t, name) }}
+	run := l.run(spec.Steps...)
+	run.ID, run.leaseTime, run.Holder = spec.ID, spec.Lease, "a child"
+	if _, err := run.Execute(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// killed executes a chain in a process that is killed when the given step is reached, then goes on with it.
+func killed(t *testing.T, steps, at int) {
+	l := newLab(t)
+	run := l.run(l.chain(steps, at)...)
+	child := l.child(run)
+	await(t, "the step", l.counter.arrived)
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed
+	l.counter.release()
+	await(t, "the second process", execute(t.Context(), run)).succeeds(t)
+	l.ran(run, 1)
+}
+
+func TestProviderKilled(t *testing.T) {
+	for _, at := range []int{1, 3} {
+		t.Run(fmt.Sprintf("in step %d of 3", at), func(t *testing.T) {
+			t.Parallel()
+			killed(t, 3, at)
+		})
+	}
+}
+
+// A watch whose resource version is too old, as after a compaction of etcd: it lists again, and nothing is missed.
+func TestWatchExpires(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	run := l.run(l.chain(2, 0)...)
+	var expired atomic.Int64
+	run.Kube = through(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if request.URL.Query().Has("watch") && expired.Add(1) <= 6 {
+			status := apierrors.NewResourceExpired("too old resource version").Status()
+			status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+			body, err := json.Marshal(status)
+			if err != nil {
+				return nil, err
+			}
+			return &http.Response{
+				StatusCode: http.StatusGone, Status: "410 Gone", Proto: "HTTP/2.0", ProtoMajor: 2, Request: request, ContentLength: int64(len(body)),
+				Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
+			}, nil
+		}
+		return next.RoundTrip(request)
+	})
+	await(t, "the run", execute(t.Context(), run)).succeeds(t)
+	if expired.Load() < 3 {
+		t.Errorf("only %d watches were opened", expired.Load())
+	}
+	l.ran(run, 1)
+}
+
+// Somebody deletes the namespace while the run goes on.
+func TestNamespaceDeleted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	run := l.run(l.chain(2, 1)...)
+	ended := execute(t.Context(), run)
+	await(t, "the step", l.counter.arrived)
+	if err := l.admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.namespace}}); err != nil {
+		t.Fatal(err)
+	}
+	err := await(t, "the end", ended).err
+	var gone *NamespaceGoneError
+	if want := fmt.Sprintf(`namespace %q was deleted while run %q went on in it, and the run's Jobs with it`, l.namespace, run.ID); !errors.As(err, &gone) || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// Somebody destroys the run while another process carries it on.
+func TestRunDeleted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	run := l.run(l.chain(2, 1)...)
+	ended := execute(t.Context(), run)
+	await(t, "the step", l.counter.arrived)
+	if err := Delete(t.Context(), l.admin, l.namespace, run.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	end := await(t, "the end", ended)
+	var gone *RecordGoneError
+	if deleted := len(end.result.Failures) == 1 && end.result.Failures[0].Reason == jobDeletedReason; !errors.As(end.err, &gone) && !deleted {
+		t.Errorf("the run ended with %+v, %v", end.result, end.err)
+	}
+	if jobs := l.jobs(run); len(jobs) > 0 {
+		t.Errorf("%q are left", jobs)
+	}
+}
+
+// A pod is evicted, as when its node is drained: that is no failure of the step.
+func TestPodEvicted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	run := l.run(l.chain(2, 1)...)
+	ended := execute(t.Context(), run)
+	await(t, "the step", l.counter.arrived)
+	var pods corev1.PodList
+	if err := l.admin.List(t.Context(), &pods, l.namespace, RunLabel+"="+run.ID); err != nil || len(pods.Items) != 1 {
+		t.Fatalf("%d pods (%v)", len(pods.Items), err)
+	}
+	name := pods.Items[0].Name
+	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", l.namespace, name), "-f", "-")
+	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, l.namespace))
+	if out, err := evict.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	l.counter.release()
+	await(t, "the run", ended).succeeds(t)
+	if n := l.counter.of("s2"); n != 1 {
+		t.Errorf("step s2 ran %d times", n)
+	}
+}
+
+// An interrupted run is told to stop through Redis too, and is gone when the context of the API's requests is.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	run := l.run(l.chain(2, 1)...)
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := execute(ctx, run)
+	await(t, "the step", l.counter.arrived)
+	interrupt()
+	if end := await(t, "the end", ended); !errors.Is(end.err, context.Canceled) || end.result.Steps["s1"].Status != Stopped {
+		t.Errorf("the run ended with %+v, %v", end.result, end.err)
+	}
+	if jobs := l.jobs(run); len(jobs) > 0 {
+		t.Errorf("%q are left", jobs)
+	}
+	l.counter.release()
+	await(t, "the second apply", execute(t.Context(), run)).succeeds(t)
+	if n := l.counter.of("s1"); n != 2 {
+		t.Errorf("step s1 ran %d times", n)
+	}
+}
