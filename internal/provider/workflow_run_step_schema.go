@@ -3,15 +3,20 @@ package provider
 import (
 	"maps"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
+
+// maxCount keeps numbers in the range of the API's.
+const maxCount = 1_000_000
 
 // onSuccess is the name of the condition that steps have where they name none.
 const onSuccess = "success"
@@ -36,6 +41,29 @@ func stepsSchema() schema.Attribute {
 			MarkdownDescription: "Names of the steps that must have ended well before this one starts (see `when`). Their files are there at `/data`.",
 			ElementType:         types.StringType,
 			Optional:            true,
+		},
+		"count": schema.Int64Attribute{
+			MarkdownDescription: "Makes the step many: so many containers of one Indexed Job, each of which finds its number, from 0, in `BRANE_INDEX`. Each commits its files for itself; " +
+				"all of them together are the step's. Two that leave different content at one path are an error that names both.",
+			Optional:   true,
+			Validators: []validator.Int64{int64validator.AtLeast(1), int64validator.ConflictsWith(path.MatchRelative().AtParent().AtName("for_each"))},
+		},
+		"for_each": schema.ListAttribute{
+			MarkdownDescription: "As `count`, one for each of these texts, which the container finds in `BRANE_ITEM`.",
+			ElementType:         types.StringType,
+			Optional:            true,
+			Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
+		},
+		"parallelism": schema.Int64Attribute{
+			MarkdownDescription: "With `count` or `for_each`: how many of the containers run at once, at most. Default: as many as there is room for.",
+			Optional:            true,
+			Validators:          []validator.Int64{int64validator.Between(1, maxCount)},
+		},
+		"max_failed": schema.Int64Attribute{
+			MarkdownDescription: "With `count` or `for_each`: how many of the containers may fail, their `retries` used up, before the others are stopped. The step has failed all the same, " +
+				"but the next apply has only those to do that have no commit. Default: 0.",
+			Optional:   true,
+			Validators: []validator.Int64{int64validator.Between(0, maxCount)},
 		},
 		"when": schema.StringAttribute{
 			MarkdownDescription: "After which outcome of the steps that it needs the step runs: `success` (default) when all of them have ended well and nothing else of the run has failed, " +

@@ -19,6 +19,8 @@ import (
 const (
 	maxText = 128<<10 - 1 // one argument or one variable, with the byte that ends it (MAX_ARG_STRLEN)
 	maxStep = 512 << 10   // all of them: a Job has to fit into 1.5 MiB, and what is written there is written twice
+	maxItem = 64 << 10    // all items of a step: they are in one variable, with the graph
+	maxMany = 10_000      // parts of a step: the engine reads what each has left
 )
 
 // checker collects what is wrong with one step.
@@ -34,6 +36,7 @@ func (s Step) check() []error {
 		c.found = append(c.found, &StepError{Step: s.Name, Problem: fmt.Sprintf("step name %q: %s", s.Name, problem)})
 	}
 	c.sizes()
+	c.many()
 	c.variables()
 	c.patterns("reads", s.Reads)
 	c.patterns("writes", s.Writes)
@@ -74,6 +77,26 @@ func (c *checker) sizes() {
 	}
 }
 
+func (c *checker) many() {
+	field, size := "count", 0
+	if len(c.step.Items) > 0 {
+		field = "for_each"
+	}
+	for _, item := range c.step.Items {
+		size += len(item) + len(`"",`)
+	}
+	switch {
+	case c.step.Count > maxMany:
+		c.wrong(field, "", "%d parts are more than %d; let each do more", c.step.Count, maxMany)
+	case size > maxItem:
+		c.wrong("for_each", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each part take its line by %s", size, maxItem, agent.EnvStepIndex)
+	case c.step.Count == 0 && c.step.Parallel > 0:
+		c.wrong("parallelism", "", "parallelism needs count or for_each")
+	case c.step.Count == 0 && c.step.MaxFailed > 0:
+		c.wrong("max_failed", "", "max_failed needs count or for_each")
+	}
+}
+
 func (c *checker) variables() {
 	where := map[string]string{}
 	for _, source := range []struct {
@@ -89,7 +112,7 @@ func (c *checker) variables() {
 				c.wrong(source.field, name, "variable %s is in %s as well", name, other)
 			}
 			where[name] = source.field
-			if slices.Contains([]string{agent.EnvStep, agent.EnvNode, agent.EnvPod, agent.EnvIndex}, name) {
+			if slices.Contains([]string{agent.EnvStep, agent.EnvNode, agent.EnvPod, agent.EnvIndex, agent.EnvStepIndex, agent.EnvItem}, name) {
 				c.wrong(source.field, name, "variable %s is one that Brane or Kubernetes sets itself", name)
 			}
 		}

@@ -4,22 +4,19 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
 // What of a step's output and of its pod's events goes into a failure.
 const (
-	logLines = 20
-	logBytes = 4 << 10
-	lastFew  = 3
-	askLimit = 10 * time.Second // for the log and the events, which are a help and not the matter itself
+	logLines    = 20
+	logBytes    = 4 << 10
+	lastFew     = 3
+	detailBytes = 8 << 10          // of all that people get to read about one failure
+	askLimit    = 10 * time.Second // for the logs and the events, which are a help and not the matter itself
 )
 
 // Failure is why a step did not commit, with all that helps to see why.
@@ -27,14 +24,11 @@ type Failure struct {
 	Step      string
 	Namespace string
 	Job       string
-	Pod       string // empty where none was seen
-	Container string // the container that ended, or did not start
-	Node      string
-	Reason    string // Kubernetes' own word: Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
-	Code      int    // exit code of the program; 0 where it did not end by itself
-	Message   string // what Kubernetes says about it
-	Events    []string
-	Log       []string // the last lines
+	End                // of the last of its pods that did not end well; where none was seen, what the Job says
+	Message   string   // what Kubernetes says about it
+	Events    []string // the pod's last ones
+	Earlier   []End    // of other pods: earlier attempts, or other parts of a step that is many
+	More      int      // pods that ended badly, beyond these
 }
 
 func (f *Failure) Error() string {
@@ -45,28 +39,11 @@ func (f *Failure) Error() string {
 func (f *Failure) sentence() string {
 	where := fmt.Sprintf("Job %s in namespace %s", f.Job, f.Namespace)
 	if f.Pod != "" {
-		where += ", pod " + f.Pod
+		where += ", " + f.where()
 	}
-	if f.Node != "" {
-		where += " on node " + f.Node
-	}
-	var what string
-	switch {
-	case f.Container == stageContainer && f.Code != 0:
-		what = fmt.Sprintf("its files could not be staged in (exit code %d)", f.Code)
-	case f.Code == agent.ExitStageIn:
-		what = fmt.Sprintf("its files could not be staged in (exit code %d)", f.Code)
-	case f.Code == agent.ExitStageOut:
-		what = fmt.Sprintf("its files could not be stored (exit code %d)", f.Code)
-	case f.Code == agent.ExitNoResult:
-		what = fmt.Sprintf("its package gave no result that can be kept (exit code %d)", f.Code)
-	case f.Code != 0:
-		what = fmt.Sprintf("the program ended with exit code %d (%s)", f.Code, f.Reason)
-	default:
-		what = f.Reason
-		if f.Message != "" {
-			what += ": " + f.Message
-		}
+	what := f.what()
+	if f.Code == 0 && f.Message != "" {
+		what += ": " + f.Message
 	}
 	return where + ": " + what
 }
@@ -82,8 +59,17 @@ func (f *Failure) Detail() string {
 	}
 	section("Last lines:", f.Log)
 	section("Last events:", f.Events)
-	fmt.Fprintf(&b, "\n%s", f.hint())
-	return b.String()
+	for _, end := range f.Earlier {
+		section(fmt.Sprintf("Before, %s: %s", end.where(), end.what()), end.Log)
+		if len(end.Log) == 0 {
+			fmt.Fprintf(&b, "\nBefore, %s: %s\n", end.where(), end.what())
+		}
+	}
+	if f.More > 0 {
+		fmt.Fprintf(&b, "\nAnd %d more pods ended badly.\n", f.More)
+	}
+	hint := "\n" + f.hint()
+	return bounded(b.String(), detailBytes-len(hint)) + hint
 }
 
 func (f *Failure) hint() string {
@@ -95,6 +81,8 @@ func (f *Failure) hint() string {
 		return "No node takes the pod: ask for less, or add a node: " + see
 	case "DeadlineExceeded":
 		return "Raise the step's timeout, or see why it takes so long: " + see
+	case conflictReason:
+		return "Let each part write to paths of its own, for example with its BRANE_INDEX in the name, and change a value in triggers: what is committed stays."
 	case jobDeletedReason:
 		return "Nobody knows how far its program had come. Apply again to run it anew."
 	case "OOMKilled":
@@ -103,34 +91,27 @@ func (f *Failure) hint() string {
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
 }
 
-// failure collects what is known of a step that failed. The reason is what ended it; the pod's containers may know better.
+// failure collects what is known of a step that failed. The reason is what ended it; the pods' containers may know better.
 func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure {
 	ctx, done := context.WithTimeout(ctx, askLimit)
 	defer done()
-	f := &Failure{Step: step, Namespace: l.Namespace, Job: l.jobName(step), Reason: why.reason, Message: why.message}
-	if pod := l.pods[step]; pod != nil {
-		f.Pod, f.Node = pod.Name, pod.Spec.NodeName
-		f.readContainers(pod)
-		f.Events = l.podEvents(ctx, pod.Name)
+	f := &Failure{Step: step, Namespace: l.Namespace, Job: l.jobName(step), End: End{Reason: why.reason}, Message: why.message}
+	for i, pod := range l.badPods(step) {
+		end := endOf(pod, why.reason)
+		switch {
+		case i == 0:
+			f.End = end
+			f.Events = l.podEvents(ctx, pod.Name)
+		case len(f.Earlier) < lastFew:
+			end.Log = tail(l.log(ctx, step, end, false), logLines/2)
+			f.Earlier = append(f.Earlier, end)
+		default:
+			f.More++
+		}
 	}
-	f.Log = l.log(ctx, f)
+	f.Log = l.log(ctx, step, f.End, true)
+	l.scrub(f)
 	return f
-}
-
-// readContainers takes over how the pod's containers ended; a Job only says that its pods failed.
-func (f *Failure) readContainers(pod *corev1.Pod) {
-	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if ended := status.State.Terminated; ended != nil && ended.ExitCode != 0 {
-			f.Container = status.Name
-			if f.Reason != batchv1.JobReasonDeadlineExceeded && f.Reason != jobDeletedReason { // by which the container was only stopped
-				f.Code, f.Reason = int(ended.ExitCode), ended.Reason
-			}
-			return
-		}
-		if status.State.Waiting != nil && status.State.Waiting.Reason == f.Reason {
-			f.Container = status.Name
-		}
-	}
 }
 
 // podEvents are the pod's last warnings, which say why it could not be scheduled, pulled or started.
@@ -149,14 +130,19 @@ func (l *loop) podEvents(ctx context.Context, pod string) []string {
 	return tail(lines, lastFew)
 }
 
-// log is the end of the step's output: as the agent kept it in Redis, which outlives the pod, else as the node has it.
-func (l *loop) log(ctx context.Context, f *Failure) []string {
+// log is the end of the output of one of a step's pods: as the agent kept it in Redis, which outlives the pod but has only the last attempt's, else as the
+// node has it.
+func (l *loop) log(ctx context.Context, step string, end End, last bool) []string {
 	var text []byte
-	if f.Container != stageContainer {
-		text, _ = l.store.Log(ctx, f.Step) // without it the node is asked
+	if last && end.Container != stageContainer {
+		name := step
+		if end.Index != "" {
+			name += "." + end.Index
+		}
+		text, _ = l.store.Log(ctx, name) // without it the node is asked
 	}
-	if len(text) == 0 && f.Pod != "" && f.Container != "" {
-		text, _ = l.Kube.Logs(ctx, l.Namespace, f.Pod, f.Container, logLines) // a container that did not start has none
+	if len(text) == 0 && end.Pod != "" && end.Container != "" {
+		text, _ = l.Kube.Logs(ctx, l.Namespace, end.Pod, end.Container, logLines) // a container that did not start has none
 	}
 	if len(text) > logBytes {
 		text = text[len(text)-logBytes:]
@@ -170,4 +156,17 @@ func (l *loop) log(ctx context.Context, f *Failure) []string {
 
 func tail(lines []string, n int) []string {
 	return lines[max(0, len(lines)-n):]
+}
+
+// bounded is the text, or as much of its beginning as fits, up to the end of a line.
+func bounded(text string, size int) string {
+	const cut = "\n(shortened)\n"
+	if len(text) <= size {
+		return text
+	}
+	text = text[:size-len(cut)]
+	if end := strings.LastIndexByte(text, '\n'); end > 0 {
+		text = text[:end]
+	}
+	return strings.ToValidUTF8(text, "") + cut
 }

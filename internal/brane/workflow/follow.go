@@ -9,6 +9,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -19,6 +20,7 @@ type (
 	jobChanged struct{ job *batchv1.Job }
 	jobDeleted struct{ job *batchv1.Job }
 	podChanged struct{ pod *corev1.Pod }
+	podDeleted struct{ pod *corev1.Pod }
 	disturbed  struct{ err error }
 )
 
@@ -52,7 +54,7 @@ func (l *loop) follow(ctx context.Context) signals {
 	sources.Go(func() {
 		failed(kube.Follow(ctx, l.Kube, &corev1.PodList{}, l.Namespace, labels, kube.Follower[*corev1.Pod]{
 			Changed: func(pod *corev1.Pod) { send(podChanged{pod}) },
-			Deleted: func(*corev1.Pod) {}, // the Job controller has the say: it makes another, or fails the Job
+			Deleted: func(pod *corev1.Pod) { send(podDeleted{pod}) },
 			Failed:  failed,
 		}))
 	})
@@ -70,6 +72,8 @@ func (l *loop) take(ctx context.Context, signal any) (look bool, err error) {
 		return true, nil
 	case podChanged:
 		return l.takePod(signal.pod), nil
+	case podDeleted:
+		l.noteGone(signal.pod) // the Job controller has the say: it makes another, or fails the Job
 	case jobChanged:
 		return l.takeJob(signal.job), nil
 	case jobDeleted:
@@ -92,14 +96,14 @@ func (l *loop) takeDisturbance(ctx context.Context, err error) (look bool, gone 
 	return true, l.missJobs(ctx)
 }
 
-// takePod remembers the latest pod of a step. That the step's container has ended well is a hint to look for its commit: it comes a second before
+// takePod remembers the pods of a step. That the step's container has ended well is a hint to look for its commit: it comes a second before
 // the pod's phase and two before the Job's end, and Redis' announcement may have been lost.
 func (l *loop) takePod(pod *corev1.Pod) (look bool) {
 	step := pod.Labels[StepLabel]
-	if known := l.pods[step]; known != nil && known.UID != pod.UID && pod.CreationTimestamp.Before(&known.CreationTimestamp) {
-		return false
+	if l.pods[step] == nil {
+		l.pods[step] = map[types.UID]*corev1.Pod{}
 	}
-	l.pods[step] = pod
+	l.pods[step][pod.UID] = pod
 	if l.known[step] != started {
 		return false
 	}
@@ -169,8 +173,11 @@ func (l *loop) jobName(step string) string { return jobName(l.ID, step, l.attemp
 // vanished: somebody deleted the Job before its step was committed, and nobody knows whether its program had ended.
 var vanished = suspicion{jobDeletedReason, "the Job was deleted before its step had stored its files"}
 
-// jobDeletedReason is our own word beside Kubernetes' reasons.
-const jobDeletedReason = "JobDeleted"
+// Our own words beside Kubernetes' reasons.
+const (
+	jobDeletedReason = "JobDeleted"
+	conflictReason   = "FilesConflict" // the parts of a step have committed what cannot be brought together
+)
 
 func jobFailed(job *batchv1.Job) (batchv1.JobCondition, bool) {
 	for _, condition := range job.Status.Conditions {

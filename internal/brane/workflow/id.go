@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Identity is all that makes a run this run: where any of it differs it is another run.
@@ -31,12 +33,17 @@ func shortDigest(data []byte) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// objectName joins the parts of a name for an API object. Kubernetes puts a Job's name into a label of its pods, so 63 characters are the limit;
-// a longer name keeps its beginning and gets a digest of the whole.
-func objectName(parts ...string) string {
+// maxIndexed leaves room for the index that Kubernetes puts behind the name of an Indexed Job to name its pods.
+const maxIndexed = validation.DNS1123LabelMaxLength - len("-9999")
+
+// objectName joins the parts of a name for an API object. Kubernetes puts a Job's name into a label of its pods, so 63 characters are the limit.
+func objectName(parts ...string) string { return nameOf(validation.DNS1123LabelMaxLength, parts...) }
+
+// nameOf joins the parts of a name; one that is too long keeps its beginning and gets a digest of the whole.
+func nameOf(limit int, parts ...string) string {
 	name := strings.Join(parts, "-")
-	if len(name) <= 63 {
+	if len(name) <= limit {
 		return name
 	}
-	return strings.TrimRight(name[:54], "-") + "-" + shortDigest([]byte(name))
+	return strings.TrimRight(name[:limit-9], "-") + "-" + shortDigest([]byte(name))
 }

@@ -18,8 +18,9 @@ const (
 	AttemptLabel = "brane/attempt"
 )
 
+// jobName is the name of the Job of one attempt. There is room behind it for the index of one of many.
 func jobName(run, step string, attempt int) string {
-	return objectName("brane", run, step, strconv.Itoa(attempt))
+	return nameOf(maxIndexed, "brane", run, step, strconv.Itoa(attempt))
 }
 
 // keepJobs is how long a finished Job stays for people to look at, should nobody destroy the run.
@@ -34,7 +35,7 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 func (r *Run) job(step Step, attempt int, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
 	spec, err := agent.Step{
 		Run: r.ID, Name: step.Name, Attempt: attempt, Needs: r.Graph.ancestry(step.Name, nothing), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
-		Brane: step.brane(),
+		Brane: step.brane(), Indexed: step.many(), Items: step.Items,
 	}.Encode()
 	if err != nil {
 		return nil, err
@@ -50,10 +51,25 @@ func (r *Run) job(step Step, attempt int, nothing func(step string) bool, owner 
 		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at once
 		Template:                corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: r.pod(step, spec)},
 	}
+	if step.many() {
+		spread(&job.Spec, step)
+	}
 	if step.Timeout > 0 {
 		job.Spec.ActiveDeadlineSeconds = new(int64(step.Timeout.Seconds()))
 	}
 	return job, nil
+}
+
+// spread makes one pod many.
+func spread(spec *batchv1.JobSpec, step Step) {
+	many := int32(step.Count) //nolint:gosec // at most maxMany
+	spec.CompletionMode = new(batchv1.IndexedCompletion)
+	spec.Completions, spec.Parallelism = &many, &many
+	if step.Parallel > 0 {
+		spec.Parallelism = new(min(step.Parallel, many))
+	}
+	spec.BackoffLimit, spec.BackoffLimitPerIndex = nil, new(step.Retries)
+	spec.MaxFailedIndexes = new(min(step.MaxFailed, many))
 }
 
 // failurePolicy says which failures of a pod count. One that a drain or a preemption took is no failure of the step. Failures of our own staging count as
@@ -72,8 +88,12 @@ func failurePolicy(step Step) *batchv1.PodFailurePolicy {
 		},
 	}}
 	if step.Retries == 0 {
+		action := batchv1.PodFailurePolicyActionFailJob
+		if step.many() {
+			action = batchv1.PodFailurePolicyActionFailIndex
+		}
 		policy.Rules = append(policy.Rules, batchv1.PodFailurePolicyRule{
-			Action: batchv1.PodFailurePolicyActionFailJob,
+			Action: action,
 			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
 				ContainerName: new(stepContainer), Operator: batchv1.PodFailurePolicyOnExitCodesOpNotIn, Values: []int32{0},
 			},

@@ -73,6 +73,7 @@ func TestJobIsAsReviewed(t *testing.T) {
 			Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
 		},
 		"job-full.yaml": full(),
+		"job-many.yaml": {Name: "many", Image: "tools:1", Command: []string{"work"}, Needs: []string{"split"}, Count: 3, Items: []string{"a", "b b", "c"}, Parallel: 2, MaxFailed: 1},
 	} {
 		t.Run(file, func(t *testing.T) {
 			got, err := yaml.Marshal(jobOf(t, step.Name, split, step))

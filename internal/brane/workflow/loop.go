@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -31,8 +32,9 @@ type loop struct {
 	store    *files.Store
 	lease    *lease
 	records  map[string]files.Record // of committed steps
-	pods     map[string]*corev1.Pod  // the latest of each step
-	stuck    map[string]stuck        // steps whose pod does not get on by itself
+	gatherer *gatherer
+	pods     map[string]map[types.UID]*corev1.Pod // of each step, all that were seen
+	stuck    map[string]stuck                     // steps whose pod does not get on by itself
 	failures []*Failure
 	resync   time.Time     // when to look at everything the next time
 	retry    time.Time     // when to try again what the API server did not answer; zero when all was answered
@@ -43,7 +45,8 @@ type loop struct {
 func newLoop(r *Run, store *files.Store, lease *lease) *loop {
 	return &loop{
 		Run: r, progress: newProgress(r.Graph), store: store, lease: lease,
-		records: map[string]files.Record{}, pods: map[string]*corev1.Pod{}, stuck: map[string]stuck{},
+		records: map[string]files.Record{}, gatherer: &gatherer{graph: r.Graph, store: store, parts: map[string]files.Record{}},
+		pods: map[string]map[types.UID]*corev1.Pod{}, stuck: map[string]stuck{},
 	}
 }
 
@@ -60,7 +63,7 @@ func (l *loop) run(ctx context.Context) error {
 			// drained until the followers have ended and closed it
 		}
 	}()
-	look, err := false, error(nil) // whether to read the commits before the next decision
+	look, err := len(l.suspects) > 0, error(nil) // whether to read the commits before the next decision
 	for {
 		if l.giveUpStuck(time.Now()) || look {
 			if err := l.look(ctx); err != nil {
@@ -149,7 +152,7 @@ func (l *loop) readCommits(ctx context.Context) error {
 	if len(open) == 0 {
 		return nil
 	}
-	records, err := l.store.Commits(ctx, open)
+	records, conflicts, err := l.gatherer.commits(ctx, open, leavesNothing(l.Graph, l.known))
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -161,6 +164,9 @@ func (l *loop) readCommits(ctx context.Context) error {
 		l.records[name] = record
 		delete(l.stuck, name)
 		l.observe(Event{Step: name, Kind: StepCommitted, Detail: record.Ended.Sub(record.Started).Round(time.Millisecond).String()})
+	}
+	for name, conflict := range conflicts {
+		l.suspects[name] = suspicion{conflictReason, conflict.Error()}
 	}
 	return nil
 }

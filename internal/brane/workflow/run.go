@@ -17,7 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Run is one execution of a graph of steps. All fields but Parallel, LeaseID, Execution, Detach and Observe must be set.
+// Run is one execution of a graph of steps. All fields but Grace, Parallel, LeaseID, Execution, Detach and Observe must be set.
 type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
@@ -32,6 +32,7 @@ type Run struct {
 	RedisCerts files.Certificates    // for a RedisURL that is rediss://; may be empty
 	Users      RedisUsers            // empty means UsersAuto
 	Retention  time.Duration         // how long the run's files stay, but for its outputs
+	Grace      Grace                 // for pods that do not get on
 	Parallel   int                   // Jobs of the run at once; 0 means no limit
 	Holder     string                // who carries the run on, for people: a user, a machine, a process
 	LeaseID    string                // holders with the same one are the same; empty means that this is another than all before

@@ -1,0 +1,136 @@
+package workflow
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+)
+
+// End is how one pod of a step ended, or why it does not get on.
+type End struct {
+	Pod       string // empty where none was seen
+	Node      string
+	Index     string // where the step is many
+	Container string // the container that ended, or did not start
+	Reason    string // Kubernetes' own word: Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
+	Code      int    // exit code of the program; 0 where it did not end by itself
+	Log       []string
+}
+
+func (e End) where() string {
+	text := "pod " + e.Pod
+	if e.Index != "" {
+		text += fmt.Sprintf(" (index %s)", e.Index)
+	}
+	if e.Node != "" {
+		text += " on node " + e.Node
+	}
+	return text
+}
+
+func (e End) what() string {
+	switch {
+	case e.Container == stageContainer && e.Code != 0, e.Code == agent.ExitStageIn:
+		return fmt.Sprintf("its files could not be staged in (exit code %d)", e.Code)
+	case e.Code == agent.ExitStageOut:
+		return fmt.Sprintf("its files could not be stored (exit code %d)", e.Code)
+	case e.Code == agent.ExitNoResult:
+		return fmt.Sprintf("its package gave no result that can be kept (exit code %d)", e.Code)
+	case e.Code != 0:
+		return fmt.Sprintf("the program ended with exit code %d (%s)", e.Code, e.Reason)
+	}
+	return e.Reason
+}
+
+// endOf reads how a pod's containers ended; a Job only says that its pods failed. reason is what ended the step.
+func endOf(pod *corev1.Pod, reason string) End {
+	end := End{Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason}
+	if pod.Status.Reason != "" && reason != jobDeletedReason {
+		end.Reason = pod.Status.Reason // Evicted, NodeLost, …
+	}
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if ended := status.State.Terminated; ended != nil && ended.ExitCode != 0 {
+			end.Container = status.Name
+			if end.Reason != batchv1.JobReasonDeadlineExceeded && end.Reason != jobDeletedReason { // by which the container was only stopped
+				end.Code, end.Reason = int(ended.ExitCode), ended.Reason
+			}
+			return end
+		}
+		if status.State.Waiting != nil && status.State.Waiting.Reason == reason {
+			end.Container = status.Name
+		}
+	}
+	return end
+}
+
+// badPods are the pods that tell why a step has failed: of its latest attempt the one that does not get on, else the last that did not end well, else the
+// last; then all others that did not end well, the latest first.
+func (l *loop) badPods(step string) []*corev1.Pod {
+	rank := func(pod *corev1.Pod) int {
+		isBad := pod.Status.Phase == corev1.PodFailed || endOf(pod, "").Code != 0
+		switch latest := pod.Labels[AttemptLabel] == strconv.Itoa(l.attempts[step]); {
+		case latest && l.stuck[step].pod == pod.UID:
+			return 0
+		case latest && isBad:
+			return 1
+		case latest:
+			return 2
+		case isBad:
+			return 3
+		}
+		return 4
+	}
+	pods := slices.SortedFunc(maps.Values(l.pods[step]), func(a, b *corev1.Pod) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), b.CreationTimestamp.Compare(a.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	first := true
+	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool {
+		keep := rank(pod) == 1 || rank(pod) == 3 || first && rank(pod) < 4
+		first = false
+		return !keep
+	})
+}
+
+// scrub takes what is secret out of what people and states get: the program may have printed its environment, and Kubernetes its volumes.
+func (l *loop) scrub(f *Failure) {
+	var secrets []string
+	if address, err := url.Parse(l.RedisURL); err == nil && address.User != nil {
+		password, _ := address.User.Password()
+		secrets = append(secrets, password, url.QueryEscape(password), url.PathEscape(password))
+	}
+	for _, step := range l.Graph.All() {
+		for _, value := range step.SecretEnv {
+			secrets = append(secrets, value)
+			secrets = append(secrets, strings.Split(value, "\n")...) // the output comes in lines
+		}
+	}
+	const shortest = 4 // what is shorter is in every other word
+	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return len(secret) < shortest })
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the whole before its parts
+	clean := func(text string) string {
+		for _, secret := range secrets {
+			text = strings.ReplaceAll(text, secret, "(secret)")
+		}
+		return text
+	}
+	lines := func(texts []string) {
+		for i := range texts {
+			texts[i] = clean(texts[i])
+		}
+	}
+	f.Message = clean(f.Message)
+	lines(f.Log)
+	lines(f.Events)
+	for _, end := range f.Earlier {
+		lines(end.Log)
+	}
+}
