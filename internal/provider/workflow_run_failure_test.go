@@ -104,6 +104,24 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			`steps = { none = { image = "$TOOLS", command = ["no-such-program"] } }`,
 			[]string{`Step "none" of run "program" failed`, `exit code 127`, `no-such-program`},
 		},
+		"memory": {
+			`steps = { eats = { image = "$TOOLS", command = ["sh", "-c", "echo hungry; head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null"], resources = { limits = { memory = "48Mi" } } } }`,
+			[]string{`Step "eats" of run "memory" failed`, `exit code 137 (OOMKilled)`, `hungry`, `The program needs more memory than its limit`},
+		},
+		"device": {
+			`steps = { trains = { image = "$TOOLS", command = ["true"], resources = { limits = { "nvidia.com/gpu" = 1 } } } }
+			 scheduling_grace = "2s"`,
+			[]string{`Step "trains" of run "device" failed`, `Unschedulable: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu`, `No node takes the pod`},
+		},
+		"secret": {
+			`steps = { asks = { image = "$TOOLS", command = ["true"], env_from_secret = { TOKEN = { secret = "nowhere", key = "token" } } } }
+			 image_grace = "2s"`,
+			[]string{`Step "asks" of run "secret" failed`, `CreateContainerConfigError: secret "nowhere" not found`},
+		},
+		"told": {
+			`steps = { tells = { image = "$TOOLS", command = ["sh", "-c", "echo my token is $TOKEN; exit 4"], env_wo = { TOKEN = "hush-hush" }, env_wo_version = 1 } }`,
+			[]string{`Step "tells" of run "told" failed`, `my token is (secret)`},
+		},
 		"killed": {
 			`steps = { kills = { image = "$TOOLS", command = ["sh", "-c", "echo last words; kill -9 $$"] } }`,
 			[]string{`Step "kills" of run "killed" failed`, `exit code 137`, `last words`},

@@ -22,28 +22,30 @@ import (
 )
 
 type workflowRunModel struct {
-	ID             types.String         `tfsdk:"id"`
-	Name           types.String         `tfsdk:"name"`
-	Infrastructure types.String         `tfsdk:"infrastructure"`
-	Namespace      types.String         `tfsdk:"namespace"`
-	Steps          types.Map            `tfsdk:"steps"`
-	Defaults       types.Object         `tfsdk:"defaults"`
-	Images         types.Map            `tfsdk:"images"`
-	Inputs         types.Map            `tfsdk:"inputs"`
-	Outputs        types.Map            `tfsdk:"outputs"`
-	Parallelism    types.Int64          `tfsdk:"parallelism"`
-	OnCancel       types.String         `tfsdk:"on_cancel"`
-	Execution      types.String         `tfsdk:"execution"`
-	Triggers       types.Map            `tfsdk:"triggers"`
-	Retention      timetypes.GoDuration `tfsdk:"retention"`
-	Report         types.String         `tfsdk:"report"`
-	Status         types.String         `tfsdk:"status"`
-	StartedAt      types.String         `tfsdk:"started_at"`
-	FinishedAt     types.String         `tfsdk:"finished_at"`
-	Results        types.Map            `tfsdk:"results"`
-	OutputsLayer   types.String         `tfsdk:"outputs_layer"`
-	Drift          types.List           `tfsdk:"drift"`
-	Timeouts       timeouts.Value       `tfsdk:"timeouts"`
+	ID              types.String         `tfsdk:"id"`
+	Name            types.String         `tfsdk:"name"`
+	Infrastructure  types.String         `tfsdk:"infrastructure"`
+	Namespace       types.String         `tfsdk:"namespace"`
+	Steps           types.Map            `tfsdk:"steps"`
+	Defaults        types.Object         `tfsdk:"defaults"`
+	Images          types.Map            `tfsdk:"images"`
+	Inputs          types.Map            `tfsdk:"inputs"`
+	Outputs         types.Map            `tfsdk:"outputs"`
+	Parallelism     types.Int64          `tfsdk:"parallelism"`
+	ImageGrace      timetypes.GoDuration `tfsdk:"image_grace"`
+	SchedulingGrace timetypes.GoDuration `tfsdk:"scheduling_grace"`
+	OnCancel        types.String         `tfsdk:"on_cancel"`
+	Execution       types.String         `tfsdk:"execution"`
+	Triggers        types.Map            `tfsdk:"triggers"`
+	Retention       timetypes.GoDuration `tfsdk:"retention"`
+	Report          types.String         `tfsdk:"report"`
+	Status          types.String         `tfsdk:"status"`
+	StartedAt       types.String         `tfsdk:"started_at"`
+	FinishedAt      types.String         `tfsdk:"finished_at"`
+	Results         types.Map            `tfsdk:"results"`
+	OutputsLayer    types.String         `tfsdk:"outputs_layer"`
+	Drift           types.List           `tfsdk:"drift"`
+	Timeouts        timeouts.Value       `tfsdk:"timeouts"`
 
 	SecretEnv map[string]map[string]string `tfsdk:"-"` // by step; see secretEnv
 	Brane     branelet.Version             `tfsdk:"-"` // of packages whose steps name none; empty while no provider is configured
@@ -159,6 +161,20 @@ func sameOutputs(plan, state types.Map) bool {
 		return paths
 	}
 	return plan.IsNull() == state.IsNull() && !plan.IsUnknown() && maps.EqualFunc(declared(plan), declared(state), attr.Value.Equal)
+}
+
+// grace is how long pods may not get on.
+func (m workflowRunModel) grace(diags *diag.Diagnostics) workflow.Grace {
+	var grace workflow.Grace
+	for value, into := range map[*timetypes.GoDuration]*time.Duration{&m.ImageGrace: &grace.Image, &m.SchedulingGrace: &grace.Scheduling} {
+		if value.IsNull() {
+			continue
+		}
+		duration, found := value.ValueGoDuration()
+		diags.Append(found...)
+		*into = duration
+	}
+	return grace
 }
 
 // setResult takes over how the run ended. What it does not know becomes null, so that nothing unknown is left after apply.

@@ -65,6 +65,18 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				ElementType: types.StringType,
 				Computed:    true,
 			},
+			"image_grace": schema.StringAttribute{
+				MarkdownDescription: "How long a container may be unable to start, because of its image or of a Secret or ConfigMap that is not there, before its step has failed. Default: `35s`.",
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				Validators:          []validator.String{durationOf("at least a second", atLeastASecond)},
+			},
+			"scheduling_grace": schema.StringAttribute{
+				MarkdownDescription: "How long a pod may find no node before its step has failed: as long as an autoscaler needs to bring one. Default: `5m`.",
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				Validators:          []validator.String{durationOf("at least a second", atLeastASecond)},
+			},
 			"triggers": schema.MapAttribute{
 				MarkdownDescription: "Any values; where one changes, a new run follows.",
 				ElementType:         types.StringType,

@@ -90,6 +90,8 @@ func (c *checker) many() {
 		c.wrong(field, "", "%d parts are more than %d; let each do more", c.step.Count, maxMany)
 	case size > maxItem:
 		c.wrong("for_each", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each part take its line by %s", size, maxItem, agent.EnvStepIndex)
+	case c.step.many() && c.step.Call != nil:
+		c.wrong(field, "", "a call of a function has one result, so it cannot be many; let several steps call it")
 	case c.step.Count == 0 && c.step.Parallel > 0:
 		c.wrong("parallelism", "", "parallelism needs count or for_each")
 	case c.step.Count == 0 && c.step.MaxFailed > 0:
