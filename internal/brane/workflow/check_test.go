@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
 func quantities(pairs ...string) corev1.ResourceList {
@@ -35,7 +37,7 @@ func TestStepsThatCannotBe(t *testing.T) {
 		"more than a Job holds":              {Step{Args: strings.SplitAfter(strings.Repeat(strings.Repeat("x", 1023)+"\n", 600), "\n")}, `[]: step "x": command, args and env have 614400 bytes together, a Job holds at most 524288; put them into an input`},
 		"too many parts":                     {Step{Count: 10_001}, `count[]: step "x": 10001 parts are more than 10000; let each do more`},
 		"too large items":                    {Step{Count: 1, Items: []string{strings.Repeat("x", 64<<10)}}, `for_each[]: step "x": the items have 65539 bytes together, a step holds at most 65536; put them into an input and let each part take its line by BRANE_INDEX`},
-		"many calls":                         {Step{Count: 2, Call: &Call{}}, `count[]: step "x": a call of a function has one result, so it cannot be many; let several steps call it`},
+		"many calls":                         {Step{Count: 2, Call: &Call{Package: "p:1.0.0", Brane: branelet.V06, Kind: branelet.V06.CodeKind(), Function: "f"}}, `count[]: step "x": a call of a function has one result, so it cannot be many; let several steps call it`},
 		"parallel parts of one":              {Step{Parallel: 2}, `parallelism[]: step "x": parallelism needs count or for_each`},
 		"failing parts of one":               {Step{MaxFailed: 2}, `max_failed[]: step "x": max_failed needs count or for_each`},
 		"a pattern above the files":          {Step{Reads: []string{"../x"}}, `reads[]: step "x": pattern "../x": path "../x" leads outside`},
