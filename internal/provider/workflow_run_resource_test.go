@@ -116,7 +116,7 @@ func TestAccWorkflowRun(t *testing.T) {
 			{ // and back, though the Jobs were cleaned up meanwhile, as their TTL does
 				PreConfig: func() {
 					for step := range was.jobs {
-						must(t, s.client.Delete(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-" + was.id + "-" + step}}))
+						must(t, s.client.Delete(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-" + was.id + "-" + step + "-1"}}))
 					}
 					was.jobs = map[string]string{}
 				},
