@@ -22,6 +22,8 @@ func TestAccExamples(t *testing.T) {
 		"resources/brane_namespace":          "",
 		"resources/brane_infrastructure":     "",
 		"resources/brane_workflow_run":       "Hello, Ada",
+		"packages":                           " 7 ###",
+		"data-sources/brane_package":         `"chart" = "File"`,
 	}
 	for name, want := range applied {
 		t.Run(name, func(t *testing.T) {

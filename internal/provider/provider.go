@@ -90,6 +90,7 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 		newInfrastructureDataSource,
 		newInfrastructuresDataSource,
 		newNamespaceDataSource,
+		newPackageDataSource,
 	}
 }
 

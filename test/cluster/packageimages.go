@@ -40,7 +40,7 @@ func packageImages(c cluster, root, program string) (map[string]v1.Image, error)
 		if err != nil {
 			return nil, err
 		}
-		if images[c.image("library/"+p.name, p.version)], err = packageImage(content, description, p.brane); err != nil {
+		if images[c.image("library/"+p.name, p.version)], err = packageImage(content, description, p); err != nil {
 			return nil, err
 		}
 	}
@@ -48,9 +48,9 @@ func packageImages(c cluster, root, program string) (map[string]v1.Image, error)
 }
 
 // packageImage is laid out as Brane does it: branelet is the entry point, and the package's files and their description are in /opt/wd.
-func packageImage(program, description []byte, brane string) (v1.Image, error) {
+func packageImage(program, description []byte, p branePackage) (v1.Image, error) {
 	file := "local_container.yml"
-	if brane == "0.4" || brane == "0.5" {
+	if p.brane == "0.4" || p.brane == "0.5" {
 		file = "container.yml"
 	}
 	return makeImage([]entry{
@@ -60,5 +60,8 @@ func packageImage(program, description []byte, brane string) (v1.Image, error) {
 		{path: "/opt/wd", mode: 0o755, folder: true},
 		{path: "/opt/wd/run", mode: 0o755, content: program},
 		{path: "/opt/wd/" + file, mode: 0o644, content: description},
-	}, v1.Config{Entrypoint: []string{"/branelet"}, WorkingDir: "/opt/wd", Env: []string{"BRANELET_VERSION=" + brane}})
+	}, v1.Config{
+		Entrypoint: []string{"/branelet"}, WorkingDir: "/opt/wd", Env: []string{"BRANELET_VERSION=" + p.brane},
+		Labels: map[string]string{"brane.package": p.name + ":" + p.version}, // Brane has none; they are for those who look at labels
+	})
 }

@@ -4,7 +4,7 @@ import "testing"
 
 func TestPackageImage(t *testing.T) {
 	for brane, file := range map[string]string{"0.5": "container.yml", "0.6": "local_container.yml"} {
-		image, err := packageImage([]byte("ELF"), []byte("name: a"), brane)
+		image, err := packageImage([]byte("ELF"), []byte("name: a"), branePackage{brane: brane})
 		if err != nil {
 			t.Fatal(err)
 		}

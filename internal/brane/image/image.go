@@ -54,7 +54,7 @@ func (r Registry) lookup(ctx context.Context, text string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	options := []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("terraform-provider-brane"), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
+	options := options(ctx)
 	found, err := remote.Get(reference, options...)
 	if err != nil {
 		return Image{}, err
@@ -86,6 +86,10 @@ func (r Registry) parse(text string) (name.Reference, error) {
 		return name.ParseReference(text, name.Insecure)
 	}
 	return name.ParseReference(text)
+}
+
+func options(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("terraform-provider-brane"), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
 // configs are the configurations of each platform on which a step can run, at least one.
