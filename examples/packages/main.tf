@@ -1,0 +1,65 @@
+# Two Brane packages and a run that chains them: what the functions of one give, those of the other take. The packages are in the registry that the
+# infrastructure names, where `brane push` has put them. Their files, text.container.yml and statistics.container.yml, let Terraform check the calls while it plans.
+variable "registry" {
+  description = "host:port of the Brane instance's registry."
+  type        = string
+  default     = "198.51.100.10:50050"
+}
+
+resource "brane_namespace" "packages" {
+  name = "brane-packages"
+}
+
+resource "brane_infrastructure" "packages" {
+  name        = "packages"
+  namespace   = brane_namespace.packages.name
+  registry    = var.registry
+  callback_to = "http://198.51.100.10:50052"
+  credentials = { service_account = brane_namespace.packages.service_account.name }
+}
+
+resource "brane_workflow_run" "words" {
+  name           = "words"
+  infrastructure = brane_infrastructure.packages.name
+
+  inputs = {
+    "poem.txt" = { content = "Tyger Tyger, burning bright,\nIn the forests of the night" }
+  }
+
+  steps = {
+    lengths = {
+      package      = "text:1.0.0"
+      package_file = "${path.module}/text.container.yml"
+      function     = "lengths"
+      arguments    = { text = { file = "poem.txt" } }
+    }
+    describe = {
+      package      = "statistics:1.0.0"
+      package_file = "${path.module}/statistics.container.yml"
+      function     = "describe"
+      arguments    = { numbers = { step = "lengths" } } # waits for it, too
+    }
+    chart = {
+      package      = "statistics:1.0.0"
+      package_file = "${path.module}/statistics.container.yml"
+      function     = "chart"
+      arguments = {
+        numbers = { step = "lengths" }
+        title   = { string = "Words by their lengths" }
+      }
+    }
+  }
+
+  outputs = {
+    chart = { path = "chart.txt" } # the file that the function chart returns
+  }
+}
+
+output "summary" {
+  description = "What describe gave, a struct: count, largest and mean."
+  value       = jsondecode(brane_workflow_run.words.results.describe.value)
+}
+
+output "chart" {
+  value = brane_workflow_run.words.outputs.chart.content
+}
