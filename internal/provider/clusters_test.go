@@ -118,6 +118,7 @@ resource "brane_namespace" "there" {
 	if err := errors.Join(berlin.gone(ns(berlin.namespace)), oslo.gone(ns(oslo.namespace), ns(oslo.namespace+"-there"), ns(oslo.namespace+"-away"))); err != nil {
 		t.Error(err)
 	}
+	t.Run("the API server is stopped and started in the middle of an apply", func(t *testing.T) { testRestart(t, second) })
 }
 
 // A cluster that stops to answer: what is in it is planned as it was last seen, what is in another is looked at and changed, and nothing hangs.

@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"reflect"
 	"sync"
 	"time"
@@ -92,13 +94,27 @@ func (s *Snapshot) isAway() error {
 
 // note remembers an error that says that the server is unreachable.
 func (s *Snapshot) note(err error) error {
-	if Unreachable(err) {
+	if known := new(awayError); Unreachable(err) && !errors.As(err, &known) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.away, s.at = err, time.Now()
+		s.away, s.at = &awayError{err}, time.Now()
 	}
 	return err
 }
+
+// awayError is what a read gets for which an unreachable server was not asked again. The request that had found it so is none of its own.
+type awayError struct{ err error }
+
+func (e *awayError) Error() string {
+	why := e.err
+	var request *url.Error
+	if errors.As(e.err, &request) {
+		why = request.Err
+	}
+	return fmt.Sprintf("the API server was not reachable a moment ago and was not asked again: %v", why)
+}
+
+func (e *awayError) Unwrap() error { return e.err }
 
 func (s *Snapshot) get(ctx context.Context, obj Object) error {
 	objects, err := s.objects(ctx, obj)
