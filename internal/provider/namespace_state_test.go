@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
@@ -83,31 +84,40 @@ func TestAccNamespaceImport(t *testing.T) {
 	}
 }
 
-// A state that version 0 of the schema has written is read, and nothing is planned because of it.
+// A state that version 0 of the schema has written is read, and nothing is planned because of it. The state was recorded from an apply of just this
+// configuration by the CLI with the provider of commit 9609aff, the last with that version; only the name and the UID were replaced. What that provider made
+// in the cluster is what is made here, without what later versions add.
 func TestAccNamespaceUpgrade(t *testing.T) {
 	t.Parallel()
-	c := newTrial(t)
-	config := object{
-		"name": c.namespace, "labels": object{"example.org/team": "imaging"}, "access": "submit", "service_account": object{"name": "submitter"}, "timeouts": object{"create": "2m"},
-	}
-	c.ok(c.apply(config))
-	recorded, err := os.ReadFile(filepath.Join("testdata", "namespace_v0.json"))
+	s := newSetting(t)
+	made, err := namespace.Create(t.Context(), s.client, namespace.Spec{
+		Name: s.namespace, Labels: map[string]string{"example.org/team": "imaging"}, Access: namespace.AccessSubmit, ServiceAccount: "submitter",
+	}, false)
 	must(t, err)
-	uid := c.text(c.answer(c.schema(), c.state)["uid"])
-	state := strings.NewReplacer("$NAMESPACE", c.namespace, "$UID", uid).Replace(string(recorded))
-	resp, err := c.UpgradeResourceState(t.Context(), &tfprotov6.UpgradeResourceStateRequest{
-		TypeName: "brane_namespace", Version: 0, RawState: &tfprotov6.RawState{JSON: []byte(state)},
-	})
+	c := newCLI(t)
+	c.write(t, "main.tf", required+s.hcl(t, `
+resource "brane_namespace" "test" {
+  name            = "$NAMESPACE"
+  labels          = { "example.org/team" = "imaging" }
+  access          = "submit"
+  service_account = { name = "submitter" }
+  timeouts        = { create = "2m" }
+}
+`))
+	recorded, err := os.ReadFile(filepath.Join("testdata", "namespace_v0.tfstate"))
 	must(t, err)
-	c.ok(resp.Diagnostics)
-	old := c.speaker.life("brane_namespace") // without an identity, as states of then are
-	old.state = resp.UpgradedState
-	c.ok(old.refresh())
-	if _, changes := old.planned(config); changes {
-		t.Error("the upgrade alone plans a change")
-	}
-	if got, want := old.identified(), "name="+c.namespace; got != want {
-		t.Errorf("identity %s, want %s", got, want)
+	c.write(t, "terraform.tfstate", strings.NewReplacer("$NAMESPACE", s.namespace, "$UID", made.UID).Replace(string(recorded)))
+	c.run(t, "init", "-no-color")
+	c.destroyAtEnd(t)
+	c.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that the upgrade alone plans a change
+
+	c.run(t, "apply", "-auto-approve", "-no-color", "-refresh-only")
+	state, err := os.ReadFile(filepath.Join(c.dir, "terraform.tfstate"))
+	must(t, err)
+	for _, want := range []string{`"schema_version": 1`, `"on_destroy": "delete"`, `"token_secret": false`, `"create": "2m"`} {
+		if !strings.Contains(string(state), want) {
+			t.Errorf("the state holds no %s:\n%s", want, state)
+		}
 	}
 }
 

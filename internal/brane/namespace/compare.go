@@ -174,7 +174,8 @@ func (s Spec) shown(key string) bool {
 
 func nothingShown(string) bool { return false }
 
-// namespaceDrift is what is not as wanted of the Namespace itself, but for labels and annotations that are shown elsewhere.
+// namespaceDrift is what is not as wanted of the Namespace itself, but for labels and annotations that are shown elsewhere. A setting that is not kept is none:
+// it counts without that, and namespaces of earlier versions have none.
 func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool) []string {
 	want := s.namespace()
 	own := ownFields(live).at("f:metadata")
@@ -185,7 +186,8 @@ func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool
 	}{{"labels", want.Labels, live.Labels}, {"annotations", want.Annotations, live.Annotations}} {
 		var other []string
 		for key, value := range m.want {
-			if !shown(key) && m.live[key] != value {
+			got, there := m.live[key]
+			if unkept := !there && strings.HasPrefix(key, settingPrefix); !shown(key) && !unkept && got != value {
 				other = append(other, key)
 			}
 		}
