@@ -22,7 +22,7 @@ import (
 
 func TestAccNamespaceDataSource(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := restricted(t)
 	check := func(attribute string, want knownvalue.Check) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue("data.brane_namespace.test", tfjsonpath.New(attribute), want)
 	}

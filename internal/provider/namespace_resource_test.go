@@ -70,14 +70,10 @@ resource "brane_namespace" "test" {
 }
 `
 
+// Takes a namespace from its smallest to its fullest, with all that may happen to it meanwhile.
 func TestAccNamespace(t *testing.T) {
 	t.Parallel()
-	testNamespace(t, newSetting(t))
-}
-
-// testNamespace takes a namespace from its smallest to its fullest, with all that may happen to it meanwhile.
-func testNamespace(t *testing.T, s setting) {
-	t.Helper()
+	s := restricted(t)
 	ns := func() *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}} }
 	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.namespace, Name: name} }
 	meddle := func(err error) {
@@ -152,7 +148,7 @@ func testNamespace(t *testing.T, s setting) {
 
 func TestAccNamespace_exists(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := restricted(t)
 	if err := s.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +168,7 @@ func TestAccNamespace_exists(t *testing.T) {
 
 func TestAccNamespace_badInput(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := restricted(t)
 	for name, tt := range map[string]struct{ body, want string }{
 		"a name that is no DNS label":                         {`name = "Not_A_Label"`, `Value is not a DNS label`},
 		"an access that is none":                              {"name = \"x\"\naccess = \"all\"", `value must be one of`},
@@ -199,11 +195,7 @@ func TestAccNamespace_badInput(t *testing.T) {
 
 func TestAccNamespace_adopt(t *testing.T) {
 	t.Parallel()
-	testAdoption(t, newSetting(t))
-}
-
-func testAdoption(t *testing.T, s setting) {
-	t.Helper()
+	s := restricted(t)
 	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: map[string]string{"others": "x"}}}
 	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "kept"}}
 	must(t, s.client.Create(t.Context(), theirs))
@@ -241,7 +233,7 @@ resource "brane_namespace" "test" {
 
 func TestAccNamespace_protected(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := restricted(t)
 	protected := func(value string) string {
 		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  deletion_protection = "+value+"\n}\n")
 	}
@@ -259,7 +251,7 @@ func TestAccNamespace_protected(t *testing.T) {
 
 func TestAccNamespace_password(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := restricted(t)
 	registry := func(credential string) string {
 		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registries = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
 	}

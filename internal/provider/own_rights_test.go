@@ -14,18 +14,12 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// The ClusterRole that the documentation prints is all that the provider's own account needs for namespaces.
-func TestAccNamespace_ownRights(t *testing.T) {
-	t.Parallel()
-	kubeconfig := documentedAccount(t)
-	for name, test := range map[string]func(*testing.T, setting){"from the smallest to the fullest": testNamespace, "taking over and letting go": testAdoption} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSetting(t)
-			s.kubeconfig = kubeconfig
-			test(t, s)
-		})
-	}
+// restricted is a setting in which the provider has just the ClusterRole that the documentation prints. All tests of brane_namespace and of what reads it run so.
+func restricted(t *testing.T) setting {
+	t.Helper()
+	s := newSetting(t)
+	s.kubeconfig = documentedAccount(t)
+	return s
 }
 
 // documentedAccount makes an account with the documented ClusterRole and nothing else, and returns its kubeconfig.
