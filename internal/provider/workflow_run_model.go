@@ -42,6 +42,7 @@ type workflowRunModel struct {
 	Status          types.String         `tfsdk:"status"`
 	StartedAt       types.String         `tfsdk:"started_at"`
 	FinishedAt      types.String         `tfsdk:"finished_at"`
+	Duration        types.String         `tfsdk:"duration"`
 	Results         types.Map            `tfsdk:"results"`
 	OutputsLayer    types.String         `tfsdk:"outputs_layer"`
 	Drift           types.List           `tfsdk:"drift"`
@@ -69,6 +70,8 @@ type resultModel struct {
 	ExitCode   types.Int64  `tfsdk:"exit_code"`
 	StartedAt  types.String `tfsdk:"started_at"`
 	FinishedAt types.String `tfsdk:"finished_at"`
+	Duration   types.String `tfsdk:"duration"`
+	Attempts   types.Int64  `tfsdk:"attempts"`
 	Layer      types.String `tfsdk:"layer"`
 	Type       types.String `tfsdk:"type"`
 	Value      types.String `tfsdk:"value"`
@@ -79,8 +82,9 @@ var (
 		"path": types.StringType, "size": types.Int64Type, "sha256": types.StringType, "content": types.StringType,
 	}}
 	resultType = types.ObjectType{AttrTypes: map[string]attr.Type{
-		"status": types.StringType, "exit_code": types.Int64Type, "started_at": types.StringType, "finished_at": types.StringType, "layer": types.StringType,
-		"type": types.StringType, "value": types.StringType,
+		"status": types.StringType, "exit_code": types.Int64Type, "started_at": types.StringType, "finished_at": types.StringType, "duration": types.StringType, "attempts": types.Int64Type,
+		"layer": types.StringType,
+		"type":  types.StringType, "value": types.StringType,
 	}}
 )
 
@@ -186,7 +190,8 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 		results[name] = resultModel{
 			Type: kind, Value: value,
 			Status: types.StringValue(string(step.Status)), ExitCode: types.Int64Value(int64(step.Code)),
-			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Layer: text(string(step.Layer)),
+			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Duration: span(step.Started, step.Ended),
+			Attempts: types.Int64Value(int64(attempts(step))), Layer: text(string(step.Layer)),
 		}
 		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
 			first = step.Started
@@ -196,9 +201,26 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 		}
 	}
 	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), moment(first), moment(last)
+	m.Duration = span(first, last)
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
 	m.Results = value
+}
+
+// attempts is how many pods were started for a step. The watch may be behind: a step that has run has had one.
+func attempts(step workflow.StepResult) int {
+	if step.Status == workflow.Succeeded {
+		return max(step.Pods, 1)
+	}
+	return step.Pods
+}
+
+// span is how long something took; null where that is not known.
+func span(from, to time.Time) types.String {
+	if from.IsZero() || to.IsZero() {
+		return types.StringNull()
+	}
+	return types.StringValue(to.Sub(from).Round(time.Millisecond).String())
 }
 
 // setOutputs takes over the declared outputs, or that there are none of them.

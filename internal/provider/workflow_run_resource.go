@@ -89,7 +89,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 	// The same run: what it has done stays as it is, and what is declared of it as well.
 	stays := map[string]any{
-		"namespace": state.Namespace, "execution": state.Execution, "status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "results": state.Results,
+		"namespace": state.Namespace, "execution": state.Execution, "status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results,
 	}
 	if sameOutputs(plan.Outputs, state.Outputs) {
 		stays["outputs"], stays["outputs_layer"] = state.Outputs, state.OutputsLayer

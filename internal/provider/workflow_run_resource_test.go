@@ -281,8 +281,9 @@ func succeeded() knownvalue.Check {
 	moment := knownvalue.StringRegexp(regexp.MustCompile(`^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$`))
 	return knownvalue.ObjectExact(map[string]knownvalue.Check{
 		"status": knownvalue.StringExact("succeeded"), "exit_code": knownvalue.Int64Exact(0),
-		"started_at": moment, "finished_at": moment, "layer": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
-		"type": knownvalue.Null(), "value": knownvalue.Null(), // of a call
+		"started_at": moment, "finished_at": moment, "duration": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9.hmµ]+s$`)), "attempts": knownvalue.NotNull(),
+		"layer": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
+		"type":  knownvalue.Null(), "value": knownvalue.Null(), // of a call
 	})
 }
 

@@ -121,6 +121,10 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				MarkdownDescription: "When the last program ended (RFC 3339).",
 				Computed:            true,
 			},
+			"duration": schema.StringAttribute{
+				MarkdownDescription: "How long it took from the first program's start to the last one's end, for example `1m2.5s`.",
+				Computed:            true,
+			},
 			"results": resultsSchema(),
 			"outputs_layer": schema.StringAttribute{
 				MarkdownDescription: "Digest of the outputs as they are kept in Redis.",
@@ -202,6 +206,14 @@ func resultsSchema() schema.Attribute {
 			},
 			"finished_at": schema.StringAttribute{
 				MarkdownDescription: "When the program ended (RFC 3339).",
+				Computed:            true,
+			},
+			"duration": schema.StringAttribute{
+				MarkdownDescription: "How long the program ran, for example `2.5s`.",
+				Computed:            true,
+			},
+			"attempts": schema.Int64Attribute{
+				MarkdownDescription: "How many pods were started for it, those of `retries` and of its parts included, as far as the last apply has seen them.",
 				Computed:            true,
 			},
 			"layer": schema.StringAttribute{

@@ -31,7 +31,7 @@ func TestAccWorkflowRun_when(t *testing.T) {
 	s, store := newSetting(t), redisClient(t)
 	s.register(t)
 	ended := func(status string, code int64) knownvalue.Check {
-		return knownvalue.ObjectPartial(map[string]knownvalue.Check{"status": knownvalue.StringExact(status), "exit_code": knownvalue.Int64Exact(code)})
+		return knownvalue.ObjectPartial(map[string]knownvalue.Check{"status": knownvalue.StringExact(status), "exit_code": knownvalue.Int64Exact(code), "attempts": knownvalue.Int64Exact(min(code, 1))})
 	}
 	var id string
 	resource.Test(t, resource.TestCase{

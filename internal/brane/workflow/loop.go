@@ -272,5 +272,9 @@ func (l *loop) result() Result {
 			result.Failures = append(result.Failures, failure)
 		}
 	}
+	for name, step := range result.Steps {
+		step.Pods = len(l.pods[name])
+		result.Steps[name] = step
+	}
 	return result
 }

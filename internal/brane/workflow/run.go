@@ -79,6 +79,7 @@ type StepResult struct {
 	Code    int // exit code of the program; 0 unless the step has failed by one
 	Started time.Time
 	Ended   time.Time
+	Pods    int            // that this Execute has seen of it, earlier attempts' included
 	Layer   files.Layer    // the tree that a committed step left
 	Value   branelet.Value // the result of its call; nil where it calls no package
 }

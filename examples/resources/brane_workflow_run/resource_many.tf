@@ -1,0 +1,49 @@
+# A step that is many, with what its containers need and where they run, a step that may fail, and one that tidies up whatever happens.
+resource "brane_workflow_run" "training" {
+  name             = "training"
+  infrastructure   = brane_infrastructure.runs.name
+  parallelism      = 4
+  scheduling_grace = "15m" # an autoscaler brings the nodes with GPUs
+
+  inputs = { "corpus/alice.txt" = { source = "${path.module}/alice.txt" } }
+
+  defaults = {
+    image       = "registry.example.org/train:2"
+    run_as_user = 1000
+    retries     = 2
+    timeout     = "2h"
+    resources   = { requests = { cpu = "500m" }, limits = { memory = "2Gi" } }
+    security    = { read_only_root_filesystem = true }
+    volumes     = { tmp = { path = "/tmp", empty_dir = { size_limit = "1Gi" } } }
+  }
+
+  steps = {
+    train = {
+      command  = ["sh", "-c", "train --rate $BRANE_ITEM --out /data/model.$BRANE_INDEX"]
+      for_each = ["0.1", "0.01", "0.001"]
+      reads    = ["corpus/**"]
+      writes   = ["model.*"]
+
+      resources     = { limits = { memory = "16Gi", "nvidia.com/gpu" = 1 } }
+      node_selector = { "accelerator" = "a100" }
+      tolerations   = [{ key = "nvidia.com/gpu", operator = "Exists", effect = "NoSchedule" }]
+
+      volumes = {
+        cache  = { path = "/cache", persistent_volume_claim = "models" }
+        shared = { path = "/jfs", read_only = true, csi = { driver = "csi.juicefs.com", attributes = { mountOptions = "ro" }, secret = "juicefs" } }
+      }
+    }
+    upload = {
+      command         = ["sh", "-c", "upload /data/model.*"]
+      needs           = ["train"]
+      allow_failure   = true
+      env_from_secret = { TOKEN = { secret = "hub", key = "token" } }
+    }
+    tidy = {
+      command = ["sh", "-c", "rm -rf /cache/tmp"]
+      needs   = ["train"]
+      when    = "always"
+      volumes = { cache = { path = "/cache", persistent_volume_claim = "models" } }
+    }
+  }
+}
