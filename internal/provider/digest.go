@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -26,7 +28,10 @@ func (inputDigest) PlanModifyString(ctx context.Context, req planmodifier.String
 	input := req.Path.ParentPath()
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("content"), &model.Content)...)
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("source"), &model.Source)...)
-	if resp.Diagnostics.HasError() || model.Content.IsUnknown() || model.Source.IsUnknown() {
+	if set := input.ParentPath(); set.Equal(path.Root("inputs")) { // the files of a brane_file are not those of another one
+		resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("file"), &model.File)...)
+	}
+	if resp.Diagnostics.HasError() || model.File.IsUnknown() || model.Content.IsUnknown() || model.Source.IsUnknown() {
 		return
 	}
 	// A file that is not readable is an error of the whole plan, told once, where the run's id is computed.
@@ -35,12 +40,28 @@ func (inputDigest) PlanModifyString(ctx context.Context, req planmodifier.String
 	}
 }
 
+// digestWriter passes on what is written, and digests it.
+type digestWriter struct {
+	to   io.Writer
+	hash hash.Hash
+}
+
+func newDigest(to io.Writer) *digestWriter { return &digestWriter{to, sha256.New()} }
+
+func (w *digestWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	w.hash.Write(p[:n]) // never fails
+	return n, err
+}
+
+func (w *digestWriter) hex() string { return hex.EncodeToString(w.hash.Sum(nil)) }
+
 func readerDigest(r io.Reader) (string, error) {
-	hash := sha256.New()
-	if _, err := io.Copy(hash, r); err != nil {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil {
 		return "", err
 	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // durationOf checks a duration's size; that it is one is checked by its type.

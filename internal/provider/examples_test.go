@@ -24,6 +24,7 @@ func TestAccExamples(t *testing.T) {
 		"resources/brane_workflow_run":       "Hello, Ada",
 		"packages":                           " 7 ###",
 		"data-sources/brane_package":         `"chart" = "File"`,
+		"resources/brane_file":               "Off with their heads!",
 	}
 	for name, want := range applied {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +43,7 @@ func TestAccExamples(t *testing.T) {
 		})
 	}
 	validated := []string{ // these name clusters and infrastructures that are not there
-		"provider", "clusters", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "ephemeral-resources/brane_kubeconfig",
+		"provider", "clusters", "data-sources/brane_file", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "ephemeral-resources/brane_kubeconfig",
 		"functions/backend_yml", "functions/infra_yml", "functions/kubeconfig", "functions/secrets_yml",
 	}
 	for _, name := range validated {

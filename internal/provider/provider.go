@@ -82,6 +82,7 @@ func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 		newNamespaceResource,
 		newInfrastructureResource,
 		newWorkflowRunResource,
+		newFileResource,
 	}
 }
 
@@ -91,6 +92,7 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 		newInfrastructuresDataSource,
 		newNamespaceDataSource,
 		newPackageDataSource,
+		newFileDataSource,
 	}
 }
 

@@ -55,6 +55,7 @@ type workflowRunModel struct {
 type inputModel struct {
 	Content types.String `tfsdk:"content"`
 	Source  types.String `tfsdk:"source"`
+	File    types.String `tfsdk:"file"`
 	SHA256  types.String `tfsdk:"sha256"`
 }
 
@@ -97,7 +98,7 @@ func (m workflowRunModel) known() bool {
 	}
 	for _, input := range m.Inputs.Elements() {
 		object, ok := input.(types.Object)
-		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) {
+		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) || unknown(object.Attributes()["file"]) {
 			return false
 		}
 	}
@@ -117,16 +118,31 @@ func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) 
 			continue
 		}
 		digests[name] = digest
-		sources[name] = files.Source{Path: model.Source.ValueString()}
-		if !model.Content.IsNull() {
-			sources[name] = files.Source{Content: []byte(model.Content.ValueString())}
-		}
+		sources[name] = model.source()
 	}
 	return sources, digests
 }
 
+// source is where the content comes from.
+func (m inputModel) source() files.Source {
+	switch {
+	case !m.Content.IsNull():
+		return files.Source{Content: []byte(m.Content.ValueString())}
+	case !m.File.IsNull():
+		reference, err := files.ParseReference(m.File.ValueString())
+		if err == nil { // the schema has refused others
+			return files.Source{Set: reference}
+		}
+	}
+	return files.Source{Path: m.Source.ValueString()}
+}
+
 // digest is the sha256 of an input's content, in hex.
 func (m inputModel) digest() (string, error) {
+	if !m.File.IsNull() {
+		reference, err := files.ParseReference(m.File.ValueString())
+		return reference.Content, err
+	}
 	if !m.Content.IsNull() {
 		sum := sha256.Sum256([]byte(m.Content.ValueString()))
 		return hex.EncodeToString(sum[:]), nil

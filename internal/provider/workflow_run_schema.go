@@ -137,15 +137,30 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 }
 
 func inputsSchema() schema.Attribute {
-	return schema.MapNestedAttribute{
-		MarkdownDescription: "Files that the steps find at `/data`, by their paths there. Each has either `content` or `source`.",
+	inputs := sourcesSchema("content", "source", "file")
+	inputs.MarkdownDescription = "Files that the steps find at `/data`, by their paths there. Each has either `content`, `source` or `file`."
+	inputs.NestedObject.Attributes["file"] = schema.StringAttribute{
+		MarkdownDescription: "The `reference` of a `brane_file`, whose files the steps then find in a folder of this path. The run gets a copy of its own, which Redis makes by itself.",
 		Optional:            true,
-		Validators:          []validator.Map{mapvalidator.KeysAre(localPath()), noneBelowAnother{}},
+		Validators:          []validator.String{fileReference()},
+	}
+	return inputs
+}
+
+// sourcesSchema are files by their paths; of the named attributes each has exactly one.
+func sourcesSchema(either ...string) schema.MapNestedAttribute {
+	var others []path.Expression
+	for _, name := range either[1:] {
+		others = append(others, path.MatchRelative().AtParent().AtName(name))
+	}
+	return schema.MapNestedAttribute{
+		Optional:   true,
+		Validators: []validator.Map{mapvalidator.KeysAre(localPath()), noneBelowAnother{}},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"content": schema.StringAttribute{
 				MarkdownDescription: "The file's content.",
 				Optional:            true,
-				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRelative().AtParent().AtName("source"))},
+				Validators:          []validator.String{stringvalidator.ExactlyOneOf(others...)},
 			},
 			"source": schema.StringAttribute{
 				MarkdownDescription: "Path of a file on this machine, read when Terraform plans and again when it applies.",

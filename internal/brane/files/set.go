@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,10 +19,21 @@ type Set struct {
 	name  string
 }
 
-// Reference names one content of a set. It is what a run's input names, so that another content makes another run.
-type Reference struct {
-	Set   string
-	Layer Layer
+// Reference names one content of a set, by what whoever put it called it, as a digest. A run's input names it, so that another content makes another run.
+type Reference struct{ Set, Content string }
+
+// String is the set's name, @, and the content's.
+func (r Reference) String() string { return r.Set + "@" + r.Content }
+
+var setReference = regexp.MustCompile(`^([a-z0-9-]+)@([0-9a-f]{64})$`)
+
+// ParseReference is the reverse of String, for contents that are digests.
+func ParseReference(text string) (Reference, error) {
+	parts := setReference.FindStringSubmatch(text)
+	if parts == nil {
+		return Reference{}, fmt.Errorf("%.100q is no reference of a set of files; it has to be a name, @ and 64 hex digits", text)
+	}
+	return Reference{parts[1], parts[2]}, nil
 }
 
 // OpenSet opens the set of a name: a-z, 0-9 and -. It contacts nothing.
@@ -39,8 +52,8 @@ func (s *Set) Store() (*Store, error) {
 	return Open(Config{Redis: s.redis, Run: "set--" + s.name, Deadline: time.Now().Add(setTime)})
 }
 
-// Put makes these files the set's content. Until they are all there, what was before stands; then it goes.
-func (s *Set) Put(ctx context.Context, sources map[string]Source) (layer Layer, err error) {
+// Put makes these files the set's content, under a name of its own. Until they are all there, what was before stands; then it goes.
+func (s *Set) Put(ctx context.Context, content string, sources map[string]Source) (layer Layer, err error) {
 	store, err := s.Store()
 	if err != nil {
 		return "", err
@@ -61,24 +74,31 @@ func (s *Set) Put(ctx context.Context, sources map[string]Source) (layer Layer, 
 	if err != nil {
 		return "", fmt.Errorf("set of files %q: %w", s.name, err)
 	}
-	err = store.do(ctx, "write the layer of the set", func(ctx context.Context) error { return s.redis.Set(ctx, store.key("in"), string(layer), 0).Err() })
+	err = store.do(ctx, "write the layer of the set", func(ctx context.Context) error {
+		return s.redis.Set(ctx, store.key("set"), string(layer)+" "+content, 0).Err()
+	})
 	if err != nil {
 		return "", fmt.Errorf("set of files %q: %w", s.name, err)
 	}
 	return layer, store.drop(ctx, needed)
 }
 
-// Layer is the set's content, empty where there is no such set.
-func (s *Set) Layer(ctx context.Context) (Layer, error) {
+// Layer is the set's content and its name, both empty where there is no such set.
+func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error) {
 	store, err := s.Store()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	layer, err := store.Input(ctx)
-	if errors.Is(err, ErrGone) {
-		return "", nil
+	var text string
+	err = store.do(ctx, "read the layer of the set", func(ctx context.Context) (err error) {
+		text, err = s.redis.Get(ctx, store.key("set")).Result()
+		return err
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", "", err
 	}
-	return layer, err
+	id, content, _ := strings.Cut(text, " ")
+	return Layer(id), content, nil
 }
 
 // Delete removes the set.
@@ -133,7 +153,14 @@ func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]E
 	if err != nil {
 		return nil, err
 	}
-	t, err := source.Tree(ctx, from.Layer)
+	layer, content, err := set.Layer(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("set of files %q: %w", from.Set, err)
+	}
+	if content != from.Content {
+		return nil, fmt.Errorf("set of files %q: the content %.12s %w", from.Set, from.Content, ErrGone)
+	}
+	t, err := source.Tree(ctx, layer)
 	if err != nil {
 		return nil, fmt.Errorf("set of files %q: %w", from.Set, err)
 	}

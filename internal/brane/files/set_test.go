@@ -27,11 +27,11 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if layer, err := set.Layer(ctx); layer != "" || err != nil {
+			if layer, _, err := set.Layer(ctx); layer != "" || err != nil {
 				t.Errorf("before, its layer is %q, %v", layer, err)
 			}
 			large := bytes.Repeat([]byte("0123456789"), 300_000)
-			first, err := set.Put(ctx, map[string]Source{"a.txt": {Content: []byte("alice")}, "deep/large": {Content: large}, "empty": {}})
+			_, err = set.Put(ctx, "first", map[string]Source{"a.txt": {Content: []byte("alice")}, "deep/large": {Content: large}, "empty": {}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 			var runs []*Store
 			for i := range 2 {
 				run := open(t, client, fmt.Sprint("reader-", i))
-				layer, err := run.PutInputs(ctx, map[string]Source{"in/corpus": {Set: Reference{"corpus", first}}, "own": {Content: []byte("x")}})
+				layer, err := run.PutInputs(ctx, map[string]Source{"in/corpus": {Set: Reference{"corpus", "first"}}, "own": {Content: []byte("x")}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -52,7 +52,7 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 				}
 				runs = append(runs, run)
 			}
-			second, err := set.Put(ctx, map[string]Source{"b.txt": {Content: []byte("bob")}})
+			second, err := set.Put(ctx, "second", map[string]Source{"b.txt": {Content: []byte("bob")}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,8 +60,8 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 			if keys, err := runKeysOf(set); err != nil || keys != 4 {
 				t.Errorf("after the change, the set has %d keys, %v; want 4", keys, err)
 			}
-			if layer, err := set.Layer(ctx); layer != second || err != nil {
-				t.Errorf("its layer is %q, %v; want %s", layer, err, second)
+			if layer, content, err := set.Layer(ctx); layer != second || content != "second" || err != nil {
+				t.Errorf("its layer is %q %q, %v; want %s", layer, content, err, second)
 			}
 			for _, run := range runs {
 				layer, err := run.Input(ctx)
@@ -94,7 +94,7 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 					}
 				}
 			}
-			_, err = runs[0].PutInputs(ctx, map[string]Source{"in": {Set: Reference{"corpus", first}}})
+			_, err = runs[0].PutInputs(ctx, map[string]Source{"in": {Set: Reference{"corpus", "first"}}})
 			if !errors.Is(err, ErrGone) {
 				t.Errorf("of a content that is gone, PutInputs says %v", err)
 			}

@@ -1,0 +1,16 @@
+# A large output of a run, saved to this machine.
+data "brane_file" "model" {
+  run     = brane_workflow_run.training.id
+  layer   = brane_workflow_run.training.outputs_layer
+  path    = "model.bin"
+  save_to = "${path.module}/model.bin"
+}
+
+resource "brane_workflow_run" "training" {
+  name           = "training"
+  infrastructure = "compute"
+  steps = {
+    train = { image = "tools:1", command = ["sh", "-c", "head -c 10000000 /dev/urandom > /data/model.bin"] }
+  }
+  outputs = { model = { path = "model.bin" } }
+}

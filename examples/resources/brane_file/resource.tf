@@ -1,0 +1,19 @@
+# A standing set of files; many runs begin with it.
+resource "brane_file" "corpus" {
+  name = "corpus"
+  files = {
+    "alice.txt"      = { content = "Alice was beginning to get very tired of sitting by her sister on the bank.\n" }
+    "more/queen.txt" = { content = "Off with their heads!\n" }
+  }
+}
+
+data "brane_file" "queen" {
+  file = brane_file.corpus.reference
+  path = "more/queen.txt"
+}
+
+output "queen" {
+  value = data.brane_file.queen.content
+}
+
+# In a run: inputs = { corpus = { file = brane_file.corpus.reference } }, which the steps find below /data/corpus.

@@ -1,0 +1,216 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+var _ datasource.DataSourceWithConfigure = &fileDataSource{}
+
+// stateLimit is the size up to which a file may go into the state; larger ones are for `save_to`.
+const stateLimit = 4 << 20
+
+// progressEvery is how often the log tells how much is saved.
+const progressEvery = 5 * time.Second
+
+func newFileDataSource() datasource.DataSource { return &fileDataSource{} }
+
+type fileDataSource struct{ *connections }
+
+func (d *fileDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_file"
+}
+
+func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "One file of the file layer: an output of a workflow run, or a file of a `brane_file`. Its content, or a copy of it on this machine.",
+		Attributes: map[string]schema.Attribute{
+			"run": schema.StringAttribute{
+				MarkdownDescription: "The `id` of a `brane_workflow_run`. Either this or `file`.",
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRoot("file")), stringvalidator.AlsoRequires(path.MatchRoot("layer"))},
+			},
+			"layer": schema.StringAttribute{
+				MarkdownDescription: "The run's `outputs_layer`.",
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("run"))},
+			},
+			"file": schema.StringAttribute{
+				MarkdownDescription: "The `reference` of a `brane_file`.",
+				Optional:            true,
+				Validators:          []validator.String{fileReference()},
+			},
+			"path": schema.StringAttribute{
+				MarkdownDescription: "The file's path: that of an output below `/data`, or its path in the set.",
+				Required:            true,
+				Validators:          []validator.String{localPath()},
+			},
+			"save_to": schema.StringAttribute{
+				MarkdownDescription: "Path on this machine to which the file is saved, whatever its size. It appears there whole or not at all, and is left alone where it has the right content already. " +
+					"How far it is stands in the log (`TF_LOG_PROVIDER=INFO`). The content does not go into the state then.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"size":    schema.Int64Attribute{MarkdownDescription: "Its size in bytes.", Computed: true},
+			"sha256":  schema.StringAttribute{MarkdownDescription: "Digest of its content, in hex.", Computed: true},
+			"content": schema.StringAttribute{MarkdownDescription: "Its content, where that is text (UTF-8) of at most 4 MiB and `save_to` is not set; null otherwise.", Computed: true},
+		},
+	}
+}
+
+type fileDataModel struct {
+	Run     types.String `tfsdk:"run"`
+	Layer   types.String `tfsdk:"layer"`
+	File    types.String `tfsdk:"file"`
+	Path    types.String `tfsdk:"path"`
+	SaveTo  types.String `tfsdk:"save_to"`
+	Size    types.Int64  `tfsdk:"size"`
+	SHA256  types.String `tfsdk:"sha256"`
+	Content types.String `tfsdk:"content"`
+}
+
+func (d *fileDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
+	d.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
+
+func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var model fileDataModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, done := withTimeout(ctx, fileTimeout, "read")
+	defer done()
+	store, entry, err := d.find(ctx, model)
+	if err == nil {
+		err = model.read(ctx, store, entry)
+	}
+	var missing *files.MissingError
+	switch {
+	case errors.As(err, &missing):
+		resp.Diagnostics.AddAttributeError(path.Root("path"), "No such file", err.Error()+".")
+	case err != nil:
+		report(&resp.Diagnostics, "File not read", fmt.Sprintf("Reading the file %q", model.Path.ValueString()), err)
+	default:
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	}
+}
+
+// find looks the file up in its layer.
+func (d *fileDataSource) find(ctx context.Context, model fileDataModel) (*files.Store, files.Entry, error) {
+	client, _, err := d.files(ctx) // what Redis may lose is told by what is stored there
+	if err != nil {
+		return nil, files.Entry{}, err
+	}
+	var store *files.Store
+	layer := files.Layer(model.Layer.ValueString())
+	if model.File.IsNull() {
+		store, err = workflow.Files(client, model.Run.ValueString())
+	} else {
+		store, layer, err = openReference(ctx, client, model.File.ValueString())
+	}
+	if err != nil {
+		return nil, files.Entry{}, err
+	}
+	tree, err := store.Tree(ctx, layer)
+	if err != nil {
+		return nil, files.Entry{}, err
+	}
+	entry, found := tree.Resolve(model.Path.ValueString())
+	if !found || !entry.IsFile() {
+		return nil, files.Entry{}, &files.MissingError{Paths: []string{model.Path.ValueString()}}
+	}
+	return store, entry, nil
+}
+
+// read takes the content over, or saves it.
+func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry files.Entry) (err error) {
+	m.Size = types.Int64Value(entry.Size)
+	if !m.SaveTo.IsNull() {
+		digest, err := saveFile(ctx, store, entry, m.SaveTo.ValueString())
+		m.SHA256 = types.StringValue(digest)
+		return err
+	}
+	var content bytes.Buffer
+	digest := newDigest(io.Discard)
+	if entry.Size <= stateLimit {
+		digest = newDigest(&content)
+	}
+	if err := store.Read(ctx, entry, digest); err != nil {
+		return err
+	}
+	m.SHA256 = types.StringValue(digest.hex())
+	if entry.Size <= stateLimit && utf8.Valid(content.Bytes()) {
+		m.Content = types.StringValue(content.String())
+	}
+	return nil
+}
+
+// saveFile puts a copy beside its place and moves it there when it is whole.
+func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to string) (digest string, err error) {
+	if !entry.SHA256.IsZero() { // a plan reads it each time
+		if there, err := fileDigest(to); err == nil && there == entry.SHA256.String() {
+			return there, nil
+		}
+	}
+	part, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".part-*")
+	if err != nil {
+		return "", fmt.Errorf("save to %s: %w", to, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(part.Name()) // half a file is none
+		}
+	}()
+	content := newDigest(&progress{ctx: ctx, to: part, name: to, size: entry.Size, told: time.Now()})
+	err = store.Read(ctx, entry, content)
+	if err == nil {
+		err = part.Chmod(entry.Mode.Perm())
+	}
+	if err = errors.Join(err, part.Close()); err == nil {
+		err = os.Rename(part.Name(), to)
+	}
+	if err != nil {
+		return "", fmt.Errorf("save to %s: %w", to, err)
+	}
+	tflog.Info(ctx, "file saved", map[string]any{"path": to, "bytes": entry.Size})
+	return content.hex(), nil
+}
+
+// progress tells the log now and then how much is written.
+type progress struct {
+	ctx     context.Context //nolint:containedctx // an io.Writer has no other way
+	to      io.Writer
+	name    string
+	written int64
+	size    int64
+	told    time.Time
+}
+
+func (p *progress) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	p.written += int64(n)
+	if now := time.Now(); now.Sub(p.told) >= progressEvery {
+		p.told = now
+		tflog.Info(p.ctx, "saving file", map[string]any{"path": p.name, "bytes": p.written, "of": p.size})
+	}
+	return n, err
+}

@@ -1,0 +1,195 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+type fileModel struct {
+	Name      types.String   `tfsdk:"name"`
+	Files     types.Map      `tfsdk:"files"`
+	Folder    types.String   `tfsdk:"folder"`
+	SHA256    types.String   `tfsdk:"sha256"`
+	Reference types.String   `tfsdk:"reference"`
+	Drift     types.List     `tfsdk:"drift"`
+	Timeouts  timeouts.Value `tfsdk:"timeouts"`
+}
+
+// sourceModel is one of the files.
+type sourceModel struct {
+	Content types.String `tfsdk:"content"`
+	Source  types.String `tfsdk:"source"`
+	SHA256  types.String `tfsdk:"sha256"`
+}
+
+// known says whether all that decides about the content is known.
+func (m fileModel) known() bool {
+	if unknown(m.Name) || unknown(m.Folder) || m.Files.IsUnknown() {
+		return false
+	}
+	for _, file := range m.Files.Elements() {
+		object, ok := file.(types.Object)
+		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sources are the files' contents and the digest of all of them; false where a file cannot be read, which is told.
+func (m fileModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, string, bool) {
+	models := map[string]inputModel{}
+	at := path.Root("folder")
+	if m.Folder.IsNull() {
+		at = path.Root("files")
+		declared := map[string]sourceModel{}
+		diags.Append(m.Files.ElementsAs(ctx, &declared, false)...)
+		for name, file := range declared {
+			models[name] = inputModel{Content: file.Content, Source: file.Source}
+		}
+	} else {
+		found, err := filesBelow(m.Folder.ValueString())
+		if err != nil {
+			diags.AddAttributeError(at, "Folder not readable", fmt.Sprintf("Looking for the files of %q: %s. Give the path of a folder that is there when Terraform plans.", m.Folder.ValueString(), err))
+		}
+		models = found
+	}
+	sources := map[string]files.Source{}
+	all := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(models)) {
+		digest, err := models[name].digest()
+		if err != nil {
+			diags.AddAttributeError(at, "File not readable", fmt.Sprintf("Reading the file for %q: %s. Give the path of a file that is there when Terraform plans.", name, err))
+			continue
+		}
+		fmt.Fprintf(all, "%s  %s\n", digest, name)
+		sources[name] = models[name].source()
+	}
+	return sources, hex.EncodeToString(all.Sum(nil)), !diags.HasError()
+}
+
+// filesBelow are the regular files of a folder, by their paths in it. What is none, as a link, would mean something else elsewhere.
+func filesBelow(folder string) (map[string]inputModel, error) {
+	found := map[string]inputModel{}
+	err := filepath.WalkDir(folder, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if !d.Type().IsRegular() {
+			return fmt.Errorf("%s is no regular file", file)
+		}
+		name, err := filepath.Rel(folder, file)
+		if err == nil {
+			found[filepath.ToSlash(name)] = inputModel{Source: types.StringValue(file)}
+		}
+		return err
+	})
+	if info, statErr := os.Stat(folder); err == nil && statErr == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", folder)
+	}
+	return found, err
+}
+
+// setContent takes over what follows from the content's digest.
+func (m *fileModel) setContent(digest string) {
+	m.SHA256 = types.StringValue(digest)
+	m.Reference = types.StringValue(files.Reference{Set: m.Name.ValueString(), Content: digest}.String())
+}
+
+// open opens a set of files in the provider's Redis.
+func (r *fileResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
+	redis, warnings, err := r.files(ctx)
+	var set *files.Set
+	if err == nil {
+		warnRedis(diags, warnings)
+		set, err = files.OpenSet(redis, name)
+	}
+	if err != nil {
+		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis for the set of files %q", name), err)
+	}
+	return set, err == nil
+}
+
+// put stores the files as they are now, which must be as they were planned.
+func (r *fileResource) put(ctx context.Context, set *files.Set, model *fileModel, diags *diag.Diagnostics) bool {
+	sources, digest, ok := model.sources(ctx, diags)
+	if !ok {
+		return false
+	}
+	if !model.SHA256.IsUnknown() && model.SHA256.ValueString() != digest {
+		diags.AddError("Files have changed since the plan", fmt.Sprintf("The set of files %q was planned with other contents. Plan again.", model.Name.ValueString()))
+		return false
+	}
+	model.setContent(digest)
+	if _, err := set.Put(ctx, digest, sources); err != nil {
+		report(diags, "Files not stored", fmt.Sprintf("Storing the set of files %q in Redis", model.Name.ValueString()), err)
+		return false
+	}
+	return model.setDigests(ctx, diags)
+}
+
+// setDigests gives each file the digest that was not known before.
+func (m *fileModel) setDigests(ctx context.Context, diags *diag.Diagnostics) bool {
+	if m.Files.IsNull() {
+		return true
+	}
+	declared := map[string]sourceModel{}
+	diags.Append(m.Files.ElementsAs(ctx, &declared, false)...)
+	for name, file := range declared {
+		if digest, err := (inputModel{Content: file.Content, Source: file.Source}).digest(); err == nil {
+			file.SHA256 = types.StringValue(digest)
+		}
+		declared[name] = file
+	}
+	value, found := types.MapValueFrom(ctx, m.Files.ElementType(ctx), declared)
+	diags.Append(found...)
+	m.Files = value
+	return !diags.HasError()
+}
+
+// openReference opens the set of a reference, which must still have that content.
+func openReference(ctx context.Context, client redis.UniversalClient, text string) (*files.Store, files.Layer, error) {
+	reference, err := files.ParseReference(text)
+	if err != nil {
+		return nil, "", err
+	}
+	set, err := files.OpenSet(client, reference.Set)
+	if err != nil {
+		return nil, "", err
+	}
+	layer, content, err := set.Layer(ctx)
+	if err == nil && content != reference.Content {
+		err = fmt.Errorf("the content %.12s… of the set of files %q %w", reference.Content, reference.Set, files.ErrGone)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	store, err := set.Store()
+	return store, layer, err
+}
+
+// fileReference is the reference of a brane_file.
+func fileReference() validator.String {
+	return textRule{description: "the reference of a brane_file", problems: func(text string) []string {
+		if _, err := files.ParseReference(text); err != nil {
+			return []string{err.Error()}
+		}
+		return nil
+	}}
+}

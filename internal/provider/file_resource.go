@@ -1,0 +1,215 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+var (
+	_ resource.ResourceWithConfigure  = &fileResource{}
+	_ resource.ResourceWithModifyPlan = &fileResource{}
+)
+
+// fileTimeout bounds an operation where `timeouts` does not.
+const fileTimeout = time.Hour
+
+func newFileResource() resource.Resource { return &fileResource{resourceBase{name: "file"}} }
+
+type fileResource struct{ resourceBase }
+
+func (r *fileResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	sources := sourcesSchema("content", "source")
+	sources.MarkdownDescription = "The files by their paths in the set. Each has either `content` or `source`. Either this or `folder`."
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A standing set of files in the file layer, which many runs begin with: uploaded once, kept until it is destroyed, and copied by Redis itself into each run that names its " +
+			"`reference` as an input. Files that are lost or changed in Redis are drift, which the next apply puts right.",
+		Attributes: map[string]schema.Attribute{
+			"name": schema.StringAttribute{
+				MarkdownDescription: "Name of the set, the only one of this name in this Redis: a DNS label of at most 40 characters. Its Redis keys begin with `brane:set--<name>:`. Changing it makes the set anew.",
+				Required:            true,
+				Validators:          []validator.String{runName()},
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+			},
+			"files": sources,
+			"folder": schema.StringAttribute{
+				MarkdownDescription: "Path of a folder on this machine, all of whose files make the set. Folders without files are left out; links are an error.",
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.ExactlyOneOf(path.MatchRoot("files"))},
+			},
+			"sha256": schema.StringAttribute{
+				MarkdownDescription: "Digest of all files: the SHA-256 of what `sha256sum` prints for them, sorted by their paths.",
+				Computed:            true,
+			},
+			"reference": schema.StringAttribute{
+				MarkdownDescription: "Names this content of this set: `<name>@<sha256>`, for the `file` of a run's input. Another content makes another run.",
+				Computed:            true,
+			},
+			"drift":    driftAttribute(),
+			"timeouts": timeoutsAttribute(ctx, fileTimeout),
+		},
+	}
+}
+
+// ModifyPlan digests the files, so that the plan shows whether the content changes and what is made of it.
+func (r *fileResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		return // destroy
+	}
+	var plan fileModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	plan.SHA256, plan.Reference = types.StringUnknown(), types.StringUnknown()
+	if plan.known() {
+		_, digest, ok := plan.sources(ctx, &resp.Diagnostics)
+		if !ok {
+			return
+		}
+		plan.setContent(digest)
+	}
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("sha256"), plan.SHA256)...)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("reference"), plan.Reference)...)
+}
+
+func (r *fileResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var model fileModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	limit, diags := model.Timeouts.Create(ctx, fileTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, done := withTimeout(ctx, limit, "create")
+	defer done()
+	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	_, content, err := set.Layer(ctx)
+	if err == nil && content != "" && content != model.SHA256.ValueString() && !model.SHA256.IsUnknown() {
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "Set of files exists",
+			fmt.Sprintf("There is a set %q with another content (%.12s…) in this Redis, of another configuration perhaps. Choose another name, or destroy that one first.", model.Name.ValueString(), content))
+		return
+	}
+	if err != nil {
+		report(&resp.Diagnostics, "Files not stored", fmt.Sprintf("Looking in Redis for a set of files %q", model.Name.ValueString()), err)
+		return
+	}
+	if r.put(ctx, set, &model, &resp.Diagnostics) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	}
+}
+
+func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var model fileModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	limit, diags := model.Timeouts.Read(ctx, readTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, done := withTimeout(ctx, limit, "read")
+	defer done()
+	what := fmt.Sprintf("set of files %q", model.Name.ValueString())
+	redis, warnings, err := r.files(ctx)
+	if errors.Is(err, errNotKnown) {
+		notRefreshed(&resp.Diagnostics, what)
+		return
+	}
+	warnRedis(&resp.Diagnostics, warnings)
+	var set *files.Set
+	var sentences []string
+	if err == nil {
+		set, err = files.OpenSet(redis, model.Name.ValueString())
+	}
+	if err == nil {
+		sentences, err = fileDrift(ctx, set, model.SHA256.ValueString())
+	}
+	switch {
+	case errors.Is(err, errNoSet):
+		resp.State.RemoveResource(ctx) // the plan shows it and creates it again
+	case err != nil:
+		report(&resp.Diagnostics, "Files not looked up", "Looking in Redis for the "+what, err)
+	default:
+		model.Drift = drift(sentences)
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	}
+}
+
+// errNoSet says that nothing of a set is there.
+var errNoSet = errors.New("there is no such set of files")
+
+// fileDrift says what is not as it should be.
+func fileDrift(ctx context.Context, set *files.Set, want string) ([]string, error) {
+	layer, content, err := set.Layer(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case layer == "":
+		return nil, errNoSet
+	case content != want:
+		return []string{fmt.Sprintf("another content is stored: %s", content)}, nil
+	}
+	store, err := set.Store()
+	if err != nil {
+		return nil, err
+	}
+	lost, err := store.Missing(ctx, layer)
+	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
+		return []string{"the list of files is lost in Redis"}, nil
+	}
+	var sentences []string
+	for _, name := range lost {
+		sentences = append(sentences, fmt.Sprintf("file %q is lost in Redis", name))
+	}
+	return sentences, err
+}
+
+func (r *fileResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var model fileModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	limit, diags := model.Timeouts.Update(ctx, fileTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, done := withTimeout(ctx, limit, "update")
+	defer done()
+	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
+	if ok && r.put(ctx, set, &model, &resp.Diagnostics) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	}
+}
+
+func (r *fileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var model fileModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	limit, diags := model.Timeouts.Delete(ctx, fileTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, done := withTimeout(ctx, limit, "delete")
+	defer done()
+	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	if err := set.Delete(ctx); err != nil {
+		report(&resp.Diagnostics, "Files not deleted", fmt.Sprintf("Deleting the set of files %q in Redis", model.Name.ValueString()), err)
+	}
+}

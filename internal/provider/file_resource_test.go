@@ -1,0 +1,201 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+const fileAddress = "brane_file.test"
+
+// onRedis is a configuration whose provider uses a Redis of the test's own; more are further attributes of the redis block.
+func onRedis(url, more, body string) string {
+	return fmt.Sprintf("provider \"brane\" {\n  redis = {\n    url = %q\n%s\n  }\n}\n%s", url, more, body)
+}
+
+// A set of files: made, read, changed in place, repaired, found to be gone, destroyed.
+func TestAccFile(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendonly", "yes")
+	client := server.Client()
+	folder := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(folder, "deep"), 0o750))
+	large := strings.Repeat("0123456789", 300_000)
+	must(t, os.WriteFile(filepath.Join(folder, "large"), []byte(large), 0o600))
+	saved := filepath.Join(t.TempDir(), "saved")
+	config := func(text string) string {
+		return onRedis(server.URL(), "", fmt.Sprintf(`
+resource "brane_file" "test" {
+  name = "corpus"
+  files = {
+    "a.txt"      = { content = %q }
+    "deep/large" = { source = %q }
+  }
+}
+data "brane_file" "a" {
+  file = brane_file.test.reference
+  path = "a.txt"
+}
+data "brane_file" "large" {
+  file    = brane_file.test.reference
+  path    = "deep/large"
+  save_to = %q
+}
+`, text, filepath.Join(folder, "large"), saved))
+	}
+	sum := func(text string) string {
+		return digest(digest(text) + "  a.txt\n" + digest(large) + "  deep/large\n")
+	}
+	isContent := func(text string) []statecheck.StateCheck {
+		return []statecheck.StateCheck{
+			statecheck.ExpectKnownValue(fileAddress, tfjsonpath.New("sha256"), knownvalue.StringExact(sum(text))),
+			statecheck.ExpectKnownValue(fileAddress, tfjsonpath.New("reference"), knownvalue.StringExact("corpus@"+sum(text))),
+			statecheck.ExpectKnownValue("data.brane_file.a", tfjsonpath.New("content"), knownvalue.StringExact(text)),
+			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("content"), knownvalue.Null()),
+			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(digest(large))),
+			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("size"), knownvalue.Int64Exact(int64(len(large)))),
+		}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy: func(*terraform.State) error {
+			if n := client.DBSize(context.Background()).Val(); n != 0 {
+				return fmt.Errorf("%d keys are left", n)
+			}
+			return nil
+		},
+		Steps: []resource.TestStep{
+			{Config: config("alice"), ConfigStateChecks: isContent("alice"), Check: func(*terraform.State) error {
+				content, err := os.ReadFile(saved)
+				if err == nil && string(content) != large {
+					err = fmt.Errorf("%d bytes were saved", len(content))
+				}
+				return err
+			}},
+			{Config: config("alice"), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange}},
+			{
+				Config: config("bob"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(fileAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectKnownValue(fileAddress, tfjsonpath.New("reference"), knownvalue.StringExact("corpus@"+sum("bob"))),
+				}},
+				ConfigStateChecks: isContent("bob"),
+			},
+			{ // somebody deletes the small file's chunk
+				PreConfig: func() {
+					must(t, client.Unlink(t.Context(), "brane:set--corpus:c:"+digest("bob")).Err())
+				},
+				Config:            config("bob"),
+				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, `file "a.txt" is lost in Redis`),
+				ConfigStateChecks: isContent("bob"),
+			},
+			{ // everything is gone
+				PreConfig:         func() { must(t, client.FlushAll(t.Context()).Err()) },
+				Config:            config("bob"),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(fileAddress, plancheck.ResourceActionCreate)}},
+				ConfigStateChecks: isContent("bob"),
+			},
+			{ // the same from a folder
+				PreConfig: func() {
+					must(t, os.WriteFile(filepath.Join(folder, "a.txt"), []byte("bob"), 0o600))
+					must(t, os.Rename(filepath.Join(folder, "large"), filepath.Join(folder, "deep", "large")))
+				},
+				Config: onRedis(server.URL(), "", fmt.Sprintf("resource \"brane_file\" \"test\" {\n  name   = \"corpus\"\n  folder = %q\n}\n", folder)),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(fileAddress, tfjsonpath.New("sha256"), knownvalue.StringExact(sum("bob"))),
+				},
+			},
+		},
+	})
+}
+
+// Two runs begin with one set; a new content of it makes a new run.
+func TestAccFile_inARun(t *testing.T) {
+	t.Parallel()
+	s, store := newSetting(t), redisClient(t)
+	s.register(t)
+	config := func(text string) string {
+		return s.hcl(t, fmt.Sprintf(`
+resource "brane_file" "test" {
+  name  = "$NAMESPACE"
+  files = { "deep/a.txt" = { content = %q } }
+}
+resource "brane_workflow_run" "test" {
+  name           = "reads"
+  infrastructure = "$NAMESPACE"
+  inputs         = { corpus = { file = brane_file.test.reference } }
+  steps          = { copy = { image = "$TOOLS", command = ["cp", "/data/corpus/deep/a.txt", "/data/copy"] } }
+  outputs        = { copy = { path = "copy" } }
+}
+data "brane_file" "copy" {
+  run   = brane_workflow_run.test.id
+  layer = brane_workflow_run.test.outputs_layer
+  path  = "copy"
+}
+`, text))
+	}
+	copied := func(text string) []statecheck.StateCheck {
+		return []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_file.copy", tfjsonpath.New("content"), knownvalue.StringExact(text))}
+	}
+	var ids []string
+	remember := func(state *terraform.State) error {
+		id, err := runID(state)
+		ids = append(ids, id, "set--"+s.namespace)
+		return err
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, ids...) },
+		Steps: []resource.TestStep{
+			{Config: config("alice"), ConfigStateChecks: copied("alice"), Check: remember},
+			{
+				Config:            config("bob"),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace)}},
+				ConfigStateChecks: copied("bob"), Check: remember,
+			},
+		},
+	})
+}
+
+func TestAccFile_fails(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
+	file := func(body string) string {
+		return onRedis(server.URL(), "", "resource \"brane_file\" \"test\" {\n  name = \"corpus\"\n"+body+"\n}\n")
+	}
+	large := filepath.Join(t.TempDir(), "large")
+	must(t, os.WriteFile(large, make([]byte, 8<<20), 0o600))
+	for name, tt := range map[string]struct {
+		config string
+		want   []string
+	}{
+		"neither files nor folder":       {file(""), []string{"Invalid Attribute Combination"}},
+		"a folder that is not there":     {file(`folder = "/no/such"`), []string{"Folder not readable", `no such file or directory. Give the path of a folder that is there when Terraform plans.`}},
+		"a folder that is a file":        {file(fmt.Sprintf("folder = %q", large)), []string{"is no folder"}},
+		"a file that is not there":       {file(`files = { a = { source = "/no/such" } }`), []string{"File not readable", `Reading the file for "a": open /no/such: no such file or directory.`}},
+		"a path that leads outside":      {file(`files = { "../a" = { content = "" } }`), []string{`"../a": must be relative`}},
+		"more than Redis has memory for": {file(fmt.Sprintf("files = { a = { source = %q } }", large)), []string{"Files not stored", "the files need 8.2 MiB of memory, redis has"}},
+		"a reference that is none":       {onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is no reference of a set of files`}},
+		"a content that nobody has": {
+			onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file = \"corpus@"+strings.Repeat("0", 64)+"\"\n  path = \"a\"\n}\n"),
+			[]string{"File not read", `the content 000000000000… of the set of files "corpus" is not in redis any more`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failing(t, resource.TestStep{Config: tt.config}, tt.want)
+		})
+	}
+}
