@@ -3,19 +3,9 @@ package files
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,18 +86,12 @@ func TestCluster(t *testing.T) {
 }
 
 func TestTLSWithAClientCertificate(t *testing.T) {
-	pki := newAuthority(t)
-	serverCert, serverKey := pki.issue(t, "server", x509.ExtKeyUsageServerAuth)
-	server := redistest.Start(t, "--tls-port", freeTLSPort(t), "--tls-cert-file", serverCert, "--tls-key-file", serverKey,
-		"--tls-ca-cert-file", pki.file, "--requirepass", "s3cret")
-	address := "127.0.0.1:" + server.Client().ConfigGet(t.Context(), "tls-port").Val()["tls-port"]
-	clientCert, clientKey := pki.issue(t, "client", x509.ExtKeyUsageClientAuth)
-	pair, err := tls.LoadX509KeyPair(clientCert, clientKey)
+	server := redistest.StartTLS(t, "--requirepass", "s3cret")
+	config, err := Certificates{CA: server.CA, Cert: server.Cert, Key: server.Key}.Config()
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pki.pool, Certificates: []tls.Certificate{pair}}
-	client, err := Dialer{TLS: config}.Dial("rediss://:s3cret@" + address)
+	client, err := Dialer{TLS: config}.Dial(server.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,12 +101,12 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 		dialer Dialer
 		want   string
 	}{
-		"an authority that nobody knows": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}}, "certificate signed by unknown authority"},
+		"an authority that nobody knows": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: config.Certificates}}, "certificate signed by unknown authority"},
 		// Of TLS 1.3 the refusal may get lost, as the client writes before it reads.
-		"no certificate of the client": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, RootCAs: pki.pool}}, "remote error: tls: handshake failure"},
+		"no certificate of the client": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, RootCAs: config.RootCAs}}, "remote error: tls: handshake failure"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, err := tt.dialer.Dial("rediss://:s3cret@" + address)
+			client, err := tt.dialer.Dial(server.URL())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,83 +117,4 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 			}
 		})
 	}
-}
-
-func freeTLSPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() // it was never used
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// authority signs certificates for a test.
-type authority struct {
-	dir, file string
-	cert      *x509.Certificate
-	key       *ecdsa.PrivateKey
-	pool      *x509.CertPool
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{dir: t.TempDir(), pool: x509.NewCertPool()}
-	var err error
-	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	template := certificate("authority")
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.pool.AddCert(a.cert)
-	a.file = a.write(t, "ca.crt", "CERTIFICATE", der)
-	return a
-}
-
-func certificate(name string) *x509.Certificate {
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-}
-
-// issue writes a certificate and its key.
-func (a *authority) issue(t *testing.T, name string, usage x509.ExtKeyUsage) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := certificate(name)
-	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.write(t, name+".crt", "CERTIFICATE", der), a.write(t, name+".key", "PRIVATE KEY", private)
-}
-
-func (a *authority) write(t *testing.T, name, kind string, der []byte) string {
-	t.Helper()
-	at := filepath.Join(a.dir, name)
-	if err := os.WriteFile(at, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return at
 }

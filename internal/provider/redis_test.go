@@ -1,0 +1,186 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+const aFile = `resource "brane_file" "test" {
+  name  = "corpus"
+  files = { a = { content = "alice" } }
+}
+`
+
+func TestAccRedis_tls(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartTLS(t, "--requirepass", "s3cret")
+	const heredoc = "    %s = <<EOT\n%sEOT\n"
+	ca := fmt.Sprintf(heredoc, "ca_certificate", server.CA)
+	client := fmt.Sprintf(heredoc, "client_certificate", server.Cert) + fmt.Sprintf(heredoc, "client_key", server.Key)
+	t.Run("with a client's certificate", func(t *testing.T) {
+		t.Parallel()
+		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{{Config: onRedis(server.URL(), ca+client, aFile)}}})
+	})
+	for name, tt := range map[string]struct{ more, want string }{
+		"an authority that nobody knows":   {client, "certificate signed by unknown authority"},
+		"an authority that is no PEM":      {client + "    ca_certificate = \"x\"\n", "the authority for redis: there is no certificate in PEM"},
+		"a certificate without a key":      {ca + fmt.Sprintf(heredoc, "client_certificate", server.Cert), "Invalid Attribute Combination"},
+		"a key that is not the one for it": {ca + fmt.Sprintf(heredoc, "client_certificate", server.CA) + fmt.Sprintf(heredoc, "client_key", server.Key), "the client's certificate and key for redis: tls: private key does not match public key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failing(t, resource.TestStep{Config: onRedis(server.URL(), tt.more, aFile)}, []string{tt.want})
+		})
+	}
+}
+
+// A Redis that may evict is refused, unless the configuration says otherwise; then it is a warning.
+func TestAccRedis_eviction(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
+	failing(t, resource.TestStep{Config: onRedis(server.URL(), "", aFile)}, []string{"redis may drop files when its memory is full: its maxmemory-policy is allkeys-lru"},
+		resource.TestStep{Config: onRedis(server.URL(), "    allow_eviction = true", aFile)})
+}
+
+// The Redis is in a pod, which only the API server reaches. It is replaced by another pod in the middle of an upload.
+func TestAccRedis_portForward(t *testing.T) {
+	t.Parallel()
+	s, namespace := newSetting(t), clustertest.Namespace(t)
+	data := t.TempDir()
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "redis"}}
+	service.Spec.Selector = map[string]string{"app": "redis"}
+	service.Spec.Ports = []corev1.ServicePort{{Port: 6379}}
+	must(t, s.client.Create(t.Context(), service))
+	startRedisPod(t, s.client, namespace, "redis-0", data)
+
+	forward := kube.Forward{Namespace: namespace, Service: "redis", Port: 6379}
+	client, err := files.Dialer{Connect: connectBy(s.client, forward)}.Dial("redis://redis:6379")
+	must(t, err)
+	t.Cleanup(func() { _ = client.Close() }) // nothing is written any more
+	store, err := files.Open(files.Config{Redis: client, Run: "forwarded", Deadline: time.Now().Add(time.Hour), Patience: 3 * time.Minute})
+	must(t, err)
+	replaced := make(chan error, 1)
+	go func() { replaced <- replaceRedisPod(t, s.client, namespace, data) }()
+	sources := map[string]files.Source{}
+	for i := range 40 {
+		sources[fmt.Sprint("file", i)] = files.Source{Content: append(make([]byte, 2<<20), byte(i))}
+	}
+	upload := func() error {
+		layer, err := store.PutInputs(t.Context(), sources)
+		if err == nil {
+			err = store.SetInput(t.Context(), layer)
+		}
+		return err
+	}
+	// Until the pod has been replaced, however fast one upload is.
+	for done := false; !done; {
+		must(t, files.Again(upload))
+		select {
+		case err := <-replaced:
+			must(t, err)
+			done = true
+		default:
+			must(t, store.Delete(t.Context()))
+		}
+	}
+	must(t, files.Again(upload))
+	must(t, store.Delete(t.Context()))
+
+	more := fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\" }", namespace)
+	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{{Config: onRedis("redis://redis:6379", more, aFile)}}})
+	for name, tt := range map[string]struct{ url, more, want string }{
+		"no such Service": {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, service = \"nobody\" }", namespace), `services "nobody" not found`},
+		"no such port":    {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\", port = 1 }", namespace), "the Service has no port 1"},
+		"nobody listens":  {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, pod = \"redis-1\", port = 1 }", namespace), "redis cannot be reached"},
+		"both":            {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\", pod = \"redis-1\" }", namespace), "Invalid Attribute Combination"},
+		"a Cluster":       {"redis+cluster://redis", more, "redis.port_forward is for one server"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			failing(t, resource.TestStep{Config: onRedis(tt.url, tt.more, aFile)}, []string{tt.want})
+		})
+	}
+}
+
+// startRedisPod runs this machine's redis-server in a pod, which is on this machine too, with data that outlives the pod.
+func startRedisPod(t *testing.T, client *kube.Client, namespace, name, data string) {
+	t.Helper()
+	must(t, makeRedisPod(t.Context(), client, namespace, name, data, clustertest.Getenv(t, "BRANE_TOOLS_IMAGE")))
+}
+
+func makeRedisPod(ctx context.Context, client *kube.Client, namespace, name, data, image string) error {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app": "redis"}}}
+	container := corev1.Container{
+		Name: "redis", Image: image,
+		Command: []string{"/usr/bin/redis-server", "--dir", "/redis-data", "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--protected-mode", "no"},
+	}
+	for _, folder := range [][2]string{{"/usr", "/usr"}, {"/usr/lib", "/lib"}, {"/usr/lib64", "/lib64"}, {data, "/redis-data"}} {
+		volume := fmt.Sprint("v", len(pod.Spec.Volumes))
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: folder[0]}}})
+		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: volume, MountPath: folder[1], ReadOnly: folder[0] != data})
+	}
+	pod.Spec.Containers = []corev1.Container{container}
+	pod.Spec.TerminationGracePeriodSeconds = new(int64(1))
+	if err := client.Create(ctx, pod); err != nil {
+		return err
+	}
+	return awaitPod(ctx, client, namespace, name, func(pod *corev1.Pod, err error) bool {
+		if err != nil {
+			return false
+		}
+		for _, condition := range pod.Status.Conditions {
+			if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// replaceRedisPod deletes the pod and starts another one with its data.
+func replaceRedisPod(t *testing.T, client *kube.Client, namespace, data string) error {
+	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "redis-0"}}
+	if err := client.Delete(t.Context(), old); err != nil {
+		return err
+	}
+	// Two servers on one file would spoil it.
+	if err := awaitPod(t.Context(), client, namespace, "redis-0", func(_ *corev1.Pod, err error) bool { return apierrors.IsNotFound(err) }); err != nil {
+		return err
+	}
+	return makeRedisPod(t.Context(), client, namespace, "redis-1", data, clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"))
+}
+
+func awaitPod(ctx context.Context, client *kube.Client, namespace, name string, is func(*corev1.Pod, error) bool) error {
+	ctx, stop := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("the pod of Redis is not as it should be"))
+	defer stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		if is(pod, client.Get(ctx, pod)) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func connectBy(client *kube.Client, to kube.Forward) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return client.DialForward(ctx, to) }
+}

@@ -1,0 +1,111 @@
+package redistest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TLS is a server that wants a certificate from its clients. Its authority, and a client's certificate and key, are PEM.
+type TLS struct {
+	*Server
+	CA, Cert, Key []byte
+	port          string
+}
+
+// StartTLS starts a server with a port for TLS beside the other one.
+func StartTLS(t testing.TB, args ...string) *TLS {
+	t.Helper()
+	a := newAuthority(t)
+	cert, key := a.issue(t, "server", x509.ExtKeyUsageServerAuth)
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &TLS{port: port}
+	s.Server = Start(t, append([]string{"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.file}, args...)...)
+	cert, key = a.issue(t, "client", x509.ExtKeyUsageClientAuth)
+	for name, into := range map[string]*[]byte{a.file: &s.CA, cert: &s.Cert, key: &s.Key} {
+		if *into, err = os.ReadFile(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// URL is the address with TLS as a user writes it.
+func (s *TLS) URL() string {
+	return "rediss://:" + s.password + "@" + net.JoinHostPort("127.0.0.1", s.port) + "/0"
+}
+
+// authority signs certificates for a test.
+type authority struct {
+	dir, file string
+	cert      *x509.Certificate
+	key       *ecdsa.PrivateKey
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	a := &authority{dir: t.TempDir()}
+	var err error
+	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	template := certificate("authority")
+	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	a.file = a.write(t, "ca.crt", "CERTIFICATE", der)
+	return a
+}
+
+func certificate(name string) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+}
+
+// issue writes a certificate and its key.
+func (a *authority) issue(t testing.TB, name string, usage x509.ExtKeyUsage) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := certificate(name)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.write(t, name+".crt", "CERTIFICATE", der), a.write(t, name+".key", "PRIVATE KEY", private)
+}
+
+func (a *authority) write(t testing.TB, name, kind string, der []byte) string {
+	t.Helper()
+	at := filepath.Join(a.dir, name)
+	if err := os.WriteFile(at, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
