@@ -67,6 +67,11 @@ chromium:
 	{ apt-get -o DPkg::Lock::Timeout=300 update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends chromium-headless-shell fonts-dejavu-core; } \
 		>.bin/chromium.log 2>&1 || { cat .bin/chromium.log >&2; echo "the tests need a Chromium on the PATH" >&2; exit 1; }
 
+.PHONY: test-long
+test-long: $(CLI_BUILT) ## Tests that take long or much memory: a file of 5 GiB, Redis away for a minute, 100,000 files; 5 to 15 minutes, 6 GiB
+	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -timeout 60m $(PACKAGES)
+
 .PHONY: bench
 bench: cluster-up $(CLI_BUILT) ## Measure the file layer, and what 350 namespaces cost on the development cluster, against the limits; ONLY=files for a part; 12 to 22 minutes
 	@. $(abspath $(CLUSTER_DIR))/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only '$(ONLY)'

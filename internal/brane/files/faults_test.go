@@ -173,7 +173,7 @@ func (i *interrupt) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestAPutSurvivesTheServer(t *testing.T) {
 	for name, tt := range map[string]struct{ fault, mend func(*redistest.Server) }{
 		"it is killed and started again": {(*redistest.Server).Kill, (*redistest.Server).Restart},
-		"it stands still for a while":    {(*redistest.Server).Pause, (*redistest.Server).Continue},
+		"it stands still for 5 s":        {(*redistest.Server).Pause, func(s *redistest.Server) { <-time.After(5 * time.Second); s.Continue() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")

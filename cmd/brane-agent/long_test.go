@@ -1,0 +1,103 @@
+//go:build linux && long
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// maxResident is what the agent may hold in memory.
+const maxResident = 32 << 20
+
+// TestLongAFileOf5GiB is stored and restored within the bound. It needs 5 GiB of memory for Redis and 10 GiB of disk.
+func TestLongAFileOf5GiB(t *testing.T) {
+	const size = 5 << 30
+	r := newRun(t, nil)
+	program := filepath.Join(t.TempDir(), "brane-agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	first := r.pod("first", nil)
+	first.bounded(t, program, func() {
+		// Every chunk is another one, and none takes disk twice: a number at the beginning of each.
+		f, err := os.Create(filepath.Join(first.data, "large"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for at := int64(0); at < size; at += 1 << 19 {
+			if _, err := f.WriteAt([]byte(strconv.FormatInt(at, 10)), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+	})
+	second := r.pod("second", map[string][]string{"second": {"first"}, "first": nil})
+	second.bounded(t, program, nil)
+	if text, err := exec.Command("cmp", filepath.Join(first.data, "large"), filepath.Join(second.data, "large")).CombinedOutput(); err != nil {
+		t.Errorf("the restored file differs: %v %s", err, text)
+	}
+}
+
+// bounded runs both containers with a program as the agent, and looks at its memory.
+func (p *pod) bounded(t *testing.T, program string, fill func()) {
+	t.Helper()
+	text, err := p.step.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stage := p.command(program, "stage")
+	stage.Env = append(stage.Env, "BRANE_STEP="+text)
+	resident(t, stage)
+	if fill != nil {
+		fill()
+	}
+	resident(t, p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "true"))
+}
+
+// resident runs a command to its end and fails the test where it has held too much.
+func resident(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	most := 0
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("%v: %s", err, &said)
+			}
+			if most > maxResident {
+				t.Errorf("%s held %.1f MiB", cmd.Args[1], float64(most)/(1<<20))
+			}
+			return
+		case <-tick.C:
+			status, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/status")
+			if err != nil {
+				continue // it has ended meanwhile
+			}
+			_, rest, _ := strings.Cut(string(status), "VmHWM:")
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				kilobytes, _ := strconv.Atoi(fields[0])
+				most = max(most, kilobytes<<10)
+			}
+		}
+	}
+}

@@ -1,0 +1,84 @@
+//go:build long
+
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// TestLongAServerStandsStillForAMinute: longer than any timeout of the client, shorter than the patience.
+func TestLongAServerStandsStillForAMinute(t *testing.T) {
+	server := redistest.Start(t)
+	client := dial(t, server.URL())
+	broken, mended := make(chan struct{}), make(chan struct{})
+	client.AddHook(newInterrupt(5, "set", func() { server.Pause(); close(broken) }))
+	go func() {
+		defer close(mended)
+		<-broken
+		<-time.After(time.Minute)
+		server.Continue()
+	}()
+	s, err := Open(Config{Redis: client, Run: "minute", Deadline: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { <-mended }()
+	sources := map[string]Source{}
+	for i := range 8 {
+		sources[fmt.Sprint(i)] = Source{Content: append(make([]byte, 3*ChunkSize), byte(i))}
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer stop()
+	var layer Layer
+	if err := Again(func() (err error) {
+		if layer, err = s.PutInputs(ctx, sources); err == nil {
+			err = s.SetInput(ctx, layer)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := s.Tree(ctx, layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLongManyFiles: 100,000 of them make the same tree again.
+func TestLongManyFiles(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "many")
+	from, to := t.TempDir(), t.TempDir()
+	for i := range 100_000 {
+		folder := filepath.Join(from, fmt.Sprint("d", i/1000))
+		if err := errors.Join(os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, fmt.Sprint("f", i)), []byte(fmt.Sprint("content ", i)), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	layer, err := s.Snapshot(t.Context(), from, nil, nil, "many")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := s.Tree(t.Context(), layer)
+	if err != nil || tree.Len() != 100_100 {
+		t.Fatalf("%d entries, %v", tree.Len(), err)
+	}
+	stamps, err := s.Restore(t.Context(), tree, nil, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Snapshot(t.Context(), to, NewStaged(tree, nil, stamps), nil, "later")
+	if err != nil || again != layer {
+		t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
+	}
+}
