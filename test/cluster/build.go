@@ -88,18 +88,21 @@ func stamp(version string) string {
 
 // buildPrograms builds what goes into images into the cluster's folder. Go's own cache makes it quick.
 func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binaries, error) {
-	built := binaries{agent: o.agent, pause: c.path("bin/pause"), brane: c.path("bin/brane-package")}
+	built := binaries{agent: o.agent, pause: c.path("bin/pause"), engine: c.path("bin/brane-engine"), brane: c.path("bin/brane-package")}
 	if err := goBuild(ctx, filepath.Join(o.root, "test/cluster"), "./pause", built.pause, "-s -w", nil); err != nil {
 		return built, err
 	}
 	if err := goBuild(ctx, o.root, "./test/brane-package", built.brane, "-s -w", nil); err != nil {
 		return built, err
 	}
+	compiling := func(pkg string) { st.note("compiling " + pkg) }
+	if err := goBuild(ctx, o.root, "./cmd/brane-engine", built.engine, "-s -w", compiling); err != nil {
+		return built, err
+	}
 	if built.agent != "" {
 		return built, nil
 	}
 	built.agent = c.path("bin/brane-agent")
-	compiling := func(pkg string) { st.note("compiling " + pkg) }
 	return built, goBuild(ctx, o.root, "./cmd/brane-agent", built.agent, "-s -w", compiling)
 }
 

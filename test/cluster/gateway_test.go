@@ -38,7 +38,7 @@ func TestImagesArePulledOverHTTP(t *testing.T) {
 	if err := pingRegistry(t.Context(), address); err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := programImage([]byte("ELF"), "/brane-agent")
+	pushed, err := programImage(staticProgram{"/brane-agent", []byte("ELF")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestImagesArePulledOverHTTP(t *testing.T) {
 
 func TestARestartedRegistryWantsNoBlobTwice(t *testing.T) {
 	dir := t.TempDir()
-	image, err := programImage([]byte("ELF"), "/brane-agent")
+	image, err := programImage(staticProgram{"/brane-agent", []byte("ELF")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestPushTellsWhatItCouldNotPush(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	image, err := programImage([]byte("ELF"), "/brane-agent")
+	image, err := programImage(staticProgram{"/brane-agent", []byte("ELF")})
 	if err != nil {
 		t.Fatal(err)
 	}

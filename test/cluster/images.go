@@ -91,9 +91,19 @@ func makeImage(entries []entry, config v1.Config) (v1.Image, error) {
 	return mutate.ConfigFile(image, file)
 }
 
-// programImage holds one static program and nothing else.
-func programImage(program []byte, path string) (v1.Image, error) {
-	return makeImage([]entry{{path: path, mode: 0o755, content: program}}, v1.Config{Entrypoint: []string{path}})
+// programImage holds static programs and nothing else, and runs the first of them.
+func programImage(programs ...staticProgram) (v1.Image, error) {
+	var entries []entry
+	for _, p := range programs {
+		entries = append(entries, entry{path: p.path, mode: 0o755, content: p.content})
+	}
+	return makeImage(entries, v1.Config{Entrypoint: []string{programs[0].path}})
+}
+
+// staticProgram is a program and its place in an image.
+type staticProgram struct {
+	path    string
+	content []byte
 }
 
 // toolsImage gives examples and tests a shell and the usual commands: busybox under each of its applets' names.
@@ -135,13 +145,17 @@ func busyboxApplets(ctx context.Context) ([]string, error) {
 }
 
 // contentTag makes another agent another image name, so that no node runs an older one that it has pulled.
-func contentTag(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:6])
+func contentTag(contents ...[]byte) string {
+	sum := sha256.New()
+	for _, content := range contents {
+		fmt.Fprintf(sum, "%d\n", len(content))
+		sum.Write(content)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
 }
 
 // binaries are the built programs that images are made of.
-type binaries struct{ agent, pause, brane string }
+type binaries struct{ agent, engine, pause, brane string }
 
 // pushImages pushes every image and gives the agent's name. Brane's packages are described by files below root.
 func pushImages(ctx context.Context, c cluster, root string, built binaries) (agent string, err error) {
@@ -149,7 +163,11 @@ func pushImages(ctx context.Context, c cluster, root string, built binaries) (ag
 	if err != nil {
 		return "", err
 	}
-	agentImage, err := programImage(agentProgram, "/brane-agent")
+	engineProgram, err := os.ReadFile(built.engine)
+	if err != nil {
+		return "", err
+	}
+	agentImage, err := programImage(staticProgram{"/brane-agent", agentProgram}, staticProgram{"/brane-engine", engineProgram})
 	if err != nil {
 		return "", err
 	}
@@ -157,7 +175,7 @@ func pushImages(ctx context.Context, c cluster, root string, built binaries) (ag
 	if err != nil {
 		return "", err
 	}
-	pauseImage, err := programImage(pauseProgram, "/pause")
+	pauseImage, err := programImage(staticProgram{"/pause", pauseProgram})
 	if err != nil {
 		return "", err
 	}
@@ -173,7 +191,7 @@ func pushImages(ctx context.Context, c cluster, root string, built binaries) (ag
 	if err != nil {
 		return "", err
 	}
-	agent = c.image(agentName, contentTag(agentProgram))
+	agent = c.image(agentName, contentTag(agentProgram, engineProgram))
 	images, err := packageImages(c, root, built.brane)
 	if err != nil {
 		return "", err

@@ -56,11 +56,11 @@ func digest(t *testing.T, image v1.Image) string {
 }
 
 func TestProgramImage(t *testing.T) {
-	image, err := programImage([]byte("ELF"), "/brane-agent")
+	image, err := programImage(staticProgram{"/brane-agent", []byte("ELF")}, staticProgram{"/brane-engine", []byte("ENGINE")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := listing(t, image), "0755 brane-agent = ELF\n"; got != want {
+	if got, want := listing(t, image), "0755 brane-agent = ELF\n0755 brane-engine = ENGINE\n"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	file, err := image.ConfigFile()
@@ -116,10 +116,16 @@ func TestSameContentIsTheSameImage(t *testing.T) {
 }
 
 func TestAnotherAgentIsAnotherTag(t *testing.T) {
-	if got, want := contentTag([]byte("agent")), "d4f0bc5a29de"; got != want {
+	if got, want := contentTag([]byte("agent")), "543d06807a54"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if contentTag([]byte("a")) == contentTag([]byte("b")) {
-		t.Error("two agents have one tag")
+	for name, other := range map[string]string{
+		"another agent":                 contentTag([]byte("b"), []byte("engine")),
+		"another engine":                contentTag([]byte("a"), []byte("motor")),
+		"the same bytes, cut elsewhere": contentTag([]byte("aengi"), []byte("ne")),
+	} {
+		if contentTag([]byte("a"), []byte("engine")) == other {
+			t.Errorf("%s has the same tag", name)
+		}
 	}
 }

@@ -66,6 +66,12 @@ func readAccess(folder string) (access, error) {
 	return a, nil
 }
 
+// ReadAccess reads a mounted Secret of the protocol: the address of Redis with its credential, and the certificates for it.
+func ReadAccess(folder string) (address string, certificates files.Certificates, err error) {
+	a, err := readAccess(folder)
+	return a.URL, files.Certificates{CA: a.CA, Cert: a.Cert, Key: a.Key}, err
+}
+
 func (a access) dial() (redis.UniversalClient, error) {
 	config, err := files.Certificates{CA: a.CA, Cert: a.Cert, Key: a.Key}.Config()
 	if err != nil {

@@ -80,6 +80,7 @@ var (
 		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):                      {"rolebindings", true},
 		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):                      {"clusterroles", false},
 		rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"):               {"clusterrolebindings", false},
+		authenticationv1.SchemeGroupVersion.WithKind("SelfSubjectReview"):      {"selfsubjectreviews", false},
 		authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"): {"selfsubjectaccessreviews", false},
 		authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectRulesReview"):  {"selfsubjectrulesreviews", false},
 	}

@@ -36,7 +36,7 @@ func (c *Client) Create(ctx context.Context, obj Object) error {
 	}
 	r = r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager}, params).Body(obj)
 	switch obj.(type) {
-	case *authorizationv1.SelfSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
+	case *authenticationv1.SelfSubjectReview, *authorizationv1.SelfSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
 		return do(ctx, r, obj) // a question
 	default:
 		return c.write(ctx, r, obj)

@@ -37,15 +37,20 @@ func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.Own
 	if err != nil {
 		return err
 	}
+	return r.putAccess(ctx, r.objectName(), address, owner)
+}
+
+// putAccess makes a Secret of that name with what an agent, or an engine, needs to reach Redis.
+func (r *Run) putAccess(ctx context.Context, name, address string, owner metav1.OwnerReference) error {
 	secret := &corev1.Secret{ObjectMeta: r.meta()}
-	secret.OwnerReferences = []metav1.OwnerReference{owner}
+	secret.Name, secret.OwnerReferences = name, []metav1.OwnerReference{owner}
 	secret.Data = map[string][]byte{agent.SecretKey: []byte(address)}
 	for key, content := range map[string][]byte{agent.SecretCA: r.RedisCerts.CA, agent.SecretCert: r.RedisCerts.Cert, agent.SecretTLS: r.RedisCerts.Key} {
 		if len(content) > 0 {
 			secret.Data[key] = content
 		}
 	}
-	err = r.Kube.Create(ctx, secret)
+	err := r.Kube.Create(ctx, secret)
 	if apierrors.IsAlreadyExists(err) {
 		err = r.Kube.Update(ctx, secret) // the password may have changed since, and the account may not read which one is there
 	}

@@ -36,6 +36,11 @@ func (l *loop) passing(err error) bool {
 		}
 		return time.Since(l.refused) < refusedFor
 	}
+	return passing(err)
+}
+
+// passing says of an error that is no refusal whether the same request may succeed later.
+func passing(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) ||
 		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)

@@ -23,3 +23,15 @@ const (
 	RunShares     EventKind = "run shares"    // Redis makes no users, so the pods have the credential of all runs
 	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; it is tried again
 )
+
+// String is the event as a line of a log.
+func (e Event) String() string {
+	line := string(e.Kind)
+	if e.Step != "" {
+		line += " " + e.Step
+	}
+	if e.Detail != "" {
+		line += ": " + e.Detail
+	}
+	return line
+}

@@ -37,7 +37,7 @@ func (l *loop) follow(ctx context.Context) signals {
 		}
 	}
 	failed := func(err error) { send(disturbed{err}) }
-	labels := RunLabel + "=" + l.ID + "," + StepLabel
+	labels := l.stepLabels()
 	var sources sync.WaitGroup
 	sources.Go(func() {
 		for event := range l.store.Events(ctx) {
@@ -150,7 +150,7 @@ func (l *loop) missJobs(ctx context.Context) error {
 // listAttempts are the Jobs of the run that are there now.
 func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 	var jobs batchv1.JobList
-	if err := l.Kube.List(ctx, &jobs, l.Namespace, RunLabel+"="+l.ID+","+StepLabel); err != nil {
+	if err := l.Kube.List(ctx, &jobs, l.Namespace, l.stepLabels()); err != nil {
 		return nil, fmt.Errorf("list the Jobs of run %q in namespace %q: %w", l.ID, l.Namespace, err)
 	}
 	var attempts []attempt

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -139,7 +140,12 @@ func (l *lease) sign(object *corev1.ConfigMap) {
 	l.term = term + 1
 	object.Data[holderKey], object.Data[leaseKey], object.Data[termKey] = l.run.Holder, l.id, strconv.Itoa(l.term)
 	object.Data[renewedKey] = time.Now().UTC().Format(time.RFC3339Nano)
-	delete(object.Data, statusKey)
+	for _, key := range []string{statusKey, outcomeKey, engineKey} {
+		delete(object.Data, key)
+	}
+	if l.run.engine != "" {
+		object.Data[engineKey] = l.run.engine
+	}
 	if l.run.Execution != "" {
 		object.Data[executionKey] = l.run.Execution
 	}
@@ -226,13 +232,16 @@ func (l *lease) check(ctx context.Context) error {
 	return l.write(ctx, map[string]string{renewedKey: time.Now().UTC().Format(time.RFC3339Nano)})
 }
 
-// release lets the next one begin at once, and says how the run stands. It is what must happen after Ctrl-C too, so it has a short time of its own.
-func (l *lease) release(ctx context.Context, status RunStatus) {
+// release lets the next one begin at once, and says how the run stands, and what else there is to note. It is what must happen after Ctrl-C too, so it has a
+// short time of its own.
+func (l *lease) release(ctx context.Context, status RunStatus, notes map[string]string) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
 	defer done()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.write(ctx, map[string]string{holderKey: "", leaseKey: "", renewedKey: "", statusKey: string(status)}); err != nil && !gone(err) {
+	data := map[string]string{holderKey: "", leaseKey: "", renewedKey: "", statusKey: string(status)}
+	maps.Copy(data, notes)
+	if err := l.write(ctx, data); err != nil && !gone(err) {
 		l.run.observe(Event{Kind: RunDisturbed, Detail: err.Error()}) // it expires by itself
 	}
 }

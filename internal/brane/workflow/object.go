@@ -67,6 +67,9 @@ func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string
 			return ErrSuperseded
 		}
 	}
+	if err := run.deleteEngines(ctx); err != nil {
+		return err
+	}
 	env := &corev1.Secret{ObjectMeta: run.meta()}
 	env.Name = run.secretEnvName()
 	// The record first: whoever carries the run on then learns that it is gone.
@@ -78,13 +81,13 @@ func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string
 	if err := run.deleteJobs(ctx, nil); err != nil {
 		return err
 	}
-	return run.waitForPods(ctx, anyPod)
+	return run.waitForPods(ctx, run.stepLabels(), anyPod)
 }
 
 // deleteJobs deletes the run's Jobs but those that keep wants to keep, and in the background their pods.
 func (r *Run) deleteJobs(ctx context.Context, keep func(step string) bool) error {
 	var jobs batchv1.JobList
-	if err := r.Kube.List(ctx, &jobs, r.Namespace, RunLabel+"="+r.ID); err != nil {
+	if err := r.Kube.List(ctx, &jobs, r.Namespace, r.stepLabels()); err != nil {
 		return fmt.Errorf("list the Jobs of run %q in namespace %q: %w", r.ID, r.Namespace, err)
 	}
 	for i := range jobs.Items {
@@ -99,6 +102,9 @@ func (r *Run) deleteJobs(ctx context.Context, keep func(step string) bool) error
 	return nil
 }
 
+// stepLabels select the Jobs and pods of the run's steps, and not those of an engine.
+func (r *Run) stepLabels() string { return RunLabel + "=" + r.ID + "," + StepLabel }
+
 // Which pods to wait for.
 func anyPod(*corev1.Pod) bool { return true }
 func stillRuns(pod *corev1.Pod) bool {
@@ -106,11 +112,11 @@ func stillRuns(pod *corev1.Pod) bool {
 }
 
 // waitForPods waits until none of these pods of the run is left: a pod that still runs could write to Redis.
-func (r *Run) waitForPods(ctx context.Context, these func(*corev1.Pod) bool) error {
+func (r *Run) waitForPods(ctx context.Context, labels string, these func(*corev1.Pod) bool) error {
 	left := 0
 	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
-		if err := r.Kube.List(ctx, &pods, r.Namespace, RunLabel+"="+r.ID); err != nil {
+		if err := r.Kube.List(ctx, &pods, r.Namespace, labels); err != nil {
 			return false, fmt.Errorf("list the pods of run %q in namespace %q: %w", r.ID, r.Namespace, err)
 		}
 		left = 0

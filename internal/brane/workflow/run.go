@@ -40,6 +40,7 @@ type Run struct {
 	Detach     bool                  // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
 	Observe    func(Event)           // hears what happens, one call after another; may be nil
 
+	engine    string        // the Job in which this process carries the run on; empty outside of the cluster
 	deadline  time.Time     // of all Redis keys; known once the run's record is
 	leaseTime time.Duration // 0 means defaultLease; tests have less time
 }
@@ -81,7 +82,7 @@ type StepResult struct {
 	Ended   time.Time
 	Pods    int            // that this Execute has seen of it, earlier attempts' included
 	Layer   files.Layer    // the tree that a committed step left
-	Value   branelet.Value // the result of its call; nil where it calls no package
+	Value   branelet.Value `json:"-"` // the result of its call, which its commit holds; nil where it calls no package
 }
 
 // StepStatus is how a step ended.
@@ -113,35 +114,46 @@ func (r *Run) Execute(ctx context.Context) (result Result, err error) {
 	result, err = r.carryOn(held, lease)
 	done()
 	if !gone(err) {
-		lease.release(ctx, result.Status(err))
+		lease.release(ctx, result.Status(err), nil)
 	}
 	return result, err
 }
 
-// carryOn prepares all that steps need, and lets the loop do the rest.
+// carryOn prepares the run and lets its loop do the rest.
 func (r *Run) carryOn(ctx context.Context, lease *lease) (Result, error) {
-	store, err := r.open()
+	store, err := r.prepare(ctx, lease)
 	if err != nil {
 		return Result{}, err
 	}
+	return r.proceed(ctx, lease, store)
+}
+
+// prepare brings all that steps need.
+func (r *Run) prepare(ctx context.Context, lease *lease) (*files.Store, error) {
+	store, err := r.open()
+	if err != nil {
+		return nil, err
+	}
 	if err := store.SetMeta(ctx, r.placeMeta()); err != nil {
-		return Result{}, fmt.Errorf("note run %q in Redis: %w", r.ID, err)
+		return nil, fmt.Errorf("note run %q in Redis: %w", r.ID, err)
 	}
 	if err := r.putInputs(ctx, store); err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	if err := r.handOver(ctx, store, lease.owner()); err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	if err := r.putSecretEnv(ctx, lease.owner()); err != nil {
-		return Result{}, err
-	}
+	return store, r.putSecretEnv(ctx, lease.owner())
+}
+
+// proceed runs the steps of a prepared run.
+func (r *Run) proceed(ctx context.Context, lease *lease, store *files.Store) (Result, error) {
 	if err := r.endCancel(ctx, store); err != nil {
 		return Result{}, err
 	}
 	loop := newLoop(r, store, lease)
 	letUserGo := r.holdUser(ctx, store)
-	err = loop.run(ctx)
+	err := loop.run(ctx)
 	if gone(err) || r.Leaves(err) {
 		letUserGo(true)
 		return loop.result(), err
@@ -169,7 +181,7 @@ func (r *Run) endCancel(ctx context.Context, store *files.Store) error {
 	}
 	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
 	defer done()
-	if err := r.waitForPods(soon, stillRuns); ctx.Err() != nil {
+	if err := r.waitForPods(soon, r.stepLabels(), stillRuns); ctx.Err() != nil {
 		return context.Cause(ctx)
 	} else if err != nil {
 		r.observe(Event{Kind: RunDisturbed, Detail: err.Error()}) // whichever commits first stands

@@ -81,6 +81,13 @@ func (r Resources) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain)
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Resources) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &struct {
+		Requests, Limits *corev1.ResourceList
+	}{&r.Requests, &r.Limits})
+}
+
 // Placement says on which nodes a step may run, and who goes first.
 type Placement struct {
 	NodeSelector  map[string]string   `json:"node_selector,omitempty"`

@@ -1,0 +1,200 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Engine carries a run on inside the cluster that [Run.Delegate] has prepared.
+type Engine struct{ run *Run }
+
+// errPastDeadline ends a run whose files are gone.
+var errPastDeadline = errors.New("the time of its retention has passed, and with it its files are gone")
+
+// OpenEngine reads what its pod was given: orders, the Redis credential, and the steps' secret environment. The client must have the account of the pod.
+func OpenEngine(client *kube.Client, env func(string) string, observe func(Event)) (*Engine, error) {
+	text, err := os.ReadFile(filepath.Join(ordersMount, ordersFile))
+	if err != nil {
+		return nil, fmt.Errorf("read the orders: %w", err)
+	}
+	orders, graph, err := readOrders(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := graph.readSecretEnv(secretEnvMount); err != nil {
+		return nil, err
+	}
+	address, certificates, err := agent.ReadAccess(agent.SecretMount)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := certificates.Config()
+	if err != nil {
+		return nil, err
+	}
+	redis, err := files.Dialer{TLS: trust}.Dial(address)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{&Run{
+		ID: orders.Run, Graph: graph, Kube: client, Namespace: orders.Namespace, Location: orders.Location, Registry: orders.Registry, AgentImage: orders.AgentImage, Redis: redis, RedisURL: address, RedisCerts: certificates, Users: orders.Users, Grace: orders.Grace, Parallel: orders.Parallel,
+		Holder: "pod " + env(envPod), LeaseID: env(envPodUID), Detach: true, Observe: observe, engine: env(envEngine),
+	}}, nil
+}
+
+func readOrders(text []byte) (orders, Graph, error) {
+	var o orders
+	if err := json.Unmarshal(text, &o); err != nil {
+		return o, Graph{}, fmt.Errorf("read the orders: %w", err)
+	}
+	graph, err := NewGraph(o.Steps)
+	if err != nil {
+		return o, Graph{}, fmt.Errorf("read the orders: %w", err)
+	}
+	return o, graph, nil
+}
+
+// readSecretEnv reads the steps' secret environment from the files of the mounted Secret.
+func (g Graph) readSecretEnv(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the secret environment: %w", err)
+	}
+	for _, entry := range entries {
+		name, variable, ok := strings.Cut(entry.Name(), ".")
+		step, found := g.steps[name]
+		if !ok || !found {
+			continue // Kubernetes' own ..data
+		}
+		value, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+		if err != nil {
+			return fmt.Errorf("read the secret environment: %w", err)
+		}
+		if step.SecretEnv == nil {
+			step.SecretEnv = map[string]string{}
+		}
+		step.SecretEnv[variable] = string(value)
+		g.steps[name] = step
+	}
+	return nil
+}
+
+// Run carries the run on until it is over, which is no error, however it ended: the record says how. An error says that another pod may have more luck. Where the
+// record is gone or names another engine there is nothing to do.
+func (e *Engine) Run(ctx context.Context) error {
+	r := e.run
+	ours, err := e.ours(ctx)
+	if err != nil || !ours {
+		return err
+	}
+	lease, err := r.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	limited, done := context.WithDeadlineCause(ctx, r.deadline, errPastDeadline)
+	defer done()
+	held, end := lease.hold(limited)
+	outcome, err := e.carryOn(held, lease)
+	end()
+	if gone(err) {
+		r.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
+		return nil // whoever has it carries it on, or has deleted it
+	}
+	status := outcome.Status(err)
+	var away *NamespaceGoneError
+	final := err == nil || errors.Is(err, errPastDeadline) || errors.As(err, &away)
+	switch {
+	case !final:
+		status, outcome.Problem = RunRunning, err.Error() // for the next pod, and for those who ask meanwhile
+	case err != nil:
+		outcome.Problem = err.Error()
+	case outcome.Problem != "":
+		status = RunStopped
+	}
+	text, problem := outcome.encode()
+	if problem != nil {
+		return problem
+	}
+	lease.release(ctx, status, map[string]string{outcomeKey: text})
+	if final {
+		return nil
+	}
+	return err
+}
+
+// ours says whether the run is this engine's to carry on, and not over.
+func (e *Engine) ours(ctx context.Context) (bool, error) {
+	record := &corev1.ConfigMap{ObjectMeta: e.run.meta()}
+	for {
+		err := e.run.Kube.Get(ctx, record)
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("see how run %q stands, %s: %w", e.run.ID, kube.Describe(record), err)
+		}
+		status := RunStatus(record.Data[statusKey])
+		switch {
+		case record.Data[engineKey] == e.run.engine:
+			return status == "" || status == RunRunning, nil
+		case record.Data[engineKey] != "" || record.Data[leaseKey] == "":
+			return false, nil
+		}
+		// Whoever made this engine has not let go of the run yet.
+		if err := sleep(ctx, leaseLook); err != nil {
+			return false, err
+		}
+	}
+}
+
+// carryOn is the run itself, and what is kept of it.
+func (e *Engine) carryOn(ctx context.Context, lease *lease) (Outcome, error) {
+	r := e.run
+	store, err := r.open()
+	if err != nil {
+		return Outcome{}, err
+	}
+	// A pod before this one may have removed the run's Redis user.
+	if err := r.handOver(ctx, store, lease.owner()); err != nil {
+		return Outcome{}, err
+	}
+	result, err := r.proceed(ctx, lease, store)
+	outcome := Outcome{Result: result}
+	if err != nil || len(result.Failures) > 0 {
+		return outcome, err
+	}
+	paths, err := e.outputs(ctx)
+	if err != nil || len(paths) == 0 {
+		return outcome, err
+	}
+	if outcome.Outputs, err = r.Keep(ctx, result, paths); err != nil && lasting(err) {
+		outcome.Problem, err = err.Error(), nil
+	}
+	return outcome, err
+}
+
+// outputs are the paths to keep, which may have changed since the pod was made.
+func (e *Engine) outputs(ctx context.Context) ([]string, error) {
+	object := e.run.ordersObject()
+	if err := e.run.Kube.Get(ctx, object); err != nil {
+		return nil, fmt.Errorf("read which outputs to keep, %s: %w", kube.Describe(object), err)
+	}
+	o, _, err := readOrders([]byte(object.Data[ordersFile]))
+	return o.Outputs, err
+}

@@ -1,0 +1,127 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+)
+
+// EngineLabel is on the Job that carries a run on inside the cluster, and on its pods, in the place of the label of a step.
+const EngineLabel = "brane/engine"
+
+// What is where in the engine's pod.
+const (
+	engineProgram   = "/brane-engine" // in the agent's image
+	engineContainer = "engine"
+	ordersMount     = "/brane-orders"
+	secretEnvMount  = "/brane-secret-env" //nolint:gosec // a path
+	ordersFile      = "orders.json"
+	envEngine       = "BRANE_ENGINE"
+	envPod          = "BRANE_POD"
+	envPodUID       = "BRANE_POD_UID"
+)
+
+const (
+	engineUser int64 = 65532 // "nonroot" of distroless images
+	// engineRetries are many, with pauses of up to 10 minutes between them: a Redis or an API server that is away for some hours ends no run.
+	engineRetries int32 = 30
+	// engineGrace is for the last write of an engine that is told to end.
+	engineGrace int64 = 15
+)
+
+// orders are what an engine is told of its run. There is no secret in them.
+type orders struct {
+	Run        string     `json:"run"`
+	Namespace  string     `json:"namespace"`
+	Location   string     `json:"location,omitempty"`
+	Registry   string     `json:"registry,omitempty"`
+	AgentImage string     `json:"agent_image"`
+	Users      RedisUsers `json:"users,omitempty"`
+	Grace      Grace      `json:"grace"`
+	Parallel   int        `json:"parallel,omitempty"`
+	Steps      []Step     `json:"steps"`
+	Outputs    []string   `json:"outputs,omitempty"` // paths that are kept at the end
+}
+
+func (r *Run) ordersName() string { return objectName("brane", r.ID, "engine") }
+
+// ordersObject is the ConfigMap of an engine's orders. It is not the run object: that is written every few seconds.
+func (r *Run) ordersObject() *corev1.ConfigMap {
+	object := &corev1.ConfigMap{ObjectMeta: r.meta()}
+	object.Name = r.ordersName()
+	return object
+}
+
+func (o orders) encode() (string, error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return "", fmt.Errorf("write down run %q for its engine: %w", o.Run, err)
+	}
+	return string(text), nil
+}
+
+// engineJob is the Job whose pod carries the run on, as the account that made it. A pod that is gone is followed by another, which takes the run up.
+func (r *Run) engineJob(name, account string, owner metav1.OwnerReference) *batchv1.Job {
+	meta := r.meta()
+	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
+	meta.Labels[EngineLabel] = "true"
+	return &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{
+		BackoffLimit:            new(engineRetries),
+		TTLSecondsAfterFinished: new(keepJobs),
+		PodReplacementPolicy:    new(batchv1.Failed),
+		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+			Action:          batchv1.PodFailurePolicyActionIgnore,
+			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+		}}},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels}, Spec: r.enginePod(name, account)},
+	}}
+}
+
+func (r *Run) enginePod(name, account string) corev1.PodSpec {
+	field := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	secret := func(name string, optional bool) corev1.VolumeSource {
+		return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name, Optional: new(optional)}}
+	}
+	security := restricted(true, nil)
+	return corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever, // so that the log of each that failed stays
+		ServiceAccountName:            account,
+		AutomountServiceAccountToken:  new(true),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(engineGrace),
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot: new(true), RunAsUser: new(engineUser), RunAsGroup: new(engineUser),
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers: []corev1.Container{{
+			Name:    engineContainer,
+			Image:   r.AgentImage,
+			Command: []string{engineProgram},
+			Env:     []corev1.EnvVar{{Name: envEngine, Value: name}, field(envPod, "metadata.name"), field(envPodUID, "metadata.uid")},
+			VolumeMounts: []corev1.VolumeMount{
+				{Name: "orders", MountPath: ordersMount, ReadOnly: true},
+				{Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
+				{Name: "secret-env", MountPath: secretEnvMount, ReadOnly: true},
+			},
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+			},
+			SecurityContext: security,
+		}},
+		Volumes: []corev1.Volume{
+			{Name: "orders", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: r.ordersName()}}}},
+			{Name: redisVolume, VolumeSource: secret(r.ordersName(), false)},
+			// To know what must not be told of what programs print: the loop takes it out.
+			{Name: "secret-env", VolumeSource: secret(r.secretEnvName(), true)},
+		},
+	}
+}
