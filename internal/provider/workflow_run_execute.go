@@ -35,8 +35,20 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	if !ok {
 		return false
 	}
+	if !model.waits() {
+		return delegate(ctx, run, model, diags)
+	}
 	progress := watchProgress(ctx, run, nil)
 	result, problem := run.Execute(ctx)
+	if held := new(workflow.HeldError); errors.As(problem, &held) {
+		// Perhaps by an engine: the apply that made it, with wait = false, was killed.
+		if adopted, err := run.Adopt(ctx, model.keptPaths(ctx, diags)); adopted && err == nil {
+			if !await(ctx, run, model, diags) {
+				model.setRunning(ctx, workflow.RunRunning, diags)
+			}
+			return true
+		}
+	}
 	progress.end(result, problem)
 	err := problem
 	status := result.Status(err)
@@ -69,15 +81,21 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		}
 	}
 	model.setResult(ctx, status, result, diags)
-	if outputs == nil { // no unknown value may be left
-		outputs = map[string]outputModel{}
-		for name, file := range paths {
-			outputs[name] = outputModel{Path: types.StringValue(file)}
-		}
+	if outputs == nil {
+		outputs = noOutputs(paths)
 	}
 	model.setOutputs(ctx, layer, outputs, diags)
 	writePage(ctx, run, model, progress, result, problem, diags)
 	return true
+}
+
+// noOutputs are the declared outputs of which nothing is known; no unknown value may be left.
+func noOutputs(paths map[string]string) map[string]outputModel {
+	outputs := map[string]outputModel{}
+	for name, file := range paths {
+		outputs[name] = outputModel{Path: types.StringValue(file)}
+	}
+	return outputs
 }
 
 // retake takes the outputs of a run that is over. It returns whether it could.
@@ -166,22 +184,31 @@ func takeOutputs(ctx context.Context, run *workflow.Run, result workflow.Result,
 	if err != nil {
 		return "", nil, err
 	}
+	outputs, err := readOutputs(ctx, run, layer, paths)
+	return layer, outputs, err
+}
+
+// readOutputs reads outputs that are kept.
+func readOutputs(ctx context.Context, run *workflow.Run, layer files.Layer, paths map[string]string) (map[string]outputModel, error) {
 	store, err := workflow.Files(run.Redis, run.ID)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	tree, err := store.Tree(ctx, layer)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	outputs := map[string]outputModel{}
 	for name, file := range paths {
-		entry, _ := tree.Lookup(file) // Keep has found every path
+		entry, found := tree.Lookup(file)
+		if !found {
+			return nil, &files.MissingError{Paths: []string{file}}
+		}
 		output := outputModel{Path: types.StringValue(file), Size: types.Int64Value(entry.Size), SHA256: types.StringValue(entry.SHA256.String())}
 		if entry.Size <= contentLimit {
 			var content bytes.Buffer
 			if err := store.Read(ctx, entry, &content); err != nil {
-				return "", nil, fmt.Errorf("read output %q: %w", file, err)
+				return nil, fmt.Errorf("read output %q: %w", file, err)
 			}
 			if utf8.Valid(content.Bytes()) {
 				output.Content = types.StringValue(content.String())
@@ -189,7 +216,7 @@ func takeOutputs(ctx context.Context, run *workflow.Run, result workflow.Result,
 		}
 		outputs[name] = output
 	}
-	return layer, outputs, nil
+	return outputs, nil
 }
 
 // holder is this process, as others are told who carries a run on.

@@ -34,6 +34,7 @@ type workflowRunModel struct {
 	Parallelism     types.Int64          `tfsdk:"parallelism"`
 	ImageGrace      timetypes.GoDuration `tfsdk:"image_grace"`
 	SchedulingGrace timetypes.GoDuration `tfsdk:"scheduling_grace"`
+	Wait            types.Bool           `tfsdk:"wait"`
 	OnCancel        types.String         `tfsdk:"on_cancel"`
 	Execution       types.String         `tfsdk:"execution"`
 	Triggers        types.Map            `tfsdk:"triggers"`

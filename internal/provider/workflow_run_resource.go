@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -88,10 +89,12 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	// The same run: what it has done stays as it is, and what is declared of it as well.
-	stays := map[string]any{
-		"namespace": state.Namespace, "execution": state.Execution, "status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results,
+	stays := map[string]any{"namespace": state.Namespace, "execution": state.Execution}
+	waits := state.goesOn() && plan.waits() // then apply brings what is not known yet
+	if !waits {
+		maps.Copy(stays, map[string]any{"status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results})
 	}
-	if sameOutputs(plan.Outputs, state.Outputs) {
+	if !waits && sameOutputs(plan.Outputs, state.Outputs) {
 		stays["outputs"], stays["outputs_layer"] = state.Outputs, state.OutputsLayer
 	}
 	for name, value := range stays {
@@ -122,12 +125,20 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
 	limit, diags := model.Timeouts.Read(ctx, readTimeout)
 	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() || model.OutputsLayer.IsNull() {
-		return // a run without outputs leaves nothing that could get lost
+	if resp.Diagnostics.HasError() {
+		return
 	}
 	ctx, done := withTimeout(ctx, limit, "read")
 	defer done()
-
+	if !model.waits() && model.Status.ValueString() != string(workflow.RunSucceeded) {
+		if r.refresh(ctx, &model, &resp.Diagnostics) {
+			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		}
+		return
+	}
+	if model.OutputsLayer.IsNull() {
+		return // a run without outputs leaves nothing that could get lost
+	}
 	id := model.ID.ValueString()
 	redis, warnings, err := r.files(ctx)
 	if errors.Is(err, errNotKnown) {
@@ -148,8 +159,9 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 }
 
 func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var model workflowRunModel
+	var model, state workflowRunModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	limit, diags := model.Timeouts.Update(ctx, runTimeout)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -157,13 +169,17 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	}
 	ctx, done := withTimeout(ctx, limit, "update")
 	defer done()
+	if state.goesOn() {
+		if r.follow(ctx, &model, &resp.Diagnostics) {
+			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		}
+		return
+	}
 	// The same run. Unless other outputs or another report are asked for, only what bounds the next operation has changed.
 	if unknown(model.OutputsLayer) && !r.retake(ctx, &model, &resp.Diagnostics) {
 		return
 	}
-	var before types.String
-	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("report"), &before)...)
-	if !model.Report.IsNull() && !model.Report.Equal(before) {
+	if !model.Report.IsNull() && !model.Report.Equal(state.Report) {
 		var config workflowRunModel
 		resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 		model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics) // to hide it
@@ -209,22 +225,26 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	}
 }
 
-// deleteObjects removes the run from the cluster with the credential that made it. Where that is not registered any more or has lost its rights,
-// it does so with the provider's own: Terraform destroys the run before it repairs what the run depends on.
+// deleteObjects removes the run from the cluster.
 func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
-	remove := func(client *kube.Client) error {
+	return r.inCluster(ctx, model, func(client *kube.Client) error {
 		return workflow.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.Execution.ValueString())
-	}
+	})
+}
+
+// inCluster does something with a run's objects with the credential that made them. Where that is not registered any more or has lost its rights,
+// it does so with the provider's own: Terraform destroys the run before it repairs what the run depends on.
+func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
 	target, err := r.infrastructure(ctx, model.Infrastructure.ValueString())
 	if err == nil {
-		err = remove(target.kube)
+		err = do(target.kube)
 	}
 	if !notGood(err) {
 		return err
 	}
 	own, ownErr := r.kube(types.StringNull())
 	if ownErr == nil {
-		ownErr = remove(own)
+		ownErr = do(own)
 	}
 	if ownErr != nil {
 		return fmt.Errorf("%w; and with the provider's own account: %w", err, ownErr)

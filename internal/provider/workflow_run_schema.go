@@ -96,6 +96,12 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
+			"wait": schema.BoolAttribute{
+				MarkdownDescription: "Whether apply waits for the end of the run. With `false` it returns as soon as the inputs are stored: the run is carried on inside the cluster, by a Job with the account " +
+					"that is registered for the infrastructure (a service account of its namespace, with `access = \"run\"`), and each refresh tells how it stands. Its pod must reach the API server and Redis. " +
+					"A run that is found to have failed is drift, and the next apply goes on with it. Changed to `true`, apply waits for the run that goes on; the change itself makes no other run. Default: `true`.",
+				Optional: true,
+			},
 			"on_cancel": schema.StringAttribute{
 				MarkdownDescription: "What an interrupted apply does (Ctrl-C): `stop` ends the steps that run, `detach` lets them run on. " +
 					"Either way the next apply goes on from what is done. A run that has used up `timeouts` is always stopped. Default: `stop`.",

@@ -1,0 +1,212 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// Runs with `wait = false`, which an engine carries on inside the cluster: handed over by Create, looked at by Read, followed by Update.
+
+// waits says whether apply waits for the end of the run.
+func (m workflowRunModel) waits() bool {
+	return m.Wait.IsNull() || m.Wait.IsUnknown() || m.Wait.ValueBool()
+}
+
+// goesOn says whether the run of a state is one that an engine carries on, as far as that state knows.
+func (m workflowRunModel) goesOn() bool {
+	return !m.waits() && m.Status.ValueString() == string(workflow.RunRunning)
+}
+
+// keptPaths are the declared outputs' paths, sorted.
+func (m workflowRunModel) keptPaths(ctx context.Context, diags *diag.Diagnostics) []string {
+	return slices.Sorted(maps.Values(m.outputPaths(ctx, diags)))
+}
+
+// delegate hands the run over to the cluster. It returns whether there is anything to keep in the state.
+func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	status := workflow.RunRunning
+	err := run.Delegate(ctx, model.keptPaths(ctx, diags))
+	var account *workflow.AccountError
+	switch {
+	case errors.As(err, &account):
+		diags.AddAttributeError(path.Root("wait"), "Run not possible inside the cluster", explain(fmt.Sprintf("Handing run %q over to the cluster at %s", run.ID, run.Kube.Host()), err)+
+			"\n\nWith wait = false the run is carried on by a pod with the account that is registered for the infrastructure. Register a service account of that namespace, or leave wait out.")
+		return false // nothing was made
+	case notOurs(err):
+		reportNotOurs(diags, run, err)
+		return false
+	case err != nil:
+		status = workflow.RunStopped
+		report(diags, "Run not handed over", fmt.Sprintf("Handing run %q over to namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+	}
+	model.setRunning(ctx, status, diags)
+	return true
+}
+
+// setRunning takes over that nothing is known yet of what a run does.
+func (m *workflowRunModel) setRunning(ctx context.Context, status workflow.RunStatus, diags *diag.Diagnostics) {
+	m.setResult(ctx, status, workflow.Result{}, diags)
+	m.setOutputs(ctx, "", noOutputs(m.outputPaths(ctx, diags)), diags)
+}
+
+// await waits for the end of a run that was handed over, and fills the model. It returns whether that end has come.
+func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	found, err := run.Await(ctx)
+	if err == nil {
+		err = run.Recount(ctx, &found.Result)
+	}
+	if err != nil {
+		report(diags, "Run not waited for", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
+		diags.AddWarning("Run goes on", fmt.Sprintf("Run %q is carried on inside the cluster. Apply again to wait for its end. To stop it, destroy it.", run.ID))
+		return false
+	}
+	tellOutcome(diags, model, found)
+	paths := model.outputPaths(ctx, diags)
+	outputs, layer := noOutputs(paths), files.Layer("")
+	if found.Status == workflow.RunSucceeded {
+		taken, kept, err := takeOutputs(ctx, run, found.Result, paths)
+		if err != nil {
+			reportOutputs(diags, run.ID, paths, err)
+			found.Status = workflow.RunStopped
+		} else if kept != nil {
+			outputs, layer = kept, taken
+		}
+	}
+	model.setResult(ctx, found.Status, found.Result, diags)
+	model.setOutputs(ctx, layer, outputs, diags)
+	var problem error
+	if found.Status == workflow.RunStopped {
+		problem = errors.New(found.Reason())
+	}
+	writePage(ctx, run, model, &runProgress{}, found.Result, problem, diags)
+	return true
+}
+
+// tellOutcome adds an error for each thing that went wrong with a run that is over.
+func tellOutcome(diags *diag.Diagnostics, model *workflowRunModel, found workflow.Delegated) {
+	reportFailures(diags, model.Name.ValueString(), found.Result)
+	reportAllowed(diags, model.Name.ValueString(), found.Result)
+	if found.Status == workflow.RunStopped {
+		diags.AddError(fmt.Sprintf("Run %q has stopped", model.Name.ValueString()), found.Reason()+"\n\nApply again to go on: what is done is not done again. Or destroy it.")
+	}
+}
+
+// follow updates a run that an engine carries on: it waits for it, or tells which outputs are wanted now. It returns whether there is anything new to keep.
+func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	run, ok := r.delegatedRun(ctx, model, diags)
+	if !ok {
+		return false
+	}
+	kept := false
+	err := r.inCluster(ctx, model, func(client *kube.Client) error {
+		run.Kube = client
+		if model.waits() {
+			kept = await(ctx, run, model, diags)
+			return nil
+		}
+		if !unknown(model.OutputsLayer) {
+			kept = true // they are what they were
+			return nil
+		}
+		model.setOutputs(ctx, "", noOutputs(model.outputPaths(ctx, diags)), diags)
+		kept = true
+		return run.Declare(ctx, model.keptPaths(ctx, diags))
+	})
+	if err != nil {
+		report(diags, "Run not followed", fmt.Sprintf("Asking in namespace %q for run %q", run.Namespace, run.ID), err)
+	}
+	return kept && err == nil
+}
+
+// refresh looks how a run that was handed over stands, and fills the model. What went wrong with it is drift, and a warning tells it in full. It returns whether
+// it could.
+func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	run, ok := r.delegatedRun(ctx, model, diags)
+	if !ok {
+		return false
+	}
+	var found workflow.Delegated
+	err := r.inCluster(ctx, model, func(client *kube.Client) (err error) {
+		run.Kube = client
+		found, err = run.Look(ctx)
+		return err
+	})
+	if errors.Is(err, errNotKnown) {
+		notRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		return false
+	}
+	outputs, paths := map[string]outputModel(nil), model.outputPaths(ctx, diags)
+	if err == nil {
+		err = run.Recount(ctx, &found.Result)
+	}
+	if err == nil && found.Outputs != "" {
+		outputs, err = readOutputs(ctx, run, found.Outputs, paths)
+	}
+	if err != nil && !errors.Is(err, files.ErrGone) {
+		report(diags, "Run not looked up", fmt.Sprintf("Looking how run %q in namespace %q stands", run.ID, run.Namespace), err)
+		return false
+	}
+	var told diag.Diagnostics
+	tellOutcome(&told, model, found)
+	for _, d := range told {
+		diags.AddWarning(d.Summary(), d.Detail())
+	}
+	if outputs == nil {
+		outputs = noOutputs(paths)
+	}
+	model.setResult(ctx, found.Status, found.Result, diags)
+	model.setOutputs(ctx, found.Outputs, outputs, diags)
+	model.Drift = drift(wentWrong(found, err))
+	return true
+}
+
+// wentWrong are the sentences of what makes another run necessary.
+func wentWrong(found workflow.Delegated, lost error) (sentences []string) {
+	for _, failure := range found.Failures {
+		sentence := fmt.Sprintf("step %q has failed: %s", failure.Step, failure.Reason)
+		if failure.Code != 0 {
+			sentence += fmt.Sprintf(", exit code %d", failure.Code)
+		}
+		sentences = append(sentences, sentence)
+	}
+	if found.Status == workflow.RunStopped {
+		sentences = append(sentences, "the run has stopped: "+found.Reason())
+	}
+	if lost != nil {
+		sentences = append(sentences, "the run's files are lost in Redis")
+	}
+	return sentences
+}
+
+// delegatedRun is the run of a state, as far as asking for it needs.
+func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
+	run := &workflow.Run{
+		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.agentImage, Execution: model.Execution.ValueString(),
+		Parallel: int(model.Parallelism.ValueInt64()),
+	}
+	if diags.HasError() {
+		return nil, false
+	}
+	client, warnings, err := r.files(ctx)
+	if errors.Is(err, errNotKnown) {
+		notRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		return nil, false
+	}
+	if err != nil {
+		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
+		return nil, false
+	}
+	warnRedis(diags, warnings)
+	run.Redis = client
+	return run, true
+}

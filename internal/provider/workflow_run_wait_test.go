@@ -1,0 +1,189 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// Runs that go on inside the cluster, while Terraform is not there.
+
+// inside is the survival run with wait = false, applied, and its slow step at work.
+func inside(t *testing.T, name, slow string) *survival {
+	t.Helper()
+	s := newSurvival(t, name, "wait = false", slow)
+	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.status(t); got != "running" {
+		t.Fatalf("the status is %q", got)
+	}
+	return s
+}
+
+// atWork waits until the slow step asks to wait.
+func (s *survival) atWork(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.server.arrived:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the slow step has not begun")
+	}
+}
+
+// setWait writes another value of wait into the configuration.
+func (s *survival) setWait(t *testing.T, from, to string) {
+	t.Helper()
+	name := filepath.Join(s.cli.dir, "main.tf")
+	text, err := os.ReadFile(name)
+	must(t, err)
+	must(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
+}
+
+// over waits until the run does not go on any more, and tells how it stands.
+func (s *survival) over(t *testing.T) workflow.RunStatus {
+	t.Helper()
+	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer done()
+	run := &workflow.Run{ID: s.cli.run(t, "output", "-raw", "id"), Namespace: s.namespace, Kube: s.client}
+	found, err := run.Await(ctx)
+	must(t, err)
+	return found.Status
+}
+
+// engine is the engine's pod that runs; another one than those.
+func (s *survival) engine(t *testing.T, than ...string) *corev1.Pod {
+	t.Helper()
+	var engine *corev1.Pod
+	must(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
+		var pods corev1.PodList
+		if err := s.client.List(ctx, &pods, s.namespace, workflow.EngineLabel); err != nil {
+			return false, err
+		}
+		for i, pod := range pods.Items {
+			if pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && !strings.Contains(strings.Join(than, " "), pod.Name) {
+				engine = &pods.Items[i]
+			}
+		}
+		return engine != nil, nil
+	}))
+	return engine
+}
+
+// Terraform returns at once; the engine carries the run on, although its pod is deleted, and a later refresh tells its end and brings the outputs.
+func TestAccWorkflowRun_waitNot(t *testing.T) {
+	t.Parallel()
+	s := inside(t, "inside", "/wait")
+	s.atWork(t)
+	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color")
+
+	first := s.engine(t)
+	must(t, s.client.Delete(t.Context(), first))
+	second := s.engine(t, first.Name)
+	isRestricted(t, second)
+	close(s.server.release)
+	if got := s.over(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	if got := s.status(t); got != "succeeded" {
+		t.Errorf("the status is %q", got)
+	}
+	// The engine has kept the outputs; they have no deadline.
+	kept := 0
+	store := redisClient(t)
+	keys, err := runKeys(t.Context(), store, s.cli.run(t, "output", "-raw", "id"))
+	must(t, err)
+	for _, key := range keys {
+		if left, err := store.TTL(t.Context(), key).Result(); err != nil {
+			t.Fatal(err)
+		} else if left < 0 {
+			kept++
+		}
+	}
+	if kept == 0 {
+		t.Errorf("no key of the run is kept: %q", keys)
+	}
+	// With wait = true it is still the same run.
+	s.setWait(t, "wait = false", "wait = true")
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.leavesNothing(t)
+}
+
+// isRestricted checks what the engine's pod may: talk to the API server, and nothing else.
+func isRestricted(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	container := pod.Spec.Containers[0]
+	security := container.SecurityContext
+	for what, ok := range map[string]bool{
+		"it is not root":                    pod.Spec.SecurityContext.RunAsNonRoot != nil && *pod.Spec.SecurityContext.RunAsNonRoot,
+		"its root is read-only":             security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem,
+		"it has no capabilities":            fmt.Sprint(security.Capabilities.Drop) == "[ALL]" && len(security.Capabilities.Add) == 0,
+		"it gains no privileges":            !*security.AllowPrivilegeEscalation,
+		"its system calls are filtered":     pod.Spec.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+		"its memory is limited":             !container.Resources.Limits.Memory().IsZero(),
+		"it has the namespace's account":    pod.Spec.ServiceAccountName == "brane",
+		"its environment names no password": !strings.Contains(fmt.Sprint(container.Env, container.Args), "redis"),
+	} {
+		if !ok {
+			t.Errorf("not true of the engine's pod: %s", what)
+		}
+	}
+}
+
+// A run that has failed inside the cluster is told by the next refresh, and the next apply goes on with it.
+func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
+	t.Parallel()
+	s := inside(t, "failing", "/works")
+	if got := s.over(t); got != workflow.RunFailed {
+		t.Fatalf("the run has %s", got)
+	}
+	for range 2 { // whether or not the state says so already
+		cmd, out := s.cli.command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
+		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
+			t.Fatalf("the plan ended with %v:\n%s", err, out)
+		}
+		tells(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" has failed: Error, exit code 1`, "must be replaced")
+		s.cli.run(t, "apply", "-refresh-only", "-auto-approve", "-no-color")
+	}
+	if got := s.status(t); got != "failed" {
+		t.Errorf("the status is %q", got)
+	}
+	s.server.works.Store(true)
+	s.setWait(t, "wait = false", "wait = true")
+	s.ends(t, map[string]int{"first": 1, "slow": 2, "last": 1})
+	s.leavesNothing(t)
+}
+
+// With wait = true, apply waits for a run that goes on inside the cluster.
+func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
+	t.Parallel()
+	s := inside(t, "awaited", "/wait")
+	s.atWork(t)
+	s.setWait(t, "wait = false", "wait = true")
+	cmd, out := s.cli.command(t.Context(), "apply", "-auto-approve", "-no-color")
+	must(t, cmd.Start())
+	time.AfterFunc(time.Second, func() { close(s.server.release) }) // nothing depends on which of the two is first
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	tells(t, out, "0 added, 1 changed, 0 destroyed")
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.leavesNothing(t)
+}
+
+// Destroyed while it goes on inside the cluster: nothing is left, and nothing comes back.
+func TestAccWorkflowRun_waitNotDestroyed(t *testing.T) {
+	t.Parallel()
+	s := inside(t, "abandoned", "/wait")
+	s.atWork(t)
+	s.leavesNothing(t)
+}
