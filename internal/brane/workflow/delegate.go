@@ -269,7 +269,9 @@ func (r *Run) Recount(ctx context.Context, result *Result) error {
 		result.Steps = map[string]StepResult{}
 	}
 	for name, record := range records {
-		result.Steps[name] = succeeded(r.Graph.steps[name], record)
+		step := succeeded(r.Graph.steps[name], record)
+		step.Pods = result.Steps[name].Pods
+		result.Steps[name] = step
 	}
 	return nil
 }
