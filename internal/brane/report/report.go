@@ -8,10 +8,9 @@ package report
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the page's template and style
+	_ "embed" // the page's style
 	"encoding/base64"
 	"fmt"
-	"html/template"
 	"io"
 	"time"
 )
@@ -71,32 +70,16 @@ const (
 	MaxLog   = 16 << 10
 )
 
-var (
-	//go:embed page.html.tmpl
-	pageText string
-	//go:embed page.css
-	styleText string
+//go:embed page.css
+var styleText string
 
-	// The policy names the style by its digest and allows nothing else: should a hostile text ever pass the escaping, a browser still runs and loads nothing.
-	policy = fmt.Sprintf("default-src 'none'; img-src data:; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(styleText))
-
-	page = template.Must(template.New("page").Funcs(template.FuncMap{
-		"clean":    clean,
-		"name":     name,
-		"size":     size,
-		"count":    count,
-		"moment":   moment,
-		"datetime": datetime,
-		"num":      num,
-		"policy":   func() string { return policy },
-		"style":    func() template.CSS { return template.CSS(styleText) }, //nolint:gosec // embedded: nobody's input
-	}).Parse(pageText))
-)
+// The policy names the style by its digest and allows nothing else: should a hostile text ever pass the escaping, a browser still runs and loads nothing.
+var policy = fmt.Sprintf("default-src 'none'; img-src data:; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(styleText))
 
 // Write writes the page.
 func Write(w io.Writer, run Run) error {
 	var text bytes.Buffer
-	if err := page.Execute(&text, newView(run)); err != nil {
+	if err := page(newView(run)).Render(&text); err != nil {
 		return fmt.Errorf("write the report of run %q: %w", run.ID, err)
 	}
 	_, err := text.WriteTo(w)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// view is what the template shows: every number computed, every text bounded.
+// view is what the page shows: every number computed, every text bounded.
 type view struct {
 	Run
 	Mark, Class string
