@@ -121,7 +121,7 @@ func TestAccResume(t *testing.T) {
 	var heard strings.Builder
 	var once sync.Once
 	for lines := bufio.NewScanner(io.TeeReader(log, &heard)); lines.Scan(); {
-		if strings.Contains(lines.Text(), "step adopted") && strings.Contains(lines.Text(), "step=slow") {
+		if strings.Contains(lines.Text(), `step "slow" was started before and is followed`) {
 			once.Do(func() { close(server.release) })
 		}
 	}

@@ -58,7 +58,7 @@ func TestAccSecrets(t *testing.T) {
 	}
 	// What is looked for would be found: the places hold what is no secret.
 	for place, sign := range map[string]string{
-		"what the CLI prints": "exit code 3", "trace.log": "step committed", "terraform.tfstate": `"fingerprint"`, "first.plan: tfplan": "brane_workflow_run",
+		"what the CLI prints": "exit code 3", "trace.log": "finished in", "terraform.tfstate": `"fingerprint"`, "first.plan: tfplan": "brane_workflow_run",
 	} {
 		if !strings.Contains(places[place], sign) {
 			t.Errorf("%s does not hold %q", place, sign)

@@ -168,10 +168,11 @@ func TestAccWorkflowRun_redisPassword(t *testing.T) {
 	s.register(t)
 	const steps = `steps = { idle = { image = "$TOOLS", command = ["true"] } }`
 	const wrong = "not-the-pass-word"
+	// The steps would get a user of their own, and a password that is not the one of the URL.
 	with := func(attribute, variable string) string {
 		url := clustertest.Getenv(t, variable)
 		_, host, _ := strings.Cut(url, "@")
-		return strings.Replace(s.run(t, "password", steps), "provider \"brane\" {", fmt.Sprintf("provider \"brane\" {\n  redis = { %s = %q }", attribute, "redis://:"+wrong+"@"+host), 1)
+		return strings.Replace(s.run(t, "password", steps), "provider \"brane\" {", fmt.Sprintf("provider \"brane\" {\n  redis = { acl_users = \"off\", %s = %q }", attribute, "redis://:"+wrong+"@"+host), 1)
 	}
 	silent := func(err error) error {
 		if strings.Contains(err.Error(), wrong) {
