@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +42,7 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 		return r.fail(ExitStageIn, err)
 	}
 	ctx := context.Background()
-	before, done, err := r.prepare(ctx)
+	before, done, err := r.prepare(ctx, signals)
 	if err != nil {
 		return r.fail(ExitStageIn, err)
 	}
@@ -71,7 +70,7 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 }
 
 // prepare connects and finds out what was staged in. done says that another attempt was first.
-func (r *runner) prepare(ctx context.Context) (before *files.Staged, done bool, err error) {
+func (r *runner) prepare(ctx context.Context, signals <-chan os.Signal) (before *files.Staged, done bool, err error) {
 	if r.store, err = connect(ctx, r.spec.Access, r.spec.Step); err != nil {
 		return nil, false, err
 	}
@@ -87,7 +86,12 @@ func (r *runner) prepare(ctx context.Context) (before *files.Staged, done bool, 
 		return nil, false, err
 	}
 	if cancelled {
-		return nil, false, errors.New("the run is cancelled")
+		return nil, false, errCancelled
+	}
+	if r.spec.Step.Ahead {
+		if done, err = r.begin(ctx, signals); done || err != nil {
+			return nil, done, err
+		}
 	}
 	if r.spec.Layer == "" {
 		// The commit that stage in saw is gone: only the run's deadline or a deletion does that.
@@ -98,6 +102,19 @@ func (r *runner) prepare(ctx context.Context) (before *files.Staged, done bool, 
 		return nil, false, err
 	}
 	return files.NewStaged(tree, r.spec.Step.Reads, r.spec.Stamps), false, nil
+}
+
+// begin is what stage in does otherwise, once all is there that the step needs.
+func (r *runner) begin(ctx context.Context, signals <-chan os.Signal) (done bool, err error) {
+	if err := awaitNeeds(ctx, r.store, r.spec.Step, signals); err != nil {
+		return false, err
+	}
+	if err := r.spec.stageIn(ctx, r.store, r.paths.Data); err != nil {
+		return false, err
+	}
+	commits, err := r.store.Commits(ctx, []string{r.spec.Step.Name})
+	_, done = commits[r.spec.Step.Name]
+	return done, err
 }
 
 // execute runs the program, while the output is kept now and then and the run may be cancelled.

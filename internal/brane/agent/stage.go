@@ -32,8 +32,10 @@ func Stage(ctx context.Context, p Paths, env func(string) string) (name string, 
 		return step.Name, err
 	}
 	s := spec{Step: step, Access: access, Node: env(EnvNode), Pod: env(EnvPod)}
-	if err := s.stageIn(ctx, store, p.Data); err != nil {
-		return step.Name, err
+	if !step.Ahead { // otherwise the main container does it: it can begin at once, without the second that the kubelet takes between the two
+		if err := s.stageIn(ctx, store, p.Data); err != nil {
+			return step.Name, err
+		}
 	}
 	return step.Name, writeSpec(p, s)
 }

@@ -21,6 +21,7 @@ type Step struct {
 	Attempt  int                 `json:"attempt,omitempty"`
 	Needs    map[string][]string `json:"needs,omitempty"`    // direct needs of the step and of all its ancestors
 	Deadline int64               `json:"deadline"`           // of the run's keys, in seconds since 1970
+	Ahead    bool                `json:"ahead,omitempty"`    // its pod is there before its needs are committed: the main container waits for them
 	Indexed  bool                `json:"indexed,omitempty"`  // the name gets ".<index>": one of many in an Indexed Job
 	Items    []string            `json:"items,omitempty"`    // what each of the many is about, by index; none: only the index tells them apart
 	Reads    files.Patterns      `json:"reads,omitempty"`    // what is staged in; none: everything

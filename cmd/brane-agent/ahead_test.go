@@ -1,0 +1,78 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+)
+
+// ahead begins the main container of a step that waits for another one, and returns when it waits.
+func (r *run) ahead(t *testing.T) (p *pod, cmd *exec.Cmd, stderr *bytes.Buffer) {
+	t.Helper()
+	p = r.pod("second", map[string][]string{"second": {"first"}, "first": nil})
+	p.step.Ahead = true
+	if got := p.stage(); got.code != 0 {
+		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+	}
+	cmd, stderr = p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "sh", "-c", "cat "+p.data+"/word"), new(bytes.Buffer)
+	cmd.Stderr, cmd.Stdout = stderr, stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	listening := time.Now().Add(time.Minute)
+	for {
+		count, err := r.server.Client().PubSubNumSub(t.Context(), "brane:"+r.id+":ev").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if count["brane:"+r.id+":ev"] > 0 {
+			return p, cmd, stderr
+		}
+		if time.Now().After(listening) {
+			t.Fatal("the agent does not listen")
+		}
+	}
+}
+
+func TestAStepThatIsAheadWaitsForItsNeeds(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	_, cmd, output := r.ahead(t)
+	if got := r.pod("first", nil).sh("echo hello > word"); got.code != 0 {
+		t.Fatalf("the first step ended with %d: %s", got.code, got.stderr)
+	}
+	if err := cmd.Wait(); err != nil || output.String() != "hello\n" || !r.committed("second") {
+		t.Errorf("the second step ended with %v: %s", err, output)
+	}
+}
+
+func TestAStepThatIsAheadCanBeStopped(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		stop func(*run, *exec.Cmd) error
+		want string
+	}{
+		"by its pod's end": {func(_ *run, cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }, "the pod was told to end before the step could begin"},
+		"by the run's end": {func(r *run, _ *exec.Cmd) error { return r.store.Cancel(t.Context()) }, "the run is cancelled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRun(t, nil)
+			_, cmd, output := r.ahead(t)
+			if err := tt.stop(r, cmd); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // the code tells
+			if code := cmd.ProcessState.ExitCode(); code != agent.ExitStageIn || !strings.Contains(output.String(), tt.want) {
+				t.Errorf("ended with %d: %s", code, output)
+			}
+		})
+	}
+}
