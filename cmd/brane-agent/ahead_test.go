@@ -15,15 +15,15 @@ import (
 )
 
 // ahead begins the main container of a step that waits for another one, and returns when it waits.
-func (r *run) ahead(t *testing.T) (p *pod, cmd *exec.Cmd, stderr *bytes.Buffer) {
+func (r *run) ahead(t *testing.T) (cmd *exec.Cmd, output *bytes.Buffer) {
 	t.Helper()
-	p = r.pod("second", map[string][]string{"second": {"first"}, "first": nil})
+	p := r.pod("second", map[string][]string{"second": {"first"}, "first": nil})
 	p.step.Ahead = true
 	if got := p.stage(); got.code != 0 {
 		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
 	}
-	cmd, stderr = p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "sh", "-c", "cat "+p.data+"/word"), new(bytes.Buffer)
-	cmd.Stderr, cmd.Stdout = stderr, stderr
+	cmd, output = p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "sh", "-c", "cat "+p.data+"/word"), new(bytes.Buffer)
+	cmd.Stderr, cmd.Stdout = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func (r *run) ahead(t *testing.T) (p *pod, cmd *exec.Cmd, stderr *bytes.Buffer) 
 			t.Fatal(err)
 		}
 		if count["brane:"+r.id+":ev"] > 0 {
-			return p, cmd, stderr
+			return cmd, output
 		}
 		if time.Now().After(listening) {
 			t.Fatal("the agent does not listen")
@@ -45,7 +45,7 @@ func (r *run) ahead(t *testing.T) (p *pod, cmd *exec.Cmd, stderr *bytes.Buffer) 
 func TestAStepThatIsAheadWaitsForItsNeeds(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)
-	_, cmd, output := r.ahead(t)
+	cmd, output := r.ahead(t)
 	if got := r.pod("first", nil).sh("echo hello > word"); got.code != 0 {
 		t.Fatalf("the first step ended with %d: %s", got.code, got.stderr)
 	}
@@ -65,7 +65,7 @@ func TestAStepThatIsAheadCanBeStopped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRun(t, nil)
-			_, cmd, output := r.ahead(t)
+			cmd, output := r.ahead(t)
 			if err := tt.stop(r, cmd); err != nil {
 				t.Fatal(err)
 			}

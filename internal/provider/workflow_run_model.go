@@ -35,6 +35,7 @@ type workflowRunModel struct {
 	ImageGrace      timetypes.GoDuration `tfsdk:"image_grace"`
 	SchedulingGrace timetypes.GoDuration `tfsdk:"scheduling_grace"`
 	Wait            types.Bool           `tfsdk:"wait"`
+	StartAhead      types.Bool           `tfsdk:"start_ahead"`
 	OnCancel        types.String         `tfsdk:"on_cancel"`
 	Execution       types.String         `tfsdk:"execution"`
 	Triggers        types.Map            `tfsdk:"triggers"`

@@ -96,6 +96,13 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
+			"start_ahead": schema.BoolAttribute{
+				MarkdownDescription: "Make each step's Job one step early: its pod is there, with its image, when the steps that it needs have ended, and begins at once. " +
+					"Until then it holds the `resources` that it asks for and does nothing. It is never made before the pods of all that it needs have got their nodes " +
+					"(and run, where they mount volumes of the cluster), and is taken back when one of these needs another place. " +
+					"Left out are steps with a `timeout`, with `when`, calls of packages, steps that are many, and what follows such a one or a step with `allow_failure`. It makes no other run. Default: `false`.",
+				Optional: true,
+			},
 			"wait": schema.BoolAttribute{
 				MarkdownDescription: "Whether apply waits for the end of the run. With `false` it returns as soon as the inputs are stored: the run is carried on inside the cluster, by a Job with the account " +
 					"that is registered for the infrastructure (a service account of its namespace, with `access = \"run\"`), and each refresh tells how it stands. Its pod must reach the API server and Redis. " +

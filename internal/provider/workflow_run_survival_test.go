@@ -136,10 +136,11 @@ func (s *survival) status(t *testing.T) string {
 	return ""
 }
 
-// A step fails for a reason outside of the configuration. Terraform replaces the run, which goes on from its commits.
+// A step fails for a reason outside of the configuration. Terraform replaces the run, which goes on from its commits. What was started ahead of the failure
+// is taken back.
 func TestAccWorkflowRun_goesOnAfterFailure(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "again", "", "/works")
+	s := newSurvival(t, "again", "start_ahead = true", "/works")
 	s.fails(t, nil, `Step "slow" of run "again" failed`)
 	if got := s.status(t); got != "failed" {
 		t.Errorf("the status is %q", got)

@@ -44,14 +44,13 @@ func engine(ctx context.Context, r *report) (err error) {
 	}
 	defer func() { err = errors.Join(err, done()) }()
 
-	chain, err := l.chain(ctx, chainLength)
+	chain, err := l.quicker(ctx, false)
 	if err != nil {
 		return err
 	}
-	if again, err := l.chain(ctx, chainLength); err != nil {
+	ahead, err := l.quicker(ctx, true)
+	if err != nil {
 		return err
-	} else if again.took < chain.took {
-		chain = again
 	}
 	r.add("chain of %d: seconds a step", chain.took.Seconds()/chainLength, 0, chainLength)
 	for _, against := range []struct {
@@ -63,11 +62,14 @@ func engine(ctx context.Context, r *report) (err error) {
 			return err
 		}
 		r.add("chain of %d: × plain Jobs, next on "+against.end.name, chain.took.Seconds()/took.Seconds(), against.limit, chainLength)
+		if against.end.name == containerEnded.name {
+			r.add("chain of %d with start_ahead: × the same", ahead.took.Seconds()/took.Seconds(), 0.7, chainLength)
+		}
 	}
 	r.add("commit announced to next Job's POST: ms, median", median(chain.gaps).Seconds()*1000, 20)
 	r.add("API requests a step", float64(chain.requests)/chainLength, 6)
 
-	long, err := l.chain(ctx, longChain)
+	long, err := l.chain(ctx, longChain, false)
 	if err != nil {
 		return err
 	}
@@ -82,8 +84,21 @@ type chained struct {
 	gaps     []time.Duration // from the announcement of a commit to the request for the next Job
 }
 
+// quicker is the quicker of two chains.
+func (l *lab) quicker(ctx context.Context, ahead bool) (chained, error) {
+	one, err := l.chain(ctx, chainLength, ahead)
+	if err != nil {
+		return chained{}, err
+	}
+	other, err := l.chain(ctx, chainLength, ahead)
+	if other.took > one.took {
+		other = one
+	}
+	return other, err
+}
+
 // chain runs steps that each add a line to the file of the step before.
-func (l *lab) chain(ctx context.Context, length int) (chained, error) {
+func (l *lab) chain(ctx context.Context, length int, ahead bool) (chained, error) {
 	var steps []workflow.Step
 	for i := range length {
 		step := l.step(fmt.Sprintf("step-%03d", i), "date >> /data/lines")
@@ -96,6 +111,7 @@ func (l *lab) chain(ctx context.Context, length int) (chained, error) {
 	if err != nil {
 		return chained{}, err
 	}
+	run.StartAhead = ahead
 	announced, stop, err := l.announcements(ctx, run.ID)
 	if err != nil {
 		return chained{}, err

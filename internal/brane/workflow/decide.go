@@ -6,6 +6,7 @@ type phase int
 const (
 	waiting   phase = iota // no Job yet
 	started                // its Job is made
+	early                  // its Job is made before its needs are over; its agent waits for them
 	committed              // its files are stored; nothing can undo that
 	failed                 // its Job will not commit any more
 )
@@ -70,7 +71,7 @@ func decide(g Graph, known map[string]phase) (fates map[string]fate, hasFailed b
 	fates = map[string]fate{}
 	for _, name := range g.order { // every step after those that it needs
 		switch known[name] {
-		case started:
+		case started, early:
 			fates[name] = running
 		case committed:
 			fates[name] = done

@@ -45,6 +45,7 @@ type orders struct {
 	Users      RedisUsers `json:"users,omitempty"`
 	Grace      Grace      `json:"grace"`
 	Parallel   int        `json:"parallel,omitempty"`
+	StartAhead bool       `json:"start_ahead,omitempty"`
 	Steps      []Step     `json:"steps"`
 	Outputs    []string   `json:"outputs,omitempty"` // paths that are kept at the end
 }

@@ -18,6 +18,7 @@ const (
 	StepStarted   EventKind = "step started"   // its Job is made
 	StepAdopted   EventKind = "step adopted"   // its Job was there already
 	StepCommitted EventKind = "step committed" // its files are stored
+	StepWithdrawn EventKind = "step withdrawn" // its Job was made early and is taken back
 	StepFailed    EventKind = "step failed"
 	RunWaits      EventKind = "run waits"     // another process holds its lease
 	RunShares     EventKind = "run shares"    // Redis makes no users, so the pods have the credential of all runs

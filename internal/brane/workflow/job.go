@@ -29,13 +29,13 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 // job is the Job of one step. The init container copies the agent into the pod and stages the files in; the step's container starts the agent,
 // which runs the program and stores what it left. The Redis credential is a file in the init container only.
 //
-// nothing says of a step whether it has ended, or will not begin, without files; such a step is passed over.
+// Where it is made ahead, its agent waits for what it needs. nothing says of a step whether it has ended, or will not begin, without files; such a step is passed over.
 //
 // The attempt is part of its name: a Job that is made again under the name of one that has failed can inherit the other's back-off.
-func (r *Run) job(step Step, attempt int, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
+func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
 	spec, err := agent.Step{
 		Run: r.ID, Name: step.Name, Attempt: attempt, Needs: r.Graph.ancestry(step.Name, nothing), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
-		Brane: step.brane(), Indexed: step.many(), Items: step.Items,
+		Brane: step.brane(), Indexed: step.many(), Items: step.Items, Ahead: ahead,
 	}.Encode()
 	if err != nil {
 		return nil, err

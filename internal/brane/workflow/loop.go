@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -69,6 +72,9 @@ func (l *loop) run(ctx context.Context) error {
 			if err := l.look(ctx); err != nil {
 				return err
 			}
+		}
+		if err := l.startAhead(ctx); err != nil {
+			return err
 		}
 		if ended(l.Graph, l.known) {
 			return nil
@@ -168,6 +174,13 @@ func (l *loop) readCommits(ctx context.Context) error {
 	for name, conflict := range conflicts {
 		l.suspects[name] = suspicion{conflictReason, conflict.Error()}
 	}
+	for _, name := range open { // what was early is started now, and what its pods wait for counts from now
+		for _, pod := range l.pods[name] {
+			if l.known[name] == started {
+				l.noteStuck(name, pod, time.Now())
+			}
+		}
+	}
 	return nil
 }
 
@@ -189,7 +202,7 @@ func (l *loop) start(ctx context.Context, names []string) error {
 			return fmt.Errorf("make the Job of step %q: %w", name, err)
 		}
 		number := l.nextAttempt(name, l.lease.term)
-		job, err := l.job(step, number, leavesNothing(l.Graph, l.known), l.lease.owner())
+		job, err := l.job(step, number, l.phaseOf(name) == early, leavesNothing(l.Graph, l.known), l.lease.owner())
 		if err != nil {
 			return fmt.Errorf("make the Job of step %q: %w", name, err)
 		}
@@ -206,6 +219,42 @@ func (l *loop) start(ctx context.Context, names []string) error {
 		l.observe(Event{Step: name, Kind: kind, Detail: job.Name})
 	}
 	return nil
+}
+
+// startAhead makes Jobs one step early, where the run wants that, and takes back what is in the way.
+func (l *loop) startAhead(ctx context.Context) error {
+	if !l.StartAhead {
+		return nil
+	}
+	free := len(l.Graph.order)
+	if l.Parallel > 0 {
+		free = l.Parallel
+		for _, phase := range l.known {
+			if phase == started || phase == early {
+				free--
+			}
+		}
+	}
+	begin, withdraw := l.ahead(l.holdsAll, free)
+	for _, step := range withdraw {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.jobName(step)}}
+		if err := l.Kube.Delete(ctx, job); err != nil && !apierrors.IsNotFound(err) {
+			return l.postpone(ctx, fmt.Errorf("take back %s, which was made early: %w", kube.Describe(job), err))
+		}
+		l.takeBack(step)
+		l.observe(Event{Step: step, Kind: StepWithdrawn, Detail: job.Name})
+	}
+	return l.start(ctx, begin)
+}
+
+// holdsAll says whether the pod of a step's latest attempt has all that it asked for.
+func (l *loop) holdsAll(step string) bool {
+	for _, pod := range l.pods[step] {
+		if pod.Labels[AttemptLabel] == strconv.Itoa(l.attempts[step]) && holdsAll(pod) {
+			return true
+		}
+	}
+	return false
 }
 
 // postpone lets a request be tried again later, where that can help.
@@ -257,7 +306,7 @@ func (l *loop) result() Result {
 		switch l.known[name] {
 		case committed:
 			result.Steps[name] = succeeded(l.Graph.steps[name], l.records[name])
-		case started:
+		case started, early:
 			result.Steps[name] = StepResult{Status: Stopped}
 		case waiting:
 			result.Steps[name] = StepResult{Status: Skipped}

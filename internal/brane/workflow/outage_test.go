@@ -35,7 +35,7 @@ func TestOutage(t *testing.T) {
 			time.Sleep(10 * time.Second) // the outage itself: nothing is waited for
 			outage.program.Recover()
 			await(t, "the run", ended).succeeds(t)
-			l.ran(run, 1)
+			l.ranOnce(run)
 		})
 	}
 }

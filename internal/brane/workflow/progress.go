@@ -13,6 +13,7 @@ type progress struct {
 	graph    Graph
 	known    map[string]phase
 	attempts map[string]int       // of each step, the latest; 0 where there was none
+	notEarly map[string]bool      // whose early Job was taken back once
 	suspects map[string]suspicion // started steps that cannot commit any more, unless they have: the commits decide
 }
 
@@ -20,7 +21,7 @@ type progress struct {
 type suspicion struct{ reason, message string }
 
 func newProgress(g Graph) progress {
-	return progress{graph: g, known: map[string]phase{}, attempts: map[string]int{}, suspects: map[string]suspicion{}}
+	return progress{graph: g, known: map[string]phase{}, attempts: map[string]int{}, notEarly: map[string]bool{}, suspects: map[string]suspicion{}}
 }
 
 // attempt is a Job that was there before this Execute.
@@ -46,7 +47,7 @@ func (p *progress) adopt(jobs []attempt) (adopted []string) {
 		}
 		p.attempts[step] = job.number
 		if p.known[step] == waiting && !job.over {
-			p.known[step] = started
+			p.known[step] = p.phaseOf(step)
 			adopted = append(adopted, step)
 		}
 	}
@@ -58,7 +59,7 @@ func (p *progress) nextAttempt(step string, term int) int { return max(term, p.a
 
 // begin is that the Job of an attempt is made.
 func (p *progress) begin(step string, number int) {
-	p.attempts[step], p.known[step] = number, started
+	p.attempts[step], p.known[step] = number, p.phaseOf(step)
 }
 
 // commit is that the commit of a step was read. It answers whether that is news.
@@ -68,11 +69,16 @@ func (p *progress) commit(step string) bool {
 	}
 	p.known[step] = committed
 	delete(p.suspects, step)
+	p.promote()
 	return true
 }
 
 // suspect is that an attempt will not commit any more. It answers whether the commits are worth reading: the attempt may have committed before it ended.
 func (p *progress) suspect(step string, number int, why suspicion) bool {
+	if p.known[step] == early && p.attempts[step] == number {
+		p.takeBack(step) // its program has not run
+		return false
+	}
 	if p.known[step] != started || p.attempts[step] != number {
 		return false
 	}
@@ -92,7 +98,7 @@ func (p *progress) convict() map[string]suspicion {
 	return failures
 }
 
-// missing are the started steps that have no Job among these attempts.
+// missing are the steps that should have a Job, and have none among these attempts.
 func (p *progress) missing(jobs []attempt) []string {
 	there := map[string]bool{}
 	for _, job := range jobs {
@@ -100,5 +106,7 @@ func (p *progress) missing(jobs []attempt) []string {
 			there[job.step] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.known)), func(step string) bool { return p.known[step] != started || there[step] })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.known)), func(step string) bool {
+		return p.known[step] != started && p.known[step] != early || there[step]
+	})
 }

@@ -34,6 +34,7 @@ type Run struct {
 	Retention  time.Duration         // how long the run's files stay, but for its outputs
 	Grace      Grace                 // for pods that do not get on
 	Parallel   int                   // Jobs of the run at once; 0 means no limit
+	StartAhead bool                  // make Jobs one step early, see ahead.go
 	Holder     string                // who carries the run on, for people: a user, a machine, a process
 	LeaseID    string                // holders with the same one are the same; empty means that this is another than all before
 	Execution  string                // tells this user of the run from later ones of the same id, see [Delete]; may be empty

@@ -82,13 +82,14 @@ func (w *world) play() string {
 	w.takeOver()
 	for range 1000 {
 		if w.changed { // otherwise the decision is the same
+			w.changed = false
+			w.decideAhead()
 			if ended(w.graph, w.engine.known) {
 				return w.outcome()
 			}
 			if problem := w.decide(); problem != "" {
 				return problem
 			}
-			w.changed = false
 		}
 		switch n := w.random.IntN(10); {
 		case n < 4:
@@ -183,6 +184,23 @@ func (w *world) decide() string {
 	return ""
 }
 
+// decideAhead makes Jobs early and takes them back, as pods find and lose their places.
+func (w *world) decideAhead() {
+	begin, withdraw := w.engine.ahead(func(string) bool { return w.random.IntN(3) > 0 }, len(w.graph.order))
+	for _, step := range withdraw {
+		job := w.latest(step)
+		job.deleted, job.ended = true, w.term
+		w.engine.takeBack(step)
+		w.tell("taken back", step, job.number)
+	}
+	for _, step := range begin {
+		number := w.engine.nextAttempt(step, w.term)
+		w.jobs = append(w.jobs, &simJob{attempt: attempt{step: step, number: number}, idle: w.committed[step]})
+		w.engine.begin(step, number)
+		w.tell("made early", step, number)
+	}
+}
+
 // work lets one Job get on.
 func (w *world) work() string {
 	if len(w.jobs) == 0 {
@@ -192,6 +210,11 @@ func (w *world) work() string {
 	running := !job.over && !job.deleted && !job.complete
 	if !running && !job.left {
 		return ""
+	}
+	for _, need := range w.graph.steps[job.step].Needs {
+		if w.graph.mayBeEarly(job.step) && !w.committed[need] {
+			return "" // its agent waits
+		}
 	}
 	if w.committed[job.step] && !job.idle {
 		// The other pod of the step was first: this one's commit is refused, and its files are not taken.
@@ -222,6 +245,7 @@ func (w *world) deliver() {
 	if w.random.IntN(5) == 0 {
 		return // lost
 	}
+	w.changed = true // pods come and go meanwhile
 	if f.kind == "announced" || w.engine.suspect(f.step, f.number, suspicion{f.kind, ""}) {
 		w.look()
 	}
@@ -251,6 +275,7 @@ func (w *world) resync() {
 			there = append(there, job.attempt)
 		}
 	}
+	w.changed = true
 	for _, step := range w.engine.missing(there) {
 		w.engine.suspect(step, w.engine.attempts[step], vanished)
 	}
