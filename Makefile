@@ -76,7 +76,7 @@ test-long: $(CLI_BUILT) ## Tests that take long or much memory: a file of 5 GiB,
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -timeout 60m $(PACKAGES)
 
 .PHONY: bench
-bench: cluster-up $(CLI_BUILT) ## Measure the file layer, and what 350 namespaces cost on the development cluster, against the limits; ONLY=files for a part; 12 to 22 minutes
+bench: cluster-up $(CLI_BUILT) ## Measure the file layer, the engine and 350 namespaces against the limits; ONLY=files, engine or namespaces for a part; 20 minutes
 	@. $(abspath $(CLUSTER_DIR))/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only '$(ONLY)'
 
 # What plugin-testing must be told where the CLI is OpenTofu.
