@@ -74,7 +74,7 @@ func engine(ctx context.Context, r *report) (err error) {
 		return err
 	}
 	r.add("chain of %d: × %d chains of %d", long.took.Seconds()/(longChain/chainLength*chain.took.Seconds()), 1.1, longChain, longChain/chainLength, chainLength)
-	return nil
+	return l.fanOut(ctx, r)
 }
 
 // chained is what a chain of steps has cost.

@@ -34,12 +34,13 @@ var (
 
 // plainChain runs the same program as the chain in Jobs one after another, and passes no file on.
 func (l *lab) plainChain(ctx context.Context, on ending) (time.Duration, error) {
-	w := l.watchPlain(ctx, on)
+	group := l.group()
+	w := l.watch(ctx, plainLabel+"="+group, on)
 	defer w.stop()
 	began := time.Now()
 	for i := range chainLength {
-		name := fmt.Sprintf("%s-%d", w.group, i)
-		if err := l.kube.Create(ctx, l.plainJob(w.group, name)); err != nil {
+		name := fmt.Sprintf("%s-%d", group, i)
+		if err := l.kube.Create(ctx, l.plainJob(group, name)); err != nil {
 			return 0, err
 		}
 		if err := w.wait(ctx, 1); err != nil {
@@ -63,25 +64,29 @@ func (l *lab) plainJob(group, name string) *batchv1.Job {
 	}
 }
 
-// plainWatch hears the signal of each Job of a group once.
-type plainWatch struct {
-	group string
-	heard chan string
+// group makes a value of plainLabel.
+func (l *lab) group() string {
+	l.serial++
+	return fmt.Sprintf("plain-%d", l.serial)
+}
+
+// heard hears of each Job or pod once, when it has come to an ending.
+type heard struct {
+	names chan string
 	stop  func() // ends the watch and waits until it has
 }
 
-func (l *lab) watchPlain(ctx context.Context, on ending) *plainWatch {
-	l.serial++
-	w := &plainWatch{group: fmt.Sprintf("plain-%d", l.serial), heard: make(chan string, 1000)}
+func (l *lab) watch(ctx context.Context, labels string, on ending) *heard {
+	w := &heard{names: make(chan string, 1000)}
 	ctx, cancel := context.WithCancel(ctx)
 	seen := map[string]bool{} // the follower calls one after another
 	hear := func(name string, is bool) {
 		if is && !seen[name] {
 			seen[name] = true
-			w.heard <- name
+			w.names <- name
 		}
 	}
-	labels, ignore := plainLabel+"="+w.group, func(error) {} // a watch that breaks goes on by itself
+	ignore := func(error) {} // a watch that breaks goes on by itself
 	var follower sync.WaitGroup
 	follower.Go(func() {
 		if on.job != nil {
@@ -98,13 +103,13 @@ func (l *lab) watchPlain(ctx context.Context, on ending) *plainWatch {
 	return w
 }
 
-// wait waits for the signals of n Jobs.
-func (w *plainWatch) wait(ctx context.Context, n int) error {
+// wait waits for n of them.
+func (w *heard) wait(ctx context.Context, n int) error {
 	ctx, done := context.WithTimeout(ctx, 5*time.Minute)
 	defer done()
 	for range n {
 		select {
-		case <-w.heard:
+		case <-w.names:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// How many a step is in the comparisons.
+const (
+	fanOutDone = 60
+	fanOutMade = 100
+)
+
+// fanOut measures a step that is many against as many plain Jobs.
+func (l *lab) fanOut(ctx context.Context, r *report) error {
+	plain, err := l.plainMany(ctx, fanOutDone)
+	if err != nil {
+		return err
+	}
+	_, done, err := l.many(ctx, fanOutDone)
+	if err != nil {
+		return err
+	}
+	r.add("fan-out of %d done: × plain Jobs", done.Seconds()/plain.Seconds(), 1.3, fanOutDone)
+	made, _, err := l.many(ctx, fanOutMade)
+	if err != nil {
+		return err
+	}
+	r.add("fan-out of %d: seconds until all pods are made", made.Seconds(), 1.5, fanOutMade)
+	return nil
+}
+
+// many runs one step n times. made is from the request for its Job until its last pod is there, done until the run is.
+func (l *lab) many(ctx context.Context, n int) (made, done time.Duration, err error) {
+	step := l.step("many", "date > /data/lines-$BRANE_INDEX")
+	step.Count = n
+	run, err := l.run([]workflow.Step{step})
+	if err != nil {
+		return 0, 0, err
+	}
+	w := l.watch(ctx, workflow.RunLabel+"="+run.ID, ending{pod: func(*corev1.Pod) bool { return true }})
+	defer w.stop()
+	l.reset()
+	began, last := time.Now(), make(chan time.Time, 1)
+	var group errgroup.Group
+	group.Go(func() error {
+		err := w.wait(ctx, n)
+		last <- time.Now()
+		return err
+	})
+	if err := l.execute(ctx, run); err != nil {
+		return 0, 0, err
+	}
+	done = time.Since(began)
+	if err := group.Wait(); err != nil {
+		return 0, 0, fmt.Errorf("wait for %d pods of run %s: %w", n, run.ID, err)
+	}
+	return (<-last).Sub(l.jobsMade()[0]), done, nil
+}
+
+// plainMany runs the same program in n Jobs at once, until the last container has ended.
+func (l *lab) plainMany(ctx context.Context, n int) (time.Duration, error) {
+	group := l.group()
+	w := l.watch(ctx, plainLabel+"="+group, containerEnded)
+	defer w.stop()
+	began := time.Now()
+	var makers errgroup.Group
+	makers.SetLimit(parallelism)
+	for i := range n {
+		makers.Go(func() error { return l.kube.Create(ctx, l.plainJob(group, fmt.Sprintf("%s-%d", group, i))) })
+	}
+	if err := makers.Wait(); err != nil {
+		return 0, err
+	}
+	if err := w.wait(ctx, n); err != nil {
+		return 0, fmt.Errorf("wait for %d plain Jobs: %w", n, err)
+	}
+	return time.Since(began), nil
+}
