@@ -24,9 +24,10 @@ func TestUnknownsContract(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is no object", name)
 		}
+		needed := func(a *tfprotov6.SchemaAttribute) bool { return a.Required || a.Name == oneOf[name] }
 		for title, fill := range map[string]func(*tfprotov6.SchemaAttribute) any{
 			"everything unknown":                     func(*tfprotov6.SchemaAttribute) any { return tftypes.UnknownValue },
-			"everything required unknown, rest null": unknownIf(func(a *tfprotov6.SchemaAttribute) bool { return a.Required }),
+			"everything required unknown, rest null": unknownIf(needed),
 			"everything optional unknown, rest null": unknownIf(func(a *tfprotov6.SchemaAttribute) bool { return a.Required || a.Optional }),
 		} {
 			t.Run(name+": "+title, func(t *testing.T) {
@@ -38,7 +39,7 @@ func TestUnknownsContract(t *testing.T) {
 		for attribute, value := range nestedUnknowns(schema.Block.Attributes) {
 			t.Run(name+": elements of "+attribute+" unknown", func(t *testing.T) {
 				t.Parallel()
-				config := objectOf(object, schema.Block.Attributes, unknownIf(func(a *tfprotov6.SchemaAttribute) bool { return a.Required && a.Name != attribute }))
+				config := objectOf(object, schema.Block.Attributes, unknownIf(func(a *tfprotov6.SchemaAttribute) bool { return needed(a) && a.Name != attribute }))
 				values := map[string]tftypes.Value{}
 				must(t, config.As(&values))
 				values[attribute] = value
@@ -63,6 +64,9 @@ func TestUnknownsContract(t *testing.T) {
 		})
 	}
 }
+
+// oneOf is the attribute that is given where a resource needs one of several.
+var oneOf = map[string]string{"brane_file": "folder"}
 
 // full is a good configuration of every resource, with all that may be set.
 var full = map[string]map[string]any{
@@ -92,6 +96,9 @@ var full = map[string]map[string]any{
 			},
 		},
 		"timeouts": map[string]any{"create": "5m"},
+	},
+	"brane_file": {
+		"name": "set", "files": map[string]any{"a": map[string]any{"content": "a"}}, "timeouts": map[string]any{"create": "5m"},
 	},
 }
 
