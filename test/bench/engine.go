@@ -21,11 +21,18 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// chainLength is of the chains that are compared. Each is run twice and the quicker one counts: a noisy neighbour only ever adds.
-const (
-	chainLength = 10
-	longChain   = 100
+// The chains that are compared. Each is run twice and the quicker run counts: a noisy neighbour only ever adds.
+var (
+	trivial = chain{length: 10}
+	long    = chain{length: 100}
+	working = chain{length: 5, program: "sleep 2"} // its steps take longer than a pod takes to start, which is what start_ahead is for
 )
+
+// chain is of steps that each add a line to the file of the step before, and do something.
+type chain struct {
+	length  int
+	program string // for a shell
+}
 
 // lab is a namespace for runs and for plain Jobs, reached by one client whose requests are counted.
 type lab struct {
@@ -44,36 +51,43 @@ func engine(ctx context.Context, r *report) (err error) {
 	}
 	defer func() { err = errors.Join(err, done()) }()
 
-	chain, err := l.quicker(ctx, false)
-	if err != nil {
-		return err
-	}
-	ahead, err := l.quicker(ctx, true)
-	if err != nil {
-		return err
-	}
-	r.add("chain of %d: seconds a step", chain.took.Seconds()/chainLength, 0, chainLength)
-	for _, against := range []struct {
-		end   ending
-		limit float64
-	}{{containerEnded, 1.1}, {podSucceeded, 0.6}, {jobComplete, 0.4}} {
-		took, err := l.plainChain(ctx, against.end)
-		if err != nil {
+	plain := map[string]time.Duration{}
+	for _, end := range []ending{containerEnded, podSucceeded, jobComplete} {
+		if plain[end.name], err = l.plainChain(ctx, trivial, end); err != nil {
 			return err
 		}
-		r.add("chain of %d: × plain Jobs, next on "+against.end.name, chain.took.Seconds()/took.Seconds(), against.limit, chainLength)
-		if against.end.name == containerEnded.name {
-			r.add("chain of %d with start_ahead: × the same", ahead.took.Seconds()/took.Seconds(), 0.7, chainLength)
-		}
 	}
-	r.add("commit announced to next Job's POST: ms, median", median(chain.gaps).Seconds()*1000, 20)
-	r.add("API requests a step", float64(chain.requests)/chainLength, 6)
-
-	long, err := l.chain(ctx, longChain, false)
+	short, err := l.quicker(ctx, trivial, false)
 	if err != nil {
 		return err
 	}
-	r.add("chain of %d: × %d chains of %d", long.took.Seconds()/(longChain/chainLength*chain.took.Seconds()), 1.1, longChain, longChain/chainLength, chainLength)
+	ahead, err := l.quicker(ctx, trivial, true)
+	if err != nil {
+		return err
+	}
+	r.add("chain of %d: seconds a step", short.took.Seconds()/float64(trivial.length), 0, trivial.length)
+	r.add("chain of %d: × plain Jobs, next on the container's end", short.over(plain[containerEnded.name]), 1.1, trivial.length)
+	r.add("chain of %d: × plain Jobs, next on the pod's phase", short.over(plain[podSucceeded.name]), 0.6, trivial.length)
+	r.add("chain of %d: × plain Jobs, next on the Job's end", short.over(plain[jobComplete.name]), 0.4, trivial.length)
+	r.add("chain of %d with start_ahead: × plain Jobs, next on the container's end", ahead.over(plain[containerEnded.name]), 0.7, trivial.length)
+	r.add("commit announced to next Job's POST: ms, median", median(short.gaps).Seconds()*1000, 20)
+	r.add("API requests a step", float64(short.requests)/float64(trivial.length), 6)
+
+	if ahead, err = l.quicker(ctx, working, true); err != nil {
+		return err
+	}
+	took, err := l.plainChain(ctx, working, containerEnded)
+	if err != nil {
+		return err
+	}
+	r.add("chain of %d steps of 2 s with start_ahead: × plain Jobs, next on the container's end", ahead.over(took), 0.8, working.length)
+
+	hundred, err := l.chain(ctx, long, false)
+	if err != nil {
+		return err
+	}
+	times := long.length / trivial.length
+	r.add("chain of %d: × %d chains of %d", hundred.over(time.Duration(times)*short.took), 1.1, long.length, times, trivial.length)
 	return l.fanOut(ctx, r)
 }
 
@@ -84,24 +98,29 @@ type chained struct {
 	gaps     []time.Duration // from the announcement of a commit to the request for the next Job
 }
 
-// quicker is the quicker of two chains.
-func (l *lab) quicker(ctx context.Context, ahead bool) (chained, error) {
-	one, err := l.chain(ctx, chainLength, ahead)
+func (c chained) over(other time.Duration) float64 { return c.took.Seconds() / other.Seconds() }
+
+// quicker is the quicker of two runs.
+func (l *lab) quicker(ctx context.Context, c chain, ahead bool) (chained, error) {
+	one, err := l.chain(ctx, c, ahead)
 	if err != nil {
 		return chained{}, err
 	}
-	other, err := l.chain(ctx, chainLength, ahead)
+	other, err := l.chain(ctx, c, ahead)
 	if other.took > one.took {
 		other = one
 	}
 	return other, err
 }
 
-// chain runs steps that each add a line to the file of the step before.
-func (l *lab) chain(ctx context.Context, length int, ahead bool) (chained, error) {
+// chain runs a chain.
+func (l *lab) chain(ctx context.Context, c chain, ahead bool) (chained, error) {
+	if err := l.settle(ctx); err != nil {
+		return chained{}, err
+	}
 	var steps []workflow.Step
-	for i := range length {
-		step := l.step(fmt.Sprintf("step-%03d", i), "date >> /data/lines")
+	for i := range c.length {
+		step := l.step(fmt.Sprintf("step-%03d", i), "date >> /data/lines; "+c.program)
 		if i > 0 {
 			step.Needs = []string{steps[i-1].Name}
 		}
@@ -122,16 +141,16 @@ func (l *lab) chain(ctx context.Context, length int, ahead bool) (chained, error
 	if err := l.execute(ctx, run); err != nil {
 		return chained{}, err
 	}
-	c := chained{took: time.Since(began), requests: l.count()}
+	cost := chained{took: time.Since(began), requests: l.count()}
 	stop()
 	commits, posts := announced(), l.jobsMade()
-	if len(commits) != length || len(posts) != length {
-		return chained{}, fmt.Errorf("%d commits were announced and %d Jobs made in a chain of %d", len(commits), len(posts), length)
+	if len(commits) != c.length || len(posts) != c.length {
+		return chained{}, fmt.Errorf("%d commits were announced and %d Jobs made in a chain of %d", len(commits), len(posts), c.length)
 	}
 	for i, post := range posts[1:] {
-		c.gaps = append(c.gaps, post.Sub(commits[i]))
+		cost.gaps = append(cost.gaps, post.Sub(commits[i]))
 	}
-	return c, nil
+	return cost, nil
 }
 
 // announcements listens to what Redis announces, as the engine does; the times are complete once stop has returned.

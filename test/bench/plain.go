@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -33,14 +35,17 @@ var (
 )
 
 // plainChain runs the same program as the chain in Jobs one after another, and passes no file on.
-func (l *lab) plainChain(ctx context.Context, on ending) (time.Duration, error) {
+func (l *lab) plainChain(ctx context.Context, c chain, on ending) (time.Duration, error) {
+	if err := l.settle(ctx); err != nil {
+		return 0, err
+	}
 	group := l.group()
 	w := l.watch(ctx, plainLabel+"="+group, on)
 	defer w.stop()
 	began := time.Now()
-	for i := range chainLength {
+	for i := range c.length {
 		name := fmt.Sprintf("%s-%d", group, i)
-		if err := l.kube.Create(ctx, l.plainJob(group, name)); err != nil {
+		if err := l.kube.Create(ctx, l.plainJob(group, name, c.program)); err != nil {
 			return 0, err
 		}
 		if err := w.wait(ctx, 1); err != nil {
@@ -51,17 +56,34 @@ func (l *lab) plainChain(ctx context.Context, on ending) (time.Duration, error) 
 }
 
 // plainJob is what a step's Job is without the agent.
-func (l *lab) plainJob(group, name string) *batchv1.Job {
+func (l *lab) plainJob(group, name, program string) *batchv1.Job {
 	labels := map[string]string{plainLabel: group}
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: name, Labels: labels},
 		Spec: batchv1.JobSpec{BackoffLimit: new(int32(0)), Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: labels},
 			Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: new(false), Containers: []corev1.Container{{
-				Name: "step", Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", "date >> /tmp/lines"},
+				Name: "step", Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", "date >> /tmp/lines; " + program},
 			}}},
 		}},
 	}
+}
+
+// settle waits until no pod of the lab runs any more: the node tears pods down for a while after a client has seen their ends, and the next figure would count that.
+func (l *lab) settle(ctx context.Context) error {
+	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, 5*time.Minute, true, func(ctx context.Context) (bool, error) {
+		var pods corev1.PodList
+		if err := l.kube.List(ctx, &pods, l.namespace, ""); err != nil {
+			return false, err
+		}
+		return !slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool {
+			return pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
+		}), nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the pods in namespace %s to end: %w", l.namespace, err)
+	}
+	return nil
 }
 
 // group makes a value of plainLabel.
