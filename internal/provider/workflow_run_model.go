@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"os"
 	"time"
 
@@ -170,19 +169,23 @@ func (m workflowRunModel) outputPaths(ctx context.Context, diags *diag.Diagnosti
 	return paths
 }
 
-// sameOutputs says whether the outputs that are planned are those of the state, of which more is known.
-func sameOutputs(plan, state types.Map) bool {
-	declared := func(outputs types.Map) map[string]attr.Value {
-		paths := map[string]attr.Value{}
-		for name, output := range outputs.Elements() {
-			paths[name] = types.StringUnknown()
-			if object, ok := output.(types.Object); ok && !object.IsUnknown() {
-				paths[name] = object.Attributes()["path"]
-			}
-		}
-		return paths
+// outputsThatStay are the planned outputs of a run that stays; those that the state has under the same path are known from there. all says whether these are all,
+// and the state has no others.
+func outputsThatStay(plan, state types.Map) (outputs types.Map, all bool) {
+	if plan.IsUnknown() || plan.IsNull() {
+		return plan, plan.IsNull() && state.IsNull()
 	}
-	return plan.IsNull() == state.IsNull() && !plan.IsUnknown() && maps.EqualFunc(declared(plan), declared(state), attr.Value.Equal)
+	known, elements := state.Elements(), plan.Elements()
+	all = len(elements) == len(known)
+	for name, output := range elements {
+		was, found := known[name].(types.Object)
+		if object, ok := output.(types.Object); ok && found && !object.IsUnknown() && object.Attributes()["path"].Equal(was.Attributes()["path"]) {
+			elements[name] = was
+		} else {
+			all = false
+		}
+	}
+	return types.MapValueMust(plan.ElementType(context.Background()), elements), all
 }
 
 // grace is how long pods may not get on.

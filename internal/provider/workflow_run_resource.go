@@ -65,7 +65,6 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	plan.Brane, state.Brane = r.packages(), r.packages()
-	plan.Brane, state.Brane = r.packages(), r.packages()
 	plan.planImages(ctx, state)
 	checkPage(plan.Report, &resp.Diagnostics)
 	id := types.StringUnknown()
@@ -94,8 +93,12 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if !waits {
 		maps.Copy(stays, map[string]any{"status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results})
 	}
-	if !waits && sameOutputs(plan.Outputs, state.Outputs) {
-		stays["outputs"], stays["outputs_layer"] = state.Outputs, state.OutputsLayer
+	if !waits {
+		outputs, all := outputsThatStay(plan.Outputs, state.Outputs)
+		stays["outputs"] = outputs
+		if all {
+			stays["outputs_layer"] = state.OutputsLayer
+		}
 	}
 	for name, value := range stays {
 		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)

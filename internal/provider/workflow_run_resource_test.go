@@ -66,7 +66,7 @@ func TestAccWorkflowRun(t *testing.T) {
 	}
 	was := record{}
 	const oneOutput = "joined = { path = \"joined\" }\n    bytes  = { path = \"bytes\" }"
-	const others = "names = { path = \"names.txt\" }"
+	const others = "joined = { path = \"joined\" }\n    names  = { path = \"names.txt\" }"
 	var ids []string
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
@@ -102,9 +102,13 @@ func TestAccWorkflowRun(t *testing.T) {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
 					plancheck.ExpectKnownValue(runAddress, tfjsonpath.New("status"), knownvalue.StringExact("succeeded")),
+					plancheck.ExpectKnownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("joined"), output("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n")),
+					plancheck.ExpectUnknownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("names").AtMapKey("content")),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"names": output("names.txt", "Ada\nGrace\n")})),
+					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
+						"joined": output("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"), "names": output("names.txt", "Ada\nGrace\n"),
+					})),
 				},
 				Check: func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
 			},
