@@ -185,7 +185,7 @@ func outputsThatStay(plan, state types.Map) (outputs types.Map, all bool) {
 			all = false
 		}
 	}
-	return types.MapValueMust(plan.ElementType(context.Background()), elements), all
+	return types.MapValueMust(outputType, elements), all
 }
 
 // grace is how long pods may not get on.
