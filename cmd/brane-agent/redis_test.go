@@ -107,6 +107,9 @@ func TestTheGuidesRightsAreEnough(t *testing.T) {
 	if got := p.sh("echo x >out"); got.code != 0 || r.content("limited", "out") != "x\n" {
 		t.Errorf("ended with %d: %s", got.code, got.stderr)
 	}
+	if starts, err := r.store.Starts(t.Context(), []string{"limited"}); err != nil || starts["limited"] != 1 {
+		t.Errorf("of its program %d starts are noted, %v", starts["limited"], err)
+	}
 	r.id = "test-2"
 	p = r.pod("elsewhere", nil)
 	p.writeSecret(url)

@@ -15,7 +15,7 @@ import (
 
 // Times of the agent's own. Kubernetes gives a stopped pod 30 s by default.
 const (
-	farewell   = 10 * time.Second // to keep the output of a program that failed
+	farewell   = 10 * time.Second // to note the start of a program, and to keep the output of one that failed
 	stopGrace  = 10 * time.Second // between SIGTERM and SIGKILL when the run is cancelled
 	logRefresh = 2 * time.Second  // how old the kept output of a running step may be; a container that runs out of memory has no last word
 )
@@ -51,6 +51,7 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	started := time.Now()
+	r.noteStart(ctx, started)
 	code, result, err := r.call(ctx, program, stdout, signals)
 	if err != nil {
 		r.say("%v", err)
@@ -67,6 +68,15 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 		return r.fail(ExitStageOut, err)
 	}
 	return 0
+}
+
+// noteStart lets the program be counted. A count is worth neither a failure nor much time.
+func (r *runner) noteStart(ctx context.Context, at time.Time) {
+	ctx, stop := context.WithTimeout(ctx, farewell)
+	defer stop()
+	if err := r.store.NoteStart(ctx, r.spec.Step.Name, r.spec.Pod, at); err != nil {
+		r.say("%v", err)
+	}
 }
 
 // prepare connects and finds out what was staged in. done says that another attempt was first.

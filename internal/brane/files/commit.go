@@ -95,17 +95,32 @@ func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record
 
 // Commits reads the records of those steps that have one, all in one round trip.
 func (s *Store) Commits(ctx context.Context, steps []string) (map[string]Record, error) {
-	records := map[string]Record{}
-	if len(steps) == 0 {
-		return records, nil
+	texts, err := s.texts(ctx, "read the commit records", "step:", steps)
+	if err != nil {
+		return nil, err
 	}
-	var texts []*redis.StringCmd
-	err := s.do(ctx, "read the commit records", func(ctx context.Context) error {
-		texts = texts[:0]
+	records := map[string]Record{}
+	for step, text := range texts {
+		if records[step], err = ParseRecord(text); err != nil {
+			return nil, fmt.Errorf("run %s: step %s: %w", s.run, step, err)
+		}
+	}
+	return records, nil
+}
+
+// texts reads one key of each of these steps, for those that have it.
+func (s *Store) texts(ctx context.Context, what, kind string, steps []string) (map[string][]byte, error) {
+	found := map[string][]byte{}
+	if len(steps) == 0 {
+		return found, nil
+	}
+	var answers []*redis.StringCmd
+	err := s.do(ctx, what, func(ctx context.Context) error {
+		answers = answers[:0]
 		// A pipeline, not MGET: in a Cluster the keys lie on several masters.
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, step := range steps {
-				texts = append(texts, p.Get(ctx, s.key("step:"+step)))
+				answers = append(answers, p.Get(ctx, s.key(kind+step)))
 			}
 			return nil
 		})
@@ -115,16 +130,14 @@ func (s *Store) Commits(ctx context.Context, steps []string) (map[string]Record,
 		return nil, err
 	}
 	for i, step := range steps {
-		text, err := texts[i].Bytes()
+		text, err := answers[i].Bytes()
 		if errors.Is(err, redis.Nil) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("run %s: read the commit record of step %s: %w", s.run, step, explain(err))
+			return nil, fmt.Errorf("run %s: %s: step %s: %w", s.run, what, step, explain(err))
 		}
-		if records[step], err = ParseRecord(text); err != nil {
-			return nil, fmt.Errorf("run %s: step %s: %w", s.run, step, err)
-		}
+		found[step] = text
 	}
-	return records, nil
+	return found, nil
 }

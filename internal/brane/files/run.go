@@ -32,6 +32,19 @@ func (s *Store) Log(ctx context.Context, step string) (output []byte, err error)
 	return output, err
 }
 
+// SetFailure keeps how a step has failed whose failure stands. This package does not look into the text.
+func (s *Store) SetFailure(ctx context.Context, step string, text []byte) error {
+	if !ValidStep(step) {
+		return fmt.Errorf("run %s: keep a failure: %q is no name of a step", s.run, step)
+	}
+	return s.set(ctx, "failed:"+step, "keep how step "+step+" has failed", text)
+}
+
+// Failures are what SetFailure has kept of these steps, all in one round trip.
+func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte, error) {
+	return s.texts(ctx, "read how steps have failed", "failed:", steps)
+}
+
 // SetMeta writes what is to be known of the run as a whole, as owner and provider version.
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 	return s.do(ctx, "write what the run is", func(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,25 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	}
 	if records, err := s.Commits(ctx, []string{"fan.0", "fan.7", "fan.19", "fan.20"}); err != nil || len(records) != 3 {
 		t.Errorf("Commits has %d records, %v", len(records), err)
+	}
+	for _, pod := range []string{"one", "two", "one"} {
+		if err := s.NoteStart(ctx, "fan.0", pod, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if starts, err := s.Starts(ctx, []string{"fan.0", "fan.1"}); err != nil || !maps.Equal(starts, map[string]int{"fan.0": 2}) {
+		t.Errorf("Starts says %v, %v", starts, err)
+	}
+	if err := s.SetFailure(ctx, "fan.0", []byte("why")); err != nil {
+		t.Fatal(err)
+	}
+	if failures, err := s.Failures(ctx, []string{"fan.0", "fan.1"}); err != nil || len(failures) != 1 || string(failures["fan.0"]) != "why" {
+		t.Errorf("Failures says %q, %v", failures, err)
+	}
+	for _, kind := range []string{"starts", "failed"} { // nothing of a run stays
+		if left, err := admin.TTL(ctx, "brane:exercise:"+kind+":fan.0").Result(); err != nil || left <= 0 {
+			t.Errorf("%s stays for %s, %v", kind, left, err)
+		}
 	}
 	kept, err := s.Keep(ctx, []string{"small", "large"}, tree)
 	if err != nil {

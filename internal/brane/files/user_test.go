@@ -57,6 +57,9 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 			if err := s.SetLog(ctx, "step", []byte("log")); err != nil {
 				t.Error(err)
 			}
+			if err := s.NoteStart(ctx, "step", "pod", time.Now()); err != nil {
+				t.Error(err)
+			}
 			for what, command := range map[string][]any{
 				"another run's commit":    {"get", "brane:theirs:step:step"},
 				"to write there":          {"set", "brane:theirs:step:other", "x"},

@@ -1,0 +1,52 @@
+package files
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// NoteStart notes that the program of a step begins in this pod. Each pod counts once, however often it says so.
+func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) error {
+	if !ValidStep(step) {
+		return fmt.Errorf("run %s: note a start: %q is no name of a step", s.run, step)
+	}
+	return s.do(ctx, "note the start of step "+step, func(ctx context.Context) error {
+		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSet(ctx, s.key("starts:"+step), pod, at.UTC().Format(time.RFC3339Nano))
+			p.ExpireAt(ctx, s.key("starts:"+step), s.deadline)
+			return nil
+		})
+		return err
+	})
+}
+
+// Starts tells in how many pods the programs of these steps have begun so far, all in one round trip. It has no entry for a step that never began.
+func (s *Store) Starts(ctx context.Context, steps []string) (map[string]int, error) {
+	starts := map[string]int{}
+	if len(steps) == 0 {
+		return starts, nil
+	}
+	var pods []*redis.MapStringStringCmd
+	err := s.do(ctx, "count the starts of the steps", func(ctx context.Context) error {
+		pods = pods[:0]
+		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, step := range steps {
+				pods = append(pods, p.HGetAll(ctx, s.key("starts:"+step)))
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, step := range steps {
+		if n := len(pods[i].Val()); n > 0 {
+			starts[step] = n
+		}
+	}
+	return starts, nil
+}
