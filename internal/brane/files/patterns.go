@@ -58,6 +58,42 @@ func matchParts(pattern, name []string) bool {
 	return err == nil && matched && matchParts(pattern[1:], name[1:])
 }
 
+// MayMeet says whether there can be a path that both patterns choose. Where that is hard to tell it says yes: parts with wildcards on both sides are taken to meet.
+func MayMeet(one, other string) bool {
+	a, b := strings.Split(one, "/"), strings.Split(other, "/")
+	apart := map[[2]int]bool{} // what was found not to meet from there on: ** can be tried in many ways
+	var meet func(i, j int) bool
+	meet = func(i, j int) bool {
+		if i == len(a) || j == len(b) {
+			return true // what is in a folder that is chosen, is chosen as well
+		}
+		if apart[[2]int{i, j}] {
+			return false
+		}
+		met := false
+		if a[i] == "**" || b[j] == "**" {
+			met = meet(i+1, j) || meet(i, j+1)
+		} else {
+			met = partsMeet(a[i], b[j]) && meet(i+1, j+1)
+		}
+		apart[[2]int{i, j}] = !met
+		return met
+	}
+	return meet(0, 0)
+}
+
+func partsMeet(one, other string) bool {
+	isPlain := func(part string) bool { return !strings.ContainsAny(part, `*?[\`) }
+	if isPlain(one) {
+		one, other = other, one
+	}
+	if !isPlain(other) {
+		return true
+	}
+	matched, err := path.Match(one, other)
+	return err == nil && matched
+}
+
 // split divides a tree into what patterns choose, with the folders on the way there, and the rest.
 func (t Tree) split(p Patterns) (chosen, rest Tree) {
 	if len(p) == 0 {

@@ -50,6 +50,36 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
+func TestMayMeet(t *testing.T) {
+	for _, tt := range []struct {
+		one, other string
+		want       bool
+	}{
+		{"a", "a", true}, {"a", "b", false}, {"a", "a/b", true}, {"a/b", "a/c", false}, {"a/b/c", "a/b", true},
+		{"*.txt", "a.txt", true}, {"*.txt", "a.csv", false}, {"*.txt", "a*", true}, {"a?", "ab", true}, {"a?", "b", false},
+		{"**/x", "a/b/x", true}, {"**/x", "a", true}, {"corpus/**", "parts/*", false}, {"corpus/**", "**/alice.txt", true}, {"a/**/z", "b/**", false}, {"**", "a", true},
+	} {
+		if one, other := MayMeet(tt.one, tt.other), MayMeet(tt.other, tt.one); one != tt.want || other != tt.want {
+			t.Errorf("%q and %q: %v, and the other way round %v", tt.one, tt.other, one, other)
+		}
+	}
+}
+
+// FuzzMayMeet: patterns that both choose a path may meet.
+func FuzzMayMeet(f *testing.F) {
+	f.Add("corpus/**", "*/alice.txt", "corpus/alice.txt")
+	f.Add("a[0-9]", `a\1/**`, "a1/x")
+	f.Add("**/**/b", "a", "a/b")
+	f.Fuzz(func(t *testing.T, one, other, name string) {
+		if (Patterns{one, other}).Check() != nil || CheckPath(name) != nil {
+			return
+		}
+		if (Patterns{one}).Match(name) && (Patterns{other}).Match(name) && !MayMeet(one, other) {
+			t.Errorf("%q is chosen by %q and by %q, which cannot meet", name, one, other)
+		}
+	})
+}
+
 // TestReadsAndWrites: a step sees only what it reads, changes only what it writes, and everything else goes on as it was.
 func TestReadsAndWrites(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "narrow")
