@@ -47,7 +47,10 @@ func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostic
 		return
 	}
 	m.SecretEnv = secretEnv(ctx, m, diags)
-	m.graph(ctx, diags)
+	graph := m.graph(ctx, diags)
+	if !diags.HasError() && !unknown(m.Inputs) {
+		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))
+	}
 }
 
 // graph turns the steps into a graph; what is wrong with it is told on the attribute.
@@ -68,6 +71,12 @@ func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) wo
 	}
 	checkResults(models, calls, diags)
 	graph, err := workflow.NewGraph(steps)
+	reportSteps(diags, err)
+	return graph
+}
+
+// reportSteps adds an error for each step error joined in err, on its attribute.
+func reportSteps(diags *diag.Diagnostics, err error) {
 	for _, problem := range problems(err) {
 		at, summary := path.Root("steps"), "Steps form no graph"
 		if problem.Step != "" {
@@ -81,7 +90,6 @@ func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) wo
 		}
 		diags.AddAttributeError(at, summary, problem.Problem+".")
 	}
-	return graph
 }
 
 // problems are the step errors joined in err.

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -47,6 +48,27 @@ func (s Step) check() []error {
 	c.volumes()
 	c.call()
 	return c.found
+}
+
+// CheckReads says which steps read what cannot be there for them, a [StepError] each: what none of the run's inputs is, and no step that they need, directly or
+// through others, may write. Where one of those may write anything, nobody knows.
+func (g Graph) CheckReads(inputs []string) error {
+	var problems []error
+	for _, step := range g.All() {
+		provided, isKnown := slices.Clone(inputs), true
+		for name := range g.ancestry(step.Name, func(string) bool { return false }) {
+			if name != step.Name {
+				provided = append(provided, g.steps[name].Writes...)
+				isKnown = isKnown && len(g.steps[name].Writes) > 0
+			}
+		}
+		for _, pattern := range step.Reads {
+			if isKnown && !slices.ContainsFunc(provided, func(other string) bool { return files.MayMeet(pattern, other) }) {
+				problems = append(problems, &StepError{Step: step.Name, Field: "reads", Problem: fmt.Sprintf("step %q reads %q, which is none of the inputs, and no step that it needs may write it", step.Name, pattern)})
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 func (c *checker) wrong(field, key, format string, args ...any) {

@@ -80,6 +80,40 @@ func TestStepsThatCannotBe(t *testing.T) {
 	}
 }
 
+// Patterns that read what nobody provides are found as far as that can be known.
+func TestCheckReads(t *testing.T) {
+	reads := func(patterns ...string) Step { return Step{Name: "count", Needs: []string{"split"}, Reads: patterns} }
+	split := Step{Name: "split", Writes: []string{"parts/*"}}
+	const none = `step "count" reads "corpus/**", which is none of the inputs, and no step that it needs may write it`
+	for name, tt := range map[string]struct {
+		steps  []Step
+		inputs []string
+		want   string
+	}{
+		"an input":                              {[]Step{split, reads("corpus/**")}, []string{"corpus/alice.txt"}, "<nil>"},
+		"a set of files as an input":            {[]Step{split, reads("corpus/**/*.txt")}, []string{"corpus"}, "<nil>"},
+		"what a step writes":                    {[]Step{split, reads("parts/1")}, nil, "<nil>"},
+		"nothing that is there":                 {[]Step{split, reads("corpus/**")}, []string{"other/alice.txt"}, none},
+		"one of several":                        {[]Step{split, reads("parts", "corpus/**")}, nil, none},
+		"two of several":                        {[]Step{split, reads("corpus/**", "x")}, nil, none + "\n" + `step "count" reads "x", which is none of the inputs, and no step that it needs may write it`},
+		"a step that may write anything":        {[]Step{{Name: "split"}, reads("corpus/**")}, nil, "<nil>"},
+		"one before that may write anything":    {[]Step{{Name: "a"}, {Name: "split", Needs: []string{"a"}, Writes: []string{"x"}}, reads("corpus/**")}, nil, "<nil>"},
+		"what only a step beside it may write":  {[]Step{split, {Name: "beside", Writes: []string{"corpus"}}, reads("corpus/**")}, nil, none},
+		"nothing is read by name":               {[]Step{split, {Name: "count", Needs: []string{"split"}}}, nil, "<nil>"},
+		"the first step, of a run with nothing": {[]Step{{Name: "count", Reads: []string{"corpus/**"}}}, nil, none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, err := NewGraph(tt.steps)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(g.CheckReads(tt.inputs)); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // Runs that were made by an older provider must be found again by a newer one.
 func TestTheIDOfAnOldRunStays(t *testing.T) {
 	g, err := NewGraph([]Step{
