@@ -50,6 +50,29 @@ func (s Step) check() []error {
 	return c.found
 }
 
+// tellable says of which steps the agent cannot be told all that it has to know: that is one variable of its container.
+func (g Graph) tellable() []error {
+	const ofTheRun = 256 // is enough for the variable's name, the run's id, the attempt and the deadline
+	none := func(string) bool { return false }
+	leaves, _ := g.leaves(none)
+	var problems []error
+	for _, step := range g.All() {
+		if !slices.Contains(leaves, step.Name) && len(step.Items)+len(step.Reads)+len(step.Writes) == 0 {
+			continue // it builds on no more steps than one that builds on it
+		}
+		told := g.told(step, none)
+		told.Run, told.Deadline = "x", 1
+		text, err := told.Encode()
+		if err != nil {
+			problems = append(problems, &StepError{Step: step.Name, Problem: err.Error()})
+		} else if size := len(text) + ofTheRun; size > maxText {
+			problems = append(problems, &StepError{Step: step.Name, Problem: fmt.Sprintf(
+				"step %q: what its pod has to know of its items, its patterns and the steps before it has %d bytes, Linux takes at most %d; put items into an input, or let it build on fewer steps", step.Name, size, maxText)})
+		}
+	}
+	return problems
+}
+
 // CheckReads says which steps read what cannot be there for them, a [StepError] each: what none of the run's inputs is, and no step that they need, directly or
 // through others, may write. Where one of those may write anything, nobody knows.
 func (g Graph) CheckReads(inputs []string) error {

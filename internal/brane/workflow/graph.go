@@ -50,6 +50,8 @@ func NewGraph(steps []Step) (Graph, error) {
 	if len(problems) == 0 {
 		if cycle := g.sort(); cycle != nil {
 			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", Problem: "steps wait for each other: " + strings.Join(cycle, " → ")})
+		} else {
+			problems = g.tellable()
 		}
 	}
 	return g, errors.Join(problems...)

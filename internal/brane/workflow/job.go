@@ -33,10 +33,9 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 //
 // The attempt is part of its name: a Job that is made again under the name of one that has failed can inherit the other's back-off.
 func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
-	spec, err := agent.Step{
-		Run: r.ID, Name: step.Name, Attempt: attempt, Needs: r.Graph.ancestry(step.Name, nothing), Deadline: r.deadline.Unix(), Reads: step.Reads, Writes: step.Writes,
-		Brane: step.brane(), Indexed: step.many(), Items: step.Items, Ahead: ahead,
-	}.Encode()
+	told := r.Graph.told(step, nothing)
+	told.Run, told.Attempt, told.Deadline, told.Ahead = r.ID, attempt, r.deadline.Unix(), ahead
+	spec, err := told.Encode()
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +57,13 @@ func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) 
 		job.Spec.ActiveDeadlineSeconds = new(int64(step.Timeout.Seconds()))
 	}
 	return job, nil
+}
+
+// told is what the agent of a step is told of the step and of the graph.
+func (g Graph) told(step Step, nothing func(step string) bool) agent.Step {
+	return agent.Step{
+		Name: step.Name, Needs: g.ancestry(step.Name, nothing), Reads: step.Reads, Writes: step.Writes, Brane: step.brane(), Indexed: step.many(), Items: step.Items,
+	}
 }
 
 // spread makes one pod many.

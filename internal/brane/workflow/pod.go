@@ -68,7 +68,7 @@ func (r *Run) stage(step Step, spec string) corev1.Container {
 		Name:  stageContainer,
 		Image: r.AgentImage,
 		Args:  agent.StageArgs(),
-		Env:   []corev1.EnvVar{{Name: agent.EnvStep, Value: spec}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")},
+		Env:   []corev1.EnvVar{{Name: agent.EnvStep, Value: literal(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")},
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: agentVolume, MountPath: agent.Mount}, {Name: dataVolume, MountPath: agent.DataMount},
 			{Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
