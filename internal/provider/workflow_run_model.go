@@ -40,6 +40,7 @@ type workflowRunModel struct {
 	Triggers        types.Map            `tfsdk:"triggers"`
 	Retention       timetypes.GoDuration `tfsdk:"retention"`
 	Report          types.String         `tfsdk:"report"`
+	ReportedAt      types.String         `tfsdk:"reported_at"`
 	Status          types.String         `tfsdk:"status"`
 	StartedAt       types.String         `tfsdk:"started_at"`
 	FinishedAt      types.String         `tfsdk:"finished_at"`
@@ -212,7 +213,7 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 			Type: kind, Value: value,
 			Status: types.StringValue(string(step.Status)), ExitCode: types.Int64Value(int64(step.Code)),
 			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Duration: span(step.Started, step.Ended),
-			Attempts: types.Int64Value(int64(attempts(step))), Layer: text(string(step.Layer)),
+			Attempts: types.Int64Value(int64(step.Attempts)), Layer: text(string(step.Layer)),
 		}
 		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
 			first = step.Started
@@ -226,14 +227,6 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
 	m.Results = value
-}
-
-// attempts is how many pods were started for a step. The watch may be behind: a step that has run has had one.
-func attempts(step workflow.StepResult) int {
-	if step.Status == workflow.Succeeded {
-		return max(step.Pods, 1)
-	}
-	return step.Pods
 }
 
 // span is how long something took; null where that is not known.

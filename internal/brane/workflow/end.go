@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
@@ -72,12 +74,43 @@ func endOf(pod *corev1.Pod, reason string) End {
 	return end
 }
 
+// ran is when the program of a step's latest attempt began and ended, as its pod tells; of a step that is many, the first and the last of its pods.
+func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
+	pods := []*corev1.Pod{pod}
+	if l.Graph.steps[step].many() {
+		pods = slices.DeleteFunc(slices.Collect(maps.Values(l.pods[step])), func(pod *corev1.Pod) bool { return !l.isLatest(step, pod) })
+	}
+	for _, pod := range pods {
+		for _, status := range pod.Status.ContainerStatuses {
+			began, ended := metav1.Time{}, metav1.Time{}
+			switch state := status.State; {
+			case state.Terminated != nil:
+				began, ended = state.Terminated.StartedAt, state.Terminated.FinishedAt
+			case state.Running != nil:
+				began = state.Running.StartedAt
+			}
+			if !began.IsZero() && (from.IsZero() || began.Time.Before(from)) {
+				from = began.Time
+			}
+			if ended.After(to) {
+				to = ended.Time
+			}
+		}
+	}
+	return from.UTC(), to.UTC()
+}
+
+// isLatest says whether a pod is one of the step's latest attempt.
+func (l *loop) isLatest(step string, pod *corev1.Pod) bool {
+	return pod.Labels[AttemptLabel] == strconv.Itoa(l.attempts[step])
+}
+
 // badPods are the pods that tell why a step has failed: of its latest attempt the one that does not get on, else the last that did not end well, else the
 // last; then all others that did not end well, the latest first.
 func (l *loop) badPods(step string) []*corev1.Pod {
 	rank := func(pod *corev1.Pod) int {
 		isBad := pod.Status.Phase == corev1.PodFailed || endOf(pod, "").Code != 0
-		switch latest := pod.Labels[AttemptLabel] == strconv.Itoa(l.attempts[step]); {
+		switch latest := l.isLatest(step, pod); {
 		case latest && l.stuck[step].pod == pod.UID:
 			return 0
 		case latest && isBad:

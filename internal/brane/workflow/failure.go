@@ -24,11 +24,13 @@ type Failure struct {
 	Step      string
 	Namespace string
 	Job       string
-	End                // of the last of its pods that did not end well; where none was seen, what the Job says
-	Message   string   // what Kubernetes says about it
-	Events    []string // the pod's last ones
-	Earlier   []End    // of other pods: earlier attempts, or other parts of a step that is many
-	More      int      // pods that ended badly, beyond these
+	End                 // of the last of its pods that did not end well; where none was seen, what the Job says
+	Started   time.Time // of the program, as the node tells; of a step that is many, the first of its latest attempt
+	Ended     time.Time // likewise, the last
+	Message   string    // what Kubernetes says about it
+	Events    []string  // the pod's last ones
+	Earlier   []End     // of other pods: earlier attempts, or other parts of a step that is many
+	More      int       // pods that ended badly, beyond these
 }
 
 func (f *Failure) Error() string {
@@ -82,7 +84,7 @@ func (f *Failure) hint() string {
 	case "DeadlineExceeded":
 		return "Raise the step's timeout, or see why it takes so long: " + see
 	case conflictReason:
-		return "Let each part write to paths of its own, for example with its BRANE_INDEX in the name, and change a value in triggers: what is committed stays."
+		return "Let each part write to paths of its own, for example with its BRANE_INDEX in the name: with another program it is another run. Where the program stays as it is, change a value in triggers; what the parts of this run have left stays."
 	case jobDeletedReason:
 		return "Nobody knows how far its program had come. Apply again to run it anew."
 	case "OOMKilled":
@@ -101,6 +103,7 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 		switch {
 		case i == 0:
 			f.End = end
+			f.Started, f.Ended = l.ran(step, pod)
 			f.Events = l.podEvents(ctx, pod.Name)
 		case len(f.Earlier) < lastFew:
 			end.Log = tail(l.log(ctx, step, end, false), logLines/2)

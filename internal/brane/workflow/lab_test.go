@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"path"
@@ -75,6 +76,11 @@ func (l *lab) step(name, then string, needs ...string) Step {
 	}
 }
 
+// nth is a command that counts under this name, and fails the first n times.
+func (l *lab) nth(name string, n int) string {
+	return fmt.Sprintf("test $(wget -q -O - %s/ran/%s) -gt %d", l.counter.url, name, n)
+}
+
 // wait is a command that lasts until the test calls counter.release.
 func (l *lab) wait() string { return "wget -q -O /dev/null " + l.counter.url + "/wait" }
 
@@ -112,10 +118,11 @@ func newCounter(t *testing.T, address string) *counter {
 	c.release = sync.OnceFunc(func() { close(c.waits) })
 	var once sync.Once
 	mux := http.NewServeMux()
-	mux.HandleFunc("/ran/", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/ran/", func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.ran[path.Base(r.URL.Path)]++
+		_, _ = fmt.Fprint(w, c.ran[path.Base(r.URL.Path)]) // a step that is not there any more misses nothing
 	})
 	mux.HandleFunc("/wait", func(_ http.ResponseWriter, r *http.Request) {
 		once.Do(func() { close(c.arrived) })

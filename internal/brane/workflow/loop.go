@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -118,6 +117,9 @@ func (l *loop) takeUp(ctx context.Context) error {
 	if l.lease.term == 1 {
 		return nil // nobody was here before
 	}
+	if err := l.recallFailures(ctx); err != nil {
+		return err
+	}
 	jobs, err := l.listAttempts(ctx)
 	if err != nil {
 		return err
@@ -142,6 +144,9 @@ func (l *loop) look(ctx context.Context) error {
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
 		failure := l.failure(ctx, step, failures[step])
 		l.failures = append(l.failures, failure)
+		if err := l.keepFailure(ctx, failure); err != nil {
+			return err
+		}
 		l.observe(Event{Step: step, Kind: StepFailed, Detail: failure.Reason})
 	}
 	return nil
@@ -250,7 +255,7 @@ func (l *loop) startAhead(ctx context.Context) error {
 // holdsAll says whether the pod of a step's latest attempt has all that it asked for.
 func (l *loop) holdsAll(step string) bool {
 	for _, pod := range l.pods[step] {
-		if pod.Labels[AttemptLabel] == strconv.Itoa(l.attempts[step]) && holdsAll(pod) {
+		if l.isLatest(step, pod) && holdsAll(pod) {
 			return true
 		}
 	}
@@ -298,32 +303,4 @@ func (l *loop) stop(ctx context.Context) error {
 		l.store.Cancel(brief),
 		l.deleteJobs(ctx, func(step string) bool { return l.known[step] == committed || l.known[step] == failed }),
 	)
-}
-
-func (l *loop) result() Result {
-	result := Result{Steps: map[string]StepResult{}}
-	for _, name := range l.Graph.order {
-		switch l.known[name] {
-		case committed:
-			result.Steps[name] = succeeded(l.Graph.steps[name], l.records[name])
-		case started, early:
-			result.Steps[name] = StepResult{Status: Stopped}
-		case waiting:
-			result.Steps[name] = StepResult{Status: Skipped}
-		case failed: // told with its failure
-		}
-	}
-	for _, failure := range l.failures {
-		result.Steps[failure.Step] = StepResult{Status: Failed, Code: failure.Code}
-		if l.Graph.steps[failure.Step].AllowFailure {
-			result.Allowed = append(result.Allowed, failure)
-		} else {
-			result.Failures = append(result.Failures, failure)
-		}
-	}
-	for name, step := range result.Steps {
-		step.Pods = len(l.pods[name])
-		result.Steps[name] = step
-	}
-	return result
 }

@@ -76,9 +76,17 @@ func (r *Run) Recall(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("read the commits of run %q: %w", r.ID, err)
 	}
+	failures, err := r.standing(ctx, store)
+	if err != nil {
+		return Result{}, err
+	}
 	result, optional := Result{Steps: map[string]StepResult{}}, r.Graph.optional()
 	for _, name := range r.Graph.order {
 		record, found := records[name]
+		if failure := failures[name]; !found && failure != nil {
+			result.add(failure, true)
+			continue
+		}
 		if !found && optional[name] && len(records) > 0 {
 			result.Steps[name] = StepResult{Status: Skipped}
 			continue
@@ -88,17 +96,7 @@ func (r *Run) Recall(ctx context.Context) (Result, error) {
 		}
 		result.Steps[name] = succeeded(r.Graph.steps[name], record)
 	}
-	return result, nil
-}
-
-func succeeded(step Step, record files.Record) StepResult {
-	result := StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer}
-	if step.Call != nil {
-		if value, err := step.Call.Brane.Decode(record.Result); err == nil { // the agent commits nothing else
-			result.Value = value
-		}
-	}
-	return result
+	return result, result.count(ctx, store, r.Graph)
 }
 
 // Files opens the store of a run that is over, to read its outputs, to keep them or to delete it.

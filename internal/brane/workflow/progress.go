@@ -54,6 +54,13 @@ func (p *progress) adopt(jobs []attempt) (adopted []string) {
 	return adopted
 }
 
+// stand is that the failure of a step stands, whose end an earlier Execute has seen.
+func (p *progress) stand(step string) {
+	if p.known[step] == waiting {
+		p.known[step] = failed
+	}
+}
+
 // nextAttempt is the number of a step's next attempt. It is at least term, so that no two Executes use one twice.
 func (p *progress) nextAttempt(step string, term int) int { return max(term, p.attempts[step]+1) }
 

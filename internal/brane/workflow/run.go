@@ -12,7 +12,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -45,57 +44,6 @@ type Run struct {
 	deadline  time.Time     // of all Redis keys; known once the run's record is
 	leaseTime time.Duration // 0 means defaultLease; tests have less time
 }
-
-// Result is what became of a run that came to its end.
-type Result struct {
-	Steps    map[string]StepResult
-	Failures []*Failure // none when the run has succeeded
-	Allowed  []*Failure // of steps whose failure is allowed
-}
-
-// Status is how the run stands after an Execute that ended with this error.
-func (r Result) Status(err error) RunStatus {
-	switch {
-	case err != nil:
-		return RunStopped
-	case len(r.Failures) > 0:
-		return RunFailed
-	}
-	return RunSucceeded
-}
-
-// RunStatus is how a run stands.
-type RunStatus string
-
-// How a run can stand.
-const (
-	RunRunning   RunStatus = "running"
-	RunSucceeded RunStatus = "succeeded"
-	RunFailed    RunStatus = "failed"
-	RunStopped   RunStatus = "stopped" // it could not be carried on, or was interrupted
-)
-
-// StepResult is what became of one step.
-type StepResult struct {
-	Status  StepStatus
-	Code    int // exit code of the program; 0 unless the step has failed by one
-	Started time.Time
-	Ended   time.Time
-	Pods    int            // that this Execute has seen of it, earlier attempts' included
-	Layer   files.Layer    // the tree that a committed step left
-	Value   branelet.Value `json:"-"` // the result of its call, which its commit holds; nil where it calls no package
-}
-
-// StepStatus is how a step ended.
-type StepStatus string
-
-// How a step can end.
-const (
-	Succeeded StepStatus = "succeeded"
-	Failed    StepStatus = "failed"
-	Stopped   StepStatus = "stopped" // was running when another step failed
-	Skipped   StepStatus = "skipped" // was not started
-)
 
 // Execute runs the steps that are not committed yet and returns when all are or one has failed. What an earlier Execute of the same id has begun is taken up
 // where it stands. A failed step is no error but part of the result; the error says why the run could not be carried on, and when ctx ended that is its cause:
@@ -157,7 +105,7 @@ func (r *Run) proceed(ctx context.Context, lease *lease, store *files.Store) (Re
 	err := loop.run(ctx)
 	if gone(err) || r.Leaves(err) {
 		letUserGo(true)
-		return loop.result(), err
+		return loop.result(ctx), err
 	}
 	if _, hasFailed := decide(r.Graph, loop.known); err != nil || hasFailed {
 		if stopErr := loop.stop(ctx); stopErr != nil {
@@ -165,7 +113,7 @@ func (r *Run) proceed(ctx context.Context, lease *lease, store *files.Store) (Re
 		}
 	}
 	letUserGo(false)
-	return loop.result(), err
+	return loop.result(ctx), err
 }
 
 // stopTime is how long a pod that was told to stop may take: Kubernetes' own 30 s, and as much for a busy node.

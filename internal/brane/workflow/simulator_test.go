@@ -14,7 +14,7 @@ const schedules = 100_000
 // late in any order, Jobs fail and are deleted, and the engine is killed and another one takes up what it finds. Then:
 //   - every run ends, and well unless a program failed or somebody deleted a Job;
 //   - no step starts before those that it needs are over, and no program of a committed step starts;
-//   - an engine makes no Job for a step whose commit it could have read.
+//   - an engine makes no Job for a step whose commit it could have read, nor for one whose failure is allowed and stands.
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	var graphs []Graph
@@ -53,6 +53,7 @@ type world struct {
 	graph     Graph
 	jobs      []*simJob
 	committed map[string]bool
+	stands    map[string]bool // the failures that are allowed, and kept
 	onTheWay  []fact
 	harmed    bool     // a program failed, or somebody deleted a Job
 	convicted []simJob // the Jobs by which steps have failed
@@ -66,7 +67,7 @@ type world struct {
 }
 
 func newWorld(g Graph, random *rand.Rand) *world {
-	return &world{random: random, graph: g, committed: map[string]bool{}, faults: random.IntN(4)}
+	return &world{random: random, graph: g, committed: map[string]bool{}, stands: map[string]bool{}, faults: random.IntN(4)}
 }
 
 func (w *world) String() string {
@@ -112,6 +113,9 @@ func (w *world) takeOver() {
 	w.term++
 	w.engine, w.read, w.changed = newProgress(w.graph), map[string]bool{}, true
 	w.look()
+	for step := range w.stands {
+		w.engine.stand(step)
+	}
 	var found []attempt
 	for _, job := range w.jobs {
 		if !job.deleted {
@@ -162,6 +166,9 @@ func (w *world) decide() string {
 	for _, step := range next(w.graph, w.engine.known, 0) {
 		if w.read[step] {
 			return fmt.Sprintf("step %s is started, whose commit was read", step)
+		}
+		if w.stands[step] {
+			return fmt.Sprintf("step %s is started, whose failure stands", step)
 		}
 		for _, need := range w.graph.steps[step].Needs {
 			if !fates[need].over() {
@@ -262,6 +269,7 @@ func (w *world) look() {
 		job := *w.latest(step)
 		job.term = w.term
 		w.convicted = append(w.convicted, job)
+		w.stands[step] = w.stands[step] || w.graph.steps[step].AllowFailure
 		w.tell(why.reason, step, w.engine.attempts[step])
 	}
 }

@@ -1,0 +1,141 @@
+package workflow
+
+import (
+	"maps"
+	"testing"
+	"time"
+)
+
+// script is a step that does what the shell is told.
+func (l *lab) script(name, do string, needs ...string) Step {
+	return Step{Name: name, Image: l.variable("BRANE_TOOLS_IMAGE"), Needs: needs, Command: []string{"sh", "-ec", do}}
+}
+
+// endedAs is what a result says of a step in numbers.
+type endedAs struct {
+	status         StepStatus
+	code, attempts int
+}
+
+// is checks how the steps of a run have ended, and that all have times that began.
+func (e executed) is(t *testing.T, want map[string]endedAs) {
+	t.Helper()
+	if e.err != nil {
+		t.Fatal(e.err)
+	}
+	got := map[string]endedAs{}
+	for name, step := range e.result.Steps {
+		got[name] = endedAs{step.Status, step.Code, step.Attempts}
+		if began := step.Status == Succeeded || step.Status == Failed; began && (step.Started.IsZero() || step.Ended.Before(step.Started) || time.Since(step.Ended) > time.Hour) {
+			t.Errorf("step %s went from %s to %s", name, step.Started, step.Ended)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+// What a killed process has seen is known to the next: how often each program was begun, and that a failure stands which is allowed.
+//
+//	flaky (fails once) ───────────────────╲
+//	risky (may fail, does) → rescue (failure) → slow → bad (fails)
+func TestAttemptsAndAllowedFailures(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	flaky, risky, rescue := l.script("flaky", l.nth("flaky", 1)), l.step("risky", "exit 3"), l.step("rescue", "true", "risky")
+	flaky.Retries, risky.AllowFailure, rescue.When = 1, true, OnFailure
+	run := l.run(flaky, risky, rescue, l.step("slow", l.wait(), "flaky", "rescue"), l.script("bad", l.nth("bad", 1), "slow"))
+	child := l.child(run)
+	await(t, "the step", l.counter.arrived)
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed
+	l.counter.release()
+	want := map[string]endedAs{"flaky": {Succeeded, 0, 2}, "risky": {Failed, 3, 1}, "rescue": {Succeeded, 0, 1}, "slow": {Succeeded, 0, 1}, "bad": {Failed, 1, 1}}
+	second := await(t, "the second process", execute(t.Context(), run))
+	second.is(t, want)
+	if len(second.result.Failures) != 1 || len(second.result.Allowed) != 1 || second.result.Allowed[0].Detail() == "" || second.result.Allowed[0].Code != 3 {
+		t.Errorf("failures %+v, allowed %+v", second.result.Failures, second.result.Allowed)
+	}
+	want["bad"] = endedAs{Succeeded, 0, 2}
+	await(t, "the third process", execute(t.Context(), run)).is(t, want)
+	recalled, err := run.Recall(t.Context())
+	executed{recalled, err}.is(t, want)
+	if n := l.counter.of("risky"); n != 1 {
+		t.Errorf("step risky ran %d times", n)
+	}
+}
+
+// Of a step that is many, no part that is committed runs again: neither when the process is killed, nor when another part has failed and the step is tried anew.
+func TestPartsAcrossAKilledProcess(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	fan := l.script("fan", "n=$(wget -q -O - "+l.counter.url+"/ran/fan.$BRANE_INDEX); test $BRANE_INDEX != 1 || { "+l.wait()+"; sleep 1; test $n -gt 1; }")
+	fan.Count, fan.MaxFailed = 3, 2
+	run := l.run(fan)
+	store, err := Files(l.redis, run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := func() map[string]int {
+		starts, err := store.Starts(t.Context(), []string{"fan.0", "fan.1", "fan.2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return starts
+	}
+	events := store.Events(t.Context())
+	child := l.child(run)
+	await(t, "the part", l.counter.arrived)
+	for done := 0; done < 2; {
+		await(t, "the others", events)
+		records, err := store.Commits(t.Context(), []string{"fan.0", "fan.2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done = len(records)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed
+	adopted, going := heard(run, StepAdopted, "fan"), execute(t.Context(), run)
+	await(t, "the second process", adopted)
+	l.counter.release()
+	second := await(t, "its end", going)
+	second.is(t, map[string]endedAs{"fan": {Failed, 1, 1}})
+	if step := second.result.Steps["fan"]; step.Ended.Sub(step.Started) < time.Second {
+		t.Errorf("the step went from %s to %s", step.Started, step.Ended)
+	}
+	if got, want := parts(), map[string]int{"fan.0": 1, "fan.1": 1, "fan.2": 1}; !maps.Equal(got, want) {
+		t.Errorf("after the first attempt %v", got)
+	}
+	await(t, "the third process", execute(t.Context(), run)).is(t, map[string]endedAs{"fan": {Succeeded, 0, 2}})
+	if got, want := parts(), map[string]int{"fan.0": 1, "fan.1": 2, "fan.2": 1}; !maps.Equal(got, want) {
+		t.Errorf("after the second attempt %v", got)
+	}
+}
+
+// What parts have committed that disagree, stays: the step fails again, and nothing runs for that.
+func TestConflictStays(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	fan := l.step("fan", "echo $BRANE_INDEX > /data/same")
+	fan.Count = 2
+	run := l.run(fan)
+	for range 2 {
+		end := await(t, "the run", execute(t.Context(), run))
+		if end.err != nil || len(end.result.Failures) != 1 || end.result.Failures[0].Reason != conflictReason {
+			t.Fatalf("the run ended with %+v, %v", end.result, end.err)
+		}
+	}
+	if n := l.counter.of("fan"); n != 2 {
+		t.Errorf("the parts ran %d times", n)
+	}
+	mended := fan
+	mended.Command = []string{"sh", "-ec", "echo $BRANE_INDEX > /data/$BRANE_INDEX"}
+	if (Identity{Name: "r", Steps: []Step{fan}}).ID() == (Identity{Name: "r", Steps: []Step{mended}}).ID() {
+		t.Error("a mended program makes no other run")
+	}
+}
