@@ -49,12 +49,25 @@ func checkPage(name types.String, diags *diag.Diagnostics) {
 	}
 }
 
+// reports says whether apply writes the report of a run that stays the same, or forgets it.
+func (m workflowRunModel) reports(state workflowRunModel) bool {
+	switch {
+	case state.goesOn() && !m.waits():
+		return false // it has not ended
+	case m.Report.IsNull():
+		return !state.ReportedAt.IsNull()
+	}
+	return state.ReportedAt.IsNull() || !m.Report.Equal(state.Report)
+}
+
 // writePage writes the report of a run that has just ended, however it did, unless none is wanted. That it could not be written is a warning: an error would
 // make Terraform run everything again.
 func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
+	model.ReportedAt = types.StringNull()
 	if model.Report.IsNull() {
 		return
 	}
+	model.ReportedAt = moment(time.Now())
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), collectLimit) // also after Ctrl-C
 	defer done()
 	name := model.Report.ValueString()
@@ -86,7 +99,7 @@ func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progr
 		outcome := result.Steps[step.Name]
 		s := htmlreport.Step{
 			Name: step.Name, Image: step.Image, Needs: step.Needs, Status: htmlreport.Status(outcome.Status),
-			Made: progress.started[step.Name], Started: outcome.Started, Ended: outcome.Ended,
+			Made: progress.started[step.Name], Started: outcome.Started, Ended: outcome.Ended, Attempts: outcome.Attempts,
 		}
 		switch outcome.Status {
 		case workflow.Succeeded:
@@ -211,6 +224,11 @@ func replaceFile(name string, run htmlreport.Run) (err error) {
 
 // rewritePage writes the report of a run that was over before, from what Redis still knows of it.
 func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
+	model.ReportedAt = types.StringNull()
+	if model.Report.IsNull() {
+		return
+	}
+	model.ReportedAt = moment(time.Now()) // also where it cannot be written, or every plan would want to
 	model.Brane = r.packages()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {

@@ -100,6 +100,10 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 			stays["outputs_layer"] = state.OutputsLayer
 		}
 	}
+	stays["reported_at"] = state.ReportedAt
+	if plan.reports(state) {
+		stays["reported_at"] = types.StringUnknown()
+	}
 	for name, value := range stays {
 		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)
 	}
@@ -162,11 +166,13 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 }
 
 func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var model, state workflowRunModel
+	var model, state, config workflowRunModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	limit, diags := model.Timeouts.Update(ctx, runTimeout)
 	resp.Diagnostics.Append(diags...)
+	model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics) // for the report, to hide it there
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -178,14 +184,11 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 		}
 		return
 	}
-	// The same run. Unless other outputs or another report are asked for, only what bounds the next operation has changed.
+	// The same run. Unless other outputs or a report are asked for, only what bounds the next operation has changed.
 	if unknown(model.OutputsLayer) && !r.retake(ctx, &model, &resp.Diagnostics) {
 		return
 	}
-	if !model.Report.IsNull() && !model.Report.Equal(state.Report) {
-		var config workflowRunModel
-		resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-		model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics) // to hide it
+	if unknown(model.ReportedAt) {
 		r.rewritePage(ctx, &model, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)

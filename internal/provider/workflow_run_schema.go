@@ -92,9 +92,14 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 			},
 			"report": schema.StringAttribute{
 				MarkdownDescription: "Path of a file on this machine into which a report of the run is written when it has ended, also when it has failed: one HTML page with the graph, a timeline, " +
-					"and of each step how it ended, what it wrote and the last of its output. The page loads nothing from elsewhere. A file that is removed later is no drift.",
+					"and of each step how it ended, what it wrote and the last of its output. The page loads nothing from elsewhere. A file that is removed later is no drift. " +
+					"A run with `wait = false` ends while Terraform is not there: its report is written by the next apply (see `reported_at`), as a plan writes no files.",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"reported_at": schema.StringAttribute{
+				MarkdownDescription: "When the report was written, or could not be (RFC 3339). Null as long as the run goes on. Where a run with `wait = false` has ended, the plan shows that apply writes it.",
+				Computed:            true,
 			},
 			"start_ahead": schema.BoolAttribute{
 				MarkdownDescription: "Make each step's Job one step early: its pod is there, with its image, when the steps that it needs have ended, and begins at once. " +
@@ -229,7 +234,7 @@ func resultsSchema() schema.Attribute {
 				Computed:            true,
 			},
 			"started_at": schema.StringAttribute{
-				MarkdownDescription: "When the program started (RFC 3339).",
+				MarkdownDescription: "When the program started (RFC 3339), the last time it did. Of a step that has failed its node tells the time, in whole seconds.",
 				Computed:            true,
 			},
 			"finished_at": schema.StringAttribute{
@@ -241,7 +246,7 @@ func resultsSchema() schema.Attribute {
 				Computed:            true,
 			},
 			"attempts": schema.Int64Attribute{
-				MarkdownDescription: "How many pods were started for it, those of `retries` and of its parts included, as far as the last apply has seen them.",
+				MarkdownDescription: "How often its program was begun: once, and again for each of `retries`, for a pod that was lost with its node, and for each apply that tried it anew. Of a step that is many, by the one of its containers that was begun most often.",
 				Computed:            true,
 			},
 			"layer": schema.StringAttribute{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -35,6 +36,7 @@ func (m workflowRunModel) keptPaths(ctx context.Context, diags *diag.Diagnostics
 // delegate hands the run over to the cluster. It returns whether there is anything to keep in the state.
 func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	status := workflow.RunRunning
+	pageBefore(ctx, run, model, diags)
 	err := run.Delegate(ctx, model.keptPaths(ctx, diags))
 	var account *workflow.AccountError
 	switch {
@@ -57,6 +59,19 @@ func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, d
 func (m *workflowRunModel) setRunning(ctx context.Context, status workflow.RunStatus, diags *diag.Diagnostics) {
 	m.setResult(ctx, status, workflow.Result{}, diags)
 	m.setOutputs(ctx, "", noOutputs(m.outputPaths(ctx, diags)), diags)
+	m.ReportedAt = types.StringNull()
+}
+
+// pageBefore writes the report of a run that has failed inside the cluster, before it is handed over again: nobody else tells how it ended.
+func pageBefore(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) {
+	if model.Report.IsNull() {
+		return
+	}
+	found, err := run.Look(ctx)
+	if err != nil || found.Status == workflow.RunRunning || len(found.Steps) == 0 || run.Recount(ctx, &found.Result) != nil {
+		return // nobody has left an outcome, or what is the matter the handing over will tell
+	}
+	writePage(ctx, run, model, &runProgress{}, found.Result, stopReason(found), diags)
 }
 
 // await waits for the end of a run that was handed over, and fills the model. It returns whether that end has come.
@@ -84,12 +99,16 @@ func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diag
 	}
 	model.setResult(ctx, found.Status, found.Result, diags)
 	model.setOutputs(ctx, layer, outputs, diags)
-	var problem error
-	if found.Status == workflow.RunStopped {
-		problem = errors.New(found.Reason())
-	}
-	writePage(ctx, run, model, &runProgress{}, found.Result, problem, diags)
+	writePage(ctx, run, model, &runProgress{}, found.Result, stopReason(found), diags)
 	return true
+}
+
+// stopReason is why a run has stopped, nil where it has not.
+func stopReason(found workflow.Delegated) error {
+	if found.Status != workflow.RunStopped {
+		return nil
+	}
+	return errors.New(found.Reason())
 }
 
 // tellOutcome adds an error for each thing that went wrong with a run that is over.
@@ -158,6 +177,9 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 	}
 	var told diag.Diagnostics
 	tellOutcome(&told, model, found)
+	if found.Status == workflow.RunRunning && found.Problem != "" {
+		told.AddWarning(fmt.Sprintf("Run %q is held up", model.Name.ValueString()), found.Problem+"\n\nIt is tried again inside the cluster.")
+	}
 	for _, d := range told {
 		diags.AddWarning(d.Summary(), d.Detail())
 	}
@@ -166,6 +188,9 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 	}
 	model.setResult(ctx, found.Status, found.Result, diags)
 	model.setOutputs(ctx, found.Outputs, outputs, diags)
+	if found.Status == workflow.RunRunning {
+		model.ReportedAt = types.StringNull()
+	}
 	model.Drift = drift(wentWrong(found, err))
 	return true
 }

@@ -20,7 +20,7 @@ import (
 // inside is the survival run with wait = false, applied, and its slow step at work.
 func inside(t *testing.T, name, slow string) *survival {
 	t.Helper()
-	s := newSurvival(t, name, "wait = false", slow)
+	s := newSurvival(t, name, "wait = false\ndefaults = { env_wo = { SAID = \"abracadabra\" }, env_wo_version = 1 }", slow)
 	s.cli.run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.status(t); got != "running" {
 		t.Fatalf("the status is %q", got)
@@ -38,12 +38,15 @@ func (s *survival) atWork(t *testing.T) {
 	}
 }
 
-// setWait writes another value of wait into the configuration.
-func (s *survival) setWait(t *testing.T, from, to string) {
+// change replaces text in the configuration.
+func (s *survival) change(t *testing.T, from, to string) {
 	t.Helper()
 	name := filepath.Join(s.cli.dir, "main.tf")
 	text, err := os.ReadFile(name)
 	must(t, err)
+	if !strings.Contains(string(text), from) {
+		t.Fatalf("the configuration holds no %q:\n%s", from, text)
+	}
 	must(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
 }
 
@@ -113,7 +116,7 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 		t.Errorf("no key of the run is kept: %q", keys)
 	}
 	// With wait = true it is still the same run.
-	s.setWait(t, "wait = false", "wait = true")
+	s.change(t, "wait = false", "wait = true")
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }
@@ -158,7 +161,7 @@ func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 		t.Errorf("the status is %q", got)
 	}
 	s.server.works.Store(true)
-	s.setWait(t, "wait = false", "wait = true")
+	s.change(t, "wait = false", "wait = true")
 	s.ends(t, map[string]int{"first": 1, "slow": 2, "last": 1})
 	s.leavesNothing(t)
 }
@@ -166,9 +169,10 @@ func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 // With wait = true, apply waits for a run that goes on inside the cluster.
 func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	t.Parallel()
-	s := inside(t, "awaited", "/wait")
+	s := inside(t, "awaited", "/wait; echo so $SAID")
 	s.atWork(t)
-	s.setWait(t, "wait = false", "wait = true")
+	page := s.file("awaited.html")
+	s.change(t, "wait = false", fmt.Sprintf("wait = true\nreport = %q", page))
 	cmd, out := s.cli.command(t.Context(), "apply", "-auto-approve", "-no-color")
 	must(t, cmd.Start())
 	time.AfterFunc(time.Second, func() { close(s.server.release) }) // nothing depends on which of the two is first
@@ -176,6 +180,7 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	tells(t, out, "0 added, 1 changed, 0 destroyed")
+	must(t, pageSays(page, []string{"3 steps in", "so (secret)"}, []string{"abracadabra"})(nil))
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }

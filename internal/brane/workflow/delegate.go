@@ -196,12 +196,15 @@ func (r *Run) delegated(ctx context.Context, record *corev1.ConfigMap) (Delegate
 		if found.Status != RunRunning || name == "" {
 			return found, nil
 		}
-		problem, err := r.engineProblem(ctx, name)
-		if err != nil || problem == "" {
+		problem, isLost, err := r.engineProblem(ctx, name)
+		if isLost || found.Problem == "" { // what the engine itself has said last is nearer to the cause
+			found.Problem = problem
+		}
+		if err != nil || !isLost {
 			return found, err
 		}
 		if again {
-			found.Status, found.Problem = RunStopped, problem
+			found.Status = RunStopped
 			return found, nil
 		}
 		// It may have written its outcome after we had read the record.
@@ -211,25 +214,28 @@ func (r *Run) delegated(ctx context.Context, record *corev1.ConfigMap) (Delegate
 	}
 }
 
-// engineProblem says why an engine will not carry its run on; empty where it will.
-func (r *Run) engineProblem(ctx context.Context, name string) (string, error) {
+// engineProblem says what is the matter with an engine, empty where nothing is, and whether it is lost: then it will not carry its run on.
+func (r *Run) engineProblem(ctx context.Context, name string) (problem string, isLost bool, err error) {
 	job := &batchv1.Job{}
 	job.Namespace, job.Name = r.Namespace, name
-	err := r.Kube.Get(ctx, job)
+	err = r.Kube.Get(ctx, job)
 	if apierrors.IsNotFound(err) {
-		return fmt.Sprintf("its engine, %s, is gone", kube.Describe(job)), nil
+		return fmt.Sprintf("its engine, %s, is gone", kube.Describe(job)), true, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("see whether the engine of run %q runs, %s: %w", r.ID, kube.Describe(job), err)
+		return "", false, fmt.Errorf("see whether the engine of run %q runs, %s: %w", r.ID, kube.Describe(job), err)
 	}
 	see := fmt.Sprintf("to see why: kubectl -n %s logs job/%s", r.Namespace, name)
 	if condition, failed := jobFailed(job); failed {
-		return fmt.Sprintf("its engine, %s, has given up (%s: %s); %s", kube.Describe(job), condition.Reason, strings.TrimSuffix(condition.Message, "."), see), nil
+		return fmt.Sprintf("its engine, %s, has given up (%s: %s); %s", kube.Describe(job), condition.Reason, strings.TrimSuffix(condition.Message, "."), see), true, nil
 	}
 	if job.Status.CompletionTime != nil {
-		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), nil
+		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), true, nil
 	}
-	return "", nil
+	if job.Status.Failed > 0 && job.Status.Ready != nil && *job.Status.Ready == 0 {
+		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), false, nil
+	}
+	return "", false, nil
 }
 
 // awaitLook is how often a run is asked for that somebody waits for.
@@ -269,11 +275,9 @@ func (r *Run) Recount(ctx context.Context, result *Result) error {
 		result.Steps = map[string]StepResult{}
 	}
 	for name, record := range records {
-		step := succeeded(r.Graph.steps[name], record)
-		step.Pods = result.Steps[name].Pods
-		result.Steps[name] = step
+		result.Steps[name] = succeeded(r.Graph.steps[name], record)
 	}
-	return nil
+	return result.count(ctx, store, r.Graph)
 }
 
 // deleteEngines ends the engines of a run, before all else of it is deleted: one that goes on would make what was just deleted.

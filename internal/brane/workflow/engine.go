@@ -117,8 +117,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil // whoever has it carries it on, or has deleted it
 	}
 	status := outcome.Status(err)
-	var away *NamespaceGoneError
-	final := err == nil || errors.Is(err, errPastDeadline) || errors.As(err, &away)
+	final := err == nil || hopeless(err)
 	switch {
 	case !final:
 		status, outcome.Problem = RunRunning, err.Error() // for the next pod, and for those who ask meanwhile
@@ -136,6 +135,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// hopeless says whether another pod would meet the same error: it would have the same credential, the same namespace and the same deadline.
+func hopeless(err error) bool {
+	var away *NamespaceGoneError
+	return errors.Is(err, errPastDeadline) || errors.As(err, &away) || errors.Is(err, files.ErrPassword) || errors.Is(err, files.ErrForbidden)
 }
 
 // ours says whether the run is this engine's to carry on, and not over.

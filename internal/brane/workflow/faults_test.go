@@ -52,7 +52,13 @@ func (l *lab) ranOnce(run *Run) {
 // child is a process that executes the run and can be killed. It is this test's own program, see TestChild.
 func (l *lab) child(run *Run) *exec.Cmd {
 	l.t.Helper()
-	spec, err := json.Marshal(childSpec{run.ID, run.Namespace, run.Graph.All(), run.leaseTime})
+	return l.program(childSpec{ID: run.ID, Namespace: run.Namespace, Steps: run.Graph.All(), Lease: run.leaseTime})
+}
+
+// program starts such a process.
+func (l *lab) program(child childSpec) *exec.Cmd {
+	l.t.Helper()
+	spec, err := json.Marshal(child)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -71,6 +77,8 @@ type childSpec struct {
 	ID, Namespace string
 	Steps         []Step
 	Lease         time.Duration
+	Token         string // where the run is to be handed over, of the account that does
+	Changes       int    // see delegateAndDie
 }
 
 // TestChild is no test: it is the process that others kill.
@@ -86,6 +94,10 @@ func TestChild(t *testing.T) {
 	l := &lab{t: t, admin: clustertest.Client(t), namespace: spec.Namespace, redis: dial(t), variable: func(name string) string { return clustertest.Getenv(t, name) }}
 	run := l.run(spec.Steps...)
 	run.ID, run.leaseTime, run.Holder = spec.ID, spec.Lease, "a child"
+	if spec.Token != "" {
+		delegateAndDie(t, run, spec.Token, spec.Changes)
+		return
+	}
 	if _, err := run.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}

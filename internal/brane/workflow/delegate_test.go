@@ -1,0 +1,100 @@
+package workflow
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// account makes a service account in the lab's namespace that may run things there, and answers its token.
+func (l *lab) account(name string) string {
+	l.t.Helper()
+	kubectl := func(args ...string) string {
+		out, err := exec.CommandContext(l.t.Context(), "kubectl", append([]string{"-n", l.namespace, "create"}, args...)...).CombinedOutput()
+		if err != nil {
+			l.t.Fatalf("kubectl create %q: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	kubectl("serviceaccount", name)
+	kubectl("rolebinding", name, "--clusterrole=admin", "--serviceaccount="+l.namespace+":"+name)
+	return kubectl("token", name)
+}
+
+// as is a client with that token, whose requests go through a function.
+func as(t *testing.T, token string, passes func(*http.Request, http.RoundTripper) (*http.Response, error)) *kube.Client {
+	t.Helper()
+	admin, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := rest.AnonymousClientConfig(admin)
+	config.BearerToken = token
+	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(request *http.Request) (*http.Response, error) { return passes(request, next) })
+	}
+	client, err := kube.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// delegateAndDie hands a run over, up to this many changes in the cluster; before the next one the process is killed.
+func delegateAndDie(t *testing.T, run *Run, token string, changes int) {
+	run.Kube = as(t, token, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if request.Method != http.MethodGet && !strings.HasSuffix(request.URL.Path, "selfsubjectreviews") {
+			if changes--; changes < 0 {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it does not return
+			}
+		}
+		return next.RoundTrip(request)
+	})
+	t.Error(run.Delegate(t.Context(), nil))
+}
+
+// The process that hands a run over is killed half way: the next one hands it over again, one engine carries it on, and nothing runs twice.
+func TestKilledHalfWayOfTheHandOver(t *testing.T) {
+	t.Parallel()
+	// The changes are: the record, the Secret of the pods, the orders, the Secret of the engine, its Job, and the end of the lease.
+	for _, changes := range []int{1, 3, 4, 5} {
+		t.Run(fmt.Sprintf("after %d of 6 changes", changes), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			run := l.run(l.chain(2, 0)...)
+			token := l.account("runner")
+			child := l.program(childSpec{run.ID, run.Namespace, run.Graph.All(), run.leaseTime, token, changes})
+			if err := child.Wait(); err == nil || child.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+				t.Fatalf("the first process ended with %v", err)
+			}
+			run.Kube = as(t, token, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+				return next.RoundTrip(request)
+			})
+			if err := run.Delegate(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			found, err := run.Await(t.Context())
+			if err != nil || found.Status != RunSucceeded {
+				t.Fatalf("the run stands at %+v, %v", found, err)
+			}
+			l.ranOnce(run)
+			var engines batchv1.JobList
+			if err := l.admin.List(t.Context(), &engines, l.namespace, EngineLabel); err != nil {
+				t.Fatal(err)
+			}
+			if want := 1 + changes/5; len(engines.Items) != want { // one that was made by the first process finds that the run is another's
+				t.Errorf("there are %d engines", len(engines.Items))
+			}
+		})
+	}
+}

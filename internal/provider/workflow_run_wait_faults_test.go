@@ -1,0 +1,127 @@
+package provider_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// What goes wrong with runs that go on inside the cluster.
+
+// planned plans, which has to find changes and to say these sentences.
+func (s *survival) planned(t *testing.T, sentences ...string) {
+	t.Helper()
+	cmd, out := s.cli.command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
+		t.Fatalf("the plan ended with %v:\n%s", err, out)
+	}
+	tells(t, out, sentences...)
+}
+
+// Other outputs are asked for while the run goes on, one of which nobody leaves. That is told at its end; with the mended configuration the run goes on from
+// its commits, and the apply that sees the end writes the report.
+func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
+	t.Parallel()
+	s := inside(t, "choosy", "/wait")
+	s.atWork(t)
+	page := s.file("choosy.html")
+	s.change(t, `outputs  = {`, fmt.Sprintf("report = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
+	if out := s.cli.run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "1 changed") {
+		t.Errorf("it says\n%s", out)
+	}
+	close(s.server.release)
+	if got := s.over(t); got != workflow.RunStopped {
+		t.Fatalf("the run has %s", got)
+	}
+	s.planned(t, `Run "choosy" has stopped`, `keep outputs: no such file: "none"`, "must be replaced")
+
+	s.change(t, `none = { path = "none" }, `, "")
+	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	must(t, pageSays(page, []string{"no such file: &#34;none&#34;"}, nil)(nil)) // of how it had ended before
+	must(t, os.Remove(page))
+	if got := s.over(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	s.planned(t, "reported_at", "will be updated in-place")
+	if _, err := os.Stat(page); err == nil {
+		t.Error("the plan has written the report")
+	}
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1}) // and then plans nothing more
+	must(t, pageSays(page, []string{"3 steps in", "<code>first</code>"}, nil)(nil))
+	s.leavesNothing(t)
+}
+
+// The engine's Job is deleted and its pod killed, so that it writes nothing more: the refresh tells, and the next apply goes on with what still runs.
+func TestAccWorkflowRun_engineLost(t *testing.T) {
+	t.Parallel()
+	s := inside(t, "orphan", "/wait")
+	s.atWork(t)
+	pod := s.engine(t)
+	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // so far all is well
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
+	must(t, s.client.Delete(t.Context(), job))
+	kill := exec.CommandContext(t.Context(), "kubectl", "-n", s.namespace, "delete", "pod", pod.Name, "--grace-period=0", "--force", "--ignore-not-found")
+	if out, err := kill.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s.planned(t, `Run "orphan" has stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.namespace), "Apply again to go on: what is done is not done again.", "must be replaced")
+	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	close(s.server.release)
+	if got := s.over(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.leavesNothing(t)
+}
+
+// The engine has a password that Redis refuses. No other pod would do better, so the run stops, and goes on with the right one.
+func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
+	t.Parallel()
+	s := newSurvival(t, "locked-out", "wait = false", "/works")
+	s.server.works.Store(true)
+	const wrong = "not-the-pass-word"
+	_, host, _ := strings.Cut(clustertest.Getenv(t, "BRANE_REDIS_CLUSTER_URL"), "@")
+	redis := fmt.Sprintf("\n  redis = { cluster_url = %q }\n", "redis://:"+wrong+"@"+host)
+	s.change(t, `provider "brane" {`, `provider "brane" {`+redis)
+	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.over(t); got != workflow.RunStopped {
+		t.Fatalf("the run has %s", got)
+	}
+	cmd, out := s.cli.command(t.Context(), "plan", "-no-color")
+	must(t, cmd.Run())
+	tells(t, out, `Run "locked-out" has stopped`, "redis refuses the user name or password", "must be replaced")
+	if strings.Contains(out.String(), wrong) {
+		t.Errorf("it tells the password:\n%s", out)
+	}
+	s.change(t, redis, "")
+	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.over(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.leavesNothing(t)
+}
+
+// What is registered is no service account of the namespace, so no pod can have it: nothing is made.
+func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
+	t.Parallel()
+	s := newSurvival(t, "stranger", "wait = false", "/works")
+	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
+	must(t, err)
+	store := infra.Folder(s.folder, infra.V06)
+	location := infra.Location{
+		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
+	}
+	must(t, infra.Register(t.Context(), store, location, admin))
+	s.fails(t, nil, "Run not possible inside the cluster", "which is no service account in namespace", "Register a service account of that namespace, or leave wait out.")
+	must(t, s.nothingOfRuns(t.Context()))
+}
