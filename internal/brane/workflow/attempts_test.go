@@ -47,10 +47,7 @@ func TestAttemptsAndAllowedFailures(t *testing.T) {
 	run := l.run(flaky, risky, rescue, l.step("slow", l.wait(), "flaky", "rescue"), l.script("bad", l.nth("bad", 1), "slow"))
 	child := l.child(run)
 	await(t, "the step", l.counter.arrived)
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait() // it was killed
+	kill(t, child)
 	l.counter.release()
 	want := map[string]endedAs{"flaky": {Succeeded, 0, 2}, "risky": {Failed, 3, 1}, "rescue": {Succeeded, 0, 1}, "slow": {Succeeded, 0, 1}, "bad": {Failed, 1, 1}}
 	second := await(t, "the second process", execute(t.Context(), run))
@@ -96,10 +93,7 @@ func TestPartsAcrossAKilledProcess(t *testing.T) {
 		}
 		done = len(records)
 	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait() // it was killed
+	kill(t, child)
 	adopted, going := heard(run, StepAdopted, "fan"), execute(t.Context(), run)
 	await(t, "the second process", adopted)
 	l.counter.release()

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
@@ -17,10 +19,11 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 // through is the cluster's administrator, whose requests go through a function that may refuse them or answer itself.
 func through(t *testing.T, passes func(*http.Request, http.RoundTripper) (*http.Response, error)) *kube.Client {
 	t.Helper()
-	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return throughWith(t, adminConfig(t), passes)
+}
+
+func throughWith(t *testing.T, config *rest.Config, passes func(*http.Request, http.RoundTripper) (*http.Response, error)) *kube.Client {
+	t.Helper()
 	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) { return passes(request, next) })
 	}
@@ -29,6 +32,15 @@ func through(t *testing.T, passes func(*http.Request, http.RoundTripper) (*http.
 		t.Fatal(err)
 	}
 	return client
+}
+
+func adminConfig(t *testing.T) *rest.Config {
+	t.Helper()
+	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 // cutOff is an administrator whose cable can be pulled. Watches that are open stay so, and tell nothing new of what is made by others meanwhile.

@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
-	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
 // account makes a service account in the lab's namespace that may run things there, and answers its token.
@@ -34,20 +33,9 @@ func (l *lab) account(name string) string {
 // as is a client with that token, whose requests go through a function.
 func as(t *testing.T, token string, passes func(*http.Request, http.RoundTripper) (*http.Response, error)) *kube.Client {
 	t.Helper()
-	admin, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := rest.AnonymousClientConfig(admin)
+	config := rest.AnonymousClientConfig(adminConfig(t))
 	config.BearerToken = token
-	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(request *http.Request) (*http.Response, error) { return passes(request, next) })
-	}
-	client, err := kube.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
+	return throughWith(t, config, passes)
 }
 
 // delegateAndDie hands a run over, up to this many changes in the cluster; before the next one the process is killed.
@@ -74,7 +62,7 @@ func TestKilledHalfWayOfTheHandOver(t *testing.T) {
 			run := l.run(l.chain(2, 0)...)
 			token := l.account("runner")
 			child := l.program(childSpec{run.ID, run.Namespace, run.Graph.All(), run.leaseTime, token, changes})
-			if err := child.Wait(); err == nil || child.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+			if err := child.Wait(); err == nil || child.ProcessState.String() != "signal: killed" {
 				t.Fatalf("the first process ended with %v", err)
 			}
 			run.Kube = as(t, token, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {

@@ -71,6 +71,15 @@ func (l *lab) program(child childSpec) *exec.Cmd {
 	return cmd
 }
 
+// kill kills a process, and waits until it is gone.
+func kill(t *testing.T, child *exec.Cmd) {
+	t.Helper()
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed
+}
+
 const childVariable = "BRANE_TEST_CHILD"
 
 type childSpec struct {
@@ -109,10 +118,7 @@ func killed(t *testing.T, steps, at int) {
 	run := l.run(l.chain(steps, at)...)
 	child := l.child(run)
 	await(t, "the step", l.counter.arrived)
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait() // it was killed
+	kill(t, child)
 	l.counter.release()
 	await(t, "the second process", execute(t.Context(), run)).succeeds(t)
 	l.ranOnce(run)
