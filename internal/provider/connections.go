@@ -78,19 +78,24 @@ func (c *connections) packages() branelet.Version {
 	return branelet.Version(c.braneVersion)
 }
 
-// registered is a location as the Brane instance has it, and a connection with the credential that is registered there.
+// registered is a location as the Brane instance has it, and a connection to its cluster.
 type registered struct {
 	infra.Location
 	kube *kube.Client
 }
 
-// infrastructure looks a location up in the control plane's documents.
-func (c *connections) infrastructure(ctx context.Context, name string) (*registered, error) {
+// registration looks a location up in the control plane's documents.
+func (c *connections) registration(ctx context.Context, name string) (infra.Registration, error) {
 	store, err := c.store()
 	if err != nil {
-		return nil, err
+		return infra.Registration{}, err
 	}
-	registration, err := infra.Lookup(ctx, store, name)
+	return infra.Lookup(ctx, store, name)
+}
+
+// infrastructure is a location, with the credential that is registered there.
+func (c *connections) infrastructure(ctx context.Context, name string) (*registered, error) {
+	registration, err := c.registration(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		return nil, false
 	}
 	name := model.Infrastructure.ValueString()
-	target, err := r.infrastructure(ctx, name)
+	target, err := r.target(ctx, model)
 	if err != nil {
 		diags.AddAttributeError(path.Root("infrastructure"), "Infrastructure not usable", explain(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
 		return nil, false
@@ -169,7 +169,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	}
 	model.ID, model.Namespace, model.Execution = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	return &workflow.Run{
-		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
+		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
 		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Grace: model.grace(diags),
 		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnCancel.ValueString() == detach,
 		StartAhead: model.StartAhead.ValueBool(),

@@ -24,6 +24,8 @@ type workflowRunModel struct {
 	ID              types.String         `tfsdk:"id"`
 	Name            types.String         `tfsdk:"name"`
 	Infrastructure  types.String         `tfsdk:"infrastructure"`
+	SubmitWith      types.String         `tfsdk:"submit_with"`
+	Cluster         types.String         `tfsdk:"cluster"`
 	Namespace       types.String         `tfsdk:"namespace"`
 	Steps           types.Map            `tfsdk:"steps"`
 	Defaults        types.Object         `tfsdk:"defaults"`

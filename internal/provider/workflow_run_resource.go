@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,11 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -47,6 +43,7 @@ func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.V
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
 	if !resp.Diagnostics.HasError() {
 		model.checkSteps(ctx, &resp.Diagnostics)
+		model.checkSubmit(&resp.Diagnostics)
 	}
 }
 
@@ -63,6 +60,9 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 	if resp.Diagnostics.HasError() {
 		return
+	}
+	if plan.SubmitWith.ValueString() == submitProvider {
+		r.planCluster(ctx, req, resp)
 	}
 	plan.Brane, state.Brane = r.packages(), r.packages()
 	plan.planImages(ctx, state)
@@ -236,33 +236,4 @@ func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflow
 	return r.inCluster(ctx, model, func(client *kube.Client) error {
 		return workflow.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.Execution.ValueString())
 	})
-}
-
-// inCluster does something with a run's objects with the credential that made them. Where that is not registered any more or has lost its rights,
-// it does so with the provider's own: Terraform destroys the run before it repairs what the run depends on.
-func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
-	target, err := r.infrastructure(ctx, model.Infrastructure.ValueString())
-	if err == nil {
-		err = do(target.kube)
-	}
-	if !notGood(err) {
-		return err
-	}
-	own, ownErr := r.kube(types.StringNull())
-	if ownErr == nil {
-		ownErr = do(own)
-	}
-	if ownErr != nil {
-		return fmt.Errorf("%w; and with the provider's own account: %w", err, ownErr)
-	}
-	return nil
-}
-
-// notGood says whether an error comes from a registered credential that is missing, unusable, without rights, or of a cluster that was made anew.
-func notGood(err error) bool {
-	var encoding *infra.EncodingError
-	var field *credentials.FieldError
-	var certificate *tls.CertificateVerificationError
-	return errors.Is(err, infra.ErrNoLocation) || errors.Is(err, infra.ErrNoSecret) || errors.As(err, &encoding) || errors.As(err, &field) ||
-		errors.As(err, &certificate) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
 }

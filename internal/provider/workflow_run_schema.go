@@ -27,7 +27,7 @@ import (
 
 func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One execution of a graph of containers. Each step is a Job, submitted with the credential that is registered for the infrastructure. " +
+		MarkdownDescription: "One execution of a graph of containers. Each step is a Job, submitted with the credential that is registered for the infrastructure (see `submit_with`). " +
 			"A step sees at `/data` the inputs and everything that the steps it needs have left there; what it leaves there itself is stored in Redis at once when it ends well, or not at all. " +
 			"The resource is the record of the run: Jobs that are cleaned up later are no drift, outputs that are lost in Redis are. " +
 			"Other inputs, steps or triggers make another run.",
@@ -46,6 +46,8 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Required:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
+			"submit_with": submitWithSchema(),
+			"cluster":     submitClusterSchema(),
 			"namespace": schema.StringAttribute{
 				MarkdownDescription: "The infrastructure's namespace, in which the Jobs are.",
 				Computed:            true,

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -20,9 +21,9 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("there is a run %q in this Redis already, in %s; give one of the two another name, or another trigger", e.Run, e.Place)
 }
 
-// place is where the run's Jobs are.
+// place is where the run's Jobs are, whoever submits them.
 func (r *Run) place() string {
-	return fmt.Sprintf("namespace %s of the cluster at %s", r.Namespace, r.Kube.Host())
+	return fmt.Sprintf("namespace %s of the cluster at %s", r.Namespace, cmp.Or(r.Address, r.Kube.Host()))
 }
 
 // checkPlace makes sure that the id is ours, before anything of the run is made.

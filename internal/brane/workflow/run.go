@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Run is one execution of a graph of steps. All fields but Grace, Parallel, LeaseID, Execution, Detach and Observe must be set.
+// Run is one execution of a graph of steps. All fields but Address, Grace, Parallel, LeaseID, Execution, Detach and Observe must be set.
 type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
@@ -24,6 +24,7 @@ type Run struct {
 	Kube       *kube.Client            // with the account that submits
 	Namespace  string
 	Location   string // by which Brane knows the cluster
+	Address    string // of the cluster, as Brane knows it; empty means as Kube does
 	Registry   string // host:port from which packages are pulled; needed only where there are any
 	AgentImage string
 	Redis      redis.UniversalClient // as this process dials it

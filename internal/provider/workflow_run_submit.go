@@ -1,0 +1,102 @@
+package provider
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// The values of submit_with.
+const (
+	submitRegistered = "registered"
+	submitProvider   = "provider"
+)
+
+func submitWithSchema() schema.Attribute {
+	return schema.StringAttribute{
+		MarkdownDescription: "With whose credential the Jobs are submitted: `registered` is the infrastructure's, at the address that is registered, as Brane itself would; `provider` is the provider's own, " +
+			"for an infrastructure whose address is not reachable from where Terraform runs. Who submits makes no other run. Default: `registered`.",
+		Optional:   true,
+		Validators: []validator.String{stringvalidator.OneOf(submitRegistered, submitProvider)},
+	}
+}
+
+func submitClusterSchema() schema.Attribute {
+	return schema.StringAttribute{
+		MarkdownDescription: "With `submit_with = \"provider\"`: name of the infrastructure's cluster, one of `clusters` in the provider block. Default: the cluster of the provider's `kubernetes`. " +
+			"Otherwise the registered credential tells which cluster it is.",
+		Optional:   true,
+		Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+	}
+}
+
+// checkSubmit refuses what contradicts submit_with.
+func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
+	if m.SubmitWith.IsUnknown() {
+		return
+	}
+	byProvider := m.SubmitWith.ValueString() == submitProvider
+	if !byProvider && !m.Cluster.IsNull() {
+		diags.AddAttributeError(path.Root("cluster"), "Cluster of a registered credential",
+			"The Jobs are submitted with the credential that is registered for the infrastructure, which tells the cluster. Leave cluster out, or set submit_with = \"provider\".")
+	}
+	if byProvider && !m.waits() {
+		diags.AddAttributeError(path.Root("submit_with"), "Run inside the cluster without a registered credential",
+			"With wait = false the run is carried on by a pod with the account that is registered for the infrastructure. Leave submit_with out, or wait.")
+	}
+}
+
+// target is where the run's Jobs are made, and the connection by which they are.
+func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*registered, error) {
+	name := model.Infrastructure.ValueString()
+	if model.SubmitWith.ValueString() != submitProvider {
+		return r.infrastructure(ctx, name)
+	}
+	registration, err := r.registration(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	client, err := r.kube(model.Cluster)
+	return &registered{Location: registration.Location, kube: client}, err
+}
+
+// inCluster does something with a run's objects with the credential that made them. Where that is not registered any more or has lost its rights,
+// it does so with the provider's own: Terraform destroys the run before it repairs what the run depends on.
+func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
+	target, err := r.target(ctx, model)
+	if err == nil {
+		err = do(target.kube)
+	}
+	if !notGood(err) {
+		return err
+	}
+	own, ownErr := r.kube(model.Cluster)
+	if ownErr == nil {
+		ownErr = do(own)
+	}
+	if ownErr != nil {
+		return fmt.Errorf("%w; and with the provider's own account: %w", err, ownErr)
+	}
+	return nil
+}
+
+// notGood says whether an error comes from a registered credential that is missing, unusable, without rights, or of a cluster that was made anew.
+func notGood(err error) bool {
+	var encoding *infra.EncodingError
+	var field *credentials.FieldError
+	var certificate *tls.CertificateVerificationError
+	return errors.Is(err, infra.ErrNoLocation) || errors.Is(err, infra.ErrNoSecret) || errors.As(err, &encoding) || errors.As(err, &field) ||
+		errors.As(err, &certificate) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+}
