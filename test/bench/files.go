@@ -94,6 +94,7 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 		return err
 	}
 	defer os.RemoveAll(from)
+	var layer files.Layer
 	var tree files.Tree
 	empty := func() error { return b.server.empty(ctx) }
 	best, err := race(
@@ -106,19 +107,19 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 			return rawly(func(key string, buffer []byte) error { return b.server.client.GetToBuffer(ctx, key, buffer).Err() })
 		}},
 		task{"put", empty, func() error {
-			layer, err := b.store.Snapshot(ctx, from, nil, nil, "bench")
-			if err == nil {
-				tree, err = b.store.Tree(ctx, layer)
-			}
+			var err error
+			layer, err = b.store.Snapshot(ctx, from, nil, nil, "bench")
 			return err
 		}},
-		task{"read and verify", nil, func() error {
+		task{"read and verify", func() (err error) {
+			tree, err = b.store.Tree(ctx, layer)
+			return err
+		}, func() error {
 			file, _ := tree.Lookup("file")
 			return b.store.Read(ctx, file, io.Discard)
 		}},
 		task{"restore", func() error { return fresh(to) }, func() error {
-			_, err := b.store.Restore(ctx, tree, nil, to)
-			return err
+			return b.store.Restore(ctx, &files.Staged{Layer: layer}, to)
 		}},
 	)
 	if err != nil {
@@ -154,12 +155,7 @@ func (b *fileBench) small(ctx context.Context, r *report) error {
 			layer, err = b.store.Snapshot(ctx, from, nil, nil, "bench")
 			return errors.Join(err, fresh(to))
 		}, func() error {
-			tree, err := b.store.Tree(ctx, layer)
-			if err != nil {
-				return err
-			}
-			_, err = b.store.Restore(ctx, tree, nil, to)
-			return err
+			return b.store.Restore(ctx, &files.Staged{Layer: layer}, to)
 		}},
 	)
 	if err != nil {

@@ -24,6 +24,7 @@ const (
 type runner struct {
 	paths  Paths
 	spec   spec
+	stamps files.Stamps // of what was staged in; nil: nothing was
 	store  *files.Store
 	output tail
 	stderr io.Writer
@@ -39,6 +40,9 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 	defer stopSignals()
 	var err error
 	if r.spec, err = takeSpec(r.paths); err != nil {
+		return r.fail(ExitStageIn, err)
+	}
+	if r.stamps, err = takeStamps(r.paths); err != nil {
 		return r.fail(ExitStageIn, err)
 	}
 	ctx := context.Background()
@@ -107,11 +111,7 @@ func (r *runner) prepare(ctx context.Context, signals <-chan os.Signal) (before 
 		// The commit that stage in saw is gone: only the run's deadline or a deletion does that.
 		return nil, false, fmt.Errorf("the commit of the step %w", files.ErrGone)
 	}
-	tree, err := r.store.Tree(ctx, r.spec.Layer)
-	if err != nil {
-		return nil, false, err
-	}
-	return files.NewStaged(tree, r.spec.Step.Reads, r.spec.Stamps), false, nil
+	return r.spec.staged(r.stamps), false, nil
 }
 
 // begin is what stage in does otherwise, once all is there that the step needs.
@@ -119,7 +119,13 @@ func (r *runner) begin(ctx context.Context, signals <-chan os.Signal) (done bool
 	if err := awaitNeeds(ctx, r.store, r.spec.Step, signals); err != nil {
 		return false, err
 	}
-	if err := r.spec.stageIn(ctx, r.store, r.paths.Data); err != nil {
+	if r.stamps, err = openStamps(r.paths); err != nil {
+		return false, err
+	}
+	if err := os.Remove(r.paths.stamps()); err != nil {
+		return false, fmt.Errorf("keep what the file system says of the files: %w", err)
+	}
+	if err := r.spec.stageIn(ctx, r.store, r.paths.Data, r.stamps); err != nil {
 		return false, err
 	}
 	commits, err := r.store.Commits(ctx, []string{r.spec.Step.Name})

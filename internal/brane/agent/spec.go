@@ -28,17 +28,18 @@ func (p Paths) withDefaults() Paths {
 }
 
 func (p Paths) spec() string   { return filepath.Join(p.Mount, "spec.json") }
+func (p Paths) stamps() string { return filepath.Join(p.Mount, "stamps") }
 func (p Paths) binary() string { return filepath.Join(p.Mount, filepath.Base(Binary)) }
 
 // spec is what the init container hands to the main container. It exists from the end of stage in to the first moment of the
 // main container, readable for the user of the pod alone.
 type spec struct {
-	Step   Step          `json:"step"`
-	Access access        `json:"access"`
-	Layer  files.Layer   `json:"layer"` // what was staged in
-	Stamps []files.Stamp `json:"stamps,omitempty"`
-	Node   string        `json:"node,omitempty"`
-	Pod    string        `json:"pod,omitempty"`
+	Step    Step        `json:"step"`
+	Access  access      `json:"access"`
+	Layer   files.Layer `json:"layer"`             // what was staged in
+	Trusted int64       `json:"trusted,omitempty"` // see [files.Staged]; the stamps are in a file of their own
+	Node    string      `json:"node,omitempty"`
+	Pod     string      `json:"pod,omitempty"`
 }
 
 // access is the content of the Secret.
@@ -95,6 +96,30 @@ func writeSpec(p Paths, s spec) error {
 		return fmt.Errorf("write the specification: %w", err)
 	}
 	return nil
+}
+
+// openStamps makes the file for the stamps, anew.
+func openStamps(p Paths) (*os.File, error) {
+	f, err := os.OpenFile(p.stamps(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("keep what the file system says of the files: %w", err)
+	}
+	return f, nil
+}
+
+// takeStamps opens what stage in has left and removes it, so that only this process has it. There is none where nothing was staged in.
+func takeStamps(p Paths) (files.Stamps, error) {
+	f, err := os.OpenFile(p.stamps(), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = os.Remove(p.stamps())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what the file system said of the files: %w", err)
+	}
+	return f, nil
 }
 
 // takeSpec reads the specification and removes it. Where it cannot be removed, the program must not start: it could read it.

@@ -117,15 +117,11 @@ func BenchmarkLarge(b *testing.B) {
 	})
 	b.Run("restore", func(b *testing.B) {
 		b.SetBytes(benchSize)
-		tree, err := s.Tree(ctx, layer)
-		if err != nil {
-			b.Fatal(err)
-		}
 		for b.Loop() {
 			b.StopTimer()
 			to := memory(b)
 			b.StartTimer()
-			if _, err := s.Restore(ctx, tree, nil, to); err != nil {
+			if err := s.Restore(ctx, &Staged{Layer: layer}, to); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()
@@ -181,11 +177,7 @@ func BenchmarkSmall(b *testing.B) {
 	b.Run("restore", func(b *testing.B) {
 		for b.Loop() {
 			to := memory(b)
-			tree, err := s.Tree(ctx, layer)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := s.Restore(ctx, tree, nil, to); err != nil {
+			if err := s.Restore(ctx, &Staged{Layer: layer}, to); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()

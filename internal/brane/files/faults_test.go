@@ -55,7 +55,7 @@ func TestWhatIsStoredWrongIsNotRead(t *testing.T) {
 			}
 			tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "large": content})
 			tt.spoil(s, tree)
-			_, err := s.Restore(t.Context(), tree, nil, t.TempDir())
+			err := restored(t, s, tree, t.TempDir())
 			if tt.fact != nil && !errors.Is(err, tt.fact) || !strings.Contains(fmt.Sprint(err), tt.want) {
 				t.Errorf("Restore says %v, want %s", err, tt.want)
 			}
@@ -82,7 +82,7 @@ func TestATreeThatAsksForMoreThanItsPackHas(t *testing.T) {
 	if err := s.Read(t.Context(), e, io.Discard); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("Read says %v, want %s", err, want)
 	}
-	if _, err := s.Restore(t.Context(), Tree{[]*Entry{&e}}, nil, t.TempDir()); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
+	if err := restored(t, s, Tree{[]*Entry{&e}}, t.TempDir()); !errors.Is(err, ErrCorrupt) || !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("Restore says %v, want %s", err, want)
 	}
 }
@@ -206,7 +206,7 @@ func TestAPutSurvivesTheServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Restore(ctx, tree, nil, to); err != nil {
+			if err := restored(t, s, tree, to); err != nil {
 				t.Fatal(err)
 			}
 			if a, b := fmt.Sprint(disk(t, dir)), fmt.Sprint(disk(t, to)); a != b {

@@ -25,12 +25,12 @@ func TestTheGuidesExamplesAreReal(t *testing.T) {
 	if len(blocks) != 2 {
 		t.Fatalf("the guide has %d examples, want a manifest and a record", len(blocks))
 	}
-	tree, err := readManifest(strings.NewReader(blocks[0][1]))
+	tree, err := parseManifest(blocks[0][1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	var again strings.Builder
-	if err := writeManifest(&again, tree); err != nil || again.String() != blocks[0][1] {
+	if err := printManifest(&again, tree); err != nil || again.String() != blocks[0][1] {
 		t.Errorf("the manifest would be written as\n%s, %v", &again, err)
 	}
 	if _, err := ParseRecord([]byte(blocks[1][1])); err != nil {

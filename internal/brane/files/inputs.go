@@ -128,10 +128,10 @@ func (u *upload) addInput(e *Entry, source Source) error {
 	if e.Size > ChunkSize {
 		return u.addLarge(e, nil, open)
 	}
-	return u.addSmallFile(e, func(into ...[]byte) error {
+	return u.addSmallFile(e, nil, func(into ...[]byte) error {
 		from := int64(0)
 		for _, part := range into {
-			if err := readAt(open, part, from); err != nil {
+			if err := readAt(open, part, from, io.Discard); err != nil {
 				return err
 			}
 			from += int64(len(part))

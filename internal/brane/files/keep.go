@@ -33,7 +33,7 @@ func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, err
 	}
 	layer, parts, err := s.putManifest(ctx, t, forever)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("run %s: keep outputs: store the list of files: %w", s.run, err)
 	}
 	// The new chunks as well: the run may have had the same ones, with its deadline.
 	return layer, s.persist(ctx, append(parts, chunksIn(t)...))

@@ -22,11 +22,26 @@ const maxManifest = ChunkSize / (2*len(Digest{}) + 1)
 // PutTree writes a manifest; the chunks of the files have to be there.
 func (s *Store) PutTree(ctx context.Context, t Tree) (Layer, error) {
 	layer, _, err := s.putManifest(ctx, t, s.deadline)
-	return layer, err
+	if err != nil {
+		return "", fmt.Errorf("store the list of files: %w", err)
+	}
+	return layer, nil
 }
 
 // putManifest writes the manifest's chunks and then their list. It returns all digests it wrote.
 func (s *Store) putManifest(ctx context.Context, t Tree, until time.Time) (Layer, []Digest, error) {
+	return s.putEntries(ctx, until, func(_ context.Context, add func(*Entry) error) error {
+		for _, e := range t.entries {
+			if err := add(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// putEntries is putManifest of entries that are only then produced, in their order.
+func (s *Store) putEntries(ctx context.Context, until time.Time, produce func(ctx context.Context, add func(*Entry) error) error) (Layer, []Digest, error) {
 	var parts stream
 	err := s.upload(ctx, until, func(u *upload) error {
 		parts.upload = u
@@ -35,45 +50,76 @@ func (s *Store) putManifest(ctx context.Context, t Tree, until time.Time) (Layer
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(writeManifest(packed, t), packed.Close()); err != nil {
+		w, err := newManifestWriter(packed)
+		if err != nil {
+			return err
+		}
+		if err := produce(u.ctx, w.add); err != nil {
+			return err
+		}
+		if err := packed.Close(); err != nil {
 			return err
 		}
 		parts.flush()
 		return nil
 	})
 	if err != nil {
-		return "", nil, fmt.Errorf("store the list of files: %w", err)
+		return "", nil, err
 	}
 	if len(parts.sent) > maxManifest {
-		return "", nil, errors.New("store the list of files: there are too many files for one layer")
+		return "", nil, errors.New("there are too many files for one layer")
 	}
 	var list bytes.Buffer
-	digests := make([]Digest, 0, len(parts.sent)+1)
-	for _, d := range parts.sent {
+	digests := append([]Digest(nil), parts.chunks(0, int64(len(parts.sent)))...)
+	for _, d := range digests {
 		fmt.Fprintln(&list, d)
-		digests = append(digests, *d)
 	}
 	id := digestOf(list.Bytes())
 	if err := s.putChunk(ctx, id, list.Bytes(), until); err != nil {
-		return "", nil, fmt.Errorf("store the list of files: %w", err)
+		return "", nil, err
 	}
 	return Layer(id.String()), append(digests, id), nil
 }
 
 // Tree reads the tree of a layer. It wraps [ErrGone], [ErrCorrupt] or [ErrNewer] where that is not possible.
 func (s *Store) Tree(ctx context.Context, layer Layer) (Tree, error) {
-	parts, err := s.manifestParts(ctx, layer)
+	r, err := s.entries(ctx, layer)
 	if err != nil {
 		return Tree{}, err
 	}
-	r := &chunkReader{ctx: ctx, store: s, rest: parts}
 	defer r.close()
-	t, err := readManifest(&unpacked{chunks: r})
-	if err != nil {
-		return Tree{}, fmt.Errorf("layer %s: %w", layer.short(), err)
-	}
-	return t, nil
+	return collect(r)
 }
+
+// layerReader reads the entries of a layer one after the other.
+type layerReader struct {
+	layer    Layer
+	chunks   *chunkReader
+	manifest *manifestReader
+}
+
+func (s *Store) entries(ctx context.Context, layer Layer) (*layerReader, error) {
+	parts, err := s.manifestParts(ctx, layer)
+	if err != nil {
+		return nil, err
+	}
+	r := &layerReader{layer: layer, chunks: &chunkReader{ctx: ctx, store: s, rest: parts}}
+	if r.manifest, err = newManifestReader(&unpacked{chunks: r.chunks}); err != nil {
+		r.close()
+		return nil, fmt.Errorf("layer %s: %w", layer.short(), err)
+	}
+	return r, nil
+}
+
+func (r *layerReader) next() (*Entry, error) {
+	e, err := r.manifest.next()
+	if err != nil && !errors.Is(err, errEnd) {
+		err = fmt.Errorf("layer %s: %w", r.layer.short(), err)
+	}
+	return e, err
+}
+
+func (r *layerReader) close() { r.chunks.close() }
 
 func (l Layer) short() string { return string(l[:min(len(l), 12)]) }
 

@@ -50,7 +50,7 @@ func TestLongAServerStandsStillForAMinute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+	if err := restored(t, s, tree, t.TempDir()); err != nil {
 		t.Error(err)
 	}
 }
@@ -73,11 +73,11 @@ func TestLongManyFiles(t *testing.T) {
 	if err != nil || tree.Len() != 100_100 {
 		t.Fatalf("%d entries, %v", tree.Len(), err)
 	}
-	stamps, err := s.Restore(t.Context(), tree, nil, to)
+	staged, err := stage(t.Context(), t, s, tree, nil, to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := s.Snapshot(t.Context(), to, NewStaged(tree, nil, stamps), nil, "later")
+	again, err := s.Snapshot(t.Context(), to, staged, nil, "later")
 	if err != nil || again != layer {
 		t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
 	}

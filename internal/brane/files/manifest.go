@@ -18,12 +18,11 @@ const formatVersion = 1
 const maxLine = 80 << 20
 
 // entryBlock is how many entries are allocated at once.
-const entryBlock = 256
+const entryBlock = 32
 
 // header is the first line of a manifest.
 type header struct {
 	Version int `json:"v"`
-	Entries int `json:"n"`
 }
 
 // line is one entry. Names are one letter: a manifest of 100,000 files is mostly these.
@@ -41,28 +40,36 @@ type line struct {
 	By        string   `json:"b,omitempty"`
 }
 
-// writeManifest writes a tree as JSON lines. The same tree always gives the same bytes, hence the same layer.
-func writeManifest(w io.Writer, t Tree) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(header{formatVersion, t.Len()}); err != nil {
+// manifestWriter writes entries as JSON lines. The same entries always give the same bytes, hence the same layer.
+type manifestWriter struct {
+	to    io.Writer
+	order order
+	text  []byte
+}
+
+func newManifestWriter(to io.Writer) (*manifestWriter, error) {
+	w := &manifestWriter{to: to}
+	return w, w.long(header{formatVersion})
+}
+
+// add writes an entry; they come sorted by their paths.
+func (w *manifestWriter) add(e *Entry) error {
+	if err := w.order.add(e); err != nil {
 		return err
 	}
-	var text []byte
-	for _, entry := range t.entries {
-		plain, ok := appendPlain(text[:0], entry)
-		if !ok {
-			if err := e.Encode(lineOf(entry)); err != nil {
-				return err
-			}
-			continue
-		}
-		text = append(plain, '\n')
-		if _, err := w.Write(text); err != nil {
-			return err
-		}
+	plain, ok := appendPlain(w.text[:0], e)
+	if !ok {
+		return w.long(lineOf(e))
 	}
-	return nil
+	w.text = append(plain, '\n')
+	_, err := w.to.Write(w.text)
+	return err
+}
+
+func (w *manifestWriter) long(line any) error {
+	e := json.NewEncoder(w.to)
+	e.SetEscapeHTML(false)
+	return e.Encode(line)
 }
 
 func lineOf(e *Entry) *line {
@@ -87,71 +94,98 @@ func textOrBytes(name string) (string, []byte) {
 	return "", []byte(name)
 }
 
-// readManifest reads and checks a tree. It trusts nothing: whoever can write to Redis can write a manifest.
-func readManifest(r io.Reader) (Tree, error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	next := func(line int, into func([]byte) error) (bool, error) {
-		more := lines.Scan()
-		var err error
-		if more {
-			err = into(lines.Bytes())
-		}
-		switch {
-		case errors.Is(lines.Err(), bufio.ErrTooLong):
-			err = lines.Err()
-		case lines.Err() != nil: // reading failed, the manifest may be well; what was parsed may be half a line
-			return false, lines.Err()
-		}
-		if err != nil {
-			return false, fmt.Errorf("manifest %w at line %d: %w", ErrCorrupt, line, err)
-		}
-		return more, nil
-	}
+// manifestReader reads and checks entries. It trusts nothing: whoever can write to Redis can write a manifest.
+type manifestReader struct {
+	lines  *bufio.Scanner
+	number int // of the last line
+	order  order
+	share  sharer
+	block  []Entry // one allocation for several
+}
+
+func newManifestReader(r io.Reader) (*manifestReader, error) {
+	m := &manifestReader{lines: bufio.NewScanner(r)}
+	m.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	var head header
-	if more, err := next(1, func(text []byte) error { return json.Unmarshal(text, &head) }); err != nil {
-		return Tree{}, err
-	} else if !more {
-		return Tree{}, fmt.Errorf("manifest %w: it is empty", ErrCorrupt)
+	if err := m.line(func(text []byte) error { return json.Unmarshal(text, &head) }); errors.Is(err, errEnd) {
+		return nil, fmt.Errorf("manifest %w: it is empty", ErrCorrupt)
+	} else if err != nil {
+		return nil, err
 	}
 	if head.Version > formatVersion {
-		return Tree{}, fmt.Errorf("manifest %w (version %d, this program knows %d)", ErrNewer, head.Version, formatVersion)
+		return nil, fmt.Errorf("manifest %w (version %d, this program knows %d)", ErrNewer, head.Version, formatVersion)
 	}
 	if head.Version < 1 {
-		return Tree{}, fmt.Errorf("manifest %w: version %d", ErrCorrupt, head.Version)
+		return nil, fmt.Errorf("manifest %w: version %d", ErrCorrupt, head.Version)
 	}
+	return m, nil
+}
+
+// line gives the next line to into. The error is errEnd where there is none.
+func (m *manifestReader) line(into func([]byte) error) error {
+	more := m.lines.Scan()
+	m.number++
+	var err error
+	if more {
+		err = into(m.lines.Bytes())
+	}
+	switch {
+	case errors.Is(m.lines.Err(), bufio.ErrTooLong):
+		err = m.lines.Err()
+	case m.lines.Err() != nil: // reading failed, the manifest may be well; what was parsed may be half a line
+		return m.lines.Err()
+	case !more:
+		return errEnd
+	}
+	if err != nil {
+		return fmt.Errorf("manifest %w at line %d: %w", ErrCorrupt, m.number, err)
+	}
+	return nil
+}
+
+// next is the next entry. The error is errEnd after the last one.
+func (m *manifestReader) next() (*Entry, error) {
+	if len(m.block) == 0 {
+		m.block = make([]Entry, entryBlock)
+	}
+	e := &m.block[0]
+	err := m.line(func(text []byte) (err error) {
+		plain := false
+		if *e, plain = parsePlain(text, &m.share); !plain {
+			*e, err = parseLine(text)
+			m.share.entry(e)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := m.order.add(e); err != nil {
+		return nil, fmt.Errorf("manifest %w: %w", ErrCorrupt, err)
+	}
+	m.block = m.block[1:]
+	return e, nil
+}
+
+// entries are read one after the other, sorted by their paths. The error is errEnd after the last one.
+type entries interface{ next() (*Entry, error) }
+
+// errEnd is not io.EOF, which a broken connection is as well.
+var errEnd = errors.New("there are no more entries")
+
+// collect reads a whole tree.
+func collect(from entries) (Tree, error) {
 	var t Tree
-	var share sharer
-	var block []Entry // one allocation for many entries
 	for {
-		var e Entry
-		more, err := next(len(t.entries)+2, func(text []byte) (err error) {
-			plain := false
-			if e, plain = parsePlain(text, &share); !plain {
-				e, err = parseLine(text)
-				share.entry(&e)
-			}
-			return err
-		})
+		e, err := from.next()
+		if errors.Is(err, errEnd) {
+			return t, nil
+		}
 		if err != nil {
 			return Tree{}, err
 		}
-		if !more {
-			break
-		}
-		if len(block) == cap(block) {
-			block = make([]Entry, 0, max(1, min(head.Entries-len(t.entries), entryBlock)))
-		}
-		block = append(block, e)
-		t.entries = append(t.entries, &block[len(block)-1])
+		t.entries = append(t.entries, e)
 	}
-	if len(t.entries) != head.Entries {
-		return Tree{}, fmt.Errorf("manifest %w: %d entries where %d were announced", ErrCorrupt, len(t.entries), head.Entries)
-	}
-	if err := t.check(); err != nil {
-		return Tree{}, fmt.Errorf("manifest %w: %w", ErrCorrupt, err)
-	}
-	return t, nil
 }
 
 func parseLine(text []byte) (Entry, error) {

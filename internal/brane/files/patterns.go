@@ -93,34 +93,3 @@ func partsMeet(one, other string) bool {
 	matched, err := path.Match(one, other)
 	return err == nil && matched
 }
-
-// split divides a tree into what patterns choose, with the folders on the way there, and the rest.
-func (t Tree) split(p Patterns) (chosen, rest Tree) {
-	if len(p) == 0 {
-		return t, Tree{}
-	}
-	take := make([]bool, t.Len())
-	for i, e := range t.entries {
-		if !p.Match(e.Path) {
-			continue
-		}
-		take[i] = true
-		for parent := path.Dir(e.Path); parent != "."; parent = path.Dir(parent) {
-			at, found := t.index(parent)
-			if found && take[at] {
-				break
-			}
-			if found {
-				take[at] = true
-			}
-		}
-	}
-	for i, e := range t.entries {
-		if take[i] {
-			chosen.entries = append(chosen.entries, e)
-		} else {
-			rest.entries = append(rest.entries, e)
-		}
-	}
-	return chosen, rest
-}

@@ -128,7 +128,7 @@ func TestReadsAndWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
-			stamps, err := s.Restore(ctx, tree, tt.reads, dir)
+			staged, err := stage(ctx, t, s, tree, tt.reads, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestReadsAndWrites(t *testing.T) {
 			if err := cmd.Run(); err != nil {
 				t.Fatal(err)
 			}
-			layer, err = s.Snapshot(ctx, dir, NewStaged(tree, tt.reads, stamps), tt.writes, "step")
+			layer, err = s.Snapshot(ctx, dir, staged, tt.writes, "step")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +152,7 @@ func TestReadsAndWrites(t *testing.T) {
 				t.Errorf("the step leaves\n%q, want\n%q", got, tt.want)
 			}
 			// What is in the manifest can be read.
-			if _, err := s.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+			if err := restored(t, s, tree, t.TempDir()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -37,6 +38,28 @@ func dial(t testing.TB, url string) redis.UniversalClient {
 	}
 	t.Cleanup(func() { _ = c.Close() }) // a test may have closed it itself
 	return c
+}
+
+// restored restores a tree into a folder, as it is: it need not be one that can be stored.
+func restored(t testing.TB, s *Store, tree Tree, dir string) error {
+	t.Helper()
+	return s.restore(t.Context(), &tree, &Staged{}, dir)
+}
+
+// stage restores a tree as the agent does.
+func stage(ctx context.Context, t testing.TB, s *Store, tree Tree, reads Patterns, dir string) (*Staged, error) {
+	t.Helper()
+	layer, err := s.PutTree(ctx, tree)
+	if err != nil {
+		return nil, err
+	}
+	stamps, err := os.Create(filepath.Join(t.TempDir(), "stamps"))
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = stamps.Close() }) // nobody needs it any more
+	staged := &Staged{Layer: layer, Reads: reads, Stamps: stamps}
+	return staged, s.Restore(ctx, staged, dir)
 }
 
 // disk describes a folder: mode and content or target of everything in it.
@@ -132,18 +155,18 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stamps, err := s.Restore(ctx, tree, nil, to)
+			staged, err := stage(ctx, t, s, tree, nil, to)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(disk(t, from), disk(t, to)); diff != "" {
 				t.Errorf("the restored tree differs (-from +to):\n%s", diff)
 			}
-			again, err := s.Snapshot(ctx, to, NewStaged(tree, nil, nil), nil, "later")
+			again, err := s.Snapshot(ctx, to, &Staged{Layer: layer}, nil, "later")
 			if err != nil || again != layer {
 				t.Errorf("a snapshot of the restored tree, read again, is %s, %v; want %s", again, err, layer)
 			}
-			again, err = s.Snapshot(ctx, to, NewStaged(tree, nil, stamps), nil, "later")
+			again, err = s.Snapshot(ctx, to, staged, nil, "later")
 			if err != nil || again != layer {
 				t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
 			}
@@ -190,5 +213,64 @@ func TestInputsAreReadBack(t *testing.T) {
 		if err := s.Read(ctx, e, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("%s: read %d bytes, %v; want %d", name, got.Len(), err, len(want))
 		}
+	}
+}
+
+// TestAWalkIsInTheOrderOfPaths: "-" comes before "/", so that what is beside a folder may come between it and what is in it; each of these is one entry all the same.
+func TestAWalkIsInTheOrderOfPaths(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "order")
+	dir := t.TempDir()
+	want := []string{"a", "a!b", "a-", "a-/x", "a-b", "a/b", "a/b-c", "a/b/d", "a0", "ab"}
+	for _, name := range want {
+		at := filepath.Join(dir, name)
+		var err error
+		if slices.ContainsFunc(want, func(other string) bool { return filepath.Dir(other) == name }) {
+			err = os.Mkdir(at, 0o750)
+		} else {
+			err = os.WriteFile(at, []byte(name), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := s.Tree(t.Context(), layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for e := range tree.All() {
+		got = append(got, e.Path)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestManyTinyFilesDoNotShareOnePack: with a pack all its files are held in memory.
+func TestManyTinyFilesDoNotShareOnePack(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "tiny")
+	from, to := t.TempDir(), t.TempDir()
+	for i := range 2*packFiles + 10 {
+		if err := os.WriteFile(filepath.Join(from, fmt.Sprint("f", i)), []byte(fmt.Sprint(i)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	layer, err := s.Snapshot(t.Context(), from, nil, nil, "step")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := s.Tree(t.Context(), layer)
+	if err != nil || len(chunksIn(tree)) != 3 {
+		t.Errorf("the files are in %d packs, %v; want 3", len(chunksIn(tree)), err)
+	}
+	if err := s.Restore(t.Context(), &Staged{Layer: layer}, to); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(disk(t, from), disk(t, to)); diff != "" {
+		t.Errorf("the restored tree differs (-from +to):\n%s", diff)
 	}
 }

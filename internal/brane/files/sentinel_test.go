@@ -47,7 +47,7 @@ func TestSentinelFailsOver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := replica.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+		if err := restored(t, replica, tree, t.TempDir()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -63,7 +63,7 @@ func TestSentinelFailsOver(t *testing.T) {
 			t.Fatalf("%d replicas have it, %v", n, err)
 		}
 		client.AddHook(newInterrupt(5, "get", sentinel.Master.Kill))
-		if _, err := s.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+		if err := restored(t, s, tree, t.TempDir()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -108,7 +108,7 @@ func TestWhatTheServerHasLostIsStoredAgain(t *testing.T) {
 	if err != nil || tries != 2 {
 		t.Errorf("after %d tries: %v", tries, err)
 	}
-	if _, err := s.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+	if err := restored(t, s, tree, t.TempDir()); err != nil {
 		t.Error(err)
 	}
 }

@@ -73,7 +73,7 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 					t.Fatal(err)
 				}
 				dir, want := t.TempDir(), t.TempDir()
-				if _, err := run.Restore(ctx, tree, nil, dir); err != nil {
+				if err := restored(t, run, tree, dir); err != nil {
 					t.Fatal(err)
 				}
 				for name, content := range map[string][]byte{"in/corpus/a.txt": []byte("alice"), "in/corpus/deep/large": large, "in/corpus/empty": nil, "own": []byte("x")} {

@@ -5,18 +5,28 @@ import (
 	"sync/atomic"
 )
 
+// packFiles is how many files begin in one pack at most. What is done with a pack holds all its files in memory, so millions of empty ones must not share one.
+const packFiles = 2048
+
 // stream cuts bytes into chunks and sends each one when it is filled. Small files and manifests go through one.
 type stream struct {
 	upload *upload
 	last   *chunkInWork // has room left; nil where the next byte begins a new one
-	sent   []*Digest
-	shared map[int][]Digest
+	files  int          // that have begun in it
+	sent   []*sentChunk
+	shared []Digest // the last list of one chunk
+}
+
+// sentChunk is a chunk of a stream, by its number.
+type sentChunk struct {
+	digest Digest
+	done   atomic.Bool // it is stored, and what is said of the files in it is true
 }
 
 // chunkInWork is a chunk that several goroutines fill.
 type chunkInWork struct {
 	buffer  []byte // as far as its room is given away
-	digest  *Digest
+	sent    *sentChunk
 	release func()
 	writers atomic.Int32 // who have not filled their part yet; the stream itself counts while there is room left
 }
@@ -31,8 +41,12 @@ type room struct {
 
 // reserve gives away room for 1 to ChunkSize bytes, which has to be filled.
 func (w *stream) reserve(size int) room {
+	if w.files >= packFiles {
+		w.flush()
+	}
 	var r room
 	r.in[0], r.first = w.take(size)
+	w.files++
 	r.chunk, r.offset = len(w.sent)-1, int64(len(r.in[0].buffer)-len(r.first))
 	w.sealFull()
 	if rest := size - len(r.first); rest > 0 {
@@ -47,13 +61,25 @@ func (r room) fill(content []byte) {
 	copy(r.second, content[copy(r.first, content):])
 }
 
+// digest is that of what is in the room.
+func (r room) digest() (d Digest) {
+	if len(r.second) == 0 {
+		return sha256.Sum256(r.first)
+	}
+	hash := sha256.New()
+	hash.Write(r.first)
+	hash.Write(r.second)
+	hash.Sum(d[:0])
+	return d
+}
+
 // take gives away at most size bytes of the last chunk.
 func (w *stream) take(size int) (*chunkInWork, []byte) {
 	if w.last == nil {
 		buffer, release := w.upload.store.buffer()
-		w.last = &chunkInWork{buffer: buffer[:0], digest: new(Digest), release: release}
+		w.last = &chunkInWork{buffer: buffer[:0], sent: &sentChunk{}, release: release}
 		w.last.writers.Store(1)
-		w.sent = append(w.sent, w.last.digest)
+		w.sent = append(w.sent, w.last.sent)
 	}
 	c := w.last
 	from := len(c.buffer)
@@ -72,7 +98,7 @@ func (w *stream) sealFull() {
 // flush lets go of the last chunk; it is sent when all its writers are ready.
 func (w *stream) flush() {
 	if c := w.last; c != nil {
-		w.last = nil
+		w.last, w.files = nil, 0
 		w.doneWith(c)
 	}
 }
@@ -108,8 +134,12 @@ func (w *stream) doneWith(c *chunkInWork) {
 
 func (w *stream) send(c *chunkInWork) error {
 	defer c.release()
-	*c.digest = sha256.Sum256(c.buffer)
-	return w.upload.put(*c.digest, c.buffer)
+	c.sent.digest = sha256.Sum256(c.buffer)
+	if err := w.upload.put(c.sent.digest, c.buffer); err != nil {
+		return err
+	}
+	c.sent.done.Store(true)
+	return nil
 }
 
 // Write never keeps content.
@@ -126,22 +156,27 @@ func (w *stream) Write(content []byte) (int, error) {
 	return len(content), nil
 }
 
-// chunks are the digests of n chunks; to be called after the upload. Files of one pack share the list.
-func (w *stream) chunks(first int, n int64) []Digest {
-	if n == 1 {
-		if shared := w.shared[first]; shared != nil {
-			return shared
+// stored tells whether n chunks are.
+func (w *stream) stored(first int, n int64) bool {
+	for _, c := range w.sent[first : first+int(n)] {
+		if !c.done.Load() {
+			return false
 		}
+	}
+	return true
+}
+
+// chunks are the digests of n chunks that are stored. Files of one pack share the list.
+func (w *stream) chunks(first int, n int64) []Digest {
+	if n == 1 && len(w.shared) == 1 && w.shared[0] == w.sent[first].digest {
+		return w.shared
 	}
 	list := make([]Digest, n)
 	for i := range list {
-		list[i] = *w.sent[first+i]
+		list[i] = w.sent[first+i].digest
 	}
 	if n == 1 {
-		if w.shared == nil {
-			w.shared = map[int][]Digest{}
-		}
-		w.shared[first] = list
+		w.shared = list
 	}
 	return list
 }

@@ -31,11 +31,11 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	}
 	tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "large": bytes.Repeat([]byte("0123456789"), 900_000)})
 	dir := t.TempDir()
-	stamps, err := s.Restore(ctx, tree, nil, dir)
+	staged, err := stage(ctx, t, s, tree, nil, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	layer, err := s.Snapshot(ctx, dir, NewStaged(tree, nil, stamps), nil, "next")
+	layer, err := s.Snapshot(ctx, dir, staged, nil, "next")
 	if err != nil {
 		t.Fatal(err)
 	}

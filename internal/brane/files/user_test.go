@@ -42,7 +42,7 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 			events := s.Events(ctx)
 			<-events
 			tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "large": make([]byte, 3*ChunkSize)})
-			if _, err := s.Restore(ctx, tree, nil, t.TempDir()); err != nil {
+			if err := restored(t, s, tree, t.TempDir()); err != nil {
 				t.Fatal(err)
 			}
 			if _, won, err := s.Commit(ctx, "step", Record{Layer: someLayer}); err != nil || !won {

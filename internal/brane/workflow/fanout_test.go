@@ -44,7 +44,7 @@ func TestManyBecomeOne(t *testing.T) {
 					}
 				}
 				part := fmt.Sprintf("fan.%d", i)
-				layer, err := store.Snapshot(t.Context(), folder, files.NewStaged(files.Tree{}, nil, nil), nil, part)
+				layer, err := store.Snapshot(t.Context(), folder, nil, nil, part)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,7 +34,11 @@ func Stage(ctx context.Context, p Paths, env func(string) string) (name string, 
 	}
 	s := spec{Step: step, Access: access, Node: env(EnvNode), Pod: env(EnvPod)}
 	if !step.Ahead { // otherwise the main container does it: it can begin at once, without the second that the kubelet takes between the two
-		if err := s.stageIn(ctx, store, p.Data); err != nil {
+		stamps, err := openStamps(p)
+		if err != nil {
+			return step.Name, err
+		}
+		if err := errors.Join(s.stageIn(ctx, store, p.Data, stamps), stamps.Close()); err != nil {
 			return step.Name, err
 		}
 	}
@@ -41,7 +46,7 @@ func Stage(ctx context.Context, p Paths, env func(string) string) (name string, 
 }
 
 // stageIn restores what the step sees, unless it is committed already and nothing will run.
-func (s *spec) stageIn(ctx context.Context, store *files.Store, data string) error {
+func (s *spec) stageIn(ctx context.Context, store *files.Store, data string, stamps files.Stamps) error {
 	needs := s.Step.Needs[s.Step.Name]
 	commits, err := store.Commits(ctx, append([]string{s.Step.Name}, needs...))
 	if err != nil {
@@ -50,49 +55,49 @@ func (s *spec) stageIn(ctx context.Context, store *files.Store, data string) err
 	if _, done := commits[s.Step.Name]; done {
 		return nil
 	}
-	tree, layer, err := union(ctx, store, needs, commits, s.Step.Needs)
-	if err != nil {
+	if s.Layer, err = union(ctx, store, needs, commits, s.Step.Needs); err != nil {
 		return err
 	}
-	s.Layer = layer
-	s.Stamps, err = store.Restore(ctx, tree, s.Step.Reads, data)
+	staged := s.staged(stamps)
+	err = store.Restore(ctx, staged, data)
+	s.Trusted = staged.Trusted
 	return err
 }
 
-// union is the tree that a step with these needs begins with, and its layer.
-func union(ctx context.Context, store *files.Store, needs []string, commits map[string]files.Record, graph files.Ancestry) (files.Tree, files.Layer, error) {
-	layers := map[string]files.Layer{}
+// staged is what the step begins with.
+func (s *spec) staged(stamps files.Stamps) *files.Staged {
+	return &files.Staged{Layer: s.Layer, Reads: s.Step.Reads, Stamps: stamps, Trusted: s.Trusted}
+}
+
+// union is the layer that a step with these needs begins with.
+func union(ctx context.Context, store *files.Store, needs []string, commits map[string]files.Record, graph files.Ancestry) (files.Layer, error) {
 	if len(needs) == 0 {
-		input, err := store.Input(ctx)
-		if err != nil {
-			return files.Tree{}, "", err
-		}
-		layers[""] = input
+		return store.Input(ctx)
 	}
+	layers := map[string]files.Layer{}
 	for _, need := range needs {
 		record, found := commits[need]
 		if !found {
-			return files.Tree{}, "", fmt.Errorf("step %q, which this step needs, has no commit: its files %w", need, files.ErrGone)
+			return "", fmt.Errorf("step %q, which this step needs, has no commit: its files %w", need, files.ErrGone)
 		}
 		layers[need] = record.Layer
+	}
+	if len(layers) == 1 {
+		return layers[needs[0]], nil
 	}
 	var parents []files.Parent
 	for step, layer := range layers {
 		tree, err := store.Tree(ctx, layer)
 		if err != nil {
-			return files.Tree{}, "", fmt.Errorf("files of step %q: %w", step, err)
-		}
-		if len(layers) == 1 {
-			return tree, layer, nil
+			return "", fmt.Errorf("files of step %q: %w", step, err)
 		}
 		parents = append(parents, files.Parent{Step: step, Tree: tree})
 	}
 	tree, conflicts := files.Union(parents, graph)
 	if conflicts != nil {
-		return files.Tree{}, "", fmt.Errorf("bring the files of its parents together: %w; let one of them need the other, or write to other paths", &files.ConflictError{Conflicts: conflicts})
+		return "", fmt.Errorf("bring the files of its parents together: %w; let one of them need the other, or write to other paths", &files.ConflictError{Conflicts: conflicts})
 	}
-	layer, err := store.PutTree(ctx, tree)
-	return tree, layer, err
+	return store.PutTree(ctx, tree)
 }
 
 // copySelf puts the running program where the main container finds it.

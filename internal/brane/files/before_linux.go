@@ -1,0 +1,104 @@
+package files
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// before is read side by side with what is in the folder now: both come sorted by their paths.
+type before struct {
+	from   entries
+	stamps io.Reader // nil: nothing is known
+	reads  Patterns
+	trust  int64
+	now    known // the first that was not taken
+	more   bool
+	close  func()
+}
+
+// known is an entry of before.
+type known struct {
+	*Entry
+	stamp  stamp
+	hidden bool // it was not restored, so that its absence says nothing
+}
+
+func (s *Store) before(ctx context.Context, staged *Staged) (*before, error) {
+	if staged == nil || staged.Layer == "" {
+		return &before{close: func() {}}, nil
+	}
+	from, err := s.entries(ctx, staged.Layer)
+	if err != nil {
+		return nil, fmt.Errorf("read what was there before: %w", err)
+	}
+	b := &before{from: from, reads: staged.Reads, trust: staged.Trusted, close: from.close}
+	if staged.Stamps != nil {
+		b.stamps = bufio.NewReaderSize(io.NewSectionReader(staged.Stamps, 0, math.MaxInt64), 64<<10)
+	}
+	if err := b.advance(); err != nil {
+		from.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *before) advance() error {
+	e, err := b.from.next()
+	if b.more = err == nil; !b.more {
+		if errors.Is(err, errEnd) {
+			return nil
+		}
+		return fmt.Errorf("read what was there before: %w", err)
+	}
+	b.now = known{Entry: e}
+	if b.stamps == nil {
+		b.now.hidden = !b.reads.Match(e.Path)
+		return nil
+	}
+	var text [stampSize]byte
+	if _, err := io.ReadFull(b.stamps, text[:]); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the stamps of the files: %w", err)
+	}
+	b.now.stamp = stampFrom(text[:])
+	b.now.hidden = b.now.stamp == stamp{}
+	return nil
+}
+
+// upTo is what was at a path; the entry is nil where nothing was. missing gets those that come before.
+func (b *before) upTo(name string, missing func(known) error) (known, error) {
+	for b.more && b.now.Path < name {
+		if err := missing(b.now); err != nil {
+			return known{}, err
+		}
+		if err := b.advance(); err != nil {
+			return known{}, err
+		}
+	}
+	if !b.more || b.now.Path != name {
+		return known{}, nil
+	}
+	here := b.now
+	return here, b.advance()
+}
+
+// rest gives missing all that is left.
+func (b *before) rest(missing func(known) error) error {
+	for b.more {
+		if err := missing(b.now); err != nil {
+			return err
+		}
+		if err := b.advance(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// untouched tells whether the file is as it was restored.
+func (b *before) untouched(k known, now stamp) bool {
+	return k.stamp.ctime != 0 && k.stamp.ctime < b.trust && k.stamp == now
+}

@@ -1,0 +1,65 @@
+package files
+
+import (
+	"fmt"
+	"strings"
+)
+
+// order checks that entries are valid, come sorted by the bytes of their paths, each once, and that only folders have anything in them. It remembers no more
+// than the entries that may still have something below them: of what is sorted, these are beginnings of the last path.
+type order struct {
+	last  string
+	above []node
+	by    string // the last writer, whose name is well
+}
+
+type node struct {
+	path   string
+	folder bool
+}
+
+// add refuses an entry that no honest writer puts here.
+func (o *order) add(e *Entry) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	if e.By != o.by {
+		if e.By != "" && !stepName.MatchString(e.By) {
+			return fmt.Errorf("path %q was written by %q, which is no name of a step", e.Path, e.By)
+		}
+		o.by = e.By
+	}
+	if e.Path <= o.last {
+		return fmt.Errorf("path %q is there twice or out of order", e.Path)
+	}
+	if above := o.blocks(e.Path); above != "" {
+		return fmt.Errorf("path %q is below %q, which is no folder", e.Path, above)
+	}
+	o.put(e)
+	return nil
+}
+
+// put is add for an entry that is known to be well.
+func (o *order) put(e *Entry) {
+	o.last = e.Path
+	o.forget(e.Path)
+	o.above = append(o.above, node{e.Path, e.Mode.IsDir()})
+}
+
+// blocks is what is no folder and has this path below it, empty where nothing has.
+func (o *order) blocks(name string) string {
+	o.forget(name)
+	for _, n := range o.above {
+		if !n.folder && strings.HasPrefix(name[len(n.path):], "/") {
+			return n.path
+		}
+	}
+	return ""
+}
+
+// forget drops what can have nothing below it any more.
+func (o *order) forget(name string) {
+	for len(o.above) > 0 && !strings.HasPrefix(name, o.above[len(o.above)-1].path) {
+		o.above = o.above[:len(o.above)-1]
+	}
+}

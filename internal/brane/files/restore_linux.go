@@ -1,0 +1,371 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Files of several chunks, and those of several files, are written while the manifest is read. These bound what is known of it at one time.
+const (
+	mostFetches = 6    // chunks that wait for more of their files
+	mostPieces  = 8192 // in them
+)
+
+// fetch is a chunk and what of it belongs where.
+type fetch struct {
+	digest Digest
+	pieces []piece
+}
+
+// piece is the part of a file that lies in one chunk.
+type piece struct {
+	entry    *Entry
+	index    int           // of the entry in the layer
+	in, size int64         // where in the chunk
+	at       int64         // where in the file
+	left     *atomic.Int32 // pieces of the file that are not written; nil where it has but one
+}
+
+// above is a folder that the next entries may be in.
+type above struct {
+	entry *Entry
+	index int
+	made  bool
+}
+
+// chmodBits are what chmod sets.
+const chmodBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// restoring is one run of Restore.
+type restoring struct {
+	store   *Store
+	root    *os.Root
+	reads   Patterns
+	stamps  Stamps
+	group   *errgroup.Group
+	index   int // of the entry that is looked at
+	above   []above
+	parent  string   // the last folder that was made for a file without an entry for it
+	closed  []*Entry // folders whose mode would not let us in, or make what is in them another's
+	fetches []*fetch // the one that was not added to for longest comes first
+	pieces  int      // in them
+	empty   folder
+	large   atomic.Int64 // when the last large file was finished
+}
+
+// Restore writes what a step begins with into dir, which exists. Nothing is written outside dir, whatever the tree says.
+// What it has in memory does not grow with the number of files.
+func (s *Store) Restore(ctx context.Context, staged *Staged, dir string) error {
+	from, err := s.entries(ctx, staged.Layer)
+	if err != nil {
+		return fmt.Errorf("restore into %s: %w", dir, err)
+	}
+	defer from.close()
+	return s.restore(ctx, from, staged, dir)
+}
+
+func (s *Store) restore(ctx context.Context, from entries, staged *Staged, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("restore into %s: %w", dir, err)
+	}
+	defer root.Close() // nothing is written through the root itself
+	group, each := errgroup.WithContext(ctx)
+	group.SetLimit(s.workers())
+	r := &restoring{store: s, root: root, reads: staged.Reads, stamps: staged.Stamps, group: group}
+	defer r.empty.close()
+	err = r.all(each, from)
+	// The first failed chunk ends the context; what the rest then met is only its consequence.
+	if failed := group.Wait(); failed != nil && (err == nil || each.Err() != nil) {
+		err = failed
+	}
+	if err == nil {
+		err = r.modes()
+	}
+	if err != nil {
+		return fmt.Errorf("restore into %s: %w", dir, err)
+	}
+	staged.Trusted, err = r.settle(ctx)
+	return err
+}
+
+// settle says which stamps can be trusted; for a large file it waits until its own can.
+func (r *restoring) settle(ctx context.Context) (trusted int64, err error) {
+	if rest := clockTick - time.Since(time.Unix(0, r.large.Load())); rest > 0 {
+		select {
+		case <-time.After(rest):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	return time.Now().Add(-clockTick).UnixNano(), nil
+}
+
+func (r *restoring) all(ctx context.Context, from entries) error {
+	for ; ctx.Err() == nil; r.index++ {
+		e, err := from.next()
+		if errors.Is(err, errEnd) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.entry(ctx, e); err != nil {
+			return err
+		}
+	}
+	for len(r.fetches) > 0 && ctx.Err() == nil {
+		r.start(ctx)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func (r *restoring) entry(ctx context.Context, e *Entry) error {
+	for len(r.above) > 0 && !strings.HasPrefix(e.Path, r.above[len(r.above)-1].entry.Path) {
+		r.above = r.above[:len(r.above)-1]
+	}
+	chosen := r.reads.Match(e.Path)
+	if e.Mode.IsDir() {
+		r.above = append(r.above, above{entry: e, index: r.index})
+	}
+	if !chosen {
+		return nil
+	}
+	if err := r.parents(e.Path); err != nil {
+		return err
+	}
+	switch {
+	case e.Mode.IsDir():
+		return r.make(&r.above[len(r.above)-1])
+	case e.Mode&fs.ModeSymlink != 0:
+		if reason := checkLink(e.Path, e.Link); reason != "" {
+			return fmt.Errorf("symbolic link %q %s", e.Path, reason)
+		}
+		return errors.Join(r.root.Symlink(e.Link, e.Path), r.there(r.index))
+	case e.Size == 0:
+		s, err := r.create(&r.empty, e, nil)
+		if err != nil {
+			return err
+		}
+		return r.note(r.index, s.append(nil))
+	}
+	r.plan(ctx, e)
+	return nil
+}
+
+// parents makes the folders that a path is in.
+func (r *restoring) parents(name string) error {
+	parent := path.Dir(name)
+	if parent == "." || parent == r.parent {
+		return nil
+	}
+	known := false
+	for i := range r.above {
+		a := &r.above[i]
+		if !strings.HasPrefix(name[len(a.entry.Path):], "/") {
+			continue
+		}
+		known = known || a.entry.Path == parent
+		if err := r.make(a); err != nil {
+			return err
+		}
+	}
+	if known {
+		return nil
+	}
+	r.parent = parent
+	return r.root.MkdirAll(parent, 0o755)
+}
+
+func (r *restoring) make(a *above) error {
+	if a.made {
+		return nil
+	}
+	a.made = true
+	e := a.entry
+	if err := r.root.MkdirAll(e.Path, 0o755); err != nil {
+		return err
+	}
+	switch mode := e.Mode & chmodBits; {
+	case mode == 0o755:
+	case mode&0o700 == 0o700 && mode&^fs.ModePerm == 0:
+		if err := r.root.Chmod(e.Path, mode); err != nil {
+			return err
+		}
+	default:
+		r.closed = append(r.closed, e)
+	}
+	return r.there(a.index)
+}
+
+// modes finishes the folders that had to stay open, the innermost first.
+func (r *restoring) modes() error {
+	for _, e := range slices.Backward(r.closed) {
+		if err := r.root.Chmod(e.Path, e.Mode&chmodBits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// there notes that something was restored that is no file.
+func (r *restoring) there(index int) error { return r.note(index, stamp{inode: 1}.append(nil)) }
+
+// note keeps the stamps of entries that follow each other.
+func (r *restoring) note(first int, stamps []byte) error {
+	if r.stamps == nil || len(stamps) == 0 {
+		return nil
+	}
+	if _, err := r.stamps.WriteAt(stamps, int64(first)*stampSize); err != nil {
+		return fmt.Errorf("keep what the file system says of the files: %w", err)
+	}
+	return nil
+}
+
+// plan adds the pieces of a file to those of their chunks.
+func (r *restoring) plan(ctx context.Context, e *Entry) {
+	p := piece{entry: e, index: r.index, in: e.Offset}
+	if len(e.Chunks) > 1 {
+		p.left = new(atomic.Int32)
+		p.left.Store(int32(len(e.Chunks))) //nolint:gosec // no memory holds 2^31 digests
+	}
+	for _, d := range e.Chunks {
+		p.size = min(e.Size-p.at, ChunkSize-p.in)
+		r.add(ctx, d, p)
+		p.in, p.at = 0, p.at+p.size
+	}
+}
+
+func (r *restoring) add(ctx context.Context, d Digest, p piece) {
+	last := len(r.fetches) - 1
+	at := last
+	for at >= 0 && r.fetches[at].digest != d {
+		at--
+	}
+	if at < 0 {
+		r.fetches = append(r.fetches, &fetch{digest: d})
+	} else if at != last {
+		f := r.fetches[at]
+		r.fetches = append(slices.Delete(r.fetches, at, at+1), f)
+	}
+	f := r.fetches[len(r.fetches)-1]
+	f.pieces = append(f.pieces, p)
+	r.pieces++
+	for len(r.fetches) > mostFetches || r.pieces > mostPieces {
+		r.start(ctx)
+	}
+}
+
+// start fetches the chunk that was not added to for longest and writes its pieces. Should more of it be needed later, it is fetched again.
+func (r *restoring) start(ctx context.Context) {
+	f := r.fetches[0]
+	r.fetches = slices.Delete(r.fetches, 0, 1)
+	r.pieces -= len(f.pieces)
+	r.group.Go(func() error {
+		buffer, release := r.store.buffer()
+		defer release()
+		content, err := r.store.getChunk(ctx, f.digest, buffer)
+		if err != nil {
+			return fmt.Errorf("%q: %w", f.pieces[0].entry.Path, err)
+		}
+		return r.write(f.pieces, content)
+	})
+}
+
+// write writes the pieces that are in a chunk, and notes the stamps of the files that are then whole.
+func (r *restoring) write(pieces []piece, content []byte) error {
+	var in folder
+	defer in.close()
+	var stamps []byte
+	first := 0
+	for _, p := range pieces {
+		s, err := r.piece(&in, p, content)
+		if err != nil {
+			return fmt.Errorf("%q: %w", p.entry.Path, err)
+		}
+		if s == (stamp{}) {
+			continue
+		}
+		if first+len(stamps)/stampSize != p.index {
+			if err := r.note(first, stamps); err != nil {
+				return err
+			}
+			first, stamps = p.index, stamps[:0]
+		}
+		stamps = s.append(stamps)
+	}
+	return r.note(first, stamps)
+}
+
+// piece writes one. The stamp is zero where the file is not whole yet.
+func (r *restoring) piece(in *folder, p piece, content []byte) (s stamp, err error) {
+	part, err := cut(content, p.in, p.size)
+	if err != nil {
+		return stamp{}, fmt.Errorf("its chunk %w", err)
+	}
+	if p.left == nil {
+		return r.create(in, p.entry, part)
+	}
+	f, err := r.root.OpenFile(p.entry.Path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return stamp{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.WriteAt(part, p.at); err != nil {
+		return stamp{}, err
+	}
+	if p.left.Add(-1) > 0 {
+		return stamp{}, nil
+	}
+	if err := f.Chmod(p.entry.Mode & chmodBits); err != nil {
+		return stamp{}, err
+	}
+	if p.entry.Size > readAgain {
+		r.large.Store(time.Now().UnixNano())
+	}
+	return statusOf(f)
+}
+
+// create writes a file of one piece.
+func (r *restoring) create(in *folder, e *Entry, content []byte) (stamp, error) {
+	if err := in.enter(r.root, path.Dir(e.Path)); err != nil {
+		return stamp{}, err
+	}
+	return createSmall(in.dir, path.Base(e.Path), e.Mode&chmodBits, content)
+}
+
+// folder is the one that the last file was written into: the files of a pack are neighbours.
+type folder struct {
+	name string
+	dir  *os.File
+}
+
+func (f *folder) enter(root *os.Root, name string) (err error) {
+	if f.dir != nil && f.name == name {
+		return nil
+	}
+	f.close()
+	f.name = name
+	f.dir, err = root.Open(name)
+	return err
+}
+
+func (f *folder) close() {
+	if f.dir != nil {
+		_ = f.dir.Close() // it was only looked into
+		f.dir = nil
+	}
+}
