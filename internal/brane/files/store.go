@@ -65,8 +65,8 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
-// workers are more than chunks in flight: while one hashes, another has its connection.
-func (s *Store) workers() int { return s.parallel + (s.parallel+1)/2 }
+// workers are twice the chunks in flight: where all processors hash, a reply is noticed late, and the connections should not stand still meanwhile.
+func (s *Store) workers() int { return 2 * s.parallel }
 
 // ValidStep tells whether a step may have this name: a-z, 0-9 and -, and for one index of a fan-out a dot and its number.
 func ValidStep(name string) bool { return stepName.MatchString(name) }
