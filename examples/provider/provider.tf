@@ -12,7 +12,7 @@ provider "brane" {
     config_context = "admin"
   }
   redis = {
-    url         = "rediss://brane@redis.example.org:6380/0" # the password: BRANE_REDIS_URL, or a variable marked sensitive
+    url         = "rediss://brane@redis.example.org:6380/0" # the password: BRANE_REDIS_PASSWORD, or password = a variable marked sensitive
     cluster_url = "redis://redis.brane.svc:6379/0"
   }
   control_plane = {

@@ -21,6 +21,7 @@ import (
 type redisModel struct {
 	URL               types.String `tfsdk:"url"`
 	ClusterURL        types.String `tfsdk:"cluster_url"`
+	Password          types.String `tfsdk:"password"`
 	CACertificate     types.String `tfsdk:"ca_certificate"`
 	ClientCertificate types.String `tfsdk:"client_certificate"`
 	ClientKey         types.String `tfsdk:"client_key"`
@@ -57,7 +58,8 @@ type redisServer struct {
 func (r *redisServer) configure(ctx context.Context, block types.Object, diags *diag.Diagnostics) {
 	var m redisModel
 	decode(ctx, block, &m, diags)
-	r.url, r.clusterURL = setting(m.URL, "BRANE_REDIS_URL"), setting(m.ClusterURL, "BRANE_REDIS_CLUSTER_URL")
+	password := setting(m.Password, "BRANE_REDIS_PASSWORD")
+	r.url, r.clusterURL = withPassword(setting(m.URL, "BRANE_REDIS_URL"), password), withPassword(setting(m.ClusterURL, "BRANE_REDIS_CLUSTER_URL"), password)
 	r.certificates = files.Certificates{
 		CA:   []byte(setting(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
 		Cert: []byte(setting(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
@@ -74,6 +76,19 @@ func (r *redisServer) configure(ctx context.Context, block types.Object, diags *
 			r.forward.Port = int(f.Port.ValueInt64())
 		}
 	}
+}
+
+// withPassword is a Redis URL with this password, unless it holds one. What is no URL is refused when it is dialled.
+func withPassword(address, password string) string {
+	parsed, err := url.Parse(address)
+	if err != nil || address == "" || password == "" {
+		return address
+	}
+	if _, found := parsed.User.Password(); found {
+		return address
+	}
+	parsed.User = url.UserPassword(parsed.User.Username(), password)
+	return parsed.String()
 }
 
 // files is the Redis of the workflow runs. It is checked on first use: that it answers, lets us in, and does not evict keys.

@@ -28,6 +28,10 @@ func redisSchema() schema.Attribute {
 				MarkdownDescription: "As the steps' pods dial it. Environment: `BRANE_REDIS_CLUSTER_URL`. Default: the infrastructure's `mount_dfs` with the user and password of `url`, or `url` itself.",
 				Optional:            true, Sensitive: true,
 			},
+			"password": schema.StringAttribute{
+				MarkdownDescription: "Password for `url` and `cluster_url`, where they hold none. Environment: `BRANE_REDIS_PASSWORD`.",
+				Optional:            true, Sensitive: true,
+			},
 			"ca_certificate": schema.StringAttribute{
 				MarkdownDescription: "Authority that signed the server's certificate, PEM; for this machine and for the pods. Default: the system's authorities. Environment: `BRANE_REDIS_CA_CERTIFICATE`.",
 				Optional:            true,

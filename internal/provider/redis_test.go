@@ -48,6 +48,17 @@ func TestAccRedis_tls(t *testing.T) {
 	}
 }
 
+// A password can stand beside the URL, or in the environment, so that the URL can be written down.
+func TestAccRedis_password(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "p@ss/word")
+	url := "redis://" + server.Addr() + "/0"
+	failing(t, resource.TestStep{Config: onRedis(url, "", aFile)}, []string{"NOAUTH Authentication required"},
+		resource.TestStep{Config: onRedis(url, `    password = "p@ss/word"`, aFile)})
+	t.Setenv("BRANE_REDIS_PASSWORD", "p@ss/word")
+	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{{Config: onRedis(url, "", aFile)}}})
+	failing(t, resource.TestStep{Config: onRedis("redis://:another@"+server.Addr()+"/0", "", aFile)}, []string{"Correct user and password in redis.url"})
+}
+
 // A Redis that may evict is refused, unless the configuration says otherwise; then it is a warning.
 func TestAccRedis_eviction(t *testing.T) {
 	t.Parallel()
