@@ -62,7 +62,9 @@ func Serve(address string, provider func() tfprotov6.ProviderServer, debug bool)
 	silence, _ := io.Pipe() // what go-plugin would forward: standard output and error stay this process' own, which the CLI reads as well
 	var connections *grpc.Server
 	server := &goplugin.GRPCServer{
-		Plugins: goplugin.PluginSet{"provider": &tf6server.GRPCProviderPlugin{GRPCProvider: provider, Name: address}},
+		Plugins: goplugin.PluginSet{"provider": &tf6server.GRPCProviderPlugin{
+			GRPCProvider: func() tfprotov6.ProviderServer { return forgetting(provider()) }, Name: address,
+		}},
 		Server: func(options []grpc.ServerOption) *grpc.Server {
 			connections = grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
 			return connections

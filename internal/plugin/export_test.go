@@ -1,0 +1,4 @@
+package plugin
+
+// Forgetting is for tests that call the provider without a CLI.
+var Forgetting = forgetting
