@@ -117,7 +117,7 @@ func (r *fileResource) Create(ctx context.Context, req resource.CreateRequest, r
 func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model fileModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	limit, diags := model.Timeouts.Read(ctx, readTimeout)
+	limit, diags := readLimit(ctx, model.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return

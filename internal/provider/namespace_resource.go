@@ -84,7 +84,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	var model namespaceModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
 	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
-	limit, diags := model.Timeouts.Read(ctx, readTimeout)
+	limit, diags := readLimit(ctx, model.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return

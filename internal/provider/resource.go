@@ -67,6 +67,14 @@ func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribut
 	return attribute
 }
 
+// readLimit is what `timeouts` says of a refresh. Where it says nothing timeouts.Value logs a line, and the CLI takes the lines of hundreds of resources apart.
+func readLimit(ctx context.Context, set timeouts.Value) (time.Duration, diag.Diagnostics) {
+	if limit, ok := set.Attributes()["read"]; !ok || limit.IsNull() {
+		return readTimeout, nil
+	}
+	return set.Read(ctx, readTimeout)
+}
+
 func noDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }
 
 // drift is the value of the drift attribute.

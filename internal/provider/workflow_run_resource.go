@@ -130,7 +130,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model workflowRunModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	limit, diags := model.Timeouts.Read(ctx, readTimeout)
+	limit, diags := readLimit(ctx, model.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
