@@ -106,11 +106,7 @@ func measure(ctx context.Context, r *report, c *cli, o options) error {
 	r.add("apply of %d: requests", float64(first.requests), 0, o.first)
 	r.add("apply of %d: seconds", first.took.Seconds(), 0, o.first)
 
-	plan, err := c.best(ctx, "plan", o.first)
-	if err != nil {
-		return err
-	}
-	floor, err := c.best(ctx, "plan", o.first, "-refresh=false")
+	plan, floor, err := c.plans(ctx, o.first)
 	if err != nil {
 		return err
 	}
