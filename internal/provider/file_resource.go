@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
@@ -19,8 +20,10 @@ import (
 )
 
 var (
-	_ resource.ResourceWithConfigure  = &fileResource{}
-	_ resource.ResourceWithModifyPlan = &fileResource{}
+	_ resource.ResourceWithConfigure   = &fileResource{}
+	_ resource.ResourceWithIdentity    = &fileResource{}
+	_ resource.ResourceWithImportState = &fileResource{}
+	_ resource.ResourceWithModifyPlan  = &fileResource{}
 )
 
 // fileTimeout bounds an operation where `timeouts` does not.
@@ -29,6 +32,13 @@ const fileTimeout = time.Hour
 func newFileResource() resource.Resource { return &fileResource{resourceBase{name: "file"}} }
 
 type fileResource struct{ resourceBase }
+
+// IdentitySchema is by what a set of files is told from others in one Redis.
+func (r *fileResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{
+		"name": identityschema.StringAttribute{Description: "Name of the set.", RequiredForImport: true},
+	}}
+}
 
 func (r *fileResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	sources := sourcesSchema("content", "source")
@@ -111,12 +121,14 @@ func (r *fileResource) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 	if r.put(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	}
 }
 
 func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model fileModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	limit, diags := readLimit(ctx, model.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -135,6 +147,9 @@ func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	var sentences []string
 	if err == nil {
 		set, err = files.OpenSet(redis, model.Name.ValueString())
+	}
+	if err == nil && model.SHA256.IsNull() {
+		err = model.imported(ctx, set)
 	}
 	if err == nil {
 		sentences, err = fileDrift(ctx, set, model.SHA256.ValueString())
@@ -192,6 +207,7 @@ func (r *fileResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if ok && r.put(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	}
 }
 

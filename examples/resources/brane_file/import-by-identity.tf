@@ -1,0 +1,6 @@
+import {
+  to = brane_file.corpus
+  identity = {
+    name = "corpus"
+  }
+}

@@ -1,0 +1,87 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// ImportState takes "name" or "name:folder", or the identity. The rest comes from Redis, when the set is read.
+func (r *fileResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	if req.ID == "" {
+		resource.ImportStatePassthroughWithIdentity(ctx, path.Root("name"), path.Root("name"), req, resp)
+		return
+	}
+	name, folder, inFolder := strings.Cut(req.ID, ":")
+	if workflow.CheckName(name) != "" || inFolder && folder == "" {
+		resp.Diagnostics.AddError("Import id is not one", fmt.Sprintf("The id is %q; it must be the name of the set, or the name, a colon and the folder that its files come from.", req.ID))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), name)...)
+	if inFolder {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("folder"), folder)...)
+	}
+}
+
+// identify tells which set it is.
+func (m fileModel) identify(ctx context.Context, identity *tfsdk.ResourceIdentity) diag.Diagnostics {
+	if identity == nil {
+		return nil // the CLI knows of none
+	}
+	return identity.SetAttribute(ctx, path.Root("name"), m.Name)
+}
+
+// imported takes over what is stored. Where the files came from is not known there: as long as all are text that may stand in a configuration, that is what is assumed.
+func (m *fileModel) imported(ctx context.Context, set *files.Set) error {
+	layer, content, err := set.Layer(ctx)
+	if err != nil {
+		return err
+	}
+	if layer == "" {
+		return errNoSet
+	}
+	m.setContent(content)
+	if !m.Folder.IsNull() {
+		return nil
+	}
+	store, err := set.Store()
+	if err != nil {
+		return err
+	}
+	tree, err := store.Tree(ctx, layer)
+	if err != nil || tree.Size() > stateLimit {
+		return err
+	}
+	found := map[string]sourceModel{}
+	for e := range tree.All() {
+		if !e.IsFile() {
+			continue
+		}
+		var text bytes.Buffer
+		if err := store.Read(ctx, e, &text); err != nil {
+			return err
+		}
+		if !utf8.Valid(text.Bytes()) {
+			return nil
+		}
+		found[e.Path] = sourceModel{Content: types.StringValue(text.String()), SHA256: types.StringValue(e.SHA256.String())}
+	}
+	value, diags := types.MapValueFrom(ctx, m.Files.ElementType(ctx), found)
+	if diags.HasError() {
+		return errors.New("take over the files that are stored: " + diags[0].Detail())
+	}
+	m.Files = value
+	return nil
+}

@@ -1,0 +1,127 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// A set that is there is taken over by its name, and the plan is empty; one whose files come from a folder, by its name and the folder.
+func TestAccFile_import(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	must(t, errors.Join(os.Mkdir(filepath.Join(folder, "deep"), 0o750), os.WriteFile(filepath.Join(folder, "deep", "b"), []byte("\xff\xfe"), 0o600)))
+	for name, tt := range map[string]struct{ body, id string }{
+		"texts of the configuration": {"files = { \"a.txt\" = { content = \"alice\" }, \"deep/b\" = { content = \"bob\" } }", "corpus"},
+		"a folder":                   {fmt.Sprintf("folder = %q", folder), "corpus:" + folder},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, "--appendonly", "yes")
+			config := onRedis(server.URL(), "", fmt.Sprintf("resource \"brane_file\" \"test\" {\n  name = \"corpus\"\n  %s\n}\n", tt.body))
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: inProcess,
+				Steps: []resource.TestStep{
+					{Config: config},
+					{ResourceName: fileAddress, ImportState: true, ImportStateId: tt.id, ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name"},
+					{ResourceName: fileAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithID, ImportStateId: tt.id}, // wants a plan that changes nothing
+					{ResourceName: fileAddress, ImportState: true, ImportStateId: "Corpus", ExpectError: regexp.MustCompile(`(?s)Import id is not one.*"Corpus"`)},
+					{ResourceName: fileAddress, ImportState: true, ImportStateId: "another", ExpectError: regexp.MustCompile(`(?i)cannot import non-existent`)},
+				},
+			})
+		})
+	}
+}
+
+// A put that was killed when it had taken the deadline from its chunks, but not yet published them: the next apply of any content leaves nothing behind, and after
+// the destroy nothing is left.
+func TestAccFile_killedWhilePublishing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendonly", "yes")
+	client := server.Client()
+	interrupted(t, server.URL(), "corpus", "lost on the way")
+	left := chunksOf(t, client)
+	if len(left) == 0 {
+		t.Fatal("the interrupted put has left nothing; there is nothing to test")
+	}
+	for _, key := range left {
+		if ttl := client.TTL(t.Context(), key).Val(); ttl >= 0 {
+			t.Fatalf("%s has a deadline, %s", key, ttl)
+		}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{{
+			Config: onRedis(server.URL(), "", "resource \"brane_file\" \"test\" {\n  name  = \"corpus\"\n  files = { a = { content = \"kept\" } }\n}\n"),
+			Check: func(*terraform.State) error {
+				for _, key := range left {
+					if n := client.Exists(t.Context(), key).Val(); n != 0 {
+						return fmt.Errorf("%s is still there", key)
+					}
+				}
+				return nil
+			},
+		}},
+		CheckDestroy: func(*terraform.State) error {
+			if n := client.DBSize(context.Background()).Val(); n != 0 {
+				return fmt.Errorf("%d keys are left", n)
+			}
+			return nil
+		},
+	})
+}
+
+func chunksOf(t *testing.T, client *redis.Client) []string {
+	t.Helper()
+	keys, err := client.Keys(t.Context(), "brane:set--*:c:*").Result()
+	must(t, err)
+	return keys
+}
+
+// interrupted puts a set with a client that ends when the set is to be published.
+func interrupted(t *testing.T, url, name, content string) {
+	t.Helper()
+	client, err := files.Dial(url)
+	must(t, err)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	client.AddHook(dieBefore{command: "set", key: "brane:set--" + name + ":set", die: stop})
+	set, err := files.OpenSet(client, name)
+	must(t, err)
+	if _, err := set.Put(ctx, digest(content), map[string]files.Source{"a": {Content: []byte(content)}}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the put was not interrupted: %v", err)
+	}
+	must(t, client.Close())
+}
+
+// dieBefore ends the client's context before a command.
+type dieBefore struct {
+	command, key string
+	die          func()
+}
+
+func (d dieBefore) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (d dieBefore) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (d dieBefore) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); cmd.Name() == d.command && len(args) > 1 && args[1] == d.key {
+			d.die()
+		}
+		return next(ctx, cmd)
+	}
+}
