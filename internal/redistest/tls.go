@@ -74,10 +74,18 @@ func newAuthority(t testing.TB) *authority {
 	return a
 }
 
+// certificate is good for every address of this machine: pods of a test cluster come by its bridge.
 func certificate(name string) *x509.Certificate {
+	addresses := []net.IP{net.IPv4(127, 0, 0, 1)}
+	found, _ := net.InterfaceAddrs() // without them, only this machine's own clients are served
+	for _, address := range found {
+		if network, ok := address.(*net.IPNet); ok {
+			addresses = append(addresses, network.IP)
+		}
+	}
 	return &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: addresses,
 	}
 }
 
