@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,6 +122,9 @@ func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progr
 		if err == nil {
 			err = tellFromRedis(ctx, store, outcome.Layer, &s, hide)
 		}
+		if err == nil {
+			s.Parts, err = pageParts(ctx, run, step, failures[step.Name], hide)
+		}
 		if err != nil {
 			s.Note = "Its files and its output could not be read from Redis: " + hide(err.Error())
 		}
@@ -131,6 +135,39 @@ func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progr
 	}
 	told.Outputs = pageOutputs(ctx, model)
 	return told
+}
+
+// pageParts are those of a step that is many. Of those that were begun and have no commit the failure names some; of the others nobody knows whether they failed
+// or were stopped.
+func pageParts(ctx context.Context, run *workflow.Run, step workflow.Step, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
+	found, err := run.Parts(ctx, step.Name)
+	if err != nil {
+		return nil, err
+	}
+	hasFailed := map[string]bool{}
+	if failure != nil {
+		for _, end := range append([]workflow.End{failure.End}, failure.Earlier...) {
+			hasFailed[end.Index] = true
+		}
+	}
+	var parts []htmlreport.Part
+	for i, part := range found {
+		p := htmlreport.Part{Index: i, Status: htmlreport.Succeeded, Started: part.Started, Ended: part.Ended, Attempts: part.Attempts}
+		switch {
+		case part.Committed:
+		case hasFailed[strconv.Itoa(i)]:
+			p.Status = htmlreport.Failed
+		case part.Attempts > 0:
+			p.Status = "not finished"
+		default:
+			p.Status = htmlreport.Skipped
+		}
+		if i < len(step.Items) {
+			p.Item = hide(step.Items[i])
+		}
+		parts = append(parts, p)
+	}
+	return parts, nil
 }
 
 // pageOutputs are the declared outputs that were taken.

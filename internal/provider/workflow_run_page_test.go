@@ -85,12 +85,12 @@ func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 	failing(t, resource.TestStep{Config: s.run(t, "told", `
 	  steps = {
 	    good = { image = "$TOOLS", command = ["sh", "-c", "echo 1 > /data/first"] }
-	    bad  = { image = "$TOOLS", command = ["sh", "-c", "echo 'no such luck'; exit 7"], needs = ["good"] }
+	    bad  = { image = "$TOOLS", command = ["sh", "-c", "test $BRANE_INDEX != 1 && exit; echo 'no such luck'; exit 7"], needs = ["good"], for_each = ["Ada", "Grace"], max_failed = 1 }
 	    then = { image = "$TOOLS", command = ["true"], needs = ["bad"] }
 	  }
 	  report = "`+file+`"`)}, []string{"ended with exit code 7"})
 	must(t, pageSays(file, []string{
-		"1 of 3 steps succeeded, 1 failed, 1 skipped", "What went wrong", "the program ended with exit code 7", "no such luck", "<code>first</code>", `class="step failed"`, `class="step skipped"`,
+		"1 of 3 steps succeeded, 1 failed, 1 skipped", "What went wrong", "the program ended with exit code 7", "no such luck", "<code>first</code>", `class="step failed"`, `<span class="name">0 Ada</span><span class="took"><span class="hidden">succeeded in`, `<span class="name">1 Grace</span><span class="took">failed`, `<dt>Attempts</dt><dd>1</dd>`, `class="step skipped"`,
 	}, nil)(nil))
 }
 

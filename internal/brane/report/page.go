@@ -127,12 +127,9 @@ func timeline(v view) g.Node {
 }
 
 func step(r row, ticks []tick) g.Node {
-	took := g.Group{words(name(r.Status))}
-	if r.Took != "" {
-		took = g.Group{el("span", attr("class", "hidden"), words(name(r.Status)+" in ")), words(r.Took)}
-	}
 	return g.Group{newline, el("details", attr("class", "step "+r.Class), attr("id", stepID(r.Index)), g.If(r.Open, attr("open")),
-		el("summary", attr("class", "row"), hidden("span", "mark", r.Mark), el("span", attr("class", "name"), words(name(r.Name))), el("span", attr("class", "took"), took), barOf(r.Bar, ticks)),
+		el("summary", attr("class", "row"), hidden("span", "mark", r.Mark), el("span", attr("class", "name"), words(name(r.Name))), took(r.Status, r.Took), barOf(r.Bar, ticks)),
+		parts(r, ticks),
 		el("div", attr("class", "more"),
 			el("dl", attr("class", "facts"),
 				fact("Status", words(name(r.Status))),
@@ -159,6 +156,14 @@ func step(r row, ticks []tick) g.Node {
 			}),
 		),
 	)}
+}
+
+// took is how long something took, or how it ended where that is not known.
+func took(status Status, long string) g.Node {
+	if long == "" {
+		return el("span", attr("class", "took"), words(name(status)))
+	}
+	return el("span", attr("class", "took"), el("span", attr("class", "hidden"), words(name(status)+" in ")), words(long))
 }
 
 func barOf(b bar, ticks []tick) g.Node {

@@ -45,6 +45,17 @@ type Step struct {
 	FileSize  int64
 	Log       string // the end of its output
 	Note      string // why something of the above is not known
+	Parts     []Part // of a step that is many, by their indices
+}
+
+// Part is what is told of one of a step that is many.
+type Part struct {
+	Index    int
+	Item     string // what it is about; empty where its index says all
+	Status   Status
+	Started  time.Time
+	Ended    time.Time
+	Attempts int
 }
 
 // File is a file that a step wrote.
@@ -64,9 +75,10 @@ const (
 	Skipped   Status = "skipped"
 )
 
-// MaxFiles and MaxLog bound what is told of one step, so that the page of hundreds of steps still opens at once.
+// MaxFiles, MaxParts and MaxLog bound what is told of one step, so that the page of hundreds of steps still opens at once.
 const (
 	MaxFiles = 50
+	MaxParts = 100
 	MaxLog   = 16 << 10
 )
 

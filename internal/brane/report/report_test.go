@@ -108,6 +108,9 @@ func TestWhatIsTold(t *testing.T) {
 		"what is not known is not told": {
 			run("r", report.Step{Name: "s", Status: report.Skipped}), []string{"0 of 1 step succeeded, 1 skipped"}, []string{"Exit code", "Attempts", "Started", "0001", "Graph", "NaN"},
 		},
+		"of many parts those that have not succeeded are told, and the first others": {
+			parts(), []string{"<span class=\"name\">0 chromosome 0</span>", "211 chromosome 211 (3 attempts)", "299 chromosome 299", "and 200 more"}, []string{"chromosome 120"},
+		},
 		"a run that took no time": {
 			run("r", step("s", 1.9, 1.9)), []string{"0 ms"}, []string{"NaN", "Inf%"},
 		},
@@ -187,6 +190,9 @@ func harmlessly(r report.Run) report.Run {
 		}
 		for n := range s.Files {
 			s.Files[n].Path = "x"
+		}
+		for n := range s.Parts {
+			s.Parts[n].Item, s.Parts[n].Status = "x", "x"
 		}
 		r.Steps[i] = s
 	}

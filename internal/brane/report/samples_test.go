@@ -32,7 +32,7 @@ func run(name string, steps ...report.Step) report.Run {
 // samples are the runs that the pages are looked at with, here and in a browser.
 func samples() map[string]report.Run {
 	return map[string]report.Run{
-		"small": small(), "failed": failed(), "one": run("one", step("only", 1, 2)), "hostile": hostile(), "thirty": thirty(), "fan-out": fanOut(), "chain": chain(), "field": field(),
+		"small": small(), "failed": failed(), "one": run("one", step("only", 1, 2)), "hostile": hostile(), "thirty": thirty(), "fan-out": fanOut(), "chain": chain(), "field": field(), "parts": parts(),
 		"stopped": stopped(), "nothing": {Name: "nothing", ID: "nothing-1", Status: report.Stopped, Problem: "the API server does not answer"},
 	}
 }
@@ -76,6 +76,7 @@ func hostile() report.Run {
 	first, second := step(nasty, 1, 2), step("second"+nasty, 3, 4, nasty, "nobody")
 	first.Image, first.Log = "javascript:alert(1)//"+nasty, "\x1b[31mred\x1b[0m \x1b]0;title\x07 50%\r100%\r\n"+nasty+"\x00\x08\u202eesrever\xff\n"+strings.Repeat("long ", 200)+strings.Repeat("x", 3000)
 	first.Files = []report.File{{Path: "a/" + nasty, Size: 1}, {Path: "\xff\xfe\n\u202e" + strings.Repeat("deep/", 300), Size: 1 << 62}}
+	first.Parts = []report.Part{{Index: 1 << 40, Item: nasty, Status: report.Status(nasty), Started: after(1), Ended: after(2)}, {Index: -1, Item: "\x00\u202e", Attempts: 1 << 40}}
 	second.Status, second.Failure, second.Note = report.Status(nasty), nasty, nasty
 	r := run(nasty, first, second)
 	r.ID, r.Infrastructure, r.Namespace, r.Problem, r.Status = nasty, nasty, nasty, nasty, report.Status(nasty)
@@ -117,6 +118,25 @@ func fanOut() report.Run {
 	merge := step("merge", 0, 0, shards...)
 	merge.Status, merge.Made, merge.Started, merge.Ended, merge.Code, merge.Attempts = report.Skipped, time.Time{}, time.Time{}, time.Time{}, nil, 0
 	r := run("shards", append(steps, merge)...)
+	r.Status = report.Failed
+	return r
+}
+
+// parts is a run with a step of 300 parts, one of which has failed at its third attempt.
+func parts() report.Run {
+	shards := step("shards", 2, 90, "split")
+	shards.Status, shards.Code, shards.Attempts = report.Failed, new(1), 3
+	for i := range 300 {
+		part := report.Part{Index: i, Item: fmt.Sprintf("chromosome %d", i), Status: report.Succeeded, Started: after(2 + float64(i)/4), Ended: after(12 + float64(i)/4), Attempts: 1}
+		switch {
+		case i == 211:
+			part.Status, part.Attempts = report.Failed, 3
+		case i > 290:
+			part = report.Part{Index: i, Item: part.Item, Status: report.Skipped}
+		}
+		shards.Parts = append(shards.Parts, part)
+	}
+	r := run("parts", step("split", 1, 2), shards)
 	r.Status = report.Failed
 	return r
 }

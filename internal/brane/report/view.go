@@ -34,6 +34,8 @@ type row struct {
 	Bar         bar
 	NeedRows    []need
 	More        string // of files: "and 12 more"
+	PartRows    []partRow
+	MoreParts   string
 	LogCut      bool
 	Open        bool
 }
@@ -66,6 +68,7 @@ func newView(run Run) view {
 		}
 		r.Log, r.LogCut = lastLines(step.Log, MaxLog)
 		r.boundFiles()
+		r.boundParts(scale)
 		v.Waits = v.Waits || r.Bar.Waits
 		v.Rows = append(v.Rows, r)
 		if step.Failure != "" {

@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,37 @@ func (s Step) parts() []string {
 		names[i] = fmt.Sprintf("%s.%d", s.Name, i)
 	}
 	return names
+}
+
+// Part is what became of one of the many.
+type Part struct {
+	Committed bool
+	Started   time.Time // of its program, where it is committed
+	Ended     time.Time
+	Attempts  int // how often its program was begun
+}
+
+// Parts are those of a step, by their indices; none where the step is not many. It needs no more of a Run than ID, Graph and Redis.
+func (r *Run) Parts(ctx context.Context, step string) ([]Part, error) {
+	names := r.Graph.steps[step].parts()
+	store, err := Files(r.Redis, r.ID)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	records, err := store.Commits(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("read the commits of the parts of step %q: %w", step, err)
+	}
+	starts, err := store.Starts(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]Part, len(names))
+	for i, name := range names {
+		record, committed := records[name]
+		parts[i] = Part{committed, record.Started, record.Ended, starts[name]}
+	}
+	return parts, nil
 }
 
 // gatherer reads commits, and makes those of the steps that are many.
