@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -80,7 +78,7 @@ func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, 
 
 // page is the report of a run.
 func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
-	hide := hider(run)
+	hide := run.Hide()
 	told := htmlreport.Run{
 		ID: run.ID, Name: model.Name.ValueString(), Infrastructure: model.Infrastructure.ValueString(), Namespace: model.Namespace.ValueString(),
 		Status: htmlreport.Succeeded, Written: time.Now(),
@@ -212,32 +210,6 @@ func tellFromRedis(ctx context.Context, store *files.Store, layer files.Layer, s
 	}
 	return nil
 }
-
-// hider takes out of a text what the run was given in secret, in case a program prints it.
-func hider(run *workflow.Run) func(string) string {
-	secrets := map[string]bool{run.RedisURL: true}
-	if parsed, err := url.Parse(run.RedisURL); err == nil && parsed.User != nil {
-		if password, set := parsed.User.Password(); set {
-			secrets[password] = true
-		}
-	}
-	for _, step := range run.Graph.All() {
-		for _, value := range step.SecretEnv {
-			secrets[value] = true
-		}
-	}
-	var pairs []string
-	// The longest first: a secret may be the beginning of another.
-	for _, secret := range slices.SortedFunc(maps.Keys(secrets), func(a, b string) int { return len(b) - len(a) }) {
-		if len(secret) >= leastSecret {
-			pairs = append(pairs, secret, "(secret)")
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace
-}
-
-// leastSecret is below what hiding would make every text unreadable without keeping anything secret: "1", "yes".
-const leastSecret = 4
 
 // replaceFile writes the page beside the old one and takes its place, so that a reader sees the one or the other.
 func replaceFile(name string, run htmlreport.Run) (err error) {

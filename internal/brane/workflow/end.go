@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,39 +130,4 @@ func (l *loop) badPods(step string) []*corev1.Pod {
 		first = false
 		return !keep
 	})
-}
-
-// scrub takes what is secret out of what people and states get: the program may have printed its environment, and Kubernetes its volumes.
-func (l *loop) scrub(f *Failure) {
-	var secrets []string
-	if address, err := url.Parse(l.RedisURL); err == nil && address.User != nil {
-		password, _ := address.User.Password()
-		secrets = append(secrets, password, url.QueryEscape(password), url.PathEscape(password))
-	}
-	for _, step := range l.Graph.All() {
-		for _, value := range step.SecretEnv {
-			secrets = append(secrets, value)
-			secrets = append(secrets, strings.Split(value, "\n")...) // the output comes in lines
-		}
-	}
-	const shortest = 4 // what is shorter is in every other word
-	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return len(secret) < shortest })
-	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the whole before its parts
-	clean := func(text string) string {
-		for _, secret := range secrets {
-			text = strings.ReplaceAll(text, secret, "(secret)")
-		}
-		return text
-	}
-	lines := func(texts []string) {
-		for i := range texts {
-			texts[i] = clean(texts[i])
-		}
-	}
-	f.Message = clean(f.Message)
-	lines(f.Log)
-	lines(f.Events)
-	for _, end := range f.Earlier {
-		lines(end.Log)
-	}
 }

@@ -113,7 +113,7 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 		}
 	}
 	f.Log = l.log(ctx, step, f.End, true)
-	l.scrub(f)
+	f.hide(l.Hide())
 	return f
 }
 

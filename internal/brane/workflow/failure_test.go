@@ -107,7 +107,7 @@ func TestAFailureIsBoundedAndScrubbed(t *testing.T) {
 		f.Log = append(f.Log, fmt.Sprint(i, long), "the token is s3cret", "and second line of it", "redis://user:hunt%2Fer2@redis", "yes")
 	}
 	f.Earlier = []End{{Pod: "p1", Reason: "OOMKilled", Code: 137, Log: []string{"s3cret"}}}
-	l.scrub(f)
+	f.hide(l.Hide())
 	text := f.Detail()
 	if len(text) > detailBytes || !strings.Contains(text, "(shortened)") || !strings.HasSuffix(text, "See everything: kubectl -n brane logs job/brane-w-count --all-containers") {
 		t.Errorf("%d bytes: %s", len(text), text)
