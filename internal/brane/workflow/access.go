@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
@@ -50,11 +49,7 @@ func (r *Run) putAccess(ctx context.Context, name, address string, owner metav1.
 			secret.Data[key] = content
 		}
 	}
-	err := r.Kube.Create(ctx, secret)
-	if apierrors.IsAlreadyExists(err) {
-		err = r.Kube.Update(ctx, secret) // the password may have changed since, and the account may not read which one is there
-	}
-	if err != nil {
+	if err := r.put(ctx, secret); err != nil { // the password may have changed since, and the account may not read which one is there
 		return fmt.Errorf("make the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
 	}
 	return nil

@@ -65,40 +65,6 @@ func (r *Run) left(ctx context.Context, result Result, paths []string) (*files.S
 	return store, tree, nil
 }
 
-// Recall is the result of a run that has succeeded, read from its commits alone: nothing is made in the cluster, nothing runs. Where commits are gone the
-// error wraps [files.ErrGone]. Recall and Keep need no more of a Run than ID, Graph and Redis.
-func (r *Run) Recall(ctx context.Context) (Result, error) {
-	store, err := Files(r.Redis, r.ID)
-	if err != nil {
-		return Result{}, err
-	}
-	records, err := store.Commits(ctx, r.Graph.order)
-	if err != nil {
-		return Result{}, fmt.Errorf("read the commits of run %q: %w", r.ID, err)
-	}
-	failures, err := r.standing(ctx, store)
-	if err != nil {
-		return Result{}, err
-	}
-	result, optional := Result{Steps: map[string]StepResult{}}, r.Graph.optional()
-	for _, name := range r.Graph.order {
-		record, found := records[name]
-		if failure := failures[name]; !found && failure != nil {
-			result.add(failure, true)
-			continue
-		}
-		if !found && optional[name] && len(records) > 0 {
-			result.Steps[name] = StepResult{Status: Skipped}
-			continue
-		}
-		if !found {
-			return Result{}, fmt.Errorf("what step %q of run %q left %w", name, r.ID, files.ErrGone)
-		}
-		result.Steps[name] = succeeded(r.Graph.steps[name], record)
-	}
-	return result, result.count(ctx, store, r.Graph)
-}
-
 // Files opens the store of a run that is over, to read its outputs, to keep them or to delete it.
 func Files(r redis.UniversalClient, id string) (*files.Store, error) {
 	// What is written through it is kept for good; the deadline is for what is not.

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
@@ -123,4 +124,58 @@ func succeeded(step Step, record files.Record) StepResult {
 		}
 	}
 	return result
+}
+
+// Recall is the result of a run that has succeeded, read from its commits alone: nothing is made in the cluster, nothing runs. Where commits are gone the
+// error wraps [files.ErrGone]. Recall and Keep need no more of a Run than ID, Graph and Redis.
+func (r *Run) Recall(ctx context.Context) (Result, error) {
+	store, err := Files(r.Redis, r.ID)
+	if err != nil {
+		return Result{}, err
+	}
+	records, err := store.Commits(ctx, r.Graph.order)
+	if err != nil {
+		return Result{}, fmt.Errorf("read the commits of run %q: %w", r.ID, err)
+	}
+	failures, err := r.standing(ctx, store)
+	if err != nil {
+		return Result{}, err
+	}
+	result, optional := Result{Steps: map[string]StepResult{}}, r.Graph.optional()
+	for _, name := range r.Graph.order {
+		record, found := records[name]
+		if failure := failures[name]; !found && failure != nil {
+			result.add(failure, true)
+			continue
+		}
+		if !found && optional[name] && len(records) > 0 {
+			result.Steps[name] = StepResult{Status: Skipped}
+			continue
+		}
+		if !found {
+			return Result{}, fmt.Errorf("what step %q of run %q left %w", name, r.ID, files.ErrGone)
+		}
+		result.Steps[name] = succeeded(r.Graph.steps[name], record)
+	}
+	return result, result.count(ctx, store, r.Graph)
+}
+
+// Recount completes a result with what the commits say: which steps are committed by now, and what calls of packages gave. It needs no more of a Run than ID,
+// Graph and Redis.
+func (r *Run) Recount(ctx context.Context, result *Result) error {
+	store, err := Files(r.Redis, r.ID)
+	if err != nil {
+		return err
+	}
+	records, err := store.Commits(ctx, r.Graph.order)
+	if err != nil {
+		return fmt.Errorf("read the commits of run %q: %w", r.ID, err)
+	}
+	if result.Steps == nil {
+		result.Steps = map[string]StepResult{}
+	}
+	for name, record := range records {
+		result.Steps[name] = succeeded(r.Graph.steps[name], record)
+	}
+	return result.count(ctx, store, r.Graph)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -29,11 +28,7 @@ func (r *Run) putSecretEnv(ctx context.Context, owner metav1.OwnerReference) err
 	if len(secret.StringData) == 0 {
 		return nil
 	}
-	err := r.Kube.Create(ctx, secret)
-	if apierrors.IsAlreadyExists(err) {
-		err = r.Kube.Update(ctx, secret) // an earlier apply of the run made it; the values may have changed since
-	}
-	if err != nil {
+	if err := r.put(ctx, secret); err != nil { // the values may have changed since an earlier apply of the run made it
 		return fmt.Errorf("make the secret environment of run %q, %s: %w", r.ID, kube.Describe(secret), err)
 	}
 	return nil

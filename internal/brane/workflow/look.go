@@ -1,0 +1,125 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// How a run stands that was handed over, for those who ask from outside of the cluster.
+
+// Delegated is how a run stands that an engine carries on, or has.
+type Delegated struct {
+	Status RunStatus
+	Outcome
+}
+
+// Reason is why a run has stopped, for people.
+func (d Delegated) Reason() string {
+	if d.Problem == "" {
+		return "it was not carried to its end"
+	}
+	return d.Problem
+}
+
+// Look asks how a delegated run stands. A run that nobody carries on any more is stopped, and its problem says why. It needs no more of a Run than ID,
+// Namespace and Kube.
+func (r *Run) Look(ctx context.Context) (Delegated, error) {
+	record := &corev1.ConfigMap{ObjectMeta: r.meta()}
+	err := r.Kube.Get(ctx, record)
+	if apierrors.IsNotFound(err) {
+		return Delegated{Status: RunStopped, Outcome: Outcome{Problem: fmt.Sprintf("its record, %s, is gone", kube.Describe(record))}}, nil
+	}
+	if err != nil {
+		return Delegated{}, fmt.Errorf("see how run %q stands, %s: %w", r.ID, kube.Describe(record), err)
+	}
+	return r.delegated(ctx, record)
+}
+
+// delegated reads the run object. While that says that the run goes on, the engine's Job must be there.
+func (r *Run) delegated(ctx context.Context, record *corev1.ConfigMap) (Delegated, error) {
+	for again := false; ; again = true {
+		found := Delegated{Status: RunStatus(record.Data[statusKey])}
+		if found.Status == "" {
+			found.Status = RunRunning
+		}
+		if text := record.Data[outcomeKey]; text != "" {
+			if err := json.Unmarshal([]byte(text), &found.Outcome); err != nil {
+				return found, fmt.Errorf("read the outcome of run %q in %s: %w", r.ID, kube.Describe(record), err)
+			}
+		}
+		name := record.Data[engineKey]
+		if found.Status != RunRunning || name == "" {
+			return found, nil
+		}
+		problem, isLost, err := r.engineProblem(ctx, name)
+		if isLost || found.Problem == "" { // what the engine itself has said last is nearer to the cause
+			found.Problem = problem
+		}
+		if err != nil || !isLost {
+			return found, err
+		}
+		if again {
+			found.Status = RunStopped
+			return found, nil
+		}
+		// It may have written its outcome after we had read the record.
+		if err := r.Kube.Get(ctx, record); err != nil {
+			return found, fmt.Errorf("see how run %q stands, %s: %w", r.ID, kube.Describe(record), err)
+		}
+	}
+}
+
+// engineProblem says what is the matter with an engine, empty where nothing is, and whether it is lost: then it will not carry its run on.
+func (r *Run) engineProblem(ctx context.Context, name string) (problem string, isLost bool, err error) {
+	job := &batchv1.Job{}
+	job.Namespace, job.Name = r.Namespace, name
+	err = r.Kube.Get(ctx, job)
+	if apierrors.IsNotFound(err) {
+		return fmt.Sprintf("its engine, %s, is gone", kube.Describe(job)), true, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("see whether the engine of run %q runs, %s: %w", r.ID, kube.Describe(job), err)
+	}
+	see := fmt.Sprintf("to see why: kubectl -n %s logs job/%s", r.Namespace, name)
+	if condition, failed := jobFailed(job); failed {
+		return fmt.Sprintf("its engine, %s, has given up (%s: %s); %s", kube.Describe(job), condition.Reason, strings.TrimSuffix(condition.Message, "."), see), true, nil
+	}
+	if job.Status.CompletionTime != nil {
+		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), true, nil
+	}
+	if job.Status.Failed > 0 && job.Status.Ready != nil && *job.Status.Ready == 0 {
+		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), false, nil
+	}
+	return "", false, nil
+}
+
+// awaitLook is how often a run is asked for that somebody waits for.
+const awaitLook = time.Second
+
+// Await waits until a delegated run does not go on any more.
+func (r *Run) Await(ctx context.Context) (Delegated, error) {
+	for {
+		found, err := r.Look(ctx)
+		if err == nil && found.Status != RunRunning {
+			return found, nil
+		}
+		if err != nil && !passing(err) {
+			return Delegated{}, err
+		}
+		if err != nil {
+			r.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
+		}
+		if err := sleep(ctx, awaitLook); err != nil {
+			return Delegated{}, err
+		}
+	}
+}
