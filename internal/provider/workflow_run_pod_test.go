@@ -48,7 +48,7 @@ resource "brane_workflow_run" "test" {
         says "$WORD $OTHER" "own default" environment
         says "$TOKEN" "from a secret" TOKEN
         says "$(printf %s "$PASSWORD" | sha256sum | cut -c-8)" e1b6eb2d PASSWORD
-        says "$(cat /greeting/one /farewell)" "$(printf 'hello\ngoodbye')" volumes
+        says "$(cat /greeting/one /farewell /token/token)" "$(printf 'hello\ngoodbye\nfrom a secret')" volumes
         says "$(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null)" 67108864 memory
         says "$(grep CapBnd /proc/self/status | tr -d '[:alpha:][:space:]:')" 0000000000002000 capabilities
         if touch /nope 2>/dev/null; then echo "the root can be written to"; exit 1; fi
@@ -72,6 +72,7 @@ EOT
       security        = { run_as_group = 2345, supplemental_groups = [3456], capabilities = ["NET_RAW"] }
       volumes = {
         greeting = { path = "/greeting", config_map = "greeting" }
+        token    = { path = "/token", secret = "greeting", read_only = true }
         farewell = { path = "/farewell", config_map = "greeting", sub_path = "two", read_only = true }
       }
     }

@@ -37,19 +37,21 @@ func (e executed) is(t *testing.T, want map[string]endedAs) {
 
 // What a killed process has seen is known to the next: how often each program was begun, and that a failure stands which is allowed.
 //
-//	flaky (fails once) ───────────────────╲
+//	flaky (fails once) ───────────────────╲    fan (of two, one fails once)
 //	risky (may fail, does) → rescue (failure) → slow → bad (fails)
 func TestAttemptsAndAllowedFailures(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	flaky, risky, rescue := l.script("flaky", l.nth("flaky", 1)), l.step("risky", "exit 3"), l.step("rescue", "true", "risky")
+	fan := l.script("fan", "test $BRANE_INDEX = 0 || "+l.nth("fan.$BRANE_INDEX", 1))
+	fan.Count, fan.Retries = 2, 1
 	flaky.Retries, risky.AllowFailure, rescue.When = 1, true, OnFailure
-	run := l.run(flaky, risky, rescue, l.step("slow", l.wait(), "flaky", "rescue"), l.script("bad", l.nth("bad", 1), "slow"))
+	run := l.run(flaky, risky, rescue, l.step("slow", l.wait(), "flaky", "rescue"), l.script("bad", l.nth("bad", 1), "slow", "fan"), fan)
 	child := l.child(run)
 	await(t, "the step", l.counter.arrived)
 	kill(t, child)
 	l.counter.release()
-	want := map[string]endedAs{"flaky": {Succeeded, 0, 2}, "risky": {Failed, 3, 1}, "rescue": {Succeeded, 0, 1}, "slow": {Succeeded, 0, 1}, "bad": {Failed, 1, 1}}
+	want := map[string]endedAs{"flaky": {Succeeded, 0, 2}, "risky": {Failed, 3, 1}, "rescue": {Succeeded, 0, 1}, "slow": {Succeeded, 0, 1}, "fan": {Succeeded, 0, 2}, "bad": {Failed, 1, 1}}
 	second := await(t, "the second process", execute(t.Context(), run))
 	second.is(t, want)
 	if len(second.result.Failures) != 1 || len(second.result.Allowed) != 1 || second.result.Allowed[0].Detail() == "" || second.result.Allowed[0].Code != 3 {
@@ -61,6 +63,10 @@ func TestAttemptsAndAllowedFailures(t *testing.T) {
 	executed{recalled, err}.is(t, want)
 	if n := l.counter.of("risky"); n != 1 {
 		t.Errorf("step risky ran %d times", n)
+	}
+	parts, err := run.Parts(t.Context(), "fan")
+	if err != nil || len(parts) != 2 || parts[0].Attempts != 1 || parts[1].Attempts != 2 || !parts[0].Committed || parts[1].Ended.Before(parts[1].Started) {
+		t.Errorf("the parts are %+v, %v", parts, err)
 	}
 }
 

@@ -13,6 +13,25 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
+// The API server makes a Job, but its answer gets lost: the Job is adopted when it is to be made again.
+func TestAnswerLost(t *testing.T) {
+	t.Parallel()
+	lab := newLab(t)
+	run := lab.run(lab.chain(2, 0)...)
+	adopted := heard(run, StepAdopted, "s1")
+	var lost atomic.Bool
+	run.Kube = through(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+		response, err := next.RoundTrip(request)
+		if err == nil && request.Method == http.MethodPost && strings.HasSuffix(request.URL.Path, "/jobs") && lost.CompareAndSwap(false, true) {
+			return nil, errors.Join(&cable{errors.New("the cable is pulled")}, response.Body.Close())
+		}
+		return response, err
+	})
+	await(t, "the run", execute(t.Context(), run)).succeeds(t)
+	await(t, "the Job that was there", adopted)
+	lab.ranOnce(run)
+}
+
 // A Job that is made and deleted while the watch is broken never shows in it; the run must not wait for it for ever.
 func TestJobDeletedUnseen(t *testing.T) {
 	t.Parallel()
