@@ -1,8 +1,10 @@
 package provider_test
 
 import (
+	"context"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -79,7 +81,6 @@ func (s setting) copyExample(t *testing.T, from, to string) {
 	t.Helper()
 	entries, err := os.ReadDir(from)
 	must(t, err)
-	suffix := strings.TrimPrefix(s.namespace, "acc")
 	for _, entry := range entries {
 		if entry.Name() == "import-by-identity.tf" { // a language of 1.12, and what it would import is made by the example itself
 			continue
@@ -91,15 +92,77 @@ func (s setting) copyExample(t *testing.T, from, to string) {
 			must(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))
 			continue
 		}
-		if strings.HasPrefix(entry.Name(), "resource_") { // further examples on the same page; they cannot stand beside the first
-			continue
+		if !strings.HasPrefix(entry.Name(), "resource_") { // those are further examples on the same page, with tests of their own
+			s.copyFile(t, filepath.Join(from, entry.Name()), to)
 		}
-		text, err := os.ReadFile(filepath.Join(from, entry.Name()))
-		must(t, err)
-		if filepath.Ext(entry.Name()) == ".tf" {
-			text = resourceName.ReplaceAll(text, []byte("${1}${2}"+suffix+"${3}"))
-		}
-		must(t, os.WriteFile(filepath.Join(to, entry.Name()), text, 0o600))
 	}
 	clustertest.Getenv(t, "TF_VAR_tools_image") // the examples' own default would be pulled from the internet
+}
+
+// copyFile copies one file of an example.
+func (s setting) copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	must(t, err)
+	if filepath.Ext(from) == ".tf" {
+		text = resourceName.ReplaceAll(text, []byte("${1}${2}"+strings.TrimPrefix(s.namespace, "acc")+"${3}"))
+	}
+	must(t, os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600))
+}
+
+// The example of a step that is many, on a node with what it asks for: a label, devices, a claim and a Secret. There is no CSI driver; in the place of its
+// volume an empty one is mounted.
+func TestAccExampleMany(t *testing.T) {
+	t.Parallel()
+	const example = "../../examples/resources/brane_workflow_run"
+	s, c := newSetting(t), newCLI(t)
+	s.copyExample(t, example, c.dir)
+	s.copyFile(t, filepath.Join(example, "resource_many.tf"), c.dir)
+	many := filepath.Join(c.dir, "resource_many.tf")
+	text, err := os.ReadFile(many)
+	must(t, err)
+	csi := regexp.MustCompile(`read_only = true, csi = \{.*"juicefs" \}`)
+	if !csi.Match(text) {
+		t.Fatalf("the example mounts no volume of a CSI driver:\n%s", text)
+	}
+	must(t, os.WriteFile(many, csi.ReplaceAll(text, []byte("empty_dir = {}")), 0o600))
+	c.write(t, "provider.tf", required+s.provider()+`
+output "uploaded" { value = brane_workflow_run.training.outputs.uploaded.content }
+`)
+	c.run(t, "init", "-no-color")
+	c.destroyAtEnd(t)
+	c.run(t, "apply", "-auto-approve", "-no-color", "-target=brane_infrastructure.runs")
+
+	kubectl := func(stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", args...) // some of it is to be undone when the test is over
+		cmd.Stdin = strings.NewReader(stdin)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("kubectl %q: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.namespace, "acc"), t.TempDir()
+	must(t, os.Chmod(shared, 0o777)) // the steps run as another user
+	kubectl("", "label", "node", node, "accelerator=a100", "--overwrite")
+	kubectl("", "patch", "node", node, "--subresource=status", "--type=merge", "-p", `{"status":{"capacity":{"nvidia.com/gpu":"8"},"allocatable":{"nvidia.com/gpu":"8"}}}`)
+	kubectl("", "-n", namespace, "create", "secret", "generic", "hub", "--from-literal=token=t0ken")
+	t.Cleanup(func() { kubectl("", "delete", "persistentvolume", namespace, "--wait=false") }) // it goes with its claim
+	kubectl(strings.NewReplacer("$NAME", namespace, "$FOLDER", shared).Replace(`
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: $NAME}
+spec: {accessModes: [ReadWriteMany], capacity: {storage: 1Gi}, hostPath: {path: $FOLDER}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: models, namespace: $NAME}
+spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, volumeName: $NAME, storageClassName: ""}
+`), "create", "-f", "-")
+
+	if out := c.run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "rate 0.1\nrate 0.01\nrate 0.001") {
+		t.Errorf("apply does not tell what was uploaded:\n%s", out)
+	}
+	c.run(t, "plan", "-detailed-exitcode", "-no-color")
 }

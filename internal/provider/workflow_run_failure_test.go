@@ -109,9 +109,9 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			[]string{`Step "eats" of run "memory" failed`, `exit code 137 (OOMKilled)`, `hungry`, `The program needs more memory than its limit`},
 		},
 		"device": {
-			`steps = { trains = { image = "$TOOLS", command = ["true"], resources = { limits = { "nvidia.com/gpu" = 1 } } } }
+			`steps = { trains = { image = "$TOOLS", command = ["true"], resources = { limits = { "example.com/fpga" = 1 } } } }
 			 scheduling_grace = "2s"`,
-			[]string{`Step "trains" of run "device" failed`, `Unschedulable: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu`, `No node takes the pod`},
+			[]string{`Step "trains" of run "device" failed`, `Unschedulable: 0/1 nodes are available: 1 Insufficient example.com/fpga`, `No node takes the pod`},
 		},
 		"secret": {
 			`steps = { asks = { image = "$TOOLS", command = ["true"], env_from_secret = { TOKEN = { secret = "nowhere", key = "token" } } } }

@@ -5,26 +5,26 @@ resource "brane_workflow_run" "training" {
   parallelism      = 4
   scheduling_grace = "15m" # an autoscaler brings the nodes with GPUs
 
-  inputs = { "corpus/alice.txt" = { source = "${path.module}/alice.txt" } }
+  inputs = { "corpus/alice.txt" = { content = "Down the rabbit hole" } }
 
   defaults = {
-    image       = "registry.example.org/train:2"
+    image       = var.tools_image
     run_as_user = 1000
     retries     = 2
     timeout     = "2h"
-    resources   = { requests = { cpu = "500m" }, limits = { memory = "2Gi" } }
+    resources   = { requests = { cpu = "100m" }, limits = { memory = "2Gi" } }
     security    = { read_only_root_filesystem = true }
     volumes     = { tmp = { path = "/tmp", empty_dir = { size_limit = "1Gi" } } }
   }
 
   steps = {
     train = {
-      command  = ["sh", "-c", "train --rate $BRANE_ITEM --out /data/model.$BRANE_INDEX"]
+      command  = ["sh", "-c", "cp /data/corpus/alice.txt /cache/tmp.$BRANE_INDEX && echo rate $BRANE_ITEM > /data/model.$BRANE_INDEX"]
       for_each = ["0.1", "0.01", "0.001"]
       reads    = ["corpus/**"]
       writes   = ["model.*"]
 
-      resources     = { limits = { memory = "16Gi", "nvidia.com/gpu" = 1 } }
+      resources     = { requests = { memory = "64Mi" }, limits = { memory = "16Gi", "nvidia.com/gpu" = 1 } }
       node_selector = { "accelerator" = "a100" }
       tolerations   = [{ key = "nvidia.com/gpu", operator = "Exists", effect = "NoSchedule" }]
 
@@ -34,16 +34,18 @@ resource "brane_workflow_run" "training" {
       }
     }
     upload = {
-      command         = ["sh", "-c", "upload /data/model.*"]
+      command         = ["sh", "-c", "test -n \"$TOKEN\" && cat /data/model.* > /data/uploaded"]
       needs           = ["train"]
       allow_failure   = true
       env_from_secret = { TOKEN = { secret = "hub", key = "token" } }
     }
     tidy = {
-      command = ["sh", "-c", "rm -rf /cache/tmp"]
+      command = ["sh", "-c", "rm -f /cache/tmp.*"]
       needs   = ["train"]
       when    = "always"
       volumes = { cache = { path = "/cache", persistent_volume_claim = "models" } }
     }
   }
+
+  outputs = { uploaded = { path = "uploaded" } }
 }
