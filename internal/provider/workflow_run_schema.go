@@ -113,7 +113,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 			"wait": schema.BoolAttribute{
 				MarkdownDescription: "Whether apply waits for the end of the run. With `false` it returns as soon as the inputs are stored: the run is carried on inside the cluster, by a Job with the account " +
 					"that is registered for the infrastructure (a service account of its namespace, with `access = \"run\"`), and each refresh tells how it stands. Its pod must reach the API server and Redis. " +
-					"A run that is found to have failed is drift, and the next apply goes on with it. Changed to `true`, apply waits for the run that goes on; the change itself makes no other run. Default: `true`.",
+					"What holds it up is a warning of the refresh. A run that is found to have failed, or whose engine is lost, is drift, and the next apply goes on with it. Changed to `true`, apply waits for the run that goes on; the change itself makes no other run. Default: `true`.",
 				Optional: true,
 			},
 			"on_cancel": schema.StringAttribute{

@@ -72,7 +72,7 @@ func stepsSchema() schema.Attribute {
 			Validators: []validator.String{stringvalidator.OneOf(onSuccess, string(workflow.OnFailure), string(workflow.Always))},
 		},
 		"allow_failure": schema.BoolAttribute{
-			MarkdownDescription: "Whether the run goes on when this step fails, and can succeed all the same; its failure is a warning then. Steps that need it run as their `when` says. Default: `false`.",
+			MarkdownDescription: "Whether the run goes on when this step fails, and can succeed all the same; its failure is a warning then. It stands, as what follows has begun because of it: an apply that goes on with the run does not try the step again. Steps that need it run as their `when` says. Default: `false`.",
 			Optional:            true,
 		},
 		"reads": patternsAttribute("Which of the files the step finds at `/data`, as patterns of paths, for example `[\"corpus/**\"]`: `*` stands for any part of a name, `**` for any number of folders, " +
