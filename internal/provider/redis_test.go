@@ -5,6 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -84,6 +91,7 @@ func TestAccRedis_portForward(t *testing.T) {
 	t.Cleanup(func() { _ = client.Close() }) // nothing is written any more
 	store, err := files.Open(files.Config{Redis: client, Run: "forwarded", Deadline: time.Now().Add(time.Hour), Patience: 3 * time.Minute})
 	must(t, err)
+	throughOldProxy(t, forward)
 	replaced := make(chan error, 1)
 	go func() { replaced <- replaceRedisPod(t, s.client, namespace, data) }()
 	sources := map[string]files.Source{}
@@ -124,6 +132,45 @@ func TestAccRedis_portForward(t *testing.T) {
 			failing(t, resource.TestStep{Config: onRedis(tt.url, tt.more, aFile)}, []string{tt.want})
 		})
 	}
+}
+
+// throughOldProxy goes through a proxy that knows no WebSockets, as there are some in front of API servers; SPDY does it then.
+func throughOldProxy(t *testing.T, to kube.Forward) {
+	t.Helper()
+	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
+	must(t, err)
+	target, err := url.Parse(config.Host)
+	must(t, err)
+	config.NextProtos = []string{"http/1.1"} // HTTP/2 cannot be turned into something else
+	transport, err := rest.TransportFor(config)
+	must(t, err)
+	var refused, passed atomic.Int32
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch strings.ToLower(r.Header.Get("Upgrade")) {
+		case "websocket":
+			refused.Add(1)
+			http.Error(w, "no WebSockets here", http.StatusBadRequest)
+			return
+		case "spdy/3.1":
+			passed.Add(1)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	config, err = kube.Connection{Host: server.URL}.Config()
+	must(t, err)
+	behind, err := kube.New(config)
+	must(t, err)
+	client, err := files.Dialer{Connect: connectBy(behind, to)}.Dial("redis://redis:6379")
+	must(t, err)
+	defer client.Close() // everything has its answer
+	large := strings.Repeat("0123456789", 200_000)
+	must(t, client.Set(t.Context(), "large", large, time.Minute).Err())
+	if got, err := client.Get(t.Context(), "large").Result(); err != nil || got != large || refused.Load() == 0 || passed.Load() == 0 {
+		t.Errorf("%d bytes came back, %v; %d connections by WebSocket were refused, %d by SPDY were passed", len(got), err, refused.Load(), passed.Load())
+	}
+	must(t, client.Del(t.Context(), "large").Err())
 }
 
 // startRedisPod runs this machine's redis-server in a pod, which is on this machine too, with data that outlives the pod.

@@ -1,0 +1,57 @@
+package provider_test
+
+import (
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// All that a careful cluster asks of a pod at once: a user that is not root, a root that is only read, no capability, seccomp, and no credential anywhere; and an
+// image with nothing in it but the program.
+func TestAccWorkflowRun_hardened(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	config := s.run(t, "hardened", `
+  defaults = {
+    run_as_user = 65532
+    security    = { read_only_root_filesystem = true }
+  }
+  steps = {
+    shell = {
+      image   = "$TOOLS"
+      command = ["sh", "-ec"]
+      args    = [<<EOT
+        says() { if [ "$1" != "$2" ]; then echo "$3 is $1, not $2"; exit 1; fi; }
+        status() { grep "^$1:" /proc/self/status | cut -f2; }
+        says "$(id -u)" 65532 user
+        says "$(status CapEff) $(status CapBnd) $(status CapInh)" "0000000000000000 0000000000000000 0000000000000000" capabilities
+        says "$(status NoNewPrivs) $(status Seccomp)" "1 2" "no new privileges and seccomp"
+        if touch /nope 2>/dev/null; then echo "the root can be written to"; exit 1; fi
+        if grep brane-secret /proc/mounts; then echo "the Secret is mounted"; exit 1; fi
+        if ls /brane-secret 2>/dev/null; then echo "the Secret's folder is there"; exit 1; fi
+        says "$(ls /brane)" brane-agent "what is beside the agent"
+        if env | grep -e redis:// -e BRANE_STEP; then echo "the credential is in the environment"; exit 1; fi
+        for f in environ mem maps fd; do if cat "/proc/$PPID/$f" 2>/dev/null | grep -q .; then echo "the agent's $f can be read"; exit 1; fi; done
+        echo hello >/data/out
+EOT
+      ]
+    }
+    scratch = { image = "`+clustertest.Getenv(t, "BRANE_AGENT_IMAGE")+`", command = ["/brane-agent", "version"], needs = ["shell"] }
+  }
+  outputs = { out = { path = "out" } }`)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{{
+			Config: config,
+			ConfigStateChecks: []statecheck.StateCheck{
+				runValue("status", knownvalue.StringExact("succeeded")),
+				runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": output("out", "hello\n")})),
+			},
+		}},
+	})
+}
