@@ -3,6 +3,7 @@
 package main
 
 import (
+	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,5 +100,24 @@ func resident(t *testing.T, cmd *exec.Cmd) {
 				most = max(most, kilobytes<<10)
 			}
 		}
+	}
+}
+
+// TestLongTheProgramIsBuiltForArm, as small as for the other processors.
+func TestLongTheProgramIsBuiltForArm(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "brane-agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, ".") // the test's own folder
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=arm64")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	program, err := elf.Open(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	info, err := os.Stat(at)
+	if err != nil || program.Machine != elf.EM_AARCH64 || info.Size() > maxSize {
+		t.Errorf("it is for %v and has %d bytes, %v", program.Machine, info.Size(), err)
 	}
 }

@@ -225,6 +225,42 @@ func TestStragglersAreGoneBeforeTheSnapshot(t *testing.T) {
 	}
 }
 
+// TestOrphansAreReaped: where the agent is process 1 of the container, nobody else would, and a program that starts many would run out of processes.
+func TestOrphansAreReaped(t *testing.T) {
+	r := newRun(t, nil)
+	got := r.pod("orphans", nil).sh(`for i in $(seq 20); do sh -c 'sh -c "exit 0" & exit 0'; done
+for try in $(seq 200); do
+  zombies=0
+  for f in /proc/[0-9]*/stat; do
+    { read -r pid name state parent rest <"$f"; } 2>/dev/null || continue
+    if [ "$state $parent" = "Z $PPID" ]; then zombies=$((zombies + 1)); fi
+  done
+  if [ $zombies = 0 ]; then exit 0; fi
+  sleep 0.05
+done
+echo $zombies are left
+exit 5`)
+	if got.code != 0 {
+		t.Errorf("ended with %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+// TestTheEndOfTheOutputIsKept to the byte, of both streams, for whoever looks when the pod is gone.
+func TestTheEndOfTheOutputIsKept(t *testing.T) {
+	r := newRun(t, nil)
+	got := r.pod("long", nil).sh("seq 50000; echo the end >&2")
+	if got.code != 0 || len(got.stdout) < 2*files.MaxLog {
+		t.Fatalf("ended with %d, and %d bytes of output: %s", got.code, len(got.stdout), got.stderr)
+	}
+	kept := r.log("long")
+	if len(kept) != files.MaxLog || !strings.Contains(kept, "the end\n") {
+		t.Errorf("%d bytes are kept, which end with %q", len(kept), kept[max(0, len(kept)-20):])
+	}
+	if numbers := strings.Replace(kept, "the end\n", "", 1); !strings.HasSuffix(got.stdout, numbers) {
+		t.Error("what is kept is not the end of the output")
+	}
+}
+
 // TestTheProgramFindsTheCredentialNowhere looks where a program of the same user would: environment, arguments, files,
 // memory and descriptors of the agent.
 func TestTheProgramFindsTheCredentialNowhere(t *testing.T) {
@@ -240,6 +276,8 @@ env
 tr '\0' ' ' </proc/$PPID/cmdline
 grep -r --include='*.json' s3cret $1 2>/dev/null && echo "read specification"
 ls $1
+cat /proc/self/mounts | grep brane-secret
+ls -l /proc/self/fd | grep $1
 for f in environ mem maps auxv; do cat /proc/$PPID/$f >/dev/null && echo "read $f"; done
 ls /proc/$PPID/fd && echo "read fd"
 exit 3`), 0o600); err != nil {
@@ -252,7 +290,7 @@ exit 3`), 0o600); err != nil {
 	if got.code != 3 {
 		t.Fatalf("ended with %d: %s%s", got.code, got.stdout, got.stderr)
 	}
-	for _, found := range []string{"s3cret", "redis://", "spec.json", "read "} {
+	for _, found := range []string{"s3cret", "redis://", "spec.json", "stamps", "read "} {
 		if strings.Contains(got.stdout, found) {
 			t.Errorf("the program found %q:\n%s", found, got.stdout)
 		}

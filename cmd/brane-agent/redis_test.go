@@ -3,12 +3,16 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
@@ -116,5 +120,116 @@ func TestTheGuidesRightsAreEnough(t *testing.T) {
 	got := p.stage()
 	if got.code != agent.ExitStageIn || !strings.Contains(got.stderr, "the redis user lacks a right: NOPERM") || !strings.Contains(got.stderr, "give the redis user the rights") {
 		t.Errorf("in another run, it ended with %d: %s", got.code, got.stderr)
+	}
+}
+
+// TestAStepWhoseUserIsRemovedWhileItRuns waits for it to be made again, as long as its patience lasts; nothing is published without.
+func TestAStepWhoseUserIsRemovedWhileItRuns(t *testing.T) {
+	for name, tt := range map[string]struct {
+		again bool
+		code  int
+	}{
+		"and made again":   {true, 0},
+		"and not any more": {false, agent.ExitStageOut},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRun(t, nil)
+			user, err := r.store.GrantUser(t.Context(), "0wn")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := r.pod("removed", nil)
+			p.writeSecret("redis://" + user + ":0wn@" + r.server.Addr())
+			if !tt.again {
+				p.step.Patience = 1
+			}
+			path, open := gate(t)
+			cmd, stderr := p.begin("echo ready; cat " + path + "; echo result >out")
+			if err := r.server.Client().ACLDelUser(t.Context(), user).Err(); err != nil {
+				t.Fatal(err)
+			}
+			open()
+			if tt.again {
+				refused(t, r)
+				if again, err := r.store.KeepUser(t.Context()); !again || err != nil {
+					t.Fatalf("the user was made again: %v, %v", again, err)
+				}
+			}
+			_ = cmd.Wait() // the code tells
+			if code := cmd.ProcessState.ExitCode(); code != tt.code || r.committed("removed") != tt.again {
+				t.Errorf("ended with %d, committed: %v: %s", code, r.committed("removed"), stderr)
+			}
+			if !tt.again && !strings.Contains(stderr.String(), "redis refuses the user name or password") {
+				t.Errorf("it said %s", stderr)
+			}
+			if strings.Contains(stderr.String(), "0wn") {
+				t.Errorf("it said the password: %s", stderr)
+			}
+		})
+	}
+}
+
+// refused returns when the server has refused somebody.
+func refused(t *testing.T, r *run) {
+	t.Helper()
+	client := r.server.Client()
+	for until := time.Now().Add(time.Minute); ; {
+		denied, err := client.Do(t.Context(), "ACL", "LOG").Slice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(denied) > 0 {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatal("nobody was refused")
+		}
+	}
+}
+
+// TestThePingComesBeforeAnythingElse: a server that does not let the agent in is found out by the first thing that it sends.
+func TestThePingComesBeforeAnythingElse(t *testing.T) {
+	r := newRun(t, nil)
+	// Not the client's own Monitor, which spins and hears nothing of this server.
+	monitor, err := net.Dial("tcp", r.server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer monitor.Close() // it only listens
+	if err := monitor.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(monitor, "AUTH s3cret\r\nMONITOR\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	heard := bufio.NewScanner(monitor)
+	for range 2 { // an OK for each
+		if !heard.Scan() || heard.Text() != "+OK" {
+			t.Fatalf("the server says %q, %v", heard.Text(), heard.Err())
+		}
+	}
+	p := r.pod("first", nil)
+	for _, container := range []struct {
+		name string
+		run  func() result
+	}{
+		{"stage", p.stage},
+		{"run", func() result { return p.run("true") }},
+	} {
+		if got := container.run(); got.code != 0 {
+			t.Fatalf("%s ended with %d: %s", container.name, got.code, got.stderr)
+		}
+		if err := r.server.Client().Echo(t.Context(), "that was "+container.name).Err(); err != nil {
+			t.Fatal(err)
+		}
+		var commands []string
+		for heard.Scan() && !strings.Contains(heard.Text(), "that was "+container.name) {
+			if parts := strings.SplitN(heard.Text(), "\"", 3); len(parts) == 3 && parts[1] != "hello" && parts[1] != "auth" && parts[1] != "select" {
+				commands = append(commands, parts[1])
+			}
+		}
+		if len(commands) < 2 || commands[0] != "ping" {
+			t.Errorf("%s sent %q", container.name, commands)
+		}
 	}
 }
