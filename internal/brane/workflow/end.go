@@ -24,6 +24,7 @@ type End struct {
 	Container string // the container that ended, or did not start
 	Reason    string // Kubernetes' own word: Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
 	Code      int    // exit code of the program; 0 where it did not end by itself
+	Deleted   bool   // somebody has deleted the pod
 	Log       []string
 }
 
@@ -46,6 +47,8 @@ func (e End) what() string {
 		return fmt.Sprintf("its files could not be stored (exit code %d)", e.Code)
 	case e.Code == agent.ExitNoResult:
 		return fmt.Sprintf("its package gave no result that can be kept (exit code %d)", e.Code)
+	case e.Code != 0 && e.Deleted:
+		return fmt.Sprintf("the program ended with exit code %d (%s) when the pod was deleted", e.Code, e.Reason)
 	case e.Code != 0:
 		return fmt.Sprintf("the program ended with exit code %d (%s)", e.Code, e.Reason)
 	}
@@ -54,7 +57,7 @@ func (e End) what() string {
 
 // endOf reads how a pod's containers ended; a Job only says that its pods failed. reason is what ended the step.
 func endOf(pod *corev1.Pod, reason string) End {
-	end := End{Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason}
+	end := End{Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason, Deleted: pod.DeletionTimestamp != nil}
 	if pod.Status.Reason != "" && reason != jobDeletedReason {
 		end.Reason = pod.Status.Reason // Evicted, NodeLost, …
 	}

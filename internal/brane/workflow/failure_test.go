@@ -29,6 +29,8 @@ func TestHowAPodEnded(t *testing.T) {
 	waits.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: stepContainer, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}}}
 	part := endedPod("p", 0, stepContainer, 3, "Error")
 	part.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "7"}
+	deleted := endedPod("p", 0, stepContainer, 143, "Error")
+	deleted.DeletionTimestamp = new(metav1.Now())
 	for name, tt := range map[string]struct {
 		pod    *corev1.Pod
 		reason string
@@ -40,6 +42,7 @@ func TestHowAPodEnded(t *testing.T) {
 		"staging in, by the agent":  {endedPod("p", 0, stepContainer, 201, "Error"), "BackoffLimitExceeded", "pod p on node n1: its files could not be staged in (exit code 201)"},
 		"staging out":               {endedPod("p", 0, stepContainer, 202, "Error"), "BackoffLimitExceeded", "pod p on node n1: its files could not be stored (exit code 202)"},
 		"stopped by its time":       {endedPod("p", 0, stepContainer, 143, "Error"), "DeadlineExceeded", "pod p on node n1: DeadlineExceeded"},
+		"deleted":                   {deleted, "PodFailurePolicy", "pod p on node n1: the program ended with exit code 143 (Error) when the pod was deleted"},
 		"evicted":                   {evicted, "BackoffLimitExceeded", "pod p on node n1: Evicted"},
 		"no image":                  {waits, "ImagePullBackOff", "pod p on node n1: ImagePullBackOff"},
 		"one of many":               {part, "FailedIndexes", "pod p (index 7) on node n1: the program ended with exit code 3 (Error)"},
