@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,8 +88,8 @@ func (p *Program) Pause() {
 	p.paused = true
 }
 
-// Recover ends a Pause, or starts a killed program again with the same arguments; that ends with the test.
-func (p *Program) Recover() {
+// Recover ends a Pause, or starts a killed program again with the same arguments and more; that ends with the test.
+func (p *Program) Recover(more ...string) {
 	p.t.Helper()
 	if p.paused {
 		p.signal(syscall.SIGCONT)
@@ -100,7 +101,7 @@ func (p *Program) Recover() {
 		p.t.Fatal(err)
 	}
 	defer log.Close() // the program has it
-	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd := exec.Command(p.args[0], slices.Concat(p.args[1:], more)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

@@ -97,6 +97,7 @@ func (f *Failure) hint() string {
 func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure {
 	ctx, done := context.WithTimeout(ctx, askLimit)
 	defer done()
+	l.refreshPods(ctx, step)
 	f := &Failure{Step: step, Namespace: l.Namespace, Job: l.jobName(step), End: End{Reason: why.reason}, Message: why.message}
 	for i, pod := range l.badPods(step) {
 		end := endOf(pod, why.reason)
@@ -115,6 +116,17 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 	f.Log = l.log(ctx, step, f.End, true)
 	f.hide(l.Hide())
 	return f
+}
+
+// refreshPods reads how the pods of a step stand. Their watch may be behind that of the Jobs: after an outage both begin anew, in any order.
+func (l *loop) refreshPods(ctx context.Context, step string) {
+	var pods corev1.PodList
+	if err := l.Kube.List(ctx, &pods, l.Namespace, RunLabel+"="+l.ID+","+StepLabel+"="+step); err != nil {
+		return // what the watch has told has to do
+	}
+	for i := range pods.Items {
+		l.remember(&pods.Items[i])
+	}
 }
 
 // podEvents are the pod's last warnings, which say why it could not be scheduled, pulled or started.

@@ -99,11 +99,7 @@ func (l *loop) takeDisturbance(ctx context.Context, err error) (look bool, gone 
 // takePod remembers the pods of a step. That the step's container has ended well is a hint to look for its commit: it comes a second before
 // the pod's phase and two before the Job's end, and Redis' announcement may have been lost.
 func (l *loop) takePod(pod *corev1.Pod) (look bool) {
-	step := pod.Labels[StepLabel]
-	if l.pods[step] == nil {
-		l.pods[step] = map[types.UID]*corev1.Pod{}
-	}
-	l.pods[step][pod.UID] = pod
+	step := l.remember(pod)
 	if l.known[step] != started {
 		return false
 	}
@@ -114,6 +110,16 @@ func (l *loop) takePod(pod *corev1.Pod) (look bool) {
 		}
 	}
 	return false
+}
+
+// remember keeps how a pod stands, and answers which step's it is.
+func (l *loop) remember(pod *corev1.Pod) (step string) {
+	step = pod.Labels[StepLabel]
+	if l.pods[step] == nil {
+		l.pods[step] = map[types.UID]*corev1.Pod{}
+	}
+	l.pods[step][pod.UID] = pod
+	return step
 }
 
 // takeJob: a Job that has failed will not commit any more; one that is complete has a commit, or somebody has emptied Redis.
