@@ -24,6 +24,9 @@ const (
 	apiServerReady  = "run/apiserver.ready"
 )
 
+// kubeletHeld is the file by which a test keeps a kubelet that it has killed from being started again.
+const kubeletHeld = "run/kubelet.held"
+
 const containerdSocket = "/run/containerd/containerd.sock"
 
 // nodeProgram runs containerd and the kubelet in PID, mount and IPC namespaces of their own: when their
@@ -75,14 +78,23 @@ func node(dir string) error {
 			return err
 		}
 	}
-	kubelet, err := c.child("kubelet", os.Getenv(kubeVariable), "kubelet",
-		"--config="+c.path("conf/kubelet.yaml"), "--kubeconfig="+c.path("conf/kubelet.kubeconfig"),
-		"--hostname-override="+c.node(), "--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki")
-	if err != nil {
-		return err
+	kubelet, err := c.kubelet()
+	for err == nil {
+		never := func() (bool, error) { return false, nil }
+		over, failed := c.waitFor(never, ended, stop, containerd, kubelet)
+		if failed != nil {
+			return failed
+		}
+		if over {
+			break
+		}
+		// It has ended, and is held.
+		if over, err := c.waitFor(c.kubeletLetGo, ended, stop, containerd, 0); over || err != nil {
+			return err
+		}
+		kubelet, err = c.kubelet()
 	}
-	never := func() (bool, error) { return false, nil }
-	if over, err := c.waitFor(never, ended, stop, containerd, kubelet); !over || err != nil {
+	if err != nil {
 		return err
 	}
 	// The kubelet first, so that it does not report as failed what ends with this process.
@@ -99,6 +111,21 @@ func node(dir string) error {
 			return nil // the kernel ends it with this namespace
 		}
 	}
+}
+
+func (c cluster) kubelet() (int, error) {
+	return c.child("kubelet", os.Getenv(kubeVariable), "kubelet",
+		"--config="+c.path("conf/kubelet.yaml"), "--kubeconfig="+c.path("conf/kubelet.kubeconfig"),
+		"--hostname-override="+c.node(), "--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki")
+}
+
+// kubeletLetGo says that no test holds the kubelet.
+func (c cluster) kubeletLetGo() (bool, error) {
+	_, err := os.Stat(c.path(kubeletHeld))
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	return false, err
 }
 
 // exit is a child's end.
@@ -130,7 +157,7 @@ func collect(ended chan<- exit) {
 	}
 }
 
-// waitFor waits until ready says so or the node is to end, which over tells.
+// waitFor waits until ready says so, a kubelet ends that is held, or the node is to end, which over tells.
 func (c cluster) waitFor(ready func() (bool, error), ended <-chan exit, stop <-chan os.Signal, containerd, kubelet int) (over bool, err error) {
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		select {
@@ -141,6 +168,9 @@ func (c cluster) waitFor(ready func() (bool, error), ended <-chan exit, stop <-c
 			case containerd:
 				return true, fmt.Errorf("containerd ended with %s, see %s", describe(e.status), c.path("log/containerd.log"))
 			case kubelet:
+				if free, err := c.kubeletLetGo(); !free || err != nil {
+					return false, err
+				}
 				return true, fmt.Errorf("kubelet ended with %s, see %s", describe(e.status), c.path("log/kubelet.log"))
 			}
 		case <-tick.C:

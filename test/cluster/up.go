@@ -146,7 +146,7 @@ func (s *start) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for _, file := range []string{containerdReady, apiServerReady} {
+	for _, file := range []string{containerdReady, apiServerReady, kubeletHeld} {
 		if err := os.Remove(s.path(file)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
