@@ -31,7 +31,17 @@ type setting struct {
 	client     *kube.Client
 	namespace  string
 	folder     string
-	kubeconfig string // the provider's; empty is the environment's, an administrator's
+	kubeconfig string      // the provider's; empty is the environment's, an administrator's
+	own        *ownCluster // the test's own cluster; nil is the one of all tests
+}
+
+// variable is one of the cluster's environment.
+func (s setting) variable(t *testing.T, name string) string {
+	t.Helper()
+	if s.own != nil {
+		return s.own.Variable(t, name)
+	}
+	return clustertest.Getenv(t, name)
 }
 
 func newSetting(t *testing.T) setting {
@@ -56,8 +66,8 @@ func (s setting) hcl(t *testing.T, body string) string {
 	t.Helper()
 	return s.provider() + strings.NewReplacer(
 		"$NAMESPACE", s.namespace,
-		"$TOOLS", clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"),
-		"$REGISTRY", clustertest.Getenv(t, "BRANE_REGISTRY"),
+		"$TOOLS", s.variable(t, "BRANE_TOOLS_IMAGE"),
+		"$REGISTRY", s.variable(t, "BRANE_REGISTRY"),
 	).Replace(body)
 }
 

@@ -63,7 +63,7 @@ func (s setting) register(t *testing.T) {
 	must(t, err)
 	location := infra.Location{
 		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace,
-		Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
+		Registry: s.variable(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
 	must(t, infra.Register(ctx, infra.Folder(s.folder, infra.V06), location, kubeconfig))
 }
@@ -78,7 +78,12 @@ func must(t *testing.T, err error) {
 // redisClient is the cluster's Redis as this machine dials it.
 func redisClient(t *testing.T) *redis.Client {
 	t.Helper()
-	options, err := redis.ParseURL(clustertest.Getenv(t, "BRANE_REDIS_URL"))
+	return dial(t, clustertest.Getenv(t, "BRANE_REDIS_URL"))
+}
+
+func dial(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(url)
 	must(t, err)
 	client := redis.NewClient(options)
 	t.Cleanup(func() { must(t, client.Close()) })

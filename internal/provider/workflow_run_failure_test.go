@@ -12,10 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
-	batchv1 "k8s.io/api/batch/v1"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
@@ -70,19 +67,6 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "pull" of run "image" failed`, `/no-such-image:1`, `ImagePull`, `not found`, `Correct the step's image, or see that the node can pull it`},
 		},
-		"output": {
-			`steps = { idle = { image = "$TOOLS", command = ["true"] } }
-			 outputs = { nowhere = { path = "no/where" } }`,
-			[]string{`Output missing`, `outputs = { nowhere =`, `none left a file at /data/no/where`},
-		},
-		"conflict": {
-			`steps = {
-			   left  = { image = "$TOOLS", command = ["sh", "-c", "echo left > /data/side"] }
-			   right = { image = "$TOOLS", command = ["sh", "-c", "echo right > /data/side"] }
-			   both  = { image = "$TOOLS", command = ["true"], needs = ["left", "right"] }
-			 }`,
-			[]string{`Step "both" of run "conflict" failed`, `its files could not be staged in`, `steps "left" and "right" wrote different content to "side"`},
-		},
 		"conflict-at-the-end": {
 			`steps = {
 			   left  = { image = "$TOOLS", command = ["sh", "-c", "echo left > /data/side"] }
@@ -91,22 +75,9 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			 outputs = { side = { path = "side" } }`,
 			[]string{`Outputs not taken`, `steps "left" and "right" wrote different content to "side"`, `Let one of the steps need the other`},
 		},
-		"timeout": {
-			`steps = { long = { image = "$TOOLS", command = ["sleep", "3600"], timeout = "5s" } }`,
-			[]string{`Step "long" of run "timeout" failed`, `DeadlineExceeded: Job was active longer than specified deadline`, `Raise the step's timeout`},
-		},
-		"bounded": {
-			`steps = { long = { image = "$TOOLS", command = ["sleep", "3600"] } }
-			 timeouts = { create = "5s" }`,
-			[]string{`Run not finished`, `not finished after 5s (timeouts.create)`},
-		},
 		"program": {
 			`steps = { none = { image = "$TOOLS", command = ["no-such-program"] } }`,
 			[]string{`Step "none" of run "program" failed`, `exit code 127`, `no-such-program`},
-		},
-		"memory": {
-			`steps = { eats = { image = "$TOOLS", command = ["sh", "-c", "echo hungry; head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null"], resources = { limits = { memory = "48Mi" } } } }`,
-			[]string{`Step "eats" of run "memory" failed`, `exit code 137 (OOMKilled)`, `hungry`, `The program needs more memory than its limit`},
 		},
 		"device": {
 			`steps = { trains = { image = "$TOOLS", command = ["true"], resources = { limits = { "example.com/fpga" = 1 } } } }
@@ -211,29 +182,6 @@ func TestAccWorkflowRun_redisPassword(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Somebody deletes the Job of a step that runs.
-func TestAccWorkflowRun_jobDeleted(t *testing.T) {
-	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	meddle := func() {
-		ctx := t.Context()
-		go func() {
-			_ = kube.Follow(ctx, s.client, &batchv1.JobList{}, s.namespace, workflow.RunLabel, kube.Follower[*batchv1.Job]{
-				Changed: func(job *batchv1.Job) {
-					_ = s.client.Delete(ctx, job) // the error of the run tells whether it worked
-				},
-				Deleted: func(*batchv1.Job) {},
-				Failed:  func(error) {},
-			})
-		}()
-	}
-	failing(t,
-		resource.TestStep{PreConfig: meddle, Config: s.run(t, "gone", "steps = { long = { image = \"$TOOLS\", command = [\"sleep\", \"3600\"] } }\n timeouts = { create = \"3m\" }")},
-		[]string{`Step "long" of run "gone" failed`, `JobDeleted: the Job was deleted before its step had stored its files`},
-	)
 }
 
 // hadResults checks what became of the steps of a run that is to be replaced.

@@ -2,52 +2,280 @@ package provider_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
+	"github.com/redis/go-redis/v9"
+	corev1 "k8s.io/api/core/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// What a user sees when an apply does not come to its end, and what the next one does. The steps count their starts.
-//
-//	first ─── slow ─── last
+// survival is a run that is applied by the real CLI and disturbed meanwhile. Its steps count their starts in Redis, and call a server of the test.
 type survival struct {
 	setting
 	cli    *cli
 	server *caller
+	redis  *redis.Client
+	counts string // the key of the counts in Redis, which is none of the run's
+	found  string // the run's id
 }
 
-// newSurvival is a run whose slow step asks the server for something.
-func newSurvival(t *testing.T, name, attributes, slow string) *survival {
-	t.Helper()
-	s := &survival{newSetting(t), newCLI(t), newCaller(t)}
-	s.register(t)
-	count := func(step string) string { return "wget -q -O /dev/null " + s.server.url + "/ran/" + step }
-	s.cli.write(t, "main.tf", required+s.run(t, name, attributes+strings.NewReplacer("$FIRST", count("first"), "$SLOW", count("slow"), "$LAST", count("last"),
-		"$DO", "wget -q -O /dev/null "+s.server.url+slow).Replace(`
+// threeSteps are the steps of most of these runs; the middle one does what $SLOW stands for, and has the attributes of $MORE.
+//
+//	first ─── slow ─── last
+const threeSteps = `
   steps = {
-    first = { image = "$TOOLS", command = ["sh", "-ec", "$FIRST; echo first > /data/first"] }
-    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$SLOW; $DO; echo slow > /data/slow"], needs = ["first"] }
-    last  = { image = "$TOOLS", command = ["sh", "-ec", "$LAST; cat /data/first /data/slow > /data/both"], needs = ["slow"] }
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
+    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $SLOW; echo slow > /data/slow"], needs = ["first"], $MORE }
+    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; cat /data/first /data/slow > /data/both"], needs = ["slow"] }
   }
   outputs  = { both = { path = "both" } }
-  timeouts = { create = "5m" }
-`))+`
-output "id" { value = brane_workflow_run.test.id }
-output "both" { value = brane_workflow_run.test.outputs.both.content }
-`)
+`
+
+// newSurvival is a run of three steps on the cluster of all tests, of which the slow one asks the server for something.
+func newSurvival(t *testing.T, name, attributes, slow string) *survival {
+	t.Helper()
+	return newSurvivalIn(t, nil, name, runFault{slow: "wget -q -O /dev/null $SERVER" + slow, attributes: attributes}.body())
+}
+
+// newSurvivalIn makes a place for a run and its configuration. In the steps $RAN/name counts a start, $WAIT lasts until the server lets it go on, $WORKS fails
+// until that works, and $OVER says that the program is over.
+func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
+	t.Helper()
+	place := newSetting(t)
+	if own != nil {
+		place.own, place.client = own, own.Client
+	}
+	s := &survival{
+		setting: place, cli: newCLI(t), server: newCaller(t, place.variable(t, "BRANE_BRIDGE_IP")), redis: dial(t, place.variable(t, "BRANE_REDIS_URL")), counts: "ran:" + place.namespace,
+	}
+	if own != nil {
+		for _, name := range []string{"KUBECONFIG", "KUBE_CONFIG_PATH", "BRANE_REDIS_URL", "BRANE_REDIS_CLUSTER_URL", "BRANE_AGENT_IMAGE"} {
+			s.cli.env = append(s.cli.env, name+"="+own.Variable(t, name))
+		}
+	}
+	t.Cleanup(func() { must(t, s.redis.Del(context.Background(), s.counts).Err()) })
+	s.register(t)
+	s.write(t, name, body)
 	s.cli.run(t, "init", "-no-color")
 	s.cli.destroyAtEnd(t)
 	return s
 }
 
-// apply applies, which has to fail with these sentences.
+// write writes the configuration of a run with this body.
+func (s *survival) write(t *testing.T, name, body string) {
+	t.Helper()
+	options, err := redis.ParseURL(s.variable(t, "BRANE_REDIS_CLUSTER_URL"))
+	must(t, err)
+	host, port, err := net.SplitHostPort(options.Addr)
+	must(t, err)
+	count := fmt.Sprintf(`printf 'AUTH %%s\\r\\nHINCRBY %%s %%s 1\\r\\nQUIT\\r\\n' %s %s $1 | nc %s %s > /dev/null`, options.Password, s.counts, host, port)
+	body = regexp.MustCompile(`\$RAN/([\w.$]+)`).ReplaceAllString(body, strings.NewReplacer("$1", "${1}", "$", "$$").Replace(count))
+	call := "wget -q -O /dev/null " + s.server.url
+	body = strings.NewReplacer("$WAIT", call+"/wait", "$WORKS", call+"/works", "$OVER", call+"/over", "$SERVER", s.server.url).Replace(body)
+	outputs := "output \"id\" {\n  value = brane_workflow_run.test.id\n}\n"
+	if strings.Contains(body, "both = {") {
+		outputs += "output \"both\" {\n  value = brane_workflow_run.test.outputs.both.content\n}\n"
+	}
+	s.cli.write(t, "main.tf", required+s.run(t, name, body)+outputs)
+}
+
+// applying is an apply that goes on.
+type applying struct {
+	cmd   *exec.Cmd
+	out   *bytes.Buffer // a line of JSON for each thing that the CLI says
+	log   transcript    // what the provider logs
+	ended chan struct{}
+	err   error
+}
+
+// transcript keeps what is written to it, for others to read meanwhile.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *transcript) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *transcript) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// apply begins an apply.
+func (c *cli) apply(t *testing.T, args ...string) *applying {
+	t.Helper()
+	a := &applying{ended: make(chan struct{})}
+	a.cmd, a.out = c.command(t.Context(), append([]string{"apply", "-auto-approve", "-json"}, args...)...)
+	a.cmd.Env, a.cmd.Stderr = append(a.cmd.Env, "TF_LOG_PROVIDER=INFO"), &a.log
+	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // for Ctrl-C, which a terminal sends to the whole group
+	must(t, a.cmd.Start())
+	go func() {
+		defer close(a.ended)
+		a.err = a.cmd.Wait()
+	}()
+	return a
+}
+
+// errors waits for the end and returns what went wrong, as the user reads it.
+func (a *applying) errors(t *testing.T) string {
+	t.Helper()
+	<-a.ended
+	var all []string
+	for line := range strings.Lines(a.out.String()) {
+		var said struct {
+			Diagnostic struct{ Severity, Summary, Detail string }
+		}
+		if err := json.Unmarshal([]byte(line), &said); err == nil && said.Diagnostic.Severity == "error" && said.Diagnostic.Detail != "" { // after Ctrl-C the CLI adds "execution halted"
+			all = append(all, said.Diagnostic.Summary+"\n"+said.Diagnostic.Detail)
+		}
+	}
+	if (a.err != nil) != (len(all) > 0) {
+		t.Fatalf("apply ended with %v:\n%s\n%s", a.err, a.out, &a.log)
+	}
+	return strings.Join(all, "\n\n")
+}
+
+// provider is the process of the apply's provider.
+func (a *applying) provider(t *testing.T) int {
+	t.Helper()
+	pid, err := providerOf(a.cmd.Process.Pid)
+	must(t, err)
+	if pid == 0 {
+		t.Fatalf("the CLI has no provider:\n%s", a.out)
+	}
+	return pid
+}
+
+func (a *applying) killProvider(t *testing.T) {
+	t.Helper()
+	must(t, syscall.Kill(a.provider(t), syscall.SIGKILL))
+}
+
+// interrupt is Ctrl-C in the terminal of the apply.
+func (a *applying) interrupt(t *testing.T) {
+	t.Helper()
+	must(t, syscall.Kill(-a.cmd.Process.Pid, syscall.SIGINT))
+}
+
+// patience is how long anything may take on a busy machine.
+const patience = 3 * time.Minute
+
+// holds waits until something is so.
+func holds(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	limit, tick := time.NewTimer(patience), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
+// came waits until a channel is closed.
+func came(t *testing.T, what string, channel <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-channel:
+	case <-time.After(patience):
+		t.Fatalf("waited %s for %s", patience, what)
+	}
+}
+
+// id is that of the run, as soon as its record is there.
+func (s *survival) id(t *testing.T) string {
+	t.Helper()
+	if s.found != "" {
+		return s.found
+	}
+	holds(t, "the record of the run", func() bool {
+		var records corev1.ConfigMapList
+		must(t, s.client.List(t.Context(), &records, s.namespace, workflow.RunLabel))
+		for _, record := range records.Items {
+			s.found = record.Labels[workflow.RunLabel]
+		}
+		return s.found != ""
+	})
+	return s.found
+}
+
+// committed waits until a step is committed.
+func (s *survival) committed(t *testing.T, step string) {
+	t.Helper()
+	store, err := workflow.Files(s.redis, s.id(t))
+	must(t, err)
+	holds(t, "the commit of step "+step, func() bool {
+		commits, err := store.Commits(t.Context(), []string{step})
+		must(t, err)
+		return len(commits) > 0
+	})
+}
+
+// ran is how often each step has begun.
+func (s *survival) ran(t *testing.T) string {
+	t.Helper()
+	counts, err := s.redis.HGetAll(t.Context(), s.counts).Result()
+	must(t, err)
+	var all []string
+	for _, step := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, step+" "+counts[step])
+	}
+	return strings.Join(all, ", ")
+}
+
+// plain puts names for what is different each time.
+func (s *survival) plain(t *testing.T, text string) string {
+	t.Helper()
+	if text != "" {
+		text = strings.ReplaceAll(text, s.id(t), "$RUN")
+	}
+	for _, as := range [][2]string{
+		{regexp.QuoteMeta(s.namespace), "$$NAMESPACE"},
+		{`(brane-\$RUN-\w+-\d+(-\d+)?)-[a-z0-9]{5}\b`, "$1-POD"},
+		{`on node [\w.-]+`, "on node $$NODE"},
+		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "$$TIME"},
+		{`\w+ on [\w.-]+, process \d+`, "$$HOLDER"},
+		{regexp.QuoteMeta(s.client.Host()), "$$CLUSTER"},
+		{regexp.QuoteMeta(s.server.url), "$$SERVER"},
+	} {
+		text = regexp.MustCompile(as[0]).ReplaceAllString(text, as[1])
+	}
+	return strings.TrimSpace(text)
+}
+
+// says checks all that went wrong with an apply, which succeeds where nothing should.
+func (s *survival) says(t *testing.T, a *applying, want string) {
+	t.Helper()
+	got := s.plain(t, a.errors(t))
+	if want = strings.TrimSpace(want); got != want {
+		t.Errorf("the apply says\n%s\n\nand not\n%s\n\n%s", got, want, &a.log)
+	}
+}
+
+// fails applies, which has to fail with these sentences.
 func (s *survival) fails(t *testing.T, args []string, sentences ...string) {
 	t.Helper()
 	cmd, out := s.cli.command(t.Context(), append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
@@ -67,66 +295,44 @@ func tells(t *testing.T, out *bytes.Buffer, sentences ...string) {
 	}
 }
 
-// interrupted applies and presses Ctrl-C while the slow step runs; a terminal sends that to the whole process group.
-func (s *survival) interrupted(t *testing.T) *bytes.Buffer {
-	t.Helper()
-	cmd, out := s.cli.command(t.Context(), "apply", "-auto-approve", "-no-color")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	must(t, cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select {
-	case <-s.server.arrived:
-	case err := <-ended:
-		t.Fatalf("apply ended too early: %v\n%s", err, out)
-	}
-	must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
-	if err := <-ended; err == nil {
-		t.Fatalf("the interrupted apply succeeded:\n%s", out)
-	}
-	return out
-}
-
-// ends applies, which has to succeed, and checks how often each step has run in all.
+// ends applies, which has to succeed, and checks what the run has left: its output, how often each step has begun in all, and nothing to do.
 func (s *survival) ends(t *testing.T, ran map[string]int, args ...string) {
 	t.Helper()
 	s.cli.run(t, append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
 	if got := strings.TrimSpace(s.cli.run(t, "output", "-raw", "both")); got != "first\nslow" {
 		t.Errorf("the output is %q", got)
 	}
-	if got, want := fmt.Sprint(s.server.counts()), fmt.Sprint(ran); got != want {
-		t.Errorf("the steps ran %s times, not %s", got, want)
+	var want []string
+	for _, step := range slices.Sorted(maps.Keys(ran)) {
+		want = append(want, fmt.Sprintf("%s %d", step, ran[step]))
 	}
-	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color")
+	if got := s.ran(t); got != strings.Join(want, ", ") {
+		t.Errorf("the steps ran: %s\nand not: %s", got, strings.Join(want, ", "))
+	}
+	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 }
 
 // leavesNothing destroys and looks.
 func (s *survival) leavesNothing(t *testing.T) {
 	t.Helper()
-	id := s.cli.run(t, "output", "-raw", "id")
+	id := s.id(t)
 	s.cli.run(t, "destroy", "-auto-approve", "-no-color")
 	must(t, s.nothingOfRuns(t.Context()))
-	must(t, nothingInRedis(t.Context(), redisClient(t), id))
-}
-
-// steps are the steps of which there are Jobs.
-func (s *survival) steps(t *testing.T) []string {
-	t.Helper()
-	var jobs batchv1.JobList
-	must(t, s.client.List(t.Context(), &jobs, s.namespace, workflow.StepLabel))
-	var steps []string
-	for _, job := range jobs.Items {
-		steps = append(steps, job.Labels[workflow.StepLabel])
+	must(t, nothingInRedis(t.Context(), s.redis, id))
+	if err := s.redis.Do(t.Context(), "ACL", "GETUSER", files.UserName(id)).Err(); !errors.Is(err, redis.Nil) {
+		t.Errorf("the run's Redis user is left: %v", err)
 	}
-	slices.Sort(steps)
-	return steps
 }
 
+// status is that of the run in the state, empty where there is none.
 func (s *survival) status(t *testing.T) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), s.cli.program, "state", "show", "-no-color", runAddress)
 	cmd.Dir, cmd.Env = s.cli.dir, s.cli.env
 	out, err := cmd.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return ""
+	}
 	must(t, err)
 	for line := range strings.Lines(string(out)) {
 		if name, value, _ := strings.Cut(line, "="); strings.TrimSpace(name) == "status" && strings.HasPrefix(line, "    status") {
@@ -134,74 +340,4 @@ func (s *survival) status(t *testing.T) string {
 		}
 	}
 	return ""
-}
-
-// A step fails for a reason outside of the configuration. Terraform replaces the run, which goes on from its commits. What was started ahead of the failure
-// is taken back.
-func TestAccWorkflowRun_goesOnAfterFailure(t *testing.T) {
-	t.Parallel()
-	s := newSurvival(t, "again", "start_ahead = true", "/works")
-	s.fails(t, nil, `Step "slow" of run "again" failed`)
-	if got := s.status(t); got != "failed" {
-		t.Errorf("the status is %q", got)
-	}
-	s.server.works.Store(true)
-	s.ends(t, map[string]int{"first": 1, "slow": 2, "last": 1})
-	s.leavesNothing(t)
-}
-
-// With create_before_destroy the run goes on before the failed one is deleted, which has the same id.
-func TestAccWorkflowRun_createBeforeDestroy(t *testing.T) {
-	t.Parallel()
-	s := newSurvival(t, "first-made", "lifecycle { create_before_destroy = true }", "/works")
-	s.fails(t, nil, `Step "slow" of run "first-made" failed`)
-	s.server.works.Store(true)
-	s.ends(t, map[string]int{"first": 1, "slow": 2, "last": 1})
-	if got := s.steps(t); fmt.Sprint(got) != "[first last slow slow]" {
-		t.Errorf("there are Jobs of %q", got)
-	}
-	s.leavesNothing(t)
-}
-
-// Ctrl-C stops what runs and keeps what is done.
-func TestAccWorkflowRun_interrupted(t *testing.T) {
-	t.Parallel()
-	s := newSurvival(t, "interrupted", "", "/wait")
-	tells(t, s.interrupted(t), "Run interrupted", "The steps that ran were stopped. Apply again to go on: what is done is not done again.")
-	if got := s.steps(t); fmt.Sprint(got) != "[first]" {
-		t.Errorf("there are Jobs of %q", got)
-	}
-	if got := s.status(t); got != "stopped" {
-		t.Errorf("the status is %q", got)
-	}
-	close(s.server.release)
-	s.ends(t, map[string]int{"first": 1, "slow": 2, "last": 1})
-	s.leavesNothing(t)
-}
-
-// Ctrl-C lets run on what runs; the next apply takes it up. A destroy meanwhile would stop it.
-func TestAccWorkflowRun_detached(t *testing.T) {
-	t.Parallel()
-	s := newSurvival(t, "detached", `on_cancel = "detach"`, "/wait")
-	tells(t, s.interrupted(t), "Run left to itself", "Apply again to take it up: what is done meanwhile is not done again.")
-	if got := s.steps(t); fmt.Sprint(got) != "[first slow]" {
-		t.Errorf("there are Jobs of %q", got)
-	}
-	if got := s.status(t); got != "running" {
-		t.Errorf("the status is %q", got)
-	}
-	close(s.server.release)
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-
-	// One that has succeeded begins anew when it is replaced.
-	s.ends(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+runAddress)
-	s.leavesNothing(t)
-}
-
-// A run that an interrupted apply has left running is stopped by its destruction.
-func TestAccWorkflowRun_destroyedWhileRunning(t *testing.T) {
-	t.Parallel()
-	s := newSurvival(t, "unwanted", `on_cancel = "detach"`, "/wait")
-	s.interrupted(t)
-	s.leavesNothing(t)
 }

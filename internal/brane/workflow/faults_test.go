@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -112,27 +110,6 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// killed executes a chain in a process that is killed when the given step is reached, then goes on with it.
-func killed(t *testing.T, steps, at int) {
-	l := newLab(t)
-	run := l.run(l.chain(steps, at)...)
-	child := l.child(run)
-	await(t, "the step", l.counter.arrived)
-	kill(t, child)
-	l.counter.release()
-	await(t, "the second process", execute(t.Context(), run)).succeeds(t)
-	l.ranOnce(run)
-}
-
-func TestProviderKilled(t *testing.T) {
-	for _, at := range []int{1, 3} {
-		t.Run(fmt.Sprintf("in step %d of 3", at), func(t *testing.T) {
-			t.Parallel()
-			killed(t, 3, at)
-		})
-	}
-}
-
 // A watch whose resource version is too old, as after a compaction of etcd: it lists again, and nothing is missed.
 func TestWatchExpires(t *testing.T) {
 	t.Parallel()
@@ -195,51 +172,5 @@ func TestRunDeleted(t *testing.T) {
 	}
 	if jobs := l.jobs(run); len(jobs) > 0 {
 		t.Errorf("%q are left", jobs)
-	}
-}
-
-// A pod is evicted, as when its node is drained: that is no failure of the step.
-func TestPodEvicted(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	run := l.run(l.chain(2, 1)...)
-	ended := execute(t.Context(), run)
-	await(t, "the step", l.counter.arrived)
-	var pods corev1.PodList
-	if err := l.admin.List(t.Context(), &pods, l.namespace, RunLabel+"="+run.ID); err != nil || len(pods.Items) != 1 {
-		t.Fatalf("%d pods (%v)", len(pods.Items), err)
-	}
-	name := pods.Items[0].Name
-	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", l.namespace, name), "-f", "-")
-	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, l.namespace))
-	if out, err := evict.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	l.counter.release()
-	await(t, "the run", ended).succeeds(t)
-	if n := l.counter.of("s2"); n != 1 {
-		t.Errorf("step s2 ran %d times", n)
-	}
-}
-
-// An interrupted run is told to stop through Redis too, and is gone when the context of the API's requests is.
-func TestInterrupted(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	run := l.run(l.chain(2, 1)...)
-	ctx, interrupt := context.WithCancel(t.Context())
-	ended := execute(ctx, run)
-	await(t, "the step", l.counter.arrived)
-	interrupt()
-	if end := await(t, "the end", ended); !errors.Is(end.err, context.Canceled) || end.result.Steps["s1"].Status != Stopped {
-		t.Errorf("the run ended with %+v, %v", end.result, end.err)
-	}
-	if jobs := l.jobs(run); len(jobs) > 0 {
-		t.Errorf("%q are left", jobs)
-	}
-	l.counter.release()
-	await(t, "the second apply", execute(t.Context(), run)).succeeds(t)
-	if n := l.counter.of("s1"); n != 2 {
-		t.Errorf("step s1 ran %d times", n)
 	}
 }

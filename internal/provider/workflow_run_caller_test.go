@@ -1,0 +1,54 @@
+package provider_test
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// caller is what the steps of a test call over HTTP: it keeps them waiting, fails for as long as it should, and hears when a program is over.
+type caller struct {
+	url     string
+	arrived chan struct{} // closed when the first step asks to wait
+	over    chan struct{} // closed when the first program says that it is over
+	release chan struct{} // closed to let all go on that wait, now and later
+	letGo   func()        // closes it, once
+	works   atomic.Bool   // whether what a step asks for works
+	waiting atomic.Int32  // steps that wait now
+	most    atomic.Int32  // steps that ever waited at once
+}
+
+func newCaller(t *testing.T, address string) *caller {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(address, "0"))
+	must(t, err)
+	c := &caller{url: "http://" + listener.Addr().String(), arrived: make(chan struct{}), over: make(chan struct{}), release: make(chan struct{})}
+	c.letGo = sync.OnceFunc(func() { close(c.release) })
+	arrived, over := sync.OnceFunc(func() { close(c.arrived) }), sync.OnceFunc(func() { close(c.over) })
+	mux := http.NewServeMux()
+	mux.HandleFunc("/wait", func(_ http.ResponseWriter, r *http.Request) {
+		now := c.waiting.Add(1)
+		defer c.waiting.Add(-1)
+		for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
+			// another one came between
+		}
+		arrived()
+		select {
+		case <-c.release:
+		case <-r.Context().Done():
+		}
+	})
+	mux.HandleFunc("/works", func(w http.ResponseWriter, _ *http.Request) {
+		if !c.works.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("/over", func(http.ResponseWriter, *http.Request) { over() })
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	t.Cleanup(func() { must(t, server.Close()) })
+	return c
+}

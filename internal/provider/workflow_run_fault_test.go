@@ -1,0 +1,151 @@
+package provider_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// How a row of the table of faults is tested, and what can happen in it.
+
+func (f runFault) test(t *testing.T, s *survival) {
+	t.Helper()
+	first := s.cli.apply(t)
+	if f.happens != nil {
+		f.happens(t, s, first)
+	}
+	s.says(t, first, f.says)
+	if got := s.status(t); got != f.status {
+		t.Errorf("the status is %q, not %q", got, f.status)
+	}
+	s.id(t) // while the cluster can tell
+	if !f.unwanted {
+		f.goOn(t, s)
+	}
+	if got := s.ran(t); got != f.ran {
+		t.Errorf("the steps ran: %s\nand not: %s", got, f.ran)
+	}
+	if most := s.server.most.Load(); most > 1 {
+		t.Errorf("a step ran in %d pods at once", most)
+	}
+	s.leavesNothing(t)
+}
+
+// goOn applies again.
+func (f runFault) goOn(t *testing.T, s *survival) {
+	t.Helper()
+	if f.mends == nil {
+		s.server.works.Store(true)
+		s.server.letGo()
+	} else {
+		f.mends(t, s)
+	}
+	second := s.cli.apply(t)
+	if f.meanwhile != nil {
+		f.meanwhile(t, s, second)
+	}
+	s.says(t, second, f.saysAgain)
+	if f.saysAgain != "" {
+		return
+	}
+	if strings.Contains(f.attributes, "wait = false") {
+		s.over(t)
+		s.says(t, s.cli.apply(t), "") // which brings what has come of it
+	}
+	if got := s.status(t); got != "succeeded" {
+		t.Errorf("in the end the status is %q", got)
+	}
+	if got := strings.TrimSpace(s.cli.run(t, "output", "-raw", "both")); got != "first\nslow" {
+		t.Errorf("the output is %q", got)
+	}
+	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+}
+
+// logs waits until the provider of the apply logs this.
+func (a *applying) logs(t *testing.T, text string) {
+	t.Helper()
+	holds(t, "the provider to log "+text, func() bool { return strings.Contains(a.log.String(), text) })
+}
+
+// elsewhere is the same configuration in the hands of somebody else, who does not share the state.
+func (s *survival) elsewhere(t *testing.T) *cli {
+	t.Helper()
+	other := newCLI(t)
+	other.env = s.cli.env
+	text, err := os.ReadFile(filepath.Join(s.cli.dir, "main.tf"))
+	must(t, err)
+	other.write(t, "main.tf", string(text))
+	other.run(t, "init", "-no-color")
+	return other
+}
+
+// pod is the pod of a step.
+func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
+	t.Helper()
+	var pods corev1.PodList
+	must(t, s.client.List(t.Context(), &pods, s.namespace, workflow.StepLabel+"="+step))
+	if len(pods.Items) != 1 {
+		t.Fatalf("step %s has %d pods", step, len(pods.Items))
+	}
+	return &pods.Items[0]
+}
+
+// deletePod deletes the pod of a step and waits until it is gone.
+func (s *survival) deletePod(t *testing.T, step string) {
+	t.Helper()
+	pod := s.pod(t, step)
+	must(t, s.client.Delete(t.Context(), pod))
+	holds(t, "the pod to be gone", func() bool { return s.gone(pod) == nil })
+}
+
+// evictPod does what a drain of its node does, and waits until the pod is gone.
+func (s *survival) evictPod(t *testing.T, step string) {
+	t.Helper()
+	pod := s.pod(t, step)
+	name := pod.Name
+	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", s.namespace, name), "-f", "-")
+	evict.Env = s.cli.env
+	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, s.namespace))
+	if out, err := evict.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	holds(t, "the pod to be gone", func() bool { return s.gone(pod) == nil })
+}
+
+func (s *survival) deleteJob(t *testing.T, step string) {
+	t.Helper()
+	var jobs batchv1.JobList
+	must(t, s.client.List(t.Context(), &jobs, s.namespace, workflow.StepLabel+"="+step))
+	for i := range jobs.Items {
+		must(t, s.client.Delete(t.Context(), &jobs.Items[i]))
+	}
+}
+
+// killEngine kills the engine in a pod as a lack of memory would. The pods' processes are this machine's: it is the one with the pod's name in its environment.
+func killEngine(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	environments, err := filepath.Glob("/proc/[0-9]*/environ")
+	must(t, err)
+	for _, file := range environments {
+		text, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(text, []byte("BRANE_POD_UID="+string(pod.UID)+"\x00")) {
+			continue // another one, or gone
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		must(t, err)
+		must(t, syscall.Kill(pid, syscall.SIGKILL))
+		return
+	}
+	t.Fatalf("pod %s has no engine", pod.Name)
+}

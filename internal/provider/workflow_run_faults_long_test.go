@@ -1,0 +1,148 @@
+//go:build long
+
+package provider_test
+
+import (
+	"maps"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// The same table with more rows: every moment at which a provider can be killed and every part that can be away for long, for every shape of run.
+
+// shape is a run whose step "slow" waits, and whose steps are committed one after another.
+type shape struct {
+	body  runFault // without what happens
+	steps []string // in the order of their commits
+	ran   string
+}
+
+var shapes = map[string]shape{
+	"a chain": {runFault{}, []string{"first", "slow", "last"}, once},
+	"a chain that is started ahead": {
+		runFault{attributes: "start_ahead = true"}, []string{"first", "slow", "last"}, once,
+	},
+	"a fan-out": {
+		runFault{steps: `
+  steps = {
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
+    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow.$BRANE_INDEX; if [ $BRANE_INDEX = 1 ]; then $WAIT; $OVER; fi; echo slow > /data/slow.$BRANE_INDEX"], needs = ["first"], count = 3, parallelism = 2 }
+    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; cat /data/first /data/slow.2 > /data/both"], needs = ["slow"] }
+  }
+  outputs = { both = { path = "both" } }
+`}, []string{"first", "slow", "last"}, "first 1, last 1, slow.0 1, slow.1 1, slow.2 1",
+	},
+	"one Job at a time": {
+		runFault{attributes: "parallelism = 1\n", steps: `
+  steps = {
+    first  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
+    beside = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/beside"], needs = ["first"] }
+    slow   = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $WAIT; $OVER; echo slow > /data/slow"], needs = ["first"] }
+    last   = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; cat /data/first /data/slow > /data/both"], needs = ["beside", "slow"] }
+  }
+  outputs = { both = { path = "both" } }
+`}, []string{"first", "beside", "slow", "last"}, "beside 1, first 1, last 1, slow 1",
+	},
+}
+
+// TestLongRunFaults kills the provider at every turn.
+func TestLongRunFaults(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		of := shapes[name]
+		kill := func(when string, happens func(*testing.T, *survival, *applying)) {
+			t.Run("the provider is killed "+when+" of "+name, func(t *testing.T) {
+				t.Parallel()
+				f := of.body
+				f.happens, f.says, f.ran = happens, killed, of.ran
+				f.test(t, newSurvivalIn(t, nil, "fault", f.body()))
+			})
+		}
+		kill("before it has begun anything", func(t *testing.T, s *survival, a *applying) {
+			s.id(t)
+			a.killProvider(t)
+		})
+		for _, step := range of.steps[:len(of.steps)-1] { // with the last one the apply itself is over
+			kill("when "+step+" is committed", func(t *testing.T, s *survival, a *applying) {
+				if step == "slow" {
+					s.atWork(t)
+					s.server.letGo()
+				}
+				s.committed(t, step)
+				a.killProvider(t)
+			})
+		}
+		kill("before it knows that slow is committed", func(t *testing.T, s *survival, a *applying) {
+			s.atWork(t)
+			must(t, syscall.Kill(a.provider(t), syscall.SIGSTOP))
+			s.server.letGo()
+			s.committed(t, "slow")
+			a.killProvider(t)
+		})
+	}
+}
+
+// outage is how long a part is away.
+const outage = 10 * time.Second
+
+func TestLongRunOutages(t *testing.T) {
+	own := newOwnCluster(t)
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		of := shapes[name]
+		for what, away := range map[string]func(*testing.T, *survival){
+			"the API server is killed and away for 10 s": func(t *testing.T, s *survival) {
+				own.server.Kill()
+				s.server.letGo()
+				time.Sleep(outage) // the outage itself: nothing is waited for
+				own.server.Recover()
+			},
+			"Redis is killed and away for 10 s": func(t *testing.T, s *survival) {
+				own.redis.Kill()
+				s.server.letGo()
+				time.Sleep(outage) // the outage itself
+				own.redis.Recover()
+			},
+			"Redis does not answer for 10 s": func(t *testing.T, s *survival) {
+				own.redis.Pause()
+				s.server.letGo()
+				time.Sleep(outage) // the outage itself
+				own.redis.Recover()
+			},
+			"the kubelet is away until its node is given up": func(t *testing.T, s *survival) {
+				start := own.StopKubelet(t)
+				s.server.letGo()
+				s.nodeReady(t, corev1.ConditionUnknown)
+				start()
+				s.nodeReady(t, corev1.ConditionTrue)
+			},
+		} {
+			t.Run(what+", for "+name, func(t *testing.T) {
+				f := of.body
+				f.status, f.ran = "succeeded", of.ran
+				f.happens = func(t *testing.T, s *survival, _ *applying) {
+					s.atWork(t)
+					away(t, s)
+				}
+				own.test(t, f)
+			})
+		}
+	}
+}
+
+// nodeReady waits until the cluster's node is, or is not.
+func (s *survival) nodeReady(t *testing.T, status corev1.ConditionStatus) {
+	t.Helper()
+	holds(t, "the node to be Ready: "+string(status), func() bool {
+		var nodes corev1.NodeList
+		must(t, s.client.List(t.Context(), &nodes, "", ""))
+		for _, condition := range nodes.Items[0].Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				return condition.Status == status
+			}
+		}
+		return false
+	})
+}

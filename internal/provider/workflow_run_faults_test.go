@@ -1,0 +1,379 @@
+package provider_test
+
+import (
+	"cmp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// runFault is one way in which a run can be disturbed, and what comes of it.
+type runFault struct {
+	slow       string // what the middle one of three steps does; empty: it waits
+	more       string // attributes of that step
+	steps      string // other steps, and their outputs, in the place of the three
+	attributes string // of the run
+
+	happens func(*testing.T, *survival, *applying) // beside the first apply
+	says    string                                 // what has gone wrong with that apply, in the CLI's words; empty: it succeeds
+	status  string                                 // of the run in the state after that; empty: the state knows nothing of it
+
+	mends     func(*testing.T, *survival)            // before the second apply; nil: whoever waits goes on, and what did not work works
+	meanwhile func(*testing.T, *survival, *applying) // beside the second apply
+	saysAgain string
+	unwanted  bool // it is destroyed instead
+
+	ran string // how often each step has begun in the end
+}
+
+// body is the configuration of the run.
+func (f runFault) body() string {
+	steps := cmp.Or(f.steps, strings.NewReplacer("$SLOW", cmp.Or(f.slow, "$WAIT"), "$MORE", f.more).Replace(threeSteps))
+	return steps + f.attributes + "\n"
+}
+
+// Whatever happens to a run: the user reads what and what to do, the next apply goes on, no step runs again that is committed, and a destroy leaves nothing.
+func TestAccRunFaults(t *testing.T) {
+	t.Parallel()
+	for name, f := range runFaults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f.test(t, newSurvivalIn(t, nil, "fault", f.body()))
+		})
+	}
+}
+
+const once = "first 1, last 1, slow 1"
+
+var runFaults = map[string]runFault{
+	// The provider.
+	"the provider is killed before it has begun anything": {
+		happens: func(t *testing.T, s *survival, a *applying) { s.id(t); a.killProvider(t) },
+		says:    killed,
+		ran:     once,
+	},
+	"the provider is killed when one of three steps is committed": {
+		happens: func(t *testing.T, s *survival, a *applying) { s.committed(t, "first"); a.killProvider(t) },
+		says:    killed,
+		ran:     once,
+	},
+	"the provider is killed while a step runs, which the next one takes up": {
+		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.killProvider(t) },
+		says:    killed,
+		mends:   func(*testing.T, *survival) {},
+		meanwhile: func(t *testing.T, s *survival, a *applying) {
+			a.logs(t, `step "slow" was started before and is followed`)
+			s.server.letGo()
+		},
+		ran: once,
+	},
+	"the provider is killed when all steps are committed": {
+		steps: `
+  steps = {
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/both"] }
+    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $WAIT; echo slow >> /data/both"], needs = ["first"] }
+  }
+  outputs = { both = { path = "both" } }
+`,
+		happens: func(t *testing.T, s *survival, a *applying) {
+			s.atWork(t)
+			must(t, syscall.Kill(a.provider(t), syscall.SIGSTOP))
+			s.server.letGo()
+			s.committed(t, "slow")
+			a.killProvider(t)
+		},
+		says: killed,
+		ran:  "first 1, slow 1",
+	},
+	"Ctrl-C stops it": {
+		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:    interrupted,
+		status:  "stopped",
+		ran:     "first 1, last 1, slow 2",
+	},
+	"Ctrl-C lets it go on": {
+		attributes: `on_cancel = "detach"`,
+		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:       leftToItself,
+		status:     "running",
+		ran:        once,
+	},
+	"it is destroyed after a Ctrl-C that let it go on": {
+		attributes: `on_cancel = "detach"`,
+		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:       leftToItself,
+		status:     "running",
+		unwanted:   true,
+		ran:        "first 1, slow 1",
+	},
+	"a second apply begins": {
+		happens: func(t *testing.T, s *survival, a *applying) {
+			s.atWork(t)
+			other := s.elsewhere(t)
+			s.says(t, other.apply(t), `
+Run is carried on by another apply
+Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is being carried on by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
+
+Wait until that apply has ended, then apply again: what is done is not done again. A process that was killed is followed as soon as its lease has ended.`)
+			s.server.letGo()
+		},
+		status: "succeeded",
+		ran:    once,
+	},
+	"its time is over": {
+		// What counts is what comes after the wait: nobody knows how far the first try gets.
+		steps: `
+  steps = {
+    slow = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $RAN/slow; echo first > /data/both"] }
+    last = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; echo slow >> /data/both"], needs = ["slow"] }
+  }
+  outputs  = { both = { path = "both" } }
+  timeouts = { create = "5s" }
+`,
+		says: `
+Run not finished
+Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 5s (timeouts.create).`,
+		status: "stopped",
+		mends:  func(t *testing.T, s *survival) { s.change(t, `create = "5s"`, `create = "10m"`); s.server.letGo() },
+		ran:    "last 1, slow 1",
+	},
+
+	// The program.
+	"a program fails, and what was made ahead of that is taken back": {
+		slow:       "echo says this; $WORKS",
+		attributes: "start_ahead = true",
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 1 (Error).
+
+Last lines:
+  says this
+  wget: server returned error: HTTP/1.1 503 Service Unavailable
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-slow-1 --all-containers
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+	"a program fails, and the run is made anew before it is destroyed": {
+		slow:       "$WORKS",
+		attributes: "lifecycle { create_before_destroy = true }",
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 1 (Error).
+
+Last lines:
+  wget: server returned error: HTTP/1.1 503 Service Unavailable
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-slow-1 --all-containers
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+	"a program takes more memory than it may": {
+		slow: "echo hungry; $WORKS || head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null",
+		more: `resources = { limits = { memory = "48Mi" } }`,
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 137 (OOMKilled).
+
+Last lines:
+  hungry
+  wget: server returned error: HTTP/1.1 503 Service Unavailable
+  Killed
+
+The program needs more memory than its limit: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+	"a program does not heed SIGTERM": {
+		slow:    "trap '' TERM; $WAIT",
+		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:    interrupted,
+		status:  "stopped",
+		ran:     "first 1, last 1, slow 2",
+	},
+	"a program does not heed SIGTERM when the run is destroyed": {
+		slow:       "trap '' TERM; $WAIT",
+		attributes: `on_cancel = "detach"`,
+		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:       leftToItself,
+		status:     "running",
+		unwanted:   true,
+		ran:        "first 1, slow 1",
+	},
+	"a program leaves others behind that write on": {
+		slow:   "(while :; do echo noise >> /data/noise; done) & setsid sh -c 'trap \\\"\\\" TERM HUP; while :; do echo more >> /data/more; done' & while ! test -s /data/noise -a -s /data/more; do :; done",
+		status: "succeeded",
+		ran:    once,
+	},
+	"a program takes longer than its timeout": {
+		steps: `
+  steps = {
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first"] }
+    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $RAN/slow"], needs = ["first"], timeout = "5s" }
+    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last"], needs = ["slow"] }
+  }
+`,
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
+
+Last lines:
+  brane: step "slow": the program was ended by signal 15 (SIGTERM)
+
+Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		mends:  func(*testing.T, *survival) {},
+		saysAgain: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-2 in namespace $NAMESPACE, pod brane-$RUN-slow-2-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
+
+Last lines:
+  brane: step "slow": the program was ended by signal 15 (SIGTERM)
+
+Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-2
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		ran: "first 1",
+	},
+
+	// The files.
+	"an output is missing": {
+		steps: `
+  steps = {
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; printf 'first\\nslow\\n' > /data/left"] }
+  }
+  outputs = { both = { path = "no/where" } }
+`,
+		says: `
+Output missing
+All steps of run "$RUN" ended well, but none left a file at /data/no/where. Correct the path, or let a step write there.`,
+		status: "stopped",
+		mends:  func(t *testing.T, s *survival) { s.change(t, "no/where", "left") },
+		ran:    "first 1",
+	},
+	"two steps beside each other wrote to one path": {
+		steps: `
+  steps = {
+    left  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/left; echo left > /data/side"] }
+    right = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/right; echo right > /data/side"] }
+    join  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/join"], needs = ["left", "right"] }
+  }
+`,
+		says: `
+Step "join" of run "fault" failed
+Job brane-$RUN-join-1 in namespace $NAMESPACE, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201).
+
+Last lines:
+  brane: step "join": bring the files of its parents together: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-1 --all-containers`,
+		status: "failed",
+		saysAgain: `
+Step "join" of run "fault" failed
+Job brane-$RUN-join-2 in namespace $NAMESPACE, pod brane-$RUN-join-2-POD on node $NODE: its files could not be staged in (exit code 201).
+
+Last lines:
+  brane: step "join": bring the files of its parents together: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+
+Before, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201)
+  brane: step "join": bring the files of its parents together: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-2 --all-containers`,
+		ran: "left 1, right 1",
+	},
+
+	// The cluster.
+	"a pod is deleted": {
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deletePod(t, "slow") },
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 143 (Error) when the pod was deleted.
+
+Last lines:
+  brane: step "slow": the program was ended by signal 15 (SIGTERM)
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-slow-1 --all-containers
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+	"a pod is evicted": {
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.evictPod(t, "slow"); s.server.letGo() },
+		status:  "succeeded",
+		ran:     "first 1, last 1, slow 2",
+	},
+	"a Job is deleted": {
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deleteJob(t, "slow") },
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: JobDeleted: the Job was deleted before its step had stored its files.
+
+Nobody knows how far its program had come. Apply again to run it anew.
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+
+	// The engine inside the cluster.
+	"the provider is killed while it hands the run over": {
+		attributes: "wait = false",
+		happens:    func(t *testing.T, s *survival, a *applying) { s.id(t); a.killProvider(t) },
+		says:       killed,
+		ran:        once,
+	},
+	"the engine is killed": {
+		attributes: "wait = false",
+		happens: func(t *testing.T, s *survival, _ *applying) {
+			s.atWork(t)
+			first := s.engine(t)
+			killEngine(t, first)
+			s.engine(t, first.Name)
+			s.server.letGo()
+		},
+		status: "running",
+		ran:    once,
+	},
+	"the engine's pod is deleted": {
+		attributes: "wait = false",
+		happens: func(t *testing.T, s *survival, _ *applying) {
+			s.atWork(t)
+			first := s.engine(t)
+			must(t, s.client.Delete(t.Context(), first))
+			s.engine(t, first.Name)
+			s.server.letGo()
+		},
+		status: "running",
+		ran:    once,
+	},
+	"it is destroyed while the engine works": {
+		attributes: "wait = false",
+		happens:    func(t *testing.T, s *survival, _ *applying) { s.atWork(t) },
+		status:     "running",
+		unwanted:   true,
+		ran:        "first 1, slow 1",
+	},
+}
+
+const (
+	interrupted = `
+Run interrupted
+Interrupted while running "$RUN" in namespace "$NAMESPACE". The steps that ran were stopped. Apply again to go on: what is done is not done again. Or destroy it.`
+
+	killed = `
+Plugin did not respond
+The plugin encountered an error, and failed to respond to the plugin6.(*GRPCProvider).ApplyResourceChange call. The plugin logs may contain more details.`
+
+	leftToItself = `
+Run left to itself
+Interrupted while running "$RUN" in namespace "$NAMESPACE". As on_cancel is "detach", its Jobs that are made go on. Apply again to take it up: what is done meanwhile is not done again. To stop it, destroy it.`
+)
