@@ -15,6 +15,10 @@ func (c Cluster) StopKubelet(t testing.TB) (start func()) {
 		t.Fatal(err)
 	}
 	c.Program(t, "conf/kubelet.yaml").Kill()
+	await(t, "the node to notice that its kubelet has ended", func() bool {
+		text, err := os.ReadFile(held)
+		return err == nil && len(text) > 0
+	})
 	return func() {
 		t.Helper()
 		if err := os.Remove(held); err != nil {

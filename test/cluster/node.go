@@ -24,7 +24,7 @@ const (
 	apiServerReady  = "run/apiserver.ready"
 )
 
-// kubeletHeld is the file by which a test keeps a kubelet that it has killed from being started again.
+// kubeletHeld is the file by which a test keeps a kubelet that it kills from being started again. The node writes into it when that has ended.
 const kubeletHeld = "run/kubelet.held"
 
 const containerdSocket = "/run/containerd/containerd.sock"
@@ -168,8 +168,10 @@ func (c cluster) waitFor(ready func() (bool, error), ended <-chan exit, stop <-c
 			case containerd:
 				return true, fmt.Errorf("containerd ended with %s, see %s", describe(e.status), c.path("log/containerd.log"))
 			case kubelet:
-				if free, err := c.kubeletLetGo(); !free || err != nil {
-					return false, err
+				if free, err := c.kubeletLetGo(); err != nil {
+					return true, err
+				} else if !free {
+					return false, os.WriteFile(c.path(kubeletHeld), []byte("ended\n"), 0o600)
 				}
 				return true, fmt.Errorf("kubelet ended with %s, see %s", describe(e.status), c.path("log/kubelet.log"))
 			}
