@@ -149,3 +149,13 @@ func killEngine(t *testing.T, pod *corev1.Pod) {
 	}
 	t.Fatalf("pod %s has no engine", pod.Name)
 }
+
+// A run that has succeeded begins anew when it is replaced.
+func TestAccWorkflowRun_replaced(t *testing.T) {
+	t.Parallel()
+	s := newSurvival(t, "replaced", "", "/works")
+	s.server.works.Store(true)
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.ends(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+runAddress)
+	s.leavesNothing(t)
+}

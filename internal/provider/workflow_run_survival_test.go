@@ -122,10 +122,10 @@ func (l *transcript) String() string {
 }
 
 // apply begins an apply.
-func (c *cli) apply(t *testing.T, args ...string) *applying {
+func (c *cli) apply(t *testing.T) *applying {
 	t.Helper()
 	a := &applying{ended: make(chan struct{})}
-	a.cmd, a.out = c.command(t.Context(), append([]string{"apply", "-auto-approve", "-json"}, args...)...)
+	a.cmd, a.out = c.command(t.Context(), "apply", "-auto-approve", "-json")
 	a.cmd.Env, a.cmd.Stderr = append(a.cmd.Env, "TF_LOG_PROVIDER=INFO"), &a.log
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // for Ctrl-C, which a terminal sends to the whole group
 	must(t, a.cmd.Start())
