@@ -87,7 +87,7 @@ var runFaults = map[string]runFault{
 	},
 	"Ctrl-C stops it": {
 		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
-		says:    interrupted,
+		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
 	},
@@ -193,7 +193,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	"a program does not heed SIGTERM": {
 		slow:    "trap '' TERM; $WAIT",
 		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
-		says:    interrupted,
+		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
 	},
@@ -365,7 +365,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 }
 
 const (
-	interrupted = `
+	stopped = `
 Run interrupted
 Interrupted while running "$RUN" in namespace "$NAMESPACE". The steps that ran were stopped. Apply again to go on: what is done is not done again. Or destroy it.`
 
