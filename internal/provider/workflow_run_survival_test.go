@@ -253,6 +253,8 @@ func (s *survival) plain(t *testing.T, text string) string {
 		text = strings.ReplaceAll(text, s.id(t), "$RUN")
 	}
 	for _, as := range [][2]string{
+		// The CLI has two ways to say that its provider is gone, and takes either.
+		{`Request cancelled\n.*ApplyResourceChange request was cancelled\.`, strings.TrimSpace(killed)},
 		{regexp.QuoteMeta(s.namespace), "$$NAMESPACE"},
 		{`(brane-\$RUN-\w+-\d+(-\d+)?)-[a-z0-9]{5}\b`, "$1-POD"},
 		{`on node [\w.-]+`, "on node $$NODE"},
