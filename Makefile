@@ -70,17 +70,26 @@ chromium:
 	{ apt-get -o DPkg::Lock::Timeout=300 update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends chromium-headless-shell fonts-dejavu-core; } \
 		>.bin/chromium.log 2>&1 || { cat .bin/chromium.log >&2; echo "the tests need a Chromium on the PATH" >&2; exit 1; }
 
+# The CLI that the tests do not run by default: Terraform's place in the tests is as good as OpenTofu's.
+OTHER := $(if $(filter tofu,$(notdir $(CLI))),$(shell command -v terraform),$(or $(shell command -v tofu),$(CURDIR)/.bin/tofu))
+# What shows most of a CLI: a whole lifecycle of each resource, imports, runs and their outputs.
+OTHER_TESTS := ^(TestAccNamespace|TestAccInfrastructure|TestAccFile|TestAccFile_import|TestAccWorkflowRun)$$
+
 .PHONY: test-long
-test-long: $(CLI_BUILT) ## Tests that take long or much memory: a file of 5 GiB, 100,000 files, runs killed at every turn and cut off; 30 to 45 minutes, 6 GiB
+test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Tests that take long or much memory: a file of 5 GiB, 100,000 files, runs killed at every turn and cut off, the other CLI; 35 to 60 minutes, 6 GiB
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -parallel 6 -timeout 90m $(PACKAGES)
+	@if [ -z '$(OTHER)' ]; then echo "There is no Terraform on the PATH, so the tests ran with OpenTofu alone."; else \
+		. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(OTHER) $(call tf-acc-host,$(OTHER)) go test -run '$(OTHER_TESTS)' -parallel 6 -timeout 30m ./internal/provider; \
+	fi
 
 .PHONY: bench
 bench: cluster-up $(CLI_BUILT) ## Measure the file layer, the engine and 350 namespaces against the limits; ONLY=files, engine or namespaces for a part; 20 minutes
 	@. $(abspath $(CLUSTER_DIR))/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only '$(ONLY)'
 
 # What plugin-testing must be told where the CLI is OpenTofu.
-TF_ACC_HOST := $(if $(filter tofu,$(notdir $(CLI))),TF_ACC_PROVIDER_HOST=registry.opentofu.org TF_ACC_PROVIDER_NAMESPACE=hashicorp)
+tf-acc-host = $(if $(filter tofu,$(notdir $(1))),TF_ACC_PROVIDER_HOST=registry.opentofu.org TF_ACC_PROVIDER_NAMESPACE=hashicorp)
+TF_ACC_HOST = $(call tf-acc-host,$(CLI))
 
 # The cluster -----------------------------------------------------------------------------------------------
 
