@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/client-go/rest"
@@ -71,7 +73,9 @@ func TestKilledHalfWayOfTheHandOver(t *testing.T) {
 			if err := run.Delegate(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
-			found, err := run.Await(t.Context())
+			ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer done()
+			found, err := run.Await(ctx)
 			if err != nil || found.Status != RunSucceeded {
 				t.Fatalf("the run stands at %+v, %v", found, err)
 			}
