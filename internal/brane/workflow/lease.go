@@ -162,6 +162,8 @@ func (l *lease) holds(object *corev1.ConfigMap) (err error) {
 }
 
 func (l *lease) owner() metav1.OwnerReference {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: l.object.Name, UID: l.object.UID}
 }
 
