@@ -1,9 +1,7 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	g "maragu.dev/gomponents"
 )
@@ -19,20 +17,21 @@ type partRow struct {
 
 // boundParts makes rows of the first parts, and says how many more there are. Those that have not succeeded are among them.
 func (r *row) boundParts(s scale) {
-	parts := slices.Clone(r.Parts)
-	if more := len(parts) - MaxParts; more > 0 {
-		hasSucceeded := func(p Part) int {
-			if p.Status == Succeeded {
-				return 1
-			}
-			return 0
+	room := MaxParts
+	for _, part := range r.Parts {
+		if part.Status != Succeeded {
+			room--
 		}
-		slices.SortStableFunc(parts, func(a, b Part) int { return cmp.Compare(hasSucceeded(a), hasSucceeded(b)) })
-		parts = parts[:MaxParts]
-		r.MoreParts = fmt.Sprintf("and %d more", more)
 	}
-	slices.SortStableFunc(parts, func(a, b Part) int { return cmp.Compare(a.Index, b.Index) })
-	for _, part := range parts {
+	for _, part := range r.Parts {
+		if part.Status == Succeeded {
+			room--
+			if room < 0 {
+				continue
+			}
+		} else if len(r.PartRows) == MaxParts {
+			continue
+		}
 		p := partRow{Part: part, Name: fmt.Sprint(part.Index), Mark: mark(part.Status), Class: class(part.Status), Bar: s.bar(Step{Started: part.Started, Ended: part.Ended})}
 		if part.Item != "" {
 			p.Name += " " + part.Item
@@ -45,6 +44,9 @@ func (r *row) boundParts(s scale) {
 		}
 		r.PartRows = append(r.PartRows, p)
 	}
+	if more := len(r.Parts) - len(r.PartRows); more > 0 {
+		r.MoreParts = fmt.Sprintf("and %d more", more)
+	}
 }
 
 // parts are the rows of a step that is many.
@@ -52,10 +54,12 @@ func parts(r row, ticks []tick) g.Node {
 	if len(r.PartRows) == 0 {
 		return nil
 	}
-	return el("div", attr("class", "parts"),
-		g.Map(r.PartRows, func(p partRow) g.Node {
-			return el("div", attr("class", "row "+p.Class), hidden("span", "mark", p.Mark), el("span", attr("class", "name"), words(name(p.Name))), took(p.Status, p.Took), barOf(p.Bar, ticks))
-		}),
-		g.If(r.MoreParts != "", muted(r.MoreParts)),
-	)
+	rows := g.Group{attr("class", "parts")}
+	for _, p := range r.PartRows {
+		rows = append(rows, el("div", attr("class", "row "+p.Class), hidden("span", "mark", p.Mark), el("span", attr("class", "name"), words(name(p.Name))), took(p.Status, p.Took), barOf(p.Bar, ticks)))
+	}
+	if r.MoreParts != "" {
+		rows = append(rows, muted(r.MoreParts))
+	}
+	return el("div", rows)
 }

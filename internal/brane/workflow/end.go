@@ -80,7 +80,12 @@ func endOf(pod *corev1.Pod, reason string) End {
 func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
 	pods := []*corev1.Pod{pod}
 	if l.Graph.steps[step].many() {
-		pods = slices.DeleteFunc(slices.Collect(maps.Values(l.pods[step])), func(pod *corev1.Pod) bool { return !l.isLatest(step, pod) })
+		pods = nil
+		for _, pod := range l.pods[step] {
+			if l.isLatest(step, pod) {
+				pods = append(pods, pod)
+			}
+		}
 	}
 	for _, pod := range pods {
 		for _, status := range pod.Status.ContainerStatuses {
