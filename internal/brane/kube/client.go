@@ -173,7 +173,7 @@ func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Requ
 func (c *Client) write(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	c.writes.Add(1)
 	defer c.writes.Add(1)
-	return do(ctx, r, obj)
+	return c.do(ctx, r, obj)
 }
 
 // answerWithin is how long an answer is waited for. An API server gives a request up after a minute (--request-timeout), so one that has said nothing by then
@@ -182,11 +182,18 @@ const answerWithin = 65 * time.Second
 
 var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWithin)
 
-// do sends the request and decodes the answer into obj.
-func do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+// do sends the request and decodes the answer into obj. Only the server's time is bounded: with a low QPS and many requests, the turn of one may come after minutes.
+func (c *Client) do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+	if err := c.config.RateLimiter.Wait(ctx); err != nil {
+		return stopped(ctx, fmt.Errorf("wait for a turn, at %g requests a second: %w", c.config.QPS, err))
+	}
 	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
 	defer done()
-	err := r.Do(ctx).Into(obj)
+	return stopped(ctx, r.Throttle(nil).Do(ctx).Into(obj))
+}
+
+// stopped is the error with the reason for which the context has ended, where that was before the answer.
+func stopped(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return &stoppedError{err, context.Cause(ctx), ctx.Err()}
 	}

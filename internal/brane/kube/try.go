@@ -12,5 +12,5 @@ func (c *Client) Try(ctx context.Context, obj Object) error {
 	if err != nil {
 		return err
 	}
-	return do(ctx, r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager, DryRun: []string{metav1.DryRunAll}}, params).Body(obj), obj)
+	return c.do(ctx, r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager, DryRun: []string{metav1.DryRunAll}}, params).Body(obj), obj)
 }

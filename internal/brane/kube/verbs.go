@@ -25,7 +25,7 @@ func (c *Client) Get(ctx context.Context, obj Object) error {
 	if err != nil {
 		return err
 	}
-	return do(ctx, r.Name(obj.GetName()), obj)
+	return c.do(ctx, r.Name(obj.GetName()), obj)
 }
 
 // Create makes the object and fills it with the server's answer. It also asks the access reviews, whose answer is their status.
@@ -37,7 +37,7 @@ func (c *Client) Create(ctx context.Context, obj Object) error {
 	r = r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager}, params).Body(obj)
 	switch obj.(type) {
 	case *authenticationv1.SelfSubjectReview, *authorizationv1.SelfSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
-		return do(ctx, r, obj) // a question
+		return c.do(ctx, r, obj) // a question
 	default:
 		return c.write(ctx, r, obj)
 	}
@@ -108,7 +108,7 @@ func (c *Client) List(ctx context.Context, list List, namespace, labels string) 
 		if err != nil {
 			return err
 		}
-		err = do(ctx, r.VersionedParams(options, params), page)
+		err = c.do(ctx, r.VersionedParams(options, params), page)
 		switch {
 		case apierrors.IsResourceExpired(err) && options.Continue != "":
 			items, options.Continue = nil, "" // the server has forgotten the state of which this was a page: from the start
@@ -143,7 +143,7 @@ func (c *Client) Events(ctx context.Context, list *corev1.EventList, namespace, 
 	if err != nil {
 		return err
 	}
-	return do(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
+	return c.do(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
 }
 
 // Watch tells of changes since the resource version; list names the kind.
@@ -162,7 +162,7 @@ func (c *Client) CreateToken(ctx context.Context, namespace, serviceAccount stri
 	if err != nil {
 		return err
 	}
-	return do(ctx, r.Name(serviceAccount).SubResource("token").Body(request), request)
+	return c.do(ctx, r.Name(serviceAccount).SubResource("token").Body(request), request)
 }
 
 // Logs reads the last lines that a container of a pod has printed.
