@@ -28,11 +28,10 @@ var inProcess = map[string]func() (tfprotov6.ProviderServer, error){
 
 // setting is one test's place: a namespace name of its own, and a folder in which the Brane instance would keep its files.
 type setting struct {
-	client     *kube.Client
-	namespace  string
-	folder     string
-	kubeconfig string      // the provider's; empty is the environment's, an administrator's
-	own        *ownCluster // the test's own cluster; nil is the one of all tests
+	client    *kube.Client // an administrator
+	namespace string
+	folder    string
+	own       *ownCluster // the test's own cluster; nil is the one of all tests
 }
 
 // variable is one of the cluster's environment.
@@ -52,13 +51,9 @@ func newSetting(t *testing.T) setting {
 	return setting{client: clustertest.Client(t), namespace: clustertest.Name("acc"), folder: t.TempDir()}
 }
 
-// provider is the provider block; all but the control plane comes from the environment of the test cluster.
+// provider is the provider block; all but the control plane comes from the environment of the test cluster, and the account from [ownKubeconfig].
 func (s setting) provider() string {
-	kubernetes := ""
-	if s.kubeconfig != "" {
-		kubernetes = fmt.Sprintf("  kubernetes = { config_path = %q }\n", s.kubeconfig)
-	}
-	return fmt.Sprintf("provider \"brane\" {\n  control_plane = { directory = %q }\n%s}\n", s.folder, kubernetes)
+	return fmt.Sprintf("provider \"brane\" {\n  control_plane = { directory = %q }\n}\n", s.folder)
 }
 
 // hcl is a configuration with the provider block in front; $NAMESPACE, $TOOLS and $REGISTRY stand for what they say.

@@ -32,7 +32,16 @@ func TestMain(m *testing.M) {
 	if built, err = os.MkdirTemp("", "brane-provider-*"); err != nil {
 		panic(err)
 	}
+	undo := func() error { return nil }
+	if os.Getenv("TF_ACC") != "" {
+		if undo, err = actWithOwnRights(built); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
+	if err := undo(); err != nil {
+		panic(err)
+	}
 	if err := os.RemoveAll(built); err != nil {
 		panic(err)
 	}

@@ -31,7 +31,7 @@ resource "brane_namespace" "test" {
   name  = "%s-${count.index}"
   quota = { pods = "5" }
 }
-`, c.Kubeconfig, namespaces, prefix))
+`, ownRightsIn(t, c), namespaces, prefix))
 	cli.run(t, "init", "-no-color")
 
 	ctx, done := context.WithTimeout(t.Context(), 5*time.Minute)

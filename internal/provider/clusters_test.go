@@ -27,7 +27,7 @@ func TestAccClusters(t *testing.T) {
 	second := clustertest.Another(t, "5")
 	oslo := setting{client: second.Client, namespace: berlin.namespace}
 	const away = `host = "https://127.0.0.1:1"`
-	there := fmt.Sprintf("config_path = %q", second.Kubeconfig)
+	there := fmt.Sprintf("config_path = %q", ownRightsIn(t, second))
 	config := func(bergen, body string) string {
 		return fmt.Sprintf(`
 provider "brane" {
@@ -38,7 +38,7 @@ provider "brane" {
   }
   control_plane = { directory = %q }
 }
-`, clustertest.Getenv(t, "KUBECONFIG"), there, bergen, berlin.folder) + strings.ReplaceAll(body, "$NAMESPACE", berlin.namespace)
+`, clustertest.Getenv(t, ownKubeconfig), there, bergen, berlin.folder) + strings.ReplaceAll(body, "$NAMESPACE", berlin.namespace)
 	}
 	const two = `
 resource "brane_namespace" "test" {
@@ -196,7 +196,7 @@ resource "brane_infrastructure" "test" {
   callback_to = "http://198.51.100.10:50052"
   credentials = { service_account = brane_namespace.test.service_account.name }
 }
-`, clustertest.Getenv(t, "KUBECONFIG"), s.folder, s.namespace)
+`, clustertest.Getenv(t, ownKubeconfig), s.folder, s.namespace)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{

@@ -74,7 +74,7 @@ func refusal(code int32, reason metav1.StatusReason) fault {
 
 func newGate(t *testing.T) *gate {
 	t.Helper()
-	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG"), QPS: 1000, Burst: 1000}.Config()
+	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, ownKubeconfig), QPS: 1000, Burst: 1000}.Config()
 	must(t, err)
 	transport, err := rest.TransportFor(config)
 	must(t, err)

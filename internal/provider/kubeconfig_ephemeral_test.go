@@ -27,7 +27,7 @@ import (
 // A kubeconfig for a namespace that is made in the same apply; the echo provider shows what else nobody would see.
 func TestAccKubeconfig(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	config := func(more string) string {
 		return s.hcl(t, smallestNamespace+`
 ephemeral "brane_kubeconfig" "test" {

@@ -22,7 +22,7 @@ import (
 
 func TestAccNamespaceDataSource(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	check := func(attribute string, want knownvalue.Check) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue("data.brane_namespace.test", tfjsonpath.New(attribute), want)
 	}
@@ -83,7 +83,7 @@ func TestListNamespaces(t *testing.T) {
 	}
 	slices.Sort(made)
 	s := newSpeaker(t)
-	s.ok(s.configure(object{"clusters": object{"berlin": object{"config_path": clustertest.Getenv(t, "KUBECONFIG")}}}, false).Diagnostics)
+	s.ok(s.configure(object{"clusters": object{"berlin": object{"config_path": clustertest.Getenv(t, ownKubeconfig)}}}, false).Diagnostics)
 	selector := "example.org/mark=" + mark
 	names := func(results []tfprotov6.ListResourceResult) []string {
 		t.Helper()

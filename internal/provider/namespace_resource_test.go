@@ -73,7 +73,7 @@ resource "brane_namespace" "test" {
 // Takes a namespace from its smallest to its fullest, with all that may happen to it meanwhile.
 func TestAccNamespace(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	ns := func() *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}} }
 	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.namespace, Name: name} }
 	meddle := func(err error) {
@@ -148,7 +148,7 @@ func TestAccNamespace(t *testing.T) {
 
 func TestAccNamespace_exists(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	if err := s.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestAccNamespace_exists(t *testing.T) {
 
 func TestAccNamespace_badInput(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	for name, tt := range map[string]struct{ body, want string }{
 		"a name that is no DNS label":                         {`name = "Not_A_Label"`, `Value is not a DNS label`},
 		"an access that is none":                              {"name = \"x\"\naccess = \"all\"", `value must be one of`},
@@ -195,7 +195,7 @@ func TestAccNamespace_badInput(t *testing.T) {
 
 func TestAccNamespace_adopt(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: map[string]string{"others": "x"}}}
 	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "kept"}}
 	must(t, s.client.Create(t.Context(), theirs))
@@ -233,7 +233,7 @@ resource "brane_namespace" "test" {
 
 func TestAccNamespace_protected(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	protected := func(value string) string {
 		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  deletion_protection = "+value+"\n}\n")
 	}
@@ -251,7 +251,7 @@ func TestAccNamespace_protected(t *testing.T) {
 
 func TestAccNamespace_password(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	registry := func(credential string) string {
 		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registries = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
 	}

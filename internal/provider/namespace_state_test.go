@@ -89,7 +89,7 @@ func TestAccNamespaceImport(t *testing.T) {
 // in the cluster is what is made here, without what later versions add.
 func TestAccNamespaceUpgrade(t *testing.T) {
 	t.Parallel()
-	s := restricted(t)
+	s := newSetting(t)
 	made, err := namespace.Create(t.Context(), s.client, namespace.Spec{
 		Name: s.namespace, Labels: map[string]string{"example.org/team": "imaging"}, Access: namespace.AccessSubmit, ServiceAccount: "submitter",
 	}, false)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -119,6 +120,10 @@ func TestAccRedis_portForward(t *testing.T) {
 	must(t, files.Again(upload))
 	must(t, store.Delete(t.Context()))
 
+	s.grant(t, namespace,
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create"}},
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get"}},
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}})
 	more := fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\" }", namespace)
 	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{{Config: onRedis("redis://redis:6379", more, aFile)}}})
 	for name, tt := range map[string]struct{ url, more, want string }{

@@ -95,31 +95,34 @@ func (s setting) secrets(t *testing.T) map[string][]string {
 	t.Helper()
 	registration, err := infra.Lookup(t.Context(), infra.Folder(s.folder, infra.V06), s.namespace)
 	must(t, err)
-	token := regexp.MustCompile(`(?m)^\s*token: "?([^"\s]+)"?$`).FindSubmatch(registration.Kubeconfig)
-	if token == nil {
-		t.Fatal("the registered kubeconfig has no token")
-	}
-	if _, _, ok := credentials.Expiry(string(token[1])); !ok {
-		t.Fatal("the registered token is none")
-	}
+	provider, err := os.ReadFile(clustertest.Getenv(t, ownKubeconfig))
+	must(t, err)
 	redis, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_URL"))
 	must(t, err)
 	password, _ := redis.User.Password()
-	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
-	must(t, err)
-	key := regexp.MustCompile(`(?m)client-key-data: (\S+)$`).FindSubmatch(admin)
-	if password == "" || key == nil {
-		t.Fatal("the test cluster has no Redis password, or its kubeconfig no key")
+	if password == "" {
+		t.Fatal("the test cluster has no Redis password")
 	}
-	pem, err := base64.StdEncoding.DecodeString(string(key[1]))
-	must(t, err)
-	signature := token[1][bytes.LastIndexByte(token[1], '.')+1:] // the part without which the others are worth nothing
 	return map[string][]string{
-		"Redis password": forms([]byte(password)),
-		"token":          append(forms(token[1]), string(signature)),
-		"kubeconfig":     forms(registration.Kubeconfig),
-		"admin's key":    append(forms(pem), string(key[1])),
+		"Redis password":   forms([]byte(password)),
+		"token":            tokenForms(t, registration.Kubeconfig),
+		"kubeconfig":       forms(registration.Kubeconfig),
+		"provider's token": tokenForms(t, provider),
 	}
+}
+
+// tokenForms are the forms of a kubeconfig's token, and the part of it without which the others are worth nothing.
+func tokenForms(t *testing.T, kubeconfig []byte) []string {
+	t.Helper()
+	token := regexp.MustCompile(`(?m)^\s*token: "?([^"\s]+)"?$`).FindSubmatch(kubeconfig)
+	if token == nil {
+		t.Fatal("the kubeconfig has no token")
+	}
+	if _, _, ok := credentials.Expiry(string(token[1])); !ok {
+		t.Fatal("the kubeconfig's token is none")
+	}
+	signature := token[1][bytes.LastIndexByte(token[1], '.')+1:]
+	return append(forms(token[1]), string(signature))
 }
 
 // forms are a secret as it is, inside JSON, in a URL, and in base64 at each of the three places at which it could begin.

@@ -42,7 +42,7 @@ resource "brane_infrastructure" "test" {
 }
 `, kubeconfig, s.folder, s.namespace)
 	}
-	kubeconfig := clustertest.Getenv(t, "KUBECONFIG")
+	kubeconfig := clustertest.Getenv(t, ownKubeconfig)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{
