@@ -3,7 +3,9 @@ package provider_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -256,20 +258,33 @@ func TestAccNamespaceFaults_delete(t *testing.T) {
 // The API server goes away in the middle of an apply, for twelve requests, and comes back: the apply finishes.
 func TestAccNamespaceFaults_away(t *testing.T) {
 	t.Parallel()
+	byName := map[string]fault{}
 	for _, f := range faults {
-		if f.name != "connection reset" && f.name != "429" {
-			continue
-		}
-		t.Run(f.name, func(t *testing.T) {
+		byName[f.name] = f
+	}
+	for name, answers := range map[string][]string{
+		"connections are reset": {"connection reset"},
+		"it is too busy":        {"429"},
+		"it starts, and does not know yet who may do what": {"connection reset", "403"},
+		"it starts, and does not know yet who is who":      {"connection reset", "401"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newTrial(t)
-			c.shut(3, 12, f)
+			shut := func(n int) {
+				var met atomic.Int64
+				c.shut(n, 12, fault{name, func(w http.ResponseWriter, r *http.Request) {
+					at := min(int(met.Add(1)-1)/7, len(answers)-1) // the first seven requests, and the others
+					byName[answers[at]].answer(w, r)
+				}})
+			}
+			shut(3)
 			c.ok(c.apply(c.config))
 			if c.requests() <= 15 {
 				t.Errorf("only %d requests: it was never away", c.requests())
 			}
 			c.config["labels"] = object{"team": "imaging"}
-			c.shut(2, 12, f)
+			shut(2)
 			c.ok(c.apply(c.config))
 			c.finishes(t)
 		})

@@ -50,6 +50,7 @@ type List interface {
 type Client struct {
 	config *rest.Config
 	groups map[schema.GroupVersion]rest.Interface
+	away   atomic.Int64 // when the server was last found unreachable, in nanoseconds since 1970
 	writes atomic.Int64 // grows when a write begins and when it has ended: what was read before may not be true any more
 }
 
@@ -189,7 +190,19 @@ func (c *Client) do(ctx context.Context, r *rest.Request, obj runtime.Object) er
 	}
 	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
 	defer done()
-	return stopped(ctx, r.Throttle(nil).Do(ctx).Into(obj))
+	err := stopped(ctx, r.Throttle(nil).Do(ctx).Into(obj))
+	if Unreachable(err) {
+		c.away.Store(time.Now().UnixNano())
+	}
+	return err
+}
+
+// starting is how long after it was away an API server may still refuse what it will allow: it answers before it has read who may do what.
+const starting = 30 * time.Second
+
+// JustAway says whether the API server was unreachable a moment ago, so that a refusal may pass by itself.
+func (c *Client) JustAway() bool {
+	return time.Since(time.Unix(0, c.away.Load())) < starting
 }
 
 // stopped is the error with the reason for which the context has ended, where that was before the answer.

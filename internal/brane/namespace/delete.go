@@ -21,7 +21,7 @@ import (
 // annotations off. The Namespace and what others have made there stay.
 func Release(ctx context.Context, c *kube.Client, spec Spec) error {
 	var now *inventory
-	err := persist(ctx, func() (err error) {
+	err := persist(ctx, c, func() (err error) {
 		now, err = look(ctx, c, spec)
 		return err
 	})
@@ -40,7 +40,7 @@ func Release(ctx context.Context, c *kube.Client, spec Spec) error {
 
 // Delete deletes the namespace with everything in it and waits until it is gone. When ctx ends first the error says what is still there.
 func Delete(ctx context.Context, c *kube.Client, name string) error {
-	err := persist(ctx, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
+	err := persist(ctx, c, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

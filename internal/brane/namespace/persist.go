@@ -9,6 +9,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
 // An API server that is started anew answers again within half a minute; one that is still away after this is away for longer.
@@ -20,12 +22,12 @@ const (
 
 // persist tries a write again while the API server is away or too busy; client-go by itself tries again only what the server has told it to. What is
 // tried must be harmless to do twice.
-func persist(ctx context.Context, try func() error) error {
+func persist(ctx context.Context, c *kube.Client, try func() error) error {
 	ctx, done := context.WithTimeoutCause(ctx, patience, errAway)
 	defer done()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := try()
-		if err == nil || !passing(err) {
+		if err == nil || !passing(err) && !(refused(err) && c.JustAway()) {
 			return err
 		}
 		wait := time.NewTimer(pause)
@@ -42,6 +44,9 @@ func persist(ctx context.Context, try func() error) error {
 }
 
 var errAway = errors.New("the API server was away for too long")
+
+// refused says whether the server has refused the account. One that has just started refuses everybody but administrators.
+func refused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // passing says whether an error may pass by itself.
 func passing(err error) bool {
