@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -257,6 +258,24 @@ func TestClusterNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Data sources are read while a plan is made, so a control plane in a cluster that is none fails there too.
+func TestClusterOfTheControlPlane(t *testing.T) {
+	t.Parallel()
+	s := newSpeaker(t)
+	s.ok(s.configure(object{
+		"clusters":      object{"berlin": object{"host": "https://203.0.113.7:6443"}, "oslo": object{"host": "https://203.0.113.8:6443"}},
+		"control_plane": object{"kubernetes_secret": object{"cluster": "bergen", "namespace": "brane", "name": "config"}},
+	}, false).Diagnostics)
+	for name, config := range map[string]object{"brane_infrastructure": {"name": "compute"}, "brane_infrastructures": {}} {
+		resp, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: s.value(s.schemas.DataSourceSchemas[name], config)})
+		must(t, err)
+		const want = `there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`
+		if got := tell(resp.Diagnostics); !strings.HasPrefix(got, "ERROR: No control plane: ") || !strings.HasSuffix(got, want) {
+			t.Errorf("%s: got %s\nwant %s", name, got, want)
+		}
 	}
 }
 

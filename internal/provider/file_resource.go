@@ -45,7 +45,8 @@ func (r *fileResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 	sources.MarkdownDescription = "The files by their paths in the set. Each has either `content` or `source`. Either this or `folder`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A standing set of files in the file layer, which many runs begin with: uploaded once, kept until it is destroyed, and copied by Redis itself into each run that names its " +
-			"`reference` as an input. Files that are lost or changed in Redis are drift, which the next apply puts right.",
+			"`reference` as an input. Files that are lost or changed in Redis are drift, which the next apply puts right. " +
+			"There is no `cluster` to choose: the files are in the Redis that the provider block names, for runs in every cluster.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the set, the only one of this name in this Redis: a DNS label of at most 40 characters. Its Redis keys begin with `brane:set--<name>:`. Changing it makes the set anew.",

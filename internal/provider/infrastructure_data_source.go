@@ -28,10 +28,14 @@ func (d *infrastructureDataSource) Schema(_ context.Context, _ datasource.Schema
 	attributes := locationAttributes()
 	attributes["name"] = schema.StringAttribute{MarkdownDescription: "Name of the location.", Required: true}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A location of the Brane instance as its `infra.yml` has it, whoever registered it, and what its credential says of itself. The credential stays where it is.",
-		Attributes:          attributes,
+		MarkdownDescription: "A location of the Brane instance as its `infra.yml` has it, whoever registered it, and what its credential says of itself. The credential stays where it is. " +
+			instanceDescription,
+		Attributes: attributes,
 	}
 }
+
+// instanceDescription says why what only reads the instance's documents has no cluster to choose.
+const instanceDescription = "There is no `cluster` to choose: the documents are the instance's, and `control_plane` in the provider block says where they are."
 
 // locationAttributes are what is told of a location, wherever it is told.
 func locationAttributes() map[string]schema.Attribute {

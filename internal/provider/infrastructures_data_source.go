@@ -19,7 +19,7 @@ func (d *infrastructuresDataSource) Metadata(_ context.Context, req datasource.M
 
 func (d *infrastructuresDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "All locations of the Brane instance, whoever registered them and of whatever kind.",
+		MarkdownDescription: "All locations of the Brane instance, whoever registered them and of whatever kind. " + instanceDescription,
 		Attributes: map[string]schema.Attribute{
 			"infrastructures": schema.MapNestedAttribute{
 				MarkdownDescription: "The locations by their names; empty where there is no `infra.yml` yet.",
