@@ -27,7 +27,7 @@ func persist(ctx context.Context, c *kube.Client, try func() error) error {
 	defer done()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := try()
-		if err == nil || !passing(err) && !(refused(err) && c.JustAway()) {
+		if mayPass := passing(err) || refused(err) && c.JustAway(); err == nil || !mayPass {
 			return err
 		}
 		wait := time.NewTimer(pause)
