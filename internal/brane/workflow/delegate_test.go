@@ -61,7 +61,7 @@ func TestKilledHalfWayOfTheHandOver(t *testing.T) {
 		t.Run(fmt.Sprintf("after %d of 6 changes", changes), func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			run := l.run(l.chain(2, 0)...)
+			run := l.run(l.chain(false)...)
 			token := l.account("runner")
 			child := l.program(childSpec{run.ID, run.Namespace, run.Graph.All(), run.leaseTime, token, changes})
 			if err := child.Wait(); err == nil || child.ProcessState.String() != "signal: killed" {

@@ -21,20 +21,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// chain is n steps in a row, of which the one with this number lasts until it is released; 0 is none.
-func (l *lab) chain(n, waits int) []Step {
-	var steps []Step
-	for i := 1; i <= n; i++ {
-		then, needs := "true", []string(nil)
-		if i == waits {
-			then = l.wait()
-		}
-		if i > 1 {
-			needs = []string{fmt.Sprintf("s%d", i-1)}
-		}
-		steps = append(steps, l.step(fmt.Sprintf("s%d", i), then, needs...))
+// chain is two steps in a row; the first lasts until it is released, where it waits.
+func (l *lab) chain(waits bool) []Step {
+	then := "true"
+	if waits {
+		then = l.wait()
 	}
-	return steps
+	return []Step{l.step("s1", then), l.step("s2", "true", "s1")}
 }
 
 // ranOnce checks that each step of a run has run, and not twice.
@@ -114,7 +107,7 @@ func TestChild(t *testing.T) {
 func TestWatchExpires(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	run := l.run(l.chain(2, 0)...)
+	run := l.run(l.chain(false)...)
 	var expired atomic.Int64
 	run.Kube = through(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
 		if request.URL.Query().Has("watch") && expired.Add(1) <= 6 {
@@ -142,7 +135,7 @@ func TestWatchExpires(t *testing.T) {
 func TestNamespaceDeleted(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	run := l.run(l.chain(2, 1)...)
+	run := l.run(l.chain(true)...)
 	ended := execute(t.Context(), run)
 	await(t, "the step", l.counter.arrived)
 	if err := l.admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.namespace}}); err != nil {
@@ -159,7 +152,7 @@ func TestNamespaceDeleted(t *testing.T) {
 func TestRunDeleted(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	run := l.run(l.chain(2, 1)...)
+	run := l.run(l.chain(true)...)
 	ended := execute(t.Context(), run)
 	await(t, "the step", l.counter.arrived)
 	if err := Delete(t.Context(), l.admin, l.namespace, run.ID, ""); err != nil {

@@ -17,7 +17,7 @@ import (
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t)
-	run := lab.run(lab.chain(2, 0)...)
+	run := lab.run(lab.chain(false)...)
 	adopted := heard(run, StepAdopted, "s1")
 	var lost atomic.Bool
 	run.Kube = through(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
