@@ -100,12 +100,15 @@ func TestAccNamespace(t *testing.T) {
 			},
 			{ // what others add is no drift
 				PreConfig: func() {
-					meddle(s.client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"labels":{"others":"x"},"annotations":{"others":"x"},"finalizers":[]}}`)))
+					meddle(s.client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"labels":{"others":"x"},"annotations":{"others":"x"},"finalizers":["example.org/theirs"]}}`)))
 				},
 				Config: s.hcl(t, smallestNamespace), ConfigPlanChecks: empty,
 			},
 			{
-				PreConfig:        func() { meddle(s.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in("brane")})) },
+				PreConfig: func() {
+					meddle(s.client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"finalizers":null}}`))) // with it, the destroy at the end would wait
+					meddle(s.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in("brane")}))
+				},
 				Config:           s.hcl(t, smallestNamespace),
 				ConfigPlanChecks: drifts("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`),
 			},
