@@ -64,7 +64,8 @@ func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 		setting: place, cli: newCLI(t), server: newCaller(t, place.variable(t, "BRANE_BRIDGE_IP")), redis: dial(t, place.variable(t, "BRANE_REDIS_URL")), counts: "ran:" + place.namespace,
 	}
 	if own != nil {
-		for _, name := range []string{"KUBECONFIG", "KUBE_CONFIG_PATH", "BRANE_REDIS_URL", "BRANE_REDIS_CLUSTER_URL", "BRANE_AGENT_IMAGE"} {
+		s.cli.env = append(s.cli.env, "KUBE_CONFIG_PATH="+ownRightsIn(t, own.Cluster))
+		for _, name := range []string{"KUBECONFIG", "BRANE_REDIS_URL", "BRANE_REDIS_CLUSTER_URL", "BRANE_AGENT_IMAGE"} {
 			s.cli.env = append(s.cli.env, name+"="+own.Variable(t, name))
 		}
 	}
