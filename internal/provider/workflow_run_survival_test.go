@@ -140,7 +140,11 @@ func (c *cli) apply(t *testing.T) *applying {
 // errors waits for the end and returns what went wrong, as the user reads it.
 func (a *applying) errors(t *testing.T) string {
 	t.Helper()
-	<-a.ended
+	select {
+	case <-a.ended:
+	case <-time.After(2 * patience):
+		t.Fatalf("the apply has not ended:\n%s\n%s", a.out, &a.log)
+	}
 	var all []string
 	for line := range strings.Lines(a.out.String()) {
 		var said struct {
