@@ -39,7 +39,7 @@ func (l *lab) fanOut(ctx context.Context, r *report) error {
 	}
 	r.add("fan-out of %d: seconds until all pods are made", made.Seconds(), 1.5, fanOutMade)
 	r.add("fan-out of %d done: × plain Jobs", done.Seconds()/plain.Seconds(), 1.3, fanOutDone)
-	r.add("fan-out of %d done: × plain Jobs with an init container that does nothing", done.Seconds()/staged.Seconds(), 1.1, fanOutDone)
+	r.add("fan-out of %d done: × plain Jobs with an init container that does nothing", done.Seconds()/staged.Seconds(), 1.3, fanOutDone)
 	return nil
 }
 
