@@ -143,19 +143,3 @@ func clusterAway(diags *diag.Diagnostics, cluster types.String, address, what st
 		"Cluster %q does not answer at %s, so %s was not looked at and is planned as it was last seen. What is in other clusters is not affected.\n\n%s.",
 		cluster.ValueString(), address, what, strings.TrimSuffix(err.Error(), ".")))
 }
-
-// importNamed imports by "name", or by "cluster/name" for what is in one of `clusters`.
-func importNamed(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	cluster, name, found := strings.Cut(req.ID, "/")
-	if !found {
-		cluster, name = "", req.ID
-	}
-	if name == "" || found && cluster == "" {
-		resp.Diagnostics.AddError("Import id is not one", fmt.Sprintf("The id is %q; it must be the name, or cluster/name for what is in one of the provider's clusters.", req.ID))
-		return
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), name)...)
-	if found {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("cluster"), cluster)...)
-	}
-}

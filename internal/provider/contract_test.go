@@ -83,7 +83,7 @@ var full = map[string]map[string]any{
 	},
 	"brane_infrastructure": {
 		"name": "compute", "address": "198.51.100.10:6443", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052",
-		"mount_dfs": "redis://198.51.100.10", "credentials": map[string]any{"service_account": "brane", "lifetime": "720h"}, "verify": true,
+		"mount_dfs": "redis://198.51.100.10", "credentials": map[string]any{"service_account": "brane", "lifetime": "720h"}, "verify": true, "timeouts": map[string]any{"create": "5m"},
 	},
 	"brane_workflow_run": {
 		"name": "run", "infrastructure": "compute", "retention": "72h", "triggers": map[string]any{"release": "1"},

@@ -97,7 +97,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, fileTimeout, "read")
+	ctx, done := within(ctx, fileTimeout)
 	defer done()
 	store, entry, err := d.find(ctx, model)
 	if err == nil {

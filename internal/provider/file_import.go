@@ -8,10 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -33,14 +31,6 @@ func (r *fileResource) ImportState(ctx context.Context, req resource.ImportState
 	if inFolder {
 		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("folder"), folder)...)
 	}
-}
-
-// identify tells which set it is.
-func (m fileModel) identify(ctx context.Context, identity *tfsdk.ResourceIdentity) diag.Diagnostics {
-	if identity == nil {
-		return nil // the CLI knows of none
-	}
-	return identity.SetAttribute(ctx, path.Root("name"), m.Name)
 }
 
 // imported takes over what is stored. Where the files came from is not known there: as long as all are text that may stand in a configuration, that is what is assumed.

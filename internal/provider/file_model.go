@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -30,6 +31,15 @@ type fileModel struct {
 	Drift     types.List     `tfsdk:"drift"`
 	Timeouts  timeouts.Value `tfsdk:"timeouts"`
 }
+
+func (m *fileModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, fileTimeout }
+
+// fileIdentity is by what a set of files is told from others in one Redis.
+type fileIdentity struct {
+	Name types.String `tfsdk:"name"`
+}
+
+func (m fileModel) identity() fileIdentity { return fileIdentity{m.Name} }
 
 // sourceModel is one of the files.
 type sourceModel struct {

@@ -33,7 +33,6 @@ func newFileResource() resource.Resource { return &fileResource{resourceBase{nam
 
 type fileResource struct{ resourceBase }
 
-// IdentitySchema is by what a set of files is told from others in one Redis.
 func (r *fileResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{
 		"name": identityschema.StringAttribute{Description: "Name of the set.", RequiredForImport: true},
@@ -98,14 +97,12 @@ func (r *fileResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 
 func (r *fileResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model fileModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
-	limit, diags := model.Timeouts.Create(ctx, fileTimeout)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	defer done()
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "create")
-	defer done()
 	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if !ok {
 		return
@@ -122,21 +119,17 @@ func (r *fileResource) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 	if r.put(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
-		resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	}
 }
 
 func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model fileModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
-	limit, diags := readLimit(ctx, model.Timeouts)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	defer done()
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "read")
-	defer done()
 	what := fmt.Sprintf("set of files %q", model.Name.ValueString())
 	redis, warnings, err := r.files(ctx)
 	if errors.Is(err, errNotKnown) {
@@ -197,31 +190,25 @@ func fileDrift(ctx context.Context, set *files.Set, want string) ([]string, erro
 
 func (r *fileResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model fileModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
-	limit, diags := model.Timeouts.Update(ctx, fileTimeout)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	defer done()
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "update")
-	defer done()
 	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if ok && r.put(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
-		resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
 	}
 }
 
 func (r *fileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model fileModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	limit, diags := model.Timeouts.Delete(ctx, fileTimeout)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	defer done()
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "delete")
-	defer done()
 	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if !ok {
 		return

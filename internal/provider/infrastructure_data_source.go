@@ -106,7 +106,7 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 		report(&resp.Diagnostics, "No control plane", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return
 	}
-	ctx, done := withTimeout(ctx, infrastructureTimeout, "read")
+	ctx, done := within(ctx, infrastructureTimeout)
 	defer done()
 
 	registration, err := infra.Lookup(ctx, store, name)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -17,27 +18,26 @@ import (
 )
 
 type infrastructureModel struct {
-	Name         types.String `tfsdk:"name"`
-	Cluster      types.String `tfsdk:"cluster"`
-	Address      types.String `tfsdk:"address"`
-	Namespace    types.String `tfsdk:"namespace"`
-	Registry     types.String `tfsdk:"registry"`
-	CallbackTo   types.String `tfsdk:"callback_to"`
-	ProxyAddress types.String `tfsdk:"proxy_address"`
-	MountDFS     types.String `tfsdk:"mount_dfs"`
-	SecretName   types.String `tfsdk:"secret_name"`
-	Credentials  types.Object `tfsdk:"credentials"`
-	Verify       types.Bool   `tfsdk:"verify"`
-	ExpiresAt    types.String `tfsdk:"expires_at"`
-	Fingerprint  types.String `tfsdk:"fingerprint"`
-	TokenSecret  types.String `tfsdk:"token_secret"`
-	Drift        types.List   `tfsdk:"drift"`
+	Name         types.String   `tfsdk:"name"`
+	Cluster      types.String   `tfsdk:"cluster"`
+	Address      types.String   `tfsdk:"address"`
+	Namespace    types.String   `tfsdk:"namespace"`
+	Registry     types.String   `tfsdk:"registry"`
+	CallbackTo   types.String   `tfsdk:"callback_to"`
+	ProxyAddress types.String   `tfsdk:"proxy_address"`
+	MountDFS     types.String   `tfsdk:"mount_dfs"`
+	SecretName   types.String   `tfsdk:"secret_name"`
+	Credentials  types.Object   `tfsdk:"credentials"`
+	Verify       types.Bool     `tfsdk:"verify"`
+	ExpiresAt    types.String   `tfsdk:"expires_at"`
+	Fingerprint  types.String   `tfsdk:"fingerprint"`
+	TokenSecret  types.String   `tfsdk:"token_secret"`
+	Drift        types.List     `tfsdk:"drift"`
+	Timeouts     timeouts.Value `tfsdk:"timeouts"`
 }
 
-// infrastructureIdentity is by what Terraform knows an infrastructure again.
-type infrastructureIdentity struct {
-	Name    types.String `tfsdk:"name"`
-	Cluster types.String `tfsdk:"cluster"`
+func (m *infrastructureModel) limits() (timeouts.Value, time.Duration) {
+	return m.Timeouts, infrastructureTimeout
 }
 
 type credentialsModel struct {
@@ -66,9 +66,7 @@ func (m infrastructureModel) location() infra.Location {
 	}
 }
 
-func (m infrastructureModel) identity() infrastructureIdentity {
-	return infrastructureIdentity{m.Name, m.Cluster}
-}
+func (m infrastructureModel) identity() identity { return identity{m.Name, m.Cluster} }
 
 // credentials are the attributes of that name; all of them are null where nothing is known, as after an import.
 func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagnostics) credentialsModel {

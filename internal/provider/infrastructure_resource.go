@@ -35,8 +35,10 @@ type infrastructureResource struct{ resourceBase }
 
 func (r *infrastructureResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config infrastructureModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
@@ -45,9 +47,6 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, infrastructureTimeout, "create")
-	defer done()
-
 	files, err := store.Read(ctx)
 	if err != nil {
 		report(&resp.Diagnostics, "Location not registered", fmt.Sprintf("Registering %q in the %s", name, store), err)
@@ -73,16 +72,16 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 }
 
 func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model infrastructureModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	defer done()
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if errors.Is(err, errNotKnown) {
@@ -93,9 +92,6 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		report(&resp.Diagnostics, "No control plane", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return
 	}
-	ctx, done := withTimeout(ctx, infrastructureTimeout, "read")
-	defer done()
-
 	imported := model.Namespace.IsNull()
 	registration, err := infra.Lookup(ctx, store, name)
 	if imported && errors.Is(err, infra.ErrNoLocation) {
@@ -127,9 +123,11 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 
 func (r *infrastructureResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, state, config infrastructureModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
@@ -138,9 +136,6 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, infrastructureTimeout, "update")
-	defer done()
-
 	var credential credential
 	if keep := !model.Fingerprint.IsUnknown(); keep {
 		credential = registeredCredential(ctx, store, model, &resp.Diagnostics)
@@ -158,7 +153,6 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if !model.SecretName.Equal(state.SecretName) {
 		if err := infra.DropSecret(ctx, store, state.SecretName.ValueString()); err != nil {
 			report(&resp.Diagnostics, "Old secret not removed", fmt.Sprintf("Removing what location %q has called its secret until now from the %s", name, store), err)
@@ -171,7 +165,8 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 
 func (r *infrastructureResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model infrastructureModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	defer done()
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
@@ -180,9 +175,6 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, infrastructureTimeout, "delete")
-	defer done()
-
 	if err := infra.Unregister(ctx, store, name, model.SecretName.ValueString()); err != nil {
 		report(&resp.Diagnostics, "Location not removed", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
@@ -190,15 +182,9 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	r.revoke(ctx, model, &resp.Diagnostics)
 }
 
+// ImportState takes "name" or "cluster/name", or the identity.
 func (r *infrastructureResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	if req.ID != "" {
-		importNamed(ctx, req, resp)
-		return
-	}
-	var identity infrastructureIdentity
-	resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), identity.Name)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("cluster"), identity.Cluster)...)
+	importNamed(ctx, req, resp)
 }
 
 func existsAlready(diags *diag.Diagnostics, name string, store infra.Store) {

@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -19,7 +18,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-func (r *infrastructureResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *infrastructureResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identitySchema("Name of the location.")
+}
+
+func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Registers a cluster with a Brane instance (0.4 to 0.6), in the files that the instance reads: a location in `infra.yml`, and in `secrets.yml` a kubeconfig. " +
 			"Other locations, unknown keys, comments and order in these files stay as they are. " +
@@ -90,7 +93,8 @@ func (r *infrastructureResource) Schema(_ context.Context, _ resource.SchemaRequ
 				MarkdownDescription: "With `credentials.long_lived`: name of the Secret in `namespace` in which the cluster keeps the token.",
 				Computed:            true,
 			},
-			"drift": driftAttribute(),
+			"drift":    driftAttribute(),
+			"timeouts": timeoutsAttribute(ctx, infrastructureTimeout),
 		},
 	}
 }
@@ -143,12 +147,4 @@ func credentialsAttributes() map[string]schema.Attribute {
 			Sensitive:           true,
 		},
 	}
-}
-
-// IdentitySchema is by what an infrastructure is told from others in one Brane instance.
-func (r *infrastructureResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{
-		"name":    identityschema.StringAttribute{Description: "Name of the location.", RequiredForImport: true},
-		"cluster": identityschema.StringAttribute{Description: "Name of the cluster, where it is one of the provider's `clusters`.", OptionalForImport: true},
-	}}
 }

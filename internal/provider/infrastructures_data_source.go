@@ -44,7 +44,7 @@ func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadR
 		report(&resp.Diagnostics, "No control plane", "Looking for the files of the Brane instance to read its locations", err)
 		return
 	}
-	ctx, done := withTimeout(ctx, infrastructureTimeout, "read")
+	ctx, done := within(ctx, infrastructureTimeout)
 	defer done()
 
 	files, err := store.Read(ctx)

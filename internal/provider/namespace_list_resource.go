@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
@@ -91,7 +90,7 @@ func (l *namespaceListResource) result(ctx context.Context, req list.ListRequest
 	result := req.NewListResult(ctx)
 	result.DisplayName = name
 	model := namespaceModel{Name: types.StringValue(name), Cluster: cluster}
-	result.Diagnostics.Append(model.identify(ctx, result.Identity)...)
+	result.Diagnostics.Append(result.Identity.Set(ctx, model.identity())...)
 	if !req.IncludeResource {
 		return result
 	}
@@ -118,9 +117,7 @@ func (l *namespaceListResource) describe(ctx context.Context, req list.ListReque
 		report(&diags, "Namespace not read", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
 		return diags
 	}
-	if none, ok := req.ResourceSchema.GetAttributes()["timeouts"].GetType().(timeouts.Type); ok {
-		model.Timeouts = timeouts.Value{Object: types.ObjectNull(none.AttrTypes)}
-	}
+	model.Timeouts = noTimeouts(req)
 	diags.Append(model.found(ctx, spec)...)
 	diags.Append(model.refresh(ctx, state)...)
 	return diags

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -35,6 +36,12 @@ type namespaceModel struct {
 	Drift              types.List               `tfsdk:"drift"`
 	Timeouts           timeouts.Value           `tfsdk:"timeouts"`
 }
+
+func (m *namespaceModel) limits() (timeouts.Value, time.Duration) {
+	return m.Timeouts, namespaceTimeout
+}
+
+func (m namespaceModel) identity() identity { return identity{m.Name, m.Cluster} }
 
 type podSecurityModel struct {
 	Enforce types.String `tfsdk:"enforce"`

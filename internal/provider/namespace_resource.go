@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -40,11 +39,10 @@ type namespaceResource struct{ resourceBase }
 
 func (r *namespaceResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config namespaceModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
-	limit, diags := model.Timeouts.Create(ctx, namespaceTimeout)
-	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
 	client, err := r.kube(model.Cluster)
@@ -54,9 +52,6 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "create")
-	defer done()
-
 	state, err := namespace.Create(ctx, client, spec, config.Adopt.ValueBool())
 	switch {
 	case errors.Is(err, namespace.ErrExists):
@@ -77,15 +72,14 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 		model.DeletionProtection, model.OnDestroy = types.BoolValue(false), types.StringValue(destroyDeletes)
 	}
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
-	resp.Diagnostics.Append(resp.State.Set(context.WithoutCancel(ctx), model)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
 func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model namespaceModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
-	limit, diags := readLimit(ctx, model.Timeouts)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	defer done()
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -99,9 +93,6 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "read")
-	defer done()
-
 	imported := model.ServiceAccount == nil // only the name is known
 	if imported {
 		spec, err := namespace.Discover(ctx, client, name, defaultAccount)
@@ -139,12 +130,11 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 
 func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, before, config namespaceModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	resp.Diagnostics.Append(model.identify(ctx, resp.Identity)...)
-	limit, diags := model.Timeouts.Update(ctx, namespaceTimeout)
-	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
 	old, diags := before.spec(ctx)
@@ -156,9 +146,6 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "update")
-	defer done()
-
 	state, err := namespace.Apply(ctx, client, old, spec)
 	if err != nil {
 		report(&resp.Diagnostics, "Namespace not changed", fmt.Sprintf("Changing namespace %q in the cluster at %s", spec.Name, client.Host()), err)
@@ -170,9 +157,8 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 
 func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model namespaceModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	limit, diags := model.Timeouts.Delete(ctx, namespaceTimeout)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	defer done()
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
 	model.refuseProtected(&resp.Diagnostics)
@@ -183,9 +169,6 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "delete")
-	defer done()
-
 	if model.OnDestroy.ValueString() == destroyReleases {
 		if err := namespace.Release(ctx, client, spec); err != nil {
 			report(&resp.Diagnostics, "Namespace not released", fmt.Sprintf("Letting go of namespace %q in the cluster at %s", spec.Name, client.Host()), err)
@@ -199,25 +182,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 
 // ImportState takes "name" or "cluster/name", or the identity.
 func (r *namespaceResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	if req.ID != "" {
-		importNamed(ctx, req, resp)
-		return
-	}
-	for _, name := range []string{"cluster", "name"} {
-		var value types.String
-		resp.Diagnostics.Append(req.Identity.GetAttribute(ctx, path.Root(name), &value)...)
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
-	}
-}
-
-// identify tells which namespace it is before anything is waited for: an apply that ends early must leave an identity behind.
-func (m namespaceModel) identify(ctx context.Context, identity *tfsdk.ResourceIdentity) diag.Diagnostics {
-	if identity == nil {
-		return nil // the CLI knows of none
-	}
-	diags := identity.SetAttribute(ctx, path.Root("cluster"), m.Cluster)
-	diags.Append(identity.SetAttribute(ctx, path.Root("name"), m.Name)...)
-	return diags
+	importNamed(ctx, req, resp)
 }
 
 // specWith is the wanted namespace with the passwords of the configuration; the plan has none.

@@ -151,7 +151,7 @@ var descriptions = []string{branelet.WorkDir + "/local_container.yml", branelet.
 
 // lookUp reads what the image says of itself, and what its package's file does.
 func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) {
-	ctx, done := context.WithTimeoutCause(ctx, packageTimeout, fmt.Errorf("not finished after %s", packageTimeout))
+	ctx, done := within(ctx, packageTimeout)
 	defer done()
 	reference := m.Image.ValueString()
 	var registry image.Registry

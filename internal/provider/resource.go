@@ -3,11 +3,8 @@ package provider
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -48,31 +45,6 @@ func driftAttribute(modifiers ...planmodifier.List) schema.ListAttribute {
 		Default:             listdefault.StaticValue(noDrift()),
 		PlanModifiers:       modifiers,
 	}
-}
-
-// readTimeout bounds a refresh where `timeouts` does not: a page of a list takes a server seconds, and a server that is away should not hold up a plan.
-const readTimeout = 2 * time.Minute
-
-// timeoutsAttribute bounds the operations; limit is what holds for each that is not set.
-func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribute {
-	each := fmt.Sprintf("For example `30m`. Default: `%s`.", limit)
-	attribute := timeouts.Attributes(ctx, timeouts.Opts{
-		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
-		ReadDescription: fmt.Sprintf("For example `30s`. It bounds the refresh before a plan. Default: `%s`.", readTimeout),
-	})
-	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
-		nested.MarkdownDescription = "How long each operation may take."
-		return nested
-	}
-	return attribute
-}
-
-// readLimit is what `timeouts` says of a refresh. Where it says nothing timeouts.Value logs a line, and the CLI takes the lines of hundreds of resources apart.
-func readLimit(ctx context.Context, set timeouts.Value) (time.Duration, diag.Diagnostics) {
-	if limit, ok := set.Attributes()["read"]; !ok || limit.IsNull() {
-		return readTimeout, nil
-	}
-	return set.Read(ctx, readTimeout)
 }
 
 func noDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }

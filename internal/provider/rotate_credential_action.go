@@ -64,7 +64,7 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, infrastructureTimeout, "invoke")
+	ctx, done := within(ctx, infrastructureTimeout)
 	defer done()
 
 	name := model.Infrastructure.ValueString()

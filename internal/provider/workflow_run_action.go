@@ -100,18 +100,13 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	model := a.model(ctx, req.Config, &resp.Diagnostics)
 	var limits timeouts.Value
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("timeouts"), &limits)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	limit, found := limits.Invoke(ctx, runTimeout)
-	resp.Diagnostics.Append(found...)
+	ctx, done := withTimeouts(ctx, "invoke", limits.Attributes(), runTimeout, &resp.Diagnostics)
+	defer done()
 	checkPage(model.Report, &resp.Diagnostics)
 	model.SecretEnv = secretEnv(ctx, model, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "invoke")
-	defer done()
 	a.invoke(ctx, &model, func(line string) { resp.SendProgress(action.InvokeProgressEvent{Message: line}) }, &resp.Diagnostics)
 }
 

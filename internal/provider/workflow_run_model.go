@@ -56,6 +56,8 @@ type workflowRunModel struct {
 	Brane     branelet.Version             `tfsdk:"-"` // of packages whose steps name none; empty while no provider is configured
 }
 
+func (m *workflowRunModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, runTimeout }
+
 type inputModel struct {
 	Content types.String `tfsdk:"content"`
 	Source  types.String `tfsdk:"source"`

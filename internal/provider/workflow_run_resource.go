@@ -111,16 +111,13 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 
 func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config workflowRunModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	limit, diags := model.Timeouts.Create(ctx, runTimeout)
-	resp.Diagnostics.Append(diags...)
 	model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "create")
-	defer done()
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
 	if r.execute(ctx, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -129,14 +126,11 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 
 func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model workflowRunModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	limit, diags := readLimit(ctx, model.Timeouts)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	defer done()
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "read")
-	defer done()
 	if !model.waits() && model.Status.ValueString() != string(workflow.RunSucceeded) {
 		if r.refresh(ctx, &model, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -167,17 +161,14 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 
 func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, state, config workflowRunModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	limit, diags := model.Timeouts.Update(ctx, runTimeout)
-	resp.Diagnostics.Append(diags...)
 	model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics) // for the report, to hide it there
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "update")
-	defer done()
 	if state.goesOn() {
 		if r.follow(ctx, &model, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -196,15 +187,11 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 
 func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model workflowRunModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
-	limit, diags := model.Timeouts.Delete(ctx, runTimeout)
-	resp.Diagnostics.Append(diags...)
+	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	defer done()
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withTimeout(ctx, limit, "delete")
-	defer done()
-
 	id, namespace := model.ID.ValueString(), model.Namespace.ValueString()
 	successor, diags := req.Private.GetKey(ctx, successorKey)
 	resp.Diagnostics.Append(diags...)

@@ -1,0 +1,82 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// readTimeout bounds a refresh where `timeouts` does not: a page of a list takes a server seconds, and a server that is away should not hold up a plan.
+const readTimeout = 2 * time.Minute
+
+// timeoutsAttribute bounds the operations; limit is what holds for each that is not set.
+func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribute {
+	each := fmt.Sprintf("For example `30m`. Default: `%s`.", limit)
+	attribute := timeouts.Attributes(ctx, timeouts.Opts{
+		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
+		ReadDescription: fmt.Sprintf("For example `30s`. It bounds the refresh before a plan. Default: `%s`.", readTimeout),
+	})
+	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
+		nested.MarkdownDescription = "How long each operation may take."
+		return nested
+	}
+	return attribute
+}
+
+// noTimeouts are those of a resource that is listed, of which no configuration tells any.
+func noTimeouts(req list.ListRequest) timeouts.Value {
+	of, ok := req.ResourceSchema.GetAttributes()["timeouts"].GetType().(timeouts.Type)
+	if !ok {
+		return timeouts.Value{}
+	}
+	return timeouts.Value{Object: types.ObjectNull(of.AttrTypes)}
+}
+
+// operated is the model of a resource: it knows its `timeouts`, and what holds for an operation that they do not name.
+type operated interface {
+	limits() (timeouts.Value, time.Duration)
+}
+
+// begin is how every operation of a resource begins: it reads the model from a plan or a state, and bounds the operation as the model says.
+func begin(ctx context.Context, operation string, from interface {
+	Get(ctx context.Context, into any) diag.Diagnostics
+}, model operated, diags *diag.Diagnostics,
+) (context.Context, context.CancelFunc) {
+	diags.Append(from.Get(ctx, model)...)
+	set, limit := model.limits()
+	if operation == "read" {
+		limit = readTimeout
+	}
+	return withTimeouts(ctx, operation, set.Attributes(), limit, diags)
+}
+
+// withTimeouts bounds an operation by its entry of `timeouts`; what ends by it says which one to raise. Where there is none timeouts.Value's own methods
+// log a line, and the CLI takes the lines of hundreds of resources apart.
+func withTimeouts(ctx context.Context, operation string, set map[string]attr.Value, limit time.Duration, diags *diag.Diagnostics) (context.Context, context.CancelFunc) {
+	if text, ok := set[operation].(types.String); ok && text.ValueString() != "" {
+		parsed, err := time.ParseDuration(text.ValueString())
+		if err != nil { // was not known when it was validated
+			diags.AddAttributeError(path.Root("timeouts").AtName(operation), "Value is not a duration", fmt.Sprintf("%q: write it as 30s or 1h30m.", text.ValueString()))
+		}
+		limit = parsed
+	}
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", limit, operation))
+}
+
+// within bounds what has no `timeouts`.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s", limit))
+}
+
+// afterwards is for what must still be done when the operation's time has run out or the user has pressed Ctrl-C.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+}
