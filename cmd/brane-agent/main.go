@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // version is set when a release is built.
@@ -37,6 +38,7 @@ func main() {
 	if code, is := agent.Witness(os.Args); is {
 		os.Exit(code)
 	}
+	files.Overlap()
 	os.Exit(execute(os.Args[1:]))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -67,6 +68,11 @@ func Open(c Config) (*Store, error) {
 
 // workers are twice the chunks in flight: where all processors hash, a reply is noticed late, and the connections should not stand still meanwhile.
 func (s *Store) workers() int { return 2 * s.parallel }
+
+// Overlap is for the start of a program whose work is to move files: it lets twice as many goroutines run as there are processors. Those that hash never wait,
+// and Go asks the network for news only where a goroutine would have nothing to do; with as many as processors, connections stand still while chunks are hashed,
+// and a tenth of the throughput is lost.
+func Overlap() { runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) }
 
 // ValidStep tells whether a step may have this name: a-z, 0-9 and -, and for one index of a fan-out a dot and its number.
 func ValidStep(name string) bool { return stepName.MatchString(name) }
