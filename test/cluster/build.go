@@ -13,24 +13,50 @@ import (
 	"strings"
 )
 
-// kubeInputs decide what the Kubernetes binary is, with the Go version and the machine.
-var kubeInputs = []string{"go.mod", "go.sum", "main.go"}
-
-// kubeFile names the binary in the cache after all that it is made of.
-func kubeFile(cache string, inputs map[string][]byte, goVersion string) string {
-	h := sha256.New()
-	for _, name := range kubeInputs {
-		fmt.Fprintf(h, "%s %d\n%s", name, len(inputs[name]), inputs[name])
-	}
-	fmt.Fprintf(h, "%s %s", goVersion, runtime.GOARCH)
-	return filepath.Join(cache, "kube-"+hex.EncodeToString(h.Sum(nil)[:6]))
+// upstream is what the cluster runs that is built from its own Go modules, once, and kept in the cache. The folder of its name
+// below test/cluster is the module that pins them.
+type upstream struct {
+	name     string
+	title    string
+	module   string   // the one whose version is told
+	inputs   []string // files that decide what is built, with the flags, the Go version and the machine
+	pkg, out string   // what is built, and what stands behind the cached name where that is a folder
+	tags     string
+	linker   func(version string) string
+	patience string // how long it takes
+	packages int    // at most
 }
 
-// buildKube gives the file of the Kubernetes binary and builds it where the cache has none.
-func buildKube(ctx context.Context, o options, st *status) (string, error) {
-	module := filepath.Join(o.root, "test/cluster/kube")
+var (
+	kubernetes = upstream{
+		name: "kube", title: "Kubernetes", module: "k8s.io/kubernetes",
+		inputs: []string{"go.mod", "go.sum", "main.go"}, pkg: ".",
+		linker: stamp, patience: "6 to 16 minutes", packages: 2800,
+	}
+	// containerd is taken without what this cluster has no use for.
+	containerd = upstream{
+		name: "containerd", title: "containerd", module: "github.com/containerd/containerd/v2",
+		inputs: []string{"go.mod", "go.sum"}, pkg: "tool", out: "/",
+		tags:   "no_btrfs,no_devmapper,no_zfs,no_tracing,no_rdt,no_systemd",
+		linker: func(string) string { return "-s -w" }, patience: "1 to 5 minutes", packages: 1000,
+	}
+)
+
+// file names what is built in the cache after all that it is made of.
+func (u upstream) file(cache string, inputs map[string][]byte, goVersion string) string {
+	h := sha256.New()
+	for _, name := range u.inputs {
+		fmt.Fprintf(h, "%s %d\n%s", name, len(inputs[name]), inputs[name])
+	}
+	fmt.Fprintf(h, "%s%s %s", u.tags, goVersion, runtime.GOARCH)
+	return filepath.Join(cache, u.name+"-"+hex.EncodeToString(h.Sum(nil)[:6]))
+}
+
+// build gives the cached file, or the folder of the programs where there are several, and builds it where the cache has none.
+func (u upstream) build(ctx context.Context, o options, st *status) (string, error) {
+	module := filepath.Join(o.root, "test/cluster", u.name)
 	inputs := map[string][]byte{}
-	for _, name := range kubeInputs {
+	for _, name := range u.inputs {
 		b, err := os.ReadFile(filepath.Join(module, name))
 		if err != nil {
 			return "", err
@@ -41,20 +67,20 @@ func buildKube(ctx context.Context, o options, st *status) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	file := kubeFile(o.cache, inputs, goVersion)
+	file := u.file(o.cache, inputs, goVersion)
 	if _, err := os.Stat(file); err == nil {
 		return file, nil
 	}
 	if err := os.MkdirAll(o.cache, 0o755); err != nil {
 		return "", err
 	}
-	version, err := goOutput(ctx, module, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+	version, err := goOutput(ctx, module, "list", "-m", "-f", "{{.Version}}", u.module)
 	if err != nil {
 		return "", err
 	}
-	return file, st.run("Kubernetes "+version+" built", func() error {
-		st.note("on a cold cache 6 to 16 minutes, only once; kept as " + file)
-		unlock, err := lockFile(ctx, filepath.Join(o.cache, "kube.lock"))
+	return file, st.run(u.title+" "+version+" built", func() error {
+		st.note("on a cold cache " + u.patience + ", only once; kept as " + file)
+		unlock, err := lockFile(ctx, filepath.Join(o.cache, u.name+".lock"))
 		if err != nil {
 			return err
 		}
@@ -65,9 +91,9 @@ func buildKube(ctx context.Context, o options, st *status) (string, error) {
 		packages := 0
 		count := func(string) {
 			packages++
-			st.note(fmt.Sprintf("%d of at most 2,800 packages compiled", packages))
+			st.note(fmt.Sprintf("%d of at most %d packages compiled", packages, u.packages))
 		}
-		if err := goBuild(ctx, module, ".", file+".new", stamp(version), count); err != nil {
+		if err := goBuild(ctx, module, u.pkg, file+".new"+u.out, u.linker(version), count, "-tags="+u.tags); err != nil {
 			return err
 		}
 		return os.Rename(file+".new", file)
@@ -108,8 +134,9 @@ func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binar
 
 // goBuild builds a static program that depends on nothing but its source: no C, no paths, and no commit id,
 // which would make a new agent image of every commit. Each compiled package is told.
-func goBuild(ctx context.Context, module, pkg, out, linker string, compiled func(string)) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags="+linker, "-o", out, pkg)
+func goBuild(ctx context.Context, module, pkg, out, linker string, compiled func(string), flags ...string) error {
+	args := append([]string{"build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=" + linker, "-o", out}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOWORK=off")
 	output, err := cmd.StderrPipe()

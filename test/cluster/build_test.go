@@ -5,16 +5,29 @@ import (
 	"testing"
 )
 
-func TestEveryInputOfKubernetesNamesAnotherFile(t *testing.T) {
-	inputs := map[string][]byte{"go.mod": []byte("a"), "go.sum": []byte("b"), "main.go": []byte("c")}
-	seen := map[string]string{kubeFile("/cache", inputs, "go1.26.8"): "as it is", kubeFile("/cache", inputs, "go1.26.9"): "another Go"}
-	for name := range inputs {
-		changed := maps.Clone(inputs)
-		changed[name] = []byte("changed")
-		seen[kubeFile("/cache", changed, "go1.26.8")] = name
-	}
-	if len(seen) != 5 {
-		t.Errorf("five different builds have %d files: %v", len(seen), seen)
+func TestEveryInputNamesAnotherFile(t *testing.T) {
+	for _, u := range []upstream{kubernetes, containerd} {
+		t.Run(u.name, func(t *testing.T) {
+			inputs := map[string][]byte{}
+			for _, name := range u.inputs {
+				inputs[name] = []byte(name)
+			}
+			others := u
+			others.tags += "no_cri"
+			seen := map[string]string{
+				u.file("/cache", inputs, "go1.26.8"):      "as it is",
+				u.file("/cache", inputs, "go1.26.9"):      "another Go",
+				others.file("/cache", inputs, "go1.26.8"): "other build tags",
+			}
+			for name := range inputs {
+				changed := maps.Clone(inputs)
+				changed[name] = []byte("changed")
+				seen[u.file("/cache", changed, "go1.26.8")] = name
+			}
+			if want := 3 + len(u.inputs); len(seen) != want {
+				t.Errorf("%d different builds have %d files: %v", want, len(seen), seen)
+			}
+		})
 	}
 }
 

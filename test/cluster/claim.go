@@ -23,6 +23,7 @@ type claim struct {
 	Dir       string    `json:"dir"`
 	ID        string    `json:"id"`      // the folder's, see identity
 	Kube      string    `json:"kube"`    // the Kubernetes binary it was started with
+	Runtime   string    `json:"runtime"` // and the folder of its containerd
 	Up        bool      `json:"up"`      // the start came to its end
 	Starter   process   `json:"starter"` // the launcher that is starting it
 	Processes []process `json:"processes"`

@@ -38,7 +38,7 @@ func main() {
 type options struct {
 	dir    string // the cluster's folder, absolute
 	root   string // the provider's repository, absolute
-	cache  string // where built Kubernetes binaries are kept
+	cache  string // where Kubernetes and containerd are kept, once built
 	agent  string // a brane-agent that is already built; empty: build the repository's
 	number int    // the first number to try
 }
@@ -53,7 +53,7 @@ func command(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "up":
 		flags.StringVar(&o.root, "root", ".", "folder of the provider's repository")
-		flags.StringVar(&o.cache, "cache", "", "folder for built Kubernetes binaries (default ROOT/.cache)")
+		flags.StringVar(&o.cache, "cache", "", "folder for Kubernetes and containerd, once built (default ROOT/.cache)")
 		flags.StringVar(&o.agent, "agent", "", "a built, static brane-agent (default: build ROOT/cmd/brane-agent)")
 		flags.IntVar(&o.number, "number", 1, "cluster number to try first; where it is taken, the next free one")
 	}

@@ -30,14 +30,15 @@ const kubeletHeld = "run/kubelet.held"
 const containerdSocket = "/run/containerd/containerd.sock"
 
 // nodeProgram runs containerd and the kubelet in PID, mount and IPC namespaces of their own: when their
-// process 1 ends, so does every container and shim, and every mount and network namespace goes.
-func (c cluster) nodeProgram(self, kube string) program {
+// process 1 ends, so does every container and shim, and every mount and network namespace goes. containerd and its
+// shim are in the folder runtime.
+func (c cluster) nodeProgram(self, kube, runtime string) program {
 	return program{
 		name: "node",
 		args: []string{self, nodeCommand, "-dir", c.dir},
 		env: []string{
 			kubeVariable + "=" + kube,
-			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+			"PATH=" + runtime + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 			// Images of elsewhere may need the machine's proxy; the cluster's registry must not go there.
 			"NO_PROXY=" + c.gateway() + "," + os.Getenv("NO_PROXY"),
 		},

@@ -19,7 +19,6 @@ type debianPackage struct {
 }
 
 var debianPackages = []debianPackage{
-	{"containerd", func() bool { return inPath("containerd") && inPath("containerd-shim-runc-v2") }},
 	{"runc", func() bool { return inPath("runc") }},
 	{"containernetworking-plugins", func() bool { return isFile("/usr/lib/cni/bridge") && isFile("/usr/lib/cni/host-local") }},
 	{"redis-server", func() bool { return inPath("redis-server") }},

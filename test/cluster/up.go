@@ -15,7 +15,11 @@ func up(ctx context.Context, o options, st *status) (err error) {
 	if err := ensurePackages(ctx, st); err != nil {
 		return err
 	}
-	kube, err := buildKube(ctx, o, st)
+	kube, err := kubernetes.build(ctx, o, st)
+	if err != nil {
+		return err
+	}
+	runtime, err := containerd.build(ctx, o, st)
 	if err != nil {
 		return err
 	}
@@ -28,7 +32,7 @@ func up(ctx context.Context, o options, st *status) (err error) {
 		return err
 	}
 	defer unlock()
-	s := &start{options: o, kube: kube, status: st, began: time.Now()}
+	s := &start{options: o, kube: kube, runtime: runtime, status: st, began: time.Now()}
 	found, err := s.find(ctx, id)
 	if err != nil {
 		return err
@@ -59,6 +63,7 @@ type start struct {
 	cluster
 	options  options
 	kube     string
+	runtime  string // the folder of containerd and its shim
 	password string // Redis'
 	agent    string // the agent's image
 	claim    *claim
@@ -67,13 +72,13 @@ type start struct {
 	kubelet  time.Time // when it was let go: before that, no heartbeat is of this start
 }
 
-// find is true when the cluster runs already. It ends one that is broken, or runs another Kubernetes.
+// find is true when the cluster runs already. It ends one that is broken, or runs another Kubernetes or containerd.
 func (s *start) find(ctx context.Context, id identity) (bool, error) {
 	cl, err := machineClaims.of(s.options.dir)
 	if err != nil || cl == nil {
 		return false, err
 	}
-	if cl.ID == id.ID && cl.Kube == s.kube && cl.running() {
+	if cl.ID == id.ID && cl.Kube == s.kube && cl.Runtime == s.runtime && cl.running() {
 		s.claim, s.cluster = cl, cluster{dir: s.options.dir, number: cl.Number}
 		return true, nil
 	}
@@ -86,7 +91,7 @@ func (s *start) begin(ctx context.Context, id identity) error {
 	if err != nil {
 		return err
 	}
-	cl.Kube = s.kube
+	cl.Kube, cl.Runtime = s.kube, s.runtime
 	s.claim, s.cluster = cl, cluster{dir: s.options.dir, number: cl.Number}
 	if why != "" {
 		s.status.say(" ! %s; this cluster gets %d", why, cl.Number)
@@ -189,7 +194,7 @@ func (s *start) services(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.launch(ctx, s.etcd(s.kube), s.apiServer(s.kube), s.redis(), s.gatewayProgram(self), s.nodeProgram(self, s.kube)); err != nil {
+	if err := s.launch(ctx, s.etcd(s.kube), s.apiServer(s.kube), s.redis(), s.gatewayProgram(self), s.nodeProgram(self, s.kube, s.runtime)); err != nil {
 		return err
 	}
 	for _, host := range []string{s.loopback(), s.gateway()} {
