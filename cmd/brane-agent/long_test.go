@@ -4,6 +4,7 @@ package main
 
 import (
 	"debug/elf"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // maxResident is what the agent may hold in memory.
@@ -20,12 +23,7 @@ const maxResident = 32 << 20
 func TestLongAFileOf5GiB(t *testing.T) {
 	const size = 5 << 30
 	r := newRun(t, nil)
-	program := filepath.Join(t.TempDir(), "brane-agent")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
+	program := built(t)
 	first := r.pod("first", nil)
 	first.bounded(t, program, func() {
 		// Every chunk is another one, and none takes disk twice: a number at the beginning of each.
@@ -48,6 +46,63 @@ func TestLongAFileOf5GiB(t *testing.T) {
 	if text, err := exec.Command("cmp", filepath.Join(first.data, "large"), filepath.Join(second.data, "large")).CombinedOutput(); err != nil {
 		t.Errorf("the restored file differs: %v %s", err, text)
 	}
+}
+
+// TestLongTheUnionOfManyFiles of two steps, which nobody has in memory as a whole. Each has rewritten half of what it began with.
+func TestLongTheUnionOfManyFiles(t *testing.T) {
+	const many = 100_000
+	r := newRun(t, map[string]files.Source{"seed": {Content: []byte("content")}})
+	seed, err := r.store.Input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := r.store.Tree(t.Context(), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, _ := tree.Lookup("seed")
+	for _, step := range []string{"one", "other"} {
+		var entries []files.Entry
+		for i := range many {
+			e := file
+			if e.Path = fmt.Sprintf("d%03d/file-%07d", i/1000, i); i%2 == 0 {
+				e.Path, e.By = step+"/"+e.Path, step
+			}
+			entries = append(entries, e)
+		}
+		tree, err := files.NewTree(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layer, err := r.store.PutTree(t.Context(), tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.store.Commit(t.Context(), step, files.Record{Layer: layer}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := r.pod("both", map[string][]string{"both": {"one", "other"}, "one": nil, "other": nil})
+	p.bounded(t, built(t), nil)
+	commits, err := r.store.Commits(t.Context(), []string{"both"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tree, err := r.store.Tree(t.Context(), commits["both"].Layer); err != nil || tree.Size() != 3*many/2*file.Size {
+		t.Errorf("the union has %d entries of %d bytes, %v", tree.Len(), tree.Size(), err)
+	}
+}
+
+// built is the program as it is shipped; the race detector's would need several times the memory.
+func built(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "brane-agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return program
 }
 
 // bounded runs both containers with a program as the agent, and looks at its memory.
@@ -85,6 +140,7 @@ func resident(t *testing.T, cmd *exec.Cmd) {
 			if err != nil {
 				t.Fatalf("%v: %s", err, &said)
 			}
+			t.Logf("%s held %.1f MiB", cmd.Args[1], float64(most)/(1<<20))
 			if most > maxResident {
 				t.Errorf("%s held %.1f MiB", cmd.Args[1], float64(most)/(1<<20))
 			}

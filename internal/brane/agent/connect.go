@@ -40,7 +40,10 @@ func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
 
 // hint says what to do about an error.
 func hint(err error) string {
+	var conflict *files.ConflictError
 	switch {
+	case errors.As(err, &conflict):
+		return "let one of them need the other, or write to other paths"
 	case errors.Is(err, files.ErrPassword):
 		return "check user and password in redis.cluster_url"
 	case errors.Is(err, files.ErrForbidden):

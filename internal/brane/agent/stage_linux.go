@@ -82,22 +82,11 @@ func union(ctx context.Context, store *files.Store, needs []string, commits map[
 		}
 		layers[need] = record.Layer
 	}
-	if len(layers) == 1 {
-		return layers[needs[0]], nil
+	layer, err := store.Union(ctx, layers, graph)
+	if err != nil {
+		return "", fmt.Errorf("bring the files of its parents together: %w", err)
 	}
-	var parents []files.Parent
-	for step, layer := range layers {
-		tree, err := store.Tree(ctx, layer)
-		if err != nil {
-			return "", fmt.Errorf("files of step %q: %w", step, err)
-		}
-		parents = append(parents, files.Parent{Step: step, Tree: tree})
-	}
-	tree, conflicts := files.Union(parents, graph)
-	if conflicts != nil {
-		return "", fmt.Errorf("bring the files of its parents together: %w; let one of them need the other, or write to other paths", &files.ConflictError{Conflicts: conflicts})
-	}
-	return store.PutTree(ctx, tree)
+	return layer, nil
 }
 
 // copySelf puts the running program where the main container finds it.

@@ -17,7 +17,6 @@ type before struct {
 	trust  int64
 	now    known // the first that was not taken
 	more   bool
-	close  func()
 }
 
 // known is an entry of before.
@@ -29,21 +28,17 @@ type known struct {
 
 func (s *Store) before(ctx context.Context, staged *Staged) (*before, error) {
 	if staged == nil || staged.Layer == "" {
-		return &before{close: func() {}}, nil
+		return &before{}, nil
 	}
 	from, err := s.entries(ctx, staged.Layer)
 	if err != nil {
 		return nil, fmt.Errorf("read what was there before: %w", err)
 	}
-	b := &before{from: from, reads: staged.Reads, trust: staged.Trusted, close: from.close}
+	b := &before{from: from, reads: staged.Reads, trust: staged.Trusted}
 	if staged.Stamps != nil {
 		b.stamps = bufio.NewReaderSize(io.NewSectionReader(staged.Stamps, 0, math.MaxInt64), 64<<10)
 	}
-	if err := b.advance(); err != nil {
-		from.close()
-		return nil, err
-	}
-	return b, nil
+	return b, b.advance()
 }
 
 func (b *before) advance() error {

@@ -87,14 +87,12 @@ func (s *Store) Tree(ctx context.Context, layer Layer) (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
-	defer r.close()
 	return collect(r)
 }
 
 // layerReader reads the entries of a layer one after the other.
 type layerReader struct {
 	layer    Layer
-	chunks   *chunkReader
 	manifest *manifestReader
 }
 
@@ -103,12 +101,11 @@ func (s *Store) entries(ctx context.Context, layer Layer) (*layerReader, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &layerReader{layer: layer, chunks: &chunkReader{ctx: ctx, store: s, rest: parts}}
-	if r.manifest, err = newManifestReader(&unpacked{chunks: r.chunks}); err != nil {
-		r.close()
+	manifest, err := newManifestReader(&unpacked{chunks: &chunkReader{ctx: ctx, store: s, rest: parts}})
+	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", layer.short(), err)
 	}
-	return r, nil
+	return &layerReader{layer, manifest}, nil
 }
 
 func (r *layerReader) next() (*Entry, error) {
@@ -118,8 +115,6 @@ func (r *layerReader) next() (*Entry, error) {
 	}
 	return e, err
 }
-
-func (r *layerReader) close() { r.chunks.close() }
 
 func (l Layer) short() string { return string(l[:min(len(l), 12)]) }
 
@@ -164,15 +159,13 @@ func (r *unpacked) Read(p []byte) (n int, err error) {
 	return n, fmt.Errorf("manifest %w: %w", ErrCorrupt, err)
 }
 
-// chunkReader reads chunks one after the other, verified.
+// chunkReader reads chunks one after the other, verified. It holds what a chunk has, not what one may have: the union of many small layers reads all at once.
 type chunkReader struct {
-	ctx     context.Context //nolint:containedctx // an io.Reader has no other way
-	store   *Store
-	rest    []Digest
-	buffer  []byte
-	release func()
-	unread  []byte
-	failed  error // other than the end
+	ctx    context.Context //nolint:containedctx // an io.Reader has no other way
+	store  *Store
+	rest   []Digest
+	unread []byte
+	failed error // other than the end
 }
 
 func (r *chunkReader) Read(p []byte) (int, error) {
@@ -180,25 +173,22 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 		if len(r.rest) == 0 {
 			return 0, io.EOF
 		}
-		if r.buffer == nil {
-			r.buffer, r.release = r.store.buffer()
-		}
-		var err error
-		if r.unread, err = r.store.getChunk(r.ctx, r.rest[0], r.buffer); err != nil {
+		if err := r.next(); err != nil {
 			r.failed = err
 			return 0, err
 		}
-		r.rest = r.rest[1:]
 	}
 	n := copy(p, r.unread)
 	r.unread = r.unread[n:]
 	return n, nil
 }
 
-func (r *chunkReader) close() {
-	if r.release != nil {
-		r.release()
-	}
+func (r *chunkReader) next() error {
+	buffer, release := r.store.buffer()
+	defer release()
+	content, err := r.store.getChunk(r.ctx, r.rest[0], buffer)
+	r.unread, r.rest = bytes.Clone(content), r.rest[1:]
+	return err
 }
 
 // SetInput says which layer the steps without needs begin with. The error is [ErrLost] where the server has lost what was stored for it.

@@ -70,7 +70,6 @@ func (s *Store) Restore(ctx context.Context, staged *Staged, dir string) error {
 	if err != nil {
 		return fmt.Errorf("restore into %s: %w", dir, err)
 	}
-	defer from.close()
 	return s.restore(ctx, from, staged, dir)
 }
 

@@ -42,7 +42,6 @@ func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes
 			if err != nil {
 				return err
 			}
-			defer before.close()
 			shot := &snapshot{upload: u, root: root, dir: dir, before: before, writes: writes, by: by}
 			return shot.all()
 		})

@@ -2,8 +2,9 @@ package files
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 )
@@ -42,68 +43,180 @@ func Union(parents []Parent, graph Ancestry) (Tree, []Conflict) {
 	if len(parents) == 1 {
 		return parents[0].Tree, nil
 	}
-	parents = slices.SortedFunc(slices.Values(parents), func(a, b Parent) int { return cmp.Compare(a.Step, b.Step) })
-	m := &merge{parents: parents, seen: seen{graph, map[string]map[string]bool{}}, next: make([]int, len(parents))}
-	for m.step() {
+	open := func() *merge {
+		m := &merge{seen: seen{graph, map[string]map[string]bool{}}}
+		for _, p := range parents {
+			m.parents = append(m.parents, parent{step: p.Step, rest: &Tree{p.Tree.entries}})
+		}
+		return m
 	}
-	m.addFolders()
-	m.checkFolders()
-	slices.SortFunc(m.conflicts, func(a, b Conflict) int { return cmp.Compare(a.Path, b.Path) })
-	return Tree{m.entries}, m.conflicts
+	found, _ := open().look() // a tree can always be read
+	var union Tree
+	_ = open().write(found.wanted, func(e *Entry) error { // as above
+		union.entries = append(union.entries, e)
+		return nil
+	})
+	return union, found.conflicts
 }
 
-// merge walks all parents' trees at once, path by path.
+// Union writes the [Union] of what these steps have left. What it has in memory does not grow with the number of files.
+// The error is a [ConflictError] where they do not agree.
+func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancestry) (Layer, error) {
+	if len(layers) == 1 {
+		for _, layer := range layers {
+			return layer, nil
+		}
+	}
+	var found looked
+	err := s.merge(ctx, layers, graph, func(m *merge) (err error) {
+		found, err = m.look()
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if found.conflicts != nil {
+		return "", &ConflictError{found.conflicts}
+	}
+	layer, _, err := s.putEntries(ctx, s.deadline, func(ctx context.Context, add func(*Entry) error) error {
+		return s.merge(ctx, layers, graph, func(m *merge) error { return m.write(found.wanted, add) })
+	})
+	return layer, err
+}
+
+// merge begins to read layers side by side.
+func (s *Store) merge(ctx context.Context, layers map[string]Layer, graph Ancestry, use func(*merge) error) error {
+	m := &merge{seen: seen{graph, map[string]map[string]bool{}}}
+	for step, layer := range layers {
+		from, err := s.entries(ctx, layer)
+		if err != nil {
+			return fmt.Errorf("files of step %q: %w", step, err)
+		}
+		m.parents = append(m.parents, parent{step: step, rest: from})
+	}
+	return use(m)
+}
+
+// merge goes through all parents at once, path by path.
 type merge struct {
-	parents   []Parent
-	seen      seen
-	next      []int // the first entry of each parent that was not looked at
-	entries   []*Entry
-	dropped   map[string]*Entry // removed folders, wanted again where something new is in them
+	parents []parent
+	seen    seen
+}
+
+// parent is what was not looked at of the files of a step.
+type parent struct {
+	step string
+	now  *Entry // the next one; nil before the first and after the last
+	rest entries
+}
+
+// advance goes on to the next entry.
+func (p *parent) advance() (err error) {
+	if p.now, err = p.rest.next(); errors.Is(err, errEnd) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("files of step %q: %w", p.step, err)
+	}
+	return nil
+}
+
+// decided is what stands at one path.
+type decided struct {
+	*Entry
+	removed  bool
+	conflict *Conflict
+}
+
+// all decides path after path, in order.
+func (m *merge) all(take func(decided) error) error {
+	slices.SortFunc(m.parents, func(a, b parent) int { return cmp.Compare(a.step, b.step) })
+	for i := range m.parents {
+		if err := m.parents[i].advance(); err != nil {
+			return err
+		}
+	}
+	var versions []*Entry
+	for {
+		var first *Entry
+		for _, p := range m.parents {
+			if p.now != nil && (first == nil || p.now.Path < first.Path) {
+				first = p.now
+			}
+		}
+		if first == nil {
+			return nil
+		}
+		versions = versions[:0]
+		for _, p := range m.parents {
+			if p.now != nil && p.now.Path == first.Path {
+				versions = append(versions, p.now)
+			}
+		}
+		var here decided
+		here.Entry, here.conflict = m.choose(versions)
+		for i := range m.parents {
+			p := &m.parents[i]
+			if p.now == nil || p.now.Path != first.Path {
+				here.removed = here.removed || m.seen.by(p.step, here.By)
+			} else if err := p.advance(); err != nil {
+				return err
+			}
+		}
+		if err := take(here); err != nil {
+			return err
+		}
+	}
+}
+
+// looked is what is only known when all of the parents has been looked at.
+type looked struct {
+	wanted    map[string]bool // removed folders that another parent has put something new into
 	conflicts []Conflict
 }
 
-// step decides the smallest path that is left.
-func (m *merge) step() bool {
-	name, found := m.smallest()
-	if !found {
-		return false
-	}
-	var versions []*Entry
-	var absent []string
-	for i, p := range m.parents {
-		if at := m.next[i]; at < p.Tree.Len() && p.Tree.entries[at].Path == name {
-			versions = append(versions, p.Tree.entries[at])
-			m.next[i]++
-		} else {
-			absent = append(absent, p.Step)
-		}
-	}
-	best, conflict := m.choose(versions)
-	if conflict != nil {
-		m.conflicts = append(m.conflicts, *conflict)
-	}
-	if slices.ContainsFunc(absent, func(step string) bool { return m.seen.by(step, best.By) }) {
-		if best.Mode.IsDir() {
-			if m.dropped == nil {
-				m.dropped = map[string]*Entry{}
-			}
-			m.dropped[name] = best
-		}
-		return true
-	}
-	m.entries = append(m.entries, best)
-	return true
+// over is what may have something below it, as in order.
+type over struct {
+	path, by        string
+	folder, removed bool
 }
 
-func (m *merge) smallest() (name string, found bool) {
-	for i, p := range m.parents {
-		if at := m.next[i]; at < p.Tree.Len() {
-			if candidate := p.Tree.entries[at].Path; !found || candidate < name {
-				name, found = candidate, true
+func (m *merge) look() (found looked, err error) {
+	found.wanted = map[string]bool{}
+	var above []over
+	err = m.all(func(e decided) error {
+		if e.conflict != nil {
+			found.conflicts = append(found.conflicts, *e.conflict)
+		}
+		for len(above) > 0 && !strings.HasPrefix(e.Path, above[len(above)-1].path) {
+			above = above[:len(above)-1]
+		}
+		for i := range above {
+			a := &above[i]
+			switch {
+			case e.removed || !strings.HasPrefix(e.Path[len(a.path):], "/"):
+			case a.removed:
+				found.wanted[a.path], a.removed = true, false
+			case !a.folder: // what is a file for one parent is a folder for another
+				found.conflicts = append(found.conflicts, conflictOf(a.path, a.by, e.By))
+				a.folder = true // told once
 			}
 		}
-	}
-	return name, found
+		if !e.removed || e.Mode.IsDir() {
+			above = append(above, over{e.Path, e.By, e.Mode.IsDir(), e.removed})
+		}
+		return nil
+	})
+	slices.SortStableFunc(found.conflicts, func(a, b Conflict) int { return cmp.Compare(a.Path, b.Path) })
+	return found, err
+}
+
+func (m *merge) write(wanted map[string]bool, add func(*Entry) error) error {
+	return m.all(func(e decided) error {
+		if e.removed && !wanted[e.Path] {
+			return nil
+		}
+		return add(e.Entry)
+	})
 }
 
 // choose takes the version that stands over all others, or says which two do not agree.
@@ -116,50 +229,15 @@ func (m *merge) choose(versions []*Entry) (best *Entry, conflict *Conflict) {
 	}
 	for _, v := range versions {
 		if !v.sameContent(*best) && !m.seen.by(best.By, v.By) {
-			one, other := best.By, v.By
-			if other < one {
-				one, other = other, one
-			}
-			return best, &Conflict{best.Path, one, other}
+			c := conflictOf(best.Path, best.By, v.By)
+			return best, &c
 		}
 	}
 	return best, nil
 }
 
-// addFolders brings removed folders back that another parent has put something new into.
-func (m *merge) addFolders() {
-	if len(m.dropped) == 0 {
-		return
-	}
-	var back []*Entry
-	for _, e := range m.entries {
-		for parent := path.Dir(e.Path); parent != "."; parent = path.Dir(parent) {
-			if folder, found := m.dropped[parent]; found {
-				back = append(back, folder)
-				delete(m.dropped, parent)
-			}
-		}
-	}
-	m.entries = append(m.entries, back...)
-	slices.SortFunc(m.entries, byPath)
-}
-
-// checkFolders finds files that one parent put below what is a file for another.
-func (m *merge) checkFolders() {
-	t := Tree{m.entries}
-	known := map[string]bool{} // folders that are fine, and paths of conflicts that are reported
-	for _, e := range m.entries {
-		for parent := path.Dir(e.Path); parent != "." && !known[parent]; parent = path.Dir(parent) {
-			known[parent] = true
-			if above, found := t.Lookup(parent); found && !above.Mode.IsDir() {
-				one, other := above.By, e.By
-				if other < one {
-					one, other = other, one
-				}
-				m.conflicts = append(m.conflicts, Conflict{parent, one, other})
-			}
-		}
-	}
+func conflictOf(path, one, other string) Conflict {
+	return Conflict{path, min(one, other), max(one, other)}
 }
 
 // seen answers whether a step has seen what another one wrote.

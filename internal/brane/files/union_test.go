@@ -1,11 +1,14 @@
 package files
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 // sketch makes a tree of "path=content@step" and "folder/@step".
@@ -50,6 +53,7 @@ func TestUnion(t *testing.T) {
 	// in ── a ── c ── d
 	//   └── b ───┘
 	// fan.0, fan.1, … are one of many each, and e needs them all
+	s := open(t, dial(t, redistest.Start(t).URL()), "union")
 	graph := Ancestry{"a": nil, "b": nil, "c": {"a", "b"}, "d": {"c"}, "fan": {"a"}, "e": {"fan"}}
 	for name, tt := range map[string]struct {
 		parents   map[string][]string
@@ -124,6 +128,14 @@ func TestUnion(t *testing.T) {
 			map[string][]string{"a": {}, "b": {"f/@", "f/old=0@", "f/new=1@b"}},
 			[]string{"f/@", "f/new=1@b"}, `[]`,
 		},
+		"a folder comes back, and a name lies between it and what is in it": {
+			map[string][]string{"a": {"f-x=0@"}, "b": {"f/@", "f-x=0@", "f/g/@", "f/g/new=1@b"}},
+			[]string{"f/@", "f-x=0@", "f/g/@", "f/g/new=1@b"}, `[]`,
+		},
+		"a folder is removed with the one that it is in, which became a file, and filled there": {
+			map[string][]string{"a": {"f=1@a"}, "b": {"f/@", "f/g/@", "f/g/x=1@b", "f/g/y=1@b"}},
+			[]string{"f=1@a", "f/g/@", "f/g/x=1@b", "f/g/y=1@b"}, `[{f a b}]`,
+		},
 		"both steps made the same folder": {
 			map[string][]string{"a": {"f/@a", "f/x=1@a"}, "b": {"f/@b", "f/y=1@b"}},
 			[]string{"f/@a", "f/x=1@a", "f/y=1@b"}, `[]`,
@@ -143,8 +155,14 @@ func TestUnion(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var parents []Parent
+			layers := map[string]Layer{}
 			for step, entries := range tt.parents {
-				parents = append(parents, Parent{step, sketch(t, entries...)})
+				tree := sketch(t, entries...)
+				parents = append(parents, Parent{step, tree})
+				var err error
+				if layers[step], err = s.PutTree(t.Context(), tree); err != nil {
+					t.Fatal(err)
+				}
 			}
 			tree, conflicts := Union(parents, graph)
 			if got, want := show(tree), show(sketchLoose(t, tt.want)); !slices.Equal(got, want) {
@@ -152,6 +170,21 @@ func TestUnion(t *testing.T) {
 			}
 			if got := fmt.Sprint(conflicts); got != tt.conflicts {
 				t.Errorf("conflicts are %s, want %s", got, tt.conflicts)
+			}
+			// The same of layers, which are never in memory as a whole.
+			layer, err := s.Union(t.Context(), layers, graph)
+			if tt.conflicts != `[]` {
+				if conflict := (*ConflictError)(nil); !errors.As(err, &conflict) || fmt.Sprint(conflict.Conflicts) != tt.conflicts {
+					t.Errorf("of layers, Union says %v, want %s", err, tt.conflicts)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := s.Tree(t.Context(), layer)
+			if got, want := show(again), show(tree); err != nil || !slices.Equal(got, want) {
+				t.Errorf("the union of layers has\n%q, %v, want\n%q", got, err, want)
 			}
 		})
 	}
@@ -165,6 +198,19 @@ func sketchLoose(t testing.TB, entries []string) Tree {
 		all = append(all, sketch(t, entry).entries...)
 	}
 	return Tree{all}
+}
+
+func TestTheUnionNamesTheStepWhoseFilesAreGone(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "union")
+	layer, err := s.PutTree(t.Context(), sketch(t, "x=1@a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Union(t.Context(), map[string]Layer{"a": layer, "b": someLayer}, nil)
+	want := fmt.Sprintf(`files of step "b": layer %s: run union: chunk %[1]s is not in redis any more`, someLayer.short())
+	if !errors.Is(err, ErrGone) || fmt.Sprint(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
 }
 
 func TestConflictErrorIsASentence(t *testing.T) {
