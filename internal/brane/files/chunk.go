@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -56,10 +55,10 @@ func (d *Digest) UnmarshalText(text []byte) (err error) {
 
 func (d Digest) short() string { return d.String()[:12] }
 
-// putChunk stores one chunk. NX leaves a chunk that is kept forever without a deadline, should a late attempt send it again.
-func (s *Store) putChunk(ctx context.Context, d Digest, content []byte, until time.Time) error {
+// putChunk stores one chunk, with the deadline. NX leaves a chunk that is kept for good without one, should a late attempt send it again.
+func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
 	err := s.onWire(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
-		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: until}).Err()
+		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: s.deadline}).Err()
 	})
 	if errors.Is(err, redis.Nil) { // it is there already
 		err = nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -16,26 +15,24 @@ import (
 const batch = 500
 
 // Keep makes the files at these paths outlive the run's deadline: it writes a layer of just them, in which every file has its
-// SHA-256, and takes the deadline from all it needs. Symbolic links are followed within the tree. A path that is not there, or
-// is a folder, is in the [MissingError].
+// SHA-256, and takes the deadline from all it needs when all of it is there, so that whoever is killed before leaves nothing for good.
+// Symbolic links are followed within the tree. A path that is not there, or is a folder, is in the [MissingError].
 func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, error) {
 	entries, err := from.Pick(paths)
 	if err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
-	var forever time.Time
-	if err := s.repack(ctx, entries, forever); err != nil {
+	if err := s.repack(ctx, entries); err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
 	t, err := NewTree(entries)
 	if err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
-	layer, parts, err := s.putManifest(ctx, t, forever)
+	layer, parts, err := s.putManifest(ctx, t)
 	if err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: store the list of files: %w", s.run, err)
 	}
-	// The new chunks as well: the run may have had the same ones, with its deadline.
 	return layer, s.persist(ctx, append(parts, chunksIn(t)...))
 }
 
@@ -61,8 +58,8 @@ func (t Tree) Pick(paths []string) ([]Entry, error) {
 }
 
 // repack copies small files out of the packs they share with files that may go, and gives the large ones their digest.
-func (s *Store) repack(ctx context.Context, entries []Entry, until time.Time) error {
-	return s.upload(ctx, until, func(u *upload) error {
+func (s *Store) repack(ctx context.Context, entries []Entry) error {
+	return s.upload(ctx, func(u *upload) error {
 		for i := range entries {
 			e := &entries[i]
 			if e.Size > ChunkSize {

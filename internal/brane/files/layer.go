@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -21,7 +20,7 @@ const maxManifest = ChunkSize / (2*len(Digest{}) + 1)
 
 // PutTree writes a manifest; the chunks of the files have to be there.
 func (s *Store) PutTree(ctx context.Context, t Tree) (Layer, error) {
-	layer, _, err := s.putManifest(ctx, t, s.deadline)
+	layer, _, err := s.putManifest(ctx, t)
 	if err != nil {
 		return "", fmt.Errorf("store the list of files: %w", err)
 	}
@@ -29,8 +28,8 @@ func (s *Store) PutTree(ctx context.Context, t Tree) (Layer, error) {
 }
 
 // putManifest writes the manifest's chunks and then their list. It returns all digests it wrote.
-func (s *Store) putManifest(ctx context.Context, t Tree, until time.Time) (Layer, []Digest, error) {
-	return s.putEntries(ctx, until, func(_ context.Context, add func(*Entry) error) error {
+func (s *Store) putManifest(ctx context.Context, t Tree) (Layer, []Digest, error) {
+	return s.putEntries(ctx, func(_ context.Context, add func(*Entry) error) error {
 		for _, e := range t.entries {
 			if err := add(e); err != nil {
 				return err
@@ -41,9 +40,9 @@ func (s *Store) putManifest(ctx context.Context, t Tree, until time.Time) (Layer
 }
 
 // putEntries is putManifest of entries that are only then produced, in their order.
-func (s *Store) putEntries(ctx context.Context, until time.Time, produce func(ctx context.Context, add func(*Entry) error) error) (Layer, []Digest, error) {
+func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context, add func(*Entry) error) error) (Layer, []Digest, error) {
 	var parts stream
-	err := s.upload(ctx, until, func(u *upload) error {
+	err := s.upload(ctx, func(u *upload) error {
 		parts.upload = u
 		// Most of a manifest are digests in hex and names that resemble each other. As it is, that of 10,000 small files would take 5 % of their memory.
 		packed, err := gzip.NewWriterLevel(&parts, gzip.BestSpeed)
@@ -75,7 +74,7 @@ func (s *Store) putEntries(ctx context.Context, until time.Time, produce func(ct
 		fmt.Fprintln(&list, d)
 	}
 	id := digestOf(list.Bytes())
-	if err := s.putChunk(ctx, id, list.Bytes(), until); err != nil {
+	if err := s.putChunk(ctx, id, list.Bytes()); err != nil {
 		return "", nil, err
 	}
 	return Layer(id.String()), append(digests, id), nil

@@ -66,21 +66,34 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 		if needed, err = store.closure(ctx, layer); err != nil {
 			return err
 		}
-		if err := store.prove(ctx); err != nil {
-			return err
-		}
-		return store.persist(ctx, needed)
+		return store.prove(ctx)
 	})
-	if err != nil {
-		return "", fmt.Errorf("set of files %q: %w", s.name, err)
+	if err == nil {
+		err = s.publish(ctx, store, string(layer)+" "+content, needed)
 	}
-	err = store.do(ctx, "write the layer of the set", func(ctx context.Context) error {
-		return s.redis.Set(ctx, store.key("set"), string(layer)+" "+content, 0).Err()
-	})
 	if err != nil {
 		return "", fmt.Errorf("set of files %q: %w", s.name, err)
 	}
 	return layer, store.drop(ctx, needed)
+}
+
+// publish takes the deadline from the chunks that a set needs, and makes this its record. Whoever is killed on the way leaves no chunk for good without
+// a record that stays as well and tells whose it is: the set's last one, or, where there was none, already this one.
+func (s *Set) publish(ctx context.Context, store *Store, record string, needed []Digest) error {
+	key := store.key("set")
+	err := store.do(ctx, "write the record of a new set", func(ctx context.Context) error {
+		return s.redis.SetArgs(ctx, key, record, redis.SetArgs{Mode: "NX", ExpireAt: store.deadline}).Err()
+	})
+	if err != nil && !errors.Is(err, redis.Nil) { // nil: the set has one
+		return err
+	}
+	if err := store.do(ctx, "keep the record of the set for good", func(ctx context.Context) error { return s.redis.Persist(ctx, key).Err() }); err != nil {
+		return err
+	}
+	if err := store.persist(ctx, needed); err != nil {
+		return err
+	}
+	return store.do(ctx, "write the record of the set", func(ctx context.Context) error { return s.redis.Set(ctx, key, record, 0).Err() })
 }
 
 // Layer is the set's content and its name, both empty where there is no such set.
@@ -207,7 +220,7 @@ func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) er
 
 func (s *Store) resend(ctx context.Context, from *Store, chunks []Digest) error {
 	return from.inOrder(ctx, chunks, func(i int, content []byte) error {
-		return s.putChunk(ctx, chunks[i], content, s.deadline)
+		return s.putChunk(ctx, chunks[i], content)
 	}, func(err error) error { return err })
 }
 

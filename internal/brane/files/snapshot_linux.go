@@ -35,8 +35,8 @@ func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
 	}
 	defer root.Close() // it was only read
-	layer, _, err := s.putEntries(ctx, s.deadline, func(ctx context.Context, add func(*Entry) error) error {
-		return s.upload(ctx, s.deadline, func(u *upload) error {
+	layer, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
+		return s.upload(ctx, func(u *upload) error {
 			u.ready = add
 			before, err := s.before(ctx, staged)
 			if err != nil {

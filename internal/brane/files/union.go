@@ -78,7 +78,7 @@ func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancest
 	if found.conflicts != nil {
 		return "", &ConflictError{found.conflicts}
 	}
-	layer, _, err := s.putEntries(ctx, s.deadline, func(ctx context.Context, add func(*Entry) error) error {
+	layer, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
 		return s.merge(ctx, layers, graph, func(m *merge) error { return m.write(found.wanted, add) })
 	})
 	return layer, err

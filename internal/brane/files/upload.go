@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,7 +14,6 @@ import (
 // upload sends chunks in parallel. It lives inside [Store.upload]: start, add, flush, end.
 type upload struct {
 	store *Store
-	until time.Time // zero: forever
 	group *errgroup.Group
 	ctx   context.Context //nolint:containedctx // it is the group's and ends with it
 	fresh atomic.Bool     // the last chunk was not there: the next ones are hardly there either
@@ -49,10 +47,10 @@ const (
 )
 
 // upload runs add, then sends what is left, waits, and fills in the entries that were added.
-func (s *Store) upload(ctx context.Context, until time.Time, add func(*upload) error) error {
+func (s *Store) upload(ctx context.Context, add func(*upload) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.workers())
-	u := &upload{store: s, until: until, group: group, ctx: ctx}
+	u := &upload{store: s, group: group, ctx: ctx}
 	u.pack.upload = u
 	err := add(u)
 	u.readBatch() // also when it is not needed any more: it closes the files
@@ -76,12 +74,12 @@ func (u *upload) put(d Digest, content []byte) error {
 		if err != nil {
 			return err
 		}
-		if found && !u.until.IsZero() {
+		if found {
 			return nil
 		}
 		u.fresh.Store(!found)
 	}
-	return u.store.putChunk(u.ctx, d, content, u.until)
+	return u.store.putChunk(u.ctx, d, content)
 }
 
 // add queues an entry whose content, if it has any, is stored already.

@@ -67,6 +67,6 @@ func (r *Run) left(ctx context.Context, result Result, paths []string) (*files.S
 
 // Files opens the store of a run that is over, to read its outputs, to keep them or to delete it.
 func Files(r redis.UniversalClient, id string) (*files.Store, error) {
-	// What is written through it is kept for good; the deadline is for what is not.
-	return files.Open(files.Config{Redis: r, Run: id, Deadline: time.Now().Add(time.Hour)})
+	// What is written through it is kept for good in the end; the deadline is for what an interrupted Keep leaves.
+	return files.Open(files.Config{Redis: r, Run: id, Deadline: time.Now().Add(24 * time.Hour)})
 }
