@@ -74,7 +74,19 @@ func (q quantity) same(other quantity) bool {
 	return errA == nil && errB == nil && a.Cmp(b) == 0
 }
 
-// quantityProblems says what is wrong with a text as a quantity. It is a validator of the attribute, because the framework asks no type about the elements of a map.
+// amount is the quantity as the API has it, of what is called name.
+func (q quantity) amount(name string, diags *diag.Diagnostics) resource.Quantity {
+	value, err := resource.ParseQuantity(q.ValueString())
+	if err != nil { // was not known when it was validated
+		diags.AddError("Value is not a quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
+	}
+	return value
+}
+
+// quantityRule is a validator of attributes and not of their type, because the framework asks no type about the elements of a map.
+var quantityRule = textRule{description: "a quantity", problems: quantityProblems}
+
+// quantityProblems says what is wrong with a text as a quantity.
 func quantityProblems(text string) []string {
 	value, err := resource.ParseQuantity(text)
 	switch {
@@ -93,7 +105,7 @@ func quantities(description string) schema.MapAttribute {
 		MarkdownDescription: description,
 		ElementType:         quantityType{},
 		Optional:            true,
-		Validators:          []validator.Map{mapvalidator.ValueStringsAre(textRule{description: "a quantity", problems: quantityProblems})},
+		Validators:          []validator.Map{mapvalidator.ValueStringsAre(quantityRule)},
 		PlanModifiers:       []planmodifier.Map{sameQuantities{}},
 	}
 }
@@ -127,11 +139,7 @@ func resourceList(quantities map[string]quantity, diags *diag.Diagnostics) corev
 	}
 	list := corev1.ResourceList{}
 	for name, q := range quantities {
-		value, err := resource.ParseQuantity(q.ValueString())
-		if err != nil { // was not known when it was validated
-			diags.AddError("Value is not a quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
-		}
-		list[corev1.ResourceName(name)] = value
+		list[corev1.ResourceName(name)] = q.amount(name, diags)
 	}
 	return list
 }

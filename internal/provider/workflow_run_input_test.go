@@ -80,6 +80,7 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"a secret without a version":   {step(`env_wo = { X = "s3cret" }`), []string{`Invalid Attribute Combination`, `env_wo_version`}},
 		"a variable given twice":       {step(`env = { X = "1" }, env_wo = { X = "s3cret" }, env_wo_version = 1`), []string{`variable X is in env as well`}},
 		"a privileged step":            {step(`security = { capabilities = ["SYS_ADMIN"] }`), []string{`capability SYS_ADMIN makes a container privileged, which no step is.`}},
+		"a size that is none":          {step(`volumes = { x = { path = "/x", empty_dir = { size_limit = "lots" } } }`), []string{`Value is not a quantity`, `"lots"`}},
 		"a working_dir that is none":   {step(`working_dir = "tmp"`), []string{`must be an absolute path`}},
 	} {
 		t.Run(name, func(t *testing.T) {

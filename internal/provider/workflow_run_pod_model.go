@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -190,7 +189,7 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 		step.Security = m.Security.security()
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Volumes)) {
-		step.Volumes = append(step.Volumes, m.Volumes[name].volume(name))
+		step.Volumes = append(step.Volumes, m.Volumes[name].volume(name, diags))
 	}
 }
 
@@ -223,7 +222,7 @@ func (m securityModel) security() workflow.Security {
 	}
 }
 
-func (m volumeModel) volume(name string) workflow.Volume {
+func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volume {
 	volume := workflow.Volume{Name: name, Path: m.Path.ValueString(), SubPath: m.SubPath.ValueString(), ReadOnly: m.ReadOnly.ValueBool()}
 	source := &volume.Source
 	switch {
@@ -242,8 +241,8 @@ func (m volumeModel) volume(name string) workflow.Volume {
 		}
 	case m.EmptyDir != nil:
 		source.EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMedium(m.EmptyDir.Medium.ValueString())}
-		// A size that is none was refused by its type.
-		if limit, err := resource.ParseQuantity(m.EmptyDir.SizeLimit.ValueString()); err == nil {
+		if !m.EmptyDir.SizeLimit.IsNull() {
+			limit := m.EmptyDir.SizeLimit.amount("size_limit", diags)
 			source.EmptyDir.SizeLimit = &limit
 		}
 	}

@@ -291,6 +291,7 @@ func volumesAttribute() schema.Attribute {
 						MarkdownDescription: "Its size at most; a pod that leaves more there is evicted.",
 						CustomType:          quantityType{},
 						Optional:            true,
+						Validators:          []validator.String{quantityRule},
 					},
 				},
 			},
