@@ -93,6 +93,7 @@ func (a *runWorkflowAction) ValidateConfig(ctx context.Context, req action.Valid
 	model := a.model(ctx, req.Config, &resp.Diagnostics)
 	if !resp.Diagnostics.HasError() {
 		model.checkSteps(ctx, &resp.Diagnostics)
+		model.checkSubmit(&resp.Diagnostics)
 	}
 }
 
