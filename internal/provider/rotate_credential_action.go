@@ -134,7 +134,9 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 		tell("The new token is registered in the %s; it expires at %s", store, granted.Expires.UTC().Format(time.RFC3339))
 	}
 	if secret := old.TokenSecret(); secret != "" {
-		return credentials.Revoke(ctx, client, namespace, secret)
+		if err := credentials.Revoke(ctx, client, namespace, secret); err != nil {
+			return fmt.Errorf("the new token is registered, and the old one is good as long as Secret %q in namespace %q is there; delete that by hand: %w", secret, namespace, err)
+		}
 	}
 	return nil
 }
