@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"io"
-	"time"
+	"os"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
@@ -56,23 +54,14 @@ func (w *digestWriter) Write(p []byte) (int, error) {
 
 func (w *digestWriter) hex() string { return hex.EncodeToString(w.hash.Sum(nil)) }
 
-func readerDigest(r io.Reader) (string, error) {
-	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
+// fileDigest streams a file: inputs may be larger than memory.
+func fileDigest(name string) (string, error) {
+	file, err := os.Open(name)
+	if err != nil {
 		return "", err
 	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	defer file.Close()
+	digest := newDigest(io.Discard)
+	_, err = io.Copy(digest, file)
+	return digest.hex(), err
 }
-
-// durationOf checks a duration's size; that it is one is checked by its type.
-func durationOf(description string, holds func(time.Duration) bool) validator.String {
-	return textRule{description: description, problems: func(text string) []string {
-		if d, err := time.ParseDuration(text); err == nil && !holds(d) {
-			return []string{fmt.Sprintf("must be %s", description)}
-		}
-		return nil
-	}}
-}
-
-func atLeastAnHour(d time.Duration) bool  { return d >= time.Hour }
-func atLeastASecond(d time.Duration) bool { return d >= time.Second }

@@ -266,5 +266,3 @@ func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster t
 				"steps of brane_workflow_run that need no privileges do. For Brane set the label to \"privileged\".", namespace, level, label))
 	}
 }
-
-func atLeastTenMinutes(d time.Duration) bool { return d >= 10*time.Minute }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/url"
@@ -79,12 +80,7 @@ func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagno
 
 // lifetime is how long a token is asked to live.
 func (m credentialsModel) lifetime(diags *diag.Diagnostics) time.Duration {
-	if m.Lifetime.IsNull() || m.Lifetime.IsUnknown() {
-		return defaultLifetime
-	}
-	lifetime, found := m.Lifetime.ValueGoDuration()
-	diags.Append(found...)
-	return lifetime
+	return cmp.Or(duration(m.Lifetime, diags), defaultLifetime)
 }
 
 // given is the kubeconfig that the user has brought, with the name of its attribute; null where a service account is named.

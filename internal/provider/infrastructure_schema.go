@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/boolvalidator"
@@ -114,7 +115,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 			CustomType:          timetypes.GoDurationType{},
 			Optional:            true,
 			Validators: []validator.String{
-				durationOf("at least ten minutes", atLeastTenMinutes), // the API server's own lower bound
+				durationAtLeast(10*time.Minute, "ten minutes"), // the API server's own lower bound
 				stringvalidator.AlsoRequires(sibling("service_account")), stringvalidator.ConflictsWith(sibling("long_lived")),
 			},
 		},

@@ -76,7 +76,7 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
 				Computed:            true,
-				Validators:          []validator.String{durationOf("at least ten minutes", atLeastTenMinutes)},
+				Validators:          []validator.String{durationAtLeast(10*time.Minute, "ten minutes")},
 			},
 			"address": schema.StringAttribute{
 				MarkdownDescription: "`host:port` of the API server as whoever uses the kubeconfig reaches it. Default: the address of the provider's own connection.",
@@ -153,8 +153,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 
 // open mints the token and fills the model with what comes of it.
 func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried string, diags *diag.Diagnostics) credentials.Token {
-	lifetime, found := m.Lifetime.ValueGoDuration()
-	diags.Append(found...)
+	lifetime := duration(m.Lifetime, diags)
 	if !m.NamespaceUID.IsNull() {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.Namespace.ValueString()}}
 		if err := client.Get(ctx, ns); err != nil {

@@ -7,12 +7,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -143,48 +141,6 @@ func connection(ctx context.Context, at path.Path, block types.Object, from func
 		c.Exec = &kube.Exec{APIVersion: exec.APIVersion, Command: exec.Command, Args: exec.Args, Env: exec.Env}
 	}
 	return &c
-}
-
-// decode fills the struct from an object; a null or unknown object leaves the struct's zero values, which count as not set.
-func decode(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
-	if object.IsNull() || object.IsUnknown() {
-		return true
-	}
-	found := object.As(ctx, into, basetypes.ObjectAsOptions{})
-	diags.Append(found...)
-	return !found.HasError()
-}
-
-// unknown says whether any part of the value is not known before apply.
-func unknown(value attr.Value) bool {
-	if value.IsUnknown() {
-		return true
-	}
-	var parts []attr.Value
-	switch v := value.(type) {
-	case types.Object:
-		for _, part := range v.Attributes() {
-			parts = append(parts, part)
-		}
-	case types.Map:
-		for _, part := range v.Elements() {
-			parts = append(parts, part)
-		}
-	case types.List:
-		parts = v.Elements()
-	case types.Set:
-		parts = v.Elements()
-	case types.Tuple:
-		parts = v.Elements()
-	case types.Dynamic:
-		return v.UnderlyingValue() != nil && unknown(v.UnderlyingValue())
-	}
-	for _, part := range parts {
-		if unknown(part) {
-			return true
-		}
-	}
-	return false
 }
 
 // setting is the configured value, else the environment's.

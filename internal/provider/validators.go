@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -59,5 +60,15 @@ func kubernetesVersion() validator.String {
 			return nil
 		}
 		return []string{"write it as v1.35, or latest"}
+	}}
+}
+
+// durationAtLeast checks a duration's size, which is also told in words; that it is a duration is checked by its type.
+func durationAtLeast(limit time.Duration, words string) validator.String {
+	return textRule{description: "at least " + words, problems: func(text string) []string {
+		if d, err := time.ParseDuration(text); err == nil && d < limit {
+			return []string{"must be at least " + words}
+		}
+		return nil
 	}}
 }

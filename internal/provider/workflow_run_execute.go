@@ -136,8 +136,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	graph := model.graph(ctx, diags)
 	sources, digests := model.sources(ctx, diags)
 	identity := model.identity(ctx, graph, digests, diags)
-	retention, found := model.Retention.ValueGoDuration()
-	diags.Append(found...)
+	retention := duration(model.Retention, diags)
 	if diags.HasError() {
 		return nil, false
 	}

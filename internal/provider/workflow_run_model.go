@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -195,16 +194,7 @@ func outputsThatStay(plan, state types.Map) (outputs types.Map, all bool) {
 
 // grace is how long pods may not get on.
 func (m workflowRunModel) grace(diags *diag.Diagnostics) workflow.Grace {
-	var grace workflow.Grace
-	for value, into := range map[*timetypes.GoDuration]*time.Duration{&m.ImageGrace: &grace.Image, &m.SchedulingGrace: &grace.Scheduling} {
-		if value.IsNull() {
-			continue
-		}
-		duration, found := value.ValueGoDuration()
-		diags.Append(found...)
-		*into = duration
-	}
-	return grace
+	return workflow.Grace{Image: duration(m.ImageGrace, diags), Scheduling: duration(m.SchedulingGrace, diags)}
 }
 
 // setResult takes over how the run ended. What it does not know becomes null, so that nothing unknown is left after apply.
@@ -250,28 +240,4 @@ func (m *workflowRunModel) setOutputs(ctx context.Context, layer files.Layer, ou
 	value, found := types.MapValueFrom(ctx, outputType, outputs)
 	diags.Append(found...)
 	m.Outputs = value
-}
-
-func moment(t time.Time) types.String {
-	if t.IsZero() {
-		return types.StringNull()
-	}
-	return types.StringValue(t.UTC().Format(time.RFC3339))
-}
-
-func text(s string) types.String {
-	if s == "" {
-		return types.StringNull()
-	}
-	return types.StringValue(s)
-}
-
-// fileDigest streams a file: inputs may be larger than memory.
-func fileDigest(name string) (string, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	return readerDigest(file)
 }

@@ -167,11 +167,7 @@ func (m *securityModel) over(defaults *securityModel) *securityModel {
 // fill puts what the model says into a step.
 func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 	step.Image, step.WorkingDir, step.RunAsUser = m.Image.ValueString(), m.WorkingDir.ValueString(), m.RunAsUser.ValueInt64Pointer()
-	if !m.Timeout.IsNull() {
-		timeout, found := m.Timeout.ValueGoDuration()
-		diags.Append(found...)
-		step.Timeout = timeout
-	}
+	step.Timeout = duration(m.Timeout, diags)
 	step.Retries = int32(m.Retries.ValueInt64()) //nolint:gosec // at most 100
 	step.Env = m.Env
 	for name, source := range m.EnvFromSecret {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
@@ -36,7 +37,7 @@ func podAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "How long the step may take, its start included, for example `10m`. Default: as long as the run.",
 			CustomType:          timetypes.GoDurationType{},
 			Optional:            true,
-			Validators:          []validator.String{durationOf("at least a second", atLeastASecond)},
+			Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
 		},
 		"retries": schema.Int64Attribute{
 			MarkdownDescription: "How often a container that has failed is started anew, in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes: pauses of Kubernetes' own, which cannot be set. A pod that a drain or a preemption took does not count. Default: 0.",

@@ -89,11 +89,8 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 	// The same run: what it has done stays as it is, and what is declared of it as well.
 	stays := map[string]any{"namespace": state.Namespace, "execution": state.Execution}
-	waits := state.goesOn() && plan.waits() // then apply brings what is not known yet
-	if !waits {
+	if !state.goesOn() || !plan.waits() { // else apply brings what is not known yet
 		maps.Copy(stays, map[string]any{"status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results})
-	}
-	if !waits {
 		outputs, all := outputsThatStay(plan.Outputs, state.Outputs)
 		stays["outputs"] = outputs
 		if all {

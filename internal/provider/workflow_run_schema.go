@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
@@ -71,13 +72,13 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				MarkdownDescription: "How long a container may be unable to start, because of its image or of a Secret or ConfigMap that is not there, before its step has failed. Default: `35s`.",
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
-				Validators:          []validator.String{durationOf("at least a second", atLeastASecond)},
+				Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
 			},
 			"scheduling_grace": schema.StringAttribute{
 				MarkdownDescription: "How long a pod may find no node before its step has failed: as long as an autoscaler needs to bring one. Default: `5m`.",
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
-				Validators:          []validator.String{durationOf("at least a second", atLeastASecond)},
+				Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
 			},
 			"triggers": schema.MapAttribute{
 				MarkdownDescription: "Any values; where one changes, a new run follows.",
@@ -90,7 +91,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString("168h"),
-				Validators:          []validator.String{durationOf("at least an hour", atLeastAnHour)},
+				Validators:          []validator.String{durationAtLeast(time.Hour, "an hour")},
 			},
 			"report": schema.StringAttribute{
 				MarkdownDescription: "Path of a file on this machine into which a report of the run is written when it has ended, also when it has failed: one HTML page with the graph, a timeline, " +

@@ -215,6 +215,7 @@ func wentWrong(found workflow.Delegated, lost error) (sentences []string) {
 
 // delegatedRun is the run of a state, as far as asking for it needs.
 func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
+	model.Brane = r.packages()
 	run := &workflow.Run{
 		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.agentImage, Execution: model.Execution.ValueString(),
 		Parallel: int(model.Parallelism.ValueInt64()),

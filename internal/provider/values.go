@@ -1,0 +1,82 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+)
+
+// Between Terraform's values, which may be null or unknown, and Go's.
+
+// decode fills the struct from an object; a null or unknown object leaves the struct's zero values, which count as not set.
+func decode(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
+	if object.IsNull() || object.IsUnknown() {
+		return true
+	}
+	found := object.As(ctx, into, basetypes.ObjectAsOptions{})
+	diags.Append(found...)
+	return !found.HasError()
+}
+
+// unknown says whether any part of the value is not known before apply.
+func unknown(value attr.Value) bool {
+	if value.IsUnknown() {
+		return true
+	}
+	var parts []attr.Value
+	switch v := value.(type) {
+	case types.Object:
+		for _, part := range v.Attributes() {
+			parts = append(parts, part)
+		}
+	case types.Map:
+		for _, part := range v.Elements() {
+			parts = append(parts, part)
+		}
+	case types.List:
+		parts = v.Elements()
+	case types.Set:
+		parts = v.Elements()
+	case types.Tuple:
+		parts = v.Elements()
+	case types.Dynamic:
+		return v.UnderlyingValue() != nil && unknown(v.UnderlyingValue())
+	}
+	for _, part := range parts {
+		if unknown(part) {
+			return true
+		}
+	}
+	return false
+}
+
+// moment is null where the time is not known.
+func moment(t time.Time) types.String {
+	if t.IsZero() {
+		return types.StringNull()
+	}
+	return types.StringValue(t.UTC().Format(time.RFC3339))
+}
+
+// text is null where the string is empty.
+func text(s string) types.String {
+	if s == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(s)
+}
+
+// duration is zero where the value is null or unknown.
+func duration(value timetypes.GoDuration, diags *diag.Diagnostics) time.Duration {
+	if value.IsNull() || value.IsUnknown() {
+		return 0
+	}
+	d, found := value.ValueGoDuration()
+	diags.Append(found...)
+	return d
+}
