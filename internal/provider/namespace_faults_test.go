@@ -255,7 +255,7 @@ func TestAccNamespaceFaults_delete(t *testing.T) {
 	})
 }
 
-// The API server goes away in the middle of an apply, for twelve requests, and comes back: the apply finishes.
+// The API server goes away in the middle of an apply and of a destroy, for twelve requests, and comes back: they finish.
 func TestAccNamespaceFaults_away(t *testing.T) {
 	t.Parallel()
 	byName := map[string]fault{}
@@ -287,6 +287,11 @@ func TestAccNamespaceFaults_away(t *testing.T) {
 			shut(2)
 			c.ok(c.apply(c.config))
 			c.finishes(t)
+			shut(2)
+			c.ok(c.apply(nil))
+			if c.requests() <= 14 {
+				t.Errorf("only %d requests: it was never away from the destroy", c.requests())
+			}
 		})
 	}
 }

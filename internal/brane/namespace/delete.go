@@ -71,7 +71,7 @@ func waitGone(ctx context.Context, c *kube.Client, name string) error {
 	var last corev1.Namespace
 	for {
 		live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		err := c.Get(ctx, live)
+		err := persist(ctx, c, func() error { return c.Get(ctx, live) })
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -88,14 +88,14 @@ func waitGone(ctx context.Context, c *kube.Client, name string) error {
 	}
 }
 
-// watchUntilDeleted returns when the namespace is deleted, the watch has ended or ctx has; the caller looks again.
+// watchUntilDeleted returns when the namespace is deleted, the watch has ended or ctx has, or the API server is away; the caller looks again.
 func watchUntilDeleted(ctx context.Context, c *kube.Client, live, last *corev1.Namespace) error {
 	events, err := c.Watch(ctx, &corev1.NamespaceList{}, "", metav1.ListOptions{
 		FieldSelector:   fields.OneTermEqualSelector("metadata.name", live.Name).String(),
 		ResourceVersion: live.ResourceVersion,
 	})
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || mayPass(c, err) {
 			return nil
 		}
 		return fmt.Errorf("watch namespace %q: %w", live.Name, err)

@@ -20,14 +20,14 @@ const (
 	longPause  = 5 * time.Second
 )
 
-// persist tries a write again while the API server is away or too busy; client-go by itself tries again only what the server has told it to. What is
+// persist tries a request again while the API server is away or too busy; client-go by itself tries again only what the server has told it to. What is
 // tried must be harmless to do twice.
 func persist(ctx context.Context, c *kube.Client, try func() error) error {
 	ctx, done := context.WithTimeoutCause(ctx, patience, errAway)
 	defer done()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := try()
-		if mayPass := passing(err) || refused(err) && c.JustAway(); err == nil || !mayPass {
+		if err == nil || !mayPass(c, err) {
 			return err
 		}
 		wait := time.NewTimer(pause)
@@ -45,10 +45,13 @@ func persist(ctx context.Context, c *kube.Client, try func() error) error {
 
 var errAway = errors.New("the API server was away for too long")
 
+// mayPass says whether an error may pass by itself.
+func mayPass(c *kube.Client, err error) bool { return passing(err) || refused(err) && c.JustAway() }
+
 // refused says whether the server has refused the account. One that has just started refuses everybody but administrators.
 func refused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// passing says whether an error may pass by itself.
+// passing says whether an error is of a server that is away, or too busy.
 func passing(err error) bool {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
