@@ -55,7 +55,8 @@ func sameRules(a, b []rbacv1.PolicyRule) bool {
 
 func ruleKeys(rules []rbacv1.PolicyRule) []string {
 	var keys []string
-	for _, r := range rules {
+	for i := range rules {
+		r := rules[i].DeepCopy() // what is compared stays as it is
 		for _, part := range [][]string{r.APIGroups, r.Resources, r.Verbs, r.ResourceNames, r.NonResourceURLs} {
 			slices.Sort(part)
 		}
