@@ -17,21 +17,17 @@ type Follower[T Object] struct {
 	Failed  func(error) // listing or watching did not work; it is tried again
 }
 
-// Follow tells of every object of one kind that carries the labels, from now until ctx ends; it returns when ctx has ended. list is empty and names the kind.
+// Follow tells of every object of one kind that carries the labels, from now until ctx ends; it returns when ctx has ended. list names the kind.
 // When a watch breaks (the API server restarts, a resource version has expired) it goes on or lists again, so no change is lost.
 func Follow[T Object](ctx context.Context, c *Client, list List, namespace, labels string, to Follower[T]) error {
-	empty := func() List {
-		fresh, _ := list.DeepCopyObject().(List) // a copy of a List is one
-		return fresh
-	}
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
-			l := empty()
+			l := Empty(list)
 			return l, c.List(ctx, l, namespace, labels)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			options.LabelSelector = labels
-			return c.Watch(ctx, empty(), namespace, options)
+			return c.Watch(ctx, Empty(list), namespace, options)
 		},
 	}
 	var example T

@@ -176,7 +176,7 @@ func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]
 
 // take lists the kind. Where that is forbidden it is not tried again.
 func (l *listing) take(ctx context.Context, c *Client, labels string) error {
-	list, taken, writes := empty(l.example), time.Now(), c.writes.Load()
+	list, taken, writes := Empty(l.example), time.Now(), c.writes.Load()
 	err := c.List(ctx, list, "", labels)
 	if apierrors.IsForbidden(err) {
 		l.refused = true

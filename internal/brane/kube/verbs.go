@@ -103,7 +103,7 @@ const pageSize = 500
 func (c *Client) List(ctx context.Context, list List, namespace, labels string) error {
 	options := &metav1.ListOptions{LabelSelector: labels, Limit: pageSize}
 	var items []runtime.Object
-	for page := list; ; page = empty(list) {
+	for page := list; ; page = Empty(list) {
 		r, err := c.request(list, "GET", namespace)
 		if err != nil {
 			return err
@@ -129,12 +129,6 @@ func (c *Client) List(ctx context.Context, list List, namespace, labels string) 
 			return meta.SetList(list, items)
 		}
 	}
-}
-
-// empty is a list of the same kind without elements.
-func empty(list List) List {
-	fresh, _ := reflect.New(reflect.TypeOf(list).Elem()).Interface().(List) // a pointer to the same type
-	return fresh
 }
 
 // Events fills list with the events of one object.
@@ -196,8 +190,8 @@ func kindOf(obj runtime.Object) (schema.GroupVersionKind, error) {
 	return gvk, nil
 }
 
-// Kind is the kind of an object, for example "Role".
-func Kind(obj Object) string {
+// Kind is the kind of an object, for example "Role", or of a list's elements.
+func Kind(obj runtime.Object) string {
 	gvk, err := kindOf(obj)
 	if err != nil {
 		return "object"
@@ -205,17 +199,8 @@ func Kind(obj Object) string {
 	return gvk.Kind
 }
 
-// ListedKind is the kind of a list's elements.
-func ListedKind(list List) string {
-	gvk, err := kindOf(list)
-	if err != nil {
-		return "object"
-	}
-	return gvk.Kind
-}
-
-// Empty is an object of the same kind with nothing in it.
-func Empty[T Object](obj T) T {
-	fresh, _ := reflect.New(reflect.TypeOf(obj).Elem()).Interface().(T)
+// Empty is an object or a list of the same kind with nothing in it.
+func Empty[T runtime.Object](obj T) T {
+	fresh, _ := reflect.New(reflect.TypeOf(obj).Elem()).Interface().(T) // a pointer to the same type
 	return fresh
 }

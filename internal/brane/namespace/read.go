@@ -80,7 +80,7 @@ func look(ctx context.Context, r Reader, want Spec) (*inventory, error) {
 	for _, list := range lists {
 		group.Go(func() error {
 			if err := r.List(listing, list, want.Name, ManagedByLabel+"="+ManagedBy); err != nil {
-				return fmt.Errorf("list every %s in namespace %q: %w", kube.ListedKind(list), want.Name, err)
+				return fmt.Errorf("list every %s in namespace %q: %w", kube.Kind(list), want.Name, err)
 			}
 			return nil
 		})
