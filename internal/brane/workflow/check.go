@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -103,6 +104,7 @@ func (c *checker) sizes() {
 	for field, texts := range map[string][]string{"command": c.step.Command, "args": c.step.Args} {
 		for i, text := range texts {
 			total += len(text)
+			c.carries(field, "", text, "argument %d of %s", i, field)
 			if len(text) > maxText {
 				c.wrong(field, "", "argument %d of %s has %d bytes, Linux takes at most %d; put the text into an input", i, field, len(text), maxText)
 			}
@@ -112,6 +114,7 @@ func (c *checker) sizes() {
 		for _, name := range slices.Sorted(maps.Keys(env)) {
 			size := len(name) + len("=") + len(env[name])
 			total += size
+			c.carries(field, name, env[name], "variable %s", name)
 			if size > maxText {
 				c.wrong(field, name, "variable %s has %d bytes, Linux takes at most %d; put the text into an input", name, size, maxText)
 			}
@@ -122,13 +125,21 @@ func (c *checker) sizes() {
 	}
 }
 
+// carries finds what cannot be given to a program: there a text ends at its first NUL byte, and the API takes UTF-8 alone.
+func (c *checker) carries(field, key, text, what string, args ...any) {
+	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+		c.wrong(field, key, what+" has a NUL byte or is no UTF-8, no program can be given that; put it into an input", args...)
+	}
+}
+
 func (c *checker) many() {
 	field, size := "count", 0
 	if len(c.step.Items) > 0 {
 		field = "for_each"
 	}
-	for _, item := range c.step.Items {
+	for i, item := range c.step.Items {
 		size += len(item) + len(`"",`)
+		c.carries("for_each", "", item, "item %d", i)
 	}
 	switch {
 	case c.step.Count > maxMany:
