@@ -89,6 +89,26 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			 image_grace = "2s"`,
 			[]string{`Step "asks" of run "secret" failed`, `CreateContainerConfigError: secret "nowhere" not found`},
 		},
+		"volume": {
+			`steps = { mounts = { image = "$TOOLS", command = ["true"], volumes = { x = { path = "/x", secret = "nowhere" } } } }
+			 image_grace = "2s"`,
+			[]string{`Step "mounts" of run "volume" failed`, `FailedMount: MountVolume.SetUp failed for volume "x" : secret "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
+		},
+		"account": {
+			`steps = { acts = { image = "$TOOLS", command = ["true"], service_account = "nowhere" } }
+			 image_grace = "2s"`,
+			[]string{`Step "acts" of run "account" failed`, `FailedCreate: Error creating: pods "brane-account-`, `serviceaccount "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
+		},
+		"priority": {
+			`steps = { waits = { image = "$TOOLS", command = ["true"], priority_class = "nowhere" } }
+			 image_grace = "2s"`,
+			[]string{`Step "waits" of run "priority" failed`, `FailedCreate: Error creating: pods "brane-priority-`, `no PriorityClass with name nowhere was found`},
+		},
+		"runtime": {
+			`steps = { walls = { image = "$TOOLS", command = ["true"], runtime_class = "nowhere" } }
+			 image_grace = "2s"`,
+			[]string{`Step "walls" of run "runtime" failed`, `FailedCreate: Error creating: pods "brane-runtime-`, `RuntimeClass "nowhere" not found`},
+		},
 		"told": {
 			`steps = { tells = { image = "$TOOLS", command = ["sh", "-c", "echo my token is $TOKEN; exit 4"], env_wo = { TOKEN = "hush-hush" }, env_wo_version = 1 } }`,
 			[]string{`Step "tells" of run "told" failed`, `my token is (secret)`},

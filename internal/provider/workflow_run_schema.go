@@ -69,13 +69,13 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Computed:    true,
 			},
 			"image_grace": schema.StringAttribute{
-				MarkdownDescription: "How long a container may be unable to start, because of its image or of a Secret or ConfigMap that is not there, before its step has failed. Default: `35s`.",
+				MarkdownDescription: "How long a step may have no pod, or its container be unable to start, because of an image, a Secret, a volume, a class or an account that is missing or not allowed, before it has failed. Default: `35s`.",
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
 				Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
 			},
 			"scheduling_grace": schema.StringAttribute{
-				MarkdownDescription: "How long a pod may find no node before its step has failed: as long as an autoscaler needs to bring one. Default: `5m`.",
+				MarkdownDescription: "How long a pod may find no node, or a quota or a volume that others have used up, before its step has failed: as long as an autoscaler needs to bring a node. Default: `5m`.",
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
 				Validators:          []validator.String{durationAtLeast(time.Second, "a second")},

@@ -49,14 +49,14 @@ func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string
 }
 
 // deleteJobs deletes the run's Jobs but those that keep wants to keep, and in the background their pods.
-func (r *Run) deleteJobs(ctx context.Context, keep func(step string) bool) error {
+func (r *Run) deleteJobs(ctx context.Context, keep func(*batchv1.Job) bool) error {
 	var jobs batchv1.JobList
 	if err := r.Kube.List(ctx, &jobs, r.Namespace, r.stepLabels()); err != nil {
 		return fmt.Errorf("list the Jobs of run %q in namespace %q: %w", r.ID, r.Namespace, err)
 	}
 	for i := range jobs.Items {
 		job := &jobs.Items[i]
-		if keep != nil && keep(job.Labels[StepLabel]) {
+		if keep != nil && keep(job) {
 			continue
 		}
 		if err := r.Kube.Delete(ctx, job); err != nil && !apierrors.IsNotFound(err) {

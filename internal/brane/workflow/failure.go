@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ const (
 	logLines    = 20
 	logBytes    = 4 << 10
 	lastFew     = 3
-	detailBytes = 8 << 10          // of all that people get to read about one failure
+	detailBytes = 8<<10 - 128      // of what people get to read about one failure: who tells it may add how many steps were not run
 	askLimit    = 10 * time.Second // for the logs and the events, which are a help and not the matter itself
 )
 
@@ -76,6 +77,9 @@ func (f *Failure) Detail() string {
 
 func (f *Failure) hint() string {
 	see := fmt.Sprintf("kubectl -n %s describe job/%s", f.Namespace, f.Job)
+	if slices.Contains(hindrances, f.Reason) {
+		return "Correct what the message names, or have it made or allowed: " + see
+	}
 	switch f.Reason {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
 		return "Correct the step's image, or see that the node can pull it: " + see

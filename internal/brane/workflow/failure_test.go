@@ -129,28 +129,57 @@ func TestAFailureIsBoundedAndScrubbed(t *testing.T) {
 	}
 }
 
-// One of the many that does not get on counts until it does, whatever the others do.
+// One of the many that does not get on counts until it does, whatever the others do; a step alone by its latest pod.
 func TestStuckPods(t *testing.T) {
 	pod := func(name, waits string) *corev1.Pod {
 		p := endedPod(name, 0, "", 0, "")
-		p.Labels = map[string]string{StepLabel: "fan"}
-		if waits != "" {
+		p.Labels = map[string]string{StepLabel: "fan", AttemptLabel: "1"}
+		switch waits {
+		case "ContainerCreating":
+			p.Status.Phase = corev1.PodPending
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: stageContainer, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}}}
+		case "Unschedulable":
+			p.Status.Phase = corev1.PodPending
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: waits}}
+		case "stages":
+			p.Status.Phase = corev1.PodPending
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: stageContainer, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+		case "":
+		default:
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: stepContainer, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: waits}}}}
 		}
 		return p
 	}
-	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
-	l := &loop{Run: &Run{Graph: Graph{steps: map[string]Step{"fan": {Name: "fan", Count: 2}}}, Grace: Grace{Image: time.Minute}}, stuck: map[string]stuck{}}
-	l.noteStuck("fan", pod("a", "ErrImagePull"), at(0))
-	l.noteStuck("fan", pod("b", "ErrImagePull"), at(10))
-	l.noteStuck("fan", pod("b", ""), at(20))
-	l.noteStuck("fan", pod("a", "ImagePullBackOff"), at(30))
-	if s := l.stuck["fan"]; s.pod != "a" || !s.since.Equal(at(0)) || s.reason != "ErrImagePull" || s.grace != time.Minute {
-		t.Errorf("%+v", s)
-	}
-	l.noteGone(pod("a", ""))
-	if len(l.stuck) > 0 {
-		t.Errorf("%+v", l.stuck)
+	for name, tt := range map[string]struct {
+		count int
+		seen  [][2]string // pods and why they wait, one second after another
+		want  string      // pod, reason, since when
+	}{
+		"the first of the many, until it gets on":  {2, [][2]string{{"a", "ErrImagePull"}, {"b", "ErrImagePull"}, {"b", ""}, {"a", "ImagePullBackOff"}}, "a ErrImagePull 0"},
+		"none of the many any more":                {2, [][2]string{{"a", "ErrImagePull"}, {"b", "ErrImagePull"}, {"b", ""}, {"a", ""}}, "none"},
+		"one that says why before one that begins": {2, [][2]string{{"a", "ContainerCreating"}, {"b", "Unschedulable"}, {"c", "ContainerCreating"}}, "b Unschedulable 1"},
+		"the first that begins":                    {2, [][2]string{{"a", "ContainerCreating"}, {"b", "ContainerCreating"}}, "a  0"},
+		"a pod that begins for long":               {0, [][2]string{{"a", "ContainerCreating"}, {"a", "ContainerCreating"}}, "a  0"},
+		"a pod that has found a node":              {0, [][2]string{{"a", "Unschedulable"}, {"a", "ContainerCreating"}}, "a  1"},
+		"a pod whose image is not there":           {0, [][2]string{{"a", "ContainerCreating"}, {"a", "ErrImagePull"}, {"a", "ImagePullBackOff"}}, "a ErrImagePull 1"},
+		"a pod whose files are staged in":          {0, [][2]string{{"a", "ContainerCreating"}, {"a", "stages"}}, "none"},
+		"another pod":                              {0, [][2]string{{"a", "ErrImagePull"}, {"b", "ContainerCreating"}}, "b  1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &loop{Run: &Run{Graph: Graph{steps: map[string]Step{"fan": {Name: "fan", Count: tt.count}}}, Grace: Grace{Image: time.Minute}}, stuck: map[string]stuck{}}
+			l.attempts = map[string]int{"fan": 1}
+			l.awaitPod("fan")
+			for second, seen := range tt.seen {
+				l.noteStuck("fan", pod(seen[0], seen[1]), time.Unix(int64(second), 0))
+			}
+			got := "none"
+			if s, found := l.stuck["fan"]; found {
+				got = fmt.Sprint(s.pod, " ", s.reason, " ", s.since.Unix())
+			}
+			if got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
 	}
 	if g := (Grace{}); g.image() != imageGrace || g.scheduling() != scheduleGrace {
 		t.Errorf("%+v", g)

@@ -24,11 +24,9 @@ type (
 	disturbed  struct{ err error }
 )
 
-// signals is the one stream in which all that happens arrives. It is closed when ctx has ended and all its sources have.
-type signals struct{ all <-chan any }
-
-// follow starts the followers of Redis' events and of the run's Jobs and Pods; they end with ctx.
-func (l *loop) follow(ctx context.Context) signals {
+// follow starts the followers of Redis' events and of the run's Jobs and Pods. All that happens arrives in one stream, which is closed when ctx has ended and
+// they have.
+func (l *loop) follow(ctx context.Context) <-chan any {
 	all := make(chan any)
 	send := func(signal any) {
 		select {
@@ -62,7 +60,7 @@ func (l *loop) follow(ctx context.Context) signals {
 		sources.Wait()
 		close(all)
 	}()
-	return signals{all}
+	return all
 }
 
 // take takes one signal into account and says whether the commits are worth reading now.
@@ -184,6 +182,12 @@ const (
 	jobDeletedReason = "JobDeleted"
 	conflictReason   = "FilesConflict" // the parts of a step have committed what cannot be brought together
 )
+
+// isOver says whether a Job has failed or is complete.
+func isOver(job *batchv1.Job) bool {
+	_, isFailed := jobFailed(job)
+	return isFailed || job.Status.CompletionTime != nil
+}
 
 func jobFailed(job *batchv1.Job) (batchv1.JobCondition, bool) {
 	for _, condition := range job.Status.Conditions {

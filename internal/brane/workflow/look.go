@@ -30,9 +30,18 @@ func (d Delegated) Reason() string {
 	return d.Problem
 }
 
-// Look asks how a delegated run stands. A run that nobody carries on any more is stopped, and its problem says why. It needs no more of a Run than ID,
-// Namespace and Kube.
+// Look asks how a delegated run stands, and what holds it up. A run that nobody carries on any more is stopped, and its problem says why. It needs no more of a
+// Run than ID, Namespace and Kube.
 func (r *Run) Look(ctx context.Context) (Delegated, error) {
+	found, err := r.stands(ctx)
+	if err == nil && found.Status == RunRunning && found.Problem == "" {
+		found.Problem, err = r.heldUp(ctx)
+	}
+	return found, err
+}
+
+// stands is Look without what holds the run up, which takes a list of all its pods.
+func (r *Run) stands(ctx context.Context) (Delegated, error) {
 	record := &corev1.ConfigMap{ObjectMeta: r.meta()}
 	err := r.Kube.Get(ctx, record)
 	if apierrors.IsNotFound(err) {
@@ -42,6 +51,25 @@ func (r *Run) Look(ctx context.Context) (Delegated, error) {
 		return Delegated{}, fmt.Errorf("see how run %q stands, %s: %w", r.ID, kube.Describe(record), err)
 	}
 	return r.delegated(ctx, record)
+}
+
+// heldUp says which pods do not get on: the engine's, or those of steps whose grace has not passed.
+func (r *Run) heldUp(ctx context.Context) (string, error) {
+	labels := RunLabel + "=" + r.ID
+	var pods corev1.PodList
+	if err := r.Kube.List(ctx, &pods, r.Namespace, labels); err != nil {
+		return "", fmt.Errorf("list the pods of run %q in namespace %q: %w", r.ID, r.Namespace, err)
+	}
+	problems := ""
+	for i := range pods.Items {
+		if stuck, ok := (Grace{}).stuckPod(&pods.Items[i]); ok && stuck.reason != "" {
+			problems += fmt.Sprintf("pod %s: %s: %s\n", pods.Items[i].Name, stuck.reason, stuck.message)
+		}
+	}
+	if problems == "" {
+		return "", nil
+	}
+	return bounded(problems, detailBytes) + fmt.Sprintf("To see more: kubectl -n %s describe pods -l %s", r.Namespace, labels), nil
 }
 
 // delegated reads the run object. While that says that the run goes on, the engine's Job must be there.
@@ -99,6 +127,10 @@ func (r *Run) engineProblem(ctx context.Context, name string) (problem string, i
 	if job.Status.Failed > 0 && job.Status.Ready != nil && *job.Status.Ready == 0 {
 		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), false, nil
 	}
+	if job.Status.Active+job.Status.Failed == 0 {
+		_, message := r.hindrance(ctx, name)
+		return message, false, nil
+	}
 	return "", false, nil
 }
 
@@ -108,7 +140,7 @@ const awaitLook = time.Second
 // Await waits until a delegated run does not go on any more.
 func (r *Run) Await(ctx context.Context) (Delegated, error) {
 	for {
-		found, err := r.Look(ctx)
+		found, err := r.stands(ctx)
 		if err == nil && found.Status != RunRunning {
 			return found, nil
 		}

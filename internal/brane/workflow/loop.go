@@ -61,13 +61,13 @@ func (l *loop) run(ctx context.Context) error {
 	signals := l.follow(ctx)
 	defer func() {
 		cancel()
-		for range signals.all {
+		for range signals {
 			// drained until the followers have ended and closed it
 		}
 	}()
 	look, err := len(l.suspects) > 0, error(nil) // whether to read the commits before the next decision
 	for {
-		if l.giveUpStuck(time.Now()) || look {
+		if l.giveUpStuck(ctx, time.Now()) || look {
 			if err := l.look(ctx); err != nil {
 				return err
 			}
@@ -90,7 +90,7 @@ func (l *loop) run(ctx context.Context) error {
 			if look, err = l.takeTime(ctx, time.Now()); err != nil {
 				return err
 			}
-		case signal := <-signals.all:
+		case signal := <-signals:
 			timer.Stop()
 			if look, err = l.take(ctx, signal); err != nil {
 				return err
@@ -125,6 +125,7 @@ func (l *loop) takeUp(ctx context.Context) error {
 		return err
 	}
 	for _, step := range l.adopt(jobs) {
+		l.awaitPod(step)
 		l.observe(Event{Step: step, Kind: StepAdopted, Detail: l.jobName(step)})
 	}
 	return nil
@@ -220,6 +221,7 @@ func (l *loop) start(ctx context.Context, names []string) error {
 			return l.postpone(ctx, fmt.Errorf("make the Job of step %q, %s: %w", name, kube.Describe(job), err))
 		}
 		l.begin(name, number)
+		l.awaitPod(name)
 		l.pause = 0
 		l.observe(Event{Step: name, Kind: kind, Detail: job.Name})
 	}
@@ -301,6 +303,9 @@ func (l *loop) stop(ctx context.Context) error {
 	defer told()
 	return errors.Join(
 		l.store.Cancel(brief),
-		l.deleteJobs(ctx, func(step string) bool { return l.known[step] == committed || l.known[step] == failed }),
+		l.deleteJobs(ctx, func(job *batchv1.Job) bool {
+			phase := l.known[job.Labels[StepLabel]]
+			return phase == committed || phase == failed
+		}),
 	)
 }

@@ -129,6 +129,10 @@ func (r *Run) endCancel(ctx context.Context, store *files.Store) error {
 	if err != nil || !cancelled {
 		return err
 	}
+	// A Job that could not get on was left for people to look at; waiting for its pod would be in vain.
+	if err := r.deleteJobs(ctx, isOver); err != nil {
+		return err
+	}
 	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
 	defer done()
 	if err := r.waitForPods(soon, r.stepLabels(), stillRuns); ctx.Err() != nil {

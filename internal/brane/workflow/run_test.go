@@ -3,11 +3,14 @@ package workflow
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
@@ -29,6 +32,57 @@ func TestAnswerLost(t *testing.T) {
 	})
 	await(t, "the run", execute(t.Context(), run)).succeeds(t)
 	await(t, "the Job that was there", adopted)
+	lab.ranOnce(run)
+}
+
+// Whoever takes a run up reads its commits before anything else: a step that is committed gets no Job, although none is left of it, as after their TTL.
+func TestCommittedStepsGetNoJob(t *testing.T) {
+	t.Parallel()
+	lab := newLab(t)
+	run := lab.run(append(lab.chain(false), lab.script("last", lab.nth("last", 1), "s2"))...)
+	if first := await(t, "the run", execute(t.Context(), run)); first.err != nil || len(first.result.Failures) != 1 {
+		t.Fatalf("the run ended with %+v, %v", first.result, first.err)
+	}
+	if err := run.deleteJobs(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	var began []string
+	run.Observe = func(event Event) {
+		if event.Kind == StepStarted || event.Kind == StepAdopted {
+			began = append(began, event.Step)
+		}
+	}
+	await(t, "the second process", execute(t.Context(), run)).succeeds(t)
+	if !slices.Equal(began, []string{"last"}) {
+		t.Errorf("Jobs were made for %q", began)
+	}
+}
+
+// A step that did not get on is begun anew at once by the next Execute, when what was missing is there.
+func TestAStepThatDidNotGetOn(t *testing.T) {
+	t.Parallel()
+	lab := newLab(t)
+	step := lab.step("asks", "test $TOKEN = t0ken")
+	step.EnvFromSecret = map[string]SecretKey{"TOKEN": {"tokens", "token"}}
+	run := lab.run(step)
+	run.Grace.Image = time.Second
+	first := await(t, "the run", execute(t.Context(), run))
+	if first.err != nil || len(first.result.Failures) != 1 || first.result.Failures[0].Reason != "CreateContainerConfigError" {
+		t.Fatalf("the run ended with %+v, %v", first.result, first.err)
+	}
+	if jobs := lab.jobs(run); !slices.Equal(jobs, []string{"asks 1"}) {
+		t.Errorf("there is %q to look at", jobs)
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: lab.namespace, Name: "tokens"}, StringData: map[string]string{"token": "t0ken"}}
+	if err := lab.admin.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	run.Grace.Image, run.Observe = 0, func(event Event) {
+		if event.Kind == RunDisturbed || event.Kind == StepAdopted {
+			t.Errorf("%s", event)
+		}
+	}
+	await(t, "the second process", execute(t.Context(), run)).succeeds(t)
 	lab.ranOnce(run)
 }
 

@@ -2,6 +2,9 @@ package workflow
 
 import (
 	"cmp"
+	"context"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,13 +25,18 @@ type Grace struct{ Image, Scheduling time.Duration }
 func (g Grace) image() time.Duration      { return cmp.Or(g.Image, imageGrace) }
 func (g Grace) scheduling() time.Duration { return cmp.Or(g.Scheduling, scheduleGrace) }
 
-// stuck is a pod that does not get on.
+// stuck is a pod that does not get on, or a Job without any.
 type stuck struct {
-	pod     types.UID
+	pod     types.UID // empty where there is none yet
 	since   time.Time
 	grace   time.Duration
-	reason  string // Kubernetes' own word, for example ImagePullBackOff
+	reason  string // Kubernetes' own word, for example ImagePullBackOff; empty where only the events tell it
 	message string
+}
+
+// awaitPod begins to wait for the first pod of a step's Job.
+func (l *loop) awaitPod(step string) {
+	l.stuck[step] = stuck{since: time.Now(), grace: l.Grace.image()}
 }
 
 // noteStuck notes that a pod does not get on, or that it does again.
@@ -39,20 +47,21 @@ func (l *loop) noteStuck(step string, pod *corev1.Pod, now time.Time) {
 		return
 	}
 	found.since, found.pod = now, pod.UID
-	before, known := l.stuck[step]
-	switch {
-	case known && before.pod != pod.UID && l.Graph.steps[step].many():
-		return // one of the many is stuck already, and will be the first whose time has passed
-	case known && before.pod == pod.UID && before.grace == found.grace:
+	switch before := l.stuck[step]; {
+	case before.pod == "": // it is the first
+	case before.pod == pod.UID && before.grace == found.grace && (before.reason == "") == (found.reason == ""):
 		// ErrImagePull and ImagePullBackOff take turns: the first of them starts the clock. The first message says more than "back-off".
 		found = before
+	case before.pod != pod.UID && l.Graph.steps[step].many() && (before.reason != "" || found.reason == ""):
+		return // one of the many is stuck already, and will be the first whose time has passed
 	}
 	l.stuck[step] = found
 }
 
 // noteGone notes that a pod gets on, or is not there any more.
 func (l *loop) noteGone(pod *corev1.Pod) {
-	if step := pod.Labels[StepLabel]; l.stuck[step].pod == pod.UID {
+	step := pod.Labels[StepLabel]
+	if s := l.stuck[step]; s.pod == pod.UID || s.pod == "" && l.isLatest(step, pod) {
 		delete(l.stuck, step)
 	}
 }
@@ -76,15 +85,70 @@ func (g Grace) stuckPod(pod *corev1.Pod) (stuck, bool) {
 			}
 		}
 	}
-	return stuck{}, false
+	return stuck{grace: g.image()}, pod.Status.Phase == corev1.PodPending && !begun(pod)
+}
+
+// begun says whether a container of the pod has started: then it has its place, its volumes and its sandbox.
+func begun(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.InitContainerStatuses, func(status corev1.ContainerStatus) bool {
+		return status.State.Running != nil || status.State.Terminated != nil
+	})
 }
 
 // giveUpStuck suspects the steps whose pods have been stuck for too long.
-func (l *loop) giveUpStuck(now time.Time) (look bool) {
+func (l *loop) giveUpStuck(ctx context.Context, now time.Time) (look bool) {
 	for step, s := range l.stuck {
-		if now.Sub(s.since) >= s.grace && l.suspect(step, l.attempts[step], suspicion{s.reason, s.message}) {
+		if l.known[step] != started || now.Sub(s.since) < s.grace {
+			continue
+		}
+		if s.reason == "" {
+			s = l.askWhy(ctx, step, s, now)
+			l.stuck[step] = s
+		}
+		if s.reason != "" && l.suspect(step, l.attempts[step], suspicion{s.reason, s.message}) {
 			look = true
 		}
 	}
 	return look
+}
+
+// askWhy asks the events why a step has no pod, or why its pod does not begin, once its grace has passed.
+func (l *loop) askWhy(ctx context.Context, step string, s stuck, now time.Time) stuck {
+	name := l.jobName(step)
+	if pod := l.pods[step][s.pod]; pod != nil {
+		name = pod.Name
+	}
+	reason, message := l.hindrance(ctx, name)
+	// What others hold they give back, as they do a node.
+	isTaken := reason == "FailedAttachVolume" || strings.Contains(message, "exceeded quota")
+	switch {
+	case reason == "":
+		s.since = now // all are just slow
+	case isTaken && s.grace < l.Grace.scheduling():
+		s.grace = l.Grace.scheduling()
+	default:
+		s.reason, s.message = reason, message
+	}
+	return s
+}
+
+// hindrances are the reasons of events that keep a Job from having a pod, or a pod from having a container.
+var hindrances = []string{"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
+
+// hindrance is the last event of a Job or a pod, where that is a hindrance. It is empty as long as something goes on, such as the pull of a large image.
+func (r *Run) hindrance(ctx context.Context, name string) (reason, message string) {
+	ctx, done := context.WithTimeout(ctx, askLimit)
+	defer done()
+	var events corev1.EventList
+	_ = r.Kube.Events(ctx, &events, r.Namespace, name) // without an answer it is asked again
+	var last corev1.Event
+	for _, event := range events.Items {
+		if !event.LastTimestamp.Before(&last.LastTimestamp) {
+			last = event
+		}
+	}
+	if !slices.Contains(hindrances, last.Reason) {
+		return "", ""
+	}
+	return last.Reason, last.Message
 }
