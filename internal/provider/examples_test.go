@@ -1,10 +1,8 @@
 package provider_test
 
 import (
-	"context"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -133,16 +131,7 @@ output "uploaded" { value = brane_workflow_run.training.outputs.uploaded.content
 	c.destroyAtEnd(t)
 	c.run(t, "apply", "-auto-approve", "-no-color", "-target=brane_infrastructure.runs")
 
-	kubectl := func(stdin string, args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", args...) // some of it is to be undone when the test is over
-		cmd.Stdin = strings.NewReader(stdin)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("kubectl %q: %v\n%s", args, err, out)
-		}
-		return string(out)
-	}
+	kubectl := func(stdin string, args ...string) string { return s.administrator(t, stdin, args...) }
 	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.namespace, "acc"), t.TempDir()
 	must(t, os.Chmod(shared, 0o777)) // the steps run as another user
 	kubectl("", "label", "node", node, "accelerator=a100", "--overwrite")

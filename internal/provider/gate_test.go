@@ -28,6 +28,8 @@ type gate struct {
 	at    int      // which request meets the fault, from 1 on; 0 is none
 	more  int      // how many after it do as well
 	fault fault
+	holds func(r *http.Request, seen []string) bool // which requests get no answer; nil: none
+	held  chan struct{}                             // closed when there was one
 }
 
 // fault answers in the API server's place.
@@ -54,8 +56,10 @@ var faults = []fault{
 		}
 		_ = connection.Close()
 	}},
-	{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+	noAnswer,
 }
+
+var noAnswer = fault{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
 
 const gateSays = "the gate is closed"
 
@@ -72,7 +76,8 @@ func refusal(code int32, reason metav1.StatusReason) fault {
 	}}
 }
 
-func newGate(t *testing.T) *gate {
+// newGate makes a gate; start is [httptest.Server.Start] or StartTLS. Requests without a credential get that of the provider's own account.
+func newGate(t *testing.T, start func(*httptest.Server)) *gate {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, ownKubeconfig), QPS: 1000, Burst: 1000}.Config()
 	must(t, err)
@@ -87,7 +92,7 @@ func newGate(t *testing.T) *gate {
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	g := &gate{}
-	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fault := g.pass(r); fault.answer != nil {
 			_, _ = io.Copy(io.Discard, r.Body) // only then does the server see that a client gives up
 			fault.answer(w, r)
@@ -95,6 +100,7 @@ func newGate(t *testing.T) *gate {
 		}
 		proxy.ServeHTTP(w, r)
 	}))
+	start(g.Server)
 	t.Cleanup(func() {
 		g.CloseClientConnections() // Close alone waits for those who still wait for an answer
 		g.Close()
@@ -106,6 +112,11 @@ func newGate(t *testing.T) *gate {
 func (g *gate) pass(r *http.Request) fault {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.holds != nil && g.holds(r, g.seen) {
+		g.holds = nil
+		close(g.held)
+		return noAnswer
+	}
 	g.seen = append(g.seen, r.Method+" "+r.URL.Path)
 	if g.at == 0 || len(g.seen) < g.at || len(g.seen) > g.at+g.more {
 		return fault{}
@@ -118,6 +129,14 @@ func (g *gate) arm(n int, f fault) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen, g.at, g.more, g.fault = nil, n, 0, f
+}
+
+// hold lets the first request of this kind have no answer; the channel is closed when it is there.
+func (g *gate) hold(kind func(r *http.Request, seen []string) bool) <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.holds, g.held = kind, make(chan struct{})
+	return g.held
 }
 
 // shut is arm for a while: more requests after the n-th meet the fault.

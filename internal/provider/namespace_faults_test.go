@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,7 +29,7 @@ type trial struct {
 func newTrial(t *testing.T) trial {
 	t.Helper()
 	s := setting{client: clustertest.Client(t), namespace: clustertest.Name("fault")}
-	g := newGate(t)
+	g := newGate(t, (*httptest.Server).Start)
 	speaker := newSpeaker(t)
 	speaker.ok(speaker.configure(object{"kubernetes": object{"host": g.URL, "token": "unused"}}, false).Diagnostics)
 	t.Cleanup(func() {

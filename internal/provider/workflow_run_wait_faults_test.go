@@ -1,15 +1,22 @@
 package provider_test
 
 import (
+	"bytes"
+	"encoding/pem"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
@@ -124,4 +131,96 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 	must(t, infra.Register(t.Context(), store, location, admin))
 	s.fails(t, nil, "Run not possible inside the cluster", "which is no service account in namespace", "Register a service account of that namespace, or leave wait out.")
 	must(t, s.nothingOfRuns(t.Context()))
+}
+
+// While a run goes on inside the cluster, a refresh tells what holds it up; that alone is no reason to do anything.
+func TestAccWorkflowRun_heldUp(t *testing.T) {
+	t.Parallel()
+	registry := clustertest.Getenv(t, "BRANE_REGISTRY")
+	for name, tt := range map[string]struct {
+		provider, step string // attributes
+		label          string // of the pod that does not get on
+		says           []string
+	}{
+		"engine-without-image": {
+			fmt.Sprintf("agent_image = %q", registry+"/no-such-agent:1"), `image = "$TOOLS"`, workflow.EngineLabel,
+			[]string{"-engine-1-", `ImagePull`, "/no-such-agent:1"},
+		},
+		"step-without-image": {
+			"", `image = "$REGISTRY/no-such-image:1"`, workflow.StepLabel + "=only",
+			[]string{"-only-2-", `ImagePull`, "/no-such-image:1"},
+		},
+		"step-without-node": {
+			"", `image = "$TOOLS", resources = { limits = { "example.com/fpga" = 1 } }`, workflow.StepLabel + "=only",
+			[]string{"-only-2-", "Unschedulable: 0/1 nodes are available: 1 Insufficient example.com/fpga"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSurvivalIn(t, nil, name, fmt.Sprintf(`
+  steps       = { only = { command = ["true"], %s } }
+  wait        = false
+  image_grace = "10m"
+`, tt.step))
+			s.change(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
+			s.cli.run(t, "apply", "-auto-approve", "-no-color")
+			s.id(t)
+			holds(t, "the pod not to get on", func() bool {
+				var pods corev1.PodList
+				must(t, s.client.List(t.Context(), &pods, s.namespace, tt.label))
+				said := fmt.Sprint(pods.Items)
+				return strings.Contains(said, "ImagePull") || strings.Contains(said, "Unschedulable")
+			})
+			out := s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+			tells(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is held up", name), "It is tried again inside the cluster.")...)
+			s.leavesNothing(t)
+		})
+	}
+}
+
+// through lets the run be submitted through a gate, until direct is called.
+func (s *survival) through(t *testing.T, g *gate) (direct func()) {
+	t.Helper()
+	store := infra.Folder(s.folder, infra.V06)
+	registration, err := infra.Lookup(t.Context(), store, s.namespace)
+	must(t, err)
+	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
+	must(t, err)
+	gated := *kubeconfig
+	gated.Server, gated.CA = g.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.Certificate().Raw})
+	register := func(k credentials.Kubeconfig) {
+		text, err := credentials.Render(k)
+		must(t, err)
+		must(t, infra.Register(t.Context(), store, registration.Location, text))
+	}
+	register(gated)
+	return func() { register(*kubeconfig) }
+}
+
+// The provider is killed when the engine's Job is made, and before the record says so: that engine leaves the run to the one of the next apply.
+func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
+	t.Parallel()
+	s := newSurvival(t, "unnoted", "wait = false", "/works")
+	s.server.works.Store(true)
+	gate := newGate(t, (*httptest.Server).StartTLS)
+	noted := gate.hold(func(r *http.Request, seen []string) bool {
+		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.namespace+"/jobs")
+	})
+	direct := s.through(t, gate)
+	first := s.cli.apply(t)
+	came(t, "the engine to be noted", noted)
+	first.killProvider(t)
+	s.says(t, first, killed)
+	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-" + s.id(t)}}
+	must(t, s.client.Get(t.Context(), record))
+	if engine := record.Data["engine"]; engine != "" {
+		t.Fatalf("the record names engine %s", engine)
+	}
+	direct()
+	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.over(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.leavesNothing(t)
 }

@@ -1,0 +1,54 @@
+package provider_test
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// administrator does with kubectl what the provider's account may not.
+func (s setting) administrator(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", args...) // some of it is to be undone when the test is over
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// A step has the runtime and the priority of the classes that it names: what admission has made of them stands in its pod.
+func TestAccWorkflowRun_classes(t *testing.T) {
+	t.Parallel()
+	s := newSurvivalIn(t, nil, "classes", `
+  defaults = { priority_class = "$NAMESPACE" }
+  steps    = { only = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT"], runtime_class = "$NAMESPACE" } }
+`)
+	t.Cleanup(func() { s.administrator(t, "", "delete", "runtimeclass,priorityclass", s.namespace) })
+	s.administrator(t, strings.ReplaceAll(`
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: $NAME}
+handler: runc
+overhead: {podFixed: {memory: 3Mi}}
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: $NAME}
+value: 7
+`, "$NAME", s.namespace), "create", "-f", "-")
+	a := s.cli.apply(t)
+	s.atWork(t)
+	pod := s.pod(t, "only").Spec
+	if pod.RuntimeClassName == nil || *pod.RuntimeClassName != s.namespace || pod.Overhead.Memory().String() != "3Mi" {
+		t.Errorf("the pod has runtime class %v and overhead %v", pod.RuntimeClassName, pod.Overhead)
+	}
+	if pod.PriorityClassName != s.namespace || pod.Priority == nil || *pod.Priority != 7 {
+		t.Errorf("the pod has priority class %q and priority %v", pod.PriorityClassName, pod.Priority)
+	}
+	s.server.letGo()
+	s.says(t, a, "")
+	s.leavesNothing(t)
+}
