@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/redis/go-redis/v9"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +53,9 @@ func TestAccWholePath(t *testing.T) {
 		must(t, err)
 		must(t, store.Unlink(t.Context(), keys...).Err())
 	}
+	spoil := func() {
+		must(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+digest("9\n"), "10\n", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+	}
 	unbind := func() {
 		must(t, s.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane"}}))
 	}
@@ -78,6 +82,7 @@ func TestAccWholePath(t *testing.T) {
 		plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate),
 		attributeChanges{"brane_infrastructure.test", "registry", elsewhere, here},
 	}
+	changed := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) is changed in Redis`).PreApply
 	lost := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) is lost in Redis`).PreApply
 	untouched := func(addresses ...string) (checks []plancheck.PlanCheck) {
 		for _, address := range addresses {
@@ -114,6 +119,7 @@ func TestAccWholePath(t *testing.T) {
 			// The probe finds as well that the account has lost its rights.
 			step(unbind, unbound, []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate)}, untouched(runAddress)),
 			step(registry(here, elsewhere), moved, untouched("brane_namespace.test", runAddress)),
+			step(spoil, changed, untouched("brane_namespace.test", "brane_infrastructure.test")),
 			step(flush, lost, untouched("brane_namespace.test", "brane_infrastructure.test")),
 			step(func() { unbind(); registry(here, elsewhere)(); flush() }, unbound, moved, lost),
 			step(anew, []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate)}, lost),

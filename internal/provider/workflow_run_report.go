@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -63,26 +64,41 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 	diags.AddAttributeError(path.Root("outputs"), summary, detail)
 }
 
-// lost says which outputs are not in Redis any more.
-func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) ([]string, error) {
+// lost says which outputs are not in Redis any more as they were. That a large one was changed is found when it is read.
+func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) (sentences []string, err error) {
 	store, err := workflow.Files(client, model.ID.ValueString())
 	if err != nil {
 		return nil, err
 	}
 	var diags diag.Diagnostics
 	paths := model.outputPaths(ctx, &diags)
-	gone, err := store.Missing(ctx, files.Layer(model.OutputsLayer.ValueString()))
-	if errors.Is(err, files.ErrGone) {
-		gone, err = slices.Collect(maps.Values(paths)), nil
+	layer := files.Layer(model.OutputsLayer.ValueString())
+	tree, err := store.Tree(ctx, layer)
+	var gone []string
+	if err == nil {
+		gone, err = store.Missing(ctx, layer)
+	}
+	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
+		gone, err = slices.Collect(maps.Values(paths)), nil // nobody knows where they are
 	}
 	if err != nil {
 		return nil, err
 	}
-	var sentences []string
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		if slices.Contains(gone, paths[name]) {
-			sentences = append(sentences, fmt.Sprintf("output %q (%s) is lost in Redis", name, paths[name]))
+		what := "lost"
+		if !slices.Contains(gone, paths[name]) {
+			entry, _ := tree.Lookup(paths[name])
+			if entry.Size > contentLimit {
+				continue
+			}
+			if err := store.Read(ctx, entry, io.Discard); err == nil {
+				continue
+			} else if !errors.Is(err, files.ErrCorrupt) {
+				return nil, err
+			}
+			what = "changed"
 		}
+		sentences = append(sentences, fmt.Sprintf("output %q (%s) is %s in Redis", name, paths[name], what))
 	}
 	return sentences, nil
 }
