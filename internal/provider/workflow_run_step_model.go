@@ -85,6 +85,13 @@ func reportSteps(diags *diag.Diagnostics, err error) {
 		if problem.Field != "" {
 			at = at.AtName(problem.Field)
 		}
+		switch {
+		case problem.Key == "":
+		case problem.Field == "resources" || problem.Field == "security": // the others with keys are maps
+			at = at.AtName(problem.Key)
+		default:
+			at = at.AtMapKey(problem.Key)
+		}
 		if problem.Field != "" && problem.Field != "needs" {
 			summary = "Step not possible"
 		}

@@ -16,7 +16,7 @@ const (
 	logLines    = 20
 	logBytes    = 4 << 10
 	lastFew     = 3
-	detailBytes = 8<<10 - 128      // of what people get to read about one failure: who tells it may add how many steps were not run
+	detailBytes = 8<<10 - 256      // of 8 KiB that people get to read about one failure: a title and how many steps were not run come to it
 	askLimit    = 10 * time.Second // for the logs and the events, which are a help and not the matter itself
 )
 
