@@ -42,11 +42,11 @@ func (e executed) is(t *testing.T, want map[string]endedAs) {
 func TestAttemptsAndAllowedFailures(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	flaky, risky, rescue := l.script("flaky", l.nth("flaky", 1)), l.step("risky", "exit 3"), l.step("rescue", "true", "risky")
-	fan := l.script("fan", "test $BRANE_INDEX = 0 || "+l.nth("fan.$BRANE_INDEX", 1))
+	flaky, risky, rescue := l.script("flaky", l.second("flaky")), l.step("risky", "exit 3"), l.step("rescue", "true", "risky")
+	fan := l.script("fan", "test $BRANE_INDEX = 0 || "+l.second("fan.$BRANE_INDEX"))
 	fan.Count, fan.Retries = 2, 1
 	flaky.Retries, risky.AllowFailure, rescue.When = 1, true, OnFailure
-	run := l.run(flaky, risky, rescue, l.step("slow", l.wait(), "flaky", "rescue"), l.script("bad", l.nth("bad", 1), "slow", "fan"), fan)
+	run := l.run(flaky, risky, rescue, l.step("slow", l.wait(), "flaky", "rescue"), l.script("bad", l.second("bad"), "slow", "fan"), fan)
 	child := l.child(run)
 	await(t, "the step", l.counter.arrived)
 	kill(t, child)

@@ -39,7 +39,7 @@ func TestAnswerLost(t *testing.T) {
 func TestCommittedStepsGetNoJob(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t)
-	run := lab.run(append(lab.chain(false), lab.script("last", lab.nth("last", 1), "s2"))...)
+	run := lab.run(append(lab.chain(false), lab.script("last", lab.second("last"), "s2"))...)
 	if first := await(t, "the run", execute(t.Context(), run)); first.err != nil || len(first.result.Failures) != 1 {
 		t.Fatalf("the run ended with %+v, %v", first.result, first.err)
 	}
