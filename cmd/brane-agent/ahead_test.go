@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +21,7 @@ func (r *run) ahead(t *testing.T) (cmd *exec.Cmd, output *bytes.Buffer) {
 	if got := p.stage(); got.code != 0 {
 		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
 	}
-	cmd, output = p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "sh", "-c", "cat "+p.data+"/word"), new(bytes.Buffer)
+	cmd, output = p.main("sh", "-c", "cat "+p.data+"/word"), new(bytes.Buffer)
 	cmd.Stderr, cmd.Stdout = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -3,48 +3,180 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
+
+// The test binary is a program that looks for the credential when this is its first argument; the others are folders to look in.
+const asThief = "steal"
+
+// treasures are what the program must not find.
+func treasures() []string { return []string{"s3" + "cret", "redis" + "s://", "-----BEGIN" + " "} }
 
 // TestTheProgramFindsTheCredentialNowhere looks where a program of the same user would: environment, arguments, files,
 // memory and descriptors of the agent.
 func TestTheProgramFindsTheCredentialNowhere(t *testing.T) {
-	r := newRun(t, nil)
-	p := r.pod("thief", nil)
-	if got := p.stage(); got.code != 0 {
-		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
-	}
-	// The script is a file: its own words must not be what is found in the arguments.
-	script := filepath.Join(p.data, "thief.sh")
-	if err := os.WriteFile(script, []byte(`
-env
-tr '\0' ' ' </proc/$PPID/cmdline
-grep -r --include='*.json' s3cret $1 2>/dev/null && echo "read specification"
-ls $1
-cat /proc/self/mounts | grep brane-secret
-ls -l /proc/self/fd | grep $1
-for f in environ mem maps auxv; do cat /proc/$PPID/$f >/dev/null && echo "read $f"; done
-ls /proc/$PPID/fd && echo "read fd"
-exit 3`), 0o600); err != nil {
+	self, err := os.Executable()
+	if err != nil {
 		t.Fatal(err)
 	}
-	share(t, p)
-	cmd := p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "/bin/sh", script, p.mount)
-	asNobody(cmd)
-	got := finish(t, cmd)
-	if got.code != 3 {
-		t.Fatalf("ended with %d: %s%s", got.code, got.stdout, got.stderr)
+	for name, as := range map[string]func(*pod, *exec.Cmd){
+		"as nobody": func(p *pod, cmd *exec.Cmd) {
+			share(t, p)
+			asNobody(cmd)
+		},
+		"as root without capabilities": func(_ *pod, cmd *exec.Cmd) {
+			if os.Getuid() != 0 {
+				return // the tests' own user has none
+			}
+			setpriv, err := exec.LookPath("setpriv")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Args = append([]string{setpriv, "--bounding-set=-all", "--inh-caps=-all", cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = setpriv
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.StartTLS(t, "--requirepass", "s3cret")
+			p := runOn(t, server.Server, nil).pod("thief", nil)
+			p.writeSecret(server.URL())
+			for key, content := range map[string][]byte{agent.SecretCA: server.CA, agent.SecretCert: server.Cert, agent.SecretTLS: server.Key} {
+				if err := os.WriteFile(filepath.Join(p.secret, key), content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := p.stage(); got.code != 0 {
+				t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+			}
+			// Where nobody gets at it.
+			thief := filepath.Join(p.data, "thief")
+			if err := copyFile(thief, self); err != nil {
+				t.Fatal(err)
+			}
+			cmd := p.main(thief, asThief, p.mount, p.data)
+			if p.alone {
+				cmd.Path = thief
+			}
+			as(p, cmd)
+			got := finish(t, cmd)
+			if got.code != 3 || got.stdout != "looked everywhere\n" {
+				t.Errorf("ended with %d: %s%s", got.code, got.stdout, got.stderr)
+			}
+		})
 	}
-	for _, found := range []string{"s3cret", "redis://", "spec.json", "stamps", "read "} {
-		if strings.Contains(got.stdout, found) {
-			t.Errorf("the program found %q:\n%s", found, got.stdout)
+}
+
+// steal prints what it finds, and ends with 3.
+func steal(folders []string) {
+	parent := os.Getppid()
+	proc := "/proc/" + strconv.Itoa(parent)
+	look := func(where string, content []byte) {
+		for _, treasure := range treasures() {
+			if bytes.Contains(content, []byte(treasure)) {
+				fmt.Printf("found %s in %s\n", treasure, where)
+			}
 		}
 	}
+	look("my environment", []byte(strings.Join(os.Environ(), "\n")))
+	for _, name := range agent.Handed {
+		if _, found := os.LookupEnv(name); found {
+			fmt.Println("got", name)
+		}
+	}
+	for _, name := range []string{"cmdline", "mountinfo", "status", "stat", "comm"} { // these are for everybody
+		content, _ := os.ReadFile(filepath.Join(proc, name))
+		look(name, content)
+	}
+	for _, name := range []string{"environ", "mem", "maps", "smaps", "auxv", "pagemap", "io", "syscall", "stack"} {
+		for _, at := range []string{proc, fmt.Sprintf("%s/task/%d", proc, parent)} {
+			f, err := os.Open(filepath.Join(at, name))
+			if err != nil {
+				continue
+			}
+			if n, err := f.Read(make([]byte, 1)); err == nil && n > 0 { // some open, and then do not tell
+				fmt.Println("read", f.Name())
+			}
+			_ = f.Close()
+		}
+	}
+	for _, pattern := range []string{"fd/*", "map_files/*", "cwd", "root", "ns/*"} { // root may list the numbers of descriptors, no more
+		links, _ := filepath.Glob(filepath.Join(proc, pattern)) // the pattern is one
+		for _, link := range links {
+			if target, err := os.Readlink(link); err == nil {
+				fmt.Println("saw", link, target)
+			}
+			if _, err := os.Stat(link); err == nil {
+				fmt.Println("followed", link)
+			}
+		}
+	}
+	for name, err := range map[string]error{"seized": unix.PtraceSeize(parent), "read its memory": readMemory(parent), "took a descriptor": takeDescriptor(parent)} {
+		if !errors.Is(err, unix.EPERM) {
+			fmt.Println(name, err)
+		}
+	}
+	for _, folder := range append(folders, "/proc/self/fd") {
+		err := filepath.WalkDir(folder, func(at string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || entry.Name() == "thief" || entry.Name() == "brane-agent" { // these two are programs
+				return err
+			}
+			target, _ := os.Readlink(at)
+			if strings.HasPrefix(target, "/sys/fs/cgroup/") || strings.HasPrefix(target, "anon_inode:") { // Go's own
+				return nil
+			}
+			if info, err := os.Stat(at); err == nil && info.Mode().IsRegular() {
+				fmt.Println("a file", at)
+				content, err := os.ReadFile(at)
+				look(at, content)
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+	fmt.Println("looked everywhere")
+	os.Exit(3)
+}
+
+func readMemory(pid int) error {
+	buffer := make([]byte, 8)
+	_, err := unix.ProcessVMReadv(pid, []unix.Iovec{{Base: &buffer[0], Len: 8}}, []unix.RemoteIovec{{Base: 0x400000, Len: 8}}, 0)
+	return err
+}
+
+func takeDescriptor(pid int) error {
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(process) // the thief's own
+	_, err = unix.PidfdGetfd(process, 3, 0)
+	return err
+}
+
+func copyFile(to, from string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o755) //nolint:gosec // nobody has to run it
 }
 
 // nobody is the user of a container that is not root's.

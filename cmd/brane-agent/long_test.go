@@ -118,7 +118,7 @@ func (p *pod) bounded(t *testing.T, program string, fill func()) {
 	if fill != nil {
 		fill()
 	}
-	resident(t, p.command(filepath.Join(p.mount, "brane-agent"), "run", "--", "true"))
+	resident(t, p.main("true"))
 }
 
 // resident runs a command to its end and fails the test where it has held too much.

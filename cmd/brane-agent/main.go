@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command brane-agent runs inside the containers of a step: `stage` in the init container, `run -- PROGRAM` around the
-// user's program. Package agent does all of it.
+// user's program; or `alone -- PROGRAM`, which is both. Package agent does all of it.
 package main
 
 import (
@@ -22,6 +22,7 @@ var version = "dev"
 
 const usage = `usage: brane-agent stage
        brane-agent run -- PROGRAM [ARGUMENT...]
+       brane-agent alone -- PROGRAM [ARGUMENT...]
        brane-agent version
 
 The agent of a step: it brings the files in, runs the program, and stores what it leaves. Pods start it; see the guide
@@ -53,6 +54,7 @@ func execute(args []string) int {
 	flags.StringVar(&paths.Mount, "mount", "", "folder of the agent and its specification (default "+agent.Mount+")")
 	flags.StringVar(&paths.Data, "data", "", "folder of the files (default "+agent.DataMount+")")
 	flags.StringVar(&paths.Secret, "secret", "", "folder of the mounted Secret (default "+agent.SecretMount+")")
+	flags.StringVar(&paths.LastWords, "last-words", "", "file for why the agent gives up (default "+agent.LastWords+")")
 	if err := flags.Parse(args[1:]); err != nil {
 		return exitUsage
 	}
@@ -61,6 +63,8 @@ func execute(args []string) int {
 		return stage(paths)
 	case args[0] == "run" && flags.NArg() > 0:
 		return agent.Run(paths, flags.Args(), os.Stdout, os.Stderr)
+	case args[0] == "alone" && flags.NArg() > 0:
+		return agent.RunAlone(paths, flags.Args(), os.Stdout, os.Stderr)
 	case args[0] == "version":
 		fmt.Println(version)
 		return 0

@@ -22,20 +22,43 @@ import (
 const asAgent = "BRANE_TEST_AS_AGENT"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == asThief {
+		steal(os.Args[2:])
+	}
 	if os.Getenv(asAgent) != "" {
 		main()
 	}
 	os.Exit(m.Run())
 }
 
-// pod is what two containers of one pod share, and the folder of the Secret.
+// noInit makes pods without an init container, where it is set: TestAllHoldsAlone.
+const noInit = "BRANE_TEST_NO_INIT"
+
+// pod is what two containers of one pod share, and the folder of the Secret; or the one that it has.
 type pod struct {
 	t      testing.TB
+	alone  bool
 	mount  string
 	data   string
 	secret string
+	words  string // the container's last ones, for Kubernetes
 	step   agent.Step
 	env    []string
+}
+
+// TestAllHoldsAlone runs all tests of this package that start an agent once more, with pods that have no init container.
+func TestAllHoldsAlone(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Those that are skipped start none, or are about what passes from one container to the other.
+	cmd := exec.Command(self, "-test.skip", "^(TestAllHoldsAlone|TestImports|TestTheProgramIsSmallAndStatic|TestAReleaseIsForBothProcessors|TestUsage|TestMainContainerFails.*|Fuzz.*|TestLong.*)$")
+	cmd.Env = append(os.Environ(), noInit+"=1")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
 }
 
 // run is a run with inputs on a server.
@@ -49,7 +72,11 @@ type run struct {
 
 func newRun(t testing.TB, inputs map[string]files.Source, redis ...string) *run {
 	t.Helper()
-	server := redistest.Start(t, append([]string{"--requirepass", "s3cret"}, redis...)...)
+	return runOn(t, redistest.Start(t, append([]string{"--requirepass", "s3cret"}, redis...)...), inputs)
+}
+
+func runOn(t testing.TB, server *redistest.Server, inputs map[string]files.Source) *run {
+	t.Helper()
 	r := &run{t: t, server: server, id: "test-1", limit: time.Now().Add(time.Hour)}
 	client, err := files.Dial(server.URL())
 	if err != nil {
@@ -78,7 +105,11 @@ func (r *run) input(inputs map[string]files.Source) {
 // pod is a fresh pod of a step; needs are those of the step and its ancestors.
 func (r *run) pod(step string, needs map[string][]string) *pod {
 	r.t.Helper()
-	p := &pod{t: r.t, mount: r.t.TempDir(), data: r.t.TempDir(), secret: r.t.TempDir()}
+	p := &pod{t: r.t, alone: os.Getenv(noInit) != "", mount: r.t.TempDir(), data: r.t.TempDir(), secret: r.t.TempDir()}
+	p.words = filepath.Join(p.secret, "termination-log")
+	if err := os.WriteFile(p.words, nil, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 	p.step = agent.Step{Run: r.id, Name: step, Needs: needs, Deadline: r.limit.Unix()}
 	p.writeSecret(r.server.URL())
 	return p
@@ -98,14 +129,14 @@ type result struct {
 }
 
 func (p *pod) command(path, verb string, args ...string) *exec.Cmd {
-	args = append([]string{verb, "-mount", p.mount, "-data", p.data, "-secret", p.secret}, args...)
+	args = append([]string{verb, "-mount", p.mount, "-data", p.data, "-secret", p.secret, "-last-words", p.words}, args...)
 	cmd := exec.Command(path, args...) // the test's own program
 	cmd.Env = append([]string{asAgent + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, p.env...)
 	return cmd
 }
 
-// stage runs the init container.
-func (p *pod) stage() result {
+// told is the command of a container that is told of its step.
+func (p *pod) told(verb string, args ...string) *exec.Cmd {
 	p.t.Helper()
 	text, err := p.step.Encode()
 	if err != nil {
@@ -115,15 +146,49 @@ func (p *pod) stage() result {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	cmd := p.command(self, "stage")
+	cmd := p.command(self, verb, args...)
 	cmd.Env = append(cmd.Env, agent.EnvStep+"="+text, agent.EnvNode+"=n1", agent.EnvPod+"=p1")
-	return finish(p.t, cmd)
+	return cmd
 }
 
-// run runs the main container, with the binary that stage copied.
+// stage runs the init container, if there is one.
+func (p *pod) stage() result {
+	p.t.Helper()
+	if p.alone {
+		return result{}
+	}
+	return finish(p.t, p.told("stage"))
+}
+
+// main is the command of the main container, with the binary that stage copied; or of the only one.
+func (p *pod) main(program ...string) *exec.Cmd {
+	p.t.Helper()
+	args := append([]string{"--"}, program...)
+	if !p.alone {
+		return p.command(filepath.Join(p.mount, "brane-agent"), "run", args...)
+	}
+	cmd := p.told("alone", args...)
+	for variable, key := range map[string]string{agent.EnvURL: agent.SecretKey, agent.EnvCA: agent.SecretCA, agent.EnvCert: agent.SecretCert, agent.EnvTLS: agent.SecretTLS} {
+		if value, err := os.ReadFile(filepath.Join(p.secret, key)); err == nil {
+			cmd.Env = append(cmd.Env, variable+"="+string(value))
+		}
+	}
+	return cmd
+}
+
+// run runs the main container.
 func (p *pod) run(program ...string) result {
 	p.t.Helper()
-	return finish(p.t, p.command(filepath.Join(p.mount, "brane-agent"), "run", append([]string{"--"}, program...)...))
+	return finish(p.t, p.main(program...))
+}
+
+// staged runs the container that stages in.
+func (p *pod) staged() result {
+	p.t.Helper()
+	if p.alone {
+		return p.run("echo", "it runs")
+	}
+	return p.stage()
 }
 
 // sh stages in and runs a shell script in the folder of the files.

@@ -20,6 +20,11 @@ func (r *runner) call(ctx context.Context, command []string, stdout io.Writer, s
 	output := &branelet.Output{Version: version}
 	var watch witness
 	if version.HidesExitCode() {
+		if r.alone { // the volume of its image is no place for links
+			if err = copySelf(r.paths.binary()); err != nil {
+				return ExitStageIn, nil, err
+			}
+		}
 		if watch, err = r.paths.witness(os.Getenv(branelet.EnvWorkDir)); err != nil {
 			return ExitStageIn, nil, err
 		}

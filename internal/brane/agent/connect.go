@@ -12,13 +12,13 @@ import (
 // greeting is how long Redis may take to answer first: a restart is fine, a wrong address should not look like a slow step.
 const greeting = 30 * time.Second
 
-// connect opens the step's run and makes sure that Redis answers and accepts the password, before anything is done.
-func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
+// connect says how to open the step's run, and makes sure that Redis answers and accepts the password, before anything is done.
+func connect(ctx context.Context, a access, step Step) (config files.Config, err error) {
 	client, err := a.dial()
 	if err != nil {
-		return nil, err
+		return config, err
 	}
-	config := files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.ownUser(step.Run)}
+	config = files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.ownUser(step.Run)}
 	first := config
 	first.Patience = greeting
 	if config.Patience > 0 {
@@ -26,16 +26,16 @@ func connect(ctx context.Context, a access, step Step) (*files.Store, error) {
 	}
 	hello, err := files.Open(first)
 	if err != nil {
-		return nil, err
+		return config, err
 	}
 	if err := hello.Ping(ctx); err != nil {
-		return nil, err
+		return config, err
 	}
 	// By the server's clock: that of a node may be anywhere.
 	if !step.deadline().After(hello.Now(ctx)) {
-		return nil, fmt.Errorf("the files of run %s were kept until %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
+		return config, fmt.Errorf("the files of run %s were kept until %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
 	}
-	return files.Open(config)
+	return config, nil
 }
 
 // hint says what to do about an error.

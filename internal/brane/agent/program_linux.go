@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -129,12 +130,12 @@ func startError(err error) error {
 	return err
 }
 
-// environment is the container's without the agent's own variables, should somebody have given them to both containers.
+// environment is the container's without what is the agent's own.
 func environment(all []string) []string {
 	var kept []string
 	for _, variable := range all {
 		name, _, _ := strings.Cut(variable, "=")
-		if name != EnvStep && name != EnvNode && name != EnvPod {
+		if !slices.Contains(Handed, name) {
 			kept = append(kept, variable)
 		}
 	}

@@ -2,8 +2,9 @@
 //
 // The init container runs [Stage]: it copies the agent beside the program, restores the step's files and leaves a
 // specification with the Redis credential. The main container runs [Run]: it takes the specification away before the user's
-// program exists, then runs the program and commits. This file and step.go are the whole protocol between the engine that
-// builds the pod and the agent inside it.
+// program exists, then runs the program and commits. Where the node mounts the agent's image as a volume, there is no init
+// container: [RunAlone] does all of it, and finds the credential in its environment. This file and step.go are the whole
+// protocol between the engine that builds the pod and the agent inside it.
 //
 // It knows the file layer and nothing of Kubernetes.
 package agent
@@ -22,20 +23,27 @@ const (
 	ImageBinary = "/brane-agent"       // in the agent's image: the entry point of the init container
 	Mount       = "/brane"             // the agent and, for a moment, the specification
 	Binary      = "/brane/brane-agent" // what the main container runs
+	ImageMount  = "/brane/image"       // the agent's image, where it is a volume; Mount is another one only where a witness needs it
 	DataMount   = "/data"              // the files
 	SecretMount = "/brane-secret"      // a path
-	SecretKey   = "redis-url"          // the key of the Secret, hence the file's name
+	LastWords   = "/dev/termination-log"
+	SecretKey   = "redis-url" // the key of the Secret, hence the file's name
 	// Optional keys of the Secret for rediss://, each PEM: the authority that signed the server's certificate, and a client's certificate and key.
 	SecretCA   = "redis-ca"
 	SecretCert = "redis-cert"
 	SecretTLS  = "redis-key"
 )
 
-// Environment of the init container. The main container gets none: its environment is the program's.
+// Environment of the init container, or of the only one. Beside an init container the main container gets none of it: its environment is the program's.
 const (
 	EnvStep = "BRANE_STEP" // a Step as JSON; no secret
 	EnvNode = "BRANE_NODE" // spec.nodeName, by the downward API
 	EnvPod  = "BRANE_POD"  // metadata.name, by the downward API
+	// The values of the Secret, for a container that is the only one.
+	EnvURL  = "BRANE_ACCESS_URL"
+	EnvCA   = "BRANE_ACCESS_CA"
+	EnvCert = "BRANE_ACCESS_CERT"
+	EnvTLS  = "BRANE_ACCESS_KEY"
 	// EnvIndex is set by Kubernetes in all containers of an Indexed Job.
 	EnvIndex = "JOB_COMPLETION_INDEX"
 )
@@ -46,10 +54,18 @@ const (
 	EnvItem      = "BRANE_ITEM"  // where the step has items
 )
 
+// Handed are the variables by which an agent is told what to do. No program gets them.
+var Handed = []string{EnvStep, EnvNode, EnvPod, EnvURL, EnvCA, EnvCert, EnvTLS}
+
 // StageArgs are the arguments of the init container.
 func StageArgs() []string { return []string{"stage"} }
 
 // RunCommand is the command of the main container: the agent around the program.
 func RunCommand(program []string) []string {
 	return append([]string{Binary, "run", "--"}, program...)
+}
+
+// AloneCommand is the command of the only container: the agent from its image, around the program.
+func AloneCommand(program []string) []string {
+	return append([]string{ImageMount + ImageBinary, "alone", "--"}, program...)
 }

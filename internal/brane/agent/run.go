@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,9 +22,10 @@ const (
 	logRefresh = 2 * time.Second  // how old the kept output of a running step may be; a container that runs out of memory has no last word
 )
 
-// runner is the main container of one step.
+// runner is the container in which the program of one step runs.
 type runner struct {
 	paths  Paths
+	alone  bool // there is no init container
 	spec   spec
 	stamps files.Stamps // of what was staged in; nil: nothing was
 	store  *files.Store
@@ -30,23 +33,31 @@ type runner struct {
 	stderr io.Writer
 }
 
-// Run is the main container: it runs the program and commits what it left. It returns the exit code.
+// Run is the main container beside an init container: it runs the program and commits what it left. It returns the exit code.
 func Run(p Paths, program []string, stdout, stderr io.Writer) int {
-	r := &runner{paths: p.withDefaults(), stderr: stderr}
-	if err := hide(); err != nil {
+	return (&runner{paths: p.withDefaults(), stderr: stderr}).run(program, stdout)
+}
+
+// RunAlone is the only container: it stages in, runs the program and commits what it left. It returns the exit code.
+func RunAlone(p Paths, program []string, stdout, stderr io.Writer) int {
+	return (&runner{paths: p.withDefaults(), alone: true, stderr: stderr}).run(program, stdout)
+}
+
+func (r *runner) run(program []string, stdout io.Writer) int {
+	if err := hide(); err != nil { // first of all: the environment may hold the credential
 		return r.fail(ExitStageIn, err)
 	}
 	signals, stopSignals := catchSignals()
 	defer stopSignals()
-	var err error
-	if r.spec, err = takeSpec(r.paths); err != nil {
-		return r.fail(ExitStageIn, err)
-	}
-	if r.stamps, err = takeStamps(r.paths); err != nil {
+	if err := r.take(); err != nil {
 		return r.fail(ExitStageIn, err)
 	}
 	ctx := context.Background()
-	before, done, err := r.prepare(ctx, signals)
+	var done bool
+	err := unlessEnded(ctx, signals, func(ctx context.Context) (err error) {
+		done, err = r.prepare(ctx)
+		return err
+	})
 	if err != nil {
 		return r.fail(ExitStageIn, err)
 	}
@@ -57,7 +68,10 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 	started := time.Now()
 	r.noteStart(ctx, started)
 	code, result, err := r.call(ctx, program, stdout, signals)
-	if err != nil {
+	switch {
+	case err != nil && code >= ExitStageIn && code <= ExitNoResult:
+		r.sayLast(err.Error())
+	case err != nil:
 		r.say("%v", err)
 	}
 	if code != 0 {
@@ -68,7 +82,7 @@ func Run(p Paths, program []string, stdout, stderr io.Writer) int {
 		Attempt: r.spec.Step.Attempt, Started: started.UTC(), Ended: time.Now().UTC(),
 		Node: r.spec.Node, Pod: r.spec.Pod, Result: result,
 	}
-	if err := files.Again(func() error { return r.stageOut(ctx, before, record) }); err != nil {
+	if err := files.Again(func() error { return r.stageOut(ctx, record) }); err != nil {
 		return r.fail(ExitStageOut, err)
 	}
 	return 0
@@ -83,54 +97,73 @@ func (r *runner) noteStart(ctx context.Context, at time.Time) {
 	}
 }
 
-// prepare connects and finds out what was staged in. done says that another attempt was first.
-func (r *runner) prepare(ctx context.Context, signals <-chan os.Signal) (before *files.Staged, done bool, err error) {
-	if r.store, err = connect(ctx, r.spec.Access, r.spec.Step); err != nil {
-		return nil, false, err
+// take learns what is to be done.
+func (r *runner) take() (err error) {
+	if r.alone {
+		r.spec, err = specFrom(os.Getenv)
+		r.spec.Access = accessFrom(os.Getenv)
+		return err
+	}
+	if r.spec, err = takeSpec(r.paths); err != nil {
+		return err
+	}
+	r.stamps, err = takeStamps(r.paths)
+	return err
+}
+
+// prepare connects and sees to it that all is staged in. done says that another attempt was first.
+func (r *runner) prepare(ctx context.Context) (done bool, err error) {
+	config, err := connect(ctx, r.spec.Access, r.spec.Step)
+	if err != nil {
+		return false, err
+	}
+	if r.store, err = files.Open(config); err != nil {
+		return false, err
 	}
 	commits, err := r.store.Commits(ctx, []string{r.spec.Step.Name})
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	if _, done := commits[r.spec.Step.Name]; done {
-		return nil, true, nil
+		return true, nil
 	}
 	cancelled, err := r.store.Cancelled(ctx)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	if cancelled {
-		return nil, false, errCancelled
+		return false, errCancelled
 	}
-	if r.spec.Step.Ahead {
-		if done, err = r.begin(ctx, signals); done || err != nil {
-			return nil, done, err
-		}
+	if r.alone || r.spec.Step.Ahead {
+		return r.begin(ctx, config)
 	}
 	if r.spec.Layer == "" {
 		// The commit that stage in saw is gone: only the run's deadline or a deletion does that.
-		return nil, false, fmt.Errorf("the commit of the step %w", files.ErrGone)
+		return false, fmt.Errorf("the commit of the step %w", files.ErrGone)
 	}
-	return r.spec.staged(r.stamps), false, nil
+	return false, nil
 }
 
-// begin is what stage in does otherwise, once all is there that the step needs.
-func (r *runner) begin(ctx context.Context, signals <-chan os.Signal) (done bool, err error) {
-	if err := awaitNeeds(ctx, r.store, r.spec.Step, signals); err != nil {
+// begin is what the init container does otherwise, once all is there that the step needs.
+func (r *runner) begin(ctx context.Context, config files.Config) (done bool, err error) {
+	if r.spec.Step.Ahead {
+		if err := awaitNeeds(ctx, r.store, r.spec.Step); err != nil {
+			return false, err
+		}
+	}
+	// Among the step's files, not in memory; and gone from there before any of them is.
+	name := filepath.Join(r.paths.Data, filepath.Base(r.paths.stamps()))
+	stamps, err := openStamps(name)
+	if err != nil {
 		return false, err
 	}
-	if r.stamps, err = openStamps(r.paths); err != nil {
-		return false, err
-	}
-	if err := os.Remove(r.paths.stamps()); err != nil {
+	if err := os.Remove(name); err != nil {
 		return false, fmt.Errorf("keep what the file system says of the files: %w", err)
 	}
-	if err := r.spec.stageIn(ctx, r.store, r.paths.Data, r.stamps); err != nil {
-		return false, err
-	}
-	commits, err := r.store.Commits(ctx, []string{r.spec.Step.Name})
-	_, done = commits[r.spec.Step.Name]
-	return done, err
+	r.stamps = stamps
+	err = r.spec.stageIn(ctx, config, r.paths.Data, stamps)
+	debug.FreeOSMemory() // it is the program's by right
+	return r.spec.Layer == "", err
 }
 
 // execute runs the program, while the output is kept now and then and the run may be cancelled.
@@ -188,10 +221,10 @@ func (r *runner) obeyCancel(ctx context.Context, p *program) {
 }
 
 // stageOut stores and commits. Signals do not interrupt it: Kubernetes' own SIGKILL leaves nothing half-published.
-func (r *runner) stageOut(ctx context.Context, before *files.Staged, record files.Record) error {
+func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 	name := r.spec.Step.Name
 	var err error
-	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, before, r.spec.Step.Writes, name); err != nil {
+	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, r.spec.staged(r.stamps), r.spec.Step.Writes, name); err != nil {
 		return err
 	}
 	last, _ := r.output.last()
@@ -223,7 +256,7 @@ func (r *runner) reportFailure(ctx context.Context) {
 
 // fail says why the agent itself gives up, to whoever reads the container's or the kept output.
 func (r *runner) fail(code int, err error) int {
-	r.say("%s", Explain(err))
+	r.sayLast(Explain(err))
 	if r.store != nil {
 		r.reportFailure(context.Background())
 	}
@@ -235,4 +268,14 @@ func (r *runner) say(format string, args ...any) {
 	// Both are the end of the line: there is nobody left to tell.
 	_, _ = io.WriteString(&r.output, text)
 	_, _ = io.WriteString(r.stderr, text)
+}
+
+// sayLast also leaves the text where Kubernetes looks for a container's last words: a program can end with any of the agent's own exit codes, and this
+// tells the two apart.
+func (r *runner) sayLast(text string) {
+	r.say("%s", text)
+	if f, err := os.OpenFile(r.paths.LastWords, os.O_WRONLY|os.O_TRUNC, 0); err == nil { // there is none outside of a pod
+		_, _ = io.WriteString(f, Message(r.spec.Step.Name, text))
+		_ = f.Close()
+	}
 }

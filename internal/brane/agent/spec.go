@@ -16,10 +16,10 @@ import (
 )
 
 // Paths are the folders of the pod. The zero value means the mounts of the protocol.
-type Paths struct{ Mount, Data, Secret string }
+type Paths struct{ Mount, Data, Secret, LastWords string }
 
 func (p Paths) withDefaults() Paths {
-	for path, otherwise := range map[*string]string{&p.Mount: Mount, &p.Data: DataMount, &p.Secret: SecretMount} {
+	for path, otherwise := range map[*string]string{&p.Mount: Mount, &p.Data: DataMount, &p.Secret: SecretMount, &p.LastWords: LastWords} {
 		if *path == "" {
 			*path = otherwise
 		}
@@ -40,6 +40,17 @@ type spec struct {
 	Trusted int64       `json:"trusted,omitempty"` // see [files.Staged]; the stamps are in a file of their own
 	Node    string      `json:"node,omitempty"`
 	Pod     string      `json:"pod,omitempty"`
+}
+
+// specFrom is what a container's environment says of its step. It has the step's name even where there is an error.
+func specFrom(env func(string) string) (spec, error) {
+	s := spec{Node: env(EnvNode), Pod: env(EnvPod)}
+	step, err := ParseStep([]byte(env(EnvStep)))
+	if err != nil {
+		return s, fmt.Errorf("environment %s: %w", EnvStep, err)
+	}
+	s.Step, err = step.indexed(env(EnvIndex))
+	return s, err
 }
 
 // access is the content of the Secret.
@@ -65,6 +76,11 @@ func readAccess(folder string) (access, error) {
 		*into = content
 	}
 	return a, nil
+}
+
+// accessFrom is the Secret as a container's environment has it.
+func accessFrom(env func(string) string) access {
+	return access{strings.TrimSpace(env(EnvURL)), []byte(env(EnvCA)), []byte(env(EnvCert)), []byte(env(EnvTLS))}
 }
 
 // ReadAccess reads a mounted Secret of the protocol: the address of Redis with its credential, and the certificates for it.
@@ -99,8 +115,8 @@ func writeSpec(p Paths, s spec) error {
 }
 
 // openStamps makes the file for the stamps, anew.
-func openStamps(p Paths) (*os.File, error) {
-	f, err := os.OpenFile(p.stamps(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+func openStamps(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("keep what the file system says of the files: %w", err)
 	}

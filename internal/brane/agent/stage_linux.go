@@ -14,39 +14,40 @@ import (
 // It returns the step's name as well, for the message.
 func Stage(ctx context.Context, p Paths, env func(string) string) (name string, err error) {
 	p = p.withDefaults()
-	step, err := ParseStep([]byte(env(EnvStep)))
+	s, err := specFrom(env)
+	name = s.Step.Name
 	if err != nil {
-		return "", fmt.Errorf("environment %s: %w", EnvStep, err)
+		return name, err
 	}
-	if step, err = step.indexed(env(EnvIndex)); err != nil {
-		return step.Name, err
+	if s.Access, err = readAccess(p.Secret); err != nil {
+		return name, err
 	}
-	access, err := readAccess(p.Secret)
+	config, err := connect(ctx, s.Access, s.Step)
 	if err != nil {
-		return step.Name, err
-	}
-	store, err := connect(ctx, access, step)
-	if err != nil {
-		return step.Name, err
+		return name, err
 	}
 	if err := copySelf(p.binary()); err != nil {
-		return step.Name, err
+		return name, err
 	}
-	s := spec{Step: step, Access: access, Node: env(EnvNode), Pod: env(EnvPod)}
-	if !step.Ahead { // otherwise the main container does it: it can begin at once, without the second that the kubelet takes between the two
-		stamps, err := openStamps(p)
+	if !s.Step.Ahead { // otherwise the main container does it: it can begin at once, without the second that the kubelet takes between the two
+		stamps, err := openStamps(p.stamps())
 		if err != nil {
-			return step.Name, err
+			return name, err
 		}
-		if err := errors.Join(s.stageIn(ctx, store, p.Data, stamps), stamps.Close()); err != nil {
-			return step.Name, err
+		if err := errors.Join(s.stageIn(ctx, config, p.Data, stamps), stamps.Close()); err != nil {
+			return name, err
 		}
 	}
-	return step.Name, writeSpec(p, s)
+	return name, writeSpec(p, s)
 }
 
-// stageIn restores what the step sees, unless it is committed already and nothing will run.
-func (s *spec) stageIn(ctx context.Context, store *files.Store, data string, stamps files.Stamps) error {
+// stageIn restores what the step sees, unless it is committed already and nothing will run: then it leaves the layer empty. It has a store of its own,
+// so that nothing of its buffers stays while a program runs.
+func (s *spec) stageIn(ctx context.Context, config files.Config, data string, stamps files.Stamps) error {
+	store, err := files.Open(config)
+	if err != nil {
+		return err
+	}
 	needs := s.Step.Needs[s.Step.Name]
 	commits, err := store.Commits(ctx, append([]string{s.Step.Name}, needs...))
 	if err != nil {
