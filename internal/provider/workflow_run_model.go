@@ -36,6 +36,7 @@ type workflowRunModel struct {
 	SchedulingGrace timetypes.GoDuration `tfsdk:"scheduling_grace"`
 	Wait            types.Bool           `tfsdk:"wait"`
 	StartAhead      types.Bool           `tfsdk:"start_ahead"`
+	AgentVolume     types.Bool           `tfsdk:"agent_volume"`
 	OnCancel        types.String         `tfsdk:"on_cancel"`
 	Execution       types.String         `tfsdk:"execution"`
 	Triggers        types.Map            `tfsdk:"triggers"`

@@ -170,7 +170,7 @@ func (c *checker) variables() {
 				c.wrong(source.field, name, "variable %s is in %s as well", name, other)
 			}
 			where[name] = source.field
-			if slices.Contains([]string{agent.EnvStep, agent.EnvNode, agent.EnvPod, agent.EnvIndex, agent.EnvStepIndex, agent.EnvItem}, name) {
+			if slices.Contains(slices.Concat(agent.Handed, []string{agent.EnvIndex, agent.EnvStepIndex, agent.EnvItem}), name) {
 				c.wrong(source.field, name, "variable %s is one that Brane or Kubernetes sets itself", name)
 			}
 		}

@@ -24,6 +24,7 @@ type End struct {
 	Container string // the container that ended, or did not start
 	Reason    string // Kubernetes' own word: Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
 	Code      int    // exit code of the program; 0 where it did not end by itself
+	Agent     bool   // the code is the agent's: it has left a message
 	Deleted   bool   // somebody has deleted the pod
 	Log       []string
 }
@@ -39,13 +40,18 @@ func (e End) where() string {
 	return text
 }
 
+// stagingIn says whether the program did not begin, for want of its files.
+func (e End) stagingIn() bool {
+	return e.Code != 0 && (e.Container == stageContainer || e.Agent && e.Code == agent.ExitStageIn)
+}
+
 func (e End) what() string {
 	switch {
-	case e.Container == stageContainer && e.Code != 0, e.Code == agent.ExitStageIn:
+	case e.stagingIn():
 		return fmt.Sprintf("its files could not be staged in (exit code %d)", e.Code)
-	case e.Code == agent.ExitStageOut:
+	case e.Agent && e.Code == agent.ExitStageOut:
 		return fmt.Sprintf("its files could not be stored (exit code %d)", e.Code)
-	case e.Code == agent.ExitNoResult:
+	case e.Agent && e.Code == agent.ExitNoResult:
 		return fmt.Sprintf("its package gave no result that can be kept (exit code %d)", e.Code)
 	case e.Code != 0 && e.Deleted:
 		return fmt.Sprintf("the program ended with exit code %d (%s) when the pod was deleted", e.Code, e.Reason)
@@ -65,7 +71,7 @@ func endOf(pod *corev1.Pod, reason string) End {
 		if ended := status.State.Terminated; ended != nil && ended.ExitCode != 0 {
 			end.Container = status.Name
 			if end.Reason != batchv1.JobReasonDeadlineExceeded && end.Reason != jobDeletedReason { // by which the container was only stopped
-				end.Code, end.Reason = int(ended.ExitCode), ended.Reason
+				end.Code, end.Reason, end.Agent = int(ended.ExitCode), ended.Reason, agent.IsMessage(ended.Message)
 			}
 			return end
 		}
@@ -88,6 +94,9 @@ func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
 		}
 	}
 	for _, pod := range pods {
+		if endOf(pod, "").stagingIn() {
+			continue
+		}
 		for _, status := range pod.Status.ContainerStatuses {
 			began, ended := metav1.Time{}, metav1.Time{}
 			switch state := status.State; {

@@ -46,6 +46,7 @@ type orders struct {
 	Grace      Grace      `json:"grace"`
 	Parallel   int        `json:"parallel,omitempty"`
 	StartAhead bool       `json:"start_ahead,omitempty"`
+	Volume     bool       `json:"agent_volume,omitempty"`
 	Steps      []Step     `json:"steps"`
 	Outputs    []string   `json:"outputs,omitempty"` // paths that are kept at the end
 }

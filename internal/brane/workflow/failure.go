@@ -32,6 +32,7 @@ type Failure struct {
 	Events    []string  // the pod's last ones
 	Earlier   []End     // of other pods: earlier attempts, or other parts of a step that is many
 	More      int       // pods that ended badly, beyond these
+	Advice    string    // what to do, where that does not follow from the rest
 }
 
 func (f *Failure) Error() string {
@@ -77,6 +78,9 @@ func (f *Failure) Detail() string {
 
 func (f *Failure) hint() string {
 	see := fmt.Sprintf("kubectl -n %s describe job/%s", f.Namespace, f.Job)
+	if f.Advice != "" {
+		return f.Advice + ": " + see
+	}
 	if slices.Contains(hindrances, f.Reason) {
 		return "Correct what the message names, or have it made or allowed: " + see
 	}
@@ -117,7 +121,7 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 			f.More++
 		}
 	}
-	f.Log = l.log(ctx, step, f.End, true)
+	f.Log, f.Advice = l.log(ctx, step, f.End, true), l.advice(f)
 	f.hide(l.Hide())
 	return f
 }
@@ -153,7 +157,7 @@ func (l *loop) podEvents(ctx context.Context, pod string) []string {
 // node has it.
 func (l *loop) log(ctx context.Context, step string, end End, last bool) []string {
 	var text []byte
-	if last && end.Container != stageContainer {
+	if last && !end.stagingIn() {
 		name := step
 		if end.Index != "" {
 			name += "." + end.Index

@@ -29,6 +29,11 @@ func TestHowAPodEnded(t *testing.T) {
 	waits.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: stepContainer, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}}}
 	part := endedPod("p", 0, stepContainer, 3, "Error")
 	part.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "7"}
+	said := func(code int32) *corev1.Pod {
+		pod := endedPod("p", 0, stepContainer, code, "Error")
+		pod.Status.ContainerStatuses[0].State.Terminated.Message = "brane: step \"p\": it says why\n"
+		return pod
+	}
 	deleted := endedPod("p", 0, stepContainer, 143, "Error")
 	deleted.DeletionTimestamp = new(metav1.Now())
 	for name, tt := range map[string]struct {
@@ -39,8 +44,11 @@ func TestHowAPodEnded(t *testing.T) {
 		"by the program's own code": {endedPod("p", 0, stepContainer, 3, "Error"), "BackoffLimitExceeded", "pod p on node n1: the program ended with exit code 3 (Error)"},
 		"out of memory":             {endedPod("p", 0, stepContainer, 137, "OOMKilled"), "BackoffLimitExceeded", "pod p on node n1: the program ended with exit code 137 (OOMKilled)"},
 		"staging in":                {endedPod("p", 0, stageContainer, 1, "Error"), "BackoffLimitExceeded", "pod p on node n1: its files could not be staged in (exit code 1)"},
-		"staging in, by the agent":  {endedPod("p", 0, stepContainer, 201, "Error"), "BackoffLimitExceeded", "pod p on node n1: its files could not be staged in (exit code 201)"},
-		"staging out":               {endedPod("p", 0, stepContainer, 202, "Error"), "BackoffLimitExceeded", "pod p on node n1: its files could not be stored (exit code 202)"},
+		"staging in, by the agent":  {said(201), "BackoffLimitExceeded", "pod p on node n1: its files could not be staged in (exit code 201)"},
+		"staging out":               {said(202), "BackoffLimitExceeded", "pod p on node n1: its files could not be stored (exit code 202)"},
+		"no result":                 {said(203), "BackoffLimitExceeded", "pod p on node n1: its package gave no result that can be kept (exit code 203)"},
+		"a program's own 201":       {endedPod("p", 0, stepContainer, 201, "Error"), "PodFailurePolicy", "pod p on node n1: the program ended with exit code 201 (Error)"},
+		"a program's own 202":       {endedPod("p", 0, stepContainer, 202, "Error"), "PodFailurePolicy", "pod p on node n1: the program ended with exit code 202 (Error)"},
 		"stopped by its time":       {endedPod("p", 0, stepContainer, 143, "Error"), "DeadlineExceeded", "pod p on node n1: DeadlineExceeded"},
 		"deleted":                   {deleted, "PodFailurePolicy", "pod p on node n1: the program ended with exit code 143 (Error) when the pod was deleted"},
 		"evicted":                   {evicted, "BackoffLimitExceeded", "pod p on node n1: Evicted"},

@@ -76,7 +76,7 @@ func arbitrary(random *rand.Rand, name string) Step {
 	return step
 }
 
-// arbitraryJob makes the Job of a step behind another one. ok is false where there can be no such step.
+// arbitraryJob makes the Job of a step behind another one; where the attempt is even, the agent is a volume. ok is false where there can be no such step.
 func arbitraryJob(t *testing.T, step Step, id string, attempt int) (job *batchv1.Job, ok bool) {
 	t.Helper()
 	step.Needs = []string{"before"}
@@ -84,7 +84,7 @@ func arbitraryJob(t *testing.T, step Step, id string, attempt int) (job *batchv1
 	if err != nil {
 		return nil, false
 	}
-	run := &Run{ID: id, Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1", RedisURL: "redis://:hunter2hunter2@redis.example.org", deadline: time.Unix(1<<31, 0)}
+	run := &Run{ID: id, Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1", AgentVolume: attempt%2 == 0, RedisURL: "redis://:hunter2hunter2@redis.example.org", deadline: time.Unix(1<<31, 0)}
 	job, err = run.job(g.steps[step.Name], attempt, false, func(string) bool { return false }, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})
 	if err != nil {
 		t.Fatalf("a step that can be makes no Job: %v", err)
@@ -184,14 +184,22 @@ func namesFit(t *testing.T, job *batchv1.Job, step Step) {
 func programReads(t *testing.T, job *batchv1.Job, step Step) {
 	t.Helper()
 	pod := job.Spec.Template.Spec
-	told := agent.RunCommand(slices.Concat(step.Command, step.Args))
+	command, given := agent.RunCommand, pod.Containers[0].Env
+	var handed []corev1.EnvVar
+	if len(pod.InitContainers) > 0 {
+		handed = pod.InitContainers[0].Env
+	} else {
+		command = agent.AloneCommand
+		given, handed = given[:len(given)-len(agent.Handed)], given[len(given)-len(agent.Handed):]
+	}
+	told := command(slices.Concat(step.Command, step.Args))
 	for i, text := range pod.Containers[0].Command {
 		if got := expanded(t, text); got != told[i] {
 			t.Errorf("argument %d is %q, not %q", i, got, told[i])
 		}
 	}
 	env := map[string]string{}
-	for _, variable := range pod.Containers[0].Env {
+	for _, variable := range given {
 		if _, twice := env[variable.Name]; twice {
 			t.Errorf("variable %s is there twice", variable.Name)
 		}
@@ -205,7 +213,7 @@ func programReads(t *testing.T, job *batchv1.Job, step Step) {
 	if !maps.Equal(env, step.Env) {
 		t.Errorf("the environment is %q, not %q", env, step.Env)
 	}
-	spec := expanded(t, pod.InitContainers[0].Env[0].Value)
+	spec := expanded(t, handed[0].Value)
 	if size := len(agent.EnvStep) + 1 + len(spec); size > maxText {
 		t.Errorf("what the agent is told has %d bytes, Linux takes %d", size, maxText)
 	}
@@ -223,7 +231,7 @@ func TestEveryJobIsTaken(t *testing.T) {
 	for seed := range uint64(150) {
 		step := arbitrary(rand.New(rand.NewPCG(seed, 3)), "step")
 		step.Placement.PriorityClass, step.Placement.RuntimeClass = "", "" // these the server looks for
-		job, ok := arbitraryJob(t, step, "taken-3f9a1c02", 1)
+		job, ok := arbitraryJob(t, step, "taken-3f9a1c02", 1+int(seed%2))
 		if !ok {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -48,14 +51,14 @@ func full() Step {
 }
 
 // jobOf is the Job of one of these steps, in a run of which nothing is left to chance.
-func jobOf(t *testing.T, name string, steps ...Step) *batchv1.Job {
+func jobOf(t *testing.T, byVolume bool, name string, steps ...Step) *batchv1.Job {
 	t.Helper()
 	g, err := NewGraph(steps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	run := &Run{
-		ID: "wordcount-3f9a1c02", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1",
+		ID: "wordcount-3f9a1c02", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1", AgentVolume: byVolume,
 		RedisURL: "redis://:hunter2@redis.example.org", deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	job, err := run.job(g.steps[name], 1, false, func(string) bool { return false }, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})
@@ -67,16 +70,22 @@ func jobOf(t *testing.T, name string, steps ...Step) *batchv1.Job {
 
 func TestJobIsAsReviewed(t *testing.T) {
 	split := Step{Name: "split", Image: "tools:1", Command: []string{"split"}}
+	count := Step{
+		Name: "count", Image: "registry.example.org/tools:1", Command: []string{"sh", "-c"}, Args: []string{"wc -w /data/* > $(hostname).$$"}, Needs: []string{"split"},
+		Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
+	}
 	for file, step := range map[string]Step{
-		"job.yaml": {
-			Name: "count", Image: "registry.example.org/tools:1", Command: []string{"sh", "-c"}, Args: []string{"wc -w /data/* > $(hostname).$$"}, Needs: []string{"split"},
-			Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
+		"job.yaml":             count,
+		"job-volume.yaml":      count,
+		"job-volume-full.yaml": full(),
+		"job-volume-call.yaml": {
+			Name: "call", Image: "registry.example.org/library/text:1.0.0", Command: []string{"/branelet"}, Call: &Call{Package: "text:1.0.0", Brane: branelet.V05, Kind: branelet.ECU, Function: "upper"},
 		},
 		"job-full.yaml": full(),
 		"job-many.yaml": {Name: "many", Image: "tools:1", Command: []string{"work"}, Needs: []string{"split"}, Count: 3, Items: []string{"a", "b b", "c"}, Parallel: 2, MaxFailed: 1},
 	} {
 		t.Run(file, func(t *testing.T) {
-			got, err := yaml.Marshal(jobOf(t, step.Name, split, step))
+			got, err := yaml.Marshal(jobOf(t, strings.Contains(file, "volume"), step.Name, split, step))
 			if err != nil {
 				t.Fatal(err)
 			}

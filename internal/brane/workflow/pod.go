@@ -17,14 +17,15 @@ const (
 
 // The volumes that every step has.
 const (
-	agentVolume = "brane"
-	dataVolume  = "data"
-	redisVolume = "redis"
+	agentVolume   = "brane"
+	dataVolume    = "data"
+	redisVolume   = "redis"
+	scratchVolume = "brane-scratch"
 )
 
-var ownVolumes = []string{agentVolume, dataVolume, redisVolume}
+var ownVolumes = []string{agentVolume, dataVolume, redisVolume, scratchVolume}
 
-// pod is what both containers of a step run in.
+// pod is what a step runs in. The agent is told the spec.
 func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	pod := corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever, // a container started again would find no spec
@@ -36,17 +37,17 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 		Tolerations:                  step.Placement.Tolerations,
 		Affinity:                     step.Placement.Affinity,
 		PriorityClassName:            step.Placement.PriorityClass,
-		InitContainers:               []corev1.Container{r.stage(step, spec)},
-		Containers:                   []corev1.Container{r.program(step)},
-		Volumes: []corev1.Volume{
-			// In memory: the credential passes through it on its way from the init container to the agent.
-			{Name: agentVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
-				Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("64Mi")),
-			}}},
-			{Name: dataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-			{Name: redisVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: r.objectName()}}},
-		},
+		Containers:                   []corev1.Container{r.container(step)},
+		Volumes:                      []corev1.Volume{{Name: dataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 	}
+	field := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	deliver, told := r.byInit, []corev1.EnvVar{{Name: agent.EnvStep, Value: literal(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")}
+	if r.AgentVolume {
+		deliver = r.byVolume
+	}
+	deliver(&pod, step, told)
 	if step.Placement.RuntimeClass != "" {
 		pod.RuntimeClassName = new(step.Placement.RuntimeClass)
 	}
@@ -59,35 +60,18 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	return pod
 }
 
-// stage is the init container, which brings the agent and the files.
-func (r *Run) stage(step Step, spec string) corev1.Container {
-	field := func(name, path string) corev1.EnvVar {
-		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
-	}
-	return corev1.Container{
-		Name:  stageContainer,
-		Image: r.AgentImage,
-		Args:  agent.StageArgs(),
-		Env:   []corev1.EnvVar{{Name: agent.EnvStep, Value: literal(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")},
-		VolumeMounts: []corev1.VolumeMount{
-			{Name: agentVolume, MountPath: agent.Mount}, {Name: dataVolume, MountPath: agent.DataMount},
-			{Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
-		},
-		Resources:       stageResources(step.Resources),
-		SecurityContext: restricted(step.Security.ReadOnlyRoot, nil),
-	}
-}
+// program is what the agent runs.
+func program(step Step) []string { return literals(slices.Concat(step.Command, step.Args)) }
 
-// program is the step's own container: the agent around the user's program.
-func (r *Run) program(step Step) corev1.Container {
+// container is the step's own.
+func (r *Run) container(step Step) corev1.Container {
 	container := corev1.Container{
 		Name:            stepContainer,
 		Image:           step.Image,
-		Command:         agent.RunCommand(literals(slices.Concat(step.Command, step.Args))),
 		Env:             r.environment(step),
 		WorkingDir:      step.WorkingDir,
 		Resources:       corev1.ResourceRequirements{Requests: step.Resources.Requests, Limits: step.Resources.Limits},
-		VolumeMounts:    []corev1.VolumeMount{{Name: agentVolume, MountPath: agent.Mount}, {Name: dataVolume, MountPath: agent.DataMount}},
+		VolumeMounts:    []corev1.VolumeMount{{Name: dataVolume, MountPath: agent.DataMount}},
 		SecurityContext: restricted(step.Security.ReadOnlyRoot, step.Security.Capabilities),
 	}
 	for _, volume := range step.Volumes {

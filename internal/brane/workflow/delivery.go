@@ -1,0 +1,73 @@
+package workflow
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+)
+
+// The agent and what it has to know get into a step's pod in one of two ways. An init container that copies the agent works on every cluster, but costs the node
+// more processor time than the rest of a short step. Where nodes can mount an image as a volume, the step's container finds the agent there, and does all.
+
+// byInit lets an init container bring the agent and the files. The credential is a file that only this container has.
+func (r *Run) byInit(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
+	folder := corev1.VolumeMount{Name: agentVolume, MountPath: agent.Mount}
+	pod.InitContainers = []corev1.Container{{
+		Name:  stageContainer,
+		Image: r.AgentImage,
+		Args:  agent.StageArgs(),
+		Env:   told,
+		VolumeMounts: []corev1.VolumeMount{
+			folder, {Name: dataVolume, MountPath: agent.DataMount}, {Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
+		},
+		Resources:       stageResources(step.Resources),
+		SecurityContext: restricted(step.Security.ReadOnlyRoot, nil),
+	}}
+	pod.Containers[0].Command = agent.RunCommand(program(step))
+	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, folder)
+	pod.Volumes = append(pod.Volumes,
+		// In memory: the credential passes through it on its way from the init container to the agent.
+		corev1.Volume{Name: agentVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+			Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("64Mi")),
+		}}},
+		corev1.Volume{Name: redisVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: r.objectName()}}},
+	)
+}
+
+// byVolume mounts the agent's image. The credential is in the environment of the step's container: a file would stay there for the program, and these variables
+// the agent neither passes on nor lets be seen.
+func (r *Run) byVolume(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
+	mount := func(name, path string, source corev1.VolumeSource) {
+		pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path})
+		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: name, VolumeSource: source})
+	}
+	if step.brane().HidesExitCode() {
+		mount(scratchVolume, agent.Mount, corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}) // for links to a copy of the agent
+	}
+	mount(agentVolume, agent.ImageMount, corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: r.AgentImage}})
+	for _, secret := range [][2]string{{agent.EnvURL, agent.SecretKey}, {agent.EnvCA, agent.SecretCA}, {agent.EnvCert, agent.SecretCert}, {agent.EnvTLS, agent.SecretTLS}} {
+		told = append(told, corev1.EnvVar{Name: secret[0], ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: r.objectName()}, Key: secret[1], Optional: new(secret[1] != agent.SecretKey),
+		}}})
+	}
+	pod.Containers[0].Command = agent.AloneCommand(program(step))
+	pod.Containers[0].Env = append(pod.Containers[0].Env, told...)
+}
+
+// advice is what to do where it is the agent that does not get into a pod; empty where it does.
+func (r *Run) advice(f *Failure) string {
+	switch f.Reason {
+	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
+		if f.Container == stageContainer || strings.Contains(f.Message, r.AgentImage) {
+			return "Correct agent_image of the provider, or see that the node can pull it"
+		}
+	case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun":
+		if r.AgentVolume {
+			return "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), leave agent_volume out"
+		}
+	}
+	return ""
+}
