@@ -176,7 +176,7 @@ func copyFile(to, from string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, content, 0o755) //nolint:gosec // nobody has to run it
+	return os.WriteFile(to, content, 0o755)
 }
 
 // nobody is the user of a container that is not root's.

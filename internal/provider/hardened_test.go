@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -14,44 +15,60 @@ import (
 // image with nothing in it but the program.
 func TestAccWorkflowRun_hardened(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	config := s.run(t, "hardened", `
-  defaults = {
-    run_as_user = 65532
-    security    = { read_only_root_filesystem = true }
-  }
-  steps = {
-    shell = {
+	for name, way := range map[string]struct{ attributes, beside string }{
+		"hardened":        {"", "brane-agent"},
+		"hardened-volume": {"agent_volume = true", "image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSetting(t)
+			s.register(t)
+			check := strings.NewReplacer("$BESIDE", way.beside).Replace(`
       image   = "$TOOLS"
       command = ["sh", "-ec"]
       args    = [<<EOT
         says() { if [ "$1" != "$2" ]; then echo "$3 is $1, not $2"; exit 1; fi; }
         status() { grep "^$1:" /proc/self/status | cut -f2; }
-        says "$(id -u)" 65532 user
+        says "$(id -u)" $USER user
         says "$(status CapEff) $(status CapBnd) $(status CapInh)" "0000000000000000 0000000000000000 0000000000000000" capabilities
         says "$(status NoNewPrivs) $(status Seccomp)" "1 2" "no new privileges and seccomp"
-        if touch /nope 2>/dev/null; then echo "the root can be written to"; exit 1; fi
+        if touch /nope /brane/image/nope 2>/dev/null; then echo "the root can be written to"; exit 1; fi
         if grep brane-secret /proc/mounts; then echo "the Secret is mounted"; exit 1; fi
         if ls /brane-secret 2>/dev/null; then echo "the Secret's folder is there"; exit 1; fi
-        says "$(ls /brane)" brane-agent "what is beside the agent"
-        if env | grep -e redis:// -e BRANE_STEP; then echo "the credential is in the environment"; exit 1; fi
-        for f in environ mem maps fd; do if cat "/proc/$PPID/$f" 2>/dev/null | grep -q .; then echo "the agent's $f can be read"; exit 1; fi; done
+        says "$(ls /brane)" $BESIDE "what is beside the agent"
+        says "$(ls -A /data)" "$BEFORE" "what is there before"
+        if env | grep -e redis:// -e BRANE_STEP -e BRANE_ACCESS; then echo "the credential is in the environment"; exit 1; fi
+        for f in environ mem maps task/$PPID/environ auxv; do if cat "/proc/$PPID/$f" 2>/dev/null | grep -q .; then echo "the agent's $f can be read"; exit 1; fi; done
+        for f in /proc/$PPID/fd/* /proc/$PPID/cwd /proc/$PPID/root; do if readlink $f; then echo "$f can be seen"; exit 1; fi; done
+        if grep -rs -e redis:// /dev/termination-log /etc /run /tmp /var /data; then echo "the credential is in a file"; exit 1; fi
         echo hello >/data/out
 EOT
-      ]
+      ]`)
+			config := s.run(t, name, way.attributes+`
+  defaults = {
+    run_as_user = 65532
+    security    = { read_only_root_filesystem = true }
+  }
+  steps = {
+    shell = {`+strings.NewReplacer("$USER", "65532", "$BEFORE", "").Replace(check)+`
+    }
+    root = {
+      run_as_user = 0
+      needs       = ["shell"]`+strings.NewReplacer("$USER", "0", "$BEFORE", "out").Replace(check)+`
     }
     scratch = { image = "`+clustertest.Getenv(t, "BRANE_AGENT_IMAGE")+`", command = ["/brane-agent", "version"], needs = ["shell"] }
   }
   outputs = { out = { path = "out" } }`)
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		Steps: []resource.TestStep{{
-			Config: config,
-			ConfigStateChecks: []statecheck.StateCheck{
-				runValue("status", knownvalue.StringExact("succeeded")),
-				runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": output("out", "hello\n")})),
-			},
-		}},
-	})
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: inProcess,
+				Steps: []resource.TestStep{{
+					Config: config,
+					ConfigStateChecks: []statecheck.StateCheck{
+						runValue("status", knownvalue.StringExact("succeeded")),
+						runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": output("out", "hello\n")})),
+					},
+				}},
+			})
+		})
+	}
 }
