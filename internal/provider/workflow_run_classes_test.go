@@ -52,3 +52,21 @@ value: 7
 	s.says(t, a, "")
 	s.leavesNothing(t)
 }
+
+// What another step gives back is waited for as a node is, however short the grace for what is missing.
+func TestAccWorkflowRun_quota(t *testing.T) {
+	t.Parallel()
+	s := newSurvivalIn(t, nil, "quota", `
+  steps = {
+    one = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/one; sleep 4"] }
+    two = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/two; sleep 4"] }
+  }
+  image_grace = "1s"
+`)
+	s.quota(t, "one", "1")
+	s.says(t, s.cli.apply(t), "")
+	if got := s.ran(t); got != "one 1, two 1" {
+		t.Errorf("the steps ran: %s", got)
+	}
+	s.leavesNothing(t)
+}

@@ -14,6 +14,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
@@ -139,19 +140,23 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 	registry := clustertest.Getenv(t, "BRANE_REGISTRY")
 	for name, tt := range map[string]struct {
 		provider, step string // attributes
-		label          string // of the pod that does not get on
+		quota          bool   // no pod may be made
 		says           []string
 	}{
 		"engine-without-image": {
-			fmt.Sprintf("agent_image = %q", registry+"/no-such-agent:1"), `image = "$TOOLS"`, workflow.EngineLabel,
-			[]string{"-engine-1-", `ImagePull`, "/no-such-agent:1"},
+			fmt.Sprintf("agent_image = %q", registry+"/no-such-agent:1"), `image = "$TOOLS"`, false,
+			[]string{"-engine-1-", "ImagePull", "/no-such-agent:1"},
+		},
+		"engine-without-quota": {
+			"", `image = "$TOOLS"`, true,
+			[]string{"-engine-1-", "is forbidden: exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0"},
 		},
 		"step-without-image": {
-			"", `image = "$REGISTRY/no-such-image:1"`, workflow.StepLabel + "=only",
-			[]string{"-only-2-", `ImagePull`, "/no-such-image:1"},
+			"", `image = "$REGISTRY/no-such-image:1"`, false,
+			[]string{"-only-2-", "ImagePull", "/no-such-image:1"},
 		},
 		"step-without-node": {
-			"", `image = "$TOOLS", resources = { limits = { "example.com/fpga" = 1 } }`, workflow.StepLabel + "=only",
+			"", `image = "$TOOLS", resources = { limits = { "example.com/fpga" = 1 } }`, false,
 			[]string{"-only-2-", "Unschedulable: 0/1 nodes are available: 1 Insufficient example.com/fpga"},
 		},
 	} {
@@ -163,19 +168,32 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
   image_grace = "10m"
 `, tt.step))
 			s.change(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
+			if tt.quota {
+				s.quota(t, "none", "0")
+			}
 			s.cli.run(t, "apply", "-auto-approve", "-no-color")
 			s.id(t)
-			holds(t, "the pod not to get on", func() bool {
-				var pods corev1.PodList
-				must(t, s.client.List(t.Context(), &pods, s.namespace, tt.label))
-				said := fmt.Sprint(pods.Items)
-				return strings.Contains(said, "ImagePull") || strings.Contains(said, "Unschedulable")
+			var out string
+			holds(t, "a refresh to tell what holds the run up", func() bool {
+				out = s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+				return strings.Contains(out, "is held up")
 			})
-			out := s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 			tells(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is held up", name), "It is tried again inside the cluster.")...)
 			s.leavesNothing(t)
 		})
 	}
+}
+
+// quota bounds the pods in the namespace.
+func (s setting) quota(t *testing.T, name, pods string) {
+	t.Helper()
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
+	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse(pods)}
+	must(t, s.client.Create(t.Context(), quota))
+	holds(t, "the quota to be counted", func() bool {
+		must(t, s.client.Get(t.Context(), quota))
+		return len(quota.Status.Hard) > 0
+	})
 }
 
 // through lets the run be submitted through a gate, until direct is called.

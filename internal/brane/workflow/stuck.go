@@ -90,7 +90,7 @@ func (g Grace) stuckPod(pod *corev1.Pod) (stuck, bool) {
 
 // begun says whether a container of the pod has started: then it has its place, its volumes and its sandbox.
 func begun(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.InitContainerStatuses, func(status corev1.ContainerStatus) bool {
+	return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(status corev1.ContainerStatus) bool {
 		return status.State.Running != nil || status.State.Terminated != nil
 	})
 }
