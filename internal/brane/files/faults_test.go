@@ -9,11 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sys/unix"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
@@ -235,7 +235,10 @@ func TestWhatCannotBeKeptIsNamed(t *testing.T) {
 		make func(at string) error
 		want string
 	}{
-		"a named pipe":                  {func(at string) error { return syscall.Mkfifo(at, 0o600) }, `file "d/x" is a named pipe; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
+		"a socket": {func(at string) error { return unix.Mknod(at, unix.S_IFSOCK|0o600, 0) }, `file "d/x" is a socket; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
+		// Of device 0:0, which anybody may make and nobody can open.
+		"a device":                      {func(at string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, 0) }, `file "d/x" is a device; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
+		"a named pipe":                  {func(at string) error { return unix.Mkfifo(at, 0o600) }, `file "d/x" is a named pipe; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
 		"a link out of the tree":        {func(at string) error { return os.Symlink("../../x", at) }, `file "d/x" is a symbolic link that points to "../../x", outside the tree; only links to files of the same tree can be kept`},
 		"a link to the image's program": {func(at string) error { return os.Symlink("/bin/sh", at) }, `file "d/x" is a symbolic link that points to the absolute path "/bin/sh"; only links to files of the same tree can be kept`},
 	} {
