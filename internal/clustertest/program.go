@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Variable is one of the environment that the cluster's own `env` file sets.
@@ -74,12 +75,10 @@ func (c Cluster) Program(t testing.TB, name string, args ...string) *Program {
 func (p *Program) Kill() {
 	p.t.Helper()
 	p.signal(syscall.SIGKILL)
-	for { // it is not our child: nothing else tells of its end
+	await(p.t, p.args[0]+" to end", func() bool { // it is not our child: nothing else tells of its end
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
-		if errors.Is(err, os.ErrNotExist) || bytes.Contains(text, []byte(") Z ")) {
-			return
-		}
-	}
+		return errors.Is(err, os.ErrNotExist) || bytes.Contains(text, []byte(") Z "))
+	})
 }
 
 // Pause stops it without closing its connections, as a cut network does.
@@ -111,6 +110,9 @@ func (p *Program) Recover(more ...string) {
 	p.t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may be gone already
 		_ = cmd.Wait()
+		if text, err := os.ReadFile(p.log); err == nil && p.t.Failed() {
+			p.t.Logf("%s said\n%s", p.args[0], text)
+		}
 	})
 }
 
@@ -118,5 +120,17 @@ func (p *Program) signal(sig syscall.Signal) {
 	p.t.Helper()
 	if err := syscall.Kill(p.pid, sig); err != nil {
 		p.t.Fatalf("send %v to %s: %v", sig, p.args[0], err)
+	}
+}
+
+// patience is how long a program may take to end, or to answer again, on a busy machine.
+const patience = 2 * time.Minute
+
+func await(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s for %s", patience, what)
+		}
 	}
 }

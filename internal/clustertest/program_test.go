@@ -1,0 +1,64 @@
+package clustertest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What tests do to the programs of a cluster, done to one that sleeps.
+func TestProgram(t *testing.T) {
+	dir := t.TempDir()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Mkdir(filepath.Join(dir, "log"), 0o755))
+	cmd := exec.Command("sleep", "123456")
+	cmd.Dir = dir
+	must(cmd.Start())
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // it is killed
+		close(ended)
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+
+	p := Cluster{Kubeconfig: filepath.Join(dir, "kubeconfig")}.Program(t, "sleep")
+	if p.pid != cmd.Process.Pid || strings.Join(p.args, " ") != "sleep 123456" {
+		t.Fatalf("found process %d, %q", p.pid, p.args)
+	}
+	is := func(state string) func() bool {
+		return func() bool {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+			return err == nil && strings.Contains(string(text), ") "+state+" ")
+		}
+	}
+	p.Pause()
+	await(t, "it to stop", is("T"))
+	p.Recover()
+	await(t, "it to go on", is("S"))
+	p.Kill()
+	<-ended
+	p.Recover()
+	if p.pid == cmd.Process.Pid {
+		t.Error("it was not started again")
+	}
+	await(t, "it to sleep", is("S"))
+}
+
+func TestVariable(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "env"), []byte("# a comment\nexport A='one two'\nexport B=three\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := Cluster{Kubeconfig: filepath.Join(dir, "kubeconfig")}
+	if a, b := c.Variable(t, "A"), c.Variable(t, "B"); a != "one two" || b != "three" {
+		t.Errorf("A is %q, B is %q", a, b)
+	}
+}
