@@ -51,6 +51,14 @@ func TestConnectionByHost(t *testing.T) {
 	}
 }
 
+// What the API server answers where there is no log is its refusal, in protobuf, and nothing that a program has said.
+func TestLogsOfAPodThatIsNotThere(t *testing.T) {
+	text, err := clustertest.Client(t).Logs(t.Context(), clustertest.Namespace(t), "nowhere", "main", 10)
+	if !apierrors.IsNotFound(err) || len(text) > 0 {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
 func TestVerbs(t *testing.T) {
 	c, ns := clustertest.Client(t), clustertest.Namespace(t)
 	ctx := t.Context()

@@ -165,8 +165,11 @@ func (c *Client) Logs(ctx context.Context, namespace, pod, container string, lin
 	if err != nil {
 		return nil, err
 	}
-	return r.Name(pod).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Container: container, TailLines: &lines}, params).DoRaw(ctx)
+	text, err := r.Name(pod).SubResource("log").VersionedParams(&corev1.PodLogOptions{Container: container, TailLines: &lines}, params).DoRaw(ctx)
+	if err != nil {
+		return nil, err // beside it the text is the server's refusal
+	}
+	return text, nil
 }
 
 // Describe names an object for people: `Role "run" in namespace "brane"`.
