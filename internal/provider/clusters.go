@@ -42,15 +42,21 @@ func connect(to *kube.Connection) (cluster, error) {
 	}
 	config, err := to.Config()
 	if err != nil {
-		return cluster{}, err
+		return cluster{}, &connectionError{err}
 	}
 	client, err := kube.New(config)
 	if err != nil {
-		return cluster{}, err
+		return cluster{}, &connectionError{err}
 	}
 	reader, err := namespace.NewReader(client)
 	return cluster{client, reader}, err
 }
+
+// connectionError says that what the provider block, or the environment, says of a cluster is no connection.
+type connectionError struct{ err error }
+
+func (e *connectionError) Error() string { return e.err.Error() }
+func (e *connectionError) Unwrap() error { return e.err }
 
 // add takes a cluster in; connection is nil where a part of it is not known before apply.
 func (c *clusters) add(name string, connection *kube.Connection) {

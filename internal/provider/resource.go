@@ -75,13 +75,18 @@ func explain(tried string, err error) string {
 // advice says what to do about an error, where that is known.
 func advice(err error) string {
 	var password *namespace.MissingPasswordError
+	var connection *connectionError
 	switch {
+	case errors.As(err, &connection):
+		return "Correct what says how to reach the cluster: kubernetes (or the entry of clusters) in the provider block, or the variable that stands in for it, such as KUBE_CONFIG_PATH."
 	case errors.As(err, &password):
 		return "Set password_wo of that registry: its Secret is gone or was edited, or the version has changed, and the provider keeps no password."
 	case errors.Is(err, errNotKnown):
 		return "Apply first what the provider block depends on, for example with -target, then plan again."
 	case errors.Is(err, infra.ErrUnparsable):
 		return "Nothing was written. Correct the file, then run Terraform again."
+	case errors.Is(err, infra.ErrNoFolder):
+		return "Make the folder, or correct control_plane.directory in the provider block (or BRANE_CONFIG_DIR)."
 	case errors.Is(err, infra.ErrNoLocation):
 		return "Register it with a brane_infrastructure, and let this resource refer to that one's name, so that it is made first."
 	case errors.Is(err, credentials.ErrNoAccount):

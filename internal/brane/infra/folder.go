@@ -55,6 +55,9 @@ func Folder(dir string, v Version) *FolderStore {
 	return &FolderStore{dir: dir, inPlace: v == V04 || v == V05, step: func(string) {}}
 }
 
+// ErrNoFolder says that there is no folder where a [FolderStore] should keep the documents.
+var ErrNoFolder = errors.New("there is no such folder")
+
 func (s *FolderStore) String() string { return "folder " + s.dir }
 
 // Read gives both documents. Where the lock file cannot be made, as in a folder that is only mounted for reading, it reads without.
@@ -115,10 +118,10 @@ func (s *FolderStore) read() (Files, error) {
 
 // lock waits for the folder's lock. The lock file stays: to remove it would be a race with others who wait for it.
 func (s *FolderStore) lock(ctx context.Context) (func(), error) {
-	if info, err := os.Stat(s.dir); err != nil {
+	if info, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, ErrNoFolder
+	} else if err != nil {
 		return nil, err
-	} else if !info.IsDir() {
-		return nil, &fs.PathError{Op: "open", Path: s.dir, Err: errors.New("is not a folder")}
 	}
 	lock := flock.New(filepath.Join(s.dir, lockFile), flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {

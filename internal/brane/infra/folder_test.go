@@ -158,10 +158,10 @@ func TestFolderWritesThroughLinks(t *testing.T) {
 func TestFolderMustBeThere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	s := Folder(dir, V06)
-	if err := Register(t.Context(), s, golden, kubeconfig); !errors.Is(err, fs.ErrNotExist) {
+	if err := Register(t.Context(), s, golden, kubeconfig); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Read(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Read(t.Context()); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v", err)
 	}
 }
