@@ -32,6 +32,11 @@ const userLook = 5 * time.Second
 
 // handOver makes the Secret by which the pods reach Redis.
 func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.OwnerReference) error {
+	for _, content := range [][]byte{r.RedisCerts.CA, r.RedisCerts.Cert, r.RedisCerts.Key} {
+		if r.AgentVolume && len(content) > maxText-len(agent.EnvCert+"=") {
+			return fmt.Errorf("hand the certificates for Redis over: one has %d bytes, a variable holds at most %d; leave agent_volume out, or name fewer authorities", len(content), maxText)
+		}
+	}
 	address, err := r.podURL(ctx, store)
 	if err != nil {
 		return err

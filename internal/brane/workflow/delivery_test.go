@@ -1,0 +1,53 @@
+package workflow
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+func TestAdviceIsAboutTheAgent(t *testing.T) {
+	const (
+		pull    = "Correct agent_image of the provider, or see that the node can pull it"
+		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), leave agent_volume out"
+	)
+	notFound := `Failed to pull image "example.org/agent:1": not found`
+	for name, tt := range map[string]struct {
+		byVolume bool
+		failure  Failure
+		want     string
+	}{
+		"the init container's image":                 {false, Failure{End: End{Container: stageContainer, Reason: "ErrImagePull"}}, pull},
+		"the image of the volume":                    {true, Failure{End: End{Container: stepContainer, Reason: "ImagePullBackOff"}, Message: notFound}, pull},
+		"the step's own image":                       {true, Failure{End: End{Container: stepContainer, Reason: "ErrImagePull"}, Message: `"example.org/tools:1": not found`}, ""},
+		"a runtime that mounts no images":            {true, Failure{End: End{Container: stepContainer, Reason: "CreateContainerError"}, Message: `failed to mkdir ""`}, volumes},
+		"an API server that has dropped the volume":  {true, Failure{End: End{Container: stepContainer, Reason: "StartError", Code: 128}}, volumes},
+		"a container that has other things to blame": {false, Failure{End: End{Container: stepContainer, Reason: "CreateContainerError"}}, ""},
+		"a program that fails":                       {true, Failure{End: End{Container: stepContainer, Reason: "Error", Code: 1}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := &Run{AgentImage: "example.org/agent:1", AgentVolume: tt.byVolume}
+			f := tt.failure
+			f.Advice = run.advice(&f)
+			if f.Advice != tt.want {
+				t.Errorf("got  %s\nwant %s", f.Advice, tt.want)
+			}
+			if f.Advice != "" && !strings.Contains(f.Detail(), "\n"+f.Advice+": kubectl -n ") {
+				t.Errorf("the detail does not say so: %s", f.Detail())
+			}
+		})
+	}
+}
+
+// The environment of a container is smaller than a Secret.
+func TestCertificatesThatAreNoVariable(t *testing.T) {
+	run := &Run{AgentVolume: true, RedisCerts: files.Certificates{CA: make([]byte, 200_000)}}
+	err := run.handOver(t.Context(), nil, metav1.OwnerReference{})
+	if want := "hand the certificates for Redis over: one has 200000 bytes, a variable holds at most 131071; leave agent_volume out, or name fewer authorities"; fmt.Sprint(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
