@@ -46,6 +46,10 @@ func TestLongAFileOf5GiB(t *testing.T) {
 	if text, err := exec.Command("cmp", filepath.Join(first.data, "large"), filepath.Join(second.data, "large")).CombinedOutput(); err != nil {
 		t.Errorf("the restored file differs: %v %s", err, text)
 	}
+	// In one process, which reads it all again.
+	third := r.pod("third", map[string][]string{"third": {"first"}, "first": nil})
+	third.alone = true
+	resident(t, third.main("touch", filepath.Join(third.data, "large")), program)
 }
 
 // TestLongTheUnionOfManyFiles of two steps, which nobody has in memory as a whole. Each has rewritten half of what it began with.
@@ -82,8 +86,12 @@ func TestLongTheUnionOfManyFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := r.pod("both", map[string][]string{"both": {"one", "other"}, "one": nil, "other": nil})
-	p.bounded(t, built(t), nil)
+	program := built(t)
+	needs := map[string][]string{"both": {"one", "other"}, "alone": {"one", "other"}, "one": nil, "other": nil}
+	r.pod("both", needs).bounded(t, program, nil)
+	alone := r.pod("alone", needs)
+	alone.alone = true
+	resident(t, alone.main("true"), program)
 	commits, err := r.store.Commits(t.Context(), []string{"both"})
 	if err != nil {
 		t.Fatal(err)
@@ -108,22 +116,17 @@ func built(t *testing.T) string {
 // bounded runs both containers with a program as the agent, and looks at its memory.
 func (p *pod) bounded(t *testing.T, program string, fill func()) {
 	t.Helper()
-	text, err := p.step.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stage := p.command(program, "stage")
-	stage.Env = append(stage.Env, "BRANE_STEP="+text)
-	resident(t, stage)
+	resident(t, p.told("stage"), program)
 	if fill != nil {
 		fill()
 	}
-	resident(t, p.main("true"))
+	resident(t, p.main("true"), filepath.Join(p.mount, "brane-agent"))
 }
 
-// resident runs a command to its end and fails the test where it has held too much.
-func resident(t *testing.T, cmd *exec.Cmd) {
+// resident runs a command of this program to its end and fails the test where it has held too much.
+func resident(t *testing.T, cmd *exec.Cmd, program string) {
 	t.Helper()
+	cmd.Path = program
 	var said strings.Builder
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
