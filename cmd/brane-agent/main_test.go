@@ -105,13 +105,19 @@ func (r *run) input(inputs map[string]files.Source) {
 // pod is a fresh pod of a step; needs are those of the step and its ancestors.
 func (r *run) pod(step string, needs map[string][]string) *pod {
 	r.t.Helper()
+	return r.podAt(step, needs, r.server.URL())
+}
+
+// podAt is a pod with another address of Redis.
+func (r *run) podAt(step string, needs map[string][]string, url string) *pod {
+	r.t.Helper()
 	p := &pod{t: r.t, alone: os.Getenv(noInit) != "", mount: r.t.TempDir(), data: r.t.TempDir(), secret: r.t.TempDir()}
 	p.words = filepath.Join(p.secret, "termination-log")
 	if err := os.WriteFile(p.words, nil, 0o600); err != nil {
 		r.t.Fatal(err)
 	}
 	p.step = agent.Step{Run: r.id, Name: step, Needs: needs, Deadline: r.limit.Unix()}
-	p.writeSecret(r.server.URL())
+	p.writeSecret(url)
 	return p
 }
 
