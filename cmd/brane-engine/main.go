@@ -23,13 +23,8 @@ func main() {
 		os.Exit(2)
 	}
 	// A pod that is told to end leaves the run to the next one.
-	ctx, stop := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		<-signals
-		stop()
-	}()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
 	if err := run(ctx); err != nil {
 		log.Fatalf("brane-engine: %v", err)
 	}
