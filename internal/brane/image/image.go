@@ -75,12 +75,6 @@ func (r Registry) lookup(ctx context.Context, text string) (Image, error) {
 	}, nil
 }
 
-// Check says what is wrong with a reference; nil means nothing. It asks nobody.
-func Check(reference string) error {
-	_, err := name.ParseReference(reference)
-	return err
-}
-
 func (r Registry) parse(text string) (name.Reference, error) {
 	if r.Insecure {
 		return name.ParseReference(text, name.Insecure)

@@ -162,16 +162,6 @@ func TestARegistryThatWantsACredential(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
-	for reference, good := range map[string]bool{
-		"alpine": true, "registry.example.org:5000/a/b:1": true, "a@sha256:" + strings.Repeat("0", 64): true, "UPPER": false, "a b": false, "": false, "a@sha256:12": false,
-	} {
-		if err := Check(reference); (err == nil) != good {
-			t.Errorf("%q: %v", reference, err)
-		}
-	}
-}
-
 // A Brane instance serves its registry by plain HTTP, at whatever address it has.
 func TestPlainHTTPIsForPrivateAddressesOrOnRequest(t *testing.T) {
 	for reference, want := range map[string][2]string{ // as it is, and with Insecure
