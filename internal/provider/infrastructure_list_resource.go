@@ -13,22 +13,22 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 )
 
-var _ list.ListResourceWithConfigure = &infrastructureList{}
+var _ list.ListResourceWithConfigure = &infrastructureListResource{}
 
-func newInfrastructureList() list.ListResource {
-	return &infrastructureList{resourceBase{name: "infrastructure"}}
+func newInfrastructureListResource() list.ListResource {
+	return &infrastructureListResource{resourceBase{name: "infrastructure"}}
 }
 
-// infrastructureList finds what could be imported: the locations on Kubernetes, whoever registered them.
-type infrastructureList struct{ resourceBase }
+// infrastructureListResource finds what could be imported: the locations on Kubernetes, whoever registered them.
+type infrastructureListResource struct{ resourceBase }
 
-func (l *infrastructureList) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
+func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Lists the locations of the Brane instance that are on Kubernetes, to import them (`terraform query`, Terraform 1.14).",
 	}
 }
 
-func (l *infrastructureList) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
+func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
 	var diags diag.Diagnostics
 	store, err := l.store()
 	var files infra.Files
@@ -56,7 +56,7 @@ func (l *infrastructureList) List(ctx context.Context, req list.ListRequest, str
 }
 
 // result is what an import of the location would give.
-func (l *infrastructureList) result(ctx context.Context, req list.ListRequest, registration infra.Registration) list.ListResult {
+func (l *infrastructureListResource) result(ctx context.Context, req list.ListRequest, registration infra.Registration) list.ListResult {
 	result := req.NewListResult(ctx)
 	location := registration.Location
 	result.DisplayName = fmt.Sprintf("%s (namespace %s at %s)", location.Name, location.Namespace, location.Address)

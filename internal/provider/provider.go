@@ -1,7 +1,8 @@
 // Package provider speaks Terraform for the brane packages: schemas, plans, state and diagnostics. What is done to a cluster, to Brane's files
 // or to Redis stands in internal/brane; here is only when, with which values, and what the user is told.
 //
-// A resource is two files, <name>_resource.go (schema and operations, always in the same order) and <name>_model.go (its values and their conversion).
+// A resource is <name>_resource.go (its operations, always in the same order, each beginning with a call of begin) and <name>_model.go (its values and their
+// conversion), with <name>_schema.go and <name>_plan.go where schema and planning are long.
 package provider
 
 import (
@@ -110,7 +111,7 @@ func (p *braneProvider) Functions(context.Context) []func() function.Function {
 }
 
 func (p *braneProvider) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{newInfrastructureList, newNamespaceListResource}
+	return []func() list.ListResource{newInfrastructureListResource, newNamespaceListResource}
 }
 
 func (p *braneProvider) Actions(context.Context) []func() action.Action {
