@@ -76,7 +76,7 @@ OTHER := $(if $(filter tofu,$(notdir $(CLI))),$(shell command -v terraform),$(or
 OTHER_TESTS := ^(TestAccNamespace|TestAccInfrastructure|TestAccFile|TestAccFile_import|TestAccWorkflowRun|TestAccWorkflowRun_(pod|fails|waitNot)|TestAccRunFaults)$$
 
 .PHONY: test-long
-test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Tests that take long or much memory: a file of 5 GiB, 100,000 files, runs killed at every turn and cut off, the other CLI; 35 to 60 minutes, 6 GiB
+test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Tests that take long or much memory: a file of 5 GiB, 100,000 files, runs killed at every turn and cut off, the other CLI; 30 to 60 minutes, 6 GiB
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -parallel 6 -timeout 90m $(PACKAGES)
 	@if [ -z '$(OTHER)' ]; then echo "There is no Terraform on the PATH, so the tests ran with OpenTofu alone."; else \
