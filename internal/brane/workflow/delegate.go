@@ -78,7 +78,10 @@ func (r *Run) install(ctx context.Context, lease *lease, account string, outputs
 	if _, err := r.prepare(ctx, lease); err != nil {
 		return "", err
 	}
-	text, err := orders{Run: r.ID, Namespace: r.Namespace, Location: r.Location, Registry: r.Registry, AgentImage: r.AgentImage, Users: r.Users, Grace: r.Grace, Parallel: r.Parallel, StartAhead: r.StartAhead, Volume: r.AgentVolume, Steps: r.Graph.All(), Outputs: outputs}.encode()
+	text, err := orders{
+		Run: r.ID, Namespace: r.Namespace, Location: r.Location, Registry: r.Registry, AgentImage: r.AgentImage, Users: r.Users,
+		Grace: r.Grace, Parallel: r.Parallel, StartAhead: r.StartAhead, Volume: r.AgentVolume, Steps: r.Graph.All(), Outputs: outputs,
+	}.encode()
 	if err != nil {
 		return "", err
 	}
