@@ -22,6 +22,14 @@ var (
 	ErrFull = errors.New("redis has no memory left")
 )
 
+// ignoreForbidden is for what a user need not be allowed to do.
+func ignoreForbidden(err error) error {
+	if errors.Is(err, ErrForbidden) {
+		return nil
+	}
+	return err
+}
+
 // Facts about what is stored.
 var (
 	// ErrGone says that a layer, a chunk or the input is not there: its deadline has passed, or somebody deleted it.

@@ -250,7 +250,7 @@ func goMode(mode uint32) fs.FileMode {
 }
 
 // sharer lets the hundreds of files of one pack share one list of chunks, and the files of one step its name:
-// the tree is the largest thing the agent has in memory.
+// a tree of 100,000 files is mostly these.
 type sharer struct {
 	last []Digest // of one chunk
 	by   string

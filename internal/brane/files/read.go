@@ -2,7 +2,6 @@ package files
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -90,11 +89,4 @@ func kind(e Entry) string {
 		return "folder"
 	}
 	return "symbolic link"
-}
-
-func ignoreForbidden(err error) error {
-	if errors.Is(err, ErrForbidden) {
-		return nil
-	}
-	return err
 }
