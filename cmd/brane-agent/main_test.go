@@ -182,6 +182,16 @@ func (p *pod) main(program ...string) *exec.Cmd {
 	return cmd
 }
 
+// lastWords are what Kubernetes shows as the container's termination message.
+func (p *pod) lastWords() string {
+	p.t.Helper()
+	text, err := os.ReadFile(p.words)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // run runs the main container.
 func (p *pod) run(program ...string) result {
 	p.t.Helper()

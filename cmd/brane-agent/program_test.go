@@ -61,6 +61,9 @@ func TestExitCodesAreTheProgramsOwn(t *testing.T) {
 				t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
 			}
 			got := p.run(tt.program...)
+			if words := p.lastWords(); words != "" { // by which a program's 202 is told from the agent's
+				t.Errorf("the agent's last words are %q", words)
+			}
 			if got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) {
 				t.Errorf("ended with %d: %s\nwant %d: %s", got.code, got.stderr, tt.code, tt.stderr)
 			}
@@ -414,9 +417,13 @@ func TestAFanOutCommitsEachIndex(t *testing.T) {
 
 func TestStageOutFailureIsItsOwnCode(t *testing.T) {
 	r := newRun(t, nil)
-	got := r.pod("pipe", nil).sh("mkfifo p")
+	p := r.pod("pipe", nil)
+	got := p.sh("mkfifo p")
 	if got.code != agent.ExitStageOut || !strings.Contains(got.stderr, `file "p" is a named pipe`) {
 		t.Errorf("ended with %d: %s", got.code, got.stderr)
+	}
+	if words := p.lastWords(); !agent.IsMessage(words) || words != got.stderr {
+		t.Errorf("its last words are %q", words)
 	}
 	if r.committed("pipe") {
 		t.Error("it was committed")
