@@ -55,20 +55,24 @@ func TestLongAFileOf5GiB(t *testing.T) {
 // TestLongTheUnionOfManyFiles of two steps, which nobody has in memory as a whole. Each has rewritten half of what it began with.
 func TestLongTheUnionOfManyFiles(t *testing.T) {
 	const many = 100_000
-	r := newRun(t, map[string]files.Source{"seed": {Content: []byte("content")}})
-	seed, err := r.store.Input(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	r := newRun(t, nil)
+	var packs []files.Entry // as many files are in one as the layer itself puts there
+	for i := range many / 2000 {
+		layer, err := r.store.PutInputs(t.Context(), map[string]files.Source{"seed": {Content: fmt.Appendf(nil, "content %3d", i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := r.store.Tree(t.Context(), layer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, _ := tree.Lookup("seed")
+		packs = append(packs, file)
 	}
-	tree, err := r.store.Tree(t.Context(), seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, _ := tree.Lookup("seed")
 	for _, step := range []string{"one", "other"} {
 		var entries []files.Entry
 		for i := range many {
-			e := file
+			e := packs[i/2000]
 			if e.Path = fmt.Sprintf("d%03d/file-%07d", i/1000, i); i%2 == 0 {
 				e.Path, e.By = step+"/"+e.Path, step
 			}
@@ -96,7 +100,7 @@ func TestLongTheUnionOfManyFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tree, err := r.store.Tree(t.Context(), commits["both"].Layer); err != nil || tree.Size() != 3*many/2*file.Size {
+	if tree, err := r.store.Tree(t.Context(), commits["both"].Layer); err != nil || tree.Size() != 3*many/2*packs[0].Size {
 		t.Errorf("the union has %d entries of %d bytes, %v", tree.Len(), tree.Size(), err)
 	}
 }
