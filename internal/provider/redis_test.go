@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -73,6 +75,21 @@ func TestAccRedis_eviction(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
 	failing(t, resource.TestStep{Config: onRedis(server.URL(), "", aFile)}, []string{"redis may drop files when its memory is full: its maxmemory-policy is allkeys-lru"},
 		resource.TestStep{Config: onRedis(server.URL(), "    allow_eviction = true", aFile)})
+}
+
+// Files for which there is no room are refused before any of them is sent.
+func TestAccRedis_full(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--maxmemory", "16mb", "--maxmemory-policy", "noeviction")
+	name := filepath.Join(t.TempDir(), "large")
+	must(t, os.WriteFile(name, make([]byte, 32<<20), 0o600))
+	failing(t, resource.TestStep{Config: onRedis(server.URL(), "", strings.Replace(aFile, `content = "alice"`, fmt.Sprintf("source = %q", name), 1))},
+		[]string{"the files need 32.6 MiB of memory, redis has", "MiB left (maxmemory)", "Give this Redis more memory (maxmemory)"})
+	keys, err := server.Client().DBSize(t.Context()).Result()
+	must(t, err)
+	if keys != 0 {
+		t.Errorf("%d keys were written", keys)
+	}
 }
 
 // The Redis is in a pod, which only the API server reaches. It is replaced by another pod in the middle of an upload.

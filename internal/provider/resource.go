@@ -100,6 +100,8 @@ func advice(err error) string {
 		return "Correct user and password in redis.url of the provider block, or in BRANE_REDIS_URL."
 	case errors.Is(err, files.ErrEvicts):
 		return "Set `maxmemory-policy noeviction` on this Redis, or use another one: a step's files could vanish before the next step has read them."
+	case errors.Is(err, files.ErrFull):
+		return "Give this Redis more memory (maxmemory), or destroy runs and sets of files that nobody needs: theirs becomes free."
 	case errors.Is(err, files.ErrUnreachable):
 		return "See that Redis runs and that redis.url in the provider block (or BRANE_REDIS_URL) names it as this machine sees it."
 	case errors.Is(err, credentials.ErrUnreachable):
