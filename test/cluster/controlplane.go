@@ -7,7 +7,7 @@ var clientRate = []string{"--kube-api-qps=200", "--kube-api-burst=400"}
 
 func (c cluster) etcd(kube string) program {
 	client, peer := "https://"+c.loopback()+":"+etcdPort, "http://"+c.loopback()+":"+etcdPeerPort
-	return program{name: "etcd", args: []string{
+	return program{name: "etcd", nice: ahead, args: []string{
 		kube, "etcd",
 		"--name=brane",
 		"--data-dir=" + c.path("etcd"),
@@ -26,7 +26,7 @@ func (c cluster) etcd(kube string) program {
 }
 
 func (c cluster) apiServer(kube string) program {
-	return program{name: "kube-apiserver", args: []string{
+	return program{name: "kube-apiserver", nice: ahead, args: []string{
 		kube, "kube-apiserver",
 		"--bind-address=" + c.loopback(),
 		"--secure-port=" + apiPort,
@@ -62,7 +62,7 @@ func (c cluster) apiServer(kube string) program {
 }
 
 func (c cluster) controllerManager(kube string) program {
-	return program{name: "kube-controller-manager", args: append([]string{
+	return program{name: "kube-controller-manager", nice: ahead, args: append([]string{
 		kube, "kube-controller-manager",
 		"--kubeconfig=" + c.path("conf/controller-manager.kubeconfig"),
 		"--authentication-kubeconfig=" + c.path("conf/controller-manager.kubeconfig"),
@@ -80,7 +80,7 @@ func (c cluster) controllerManager(kube string) program {
 }
 
 func (c cluster) scheduler(kube string) program {
-	return program{name: "kube-scheduler", args: append([]string{
+	return program{name: "kube-scheduler", nice: ahead, args: append([]string{
 		kube, "kube-scheduler",
 		"--kubeconfig=" + c.path("conf/scheduler.kubeconfig"),
 		"--authentication-kubeconfig=" + c.path("conf/scheduler.kubeconfig"),

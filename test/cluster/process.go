@@ -122,6 +122,7 @@ type program struct {
 	args []string
 	env  []string // more than the launcher's own
 	attr syscall.SysProcAttr
+	nice int // of the whole session
 }
 
 // spawn starts a program that outlives the launcher, its output in log/NAME.log.

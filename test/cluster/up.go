@@ -182,6 +182,9 @@ func (s *start) launch(ctx context.Context, programs ...program) error {
 		if err := machineClaims.write(s.claim); err != nil {
 			return err
 		}
+		if err := favour(started.Pid, p.nice); err != nil {
+			return fmt.Errorf("set the niceness of %s: %w", started, err)
+		}
 	}
 	return nil
 }
