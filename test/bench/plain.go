@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -69,19 +69,25 @@ func (l *lab) plainJob(group, name, program string) *batchv1.Job {
 	}
 }
 
-// settle waits until no pod of the lab runs any more: the node tears pods down for a while after a client has seen their ends, and the next figure would count that.
+// settle removes what was measured before, and waits until the node has torn it down: it does that for a while after a client has seen the ends, and the next
+// figure would count it.
 func (l *lab) settle(ctx context.Context) error {
+	var jobs batchv1.JobList
+	if err := l.kube.List(ctx, &jobs, l.namespace, ""); err != nil {
+		return err
+	}
+	for i := range jobs.Items {
+		if err := l.kube.Delete(ctx, &jobs.Items[i]); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
 	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, 5*time.Minute, true, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
-		if err := l.kube.List(ctx, &pods, l.namespace, ""); err != nil {
-			return false, err
-		}
-		return !slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool {
-			return pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
-		}), nil
+		err := l.kube.List(ctx, &pods, l.namespace, "")
+		return len(pods.Items) == 0, err
 	})
 	if err != nil {
-		return fmt.Errorf("wait for the pods in namespace %s to end: %w", l.namespace, err)
+		return fmt.Errorf("wait until no pod is left in namespace %s: %w", l.namespace, err)
 	}
 	return nil
 }
