@@ -234,11 +234,20 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	if engine := record.Data["engine"]; engine != "" {
 		t.Fatalf("the record names engine %s", engine)
 	}
+	unnoted := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.engine(t).Labels[batchv1.JobNameLabel]}}
 	direct()
 	s.cli.run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
+	must(t, s.client.Get(t.Context(), record))
+	if engine := record.Data["engine"]; !strings.HasSuffix(engine, "-engine-2") {
+		t.Errorf("the run was carried on by engine %s, not by the second to take its lease", engine)
+	}
+	holds(t, "the engine that nobody has noted to end", func() bool {
+		must(t, s.client.Get(t.Context(), unnoted))
+		return unnoted.Status.Succeeded == 1
+	})
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }
