@@ -171,7 +171,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
 		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Grace: model.grace(diags),
 		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnCancel.ValueString() == detach,
-		StartAhead: model.StartAhead.ValueBool(), AgentVolume: model.AgentVolume.ValueBool(),
+		StartAhead: model.StartAhead.ValueBool(), AgentVolume: model.AgentVolume.ValueBoolPointer(),
 	}, true
 }
 

@@ -31,7 +31,13 @@ func watchProgress(ctx context.Context, run *workflow.Run, listener func(string)
 			listener(line)
 		}
 	}
-	run.Observe = p.observe
+	run.Observe = func(event workflow.Event) {
+		if event.Kind == workflow.RunStages {
+			tflog.Debug(ctx, event.String(), map[string]any{"run": run.ID})
+			return
+		}
+		p.observe(event)
+	}
 	return p
 }
 

@@ -59,7 +59,7 @@ func (l *lab) many(ctx context.Context, n int, volume bool) (made, done time.Dur
 	if err != nil {
 		return 0, 0, err
 	}
-	run.AgentVolume = volume
+	run.AgentVolume = &volume
 	w := l.watch(ctx, workflow.RunLabel+"="+run.ID, ending{pod: func(*corev1.Pod) bool { return true }})
 	defer w.stop()
 	l.reset()

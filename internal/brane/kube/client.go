@@ -73,6 +73,7 @@ var (
 		corev1.SchemeGroupVersion.WithKind("Pod"):                              {"pods", true},
 		corev1.SchemeGroupVersion.WithKind("Service"):                          {"services", true},
 		corev1.SchemeGroupVersion.WithKind("Event"):                            {"events", true},
+		corev1.SchemeGroupVersion.WithKind("Node"):                             {"nodes", false},
 		corev1.SchemeGroupVersion.WithKind("ResourceQuota"):                    {"resourcequotas", true},
 		corev1.SchemeGroupVersion.WithKind("LimitRange"):                       {"limitranges", true},
 		networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):              {"networkpolicies", true},

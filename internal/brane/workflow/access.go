@@ -30,17 +30,16 @@ const (
 // userLook is how often the run's user is looked for: a restart of Redis takes it away, and agents try for two minutes.
 const userLook = 5 * time.Second
 
-// handOver makes the Secret by which the pods reach Redis.
+// handOver makes the Secret by which the pods reach Redis, and decides how it gets to them.
 func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.OwnerReference) error {
-	for _, content := range [][]byte{r.RedisCerts.CA, r.RedisCerts.Cert, r.RedisCerts.Key} {
-		if r.AgentVolume && len(content) > maxText-len(agent.EnvCert+"=") {
-			return fmt.Errorf("hand the certificates for Redis over: one has %d bytes, a variable holds at most %d; leave agent_volume out, or name fewer authorities", len(content), maxText)
-		}
+	if size := r.largeCertificate(); size > 0 && r.AgentVolume != nil && *r.AgentVolume {
+		return fmt.Errorf("hand the certificates for Redis over: one has %d bytes, a variable holds at most %d; leave agent_volume out, or name fewer authorities", size, maxText)
 	}
-	address, err := r.podURL(ctx, store)
+	address, ownUser, err := r.podURL(ctx, store)
 	if err != nil {
 		return err
 	}
+	r.decideDelivery(ctx, ownUser)
 	return r.putAccess(ctx, r.objectName(), address, owner)
 }
 
@@ -60,26 +59,26 @@ func (r *Run) putAccess(ctx context.Context, name, address string, owner metav1.
 	return nil
 }
 
-// podURL is the address with the credential that the pods get. Passwords that an earlier Execute has handed out stay good.
-func (r *Run) podURL(ctx context.Context, store *files.Store) (string, error) {
+// podURL is the address with the credential that the pods get, which is the run's own or not. Passwords that an earlier Execute has handed out stay good.
+func (r *Run) podURL(ctx context.Context, store *files.Store) (address string, own bool, err error) {
 	if r.Users == UsersOff {
-		return r.RedisURL, nil
+		return r.RedisURL, false, nil
 	}
 	password := rand.Text()
 	name, err := store.GrantUser(ctx, password)
 	if errors.Is(err, files.ErrNoUsers) && r.Users != UsersRequire {
 		r.observe(Event{Kind: RunShares, Detail: err.Error()})
-		return r.RedisURL, nil
+		return r.RedisURL, false, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("make the Redis user of run %q: %w", r.ID, err)
+		return "", false, fmt.Errorf("make the Redis user of run %q: %w", r.ID, err)
 	}
-	address, err := url.Parse(r.RedisURL)
+	parsed, err := url.Parse(r.RedisURL)
 	if err != nil {
-		return "", errors.New("the Redis URL of the pods cannot be parsed") // not err: its text holds the URL with the password
+		return "", false, errors.New("the Redis URL of the pods cannot be parsed") // not err: its text holds the URL with the password
 	}
-	address.User = url.UserPassword(name, password)
-	return address.String(), nil
+	parsed.User = url.UserPassword(name, password)
+	return parsed.String(), true, nil
 }
 
 // holdUser makes the run's user again whenever Redis has lost it, until let is called. That removes the user, unless pods still need it.

@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"cmp"
+	"context"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,9 +13,41 @@ import (
 
 // The agent and what it has to know get into a step's pod in one of two ways. An init container that copies the agent works on every cluster, but costs the node
 // more processor time than the rest of a short step. Where nodes can mount an image as a volume, the step's container finds the agent there, and does all.
+//
+// What nobody has said is decided once an execution. The pods of a run that is taken up may have the agent in both ways, which is nothing to them.
 
-// byInit lets an init container bring the agent and the files. The credential is a file that only this container has.
-func (r *Run) byInit(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
+// decideDelivery says by which way the agent gets into the pods. A volume that nobody has asked for has to be known to work, and to tell nobody more than an init
+// container does: who may `kubectl exec` into a pod reads its container's environment, so the credential there must be of use for the files of this run alone.
+func (r *Run) decideDelivery(ctx context.Context, ownUser bool) {
+	if r.AgentVolume != nil {
+		r.byVolume = *r.AgentVolume
+		return
+	}
+	whyNot := "the credential of its pods is not its own"
+	switch {
+	case !ownUser:
+	case r.largeCertificate() > 0:
+		whyNot = "a certificate for Redis is too large for a variable"
+	default:
+		whyNot = nodesMount(ctx, cmp.Or(r.Nodes, r.Kube))
+	}
+	if r.byVolume = whyNot == ""; !r.byVolume {
+		r.observe(Event{Kind: RunStages, Detail: whyNot})
+	}
+}
+
+// largeCertificate is the size of a certificate for Redis that no variable can hold; 0 where there is none.
+func (r *Run) largeCertificate() int {
+	for _, content := range [][]byte{r.RedisCerts.CA, r.RedisCerts.Cert, r.RedisCerts.Key} {
+		if len(content) > maxText-len(agent.EnvCert+"=") {
+			return len(content)
+		}
+	}
+	return 0
+}
+
+// withInit lets an init container bring the agent and the files. The credential is a file that only this container has.
+func (r *Run) withInit(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
 	folder := corev1.VolumeMount{Name: agentVolume, MountPath: agent.Mount}
 	pod.InitContainers = []corev1.Container{{
 		Name:  stageContainer,
@@ -37,9 +71,9 @@ func (r *Run) byInit(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
 	)
 }
 
-// byVolume mounts the agent's image. The credential is in the environment of the step's container: a file would stay there for the program, and these variables
+// withVolume mounts the agent's image. The credential is in the environment of the step's container: a file would stay there for the program, and these variables
 // the agent neither passes on nor lets be seen.
-func (r *Run) byVolume(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
+func (r *Run) withVolume(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
 	mount := func(name, path string, source corev1.VolumeSource) {
 		pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path})
 		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: name, VolumeSource: source})
@@ -65,8 +99,8 @@ func (r *Run) advice(f *Failure) string {
 			return "Correct agent_image of the provider, or see that the node can pull it"
 		}
 	case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun":
-		if r.AgentVolume {
-			return "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), leave agent_volume out"
+		if r.byVolume {
+			return "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_volume = false"
 		}
 	}
 	return ""

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 func TestAdviceIsAboutTheAgent(t *testing.T) {
 	const (
 		pull    = "Correct agent_image of the provider, or see that the node can pull it"
-		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), leave agent_volume out"
+		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_volume = false"
 	)
 	notFound := `Failed to pull image "example.org/agent:1": not found`
 	for name, tt := range map[string]struct {
@@ -30,7 +31,7 @@ func TestAdviceIsAboutTheAgent(t *testing.T) {
 		"a program that fails":                       {true, Failure{End: End{Container: stepContainer, Reason: "Error", Code: 1}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run := &Run{AgentImage: "example.org/agent:1", AgentVolume: tt.byVolume}
+			run := &Run{AgentImage: "example.org/agent:1", byVolume: tt.byVolume}
 			f := tt.failure
 			f.Advice = run.advice(&f)
 			if f.Advice != tt.want {
@@ -45,9 +46,51 @@ func TestAdviceIsAboutTheAgent(t *testing.T) {
 
 // The environment of a container is smaller than a Secret.
 func TestCertificatesThatAreNoVariable(t *testing.T) {
-	run := &Run{AgentVolume: true, RedisCerts: files.Certificates{CA: make([]byte, 200_000)}}
+	run := &Run{AgentVolume: new(true), RedisCerts: files.Certificates{CA: make([]byte, 200_000)}}
 	err := run.handOver(t.Context(), nil, metav1.OwnerReference{})
 	if want := "hand the certificates for Redis over: one has 200000 bytes, a variable holds at most 131071; leave agent_volume out, or name fewer authorities"; fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestDeliveryIsDecided(t *testing.T) {
+	t.Parallel()
+	lab := newLab(t)
+	restricted := as(t, lab.account("restricted"), func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+		return next.RoundTrip(request)
+	})
+	refusal := fmt.Sprintf(`the nodes cannot be listed: nodes is forbidden: User "system:serviceaccount:%s:restricted" cannot list resource "nodes" in API group "" at the cluster scope`, lab.namespace)
+	large := files.Certificates{CA: make([]byte, 200_000)}
+	for name, tt := range map[string]struct {
+		run      Run
+		ownUser  bool
+		byVolume bool
+		told     string
+	}{
+		"what was asked for, with the credential of all runs": {Run{AgentVolume: new(true)}, false, true, ""},
+		"what was asked for, on nodes that mount":             {Run{AgentVolume: new(false), Kube: lab.admin}, true, false, ""},
+		"nodes that mount": {Run{Kube: lab.admin}, true, true, ""},
+		"nodes that mount, and the credential of all runs":    {Run{Kube: lab.admin}, false, false, "the credential of its pods is not its own"},
+		"nodes that mount, and a certificate for no variable": {Run{Kube: lab.admin, RedisCerts: large}, true, false, "a certificate for Redis is too large for a variable"},
+		"nodes that the account may not list":                 {Run{Kube: restricted}, true, false, refusal},
+		"nodes that another account may list":                 {Run{Kube: restricted, Nodes: lab.admin}, true, true, ""},
+		"nodes that no account may list":                      {Run{Kube: lab.admin, Nodes: restricted}, true, false, refusal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told []string
+			run := tt.run
+			run.Observe = func(event Event) { told = append(told, event.String()) }
+			run.decideDelivery(t.Context(), tt.ownUser)
+			if run.byVolume != tt.byVolume {
+				t.Errorf("by a volume is %t", run.byVolume)
+			}
+			want := ""
+			if tt.told != "" {
+				want = "run stages: " + tt.told
+			}
+			if got := strings.Join(told, "\n"); got != want {
+				t.Errorf("told %s\nwant %s", got, want)
+			}
+		})
 	}
 }

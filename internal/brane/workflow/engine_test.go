@@ -40,7 +40,7 @@ func TestOrdersHoldTheWholeStep(t *testing.T) {
 // Whoever adds a field to Run decides whether an engine needs it.
 func TestOrdersHoldTheWholeRun(t *testing.T) {
 	byAnotherWay := map[string]string{
-		"ID": "as run", "Graph": "as steps", "Inputs": "stored before", "Address": "noted before", "Kube": "the pod's own", "Redis": "dialled", "RedisURL": "in a Secret", "RedisCerts": "in a Secret",
+		"ID": "as run", "Graph": "as steps", "Inputs": "stored before", "Address": "noted before", "Kube": "the pod's own", "Nodes": "decided before", "Redis": "dialled", "RedisURL": "in a Secret", "RedisCerts": "in a Secret",
 		"Retention": "in the record", "Holder": "the pod", "LeaseID": "the pod", "Execution": "stays as it is", "Detach": "always", "Observe": "the pod's log",
 	}
 	for field := range reflect.TypeFor[Run]().Fields() {

@@ -22,6 +22,7 @@ const (
 	StepFailed    EventKind = "step failed"
 	RunWaits      EventKind = "run waits"     // another process holds its lease
 	RunShares     EventKind = "run shares"    // Redis makes no users, so the pods have the credential of all runs
+	RunStages     EventKind = "run stages"    // nobody has said how the agent gets into the pods, and it is by init containers
 	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; it is tried again
 )
 

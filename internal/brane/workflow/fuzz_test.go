@@ -84,7 +84,7 @@ func arbitraryJob(t *testing.T, step Step, id string, attempt int) (job *batchv1
 	if err != nil {
 		return nil, false
 	}
-	run := &Run{ID: id, Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1", AgentVolume: attempt%2 == 0, RedisURL: "redis://:hunter2hunter2@redis.example.org", deadline: time.Unix(1<<31, 0)}
+	run := &Run{ID: id, Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1", byVolume: attempt%2 == 0, RedisURL: "redis://:hunter2hunter2@redis.example.org", deadline: time.Unix(1<<31, 0)}
 	job, err = run.job(g.steps[step.Name], attempt, false, func(string) bool { return false }, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})
 	if err != nil {
 		t.Fatalf("a step that can be makes no Job: %v", err)

@@ -58,7 +58,7 @@ func jobOf(t *testing.T, byVolume bool, name string, steps ...Step) *batchv1.Job
 		t.Fatal(err)
 	}
 	run := &Run{
-		ID: "wordcount-3f9a1c02", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1", AgentVolume: byVolume,
+		ID: "wordcount-3f9a1c02", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1", byVolume: byVolume,
 		RedisURL: "redis://:hunter2@redis.example.org", deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	job, err := run.job(g.steps[name], 1, false, func(string) bool { return false }, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"})

@@ -43,9 +43,9 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 	}
-	deliver, told := r.byInit, []corev1.EnvVar{{Name: agent.EnvStep, Value: literal(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")}
-	if r.AgentVolume {
-		deliver = r.byVolume
+	deliver, told := r.withInit, []corev1.EnvVar{{Name: agent.EnvStep, Value: literal(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")}
+	if r.byVolume {
+		deliver = r.withVolume
 	}
 	deliver(&pod, step, told)
 	if step.Placement.RuntimeClass != "" {

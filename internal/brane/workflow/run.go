@@ -16,12 +16,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Run is one execution of a graph of steps. All fields but Address, Grace, Parallel, StartAhead, AgentVolume, LeaseID, Execution, Detach and Observe must be set.
+// Run is one execution of a graph of steps. All fields but Nodes, Address, Grace, Parallel, StartAhead, AgentVolume, LeaseID, Execution, Detach and Observe must be set.
 type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
 	Inputs     map[string]files.Source // path below /data → content
 	Kube       *kube.Client            // with the account that submits
+	Nodes      *kube.Client            // with an account that may list the nodes; nil means Kube
 	Namespace  string
 	Location   string // by which Brane knows the cluster
 	Address    string // of the cluster, as Brane knows it; empty means as Kube does
@@ -35,14 +36,15 @@ type Run struct {
 	Grace      Grace                 // for pods that do not get on
 	Parallel   int                   // Jobs of the run at once; 0 means no limit
 	StartAhead bool                  // make Jobs one step early, see ahead.go
-	// AgentVolume has the agent's image mounted into the pods, which have no init container then; see delivery.go.
-	AgentVolume bool
+	// AgentVolume says whether the agent's image is mounted into the pods, which have no init container then; nil leaves it to the nodes, see delivery.go.
+	AgentVolume *bool
 	Holder      string      // who carries the run on, for people: a user, a machine, a process
 	LeaseID     string      // holders with the same one are the same; empty means that this is another than all before
 	Execution   string      // tells this user of the run from later ones of the same id, see [Delete]; may be empty
 	Detach      bool        // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
 	Observe     func(Event) // hears what happens, one call after another; may be nil
 
+	byVolume  bool          // the agent's image is mounted; known once the run has its Redis user
 	engine    string        // the Job in which this process carries the run on; empty outside of the cluster
 	deadline  time.Time     // of all Redis keys; known once the run's record is
 	leaseTime time.Duration // 0 means defaultLease; tests have less time

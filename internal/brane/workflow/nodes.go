@@ -1,0 +1,59 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Since these versions nodes mount image volumes (KEP-4639) without anybody having to switch it on: with 1.35 the kubelet's gate ImageVolume is on by default.
+// The API server knows them as well then, as no kubelet may be newer than it.
+var (
+	mountingKubelet  = version.MustParseGeneric("1.35")
+	mountingRuntimes = map[string]*version.Version{"containerd": version.MustParseGeneric("2.1"), "cri-o": version.MustParseGeneric("1.31")}
+)
+
+// nodesWithin is how long the answer about the nodes is waited for: not knowing them costs less than a longer wait.
+const nodesWithin = 5 * time.Second
+
+// nodesMount says whether all nodes are known to mount image volumes; otherwise why not is what is known.
+func nodesMount(ctx context.Context, client *kube.Client) (whyNot string) {
+	ctx, done := context.WithTimeout(ctx, nodesWithin)
+	defer done()
+	var nodes corev1.NodeList
+	if err := client.List(ctx, &nodes, "", ""); err != nil {
+		return "the nodes cannot be listed: " + err.Error()
+	}
+	return unableToMount(nodes.Items)
+}
+
+// unableToMount says which node may run a step and is not known to mount image volumes; it is empty where there is none. Every Linux node counts: a step may tolerate any
+// taint, and one that is cordoned or not ready now may be back when the step's pod looks for a node. Nodes that pretend to be one (virtual kubelets) name no runtime that is known.
+func unableToMount(nodes []corev1.Node) (which string) {
+	linux := 0
+	for _, node := range nodes {
+		info := node.Status.NodeInfo
+		if info.OperatingSystem != "linux" {
+			continue // steps are programs for Linux
+		}
+		linux++
+		if kubelet, err := version.ParseGeneric(info.KubeletVersion); err != nil || !kubelet.AtLeast(mountingKubelet) {
+			return fmt.Sprintf("node %q has the kubelet %q", node.Name, info.KubeletVersion)
+		}
+		name, number, _ := strings.Cut(info.ContainerRuntimeVersion, "://")
+		since, known := mountingRuntimes[name]
+		if runtime, err := version.ParseGeneric(number); err != nil || !known || !runtime.AtLeast(since) {
+			return fmt.Sprintf("node %q has the runtime %q", node.Name, info.ContainerRuntimeVersion)
+		}
+	}
+	if linux == 0 {
+		return "there is no Linux node"
+	}
+	return ""
+}
