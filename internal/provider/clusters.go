@@ -73,6 +73,16 @@ func (c *clusters) kube(name types.String) (*kube.Client, error) {
 	return found.client, err
 }
 
+// at is the connection with the provider's own account to the cluster at an address; nil where the configuration names none with just this address.
+func (c *clusters) at(host string) *kube.Client {
+	for _, name := range slices.Sorted(maps.Keys(c.known)) {
+		if own, err := c.known[name](); err == nil && own.client.Host() == host {
+			return own.client
+		}
+	}
+	return nil
+}
+
 // reader reads namespaces of a cluster, with few requests for many of them. It is for the refresh before a plan, not for what was just written.
 func (c *clusters) reader(name types.String) (namespace.Reader, error) {
 	found, err := c.cluster(name)

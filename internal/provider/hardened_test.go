@@ -16,7 +16,7 @@ import (
 func TestAccWorkflowRun_hardened(t *testing.T) {
 	t.Parallel()
 	for name, way := range map[string]struct{ attributes, beside string }{
-		"hardened":        {"", "brane-agent"},
+		"hardened":        {"agent_volume = false", "brane-agent"},
 		"hardened-volume": {"agent_volume = true", "image"},
 	} {
 		t.Run(name, func(t *testing.T) {

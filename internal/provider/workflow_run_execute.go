@@ -172,6 +172,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Grace: model.grace(diags),
 		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnCancel.ValueString() == detach,
 		StartAhead: model.StartAhead.ValueBool(), AgentVolume: model.AgentVolume.ValueBoolPointer(),
+		Nodes: r.at(target.kube.Host()), // a registered account sees its namespace alone
 	}, true
 }
 

@@ -112,8 +112,9 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Optional: true,
 			},
 			"agent_volume": schema.BoolAttribute{
-				MarkdownDescription: "Mount the agent's image into each pod as an image volume, in the place of an init container that copies it: this takes the nodes far less processor time. " +
-					"They need Kubernetes 1.35 and containerd 2.1 or CRI-O 1.31. It makes no other run. Default: `false`.",
+				MarkdownDescription: "Whether the agent's image is mounted into each pod as an image volume, in the place of an init container that copies it: this takes the nodes far less processor time. " +
+					"They need Kubernetes 1.35 and containerd 2.1 or CRI-O 1.31. It makes no other run. Default: where all Linux nodes are seen to have these, and the run has a Redis user of its own " +
+					"(see `redis.acl_users` of the provider). For that the provider's own account has to be let list the nodes of the cluster, at the address that is registered; or the account that submits.",
 				Optional: true,
 			},
 			"wait": schema.BoolAttribute{

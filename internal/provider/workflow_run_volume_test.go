@@ -3,6 +3,8 @@ package provider_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,15 +16,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// Whatever a run has, it has without an init container too: a chain, made early, a step that is many, calls of packages, exit codes.
+// Whatever a run has, it has with an init container and without: a chain, made early, a step that is many, calls of packages, exit codes.
 func TestAccWorkflowRun_agentVolume(t *testing.T) {
 	t.Parallel()
+	for agent, byVolume := range map[string]bool{"/brane/image/brane-agent": true, "/brane/brane-agent": false} {
+		t.Run(agent, func(t *testing.T) {
+			t.Parallel()
+			bothWays(t, agent, byVolume)
+		})
+	}
+}
+
+func bothWays(t *testing.T, agent string, byVolume bool) {
+	t.Helper()
 	s, store := newSetting(t), redisClient(t)
 	s.register(t)
-	config := s.run(t, "volume", `
-  agent_volume = true
+	set := fmt.Sprintf("agent_volume = %t", byVolume)
+	config := s.run(t, "volume", set+`
   start_ahead  = true
   inputs       = { word = { content = "hello" } }
   defaults     = { image = "$TOOLS" }
@@ -36,7 +49,7 @@ func TestAccWorkflowRun_agentVolume(t *testing.T) {
     sum   = { package = "probe:0.6.0", function = "sum", arguments = { numbers = { integers = [1, 2] } } }
     own   = { command = ["sh", "-c", "exit 201"], allow_failure = true }
     hides = { package = "probe:0.5.0", function = "fails", brane_version = "0.5", allow_failure = true }
-    tries = { command = ["sh", "-c", "test -n \"$(ls /brane/image/brane-agent)\"; exit 7"], allow_failure = true, retries = 1 }
+    tries = { command = ["sh", "-c", "test -n \"$(ls `+agent+`)\"; exit 7"], allow_failure = true, retries = 1 }
   }
   outputs = { all = { path = "all" } }`)
 	ended := func(code int64, attempts int64) knownvalue.Check {
@@ -63,11 +76,11 @@ func TestAccWorkflowRun_agentVolume(t *testing.T) {
 					if id, err = runID(state); err != nil {
 						return err
 					}
-					return s.noInitContainers(t.Context())
+					return s.agentComes(t.Context(), workflow.StepLabel, byVolume)
 				},
 			},
 			{ // the other way it is the same run
-				Config: strings.Replace(config, "agent_volume = true", "agent_volume = false", 1),
+				Config: strings.Replace(config, set, fmt.Sprintf("agent_volume = %t", !byVolume), 1),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
 				}},
@@ -82,15 +95,15 @@ func TestAccWorkflowRun_agentVolume(t *testing.T) {
 	})
 }
 
-// noInitContainers checks the pods of all steps.
-func (s setting) noInitContainers(ctx context.Context) error {
+// agentComes checks by which way the agent came into pods: by a volume, or by an init container.
+func (s setting) agentComes(ctx context.Context, labels string, byVolume bool) error {
 	var pods corev1.PodList
-	if err := s.client.List(ctx, &pods, s.namespace, workflow.StepLabel); err != nil {
+	if err := s.client.List(ctx, &pods, s.namespace, labels); err != nil {
 		return err
 	}
 	for _, pod := range pods.Items {
-		if len(pod.Spec.InitContainers) > 0 {
-			return fmt.Errorf("pod %s has an init container", pod.Name)
+		if without := len(pod.Spec.InitContainers) == 0; without != byVolume {
+			return fmt.Errorf("pod %s is without an init container: %t", pod.Name, without)
 		}
 	}
 	if len(pods.Items) == 0 {
@@ -99,17 +112,65 @@ func (s setting) noInitContainers(ctx context.Context) error {
 	return nil
 }
 
-// The engine inside the cluster makes the same pods.
+// Where nobody has said it, the nodes say whether the agent is a volume; so the provider has to see them, and the run to have a Redis user of its own.
+func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t)
+	s.register(t)
+	blind := s.account(t, s.namespace, "blind").kubeconfig
+	own, err := os.ReadFile(clustertest.Getenv(t, ownKubeconfig))
+	must(t, err)
+	elsewhere := []byte(strings.ReplaceAll(string(own), s.client.Host(), s.client.Host()+"/")) // an address that is not the registered one
+	kubernetes := func(kubeconfig []byte) string {
+		file := filepath.Join(t.TempDir(), "kubeconfig")
+		must(t, os.WriteFile(file, kubeconfig, 0o600))
+		return fmt.Sprintf("kubernetes = { config_path = %q }", file)
+	}
+	for name, tt := range map[string]struct {
+		attributes, provider string
+		byVolume             bool
+	}{
+		"by-itself":        {"", "", true},
+		"own-user":         {"", `redis = { acl_users = "require" }`, true},
+		"shared-user":      {"", `redis = { acl_users = "off" }`, false},
+		"no-right":         {"", kubernetes(blind), false},
+		"another-address":  {"", kubernetes(elsewhere), false},
+		"by-the-provider":  {`submit_with = "provider"`, "", true},
+		"as-asked":         {"agent_volume = false", "", false},
+		"as-asked-blindly": {"agent_volume = true", kubernetes(blind), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := s.run(t, name, tt.attributes+"\nsteps = { works = { image = \"$TOOLS\", command = [\"true\"] } }")
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: inProcess,
+				Steps: []resource.TestStep{{
+					Config:            strings.Replace(config, "provider \"brane\" {", "provider \"brane\" {\n  "+tt.provider, 1),
+					ConfigStateChecks: []statecheck.StateCheck{runValue("status", knownvalue.StringExact("succeeded"))},
+					Check: func(state *terraform.State) error {
+						id, err := runID(state)
+						if err != nil {
+							return err
+						}
+						return s.agentComes(t.Context(), workflow.RunLabel+"="+id, tt.byVolume)
+					},
+				}},
+			})
+		})
+	}
+}
+
+// The engine inside the cluster, whose account sees no nodes, makes the pods as it was decided.
 func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "volume-inside", "wait = false\nagent_volume = true", "/wait")
+	s := newSurvival(t, "volume-inside", "wait = false", "/wait")
 	s.cli.run(t, "apply", "-auto-approve", "-no-color")
 	s.atWork(t)
 	close(s.server.release)
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	must(t, s.noInitContainers(t.Context()))
+	must(t, s.agentComes(t.Context(), workflow.StepLabel, true))
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }
@@ -123,7 +184,7 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 		attributes, provider string
 		want                 []string
 	}{
-		"no-agent":        {"image_grace = \"2s\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
+		"no-agent":        {"image_grace = \"2s\"\nagent_volume = false", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
 		"no-agent-volume": {"image_grace = \"2s\"\nagent_volume = true", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
 		"no-image-volume": {"image_grace = \"2s\"\nagent_volume = true\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
 		"no-redis-volume": {
