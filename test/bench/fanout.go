@@ -18,18 +18,18 @@ const (
 	fanOutMade = 100
 )
 
-// fanOut measures a step that is many against as many plain Jobs. On a node that is busy with nothing but their containers the second container of each pod,
-// which brings the agent and the files, decides. Where the agent's image is a volume there is none; where there is one, it is held against one that does nothing.
+// fanOut measures a step that is many against as many plain Jobs. On a node that is busy with nothing but their containers a second container of each pod, which
+// brings the agent and the files, decides. By default there is none where nodes mount image volumes, as those of the test cluster do.
 func (l *lab) fanOut(ctx context.Context, r *report) error {
-	made, _, err := l.many(ctx, fanOutMade, false)
+	made, _, err := l.many(ctx, fanOutMade, nil)
 	if err != nil {
 		return err
 	}
-	_, byInit, err := l.many(ctx, fanOutDone, false)
+	_, byDefault, err := l.many(ctx, fanOutDone, nil)
 	if err != nil {
 		return err
 	}
-	_, byVolume, err := l.many(ctx, fanOutDone, true)
+	_, byInit, err := l.many(ctx, fanOutDone, new(false))
 	if err != nil {
 		return err
 	}
@@ -42,14 +42,15 @@ func (l *lab) fanOut(ctx context.Context, r *report) error {
 		return err
 	}
 	r.add("fan-out of %d: seconds until all pods are made", made.Seconds(), 1.5, fanOutMade)
-	r.add("fan-out of %d with agent_volume done: × plain Jobs", byVolume.Seconds()/plain.Seconds(), 1.3, fanOutDone)
-	r.add("fan-out of %d done: × plain Jobs", byInit.Seconds()/plain.Seconds(), 1.3, fanOutDone)
-	r.add("fan-out of %d done: × plain Jobs with an init container that does nothing", byInit.Seconds()/staged.Seconds(), 1.3, fanOutDone)
+	r.add("fan-out of %d done: × plain Jobs", byDefault.Seconds()/plain.Seconds(), 1.3, fanOutDone)
+	r.add("fan-out of %d done by an init container: × plain Jobs with an init container that does nothing", byInit.Seconds()/staged.Seconds(), 1.3, fanOutDone)
+	// No limit: an init container that does nothing takes 1.2 to 1.33 × plain Jobs by itself.
+	r.add("fan-out of %d done by an init container: × plain Jobs", byInit.Seconds()/plain.Seconds(), 0, fanOutDone)
 	return nil
 }
 
-// many runs one step n times, its agent in an image volume or not. made is from the request for its Job until its last pod is there, done until the run is.
-func (l *lab) many(ctx context.Context, n int, volume bool) (made, done time.Duration, err error) {
+// many runs one step n times, its agent in an image volume, or not, or as a run has it by default. made is from the request for its Job until its last pod is there, done until the run is.
+func (l *lab) many(ctx context.Context, n int, volume *bool) (made, done time.Duration, err error) {
 	if err := l.settle(ctx); err != nil {
 		return 0, 0, err
 	}
@@ -59,7 +60,7 @@ func (l *lab) many(ctx context.Context, n int, volume bool) (made, done time.Dur
 	if err != nil {
 		return 0, 0, err
 	}
-	run.AgentVolume = &volume
+	run.AgentVolume = volume
 	w := l.watch(ctx, workflow.RunLabel+"="+run.ID, ending{pod: func(*corev1.Pod) bool { return true }})
 	defer w.stop()
 	l.reset()
