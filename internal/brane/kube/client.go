@@ -198,14 +198,6 @@ func (c *Client) do(ctx context.Context, r *rest.Request, obj runtime.Object) er
 	return err
 }
 
-// starting is how long after it was away an API server may still refuse what it will allow: it answers before it has read who may do what.
-const starting = 30 * time.Second
-
-// JustAway says whether the API server was unreachable a moment ago, so that a refusal may pass by itself.
-func (c *Client) JustAway() bool {
-	return time.Since(time.Unix(0, c.away.Load())) < starting
-}
-
 // stopped is the error with the reason for which the context has ended, where that was before the answer.
 func stopped(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {

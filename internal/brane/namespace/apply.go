@@ -28,7 +28,7 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 	for {
 		// POST sets nothing else: what Apply sets later it must own alone, to be able to take it away again.
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{ManagedByLabel: unfinished}}}
-		err := persist(ctx, c, func() error { return c.Create(ctx, ns) })
+		err := c.Persist(ctx, func() error { return c.Create(ctx, ns) })
 		if err == nil {
 			err = write(ctx, c, spec, ns, spec.objects())
 			return stateOf(ns), err
@@ -36,7 +36,7 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 		if !apierrors.IsAlreadyExists(err) {
 			return State{}, fmt.Errorf("create namespace %q: %w", spec.Name, err)
 		}
-		err = persist(ctx, c, func() error { return c.Get(ctx, ns) })
+		err = c.Persist(ctx, func() error { return c.Get(ctx, ns) })
 		switch {
 		case apierrors.IsNotFound(err):
 			continue
@@ -69,7 +69,7 @@ const unfinished = ManagedBy + ".unfinished"
 func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error) {
 	// What before has beside is looked for as well, to be deleted: Secrets are in no list.
 	var now *inventory
-	err := persist(ctx, c, func() (err error) {
+	err := c.Persist(ctx, func() (err error) {
 		if now, err = look(ctx, c, want); err != nil {
 			return err
 		}
@@ -153,12 +153,12 @@ func write(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace,
 }
 
 func apply(ctx context.Context, c *kube.Client, object kube.Object) error {
-	err := persist(ctx, c, func() error { return c.Apply(ctx, object) })
+	err := c.Persist(ctx, func() error { return c.Apply(ctx, object) })
 	if apierrors.IsInvalid(err) && unchangeable(object) {
 		if err := remove(ctx, c, []kube.Object{object}); err != nil {
 			return err
 		}
-		err = persist(ctx, c, func() error { return c.Apply(ctx, object) })
+		err = c.Persist(ctx, func() error { return c.Apply(ctx, object) })
 	}
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", kube.Describe(object), err)
@@ -180,7 +180,7 @@ func remove(ctx context.Context, c *kube.Client, objects []kube.Object) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, object := range objects {
 		group.Go(func() error {
-			err := persist(ctx, c, func() error { return c.Delete(ctx, object) })
+			err := c.Persist(ctx, func() error { return c.Delete(ctx, object) })
 			if err != nil && !apierrors.IsNotFound(err) {
 				return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
 			}

@@ -21,7 +21,7 @@ import (
 // annotations off. The Namespace and what others have made there stay.
 func Release(ctx context.Context, c *kube.Client, spec Spec) error {
 	var now *inventory
-	err := persist(ctx, c, func() (err error) {
+	err := c.Persist(ctx, func() (err error) {
 		now, err = look(ctx, c, spec)
 		return err
 	})
@@ -40,7 +40,7 @@ func Release(ctx context.Context, c *kube.Client, spec Spec) error {
 
 // Delete deletes the namespace with everything in it and waits until it is gone. When ctx ends first the error says what is still there.
 func Delete(ctx context.Context, c *kube.Client, name string) error {
-	err := persist(ctx, c, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
+	err := c.Persist(ctx, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -71,7 +71,7 @@ func waitGone(ctx context.Context, c *kube.Client, name string) error {
 	var last corev1.Namespace
 	for {
 		live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		err := persist(ctx, c, func() error { return c.Get(ctx, live) })
+		err := c.Persist(ctx, func() error { return c.Get(ctx, live) })
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -95,7 +95,7 @@ func watchUntilDeleted(ctx context.Context, c *kube.Client, live, last *corev1.N
 		ResourceVersion: live.ResourceVersion,
 	})
 	if err != nil {
-		if ctx.Err() != nil || mayPass(c, err) {
+		if ctx.Err() != nil || c.MayPass(err) {
 			return nil
 		}
 		return fmt.Errorf("watch namespace %q: %w", live.Name, err)

@@ -1,4 +1,4 @@
-package namespace
+package kube
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-
-	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
 // An API server that is started anew answers again within half a minute; one that is still away after this is away for longer.
@@ -20,14 +18,14 @@ const (
 	longPause  = 5 * time.Second
 )
 
-// persist tries a request again while the API server is away or too busy; client-go by itself tries again only what the server has told it to. What is
+// Persist tries a request again while the API server is away or too busy; client-go by itself tries again only what the server has told it to. What is
 // tried must be harmless to do twice.
-func persist(ctx context.Context, c *kube.Client, try func() error) error {
+func (c *Client) Persist(ctx context.Context, try func() error) error {
 	ctx, done := context.WithTimeoutCause(ctx, patience, errAway)
 	defer done()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := try()
-		if err == nil || !mayPass(c, err) {
+		if err == nil || !c.MayPass(err) {
 			return err
 		}
 		wait := time.NewTimer(pause)
@@ -45,8 +43,8 @@ func persist(ctx context.Context, c *kube.Client, try func() error) error {
 
 var errAway = errors.New("the API server was away for too long")
 
-// mayPass says whether an error may pass by itself.
-func mayPass(c *kube.Client, err error) bool { return passing(err) || refused(err) && c.JustAway() }
+// MayPass says whether an error may pass by itself: the server is away or too busy, or has just been away.
+func (c *Client) MayPass(err error) bool { return passing(err) || refused(err) && c.justAway() }
 
 // refused says whether the server has refused the account. One that has just started refuses everybody but administrators.
 func refused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
@@ -64,3 +62,9 @@ func passing(err error) bool {
 	return utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsHTTP2ConnectionLost(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
+
+// starting is how long after it was away an API server may still refuse what it will allow: it answers before it has read who may do what.
+const starting = 30 * time.Second
+
+// justAway says whether the API server was unreachable a moment ago.
+func (c *Client) justAway() bool { return time.Since(time.Unix(0, c.away.Load())) < starting }
