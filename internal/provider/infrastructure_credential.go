@@ -89,7 +89,10 @@ func mint(ctx context.Context, client *kube.Client, location infra.Location, acc
 		stored, err = credentials.MintLongLived(ctx, client, location.Namespace, account)
 		token.Value, made.namespace, made.secret = stored.Value, location.Namespace, stored.Secret
 	} else {
-		token, err = credentials.Mint(ctx, client, location.Namespace, account, lifetime, nil)
+		err = client.Persist(ctx, func() (err error) {
+			token, err = credentials.Mint(ctx, client, location.Namespace, account, lifetime, nil)
+			return err
+		})
 	}
 	if err != nil {
 		return credential{}, credentials.Token{}, err

@@ -47,13 +47,15 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	files, err := store.Read(ctx)
+	// Told before a token is made for nothing. It changes nothing; but where Read fails, Update waits for a server that is away for a moment.
+	err = store.Update(ctx, func(f *infra.Files) error {
+		if _, taken := f.Infra.Location(name); taken {
+			return infra.ErrExists
+		}
+		return nil
+	})
 	if err != nil {
-		report(&resp.Diagnostics, "Location not registered", fmt.Sprintf("Registering %q in the %s", name, store), err)
-		return
-	}
-	if _, taken := files.Infra.Location(name); taken { // told before a token is made for nothing
-		existsAlready(&resp.Diagnostics, name, store)
+		notRegistered(&resp.Diagnostics, name, store, err)
 		return
 	}
 	credential := r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
@@ -63,11 +65,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	}
 	if err := infra.Create(ctx, store, model.location(), credential.raw); err != nil {
 		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
-		if errors.Is(err, infra.ErrExists) {
-			existsAlready(&resp.Diagnostics, name, store)
-			return
-		}
-		report(&resp.Diagnostics, "Location not registered", fmt.Sprintf("Registering %q in the %s", name, store), err)
+		notRegistered(&resp.Diagnostics, name, store, err)
 		return
 	}
 	model.setCredential(credential.raw, credential.parsed)
@@ -187,7 +185,11 @@ func (r *infrastructureResource) ImportState(ctx context.Context, req resource.I
 	importNamed(ctx, req, resp)
 }
 
-func existsAlready(diags *diag.Diagnostics, name string, store infra.Store) {
+func notRegistered(diags *diag.Diagnostics, name string, store infra.Store, err error) {
+	if !errors.Is(err, infra.ErrExists) {
+		report(diags, "Location not registered", fmt.Sprintf("Registering %q in the %s", name, store), err)
+		return
+	}
 	diags.AddAttributeError(path.Root("name"), "Location exists already", fmt.Sprintf(
 		"There is a location %[1]q in the %[2]s, and Terraform did not make it. To manage it from here, import it:\n\n"+
 			"import {\n  to = brane_infrastructure.<NAME>\n  id = %[1]q\n}", name, store))

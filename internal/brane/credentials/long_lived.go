@@ -32,7 +32,8 @@ type LongLived struct {
 func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccount string) (_ LongLived, err error) {
 	tried := fmt.Sprintf("make a long-lived token of service account %q in namespace %q on %s", serviceAccount, namespace, c.Host())
 	// For an account that is not there the cluster would silently remove the Secret again.
-	if err := c.Get(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: serviceAccount}}); err != nil {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: serviceAccount}}
+	if err := c.Persist(ctx, func() error { return c.Get(ctx, account) }); err != nil {
 		if apierrors.IsNotFound(err) {
 			err = fmt.Errorf("%w: %w", ErrNoAccount, err)
 		}
@@ -46,7 +47,8 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 		},
 		Type: corev1.SecretTypeServiceAccountToken,
 	}
-	if err := c.Create(ctx, secret); err != nil {
+	err = c.Persist(ctx, func() error { return c.Create(ctx, secret) })
+	if err != nil && !apierrors.IsAlreadyExists(err) { // nobody else makes this name: it was there before, and its answer got lost
 		return LongLived{}, fmt.Errorf("%s: %w", tried, err)
 	}
 	defer func() {
@@ -64,7 +66,7 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 			return LongLived{}, fmt.Errorf("%s: the cluster has put no token into Secret %q: %w", tried, secret.Name, context.Cause(ctx))
 		case <-ticker.C:
 		}
-		if err := c.Get(ctx, secret); err != nil {
+		if err := c.Persist(ctx, func() error { return c.Get(ctx, secret) }); err != nil {
 			return LongLived{}, fmt.Errorf("%s: %w", tried, err)
 		}
 	}
@@ -75,12 +77,12 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 func Revoke(ctx context.Context, c *kube.Client, namespace, secret string) error {
 	tried := fmt.Sprintf("revoke the token in Secret %q in namespace %q on %s", secret, namespace, c.Host())
 	live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: secret}}
-	err := c.Get(ctx, live)
+	err := c.Persist(ctx, func() error { return c.Get(ctx, live) })
 	if err == nil {
 		if live.Labels[managedByLabel] != kube.FieldManager || live.Labels[componentLabel] != component {
 			return nil
 		}
-		err = c.Delete(ctx, live)
+		err = c.Persist(ctx, func() error { return c.Delete(ctx, live) })
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("%s: %w", tried, err)

@@ -59,3 +59,37 @@ func TestRevokesOnlyItsOwn(t *testing.T) {
 		t.Error("it deleted a Secret that somebody else made")
 	}
 }
+
+// The API server breaks every connection once, before it has done what it was asked to or after that: there is one Secret, and none in the end.
+func TestALongLivedTokenOutlivesAnAPIServerThatIsAway(t *testing.T) {
+	for name, done := range map[string]bool{"before a request is done": false, "before a request is answered": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clustertest.Unsteady(t, done)
+			namespace, name := account(t, createJobs, nil)
+			made := func() (names []string) {
+				var secrets corev1.SecretList
+				if err := clustertest.Client(t).List(t.Context(), &secrets, namespace, componentLabel+"="+component); err != nil {
+					t.Fatal(err)
+				}
+				for _, secret := range secrets.Items {
+					names = append(names, secret.Name)
+				}
+				return names
+			}
+			token, err := MintLongLived(t.Context(), c, namespace, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := made(); len(got) != 1 || got[0] != token.Secret {
+				t.Errorf("the Secrets %v and not %s", got, token.Secret)
+			}
+			if err := Revoke(t.Context(), c, namespace, token.Secret); err != nil {
+				t.Fatal(err)
+			}
+			if got := made(); len(got) != 0 {
+				t.Errorf("the Secrets %v are left", got)
+			}
+		})
+	}
+}

@@ -35,6 +35,7 @@ func (t Token) Lifetime() time.Duration { return t.Expires.Sub(t.Issued) }
 func (t Token) Shortened() bool { return t.Asked-t.Lifetime() > time.Minute }
 
 // Mint asks the cluster for a token of a service account. No audiences means the API server's own.
+// It asks once, so that a plan may do it; an apply lets kube.Client.Persist wait for an API server that is away.
 func Mint(ctx context.Context, c *kube.Client, namespace, serviceAccount string, lifetime time.Duration, audiences []string) (Token, error) {
 	seconds := int64(lifetime / time.Second)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}

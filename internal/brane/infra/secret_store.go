@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -33,14 +34,15 @@ func Secret(c *kube.Client, namespace, name string) *SecretStore {
 
 func (s *SecretStore) String() string { return "Secret " + s.namespace + "/" + s.name }
 
-// Read gives both documents of one version of the Secret.
+// Read gives both documents of one version of the Secret. Unlike Update it does not wait for an API server that is away: a plan should tell soon.
 func (s *SecretStore) Read(ctx context.Context) (Files, error) {
 	files, _, err := s.read(ctx)
 	return files, err
 }
 
 // Update changes the documents in the version that it has read. Where somebody else was faster it starts again, for about
-// a quarter of a minute: with twenty processes that write at once each of the others may be in the way once.
+// a quarter of a minute: with twenty processes that write at once each of the others may be in the way once. An API server
+// that is away for a moment is waited for.
 func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -50,7 +52,7 @@ func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) err
 	}
 	for try := 1; ; try++ {
 		err := s.try(ctx, change)
-		if err == nil || !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+		if !isMet(err) {
 			return err
 		}
 		if try == tries {
@@ -76,7 +78,12 @@ func pause(ctx context.Context, try int) error {
 }
 
 func (s *SecretStore) try(ctx context.Context, change func(*Files) error) error {
-	before, secret, err := s.read(ctx)
+	var before Files
+	var secret *corev1.Secret
+	err := s.client.Persist(ctx, func() (err error) {
+		before, secret, err = s.read(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -94,15 +101,35 @@ func (s *SecretStore) try(ctx context.Context, change func(*Files) error) error 
 	for _, w := range ws {
 		secret.Data[w.name] = bytes.Clone(w.data)
 	}
-	if secret.ResourceVersion != "" {
-		return s.client.Update(ctx, secret)
+	return s.write(ctx, secret)
+}
+
+// write creates or updates the Secret. Where an answer was lost, what the next try meets may be its own write.
+func (s *SecretStore) write(ctx context.Context, secret *corev1.Secret) error {
+	put := s.client.Update
+	if secret.ResourceVersion == "" {
+		put = s.client.Create
 	}
-	err = s.client.Create(ctx, secret)
-	if apierrors.IsNotFound(err) {
+	lost := false
+	err := s.client.Persist(ctx, func() error {
+		err := put(ctx, secret)
+		if lost && isMet(err) {
+			live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
+			if problem := s.client.Get(ctx, live); problem != nil || maps.EqualFunc(live.Data, secret.Data, bytes.Equal) {
+				return problem
+			}
+		}
+		lost = err != nil
+		return err
+	})
+	if apierrors.IsNotFound(err) && secret.ResourceVersion == "" {
 		return fmt.Errorf("namespace %q is not there: %w", s.namespace, err)
 	}
 	return err
 }
+
+// isMet says whether an error is that somebody else was faster.
+func isMet(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
 // read gives the documents and the Secret they stand in; one without a resource version is yet to be created.
 func (s *SecretStore) read(ctx context.Context) (Files, *corev1.Secret, error) {

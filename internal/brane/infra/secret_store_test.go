@@ -87,3 +87,35 @@ func TestSecretGivesUpWhereSomebodyElseIsAlwaysFaster(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The API server breaks every connection once, before it has done what it was asked to or after that: all is registered, and nobody finds his own location taken.
+func TestSecretOutlivesAnAPIServerThatIsAway(t *testing.T) {
+	for name, done := range map[string]bool{"before a request is done": false, "before a request is answered": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace := clustertest.Namespace(t)
+			there := Secret(clustertest.Client(t), namespace, "config")
+			if err := Create(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig); err != nil { // which makes the Secret
+				t.Fatal(err)
+			}
+			if err := Create(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), numbered(1), kubeconfig); err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range []Location{golden, numbered(1)} {
+				if _, err := Lookup(t.Context(), there, l.Name); err != nil {
+					t.Error(err)
+				}
+			}
+			err := Create(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig)
+			if !errors.Is(err, ErrExists) {
+				t.Errorf("got %v", err)
+			}
+			if err := Unregister(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), golden.Name, ""); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Lookup(t.Context(), there, golden.Name); !errors.Is(err, ErrNoLocation) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,56 @@
+package clustertest
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"testing"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// Unsteady is the test cluster's administrator behind a server that breaks the connection at the first request of each method and path: before the cluster
+// has seen it or, with done, after that, so that only the answer is lost.
+func Unsteady(t testing.TB, done bool) *kube.Client {
+	t.Helper()
+	config, err := kube.Connection{ConfigPath: Getenv(t, "KUBECONFIG")}.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport}
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		kind := r.Method + " " + r.URL.Path
+		isFirst := !seen[kind]
+		seen[kind] = true
+		mu.Unlock()
+		switch {
+		case isFirst && done:
+			proxy.ServeHTTP(httptest.NewRecorder(), r)
+			fallthrough
+		case isFirst:
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	client, err := kube.New(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}

@@ -1,0 +1,54 @@
+package provider_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// The API server that mints the token and holds the documents goes away at each request of an apply and of a destroy, and comes back: they finish.
+func TestAccInfrastructureFaults_away(t *testing.T) {
+	t.Parallel()
+	away := refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable) // which client-go does not try again
+	for name, longLived := range map[string]bool{"a token that expires": false, "a token for good": true} {
+		begin := func(t *testing.T) (*gate, *life, object) {
+			t.Helper()
+			g, speaker, namespace := newGate(t, (*httptest.Server).Start), newSpeaker(t), clustertest.Namespace(t)
+			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "brane"}}
+			must(t, clustertest.Client(t).Create(t.Context(), account))
+			speaker.ok(speaker.configure(object{
+				"kubernetes":    object{"host": g.URL, "token": "unused"},
+				"control_plane": object{"kubernetes_secret": object{"namespace": namespace, "name": "config"}},
+			}, false).Diagnostics)
+			return g, speaker.life("brane_infrastructure"), object{
+				"name": "compute", "namespace": namespace, "address": "127.0.0.1:1", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify": false,
+				"credentials": object{"service_account": account.Name, "long_lived": longLived},
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clean, l, config := begin(t)
+			l.ok(l.apply(config))
+			for n := 1; n <= clean.requests(); n++ {
+				t.Run(fmt.Sprintf("at request %d", n), func(t *testing.T) {
+					t.Parallel()
+					g, l, config := begin(t)
+					g.shut(n, 2, away)
+					l.ok(l.apply(config))
+					l.ok(l.refresh())
+					if _, changes := l.planned(config); changes || !l.there() {
+						t.Error("the plan after it is not empty")
+					}
+					g.shut(n, 2, away)
+					l.ok(l.apply(nil))
+				})
+			}
+		})
+	}
+}
