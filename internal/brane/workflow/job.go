@@ -26,8 +26,8 @@ func jobName(run, step string, attempt int) string {
 // keepJobs is how long a finished Job stays for people to look at, should nobody destroy the run.
 const keepJobs int32 = 7 * 24 * 60 * 60
 
-// job is the Job of one step. The init container copies the agent into the pod and stages the files in; the step's container starts the agent,
-// which runs the program and stores what it left. The Redis credential is a file in the init container only.
+// job is the Job of one step. The step's container starts the agent, which runs the program and stores what it left; how the agent gets there, and the files,
+// is told in delivery.go.
 //
 // Where it is made ahead, its agent waits for what it needs. nothing says of a step whether it has ended, or will not begin, without files; such a step is passed over.
 //
