@@ -2,8 +2,13 @@ package workflow
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // script is a step that does what the shell is told.
@@ -137,5 +142,46 @@ func TestConflictStays(t *testing.T) {
 	mended.Command = []string{"sh", "-ec", "echo $BRANE_INDEX > /data/$BRANE_INDEX"}
 	if (Identity{Name: "r", Steps: []Step{fan}}).ID() == (Identity{Name: "r", Steps: []Step{mended}}).ID() {
 		t.Error("a mended program makes no other run")
+	}
+}
+
+// The pod of a step that is tried again is refused: that is told as it is of a first one, with how the one before it ended.
+func TestAPodThatIsRefusedAtARetry(t *testing.T) {
+	t.Parallel()
+	for name, count := range map[string]int{"alone": 0, "many": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			step := l.script("again", l.wait()+"; exit 7")
+			step.Retries, step.Count = 1, count
+			run := l.run(step)
+			run.Grace = Grace{Image: time.Second, Scheduling: 3 * time.Second}
+			ended := execute(t.Context(), run)
+			await(t, "the step", l.counter.arrived)
+			quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: "none"}}
+			quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}
+			if err := l.admin.Create(t.Context(), quota); err != nil {
+				t.Fatal(err)
+			}
+			for len(quota.Status.Hard) == 0 {
+				if err := sleep(t.Context(), 100*time.Millisecond); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.admin.Get(t.Context(), quota); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.counter.release()
+			e := await(t, "the refusal", ended)
+			if e.err != nil || len(e.result.Failures) != 1 {
+				t.Fatalf("%v, failures %v", e.err, e.result.Failures)
+			}
+			detail := e.result.Failures[0].Detail()
+			for _, want := range []string{"FailedCreate: Error creating: pods ", "is forbidden: exceeded quota: none", "Before, pod ", "the program ended with exit code 7 (Error)", "Correct what the message names"} {
+				if !strings.Contains(detail, want) {
+					t.Errorf("it does not say %q:\n%s", want, detail)
+				}
+			}
+		})
 	}
 }

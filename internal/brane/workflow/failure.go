@@ -109,10 +109,12 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 	f := &Failure{Step: step, Namespace: l.Namespace, Job: l.jobName(step), End: End{Reason: why.reason}, Message: why.message}
 	for i, pod := range l.badPods(step) {
 		end := endOf(pod, why.reason)
-		switch {
-		case i == 0:
-			f.End = end
+		if i == 0 {
 			f.Started, f.Ended = l.ran(step, pod)
+		}
+		switch {
+		case i == 0 && why.reason != noPodReason: // else it is none of them, but one that could not be made
+			f.End = end
 			f.Events = l.podEvents(ctx, pod.Name)
 		case len(f.Earlier) < lastFew:
 			end.Log = tail(l.log(ctx, step, end, false), logLines/2)

@@ -71,6 +71,7 @@ func (l *loop) take(ctx context.Context, signal any) (look bool, err error) {
 	case podChanged:
 		return l.takePod(signal.pod), nil
 	case podDeleted:
+		l.remember(signal.pod)
 		l.noteGone(signal.pod) // the Job controller has the say: it makes another, or fails the Job
 	case jobChanged:
 		return l.takeJob(signal.job), nil

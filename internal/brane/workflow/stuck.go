@@ -34,7 +34,7 @@ type stuck struct {
 	message string
 }
 
-// awaitPod begins to wait for the first pod of a step's Job.
+// awaitPod begins to wait for the first pod of a step's Job, or for one in the place of the last that has ended.
 func (l *loop) awaitPod(step string) {
 	l.stuck[step] = stuck{since: time.Now(), grace: l.Grace.image()}
 }
@@ -58,12 +58,29 @@ func (l *loop) noteStuck(step string, pod *corev1.Pod, now time.Time) {
 	l.stuck[step] = found
 }
 
-// noteGone notes that a pod gets on, or is not there any more.
+// noteGone notes that a pod gets on, has ended, or is not there any more. Where none is left, the step's Job owes another, which may be refused.
 func (l *loop) noteGone(pod *corev1.Pod) {
 	step := pod.Labels[StepLabel]
-	if s := l.stuck[step]; s.pod == pod.UID || s.pod == "" && l.isLatest(step, pod) {
+	s, found := l.stuck[step]
+	isIts := found && (s.pod == pod.UID || s.pod == "" && l.isLatest(step, pod))
+	switch isOwed := l.known[step] == started && l.isLatest(step, pod) && !l.hasPod(step); {
+	case isOwed && found && s.pod == "": // it is waited for already
+	case isOwed && (isIts || !found):
+		l.awaitPod(step)
+	case isIts:
 		delete(l.stuck, step)
 	}
+}
+
+// hasPod says whether a pod of the step's latest attempt has not ended.
+func (l *loop) hasPod(step string) bool {
+	for _, pod := range l.pods[step] {
+		ended := pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded || pod.DeletionTimestamp != nil
+		if !ended && l.isLatest(step, pod) {
+			return true
+		}
+	}
+	return false
 }
 
 func (g Grace) stuckPod(pod *corev1.Pod) (stuck, bool) {
@@ -132,8 +149,11 @@ func (l *loop) askWhy(ctx context.Context, step string, s stuck, now time.Time) 
 	return s
 }
 
+// noPodReason is the reason of a Job's event that it could not make a pod.
+const noPodReason = "FailedCreate"
+
 // hindrances are the reasons of events that keep a Job from having a pod, or a pod from having a container.
-var hindrances = []string{"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
+var hindrances = []string{noPodReason, "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 
 // hindrance is the last event of a Job or a pod, where that is a hindrance. It is empty as long as something goes on, such as the pull of a large image.
 func (r *Run) hindrance(ctx context.Context, name string) (reason, message string) {
