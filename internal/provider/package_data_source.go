@@ -154,8 +154,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	ctx, done := within(ctx, packageTimeout)
 	defer done()
 	reference := m.Image.ValueString()
-	var registry image.Registry
-	found, err := registry.Lookup(ctx, reference)
+	found, err := image.Lookup(ctx, reference)
 	if err != nil {
 		diags.AddAttributeError(path.Root("image"), "Image not looked up", explain(fmt.Sprintf("Reading package %q", reference), err)+
 			"\n\nSee that the registry is reachable from here and knows the image; log in to it where it wants that (docker login).")
@@ -165,7 +164,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	if m.Labels == nil {
 		m.Labels = map[string]string{}
 	}
-	text, err := registry.File(ctx, found.Pinned, packagefile.MaxSize, descriptions...)
+	text, err := image.File(ctx, found.Pinned, packagefile.MaxSize, descriptions...)
 	var described packagefile.Package
 	if err == nil {
 		described, err = packagefile.Parse(text)

@@ -137,7 +137,7 @@ func lookUp(ctx context.Context, steps []workflow.Step) (found map[string]image.
 	group.SetLimit(8)
 	for reference, answer := range answers {
 		group.Go(func() error {
-			answer.image, answer.err = image.Registry{}.Lookup(ctx, reference)
+			answer.image, answer.err = image.Lookup(ctx, reference)
 			return nil // each step tells its own
 		})
 	}

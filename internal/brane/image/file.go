@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
@@ -19,8 +20,8 @@ var ErrNoFile = errors.New("the image does not hold it")
 
 // File is the first of these files that the image holds, of at most limit bytes. Its layers are read from the last one on, until one has it; a package's own
 // files are in the last ones. Where the image has several platforms, it is that of linux/amd64, else of linux/arm64.
-func (r Registry) File(ctx context.Context, reference string, limit int64, names ...string) (content []byte, err error) {
-	parsed, err := r.parse(reference)
+func File(ctx context.Context, reference string, limit int64, names ...string) (content []byte, err error) {
+	parsed, err := name.ParseReference(reference)
 	if err != nil {
 		return nil, fmt.Errorf("read a file of image %q: %w", reference, err)
 	}

@@ -56,7 +56,7 @@ func TestFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reference := host + "/library/" + strings.ReplaceAll(name, " ", "-") + ":1"
 			push(t, reference, tt.image)
-			got, err := Registry{}.File(t.Context(), reference, 8, "/opt/wd/a.yml", "/opt/wd/b.yml")
+			got, err := File(t.Context(), reference, 8, "/opt/wd/a.yml", "/opt/wd/b.yml")
 			if string(got) != tt.want || (err == nil) != (tt.fail == "") {
 				t.Fatalf("got %q, %v", got, err)
 			}
@@ -66,10 +66,10 @@ func TestFile(t *testing.T) {
 		})
 	}
 	push(t, host+"/arm:1", index(t, map[string]v1.Image{"linux/arm64": layered(t, [2]string{"opt/wd/a.yml", "arm"}), "windows/amd64": empty.Image}))
-	if got, err := (Registry{}).File(t.Context(), host+"/arm:1", 8, "/opt/wd/a.yml"); err != nil || string(got) != "arm" {
+	if got, err := File(t.Context(), host+"/arm:1", 8, "/opt/wd/a.yml"); err != nil || string(got) != "arm" {
 		t.Errorf("of an image for arm64 alone: %q, %v", got, err)
 	}
-	if _, err := (Registry{}).File(t.Context(), "a b", 8, "/x"); err == nil || !strings.HasPrefix(err.Error(), `read a file of image "a b": `) {
+	if _, err := File(t.Context(), "a b", 8, "/x"); err == nil || !strings.HasPrefix(err.Error(), `read a file of image "a b": `) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -21,9 +21,6 @@ type Image struct {
 	Pinned     string // the reference with its digest, which stands for the same content for ever; for a multi-platform image that of its index
 	Entrypoint []string
 	Cmd        []string
-	WorkingDir string
-	User       string // as the image's author wrote it: a name or a number; empty means root
-	Env        []string
 	Labels     map[string]string
 }
 
@@ -33,24 +30,19 @@ func (i Image) Program() []string { return slices.Concat(i.Entrypoint, i.Cmd) }
 // ErrPlatforms says that the platforms of an image run different programs, so that no one answer holds on every node.
 var ErrPlatforms = errors.New("its platforms have different entry points")
 
-// Registry is how to reach the registries: with the credentials that docker and podman keep for the user of this machine, by HTTPS, and by HTTP too at
-// loopback and private addresses.
-type Registry struct {
-	Insecure bool // try plain HTTP at other addresses as well, where HTTPS does not answer
-}
-
-// Lookup asks the registry. Where it is not reachable or refuses, the error says for which image; its cause is the registry's own word. It is [ErrPlatforms]
+// Lookup asks the registry, with the credentials that docker and podman keep for the user of this machine, by HTTPS, and by HTTP too at loopback and private
+// addresses. Where it is not reachable or refuses, the error says for which image; its cause is the registry's own word. It is [ErrPlatforms]
 // where the image has several platforms whose programs differ.
-func (r Registry) Lookup(ctx context.Context, reference string) (Image, error) {
-	image, err := r.lookup(ctx, reference)
+func Lookup(ctx context.Context, reference string) (Image, error) {
+	image, err := lookup(ctx, reference)
 	if err != nil {
 		return Image{}, fmt.Errorf("look image %q up in its registry: %w", reference, err)
 	}
 	return image, nil
 }
 
-func (r Registry) lookup(ctx context.Context, text string) (Image, error) {
-	reference, err := r.parse(text)
+func lookup(ctx context.Context, text string) (Image, error) {
+	reference, err := name.ParseReference(text)
 	if err != nil {
 		return Image{}, err
 	}
@@ -71,15 +63,8 @@ func (r Registry) lookup(ctx context.Context, text string) (Image, error) {
 	}
 	return Image{
 		Pinned:     reference.Context().Name() + "@" + found.Digest.String(),
-		Entrypoint: first.Entrypoint, Cmd: first.Cmd, WorkingDir: first.WorkingDir, User: first.User, Env: first.Env, Labels: first.Labels,
+		Entrypoint: first.Entrypoint, Cmd: first.Cmd, Labels: first.Labels,
 	}, nil
-}
-
-func (r Registry) parse(text string) (name.Reference, error) {
-	if r.Insecure {
-		return name.ParseReference(text, name.Insecure)
-	}
-	return name.ParseReference(text)
 }
 
 func options(ctx context.Context) []remote.Option {

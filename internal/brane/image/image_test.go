@@ -87,13 +87,13 @@ const (
 func TestAnImageTellsItsProgramAndItsDigest(t *testing.T) {
 	host := serve(t, "", "")
 	digest := push(t, host+"/tools:1", made(t, v1.Config{
-		Entrypoint: []string{"/entry", "-v"}, Cmd: []string{"run"}, WorkingDir: "/work", User: "65532", Env: []string{"A=1"}, Labels: map[string]string{"l": "x"},
+		Entrypoint: []string{"/entry", "-v"}, Cmd: []string{"run"}, WorkingDir: "/work", Labels: map[string]string{"l": "x"},
 	}))
-	image, err := Registry{}.Lookup(t.Context(), host+"/tools:1")
+	image, err := Lookup(t.Context(), host+"/tools:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Image{host + "/tools@" + digest, []string{"/entry", "-v"}, []string{"run"}, "/work", "65532", []string{"A=1"}, map[string]string{"l": "x"}}
+	want := Image{host + "/tools@" + digest, []string{"/entry", "-v"}, []string{"run"}, map[string]string{"l": "x"}}
 	if fmt.Sprint(image) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", image, want)
 	}
@@ -116,7 +116,7 @@ func TestAnImageOfSeveralPlatforms(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			digest := push(t, host+"/a:1", index(t, tt.platforms))
-			image, err := Registry{}.Lookup(t.Context(), host+"/a:1")
+			image, err := Lookup(t.Context(), host+"/a:1")
 			got := fmt.Sprint(image.Program())
 			if err != nil {
 				got = strings.ReplaceAll(err.Error(), host, "HOST")
@@ -128,11 +128,11 @@ func TestAnImageOfSeveralPlatforms(t *testing.T) {
 			}
 		})
 	}
-	if _, err := (Registry{}).Lookup(t.Context(), host+"/nothing:1"); err == nil || !strings.Contains(err.Error(), "NAME_UNKNOWN") {
+	if _, err := Lookup(t.Context(), host+"/nothing:1"); err == nil || !strings.Contains(err.Error(), "NAME_UNKNOWN") {
 		t.Errorf("an image that is not there: %v", err)
 	}
 	push(t, host+"/differ:1", index(t, map[string]v1.Image{amd64: one, arm64: made(t, v1.Config{Cmd: []string{"x"}})}))
-	if _, err := (Registry{}).Lookup(t.Context(), host+"/differ:1"); !errors.Is(err, ErrPlatforms) {
+	if _, err := Lookup(t.Context(), host+"/differ:1"); !errors.Is(err, ErrPlatforms) {
 		t.Errorf("got %v, want ErrPlatforms", err)
 	}
 }
@@ -151,7 +151,7 @@ func TestARegistryThatWantsACredential(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("DOCKER_CONFIG", folder) // the user's own is not for tests
-			_, err := Registry{}.Lookup(t.Context(), host+"/a:1")
+			_, err := Lookup(t.Context(), host+"/a:1")
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
@@ -162,21 +162,19 @@ func TestARegistryThatWantsACredential(t *testing.T) {
 	}
 }
 
-// A Brane instance serves its registry by plain HTTP, at whatever address it has.
-func TestPlainHTTPIsForPrivateAddressesOrOnRequest(t *testing.T) {
-	for reference, want := range map[string][2]string{ // as it is, and with Insecure
-		"198.51.100.10:50050/library/a:1": {"https", "http"},
-		"10.0.0.7:50050/library/a:1":      {"http", "http"},
-		"registry.example.org/library/a":  {"https", "http"},
+// By plain HTTP no registry is asked that is neither here nor at a private address.
+func TestPlainHTTPIsForPrivateAddresses(t *testing.T) {
+	for reference, want := range map[string]string{
+		"198.51.100.10:50050/library/a:1": "https",
+		"10.0.0.7:50050/library/a:1":      "http",
+		"registry.example.org/library/a":  "https",
 	} {
-		for i, insecure := range []bool{false, true} {
-			parsed, err := Registry{Insecure: insecure}.parse(reference)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := parsed.Context().Scheme(); got != want[i] {
-				t.Errorf("%s, insecure %v: %s, want %s", reference, insecure, got, want[i])
-			}
+		parsed, err := name.ParseReference(reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parsed.Context().Scheme(); got != want {
+			t.Errorf("%s: %s, want %s", reference, got, want)
 		}
 	}
 }
