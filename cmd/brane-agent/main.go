@@ -34,7 +34,6 @@ const exitUsage = 2
 
 func main() {
 	// A tree of files costs memory that is the program's by right. The limit makes the collector work more, not the agent fail.
-	debug.SetGCPercent(40)
 	debug.SetMemoryLimit(24 << 20)
 	if code, is := agent.Witness(os.Args); is {
 		os.Exit(code)
