@@ -41,6 +41,11 @@ func Unreachable(err error) bool {
 	case errors.As(err, &network):
 		return network.Op != "remote error" // which is an alert of TLS
 	default:
-		return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || utilnet.IsHTTP2ConnectionLost(err)
+		return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || connectionLost(err)
 	}
+}
+
+// connectionLost says whether the connection that requests share was given up below a request. Neither error has a type to be known by.
+func connectionLost(err error) bool {
+	return utilnet.IsHTTP2ConnectionLost(err) || err != nil && strings.Contains(err.Error(), "http2: client connection force closed")
 }
