@@ -131,7 +131,7 @@ func (u *upload) addInput(e *Entry, source Source) error {
 	return u.addSmallFile(e, nil, func(into ...[]byte) error {
 		from := int64(0)
 		for _, part := range into {
-			if err := readAt(open, part, from, io.Discard); err != nil {
+			if err := readAt(open, part, from); err != nil {
 				return err
 			}
 			from += int64(len(part))

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files/multibuffer"
 )
 
 // prefix begins every key of the file layer.
@@ -37,6 +39,7 @@ type Store struct {
 	buffers  chan []byte   // idle ones, see buffer
 	wire     chan struct{} // holds one for each chunk that is on its way
 	sent     proof
+	digests  multibuffer.Pairs // of chunks
 }
 
 var (

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -177,13 +178,30 @@ func (u *upload) readBatch() {
 			}
 			if err = f.read(f.room.first, f.room.second); err != nil {
 				err = fmt.Errorf("read %q: %w", f.entry.Path, err)
-				continue
 			}
-			f.entry.SHA256 = f.room.digest()
-			err = u.pack.filledInBackground(f.room)
 		}
-		return err
+		if err != nil || u.ctx.Err() != nil {
+			return err
+		}
+		return u.filled(batch)
 	})
+}
+
+// filled is for small files that are read: they get their digests, two by two, and their packs may be sent.
+func (u *upload) filled(batch []smallToRead) error {
+	for two := range slices.Chunk(batch, 2) {
+		if len(two) == 2 {
+			two[0].entry.SHA256, two[1].entry.SHA256 = digests(two[0].room, two[1].room)
+		} else {
+			two[0].entry.SHA256 = two[0].room.digest()
+		}
+		for _, f := range two {
+			if err := u.pack.filledInBackground(f.room); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // room gives an entry its place in the packs.
@@ -223,11 +241,12 @@ func (u *upload) addLarge(e, old *Entry, open opener) error {
 			defer release()
 			from := int64(i) * ChunkSize
 			content := buffer[:min(ChunkSize, e.Size-from)]
-			hash := sha256.New()
-			if err := readAt(open, content, from, hash); err != nil {
+			u.store.digests.Expect()
+			if err := readAt(open, content, from); err != nil {
+				u.store.digests.Forgo()
 				return fmt.Errorf("read %q: %w", e.Path, err)
 			}
-			d := Digest(hash.Sum(nil))
+			d := Digest(u.store.digests.Sum256(content))
 			e.Chunks[i] = d
 			var err error
 			if i >= len(known) || known[i] != d {
@@ -240,32 +259,21 @@ func (u *upload) addLarge(e, old *Entry, open opener) error {
 	return u.enqueue(queued{entry: e, old: old, left: left})
 }
 
-// readPiece is how much is read at once: what was just read is hashed while the processor has it at hand.
-const readPiece = 128 << 10
-
-// readAt fills content and passes it on to hash.
-func readAt(open opener, content []byte, from int64, hash io.Writer) error {
+// readAt fills content.
+func readAt(open opener, content []byte, from int64) error {
 	r, closer, err := open()
 	if err != nil {
 		return err
 	}
 	defer closer.Close() // it was only read
-	for len(content) > 0 {
-		piece := content[:min(len(content), readPiece)]
-		n, err := r.ReadAt(piece, from)
-		switch {
-		case n == len(piece):
-		case errors.Is(err, io.EOF):
-			return errChanged
-		default:
-			return err
-		}
-		if _, err := hash.Write(piece); err != nil {
-			return err
-		}
-		content, from = content[n:], from+int64(n)
+	n, err := r.ReadAt(content, from)
+	switch {
+	case n == len(content):
+		return nil
+	case errors.Is(err, io.EOF):
+		return errChanged
 	}
-	return nil
+	return err
 }
 
 // errChanged says that a file is written to while it is read; storing half of each would be worse than failing.
