@@ -45,7 +45,7 @@ func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte
 	return s.texts(ctx, "read how steps have failed", "failed:", steps)
 }
 
-// SetMeta writes what is to be known of the run as a whole, as owner and provider version.
+// SetMeta writes what is to be known of the run as a whole, as where its Jobs are.
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 	return s.do(ctx, "write what the run is", func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
