@@ -28,6 +28,10 @@ func (r *Run) decideDelivery(ctx context.Context, ownUser bool) {
 	case !ownUser:
 	case r.largeCertificate() > 0:
 		whyNot = "a certificate for Redis is too large for a variable"
+	case r.handedOver != nil && *r.handedOver:
+		whyNot = ""
+	case r.handedOver != nil:
+		whyNot = "it was decided so when the run was handed over"
 	default:
 		whyNot = nodesMount(ctx, cmp.Or(r.Nodes, r.Kube))
 	}

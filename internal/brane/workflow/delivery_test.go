@@ -70,11 +70,15 @@ func TestDeliveryIsDecided(t *testing.T) {
 		"what was asked for, with the credential of all runs": {Run{AgentVolume: new(true)}, false, true, ""},
 		"what was asked for, on nodes that mount":             {Run{AgentVolume: new(false), Kube: lab.admin}, true, false, ""},
 		"nodes that mount": {Run{Kube: lab.admin}, true, true, ""},
-		"nodes that mount, and the credential of all runs":    {Run{Kube: lab.admin}, false, false, "the credential of its pods is not its own"},
-		"nodes that mount, and a certificate for no variable": {Run{Kube: lab.admin, RedisCerts: large}, true, false, "a certificate for Redis is too large for a variable"},
-		"nodes that the account may not list":                 {Run{Kube: restricted}, true, false, refusal},
-		"nodes that another account may list":                 {Run{Kube: restricted, Nodes: lab.admin}, true, true, ""},
-		"nodes that no account may list":                      {Run{Kube: lab.admin, Nodes: restricted}, true, false, refusal},
+		"nodes that mount, and the credential of all runs":            {Run{Kube: lab.admin}, false, false, "the credential of its pods is not its own"},
+		"nodes that mount, and a certificate for no variable":         {Run{Kube: lab.admin, RedisCerts: large}, true, false, "a certificate for Redis is too large for a variable"},
+		"nodes that the account may not list":                         {Run{Kube: restricted}, true, false, refusal},
+		"nodes that another account may list":                         {Run{Kube: restricted, Nodes: lab.admin}, true, true, ""},
+		"an engine, on nodes that mount":                              {Run{Kube: restricted, handedOver: new(true)}, true, true, ""},
+		"an engine, on nodes that mount, whose run has lost its user": {Run{Kube: restricted, handedOver: new(true)}, false, false, "the credential of its pods is not its own"},
+		"an engine, on nodes that do not":                             {Run{Kube: lab.admin, handedOver: new(false)}, true, false, "it was decided so when the run was handed over"},
+		"an engine, by a volume that was asked for":                   {Run{AgentVolume: new(true), handedOver: new(true)}, false, true, ""},
+		"nodes that no account may list":                              {Run{Kube: lab.admin, Nodes: restricted}, true, false, refusal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var told []string

@@ -46,7 +46,8 @@ type orders struct {
 	Grace       Grace      `json:"grace"`
 	Parallel    int        `json:"parallel,omitempty"`
 	StartAhead  bool       `json:"start_ahead,omitempty"`
-	AgentVolume bool       `json:"agent_volume,omitempty"`
+	AgentVolume *bool      `json:"agent_volume,omitempty"` // what was asked for; nil: nothing
+	ByVolume    bool       `json:"by_volume,omitempty"`    // what was decided then: an engine may not list the nodes, but has to see for itself what credential its pods get
 	Steps       []Step     `json:"steps"`
 	Outputs     []string   `json:"outputs,omitempty"` // paths that are kept at the end
 }

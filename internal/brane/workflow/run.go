@@ -44,10 +44,11 @@ type Run struct {
 	Detach      bool        // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
 	Observe     func(Event) // hears what happens, one call after another; may be nil
 
-	byVolume  bool          // the agent's image is mounted; known once the run has its Redis user
-	engine    string        // the Job in which this process carries the run on; empty outside of the cluster
-	deadline  time.Time     // of all Redis keys; known once the run's record is
-	leaseTime time.Duration // 0 means defaultLease; tests have less time
+	byVolume   bool          // the agent's image is mounted; known once the run has its Redis user
+	handedOver *bool         // what byVolume was for whoever handed the run over to this engine; nil outside of one
+	engine     string        // the Job in which this process carries the run on; empty outside of the cluster
+	deadline   time.Time     // of all Redis keys; known once the run's record is
+	leaseTime  time.Duration // 0 means defaultLease; tests have less time
 }
 
 // Execute runs the steps that are not committed yet and returns when all are or one has failed. What an earlier Execute of the same id has begun is taken up
