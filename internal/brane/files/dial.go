@@ -19,8 +19,10 @@ import (
 // Dialer makes clients. Its zero value connects directly, and with the system's certificate authorities where the URL asks for TLS.
 type Dialer struct {
 	TLS     *tls.Config // client certificate, own certificate authority; only used with rediss://
-	Connect func(ctx context.Context, network, addr string) (net.Conn, error)
+	Connect connector   // in the place of a TCP connection; with rediss:// TLS goes over it
 }
+
+type connector = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Dial is [Dialer.Dial] of the zero Dialer.
 func Dial(address string) (redis.UniversalClient, error) { return Dialer{}.Dial(address) }
@@ -64,6 +66,9 @@ func (d Dialer) options(u *url.URL) (*redis.UniversalOptions, error) {
 	o.Addrs = []string{withPort(u.Host, port)}
 	if encrypted {
 		o.TLSConfig = tlsConfig(d.TLS, u.Hostname())
+		if d.Connect != nil {
+			o.Dialer = overTLS(d.Connect, o.TLSConfig, o.DialTimeout)
+		}
 	}
 	if database := strings.Trim(u.Path, "/"); database != "" {
 		number, err := strconv.Atoi(database)
@@ -130,6 +135,24 @@ func tlsConfig(base *tls.Config, host string) *tls.Config {
 		config.ServerName = host
 	}
 	return config
+}
+
+// overTLS is what the client library does in its own dialer alone: where it has another one, it leaves TLSConfig aside and speaks plain text.
+func overTLS(connect connector, config *tls.Config, patience time.Duration) connector {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, stop := context.WithTimeout(ctx, patience) // a plain-text server may wait for the end of a line
+		defer stop()
+		plain, err := connect(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(plain, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			_ = plain.Close() // nothing was written that anybody would read
+			return nil, fmt.Errorf("TLS with %s: %w", addr, err)
+		}
+		return conn, nil
+	}
 }
 
 func withPort(host, port string) string {
