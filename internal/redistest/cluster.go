@@ -19,6 +19,12 @@ type Cluster struct{ Masters []*Server }
 // StartCluster starts three servers and makes them a Cluster. It fails the test where redis-server is missing.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
+	return startCluster(t, func(int) []string { return nil })
+}
+
+// startCluster gives each master arguments of its own.
+func startCluster(t testing.TB, more func(master int) []string) *Cluster {
+	t.Helper()
 	c := &Cluster{}
 	const masters = 3
 	for i := range masters {
@@ -27,7 +33,7 @@ func StartCluster(t testing.TB) *Cluster {
 			t.Fatal(err)
 		}
 		// The bus' own port: the usual one, 10,000 higher, may be beyond the last.
-		server := Start(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-config-file", "nodes.conf")
+		server := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-config-file", "nodes.conf"}, more(i)...)...)
 		c.Masters = append(c.Masters, server)
 		client := server.Client()
 		if err := client.ClusterAddSlotsRange(t.Context(), i*slots/masters, (i+1)*slots/masters-1).Err(); err != nil {

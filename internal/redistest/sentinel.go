@@ -36,9 +36,9 @@ sentinel failover-timeout %[1]s 5000
 }
 
 // startSentinel starts one; it keeps what it learns in its configuration file.
-func startSentinel(t testing.TB, config string) *Server {
+func startSentinel(t testing.TB, config string, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir()}
+	s := &Server{t: t, dir: t.TempDir(), args: args}
 	file := filepath.Join(s.dir, "sentinel.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -15,31 +15,22 @@ import (
 	"time"
 )
 
-// TLS is a server that wants a certificate from its clients. Its authority, and a client's certificate and key, are PEM.
+// Trust is what a client needs to be let in by TLS, each PEM: the authority of the servers, and a certificate and key of its own.
+type Trust struct{ CA, Cert, Key []byte }
+
+// TLS is a server that wants a certificate from its clients.
 type TLS struct {
 	*Server
-	CA, Cert, Key []byte
-	port          string
+	Trust
+	port string
 }
 
 // StartTLS starts a server with a port for TLS beside the other one.
 func StartTLS(t testing.TB, args ...string) *TLS {
 	t.Helper()
 	a := newAuthority(t)
-	cert, key := a.issue(t, "server", x509.ExtKeyUsageServerAuth)
-	port, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &TLS{port: port}
-	s.Server = Start(t, append([]string{"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.file}, args...)...)
-	cert, key = a.issue(t, "client", x509.ExtKeyUsageClientAuth)
-	for name, into := range map[string]*[]byte{a.file: &s.CA, cert: &s.Cert, key: &s.Key} {
-		if *into, err = os.ReadFile(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return s
+	port, more := a.listen(t, certificate("server"))
+	return &TLS{Server: Start(t, append(more, args...)...), Trust: a.trust(t), port: port}
 }
 
 // URL is the address with TLS as a user writes it.
@@ -89,15 +80,39 @@ func certificate(name string) *x509.Certificate {
 	}
 }
 
+// listen is a free port, and the arguments of a server that listens there with this certificate.
+func (a *authority) listen(t testing.TB, template *x509.Certificate) (port string, args []string) {
+	t.Helper()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Servers of one Cluster or Sentinel group are clients of each other.
+	cert, key := a.issue(t, template, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+	return port, []string{"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.file}
+}
+
+func (a *authority) trust(t testing.TB) Trust {
+	t.Helper()
+	var trust Trust
+	cert, key := a.issue(t, certificate("client"), x509.ExtKeyUsageClientAuth)
+	for name, into := range map[string]*[]byte{a.file: &trust.CA, cert: &trust.Cert, key: &trust.Key} {
+		var err error
+		if *into, err = os.ReadFile(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return trust
+}
+
 // issue writes a certificate and its key.
-func (a *authority) issue(t testing.TB, name string, usage x509.ExtKeyUsage) (certFile, keyFile string) {
+func (a *authority) issue(t testing.TB, template *x509.Certificate, usage ...x509.ExtKeyUsage) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := certificate(name)
-	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
+	template.ExtKeyUsage = usage
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +121,7 @@ func (a *authority) issue(t testing.TB, name string, usage x509.ExtKeyUsage) (ce
 	if err != nil {
 		t.Fatal(err)
 	}
+	name := template.Subject.CommonName
 	return a.write(t, name+".crt", "CERTIFICATE", der), a.write(t, name+".key", "PRIVATE KEY", private)
 }
 
