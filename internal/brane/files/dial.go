@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,9 +17,10 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Dialer makes clients. Its zero value connects directly, and with the system's certificate authorities where the URL asks for TLS.
+// Dialer makes clients. Its zero value connects directly, and with the system's certificate authorities where the URL asks for TLS. The certificate of each server
+// has to be for the host at which that one is dialled, unless TLS has a ServerName.
 type Dialer struct {
-	TLS     *tls.Config // client certificate, own certificate authority; only used with rediss://
+	TLS     *tls.Config // client certificate, own certificate authority; only used with rediss://.
 	Connect connector   // in the place of a TCP connection; with rediss:// TLS goes over it
 }
 
@@ -65,7 +67,7 @@ func (d Dialer) options(u *url.URL) (*redis.UniversalOptions, error) {
 	}
 	o.Addrs = []string{withPort(u.Host, port)}
 	if encrypted {
-		o.TLSConfig = tlsConfig(d.TLS, u.Hostname())
+		o.TLSConfig = cmp.Or(d.TLS, &tls.Config{MinVersion: tls.VersionTLS12})
 		if d.Connect != nil {
 			o.Dialer = overTLS(d.Connect, o.TLSConfig, o.DialTimeout)
 		}
@@ -126,17 +128,6 @@ func baseOptions() *redis.UniversalOptions {
 	}
 }
 
-func tlsConfig(base *tls.Config, host string) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if base != nil {
-		config = base.Clone()
-	}
-	if config.ServerName == "" {
-		config.ServerName = host
-	}
-	return config
-}
-
 // overTLS is what the client library does in its own dialer alone: where it has another one, it leaves TLSConfig aside and speaks plain text.
 func overTLS(connect connector, config *tls.Config, patience time.Duration) connector {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -146,13 +137,24 @@ func overTLS(connect connector, config *tls.Config, patience time.Duration) conn
 		if err != nil {
 			return nil, err
 		}
-		conn := tls.Client(plain, config)
+		conn := tls.Client(plain, named(config, addr))
 		if err := conn.HandshakeContext(ctx); err != nil {
 			_ = plain.Close() // nothing was written that anybody would read
 			return nil, fmt.Errorf("TLS with %s: %w", addr, err)
 		}
 		return conn, nil
 	}
+}
+
+// named is the configuration for one server, as the client library makes it: a Cluster and a Sentinel tell addresses that are not in the URL, and each server's
+// certificate is for its own.
+func named(config *tls.Config, addr string) *tls.Config {
+	if config.ServerName != "" {
+		return config
+	}
+	config = config.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(addr) // withPort and the servers give all a port
+	return config
 }
 
 func withPort(host, port string) string {

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -57,5 +59,33 @@ func TestTLSOverAnotherConnection(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestTLSWithSeveralServers: the URL names one of them; the certificate of each is for its own address.
+func TestTLSWithSeveralServers(t *testing.T) {
+	cluster, sentinel := redistest.StartTLSCluster(t), redistest.StartTLSSentinel(t)
+	for name, tt := range map[string]struct {
+		url   string
+		trust redistest.Trust
+		admin redis.UniversalClient
+	}{
+		"a Cluster":        {cluster.URL(), cluster.Trust, dial(t, cluster.Cluster.URL())},
+		"a Sentinel group": {sentinel.URL(), sentinel.Trust, sentinel.Master.Client()},
+	} {
+		config, err := Certificates(tt.trust).Config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, connect := range map[string]connector{"": nil, " over connections of our own": (&net.Dialer{}).DialContext} {
+			t.Run(name+how, func(t *testing.T) {
+				client, err := Dialer{TLS: config, Connect: connect}.Dial(tt.url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close() // exercise has its answers
+				exercise(t, client, tt.admin)
+			})
+		}
 	}
 }
