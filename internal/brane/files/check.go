@@ -100,26 +100,78 @@ func neverSaves(ctx context.Context, master *redis.Client) bool {
 	return err == nil && save["save"] == ""
 }
 
-// checkRights does once, with a key of no run, what a run does all the time.
+// trial is a command that a run needs.
+type trial struct {
+	name, on string
+	send     func(context.Context, redis.Pipeliner)
+}
+
+// checkRights does once, with keys of no run, what a run does all the time. HDEL is not needed: it only makes a run's user forgotten before the run is.
 func checkRights(ctx context.Context, client redis.UniversalClient) error {
-	key := prefix + "check:" + strings.ToLower(rand.Text())
-	for _, c := range []struct {
-		name string
-		run  func(ctx context.Context) error
-	}{
-		{"SET", func(ctx context.Context) error {
-			return client.SetArgs(ctx, key, "1", redis.SetArgs{Mode: "NX", Get: true, ExpireAt: time.Now().Add(time.Minute)}).Err()
+	name := prefix + "check:{" + strings.ToLower(rand.Text()) + "}" // one slot of a Cluster
+	text, hash, copied := name+":text", name+":hash", name+":copied"
+	soon := time.Now().Add(time.Minute)
+	const key, channel = "a key", "a channel"
+	// What writes comes when it is known that the keys may be removed.
+	if err := try(ctx, client, []trial{
+		{"GET", key, func(ctx context.Context, p redis.Pipeliner) { p.Get(ctx, text) }},
+		{"EXISTS", key, func(ctx context.Context, p redis.Pipeliner) { p.Exists(ctx, text) }},
+		{"HGETALL", key, func(ctx context.Context, p redis.Pipeliner) { p.HGetAll(ctx, hash) }},
+		{"PERSIST", key, func(ctx context.Context, p redis.Pipeliner) { p.Persist(ctx, text) }},
+		{"EXPIREAT", key, func(ctx context.Context, p redis.Pipeliner) { p.ExpireAt(ctx, hash, soon) }},
+		{"UNLINK", key, func(ctx context.Context, p redis.Pipeliner) { p.Unlink(ctx, text) }},
+		{"SCAN", key, func(ctx context.Context, p redis.Pipeliner) { p.Scan(ctx, 0, text, 1) }},
+		{"PUBLISH", channel, func(ctx context.Context, p redis.Pipeliner) { p.Publish(ctx, name, "") }},
+	}); err != nil {
+		return err
+	}
+	writing := []trial{
+		{"SET", key, func(ctx context.Context, p redis.Pipeliner) {
+			p.SetArgs(ctx, text, "1", redis.SetArgs{Mode: "NX", Get: true, ExpireAt: soon})
 		}},
-		{"GET", func(ctx context.Context) error { return client.Get(ctx, key).Err() }},
-		{"EXISTS", func(ctx context.Context) error { return client.Exists(ctx, key).Err() }},
-		{"PERSIST", func(ctx context.Context) error { return client.Persist(ctx, key).Err() }},
-		{"PUBLISH", func(ctx context.Context) error { return client.Publish(ctx, key, "").Err() }},
-		{"SCAN", func(ctx context.Context) error { return client.Scan(ctx, 0, key, 1).Err() }},
-		{"UNLINK", func(ctx context.Context) error { return client.Unlink(ctx, key).Err() }},
-	} {
-		if err := retry(ctx, checkPatience, c.run); err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("try %s on a key that begins with %q: %w", c.name, prefix, err)
+		{"HSET", key, func(ctx context.Context, p redis.Pipeliner) { p.HSet(ctx, hash, "field", "1") }},
+	}
+	if _, cluster := client.(*redis.ClusterClient); !cluster { // see copyChunks
+		writing = append(writing, trial{"COPY", key, func(ctx context.Context, p redis.Pipeliner) { p.Copy(ctx, text, copied, databaseOf(client), false) }})
+	}
+	for _, written := range []string{text, hash, copied} {
+		writing = append(writing, trial{"UNLINK", key, func(ctx context.Context, p redis.Pipeliner) { p.Unlink(ctx, written) }})
+	}
+	if err := try(ctx, client, writing); err != nil {
+		return err
+	}
+	err := retry(ctx, checkPatience, func(ctx context.Context) error {
+		subscription := client.Subscribe(ctx, name)
+		defer subscription.Close() // nothing was sent that could be lost
+		_, err := subscription.ReceiveTimeout(ctx, checkPatience)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("try SUBSCRIBE on a channel that begins with %q: %w", prefix, err)
+	}
+	return nil
+}
+
+// try sends the commands in one round trip.
+func try(ctx context.Context, client redis.UniversalClient, trials []trial) error {
+	var failed trial
+	err := retry(ctx, checkPatience, func(ctx context.Context) error {
+		answers, _ := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, t := range trials {
+				t.send(ctx, p)
+			}
+			return nil
+		}) // each answer has its error
+		for i, answer := range answers {
+			if err := answer.Err(); err != nil && !errors.Is(err, redis.Nil) {
+				failed = trials[i]
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("try %s on %s that begins with %q: %w", failed.name, failed.on, prefix, err)
 	}
 	return nil
 }

@@ -1,10 +1,15 @@
 package files
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
@@ -38,20 +43,66 @@ func TestTheGuidesExamplesAreReal(t *testing.T) {
 	}
 }
 
-// TestTheGuidesRightsAreEnough for the provider; the agent's are tried with the agent.
-func TestTheGuidesRightsAreEnough(t *testing.T) {
+// guidesRights are the rules of the provider's user.
+func guidesRights(t *testing.T) []string {
+	t.Helper()
 	rules := regexp.MustCompile(`~brane:\* .*`).FindString(guide(t))
 	if rules == "" {
 		t.Fatal("the guide has no rights for the provider")
 	}
-	server := redistest.Start(t)
-	user := append([]string{"on", ">s3cret", "resetchannels"}, strings.Fields(rules)...)
-	if err := server.Client().ACLSetUser(t.Context(), "provider", user...).Err(); err != nil {
+	return strings.Fields(rules)
+}
+
+// limitedTo is a client whose user has these rules alone.
+func limitedTo(t *testing.T, server *redistest.Server, rules []string) redis.UniversalClient {
+	t.Helper()
+	if err := server.Client().ACLSetUser(t.Context(), "provider", append([]string{"reset", "on", ">s3cret"}, rules...)...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	client := dial(t, "redis://provider:s3cret@"+server.Addr())
+	return dial(t, "redis://provider:s3cret@"+server.Addr())
+}
+
+// TestTheGuidesRightsAreEnough for the provider; the agent's are tried with the agent.
+func TestTheGuidesRightsAreEnough(t *testing.T) {
+	server := redistest.Start(t)
+	client := limitedTo(t, server, guidesRights(t))
 	if warnings, err := Check(t.Context(), client); err != nil || len(warnings) != 1 {
 		t.Errorf("Check says %q, %v; want only that nothing is kept on disk", warnings, err)
 	}
 	exercise(t, client, server.Client())
+}
+
+// TestCheckFindsEachMissingRight of those in the guide, and leaves no key behind.
+func TestCheckFindsEachMissingRight(t *testing.T) {
+	onKey := func(command string) string {
+		return "check redis: try " + command + ` on a key that begins with "brane:": the redis user lacks a right: NOPERM `
+	}
+	onChannel := func(command string) string {
+		return "check redis: try " + command + ` on a channel that begins with "brane:": the redis user lacks a right: NOPERM `
+	}
+	const isWell = "<nil>"
+	want := map[string]string{
+		"~brane:*": onKey("GET"), "&brane:*": onChannel("PUBLISH"), "-@all": isWell,
+		"+get": onKey("GET"), "+set": onKey("SET"), "+exists": onKey("EXISTS"), "+persist": onKey("PERSIST"), "+scan": onKey("SCAN"), "+unlink": onKey("UNLINK"),
+		"+hset": onKey("HSET"), "+hgetall": onKey("HGETALL"), "+copy": onKey("COPY"), "+expireat": onKey("EXPIREAT"),
+		"+publish": onChannel("PUBLISH"), "+subscribe": onChannel("SUBSCRIBE"),
+		"+ping": "check redis: the redis user lacks a right: NOPERM ",
+		// The client goes on without these, or with what it knows of before.
+		"+hdel": isWell, "+unsubscribe": isWell, "+time": isWell, "+hello": isWell, "+auth": isWell, "+select": isWell, "+info": isWell, "+config|get": isWell,
+	}
+	server := redistest.Start(t)
+	for i, rule := range guidesRights(t) {
+		t.Run("without "+rule, func(t *testing.T) {
+			_, err := Check(t.Context(), limitedTo(t, server, slices.Delete(guidesRights(t), i, i+1)))
+			if said := fmt.Sprint(err); want[rule] == "" || !strings.HasPrefix(said, want[rule]) {
+				t.Errorf("got  %s\nwant %s…", said, want[rule])
+			}
+			if err != nil && !errors.Is(err, ErrForbidden) {
+				t.Errorf("it is no %v", ErrForbidden)
+			}
+			if keys := server.Client().Keys(t.Context(), "*").Val(); len(keys) > 0 {
+				t.Errorf("these keys are left: %q", keys)
+			}
+		})
+	}
 }
