@@ -20,16 +20,20 @@ func redisSchema() schema.Attribute {
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{
-				MarkdownDescription: "As this machine dials it: `redis://[user[:password]@]host[:port][/db]`. A Cluster is `redis+cluster://host:port?addr=host2:port`, " +
-					"a Sentinel group `redis+sentinel://host:26379/0?master=name&addr=host2:26379`. `rediss` in the place of `redis` is TLS. Environment: `BRANE_REDIS_URL`.",
+				MarkdownDescription: "As this machine dials it: `redis://[user[:password]@]host[:port][/db]`, port 6379 and database 0 by default. `rediss` in the place of `redis` is TLS, in the other forms as well. " +
+					"A Cluster is `redis+cluster://user:password@host:6379?addr=host2:6379&addr=host3:6379`; one of its nodes will do, `addr` names more for when that one is away. " +
+					"A Sentinel group is `redis+sentinel://user:password@host:26379/0?master=name&addr=host2:26379&sentinel_username=user&sentinel_password=password`: the hosts are sentinels, port 26379 by default; " +
+					"`user:password` is for the servers, `sentinel_username` and `sentinel_password` are for the sentinels, where they want one. " +
+					"Special characters of user names and passwords are percent-encoded: `p@ss/word` is `p%40ss%2Fword`. " +
+					"With TLS the certificate of each server, also of those that a Cluster or sentinels tell of, has to be for the host at which it is dialled. Environment: `BRANE_REDIS_URL`.",
 				Optional: true, Sensitive: true,
 			},
 			"cluster_url": schema.StringAttribute{
-				MarkdownDescription: "As the steps' pods dial it. Environment: `BRANE_REDIS_CLUSTER_URL`. Default: the infrastructure's `mount_dfs` with the user and password of `url`, or `url` itself.",
+				MarkdownDescription: "As the steps' pods dial it, in the same forms. Environment: `BRANE_REDIS_CLUSTER_URL`. Default: the infrastructure's `mount_dfs` with the user and password of `url`, or `url` itself.",
 				Optional:            true, Sensitive: true,
 			},
 			"password": schema.StringAttribute{
-				MarkdownDescription: "Password for `url` and `cluster_url`, where they hold none. Environment: `BRANE_REDIS_PASSWORD`.",
+				MarkdownDescription: "Password for `url` and `cluster_url`, where they hold none; as it is, not percent-encoded. Environment: `BRANE_REDIS_PASSWORD`.",
 				Optional:            true, Sensitive: true,
 			},
 			"ca_certificate": schema.StringAttribute{
