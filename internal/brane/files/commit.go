@@ -64,11 +64,8 @@ func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record
 	if _, err := ParseRecord(text); err != nil {
 		return Record{}, false, fmt.Errorf("run %s: commit step %q: %w", s.run, step, err)
 	}
-	if err := s.prove(ctx); err != nil {
-		return Record{}, false, fmt.Errorf("commit step %q: %w", step, err)
-	}
 	var old string
-	err = s.do(ctx, "commit step "+step, func(ctx context.Context) (err error) {
+	err = s.publish(ctx, "commit step "+step, func(ctx context.Context) (err error) {
 		args := redis.SetArgs{Mode: "NX", Get: true, ExpireAt: s.deadline}
 		old, err = s.redis.SetArgs(ctx, s.key("step:"+step), text, args).Result()
 		return err

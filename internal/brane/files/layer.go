@@ -192,10 +192,9 @@ func (r *chunkReader) next() error {
 
 // SetInput says which layer the steps without needs begin with. The error is [ErrLost] where the server has lost what was stored for it.
 func (s *Store) SetInput(ctx context.Context, layer Layer) error {
-	if err := s.prove(ctx); err != nil {
-		return err
-	}
-	return s.set(ctx, "in", "write the layer of the inputs", string(layer))
+	return s.publish(ctx, "write the layer of the inputs", func(ctx context.Context) error {
+		return s.redis.SetArgs(ctx, s.key("in"), string(layer), redis.SetArgs{ExpireAt: s.deadline}).Err()
+	})
 }
 
 // Input is the layer that SetInput set. It wraps [ErrGone] where there is none.

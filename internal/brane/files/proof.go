@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -11,49 +13,65 @@ import (
 // to be stored again, which sends only what is missing: see [Again].
 var ErrLost = errors.New("redis has lost what it had stored")
 
-// proof remembers what was sent. A server that fails over to a replica, or starts again from what it had on disk, may have answered OK to chunks that
-// it does not have any more. So nothing is published before they are looked for, where anything has failed in between.
+// proof remembers what was sent, or was there when it was to be sent. A server that fails over to a replica, or starts again from what it had on disk, may have
+// answered OK to chunks that it does not have any more; and a client that finds its idle connections closed makes new ones without a word. So nothing is published
+// before they are looked for, which takes a round trip for hundreds of them.
 type proof struct {
-	mu      sync.Mutex
-	chunks  []Digest
-	doubted bool
+	mu     sync.Mutex
+	chunks map[Digest]bool
 }
 
 func (p *proof) add(d Digest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.chunks = append(p.chunks, d)
-}
-
-func (p *proof) doubt() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.doubted = true
-}
-
-// open gives what is to be looked for, and begins anew.
-func (p *proof) open() []Digest {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.doubted {
-		return nil
+	if p.chunks == nil {
+		p.chunks = map[Digest]bool{}
 	}
-	p.doubted = false
-	return append([]Digest(nil), p.chunks...)
+	p.chunks[d] = true
 }
 
-// prove finds out whether all that was sent is still there. It comes before every publication.
+func (p *proof) all() []Digest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.chunks))
+}
+
+// forget is for what is lost: whoever still needs it stores it again.
+func (p *proof) forget(lost map[Digest]bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for d := range lost {
+		delete(p.chunks, d)
+	}
+}
+
+// prove finds out whether all that was stored is still there.
 func (s *Store) prove(ctx context.Context) error {
-	for chunks := s.sent.open(); len(chunks) > 0; chunks = s.sent.open() {
-		lost, err := s.absent(ctx, chunks)
-		if err != nil {
-			return err
-		}
-		if len(lost) > 0 {
-			return fmt.Errorf("run %s: %d of %d chunks: %w", s.run, len(lost), len(chunks), ErrLost)
-		}
+	chunks := s.sent.all()
+	lost, err := s.absent(ctx, chunks)
+	if err != nil {
+		return err
+	}
+	if len(lost) > 0 {
+		s.sent.forget(lost)
+		return fmt.Errorf("run %s: %d of %d chunks: %w", s.run, len(lost), len(chunks), ErrLost)
 	}
 	return nil
+}
+
+// publish runs the command that lets others see what was stored. Each try of it comes after a proof: a server that has let the last one fail may be another one now.
+func (s *Store) publish(ctx context.Context, what string, command func(context.Context) error) error {
+	var unproven error
+	err := s.do(ctx, what, func(ctx context.Context) error {
+		if unproven = s.prove(ctx); unproven != nil {
+			return nil //nolint:nilerr // it has been patient itself, and is returned below
+		}
+		return command(ctx)
+	})
+	if unproven != nil {
+		return fmt.Errorf("%s: %w", what, unproven)
+	}
+	return err
 }
 
 // againTimes is how often what was lost is stored again: more fail-overs in a row are no accident.

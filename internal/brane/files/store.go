@@ -98,13 +98,7 @@ func (s *Store) retry(ctx context.Context, command func(context.Context) error) 
 	if s.returns {
 		again = func(err error) bool { return transient(err) || errors.Is(explain(err), ErrPassword) }
 	}
-	return retryIf(ctx, s.patience, again, func(ctx context.Context) error {
-		err := command(ctx)
-		if err != nil && !errors.Is(err, redis.Nil) {
-			s.sent.doubt()
-		}
-		return err
-	})
+	return retryIf(ctx, s.patience, again, command)
 }
 
 // set writes one value with the run's deadline.

@@ -1,0 +1,115 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// noise is content that has no two chunks alike, the same one for the same seed.
+func noise(seed uint64, size int) []byte {
+	var key [32]byte
+	key[0] = byte(seed)
+	content := make([]byte, size)
+	_, _ = rand.NewChaCha8(key).Read(content) // it never fails
+	return content
+}
+
+// losing is a server that loses what it has accepted, at once or around the first try to publish. It starts again empty, as a replica takes over that had none
+// of it; a client that then finds its idle connections closed makes new ones without a word.
+type losing struct {
+	what         string
+	before       func(*Store, *redistest.Server, []Digest)
+	first, after func(*redistest.Server)
+}
+
+// TestNothingIsPublishedOfWhatTheServerHasLost, whoever has sent it.
+func TestNothingIsPublishedOfWhatTheServerHasLost(t *testing.T) {
+	sources := map[string]Source{"small": {Content: []byte("alice")}, "large": {Content: noise(1, 3*ChunkSize)}}
+	for _, tt := range []losing{
+		{what: "everything", before: func(_ *Store, server *redistest.Server, _ []Digest) { server.Kill(); server.Restart() }},
+		{what: "everything in the first try", first: (*redistest.Server).Kill, after: (*redistest.Server).Restart},
+		// As where only one master of a Cluster fails over.
+		{what: "one chunk", before: func(s *Store, server *redistest.Server, chunks []Digest) {
+			server.Client().Del(t.Context(), s.chunkKey(chunks[0]))
+		}},
+	} {
+		for _, there := range []bool{false} {
+			for _, key := range []string{"in", "step:step"} {
+				t.Run(fmt.Sprintf("%s, there already: %v, publish %s", tt.what, there, key), func(t *testing.T) {
+					server := redistest.Start(t)
+					client := dial(t, server.URL())
+					put := func(s *Store) Layer {
+						layer, err := s.PutInputs(t.Context(), sources)
+						if err != nil {
+							t.Fatal(err)
+						}
+						return layer
+					}
+					if there {
+						put(open(t, client, "lost"))
+					}
+					s := open(t, client, "lost")
+					publish := func(layer Layer) error {
+						if key == "in" {
+							return s.SetInput(t.Context(), layer)
+						}
+						_, _, err := s.Commit(t.Context(), "step", Record{Layer: layer})
+						return err
+					}
+					layer := put(s)
+					tree, err := s.Tree(t.Context(), layer)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if tt.before != nil {
+						tt.before(s, server, chunksIn(tree))
+					} else {
+						client.AddHook(&around{command: "set", before: func() { tt.first(server) }, after: func() { tt.after(server) }})
+					}
+					if err := publish(layer); !errors.Is(err, ErrLost) {
+						t.Errorf("it says %v", err)
+					}
+					if n := client.Exists(t.Context(), s.key(key)).Val(); n != 0 {
+						t.Error("it was published")
+					}
+					if err := publish(put(s)); err != nil {
+						t.Errorf("when it was stored again: %v", err)
+					}
+					if err := restored(t, s, tree, t.TempDir()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// around lets something happen around the first command of a name.
+type around struct {
+	command       string
+	before, after func()
+	happened      bool
+}
+
+func (f *around) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *around) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (f *around) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() != f.command || f.happened {
+			return next(ctx, cmd)
+		}
+		f.happened = true
+		f.before()
+		defer f.after()
+		return next(ctx, cmd)
+	}
+}
