@@ -40,7 +40,7 @@ func TestNothingIsPublishedOfWhatTheServerHasLost(t *testing.T) {
 			server.Client().Del(t.Context(), s.chunkKey(chunks[0]))
 		}},
 	} {
-		for _, there := range []bool{false} {
+		for _, there := range []bool{false, true} {
 			for _, key := range []string{"in", "step:step"} {
 				t.Run(fmt.Sprintf("%s, there already: %v, publish %s", tt.what, there, key), func(t *testing.T) {
 					server := redistest.Start(t)

@@ -76,6 +76,7 @@ func (u *upload) put(d Digest, content []byte) error {
 			return err
 		}
 		if found {
+			u.store.sent.add(d) // a fail-over may still lose it: who sent it may have been answered a moment ago
 			return nil
 		}
 		u.fresh.Store(!found)
