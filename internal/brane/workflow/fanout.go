@@ -138,11 +138,12 @@ func (g *gatherer) gather(ctx context.Context, step Step, ancestry files.Ancestr
 	if len(conflicts) > 0 {
 		return files.Record{}, &files.ConflictError{Conflicts: conflicts}, nil
 	}
-	layer, err := g.store.PutTree(ctx, tree)
-	if err != nil {
-		return files.Record{}, nil, err
-	}
-	record.Layer = layer
-	first, _, err := g.store.Commit(ctx, step.Name, record)
+	var first files.Record
+	err := files.Again(func() (err error) {
+		if record.Layer, err = g.store.PutTree(ctx, tree); err == nil {
+			first, _, err = g.store.Commit(ctx, step.Name, record)
+		}
+		return err
+	})
 	return first, nil, err
 }

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
@@ -101,5 +104,67 @@ func TestManyBecomeOne(t *testing.T) {
 	}
 	if parts := graph.steps["fan"].parts(); !slices.Equal(parts, []string{"fan.0", "fan.1", "fan.2"}) || len(graph.steps["before"].parts()) > 0 {
 		t.Errorf("parts %q", parts)
+	}
+}
+
+// The list of what a step that is many has left is lost by a fail-over before the step is committed, and is stored again.
+func TestTheJoiningOfManyIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	graph, err := NewGraph([]Step{{Name: "fan", Count: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := server.Client()
+	store, err := files.Open(files.Config{Redis: client, Run: "run", Deadline: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range graph.steps["fan"].parts() {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, part), []byte(part), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		layer, err := store.Snapshot(t.Context(), folder, nil, nil, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := store.Commit(t.Context(), part, files.Record{Layer: layer}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	losing := &forgetful{server: server.Client()}
+	client.AddHook(losing)
+	g := &gatherer{graph: graph, store: store, parts: map[string]files.Record{}}
+	records, _, err := g.commits(t.Context(), []string{"fan"}, func(string) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !losing.done {
+		t.Error("nothing was lost")
+	}
+	if tree, err := store.Tree(t.Context(), records["fan"].Layer); err != nil || tree.Len() != 2 {
+		t.Errorf("it has left %d files, %v", tree.Len(), err)
+	}
+}
+
+// forgetful loses the first value that is set, as a replica that takes over right then.
+type forgetful struct {
+	server *redis.Client
+	done   bool
+}
+
+func (f *forgetful) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *forgetful) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (f *forgetful) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil && cmd.Name() == "set" && !f.done {
+			f.done = true
+			return f.server.Del(ctx, fmt.Sprint(cmd.Args()[1])).Err()
+		}
+		return err
 	}
 }
