@@ -209,6 +209,8 @@ func plainPath(name string) bool {
 }
 
 // checkLink says why a link may not be kept: its target has to stay inside the tree, wherever the tree is restored.
+// It looks at the words alone: "up/.." leads out of the tree where "up" is itself a link to its root. What we write stays inside all the same, by [os.Root] and as
+// nothing may be below a link; and a program that follows such a link finds what it could have named itself, in a container that is its own.
 func checkLink(name, target string) (reason string) {
 	switch {
 	case target == "":
