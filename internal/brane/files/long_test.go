@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,5 +81,24 @@ func TestLongManyFiles(t *testing.T) {
 	again, err := s.Snapshot(t.Context(), to, staged, nil, "later")
 	if err != nil || again != layer {
 		t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
+	}
+}
+
+// TestLongAnEndlessLine of a manifest, which takes a thousandth of it in Redis, is given up at the bound.
+func TestLongAnEndlessLine(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "endless")
+	for name, tt := range map[string]struct{ text, want string }{
+		"of an entry":  {manifest(strings.Repeat("a", maxLine+1)), "manifest is corrupt at line 2: bufio.Scanner: token too long"},
+		"at the start": {strings.Repeat(" ", maxLine+1), "manifest is corrupt at line 1: bufio.Scanner: token too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			layer := plantLayer(t, s, packed(t, tt.text))
+			b := newBesides(t)
+			err := s.Restore(t.Context(), &Staged{Layer: layer}, b.into)
+			if want := "restore into " + b.into + ": layer " + layer.short() + ": " + tt.want; fmt.Sprint(err) != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+			b.untouched()
+		})
 	}
 }

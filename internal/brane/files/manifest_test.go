@@ -46,6 +46,17 @@ var hostile = map[string]struct{ lines, want string }{
 	"the writer is no step":            {`{"p":"a","m":"644","b":"*"}`, `path "a" was written by "*", which is no name of a step`},
 }
 
+// broken are texts that are no manifests.
+var broken = map[string]struct{ text, want string }{
+	"nothing":           {"", "manifest is corrupt: it is empty"},
+	"a newer version":   {"{\"v\":2}\n", "manifest was written in a newer format (version 2, this program knows 1)"},
+	"no version":        {"{}\n", "manifest is corrupt: version 0"},
+	"an unknown type":   {manifest(`{"p":"a","t":"x","m":"644"}`), `manifest is corrupt at line 2: type "x" is not known`},
+	"a mode of letters": {manifest(`{"p":"a","m":"rw"}`), `manifest is corrupt at line 2: mode "rw" is no octal number up to 7777`},
+	"a mode too many":   {manifest(`{"p":"a","m":"100644"}`), `manifest is corrupt at line 2: mode "100644" is no octal number up to 7777`},
+	"a short digest":    {manifest(`{"p":"a","m":"644","s":1,"c":["ab"]}`), `manifest is corrupt at line 2: "ab" is not a digest of 64 hex digits`},
+}
+
 func manifest(lines string) string {
 	return "{\"v\":1}\n" + lines + "\n"
 }
@@ -81,15 +92,7 @@ func TestHostileManifestsAreRefused(t *testing.T) {
 }
 
 func TestBrokenManifestsAreRefused(t *testing.T) {
-	for name, tt := range map[string]struct{ text, want string }{
-		"nothing":           {"", "manifest is corrupt: it is empty"},
-		"a newer version":   {"{\"v\":2}\n", "manifest was written in a newer format (version 2, this program knows 1)"},
-		"no version":        {"{}\n", "manifest is corrupt: version 0"},
-		"an unknown type":   {manifest(`{"p":"a","t":"x","m":"644"}`), `manifest is corrupt at line 2: type "x" is not known`},
-		"a mode of letters": {manifest(`{"p":"a","m":"rw"}`), `manifest is corrupt at line 2: mode "rw" is no octal number up to 7777`},
-		"a mode too many":   {manifest(`{"p":"a","m":"100644"}`), `manifest is corrupt at line 2: mode "100644" is no octal number up to 7777`},
-		"a short digest":    {manifest(`{"p":"a","m":"644","s":1,"c":["ab"]}`), `manifest is corrupt at line 2: "ab" is not a digest of 64 hex digits`},
-	} {
+	for name, tt := range broken {
 		t.Run(name, func(t *testing.T) {
 			if _, err := parseManifest(tt.text); fmt.Sprint(err) != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)

@@ -1,0 +1,201 @@
+package files
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// packed is a text as manifests are packed.
+func packed(t testing.TB, text string) []byte {
+	t.Helper()
+	var to bytes.Buffer
+	w := gzip.NewWriter(&to)
+	_, err := w.Write([]byte(text))
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return to.Bytes()
+}
+
+// plant stores content as it is, under its right digest.
+func plant(t testing.TB, s *Store, content []byte) Digest {
+	t.Helper()
+	d := digestOf(content)
+	if err := s.putChunk(t.Context(), d, content); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// plantLayer stores whatever stands for a packed manifest as a layer, with right digests all the way.
+func plantLayer(t testing.TB, s *Store, manifest []byte) Layer {
+	t.Helper()
+	var list strings.Builder
+	for chunk := range slices.Chunk(manifest, ChunkSize) {
+		fmt.Fprintln(&list, plant(t, s, chunk))
+	}
+	return Layer(plant(t, s, []byte(list.String())).String())
+}
+
+// besides is a folder to restore into, and what is beside it, which nobody may touch.
+type besides struct {
+	t       testing.TB
+	all     string
+	into    string
+	at      map[string]string
+	content string
+}
+
+func newBesides(t testing.TB) *besides {
+	t.Helper()
+	b := &besides{t: t, all: t.TempDir()}
+	b.into = filepath.Join(b.all, "data")
+	err := errors.Join(
+		os.MkdirAll(filepath.Join(b.all, "beside", "folder"), 0o700), os.WriteFile(filepath.Join(b.all, "beside", "file"), []byte("mine"), 0o600),
+		os.WriteFile(filepath.Join(b.all, "x"), []byte("mine"), 0o600), os.Mkdir(b.into, 0o700),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.at = b.look()
+	return b
+}
+
+func (b *besides) look() map[string]string {
+	found := disk(b.t, b.all)
+	maps.DeleteFunc(found, func(name, _ string) bool { return strings.HasPrefix(name, "/data/") })
+	return found
+}
+
+// untouched fails the test where anything has changed.
+func (b *besides) untouched() {
+	b.t.Helper()
+	if diff := cmp.Diff(b.at, b.look()); diff != "" {
+		b.t.Errorf("what is beside the folder has changed (-before +after):\n%s", diff)
+	}
+}
+
+// TestHostileLayersAreRefused: whoever can write to Redis can write a layer whose digests are all right.
+func TestHostileLayersAreRefused(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "hostile")
+	plant(t, s, []byte("content")) // what hex64 names
+	good := plantLayer(t, s, packed(t, manifest(`{"p":"good","m":"644"}`)))
+	manifest := func(text string) func(testing.TB) Layer {
+		return func(t testing.TB) Layer { return plantLayer(t, s, packed(t, text)) }
+	}
+	type layer struct {
+		plant func(testing.TB) Layer
+		want  string // after "layer …", and is ErrCorrupt if it says so
+	}
+	layers := map[string]layer{
+		"a cut stream": {func(t testing.TB) Layer {
+			whole := packed(t, "{\"v\":1}\n{\"p\":\"a\",\"m\":\"644\"}\n")
+			return plantLayer(t, s, whole[:len(whole)-4])
+		}, ": manifest is corrupt: unexpected EOF"},
+		"a stream with another sum": {func(t testing.TB) Layer {
+			whole := packed(t, "{\"v\":1}\n{\"p\":\"a\",\"m\":\"644\"}\n")
+			whole[len(whole)-5] ^= 1
+			return plantLayer(t, s, whole)
+		}, ": manifest is corrupt: gzip: invalid checksum"},
+		"no stream": {func(t testing.TB) Layer { return plantLayer(t, s, []byte("junk, and more junk")) }, ": manifest is corrupt: gzip: invalid header"},
+		"no chunks": {func(t testing.TB) Layer { return plantLayer(t, s, nil) }, ": manifest is corrupt: EOF"},
+		"a list of junk": {func(t testing.TB) Layer {
+			return Layer(plant(t, s, []byte(hex64+"\njunk\n")).String())
+		}, ` is corrupt: "junk" is not a digest of 64 hex digits`},
+		"a list of a file": {func(t testing.TB) Layer {
+			return Layer(plant(t, s, []byte(hex64+"\n")).String())
+		}, ": manifest is corrupt: unexpected EOF"},
+	}
+	for name, tt := range hostile {
+		layers[name] = layer{manifest("{\"v\":1}\n" + tt.lines + "\n"), ": manifest is corrupt: " + tt.want}
+	}
+	for name, tt := range broken {
+		layers[name] = layer{manifest(tt.text), ": " + tt.want}
+	}
+	for name, tt := range layers {
+		t.Run(name, func(t *testing.T) {
+			layer := tt.plant(t)
+			refused := func(what string, err error, want string) {
+				t.Helper()
+				if want += "layer " + layer.short() + tt.want; fmt.Sprint(err) != want {
+					t.Errorf("%s says\n     %v\nwant %s", what, err, want)
+				}
+				if strings.Contains(tt.want, "is corrupt") != errors.Is(err, ErrCorrupt) {
+					t.Errorf("%s: %v is ErrCorrupt: %v", what, err, errors.Is(err, ErrCorrupt))
+				}
+			}
+			_, err := s.Tree(t.Context(), layer)
+			refused("Tree", err, "")
+			_, err = s.Union(t.Context(), map[string]Layer{"a": layer, "b": good}, Ancestry{"a": nil, "b": nil})
+			refused("Union", err, `files of step "a": `)
+			b := newBesides(t)
+			refused("Restore", s.Restore(t.Context(), &Staged{Layer: layer}, b.into), "restore into "+b.into+": ")
+			b.untouched()
+		})
+	}
+}
+
+// TestTreesThatLieStayInTheirFolder: these are valid, and what is wrong with them shows when they are restored, or later.
+func TestTreesThatLieStayInTheirFolder(t *testing.T) {
+	s := open(t, dial(t, redistest.Start(t).URL()), "lies")
+	plant(t, s, []byte("content"))
+	large := plant(t, s, noise(1, ChunkSize))
+	for name, tt := range map[string]struct {
+		over  string // a layer that is there before
+		lines string
+		want  string // a part
+	}{
+		"a file ends beyond its pack":    {"", `{"p":"a","m":"644","s":4,"c":["` + hex64 + `"],"o":4}`, `"a": its chunk is corrupt: it has 7 bytes, the manifest wants 4 from 4`},
+		"a file begins beyond its pack":  {"", `{"p":"a","m":"644","s":1,"c":["` + hex64 + `"],"o":1048511}`, `"a": its chunk is corrupt: it has 7 bytes, the manifest wants 1 from 1048511`},
+		"a large file has a short chunk": {"", `{"p":"a","m":"644","s":1048513,"c":["` + hex64 + `","` + large.String() + `"]}`, `"a": its chunk is corrupt: it has 7 bytes, the manifest wants 1048512 from 0`},
+		"its chunk is nowhere":           {"", `{"p":"a","m":"644","s":1,"c":["` + Digest{1}.String() + `"]}`, `"a": run lies: chunk 010000000000 is not in redis any more`},
+		// Each link is lexically inside; on disk "up" leads to the folder itself, and what follows leads out of it.
+		"a link leads out through another": {"", outward, ""},
+		"a file through such a link":       {outward, `{"p":"l/file","m":"644"}`, "path escapes from parent"},
+		"a pack through such a link":       {outward, `{"p":"l/file","m":"644","s":7,"c":["` + hex64 + `"]}`, "path escapes from parent"},
+		"a folder through such a link":     {outward, `{"p":"l/new","t":"d","m":"755"}`, "path escapes from parent"},
+		"a link through such a link":       {outward, `{"p":"l/new","t":"l","l":"file"}`, "path escapes from parent"},
+		"a file in the place of one":       {outward, `{"p":"x","m":"644","s":7,"c":["` + hex64 + `"]}`, "too many levels of symbolic links"},
+		"a large file in the place of one": {outward, `{"p":"x","m":"644","s":1048513,"c":["` + large.String() + `","` + hex64 + `"]}`, "path escapes from parent"},
+		"a mode in the place of one":       {outward, `{"p":"l","t":"d","m":"700"}`, "path escapes from parent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBesides(t)
+			restore := func(lines string) error {
+				layer := plantLayer(t, s, packed(t, manifest(lines)))
+				if _, err := s.Tree(t.Context(), layer); err != nil {
+					t.Fatalf("it is no valid tree: %v", err)
+				}
+				return s.Restore(t.Context(), &Staged{Layer: layer}, b.into)
+			}
+			if tt.over != "" {
+				if err := restore(tt.over); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := restore(tt.lines)
+			if tt.want == "" && err != nil || !strings.Contains(fmt.Sprint(err), tt.want) {
+				t.Errorf("Restore says %v, want %s", err, tt.want)
+			}
+			b.untouched()
+		})
+	}
+}
+
+// outward are the lines of links that lead out of the folder: "l" to the folder "beside", "x" to a file.
+const outward = `{"p":"a/b/c","t":"d","m":"755"}
+{"p":"a/b/c/up","t":"l","l":"../../.."}
+{"p":"l","t":"l","l":"a/b/c/up/../beside"}
+{"p":"x","t":"l","l":"a/b/c/up/../x"}`
