@@ -57,6 +57,7 @@ TEST_FLAGS ?= -race -parallel 6 -timeout 40m
 .PHONY: test
 test: chromium $(CLI_BUILT) ## All tests, with the race detector, on a cluster of their own
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@go -C tools/image test -timeout 40m ./...
 	@go -C test/cluster test ./...
 	@go -C test/browser test ./...
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test $(TEST_FLAGS) $(PACKAGES)
@@ -139,7 +140,7 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 	$(call build-tool,opentofu,-X github.com/opentofu/opentofu/version.dev=no)
 
 # The modules that are linted one by one: golangci-lint stays in the one it starts in.
-GO_MODULES := . test/cluster test/browser
+GO_MODULES := . tools/image test/cluster test/browser
 
 .PHONY: lint
 lint: .bin/golangci-lint ## Check the house rules (.golangci.yml)
