@@ -38,11 +38,11 @@ func TestImagesArePulledOverHTTP(t *testing.T) {
 	if err := pingRegistry(t.Context(), address); err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := programImage(staticProgram{"/brane-agent", []byte("ELF")})
+	pushed, err := toolsImage([]byte("BOX"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reference := address + "/brane-agent:0123"
+	reference := address + "/tools:0123"
 	if err := push(t.Context(), reference, pushed); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestImagesArePulledOverHTTP(t *testing.T) {
 	if got, want := listing(t, pulled), listing(t, pushed); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	missing, err := name.NewTag(address+"/brane-agent:4567", name.Insecure)
+	missing, err := name.NewTag(address+"/tools:4567", name.Insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,13 +68,13 @@ func TestImagesArePulledOverHTTP(t *testing.T) {
 
 func TestARestartedRegistryWantsNoBlobTwice(t *testing.T) {
 	dir := t.TempDir()
-	image, err := programImage(staticProgram{"/brane-agent", []byte("ELF")})
+	image, err := toolsImage([]byte("BOX"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for start, want := range []int64{2, 0} { // the layer and the configuration
 		address, uploads := startRegistry(t, dir)
-		if err := push(t.Context(), address+"/brane-agent:0123", image); err != nil {
+		if err := push(t.Context(), address+"/tools:0123", image); err != nil {
 			t.Fatal(err)
 		}
 		if got := uploads.Load(); got != want {
@@ -92,12 +92,12 @@ func TestPushTellsWhatItCouldNotPush(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	image, err := programImage(staticProgram{"/brane-agent", []byte("ELF")})
+	image, err := toolsImage([]byte("BOX"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = push(t.Context(), address+"/brane-agent:0123", image)
-	if want := "push image " + address + "/brane-agent:0123: "; !strings.HasPrefix(fmt.Sprint(err), want) {
+	err = push(t.Context(), address+"/tools:0123", image)
+	if want := "push image " + address + "/tools:0123: "; !strings.HasPrefix(fmt.Sprint(err), want) {
 		t.Errorf("got  %v\nwant %s…", err, want)
 	}
 }

@@ -3,8 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/braneframework/terraform-provider-brane/tools/image"
 )
 
 // branePackage is a package of Brane whose image is in the registry where Brane would put it. Its functions are those of test/brane-package.
@@ -29,12 +33,12 @@ func branePackages() []branePackage {
 	return packages
 }
 
-func packageImages(c cluster, root, program string) (map[string]v1.Image, error) {
+func packageImages(c cluster, root, program string) (map[string]remote.Taggable, error) {
 	content, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
 	}
-	images := map[string]v1.Image{}
+	images := map[string]remote.Taggable{}
 	for _, p := range branePackages() {
 		description, err := os.ReadFile(filepath.Join(root, p.file))
 		if err != nil {
@@ -53,14 +57,14 @@ func packageImage(program, description []byte, p branePackage) (v1.Image, error)
 	if p.brane == "0.4" || p.brane == "0.5" {
 		file = "container.yml"
 	}
-	return makeImage([]entry{
-		{path: "/branelet", mode: 0o755, content: program},
-		{path: "/data", mode: 0o755, folder: true},
-		{path: "/opt", mode: 0o755, folder: true},
-		{path: "/opt/wd", mode: 0o755, folder: true},
-		{path: "/opt/wd/run", mode: 0o755, content: program},
-		{path: "/opt/wd/" + file, mode: 0o644, content: description},
-	}, v1.Config{
+	return image.Of([]image.File{
+		{Path: "/branelet", Mode: 0o755, Content: program},
+		{Path: "/data", Mode: 0o755, Folder: true},
+		{Path: "/opt", Mode: 0o755, Folder: true},
+		{Path: "/opt/wd", Mode: 0o755, Folder: true},
+		{Path: "/opt/wd/run", Mode: 0o755, Content: program},
+		{Path: "/opt/wd/" + file, Mode: 0o644, Content: description},
+	}, runtime.GOARCH, v1.Config{
 		Entrypoint: []string{"/branelet"}, WorkingDir: "/opt/wd", Env: []string{"BRANELET_VERSION=" + p.brane},
 		Labels: map[string]string{"brane.package": p.name + ":" + p.version}, // Brane has none; they are for those who look at labels
 	})
