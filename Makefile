@@ -187,9 +187,10 @@ docs-check: ## Fail where docs/ is not what make docs writes, or where the regis
 	@.bin/tfplugindocs validate $(PLUGINDOCS_ARGS) > .bin/docs.log 2>&1 || { cat .bin/docs.log >&2; exit 1; }
 
 .PHONY: release-check
-release-check: .bin/goreleaser ## Check .goreleaser.yml, and build what it says for this machine into dist/
+release-check: .bin/goreleaser ## Check .goreleaser.yml, and build what it says for this machine, and the agent's image, into dist/
 	@.bin/goreleaser check --quiet
 	@.bin/goreleaser build --snapshot --single-target --clean
+	@go -C tools/image run ./release -layout $(CURDIR)/dist/brane-agent
 
 # Cleaning up -----------------------------------------------------------------------------------------------
 
