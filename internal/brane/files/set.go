@@ -53,6 +53,7 @@ func (s *Set) Store() (*Store, error) {
 }
 
 // Put makes these files the set's content, under a name of its own. Until they are all there, what was before stands; then it goes.
+// What is there already, but is damaged, is stored anew: see [Store.Damage].
 func (s *Set) Put(ctx context.Context, content string, sources map[string]Source) (layer Layer, err error) {
 	store, err := s.Store()
 	if err != nil {
@@ -63,7 +64,7 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 		if layer, err = store.PutInputs(ctx, sources); err != nil {
 			return err
 		}
-		if needed, err = store.closure(ctx, layer); err != nil {
+		if needed, err = store.mend(ctx, layer); err != nil {
 			return err
 		}
 		return store.prove(ctx)
@@ -123,12 +124,8 @@ func (s *Set) Delete(ctx context.Context) error {
 	return store.Delete(ctx)
 }
 
-// closure are all chunks that a layer needs: those of its files, of its manifest, and the list.
-func (s *Store) closure(ctx context.Context, layer Layer) ([]Digest, error) {
-	t, err := s.Tree(ctx, layer)
-	if err != nil {
-		return nil, err
-	}
+// closure are all chunks that a layer needs, whose tree is t: those of its files, of its manifest, and the list.
+func (s *Store) closure(ctx context.Context, layer Layer, t Tree) ([]Digest, error) {
 	parts, err := s.manifestParts(ctx, layer)
 	if err != nil {
 		return nil, err

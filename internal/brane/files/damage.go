@@ -1,0 +1,154 @@
+package files
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+// Verified is how much of a layer is read to see whether it is what it was, the smallest files first. Of what is above it only the sizes are asked for:
+// each plan looks at each set and each run, and the server may be far away.
+const Verified = 4 << 20
+
+// Damage says which files of a layer that [Store.Keep] or [Set.Put] made are not in Redis any more as they were: lost, or changed as far as [Verified] lets see.
+// Where the manifest is not, which means all of them, the error wraps [ErrGone] or [ErrCorrupt].
+func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string, err error) {
+	t, err := s.Tree(ctx, layer)
+	if err != nil {
+		return nil, nil, err
+	}
+	damaged, err := s.damaged(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range t.entries {
+		is := func(what error) bool {
+			return slices.ContainsFunc(e.Chunks, func(d Digest) bool { return errors.Is(damaged[d], what) })
+		}
+		switch {
+		case is(ErrGone):
+			lost = append(lost, e.Path)
+		case is(ErrCorrupt):
+			changed = append(changed, e.Path)
+		}
+	}
+	return lost, changed, nil
+}
+
+// damaged are the chunks of a tree's files that are gone or not what they were.
+func (s *Store) damaged(ctx context.Context, t Tree) (map[Digest]error, error) {
+	sizes := sizesIn(t)
+	damaged := map[Digest]error{}
+	err := s.each(ctx, "ask for the sizes of chunks", chunksIn(t), func(ctx context.Context, p redis.Pipeliner, key string) {
+		p.StrLen(ctx, key)
+	}, func(d Digest, answer redis.Cmder) {
+		switch n, ok := answer.(*redis.IntCmd); {
+		case ok && n.Val() == 0: // no chunk is empty
+			damaged[d] = ErrGone
+		case ok && n.Val() != sizes[d]:
+			damaged[d] = ErrCorrupt
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	var some []Digest
+	left := int64(Verified)
+	for _, e := range slices.SortedFunc(slices.Values(t.entries), func(a, b *Entry) int { return cmp.Compare(a.Size, b.Size) }) {
+		for _, d := range e.Chunks {
+			if size, unseen := sizes[d]; unseen && damaged[d] == nil && size <= left {
+				some, left = append(some, d), left-size
+			}
+			delete(sizes, d)
+		}
+	}
+	read, err := s.verify(ctx, some)
+	maps.Copy(damaged, read)
+	return damaged, err
+}
+
+// sizesIn are the sizes of the chunks of all files of a tree, where no chunk holds files that are not in the tree.
+func sizesIn(t Tree) map[Digest]int64 {
+	sizes := map[Digest]int64{}
+	for _, e := range t.entries {
+		end := e.Offset + e.Size
+		for _, d := range e.Chunks {
+			sizes[d] = max(sizes[d], min(end, ChunkSize))
+			end -= ChunkSize
+		}
+	}
+	return sizes
+}
+
+// verify reads chunks and returns those that are gone or not what they were.
+func (s *Store) verify(ctx context.Context, chunks []Digest) (map[Digest]error, error) {
+	var mu sync.Mutex
+	damaged := map[Digest]error{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.workers())
+	for _, d := range chunks {
+		group.Go(func() error {
+			buffer, release := s.buffer()
+			defer release()
+			_, err := s.getChunk(ctx, d, buffer)
+			if errors.Is(err, ErrGone) || errors.Is(err, ErrCorrupt) {
+				mu.Lock()
+				defer mu.Unlock()
+				damaged[d] = err
+				return nil
+			}
+			return err
+		})
+	}
+	return damaged, group.Wait()
+}
+
+// mend returns all chunks that a layer needs: those of its files, of its manifest, and the list. Where one of them is gone or not what it was, the error is
+// [ErrLost]; what is there of those is removed, as nothing that is there is stored again.
+func (s *Store) mend(ctx context.Context, layer Layer) ([]Digest, error) {
+	var damaged map[Digest]error
+	t, err := s.Tree(ctx, layer)
+	switch {
+	case err == nil:
+		damaged, err = s.damaged(ctx, t)
+	case errors.Is(err, ErrGone) || errors.Is(err, ErrCorrupt):
+		damaged, err = s.damagedManifest(ctx, layer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(damaged) == 0 {
+		return s.closure(ctx, layer, t)
+	}
+	err = s.each(ctx, "remove chunks that are not what they were", slices.Collect(maps.Keys(damaged)), func(ctx context.Context, p redis.Pipeliner, key string) {
+		p.Unlink(ctx, key)
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("run %s: %d chunks: %w", s.run, len(damaged), ErrLost)
+}
+
+// damagedManifest are the chunks of a manifest that are gone or not what they were, or its list, without which nobody knows them.
+func (s *Store) damagedManifest(ctx context.Context, layer Layer) (map[Digest]error, error) {
+	id, err := ParseDigest(string(layer))
+	if err != nil {
+		return nil, err
+	}
+	damaged, err := s.verify(ctx, []Digest{id})
+	if err != nil || len(damaged) > 0 {
+		return damaged, err
+	}
+	parts, err := s.manifestParts(ctx, layer)
+	if err != nil {
+		return nil, err
+	}
+	return s.verify(ctx, parts)
+}
