@@ -44,7 +44,8 @@ func (r *fileResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 	sources.MarkdownDescription = "The files by their paths in the set. Each has either `content` or `source`. Either this or `folder`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A standing set of files in the file layer, which many runs begin with: uploaded once, kept until it is destroyed, and copied by Redis itself into each run that names its " +
-			"`reference` as an input. Files that are lost or changed in Redis are drift, which the next apply puts right. " +
+			"`reference` as an input. Files that are lost or changed in Redis are drift, which the next apply puts right. Each refresh asks for the sizes of all and reads the smallest, up to 4 MiB of them; " +
+			"that a larger one was changed and has the same size is found when it is read, and put right with `terraform apply -replace`. " +
 			"There is no `cluster` to choose: the files are in the Redis that the provider block names, for runs in every cluster.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
@@ -177,13 +178,16 @@ func fileDrift(ctx context.Context, set *files.Set, want string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	lost, err := store.Missing(ctx, layer)
+	lost, changed, err := store.Damage(ctx, layer)
 	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
 		return []string{"the list of files is lost in Redis"}, nil
 	}
 	var sentences []string
 	for _, name := range lost {
 		sentences = append(sentences, fmt.Sprintf("file %q is lost in Redis", name))
+	}
+	for _, name := range changed {
+		sentences = append(sentences, fmt.Sprintf("file %q is changed in Redis", name))
 	}
 	return sentences, err
 }

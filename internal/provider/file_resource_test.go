@@ -14,7 +14,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/redis/go-redis/v9"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -99,6 +101,37 @@ data "brane_file" "large" {
 				},
 				Config:            config("bob"),
 				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, `file "a.txt" is lost in Redis`),
+				ConfigStateChecks: isContent("bob"),
+			},
+			{ // somebody changes both
+				PreConfig: func() {
+					other := strings.Repeat("9", files.ChunkSize)
+					must(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+digest("bob"), "rob", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+					must(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+digest(large[:files.ChunkSize]), other, redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+					must(t, os.Remove(saved)) // so that it is read again
+				},
+				Config:            config("bob"),
+				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, `file "a.txt" is changed in Redis`, `file "deep/large" is changed in Redis`),
+				ConfigStateChecks: isContent("bob"),
+			},
+			{ // somebody changes the list of files
+				PreConfig: func() {
+					list, _, _ := strings.Cut(client.Get(t.Context(), "brane:set--corpus:set").Val(), " ")
+					must(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+list, "none", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+				},
+				Config:            config("bob"),
+				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, "the list of files is lost in Redis"),
+				ConfigStateChecks: isContent("bob"),
+			},
+			{ // another configuration has taken the name
+				PreConfig: func() {
+					set, err := files.OpenSet(client, "corpus")
+					must(t, err)
+					_, err = set.Put(t.Context(), digest("theirs"), map[string]files.Source{"a.txt": {Content: []byte("theirs")}})
+					must(t, err)
+				},
+				Config:            config("bob"),
+				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, "another content is stored: "+digest("theirs")),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // everything is gone
