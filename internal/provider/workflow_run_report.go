@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 
@@ -64,7 +63,7 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 	diags.AddAttributeError(path.Root("outputs"), summary, detail)
 }
 
-// lost says which outputs are not in Redis any more as they were. That a large one was changed is found when it is read.
+// lost says which outputs are not in Redis any more as they were, as far as [files.Store.Damage] looks.
 func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) (sentences []string, err error) {
 	store, err := workflow.Files(client, model.ID.ValueString())
 	if err != nil {
@@ -72,12 +71,7 @@ func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalCl
 	}
 	var diags diag.Diagnostics
 	paths := model.outputPaths(ctx, &diags)
-	layer := files.Layer(model.OutputsLayer.ValueString())
-	tree, err := store.Tree(ctx, layer)
-	var gone []string
-	if err == nil {
-		gone, err = store.Missing(ctx, layer)
-	}
+	gone, changed, err := store.Damage(ctx, files.Layer(model.OutputsLayer.ValueString()))
 	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
 		gone, err = slices.Collect(maps.Values(paths)), nil // nobody knows where they are
 	}
@@ -85,18 +79,14 @@ func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalCl
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		what := "lost"
-		if !slices.Contains(gone, paths[name]) {
-			entry, _ := tree.Lookup(paths[name])
-			if entry.Size > contentLimit {
-				continue
-			}
-			if err := store.Read(ctx, entry, io.Discard); err == nil {
-				continue
-			} else if !errors.Is(err, files.ErrCorrupt) {
-				return nil, err
-			}
+		what := ""
+		switch {
+		case slices.Contains(gone, paths[name]):
+			what = "lost"
+		case slices.Contains(changed, paths[name]):
 			what = "changed"
+		default:
+			continue
 		}
 		sentences = append(sentences, fmt.Sprintf("output %q (%s) is %s in Redis", name, paths[name], what))
 	}

@@ -30,7 +30,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "One execution of a graph of containers. Each step is a Job, submitted with the credential that is registered for the infrastructure (see `submit_with`). " +
 			"A step sees at `/data` the inputs and everything that the steps it needs have left there; what it leaves there itself is stored in Redis at once when it ends well, or not at all. " +
-			"The resource is the record of the run: Jobs that are cleaned up later are no drift, outputs that are lost or changed in Redis are (that one of more than 64 KiB was changed is found when it is read). " +
+			"The resource is the record of the run: Jobs that are cleaned up later are no drift, outputs that are lost or changed in Redis are. Each refresh asks for the sizes of all and reads the smallest, up to 4 MiB of them; that a larger one was changed and has the same size is found when it is read. " +
 			"Other inputs, steps or triggers make another run.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{

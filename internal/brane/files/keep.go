@@ -148,25 +148,6 @@ func (s *Store) each(ctx context.Context, what string, chunks []Digest, command 
 	return nil
 }
 
-// Missing says which files of a kept layer cannot be read any more. It asks for keys and reads only the manifest; where that is
-// gone, which means all of them, the error wraps [ErrGone].
-func (s *Store) Missing(ctx context.Context, layer Layer) (lost []string, err error) {
-	t, err := s.Tree(ctx, layer)
-	if err != nil {
-		return nil, err
-	}
-	absent, err := s.absent(ctx, chunksIn(t))
-	if err != nil {
-		return nil, err
-	}
-	for e := range t.All() {
-		if slices.ContainsFunc(e.Chunks, func(d Digest) bool { return absent[d] }) {
-			lost = append(lost, e.Path)
-		}
-	}
-	return lost, nil
-}
-
 // Delete removes every key of the run, whatever its deadline, from every master.
 func (s *Store) Delete(ctx context.Context) error {
 	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {

@@ -56,8 +56,8 @@ func TestKeptFilesOutliveTheDeadline(t *testing.T) {
 			client.Del(t.Context(), key)
 		}
 	}
-	if lost, err := s.Missing(t.Context(), layer); err != nil || lost != nil {
-		t.Errorf("Missing says %q, %v", lost, err)
+	if lost, changed, err := s.Damage(t.Context(), layer); err != nil || lost != nil || changed != nil {
+		t.Errorf("Damage says %q, %q, %v", lost, changed, err)
 	}
 	kept, err := s.Tree(t.Context(), layer)
 	if err != nil {
@@ -83,15 +83,15 @@ func TestKeptFilesOutliveTheDeadline(t *testing.T) {
 	}
 	e, _ := kept.Lookup("out/large")
 	client.Del(t.Context(), s.chunkKey(e.Chunks[1]))
-	if lost, err := s.Missing(t.Context(), layer); err != nil || !slices.Equal(lost, []string{"out/large"}) {
-		t.Errorf("with a chunk gone, Missing says %q, %v", lost, err)
+	if lost, changed, err := s.Damage(t.Context(), layer); err != nil || !slices.Equal(lost, []string{"out/large"}) || changed != nil {
+		t.Errorf("with a chunk gone, Damage says %q, %q, %v", lost, changed, err)
 	}
 	if err := s.Read(t.Context(), e, &bytes.Buffer{}); !errors.Is(err, ErrGone) {
 		t.Errorf("with a chunk gone, Read says %v", err)
 	}
 	client.FlushAll(t.Context())
-	if _, err := s.Missing(t.Context(), layer); !errors.Is(err, ErrGone) {
-		t.Errorf("with all gone, Missing says %v", err)
+	if _, _, err := s.Damage(t.Context(), layer); !errors.Is(err, ErrGone) {
+		t.Errorf("with all gone, Damage says %v", err)
 	}
 }
 

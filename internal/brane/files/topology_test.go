@@ -74,8 +74,8 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lost, err := s.Missing(ctx, kept); err != nil || lost != nil {
-		t.Errorf("Missing says %q, %v", lost, err)
+	if lost, changed, err := s.Damage(ctx, kept); err != nil || lost != nil || changed != nil {
+		t.Errorf("Damage says %q, %q, %v", lost, changed, err)
 	}
 	if err := s.SetMeta(ctx, map[string]string{"owner": "me"}); err != nil {
 		t.Error(err)
