@@ -166,10 +166,8 @@ func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry file
 
 // saveFile puts a copy beside its place and moves it there when it is whole.
 func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to string) (digest string, err error) {
-	if !entry.SHA256.IsZero() { // a plan reads it each time
-		if there, err := fileDigest(to); err == nil && there == entry.SHA256.String() {
-			return there, nil
-		}
+	if digest, is := savedBefore(entry, to); is { // a plan reads it each time
+		return digest, nil
 	}
 	part, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".part-*")
 	if err != nil {
@@ -193,6 +191,21 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 	}
 	tflog.Info(ctx, "file saved", map[string]any{"path": to, "bytes": entry.Size})
 	return content.hex(), nil
+}
+
+// savedBefore is the digest of what lies at a path, and whether that is the file.
+func savedBefore(entry files.Entry, to string) (digest string, is bool) {
+	file, err := os.Open(to)
+	if err != nil {
+		return "", false
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Size() != entry.Size {
+		return "", false
+	}
+	all := newDigest(io.Discard)
+	is, err = entry.IsContent(io.TeeReader(file, all))
+	return all.hex(), is && err == nil
 }
 
 // progress tells the log now and then how much is written.

@@ -1,0 +1,81 @@
+package provider_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// A large file of a set, of which Redis has no digest but those of its chunks, is saved once. Plans that follow do not read it from Redis, and leave the file
+// alone, unless somebody has changed it.
+func TestAccFile_savedOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendonly", "yes")
+	client := server.Client()
+	large := bytes.Repeat([]byte("0123456789"), 300_000)
+	set, err := files.OpenSet(client, "corpus")
+	must(t, err)
+	_, err = set.Put(t.Context(), digest("corpus"), map[string]files.Source{"large": {Content: large}})
+	must(t, err)
+	to := filepath.Join(t.TempDir(), "saved")
+	config := onRedis(server.URL(), "", fmt.Sprintf("data \"brane_file\" \"large\" {\n  file = \"corpus@%s\"\n  path = \"large\"\n  save_to = %q\n}\n", digest("corpus"), to))
+	is := []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(digest(string(large))))}
+	sent := func() int {
+		stats, err := client.InfoMap(t.Context(), "stats").Result()
+		must(t, err)
+		n, err := strconv.Atoi(stats["Stats"]["total_net_output_bytes"])
+		must(t, err)
+		return n
+	}
+	var before int
+	var first os.FileInfo
+	hasContent := func(*terraform.State) error {
+		content, err := os.ReadFile(to)
+		if err == nil && !bytes.Equal(content, large) {
+			err = fmt.Errorf("%d bytes were saved", len(content))
+		}
+		return err
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		Steps: []resource.TestStep{
+			{Config: config, ConfigStateChecks: is, Check: hasContent},
+			{
+				PreConfig: func() {
+					var err error
+					first, err = os.Stat(to)
+					must(t, err)
+					before = sent()
+				},
+				Config: config, ConfigStateChecks: is,
+				Check: func(*terraform.State) error {
+					now, err := os.Stat(to)
+					if err == nil && (!os.SameFile(now, first) || !now.ModTime().Equal(first.ModTime())) {
+						err = errors.New("the file was saved again")
+					}
+					if n := sent() - before; n > files.ChunkSize/2 {
+						err = errors.Join(err, fmt.Errorf("Redis has sent %d bytes", n))
+					}
+					return err
+				},
+			},
+			{ // somebody has changed the copy, whose size is the same
+				PreConfig: func() { must(t, os.WriteFile(to, append([]byte("x"), large[1:]...), 0o600)) },
+				Config:    config, ConfigStateChecks: is, Check: hasContent,
+			},
+		},
+	})
+}
