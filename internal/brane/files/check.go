@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,9 +63,7 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 		}
 		return nil
 	})
-	for warning := range told {
-		warnings = append(warnings, warning)
-	}
+	warnings = slices.Sorted(maps.Keys(told))
 	if err != nil {
 		return warnings, fmt.Errorf("check redis: %w", err)
 	}
