@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -99,7 +100,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	}
 	ctx, done := within(ctx, fileTimeout)
 	defer done()
-	store, entry, err := d.find(ctx, model)
+	store, entry, err := d.find(ctx, model, &resp.Diagnostics)
 	if err == nil {
 		err = model.read(ctx, store, entry)
 	}
@@ -115,11 +116,12 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 }
 
 // find looks the file up in its layer.
-func (d *fileDataSource) find(ctx context.Context, model fileDataModel) (*files.Store, files.Entry, error) {
-	client, _, err := d.files(ctx) // what Redis may lose is told by what is stored there
+func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *diag.Diagnostics) (*files.Store, files.Entry, error) {
+	client, warnings, err := d.files(ctx)
 	if err != nil {
 		return nil, files.Entry{}, err
 	}
+	warnRedis(diags, warnings)
 	var store *files.Store
 	layer := files.Layer(model.Layer.ValueString())
 	if model.File.IsNull() {

@@ -91,7 +91,8 @@ func withPassword(address, password string) string {
 	return parsed.String()
 }
 
-// files is the Redis of the workflow runs. It is checked on first use: that it answers, lets us in, and does not evict keys.
+// files is the Redis of the workflow runs. It is checked on first use: that it answers, lets us in, and does not evict keys. Only the first caller gets the
+// warnings, which every caller hands on (warnRedis).
 func (c *connections) files(ctx context.Context) (redis.UniversalClient, []string, error) {
 	r := &c.redis
 	if r.unknown {

@@ -243,7 +243,8 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 	if diags.HasError() {
 		return
 	}
-	client, _, err := r.files(ctx)
+	client, warnings, err := r.files(ctx)
+	warnRedis(diags, warnings)
 	var result workflow.Result
 	if err == nil {
 		run.Redis = client

@@ -203,7 +203,8 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		report(&resp.Diagnostics, "Run not deleted", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // its keys stay: a pod may still write
 	}
-	redis, _, err := r.files(ctx)
+	redis, warnings, err := r.files(ctx)
+	warnRedis(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store
 		if store, err = workflow.Files(redis, id); err == nil {
