@@ -1,26 +1,76 @@
 package files
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
+// tally kills a master before the nth command of a name, and counts those that were answered before and after.
+type tally struct {
+	*interrupt
+	killed        atomic.Bool
+	before, after atomic.Int32
+}
+
+func newTally(n int, command string, master *redistest.Server) *tally {
+	c := &tally{}
+	c.interrupt = newInterrupt(n, command, func() {
+		master.Kill()
+		c.killed.Store(true)
+	})
+	return c
+}
+
+func (c *tally) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return c.interrupt.ProcessHook(func(ctx context.Context, cmd redis.Cmder) error {
+		killed := c.killed.Load()
+		err := next(ctx, cmd)
+		switch {
+		case cmd.Name() != c.command || err != nil:
+		case killed:
+			c.after.Add(1)
+		default:
+			c.before.Add(1)
+		}
+		return err
+	})
+}
+
+// middle fails the test where the master was not killed in the middle.
+func (c *tally) middle(t *testing.T, least int32) {
+	t.Helper()
+	if before, after := c.before.Load(), c.after.Load(); before < least || after < least {
+		t.Errorf("%d times %s before the fail-over and %d times after it, want %d at least", before, c.command, after, least)
+	}
+}
+
 // TestSentinelFailsOver: the master is gone in the middle of an upload, and in the middle of a stage-in; the replica takes over.
 func TestSentinelFailsOver(t *testing.T) {
+	const count, chunks = 6, 4
 	content := map[string][]byte{}
-	for i := range 6 {
-		content[fmt.Sprint("file", i)] = fmt.Append(make([]byte, 3*ChunkSize), i)
+	for i := range count {
+		content[fmt.Sprint("m/file", i)] = noise(uint64(i), chunks*ChunkSize)
 	}
 	t.Run("in the middle of an upload", func(t *testing.T) {
 		sentinel := redistest.StartSentinel(t)
 		client := dial(t, sentinel.URL())
 		s := open(t, client, "upload")
-		client.AddHook(newInterrupt(5, "set", sentinel.Master.Kill))
+		counted := newTally(count*chunks/2, "set", sentinel.Master)
+		client.AddHook(counted)
 		sources := map[string]Source{}
 		for name, text := range content {
 			sources[name] = Source{Content: text}
@@ -37,36 +87,67 @@ func TestSentinelFailsOver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		counted.middle(t, chunks)
 		// The replica alone has it all.
 		replica := open(t, sentinel.Replica.Client(), "upload")
 		layer, err := replica.Input(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tree, err := replica.Tree(ctx, layer)
-		if err != nil {
+		to := t.TempDir()
+		if err := replica.Restore(ctx, &Staged{Layer: layer}, to); err != nil {
 			t.Fatal(err)
 		}
-		if err := restored(t, replica, tree, t.TempDir()); err != nil {
-			t.Error(err)
-		}
+		same(t, content, to)
 	})
 	t.Run("in the middle of a stage-in", func(t *testing.T) {
 		sentinel := redistest.StartSentinel(t)
 		client := dial(t, sentinel.URL())
 		s := open(t, client, "stage")
-		tree := leave(t, s, content)
 		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer stop()
+		// What is read, between what only makes the manifest several chunks long.
+		entries := slices.Collect(leave(t, s, content).All())
+		i := 0
+		for random := range slices.Chunk(noise(count, 3<<20), 512) {
+			link := Entry{Path: fmt.Sprintf("%s/%d", []string{"a", "z"}[i%2], i), Mode: fs.ModeSymlink | 0o777, Link: hex.EncodeToString(random)}
+			entries = append(entries, link)
+			i++
+		}
+		tree, err := NewTree(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layer, err := s.PutTree(ctx, tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts, err := s.manifestParts(ctx, layer); err != nil || len(parts) < 3 {
+			t.Fatalf("the manifest has %d chunks, %v", len(parts), err)
+		}
 		// What is read later has reached the replica.
 		if n, err := sentinel.Master.Client().Wait(ctx, 1, time.Minute).Result(); err != nil || n != 1 {
 			t.Fatalf("%d replicas have it, %v", n, err)
 		}
-		client.AddHook(newInterrupt(5, "get", sentinel.Master.Kill))
-		if err := restored(t, s, tree, t.TempDir()); err != nil {
-			t.Error(err)
+		counted := newTally(count*chunks/2, "get", sentinel.Master)
+		client.AddHook(counted)
+		to := t.TempDir()
+		if err := s.Restore(ctx, &Staged{Layer: layer, Reads: Patterns{"m/**"}}, to); err != nil {
+			t.Fatal(err)
 		}
+		counted.middle(t, chunks)
+		same(t, content, to)
 	})
+}
+
+// same fails the test where files are not what they should be.
+func same(t *testing.T, want map[string][]byte, dir string) {
+	t.Helper()
+	for name, content := range want {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%q differs: %d bytes of %d, %v", name, len(got), len(content), err)
+		}
+	}
 }
 
 // TestWhatTheServerHasLostIsStoredAgain: chunks that were answered with OK are gone after a disturbance, as after a fail-over to a replica that did not have them yet.
