@@ -2,10 +2,11 @@ package provider
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/provider"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // NewAt makes a provider that lives at another time, for what happens when a credential grows old.
@@ -13,7 +14,7 @@ func NewAt(now func() time.Time) func() provider.Provider {
 	return func() provider.Provider { return &braneProvider{version: "test", now: now} }
 }
 
-// NewProgress is what a file that is saved is written through; told is when the log heard of it last.
-func NewProgress(ctx context.Context, to io.Writer, name string, size int64, told time.Time) io.Writer {
-	return &progress{ctx: ctx, to: to, name: name, size: size, told: told}
+// SaveFile is what a data source does with a file; told is when the log heard of it last.
+func SaveFile(ctx context.Context, store *files.Store, entry files.Entry, to string, told time.Time) (digest string, err error) {
+	return saveFile(ctx, store, entry, to, told)
 }

@@ -147,7 +147,7 @@ func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *d
 func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry files.Entry) (err error) {
 	m.Size = types.Int64Value(entry.Size)
 	if !m.SaveTo.IsNull() {
-		digest, err := saveFile(ctx, store, entry, m.SaveTo.ValueString())
+		digest, err := saveFile(ctx, store, entry, m.SaveTo.ValueString(), time.Now())
 		m.SHA256 = types.StringValue(digest)
 		return err
 	}
@@ -166,8 +166,8 @@ func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry file
 	return nil
 }
 
-// saveFile puts a copy beside its place and moves it there when it is whole.
-func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to string) (digest string, err error) {
+// saveFile puts a copy beside its place and moves it there when it is whole. Since told, the log has heard nothing of it.
+func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to string, told time.Time) (digest string, err error) {
 	if digest, is := savedBefore(entry, to); is { // a plan reads it each time
 		return digest, nil
 	}
@@ -180,7 +180,7 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 			_ = os.Remove(part.Name()) // half a file is none
 		}
 	}()
-	content := newDigest(&progress{ctx: ctx, to: part, name: to, size: entry.Size, told: time.Now()})
+	content := newDigest(&progress{ctx: ctx, to: part, name: to, size: entry.Size, told: told})
 	err = store.Read(ctx, entry, content)
 	if err == nil {
 		err = part.Chmod(entry.Mode.Perm())

@@ -2,33 +2,48 @@ package provider_test
 
 import (
 	"bytes"
-	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-log/tflogtest"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 // A file that takes long to save says now and then in the log how far it is, and no more often.
 func TestTheLogTellsHowFarAFileIsSaved(t *testing.T) {
-	var log, saved bytes.Buffer
-	ctx := tflogtest.RootLogger(t.Context(), &log)
-	w := provider.NewProgress(ctx, &saved, "/tmp/corpus", 10, time.Now().Add(-time.Minute))
-	for _, part := range []string{"0123", "4567", "89"} {
-		_, err := io.WriteString(w, part)
-		must(t, err)
-	}
+	store, err := files.Open(files.Config{Redis: redistest.Start(t).Client(), Run: "run", Deadline: time.Now().Add(time.Hour)})
+	must(t, err)
+	large := bytes.Repeat([]byte("0123456789"), 300_000)
+	layer, err := store.PutInputs(t.Context(), map[string]files.Source{"corpus": {Content: large}})
+	must(t, err)
+	tree, err := store.Tree(t.Context(), layer)
+	must(t, err)
+	entry, _ := tree.Lookup("corpus")
+	to := filepath.Join(t.TempDir(), "corpus")
+
+	var log bytes.Buffer
+	sum, err := provider.SaveFile(tflogtest.RootLogger(t.Context(), &log), store, entry, to, time.Now().Add(-time.Minute))
+	must(t, err)
 	lines, err := tflogtest.MultilineJSONDecode(&log)
 	must(t, err)
-	want := []map[string]any{{"@level": "info", "@message": "saving file", "@module": "provider", "path": "/tmp/corpus", "bytes": 4.0, "of": 10.0}}
+	want := []map[string]any{
+		{"@level": "info", "@message": "saving file", "@module": "provider", "path": to, "bytes": float64(files.ChunkSize), "of": 3e6}, // the first chunk of three
+		{"@level": "info", "@message": "file saved", "@module": "provider", "path": to, "bytes": 3e6},
+	}
 	for _, line := range lines {
 		delete(line, "@timestamp")
 		delete(line, "@caller")
 	}
-	if diff := cmp.Diff(want, lines); diff != "" || saved.String() != "0123456789" {
-		t.Errorf("%q was saved; the log (-want +got):\n%s", &saved, diff)
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("the log (-want +got):\n%s", diff)
+	}
+	if saved, err := os.ReadFile(to); err != nil || !bytes.Equal(saved, large) || sum != digest(string(large)) {
+		t.Errorf("%d bytes were saved with the digest %s, %v", len(saved), sum, err)
 	}
 }
