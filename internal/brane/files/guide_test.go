@@ -83,7 +83,7 @@ func TestCheckFindsEachMissingRight(t *testing.T) {
 	const isWell = "<nil>"
 	want := map[string]string{
 		"~brane:*": onKey("GET"), "&brane:*": onChannel("PUBLISH"), "-@all": isWell,
-		"+get": onKey("GET"), "+set": onKey("SET"), "+exists": onKey("EXISTS"), "+persist": onKey("PERSIST"), "+scan": onKey("SCAN"), "+unlink": onKey("UNLINK"),
+		"+get": onKey("GET"), "+set": onKey("SET"), "+exists": onKey("EXISTS"), "+strlen": onKey("STRLEN"), "+persist": onKey("PERSIST"), "+scan": onKey("SCAN"), "+unlink": onKey("UNLINK"),
 		"+hset": onKey("HSET"), "+hgetall": onKey("HGETALL"), "+copy": onKey("COPY"), "+expireat": onKey("EXPIREAT"),
 		"+publish": onChannel("PUBLISH"), "+subscribe": onChannel("SUBSCRIBE"),
 		"+ping": "check redis: the redis user lacks a right: NOPERM ",
