@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,11 +50,9 @@ func plantLayer(t testing.TB, s *Store, manifest []byte) Layer {
 
 // besides is a folder to restore into, and what is beside it, which nobody may touch.
 type besides struct {
-	t       testing.TB
-	all     string
-	into    string
-	at      map[string]string
-	content string
+	t         testing.TB
+	all, into string
+	at        map[string]string
 }
 
 func newBesides(t testing.TB) *besides {
@@ -74,8 +71,17 @@ func newBesides(t testing.TB) *besides {
 }
 
 func (b *besides) look() map[string]string {
-	found := disk(b.t, b.all)
-	maps.DeleteFunc(found, func(name, _ string) bool { return strings.HasPrefix(name, "/data/") })
+	found := disk(b.t, filepath.Join(b.all, "beside"))
+	text, err := os.ReadFile(filepath.Join(b.all, "x"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	found["x"] = string(text)
+	list, err := os.ReadDir(b.all)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	found["all"] = fmt.Sprint(list)
 	return found
 }
 
@@ -199,3 +205,70 @@ const outward = `{"p":"a/b/c","t":"d","m":"755"}
 {"p":"a/b/c/up","t":"l","l":"../../.."}
 {"p":"l","t":"l","l":"a/b/c/up/../beside"}
 {"p":"x","t":"l","l":"a/b/c/up/../x"}`
+
+// FuzzStoredLayer: whatever stands in Redis under a layer's id, with right digests, is a tree or an error, the same for those who read it and those who restore it,
+// and nothing is written outside the folder.
+func FuzzStoredLayer(f *testing.F) {
+	const (
+		text   = iota // a manifest, not packed; packDigest stands for the digest of the pack
+		stream        // a packed one
+		list          // what should be digests of chunks
+	)
+	const packDigest = "PACK"
+	client := dial(f, redistest.Start(f).URL())
+	s := open(f, client, "fuzz")
+	tree := leave(f, s, map[string][]byte{"a/small": []byte("hello"), "a/other": []byte("brane"), "empty": nil})
+	small, _ := tree.Lookup("a/small")
+	pack, err := client.Get(f.Context(), s.chunkKey(small.Chunks[0])).Bytes()
+	var whole bytes.Buffer
+	if err := errors.Join(err, printManifest(&whole, tree)); err != nil {
+		f.Fatal(err)
+	}
+	zipped := packed(f, whole.String())
+	f.Add(uint8(stream), zipped, pack)
+	f.Add(uint8(stream), zipped[:len(zipped)/2], pack)
+	f.Add(uint8(stream), zipped, pack[:3])
+	f.Add(uint8(list), []byte(digestOf(pack).String()+"\n"), pack)
+	f.Add(uint8(list), []byte(digestOf(zipped).String()+"\n"), zipped)
+	f.Add(uint8(list), []byte(digestOf(zipped).String()+"\njunk\n"), zipped)
+	planted := strings.ReplaceAll(whole.String(), small.Chunks[0].String(), packDigest)
+	f.Add(uint8(text), []byte(planted), pack)
+	f.Add(uint8(text), []byte(planted), pack[:7])
+	f.Add(uint8(text), []byte(manifest(outward)), pack)
+	for _, tt := range hostile {
+		f.Add(uint8(text), []byte(strings.ReplaceAll(manifest(tt.lines), hex64, packDigest)), []byte("content"))
+	}
+	for _, tt := range broken {
+		f.Add(uint8(text), []byte(tt.text), pack)
+	}
+	f.Fuzz(func(t *testing.T, form uint8, content, pack []byte) {
+		if len(content) > ChunkSize || len(pack) > ChunkSize {
+			return
+		}
+		if err := client.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		d := plant(t, s, pack)
+		var layer Layer
+		switch form {
+		case text:
+			layer = plantLayer(t, s, packed(t, strings.ReplaceAll(string(content), packDigest, d.String())))
+		case stream:
+			layer = plantLayer(t, s, content)
+		default:
+			layer = Layer(plant(t, s, content).String())
+		}
+		tree, err := s.Tree(t.Context(), layer)
+		if err == nil {
+			err = tree.check()
+			if err != nil {
+				t.Fatalf("a tree that was read is not valid: %v", err)
+			}
+		}
+		b := newBesides(t)
+		if restored := s.Restore(t.Context(), &Staged{Layer: layer}, b.into); err != nil && restored == nil {
+			t.Fatalf("it was restored, and cannot be read: %v", err)
+		}
+		b.untouched()
+	})
+}
