@@ -188,6 +188,37 @@ func TestSignalsReachTheProgramAndItsGroup(t *testing.T) {
 	}
 }
 
+// TestEachSignalOfTheDocsReachesTheProgram, and every process of its group: a child in the background hears it too.
+func TestEachSignalOfTheDocsReachesTheProgram(t *testing.T) {
+	r := newRun(t, nil)
+	for name, signal := range map[string]syscall.Signal{
+		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT,
+		"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "WINCH": syscall.SIGWINCH,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := r.pod("signal", nil)
+			heard := filepath.Join(t.TempDir(), "heard")
+			if err := syscall.Mkfifo(heard, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			// The child is a shell of its own: one that a shell puts into the background ignores INT and QUIT. It gives up after half a minute.
+			child := `trap 'echo child >"$1"; exit 0' ` + name + `; echo ready; for i in $(seq 600); do sleep 0.05; done; echo nothing >"$1"`
+			cmd, stderr := p.begin(`trap : ` + name + `
+env --default-signal=INT,QUIT sh -c '` + strings.ReplaceAll(child, "'", `'\''`) + `' sh ` + heard + ` &
+read -r line <` + heard + `
+while test -z "$line"; do read -r line <` + heard + `; done
+test "$line" = child && exit 7`)
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // the code tells
+			if code := cmd.ProcessState.ExitCode(); code != 7 {
+				t.Errorf("ended with %d: %s, want 7", code, stderr)
+			}
+		})
+	}
+}
+
 func TestACancelledRunStops(t *testing.T) {
 	r := newRun(t, nil)
 	cmd, stderr := r.pod("long", nil).begin("echo ready; exec sleep 60")
