@@ -52,14 +52,23 @@ func TestAStepSurvivesRedisThatDiesWhileItRuns(t *testing.T) {
 	}
 }
 
+// TestAStepWhoseRedisIsGoneForGoodPublishesNothing: it dies in the middle of storing, with some of the files on its disk.
 func TestAStepWhoseRedisIsGoneForGoodPublishesNothing(t *testing.T) {
-	r := newRun(t, nil, "--appendonly", "yes")
+	r := newRun(t, nil, "--appendonly", "yes", "--appendfsync", "always")
+	client := r.server.Client()
+	chunks := func() int { return len(client.Keys(t.Context(), "brane:"+r.id+":c:*").Val()) }
 	path, open := gate(t)
 	p := r.pod("lost", nil)
 	p.step.Patience = 1
-	cmd, stderr := p.begin("echo ready; cat " + path + "; echo result >out")
-	r.server.Kill()
+	cmd, stderr := p.begin("head -c 60000000 /dev/urandom >out; echo ready; cat " + path)
+	before := chunks()
 	open()
+	for until := time.Now().Add(time.Minute); chunks() < before+2; {
+		if time.Now().After(until) {
+			t.Fatal("nothing was stored")
+		}
+	}
+	r.server.Kill()
 	_ = cmd.Wait() // the code tells
 	if code := cmd.ProcessState.ExitCode(); code != agent.ExitStageOut {
 		t.Errorf("ended with %d: %s", code, stderr)
@@ -73,6 +82,9 @@ func TestAStepWhoseRedisIsGoneForGoodPublishesNothing(t *testing.T) {
 		t.Errorf("it said the password: %s", stderr)
 	}
 	r.server.Restart()
+	if n := chunks(); n < before+2 {
+		t.Errorf("%d chunks are on its disk, there were %d", n, before+2)
+	}
 	if r.committed("lost") {
 		t.Error("it was committed")
 	}
