@@ -20,6 +20,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // greetings is a run of three steps:
@@ -215,6 +217,84 @@ resource "brane_workflow_run" "test" {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
 				}},
+			},
+		},
+	})
+}
+
+// What the outputs need stays when the deadline of the run has passed, and no more is missed; a large output that was changed is found by its size.
+func TestAccWorkflowRun_deadlinePasses(t *testing.T) {
+	t.Parallel()
+	s, store := newSetting(t), redisClient(t)
+	s.register(t)
+	const size = 2_500_000 // three chunks
+	config := s.hcl(t, `
+resource "brane_workflow_run" "test" {
+  name           = "stays"
+  infrastructure = "$NAMESPACE"
+  inputs         = { in = { content = "alice" } }
+  steps = {
+    write = { image = "$TOOLS", command = ["sh", "-ec", "cp /data/in /data/small; cp /data/in /data/rest; head -c 2500000 /dev/zero > /data/large"] }
+    after = { image = "$TOOLS", command = ["sh", "-ec", "cat /data/small > /data/other"], needs = ["write"] }
+  }
+  outputs = {
+    small = { path = "small" }
+    large = { path = "large" }
+  }
+}
+data "brane_file" "small" {
+  run   = brane_workflow_run.test.id
+  layer = brane_workflow_run.test.outputs_layer
+  path  = "small"
+}
+data "brane_file" "large" {
+  run   = brane_workflow_run.test.id
+  layer = brane_workflow_run.test.outputs_layer
+  path  = "large"
+}
+`)
+	var id string
+	large := strings.Repeat("\x00", size)
+	readable := []statecheck.StateCheck{
+		runValue("outputs", knownvalue.MapPartial(map[string]knownvalue.Check{"small": output("small", "alice")})),
+		statecheck.ExpectKnownValue("data.brane_file.small", tfjsonpath.New("content"), knownvalue.StringExact("alice")),
+		statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(digest(large))),
+	}
+	remember := func(state *terraform.State) (err error) {
+		id, err = runID(state)
+		return err
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: inProcess,
+		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		Steps: []resource.TestStep{
+			{Config: config, ConfigStateChecks: readable, Check: remember},
+			{ // what has the deadline goes, as Redis itself drops it
+				PreConfig: func() {
+					keys, err := runKeys(t.Context(), store, id)
+					must(t, err)
+					kept := 0
+					for _, key := range keys {
+						ttl, err := store.TTL(t.Context(), key).Result()
+						must(t, err)
+						if ttl < 0 {
+							kept++
+							continue
+						}
+						must(t, store.Unlink(t.Context(), key).Err())
+					}
+					// Two chunks of "large", whose first two are alike, the pack of "small", the manifest and its list.
+					if kept != 5 || len(keys) <= kept {
+						t.Errorf("of %d keys, %d are kept", len(keys), kept)
+					}
+				},
+				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange}, ConfigStateChecks: readable,
+			},
+			{ // somebody cuts the last chunk of the large output
+				PreConfig: func() {
+					must(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+digest(large[:size%files.ChunkSize]), "\x00", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+				},
+				Config: config, ConfigPlanChecks: drifts(runAddress, plancheck.ResourceActionReplace, `output "large" (large) is changed in Redis`), ConfigStateChecks: readable, Check: remember,
 			},
 		},
 	})
