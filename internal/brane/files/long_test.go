@@ -74,11 +74,11 @@ func TestLongManyFiles(t *testing.T) {
 	if err != nil || tree.Len() != 100_100 {
 		t.Fatalf("%d entries, %v", tree.Len(), err)
 	}
-	staged, err := stage(t.Context(), t, s, tree, nil, to)
-	if err != nil {
+	if err := s.Restore(t.Context(), &Staged{Layer: layer}, to); err != nil {
 		t.Fatal(err)
 	}
-	again, err := s.Snapshot(t.Context(), to, staged, nil, "later")
+	// Without stamps every file is read.
+	again, err := s.Snapshot(t.Context(), to, &Staged{Layer: layer}, nil, "later")
 	if err != nil || again != layer {
 		t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
 	}
