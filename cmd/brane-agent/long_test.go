@@ -52,6 +52,8 @@ func TestLongAFileOf5GiB(t *testing.T) {
 	resident(t, third.main("touch", filepath.Join(third.data, "large")), program)
 }
 
+func TestLongAStepSurvivesRedisThatStandsStill(t *testing.T) { survivesAPause(t, time.Minute) }
+
 // TestLongTheUnionOfManyFiles of two steps, which nobody has in memory as a whole. Each has rewritten half of what it began with.
 func TestLongTheUnionOfManyFiles(t *testing.T) {
 	const many = 100_000

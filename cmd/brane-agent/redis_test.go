@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // gate is a named pipe that a program waits on until open.
@@ -49,6 +51,46 @@ func TestAStepSurvivesRedisThatDiesWhileItRuns(t *testing.T) {
 	}
 	if got := r.content("survivor", "out"); got != "result\n" {
 		t.Errorf("it left %q", got)
+	}
+}
+
+// A pause that is shorter than an answer is waited for (20 s) only takes time; the long test has one that is longer, in which commands fail and are tried again.
+func TestAStepSurvivesRedisThatStandsStill(t *testing.T) { survivesAPause(t, 5*time.Second) }
+
+// survivesAPause runs a step whose Redis stands still while it stages in, and again while it stages out.
+func survivesAPause(t *testing.T, pause time.Duration) {
+	t.Helper()
+	r := newRun(t, map[string]files.Source{"in": {Content: bytes.Repeat([]byte("0123456789"), 300_000)}})
+	path, open := gate(t)
+	p := r.pod("patient", nil)
+	stand := func() (again func()) {
+		r.server.Pause()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			<-time.After(pause)
+			r.server.Continue()
+		}()
+		return func() { <-ended }
+	}
+	again, began := stand(), time.Now()
+	cmd, stderr := p.begin("echo ready; cat " + path + "; cat in in >out")
+	if took := time.Since(began); took < pause {
+		t.Errorf("it had staged in after %s, while Redis stood still", took)
+	}
+	again()
+	again, began = stand(), time.Now()
+	open()
+	_ = cmd.Wait() // the code tells
+	if took := time.Since(began); took < pause {
+		t.Errorf("it had staged out after %s, while Redis stood still", took)
+	}
+	again()
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		t.Fatalf("ended with %d: %s", code, stderr)
+	}
+	if got := r.content("patient", "out"); got != strings.Repeat("0123456789", 600_000) {
+		t.Errorf("it left %d bytes", len(got))
 	}
 }
 
