@@ -52,7 +52,7 @@ quickstart-down: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUIL
 TEST_CLUSTER := .cluster-test
 PACKAGES ?= ./...
 # Several acceptance tests wait for the cluster rather than for a processor, so more run at once than there are.
-TEST_FLAGS ?= -race -parallel 6 -timeout 40m
+TEST_FLAGS ?= -race -parallel 6 -timeout 60m
 
 .PHONY: test
 test: chromium $(CLI_BUILT) ## All tests, with the race detector, on a cluster of their own
