@@ -51,9 +51,13 @@ func (b *fileBench) resident(ctx context.Context, program string, fill func(dir 
 	if err := b.server.empty(ctx); err != nil {
 		return 0, 0, err
 	}
-	input, err := b.store.PutTree(ctx, files.Tree{})
+	store, err := b.open()
+	if err != nil {
+		return 0, 0, err
+	}
+	input, err := store.PutTree(ctx, files.Tree{})
 	if err == nil {
-		err = b.store.SetInput(ctx, input)
+		err = store.SetInput(ctx, input)
 	}
 	if err != nil {
 		return 0, 0, err

@@ -41,7 +41,7 @@ func fileLayer(ctx context.Context, r *report) (err error) {
 	}
 	defer os.RemoveAll(dir)
 	b := &fileBench{server: s, dir: dir}
-	if b.store, err = files.Open(files.Config{Redis: s.client, Run: "bench", Deadline: time.Now().Add(time.Hour), Parallel: connections}); err != nil {
+	if b.store, err = b.open(); err != nil {
 		return err
 	}
 	if err := b.large(ctx, r); err != nil {
@@ -57,6 +57,11 @@ type fileBench struct {
 	server *server
 	store  *files.Store
 	dir    string
+}
+
+// open is a store that knows of nothing: one that has stored something wants to find it again before it publishes more.
+func (b *fileBench) open() (*files.Store, error) {
+	return files.Open(files.Config{Redis: b.server.client, Run: "bench", Deadline: time.Now().Add(time.Hour), Parallel: connections})
 }
 
 // task is one of the things that are compared.
