@@ -3,7 +3,6 @@
 package main
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -12,9 +11,6 @@ import (
 
 // TestAFileThatMayNotBeRead by the user of the step, who may have made it all the same, is named.
 func TestAFileThatMayNotBeRead(t *testing.T) {
-	if os.Getenv(noInit) != "" {
-		t.Skip("what is shared with nobody is that of two containers")
-	}
 	r := newRun(t, nil)
 	for name, tt := range map[string]struct{ script, want string }{
 		"a small file": {"echo x >closed; chmod 0 closed", `file "closed": open closed: permission denied; make it readable for the user of the step`},
