@@ -115,7 +115,7 @@ func TestAStepWhoseRedisIsGoneForGoodPublishesNothing(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != agent.ExitStageOut {
 		t.Errorf("ended with %d: %s", code, stderr)
 	}
-	for _, want := range []string{`brane: step "lost": store the files of`, "redis cannot be reached", "; check that pods reach redis.cluster_url (address, NetworkPolicy, TLS)"} {
+	for _, want := range []string{`brane: step "lost": store the files of`, "redis cannot be reached", "; check that pods reach redis.pod_url (address, NetworkPolicy, TLS)"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("it said %s, not %s", stderr, want)
 		}

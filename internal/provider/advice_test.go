@@ -30,7 +30,7 @@ func TestAdvice(t *testing.T) {
 				"credentials": object{"kubeconfig": goodKubeconfig},
 			},
 			"ERROR: Location not registered: Registering \"compute\" in the folder /no/such: there is no such folder.\n\n" +
-				"Make the folder, or correct control_plane.directory in the provider block (or BRANE_CONFIG_DIR).",
+				"Make the folder, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -66,7 +66,7 @@ func (c *connections) store() (infra.Store, error) {
 	case c.directory != "":
 		return infra.Folder(c.directory, c.braneVersion), nil
 	default:
-		return nil, errors.New("no control plane is named: set control_plane.directory (or BRANE_CONFIG_DIR) or control_plane.kubernetes_secret in the provider block")
+		return nil, errors.New("no control plane is named: set control_plane.directory (or BRANE_CONTROL_PLANE_DIRECTORY) or control_plane.kubernetes_secret in the provider block")
 	}
 }
 

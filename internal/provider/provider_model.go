@@ -93,7 +93,7 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 
 	var cp controlPlaneModel
 	decode(ctx, m.ControlPlane, &cp, &diags)
-	c.directory, c.braneVersion = setting(cp.Directory, "BRANE_CONFIG_DIR"), infra.V06
+	c.directory, c.braneVersion = setting(cp.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"), infra.V06
 	if v, err := infra.ParseVersion(cp.BraneVersion.ValueString()); err == nil { // where it is not set, or is not one, which the schema has refused, the default stays
 		c.braneVersion = v
 	}

@@ -81,7 +81,7 @@ func controlPlaneSchema() schema.Attribute {
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
 			"directory": schema.StringAttribute{
-				MarkdownDescription: "The folder. Environment: `BRANE_CONFIG_DIR`.",
+				MarkdownDescription: "The folder. Environment: `BRANE_CONTROL_PLANE_DIRECTORY`.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},

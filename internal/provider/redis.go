@@ -20,7 +20,7 @@ import (
 
 type redisModel struct {
 	URL               types.String `tfsdk:"url"`
-	ClusterURL        types.String `tfsdk:"cluster_url"`
+	PodURL            types.String `tfsdk:"pod_url"`
 	Password          types.String `tfsdk:"password"`
 	CACertificate     types.String `tfsdk:"ca_certificate"`
 	ClientCertificate types.String `tfsdk:"client_certificate"`
@@ -43,13 +43,13 @@ const redisPort = 6379
 
 // redisServer is the Redis of the provider block. It is connected to on first use.
 type redisServer struct {
-	url, clusterURL string
-	certificates    files.Certificates
-	allowEviction   bool
-	users           workflow.RedisUsers
-	forward         *kube.Forward // nil: dialled directly
-	forwardCluster  types.String
-	unknown         bool // a part of the block is not known before apply
+	url, podURL    string
+	certificates   files.Certificates
+	allowEviction  bool
+	users          workflow.RedisUsers
+	forward        *kube.Forward // nil: dialled directly
+	forwardCluster types.String
+	unknown        bool // a part of the block is not known before apply
 
 	dialling sync.Mutex // guards client, which is tried again after an error
 	client   redis.UniversalClient
@@ -59,7 +59,7 @@ func (r *redisServer) configure(ctx context.Context, block types.Object, diags *
 	var m redisModel
 	decode(ctx, block, &m, diags)
 	password := setting(m.Password, "BRANE_REDIS_PASSWORD")
-	r.url, r.clusterURL = withPassword(setting(m.URL, "BRANE_REDIS_URL"), password), withPassword(setting(m.ClusterURL, "BRANE_REDIS_CLUSTER_URL"), password)
+	r.url, r.podURL = withPassword(setting(m.URL, "BRANE_REDIS_URL"), password), withPassword(setting(m.PodURL, "BRANE_REDIS_POD_URL"), password)
 	r.certificates = files.Certificates{
 		CA:   []byte(setting(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
 		Cert: []byte(setting(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
@@ -151,8 +151,8 @@ func (c *connections) redisDialer() (files.Dialer, error) {
 
 // stepRedisURL is the URL that the steps dial: the configured one, else the location's mount_dfs with the password of ours, else ours.
 func (c *connections) stepRedisURL(mountDFS string) (string, error) {
-	if c.redis.clusterURL != "" {
-		return c.redis.clusterURL, nil
+	if c.redis.podURL != "" {
+		return c.redis.podURL, nil
 	}
 	if mountDFS == "" {
 		return c.redis.url, nil

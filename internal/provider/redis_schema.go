@@ -28,12 +28,12 @@ func redisSchema() schema.Attribute {
 					"With TLS the certificate of each server, also of those that a Cluster or sentinels tell of, has to be for the host at which it is dialled. Environment: `BRANE_REDIS_URL`.",
 				Optional: true, Sensitive: true,
 			},
-			"cluster_url": schema.StringAttribute{
-				MarkdownDescription: "As the steps' pods dial it, in the same forms. Environment: `BRANE_REDIS_CLUSTER_URL`. Default: the infrastructure's `mount_dfs` with the user and password of `url`, or `url` itself.",
+			"pod_url": schema.StringAttribute{
+				MarkdownDescription: "As the steps' pods dial it, in the same forms. Environment: `BRANE_REDIS_POD_URL`. Default: the infrastructure's `mount_dfs` with the user and password of `url`, or `url` itself.",
 				Optional:            true, Sensitive: true,
 			},
 			"password": schema.StringAttribute{
-				MarkdownDescription: "Password for `url` and `cluster_url`, where they hold none; as it is, not percent-encoded. Environment: `BRANE_REDIS_PASSWORD`.",
+				MarkdownDescription: "Password for `url` and `pod_url`, where they hold none; as it is, not percent-encoded. Environment: `BRANE_REDIS_PASSWORD`.",
 				Optional:            true, Sensitive: true,
 			},
 			"ca_certificate": schema.StringAttribute{

@@ -23,7 +23,7 @@ import (
 // bridge is this machine's address for the pods of the test cluster.
 func bridge(t *testing.T) string {
 	t.Helper()
-	u, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_CLUSTER_URL"))
+	u, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"))
 	must(t, err)
 	return u.Hostname()
 }
@@ -55,7 +55,7 @@ func TestAccRedis_aclUsers(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, append([]string{"--appendonly", "yes", "--requirepass", "s3cret", "--bind", "127.0.0.1", bridge(t)}, tt.server...)...)
 			config := withRedis(s.run(t, "acl-"+clustertest.Name("u"), `steps = { wait = { image = "$TOOLS", command = ["sh", "-c", "sleep 1"] } }`),
-				fmt.Sprintf("    url = %q\n    cluster_url = %q\n    acl_users = %q", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1), tt.users))
+				fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = %q", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1), tt.users))
 			if tt.fails != "" {
 				failing(t, resource.TestStep{Config: config}, []string{tt.fails})
 				return
@@ -99,7 +99,7 @@ func TestAccRedis_aclUserRemoved(t *testing.T) {
 		Steps: []resource.TestStep{{
 			Config: withRedis(s.run(t, "removed", `steps = { wait = { image = "$TOOLS", command = ["sh", "-c", "sleep 3; echo done >/data/out"] } }
   outputs = { out = { path = "out" } }`),
-				fmt.Sprintf("    url = %q\n    cluster_url = %q\n    acl_users = \"require\"", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1))),
+				fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = \"require\"", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1))),
 			ConfigStateChecks: []statecheck.StateCheck{runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": output("out", "done\n")}))},
 			Check: func(*terraform.State) error {
 				if users := seen(); removed != 1 {
@@ -148,7 +148,7 @@ func TestAccRedis_tlsInPods(t *testing.T) {
 	s.register(t)
 	server := redistest.StartTLS(t, "--appendonly", "yes", "--requirepass", "s3cret", "--bind", "127.0.0.1", bridge(t), "--tls-auth-clients", "yes")
 	const heredoc = "    %s = <<EOT\n%sEOT\n"
-	redis := fmt.Sprintf("    url = %q\n    cluster_url = %q\n", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1)) +
+	redis := fmt.Sprintf("    url = %q\n    pod_url = %q\n", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1)) +
 		fmt.Sprintf(heredoc, "ca_certificate", server.CA) + fmt.Sprintf(heredoc, "client_certificate", server.Cert) + fmt.Sprintf(heredoc, "client_key", server.Key)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,

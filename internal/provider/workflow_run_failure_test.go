@@ -186,8 +186,8 @@ func TestAccWorkflowRun_redisPassword(t *testing.T) {
 			func() error { return s.nothingOfRuns(t.Context()) },
 		},
 		"of the steps": {
-			with("cluster_url", "BRANE_REDIS_CLUSTER_URL"),
-			[]string{`Step "idle" of run "password" failed`, `its files could not be staged in`, `redis refuses the user name or password`, `check user and password in redis.cluster_url`},
+			with("pod_url", "BRANE_REDIS_POD_URL"),
+			[]string{`Step "idle" of run "password" failed`, `its files could not be staged in`, `redis refuses the user name or password`, `check user and password in redis.pod_url`},
 			func() error { return nil },
 		},
 	} {

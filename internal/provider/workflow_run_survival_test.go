@@ -65,7 +65,7 @@ func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	}
 	if own != nil {
 		s.cli.env = append(s.cli.env, "KUBE_CONFIG_PATH="+ownRightsIn(t, own.Cluster))
-		for _, name := range []string{"KUBECONFIG", "BRANE_REDIS_URL", "BRANE_REDIS_CLUSTER_URL", "BRANE_AGENT_IMAGE"} {
+		for _, name := range []string{"KUBECONFIG", "BRANE_REDIS_URL", "BRANE_REDIS_POD_URL", "BRANE_AGENT_IMAGE"} {
 			s.cli.env = append(s.cli.env, name+"="+own.Variable(t, name))
 		}
 	}
@@ -80,7 +80,7 @@ func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 // write writes the configuration of a run with this body.
 func (s *survival) write(t *testing.T, name, body string) {
 	t.Helper()
-	options, err := redis.ParseURL(s.variable(t, "BRANE_REDIS_CLUSTER_URL"))
+	options, err := redis.ParseURL(s.variable(t, "BRANE_REDIS_POD_URL"))
 	must(t, err)
 	host, port, err := net.SplitHostPort(options.Addr)
 	must(t, err)

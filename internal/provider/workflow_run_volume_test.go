@@ -188,8 +188,8 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 		"no-agent-volume": {"image_grace = \"2s\"\nagent_volume = true", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
 		"no-image-volume": {"image_grace = \"2s\"\nagent_volume = true\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
 		"no-redis-volume": {
-			"agent_volume = true", "redis = { acl_users = \"off\", cluster_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.variable(t, "BRANE_REDIS_CLUSTER_URL"), "@")[1] + "\" }",
-			[]string{`its files could not be staged in (exit code 201)`, `redis refuses the user name or password`, `check user and password in redis.cluster_url`},
+			"agent_volume = true", "redis = { acl_users = \"off\", pod_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.variable(t, "BRANE_REDIS_POD_URL"), "@")[1] + "\" }",
+			[]string{`its files could not be staged in (exit code 201)`, `redis refuses the user name or password`, `check user and password in redis.pod_url`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

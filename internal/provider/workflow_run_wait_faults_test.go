@@ -97,8 +97,8 @@ func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
 	s := newSurvival(t, "locked-out", "wait = false", "/works")
 	s.server.works.Store(true)
 	const wrong = "not-the-pass-word"
-	_, host, _ := strings.Cut(clustertest.Getenv(t, "BRANE_REDIS_CLUSTER_URL"), "@")
-	redis := fmt.Sprintf("\n  redis = { cluster_url = %q }\n", "redis://:"+wrong+"@"+host)
+	_, host, _ := strings.Cut(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"), "@")
+	redis := fmt.Sprintf("\n  redis = { pod_url = %q }\n", "redis://:"+wrong+"@"+host)
 	s.change(t, `provider "brane" {`, `provider "brane" {`+redis)
 	s.cli.run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.over(t); got != workflow.RunStopped {

@@ -186,7 +186,7 @@ func (l *lab) run(steps []workflow.Step) (*workflow.Run, error) {
 	l.serial++
 	return &workflow.Run{
 		ID: fmt.Sprintf("bench-%d-%d", os.Getpid(), l.serial), Graph: graph, Kube: l.kube, Namespace: l.namespace, AgentImage: os.Getenv("BRANE_AGENT_IMAGE"),
-		Redis: l.redis, RedisURL: os.Getenv("BRANE_REDIS_CLUSTER_URL"), Users: workflow.UsersRequire, Retention: time.Hour, Holder: "make bench",
+		Redis: l.redis, RedisURL: os.Getenv("BRANE_REDIS_POD_URL"), Users: workflow.UsersRequire, Retention: time.Hour, Holder: "make bench",
 	}, nil
 }
 

@@ -23,7 +23,7 @@ func (c cluster) environment(cliConfig, kube, agentImage, redisPassword string) 
 		// The API server as pods reach it; the kubeconfig has the loopback address.
 		{"BRANE_API_CLUSTER_URL", "https://" + c.gateway() + ":" + apiPort},
 		{"BRANE_REDIS_URL", redisURL(c.loopback(), redisPassword)},
-		{"BRANE_REDIS_CLUSTER_URL", redisURL(c.gateway(), redisPassword)},
+		{"BRANE_REDIS_POD_URL", redisURL(c.gateway(), redisPassword)},
 		{"BRANE_REGISTRY", c.registry()},
 		{"BRANE_AGENT_IMAGE", agentImage},
 		{"BRANE_TOOLS_IMAGE", tools},

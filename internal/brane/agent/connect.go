@@ -45,11 +45,11 @@ func hint(err error) string {
 	case errors.As(err, &conflict):
 		return "let one of them need the other, or write to other paths"
 	case errors.Is(err, files.ErrPassword):
-		return "check user and password in redis.cluster_url"
+		return "check user and password in redis.pod_url"
 	case errors.Is(err, files.ErrForbidden):
 		return "give the redis user the rights that the guide on the format lists"
 	case errors.Is(err, files.ErrUnreachable):
-		return "check that pods reach redis.cluster_url (address, NetworkPolicy, TLS)"
+		return "check that pods reach redis.pod_url (address, NetworkPolicy, TLS)"
 	case errors.Is(err, files.ErrFull):
 		return "give redis more memory (maxmemory), or let the step leave less"
 	case errors.Is(err, files.ErrGone):

@@ -33,7 +33,7 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	}
 	run := &Run{
 		ID: clustertest.Name("user"), Graph: graph, Kube: clustertest.Client(t), Namespace: clustertest.Namespace(t), AgentImage: clustertest.Getenv(t, "BRANE_AGENT_IMAGE"),
-		Redis: server, RedisURL: clustertest.Getenv(t, "BRANE_REDIS_CLUSTER_URL"), Retention: time.Hour, Users: UsersRequire,
+		Redis: server, RedisURL: clustertest.Getenv(t, "BRANE_REDIS_POD_URL"), Retention: time.Hour, Users: UsersRequire,
 	}
 	store, err := Files(server, run.ID)
 	if err != nil {

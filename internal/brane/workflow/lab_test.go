@@ -54,7 +54,7 @@ func (l *lab) run(steps ...Step) *Run {
 	}
 	run := &Run{
 		ID: clustertest.Name("lab"), Graph: g, Kube: l.admin, Namespace: l.namespace, AgentImage: l.variable("BRANE_AGENT_IMAGE"),
-		Redis: l.redis, RedisURL: l.variable("BRANE_REDIS_CLUSTER_URL"), Retention: time.Hour, Holder: "a test", leaseTime: 6 * time.Second,
+		Redis: l.redis, RedisURL: l.variable("BRANE_REDIS_POD_URL"), Retention: time.Hour, Holder: "a test", leaseTime: 6 * time.Second,
 	}
 	l.t.Cleanup(func() {
 		store, err := Files(l.redis, run.ID)
