@@ -74,7 +74,7 @@ chromium:
 # The CLI that the tests do not run by default: Terraform's place in the tests is as good as OpenTofu's.
 OTHER := $(if $(filter tofu,$(notdir $(CLI))),$(shell command -v terraform),$(or $(shell command -v tofu),$(CURDIR)/.bin/tofu))
 # What shows most of a CLI: a whole lifecycle of each resource, imports, runs and their outputs, write-only values, and what it does when a provider dies or on Ctrl-C.
-OTHER_TESTS := ^(TestAccNamespace|TestAccInfrastructure|TestAccFile|TestAccFile_import|TestAccWorkflowRun|TestAccWorkflowRun_(pod|fails|waitNot)|TestAccRunFaults)$$
+OTHER_TESTS := ^(TestAccNamespace|TestAccInfrastructure|TestAccFileSet|TestAccFileSet_import|TestAccWorkflowRun|TestAccWorkflowRun_(pod|fails|waitNot)|TestAccRunFaults)$$
 
 .PHONY: test-long
 test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Tests that take long or much memory: a file of 5 GiB, 100,000 files, runs killed at every turn and cut off, the other CLI; 30 to 60 minutes, 6 GiB

@@ -66,7 +66,7 @@ func TestUnknownsContract(t *testing.T) {
 }
 
 // oneOf is the attribute that is given where a resource needs one of several.
-var oneOf = map[string]string{"brane_file": "folder"}
+var oneOf = map[string]string{"brane_file_set": "directory"}
 
 // full is a good configuration of every resource, with all that may be set.
 var full = map[string]map[string]any{
@@ -97,7 +97,7 @@ var full = map[string]map[string]any{
 		},
 		"timeouts": map[string]any{"create": "5m"},
 	},
-	"brane_file": {
+	"brane_file_set": {
 		"name": "set", "files": map[string]any{"a": map[string]any{"content": "a"}}, "timeouts": map[string]any{"create": "5m"},
 	},
 }

@@ -24,7 +24,7 @@ func TestAccExamples(t *testing.T) {
 		"resources/brane_workflow_run":       "Hello, Ada",
 		"packages":                           " 7 ###",
 		"data-sources/brane_package":         `"chart" = "File"`,
-		"resources/brane_file":               "Off with their heads!",
+		"resources/brane_file_set":           "Off with their heads!",
 	}
 	for name, want := range applied {
 		t.Run(name, func(t *testing.T) {

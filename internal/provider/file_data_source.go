@@ -42,22 +42,22 @@ func (d *fileDataSource) Metadata(_ context.Context, req datasource.MetadataRequ
 
 func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One file of the file layer: an output of a workflow run, or a file of a `brane_file`. Its content, or a copy of it on this machine.",
+		MarkdownDescription: "One file of the file layer: an output of a workflow run, or a file of a `brane_file_set`. Its content, or a copy of it on this machine.",
 		Attributes: map[string]schema.Attribute{
 			"run": schema.StringAttribute{
-				MarkdownDescription: "The `id` of a `brane_workflow_run`. Either this or `file`.",
+				MarkdownDescription: "The `id` of a `brane_workflow_run`. Either this or `file_set`.",
 				Optional:            true,
-				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRoot("file")), stringvalidator.AlsoRequires(path.MatchRoot("layer"))},
+				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRoot("file_set")), stringvalidator.AlsoRequires(path.MatchRoot("outputs_digest"))},
 			},
-			"layer": schema.StringAttribute{
-				MarkdownDescription: "The run's `outputs_layer`.",
+			"outputs_digest": schema.StringAttribute{
+				MarkdownDescription: "The run's `outputs_digest`.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("run"))},
 			},
-			"file": schema.StringAttribute{
-				MarkdownDescription: "The `reference` of a `brane_file`.",
+			"file_set": schema.StringAttribute{
+				MarkdownDescription: "The `reference` of a `brane_file_set`.",
 				Optional:            true,
-				Validators:          []validator.String{fileReference()},
+				Validators:          []validator.String{fileSetReference()},
 			},
 			"path": schema.StringAttribute{
 				MarkdownDescription: "The file's path: that of an output below `/data`, or its path in the set.",
@@ -78,14 +78,14 @@ func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, r
 }
 
 type fileDataModel struct {
-	Run     types.String `tfsdk:"run"`
-	Layer   types.String `tfsdk:"layer"`
-	File    types.String `tfsdk:"file"`
-	Path    types.String `tfsdk:"path"`
-	SaveTo  types.String `tfsdk:"save_to"`
-	Size    types.Int64  `tfsdk:"size"`
-	SHA256  types.String `tfsdk:"sha256"`
-	Content types.String `tfsdk:"content"`
+	Run           types.String `tfsdk:"run"`
+	OutputsDigest types.String `tfsdk:"outputs_digest"`
+	FileSet       types.String `tfsdk:"file_set"`
+	Path          types.String `tfsdk:"path"`
+	SaveTo        types.String `tfsdk:"save_to"`
+	Size          types.Int64  `tfsdk:"size"`
+	SHA256        types.String `tfsdk:"sha256"`
+	Content       types.String `tfsdk:"content"`
 }
 
 func (d *fileDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
@@ -123,11 +123,11 @@ func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *d
 	}
 	warnRedis(diags, warnings)
 	var store *files.Store
-	layer := files.Layer(model.Layer.ValueString())
-	if model.File.IsNull() {
+	layer := files.Layer(model.OutputsDigest.ValueString())
+	if model.FileSet.IsNull() {
 		store, err = workflow.Files(client, model.Run.ValueString())
 	} else {
-		store, layer, err = openReference(ctx, client, model.File.ValueString())
+		store, layer, err = openReference(ctx, client, model.FileSet.ValueString())
 	}
 	if err != nil {
 		return nil, files.Entry{}, err

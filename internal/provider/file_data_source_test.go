@@ -31,7 +31,7 @@ func TestAccFile_savedOnce(t *testing.T) {
 	_, err = set.Put(t.Context(), digest("corpus"), map[string]files.Source{"large": {Content: large}})
 	must(t, err)
 	to := filepath.Join(t.TempDir(), "saved")
-	config := onRedis(server.URL(), "", fmt.Sprintf("data \"brane_file\" \"large\" {\n  file = \"corpus@%s\"\n  path = \"large\"\n  save_to = %q\n}\n", digest("corpus"), to))
+	config := onRedis(server.URL(), "", fmt.Sprintf("data \"brane_file\" \"large\" {\n  file_set = \"corpus@%s\"\n  path = \"large\"\n  save_to = %q\n}\n", digest("corpus"), to))
 	is := []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(digest(string(large))))}
 	sent := func() int {
 		stats, err := client.InfoMap(t.Context(), "stats").Result()

@@ -83,7 +83,7 @@ func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 		newNamespaceResource,
 		newInfrastructureResource,
 		newWorkflowRunResource,
-		newFileResource,
+		newFileSetResource,
 	}
 }
 

@@ -29,7 +29,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-const aFile = `resource "brane_file" "test" {
+const aFile = `resource "brane_file_set" "test" {
   name  = "corpus"
   files = { a = { content = "alice" } }
 }

@@ -40,16 +40,16 @@ func TestRedisWarnings(t *testing.T) {
 				}
 			}
 			s := begin()
-			schema := s.schemas.ResourceSchemas["brane_file"]
-			plan := s.plan("brane_file", set, false)
+			schema := s.schemas.ResourceSchemas["brane_file_set"]
+			plan := s.plan("brane_file_set", set, false)
 			s.ok(plan.Diagnostics)
 			made, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
-				TypeName: "brane_file", Config: s.value(schema, set), PriorState: s.null(schema), PlannedState: plan.PlannedState, PlannedIdentity: plan.PlannedIdentity,
+				TypeName: "brane_file_set", Config: s.value(schema, set), PriorState: s.null(schema), PlannedState: plan.PlannedState, PlannedIdentity: plan.PlannedIdentity,
 			})
 			must(t, err)
 			check("the resource that is made", made.Diagnostics)
 			refresh := func(s *speaker) []*tfprotov6.Diagnostic {
-				read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_file", CurrentState: made.NewState, CurrentIdentity: made.NewIdentity})
+				read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_file_set", CurrentState: made.NewState, CurrentIdentity: made.NewIdentity})
 				must(t, err)
 				return read.Diagnostics
 			}
@@ -58,7 +58,7 @@ func TestRedisWarnings(t *testing.T) {
 			}
 			check("the resource that is read", refresh(begin()))
 			s = begin()
-			file := object{"file": s.text(s.answer(schema, made.NewState)["reference"]), "path": "a"}
+			file := object{"file_set": s.text(s.answer(schema, made.NewState)["reference"]), "path": "a"}
 			read, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: "brane_file", Config: s.value(s.schemas.DataSourceSchemas["brane_file"], file)})
 			must(t, err)
 			check("the data source", read.Diagnostics)

@@ -244,12 +244,12 @@ resource "brane_workflow_run" "test" {
 }
 data "brane_file" "small" {
   run   = brane_workflow_run.test.id
-  layer = brane_workflow_run.test.outputs_layer
+  outputs_digest = brane_workflow_run.test.outputs_layer
   path  = "small"
 }
 data "brane_file" "large" {
   run   = brane_workflow_run.test.id
-  layer = brane_workflow_run.test.outputs_layer
+  outputs_digest = brane_workflow_run.test.outputs_layer
   path  = "large"
 }
 `)

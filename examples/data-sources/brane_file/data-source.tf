@@ -1,9 +1,9 @@
 # A large output of a run, saved to this machine.
 data "brane_file" "model" {
-  run     = brane_workflow_run.training.id
-  layer   = brane_workflow_run.training.outputs_layer
-  path    = "model.bin"
-  save_to = "${path.module}/model.bin"
+  run            = brane_workflow_run.training.id
+  outputs_digest = brane_workflow_run.training.outputs_layer
+  path           = "model.bin"
+  save_to        = "${path.module}/model.bin"
 }
 
 resource "brane_workflow_run" "training" {

@@ -22,24 +22,24 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-type fileModel struct {
+type fileSetModel struct {
 	Name      types.String   `tfsdk:"name"`
 	Files     types.Map      `tfsdk:"files"`
-	Folder    types.String   `tfsdk:"folder"`
+	Directory types.String   `tfsdk:"directory"`
 	SHA256    types.String   `tfsdk:"sha256"`
 	Reference types.String   `tfsdk:"reference"`
 	Drift     types.List     `tfsdk:"drift"`
 	Timeouts  timeouts.Value `tfsdk:"timeouts"`
 }
 
-func (m *fileModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, fileTimeout }
+func (m *fileSetModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, fileTimeout }
 
-// fileIdentity is by what a set of files is told from others in one Redis.
-type fileIdentity struct {
+// fileSetIdentity is by what a set of files is told from others in one Redis.
+type fileSetIdentity struct {
 	Name types.String `tfsdk:"name"`
 }
 
-func (m fileModel) identity() fileIdentity { return fileIdentity{m.Name} }
+func (m fileSetModel) identity() fileSetIdentity { return fileSetIdentity{m.Name} }
 
 // sourceModel is one of the files.
 type sourceModel struct {
@@ -49,8 +49,8 @@ type sourceModel struct {
 }
 
 // known says whether all that decides about the content is known.
-func (m fileModel) known() bool {
-	if unknown(m.Name) || unknown(m.Folder) || m.Files.IsUnknown() {
+func (m fileSetModel) known() bool {
+	if unknown(m.Name) || unknown(m.Directory) || m.Files.IsUnknown() {
 		return false
 	}
 	for _, file := range m.Files.Elements() {
@@ -63,10 +63,10 @@ func (m fileModel) known() bool {
 }
 
 // sources are the files' contents and the digest of all of them; false where a file cannot be read, which is told.
-func (m fileModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, string, bool) {
+func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, string, bool) {
 	models := map[string]inputModel{}
-	at := path.Root("folder")
-	if m.Folder.IsNull() {
+	at := path.Root("directory")
+	if m.Directory.IsNull() {
 		at = path.Root("files")
 		declared := map[string]sourceModel{}
 		diags.Append(m.Files.ElementsAs(ctx, &declared, false)...)
@@ -74,9 +74,9 @@ func (m fileModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[st
 			models[name] = inputModel{Content: file.Content, Source: file.Source}
 		}
 	} else {
-		found, err := filesBelow(m.Folder.ValueString())
+		found, err := filesBelow(m.Directory.ValueString())
 		if err != nil {
-			diags.AddAttributeError(at, "Folder not readable", fmt.Sprintf("Looking for the files of %q: %s. Give the path of a folder that is there when Terraform plans.", m.Folder.ValueString(), err))
+			diags.AddAttributeError(at, "Directory not readable", fmt.Sprintf("Looking for the files of %q: %s. Give the path of a directory that is there when Terraform plans.", m.Directory.ValueString(), err))
 		}
 		models = found
 	}
@@ -94,36 +94,36 @@ func (m fileModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[st
 	return sources, hex.EncodeToString(all.Sum(nil)), !diags.HasError()
 }
 
-// filesBelow are the regular files of a folder, by their paths in it. What is none, as a link, would mean something else elsewhere.
-func filesBelow(folder string) (map[string]inputModel, error) {
+// filesBelow are the regular files of a directory, by their paths in it. What is none, as a link, would mean something else elsewhere.
+func filesBelow(directory string) (map[string]inputModel, error) {
 	found := map[string]inputModel{}
-	err := filepath.WalkDir(folder, func(file string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(directory, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		if !d.Type().IsRegular() {
 			return fmt.Errorf("%s is no regular file", file)
 		}
-		name, err := filepath.Rel(folder, file)
+		name, err := filepath.Rel(directory, file)
 		if err == nil {
 			found[filepath.ToSlash(name)] = inputModel{Source: types.StringValue(file)}
 		}
 		return err
 	})
-	if info, statErr := os.Stat(folder); err == nil && statErr == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is no folder", folder)
+	if info, statErr := os.Stat(directory); err == nil && statErr == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", directory)
 	}
 	return found, err
 }
 
 // setContent takes over what follows from the content's digest.
-func (m *fileModel) setContent(digest string) {
+func (m *fileSetModel) setContent(digest string) {
 	m.SHA256 = types.StringValue(digest)
 	m.Reference = types.StringValue(files.Reference{Set: m.Name.ValueString(), Content: digest}.String())
 }
 
 // open opens a set of files in the provider's Redis.
-func (r *fileResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
+func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
 	redis, warnings, err := r.files(ctx)
 	var set *files.Set
 	if err == nil {
@@ -137,7 +137,7 @@ func (r *fileResource) open(ctx context.Context, name string, diags *diag.Diagno
 }
 
 // put stores the files as they are now, which must be as they were planned.
-func (r *fileResource) put(ctx context.Context, set *files.Set, model *fileModel, diags *diag.Diagnostics) bool {
+func (r *fileSetResource) put(ctx context.Context, set *files.Set, model *fileSetModel, diags *diag.Diagnostics) bool {
 	sources, digest, ok := model.sources(ctx, diags)
 	if !ok {
 		return false
@@ -155,7 +155,7 @@ func (r *fileResource) put(ctx context.Context, set *files.Set, model *fileModel
 }
 
 // setDigests gives each file the digest that was not known before.
-func (m *fileModel) setDigests(ctx context.Context, diags *diag.Diagnostics) bool {
+func (m *fileSetModel) setDigests(ctx context.Context, diags *diag.Diagnostics) bool {
 	if m.Files.IsNull() {
 		return true
 	}
@@ -194,9 +194,9 @@ func openReference(ctx context.Context, client redis.UniversalClient, text strin
 	return store, layer, err
 }
 
-// fileReference is the reference of a brane_file.
-func fileReference() validator.String {
-	return textRule{description: "the reference of a brane_file", problems: func(text string) []string {
+// fileSetReference is the reference of a brane_file_set.
+func fileSetReference() validator.String {
+	return textRule{description: "the reference of a brane_file_set", problems: func(text string) []string {
 		if _, err := files.ParseReference(text); err != nil {
 			return []string{err.Error()}
 		}

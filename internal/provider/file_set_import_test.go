@@ -18,27 +18,27 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// A set that is there is taken over by its name, and the plan is empty; one whose files come from a folder, by its name and the folder.
-func TestAccFile_import(t *testing.T) {
+// A set that is there is taken over by its name, and the plan is empty; one whose files come from a directory, by its name and the directory.
+func TestAccFileSet_import(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	must(t, errors.Join(os.Mkdir(filepath.Join(folder, "deep"), 0o750), os.WriteFile(filepath.Join(folder, "deep", "b"), []byte("\xff\xfe"), 0o600)))
+	directory := t.TempDir()
+	must(t, errors.Join(os.Mkdir(filepath.Join(directory, "deep"), 0o750), os.WriteFile(filepath.Join(directory, "deep", "b"), []byte("\xff\xfe"), 0o600)))
 	for name, tt := range map[string]struct{ body, id string }{
 		"texts of the configuration": {"files = { \"a.txt\" = { content = \"alice\" }, \"deep/b\" = { content = \"bob\" } }", "corpus"},
-		"a folder":                   {fmt.Sprintf("folder = %q", folder), "corpus:" + folder},
+		"a directory":                {fmt.Sprintf("directory = %q", directory), "corpus:" + directory},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, "--appendonly", "yes")
-			config := onRedis(server.URL(), "", fmt.Sprintf("resource \"brane_file\" \"test\" {\n  name = \"corpus\"\n  %s\n}\n", tt.body))
+			config := onRedis(server.URL(), "", fmt.Sprintf("resource \"brane_file_set\" \"test\" {\n  name = \"corpus\"\n  %s\n}\n", tt.body))
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: inProcess,
 				Steps: []resource.TestStep{
 					{Config: config},
-					{ResourceName: fileAddress, ImportState: true, ImportStateId: tt.id, ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name"},
-					{ResourceName: fileAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithID, ImportStateId: tt.id}, // wants a plan that changes nothing
-					{ResourceName: fileAddress, ImportState: true, ImportStateId: "Corpus", ExpectError: regexp.MustCompile(`(?s)Import id is not one.*"Corpus"`)},
-					{ResourceName: fileAddress, ImportState: true, ImportStateId: "another", ExpectError: regexp.MustCompile(`(?i)cannot import non-existent`)},
+					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: tt.id, ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name"},
+					{ResourceName: fileSetAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithID, ImportStateId: tt.id}, // wants a plan that changes nothing
+					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: "Corpus", ExpectError: regexp.MustCompile(`(?s)Import id is not one.*"Corpus"`)},
+					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: "another", ExpectError: regexp.MustCompile(`(?i)cannot import non-existent`)},
 				},
 			})
 		})
@@ -46,7 +46,7 @@ func TestAccFile_import(t *testing.T) {
 }
 
 // A put that was killed before there was a set: what it has left goes by itself, and with the next apply of any content; after the destroy nothing is left.
-func TestAccFile_killedBeforePublishing(t *testing.T) {
+func TestAccFileSet_killedBeforePublishing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
 	client := server.Client()
@@ -63,7 +63,7 @@ func TestAccFile_killedBeforePublishing(t *testing.T) {
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{{
-			Config: onRedis(server.URL(), "", "resource \"brane_file\" \"test\" {\n  name  = \"corpus\"\n  files = { a = { content = \"kept\" } }\n}\n"),
+			Config: onRedis(server.URL(), "", "resource \"brane_file_set\" \"test\" {\n  name  = \"corpus\"\n  files = { a = { content = \"kept\" } }\n}\n"),
 			Check: func(*terraform.State) error {
 				for _, key := range left {
 					if n := client.Exists(t.Context(), key).Val(); n != 0 {

@@ -20,28 +20,28 @@ import (
 )
 
 var (
-	_ resource.ResourceWithConfigure   = &fileResource{}
-	_ resource.ResourceWithIdentity    = &fileResource{}
-	_ resource.ResourceWithImportState = &fileResource{}
-	_ resource.ResourceWithModifyPlan  = &fileResource{}
+	_ resource.ResourceWithConfigure   = &fileSetResource{}
+	_ resource.ResourceWithIdentity    = &fileSetResource{}
+	_ resource.ResourceWithImportState = &fileSetResource{}
+	_ resource.ResourceWithModifyPlan  = &fileSetResource{}
 )
 
 // fileTimeout bounds an operation where `timeouts` does not.
 const fileTimeout = time.Hour
 
-func newFileResource() resource.Resource { return &fileResource{resourceBase{name: "file"}} }
+func newFileSetResource() resource.Resource { return &fileSetResource{resourceBase{name: "file_set"}} }
 
-type fileResource struct{ resourceBase }
+type fileSetResource struct{ resourceBase }
 
-func (r *fileResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{
 		"name": identityschema.StringAttribute{Description: "Name of the set.", RequiredForImport: true},
 	}}
 }
 
-func (r *fileResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	sources := sourcesSchema("content", "source")
-	sources.MarkdownDescription = "The files by their paths in the set. Each has either `content` or `source`. Either this or `folder`."
+	sources.MarkdownDescription = "The files by their paths in the set. Each has either `content` or `source`. Either this or `directory`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A standing set of files in the file layer, which many runs begin with: uploaded once, kept until it is destroyed, and copied by Redis itself into each run that names its " +
 			"`reference` as an input. Files that are lost or changed in Redis are drift, which the next apply puts right. Each refresh asks for the sizes of all and reads the smallest, up to 4 MiB of them; " +
@@ -55,8 +55,8 @@ func (r *fileResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"files": sources,
-			"folder": schema.StringAttribute{
-				MarkdownDescription: "Path of a folder on this machine, all of whose files make the set. Folders without files are left out; links are an error.",
+			"directory": schema.StringAttribute{
+				MarkdownDescription: "Path of a directory on this machine, all of whose files make the set. Directories without files are left out; links are an error.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.ExactlyOneOf(path.MatchRoot("files"))},
 			},
@@ -75,11 +75,11 @@ func (r *fileResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 }
 
 // ModifyPlan digests the files, so that the plan shows whether the content changes and what is made of it.
-func (r *fileResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *fileSetResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		return // destroy
 	}
-	var plan fileModel
+	var plan fileSetModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -96,8 +96,8 @@ func (r *fileResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("reference"), plan.Reference)...)
 }
 
-func (r *fileResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
-	var model fileModel
+func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var model fileSetModel
 	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
@@ -123,8 +123,8 @@ func (r *fileResource) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 }
 
-func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var model fileModel
+func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var model fileSetModel
 	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
@@ -147,7 +147,7 @@ func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 		err = model.imported(ctx, set)
 	}
 	if err == nil {
-		sentences, err = fileDrift(ctx, set, model.SHA256.ValueString())
+		sentences, err = fileSetDrift(ctx, set, model.SHA256.ValueString())
 	}
 	switch {
 	case errors.Is(err, errNoSet):
@@ -163,8 +163,8 @@ func (r *fileResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 // errNoSet says that nothing of a set is there.
 var errNoSet = errors.New("there is no such set of files")
 
-// fileDrift says what is not as it should be.
-func fileDrift(ctx context.Context, set *files.Set, want string) ([]string, error) {
+// fileSetDrift says what is not as it should be.
+func fileSetDrift(ctx context.Context, set *files.Set, want string) ([]string, error) {
 	layer, content, err := set.Layer(ctx)
 	switch {
 	case err != nil:
@@ -192,8 +192,8 @@ func fileDrift(ctx context.Context, set *files.Set, want string) ([]string, erro
 	return sentences, err
 }
 
-func (r *fileResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var model fileModel
+func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var model fileSetModel
 	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
@@ -206,8 +206,8 @@ func (r *fileResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	}
 }
 
-func (r *fileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
-	var model fileModel
+func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var model fileSetModel
 	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	if resp.Diagnostics.HasError() {

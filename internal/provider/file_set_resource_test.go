@@ -20,7 +20,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-const fileAddress = "brane_file.test"
+const fileSetAddress = "brane_file_set.test"
 
 // onRedis is a configuration whose provider uses a Redis of the test's own; more are further attributes of the redis block.
 func onRedis(url, more, body string) string {
@@ -28,18 +28,18 @@ func onRedis(url, more, body string) string {
 }
 
 // A set of files: made, read, changed in place, repaired, found to be gone, destroyed.
-func TestAccFile(t *testing.T) {
+func TestAccFileSet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
 	client := server.Client()
-	folder := t.TempDir()
-	must(t, os.MkdirAll(filepath.Join(folder, "deep"), 0o750))
+	directory := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(directory, "deep"), 0o750))
 	large := strings.Repeat("0123456789", 300_000)
-	must(t, os.WriteFile(filepath.Join(folder, "large"), []byte(large), 0o600))
+	must(t, os.WriteFile(filepath.Join(directory, "large"), []byte(large), 0o600))
 	saved := filepath.Join(t.TempDir(), "saved")
 	config := func(text string) string {
 		return onRedis(server.URL(), "", fmt.Sprintf(`
-resource "brane_file" "test" {
+resource "brane_file_set" "test" {
   name = "corpus"
   files = {
     "a.txt"      = { content = %q }
@@ -47,23 +47,23 @@ resource "brane_file" "test" {
   }
 }
 data "brane_file" "a" {
-  file = brane_file.test.reference
+  file_set = brane_file_set.test.reference
   path = "a.txt"
 }
 data "brane_file" "large" {
-  file    = brane_file.test.reference
+  file_set    = brane_file_set.test.reference
   path    = "deep/large"
   save_to = %q
 }
-`, text, filepath.Join(folder, "large"), saved))
+`, text, filepath.Join(directory, "large"), saved))
 	}
 	sum := func(text string) string {
 		return digest(digest(text) + "  a.txt\n" + digest(large) + "  deep/large\n")
 	}
 	isContent := func(text string) []statecheck.StateCheck {
 		return []statecheck.StateCheck{
-			statecheck.ExpectKnownValue(fileAddress, tfjsonpath.New("sha256"), knownvalue.StringExact(sum(text))),
-			statecheck.ExpectKnownValue(fileAddress, tfjsonpath.New("reference"), knownvalue.StringExact("corpus@"+sum(text))),
+			statecheck.ExpectKnownValue(fileSetAddress, tfjsonpath.New("sha256"), knownvalue.StringExact(sum(text))),
+			statecheck.ExpectKnownValue(fileSetAddress, tfjsonpath.New("reference"), knownvalue.StringExact("corpus@"+sum(text))),
 			statecheck.ExpectKnownValue("data.brane_file.a", tfjsonpath.New("content"), knownvalue.StringExact(text)),
 			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("content"), knownvalue.Null()),
 			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(digest(large))),
@@ -90,8 +90,8 @@ data "brane_file" "large" {
 			{
 				Config: config("bob"),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(fileAddress, plancheck.ResourceActionUpdate),
-					plancheck.ExpectKnownValue(fileAddress, tfjsonpath.New("reference"), knownvalue.StringExact("corpus@"+sum("bob"))),
+					plancheck.ExpectResourceAction(fileSetAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectKnownValue(fileSetAddress, tfjsonpath.New("reference"), knownvalue.StringExact("corpus@"+sum("bob"))),
 				}},
 				ConfigStateChecks: isContent("bob"),
 			},
@@ -100,7 +100,7 @@ data "brane_file" "large" {
 					must(t, client.Unlink(t.Context(), "brane:set--corpus:c:"+digest("bob")).Err())
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, `file "a.txt" is lost in Redis`),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is lost in Redis`),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // somebody changes both
@@ -111,7 +111,7 @@ data "brane_file" "large" {
 					must(t, os.Remove(saved)) // so that it is read again
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, `file "a.txt" is changed in Redis`, `file "deep/large" is changed in Redis`),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is changed in Redis`, `file "deep/large" is changed in Redis`),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // somebody changes the list of files
@@ -120,7 +120,7 @@ data "brane_file" "large" {
 					must(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+list, "none", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, "the list of files is lost in Redis"),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, "the list of files is lost in Redis"),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // another configuration has taken the name
@@ -131,23 +131,23 @@ data "brane_file" "large" {
 					must(t, err)
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileAddress, plancheck.ResourceActionUpdate, "another content is stored: "+digest("theirs")),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, "another content is stored: "+digest("theirs")),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // everything is gone
 				PreConfig:         func() { must(t, client.FlushAll(t.Context()).Err()) },
 				Config:            config("bob"),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(fileAddress, plancheck.ResourceActionCreate)}},
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(fileSetAddress, plancheck.ResourceActionCreate)}},
 				ConfigStateChecks: isContent("bob"),
 			},
-			{ // the same from a folder
+			{ // the same from a directory
 				PreConfig: func() {
-					must(t, os.WriteFile(filepath.Join(folder, "a.txt"), []byte("bob"), 0o600))
-					must(t, os.Rename(filepath.Join(folder, "large"), filepath.Join(folder, "deep", "large")))
+					must(t, os.WriteFile(filepath.Join(directory, "a.txt"), []byte("bob"), 0o600))
+					must(t, os.Rename(filepath.Join(directory, "large"), filepath.Join(directory, "deep", "large")))
 				},
-				Config: onRedis(server.URL(), "", fmt.Sprintf("resource \"brane_file\" \"test\" {\n  name   = \"corpus\"\n  folder = %q\n}\n", folder)),
+				Config: onRedis(server.URL(), "", fmt.Sprintf("resource \"brane_file_set\" \"test\" {\n  name   = \"corpus\"\n  directory = %q\n}\n", directory)),
 				ConfigStateChecks: []statecheck.StateCheck{
-					statecheck.ExpectKnownValue(fileAddress, tfjsonpath.New("sha256"), knownvalue.StringExact(sum("bob"))),
+					statecheck.ExpectKnownValue(fileSetAddress, tfjsonpath.New("sha256"), knownvalue.StringExact(sum("bob"))),
 				},
 			},
 		},
@@ -155,26 +155,26 @@ data "brane_file" "large" {
 }
 
 // Two runs begin with one set; a new content of it makes a new run.
-func TestAccFile_inARun(t *testing.T) {
+func TestAccFileSet_inARun(t *testing.T) {
 	t.Parallel()
 	s, store := newSetting(t), redisClient(t)
 	s.register(t)
 	config := func(text string) string {
 		return s.hcl(t, fmt.Sprintf(`
-resource "brane_file" "test" {
+resource "brane_file_set" "test" {
   name  = "$NAMESPACE"
   files = { "deep/a.txt" = { content = %q } }
 }
 resource "brane_workflow_run" "test" {
   name           = "reads"
   infrastructure = "$NAMESPACE"
-  inputs         = { corpus = { file = brane_file.test.reference } }
+  inputs         = { corpus = { file = brane_file_set.test.reference } }
   steps          = { copy = { image = "$TOOLS", command = ["cp", "/data/corpus/deep/a.txt", "/data/copy"] } }
   outputs        = { copy = { path = "copy" } }
 }
 data "brane_file" "copy" {
   run   = brane_workflow_run.test.id
-  layer = brane_workflow_run.test.outputs_layer
+  outputs_digest = brane_workflow_run.test.outputs_layer
   path  = "copy"
 }
 `, text))
@@ -202,11 +202,11 @@ data "brane_file" "copy" {
 	})
 }
 
-func TestAccFile_fails(t *testing.T) {
+func TestAccFileSet_fails(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
 	file := func(body string) string {
-		return onRedis(server.URL(), "", "resource \"brane_file\" \"test\" {\n  name = \"corpus\"\n"+body+"\n}\n")
+		return onRedis(server.URL(), "", "resource \"brane_file_set\" \"test\" {\n  name = \"corpus\"\n"+body+"\n}\n")
 	}
 	large := filepath.Join(t.TempDir(), "large")
 	must(t, os.WriteFile(large, make([]byte, 8<<20), 0o600))
@@ -214,15 +214,15 @@ func TestAccFile_fails(t *testing.T) {
 		config string
 		want   []string
 	}{
-		"neither files nor folder":       {file(""), []string{"Invalid Attribute Combination"}},
-		"a folder that is not there":     {file(`folder = "/no/such"`), []string{"Folder not readable", `no such file or directory. Give the path of a folder that is there when Terraform plans.`}},
-		"a folder that is a file":        {file(fmt.Sprintf("folder = %q", large)), []string{"is no folder"}},
+		"neither files nor directory":    {file(""), []string{"Invalid Attribute Combination"}},
+		"a directory that is not there":  {file(`directory = "/no/such"`), []string{"Directory not readable", `no such file or directory. Give the path of a directory that is there when Terraform plans.`}},
+		"a directory that is a file":     {file(fmt.Sprintf("directory = %q", large)), []string{"is no directory"}},
 		"a file that is not there":       {file(`files = { a = { source = "/no/such" } }`), []string{"File not readable", `Reading the file for "a": open /no/such: no such file or directory.`}},
 		"a path that leads outside":      {file(`files = { "../a" = { content = "" } }`), []string{`"../a": must be relative`}},
 		"more than Redis has memory for": {file(fmt.Sprintf("files = { a = { source = %q } }", large)), []string{"Files not stored", "the files need 8.2 MiB of memory, redis has"}},
-		"a reference that is none":       {onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is no reference of a set of files`}},
+		"a reference that is none":       {onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is no reference of a set of files`}},
 		"a content that nobody has": {
-			onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file = \"corpus@"+strings.Repeat("0", 64)+"\"\n  path = \"a\"\n}\n"),
+			onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus@"+strings.Repeat("0", 64)+"\"\n  path = \"a\"\n}\n"),
 			[]string{"File not read", `the content 000000000000… of the set of files "corpus" is not in redis any more`},
 		},
 	} {

@@ -16,25 +16,25 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// ImportState takes "name" or "name:folder", or the identity. The rest comes from Redis, when the set is read.
-func (r *fileResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+// ImportState takes "name" or "name:directory", or the identity. The rest comes from Redis, when the set is read.
+func (r *fileSetResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	if req.ID == "" {
 		resource.ImportStatePassthroughWithIdentity(ctx, path.Root("name"), path.Root("name"), req, resp)
 		return
 	}
-	name, folder, inFolder := strings.Cut(req.ID, ":")
-	if workflow.CheckName(name) != "" || inFolder && folder == "" {
-		resp.Diagnostics.AddError("Import id is not one", fmt.Sprintf("The id is %q; it must be the name of the set, or the name, a colon and the folder that its files come from.", req.ID))
+	name, directory, hasDirectory := strings.Cut(req.ID, ":")
+	if workflow.CheckName(name) != "" || hasDirectory && directory == "" {
+		resp.Diagnostics.AddError("Import id is not one", fmt.Sprintf("The id is %q; it must be the name of the set, or the name, a colon and the directory that its files come from.", req.ID))
 		return
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), name)...)
-	if inFolder {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("folder"), folder)...)
+	if hasDirectory {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("directory"), directory)...)
 	}
 }
 
 // imported takes over what is stored. Where the files came from is not known there: as long as all are text that may stand in a configuration, that is what is assumed.
-func (m *fileModel) imported(ctx context.Context, set *files.Set) error {
+func (m *fileSetModel) imported(ctx context.Context, set *files.Set) error {
 	layer, content, err := set.Layer(ctx)
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (m *fileModel) imported(ctx context.Context, set *files.Set) error {
 		return errNoSet
 	}
 	m.setContent(content)
-	if !m.Folder.IsNull() {
+	if !m.Directory.IsNull() {
 		return nil
 	}
 	store, err := set.Store()

@@ -1,5 +1,5 @@
 import {
-  to = brane_file.corpus
+  to = brane_file_set.corpus
   identity = {
     name = "corpus"
   }

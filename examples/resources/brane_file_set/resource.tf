@@ -1,5 +1,5 @@
 # A standing set of files; many runs begin with it.
-resource "brane_file" "corpus" {
+resource "brane_file_set" "corpus" {
   name = "corpus"
   files = {
     "alice.txt"      = { content = "Alice was beginning to get very tired of sitting by her sister on the bank.\n" }
@@ -8,12 +8,12 @@ resource "brane_file" "corpus" {
 }
 
 data "brane_file" "queen" {
-  file = brane_file.corpus.reference
-  path = "more/queen.txt"
+  file_set = brane_file_set.corpus.reference
+  path     = "more/queen.txt"
 }
 
 output "queen" {
   value = data.brane_file.queen.content
 }
 
-# In a run: inputs = { corpus = { file = brane_file.corpus.reference } }, which the steps find below /data/corpus.
+# In a run: inputs = { corpus = { file = brane_file_set.corpus.reference } }, which the steps find below /data/corpus.
