@@ -29,7 +29,7 @@ resource "brane_namespace" "test" {
   count = %d
 
   name  = "%s-${count.index}"
-  quota = { pods = "5" }
+  resource_quota = { pods = "5" }
 }
 `, ownRightsIn(t, c), namespaces, prefix))
 	cli.run(t, "init", "-no-color")

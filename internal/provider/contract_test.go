@@ -72,18 +72,18 @@ var oneOf = map[string]string{"brane_file_set": "directory"}
 var full = map[string]map[string]any{
 	"brane_namespace": {
 		"name": "brane", "labels": map[string]any{"a": "b"}, "annotations": map[string]any{"a": "b"},
-		"service_account": map[string]any{"name": "brane", "labels": map[string]any{"a": "b"}, "image_pull_secrets": []any{"x"}, "token_secret": true},
+		"service_account": map[string]any{"name": "brane", "labels": map[string]any{"a": "b"}, "image_pull_secrets": []any{"x"}, "create_token_secret": true},
 		"pod_security":    map[string]any{"enforce": "baseline", "version": "v1.35"},
 		"rules":           []any{map[string]any{"api_groups": []any{""}, "resources": []any{"pods"}, "verbs": []any{"get"}}},
 		"subjects":        []any{map[string]any{"kind": "ServiceAccount", "name": "robot", "namespace": "x"}},
-		"quota":           map[string]any{"pods": "5"}, "limits": map[string]any{"max": map[string]any{"cpu": "1"}, "min": map[string]any{"cpu": "1m"}},
-		"network_policy": map[string]any{"dns": true, "egress": map[string]any{"redis": map[string]any{"cidrs": []any{"10.0.0.0/8"}, "ports": []any{6379}, "protocols": []any{"TCP"}}}},
-		"registries":     map[string]any{"r": map[string]any{"username": "u", "password_wo": "p", "password_wo_version": 1}},
-		"adopt":          true, "deletion_protection": true, "on_destroy": "release",
+		"resource_quota":  map[string]any{"pods": "5"}, "limit_range": map[string]any{"max": map[string]any{"cpu": "1"}, "min": map[string]any{"cpu": "1m"}},
+		"network_policy":       map[string]any{"dns": true, "egress": map[string]any{"redis": map[string]any{"cidrs": []any{"10.0.0.0/8"}, "ports": []any{6379}, "protocols": []any{"TCP"}}}},
+		"registry_credentials": map[string]any{"r": map[string]any{"username": "u", "password_wo": "p", "password_wo_version": 1}},
+		"adopt":                true, "deletion_protection": true, "deletion_policy": "retain",
 	},
 	"brane_infrastructure": {
 		"name": "compute", "address": "198.51.100.10:6443", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052",
-		"mount_dfs": "redis://198.51.100.10", "credentials": map[string]any{"service_account": "brane", "lifetime": "720h"}, "verify": true, "timeouts": map[string]any{"create": "5m"},
+		"mount_dfs": "redis://198.51.100.10", "credentials": map[string]any{"service_account": "brane", "lifetime": "720h"}, "verify_credentials": true, "timeouts": map[string]any{"create": "5m"},
 	},
 	"brane_workflow_run": {
 		"name": "run", "infrastructure": "compute", "retention": "72h", "triggers": map[string]any{"release": "1"},

@@ -39,9 +39,9 @@ func newTrial(t *testing.T) trial {
 		}
 	})
 	return trial{s, g, speaker.life("brane_namespace"), object{
-		"name":       s.namespace,
-		"quota":      object{"pods": "5"},
-		"registries": object{"r.example.org": object{"username": "u", "password_wo": "never-told", "password_wo_version": 1}},
+		"name":                 s.namespace,
+		"resource_quota":       object{"pods": "5"},
+		"registry_credentials": object{"r.example.org": object{"username": "u", "password_wo": "never-told", "password_wo_version": 1}},
 	}}
 }
 
@@ -202,7 +202,7 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 	change := func(t *testing.T, c trial) {
 		t.Helper()
 		c.config["labels"] = object{"team": "imaging"}
-		c.config["quota"] = object{"pods": "6"}
+		c.config["resource_quota"] = object{"pods": "6"}
 		c.config["service_account"] = object{"name": "other"}
 	}
 	clean := newTrial(t)
@@ -219,7 +219,7 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 		c.arm(n, f)
 		if diagnostics := c.apply(c.config); failed(diagnostics) {
 			c.told(t, f, diagnostics)
-			if got, want := c.answer(c.schema(), c.state)["quota"], c.answer(c.schema(), before)["quota"]; !got.Equal(want) {
+			if got, want := c.answer(c.schema(), c.state)["resource_quota"], c.answer(c.schema(), before)["resource_quota"]; !got.Equal(want) {
 				t.Errorf("the state has %s, want %s as before", got, want)
 			}
 		}

@@ -16,25 +16,25 @@ import (
 
 // The nested values are Go's own, so the model is only for values that are known; ModifyPlan looks before it decodes.
 type namespaceModel struct {
-	Name               types.String             `tfsdk:"name"`
-	Cluster            types.String             `tfsdk:"cluster"`
-	Labels             types.Map                `tfsdk:"labels"`
-	Annotations        types.Map                `tfsdk:"annotations"`
-	PodSecurity        *podSecurityModel        `tfsdk:"pod_security"`
-	ServiceAccount     *serviceAccountModel     `tfsdk:"service_account"`
-	Access             types.String             `tfsdk:"access"`
-	Rules              []ruleModel              `tfsdk:"rules"`
-	Subjects           []subjectModel           `tfsdk:"subjects"`
-	Quota              map[string]quantity      `tfsdk:"quota"`
-	Limits             *limitsModel             `tfsdk:"limits"`
-	NetworkPolicy      *networkPolicyModel      `tfsdk:"network_policy"`
-	Registries         map[string]registryModel `tfsdk:"registries"`
-	Adopt              types.Bool               `tfsdk:"adopt"`
-	DeletionProtection types.Bool               `tfsdk:"deletion_protection"`
-	OnDestroy          types.String             `tfsdk:"on_destroy"`
-	UID                types.String             `tfsdk:"uid"`
-	Drift              types.List               `tfsdk:"drift"`
-	Timeouts           timeouts.Value           `tfsdk:"timeouts"`
+	Name                types.String             `tfsdk:"name"`
+	Cluster             types.String             `tfsdk:"cluster"`
+	Labels              types.Map                `tfsdk:"labels"`
+	Annotations         types.Map                `tfsdk:"annotations"`
+	PodSecurity         *podSecurityModel        `tfsdk:"pod_security"`
+	ServiceAccount      *serviceAccountModel     `tfsdk:"service_account"`
+	Access              types.String             `tfsdk:"access"`
+	Rules               []ruleModel              `tfsdk:"rules"`
+	Subjects            []subjectModel           `tfsdk:"subjects"`
+	ResourceQuota       map[string]quantity      `tfsdk:"resource_quota"`
+	LimitRange          *limitRangeModel         `tfsdk:"limit_range"`
+	NetworkPolicy       *networkPolicyModel      `tfsdk:"network_policy"`
+	RegistryCredentials map[string]registryModel `tfsdk:"registry_credentials"`
+	Adopt               types.Bool               `tfsdk:"adopt"`
+	DeletionProtection  types.Bool               `tfsdk:"deletion_protection"`
+	DeletionPolicy      types.String             `tfsdk:"deletion_policy"`
+	UID                 types.String             `tfsdk:"uid"`
+	Drift               types.List               `tfsdk:"drift"`
+	Timeouts            timeouts.Value           `tfsdk:"timeouts"`
 }
 
 func (m *namespaceModel) limits() (timeouts.Value, time.Duration) {
@@ -51,11 +51,11 @@ type podSecurityModel struct {
 }
 
 type serviceAccountModel struct {
-	Name             types.String `tfsdk:"name"`
-	Labels           types.Map    `tfsdk:"labels"`
-	Annotations      types.Map    `tfsdk:"annotations"`
-	ImagePullSecrets []string     `tfsdk:"image_pull_secrets"`
-	TokenSecret      types.Bool   `tfsdk:"token_secret"`
+	Name              types.String `tfsdk:"name"`
+	Labels            types.Map    `tfsdk:"labels"`
+	Annotations       types.Map    `tfsdk:"annotations"`
+	ImagePullSecrets  []string     `tfsdk:"image_pull_secrets"`
+	CreateTokenSecret types.Bool   `tfsdk:"create_token_secret"`
 }
 
 type ruleModel struct {
@@ -71,7 +71,7 @@ type subjectModel struct {
 	Namespace types.String `tfsdk:"namespace"`
 }
 
-type limitsModel struct {
+type limitRangeModel struct {
 	Default        map[string]quantity `tfsdk:"default"`
 	DefaultRequest map[string]quantity `tfsdk:"default_request"`
 	Max            map[string]quantity `tfsdk:"max"`
@@ -103,7 +103,7 @@ func defaultServiceAccount(object types.ObjectType) types.Object {
 	null := types.MapNull(types.StringType)
 	return types.ObjectValueMust(object.AttrTypes, map[string]attr.Value{
 		"name": types.StringValue(defaultAccount), "labels": null, "annotations": null,
-		"image_pull_secrets": types.SetNull(types.StringType), "token_secret": types.BoolValue(false),
+		"image_pull_secrets": types.SetNull(types.StringType), "create_token_secret": types.BoolValue(false),
 	})
 }
 
@@ -119,7 +119,7 @@ func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnost
 		}
 	}
 	if a := m.ServiceAccount; a != nil {
-		spec.ServiceAccount, spec.PullSecrets, spec.LongLivedToken = a.Name.ValueString(), a.ImagePullSecrets, a.TokenSecret.ValueBool()
+		spec.ServiceAccount, spec.PullSecrets, spec.LongLivedToken = a.Name.ValueString(), a.ImagePullSecrets, a.CreateTokenSecret.ValueBool()
 		diags.Append(a.Labels.ElementsAs(ctx, &spec.AccountLabels, false)...)
 		diags.Append(a.Annotations.ElementsAs(ctx, &spec.AccountAnnotations, false)...)
 	}
@@ -133,9 +133,9 @@ func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnost
 		}
 		spec.Subjects = append(spec.Subjects, subject)
 	}
-	spec.Quota = resourceList(m.Quota, &diags)
-	if l := m.Limits; l != nil {
-		spec.Limits = namespace.Limits{
+	spec.ResourceQuota = resourceList(m.ResourceQuota, &diags)
+	if l := m.LimitRange; l != nil {
+		spec.LimitRange = namespace.LimitRange{
 			Default: resourceList(l.Default, &diags), DefaultRequest: resourceList(l.DefaultRequest, &diags),
 			Max: resourceList(l.Max, &diags), Min: resourceList(l.Min, &diags),
 		}
@@ -143,11 +143,11 @@ func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnost
 	if n := m.NetworkPolicy; n != nil {
 		spec.Network = &namespace.Network{DNS: n.DNS.ValueBool(), Egress: traffic(n.Egress), Ingress: traffic(n.Ingress)}
 	}
-	for host, r := range m.Registries {
-		if spec.Registries == nil {
-			spec.Registries = map[string]namespace.Registry{}
+	for host, r := range m.RegistryCredentials {
+		if spec.RegistryCredentials == nil {
+			spec.RegistryCredentials = map[string]namespace.Registry{}
 		}
-		spec.Registries[host] = namespace.Registry{
+		spec.RegistryCredentials[host] = namespace.Registry{
 			Username: r.Username.ValueString(), Password: r.PasswordWO.ValueString(), Version: r.PasswordWOVersion.ValueInt64(),
 		}
 	}
@@ -172,7 +172,7 @@ func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Di
 	}
 	m.ServiceAccount = &serviceAccountModel{
 		Name: types.StringValue(spec.ServiceAccount), Labels: ownMap(ctx, spec.AccountLabels, &diags), Annotations: ownMap(ctx, spec.AccountAnnotations, &diags),
-		ImagePullSecrets: spec.PullSecrets, TokenSecret: types.BoolValue(spec.LongLivedToken),
+		ImagePullSecrets: spec.PullSecrets, CreateTokenSecret: types.BoolValue(spec.LongLivedToken),
 	}
 	m.Access = text(string(spec.Access))
 	for _, r := range spec.Rules {
@@ -181,25 +181,25 @@ func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Di
 	for _, s := range spec.Subjects {
 		m.Subjects = append(m.Subjects, subjectModel{types.StringValue(s.Kind), types.StringValue(s.Name), text(s.Namespace)})
 	}
-	m.Quota = quantitiesOf(spec.Quota)
-	limits := limitsModel{
-		quantitiesOf(spec.Limits.Default), quantitiesOf(spec.Limits.DefaultRequest), quantitiesOf(spec.Limits.Max), quantitiesOf(spec.Limits.Min),
+	m.ResourceQuota = quantitiesOf(spec.ResourceQuota)
+	limits := limitRangeModel{
+		quantitiesOf(spec.LimitRange.Default), quantitiesOf(spec.LimitRange.DefaultRequest), quantitiesOf(spec.LimitRange.Max), quantitiesOf(spec.LimitRange.Min),
 	}
 	if slices.ContainsFunc([]map[string]quantity{limits.Default, limits.DefaultRequest, limits.Max, limits.Min}, func(q map[string]quantity) bool { return len(q) > 0 }) {
-		m.Limits = &limits
+		m.LimitRange = &limits
 	}
 	if n := spec.Network; n != nil {
 		m.NetworkPolicy = &networkPolicyModel{DNS: types.BoolValue(n.DNS), Egress: trafficOf(n.Egress), Ingress: trafficOf(n.Ingress)}
 	}
-	for host, r := range spec.Registries {
-		if m.Registries == nil {
-			m.Registries = map[string]registryModel{}
+	for host, r := range spec.RegistryCredentials {
+		if m.RegistryCredentials == nil {
+			m.RegistryCredentials = map[string]registryModel{}
 		}
 		version := types.Int64Null()
 		if r.Version != 0 {
 			version = types.Int64Value(r.Version)
 		}
-		m.Registries[host] = registryModel{Username: types.StringValue(r.Username), PasswordWOVersion: version}
+		m.RegistryCredentials[host] = registryModel{Username: types.StringValue(r.Username), PasswordWOVersion: version}
 	}
 	return diags
 }

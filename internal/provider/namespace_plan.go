@@ -80,7 +80,7 @@ func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 	if !req.State.Raw.IsNull() {
 		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("name"), &before.Name)...)
 		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("cluster"), &before.Cluster)...)
-		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("registries"), &before.Registries)...)
+		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("registry_credentials"), &before.RegistryCredentials)...)
 		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("deletion_protection"), &before.DeletionProtection)...)
 	}
 	if req.Plan.Raw.IsNull() {
@@ -94,11 +94,11 @@ func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 		before.refuseProtected(&resp.Diagnostics) // it will be replaced
 	}
 	var registries types.Map
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("registries"), &registries)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("registry_credentials"), &registries)...)
 	if !unknown(registries) {
 		var wanted map[string]registryModel
 		resp.Diagnostics.Append(registries.ElementsAs(ctx, &wanted, false)...)
-		needPasswords(wanted, before.Registries, &resp.Diagnostics)
+		needPasswords(wanted, before.RegistryCredentials, &resp.Diagnostics)
 	}
 	var adopt types.Bool
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("adopt"), &adopt)...)
@@ -124,7 +124,7 @@ func needPasswords(wanted, before map[string]registryModel, diags *diag.Diagnost
 	for host, r := range wanted {
 		old, there := before[host]
 		if r.PasswordWO.IsNull() && (!there || !old.PasswordWOVersion.Equal(r.PasswordWOVersion)) {
-			diags.AddAttributeError(path.Root("registries").AtMapKey(host).AtName("password_wo"), "Password is missing", fmt.Sprintf(
+			diags.AddAttributeError(path.Root("registry_credentials").AtMapKey(host).AtName("password_wo"), "Password is missing", fmt.Sprintf(
 				"The credential for registry %q is new, or its password_wo_version has changed, so its password must be sent: set password_wo.", host))
 		}
 	}

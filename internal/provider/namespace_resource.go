@@ -20,7 +20,6 @@ var (
 	_ resource.ResourceWithIdentity       = &namespaceResource{}
 	_ resource.ResourceWithImportState    = &namespaceResource{}
 	_ resource.ResourceWithModifyPlan     = &namespaceResource{}
-	_ resource.ResourceWithUpgradeState   = &namespaceResource{}
 	_ resource.ResourceWithValidateConfig = &namespaceResource{}
 )
 
@@ -69,7 +68,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 			return // nothing was made
 		}
 		// The CLI will replace what was not made completely. Neither setting may be in the way: nobody has anything in this namespace yet.
-		model.DeletionProtection, model.OnDestroy = types.BoolValue(false), types.StringValue(destroyDeletes)
+		model.DeletionProtection, model.DeletionPolicy = types.BoolValue(false), types.StringValue(policyDelete)
 	}
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -169,8 +168,8 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if model.OnDestroy.ValueString() == destroyReleases {
-		if err := namespace.Release(ctx, client, spec); err != nil {
+	if model.DeletionPolicy.ValueString() == policyRetain {
+		if err := namespace.Retain(ctx, client, spec); err != nil {
 			report(&resp.Diagnostics, "Namespace not released", fmt.Sprintf("Letting go of namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		}
 		return
@@ -189,9 +188,9 @@ func (r *namespaceResource) ImportState(ctx context.Context, req resource.Import
 func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (namespace.Spec, diag.Diagnostics) {
 	m.settleAccess()
 	spec, diags := m.spec(ctx)
-	for host, r := range spec.Registries {
-		r.Password = config.Registries[host].PasswordWO.ValueString()
-		spec.Registries[host] = r
+	for host, r := range spec.RegistryCredentials {
+		r.Password = config.RegistryCredentials[host].PasswordWO.ValueString()
+		spec.RegistryCredentials[host] = r
 	}
 	return spec, diags
 }

@@ -39,7 +39,7 @@ resource "brane_namespace" "test" {
     labels             = { "example.org/team" = "imaging" }
     annotations        = { "example.org/note" = "for tests" }
     image_pull_secrets = ["of-others"]
-    token_secret       = true
+    create_token_secret = true
   }
 
   rules = [
@@ -51,8 +51,8 @@ resource "brane_namespace" "test" {
     { kind = "ServiceAccount", name = "robot", namespace = "default" },
   ]
 
-  quota = { pods = "50", "requests.cpu" = "1500m" }
-  limits = {
+  resource_quota = { pods = "50", "requests.cpu" = "1500m" }
+  limit_range = {
     default         = { cpu = "1000m", memory = "1024Mi" }
     default_request = { cpu = "0.1" }
     max             = { cpu = "4", memory = "8Gi" }
@@ -64,7 +64,7 @@ resource "brane_namespace" "test" {
     ingress = { scrape = { cidrs = ["10.0.0.0/8"], ports = [9090], protocols = ["UDP", "TCP"] } }
   }
 
-  registries = { "198.51.100.10:50050" = { username = "puller", password_wo = "s3cret", password_wo_version = 1 } }
+  registry_credentials = { "198.51.100.10:50050" = { username = "puller", password_wo = "s3cret", password_wo_version = 1 } }
 
   timeouts = { create = "15m", read = "3m", update = "14m", delete = "20m" }
 }
@@ -210,7 +210,7 @@ func TestAccNamespace_adopt(t *testing.T) {
 resource "brane_namespace" "test" {
   name       = "$NAMESPACE"
   adopt      = true
-  on_destroy = "release"
+  deletion_policy = "retain"
 }
 `)
 	resource.Test(t, resource.TestCase{
@@ -256,7 +256,7 @@ func TestAccNamespace_password(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
 	registry := func(credential string) string {
-		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registries = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
+		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registry_credentials = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
 	}
 	holds := func(password string) resource.TestCheckFunc {
 		return func(state *terraform.State) error {

@@ -25,8 +25,8 @@ import (
 
 // What becomes of the namespace when the resource is destroyed.
 const (
-	destroyDeletes  = "delete"
-	destroyReleases = "release"
+	policyDelete = "delete"
+	policyRetain = "retain"
 )
 
 func (r *namespaceResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
@@ -35,12 +35,11 @@ func (r *namespaceResource) IdentitySchema(_ context.Context, _ resource.Identit
 
 func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		Version: 1,
 		MarkdownDescription: "The namespace in which Brane runs: a Namespace, a service account, and a Role and RoleBinding that let the account do there what Brane needs and nothing more. " +
 			"Where asked also a quota, limits, network policies, image pull credentials and a long-lived token. " +
 			"What others add, be it labels, annotations, finalizers or further limits of a quota, is left alone. An object that was deleted or edited shows in `drift` by kind and name, " +
 			"and is repaired in place; the Namespace is replaced only where its name changes. " +
-			"`deletion_protection`, `on_destroy` and `timeouts` are kept in annotations of the Namespace (`terraform-provider-brane/…`), so that a plan after an import is empty.",
+			"`deletion_protection`, `deletion_policy` and `timeouts` are kept in annotations of the Namespace (`terraform-provider-brane/…`), so that a plan after an import is empty.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the Namespace. Changing it makes a new namespace and deletes the old one with everything in it.",
@@ -63,11 +62,11 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"rules":    rulesSchema(),
 			"subjects": subjectsSchema(),
-			"quota": quantities("What all pods and objects in the namespace may take together, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }` (a ResourceQuota's `hard`). " +
+			"resource_quota": quantities("What all pods and objects in the namespace may take together, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }` (a ResourceQuota's `hard`). " +
 				"Limits that others add to it are left alone."),
-			"limits":         limitsSchema(),
-			"network_policy": networkPolicySchema(),
-			"registries":     registriesSchema(),
+			"limit_range":          limitRangeSchema(),
+			"network_policy":       networkPolicySchema(),
+			"registry_credentials": registryCredentialsSchema(),
 			"adopt": schema.BoolAttribute{
 				MarkdownDescription: "Take over a Namespace that exists, instead of refusing to. The plan warns of what would change in it. It counts only while the resource is created, and is not stored. Default: `false`.",
 				Optional:            true,
@@ -79,13 +78,13 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
 			},
-			"on_destroy": schema.StringAttribute{
-				MarkdownDescription: "What destroying does: `delete` the Namespace with everything in it, or `release` it: the objects that this resource manages are removed, its labels and annotations taken off, " +
+			"deletion_policy": schema.StringAttribute{
+				MarkdownDescription: "What destroying does: `delete` the Namespace with everything in it, or `retain` it: the objects that this resource manages are removed, its labels and annotations taken off, " +
 					"and the Namespace stays with what others have in it. Default: `delete`.",
 				Optional:   true,
 				Computed:   true,
-				Default:    stringdefault.StaticString(destroyDeletes),
-				Validators: []validator.String{stringvalidator.OneOf(destroyDeletes, destroyReleases)},
+				Default:    stringdefault.StaticString(policyDelete),
+				Validators: []validator.String{stringvalidator.OneOf(policyDelete, policyRetain)},
 			},
 			"uid": schema.StringAttribute{
 				MarkdownDescription: "UID that the cluster gave the Namespace.",
@@ -138,11 +137,11 @@ func serviceAccountSchema() schema.Attribute {
 		"labels":      metadataAttribute("Its labels, beside those that others set."),
 		"annotations": metadataAttribute("Its annotations, beside those that others set."),
 		"image_pull_secrets": schema.SetAttribute{
-			MarkdownDescription: "Names of Secrets in the namespace with which pods of this account pull images, beside the one that `registries` makes.",
+			MarkdownDescription: "Names of Secrets in the namespace with which pods of this account pull images, beside the one that `registry_credentials` creates.",
 			ElementType:         types.StringType,
 			Optional:            true,
 		},
-		"token_secret": schema.BoolAttribute{
+		"create_token_secret": schema.BoolAttribute{
 			MarkdownDescription: "Keep a token that does not expire in the Secret `<name>-token`, for tools that cannot renew one. The token itself is not in the state. " +
 				"`brane_infrastructure` does not need it: it mints tokens that expire. Default: `false`.",
 			Optional: true,
@@ -204,7 +203,7 @@ func subjectsSchema() schema.Attribute {
 	}
 }
 
-func limitsSchema() schema.Attribute {
+func limitRangeSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "What a single container may take (a LimitRange). For a resource that `default` does not name, `max` counts as the default; for one that `default_request` does not name, " +
 			"`default` does, and then `min`.",
@@ -258,7 +257,7 @@ func networkPolicySchema() schema.Attribute {
 	}
 }
 
-func registriesSchema() schema.Attribute {
+func registryCredentialsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
 		MarkdownDescription: "Credentials with which the account's pods pull images, by the registry's `host[:port]`. They are in the Secret `brane-registries`, which the service account names.",
 		Optional:            true,

@@ -12,7 +12,7 @@ import (
 // The settings of the resource that mean nothing to the cluster, as they are kept with the namespace: an import finds them, and the plan after it is empty.
 const (
 	protectionSetting = "deletion-protection"
-	destroySetting    = "on-destroy"
+	policySetting     = "deletion-policy"
 	timeoutSetting    = "timeout-" // and the operation
 )
 
@@ -22,8 +22,8 @@ func (m namespaceModel) settings() map[string]string {
 	if m.DeletionProtection.ValueBool() {
 		settings[protectionSetting] = "true"
 	}
-	if onDestroy := m.OnDestroy.ValueString(); onDestroy != "" && onDestroy != destroyDeletes {
-		settings[destroySetting] = onDestroy
+	if policy := m.DeletionPolicy.ValueString(); policy != "" && policy != policyDelete {
+		settings[policySetting] = policy
 	}
 	for operation, value := range m.Timeouts.Attributes() {
 		if limit, ok := value.(types.String); ok && limit.ValueString() != "" {
@@ -36,9 +36,9 @@ func (m namespaceModel) settings() map[string]string {
 // takeSettings is the other direction.
 func (m *namespaceModel) takeSettings(ctx context.Context, settings map[string]string, diags *diag.Diagnostics) {
 	m.DeletionProtection = types.BoolValue(settings[protectionSetting] == "true")
-	m.OnDestroy = types.StringValue(destroyDeletes)
-	if settings[destroySetting] == destroyReleases {
-		m.OnDestroy = types.StringValue(destroyReleases)
+	m.DeletionPolicy = types.StringValue(policyDelete)
+	if settings[policySetting] == policyRetain {
+		m.DeletionPolicy = types.StringValue(policyRetain)
 	}
 	operations := m.Timeouts.AttributeTypes(ctx)
 	limits, set := map[string]attr.Value{}, false

@@ -1,35 +1,31 @@
 package provider_test
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
 // everything is a fullest configuration as the protocol has it; fullestNamespace is the same in HCL.
 func (c trial) everything() object {
 	return object{
-		"name":            c.namespace,
-		"labels":          object{"example.org/team": "imaging"},
-		"annotations":     object{"example.org/note": "n"},
-		"pod_security":    object{"enforce": "baseline", "version": "v1.35"},
-		"service_account": object{"name": "submitter", "labels": object{"a": "b"}, "image_pull_secrets": []any{"of-others"}, "token_secret": true},
-		"rules":           []any{object{"api_groups": []any{"batch"}, "resources": []any{"jobs"}, "verbs": []any{"create", "get"}}},
-		"subjects":        []any{object{"kind": "Group", "name": "imaging"}},
-		"quota":           object{"requests.cpu": "1500m"},
-		"limits":          object{"max": object{"cpu": "4000m"}},
-		"network_policy":  object{"egress": object{"redis": object{"cidrs": []any{"198.51.100.10/32"}, "ports": []any{6379}}}},
-		"registries":      object{"r.example.org": object{"username": "u", "password_wo": "never-told", "password_wo_version": 3}},
+		"name":                 c.namespace,
+		"labels":               object{"example.org/team": "imaging"},
+		"annotations":          object{"example.org/note": "n"},
+		"pod_security":         object{"enforce": "baseline", "version": "v1.35"},
+		"service_account":      object{"name": "submitter", "labels": object{"a": "b"}, "image_pull_secrets": []any{"of-others"}, "create_token_secret": true},
+		"rules":                []any{object{"api_groups": []any{"batch"}, "resources": []any{"jobs"}, "verbs": []any{"create", "get"}}},
+		"subjects":             []any{object{"kind": "Group", "name": "imaging"}},
+		"resource_quota":       object{"requests.cpu": "1500m"},
+		"limit_range":          object{"max": object{"cpu": "4000m"}},
+		"network_policy":       object{"egress": object{"redis": object{"cidrs": []any{"198.51.100.10/32"}, "ports": []any{6379}}}},
+		"registry_credentials": object{"r.example.org": object{"username": "u", "password_wo": "never-told", "password_wo_version": 3}},
 
-		"deletion_protection": true, "on_destroy": "release", "timeouts": object{"create": "15m", "read": "3m", "update": "14m", "delete": "20m"},
+		"deletion_protection": true, "deletion_policy": "retain", "timeouts": object{"create": "15m", "read": "3m", "update": "14m", "delete": "20m"},
 	}
 }
 
@@ -81,43 +77,6 @@ func TestAccNamespaceImport(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// A state that version 0 of the schema has written is read, and nothing is planned because of it. The state was recorded from an apply of just this
-// configuration by the CLI with the provider of commit 9609aff, the last with that version; only the name and the UID were replaced. What that provider made
-// in the cluster is what is made here, without what later versions add.
-func TestAccNamespaceUpgrade(t *testing.T) {
-	t.Parallel()
-	s := newSetting(t)
-	made, err := namespace.Create(t.Context(), s.client, namespace.Spec{
-		Name: s.namespace, Labels: map[string]string{"example.org/team": "imaging"}, Access: namespace.AccessSubmit, ServiceAccount: "submitter",
-	}, false)
-	must(t, err)
-	c := newCLI(t)
-	c.write(t, "main.tf", required+s.hcl(t, `
-resource "brane_namespace" "test" {
-  name            = "$NAMESPACE"
-  labels          = { "example.org/team" = "imaging" }
-  access          = "submit"
-  service_account = { name = "submitter" }
-  timeouts        = { create = "2m" }
-}
-`))
-	recorded, err := os.ReadFile(filepath.Join("testdata", "namespace_v0.tfstate"))
-	must(t, err)
-	c.write(t, "terraform.tfstate", strings.NewReplacer("$NAMESPACE", s.namespace, "$UID", made.UID).Replace(string(recorded)))
-	c.run(t, "init", "-no-color")
-	c.destroyAtEnd(t)
-	c.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that the upgrade alone plans a change
-
-	c.run(t, "apply", "-auto-approve", "-no-color", "-refresh-only")
-	state, err := os.ReadFile(filepath.Join(c.dir, "terraform.tfstate"))
-	must(t, err)
-	for _, want := range []string{`"schema_version": 1`, `"on_destroy": "delete"`, `"token_secret": false`, `"create": "2m"`} {
-		if !strings.Contains(string(state), want) {
-			t.Errorf("the state holds no %s:\n%s", want, state)
-		}
 	}
 }
 

@@ -48,8 +48,8 @@ resource "brane_namespace" "bench" {
   count = var.namespaces
 
   name   = "` + prefix + `${count.index}"
-  quota  = { "count/jobs.batch" = "100", "requests.cpu" = "4" }
-  limits = { default = { memory = "256Mi" }, default_request = { cpu = "100m" } }
+  resource_quota  = { "count/jobs.batch" = "100", "requests.cpu" = "4" }
+  limit_range = { default = { memory = "256Mi" }, default_request = { cpu = "100m" } }
 }
 `
 

@@ -8,12 +8,12 @@ resource "brane_namespace" "imaging" {
   # People of the team may do what Brane may.
   subjects = [{ kind = "Group", name = "imaging" }]
 
-  quota = {
+  resource_quota = {
     pods              = "100"
     "requests.cpu"    = "16"
     "requests.memory" = "64Gi"
   }
-  limits = {
+  limit_range = {
     default         = { cpu = "1", memory = "1Gi" }
     default_request = { cpu = "100m", memory = "128Mi" }
     max             = { cpu = "8", memory = "32Gi" }
@@ -28,7 +28,7 @@ resource "brane_namespace" "imaging" {
   }
 
   # The password is not stored in the state; raise the version whenever it changes.
-  registries = {
+  registry_credentials = {
     "registry.example.org" = {
       username            = "puller"
       password_wo         = var.registry_password

@@ -17,9 +17,9 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Release lets go of the namespace: it deletes our objects in it, so that the account's tokens are worth nothing from then on, and takes our labels and
+// Retain lets go of the namespace: it deletes our objects in it, so that the account's tokens are worth nothing from then on, and takes our labels and
 // annotations off. The Namespace and what others have made there stay.
-func Release(ctx context.Context, c *kube.Client, spec Spec) error {
+func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	var now *inventory
 	err := c.Persist(ctx, func() (err error) {
 		now, err = look(ctx, c, spec)

@@ -44,11 +44,11 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 		spec.takeAccount(accounts[0])
 	}
 	for _, quota := range ours[*corev1.ResourceQuota](now) {
-		spec.Quota = pick(quota.Spec.Hard, ownFields(quota).keys("f:spec", "f:hard"))
+		spec.ResourceQuota = pick(quota.Spec.Hard, ownFields(quota).keys("f:spec", "f:hard"))
 	}
 	for _, limits := range ours[*corev1.LimitRange](now) {
 		if len(limits.Spec.Limits) == 1 {
-			spec.Limits = limitsOf(limits.Spec.Limits[0])
+			spec.LimitRange = limitsOf(limits.Spec.Limits[0])
 		}
 	}
 	spec.Network = networkOf(ours[*networkingv1.NetworkPolicy](now))
@@ -121,10 +121,10 @@ func (s *Spec) takeSecrets(ctx context.Context, r Reader) error {
 	if err != nil {
 		return err
 	}
-	s.Registries = registriesOf(pull)
-	for host, r := range s.Registries {
+	s.RegistryCredentials = registriesOf(pull)
+	for host, r := range s.RegistryCredentials {
 		r.Password = ""
-		s.Registries[host] = r
+		s.RegistryCredentials[host] = r
 	}
 	token, err := get(TokenSecret(s.ServiceAccount))
 	s.LongLivedToken = token != nil

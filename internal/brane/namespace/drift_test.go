@@ -162,7 +162,7 @@ func TestApplyTakesOneLimitOffTheQuota(t *testing.T) {
 	before := create(t, c, fullest())
 	meddle(t, c, before, edit{&corev1.ResourceQuota{ObjectMeta: named("brane")}, `{"spec":{"hard":{"configmaps":"7"}}}`})
 	want := before
-	want.Quota = corev1.ResourceList{"pods": resource.MustParse("50")}
+	want.ResourceQuota = corev1.ResourceList{"pods": resource.MustParse("50")}
 	change(t, c, before, want)
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: want.Name, Name: "brane"}}
 	if err := c.Get(t.Context(), quota); err != nil {

@@ -7,20 +7,20 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Limits are the LimitRange for containers.
-type Limits struct {
+// LimitRange has the limits for containers.
+type LimitRange struct {
 	Default        corev1.ResourceList // limits of a container that names none
 	DefaultRequest corev1.ResourceList // requests of a container that names none
 	Max, Min       corev1.ResourceList
 }
 
-func (l Limits) empty() bool {
+func (l LimitRange) empty() bool {
 	return len(l.Default)+len(l.DefaultRequest)+len(l.Max)+len(l.Min) == 0
 }
 
 // item is what the API server makes of the limits: Max counts as Default where that has nothing, Default as DefaultRequest, and then Min as
 // DefaultRequest (SetDefaults_LimitRangeItem in kubernetes/pkg/apis/core/v1/defaults.go). Writing it out lets us compare.
-func (l Limits) item() corev1.LimitRangeItem {
+func (l LimitRange) item() corev1.LimitRangeItem {
 	item := corev1.LimitRangeItem{
 		Type: corev1.LimitTypeContainer, Max: l.Max, Min: l.Min,
 		Default: corev1.ResourceList{}, DefaultRequest: corev1.ResourceList{},
@@ -35,9 +35,9 @@ func (l Limits) item() corev1.LimitRangeItem {
 }
 
 // limitsOf are the shortest limits that make this item.
-func limitsOf(item corev1.LimitRangeItem) Limits {
-	l := Limits{Max: item.Max, Min: item.Min, Default: maps.Clone(item.Default), DefaultRequest: maps.Clone(item.DefaultRequest)}
-	implied := Limits{Max: item.Max, Min: item.Min, Default: item.Default}.item()
+func limitsOf(item corev1.LimitRangeItem) LimitRange {
+	l := LimitRange{Max: item.Max, Min: item.Min, Default: maps.Clone(item.Default), DefaultRequest: maps.Clone(item.DefaultRequest)}
+	implied := LimitRange{Max: item.Max, Min: item.Min, Default: item.Default}.item()
 	drop := func(from, implied corev1.ResourceList) {
 		maps.DeleteFunc(from, func(name corev1.ResourceName, _ resource.Quantity) bool {
 			value, ok := implied[name]

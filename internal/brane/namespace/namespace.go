@@ -40,17 +40,17 @@ type Spec struct {
 	ServiceAccount     string            // also the name of the Role and of the RoleBinding
 	AccountLabels      map[string]string // ours, beside those of others
 	AccountAnnotations map[string]string
-	PullSecrets        []string // Secrets that the account's pods pull images with, beside the one of Registries
+	PullSecrets        []string // Secrets that the account's pods pull images with, beside the one of RegistryCredentials
 	LongLivedToken     bool     // keep a token that does not expire in a Secret
 
 	Access   Access              // what the account may do, where Rules says nothing
 	Rules    []rbacv1.PolicyRule // instead of Access
 	Subjects []rbacv1.Subject    // who else may do it
 
-	Quota      corev1.ResourceList // no quota where empty
-	Limits     Limits
-	Network    *Network
-	Registries map[string]Registry // by host[:port]
+	ResourceQuota       corev1.ResourceList // no quota where empty
+	LimitRange          LimitRange
+	Network             *Network
+	RegistryCredentials map[string]Registry // by host[:port]
 
 	// Settings are the front end's own, which mean nothing to the cluster. They are kept with the Namespace, so that [Discover] finds them.
 	Settings map[string]string
@@ -59,12 +59,12 @@ type Spec struct {
 // objects are the namespace's parts; the first is the Namespace itself.
 func (s Spec) objects() []kube.Object {
 	objects := []kube.Object{s.namespace(), s.serviceAccount(), s.role(), s.roleBinding()}
-	if len(s.Quota) > 0 {
-		objects = append(objects, &corev1.ResourceQuota{ObjectMeta: s.child(ObjectName), Spec: corev1.ResourceQuotaSpec{Hard: s.Quota}})
+	if len(s.ResourceQuota) > 0 {
+		objects = append(objects, &corev1.ResourceQuota{ObjectMeta: s.child(ObjectName), Spec: corev1.ResourceQuotaSpec{Hard: s.ResourceQuota}})
 	}
-	if !s.Limits.empty() {
+	if !s.LimitRange.empty() {
 		objects = append(objects, &corev1.LimitRange{
-			ObjectMeta: s.child(ObjectName), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{s.Limits.item()}},
+			ObjectMeta: s.child(ObjectName), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{s.LimitRange.item()}},
 		})
 	}
 	for name, policy := range s.Network.policies() {
@@ -103,7 +103,7 @@ func (s Spec) serviceAccount() *corev1.ServiceAccount {
 	maps.Copy(account.Labels, s.AccountLabels)
 	account.Annotations = s.AccountAnnotations
 	names := slices.Sorted(slices.Values(s.PullSecrets))
-	if len(s.Registries) > 0 {
+	if len(s.RegistryCredentials) > 0 {
 		names = append(names, pullSecretName)
 	}
 	for _, name := range names {

@@ -44,14 +44,14 @@ func fullest() namespace.Spec {
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}, ResourceNames: []string{"one"}},
 	}
 	spec.Subjects = []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "imaging"}}
-	spec.Quota = corev1.ResourceList{"pods": resource.MustParse("50"), "requests.cpu": resource.MustParse("1500m")}
-	spec.Limits = namespace.Limits{Default: list("1", "1Gi"), DefaultRequest: list("100m", "64Mi"), Max: list("4", "8Gi"), Min: list("10m", "4Mi")}
+	spec.ResourceQuota = corev1.ResourceList{"pods": resource.MustParse("50"), "requests.cpu": resource.MustParse("1500m")}
+	spec.LimitRange = namespace.LimitRange{Default: list("1", "1Gi"), DefaultRequest: list("100m", "64Mi"), Max: list("4", "8Gi"), Min: list("10m", "4Mi")}
 	spec.Network = &namespace.Network{
 		DNS:     true,
 		Egress:  map[string]namespace.Traffic{"redis": {CIDRs: []string{"198.51.100.10/32"}, Ports: []int32{6379}, Protocols: []string{"TCP"}}},
 		Ingress: map[string]namespace.Traffic{"scrape": {CIDRs: []string{"10.0.0.0/8"}, Ports: []int32{9090}, Protocols: []string{"TCP"}}},
 	}
-	spec.Registries = map[string]namespace.Registry{"198.51.100.10:50050": {Username: "puller", Password: "first", Version: 1}}
+	spec.RegistryCredentials = map[string]namespace.Registry{"198.51.100.10:50050": {Username: "puller", Password: "first", Version: 1}}
 	return spec
 }
 
@@ -127,9 +127,9 @@ func TestDiscoverFindsWhatWasWanted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for host, r := range spec.Registries {
+			for host, r := range spec.RegistryCredentials {
 				r.Password = "" // is not told
-				spec.Registries[host] = r
+				spec.RegistryCredentials[host] = r
 			}
 			if diff := cmp.Diff(spec, got, cmp.Transformer("noEmpty", noEmpty)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
@@ -217,7 +217,7 @@ func TestCreateFinishesWhatWasBegun(t *testing.T) {
 	}
 }
 
-func TestAdoptAndRelease(t *testing.T) {
+func TestAdoptAndRetain(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	spec := fullest()
@@ -236,7 +236,7 @@ func TestAdoptAndRelease(t *testing.T) {
 	if len(got.Drift) > 0 || got.UID != string(theirs.UID) || got.Labels["others"] != "stay" {
 		t.Errorf("adopted: %+v", got)
 	}
-	if err := namespace.Release(t.Context(), c, spec); err != nil {
+	if err := namespace.Retain(t.Context(), c, spec); err != nil {
 		t.Fatal(err)
 	}
 	released := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}

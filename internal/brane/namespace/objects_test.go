@@ -18,16 +18,16 @@ func TestLimitsAreFilledInAndFoundAgain(t *testing.T) {
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(value)}
 	}
 	for name, tt := range map[string]struct {
-		limits                  Limits
+		limits                  LimitRange
 		defaults, defaultDemand string
 	}{
-		"max counts as default and as request":    {Limits{Max: cpu("4")}, "4", "4"},
-		"default counts as request":               {Limits{Default: cpu("2")}, "2", "2"},
-		"default goes before max":                 {Limits{Default: cpu("2"), Max: cpu("4")}, "2", "2"},
-		"min counts as request where nothing is":  {Limits{Min: cpu("1")}, "", "1"},
-		"everything is said":                      {Limits{Default: cpu("3"), DefaultRequest: cpu("2"), Max: cpu("4"), Min: cpu("1")}, "3", "2"},
-		"a request alone is no limit":             {Limits{DefaultRequest: cpu("2")}, "", "2"},
-		"default goes before min for the request": {Limits{Default: cpu("2"), Min: cpu("1")}, "2", "2"},
+		"max counts as default and as request":    {LimitRange{Max: cpu("4")}, "4", "4"},
+		"default counts as request":               {LimitRange{Default: cpu("2")}, "2", "2"},
+		"default goes before max":                 {LimitRange{Default: cpu("2"), Max: cpu("4")}, "2", "2"},
+		"min counts as request where nothing is":  {LimitRange{Min: cpu("1")}, "", "1"},
+		"everything is said":                      {LimitRange{Default: cpu("3"), DefaultRequest: cpu("2"), Max: cpu("4"), Min: cpu("1")}, "3", "2"},
+		"a request alone is no limit":             {LimitRange{DefaultRequest: cpu("2")}, "", "2"},
+		"default goes before min for the request": {LimitRange{Default: cpu("2"), Min: cpu("1")}, "2", "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			item := tt.limits.item()
@@ -82,7 +82,7 @@ func TestPoliciesAndTheirNetwork(t *testing.T) {
 
 func TestThePullSecretKeepsPasswordsThatWereNotGiven(t *testing.T) {
 	with := func(password string, version int64) Spec {
-		return Spec{Name: "ns", Registries: map[string]Registry{"r": {"u", password, version}}}
+		return Spec{Name: "ns", RegistryCredentials: map[string]Registry{"r": {"u", password, version}}}
 	}
 	live := with("first", 1).pullSecret()
 	live.ManagedFields = []metav1.ManagedFieldsEntry{{
@@ -103,7 +103,7 @@ func TestThePullSecretKeepsPasswordsThatWereNotGiven(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			filled, err := tt.spec.withPasswords(tt.live)
-			got := filled.Registries["r"].Password
+			got := filled.RegistryCredentials["r"].Password
 			var missing *MissingPasswordError
 			if errors.As(err, &missing) {
 				got = err.Error()
@@ -126,7 +126,7 @@ func FuzzRegistriesOf(f *testing.F) {
 			Data:       map[string][]byte{corev1.DockerConfigJsonKey: data},
 		}
 		for host, r := range registriesOf(secret) {
-			again := registriesOf(Spec{Registries: map[string]Registry{host: r}}.pullSecret())
+			again := registriesOf(Spec{RegistryCredentials: map[string]Registry{host: r}}.pullSecret())
 			if diff := cmp.Diff(map[string]Registry{host: r}, again); diff != "" {
 				t.Error(diff)
 			}

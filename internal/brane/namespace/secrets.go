@@ -37,7 +37,7 @@ func (e *MissingPasswordError) Error() string {
 
 func (s Spec) secrets() []kube.Object {
 	var secrets []kube.Object
-	if len(s.Registries) > 0 {
+	if len(s.RegistryCredentials) > 0 {
 		secrets = append(secrets, s.pullSecret())
 	}
 	if s.LongLivedToken {
@@ -62,7 +62,7 @@ type dockerAuth struct {
 func (s Spec) pullSecret() *corev1.Secret {
 	config := dockerConfig{map[string]dockerAuth{}}
 	versions := map[string]int64{}
-	for host, r := range s.Registries {
+	for host, r := range s.RegistryCredentials {
 		config.Auths[host] = dockerAuth{r.Username, r.Password, base64.StdEncoding.EncodeToString([]byte(r.Username + ":" + r.Password))}
 		versions[host] = r.Version
 	}
@@ -100,16 +100,16 @@ func registriesOf(secret *corev1.Secret) map[string]Registry {
 
 // withPasswords is the spec with the passwords that were not given taken from the Secret as it is, as far as it is still as we have written it.
 func (s Spec) withPasswords(live *corev1.Secret) (Spec, error) {
-	if len(s.Registries) == 0 {
+	if len(s.RegistryCredentials) == 0 {
 		return s, nil
 	}
 	var known map[string]Registry
 	if live != nil && owns(live, "f:data", "f:"+corev1.DockerConfigJsonKey) {
 		known = registriesOf(live)
 	}
-	s.Registries = maps.Clone(s.Registries)
-	for _, host := range slices.Sorted(maps.Keys(s.Registries)) {
-		r := s.Registries[host]
+	s.RegistryCredentials = maps.Clone(s.RegistryCredentials)
+	for _, host := range slices.Sorted(maps.Keys(s.RegistryCredentials)) {
+		r := s.RegistryCredentials[host]
 		if r.Password != "" {
 			continue
 		}
@@ -118,7 +118,7 @@ func (s Spec) withPasswords(live *corev1.Secret) (Spec, error) {
 			return s, &MissingPasswordError{host}
 		}
 		r.Password = before.Password
-		s.Registries[host] = r
+		s.RegistryCredentials[host] = r
 	}
 	return s, nil
 }
