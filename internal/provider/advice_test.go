@@ -26,7 +26,7 @@ func TestAdvice(t *testing.T) {
 		"a control plane that is not there": {
 			object{"control_plane": object{"directory": "/no/such"}}, "brane_infrastructure",
 			object{
-				"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify": false,
+				"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
 				"credentials": object{"kubeconfig": goodKubeconfig},
 			},
 			"ERROR: Location not registered: Registering \"compute\" in the folder /no/such: there is no such folder.\n\n" +

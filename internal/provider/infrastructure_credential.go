@@ -130,7 +130,7 @@ func (r *infrastructureResource) goodFor(ctx context.Context, model *infrastruct
 	if diags.HasError() {
 		return false
 	}
-	if !model.Verify.ValueBool() {
+	if !model.VerifyCredentials.ValueBool() {
 		return true
 	}
 	patience := time.Duration(0)
@@ -173,7 +173,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 		return found
 	}
 	if imported {
-		model.Verify = types.BoolValue(true)
+		model.VerifyCredentials = types.BoolValue(true)
 		model.adopt(registration.Kubeconfig, parsed)
 	}
 	wanted := model.credentials(ctx, diags)
@@ -188,7 +188,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 		found = append(found, problem.Sentence)
 	}
 	found = append(found, r.inspectLifetime(parsed, wanted, diags)...)
-	if !model.Verify.ValueBool() {
+	if !model.VerifyCredentials.ValueBool() {
 		return found
 	}
 	err = probe(ctx, parsed, registration.Location.Namespace, 0, diags)

@@ -94,7 +94,7 @@ func TestAccInfrastructure_rotation(t *testing.T) {
 	i := newInstance(t)
 	i.submitters(t, nil)
 	in := func(month string) string {
-		return i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", rotation = { month = %q } }`, month)))
+		return i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", rotation_triggers = { month = %q } }`, month)))
 	}
 	var first []byte
 	resource.Test(t, resource.TestCase{
@@ -126,7 +126,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 	i := newInstance(t)
 	i.submitters(t, nil)
 	config := func(rotation string) string {
-		return i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", long_lived = true, rotation = { n = %q } }`, rotation)))
+		return i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", long_lived = true, rotation_triggers = { n = %q } }`, rotation)))
 	}
 	tokens := func() []string {
 		var secrets corev1.SecretList
@@ -167,7 +167,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 			{Config: config("1"), ConfigPlanChecks: emptyPlan()},
 			{
 				ImportState: true, ResourceName: infrastructureAddress, ImportStateId: "compute", ImportStateVerify: true,
-				ImportStateVerifyIdentifierAttribute: "name", ImportStateVerifyIgnore: []string{"credentials.rotation"},
+				ImportStateVerifyIdentifierAttribute: "name", ImportStateVerifyIgnore: []string{"credentials.rotation_triggers"},
 			},
 			{Config: config("2"), ConfigPlanChecks: plannedUpdate(), Check: one},
 			{

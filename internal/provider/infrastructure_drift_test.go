@@ -286,11 +286,11 @@ func TestAccInfrastructure_renewal(t *testing.T) {
 	})
 }
 
-// With verify = false nobody asks the API server; what a token says of itself counts nevertheless.
+// With verify_credentials = false nobody asks the API server; what a token says of itself counts nevertheless.
 func TestAccInfrastructure_expired(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		i.bareNamespace(t, nil)
-		config := i.hcl(t, alone(`{ service_account = "brane" }`, `address = "203.0.113.7:6443"`, `verify = false`))
+		config := i.hcl(t, alone(`{ service_account = "brane" }`, `address = "203.0.113.7:6443"`, `verify_credentials = false`))
 		claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.namespace)
 		old := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
 		resource.Test(t, resource.TestCase{
@@ -315,15 +315,15 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
 	i.bareNamespace(t, nil)
-	body := alone(`{ service_account = "brane" }`, `address = "127.0.0.1:1"`, `verify = false`)
+	body := alone(`{ service_account = "brane" }`, `address = "127.0.0.1:1"`, `verify_credentials = false`)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{
 			{Config: i.hcl(t, body)},
 			{Config: i.hcl(t, body), ConfigPlanChecks: emptyPlan()},
 			{
-				Config:      i.hcl(t, strings.Replace(body, "verify = false", "", 1)),
-				ExpectError: regexp.MustCompile(`Credential not good for Brane[\s\S]*no\s+API\s+server\s+answers\s+at\s+https://127\.0\.0\.1:1[\s\S]*verify = false`),
+				Config:      i.hcl(t, strings.Replace(body, "verify_credentials = false", "", 1)),
+				ExpectError: regexp.MustCompile(`Credential not good for Brane[\s\S]*no\s+API\s+server\s+answers\s+at\s+https://127\.0\.0\.1:1[\s\S]*verify_credentials = false`),
 			},
 		},
 	})

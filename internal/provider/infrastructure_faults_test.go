@@ -27,7 +27,7 @@ func TestAccInfrastructureFaults_away(t *testing.T) {
 				"control_plane": object{"kubernetes_secret": object{"namespace": namespace, "name": "config"}},
 			}, false).Diagnostics)
 			return g, speaker.life("brane_infrastructure"), object{
-				"name": "compute", "namespace": namespace, "address": "127.0.0.1:1", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify": false,
+				"name": "compute", "namespace": namespace, "address": "127.0.0.1:1", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
 				"credentials": object{"service_account": account.Name, "long_lived": longLived},
 			}
 		}

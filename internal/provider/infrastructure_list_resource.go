@@ -62,7 +62,7 @@ func (l *infrastructureListResource) result(ctx context.Context, req list.ListRe
 	result.DisplayName = fmt.Sprintf("%s (namespace %s at %s)", location.Name, location.Namespace, location.Address)
 	model := infrastructureModel{
 		Name: types.StringValue(location.Name), SecretName: text(location.SecretName), Credentials: types.ObjectNull(credentialsTypes),
-		Verify: types.BoolValue(true), Drift: noDrift(), Timeouts: noTimeouts(req),
+		VerifyCredentials: types.BoolValue(true), Drift: noDrift(), Timeouts: noTimeouts(req),
 	}
 	result.Diagnostics.Append(result.Identity.Set(ctx, model.identity())...)
 	if req.IncludeResource {

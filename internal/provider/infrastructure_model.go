@@ -19,22 +19,22 @@ import (
 )
 
 type infrastructureModel struct {
-	Name         types.String   `tfsdk:"name"`
-	Cluster      types.String   `tfsdk:"cluster"`
-	Address      types.String   `tfsdk:"address"`
-	Namespace    types.String   `tfsdk:"namespace"`
-	Registry     types.String   `tfsdk:"registry"`
-	CallbackTo   types.String   `tfsdk:"callback_to"`
-	ProxyAddress types.String   `tfsdk:"proxy_address"`
-	MountDFS     types.String   `tfsdk:"mount_dfs"`
-	SecretName   types.String   `tfsdk:"secret_name"`
-	Credentials  types.Object   `tfsdk:"credentials"`
-	Verify       types.Bool     `tfsdk:"verify"`
-	ExpiresAt    types.String   `tfsdk:"expires_at"`
-	Fingerprint  types.String   `tfsdk:"fingerprint"`
-	TokenSecret  types.String   `tfsdk:"token_secret"`
-	Drift        types.List     `tfsdk:"drift"`
-	Timeouts     timeouts.Value `tfsdk:"timeouts"`
+	Name              types.String   `tfsdk:"name"`
+	Cluster           types.String   `tfsdk:"cluster"`
+	Address           types.String   `tfsdk:"address"`
+	Namespace         types.String   `tfsdk:"namespace"`
+	Registry          types.String   `tfsdk:"registry"`
+	CallbackTo        types.String   `tfsdk:"callback_to"`
+	ProxyAddress      types.String   `tfsdk:"proxy_address"`
+	MountDFS          types.String   `tfsdk:"mount_dfs"`
+	SecretName        types.String   `tfsdk:"secret_name"`
+	Credentials       types.Object   `tfsdk:"credentials"`
+	VerifyCredentials types.Bool     `tfsdk:"verify_credentials"`
+	ExpiresAt         types.String   `tfsdk:"expires_at"`
+	Fingerprint       types.String   `tfsdk:"fingerprint"`
+	TokenSecret       types.String   `tfsdk:"token_secret"`
+	Drift             types.List     `tfsdk:"drift"`
+	Timeouts          timeouts.Value `tfsdk:"timeouts"`
 }
 
 func (m *infrastructureModel) limits() (timeouts.Value, time.Duration) {
@@ -45,14 +45,14 @@ type credentialsModel struct {
 	ServiceAccount      types.String         `tfsdk:"service_account"`
 	Lifetime            timetypes.GoDuration `tfsdk:"lifetime"`
 	LongLived           types.Bool           `tfsdk:"long_lived"`
-	Rotation            types.Map            `tfsdk:"rotation"`
+	RotationTriggers    types.Map            `tfsdk:"rotation_triggers"`
 	KubeconfigWO        types.String         `tfsdk:"kubeconfig_wo"`
 	KubeconfigWOVersion types.Int64          `tfsdk:"kubeconfig_wo_version"`
 	Kubeconfig          types.String         `tfsdk:"kubeconfig"`
 }
 
 var credentialsTypes = map[string]attr.Type{
-	"service_account": types.StringType, "lifetime": timetypes.GoDurationType{}, "long_lived": types.BoolType, "rotation": types.MapType{ElemType: types.StringType},
+	"service_account": types.StringType, "lifetime": timetypes.GoDurationType{}, "long_lived": types.BoolType, "rotation_triggers": types.MapType{ElemType: types.StringType},
 	"kubeconfig_wo": types.StringType, "kubeconfig_wo_version": types.Int64Type, "kubeconfig": types.StringType,
 }
 
@@ -113,7 +113,7 @@ func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconf
 		lifetime = timetypes.NewGoDurationValue(asked)
 	}
 	m.Credentials = types.ObjectValueMust(credentialsTypes, map[string]attr.Value{
-		"service_account": types.StringValue(account), "lifetime": lifetime, "long_lived": longLived, "rotation": types.MapNull(types.StringType),
+		"service_account": types.StringValue(account), "lifetime": lifetime, "long_lived": longLived, "rotation_triggers": types.MapNull(types.StringType),
 		"kubeconfig_wo": types.StringNull(), "kubeconfig_wo_version": types.Int64Null(), "kubeconfig": types.StringNull(),
 	})
 }

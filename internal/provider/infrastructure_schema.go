@@ -75,7 +75,7 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 				Required:            true,
 				Attributes:          credentialsAttributes(),
 			},
-			"verify": schema.BoolAttribute{
+			"verify_credentials": schema.BoolAttribute{
 				MarkdownDescription: "Try the credential against the API server, before it is registered and whenever Terraform looks. " +
 					"Set it to `false` where `address` cannot be reached from this machine. Default: `true`.",
 				Optional: true,
@@ -125,7 +125,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 			Optional:   true,
 			Validators: []validator.Bool{boolvalidator.AlsoRequires(sibling("service_account"))},
 		},
-		"rotation": schema.MapAttribute{
+		"rotation_triggers": schema.MapAttribute{
 			MarkdownDescription: "Any values; when one of them changes, the service account gets a new token. For example `{ month = formatdate(\"YYYY-MM\", plantimestamp()) }`.",
 			ElementType:         types.StringType,
 			Optional:            true,

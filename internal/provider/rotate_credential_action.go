@@ -33,7 +33,7 @@ func (a *rotateCredentialAction) Schema(_ context.Context, _ action.SchemaReques
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Gives an infrastructure a new token now (Terraform 1.14): of the same service account and for as long as the registered one. The next plan finds nothing to change. " +
 			"A long-lived token is revoked when the new one is registered; another stays good until it expires, or until its service account is deleted. " +
-			"Where there are no actions, `credentials.rotation` of `brane_infrastructure` does the same.",
+			"Where there are no actions, `credentials.rotation_triggers` of `brane_infrastructure` does the same.",
 		Attributes: map[string]schema.Attribute{
 			"infrastructure": schema.StringAttribute{
 				MarkdownDescription: "Name of the location.",

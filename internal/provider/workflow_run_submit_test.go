@@ -17,7 +17,7 @@ func TestAccWorkflowRun_submittedByTheProvider(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
 	store := redisClient(t)
-	elsewhere := strings.Replace(underBrane, `registry `, "address     = \"127.0.0.1:1\"\n  verify      = false\n  registry ", 1)
+	elsewhere := strings.Replace(underBrane, `registry `, "address     = \"127.0.0.1:1\"\n  verify_credentials = false\n  registry ", 1)
 	config := func(submit string) string {
 		return s.hcl(t, elsewhere+`
 resource "brane_workflow_run" "test" {
