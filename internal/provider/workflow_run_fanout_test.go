@@ -24,8 +24,8 @@ func TestAccWorkflowRun_fanOut(t *testing.T) {
   inputs   = { word = { content = "hello" } }
   defaults = { image = "$TOOLS" }
   steps = {
-    greet  = { command = ["sh", "-c", "echo \"$(cat /data/word) $BRANE_ITEM\" > /data/out.$BRANE_INDEX"], for_each = ["Ada", "Grace H", "Edsger"], parallelism = 2 }
-    change = { command = ["sh", "-c", "echo bye >> /data/out.$BRANE_INDEX"], needs = ["greet"], count = 2 }
+    greet  = { command = ["sh", "-c", "echo \"$(cat /data/word) $BRANE_ITEM\" > /data/out.$BRANE_INDEX"], items = ["Ada", "Grace H", "Edsger"], parallelism = 2 }
+    change = { command = ["sh", "-c", "echo bye >> /data/out.$BRANE_INDEX"], needs = ["greet"], completions = 2 }
     join   = { command = ["sh", "-c", "cat /data/out.* > /data/all"], needs = ["change", "greet"] }
   }
   outputs = { all = { path = "all" } }`),
@@ -50,14 +50,14 @@ func TestAccWorkflowRun_fanOutFails(t *testing.T) {
 	t.Run("one", func(t *testing.T) {
 		t.Parallel()
 		failing(t,
-			resource.TestStep{Config: s.run(t, "one-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo I am $BRANE_ITEM; test $BRANE_INDEX != 1 || exit 9"], for_each = ["a", "b"] } }`)},
+			resource.TestStep{Config: s.run(t, "one-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo I am $BRANE_ITEM; test $BRANE_INDEX != 1 || exit 9"], items = ["a", "b"] } }`)},
 			[]string{`Step "fan" of run "one-of-many" failed`, `index 1`, `the program ended with exit code 9`, `I am b`},
 		)
 	})
 	t.Run("two", func(t *testing.T) {
 		t.Parallel()
 		failing(t,
-			resource.TestStep{Config: s.run(t, "two-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo $BRANE_INDEX > /data/same"], count = 2 } }`)},
+			resource.TestStep{Config: s.run(t, "two-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo $BRANE_INDEX > /data/same"], completions = 2 } }`)},
 			[]string{`Step "fan" of run "two-of-many" failed`, `steps "fan.0" and "fan.1" wrote different content to "same"`, `Let each part write to paths of its own`},
 		)
 	})

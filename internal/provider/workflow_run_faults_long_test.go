@@ -29,7 +29,7 @@ var shapes = map[string]shape{
 		runFault{steps: `
   steps = {
     first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
-    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow.$BRANE_INDEX; if [ $BRANE_INDEX = 1 ]; then $WAIT; $OVER; fi; echo slow > /data/slow.$BRANE_INDEX"], needs = ["first"], count = 3, parallelism = 2 }
+    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow.$BRANE_INDEX; if [ $BRANE_INDEX = 1 ]; then $WAIT; $OVER; fi; echo slow > /data/slow.$BRANE_INDEX"], needs = ["first"], completions = 3, parallelism = 2 }
     last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; cat /data/first /data/slow.2 > /data/both"], needs = ["slow"] }
   }
   outputs = { both = { path = "both" } }

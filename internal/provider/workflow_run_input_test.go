@@ -51,7 +51,7 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"an argument beyond Linux":     {step(`args = [format("%0131072d", 1)]`), []string{`step "a": argument 0 of args has 131072 bytes, Linux takes at most 131071; put the text into an input.`}},
 		"an argument with a NUL byte":  {step(`args = ["a\u0000b"]`), []string{`step "a": argument 0 of args has a NUL byte or is no UTF-8, no program can be given that; put it into an input.`}},
 		"a variable with a NUL byte":   {step(`env = { X = "\u0000" }`), []string{`step "a": variable X has a NUL byte or is no UTF-8`}},
-		"more parts than there can be": {step(`count = 10001`), []string{`step "a": 10001 parts are more than 10000; let each do more.`}},
+		"more parts than there can be": {step(`completions = 10001`), []string{`step "a": 10001 parts are more than 10000; let each do more.`}},
 		"no step":                      {`steps = {}`, []string{`must contain at least 1 elements`}},
 		"an empty command":             {`steps = { a = { image = "tools:1", command = [] } }`, []string{`must contain at least 1 elements`}},
 		"an empty image":               {`steps = { a = { image = "", command = ["true"] } }`, []string{`string length must be at least 1`}},

@@ -85,7 +85,7 @@ func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 	failing(t, resource.TestStep{Config: s.run(t, "told", `
 	  steps = {
 	    good = { image = "$TOOLS", command = ["sh", "-c", "echo 1 > /data/first"] }
-	    bad  = { image = "$TOOLS", command = ["sh", "-c", "test $BRANE_INDEX != 1 && exit; echo 'no such luck'; exit 7"], needs = ["good"], for_each = ["Ada", "Grace"], max_failed = 1 }
+	    bad  = { image = "$TOOLS", command = ["sh", "-c", "test $BRANE_INDEX != 1 && exit; echo 'no such luck'; exit 7"], needs = ["good"], items = ["Ada", "Grace"], max_failed_indexes = 1 }
 	    then = { image = "$TOOLS", command = ["true"], needs = ["bad"] }
 	  }
 	  report = "`+file+`"`)}, []string{"ended with exit code 7"})

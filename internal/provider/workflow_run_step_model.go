@@ -19,17 +19,17 @@ import (
 type stepModel struct {
 	podModel
 	packageModel
-	Command      []string     `tfsdk:"command"`
-	Args         []string     `tfsdk:"args"`
-	Needs        []string     `tfsdk:"needs"`
-	Count        types.Int64  `tfsdk:"count"`
-	ForEach      []string     `tfsdk:"for_each"`
-	Parallelism  types.Int64  `tfsdk:"parallelism"`
-	MaxFailed    types.Int64  `tfsdk:"max_failed"`
-	When         types.String `tfsdk:"when"`
-	AllowFailure types.Bool   `tfsdk:"allow_failure"`
-	Reads        []string     `tfsdk:"reads"`
-	Writes       []string     `tfsdk:"writes"`
+	Command          []string     `tfsdk:"command"`
+	Args             []string     `tfsdk:"args"`
+	Needs            []string     `tfsdk:"needs"`
+	Completions      types.Int64  `tfsdk:"completions"`
+	Items            []string     `tfsdk:"items"`
+	Parallelism      types.Int64  `tfsdk:"parallelism"`
+	MaxFailedIndexes types.Int64  `tfsdk:"max_failed_indexes"`
+	When             types.String `tfsdk:"when"`
+	AllowFailure     types.Bool   `tfsdk:"allow_failure"`
+	Reads            []string     `tfsdk:"reads"`
+	Writes           []string     `tfsdk:"writes"`
 }
 
 // stepModels are the steps as they were written, and what holds for all of them.
@@ -116,11 +116,11 @@ func problems(err error) []*workflow.StepError {
 
 func (m stepModel) step(name string, defaults podModel, brane branelet.Version, diags *diag.Diagnostics) workflow.Step {
 	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
-	step.Count, step.Items = int(m.Count.ValueInt64()), m.ForEach
+	step.Completions, step.Items = int(m.Completions.ValueInt64()), m.Items
 	if len(step.Items) > 0 {
-		step.Count = len(step.Items)
+		step.Completions = len(step.Items)
 	}
-	step.Parallel, step.MaxFailed = int32(m.Parallelism.ValueInt64()), int32(m.MaxFailed.ValueInt64()) //nolint:gosec // at most maxCount
+	step.Parallel, step.MaxFailedIndexes = int32(m.Parallelism.ValueInt64()), int32(m.MaxFailedIndexes.ValueInt64()) //nolint:gosec // at most maxCount
 	step.AllowFailure = m.AllowFailure.ValueBool()
 	if when := m.When.ValueString(); when != onSuccess {
 		step.When = workflow.When(when)

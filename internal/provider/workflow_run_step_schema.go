@@ -42,25 +42,25 @@ func stepsSchema() schema.Attribute {
 			ElementType:         types.StringType,
 			Optional:            true,
 		},
-		"count": schema.Int64Attribute{
+		"completions": schema.Int64Attribute{
 			MarkdownDescription: "Makes the step many: so many containers of one Indexed Job, each of which finds its number, from 0, in `BRANE_INDEX`. Each commits its files for itself; " +
 				"all of them together are the step's. Two that leave different content at one path are an error that names both.",
 			Optional:   true,
-			Validators: []validator.Int64{int64validator.AtLeast(1), int64validator.ConflictsWith(path.MatchRelative().AtParent().AtName("for_each"))},
+			Validators: []validator.Int64{int64validator.AtLeast(1), int64validator.ConflictsWith(path.MatchRelative().AtParent().AtName("items"))},
 		},
-		"for_each": schema.ListAttribute{
-			MarkdownDescription: "As `count`, one for each of these texts, which the container finds in `BRANE_ITEM`.",
+		"items": schema.ListAttribute{
+			MarkdownDescription: "As `completions`, one for each of these texts, which the container finds in `BRANE_ITEM`.",
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
 		},
 		"parallelism": schema.Int64Attribute{
-			MarkdownDescription: "With `count` or `for_each`: how many of the containers run at once, at most. Default: as many as there is room for.",
+			MarkdownDescription: "With `completions` or `items`: how many of the containers run at once, at most. Default: as many as there is room for.",
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(1, maxCount)},
 		},
-		"max_failed": schema.Int64Attribute{
-			MarkdownDescription: "With `count` or `for_each`: how many of the containers may fail, their `retries` used up, before the others are stopped. The step has failed all the same, " +
+		"max_failed_indexes": schema.Int64Attribute{
+			MarkdownDescription: "With `completions` or `items`: how many of the containers may fail, their `retries` used up, before the others are stopped. The step has failed all the same, " +
 				"but the next apply has only those to do that have no commit. Default: 0.",
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.Between(0, maxCount)},

@@ -42,7 +42,7 @@ func bothWays(t *testing.T, agent string, byVolume bool) {
   steps = {
     first = { command = ["sh", "-c", "echo $(cat /data/word) there > /data/first"], run_as_user = 1234 }
     then  = { command = ["sh", "-c", "echo again >> /data/first"], needs = ["first"], run_as_user = 4321 }
-    many  = { command = ["sh", "-c", "echo $BRANE_ITEM $(cat /data/first) > /data/out.$BRANE_INDEX"], for_each = ["Ada", "Grace"], needs = ["then"] }
+    many  = { command = ["sh", "-c", "echo $BRANE_ITEM $(cat /data/first) > /data/out.$BRANE_INDEX"], items = ["Ada", "Grace"], needs = ["then"] }
     join  = { command = ["sh", "-c", "cat /data/out.* > /data/all"], needs = ["many"] }
     pair  = { package = "probe:0.4.0", function = "pair", arguments = { left = { string = "é" }, right = { integer = 1 } }, brane_version = "0.4.1" }
     left  = { package = "probe:0.5.0", function = "left", arguments = { pair = { step = "pair" } }, brane_version = "0.5" }

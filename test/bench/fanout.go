@@ -55,7 +55,7 @@ func (l *lab) many(ctx context.Context, n int, volume *bool) (made, done time.Du
 		return 0, 0, err
 	}
 	step := l.step("many", "date > /data/lines-$BRANE_INDEX")
-	step.Count = n
+	step.Completions = n
 	run, err := l.run([]workflow.Step{step})
 	if err != nil {
 		return 0, 0, err

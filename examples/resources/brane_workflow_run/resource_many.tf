@@ -19,10 +19,10 @@ resource "brane_workflow_run" "training" {
 
   steps = {
     train = {
-      command  = ["sh", "-c", "cp /data/corpus/alice.txt /cache/tmp.$BRANE_INDEX && echo rate $BRANE_ITEM > /data/model.$BRANE_INDEX"]
-      for_each = ["0.1", "0.01", "0.001"]
-      reads    = ["corpus/**"]
-      writes   = ["model.*"]
+      command = ["sh", "-c", "cp /data/corpus/alice.txt /cache/tmp.$BRANE_INDEX && echo rate $BRANE_ITEM > /data/model.$BRANE_INDEX"]
+      items   = ["0.1", "0.01", "0.001"]
+      reads   = ["corpus/**"]
+      writes  = ["model.*"]
 
       resources     = { requests = { memory = "64Mi" }, limits = { memory = "16Gi", "nvidia.com/gpu" = 1 } }
       node_selector = { "accelerator" = "a100" }

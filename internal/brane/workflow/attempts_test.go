@@ -49,7 +49,7 @@ func TestAttemptsAndAllowedFailures(t *testing.T) {
 	l := newLab(t)
 	flaky, risky, rescue := l.script("flaky", l.second("flaky")), l.step("risky", "exit 3"), l.step("rescue", "true", "risky")
 	fan := l.script("fan", "test $BRANE_INDEX = 0 || "+l.second("fan.$BRANE_INDEX"))
-	fan.Count, fan.Retries = 2, 1
+	fan.Completions, fan.Retries = 2, 1
 	flaky.Retries, risky.AllowFailure, rescue.When = 1, true, OnFailure
 	run := l.run(flaky, risky, rescue, l.step("slow", l.wait(), "flaky", "rescue"), l.script("bad", l.second("bad"), "slow", "fan"), fan)
 	child := l.child(run)
@@ -80,7 +80,7 @@ func TestPartsAcrossAKilledProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	fan := l.script("fan", "n=$(wget -q -O - "+l.counter.url+"/ran/fan.$BRANE_INDEX); test $BRANE_INDEX != 1 || { "+l.wait()+"; sleep 1; test $n -gt 1; }")
-	fan.Count, fan.MaxFailed = 3, 2
+	fan.Completions, fan.MaxFailedIndexes = 3, 2
 	run := l.run(fan)
 	store, err := Files(l.redis, run.ID)
 	if err != nil {
@@ -127,7 +127,7 @@ func TestConflictStays(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	fan := l.step("fan", "echo $BRANE_INDEX > /data/same")
-	fan.Count = 2
+	fan.Completions = 2
 	run := l.run(fan)
 	for range 2 {
 		end := await(t, "the run", execute(t.Context(), run))
@@ -153,7 +153,7 @@ func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
 			step := l.script("again", l.wait()+"; exit 7")
-			step.Retries, step.Count = 1, count
+			step.Retries, step.Completions = 1, count
 			run := l.run(step)
 			run.Grace = Grace{Image: time.Second, Scheduling: 3 * time.Second}
 			ended := execute(t.Context(), run)

@@ -133,25 +133,25 @@ func (c *checker) carries(field, key, text, what string, args ...any) {
 }
 
 func (c *checker) many() {
-	field, size := "count", 0
+	field, size := "completions", 0
 	if len(c.step.Items) > 0 {
-		field = "for_each"
+		field = "items"
 	}
 	for i, item := range c.step.Items {
 		size += len(item) + len(`"",`)
-		c.carries("for_each", "", item, "item %d", i)
+		c.carries("items", "", item, "item %d", i)
 	}
 	switch {
-	case c.step.Count > maxMany:
-		c.wrong(field, "", "%d parts are more than %d; let each do more", c.step.Count, maxMany)
+	case c.step.Completions > maxMany:
+		c.wrong(field, "", "%d parts are more than %d; let each do more", c.step.Completions, maxMany)
 	case size > maxItem:
-		c.wrong("for_each", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each part take its line by %s", size, maxItem, agent.EnvStepIndex)
+		c.wrong("items", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each part take its line by %s", size, maxItem, agent.EnvStepIndex)
 	case c.step.many() && c.step.Call != nil:
 		c.wrong(field, "", "a call of a function has one result, so it cannot be many; let several steps call it")
-	case c.step.Count == 0 && c.step.Parallel > 0:
-		c.wrong("parallelism", "", "parallelism needs count or for_each")
-	case c.step.Count == 0 && c.step.MaxFailed > 0:
-		c.wrong("max_failed", "", "max_failed needs count or for_each")
+	case c.step.Completions == 0 && c.step.Parallel > 0:
+		c.wrong("parallelism", "", "parallelism needs completions or items")
+	case c.step.Completions == 0 && c.step.MaxFailedIndexes > 0:
+		c.wrong("max_failed_indexes", "", "max_failed_indexes needs completions or items")
 	}
 }
 

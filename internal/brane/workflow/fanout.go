@@ -14,11 +14,11 @@ import (
 // commits under the step's own name: from then on it is a step like any other.
 
 // many says whether the step is many.
-func (s Step) many() bool { return s.Count > 0 }
+func (s Step) many() bool { return s.Completions > 0 }
 
 // parts are the names under which the many commit.
 func (s Step) parts() []string {
-	names := make([]string, s.Count)
+	names := make([]string, s.Completions)
 	for i := range names {
 		names[i] = fmt.Sprintf("%s.%d", s.Name, i)
 	}
@@ -100,7 +100,7 @@ func (g *gatherer) commits(ctx context.Context, steps []string, nothing func(ste
 		record, conflict, err := g.gather(ctx, step, g.graph.ancestry(name, nothing))
 		switch {
 		case err != nil:
-			return nil, nil, fmt.Errorf("bring the files of the %d parts of step %q together: %w", step.Count, name, err)
+			return nil, nil, fmt.Errorf("bring the files of the %d parts of step %q together: %w", step.Completions, name, err)
 		case conflict != nil:
 			conflicts[name] = conflict
 		default:
@@ -112,7 +112,7 @@ func (g *gatherer) commits(ctx context.Context, steps []string, nothing func(ste
 
 // gather commits a step all of whose parts are committed. Two engines that do so at once come to the same layer, and the first commit stands.
 func (g *gatherer) gather(ctx context.Context, step Step, ancestry files.Ancestry) (files.Record, *files.ConflictError, error) {
-	parents := make([]files.Parent, step.Count)
+	parents := make([]files.Parent, step.Completions)
 	var record files.Record
 	readers, reading := errgroup.WithContext(ctx)
 	readers.SetLimit(8) // enough to hide a far Redis' latency, few enough for its connections

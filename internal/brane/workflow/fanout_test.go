@@ -20,7 +20,7 @@ import (
 func TestManyBecomeOne(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	graph, err := NewGraph([]Step{{Name: "before"}, {Name: "fan", Count: 3, Needs: []string{"before"}}})
+	graph, err := NewGraph([]Step{{Name: "before"}, {Name: "fan", Completions: 3, Needs: []string{"before"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestManyBecomeOne(t *testing.T) {
 func TestTheJoiningOfManyIsStoredAgain(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	graph, err := NewGraph([]Step{{Name: "fan", Count: 2}})
+	graph, err := NewGraph([]Step{{Name: "fan", Completions: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}

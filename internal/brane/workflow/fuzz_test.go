@@ -36,11 +36,11 @@ func arbitrary(random *rand.Rand, name string) Step {
 	maybe(func() { step.RunAsUser = new(random.Int64N(70_000)) })
 	maybe(func() { step.WorkingDir = "/tmp" })
 	maybe(func() {
-		step.Count, step.Parallel, step.MaxFailed = 1+random.IntN(maxMany), random.Int32N(20), random.Int32N(20)
+		step.Completions, step.Parallel, step.MaxFailedIndexes = 1+random.IntN(maxMany), random.Int32N(20), random.Int32N(20)
 	})
 	maybe(func() {
 		step.Items = []string{"a b", "$(HOME) $$", `"<&>`}
-		step.Count = len(step.Items)
+		step.Completions = len(step.Items)
 	})
 	maybe(func() { step.Reads = []string{"corpus/**", "$$"} })
 	maybe(func() { step.Writes = []string{"model.*"} })
@@ -164,7 +164,7 @@ func namesFit(t *testing.T, job *batchv1.Job, step Step) {
 	t.Helper()
 	pod := job.Name
 	if step.many() {
-		pod += fmt.Sprint("-", step.Count-1)
+		pod += fmt.Sprint("-", step.Completions-1)
 	}
 	for _, name := range []string{job.Name, pod} {
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {

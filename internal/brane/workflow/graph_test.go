@@ -39,7 +39,7 @@ func TestNewGraph(t *testing.T) {
 		"a name that is no DNS label":      {steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 		"a name that is too long":          {steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
 		"a condition on nothing":           {[]Step{{Name: "a", When: Always}}, `step "a" has a condition on the steps that it needs, but needs none`},
-		"items that JSON writes longer": {[]Step{{Name: "a", Count: 1, Items: []string{strings.Repeat("<", 30_000)}}},
+		"items that JSON writes longer": {[]Step{{Name: "a", Completions: 1, Items: []string{strings.Repeat("<", 30_000)}}},
 			`step "a": what its pod has to know of its items, its patterns and the steps before it has 180338 bytes, Linux takes at most 131071; put items into an input, or let it build on fewer steps`},
 		"a diamond": {steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
 	} {

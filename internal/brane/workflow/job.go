@@ -68,14 +68,14 @@ func (g Graph) told(step Step, nothing func(step string) bool) agent.Step {
 
 // spread makes one pod many.
 func spread(spec *batchv1.JobSpec, step Step) {
-	many := int32(step.Count) //nolint:gosec // at most maxMany
+	many := int32(step.Completions) //nolint:gosec // at most maxMany
 	spec.CompletionMode = new(batchv1.IndexedCompletion)
 	spec.Completions, spec.Parallelism = &many, &many
 	if step.Parallel > 0 {
 		spec.Parallelism = new(min(step.Parallel, many))
 	}
 	spec.BackoffLimit, spec.BackoffLimitPerIndex = nil, new(step.Retries)
-	spec.MaxFailedIndexes = new(min(step.MaxFailed, many))
+	spec.MaxFailedIndexes = new(min(step.MaxFailedIndexes, many))
 }
 
 // failurePolicy says which failures of a pod count. One that a drain or a preemption took is no failure of the step. Failures of our own staging count as

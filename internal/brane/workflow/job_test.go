@@ -82,7 +82,7 @@ func TestJobIsAsReviewed(t *testing.T) {
 			Name: "call", Image: "registry.example.org/library/text:1.0.0", Command: []string{"/branelet"}, Call: &Call{Package: "text:1.0.0", Brane: branelet.V05, Kind: branelet.ECU, Function: "upper"},
 		},
 		"job-full.yaml": full(),
-		"job-many.yaml": {Name: "many", Image: "tools:1", Command: []string{"work"}, Needs: []string{"split"}, Count: 3, Items: []string{"a", "b b", "c"}, Parallel: 2, MaxFailed: 1},
+		"job-many.yaml": {Name: "many", Image: "tools:1", Command: []string{"work"}, Needs: []string{"split"}, Completions: 3, Items: []string{"a", "b b", "c"}, Parallel: 2, MaxFailedIndexes: 1},
 	} {
 		t.Run(file, func(t *testing.T) {
 			got, err := yaml.Marshal(jobOf(t, strings.Contains(file, "volume"), step.Name, split, step))

@@ -21,10 +21,10 @@ type Step struct {
 	Timeout    time.Duration     `json:"timeout,omitempty"`     // of the Job, with its start; 0 means none
 	RunAsUser  *int64            `json:"run_as_user,omitempty"` // user id of the program and of its files; nil means root, or the image's user where it is root
 
-	Count     int      `json:"count,omitempty"`       // more than 0: so many pods of one Indexed Job, which know their index
-	Items     []string `json:"items,omitempty"`       // where there are any, one for each of the many
-	Parallel  int32    `json:"parallelism,omitempty"` // of the many at once; 0 means all
-	MaxFailed int32    `json:"max_failed,omitempty"`  // of the many, before those that still run are stopped; the step has failed all the same
+	Completions      int      `json:"completions,omitempty"`        // more than 0: so many pods of one Indexed Job, which know their index
+	Items            []string `json:"items,omitempty"`              // where there are any, one for each of the many
+	Parallel         int32    `json:"parallelism,omitempty"`        // of the many at once; 0 means all
+	MaxFailedIndexes int32    `json:"max_failed_indexes,omitempty"` // of the many, before those that still run are stopped; the step has failed all the same
 
 	Retries      int32 `json:"retries,omitempty"` // how often a failed pod is made anew
 	When         When  `json:"when,omitempty"`
