@@ -44,7 +44,7 @@ func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureReq
 }
 
 // stateOnly are the resource's attributes that mean nothing where there is no state.
-var stateOnly = []string{"triggers", "wait", "on_cancel", "timeouts"}
+var stateOnly = []string{"triggers", "wait", "on_interrupt", "timeouts"}
 
 func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	attributes := actionAttributes(a.runSchema(ctx).Attributes, stateOnly...)

@@ -53,7 +53,7 @@ value: 7
 	s.leavesNothing(t)
 }
 
-// What another step gives back is waited for as a node is, however short the grace for what is missing.
+// What another step gives back is waited for as a node is, however short startup_timeout is for what is missing.
 func TestAccWorkflowRun_quota(t *testing.T) {
 	t.Parallel()
 	s := newSurvivalIn(t, nil, "quota", `
@@ -61,7 +61,7 @@ func TestAccWorkflowRun_quota(t *testing.T) {
     one = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/one; sleep 4"] }
     two = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/two; sleep 4"] }
   }
-  image_grace = "1s"
+  startup_timeout = "1s"
 `)
 	s.quota(t, "one", "1")
 	s.says(t, s.cli.apply(t), "")

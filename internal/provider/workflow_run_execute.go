@@ -23,7 +23,7 @@ import (
 // contentLimit is the size up to which an output's text goes into the state; larger files would make every plan slow.
 const contentLimit = 64 << 10
 
-// The values of on_cancel.
+// The values of on_interrupt.
 const (
 	stop   = "stop"
 	detach = "detach"
@@ -58,7 +58,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		return false // what is there is another's, which a destroy must not touch
 	case run.Leaves(err):
 		status = workflow.RunRunning
-		diags.AddError("Run left to itself", fmt.Sprintf("Interrupted while running %q in namespace %q. As on_cancel is \"detach\", its Jobs that are made go on. "+
+		diags.AddError("Run left to itself", fmt.Sprintf("Interrupted while running %q in namespace %q. As on_interrupt is \"detach\", its Jobs that are made go on. "+
 			"Apply again to take it up: what is done meanwhile is not done again. To stop it, destroy it.", run.ID, run.Namespace))
 	case errors.Is(err, context.Canceled):
 		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The steps that ran were stopped. "+
@@ -169,9 +169,9 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	model.ID, model.Namespace, model.Execution = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	return &workflow.Run{
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
-		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Grace: model.grace(diags),
-		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnCancel.ValueString() == detach,
-		StartAhead: model.StartAhead.ValueBool(), AgentVolume: model.AgentVolume.ValueBoolPointer(),
+		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
+		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
+		Prewarm: model.Prewarm.ValueBool(), AgentVolume: model.AgentVolume.ValueBoolPointer(),
 		Nodes: r.at(target.kube.Host()), // a registered account sees its namespace alone
 	}, true
 }

@@ -81,35 +81,35 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 		},
 		"device": {
 			`steps = { trains = { image = "$TOOLS", command = ["true"], resources = { limits = { "example.com/fpga" = 1 } } } }
-			 scheduling_grace = "2s"`,
+			 scheduling_timeout = "2s"`,
 			[]string{`Step "trains" of run "device" failed`, `Unschedulable: 0/1 nodes are available: 1 Insufficient example.com/fpga`, `No node takes the pod`},
 		},
 		"secret": {
 			`steps = { asks = { image = "$TOOLS", command = ["true"], env_from_secret = { TOKEN = { secret = "nowhere", key = "token" } } } }
-			 image_grace = "2s"`,
+			 startup_timeout = "2s"`,
 			[]string{`Step "asks" of run "secret" failed`, `CreateContainerConfigError: secret "nowhere" not found`},
 		},
 		"volume": {
 			`steps = { mounts = { image = "$TOOLS", command = ["true"], volumes = { x = { path = "/x", secret = "nowhere" } } } }
-			 image_grace = "2s"
+			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "mounts" of run "volume" failed`, `FailedMount: MountVolume.SetUp failed for volume "x" : secret "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
 		},
 		"account": {
 			`steps = { acts = { image = "$TOOLS", command = ["true"], service_account = "nowhere" } }
-			 image_grace = "2s"
+			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "acts" of run "account" failed`, `FailedCreate: Error creating: pods "brane-account-`, `serviceaccount "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
 		},
 		"priority": {
 			`steps = { waits = { image = "$TOOLS", command = ["true"], priority_class = "nowhere" } }
-			 image_grace = "2s"
+			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "waits" of run "priority" failed`, `FailedCreate: Error creating: pods "brane-priority-`, `no PriorityClass with name nowhere was found`},
 		},
 		"runtime": {
 			`steps = { walls = { image = "$TOOLS", command = ["true"], runtime_class = "nowhere" } }
-			 image_grace = "2s"
+			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "walls" of run "runtime" failed`, `FailedCreate: Error creating: pods "brane-runtime-`, `RuntimeClass "nowhere" not found`},
 		},

@@ -23,7 +23,7 @@ type shape struct {
 var shapes = map[string]shape{
 	"a chain": {runFault{}, []string{"first", "slow", "last"}, once},
 	"a chain that is started ahead": {
-		runFault{attributes: "start_ahead = true"}, []string{"first", "slow", "last"}, once,
+		runFault{attributes: "prewarm = true"}, []string{"first", "slow", "last"}, once,
 	},
 	"a fan-out": {
 		runFault{steps: `

@@ -92,14 +92,14 @@ var runFaults = map[string]runFault{
 		ran:     "first 1, last 1, slow 2",
 	},
 	"Ctrl-C lets it go on": {
-		attributes: `on_cancel = "detach"`,
+		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		ran:        once,
 	},
 	"it is destroyed after a Ctrl-C that let it go on": {
-		attributes: `on_cancel = "detach"`,
+		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
@@ -141,7 +141,7 @@ Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finishe
 	// The program.
 	"a program fails, and what was made ahead of that is taken back": {
 		slow:       "echo says this; $WORKS",
-		attributes: "start_ahead = true",
+		attributes: "prewarm = true",
 		says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 1 (Error).
@@ -199,7 +199,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	},
 	"a program does not heed SIGTERM when the run is destroyed": {
 		slow:       "trap '' TERM; $WAIT",
-		attributes: `on_cancel = "detach"`,
+		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
@@ -375,5 +375,5 @@ The plugin encountered an error, and failed to respond to the plugin6.(*GRPCProv
 
 	leftToItself = `
 Run left to itself
-Interrupted while running "$RUN" in namespace "$NAMESPACE". As on_cancel is "detach", its Jobs that are made go on. Apply again to take it up: what is done meanwhile is not done again. To stop it, destroy it.`
+Interrupted while running "$RUN" in namespace "$NAMESPACE". As on_interrupt is "detach", its Jobs that are made go on. Apply again to take it up: what is done meanwhile is not done again. To stop it, destroy it.`
 )

@@ -20,37 +20,37 @@ import (
 )
 
 type workflowRunModel struct {
-	ID              types.String         `tfsdk:"id"`
-	Name            types.String         `tfsdk:"name"`
-	Infrastructure  types.String         `tfsdk:"infrastructure"`
-	SubmitWith      types.String         `tfsdk:"submit_with"`
-	Cluster         types.String         `tfsdk:"cluster"`
-	Namespace       types.String         `tfsdk:"namespace"`
-	Steps           types.Map            `tfsdk:"steps"`
-	Defaults        types.Object         `tfsdk:"defaults"`
-	Images          types.Map            `tfsdk:"images"`
-	Inputs          types.Map            `tfsdk:"inputs"`
-	Outputs         types.Map            `tfsdk:"outputs"`
-	Parallelism     types.Int64          `tfsdk:"parallelism"`
-	ImageGrace      timetypes.GoDuration `tfsdk:"image_grace"`
-	SchedulingGrace timetypes.GoDuration `tfsdk:"scheduling_grace"`
-	Wait            types.Bool           `tfsdk:"wait"`
-	StartAhead      types.Bool           `tfsdk:"start_ahead"`
-	AgentVolume     types.Bool           `tfsdk:"agent_volume"`
-	OnCancel        types.String         `tfsdk:"on_cancel"`
-	Execution       types.String         `tfsdk:"execution"`
-	Triggers        types.Map            `tfsdk:"triggers"`
-	Retention       timetypes.GoDuration `tfsdk:"retention"`
-	Report          types.String         `tfsdk:"report"`
-	ReportedAt      types.String         `tfsdk:"reported_at"`
-	Status          types.String         `tfsdk:"status"`
-	StartedAt       types.String         `tfsdk:"started_at"`
-	FinishedAt      types.String         `tfsdk:"finished_at"`
-	Duration        types.String         `tfsdk:"duration"`
-	Results         types.Map            `tfsdk:"results"`
-	OutputsLayer    types.String         `tfsdk:"outputs_layer"`
-	Drift           types.List           `tfsdk:"drift"`
-	Timeouts        timeouts.Value       `tfsdk:"timeouts"`
+	ID                types.String         `tfsdk:"id"`
+	Name              types.String         `tfsdk:"name"`
+	Infrastructure    types.String         `tfsdk:"infrastructure"`
+	SubmitWith        types.String         `tfsdk:"submit_with"`
+	Cluster           types.String         `tfsdk:"cluster"`
+	Namespace         types.String         `tfsdk:"namespace"`
+	Steps             types.Map            `tfsdk:"steps"`
+	Defaults          types.Object         `tfsdk:"defaults"`
+	Images            types.Map            `tfsdk:"images"`
+	Inputs            types.Map            `tfsdk:"inputs"`
+	Outputs           types.Map            `tfsdk:"outputs"`
+	Parallelism       types.Int64          `tfsdk:"parallelism"`
+	StartupTimeout    timetypes.GoDuration `tfsdk:"startup_timeout"`
+	SchedulingTimeout timetypes.GoDuration `tfsdk:"scheduling_timeout"`
+	Wait              types.Bool           `tfsdk:"wait"`
+	Prewarm           types.Bool           `tfsdk:"prewarm"`
+	AgentVolume       types.Bool           `tfsdk:"agent_volume"`
+	OnInterrupt       types.String         `tfsdk:"on_interrupt"`
+	Execution         types.String         `tfsdk:"execution"`
+	Triggers          types.Map            `tfsdk:"triggers"`
+	Retention         timetypes.GoDuration `tfsdk:"retention"`
+	Report            types.String         `tfsdk:"report"`
+	ReportedAt        types.String         `tfsdk:"reported_at"`
+	Status            types.String         `tfsdk:"status"`
+	StartedAt         types.String         `tfsdk:"started_at"`
+	FinishedAt        types.String         `tfsdk:"finished_at"`
+	Duration          types.String         `tfsdk:"duration"`
+	Results           types.Map            `tfsdk:"results"`
+	OutputsLayer      types.String         `tfsdk:"outputs_layer"`
+	Drift             types.List           `tfsdk:"drift"`
+	Timeouts          timeouts.Value       `tfsdk:"timeouts"`
 
 	SecretEnv map[string]map[string]string `tfsdk:"-"` // by step; see secretEnv
 	Brane     branelet.Version             `tfsdk:"-"` // of packages whose steps name none; empty while no provider is configured
@@ -193,9 +193,9 @@ func outputsThatStay(plan, state types.Map) (outputs types.Map, all bool) {
 	return types.MapValueMust(outputType, elements), all
 }
 
-// grace is how long pods may not get on.
-func (m workflowRunModel) grace(diags *diag.Diagnostics) workflow.Grace {
-	return workflow.Grace{Image: duration(m.ImageGrace, diags), Scheduling: duration(m.SchedulingGrace, diags)}
+// podTimeouts is how long pods may not get on.
+func (m workflowRunModel) podTimeouts(diags *diag.Diagnostics) workflow.PodTimeouts {
+	return workflow.PodTimeouts{Startup: duration(m.StartupTimeout, diags), Scheduling: duration(m.SchedulingTimeout, diags)}
 }
 
 // setResult takes over how the run ended. What it does not know becomes null, so that nothing unknown is left after apply.

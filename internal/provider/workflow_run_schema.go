@@ -68,13 +68,13 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				ElementType: types.StringType,
 				Computed:    true,
 			},
-			"image_grace": schema.StringAttribute{
+			"startup_timeout": schema.StringAttribute{
 				MarkdownDescription: "How long a step may have no pod, or its container be unable to start, because of an image, a Secret, a volume, a class or an account that is missing or not allowed, before it has failed. Default: `35s`.",
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
 				Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
 			},
-			"scheduling_grace": schema.StringAttribute{
+			"scheduling_timeout": schema.StringAttribute{
 				MarkdownDescription: "How long a pod may find no node, or a quota or a volume that others have used up, before its step has failed: as long as an autoscaler needs to bring a node. Default: `5m`.",
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
@@ -104,7 +104,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				MarkdownDescription: "When the report was written, or could not be (RFC 3339). Null as long as the run goes on. Where a run with `wait = false` has ended, the plan shows that apply writes it.",
 				Computed:            true,
 			},
-			"start_ahead": schema.BoolAttribute{
+			"prewarm": schema.BoolAttribute{
 				MarkdownDescription: "Make each step's Job one step early: its pod is there, with its image, when the steps that it needs have ended, and begins at once. " +
 					"Until then it holds the `resources` that it asks for and does nothing. It is never made before the pods of all that it needs have got their nodes " +
 					"(and run, where they mount volumes of the cluster), and is taken back when one of these needs another place. " +
@@ -123,7 +123,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 					"What holds it up is a warning of the refresh. A run that is found to have failed, or whose engine is lost, is drift, and the next apply goes on with it. Changed to `true`, apply waits for the run that goes on; the change itself makes no other run. Default: `true`.",
 				Optional: true,
 			},
-			"on_cancel": schema.StringAttribute{
+			"on_interrupt": schema.StringAttribute{
 				MarkdownDescription: "What an interrupted apply does (Ctrl-C): `stop` ends the steps that run, `detach` lets them run on. " +
 					"Either way the next apply goes on from what is done. A run that has used up `timeouts` is always stopped. Default: `stop`.",
 				Optional:   true,

@@ -36,7 +36,7 @@ func bothWays(t *testing.T, agent string, byVolume bool) {
 	s.register(t)
 	set := fmt.Sprintf("agent_volume = %t", byVolume)
 	config := s.run(t, "volume", set+`
-  start_ahead  = true
+  prewarm = true
   inputs       = { word = { content = "hello" } }
   defaults     = { image = "$TOOLS" }
   steps = {
@@ -184,9 +184,9 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 		attributes, provider string
 		want                 []string
 	}{
-		"no-agent":        {"image_grace = \"2s\"\nagent_volume = false", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
-		"no-agent-volume": {"image_grace = \"2s\"\nagent_volume = true", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
-		"no-image-volume": {"image_grace = \"2s\"\nagent_volume = true\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
+		"no-agent":        {"startup_timeout = \"2s\"\nagent_volume = false", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
+		"no-agent-volume": {"startup_timeout = \"2s\"\nagent_volume = true", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
+		"no-image-volume": {"startup_timeout = \"2s\"\nagent_volume = true\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
 		"no-redis-volume": {
 			"agent_volume = true", "redis = { acl_users = \"off\", pod_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.variable(t, "BRANE_REDIS_POD_URL"), "@")[1] + "\" }",
 			[]string{`its files could not be staged in (exit code 201)`, `redis refuses the user name or password`, `check user and password in redis.pod_url`},

@@ -165,7 +165,7 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 			s := newSurvivalIn(t, nil, name, fmt.Sprintf(`
   steps       = { only = { command = ["true"], %s } }
   wait        = false
-  image_grace = "10m"
+  startup_timeout = "10m"
 `, tt.step))
 			s.change(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
 			if tt.quota {

@@ -25,7 +25,7 @@ import (
 var (
 	trivial = chain{length: 10}
 	long    = chain{length: 100}
-	working = chain{length: 5, program: "sleep 2"} // its steps take longer than a pod takes to start, which is what start_ahead is for
+	working = chain{length: 5, program: "sleep 2"} // its steps take longer than a pod takes to start, which is what prewarm is for
 )
 
 // chain is of steps that each add a line to the file of the step before, and do something.
@@ -69,7 +69,7 @@ func engine(ctx context.Context, r *report) (err error) {
 	r.add("chain of %d: × plain Jobs, next on the container's end", short.over(plain[containerEnded.name]), 1.1, trivial.length)
 	r.add("chain of %d: × plain Jobs, next on the pod's phase", short.over(plain[podSucceeded.name]), 0.6, trivial.length)
 	r.add("chain of %d: × plain Jobs, next on the Job's end", short.over(plain[jobComplete.name]), 0.4, trivial.length)
-	r.add("chain of %d with start_ahead: × plain Jobs, next on the container's end", ahead.over(plain[containerEnded.name]), 0.7, trivial.length)
+	r.add("chain of %d with prewarm: × plain Jobs, next on the container's end", ahead.over(plain[containerEnded.name]), 0.7, trivial.length)
 	r.add("commit announced to next Job's POST: ms, median", median(short.gaps).Seconds()*1000, 20)
 	r.add("API requests a step", float64(short.requests)/float64(trivial.length), 6)
 
@@ -80,7 +80,7 @@ func engine(ctx context.Context, r *report) (err error) {
 	if err != nil {
 		return err
 	}
-	r.add("chain of %d steps of 2 s with start_ahead: × plain Jobs, next on the container's end", ahead.over(took), 0.8, working.length)
+	r.add("chain of %d steps of 2 s with prewarm: × plain Jobs, next on the container's end", ahead.over(took), 0.8, working.length)
 
 	hundred, err := l.chain(ctx, long, false)
 	if err != nil {
@@ -130,7 +130,7 @@ func (l *lab) chain(ctx context.Context, c chain, ahead bool) (chained, error) {
 	if err != nil {
 		return chained{}, err
 	}
-	run.StartAhead = ahead
+	run.Prewarm = ahead
 	announced, stop, err := l.announcements(ctx, run.ID)
 	if err != nil {
 		return chained{}, err

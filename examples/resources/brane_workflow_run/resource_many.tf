@@ -1,9 +1,9 @@
 # A step that is many, with what its containers need and where they run, a step that may fail, and one that tidies up whatever happens.
 resource "brane_workflow_run" "training" {
-  name             = "training"
-  infrastructure   = brane_infrastructure.runs.name
-  parallelism      = 4
-  scheduling_grace = "15m" # an autoscaler brings the nodes with GPUs
+  name               = "training"
+  infrastructure     = brane_infrastructure.runs.name
+  parallelism        = 4
+  scheduling_timeout = "15m" # an autoscaler brings the nodes with GPUs
 
   inputs = { "corpus/alice.txt" = { content = "Down the rabbit hole" } }
 

@@ -62,7 +62,7 @@ func TestAPodHoldsAllThatItAskedFor(t *testing.T) {
 }
 
 // A chain that is started ahead passes its files on, and what waits for a step that fails is taken back.
-func TestStartAhead(t *testing.T) {
+func TestPrewarm(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	run := l.run(
@@ -70,7 +70,7 @@ func TestStartAhead(t *testing.T) {
 		l.step("two", "echo 2 >> /data/lines", "one"),
 		l.step("three", "echo 3 >> /data/lines; test $(cat /data/lines | wc -l) = 3", "two"),
 	)
-	run.StartAhead = true
+	run.Prewarm = true
 	early := heard(run, StepStarted, "two")
 	ended := execute(t.Context(), run)
 	await(t, "the step", l.counter.arrived)
@@ -83,7 +83,7 @@ func TestStartAhead(t *testing.T) {
 	l.ranOnce(run)
 
 	broken := l.run(l.step("breaks", "exit 3"), l.step("never", "true", "breaks"))
-	broken.StartAhead = true
+	broken.Prewarm = true
 	end := await(t, "the broken run", execute(t.Context(), broken))
 	if end.err != nil || len(end.result.Failures) != 1 || end.result.Failures[0].Code != 3 || l.counter.of("never") != 0 {
 		t.Errorf("it ended with %+v, %v", end.result, end.err)

@@ -155,7 +155,7 @@ func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 			step := l.script("again", l.wait()+"; exit 7")
 			step.Retries, step.Completions = 1, count
 			run := l.run(step)
-			run.Grace = Grace{Image: time.Second, Scheduling: 3 * time.Second}
+			run.Timeouts = PodTimeouts{Startup: time.Second, Scheduling: 3 * time.Second}
 			ended := execute(t.Context(), run)
 			await(t, "the step", l.counter.arrived)
 			quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: "none"}}

@@ -174,7 +174,7 @@ func TestStuckPods(t *testing.T) {
 		"another pod":                              {0, [][2]string{{"a", "ErrImagePull"}, {"b", "ContainerCreating"}}, "b  1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &loop{Run: &Run{Graph: Graph{steps: map[string]Step{"fan": {Name: "fan", Completions: tt.count}}}, Grace: Grace{Image: time.Minute}}, stuck: map[string]stuck{}}
+			l := &loop{Run: &Run{Graph: Graph{steps: map[string]Step{"fan": {Name: "fan", Completions: tt.count}}}, Timeouts: PodTimeouts{Startup: time.Minute}}, stuck: map[string]stuck{}}
 			l.attempts = map[string]int{"fan": 1}
 			l.awaitPod("fan")
 			for second, seen := range tt.seen {
@@ -189,7 +189,7 @@ func TestStuckPods(t *testing.T) {
 			}
 		})
 	}
-	if g := (Grace{}); g.image() != imageGrace || g.scheduling() != scheduleGrace {
-		t.Errorf("%+v", g)
+	if timeouts := (PodTimeouts{}); timeouts.startup() != defaultStartupTimeout || timeouts.scheduling() != defaultSchedulingTimeout {
+		t.Errorf("%+v", timeouts)
 	}
 }

@@ -53,7 +53,7 @@ func (r *Run) stands(ctx context.Context) (Delegated, error) {
 	return r.delegated(ctx, record)
 }
 
-// heldUp says which pods do not get on: the engine's, or those of steps whose grace has not passed.
+// heldUp says which pods do not get on: the engine's, or those of steps whose timeout has not passed.
 func (r *Run) heldUp(ctx context.Context) (string, error) {
 	labels := RunLabel + "=" + r.ID
 	var pods corev1.PodList
@@ -62,7 +62,7 @@ func (r *Run) heldUp(ctx context.Context) (string, error) {
 	}
 	problems := ""
 	for i := range pods.Items {
-		if stuck, ok := (Grace{}).stuckPod(&pods.Items[i]); ok && stuck.reason != "" {
+		if stuck, ok := (PodTimeouts{}).stuckPod(&pods.Items[i]); ok && stuck.reason != "" {
 			problems += fmt.Sprintf("pod %s: %s: %s\n", pods.Items[i].Name, stuck.reason, stuck.message)
 		}
 	}

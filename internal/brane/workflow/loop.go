@@ -72,7 +72,7 @@ func (l *loop) run(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := l.startAhead(ctx); err != nil {
+		if err := l.prewarm(ctx); err != nil {
 			return err
 		}
 		if ended(l.Graph, l.known) {
@@ -102,7 +102,7 @@ func (l *loop) run(ctx context.Context) error {
 // takeTime looks at everything once in a while, although nothing has happened.
 func (l *loop) takeTime(ctx context.Context, now time.Time) (look bool, err error) {
 	if now.Before(l.resync) {
-		return false, nil // a retry or a grace is due
+		return false, nil // a retry or a timeout is due
 	}
 	l.resync = now.Add(resync)
 	return true, l.missJobs(ctx)
@@ -228,9 +228,9 @@ func (l *loop) start(ctx context.Context, names []string) error {
 	return nil
 }
 
-// startAhead makes Jobs one step early, where the run wants that, and takes back what is in the way.
-func (l *loop) startAhead(ctx context.Context) error {
-	if !l.StartAhead {
+// prewarm makes Jobs one step early, where the run wants that, and takes back what is in the way.
+func (l *loop) prewarm(ctx context.Context) error {
+	if !l.Prewarm {
 		return nil
 	}
 	free := len(l.Graph.order)
@@ -285,7 +285,7 @@ func (l *loop) wake(now time.Time) time.Time {
 		at = l.retry
 	}
 	for step, s := range l.stuck {
-		if end := s.since.Add(s.grace); l.known[step] == started && end.Before(at) {
+		if end := s.since.Add(s.timeout); l.known[step] == started && end.Before(at) {
 			at = end
 		}
 	}

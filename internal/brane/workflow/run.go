@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Run is one execution of a graph of steps. All fields but Nodes, Address, Grace, Parallel, StartAhead, AgentVolume, LeaseID, Execution, Detach and Observe must be set.
+// Run is one execution of a graph of steps. All fields but Nodes, Address, Timeouts, Parallel, Prewarm, AgentVolume, LeaseID, Execution, Detach and Observe must be set.
 type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
@@ -33,9 +33,9 @@ type Run struct {
 	RedisCerts files.Certificates    // for a RedisURL that is rediss://; may be empty
 	Users      RedisUsers            // empty means UsersAuto
 	Retention  time.Duration         // how long the run's files stay, but for its outputs
-	Grace      Grace                 // for pods that do not get on
+	Timeouts   PodTimeouts           // for pods that do not get on
 	Parallel   int                   // Jobs of the run at once; 0 means no limit
-	StartAhead bool                  // make Jobs one step early, see ahead.go
+	Prewarm    bool                  // make Jobs one step early, see ahead.go
 	// AgentVolume says whether the agent's image is mounted into the pods, which have no init container then; nil leaves it to the nodes, see delivery.go.
 	AgentVolume *bool
 	Holder      string      // who carries the run on, for people: a user, a machine, a process

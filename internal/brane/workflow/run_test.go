@@ -65,7 +65,7 @@ func TestAStepThatDidNotGetOn(t *testing.T) {
 	step := lab.step("asks", "test $TOKEN = t0ken")
 	step.EnvFromSecret = map[string]SecretKey{"TOKEN": {"tokens", "token"}}
 	run := lab.run(step)
-	run.Grace.Image = time.Second
+	run.Timeouts.Startup = time.Second
 	first := await(t, "the run", execute(t.Context(), run))
 	if first.err != nil || len(first.result.Failures) != 1 || first.result.Failures[0].Reason != "CreateContainerConfigError" {
 		t.Fatalf("the run ended with %+v, %v", first.result, first.err)
@@ -77,7 +77,7 @@ func TestAStepThatDidNotGetOn(t *testing.T) {
 	if err := lab.admin.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	run.Grace.Image, run.Observe = 0, func(event Event) {
+	run.Timeouts.Startup, run.Observe = 0, func(event Event) {
 		if event.Kind == RunDisturbed || event.Kind == StepAdopted {
 			t.Errorf("%s", event)
 		}

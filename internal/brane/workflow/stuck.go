@@ -13,35 +13,37 @@ import (
 
 // How long a pod may stay in a state from which it hardly ever gets out by itself, where the run does not say.
 const (
-	// imageGrace lets a registry hiccup pass: the kubelet tries again after 10 s and after 20 s more.
-	imageGrace = 35 * time.Second
-	// scheduleGrace lets an autoscaler bring a node, which takes it minutes.
-	scheduleGrace = 5 * time.Minute
+	// defaultStartupTimeout lets a registry hiccup pass: the kubelet tries again after 10 s and after 20 s more.
+	defaultStartupTimeout = 35 * time.Second
+	// defaultSchedulingTimeout lets an autoscaler bring a node, which takes it minutes.
+	defaultSchedulingTimeout = 5 * time.Minute
 )
 
-// Grace is how long a pod may stay in such a state. Zero means 35 s for images and what else a container needs to start, and 5 minutes for a node.
-type Grace struct{ Image, Scheduling time.Duration }
+// PodTimeouts is how long a pod may stay in such a state. Zero means 35 s for images and what else a container needs to start, and 5 minutes for a node.
+type PodTimeouts struct{ Startup, Scheduling time.Duration }
 
-func (g Grace) image() time.Duration      { return cmp.Or(g.Image, imageGrace) }
-func (g Grace) scheduling() time.Duration { return cmp.Or(g.Scheduling, scheduleGrace) }
+func (t PodTimeouts) startup() time.Duration { return cmp.Or(t.Startup, defaultStartupTimeout) }
+func (t PodTimeouts) scheduling() time.Duration {
+	return cmp.Or(t.Scheduling, defaultSchedulingTimeout)
+}
 
 // stuck is a pod that does not get on, or a Job without any.
 type stuck struct {
 	pod     types.UID // empty where there is none yet
 	since   time.Time
-	grace   time.Duration
+	timeout time.Duration
 	reason  string // Kubernetes' own word, for example ImagePullBackOff; empty where only the events tell it
 	message string
 }
 
 // awaitPod begins to wait for the first pod of a step's Job, or for one in the place of the last that has ended.
 func (l *loop) awaitPod(step string) {
-	l.stuck[step] = stuck{since: time.Now(), grace: l.Grace.image()}
+	l.stuck[step] = stuck{since: time.Now(), timeout: l.Timeouts.startup()}
 }
 
 // noteStuck notes that a pod does not get on, or that it does again.
 func (l *loop) noteStuck(step string, pod *corev1.Pod, now time.Time) {
-	found, ok := l.Grace.stuckPod(pod)
+	found, ok := l.Timeouts.stuckPod(pod)
 	if !ok {
 		l.noteGone(pod)
 		return
@@ -49,7 +51,7 @@ func (l *loop) noteStuck(step string, pod *corev1.Pod, now time.Time) {
 	found.since, found.pod = now, pod.UID
 	switch before := l.stuck[step]; {
 	case before.pod == "": // it is the first
-	case before.pod == pod.UID && before.grace == found.grace && (before.reason == "") == (found.reason == ""):
+	case before.pod == pod.UID && before.timeout == found.timeout && (before.reason == "") == (found.reason == ""):
 		// ErrImagePull and ImagePullBackOff take turns: the first of them starts the clock. The first message says more than "back-off".
 		found = before
 	case before.pod != pod.UID && l.Graph.steps[step].many() && (before.reason != "" || found.reason == ""):
@@ -83,10 +85,10 @@ func (l *loop) hasPod(step string) bool {
 	return false
 }
 
-func (g Grace) stuckPod(pod *corev1.Pod) (stuck, bool) {
+func (t PodTimeouts) stuckPod(pod *corev1.Pod) (stuck, bool) {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
-			return stuck{grace: g.scheduling(), reason: condition.Reason, message: condition.Message}, true
+			return stuck{timeout: t.scheduling(), reason: condition.Reason, message: condition.Message}, true
 		}
 	}
 	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
@@ -96,13 +98,13 @@ func (g Grace) stuckPod(pod *corev1.Pod) (stuck, bool) {
 			}
 			switch waiting := status.State.Waiting; waiting.Reason {
 			case "ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError", "RegistryUnavailable", "ImageInspectError", "RunContainerError":
-				return stuck{grace: g.image(), reason: waiting.Reason, message: waiting.Message}, true
+				return stuck{timeout: t.startup(), reason: waiting.Reason, message: waiting.Message}, true
 			case "InvalidImageName", "ErrImageNeverPull":
 				return stuck{reason: waiting.Reason, message: waiting.Message}, true
 			}
 		}
 	}
-	return stuck{grace: g.image()}, pod.Status.Phase == corev1.PodPending && !begun(pod)
+	return stuck{timeout: t.startup()}, pod.Status.Phase == corev1.PodPending && !begun(pod)
 }
 
 // begun says whether a container of the pod has started: then it has its place, its volumes and its sandbox.
@@ -115,7 +117,7 @@ func begun(pod *corev1.Pod) bool {
 // giveUpStuck suspects the steps whose pods have been stuck for too long.
 func (l *loop) giveUpStuck(ctx context.Context, now time.Time) (look bool) {
 	for step, s := range l.stuck {
-		if l.known[step] != started || now.Sub(s.since) < s.grace {
+		if l.known[step] != started || now.Sub(s.since) < s.timeout {
 			continue
 		}
 		if s.reason == "" {
@@ -129,7 +131,7 @@ func (l *loop) giveUpStuck(ctx context.Context, now time.Time) (look bool) {
 	return look
 }
 
-// askWhy asks the events why a step has no pod, or why its pod does not begin, once its grace has passed.
+// askWhy asks the events why a step has no pod, or why its pod does not begin, once its timeout has passed.
 func (l *loop) askWhy(ctx context.Context, step string, s stuck, now time.Time) stuck {
 	name := l.jobName(step)
 	if pod := l.pods[step][s.pod]; pod != nil {
@@ -141,8 +143,8 @@ func (l *loop) askWhy(ctx context.Context, step string, s stuck, now time.Time) 
 	switch {
 	case reason == "":
 		s.since = now // all are just slow
-	case isTaken && s.grace < l.Grace.scheduling():
-		s.grace = l.Grace.scheduling()
+	case isTaken && s.timeout < l.Timeouts.scheduling():
+		s.timeout = l.Timeouts.scheduling()
 	default:
 		s.reason, s.message = reason, message
 	}
