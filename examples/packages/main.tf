@@ -57,7 +57,7 @@ resource "brane_workflow_run" "words" {
 
 output "summary" {
   description = "What describe gave, a struct: count, largest and mean."
-  value       = jsondecode(brane_workflow_run.words.results.describe.value)
+  value       = jsondecode(brane_workflow_run.words.results.describe.return_value)
 }
 
 output "chart" {

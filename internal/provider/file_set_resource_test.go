@@ -174,7 +174,7 @@ resource "brane_workflow_run" "test" {
 }
 data "brane_file" "copy" {
   run   = brane_workflow_run.test.id
-  outputs_digest = brane_workflow_run.test.outputs_layer
+  outputs_digest = brane_workflow_run.test.outputs_digest
   path  = "copy"
 }
 `, text))

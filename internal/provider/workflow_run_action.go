@@ -103,7 +103,7 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("timeouts"), &limits)...)
 	ctx, done := withTimeouts(ctx, "invoke", limits.Attributes(), runTimeout, &resp.Diagnostics)
 	defer done()
-	checkPage(model.Report, &resp.Diagnostics)
+	checkPage(model.ReportPath, &resp.Diagnostics)
 	model.SecretEnv = secretEnv(ctx, model, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return

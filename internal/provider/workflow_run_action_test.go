@@ -22,8 +22,8 @@ func (s setting) workflowAgain(t *testing.T, second string) object {
 			"first":  object{"image": tools, "command": []any{"sh", "-c", "wc -l < /data/names > /data/count"}},
 			"second": object{"image": tools, "command": []any{"sh", "-c", second}, "needs": []any{"first"}, "env_wo": object{"WORD": "abracadabra"}, "env_wo_version": 1},
 		},
-		"outputs": object{"lines": object{"path": "count"}, "all": object{"path": "bytes"}},
-		"report":  s.file("action.html"),
+		"outputs":     object{"lines": object{"path": "count"}, "all": object{"path": "bytes"}},
+		"report_path": s.file("action.html"),
 	}
 }
 

@@ -166,11 +166,11 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		report(diags, "Redis not usable", fmt.Sprintf("Finding the address under which the steps of run %q reach Redis", id), err)
 		return nil, false
 	}
-	model.ID, model.Namespace, model.Execution = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
+	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	return &workflow.Run{
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
 		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
-		Holder: holder(), Execution: model.Execution.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
+		Holder: holder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
 		Prewarm: model.Prewarm.ValueBool(), AgentVolume: model.AgentVolume.ValueBoolPointer(),
 		Nodes: r.at(target.kube.Host()), // a registered account sees its namespace alone
 	}, true

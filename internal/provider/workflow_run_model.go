@@ -38,17 +38,17 @@ type workflowRunModel struct {
 	Prewarm           types.Bool           `tfsdk:"prewarm"`
 	AgentVolume       types.Bool           `tfsdk:"agent_volume"`
 	OnInterrupt       types.String         `tfsdk:"on_interrupt"`
-	Execution         types.String         `tfsdk:"execution"`
+	ExecutionID       types.String         `tfsdk:"execution_id"`
 	Triggers          types.Map            `tfsdk:"triggers"`
 	Retention         timetypes.GoDuration `tfsdk:"retention"`
-	Report            types.String         `tfsdk:"report"`
-	ReportedAt        types.String         `tfsdk:"reported_at"`
+	ReportPath        types.String         `tfsdk:"report_path"`
+	ReportWrittenAt   types.String         `tfsdk:"report_written_at"`
 	Status            types.String         `tfsdk:"status"`
 	StartedAt         types.String         `tfsdk:"started_at"`
 	FinishedAt        types.String         `tfsdk:"finished_at"`
 	Duration          types.String         `tfsdk:"duration"`
 	Results           types.Map            `tfsdk:"results"`
-	OutputsLayer      types.String         `tfsdk:"outputs_layer"`
+	OutputsDigest     types.String         `tfsdk:"outputs_digest"`
 	Drift             types.List           `tfsdk:"drift"`
 	Timeouts          timeouts.Value       `tfsdk:"timeouts"`
 
@@ -73,15 +73,15 @@ type outputModel struct {
 }
 
 type resultModel struct {
-	Status     types.String `tfsdk:"status"`
-	ExitCode   types.Int64  `tfsdk:"exit_code"`
-	StartedAt  types.String `tfsdk:"started_at"`
-	FinishedAt types.String `tfsdk:"finished_at"`
-	Duration   types.String `tfsdk:"duration"`
-	Attempts   types.Int64  `tfsdk:"attempts"`
-	Layer      types.String `tfsdk:"layer"`
-	Type       types.String `tfsdk:"type"`
-	Value      types.String `tfsdk:"value"`
+	Status      types.String `tfsdk:"status"`
+	ExitCode    types.Int64  `tfsdk:"exit_code"`
+	StartedAt   types.String `tfsdk:"started_at"`
+	FinishedAt  types.String `tfsdk:"finished_at"`
+	Duration    types.String `tfsdk:"duration"`
+	Attempts    types.Int64  `tfsdk:"attempts"`
+	Digest      types.String `tfsdk:"digest"`
+	ReturnType  types.String `tfsdk:"return_type"`
+	ReturnValue types.String `tfsdk:"return_value"`
 }
 
 var (
@@ -90,8 +90,8 @@ var (
 	}}
 	resultType = types.ObjectType{AttrTypes: map[string]attr.Type{
 		"status": types.StringType, "exit_code": types.Int64Type, "started_at": types.StringType, "finished_at": types.StringType, "duration": types.StringType, "attempts": types.Int64Type,
-		"layer": types.StringType,
-		"type":  types.StringType, "value": types.StringType,
+		"digest":      types.StringType,
+		"return_type": types.StringType, "return_value": types.StringType,
 	}}
 )
 
@@ -205,10 +205,10 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 	for name, step := range result.Steps {
 		kind, value := resultOf(step.Value, diags)
 		results[name] = resultModel{
-			Type: kind, Value: value,
+			ReturnType: kind, ReturnValue: value,
 			Status: types.StringValue(string(step.Status)), ExitCode: types.Int64Value(int64(step.Code)),
 			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Duration: span(step.Started, step.Ended),
-			Attempts: types.Int64Value(int64(step.Attempts)), Layer: text(string(step.Layer)),
+			Attempts: types.Int64Value(int64(step.Attempts)), Digest: text(string(step.Layer)),
 		}
 		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
 			first = step.Started
@@ -234,7 +234,7 @@ func span(from, to time.Time) types.String {
 
 // setOutputs takes over the declared outputs, or that there are none of them.
 func (m *workflowRunModel) setOutputs(ctx context.Context, layer files.Layer, outputs map[string]outputModel, diags *diag.Diagnostics) {
-	m.OutputsLayer = text(string(layer))
+	m.OutputsDigest = text(string(layer))
 	if m.Outputs.IsNull() {
 		return
 	}

@@ -55,7 +55,7 @@ resource "brane_workflow_run" "test" {
 
 func gave(kind, value string) knownvalue.Check {
 	return knownvalue.ObjectPartial(map[string]knownvalue.Check{
-		"status": knownvalue.StringExact("succeeded"), "type": knownvalue.StringExact(kind), "value": knownvalue.StringExact(value),
+		"status": knownvalue.StringExact("succeeded"), "return_type": knownvalue.StringExact(kind), "return_value": knownvalue.StringExact(value),
 	})
 }
 
@@ -66,7 +66,7 @@ func TestAccWorkflowRun_packages(t *testing.T) {
 	location := strings.ReplaceAll(`["BRANE_APPLICATION_ID=`+`[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}","BRANE_JOB_ID=mine","BRANE_LOCATION_ID=NAME","DEBUG=false","cwd=/opt/wd","program=/opt/wd/run"]`, "NAME", s.namespace)
 	variables := regexp.MustCompile("^" + strings.ReplaceAll(strings.ReplaceAll(location, `["B`, `\["B`), `run"]`, `run"\]`) + "$")
 	config := s.hcl(t, calls) + `
-output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.value) }
+output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_value) }
 `
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
@@ -81,8 +81,8 @@ output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.value) }
 						"copy": gave("File", `"in/ada.txt.copy"`), "again": gave("File", `"in/ada.txt.copy.copy"`), "tree": gave("string[]", `["ada.txt","ada.txt.copy","ada.txt.copy.copy","grace.txt"]`),
 						"pair": gave("Pair", `{"left":"é","right":1}`), "left": gave("string", `"é"`), "plain": gave("string", `"é"`), "path": gave("string", `"/data/in/ada.txt.copy.copy"`),
 						"marked": gave("string", `"é"`), "own": gave("string", `"own"`),
-						"variables": knownvalue.ObjectPartial(map[string]knownvalue.Check{"value": knownvalue.StringRegexp(variables)}),
-						"program":   knownvalue.ObjectPartial(map[string]knownvalue.Check{"type": knownvalue.Null(), "value": knownvalue.Null()}),
+						"variables": knownvalue.ObjectPartial(map[string]knownvalue.Check{"return_value": knownvalue.StringRegexp(variables)}),
+						"program":   knownvalue.ObjectPartial(map[string]knownvalue.Check{"return_type": knownvalue.Null(), "return_value": knownvalue.Null()}),
 					})),
 					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"program": output("program", "Ada")})),
 					statecheck.ExpectKnownOutputValue("sum", knownvalue.Int64Exact(9007199254740992)),

@@ -44,7 +44,7 @@ func checkPage(name types.String, diags *diag.Diagnostics) {
 		}
 	}
 	if problem != "" {
-		diags.AddAttributeError(path.Root("report"), "Report not possible", fmt.Sprintf("The report cannot be written to %q: %s.", name.ValueString(), problem))
+		diags.AddAttributeError(path.Root("report_path"), "Report not possible", fmt.Sprintf("The report cannot be written to %q: %s.", name.ValueString(), problem))
 	}
 }
 
@@ -53,26 +53,26 @@ func (m workflowRunModel) reports(state workflowRunModel) bool {
 	switch {
 	case state.goesOn() && !m.waits():
 		return false // it has not ended
-	case m.Report.IsNull():
-		return !state.ReportedAt.IsNull()
+	case m.ReportPath.IsNull():
+		return !state.ReportWrittenAt.IsNull()
 	}
-	return state.ReportedAt.IsNull() || !m.Report.Equal(state.Report)
+	return state.ReportWrittenAt.IsNull() || !m.ReportPath.Equal(state.ReportPath)
 }
 
 // writePage writes the report of a run that has just ended, however it did, unless none is wanted. That it could not be written is a warning: an error would
 // make Terraform run everything again.
 func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
-	model.ReportedAt = types.StringNull()
-	if model.Report.IsNull() {
+	model.ReportWrittenAt = types.StringNull()
+	if model.ReportPath.IsNull() {
 		return
 	}
-	model.ReportedAt = moment(time.Now())
+	model.ReportWrittenAt = moment(time.Now())
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), collectLimit) // also after Ctrl-C
 	defer done()
-	name := model.Report.ValueString()
+	name := model.ReportPath.ValueString()
 	if err := replaceFile(name, page(ctx, run, model, progress, result, problem)); err != nil {
-		diags.AddAttributeWarning(path.Root("report"), "Report not written", explain(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
-			"\n\nThe run itself is not concerned. With another path in `report` the next apply writes it.")
+		diags.AddAttributeWarning(path.Root("report_path"), "Report not written", explain(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
+			"\n\nThe run itself is not concerned. With another path in `report_path` the next apply writes it.")
 	}
 }
 
@@ -233,11 +233,11 @@ func replaceFile(name string, run htmlreport.Run) (err error) {
 
 // rewritePage writes the report of a run that was over before, from what Redis still knows of it.
 func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
-	model.ReportedAt = types.StringNull()
-	if model.Report.IsNull() {
+	model.ReportWrittenAt = types.StringNull()
+	if model.ReportPath.IsNull() {
 		return
 	}
-	model.ReportedAt = moment(time.Now()) // also where it cannot be written, or every plan would want to
+	model.ReportWrittenAt = moment(time.Now()) // also where it cannot be written, or every plan would want to
 	model.Brane = r.packages()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {
@@ -251,7 +251,7 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 		result, err = run.Recall(ctx)
 	}
 	if err != nil {
-		diags.AddAttributeWarning(path.Root("report"), "Report not written", explain(fmt.Sprintf("Reading in Redis what became of run %q", run.ID), err)+
+		diags.AddAttributeWarning(path.Root("report_path"), "Report not written", explain(fmt.Sprintf("Reading in Redis what became of run %q", run.ID), err)+
 			"\n\nWhat is no output is kept for the time of `retention` only. The report is written when the run is run again.")
 		return
 	}

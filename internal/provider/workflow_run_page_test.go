@@ -48,7 +48,7 @@ func TestAccWorkflowRun_report(t *testing.T) {
 	s := newSetting(t)
 	s.register(t)
 	first, second := filepath.Join(s.folder, "reports", "run.html"), filepath.Join(s.folder, "elsewhere.html")
-	with := func(file string) string { return s.run(t, "told", twoSteps+fmt.Sprintf("report = %q", file)) }
+	with := func(file string) string { return s.run(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file)) }
 	whole := []string{"told <span class=\"status succeeded\">", "2 steps in", "&lt;b&gt;said&lt;/b&gt; in (secret)", "<code>first</code>", "<code>second</code>", `id="step-1"`, "Exit code</dt><dd>0"}
 	var uid string
 	resource.Test(t, resource.TestCase{
@@ -88,7 +88,7 @@ func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 	    bad  = { image = "$TOOLS", command = ["sh", "-c", "test $BRANE_INDEX != 1 && exit; echo 'no such luck'; exit 7"], needs = ["good"], items = ["Ada", "Grace"], max_failed_indexes = 1 }
 	    then = { image = "$TOOLS", command = ["true"], needs = ["bad"] }
 	  }
-	  report = "`+file+`"`)}, []string{"ended with exit code 7"})
+	  report_path = "`+file+`"`)}, []string{"ended with exit code 7"})
 	must(t, pageSays(file, []string{
 		"1 of 3 steps succeeded, 1 failed, 1 skipped", "What went wrong", "the program ended with exit code 7", "no such luck", "<code>first</code>", `class="step failed"`, `<span class="name">0 Ada</span><span class="took"><span class="hidden">succeeded in`, `<span class="name">1 Grace</span><span class="took">failed`, `<dt>Attempts</dt><dd>1</dd>`, `class="step skipped"`,
 	}, nil)(nil))
@@ -105,11 +105,11 @@ func TestAccWorkflowRun_reportNotPossible(t *testing.T) {
 		s.file("file") + "/report.html": `file is no folder`,
 	} {
 		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{
-			{Config: s.run(t, "told", twoSteps+fmt.Sprintf("report = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(strings.ReplaceAll(want, " ", `\s+`))},
+			{Config: s.run(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(strings.ReplaceAll(want, " ", `\s+`))},
 		}})
 	}
 	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{{
-		Config: s.run(t, "told", twoSteps+`report = "/proc/report.html"`),
+		Config: s.run(t, "told", twoSteps+`report_path = "/proc/report.html"`),
 		Check:  resource.TestCheckResourceAttr(runAddress, "status", "succeeded"),
 	}}})
 }

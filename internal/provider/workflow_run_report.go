@@ -71,7 +71,7 @@ func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalCl
 	}
 	var diags diag.Diagnostics
 	paths := model.outputPaths(ctx, &diags)
-	gone, changed, err := store.Damage(ctx, files.Layer(model.OutputsLayer.ValueString()))
+	gone, changed, err := store.Damage(ctx, files.Layer(model.OutputsDigest.ValueString()))
 	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
 		gone, err = slices.Collect(maps.Values(paths)), nil // nobody knows where they are
 	}

@@ -66,7 +66,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 	plan.Brane, state.Brane = r.packages(), r.packages()
 	plan.planImages(ctx, state)
-	checkPage(plan.Report, &resp.Diagnostics)
+	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
 	if plan.known() {
 		graph := plan.graph(ctx, &resp.Diagnostics)
@@ -88,18 +88,18 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	// The same run: what it has done stays as it is, and what is declared of it as well.
-	stays := map[string]any{"namespace": state.Namespace, "execution": state.Execution}
+	stays := map[string]any{"namespace": state.Namespace, "execution_id": state.ExecutionID}
 	if !state.goesOn() || !plan.waits() { // else apply brings what is not known yet
 		maps.Copy(stays, map[string]any{"status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results})
 		outputs, all := outputsThatStay(plan.Outputs, state.Outputs)
 		stays["outputs"] = outputs
 		if all {
-			stays["outputs_layer"] = state.OutputsLayer
+			stays["outputs_digest"] = state.OutputsDigest
 		}
 	}
-	stays["reported_at"] = state.ReportedAt
+	stays["report_written_at"] = state.ReportWrittenAt
 	if plan.reports(state) {
-		stays["reported_at"] = types.StringUnknown()
+		stays["report_written_at"] = types.StringUnknown()
 	}
 	for name, value := range stays {
 		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)
@@ -134,7 +134,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		}
 		return
 	}
-	if model.OutputsLayer.IsNull() {
+	if model.OutputsDigest.IsNull() {
 		return // a run without outputs leaves nothing that could get lost
 	}
 	id := model.ID.ValueString()
@@ -173,10 +173,10 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	// The same run. Unless other outputs or a report are asked for, only what bounds the next operation has changed.
-	if unknown(model.OutputsLayer) && !r.retake(ctx, &model, &resp.Diagnostics) {
+	if unknown(model.OutputsDigest) && !r.retake(ctx, &model, &resp.Diagnostics) {
 		return
 	}
-	if unknown(model.ReportedAt) {
+	if unknown(model.ReportWrittenAt) {
 		r.rewritePage(ctx, &model, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -219,6 +219,6 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 // deleteObjects removes the run from the cluster.
 func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
 	return r.inCluster(ctx, model, func(client *kube.Client) error {
-		return workflow.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.Execution.ValueString())
+		return workflow.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.ExecutionID.ValueString())
 	})
 }

@@ -116,7 +116,7 @@ func TestAccWorkflowRun(t *testing.T) {
 			},
 			{ // no output any more
 				Config:            config("outputs = {\n    "+oneOutput+"\n  }", ""),
-				ConfigStateChecks: []statecheck.StateCheck{runValue("outputs", knownvalue.Null()), runValue("outputs_layer", knownvalue.Null())},
+				ConfigStateChecks: []statecheck.StateCheck{runValue("outputs", knownvalue.Null()), runValue("outputs_digest", knownvalue.Null())},
 				Check:             func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
 			},
 			{ // and back, though the Jobs were cleaned up meanwhile, as their TTL does
@@ -197,7 +197,7 @@ resource "brane_workflow_run" "test" {
 					runValue("status", knownvalue.StringExact("succeeded")),
 					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"check": succeeded()})),
 					runValue("outputs", knownvalue.MapSizeExact(0)),
-					runValue("outputs_layer", knownvalue.Null()),
+					runValue("outputs_digest", knownvalue.Null()),
 				},
 				Check: func(state *terraform.State) (err error) {
 					id, err = runID(state)
@@ -244,12 +244,12 @@ resource "brane_workflow_run" "test" {
 }
 data "brane_file" "small" {
   run   = brane_workflow_run.test.id
-  outputs_digest = brane_workflow_run.test.outputs_layer
+  outputs_digest = brane_workflow_run.test.outputs_digest
   path  = "small"
 }
 data "brane_file" "large" {
   run   = brane_workflow_run.test.id
-  outputs_digest = brane_workflow_run.test.outputs_layer
+  outputs_digest = brane_workflow_run.test.outputs_digest
   path  = "large"
 }
 `)
@@ -366,8 +366,8 @@ func succeeded() knownvalue.Check {
 	return knownvalue.ObjectExact(map[string]knownvalue.Check{
 		"status": knownvalue.StringExact("succeeded"), "exit_code": knownvalue.Int64Exact(0),
 		"started_at": moment, "finished_at": moment, "duration": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9.hmµ]+s$`)), "attempts": knownvalue.NotNull(),
-		"layer": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
-		"type":  knownvalue.Null(), "value": knownvalue.Null(), // of a call
+		"digest":      knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
+		"return_type": knownvalue.Null(), "return_value": knownvalue.Null(), // of a call
 	})
 }
 

@@ -93,14 +93,14 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Default:             stringdefault.StaticString("168h"),
 				Validators:          []validator.String{durationAtLeast(time.Hour, "an hour")},
 			},
-			"report": schema.StringAttribute{
+			"report_path": schema.StringAttribute{
 				MarkdownDescription: "Path of a file on this machine into which a report of the run is written when it has ended, also when it has failed: one HTML page with the graph, a timeline, " +
 					"and of each step how it ended, what it wrote and the last of its output. The page loads nothing from elsewhere. A file that is removed later is no drift. " +
-					"A run with `wait = false` ends while Terraform is not there: its report is written by the next apply (see `reported_at`), as a plan writes no files.",
+					"A run with `wait = false` ends while Terraform is not there: its report is written by the next apply (see `report_written_at`), as a plan writes no files.",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
-			"reported_at": schema.StringAttribute{
+			"report_written_at": schema.StringAttribute{
 				MarkdownDescription: "When the report was written, or could not be (RFC 3339). Null as long as the run goes on. Where a run with `wait = false` has ended, the plan shows that apply writes it.",
 				Computed:            true,
 			},
@@ -131,7 +131,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Default:    stringdefault.StaticString(stop),
 				Validators: []validator.String{stringvalidator.OneOf(stop, detach)},
 			},
-			"execution": schema.StringAttribute{
+			"execution_id": schema.StringAttribute{
 				MarkdownDescription: "Random; tells this record of the run from later ones with the same `id`, which it must not destroy.",
 				Computed:            true,
 			},
@@ -153,7 +153,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Computed:            true,
 			},
 			"results": resultsSchema(),
-			"outputs_layer": schema.StringAttribute{
+			"outputs_digest": schema.StringAttribute{
 				MarkdownDescription: "Digest of the outputs as they are kept in Redis.",
 				Computed:            true,
 			},
@@ -258,15 +258,15 @@ func resultsSchema() schema.Attribute {
 				MarkdownDescription: "How often its program was begun: once, and again for each of `retries`, for a pod that was lost with its node, and for each apply that tried it anew. Of a step that is many, by the one of its containers that was begun most often.",
 				Computed:            true,
 			},
-			"layer": schema.StringAttribute{
+			"digest": schema.StringAttribute{
 				MarkdownDescription: "Digest of the tree that the step left.",
 				Computed:            true,
 			},
-			"type": schema.StringAttribute{
+			"return_type": schema.StringAttribute{
 				MarkdownDescription: "Type of the value that the called function of a package gave, for example `integer`, `string[]`, `File` or the name of a class. Null where the step calls none.",
 				Computed:            true,
 			},
-			"value": schema.StringAttribute{
+			"return_value": schema.StringAttribute{
 				MarkdownDescription: "That value as JSON, of at most 1 MiB: `jsondecode` makes a value of Terraform's of it. Integers of 64 bits, reals and strings are exact. A `File` or `Directory` is its path below `/data`, " +
 					"an instance of a class is an object, and `unit` is `null`.",
 				Computed: true,

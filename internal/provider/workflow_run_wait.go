@@ -59,12 +59,12 @@ func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, d
 func (m *workflowRunModel) setRunning(ctx context.Context, status workflow.RunStatus, diags *diag.Diagnostics) {
 	m.setResult(ctx, status, workflow.Result{}, diags)
 	m.setOutputs(ctx, "", noOutputs(m.outputPaths(ctx, diags)), diags)
-	m.ReportedAt = types.StringNull()
+	m.ReportWrittenAt = types.StringNull()
 }
 
 // pageBefore writes the report of a run that has failed inside the cluster, before it is handed over again: nobody else tells how it ended.
 func pageBefore(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) {
-	if model.Report.IsNull() {
+	if model.ReportPath.IsNull() {
 		return
 	}
 	found, err := run.Look(ctx)
@@ -133,7 +133,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 			kept = await(ctx, run, model, diags)
 			return nil
 		}
-		if !unknown(model.OutputsLayer) {
+		if !unknown(model.OutputsDigest) {
 			kept = true // they are what they were
 			return nil
 		}
@@ -189,7 +189,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 	model.setResult(ctx, found.Status, found.Result, diags)
 	model.setOutputs(ctx, found.Outputs, outputs, diags)
 	if found.Status == workflow.RunRunning {
-		model.ReportedAt = types.StringNull()
+		model.ReportWrittenAt = types.StringNull()
 	}
 	model.Drift = drift(wentWrong(found, err))
 	return true
@@ -217,7 +217,7 @@ func wentWrong(found workflow.Delegated, lost error) (sentences []string) {
 func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
 	model.Brane = r.packages()
 	run := &workflow.Run{
-		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.agentImage, Execution: model.Execution.ValueString(),
+		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.agentImage, Execution: model.ExecutionID.ValueString(),
 		Parallel: int(model.Parallelism.ValueInt64()),
 	}
 	if diags.HasError() {

@@ -42,7 +42,7 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 	s := inside(t, "choosy", "/wait")
 	s.atWork(t)
 	page := s.file("choosy.html")
-	s.change(t, `outputs  = {`, fmt.Sprintf("report = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
+	s.change(t, `outputs  = {`, fmt.Sprintf("report_path = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
 	if out := s.cli.run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "1 changed") {
 		t.Errorf("it says\n%s", out)
 	}
@@ -59,7 +59,7 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.planned(t, "reported_at", "will be updated in-place")
+	s.planned(t, "report_written_at", "will be updated in-place")
 	if _, err := os.Stat(page); err == nil {
 		t.Error("the plan has written the report")
 	}

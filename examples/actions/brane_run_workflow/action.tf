@@ -24,7 +24,7 @@ action "brane_run_workflow" "nightly" {
       count = { path = "count" }
     }
 
-    report   = "reports/nightly.html"
-    timeouts = { invoke = "10m" }
+    report_path = "reports/nightly.html"
+    timeouts    = { invoke = "10m" }
   }
 }

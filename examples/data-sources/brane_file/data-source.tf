@@ -1,7 +1,7 @@
 # A large output of a run, saved to this machine.
 data "brane_file" "model" {
   run            = brane_workflow_run.training.id
-  outputs_digest = brane_workflow_run.training.outputs_layer
+  outputs_digest = brane_workflow_run.training.outputs_digest
   path           = "model.bin"
   save_to        = "${path.module}/model.bin"
 }

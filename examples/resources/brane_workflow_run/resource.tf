@@ -42,9 +42,9 @@ resource "brane_workflow_run" "greeting" {
     count     = { path = "count" }
   }
 
-  report   = "greeting.html"   # open it in a browser
-  triggers = { release = "1" } # another value makes another run
-  timeouts = { create = "10m" }
+  report_path = "greeting.html"   # open it in a browser
+  triggers    = { release = "1" } # another value makes another run
+  timeouts    = { create = "10m" }
 }
 
 output "greetings" {
