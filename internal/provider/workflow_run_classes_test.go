@@ -23,8 +23,8 @@ func (s setting) administrator(t *testing.T, stdin string, args ...string) strin
 func TestAccWorkflowRun_classes(t *testing.T) {
 	t.Parallel()
 	s := newSurvivalIn(t, nil, "classes", `
-  defaults = { priority_class = "$NAMESPACE" }
-  steps    = { only = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT"], runtime_class = "$NAMESPACE" } }
+  defaults = { priority_class_name = "$NAMESPACE" }
+  steps    = { only = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT"], runtime_class_name = "$NAMESPACE" } }
 `)
 	t.Cleanup(func() { s.administrator(t, "", "delete", "runtimeclass,priorityclass", s.namespace) })
 	s.administrator(t, strings.ReplaceAll(`

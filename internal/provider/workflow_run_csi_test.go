@@ -22,7 +22,7 @@ func TestAccWorkflowRun_csi(t *testing.T) {
   steps = { both = {
     image   = "$TOOLS"
     command = ["sh", "-ec", "if touch /jfs/mine 2>/dev/null; then exit 3; fi; cat /jfs/told > /data/both"]
-    volumes = { jfs = { path = "/jfs", read_only = true, csi = { driver = "$NAMESPACE", attributes = { volume = "first" }, secret = "jfs" } } }
+    volumes = { jfs = { mount_path = "/jfs", read_only = true, csi = { driver = "$NAMESPACE", volume_attributes = { volume = "first" }, node_publish_secret = "jfs" } } }
   } }
   outputs = { both = { path = "both" } }
 `)

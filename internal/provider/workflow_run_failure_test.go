@@ -90,25 +90,25 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			[]string{`Step "asks" of run "secret" failed`, `CreateContainerConfigError: secret "nowhere" not found`},
 		},
 		"volume": {
-			`steps = { mounts = { image = "$TOOLS", command = ["true"], volumes = { x = { path = "/x", secret = "nowhere" } } } }
+			`steps = { mounts = { image = "$TOOLS", command = ["true"], volumes = { x = { mount_path = "/x", secret = "nowhere" } } } }
 			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "mounts" of run "volume" failed`, `FailedMount: MountVolume.SetUp failed for volume "x" : secret "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
 		},
 		"account": {
-			`steps = { acts = { image = "$TOOLS", command = ["true"], service_account = "nowhere" } }
+			`steps = { acts = { image = "$TOOLS", command = ["true"], service_account_name = "nowhere" } }
 			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "acts" of run "account" failed`, `FailedCreate: Error creating: pods "brane-account-`, `serviceaccount "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
 		},
 		"priority": {
-			`steps = { waits = { image = "$TOOLS", command = ["true"], priority_class = "nowhere" } }
+			`steps = { waits = { image = "$TOOLS", command = ["true"], priority_class_name = "nowhere" } }
 			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "waits" of run "priority" failed`, `FailedCreate: Error creating: pods "brane-priority-`, `no PriorityClass with name nowhere was found`},
 		},
 		"runtime": {
-			`steps = { walls = { image = "$TOOLS", command = ["true"], runtime_class = "nowhere" } }
+			`steps = { walls = { image = "$TOOLS", command = ["true"], runtime_class_name = "nowhere" } }
 			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
 			[]string{`Step "walls" of run "runtime" failed`, `FailedCreate: Error creating: pods "brane-runtime-`, `RuntimeClass "nowhere" not found`},

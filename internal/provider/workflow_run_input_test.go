@@ -76,13 +76,13 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"a quantity that is none":      {step(`resources = { limits = { cpu = "lots" } }`), []string{`Value is not a quantity`, `"lots"`}},
 		"a request above the limit":    {steps + "\ndefaults = { resources = { requests = { cpu = 2 }, limits = { cpu = 1 } } }", []string{`Step not possible`, `step "a": it requests 2 of cpu, more than its limit of 1.`}},
 		"an affinity that is none":     {step(`affinity = jsonencode({ nodeAffinty = {} })`), []string{`Value is not an affinity`, `unknown field "nodeAffinty"`}},
-		"a volume of two kinds":        {step(`volumes = { x = { path = "/x", secret = "a", config_map = "b" } }`), []string{`Invalid Attribute Combination`}},
-		"a volume of no kind":          {step(`volumes = { x = { path = "/x" } }`), []string{`Invalid Attribute Combination`}},
-		"a volume among the files":     {step(`volumes = { x = { path = "/data/x", empty_dir = {} } }`), []string{`volume "x": /data belongs to Brane.`}},
+		"a volume of two kinds":        {step(`volumes = { x = { mount_path = "/x", secret = "a", config_map = "b" } }`), []string{`Invalid Attribute Combination`}},
+		"a volume of no kind":          {step(`volumes = { x = { mount_path = "/x" } }`), []string{`Invalid Attribute Combination`}},
+		"a volume among the files":     {step(`volumes = { x = { mount_path = "/data/x", empty_dir = {} } }`), []string{`volume "x": /data belongs to Brane.`}},
 		"a secret without a version":   {step(`env_wo = { X = "s3cret" }`), []string{`Invalid Attribute Combination`, `env_wo_version`}},
 		"a variable given twice":       {step(`env = { X = "1" }, env_wo = { X = "s3cret" }, env_wo_version = 1`), []string{`variable X is in env as well`}},
 		"a privileged step":            {step(`security = { capabilities = ["SYS_ADMIN"] }`), []string{`capability SYS_ADMIN makes a container privileged, which no step is.`}},
-		"a size that is none":          {step(`volumes = { x = { path = "/x", empty_dir = { size_limit = "lots" } } }`), []string{`Value is not a quantity`, `"lots"`}},
+		"a size that is none":          {step(`volumes = { x = { mount_path = "/x", empty_dir = { size_limit = "lots" } } }`), []string{`Value is not a quantity`, `"lots"`}},
 		"a working_dir that is none":   {step(`working_dir = "tmp"`), []string{`must be an absolute path`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,25 +16,25 @@ import (
 
 // podModel is what steps and `defaults` have in common.
 type podModel struct {
-	Image            types.String              `tfsdk:"image"`
-	WorkingDir       types.String              `tfsdk:"working_dir"`
-	Timeout          timetypes.GoDuration      `tfsdk:"timeout"`
-	Retries          types.Int64               `tfsdk:"retries"`
-	RunAsUser        types.Int64               `tfsdk:"run_as_user"`
-	Env              map[string]string         `tfsdk:"env"`
-	EnvFromSecret    map[string]secretKeyModel `tfsdk:"env_from_secret"`
-	EnvWO            map[string]string         `tfsdk:"env_wo"`
-	EnvWOVersion     types.Int64               `tfsdk:"env_wo_version"`
-	Resources        *resourcesModel           `tfsdk:"resources"`
-	NodeSelector     map[string]string         `tfsdk:"node_selector"`
-	Tolerations      []tolerationModel         `tfsdk:"tolerations"`
-	Affinity         types.String              `tfsdk:"affinity"`
-	PriorityClass    types.String              `tfsdk:"priority_class"`
-	RuntimeClass     types.String              `tfsdk:"runtime_class"`
-	ServiceAccount   types.String              `tfsdk:"service_account"`
-	ImagePullSecrets []string                  `tfsdk:"image_pull_secrets"`
-	Security         *securityModel            `tfsdk:"security"`
-	Volumes          map[string]volumeModel    `tfsdk:"volumes"`
+	Image              types.String              `tfsdk:"image"`
+	WorkingDir         types.String              `tfsdk:"working_dir"`
+	Timeout            timetypes.GoDuration      `tfsdk:"timeout"`
+	Retries            types.Int64               `tfsdk:"retries"`
+	RunAsUser          types.Int64               `tfsdk:"run_as_user"`
+	Env                map[string]string         `tfsdk:"env"`
+	EnvFromSecret      map[string]secretKeyModel `tfsdk:"env_from_secret"`
+	EnvWO              map[string]string         `tfsdk:"env_wo"`
+	EnvWOVersion       types.Int64               `tfsdk:"env_wo_version"`
+	Resources          *resourcesModel           `tfsdk:"resources"`
+	NodeSelector       map[string]string         `tfsdk:"node_selector"`
+	Tolerations        []tolerationModel         `tfsdk:"tolerations"`
+	Affinity           types.String              `tfsdk:"affinity"`
+	PriorityClassName  types.String              `tfsdk:"priority_class_name"`
+	RuntimeClassName   types.String              `tfsdk:"runtime_class_name"`
+	ServiceAccountName types.String              `tfsdk:"service_account_name"`
+	ImagePullSecrets   []string                  `tfsdk:"image_pull_secrets"`
+	Security           *securityModel            `tfsdk:"security"`
+	Volumes            map[string]volumeModel    `tfsdk:"volumes"`
 }
 
 type secretKeyModel struct {
@@ -48,11 +48,11 @@ type resourcesModel struct {
 }
 
 type tolerationModel struct {
-	Key      types.String `tfsdk:"key"`
-	Operator types.String `tfsdk:"operator"`
-	Value    types.String `tfsdk:"value"`
-	Effect   types.String `tfsdk:"effect"`
-	Seconds  types.Int64  `tfsdk:"seconds"`
+	Key               types.String `tfsdk:"key"`
+	Operator          types.String `tfsdk:"operator"`
+	Value             types.String `tfsdk:"value"`
+	Effect            types.String `tfsdk:"effect"`
+	TolerationSeconds types.Int64  `tfsdk:"toleration_seconds"`
 }
 
 type securityModel struct {
@@ -66,7 +66,7 @@ type securityModel struct {
 }
 
 type volumeModel struct {
-	Path                  types.String   `tfsdk:"path"`
+	MountPath             types.String   `tfsdk:"mount_path"`
 	SubPath               types.String   `tfsdk:"sub_path"`
 	ReadOnly              types.Bool     `tfsdk:"read_only"`
 	PersistentVolumeClaim types.String   `tfsdk:"persistent_volume_claim"`
@@ -77,10 +77,10 @@ type volumeModel struct {
 }
 
 type csiModel struct {
-	Driver     types.String      `tfsdk:"driver"`
-	Attributes map[string]string `tfsdk:"attributes"`
-	FSType     types.String      `tfsdk:"fs_type"`
-	Secret     types.String      `tfsdk:"secret"`
+	Driver            types.String      `tfsdk:"driver"`
+	VolumeAttributes  map[string]string `tfsdk:"volume_attributes"`
+	FSType            types.String      `tfsdk:"fs_type"`
+	NodePublishSecret types.String      `tfsdk:"node_publish_secret"`
 }
 
 type emptyDirModel struct {
@@ -102,9 +102,9 @@ func (m podModel) over(defaults podModel) podModel {
 		m.Tolerations = defaults.Tolerations
 	}
 	m.Affinity = over(m.Affinity, defaults.Affinity)
-	m.PriorityClass = over(m.PriorityClass, defaults.PriorityClass)
-	m.RuntimeClass = over(m.RuntimeClass, defaults.RuntimeClass)
-	m.ServiceAccount = over(m.ServiceAccount, defaults.ServiceAccount)
+	m.PriorityClassName = over(m.PriorityClassName, defaults.PriorityClassName)
+	m.RuntimeClassName = over(m.RuntimeClassName, defaults.RuntimeClassName)
+	m.ServiceAccountName = over(m.ServiceAccountName, defaults.ServiceAccountName)
 	if m.ImagePullSecrets == nil {
 		m.ImagePullSecrets = defaults.ImagePullSecrets
 	}
@@ -176,7 +176,7 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 		}
 		step.EnvFromSecret[name] = workflow.SecretKey(source)
 	}
-	step.ServiceAccount, step.PullSecrets = m.ServiceAccount.ValueString(), slices.Sorted(slices.Values(m.ImagePullSecrets))
+	step.ServiceAccountName, step.PullSecrets = m.ServiceAccountName.ValueString(), slices.Sorted(slices.Values(m.ImagePullSecrets))
 	if m.Resources != nil {
 		step.Resources = workflow.Resources{Requests: resourceList(m.Resources.Requests, diags), Limits: resourceList(m.Resources.Limits, diags)}
 	}
@@ -190,14 +190,14 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 }
 
 func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Placement {
-	placement := workflow.Placement{PriorityClass: m.PriorityClass.ValueString(), RuntimeClass: m.RuntimeClass.ValueString()}
+	placement := workflow.Placement{PriorityClassName: m.PriorityClassName.ValueString(), RuntimeClassName: m.RuntimeClassName.ValueString()}
 	if len(m.NodeSelector) > 0 {
 		placement.NodeSelector = m.NodeSelector
 	}
 	for _, toleration := range m.Tolerations {
 		placement.Tolerations = append(placement.Tolerations, corev1.Toleration{
 			Key: toleration.Key.ValueString(), Operator: corev1.TolerationOperator(toleration.Operator.ValueString()), Value: toleration.Value.ValueString(),
-			Effect: corev1.TaintEffect(toleration.Effect.ValueString()), TolerationSeconds: toleration.Seconds.ValueInt64Pointer(),
+			Effect: corev1.TaintEffect(toleration.Effect.ValueString()), TolerationSeconds: toleration.TolerationSeconds.ValueInt64Pointer(),
 		})
 	}
 	if !m.Affinity.IsNull() {
@@ -219,7 +219,7 @@ func (m securityModel) security() workflow.Security {
 }
 
 func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volume {
-	volume := workflow.Volume{Name: name, Path: m.Path.ValueString(), SubPath: m.SubPath.ValueString(), ReadOnly: m.ReadOnly.ValueBool()}
+	volume := workflow.Volume{Name: name, MountPath: m.MountPath.ValueString(), SubPath: m.SubPath.ValueString(), ReadOnly: m.ReadOnly.ValueBool()}
 	source := &volume.Source
 	switch {
 	case !m.PersistentVolumeClaim.IsNull():
@@ -230,10 +230,10 @@ func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volum
 		source.Secret = &corev1.SecretVolumeSource{SecretName: m.Secret.ValueString()}
 	case m.CSI != nil:
 		source.CSI = &corev1.CSIVolumeSource{
-			Driver: m.CSI.Driver.ValueString(), ReadOnly: &volume.ReadOnly, FSType: m.CSI.FSType.ValueStringPointer(), VolumeAttributes: m.CSI.Attributes,
+			Driver: m.CSI.Driver.ValueString(), ReadOnly: &volume.ReadOnly, FSType: m.CSI.FSType.ValueStringPointer(), VolumeAttributes: m.CSI.VolumeAttributes,
 		}
-		if !m.CSI.Secret.IsNull() {
-			source.CSI.NodePublishSecretRef = &corev1.LocalObjectReference{Name: m.CSI.Secret.ValueString()}
+		if !m.CSI.NodePublishSecret.IsNull() {
+			source.CSI.NodePublishSecretRef = &corev1.LocalObjectReference{Name: m.CSI.NodePublishSecret.ValueString()}
 		}
 	case m.EmptyDir != nil:
 		source.EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMedium(m.EmptyDir.Medium.ValueString())}

@@ -60,7 +60,7 @@ func podAttributes() map[string]schema.Attribute {
 		"security":           securityAttribute(),
 		"volumes":            volumesAttribute(),
 		"image_pull_secrets": names("Names of Secrets of the namespace with which the images are pulled. Default: those of the service account."),
-		"service_account": schema.StringAttribute{
+		"service_account_name": schema.StringAttribute{
 			MarkdownDescription: "Name of the service account as which the pod runs. Its token is not mounted unless `security.service_account_token` says so. Default: the namespace's `default`.",
 			Optional:            true,
 			Validators:          []validator.String{dnsSubdomain()},
@@ -148,7 +148,7 @@ func placementAttributes() map[string]schema.Attribute {
 					Validators: []validator.String{stringvalidator.OneOf(
 						string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute))},
 				},
-				"seconds": schema.Int64Attribute{
+				"toleration_seconds": schema.Int64Attribute{
 					MarkdownDescription: "How long a pod that runs already stays on a node that gets the taint, with `NoExecute`. Default: for ever.",
 					Optional:            true,
 					Validators:          []validator.Int64{int64validator.AtLeast(0)},
@@ -161,12 +161,12 @@ func placementAttributes() map[string]schema.Attribute {
 			Optional:            true,
 			Validators:          []validator.String{affinityText{}},
 		},
-		"priority_class": schema.StringAttribute{
+		"priority_class_name": schema.StringAttribute{
 			MarkdownDescription: "Name of the PriorityClass.",
 			Optional:            true,
 			Validators:          []validator.String{dnsSubdomain()},
 		},
-		"runtime_class": schema.StringAttribute{
+		"runtime_class_name": schema.StringAttribute{
 			MarkdownDescription: "Name of the RuntimeClass, for example of a sandbox or of a GPU vendor's runtime.",
 			Optional:            true,
 			Validators:          []validator.String{dnsSubdomain()},
@@ -220,10 +220,10 @@ func securityAttribute() schema.Attribute {
 func volumesAttribute() schema.Attribute {
 	source := func(name string) path.Expression { return path.MatchRelative().AtParent().AtName(name) }
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Volumes beside the run's own files, by names of your choice (DNS labels). Each has a `path` and exactly one of `persistent_volume_claim`, `config_map`, `secret`, `csi` and `empty_dir`. What a step leaves there is no part of the run's files.",
+		MarkdownDescription: "Volumes beside the run's own files, by names of your choice (DNS labels). Each has a `mount_path` and exactly one of `persistent_volume_claim`, `config_map`, `secret`, `csi` and `empty_dir`. What a step leaves there is no part of the run's files.",
 		Optional:            true,
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"path": schema.StringAttribute{
+			"mount_path": schema.StringAttribute{
 				MarkdownDescription: "Where the container sees it: an absolute path, not at or below `/data` and `/brane`.",
 				Required:            true,
 				Validators:          []validator.String{absolutePath()},
@@ -263,7 +263,7 @@ func volumesAttribute() schema.Attribute {
 						Required:            true,
 						Validators:          []validator.String{dnsSubdomain()},
 					},
-					"attributes": schema.MapAttribute{
+					"volume_attributes": schema.MapAttribute{
 						MarkdownDescription: "What the driver wants to know.",
 						ElementType:         types.StringType,
 						Optional:            true,
@@ -272,7 +272,7 @@ func volumesAttribute() schema.Attribute {
 						MarkdownDescription: "File system. Default: the driver's.",
 						Optional:            true,
 					},
-					"secret": schema.StringAttribute{
+					"node_publish_secret": schema.StringAttribute{
 						MarkdownDescription: "Name of the Secret that the driver gets.",
 						Optional:            true,
 						Validators:          []validator.String{dnsSubdomain()},

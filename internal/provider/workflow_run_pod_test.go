@@ -36,7 +36,7 @@ resource "brane_workflow_run" "test" {
     env         = { WORD = "default", OTHER = "default" }
     security    = { read_only_root_filesystem = true, fs_group = 4567 }
     resources   = { limits = { memory = "64Mi" } }
-    volumes     = { tmp = { path = "/tmp", empty_dir = { medium = "Memory", size_limit = "1Mi" } } }
+    volumes     = { tmp = { mount_path = "/tmp", empty_dir = { medium = "Memory", size_limit = "1Mi" } } }
   }
   steps = {
     check = {
@@ -68,12 +68,12 @@ EOT
       node_selector   = { "kubernetes.io/os" = "linux" }
       tolerations     = [{ operator = "Exists", effect = "NoSchedule" }]
       affinity        = jsonencode({ nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution = { nodeSelectorTerms = [{ matchExpressions = [{ key = "kubernetes.io/hostname", operator = "Exists" }] }] } } })
-      service_account = "brane"
+      service_account_name = "brane"
       security        = { run_as_group = 2345, supplemental_groups = [3456], capabilities = ["NET_RAW"] }
       volumes = {
-        greeting = { path = "/greeting", config_map = "greeting" }
-        token    = { path = "/token", secret = "greeting", read_only = true }
-        farewell = { path = "/farewell", config_map = "greeting", sub_path = "two", read_only = true }
+        greeting = { mount_path = "/greeting", config_map = "greeting" }
+        token    = { mount_path = "/token", secret = "greeting", read_only = true }
+        farewell = { mount_path = "/farewell", config_map = "greeting", sub_path = "two", read_only = true }
       }
     }
     left = { command = ["sh", "-c", "find /data -type f | sort > /tmp/list; cp /tmp/list /data/list; test -z $PASSWORD"], needs = ["check"] }

@@ -15,7 +15,7 @@ func TestStepErrorsHaveTheirPath(t *testing.T) {
 		`steps["A"]`:                       {Name: "A"},
 		`steps["a"].args`:                  {Name: "a", Args: []string{"\x00"}},
 		`steps["a"].env["X"]`:              {Name: "a", Env: map[string]string{"X": "\x00"}},
-		`steps["a"].volumes["v"]`:          {Name: "a", Volumes: []workflow.Volume{{Name: "v", Path: "/"}}},
+		`steps["a"].volumes["v"]`:          {Name: "a", Volumes: []workflow.Volume{{Name: "v", MountPath: "/"}}},
 		`steps["a"].security.capabilities`: {Name: "a", Security: workflow.Security{Capabilities: []string{"ALL"}}},
 		`steps["a"].needs`:                 {Name: "a", Needs: []string{"b"}},
 	} {

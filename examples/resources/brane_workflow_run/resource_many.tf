@@ -14,7 +14,7 @@ resource "brane_workflow_run" "training" {
     timeout     = "2h"
     resources   = { requests = { cpu = "100m" }, limits = { memory = "2Gi" } }
     security    = { read_only_root_filesystem = true }
-    volumes     = { tmp = { path = "/tmp", empty_dir = { size_limit = "1Gi" } } }
+    volumes     = { tmp = { mount_path = "/tmp", empty_dir = { size_limit = "1Gi" } } }
   }
 
   steps = {
@@ -29,8 +29,8 @@ resource "brane_workflow_run" "training" {
       tolerations   = [{ key = "nvidia.com/gpu", operator = "Exists", effect = "NoSchedule" }]
 
       volumes = {
-        cache  = { path = "/cache", persistent_volume_claim = "models" }
-        shared = { path = "/jfs", read_only = true, csi = { driver = "csi.juicefs.com", attributes = { mountOptions = "ro" }, secret = "juicefs" } }
+        cache  = { mount_path = "/cache", persistent_volume_claim = "models" }
+        shared = { mount_path = "/jfs", read_only = true, csi = { driver = "csi.juicefs.com", volume_attributes = { mountOptions = "ro" }, node_publish_secret = "juicefs" } }
       }
     }
     upload = {
@@ -43,7 +43,7 @@ resource "brane_workflow_run" "training" {
       command = ["sh", "-c", "rm -f /cache/tmp.*"]
       needs   = ["train"]
       when    = "always"
-      volumes = { cache = { path = "/cache", persistent_volume_claim = "models" } }
+      volumes = { cache = { mount_path = "/cache", persistent_volume_claim = "models" } }
     }
   }
 

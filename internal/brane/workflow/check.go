@@ -251,17 +251,17 @@ func (c *checker) volumes() {
 			c.wrong("volumes", volume.Name, "volume %q has a name that Brane uses itself", volume.Name)
 		}
 		switch {
-		case !path.IsAbs(volume.Path) || path.Clean(volume.Path) != volume.Path || strings.ContainsAny(volume.Path, ":\x00"):
-			c.wrong("volumes", volume.Name, "volume %q: %q is no absolute path of a folder without . and .. or a colon", volume.Name, volume.Path)
-		case volume.Path == "/":
+		case !path.IsAbs(volume.MountPath) || path.Clean(volume.MountPath) != volume.MountPath || strings.ContainsAny(volume.MountPath, ":\x00"):
+			c.wrong("volumes", volume.Name, "volume %q: %q is no absolute path of a folder without . and .. or a colon", volume.Name, volume.MountPath)
+		case volume.MountPath == "/":
 			c.wrong("volumes", volume.Name, "volume %q would hide the whole image", volume.Name)
 		}
 		for _, other := range slices.Sorted(maps.Keys(taken)) {
-			if owner := taken[other]; volume.Path == other || owner == "Brane" && strings.HasPrefix(volume.Path, other+"/") {
+			if owner := taken[other]; volume.MountPath == other || owner == "Brane" && strings.HasPrefix(volume.MountPath, other+"/") {
 				c.wrong("volumes", volume.Name, "volume %q: %s belongs to %s", volume.Name, other, owner)
 			}
 		}
-		taken[volume.Path] = fmt.Sprintf("volume %q", volume.Name)
+		taken[volume.MountPath] = fmt.Sprintf("volume %q", volume.Name)
 		if sub := volume.SubPath; sub != "" && (path.IsAbs(sub) || slices.Contains(strings.Split(sub, "/"), "..")) {
 			c.wrong("volumes", volume.Name, "volume %q: sub_path %q is no path below the volume's root", volume.Name, sub)
 		}

@@ -22,7 +22,7 @@ func quantities(pairs ...string) corev1.ResourceList {
 
 func TestStepsThatCannotBe(t *testing.T) {
 	volume := func(name, path, sub string) Step {
-		return Step{Volumes: []Volume{{Name: name, Path: path, SubPath: sub}}}
+		return Step{Volumes: []Volume{{Name: name, MountPath: path, SubPath: sub}}}
 	}
 	for name, tt := range map[string]struct {
 		step Step
@@ -66,7 +66,7 @@ func TestStepsThatCannotBe(t *testing.T) {
 		"a volume over everything":           {volume("v", "/", ""), `volumes[v]: step "x": volume "v" would hide the whole image`},
 		"a volume with a way up":             {volume("v", "/x/../data", ""), `volumes[v]: step "x": volume "v": "/x/../data" is no absolute path of a folder without . and .. or a colon`},
 		"a part above the volume":            {volume("v", "/x", "a/../../b"), `volumes[v]: step "x": volume "v": sub_path "a/../../b" is no path below the volume's root`},
-		"two volumes in one place":           {Step{Volumes: []Volume{{Name: "a", Path: "/x"}, {Name: "b", Path: "/x"}}}, `volumes[b]: step "x": volume "b": /x belongs to volume "a"`},
+		"two volumes in one place":           {Step{Volumes: []Volume{{Name: "a", MountPath: "/x"}, {Name: "b", MountPath: "/x"}}}, `volumes[b]: step "x": volume "b": /x belongs to volume "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.step.Name = "x"
@@ -155,7 +155,7 @@ func TestIdentityOfAStep(t *testing.T) {
 		"another quantity":                  {func(s *Step) { s.Resources.Limits["memory"] = resource.MustParse("64M") }, false},
 		"another secret":                    {func(s *Step) { s.SecretEnv["PASSWORD"] = "other" }, true},
 		"another version of it":             {func(s *Step) { s.EnvVersion = "2" }, false},
-		"another volume":                    {func(s *Step) { s.Volumes[0].Path = "/other" }, false},
+		"another volume":                    {func(s *Step) { s.Volumes[0].MountPath = "/other" }, false},
 	} {
 		if got := text(tt.change); (got == base) != tt.same {
 			t.Errorf("%s: %s\nand: %s", name, got, base)

@@ -57,20 +57,20 @@ func arbitrary(random *rand.Rand, name string) Step {
 	})
 	maybe(func() {
 		step.Placement = Placement{
-			NodeSelector: map[string]string{"disk": "ssd"}, PriorityClass: "batch", RuntimeClass: "nvidia",
+			NodeSelector: map[string]string{"disk": "ssd"}, PriorityClassName: "batch", RuntimeClassName: "nvidia",
 			Tolerations: []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}},
 		}
 	})
-	maybe(func() { step.ServiceAccount, step.PullSecrets = "trainer", []string{"registry"} })
+	maybe(func() { step.ServiceAccountName, step.PullSecrets = "trainer", []string{"registry"} })
 	maybe(func() {
 		step.Security = Security{FSGroup: new(random.Int64N(70_000)), SupplementalGroups: []int64{4000}, ReadOnlyRoot: true, Capabilities: []string{"NET_RAW"}, Seccomp: "profiles/train.json", Token: true}
 	})
 	maybe(func() { step.Security.RunAsGroup = new(random.Int64N(70_000)) })
 	maybe(func() {
 		step.Volumes = []Volume{
-			{Name: "cache", Path: "/cache", SubPath: "train", Source: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}},
-			{Name: "tmp", Path: "/tmp", Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-			{Name: "settings", Path: "/etc/settings", ReadOnly: true, Source: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}},
+			{Name: "cache", MountPath: "/cache", SubPath: "train", Source: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}},
+			{Name: "tmp", MountPath: "/tmp", Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+			{Name: "settings", MountPath: "/etc/settings", ReadOnly: true, Source: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}},
 		}
 	})
 	return step
@@ -230,7 +230,7 @@ func TestEveryJobIsTaken(t *testing.T) {
 	taken := 0
 	for seed := range uint64(150) {
 		step := arbitrary(rand.New(rand.NewPCG(seed, 3)), "step")
-		step.Placement.PriorityClass, step.Placement.RuntimeClass = "", "" // these the server looks for
+		step.Placement.PriorityClassName, step.Placement.RuntimeClassName = "", "" // these the server looks for
 		job, ok := arbitraryJob(t, step, "taken-3f9a1c02", 1+int(seed%2))
 		if !ok {
 			continue

@@ -35,17 +35,17 @@ func full() Step {
 			Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
 				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a", "b"}}}}},
 			}}},
-			PriorityClass: "batch", RuntimeClass: "nvidia",
+			PriorityClassName: "batch", RuntimeClassName: "nvidia",
 		},
-		ServiceAccount: "trainer", PullSecrets: []string{"registry"},
+		ServiceAccountName: "trainer", PullSecrets: []string{"registry"},
 		Security: Security{
 			RunAsGroup: new(int64(2000)), FSGroup: new(int64(3000)), SupplementalGroups: []int64{4000}, ReadOnlyRoot: true,
 			Capabilities: []string{"NET_RAW"}, Seccomp: "profiles/train.json", Token: true,
 		},
 		Volumes: []Volume{
-			{Name: "cache", Path: "/cache", SubPath: "train", Source: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}},
-			{Name: "juice", Path: "/jfs", ReadOnly: true, Source: corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{Driver: "csi.juicefs.com", VolumeAttributes: map[string]string{"mountOptions": "ro"}}}},
-			{Name: "tmp", Path: "/tmp", Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+			{Name: "cache", MountPath: "/cache", SubPath: "train", Source: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}},
+			{Name: "juice", MountPath: "/jfs", ReadOnly: true, Source: corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{Driver: "csi.juicefs.com", VolumeAttributes: map[string]string{"mountOptions": "ro"}}}},
+			{Name: "tmp", MountPath: "/tmp", Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 		},
 	}
 }

@@ -31,12 +31,12 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 		RestartPolicy:                corev1.RestartPolicyNever, // a container started again would find no spec
 		AutomountServiceAccountToken: new(step.Security.Token),
 		EnableServiceLinks:           new(false),
-		ServiceAccountName:           step.ServiceAccount,
+		ServiceAccountName:           step.ServiceAccountName,
 		SecurityContext:              podSecurity(step),
 		NodeSelector:                 step.Placement.NodeSelector,
 		Tolerations:                  step.Placement.Tolerations,
 		Affinity:                     step.Placement.Affinity,
-		PriorityClassName:            step.Placement.PriorityClass,
+		PriorityClassName:            step.Placement.PriorityClassName,
 		Containers:                   []corev1.Container{r.container(step)},
 		Volumes:                      []corev1.Volume{{Name: dataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 	}
@@ -48,8 +48,8 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 		deliver = r.withVolume
 	}
 	deliver(&pod, step, told)
-	if step.Placement.RuntimeClass != "" {
-		pod.RuntimeClassName = new(step.Placement.RuntimeClass)
+	if step.Placement.RuntimeClassName != "" {
+		pod.RuntimeClassName = new(step.Placement.RuntimeClassName)
 	}
 	for _, name := range step.PullSecrets {
 		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
@@ -76,7 +76,7 @@ func (r *Run) container(step Step) corev1.Container {
 	}
 	for _, volume := range step.Volumes {
 		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{
-			Name: volume.Name, MountPath: volume.Path, SubPath: volume.SubPath, ReadOnly: volume.ReadOnly,
+			Name: volume.Name, MountPath: volume.MountPath, SubPath: volume.SubPath, ReadOnly: volume.ReadOnly,
 		})
 	}
 	return container

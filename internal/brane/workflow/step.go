@@ -37,12 +37,12 @@ type Step struct {
 	Reads  []string `json:"reads,omitempty"`  // patterns of what is staged in; none: everything
 	Writes []string `json:"writes,omitempty"` // patterns of what the step may change; none: everything
 
-	Resources      Resources `json:"resources,omitzero"`
-	Placement      Placement `json:"placement,omitzero"`
-	ServiceAccount string    `json:"service_account,omitempty"` // empty means the namespace's default one
-	PullSecrets    []string  `json:"pull_secrets,omitempty"`    // none means those of the service account
-	Security       Security  `json:"security,omitzero"`
-	Volumes        []Volume  `json:"volumes,omitempty"` // beside the run's own files
+	Resources          Resources `json:"resources,omitzero"`
+	Placement          Placement `json:"placement,omitzero"`
+	ServiceAccountName string    `json:"service_account_name,omitempty"` // empty means the namespace's default one
+	PullSecrets        []string  `json:"pull_secrets,omitempty"`         // none means those of the service account
+	Security           Security  `json:"security,omitzero"`
+	Volumes            []Volume  `json:"volumes,omitempty"` // beside the run's own files
 }
 
 // When says after which outcomes of the steps that it needs a step runs.
@@ -90,11 +90,11 @@ func (r *Resources) UnmarshalJSON(text []byte) error {
 
 // Placement says on which nodes a step may run, and who goes first.
 type Placement struct {
-	NodeSelector  map[string]string   `json:"node_selector,omitempty"`
-	Tolerations   []corev1.Toleration `json:"tolerations,omitempty"`
-	Affinity      *corev1.Affinity    `json:"affinity,omitempty"`
-	PriorityClass string              `json:"priority_class,omitempty"`
-	RuntimeClass  string              `json:"runtime_class,omitempty"`
+	NodeSelector      map[string]string   `json:"node_selector,omitempty"`
+	Tolerations       []corev1.Toleration `json:"tolerations,omitempty"`
+	Affinity          *corev1.Affinity    `json:"affinity,omitempty"`
+	PriorityClassName string              `json:"priority_class_name,omitempty"`
+	RuntimeClassName  string              `json:"runtime_class_name,omitempty"`
 }
 
 // Security is what a step may do beyond, or may not do beside, what every step may: no token of the service account, no more privileges than it starts
@@ -111,9 +111,9 @@ type Security struct {
 
 // Volume is a folder or a file of a step that is no part of the run's files.
 type Volume struct {
-	Name     string              `json:"name"`
-	Path     string              `json:"path"`
-	SubPath  string              `json:"sub_path,omitempty"`
-	ReadOnly bool                `json:"read_only,omitempty"`
-	Source   corev1.VolumeSource `json:"source"`
+	Name      string              `json:"name"`
+	MountPath string              `json:"mount_path"`
+	SubPath   string              `json:"sub_path,omitempty"`
+	ReadOnly  bool                `json:"read_only,omitempty"`
+	Source    corev1.VolumeSource `json:"source"`
 }
