@@ -27,9 +27,9 @@ func (inputDigest) PlanModifyString(ctx context.Context, req planmodifier.String
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("content"), &model.Content)...)
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("source"), &model.Source)...)
 	if set := input.ParentPath(); set.Equal(path.Root("inputs")) { // the files of a brane_file are not those of another one
-		resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("file"), &model.File)...)
+		resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("file_set"), &model.FileSet)...)
 	}
-	if resp.Diagnostics.HasError() || model.File.IsUnknown() || model.Content.IsUnknown() || model.Source.IsUnknown() {
+	if resp.Diagnostics.HasError() || model.FileSet.IsUnknown() || model.Content.IsUnknown() || model.Source.IsUnknown() {
 		return
 	}
 	// A file that is not readable is an error of the whole plan, told once, where the run's id is computed.

@@ -168,7 +168,7 @@ resource "brane_file_set" "test" {
 resource "brane_workflow_run" "test" {
   name           = "reads"
   infrastructure = "$NAMESPACE"
-  inputs         = { corpus = { file = brane_file_set.test.reference } }
+  inputs         = { corpus = { file_set = brane_file_set.test.reference } }
   steps          = { copy = { image = "$TOOLS", command = ["cp", "/data/corpus/deep/a.txt", "/data/copy"] } }
   outputs        = { copy = { path = "copy" } }
 }

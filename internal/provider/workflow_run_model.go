@@ -61,7 +61,7 @@ func (m *workflowRunModel) limits() (timeouts.Value, time.Duration) { return m.T
 type inputModel struct {
 	Content types.String `tfsdk:"content"`
 	Source  types.String `tfsdk:"source"`
-	File    types.String `tfsdk:"file"`
+	FileSet types.String `tfsdk:"file_set"`
 	SHA256  types.String `tfsdk:"sha256"`
 }
 
@@ -104,7 +104,7 @@ func (m workflowRunModel) known() bool {
 	}
 	for _, input := range m.Inputs.Elements() {
 		object, ok := input.(types.Object)
-		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) || unknown(object.Attributes()["file"]) {
+		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) || unknown(object.Attributes()["file_set"]) {
 			return false
 		}
 	}
@@ -134,8 +134,8 @@ func (m inputModel) source() files.Source {
 	switch {
 	case !m.Content.IsNull():
 		return files.Source{Content: []byte(m.Content.ValueString())}
-	case !m.File.IsNull():
-		reference, err := files.ParseReference(m.File.ValueString())
+	case !m.FileSet.IsNull():
+		reference, err := files.ParseReference(m.FileSet.ValueString())
 		if err == nil { // the schema has refused others
 			return files.Source{Set: reference}
 		}
@@ -145,8 +145,8 @@ func (m inputModel) source() files.Source {
 
 // digest is the sha256 of an input's content, in hex.
 func (m inputModel) digest() (string, error) {
-	if !m.File.IsNull() {
-		reference, err := files.ParseReference(m.File.ValueString())
+	if !m.FileSet.IsNull() {
+		reference, err := files.ParseReference(m.FileSet.ValueString())
 		return reference.Content, err
 	}
 	if !m.Content.IsNull() {

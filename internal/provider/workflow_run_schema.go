@@ -164,9 +164,9 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 }
 
 func inputsSchema() schema.Attribute {
-	inputs := sourcesSchema("content", "source", "file")
-	inputs.MarkdownDescription = "Files that the steps find at `/data`, by their paths there. Each has either `content`, `source` or `file`."
-	inputs.NestedObject.Attributes["file"] = schema.StringAttribute{
+	inputs := sourcesSchema("content", "source", "file_set")
+	inputs.MarkdownDescription = "Files that the steps find at `/data`, by their paths there. Each has either `content`, `source` or `file_set`."
+	inputs.NestedObject.Attributes["file_set"] = schema.StringAttribute{
 		MarkdownDescription: "The `reference` of a `brane_file_set`, whose files the steps then find in a folder of this path. The run gets a copy of its own, which Redis makes by itself.",
 		Optional:            true,
 		Validators:          []validator.String{fileSetReference()},

@@ -16,4 +16,4 @@ output "queen" {
   value = data.brane_file.queen.content
 }
 
-# In a run: inputs = { corpus = { file = brane_file_set.corpus.reference } }, which the steps find below /data/corpus.
+# In a run: inputs = { corpus = { file_set = brane_file_set.corpus.reference } }, which the steps find below /data/corpus.
