@@ -81,15 +81,11 @@ func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) 
 
 // getChunk reads and verifies one chunk into a buffer of ChunkSize+2 bytes.
 func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, error) {
-	s.digests.Expect()
 	var n int
 	err := s.onWire(ctx, "read chunk "+d.short(), func(ctx context.Context) (err error) {
 		n, err = s.redis.GetToBuffer(ctx, s.chunkKey(d), buffer).Result()
 		return err
 	})
-	if err != nil {
-		s.digests.Forgo()
-	}
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, fmt.Errorf("run %s: chunk %s %w", s.run, d.short(), ErrGone)
@@ -97,7 +93,7 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 		return nil, fmt.Errorf("run %s: chunk %s %w: it is larger than a chunk", s.run, d.short(), ErrCorrupt)
 	case err != nil:
 		return nil, err
-	case s.digests.Sum256(buffer[:n]) != d || n > ChunkSize:
+	case digestOf(buffer[:n]) != d || n > ChunkSize:
 		return nil, fmt.Errorf("run %s: chunk %s %w: what is stored has another digest", s.run, d.short(), ErrCorrupt)
 	}
 	return buffer[:n], nil

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/braneframework/terraform-provider-brane/internal/brane/files/multibuffer"
 )
 
 // prefix begins every key of the file layer.
@@ -39,7 +37,6 @@ type Store struct {
 	buffers  chan []byte   // idle ones, see buffer
 	wire     chan struct{} // holds one for each chunk that is on its way
 	sent     proof
-	digests  multibuffer.Pairs // of chunks
 }
 
 var (

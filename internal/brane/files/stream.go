@@ -3,8 +3,6 @@ package files
 import (
 	"crypto/sha256"
 	"sync/atomic"
-
-	"github.com/braneframework/terraform-provider-brane/internal/brane/files/multibuffer"
 )
 
 // packFiles is how many files begin in one pack at most. What is done with a pack holds all its files in memory, so millions of empty ones must not share one.
@@ -75,15 +73,6 @@ func (r room) digest() (d Digest) {
 	return d
 }
 
-// digests are those of what is in two rooms.
-func digests(one, two room) (Digest, Digest) {
-	if len(one.second) > 0 || len(two.second) > 0 {
-		return one.digest(), two.digest()
-	}
-	a, b := multibuffer.Sum256(one.first, two.first)
-	return a, b
-}
-
 // take gives away at most size bytes of the last chunk.
 func (w *stream) take(size int) (*chunkInWork, []byte) {
 	if w.last == nil {
@@ -145,8 +134,7 @@ func (w *stream) doneWith(c *chunkInWork) {
 
 func (w *stream) send(c *chunkInWork) error {
 	defer c.release()
-	w.upload.store.digests.Expect()
-	c.sent.digest = w.upload.store.digests.Sum256(c.buffer)
+	c.sent.digest = digestOf(c.buffer)
 	if err := w.upload.put(c.sent.digest, c.buffer); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -188,18 +187,12 @@ func (u *upload) readBatch() {
 	})
 }
 
-// filled is for small files that are read: they get their digests, two by two, and their packs may be sent.
+// filled sets the digests of small files that were read, and lets their packs be sent.
 func (u *upload) filled(batch []smallToRead) error {
-	for two := range slices.Chunk(batch, 2) {
-		if len(two) == 2 {
-			two[0].entry.SHA256, two[1].entry.SHA256 = digests(two[0].room, two[1].room)
-		} else {
-			two[0].entry.SHA256 = two[0].room.digest()
-		}
-		for _, f := range two {
-			if err := u.pack.filledInBackground(f.room); err != nil {
-				return err
-			}
+	for _, f := range batch {
+		f.entry.SHA256 = f.room.digest()
+		if err := u.pack.filledInBackground(f.room); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -242,12 +235,10 @@ func (u *upload) addLarge(e, old *Entry, open opener) error {
 			defer release()
 			from := int64(i) * ChunkSize
 			content := buffer[:min(ChunkSize, e.Size-from)]
-			u.store.digests.Expect()
 			if err := readAt(open, content, from); err != nil {
-				u.store.digests.Forgo()
 				return fmt.Errorf("read %q: %w", e.Path, err)
 			}
-			d := Digest(u.store.digests.Sum256(content))
+			d := digestOf(content)
 			e.Chunks[i] = d
 			var err error
 			if i >= len(known) || known[i] != d {
