@@ -116,7 +116,7 @@ func checkRights(ctx context.Context, client redis.UniversalClient) error {
 	if err := try(ctx, client, []trial{
 		{"GET", key, func(ctx context.Context, p redis.Pipeliner) { p.Get(ctx, text) }},
 		{"EXISTS", key, func(ctx context.Context, p redis.Pipeliner) { p.Exists(ctx, text) }},
-		{"STRLEN", key, func(ctx context.Context, p redis.Pipeliner) { _ = p.Process(ctx, redis.NewIntCmd(ctx, "STRLEN", text)) }}, // see damaged
+		{"STRLEN", key, func(ctx context.Context, p redis.Pipeliner) { p.StrLen(ctx, text) }},
 		{"HGETALL", key, func(ctx context.Context, p redis.Pipeliner) { p.HGetAll(ctx, hash) }},
 		{"PERSIST", key, func(ctx context.Context, p redis.Pipeliner) { p.Persist(ctx, text) }},
 		{"EXPIREAT", key, func(ctx context.Context, p redis.Pipeliner) { p.ExpireAt(ctx, hash, soon) }},
