@@ -8,30 +8,23 @@ import (
 	g "maragu.dev/gomponents"
 )
 
-// What a page is made of. Called by variables, these are not copied, with the functions that they return, into each place that uses them: 0.2 MiB of the provider.
-var (
-	el    = g.El
-	attr  = g.Attr
-	words = g.Text
-)
-
 // page is the page in the order in which it is read. gomponents escapes every text and every value of an attribute; nothing but the style goes in as it is.
 func page(v view) g.Node {
-	return g.Group{g.Raw("<!doctype html>"), el("html", attr("lang", "en"),
-		el("head",
-			el("meta", attr("charset", "utf-8")),
-			el("meta", attr("http-equiv", "Content-Security-Policy"), attr("content", policy)),
-			el("meta", attr("name", "viewport"), attr("content", "width=device-width, initial-scale=1")),
-			el("meta", attr("name", "color-scheme"), attr("content", "light dark")),
-			el("title", words(name(v.Name)+" "+name(v.Status))),
-			el("link", attr("rel", "icon"), attr("href", "data:,")),
-			el("style", g.Raw(styleText)),
+	return g.Group{g.Raw("<!doctype html>"), g.El("html", g.Attr("lang", "en"),
+		g.El("head",
+			g.El("meta", g.Attr("charset", "utf-8")),
+			g.El("meta", g.Attr("http-equiv", "Content-Security-Policy"), g.Attr("content", policy)),
+			g.El("meta", g.Attr("name", "viewport"), g.Attr("content", "width=device-width, initial-scale=1")),
+			g.El("meta", g.Attr("name", "color-scheme"), g.Attr("content", "light dark")),
+			g.El("title", g.Text(name(v.Name)+" "+name(v.Status))),
+			g.El("link", g.Attr("rel", "icon"), g.Attr("href", "data:,")),
+			g.El("style", g.Raw(styleText)),
 		),
-		el("body",
+		g.El("body",
 			pageHeader(v),
-			el("main", failures(v), outputs(v), graph(v), timeline(v)),
-			el("footer", g.Iff(!v.Written.IsZero(), func() g.Node {
-				return g.Group{words("Written by the Brane provider on "), timeOf(v.Written), words(".")}
+			g.El("main", failures(v), outputs(v), graph(v), timeline(v)),
+			g.El("footer", g.Iff(!v.Written.IsZero(), func() g.Node {
+				return g.Group{g.Text("Written by the Brane provider on "), timeOf(v.Written), g.Text(".")}
 			})),
 		),
 	)}
@@ -42,13 +35,13 @@ func pageHeader(v view) g.Node {
 	if v.Took != "" {
 		lead += " in " + v.Took
 	}
-	return el("header",
-		el("h1", words(name(v.Name)+" "), el("span", attr("class", "status "+v.Class), hidden("span", "", v.Mark), words(" "+name(v.Status)))),
-		el("p", attr("class", "lead"), words(lead)),
-		el("dl", attr("class", "facts"),
-			fact("Run", el("code", words(name(v.ID)))),
-			g.If(v.Infrastructure != "", fact("Infrastructure", words(name(v.Infrastructure)))),
-			g.If(v.Namespace != "", fact("Namespace", words(name(v.Namespace)))),
+	return g.El("header",
+		g.El("h1", g.Text(name(v.Name)+" "), g.El("span", g.Attr("class", "status "+v.Class), hidden("span", "", v.Mark), g.Text(" "+name(v.Status)))),
+		g.El("p", g.Attr("class", "lead"), g.Text(lead)),
+		g.El("dl", g.Attr("class", "facts"),
+			fact("Run", g.El("code", g.Text(name(v.ID)))),
+			g.If(v.Infrastructure != "", fact("Infrastructure", g.Text(name(v.Infrastructure)))),
+			g.If(v.Namespace != "", fact("Namespace", g.Text(name(v.Namespace)))),
 			factOf("Started", v.Started, ""),
 			factOf("Ended", v.Ended, ""),
 		),
@@ -59,11 +52,11 @@ func failures(v view) g.Node {
 	if v.Problem == "" && len(v.Failures) == 0 {
 		return nil
 	}
-	problem := func(text string) g.Node { return el("pre", attr("class", "problem"), words(clean(text))) }
+	problem := func(text string) g.Node { return g.El("pre", g.Attr("class", "problem"), g.Text(clean(text))) }
 	return section("failure", "What went wrong",
 		g.If(v.Problem != "", problem(v.Problem)),
 		g.Map(v.Failures, func(r row) g.Node {
-			return g.Group{el("h3", stepLink(r.Index, r.Name)), problem(r.Failure)}
+			return g.Group{g.El("h3", stepLink(r.Index, r.Name)), problem(r.Failure)}
 		}),
 	)
 }
@@ -83,32 +76,32 @@ func graph(v view) g.Node {
 }
 
 func picture(d *drawing) g.Node {
-	svg := el("svg", attr("class", "graph"), at("width", d.Width), at("height", d.Height), attr("viewBox", fmt.Sprintf("0 0 %s %s", num(d.Width), num(d.Height))),
-		attr("role", "group"), attr("aria-labelledby", "graph-title"),
-		el("title", attr("id", "graph-title"), words("Graph: an arrow leads from each step to those that need it")),
-		el("defs", el("marker", attr("id", "tip"), attr("viewBox", "0 0 8 8"), attr("refX", "7"), attr("refY", "4"), attr("markerWidth", "7"),
-			attr("markerHeight", "7"), attr("orient", "auto"), el("path", attr("d", "M0 0.5L8 4L0 7.5z")))),
+	svg := g.El("svg", g.Attr("class", "graph"), at("width", d.Width), at("height", d.Height), g.Attr("viewBox", fmt.Sprintf("0 0 %s %s", num(d.Width), num(d.Height))),
+		g.Attr("role", "group"), g.Attr("aria-labelledby", "graph-title"),
+		g.El("title", g.Attr("id", "graph-title"), g.Text("Graph: an arrow leads from each step to those that need it")),
+		g.El("defs", g.El("marker", g.Attr("id", "tip"), g.Attr("viewBox", "0 0 8 8"), g.Attr("refX", "7"), g.Attr("refY", "4"), g.Attr("markerWidth", "7"),
+			g.Attr("markerHeight", "7"), g.Attr("orient", "auto"), g.El("path", g.Attr("d", "M0 0.5L8 4L0 7.5z")))),
 		g.Map(d.Lines, func(l line) g.Node {
-			return el("path", attr("class", "arrow to-"+l.Class), attr("d", l.Path), attr("marker-end", "url(#tip)"))
+			return g.El("path", g.Attr("class", "arrow to-"+l.Class), g.Attr("d", l.Path), g.Attr("marker-end", "url(#tip)"))
 		}),
 		g.Map(d.Boxes, boxOf),
 	)
-	return el("div", attr("class", "scroll"), attr("tabindex", "0"), attr("role", "region"), attr("aria-label", "Graph of the steps; scrolls where it is wider than the page"), svg)
+	return g.El("div", g.Attr("class", "scroll"), g.Attr("tabindex", "0"), g.Attr("role", "region"), g.Attr("aria-label", "Graph of the steps; scrolls where it is wider than the page"), svg)
 }
 
 func boxOf(b box) g.Node {
 	frame := func(class string, more ...g.Node) g.Node {
-		return el("rect", attr("class", class), at("x", b.X), at("y", b.Y), at("width", b.W), at("height", b.H), attr("rx", "6"), g.Group(more))
+		return g.El("rect", g.Attr("class", class), at("x", b.X), at("y", b.Y), at("width", b.W), at("height", b.H), g.Attr("rx", "6"), g.Group(more))
 	}
 	text := func(class, x, y, content string, more ...g.Node) g.Node {
-		return el("text", attr("class", class), attr("x", x), attr("y", y), g.Group(more), words(content))
+		return g.El("text", g.Attr("class", class), g.Attr("x", x), g.Attr("y", y), g.Group(more), g.Text(content))
 	}
-	return el("a", attr("class", "box "+b.Class), attr("href", "#"+stepID(b.Link)),
-		el("title", words(b.Title)),
-		g.If(b.Several, frame("behind", attr("transform", "translate(4 4)"))),
+	return g.El("a", g.Attr("class", "box "+b.Class), g.Attr("href", "#"+stepID(b.Link)),
+		g.El("title", g.Text(b.Title)),
+		g.If(b.Several, frame("behind", g.Attr("transform", "translate(4 4)"))),
 		frame("front"),
-		el("g", attr("transform", fmt.Sprintf("translate(%s %s)", num(b.X), num(b.Y))),
-			text("mark", "17", "26", b.Mark, attr("text-anchor", "middle"), attr("aria-hidden", "true")),
+		g.El("g", g.Attr("transform", fmt.Sprintf("translate(%s %s)", num(b.X), num(b.Y))),
+			text("mark", "17", "26", b.Mark, g.Attr("text-anchor", "middle"), g.Attr("aria-hidden", "true")),
 			text("name", "32", "18", b.Label),
 			text("detail", "32", "34", b.Detail),
 		),
@@ -116,34 +109,34 @@ func boxOf(b box) g.Node {
 }
 
 func timeline(v view) g.Node {
-	axis := el("svg", attr("class", "bar"), attr("width", "100%"), attr("height", "18"), g.Map(v.Ticks, func(t tick) g.Node {
-		return el("text", percent("x", t.At), attr("y", "13"), attr("text-anchor", t.Anchor), words(t.Label))
+	axis := g.El("svg", g.Attr("class", "bar"), g.Attr("width", "100%"), g.Attr("height", "18"), g.Map(v.Ticks, func(t tick) g.Node {
+		return g.El("text", percent("x", t.At), g.Attr("y", "13"), g.Attr("text-anchor", t.Anchor), g.Text(t.Label))
 	}))
 	return section("steps", "Timeline",
 		g.If(v.Waits, muted("A thin line is the time from the making of a step's Job until its program ran.")),
-		g.If(len(v.Ticks) > 0, el("div", attr("class", "row axis"), attr("aria-hidden", "true"), axis)),
+		g.If(len(v.Ticks) > 0, g.El("div", g.Attr("class", "row axis"), g.Attr("aria-hidden", "true"), axis)),
 		g.Map(v.Timeline, func(r row) g.Node { return step(r, v.Ticks) }),
 	)
 }
 
 func step(r row, ticks []tick) g.Node {
-	return g.Group{newline, el("details", attr("class", "step "+r.Class), attr("id", stepID(r.Index)), g.If(r.Open, attr("open")),
-		el("summary", attr("class", "row"), hidden("span", "mark", r.Mark), el("span", attr("class", "name"), words(name(r.Name))), took(r.Status, r.Took), barOf(r.Bar, ticks)),
+	return g.Group{newline, g.El("details", g.Attr("class", "step "+r.Class), g.Attr("id", stepID(r.Index)), g.If(r.Open, g.Attr("open")),
+		g.El("summary", g.Attr("class", "row"), hidden("span", "mark", r.Mark), g.El("span", g.Attr("class", "name"), g.Text(name(r.Name))), took(r.Status, r.Took), barOf(r.Bar, ticks)),
 		parts(r, ticks),
-		el("div", attr("class", "more"),
-			el("dl", attr("class", "facts"),
-				fact("Status", words(name(r.Status))),
-				g.If(r.Image != "", fact("Image", el("code", words(name(r.Image))))),
+		g.El("div", g.Attr("class", "more"),
+			g.El("dl", g.Attr("class", "facts"),
+				fact("Status", g.Text(name(r.Status))),
+				g.If(r.Image != "", fact("Image", g.El("code", g.Text(name(r.Image))))),
 				g.If(len(r.NeedRows) > 0, fact("Needs", needLinks(r.NeedRows))),
 				factOf("Started", r.Started, r.Waited),
 				factOf("Ended", r.Ended, ""),
-				g.If(r.Attempts > 0, fact("Attempts", words(strconv.Itoa(r.Attempts)))),
-				g.Iff(r.Code != nil, func() g.Node { return fact("Exit code", words(strconv.Itoa(*r.Code))) }),
+				g.If(r.Attempts > 0, fact("Attempts", g.Text(strconv.Itoa(r.Attempts)))),
+				g.Iff(r.Code != nil, func() g.Node { return fact("Exit code", g.Text(strconv.Itoa(*r.Code))) }),
 			),
 			g.If(r.Note != "", muted(clean(r.Note))),
 			g.Iff(len(r.Files) > 0, func() g.Node {
 				return g.Group{
-					el("h3", words("Files it wrote: "+count(r.FileCount, "file")+", "+size(r.FileSize))), fileTable(r.Files),
+					g.El("h3", g.Text("Files it wrote: "+count(r.FileCount, "file")+", "+size(r.FileSize))), fileTable(r.Files),
 					g.If(r.More != "", muted(r.More)),
 				}
 			}),
@@ -152,7 +145,7 @@ func step(r row, ticks []tick) g.Node {
 				if r.LogCut {
 					title = "The end of its output"
 				}
-				return g.Group{el("h3", words(title)), el("pre", attr("tabindex", "0"), words(clean(r.Log)))}
+				return g.Group{g.El("h3", g.Text(title)), g.El("pre", g.Attr("tabindex", "0"), g.Text(clean(r.Log)))}
 			}),
 		),
 	)}
@@ -161,21 +154,21 @@ func step(r row, ticks []tick) g.Node {
 // took is how long something took, or how it ended where that is not known.
 func took(status Status, long string) g.Node {
 	if long == "" {
-		return el("span", attr("class", "took"), words(name(status)))
+		return g.El("span", g.Attr("class", "took"), g.Text(name(status)))
 	}
-	return el("span", attr("class", "took"), el("span", attr("class", "hidden"), words(name(status)+" in ")), words(long))
+	return g.El("span", g.Attr("class", "took"), g.El("span", g.Attr("class", "hidden"), g.Text(name(status)+" in ")), g.Text(long))
 }
 
 func barOf(b bar, ticks []tick) g.Node {
 	piece := func(class string, x, width float64, more ...g.Node) g.Node {
-		return el("rect", attr("class", class), percent("x", x), percent("width", width), g.Group(more))
+		return g.El("rect", g.Attr("class", class), percent("x", x), percent("width", width), g.Group(more))
 	}
-	return el("svg", attr("class", "bar"), attr("width", "100%"), attr("height", "32"), attr("aria-hidden", "true"),
+	return g.El("svg", g.Attr("class", "bar"), g.Attr("width", "100%"), g.Attr("height", "32"), g.Attr("aria-hidden", "true"),
 		g.Map(ticks, func(t tick) g.Node {
-			return el("line", attr("class", "tick"), percent("x1", t.At), percent("x2", t.At), attr("y1", "0"), attr("y2", "32"))
+			return g.El("line", g.Attr("class", "tick"), percent("x1", t.At), percent("x2", t.At), g.Attr("y1", "0"), g.Attr("y2", "32"))
 		}),
-		g.If(b.Waits, piece("waits", b.WaitAt, b.WaitFor, attr("y", "15"), attr("height", "2"))),
-		g.If(b.Runs, piece("runs", b.RunAt, b.RunFor, attr("y", "10"), attr("height", "12"), attr("rx", "2"))),
+		g.If(b.Waits, piece("waits", b.WaitAt, b.WaitFor, g.Attr("y", "15"), g.Attr("height", "2"))),
+		g.If(b.Runs, piece("runs", b.RunAt, b.RunFor, g.Attr("y", "10"), g.Attr("height", "12"), g.Attr("rx", "2"))),
 	)
 }
 
@@ -183,7 +176,7 @@ func needLinks(needs []need) g.Node {
 	var links g.Group
 	for i, need := range needs {
 		if i > 0 {
-			links = append(links, words(", "))
+			links = append(links, g.Text(", "))
 		}
 		links = append(links, stepLink(need.Index, need.Name))
 	}
@@ -191,10 +184,10 @@ func needLinks(needs []need) g.Node {
 }
 
 func fileTable(files []File) g.Node {
-	return el("table",
-		el("thead", el("tr", el("th", attr("scope", "col"), words("Path")), el("th", attr("scope", "col"), attr("class", "number"), words("Size")))),
-		el("tbody", g.Map(files, func(file File) g.Node {
-			return el("tr", el("td", el("code", words(name(file.Path)))), el("td", attr("class", "number"), words(size(file.Size))))
+	return g.El("table",
+		g.El("thead", g.El("tr", g.El("th", g.Attr("scope", "col"), g.Text("Path")), g.El("th", g.Attr("scope", "col"), g.Attr("class", "number"), g.Text("Size")))),
+		g.El("tbody", g.Map(files, func(file File) g.Node {
+			return g.El("tr", g.El("td", g.El("code", g.Text(name(file.Path)))), g.El("td", g.Attr("class", "number"), g.Text(size(file.Size))))
 		})),
 	)
 }
@@ -203,11 +196,11 @@ func fileTable(files []File) g.Node {
 var newline = g.Raw("\n")
 
 func section(id, title string, content ...g.Node) g.Node {
-	return g.Group{newline, el("section", attr("aria-labelledby", id), el("h2", attr("id", id), words(title)), g.Group(content))}
+	return g.Group{newline, g.El("section", g.Attr("aria-labelledby", id), g.El("h2", g.Attr("id", id), g.Text(title)), g.Group(content))}
 }
 
 func fact(title string, content g.Node) g.Node {
-	return el("div", el("dt", words(title)), el("dd", content))
+	return g.El("div", g.El("dt", g.Text(title)), g.El("dd", content))
 }
 
 // factOf is a moment, where it is known, and how long after its Job's making it was.
@@ -215,23 +208,25 @@ func factOf(title string, t time.Time, waited string) g.Node {
 	if t.IsZero() {
 		return nil
 	}
-	return fact(title, g.Group{timeOf(t), g.If(waited != "", words(", "+waited+" after its Job was made"))})
+	return fact(title, g.Group{timeOf(t), g.If(waited != "", g.Text(", "+waited+" after its Job was made"))})
 }
 
-func timeOf(t time.Time) g.Node { return el("time", attr("datetime", datetime(t)), words(moment(t))) }
+func timeOf(t time.Time) g.Node {
+	return g.El("time", g.Attr("datetime", datetime(t)), g.Text(moment(t)))
+}
 
-func muted(text string) g.Node { return el("p", attr("class", "muted"), words(text)) }
+func muted(text string) g.Node { return g.El("p", g.Attr("class", "muted"), g.Text(text)) }
 
 // hidden is for the eye only: what it says stands beside it in words.
 func hidden(element, class, text string) g.Node {
-	return el(element, g.If(class != "", attr("class", class)), attr("aria-hidden", "true"), words(text))
+	return g.El(element, g.If(class != "", g.Attr("class", class)), g.Attr("aria-hidden", "true"), g.Text(text))
 }
 
 func stepID(index int) string { return "step-" + strconv.Itoa(index) }
 
 func stepLink(index int, text string) g.Node {
-	return el("a", attr("href", "#"+stepID(index)), words(name(text)))
+	return g.El("a", g.Attr("href", "#"+stepID(index)), g.Text(name(text)))
 }
 
-func at(attribute string, x float64) g.Node      { return attr(attribute, num(x)) }
-func percent(attribute string, x float64) g.Node { return attr(attribute, num(x)+"%") }
+func at(attribute string, x float64) g.Node      { return g.Attr(attribute, num(x)) }
+func percent(attribute string, x float64) g.Node { return g.Attr(attribute, num(x)+"%") }

@@ -54,12 +54,12 @@ func parts(r row, ticks []tick) g.Node {
 	if len(r.PartRows) == 0 {
 		return nil
 	}
-	rows := g.Group{attr("class", "parts")}
+	rows := g.Group{g.Attr("class", "parts")}
 	for _, p := range r.PartRows {
-		rows = append(rows, el("div", attr("class", "row "+p.Class), hidden("span", "mark", p.Mark), el("span", attr("class", "name"), words(name(p.Name))), took(p.Status, p.Took), barOf(p.Bar, ticks)))
+		rows = append(rows, g.El("div", g.Attr("class", "row "+p.Class), hidden("span", "mark", p.Mark), g.El("span", g.Attr("class", "name"), g.Text(name(p.Name))), took(p.Status, p.Took), barOf(p.Bar, ticks)))
 	}
 	if r.MoreParts != "" {
 		rows = append(rows, muted(r.MoreParts))
 	}
-	return el("div", rows)
+	return g.El("div", rows)
 }
