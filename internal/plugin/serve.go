@@ -63,7 +63,7 @@ func Serve(address string, provider func() tfprotov6.ProviderServer, debug bool)
 	var connections *grpc.Server
 	server := &goplugin.GRPCServer{
 		Plugins: goplugin.PluginSet{"provider": &tf6server.GRPCProviderPlugin{
-			GRPCProvider: func() tfprotov6.ProviderServer { return forgetting(provider()) }, Name: address,
+			GRPCProvider: provider, Name: address,
 		}},
 		Server: func(options []grpc.ServerOption) *grpc.Server {
 			connections = grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
