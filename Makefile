@@ -29,13 +29,10 @@ help: ## Tell what there is
 PLATFORM := $(shell go env GOOS)_$(shell go env GOARCH)
 MIRRORED := $(foreach host,registry.terraform.io registry.opentofu.org,.bin/mirror/$(host)/braneframework/brane/0.0.1/$(PLATFORM))
 
-# As the release is built (.goreleaser.yml). The tag: see internal/plugin. Without inlining, the schemas take 0.15 MiB less, the others, none of which is hot, 0.07, and YAML 0.1.
-SMALL := -tags grpcnotrace $(foreach package,provider brane/workflow brane/report brane/namespace brane/infra brane/credentials brane/branelet brane/kube brane/image,-gcflags=github.com/braneframework/terraform-provider-brane/internal/$(package)=-l) -gcflags=go.yaml.in/yaml/...=-l
-
 .PHONY: build
 build: ## Build the provider, where a CLI finds it (TF_CLI_CONFIG_FILE in the cluster's env)
 	@echo "Building the provider: 2 minutes the first time, then seconds."
-	@CGO_ENABLED=0 go build -trimpath $(SMALL) -ldflags '-s -w' -o .bin/terraform-provider-brane .
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o .bin/terraform-provider-brane .
 	@for dir in $(MIRRORED); do mkdir -p $$dir && cp -f .bin/terraform-provider-brane $$dir/terraform-provider-brane_v0.0.1 || exit 1; done
 
 .PHONY: quickstart
