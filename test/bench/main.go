@@ -113,7 +113,7 @@ func measure(ctx context.Context, r *report, c *cli, o options) error {
 	r.add("plan of %d: requests", float64(plan.requests), 25, o.first)
 	r.add("plan of %d: seconds", plan.took.Seconds(), 0, o.first)
 	r.add("plan of %d: × the CLI's own time", plan.took.Seconds()/floor.took.Seconds(), 1.3, o.first)
-	r.add("plan of %d: MB of the provider", float64(plan.memory)/1e6, 80, o.first)
+	r.add("plan of %d: MB of the provider", float64(plan.memory)/1e6, 120, o.first)
 
 	busy, before := c.proxy.busy.Load(), c.proxy.requests.Load()
 	loop, err := bareLoop(ctx, c.proxy, o.more)
