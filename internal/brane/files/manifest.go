@@ -42,14 +42,14 @@ type line struct {
 
 // manifestWriter writes entries as JSON lines. The same entries always give the same bytes, hence the same layer.
 type manifestWriter struct {
-	to    io.Writer
+	to    *json.Encoder
 	order order
-	text  []byte
 }
 
 func newManifestWriter(to io.Writer) (*manifestWriter, error) {
-	w := &manifestWriter{to: to}
-	return w, w.long(header{formatVersion})
+	w := &manifestWriter{to: json.NewEncoder(to)}
+	w.to.SetEscapeHTML(false)
+	return w, w.to.Encode(header{formatVersion})
 }
 
 // add writes an entry; they come sorted by their paths.
@@ -57,19 +57,7 @@ func (w *manifestWriter) add(e *Entry) error {
 	if err := w.order.add(e); err != nil {
 		return err
 	}
-	plain, ok := appendPlain(w.text[:0], e)
-	if !ok {
-		return w.long(lineOf(e))
-	}
-	w.text = append(plain, '\n')
-	_, err := w.to.Write(w.text)
-	return err
-}
-
-func (w *manifestWriter) long(line any) error {
-	e := json.NewEncoder(w.to)
-	e.SetEscapeHTML(false)
-	return e.Encode(line)
+	return w.to.Encode(lineOf(e))
 }
 
 func lineOf(e *Entry) *line {
@@ -150,11 +138,8 @@ func (m *manifestReader) next() (*Entry, error) {
 	}
 	e := &m.block[0]
 	err := m.line(func(text []byte) (err error) {
-		plain := false
-		if *e, plain = parsePlain(text, &m.share); !plain {
-			*e, err = parseLine(text)
-			m.share.entry(e)
-		}
+		*e, err = parseLine(text)
+		m.share.entry(e)
 		return err
 	})
 	if err != nil {
