@@ -144,7 +144,7 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	}
 	switch {
 	case errors.Is(err, namespace.ErrGone):
-	case kube.Unreachable(err) && !plan.Cluster.IsNull():
+	case kube.IsUnreachable(err) && !plan.Cluster.IsNull():
 		clusterAway(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
 	case err != nil:
 		report(diags, "Namespace not read", fmt.Sprintf("Looking for namespace %q, to take it over", spec.Name), err)

@@ -113,7 +113,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	case errors.Is(err, namespace.ErrGone):
 		resp.State.RemoveResource(ctx)
 		return
-	case kube.Unreachable(err) && !imported && !model.Cluster.IsNull():
+	case kube.IsUnreachable(err) && !imported && !model.Cluster.IsNull():
 		clusterAway(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
 		return
 	case err != nil:

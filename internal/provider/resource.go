@@ -106,7 +106,7 @@ func advice(err error) string {
 		return "See that Redis runs and that redis.url in the provider block (or BRANE_REDIS_URL) names it as this machine sees it."
 	case errors.Is(err, credentials.ErrUnreachable):
 		return "See that the cluster runs and that its address is right and reachable from this machine. Where only the Brane instance reaches it, set verify_credentials = false."
-	case kube.Unreachable(err):
+	case kube.IsUnreachable(err):
 		return "See that the cluster runs and that its address is right and reachable from this machine."
 	default:
 		return ""

@@ -187,21 +187,13 @@ var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWi
 // do sends the request and decodes the answer into obj. Only the server's time is bounded: with a low QPS and many requests, the turn of one may come after minutes.
 func (c *Client) do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	if err := c.config.RateLimiter.Wait(ctx); err != nil {
-		return stopped(ctx, fmt.Errorf("wait for a turn, at %g requests a second: %w", c.config.QPS, err))
+		return withCause(ctx, fmt.Errorf("wait for a turn, at %g requests a second: %w", c.config.QPS, err))
 	}
 	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
 	defer done()
-	err := stopped(ctx, r.Throttle(nil).Do(ctx).Into(obj))
-	if Unreachable(err) {
+	err := withCause(ctx, r.Throttle(nil).Do(ctx).Into(obj))
+	if IsUnreachable(err) {
 		c.away.Store(time.Now().UnixNano())
-	}
-	return err
-}
-
-// stopped is the error with the reason for which the context has ended, where that was before the answer.
-func stopped(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return &stoppedError{err, context.Cause(ctx), ctx.Err()}
 	}
 	return err
 }

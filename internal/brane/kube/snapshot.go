@@ -29,7 +29,7 @@ const (
 // It is the client itself where that would not be right: for kinds it is not for, for objects that are not in the list (they may have lost their labels), after
 // this process has written anything, and where the account may not list.
 //
-// An API server that is [Unreachable] is not asked again for a minute: hundreds of reads would each wait for it.
+// An API server that is unreachable is not asked again for a minute: hundreds of reads would each wait for it.
 type Snapshot struct {
 	client *Client
 	labels string
@@ -94,7 +94,7 @@ func (s *Snapshot) isAway() error {
 
 // note remembers an error that says that the server is unreachable.
 func (s *Snapshot) note(err error) error {
-	if known := new(awayError); Unreachable(err) && !errors.As(err, &known) {
+	if known := new(awayError); IsUnreachable(err) && !errors.As(err, &known) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.away, s.at = &awayError{err}, time.Now()

@@ -95,7 +95,7 @@ func watchUntilDeleted(ctx context.Context, c *kube.Client, live, last *corev1.N
 		ResourceVersion: live.ResourceVersion,
 	})
 	if err != nil {
-		if ctx.Err() != nil || c.MayPass(err) {
+		if ctx.Err() != nil || c.IsRetryable(err) {
 			return nil
 		}
 		return fmt.Errorf("watch namespace %q: %w", live.Name, err)

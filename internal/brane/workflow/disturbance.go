@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/url"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
-)
 
-// refusedFor is for how long the API server may refuse us before we believe it: one that has just started does so until it has read its own rules.
-const refusedFor = 20 * time.Second
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
 
 // NamespaceGoneError says that the namespace was deleted while the run went on, and all of the run in it.
 type NamespaceGoneError struct{ Run, Namespace string }
@@ -23,27 +21,22 @@ func (e *NamespaceGoneError) Error() string {
 	return fmt.Sprintf("namespace %q was deleted while run %q went on in it, and the run's Jobs with it", e.Namespace, e.Run)
 }
 
-// refused says whether the API server does not let us do what we did before.
-func refused(err error) bool {
-	return apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
-}
-
-// passing says whether the same request may succeed later.
-func (l *loop) passing(err error) bool {
-	if refused(err) {
-		if l.refused.IsZero() {
-			l.refused = time.Now()
+// isRetryable reports whether to send a request of the loop again later. A denial is final only if the API server has denied requests for a while.
+func (l *loop) isRetryable(err error) bool {
+	if kube.IsDenied(err) {
+		if l.deniedSince.IsZero() {
+			l.deniedSince = time.Now()
 		}
-		return time.Since(l.refused) < refusedFor
+		return time.Since(l.deniedSince) < kube.StartupTime
 	}
-	return passing(err)
+	return isRetryable(err)
 }
 
-// passing says of an error that is no refusal whether the same request may succeed later.
-func passing(err error) bool {
-	var network net.Error
-	return errors.As(err, &network) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) ||
-		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)
+// isRetryable reports whether the same request may succeed later, of a client that has reached the API server before: then any reason for which there is no answer
+// may pass, for example a name that only a VPN resolves, or a credential plugin that fails while the network is away.
+func isRetryable(err error) bool {
+	var noAnswer *url.Error
+	return kube.IsRetryable(err) || errors.As(err, &noAnswer)
 }
 
 // namespaceThere asks whether something could still be made in the namespace; nothing is. The account may not ask for the namespace itself.

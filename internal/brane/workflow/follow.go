@@ -89,7 +89,7 @@ func (l *loop) takeDisturbance(ctx context.Context, err error) (look bool, gone 
 	if err != nil && ctx.Err() == nil {
 		l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
 	}
-	if !refused(err) {
+	if !kube.IsDenied(err) {
 		return false, nil
 	}
 	return true, l.missJobs(ctx)
@@ -138,14 +138,14 @@ func (l *loop) missJobs(ctx context.Context) error {
 	jobs, err := l.listAttempts(ctx)
 	switch {
 	case err == nil:
-		l.refused = time.Time{}
+		l.deniedSince = time.Time{}
 		for _, step := range l.missing(jobs) {
 			l.suspect(step, l.attempts[step], vanished)
 		}
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case !l.passing(err):
+	case !l.isRetryable(err):
 		return l.explainGone(ctx, err)
 	}
 	l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})

@@ -144,7 +144,7 @@ func (r *Run) Await(ctx context.Context) (Delegated, error) {
 		if err == nil && found.Status != RunRunning {
 			return found, nil
 		}
-		if err != nil && !passing(err) {
+		if err != nil && !isRetryable(err) {
 			return Delegated{}, err
 		}
 		if err != nil {

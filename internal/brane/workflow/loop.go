@@ -41,7 +41,8 @@ type loop struct {
 	resync   time.Time     // when to look at everything the next time
 	retry    time.Time     // when to try again what the API server did not answer; zero when all was answered
 	pause    time.Duration // before the next retry
-	refused  time.Time     // since when the API server does not let us look; zero when it does
+	// deniedSince is when the API server began to deny requests; zero if it does not.
+	deniedSince time.Time
 }
 
 func newLoop(r *Run, store *files.Store, lease *lease) *loop {
@@ -269,7 +270,7 @@ func (l *loop) postpone(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case !l.passing(err):
+	case !l.isRetryable(err):
 		return l.explainGone(ctx, err)
 	}
 	l.pause = min(max(2*l.pause, firstPause), lastPause)

@@ -2,11 +2,8 @@ package kube_test
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -18,44 +15,6 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
-
-func TestUnreachable(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
-	t.Cleanup(server.Close)
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	plain := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(plain.Close)
-	for name, tt := range map[string]struct {
-		config rest.Config
-		want   bool
-	}{
-		"nobody listens":                       {rest.Config{Host: "http://127.0.0.1:1"}, true},
-		"nobody has that name":                 {rest.Config{Host: "http://nobody.invalid"}, true},
-		"nobody answers":                       {rest.Config{Host: "http://" + newSilent(t).Addr().String()}, true},
-		"it refuses":                           {rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}, false},
-		"its certificate is of somebody else":  {rest.Config{Host: server.URL}, false},
-		"its certificate is of another server": {rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca, ServerName: "other"}}, false},
-		"it speaks no TLS":                     {rest.Config{Host: strings.Replace(plain.URL, "http:", "https:", 1)}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			client := newClient(t, &tt.config)
-			ctx, done := context.WithTimeout(t.Context(), 2*time.Second)
-			defer done()
-			err := client.Get(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}})
-			if err == nil || kube.Unreachable(err) != tt.want {
-				t.Errorf("unreachable is %t: %v", !tt.want, err)
-			}
-		})
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	client := newClient(t, &rest.Config{Host: "http://" + newSilent(t).Addr().String()})
-	if err := client.Get(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}}); kube.Unreachable(err) || kube.Unreachable(nil) {
-		t.Errorf("what the user has cancelled counts, or nothing: %v", err)
-	}
-}
 
 func newClient(t *testing.T, config *rest.Config) *kube.Client {
 	t.Helper()
@@ -88,7 +47,7 @@ func TestSnapshotOfAServerThatDoesNotAnswer(t *testing.T) {
 	group.Wait()
 	answers[10] = ask(t.Context())
 	for i, err := range answers {
-		if !kube.Unreachable(err) || !strings.Contains(err.Error(), "not finished after a second") {
+		if !kube.IsUnreachable(err) || !strings.Contains(err.Error(), "not finished after a second") {
 			t.Errorf("answer %d: %v", i, err)
 		}
 	}
