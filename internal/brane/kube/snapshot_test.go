@@ -220,49 +220,64 @@ func TestSnapshotWhereListsAreForbidden(t *testing.T) {
 	}
 }
 
-// A list comes in pages; a server that has forgotten what it was a page of is asked for the first one again.
+// TestListByPages checks that a list is read in pages, and as a whole if the server has forgotten the state of which it was a page.
 func TestListByPages(t *testing.T) {
 	t.Parallel()
-	var asked []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from := r.URL.Query().Get("continue")
-		asked = append(asked, from+"/"+r.URL.Query().Get("limit"))
-		list := corev1.ConfigMapList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMapList"}}
-		list.ResourceVersion = "7"
-		var answer any = &list
-		switch {
-		case from == "two" && len(asked) == 2:
-			status := apierrors.NewResourceExpired("the continue token is too old").Status()
-			status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-			answer = status
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusGone)
-		case from == "":
-			list.Continue, list.Items = "two", []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, {ObjectMeta: metav1.ObjectMeta{Name: "b"}}}
-		case from == "two":
-			list.Continue, list.Items = "three", []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Name: "c"}}}
-		default:
-			list.Items = []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Name: "d"}}}
-		}
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(answer); err != nil {
-			t.Error(err)
-		}
-	}))
-	defer server.Close()
-	client, err := kube.New(must(t)(kube.Connection{Host: server.URL}.Config()))
-	if err != nil {
-		t.Fatal(err)
+	pages := map[string]corev1.ConfigMapList{
+		"/500":      configMapPage("two", "a", "b"),
+		"two/500":   configMapPage("three", "c"),
+		"three/500": configMapPage("", "d"),
+		"/":         configMapPage("", "a", "b", "c", "d"),
 	}
-	var list corev1.ConfigMapList
-	if err := client.List(t.Context(), &list, "ns", "a=b"); err != nil {
-		t.Fatal(err)
+	for name, tt := range map[string]struct {
+		expired string // the page whose state is forgotten
+		want    []string
+	}{
+		"three pages":           {"", []string{"/500", "two/500", "three/500"}},
+		"an expired page":       {"two/500", []string{"/500", "two/500", "/"}},
+		"the last page expired": {"three/500", []string{"/500", "two/500", "three/500", "/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked []string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				page := r.URL.Query().Get("continue") + "/" + r.URL.Query().Get("limit")
+				asked = append(asked, page)
+				w.Header().Set("Content-Type", "application/json")
+				var answer any = pages[page]
+				if page == tt.expired {
+					status := apierrors.NewResourceExpired("the continue token is too old").Status()
+					status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+					answer = status
+					w.WriteHeader(http.StatusGone)
+				}
+				if err := json.NewEncoder(w).Encode(answer); err != nil {
+					t.Error(err)
+				}
+			}))
+			defer server.Close()
+			client := newClient(t, must(t)(kube.Connection{Host: server.URL}.Config()))
+			var list corev1.ConfigMapList
+			if err := client.List(t.Context(), &list, "ns", "a=b"); err != nil {
+				t.Fatal(err)
+			}
+			names := ""
+			for _, item := range list.Items {
+				names += item.Name
+			}
+			if names != "abcd" || !slices.Equal(asked, tt.want) || list.ResourceVersion != "7" || list.Continue != "" {
+				t.Errorf("listed %q at version %q, asked for pages %q, want %q", names, list.ResourceVersion, asked, tt.want)
+			}
+		})
 	}
-	names := ""
-	for _, item := range list.Items {
-		names += item.Name
+}
+
+// configMapPage returns one page of a list, with the token of the next one.
+func configMapPage(next string, names ...string) corev1.ConfigMapList {
+	list := corev1.ConfigMapList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMapList"}}
+	list.ResourceVersion, list.Continue = "7", next
+	for _, name := range names {
+		list.Items = append(list.Items, corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	if want := []string{"/500", "two/500", "/500", "two/500", "three/500"}; names != "abcd" || !slices.Equal(asked, want) || list.ResourceVersion != "7" || list.Continue != "" {
-		t.Errorf("listed %q at version %q, asked for pages %q, want %q", names, list.ResourceVersion, asked, want)
-	}
+	return list
 }

@@ -10,13 +10,13 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/pager"
 )
 
 // Get fills obj with the object of its namespace and name.
@@ -96,39 +96,30 @@ func (c *Client) Delete(ctx context.Context, obj Object) error {
 	return c.write(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
 }
 
-// pageSize is how many objects a list is asked for at once: a server has to hold a page in memory for each client.
-const pageSize = 500
-
 // List fills list with the objects of its kind that carry the labels; no namespace means all of them. Long lists are read page by page.
 func (c *Client) List(ctx context.Context, list List, namespace, labels string) error {
-	options := &metav1.ListOptions{LabelSelector: labels, Limit: pageSize}
-	var items []runtime.Object
-	for page := list; ; page = Empty(list) {
+	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		r, err := c.request(list, "GET", namespace)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		err = c.do(ctx, r.VersionedParams(options, params), page)
-		switch {
-		case apierrors.IsResourceExpired(err) && options.Continue != "":
-			items, options.Continue = nil, "" // the server has forgotten the state of which this was a page: from the start
-			continue
-		case err != nil:
-			return err
-		case page.GetContinue() == "" && items == nil && page == list:
-			return nil
-		}
-		found, err := meta.ExtractList(page)
-		if err != nil {
-			return err
-		}
-		items, options.Continue = append(items, found...), page.GetContinue()
-		if options.Continue == "" {
-			list.SetContinue("")
-			list.SetResourceVersion(page.GetResourceVersion())
-			return meta.SetList(list, items)
-		}
+		page := Empty(list)
+		return page, c.do(ctx, r.VersionedParams(&options, params), page)
+	})
+	found, _, err := pages.List(ctx, metav1.ListOptions{LabelSelector: labels})
+	if err != nil {
+		return withCause(ctx, err)
 	}
+	all, err := meta.ListAccessor(found)
+	if err != nil {
+		return err
+	}
+	items, err := meta.ExtractList(found)
+	if err != nil {
+		return err
+	}
+	list.SetResourceVersion(all.GetResourceVersion())
+	return meta.SetList(list, items)
 }
 
 // Events fills list with the events of one object.
