@@ -7,15 +7,18 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
+
+// goneInterval is the pause between two reads of a namespace that is being deleted, which takes Kubernetes five seconds or more.
+const goneInterval = 500 * time.Millisecond
 
 // Retain lets go of the namespace: it deletes our objects in it, so that the account's tokens are worth nothing from then on, and takes our labels and
 // annotations off. The Namespace and what others have made there stay.
@@ -66,56 +69,26 @@ func (e *RemainsError) Error() string {
 
 func (e *RemainsError) Unwrap() error { return e.Cause }
 
-// waitGone follows one namespace until it is gone.
+// waitGone polls one namespace until it is gone.
 func waitGone(ctx context.Context, c *kube.Client, name string) error {
-	var last corev1.Namespace
-	for {
-		live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	err := wait.PollUntilContextCancel(ctx, goneInterval, true, func(ctx context.Context) (bool, error) {
 		err := c.Persist(ctx, func() error { return c.Get(ctx, live) })
 		if apierrors.IsNotFound(err) {
-			return nil
+			return true, nil
 		}
-		if ctx.Err() != nil {
-			return &RemainsError{Name: name, Conditions: trueConditions(&last), Cause: context.Cause(ctx)}
-		}
-		if err != nil {
-			return fmt.Errorf("read namespace %q while it is deleted: %w", name, err)
-		}
-		last = *live
-		if err := watchUntilDeleted(ctx, c, live, &last); err != nil {
-			return err
-		}
-	}
-}
-
-// watchUntilDeleted returns when the namespace is deleted, the watch has ended or ctx has, or the API server is away; the caller looks again.
-func watchUntilDeleted(ctx context.Context, c *kube.Client, live, last *corev1.Namespace) error {
-	events, err := c.Watch(ctx, &corev1.NamespaceList{}, "", metav1.ListOptions{
-		FieldSelector:   fields.OneTermEqualSelector("metadata.name", live.Name).String(),
-		ResourceVersion: live.ResourceVersion,
+		return false, err
 	})
+	if err != nil && ctx.Err() != nil {
+		return &RemainsError{Name: name, Conditions: trueConditions(live), Cause: context.Cause(ctx)}
+	}
 	if err != nil {
-		if ctx.Err() != nil || c.IsRetryable(err) {
-			return nil
-		}
-		return fmt.Errorf("watch namespace %q: %w", live.Name, err)
+		return fmt.Errorf("read namespace %q while it is deleted: %w", name, err)
 	}
-	defer events.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case event, open := <-events.ResultChan():
-			if !open || event.Type == watch.Deleted || event.Type == watch.Error {
-				return nil
-			}
-			if ns, ok := event.Object.(*corev1.Namespace); ok {
-				*last = *ns
-			}
-		}
-	}
+	return nil
 }
 
+// trueConditions returns the conditions of a namespace that are true.
 func trueConditions(ns *corev1.Namespace) []string {
 	found := map[string]string{}
 	for _, condition := range ns.Status.Conditions {
