@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -58,17 +59,15 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 			err = errors.Join(err, Revoke(after, c, namespace, secret.Name))
 		}
 	}()
-	ticker := time.NewTicker(tokenInterval)
-	defer ticker.Stop()
-	for len(secret.Data[corev1.ServiceAccountTokenKey]) == 0 {
-		select {
-		case <-ctx.Done():
-			return LongLived{}, fmt.Errorf("%s: the cluster has put no token into Secret %q: %w", tried, secret.Name, context.Cause(ctx))
-		case <-ticker.C:
-		}
-		if err := c.Persist(ctx, func() error { return c.Get(ctx, secret) }); err != nil {
-			return LongLived{}, fmt.Errorf("%s: %w", tried, err)
-		}
+	err = wait.PollUntilContextCancel(ctx, tokenInterval, true, func(ctx context.Context) (bool, error) {
+		err := c.Persist(ctx, func() error { return c.Get(ctx, secret) })
+		return len(secret.Data[corev1.ServiceAccountTokenKey]) > 0, err
+	})
+	if err != nil && ctx.Err() != nil {
+		return LongLived{}, fmt.Errorf("%s: the cluster has put no token into Secret %q: %w", tried, secret.Name, context.Cause(ctx))
+	}
+	if err != nil {
+		return LongLived{}, fmt.Errorf("%s: %w", tried, err)
 	}
 	return LongLived{string(secret.Data[corev1.ServiceAccountTokenKey]), secret.Name}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -103,24 +104,14 @@ func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error
 	return report, nil
 }
 
-// Await probes a credential that was made just now until Brane could work with it: it may take the API server a moment to know of the account, or of
-// the role that somebody gave it. The error is that of the last [Probe].
-func Await(ctx context.Context, c *kube.Client, namespace string, patience time.Duration) (Report, error) {
-	patient, done := context.WithTimeout(ctx, patience)
-	defer done()
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		report, err := Probe(ctx, c, namespace)
-		if !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrForbidden) {
-			return report, err
-		}
-		select {
-		case <-ticker.C:
-		case <-patient.Done():
-			return report, err
-		}
-	}
+// Await probes a credential that was just issued until Brane could work with it, or for as long as the timeout: the API server may need a moment to know the
+// service account, or the role that it was given. The error is that of the last [Probe].
+func Await(ctx context.Context, c *kube.Client, namespace string, timeout time.Duration) (report Report, err error) {
+	_ = wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, timeout, true, func(context.Context) (bool, error) {
+		report, err = Probe(ctx, c, namespace)
+		return !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrForbidden), nil
+	})
+	return report, err
 }
 
 // power is something that a credential for Brane should not be able to do.
