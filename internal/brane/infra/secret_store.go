@@ -3,33 +3,34 @@ package infra
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Twice as many tries as twenty writers need where each of the others is in the way once.
-const tries = 40
+// conflictBackoff is for twice as many attempts as twenty writers need if each of the others is faster once, within about a quarter of a minute. The jitter keeps
+// writers that met once from meeting again.
+var conflictBackoff = wait.Backoff{Steps: 40, Duration: 100 * time.Millisecond, Jitter: 5}
 
 // SecretStore keeps the documents in one Kubernetes Secret, under the keys infra.yml and secrets.yml: mounted at /config it is Brane's folder.
 type SecretStore struct {
 	client          *kube.Client
 	namespace, name string
-	turn            chan struct{} // writers with this store go one after another; only those of other processes are met as conflicts
-	pause           func(ctx context.Context, try int) error
+	turn            chan struct{} // held by the one writer of this process; writers of other processes are met as conflicts
+	backoff         wait.Backoff
 }
 
 // Secret is a store in a Secret, which comes into being with the first write. Its namespace must be there.
 func Secret(c *kube.Client, namespace, name string) *SecretStore {
-	return &SecretStore{client: c, namespace: namespace, name: name, turn: make(chan struct{}, 1), pause: pause}
+	return &SecretStore{client: c, namespace: namespace, name: name, turn: make(chan struct{}, 1), backoff: conflictBackoff}
 }
 
 func (s *SecretStore) String() string { return "Secret " + s.namespace + "/" + s.name }
@@ -40,9 +41,8 @@ func (s *SecretStore) Read(ctx context.Context) (Files, error) {
 	return files, err
 }
 
-// Update changes the documents in the version that it has read. Where somebody else was faster it starts again, for about
-// a quarter of a minute: with twenty processes that write at once each of the others may be in the way once. An API server
-// that is away for a moment is waited for.
+// Update changes the documents in the version that it has read. If another writer was faster, Update begins again, for about a quarter of a minute. It waits for an
+// API server that is away for a moment.
 func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -50,31 +50,11 @@ func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for try := 1; ; try++ {
-		err := s.try(ctx, change)
-		if !isMet(err) {
-			return err
-		}
-		if try == tries {
-			return fmt.Errorf("somebody else wrote to it each of %d times: %w", tries, err)
-		}
-		if waited := s.pause(ctx, try); waited != nil {
-			return errors.Join(waited, err)
-		}
+	err := retry.OnError(s.backoff, isConflict, func() error { return s.try(ctx, change) })
+	if isConflict(err) {
+		return fmt.Errorf("another process wrote to it during each of %d attempts: %w", s.backoff.Steps, err)
 	}
-}
-
-// pause waits a random while before the next try, so that those who met once do not meet again.
-func pause(ctx context.Context, try int) error {
-	longest := min(20*time.Millisecond<<min(try, 10), time.Second)
-	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // no secret
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return err
 }
 
 func (s *SecretStore) try(ctx context.Context, change func(*Files) error) error {
@@ -113,7 +93,7 @@ func (s *SecretStore) write(ctx context.Context, secret *corev1.Secret) error {
 	lost := false
 	err := s.client.Persist(ctx, func() error {
 		err := put(ctx, secret)
-		if lost && isMet(err) {
+		if lost && isConflict(err) {
 			live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
 			if problem := s.client.Get(ctx, live); problem != nil || maps.EqualFunc(live.Data, secret.Data, bytes.Equal) {
 				return problem
@@ -128,8 +108,8 @@ func (s *SecretStore) write(ctx context.Context, secret *corev1.Secret) error {
 	return err
 }
 
-// isMet says whether an error is that somebody else was faster.
-func isMet(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
+// isConflict reports whether another writer was faster.
+func isConflict(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
 // read gives the documents and the Secret they stand in; one without a resource version is yet to be created.
 func (s *SecretStore) read(ctx context.Context) (Files, *corev1.Secret, error) {

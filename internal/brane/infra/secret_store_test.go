@@ -1,7 +1,6 @@
 package infra
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -66,12 +65,12 @@ func TestSecretNeedsItsNamespace(t *testing.T) {
 	}
 }
 
-// Somebody else is faster every time: the update says so in the end, and has written nothing.
-func TestSecretGivesUpWhereSomebodyElseIsAlwaysFaster(t *testing.T) {
+// TestSecretConflictsEveryTime checks that an update gives up if another writer is faster every time, and has written nothing then.
+func TestSecretConflictsEveryTime(t *testing.T) {
 	client := clustertest.Client(t)
 	namespace := clustertest.Namespace(t)
 	s, other := Secret(client, namespace, "config"), Secret(client, namespace, "config")
-	s.pause = func(context.Context, int) error { return nil }
+	s.backoff.Duration = 0
 	var calls atomic.Int32
 	err := s.Update(t.Context(), func(f *Files) error {
 		n := int(calls.Add(1))
@@ -80,7 +79,7 @@ func TestSecretGivesUpWhereSomebodyElseIsAlwaysFaster(t *testing.T) {
 		}
 		return f.Infra.Set(golden)
 	})
-	if !apierrors.IsConflict(err) || !strings.HasPrefix(err.Error(), "somebody else wrote to it each of 40 times: ") || calls.Load() != 40 {
+	if !apierrors.IsConflict(err) || !strings.HasPrefix(err.Error(), "another process wrote to it during each of 40 attempts: ") || calls.Load() != 40 {
 		t.Errorf("after %d calls: %v", calls.Load(), err)
 	}
 	if _, err := Lookup(t.Context(), other, golden.Name); !errors.Is(err, ErrNoLocation) {
