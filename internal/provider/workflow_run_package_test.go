@@ -63,7 +63,7 @@ func TestAccWorkflowRun_packages(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
 	s.register(t)
-	location := strings.ReplaceAll(`["BRANE_APPLICATION_ID=`+`[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}","BRANE_JOB_ID=mine","BRANE_LOCATION_ID=NAME","DEBUG=false","cwd=/opt/wd","program=/opt/wd/run"]`, "NAME", s.namespace)
+	location := strings.ReplaceAll(`["BRANE_APPLICATION_ID=`+`[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}","BRANE_JOB_ID=mine","BRANE_LOCATION_ID=NAME","DEBUG=false","cwd=/opt/wd","program=/opt/wd/run"]`, "NAME", s.namespace)
 	variables := regexp.MustCompile("^" + strings.ReplaceAll(strings.ReplaceAll(location, `["B`, `\["B`), `run"]`, `run"\]`) + "$")
 	config := s.hcl(t, calls) + `
 output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_value) }

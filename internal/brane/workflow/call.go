@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
@@ -101,14 +103,8 @@ func (r *Run) value(call *Call, argument Argument, records map[string]files.Reco
 	return call.Brane.For(value), nil
 }
 
-// applicationID is what the session of Brane's driver would be: a UUID, the same for all steps of a run.
-func applicationID(run string) string {
-	sum := sha256.Sum256([]byte(run))
-	id := sum[:16]
-	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // version 8: made in a way of one's own
-	text := hex.EncodeToString(id)
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
-}
+// applicationID returns the UUID that Brane's driver would give to its session. It is the same for all steps of a run.
+func applicationID(run string) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(run)).String() }
 
 // jobID has the form that Brane's driver gives it, A…R…-…, and is the same for each attempt.
 func jobID(run, step string) string {

@@ -48,11 +48,11 @@ func TestACallIsTheProgramOfItsStep(t *testing.T) {
 	}{
 		{
 			first, "198.51.100.10:50050/library/filesystem:1.0.0", []string{"ecu", "write", "eyJuYW1lIjp7InYiOiJ1bmljb2RlIiwiYyI6InJlc3VsdCJ9fQ=="},
-			map[string]string{"BRANE_APPLICATION_ID": "aa9487b9-7039-8356-a8d2-0bddf0d059c0", "BRANE_LOCATION_ID": "compute", "BRANE_JOB_ID": "Aaa9487b9R2fa04c-202acba32e", "DEBUG": "false"},
+			map[string]string{"BRANE_APPLICATION_ID": "02e33777-099f-5164-b5fc-598706a116bb", "BRANE_LOCATION_ID": "compute", "BRANE_JOB_ID": "A02e33777R2fa04c-202acba32e", "DEBUG": "false"},
 		},
 		{ // {"data":"/data/x.txt","n":3}
 			plain, "registry.example.org/own:1", []string{"ecu", "write", "eyJkYXRhIjoiL2RhdGEveC50eHQiLCJuIjozfQ=="},
-			map[string]string{"BRANE_APPLICATION_ID": "aa9487b9-7039-8356-a8d2-0bddf0d059c0", "BRANE_JOB_ID": "mine", "LANG": "C"},
+			map[string]string{"BRANE_APPLICATION_ID": "02e33777-099f-5164-b5fc-598706a116bb", "BRANE_JOB_ID": "mine", "LANG": "C"},
 		},
 	} {
 		got, err := run.called(tt.step, records)
