@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -108,19 +109,14 @@ func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillN
 	}
 }
 
-// lookForUser tells how often the user was lost.
+// lookForUser checks the run's Redis user until ctx ends and returns how often it was lost.
 func lookForUser(ctx context.Context, store *files.Store) (lost int) {
-	tick := time.NewTicker(userLook)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return lost
-		case <-tick.C:
-		}
-		// Where it cannot be looked for, the loop meets the same error and tells it.
+	_ = wait.PollUntilContextCancel(ctx, userLook, false, func(ctx context.Context) (bool, error) {
+		// If Redis does not answer, the loop meets the same error and reports it.
 		if again, err := store.KeepUser(ctx); again && err == nil {
 			lost++
 		}
-	}
+		return false, nil
+	})
+	return lost
 }

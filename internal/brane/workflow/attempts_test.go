@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // script is a step that does what the shell is told.
@@ -163,13 +165,10 @@ func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 			if err := l.admin.Create(t.Context(), quota); err != nil {
 				t.Fatal(err)
 			}
-			for len(quota.Status.Hard) == 0 {
-				if err := sleep(t.Context(), 100*time.Millisecond); err != nil {
-					t.Fatal(err)
-				}
-				if err := l.admin.Get(t.Context(), quota); err != nil {
-					t.Fatal(err)
-				}
+			if err := wait.PollUntilContextCancel(t.Context(), 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+				return len(quota.Status.Hard) > 0, l.admin.Get(ctx, quota)
+			}); err != nil {
+				t.Fatal(err)
 			}
 			l.counter.release()
 			e := await(t, "the refusal", ended)

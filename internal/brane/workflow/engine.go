@@ -145,29 +145,25 @@ func hopeless(err error) bool {
 	return errors.Is(err, errPastDeadline) || errors.As(err, &away) || errors.Is(err, files.ErrPassword) || errors.Is(err, files.ErrForbidden)
 }
 
-// ours says whether the run is this engine's to carry on, and not over.
-func (e *Engine) ours(ctx context.Context) (bool, error) {
+// ours reports whether the run is this engine's to run, and not over. It waits while the process that created this engine still holds the lease.
+func (e *Engine) ours(ctx context.Context) (ours bool, err error) {
 	record := &corev1.ConfigMap{ObjectMeta: e.run.meta()}
-	for {
+	err = pollUntilCanceled(ctx, leaseLook, true, func(ctx context.Context) (bool, error) {
 		err := e.run.Kube.Get(ctx, record)
 		if apierrors.IsNotFound(err) {
-			return false, nil
+			return true, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("see how run %q stands, %s: %w", e.run.ID, kube.Describe(record), err)
+			return false, fmt.Errorf("read the status of run %q, %s: %w", e.run.ID, kube.Describe(record), err)
 		}
 		status := RunStatus(record.Data[statusKey])
-		switch {
-		case record.Data[engineKey] == e.run.engine:
-			return status == "" || status == RunRunning, nil
-		case record.Data[engineKey] != "" || record.Data[leaseKey] == "":
-			return false, nil
+		if record.Data[engineKey] == e.run.engine {
+			ours = status == "" || status == RunRunning
+			return true, nil
 		}
-		// Whoever made this engine has not let go of the run yet.
-		if err := sleep(ctx, leaseLook); err != nil {
-			return false, err
-		}
-	}
+		return record.Data[engineKey] != "" || record.Data[leaseKey] == "", nil
+	})
+	return ours, err
 }
 
 // carryOn is the run itself, and what is kept of it.

@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -94,8 +96,8 @@ type lease struct {
 	renewed time.Time // by the wall clock, which goes on while a machine sleeps
 }
 
-// acquire makes the run object, or takes over that of an earlier apply. Where somebody holds its lease, it waits until that has expired, and fails with a
-// [HeldError] when it is renewed instead.
+// acquire creates the run object, or takes over that of an earlier apply. If its lease is held, acquire waits until the lease has expired, and fails with a
+// [HeldError] if it is renewed instead.
 func (r *Run) acquire(ctx context.Context) (*lease, error) {
 	l := &lease{run: r, id: r.LeaseID}
 	if l.id == "" {
@@ -103,35 +105,36 @@ func (r *Run) acquire(ctx context.Context) (*lease, error) {
 	}
 	var first leaseView
 	var since time.Time
-	for {
+	err := pollUntilCanceled(ctx, leaseLook, true, func(ctx context.Context) (bool, error) {
 		object, made, err := r.record(ctx, l.sign)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		if made {
-			return l, l.holds(object)
+			return true, l.holds(object)
 		}
 		switch found := viewLease(object); {
 		case found.id == "", found.id == l.id, found == first && time.Since(since) >= r.leases():
 			l.sign(object)
 			err := r.Kube.Update(ctx, object)
 			if err == nil {
-				return l, l.holds(object)
+				return true, l.holds(object)
 			}
-			if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) { // otherwise somebody else was first: look again
-				return nil, fmt.Errorf("take the lease of run %q, %s: %w", r.ID, kube.Describe(object), err)
+			if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) { // otherwise another process was faster: look again
+				return false, fmt.Errorf("take the lease of run %q, %s: %w", r.ID, kube.Describe(object), err)
 			}
-			continue
 		case found.id != first.id:
 			first, since = found, time.Now()
 			r.observe(Event{Kind: RunWaits, Detail: fmt.Sprintf("%s holds its lease until %s", found.holder, found.until(r.leases()).Format(time.RFC3339))})
 		case found != first:
-			return nil, &HeldError{Run: r.ID, Holder: found.holder, Until: found.until(r.leases()), Renewed: r.leases() / 3}
+			return false, &HeldError{Run: r.ID, Holder: found.holder, Until: found.until(r.leases()), Renewed: r.leases() / 3}
 		}
-		if err := sleep(ctx, leaseLook); err != nil {
-			return nil, err
-		}
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return l, nil
 }
 
 // sign writes this holder into the object.
@@ -174,12 +177,13 @@ func (l *lease) hold(ctx context.Context) (held context.Context, done func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for sleep(held, l.run.leases()/3) == nil {
-			// Where the API server is away, the watches tell of it, and nobody else can take the lease meanwhile.
-			if err := l.renew(held); gone(err) {
+		_ = pollUntilCanceled(held, l.run.leases()/3, false, func(ctx context.Context) (bool, error) {
+			// If the API server is away, the watches report it, and no other process can take the lease meanwhile.
+			if err := l.renew(ctx); gone(err) {
 				cancel(err)
 			}
-		}
+			return false, nil
+		})
 	}()
 	return held, func() {
 		cancel(nil)
@@ -196,18 +200,17 @@ func (l *lease) renew(ctx context.Context) error {
 
 // write changes the run object, which must still be ours.
 func (l *lease) write(ctx context.Context, data map[string]string) error {
-	for {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		object := l.object.DeepCopy()
-		for key, value := range data {
-			object.Data[key] = value
-		}
+		maps.Copy(object.Data, data)
 		began := time.Now().Round(0)
 		err := l.run.Kube.Update(ctx, object)
-		switch {
-		case err == nil:
+		if err == nil {
 			l.object, l.renewed = object, began
 			return nil
-		case apierrors.IsConflict(err): // it has changed; or our own last write arrived, but its answer did not
+		}
+		conflict := err
+		if apierrors.IsConflict(err) { // it has changed; or our own last write arrived, but its answer did not
 			err = l.run.Kube.Get(ctx, object)
 		}
 		switch {
@@ -221,7 +224,8 @@ func (l *lease) write(ctx context.Context, data map[string]string) error {
 			return &LostError{l.run.ID, object.Data[holderKey]}
 		}
 		l.object = object
-	}
+		return conflict
+	})
 }
 
 // check makes sure that the lease is still ours, before anything is made: this process may have been stopped for long, with its machine.
@@ -255,14 +259,11 @@ func gone(err error) bool {
 	return errors.As(err, &lost) || errors.As(err, &deleted)
 }
 
-// sleep waits, unless ctx ends before.
-func sleep(ctx context.Context, long time.Duration) error {
-	timer := time.NewTimer(long)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// pollUntilCanceled is wait.PollUntilContextCancel, but its error names the reason why the context ended.
+func pollUntilCanceled(ctx context.Context, interval time.Duration, immediate bool, condition wait.ConditionWithContextFunc) error {
+	err := wait.PollUntilContextCancel(ctx, interval, immediate, condition)
+	if cause := context.Cause(ctx); errors.Is(err, ctx.Err()) && !errors.Is(err, cause) {
+		return cause
 	}
+	return err
 }

@@ -134,24 +134,21 @@ func (r *Run) engineProblem(ctx context.Context, name string) (problem string, i
 	return "", false, nil
 }
 
-// awaitLook is how often a run is asked for that somebody waits for.
+// awaitLook is the interval at which Await reads the run object.
 const awaitLook = time.Second
 
-// Await waits until a delegated run does not go on any more.
-func (r *Run) Await(ctx context.Context) (Delegated, error) {
-	for {
-		found, err := r.stands(ctx)
-		if err == nil && found.Status != RunRunning {
-			return found, nil
-		}
-		if err != nil && !isRetryable(err) {
-			return Delegated{}, err
-		}
-		if err != nil {
+// Await waits until no engine runs a delegated run any more.
+func (r *Run) Await(ctx context.Context) (found Delegated, err error) {
+	err = pollUntilCanceled(ctx, awaitLook, true, func(ctx context.Context) (bool, error) {
+		found, err = r.stands(ctx)
+		if err != nil && isRetryable(err) {
 			r.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
+			return false, nil
 		}
-		if err := sleep(ctx, awaitLook); err != nil {
-			return Delegated{}, err
-		}
+		return err == nil && found.Status != RunRunning, err
+	})
+	if err != nil {
+		return Delegated{}, err
 	}
+	return found, nil
 }

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -21,11 +22,8 @@ import (
 // resync is how often commits and Jobs are read although nothing has happened; it heals what no event told of.
 const resync = 30 * time.Second
 
-// Pauses between two tries of a request that the API server did not answer.
-const (
-	firstPause = 250 * time.Millisecond
-	lastPause  = 5 * time.Second
-)
+// retryBackoff is the pause before a request is repeated that the API server did not answer: from 250 ms up to 5 s.
+var retryBackoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Cap: 5 * time.Second, Steps: 10}
 
 // loop is one Execute: its progress, fed by the store's events and by the watches on Jobs and Pods, and what follows from it.
 type loop struct {
@@ -38,16 +36,16 @@ type loop struct {
 	pods     map[string]map[types.UID]*corev1.Pod // of each step, all that were seen
 	stuck    map[string]stuck                     // steps whose pod does not get on by itself
 	failures []*Failure
-	resync   time.Time     // when to look at everything the next time
-	retry    time.Time     // when to try again what the API server did not answer; zero when all was answered
-	pause    time.Duration // before the next retry
+	resync   time.Time    // when to look at everything the next time
+	retry    time.Time    // when to try again what the API server did not answer; zero when all was answered
+	backoff  wait.Backoff // of the next retry
 	// deniedSince is when the API server began to deny requests; zero if it does not.
 	deniedSince time.Time
 }
 
 func newLoop(r *Run, store *files.Store, lease *lease) *loop {
 	return &loop{
-		Run: r, progress: newProgress(r.Graph), store: store, lease: lease,
+		Run: r, progress: newProgress(r.Graph), store: store, lease: lease, backoff: retryBackoff,
 		records: map[string]files.Record{}, gatherer: &gatherer{graph: r.Graph, store: store, parts: map[string]files.Record{}},
 		pods: map[string]map[types.UID]*corev1.Pod{}, stuck: map[string]stuck{},
 	}
@@ -223,7 +221,7 @@ func (l *loop) start(ctx context.Context, names []string) error {
 		}
 		l.begin(name, number)
 		l.awaitPod(name)
-		l.pause = 0
+		l.backoff = retryBackoff
 		l.observe(Event{Step: name, Kind: kind, Detail: job.Name})
 	}
 	return nil
@@ -273,8 +271,7 @@ func (l *loop) postpone(ctx context.Context, err error) error {
 	case !l.isRetryable(err):
 		return l.explainGone(ctx, err)
 	}
-	l.pause = min(max(2*l.pause, firstPause), lastPause)
-	l.retry = time.Now().Add(l.pause)
+	l.retry = time.Now().Add(l.backoff.Step())
 	l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
 	return nil
 }
