@@ -57,10 +57,11 @@ func TestAStepThatIsAheadCanBeStopped(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		stop func(*run, *exec.Cmd) error
+		code int
 		want string
 	}{
-		"by its pod's end": {func(_ *run, cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }, "the pod was told to end before the step could begin"},
-		"by the run's end": {func(r *run, _ *exec.Cmd) error { return r.store.Cancel(t.Context()) }, "the run is cancelled"},
+		"by its pod's end": {func(_ *run, cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }, agent.ExitStopped, "the container received SIGTERM before the command had started"},
+		"by the run's end": {func(r *run, _ *exec.Cmd) error { return r.store.Cancel(t.Context()) }, agent.ExitCancelled, "the run was cancelled before the command had started"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRun(t, nil)
@@ -68,8 +69,8 @@ func TestAStepThatIsAheadCanBeStopped(t *testing.T) {
 			if err := tt.stop(r, cmd); err != nil {
 				t.Fatal(err)
 			}
-			_ = cmd.Wait() // the code tells
-			if code := cmd.ProcessState.ExitCode(); code != agent.ExitStageIn || !strings.Contains(output.String(), tt.want) {
+			_ = cmd.Wait() // the code is what counts
+			if code := cmd.ProcessState.ExitCode(); code != tt.code || !strings.Contains(output.String(), tt.want) {
 				t.Errorf("ended with %d: %s", code, output)
 			}
 		})

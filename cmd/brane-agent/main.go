@@ -5,13 +5,10 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -59,7 +56,7 @@ func execute(args []string) int {
 	}
 	switch {
 	case args[0] == "stage" && flags.NArg() == 0:
-		return stage(paths)
+		return agent.Stage(paths, os.Getenv, os.Stderr)
 	case args[0] == "run" && flags.NArg() > 0:
 		return agent.Run(paths, flags.Args(), os.Stdout, os.Stderr)
 	case args[0] == "alone" && flags.NArg() > 0:
@@ -70,15 +67,4 @@ func execute(args []string) int {
 	}
 	fmt.Fprint(os.Stderr, usage)
 	return exitUsage
-}
-
-func stage(paths agent.Paths) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	name, err := agent.Stage(ctx, paths, os.Getenv)
-	if err != nil {
-		fmt.Fprint(os.Stderr, agent.Message(name, agent.Explain(err)))
-		return agent.ExitStageIn
-	}
-	return 0
 }

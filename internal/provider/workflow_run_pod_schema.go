@@ -40,7 +40,7 @@ func podAttributes() map[string]schema.Attribute {
 			Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
 		},
 		"retries": schema.Int64Attribute{
-			MarkdownDescription: "How often a container that has failed is started anew, in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes: pauses of Kubernetes' own, which cannot be set. A pod that a drain or a preemption took does not count. Default: 0.",
+			MarkdownDescription: "How often a container that has failed is started anew, in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes: pauses of Kubernetes' own, which cannot be set. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count. Default: 0.",
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, 100)},
 		},

@@ -11,10 +11,10 @@ import (
 )
 
 // call runs the program; where it is branelet, also takes its result and knows how to read its exit code.
-func (r *runner) call(ctx context.Context, command []string, stdout io.Writer, signals <-chan os.Signal) (code int, result json.RawMessage, err error) {
+func (r *runner) call(ctx context.Context, command []string, stdout io.Writer) (code int, result json.RawMessage, err error) {
 	version := r.spec.Step.Brane
 	if version == "" {
-		code, err = r.execute(ctx, command, r.spec.Step.environment(), stdout, signals)
+		code, err = r.execute(ctx, command, r.spec.Step.environment(), stdout)
 		return code, nil, err
 	}
 	output := &branelet.Output{Version: version}
@@ -29,7 +29,7 @@ func (r *runner) call(ctx context.Context, command []string, stdout io.Writer, s
 			return ExitStageIn, nil, err
 		}
 	}
-	code, err = r.execute(ctx, command, append(r.spec.Step.environment(), watch.environment()...), io.MultiWriter(output, stdout), signals) // output first: the log may be gone
+	code, err = r.execute(ctx, command, append(r.spec.Step.environment(), watch.environment()...), io.MultiWriter(output, stdout)) // output first: the log may be gone
 	switch {
 	case err != nil:
 		return code, nil, err

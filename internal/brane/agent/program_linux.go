@@ -1,14 +1,12 @@
 package agent
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -26,6 +24,9 @@ const (
 	exitNotFound    = 127
 	exitSignal      = 128 // plus the signal's number
 )
+
+// exitReserved replaces an exit code of the command that is reserved for the agent's.
+const exitReserved = 1
 
 // Stragglers get this long to die of SIGKILL, and what they wrote to arrive.
 const (
@@ -51,27 +52,6 @@ func hide() error {
 	// Without it, stragglers outside the process group would survive where the agent is not process 1; nothing else is lost.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	return nil
-}
-
-// catchSignals takes the signals that are the program's. SIGPIPE is taken so that a closed log does not end the agent.
-func catchSignals() (<-chan os.Signal, func()) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGPIPE)
-	return signals, func() { signal.Stop(signals) }
-}
-
-// forward passes signals on to the program and all of its group, those as well that came before it started.
-func forward(ctx context.Context, signals <-chan os.Signal, p *program) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case caught := <-signals:
-			if number, ok := caught.(syscall.Signal); ok && number != unix.SIGPIPE {
-				p.signal(number)
-			}
-		}
-	}
 }
 
 // start starts the program, with env beside the container's environment. code is what a shell would return where that is not possible.
@@ -165,9 +145,8 @@ func (p *program) reap() {
 	}
 }
 
-// wait returns the program's exit code when it and everything it started are gone and all output has arrived.
-func (p *program) wait() (code int, err error) {
-	status := <-p.ended
+// finish returns the exit code of a command that ended with this status, when everything it started is gone too and all output has arrived.
+func (p *program) finish(status unix.WaitStatus) (code int, err error) {
 	err = p.killStragglers()
 	for _, f := range p.outputs {
 		_ = f.SetReadDeadline(time.Now().Add(drainTime)) // pipes have deadlines
@@ -200,16 +179,6 @@ func (p *program) killStragglers() error {
 			return errors.New("a process that the program left behind cannot be ended; its files may be incomplete")
 		case <-tick.C:
 		}
-	}
-}
-
-// stop asks the program to end and ends it after the grace time.
-func (p *program) stop(ctx context.Context, grace time.Duration) {
-	p.signal(unix.SIGTERM)
-	select {
-	case <-ctx.Done(): // it has ended
-	case <-time.After(grace):
-		p.signal(unix.SIGKILL)
 	}
 }
 

@@ -9,12 +9,17 @@
 // It knows the file layer and nothing of Kubernetes.
 package agent
 
-// Exit codes of the agent's own failures. Every other code is the program's own, 128+n where signal n ended it,
-// 126 and 127 where it could not be started.
+// Exit codes of the agent's own. Every other code is the command's: 128+n if signal n ended it, 126 and 127 if it could not be started. A command that exits
+// with 204 or 205 by itself fails with 1, because Kubernetes acts on these two codes alone.
 const (
-	ExitStageIn  = 201 // the program did not run
-	ExitStageOut = 202 // the program ended well, but its files could not be stored; nothing was published
-	ExitNoResult = 203 // a Brane package ended well, but printed no result, or one that is too large; nothing was published
+	ExitStageIn  = 201 // the command was not started
+	ExitStageOut = 202 // the command succeeded, but its files could not be stored; nothing was published
+	ExitNoResult = 203 // the command of a Brane package succeeded, but printed no result, or one that is too large; nothing was published
+	// ExitStopped: the container received a signal to stop before the command had ended by itself, whatever the command exited with; nothing was published.
+	// The Job creates another pod.
+	ExitStopped = 204
+	// ExitCancelled: the run was cancelled before the command had ended by itself; nothing was published. The Job fails, and creates no other pod.
+	ExitCancelled = 205
 )
 
 // Where things are in the pod. Both containers mount the two empty folders at Mount and DataMount; only the init

@@ -3,7 +3,9 @@
 package agent
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,15 +17,15 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Times of the agent's own. Kubernetes gives a stopped pod 30 s by default.
+// Times of the agent's own.
 const (
 	farewell   = 10 * time.Second // to note the start of a program, and to keep the output of one that failed
-	stopGrace  = 10 * time.Second // between SIGTERM and SIGKILL when the run is cancelled
 	logRefresh = 2 * time.Second  // how old the kept output of a running step may be; a container that runs out of memory has no last word
 )
 
 // runner is the container in which the program of one step runs.
 type runner struct {
+	stopper
 	paths  Paths
 	alone  bool // there is no init container
 	spec   spec
@@ -43,49 +45,67 @@ func RunAlone(p Paths, program []string, stdout, stderr io.Writer) int {
 	return (&runner{paths: p.withDefaults(), alone: true, stderr: stderr}).run(program, stdout)
 }
 
-func (r *runner) run(program []string, stdout io.Writer) int {
+func (r *runner) run(command []string, stdout io.Writer) int {
 	if err := hide(); err != nil { // first of all: the environment may hold the credential
 		return r.fail(ExitStageIn, err)
 	}
-	signals, stopSignals := catchSignals()
-	defer stopSignals()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	r.cancel = cancel
+	defer r.catch()()
 	if err := r.take(); err != nil {
 		return r.fail(ExitStageIn, err)
 	}
-	ctx := context.Background()
-	var done bool
-	err := unlessEnded(ctx, signals, func(ctx context.Context) (err error) {
-		done, err = r.prepare(ctx)
-		return err
-	})
-	if err != nil {
-		return r.fail(ExitStageIn, err)
-	}
-	if done {
+	done, err := r.prepare(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return r.failBefore(context.Cause(ctx))
+	case err != nil:
+		return r.failBefore(err)
+	case done:
 		r.say("is already committed; nothing is run")
 		return 0
 	}
 	started := time.Now()
 	r.noteStart(ctx, started)
-	code, result, err := r.call(ctx, program, stdout, signals)
-	switch {
-	case err != nil && code >= ExitStageIn && code <= ExitNoResult:
-		r.sayLast(err.Error())
-	case err != nil:
-		r.say("%v", err)
-	}
+	code, result, err := r.call(ctx, command, stdout)
+	code = r.report(code, err)
 	if code != 0 {
-		r.reportFailure(ctx)
+		r.keepLast(code)
 		return code
 	}
 	record := files.Record{
 		Attempt: r.spec.Step.Attempt, Started: started.UTC(), Ended: time.Now().UTC(),
 		Node: r.spec.Node, Pod: r.spec.Pod, Result: result,
 	}
-	if err := files.Again(func() error { return r.stageOut(ctx, record) }); err != nil {
-		return r.fail(ExitStageOut, err)
+	stored := make(chan error, 1)
+	go func() { stored <- files.Again(func() error { return r.stageOut(ctx, record) }) }()
+	select {
+	case err := <-stored:
+		if err != nil {
+			return r.fail(ExitStageOut, err)
+		}
+	case <-ctx.Done(): // a request that Redis does not answer does not see it for another 20 s
+		return r.fail(ExitStageOut, fmt.Errorf("%w; storing the files takes longer than %s after that", context.Cause(ctx), stopTimeout))
 	}
 	return 0
+}
+
+// report writes what the agent has to say about the end of the command, and returns the exit code of the container. An exit code of the command that the Job
+// controller would take for a stop is replaced: otherwise a command that always exits with it would get another pod for ever.
+func (r *runner) report(code int, err error) int {
+	isStop := errors.As(err, new(stopError))
+	switch {
+	case !isStop && (code == ExitStopped || code == ExitCancelled):
+		r.say("%v", cmp.Or(err, fmt.Errorf("the command exited with code %d", code)))
+		r.say("exit code %d is reserved for steps that were stopped: the container exits with code %d instead", code, exitReserved)
+		return exitReserved
+	case err != nil && code >= ExitStageIn && code <= ExitCancelled:
+		r.sayLast(err.Error())
+	case err != nil:
+		r.say("%v", err)
+	}
+	return code
 }
 
 // noteStart lets the program be counted. A count is worth neither a failure nor much time.
@@ -167,19 +187,25 @@ func (r *runner) begin(ctx context.Context, config files.Config) (done bool, err
 }
 
 // execute runs the program, while the output is kept now and then and the run may be cancelled.
-func (r *runner) execute(ctx context.Context, command, env []string, stdout io.Writer, signals <-chan os.Signal) (code int, err error) {
-	p, code, err := start(command, env, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
+func (r *runner) execute(ctx context.Context, command, env []string, stdout io.Writer) (code int, err error) {
+	p, code, err := r.start(func() (*program, int, error) {
+		return start(command, env, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
+	})
 	if err != nil {
-		return code, err
+		return code, beforeStart(err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { r.keepOutput(ctx) })
-	watchers.Go(func() { r.obeyCancel(ctx, p) })
-	watchers.Go(func() { forward(ctx, signals, p) })
-	code, err = p.wait()
+	watchers.Go(func() { r.obeyCancel(ctx) })
+	status := <-p.ended
+	request := r.end()
+	code, err = p.finish(status)
 	stop()
 	watchers.Wait()
+	if request != nil {
+		return exitCode(request, code), fmt.Errorf("%w before the command had ended; it exited with code %d, and its files are not stored", request, code)
+	}
 	return code, err
 }
 
@@ -202,8 +228,8 @@ func (r *runner) keepOutput(ctx context.Context) {
 	}
 }
 
-// obeyCancel stops the program when the run is cancelled.
-func (r *runner) obeyCancel(ctx context.Context, p *program) {
+// obeyCancel stops the command when the run is cancelled.
+func (r *runner) obeyCancel(ctx context.Context) {
 	for event := range r.store.Events(ctx) {
 		switch event.State {
 		case files.Cancelled:
@@ -214,13 +240,13 @@ func (r *runner) obeyCancel(ctx context.Context, p *program) {
 		default:
 			continue
 		}
-		r.say("the run is cancelled")
-		p.stop(ctx, stopGrace)
+		r.say("the run was cancelled: the command is stopped")
+		r.stop(errCancelled)
 		return
 	}
 }
 
-// stageOut stores and commits. Signals do not interrupt it: Kubernetes' own SIGKILL leaves nothing half-published.
+// stageOut stores and commits. A signal leaves it stopTimeout; even SIGKILL leaves nothing half-published.
 func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 	name := r.spec.Step.Name
 	var err error
@@ -241,24 +267,35 @@ func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 	return nil
 }
 
-// reportFailure keeps the last output of a program that failed; nothing else is published.
-func (r *runner) reportFailure(ctx context.Context) {
-	ctx, stop := context.WithTimeout(ctx, farewell)
-	defer stop()
+// keepLast keeps the last output of a command that has failed or was stopped; nothing else is published.
+func (r *runner) keepLast(code int) {
+	isStopped := code == ExitStopped || code == ExitCancelled
+	timeout := farewell
+	if isStopped {
+		timeout = stopFarewell
+	}
+	ctx, done := context.WithTimeout(context.Background(), timeout)
+	defer done()
 	last, _ := r.output.last()
 	if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err != nil {
 		r.say("%v", err)
 		return
 	}
-	// An announcement is a hint; the pod's end is the truth.
-	_ = r.store.Announce(ctx, files.Event{Step: r.spec.Step.Name, State: files.Failed})
+	if !isStopped {
+		// An announcement is a hint; the pod's end is the truth.
+		_ = r.store.Announce(ctx, files.Event{Step: r.spec.Step.Name, State: files.Failed})
+	}
 }
 
-// fail says why the agent itself gives up, to whoever reads the container's or the kept output.
+// failBefore reports why the command did not start, and returns the exit code of the container.
+func (r *runner) failBefore(err error) int { return r.fail(ExitStageIn, beforeStart(err)) }
+
+// fail reports an error of the agent itself, for those who read the output of the container or the one that is kept. It returns the exit code of the container.
 func (r *runner) fail(code int, err error) int {
+	code = exitCode(err, code)
 	r.sayLast(Explain(err))
 	if r.store != nil {
-		r.reportFailure(context.Background())
+		r.keepLast(code)
 	}
 	return code
 }

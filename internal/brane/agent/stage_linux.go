@@ -10,10 +10,25 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Stage is the init container: it puts the agent and the specification at Mount and the files at DataMount.
-// It returns the step's name as well, for the message.
-func Stage(ctx context.Context, p Paths, env func(string) string) (name string, err error) {
-	p = p.withDefaults()
+// Stage is the init container: it puts the agent and the specification at Mount and the files at DataMount. It returns the exit code.
+func Stage(p Paths, env func(string) string, stderr io.Writer) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := stopper{cancel: cancel}
+	defer signals.catch()()
+	name, err := stage(ctx, p.withDefaults(), env)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		return 0
+	}
+	_, _ = io.WriteString(stderr, Message(name, Explain(beforeStart(err)))) // there is no other place for it
+	return exitCode(err, ExitStageIn)
+}
+
+// stage does what [Stage] promises. It returns the step's name as well, for the message.
+func stage(ctx context.Context, p Paths, env func(string) string) (name string, err error) {
 	s, err := specFrom(env)
 	name = s.Step.Name
 	if err != nil {

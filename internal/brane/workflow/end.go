@@ -42,11 +42,20 @@ func (e End) where() string {
 
 // stagingIn says whether the program did not begin, for want of its files.
 func (e End) stagingIn() bool {
-	return e.Code != 0 && (e.Container == stageContainer || e.Agent && e.Code == agent.ExitStageIn)
+	return e.Code != 0 && (e.Container == stageContainer || e.Agent && e.Code == agent.ExitStageIn) && !e.isStop()
 }
+
+// isStop reports whether the container was stopped from outside before its command had ended. The agent leaves these exit codes to no command.
+func (e End) isStop() bool { return e.Code == agent.ExitStopped || e.Code == agent.ExitCancelled }
 
 func (e End) what() string {
 	switch {
+	case e.Code == agent.ExitCancelled:
+		return fmt.Sprintf("it was stopped because the run was cancelled (exit code %d)", e.Code)
+	case e.Code == agent.ExitStopped && e.Deleted:
+		return fmt.Sprintf("it was stopped before its command had ended, because the pod was deleted (exit code %d)", e.Code)
+	case e.Code == agent.ExitStopped:
+		return fmt.Sprintf("it was stopped before its command had ended (exit code %d)", e.Code)
 	case e.stagingIn():
 		return fmt.Sprintf("its files could not be staged in (exit code %d)", e.Code)
 	case e.Agent && e.Code == agent.ExitStageOut:
@@ -121,11 +130,12 @@ func (l *loop) isLatest(step string, pod *corev1.Pod) bool {
 	return pod.Labels[AttemptLabel] == strconv.Itoa(l.attempts[step])
 }
 
-// badPods are the pods that tell why a step has failed: of its latest attempt the one that does not get on, else the last that did not end well, else the
-// last; then all others that did not end well, the latest first.
-func (l *loop) badPods(step string) []*corev1.Pod {
+// badPods returns the pods that show why a step has failed: of its latest attempt the one that does not start, else the last that failed, else the last; then
+// all others that failed, the latest first. A pod that was stopped has not failed, unless the Job stopped it because its time was over.
+func (l *loop) badPods(step, reason string) []*corev1.Pod {
 	rank := func(pod *corev1.Pod) int {
-		isBad := pod.Status.Phase == corev1.PodFailed || endOf(pod, "").Code != 0
+		end := endOf(pod, "")
+		isBad := (pod.Status.Phase == corev1.PodFailed || end.Code != 0) && (!end.isStop() || reason == batchv1.JobReasonDeadlineExceeded)
 		switch latest := l.isLatest(step, pod); {
 		case latest && l.stuck[step].pod == pod.UID:
 			return 0

@@ -107,7 +107,7 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 	defer done()
 	l.refreshPods(ctx, step)
 	f := &Failure{Step: step, Namespace: l.Namespace, Job: l.jobName(step), End: End{Reason: why.reason}, Message: why.message}
-	for i, pod := range l.badPods(step) {
+	for i, pod := range l.badPods(step, why.reason) {
 		end := endOf(pod, why.reason)
 		if i == 0 {
 			f.Started, f.Ended = l.ran(step, pod)

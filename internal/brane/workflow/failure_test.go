@@ -36,6 +36,8 @@ func TestHowAPodEnded(t *testing.T) {
 	}
 	deleted := endedPod("p", 0, stepContainer, 143, "Error")
 	deleted.DeletionTimestamp = new(metav1.Now())
+	stopped := said(204)
+	stopped.DeletionTimestamp = new(metav1.Now())
 	for name, tt := range map[string]struct {
 		pod    *corev1.Pod
 		reason string
@@ -51,6 +53,11 @@ func TestHowAPodEnded(t *testing.T) {
 		"a program's own 202":       {endedPod("p", 0, stepContainer, 202, "Error"), "PodFailurePolicy", "pod p on node n1: the program ended with exit code 202 (Error)"},
 		"stopped by its time":       {endedPod("p", 0, stepContainer, 143, "Error"), "DeadlineExceeded", "pod p on node n1: DeadlineExceeded"},
 		"deleted":                   {deleted, "PodFailurePolicy", "pod p on node n1: the program ended with exit code 143 (Error) when the pod was deleted"},
+		"stopped":                   {said(204), "JobDeleted", "pod p on node n1: JobDeleted"},
+		"stopped before":            {said(204), "BackoffLimitExceeded", "pod p on node n1: it was stopped before its command had ended (exit code 204)"},
+		"stopped while staging in":  {endedPod("p", 0, stageContainer, 204, "Error"), "BackoffLimitExceeded", "pod p on node n1: it was stopped before its command had ended (exit code 204)"},
+		"deleted and stopped":       {stopped, "BackoffLimitExceeded", "pod p on node n1: it was stopped before its command had ended, because the pod was deleted (exit code 204)"},
+		"cancelled":                 {said(205), "PodFailurePolicy", "pod p on node n1: it was stopped because the run was cancelled (exit code 205)"},
 		"evicted":                   {evicted, "BackoffLimitExceeded", "pod p on node n1: Evicted"},
 		"no image":                  {waits, "ImagePullBackOff", "pod p on node n1: ImagePullBackOff"},
 		"one of many":               {part, "FailedIndexes", "pod p (index 7) on node n1: the program ended with exit code 3 (Error)"},
@@ -71,16 +78,20 @@ func TestTheLastBadPodComesFirst(t *testing.T) {
 		return p
 	}
 	for name, tt := range map[string]struct {
-		pods  []*corev1.Pod
-		stuck types.UID
-		want  string
+		pods   []*corev1.Pod
+		stuck  types.UID
+		reason string
+		want   string
 	}{
-		"the last of those that failed":       {[]*corev1.Pod{pod("one", 1, "2", 1), pod("two", 2, "2", 1), pod("good", 3, "2", 0)}, "", "[two one]"},
-		"one that does not get on":            {[]*corev1.Pod{pod("one", 1, "2", 1), pod("stuck", 2, "2", 0)}, "stuck", "[stuck one]"},
-		"the last where none failed":          {[]*corev1.Pod{pod("one", 1, "2", 0), pod("two", 2, "2", 0)}, "", "[two]"},
-		"the latest attempt before all older": {[]*corev1.Pod{pod("old", 5, "1", 1), pod("new", 2, "2", 0), pod("older", 1, "1", 1), pod("fine", 1, "1", 0)}, "", "[new old older]"},
-		"only an earlier attempt has any":     {[]*corev1.Pod{pod("old", 5, "1", 1), pod("fine", 6, "1", 0)}, "", "[old]"},
-		"none":                                {nil, "", "[]"},
+		"the last of those that failed":                         {[]*corev1.Pod{pod("one", 1, "2", 1), pod("two", 2, "2", 1), pod("good", 3, "2", 0)}, "", "BackoffLimitExceeded", "[two one]"},
+		"one that does not get on":                              {[]*corev1.Pod{pod("one", 1, "2", 1), pod("stuck", 2, "2", 0)}, "stuck", "BackoffLimitExceeded", "[stuck one]"},
+		"the last where none failed":                            {[]*corev1.Pod{pod("one", 1, "2", 0), pod("two", 2, "2", 0)}, "", "BackoffLimitExceeded", "[two]"},
+		"the latest attempt before all older":                   {[]*corev1.Pod{pod("old", 5, "1", 1), pod("new", 2, "2", 0), pod("older", 1, "1", 1), pod("fine", 1, "1", 0)}, "", "BackoffLimitExceeded", "[new old older]"},
+		"only an earlier attempt has any":                       {[]*corev1.Pod{pod("old", 5, "1", 1), pod("fine", 6, "1", 0)}, "", "BackoffLimitExceeded", "[old]"},
+		"one that failed before those that were stopped for it": {[]*corev1.Pod{pod("failed", 1, "2", 3), pod("stopped", 2, "2", 204), pod("cancelled", 3, "2", 205)}, "", "FailedIndexes", "[failed]"},
+		"one that was stopped because its time was over":        {[]*corev1.Pod{pod("failed", 1, "2", 3), pod("stopped", 2, "2", 204)}, "", "DeadlineExceeded", "[stopped failed]"},
+		"only one that was stopped":                             {[]*corev1.Pod{pod("stopped", 2, "2", 204), pod("earlier", 1, "1", 204)}, "", "JobDeleted", "[stopped]"},
+		"none":                                                  {nil, "", "JobDeleted", "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &loop{pods: map[string]map[types.UID]*corev1.Pod{"a": {}}, stuck: map[string]stuck{}}
@@ -92,7 +103,7 @@ func TestTheLastBadPodComesFirst(t *testing.T) {
 				l.pods["a"][pod.UID] = pod
 			}
 			names := []string{}
-			for _, pod := range l.badPods("a") {
+			for _, pod := range l.badPods("a", tt.reason) {
 				names = append(names, pod.Name)
 			}
 			if fmt.Sprint(names) != tt.want {

@@ -78,20 +78,23 @@ func spread(spec *batchv1.JobSpec, step Step) {
 	spec.MaxFailedIndexes = new(min(step.MaxFailedIndexes, many))
 }
 
-// failurePolicy says which failures of a pod count. One that a drain or a preemption took is no failure of the step. Failures of our own staging count as
-// any other; where nothing is tried again, all others end the Job without the controller's back-off.
+// failurePolicy returns what the Job controller does about a failed pod. A pod that was stopped from outside is replaced and does not count as a failed one: by a
+// drain or a preemption, which Kubernetes marks, or by anything else, which the agent's exit code shows. In a cancelled run there is nothing to replace.
+// Failures of staging count like any other; if nothing is retried, all others end the Job without the controller's back-off.
 func failurePolicy(step Step) *batchv1.PodFailurePolicy {
+	onExit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
+		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+			Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
+		}}
+	}
 	policy := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
+		onExit(batchv1.PodFailurePolicyActionFailJob, agent.ExitCancelled),
 		{
 			Action:          batchv1.PodFailurePolicyActionIgnore,
 			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
 		},
-		{
-			Action: batchv1.PodFailurePolicyActionCount,
-			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
-				Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{agent.ExitStageIn, agent.ExitStageOut},
-			},
-		},
+		onExit(batchv1.PodFailurePolicyActionIgnore, agent.ExitStopped),
+		onExit(batchv1.PodFailurePolicyActionCount, agent.ExitStageIn, agent.ExitStageOut),
 	}}
 	if step.Retries == 0 {
 		action := batchv1.PodFailurePolicyActionFailJob
