@@ -36,7 +36,7 @@ func (f runFault) test(t *testing.T, s *survival) {
 	if got := s.ran(t); got != f.ran {
 		t.Errorf("the steps ran: %s\nand not: %s", got, f.ran)
 	}
-	if most := s.server.most.Load(); most > 1 {
+	if most := s.server.most.Load(); most > 1 && !f.crowded {
 		t.Errorf("a step ran in %d pods at once", most)
 	}
 	s.leavesNothing(t)
