@@ -3,7 +3,10 @@ package infra
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Backend is backend.yml, with which a worker of Brane 1.0 and later is told where it runs work. The zero value of a field leaves it out.
@@ -28,27 +31,26 @@ func (b Backend) Render(version string) ([]byte, error) {
 	if err := b.check(found[1]); err != nil {
 		return nil, err
 	}
-	var out strings.Builder
-	if len(b.Capabilities) == 0 {
-		out.WriteString("capabilities: null\n")
-	} else {
-		out.WriteString("capabilities:\n")
+	capabilities := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+	if len(b.Capabilities) > 0 {
+		capabilities = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 		for _, capability := range b.Capabilities {
-			out.WriteString("- " + quote(capability) + "\n")
+			capabilities.Content = append(capabilities.Content, stringNode(capability))
 		}
 	}
+	backend := mappingNode(stringNode("capabilities"), capabilities)
 	if b.HashContainers != nil {
-		fmt.Fprintf(&out, "hash_containers: %t\n", *b.HashContainers)
+		setKey(backend, "capabilities", "hash_containers", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(*b.HashContainers)})
 	}
+	method := mappingNode(stringNode("kind"), stringNode("kubernetes"), stringNode("address"), stringNode(b.Address))
 	if found[1] == "3" {
-		out.WriteString("method: !kubernetes\n")
-		out.WriteString(field{key: "registry_address", value: b.RegistryAddress}.block(2, "\n"))
-	} else {
-		out.WriteString("method:\n  kind: kubernetes\n")
-		out.WriteString(field{key: "address", value: b.Address}.block(2, "\n"))
+		method = mappingNode(stringNode("registry_address"), stringNode(b.RegistryAddress))
+		method.Tag = "!kubernetes"
 	}
-	out.WriteString(field{key: "config", value: b.Config}.block(2, "\n"))
-	return []byte(out.String()), nil
+	method.Content = append(method.Content, stringNode("config"), stringNode(b.Config))
+	backend.Content = append(backend.Content, stringNode("method"), method)
+	lines, err := encodeLines(backend)
+	return []byte(lines), err
 }
 
 func (b Backend) check(major string) error {

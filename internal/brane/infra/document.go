@@ -1,67 +1,94 @@
-// Package infra is how a Brane instance of version 0.4 to 0.6 learns of clusters: infra.yml with its locations and secrets.yml with their
-// kubeconfigs, read as Brane reads them and edited in place, and the stores that hold the two. Editing changes the bytes of one entry; other
-// locations, unknown keys, comments and order stay as they are, and what cannot be read is never written over.
-//
-// It knows Kubernetes only as a place to keep the two documents in (package kube), does not look into kubeconfigs, and knows nothing of Terraform.
 package infra
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strings"
+	"io"
+	"regexp"
+	"strconv"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	infraFile    = "infra.yml"
-	secretsFile  = "secrets.yml"
-	secretPrefix = "s$" // what begins with it in credentials is the name of a secret
-)
+// ErrUnparsable reports that Brane cannot read a configuration file. Such a file is never written over.
+var ErrUnparsable = errors.New("the file cannot be read")
 
-// Infra is infra.yml.
-type Infra struct{ source *source }
-
-// NewInfra is the document before anything is written: no bytes at all.
-func NewInfra() *Infra { return &Infra{&source{file: infraFile, starts: []int{0}}} }
-
-// ParseInfra reads infra.yml under Brane's rules. Brane rejects the whole file for one bad location, and so does this: the error is a [SyntaxError].
-func ParseInfra(data []byte) (*Infra, error) {
-	d, err := openInfra(data)
-	if err != nil {
-		return nil, err
-	}
-	if d.source.root == nil {
-		return nil, &SyntaxError{File: infraFile, Reason: "the file is empty; without locations it must say locations: {}"}
-	}
-	return d, nil
+// SyntaxError is an [ErrUnparsable] with its position.
+type SyntaxError struct {
+	File         string // infra.yml or secrets.yml
+	Line, Column int    // from 1; 0 if there is no position, as in an empty file
+	Reason       string // a sentence without a full stop
 }
 
-// openInfra reads infra.yml and takes an empty file for one that can be filled.
-func openInfra(data []byte) (*Infra, error) {
-	s, err := parseSource(infraFile, data)
-	if err != nil {
-		return nil, err
+func (e *SyntaxError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.File, e.Reason)
 	}
-	d := &Infra{s}
-	if s.root == nil {
-		return d, nil
-	}
-	return d, d.check()
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Reason)
 }
 
-// Bytes is the document as it is to be stored.
-func (d *Infra) Bytes() []byte { return d.source.data }
+// Is makes every syntax error an [ErrUnparsable].
+func (e *SyntaxError) Is(target error) bool { return target == ErrUnparsable }
 
-// Names are the locations' names in the order of the file.
-func (d *Infra) Names() []string {
-	_, m := d.locations()
-	if m == nil {
-		return nil
+// format describes one of the two configuration files.
+type format struct {
+	file   string
+	holder string // key of the mapping whose entries are edited; empty if that is the top-level mapping
+	empty  string // why an empty file is an error
+	check  func(*document) error
+}
+
+// document is the text of a configuration file together with its parsed nodes. It is immutable: an edit returns another document.
+type document struct {
+	format
+	data   []byte
+	starts []int      // offset of each line
+	tree   *yaml.Node // the YAML document; nil if the file has no content
+	root   *yaml.Node // its top-level value; nil if the file has no content
+}
+
+// parseDocument parses and checks a file. An empty file is a document without content.
+func parseDocument(f format, data []byte) (*document, error) {
+	d := &document{format: f, data: data, starts: lineStarts(data)}
+	if err := d.checkText(); err != nil {
+		return nil, err
 	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var tree, second yaml.Node
+	if err := decoder.Decode(&tree); err != nil {
+		if errors.Is(err, io.EOF) {
+			return d, nil
+		}
+		return nil, d.syntaxError(err)
+	}
+	if err := decoder.Decode(&second); err == nil {
+		return nil, d.errorAt(&second, "a second YAML document begins here; Brane reads files with one only")
+	} else if !errors.Is(err, io.EOF) {
+		return nil, d.syntaxError(err)
+	}
+	d.tree, d.root = &tree, tree.Content[0]
+	return d, d.check(d)
+}
+
+// parseContent is parseDocument for a file that must not be empty.
+func parseContent(f format, data []byte) (*document, error) {
+	d, err := parseDocument(f, data)
+	if err == nil && d.root == nil {
+		err = &SyntaxError{File: f.file, Reason: f.empty}
+	}
+	return d, err
+}
+
+// Bytes returns the text to store.
+func (d *document) Bytes() []byte { return d.data }
+
+// Names returns the names of the entries in the order of the file.
+func (d *document) Names() []string {
 	var names []string
 	seen := map[string]bool{}
-	for _, e := range entries(m) {
+	for _, e := range d.entries() {
 		if name := text(e.key); !seen[name] {
 			seen[name] = true
 			names = append(names, name)
@@ -70,273 +97,122 @@ func (d *Infra) Names() []string {
 	return names
 }
 
-// Location finds a location by its name. Where a name stands twice the last counts, as for Brane.
-func (d *Infra) Location(name string) (Location, bool) {
-	_, m := d.locations()
-	if m == nil {
-		return Location{}, false
+// mapping returns the mapping that holds the entries, and its key, which is nil for the top-level mapping. Both are nil if the file has no content.
+func (d *document) mapping() (key, m *yaml.Node) {
+	if d.root == nil || d.holder == "" {
+		return nil, d.root
 	}
-	e, ok := lookup(m, name)
-	if !ok {
-		return Location{}, false
-	}
-	v := resolve(e.value)
-	l := Location{
-		Name: name, Kind: stringAt(v, "kind"), Address: stringAt(v, "address"), CallbackTo: stringAt(v, "callback_to"), Namespace: stringAt(v, "namespace"),
-		Registry: stringAt(v, "registry"), ProxyAddress: stringAt(v, "proxy_address"), MountDFS: stringAt(v, "mount_dfs"),
-	}
-	if secret, ok := strings.CutPrefix(d.credential(name), secretPrefix); ok {
-		l.SecretName = secret
-	}
-	return l, true
+	e, _ := lookup(d.root, d.holder)
+	return e.key, resolve(e.value)
 }
 
-// credential is the file value of a location's credentials; empty where the mechanism is another than config.
-func (d *Infra) credential(name string) string {
-	_, m := d.locations()
-	if m == nil {
-		return ""
-	}
-	e, ok := lookup(m, name)
-	if !ok {
-		return ""
-	}
-	c, ok := lookup(resolve(e.value), "credentials")
-	if !ok {
-		return ""
-	}
-	v := resolve(c.value)
-	if stringAt(v, "mechanism") != "config" {
-		return ""
-	}
-	return stringAt(v, "file")
+func (d *document) entries() []entry {
+	_, m := d.mapping()
+	return entries(m)
 }
 
-// usersOf are the locations whose credentials name a secret, in any of their values.
-func (d *Infra) usersOf(secret string) []string {
-	_, m := d.locations()
-	if m == nil {
-		return nil
-	}
-	var users []string
-	for _, name := range d.Names() {
-		e, _ := lookup(m, name)
-		c, ok := lookup(resolve(e.value), "credentials")
-		if !ok {
-			continue
-		}
-		for _, value := range entries(resolve(c.value)) {
-			if resolve(value.value).Kind == yaml.ScalarNode && text(value.value) == secretPrefix+secret {
-				users = append(users, name)
-				break
-			}
-		}
-	}
-	return users
+// find returns the last entry of a name, which is the one that Brane uses.
+func (d *document) find(name string) (entry, bool) {
+	_, m := d.mapping()
+	return lookup(m, name)
 }
 
-// Set writes a location: a new one behind the others, an existing one where it stands. What is already as wanted keeps its bytes,
-// and so do keys that Brane does not know. The error joins [FieldError]s where the location is not valid.
-func (d *Infra) Set(l Location) error {
-	if problems := l.Validate(); problems != nil {
-		errs := make([]error, 0, len(problems))
-		for _, p := range problems {
-			errs = append(errs, p)
-		}
-		return fmt.Errorf("location %q is not valid: %w", l.Name, errors.Join(errs...))
-	}
-	edited, err := d.set(l)
-	if err != nil {
-		return fmt.Errorf("write location %q into %s: %w", l.Name, infraFile, err)
-	}
-	d.source = edited.source
-	return nil
-}
-
-func (d *Infra) set(l Location) (*Infra, error) {
-	parent, m := d.locations()
-	if m == nil {
-		data := string(d.source.data)
-		if data != "" && !strings.HasSuffix(data, "\n") {
-			data += "\n"
-		}
-		return openInfra([]byte(data + field{key: "locations", sub: []field{l.fields()}}.block(0, "\n")))
-	}
-	e, exists := lookup(m, l.Name)
-	tries := []func() (*source, error){func() (*source, error) { return d.source.insert(m, parent, nil, l.fields()) }}
-	if exists {
-		tries = []func() (*source, error){
-			func() (*source, error) { return d.update(l) },
-			func() (*source, error) { return d.source.replaceEntry(m, e, l.fields()) },
-		}
-	}
-	var err error
-	for _, try := range tries {
-		var s *source
-		if s, err = try(); err != nil {
-			continue
-		}
-		var edited *Infra
-		if edited, err = d.safe(s, l.Name); err != nil {
-			continue
-		}
-		if have, ok := edited.Location(l.Name); ok && have.Diff(l) == nil {
-			return edited, nil
-		}
-	}
-	return nil, orShape(err)
-}
-
-// update brings the fields of an existing location to their values one by one.
-func (d *Infra) update(l Location) (*source, error) {
-	s := d.source
-	find := func() (*yaml.Node, *yaml.Node) {
-		_, m := (&Infra{s}).locations()
-		e, _ := lookup(m, l.Name)
-		return e.key, e.value
-	}
-	if _, v := find(); v.Kind != yaml.MappingNode {
-		return nil, errShape
-	}
-	previous := "kind"
-	var credentials []field
-	for _, f := range l.fields().sub {
-		if f.sub != nil {
-			credentials = f.sub
-			continue
-		}
-		parent, v := find()
-		edited, err := s.setScalar(v, parent, previous, f)
-		if err != nil {
-			return nil, err
-		}
-		s, previous = edited, f.key
-	}
-	for _, f := range []field{{key: "proxy_address", value: l.ProxyAddress}, {key: "mount_dfs", value: l.MountDFS}} {
-		parent, v := find()
-		if e, ok := lookup(v, f.key); ok && f.value == "" && !isNull(e.value) {
-			edited, err := s.remove(v, parent, e)
-			if err != nil {
-				return nil, err
-			}
-			s = edited
-		}
-	}
-	for _, f := range credentials {
-		_, v := find()
-		c, ok := lookup(v, "credentials")
-		if !ok || c.value.Kind != yaml.MappingNode || stringAt(c.value, "mechanism") != "config" {
-			return nil, errShape
-		}
-		edited, err := s.setScalar(c.value, c.key, "mechanism", f)
-		if err != nil {
-			return nil, err
-		}
-		s = edited
-	}
-	return s, nil
-}
-
-// setScalar gives a key of a mapping a string, behind the key previous where it is new.
-func (s *source) setScalar(m, parent *yaml.Node, previous string, f field) (*source, error) {
-	e, ok := lookup(m, f.key)
-	if !ok {
-		after, _ := lookup(m, previous)
-		return s.insert(m, parent, after.key, f)
-	}
-	if v := resolve(e.value); v.Kind == yaml.ScalarNode && typeOf(v) == "string" && text(v) == f.value {
-		return s, nil
-	}
-	return s.replace(m, e, f.value)
-}
-
-// Remove takes a location out; where it is not there nothing changes. The last one leaves "locations: {}", without which Brane does not start.
-// A name that stands twice goes twice: else the hidden one would come back.
-func (d *Infra) Remove(name string) error {
-	for {
-		parent, m := d.locations()
-		if m == nil {
-			return nil
-		}
-		e, ok := lookup(m, name)
-		if !ok {
-			return nil
-		}
-		s, err := d.source.remove(m, parent, e)
-		if err == nil {
-			var edited *Infra
-			if edited, err = d.safe(s, name); err == nil && edited.count(name) == d.count(name)-1 {
-				d.source = edited.source
-				continue
-			}
-		}
-		return fmt.Errorf("remove location %q from %s: %w", name, infraFile, orShape(err))
-	}
-}
-
-func (d *Infra) count(name string) int {
+// count returns how many entries have a name.
+func (d *document) count(name string) int {
 	n := 0
-	if _, m := d.locations(); m != nil {
-		for _, e := range entries(m) {
-			if text(e.key) == name {
-				n++
-			}
+	for _, e := range d.entries() {
+		if text(e.key) == name {
+			n++
 		}
 	}
 	return n
 }
 
-// safe is the edited document if Brane can read it and all but the locations of that name is as before.
-func (d *Infra) safe(s *source, name string) (*Infra, error) {
-	edited := &Infra{s}
-	if s.root == nil {
-		return nil, errShape
-	}
-	if err := edited.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
-	}
-	if !sameEntries(d.others(name), edited.others(name)) {
-		return nil, errShape
-	}
-	return edited, nil
-}
+var (
+	yamlLine   = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
+	yamlAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
 
-func orShape(err error) error {
-	if err == nil {
-		return errShape
-	}
-	return err
-}
-
-// others is everything in the document but the locations of that name.
-func (d *Infra) others(name string) []entry {
-	var all []entry
-	if d.source.root == nil {
-		return nil
-	}
-	for _, e := range entries(d.source.root) {
-		if text(e.key) != "locations" {
-			all = append(all, e)
-			continue
+// checkText refuses what is not UTF-8, and characters that YAML 1.1 takes for line breaks: Go's parser does, Brane's does not.
+func (d *document) checkText() error {
+	for i := 0; i < len(d.data); {
+		r, size := utf8.DecodeRune(d.data[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return d.errorAtOffset(i, "this is not UTF-8 text")
+		case r == '\u0085' || r == '\u2028' || r == '\u2029':
+			return d.errorAtOffset(i, fmt.Sprintf("the character %U is a line break for some YAML readers only; remove it or write it as an escape in double quotes", r))
 		}
-		for _, location := range entries(resolve(e.value)) {
-			if text(location.key) != name {
-				all = append(all, location)
-			}
+		i += size
+	}
+	return nil
+}
+
+// syntaxError adds the position to an error of the parser, which names the line in most cases and the column never.
+func (d *document) syntaxError(err error) error {
+	found := yamlLine.FindStringSubmatch(err.Error())
+	reason := err.Error()[len(found[0]):]
+	if anchor := yamlAnchor.FindStringSubmatch(reason); anchor != nil {
+		if i := bytes.Index(d.data, []byte("*"+anchor[1])); i >= 0 {
+			return d.errorAtOffset(i, reason)
 		}
 	}
-	return all
+	line := 1
+	if n, err := strconv.Atoi(found[1]); err == nil {
+		line = min(max(n, 1), len(d.starts))
+	} else if i := bytes.IndexFunc(d.data, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7f }); i >= 0 {
+		line = d.lineAt(i) + 1
+	}
+	text := d.line(line - 1)
+	return &SyntaxError{d.file, line, len(text) - len(bytes.TrimLeft(text, " \t")) + 1, reason}
 }
 
-// locations is the mapping of the locations with its key; nil in a document without content. An alias is followed: it cannot be told from the mapping
-// when edited, and the comparison afterwards sees when an anchor has other users.
-func (d *Infra) locations() (key, m *yaml.Node) {
-	if d.source.root == nil {
-		return nil, nil
+func (d *document) errorAt(n *yaml.Node, format string, args ...any) error {
+	return &SyntaxError{d.file, max(n.Line, 1), max(n.Column, 1), fmt.Sprintf(format, args...)}
+}
+
+func (d *document) errorAtOffset(i int, reason string) error {
+	line := d.lineAt(i)
+	return &SyntaxError{d.file, line + 1, utf8.RuneCount(d.data[d.starts[line]:i]) + 1, reason}
+}
+
+// lineStarts returns the offset of each line, of the first one behind a byte order mark. A line ends with \n, \r\n or \r.
+func lineStarts(data []byte) []int {
+	starts := []int{len(data) - len(bytes.TrimPrefix(data, []byte("\uFEFF")))}
+	for i, c := range data {
+		if c == '\n' || c == '\r' && !bytes.HasPrefix(data[i+1:], []byte("\n")) {
+			starts = append(starts, i+1)
+		}
 	}
-	e, ok := lookup(d.source.root, "locations")
-	if !ok {
-		return nil, nil
+	return starts
+}
+
+// lineAt returns the line, from 0, that holds an offset.
+func (d *document) lineAt(i int) int {
+	line := 0
+	for line+1 < len(d.starts) && d.starts[line+1] <= i {
+		line++
 	}
-	return e.key, resolve(e.value)
+	return line
+}
+
+// start returns the offset of a line, from 0; the line after the last one starts at the end of the text.
+func (d *document) start(line int) int {
+	if line < len(d.starts) {
+		return d.starts[line]
+	}
+	return len(d.data)
+}
+
+// line returns a line, from 0, with its line break.
+func (d *document) line(n int) []byte { return d.data[d.start(n):d.start(n+1)] }
+
+// offset returns where a node begins.
+func (d *document) offset(n *yaml.Node) int {
+	i := d.start(n.Line - 1)
+	for range n.Column - 1 {
+		_, size := utf8.DecodeRune(d.data[i:])
+		i += size
+	}
+	return i
 }

@@ -1,13 +1,18 @@
 package infra
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+	sigsyaml "sigs.k8s.io/yaml"
 )
 
 var berlin = Location{
@@ -104,8 +109,8 @@ func TestRefusesWhatBraneRefuses(t *testing.T) {
 	kube := strings.TrimPrefix(string(read(t, "infra/golden.yml")), "# infra.yml\n")
 	replaced := func(from, to string) string { return strings.Replace(kube, from, to, 1) }
 	for name, tt := range map[string]struct{ document, want string }{
-		"nothing":                   {"", `infra.yml: the file is empty; without locations it must say locations: {}`},
-		"a comment":                 {"# later\n", `infra.yml: the file is empty; without locations it must say locations: {}`},
+		"nothing":                   {"", `infra.yml: the file is empty; without locations it must be: locations: {}`},
+		"a comment":                 {"# later\n", `infra.yml: the file is empty; without locations it must be: locations: {}`},
 		"null":                      {"---\n", `infra.yml:2:1: the file must be a mapping with the key locations`},
 		"locations without a value": {"locations:\n", `infra.yml:1:1: locations is not a mapping; without any location it must say locations: {}`},
 		"no locations":              {"location: {}\n", `infra.yml:1:1: the file has no locations; without any it must say locations: {}`},
@@ -129,6 +134,8 @@ func TestRefusesWhatBraneRefuses(t *testing.T) {
 		"an open quote":               {replaced("brane", `"brane`), `infra.yml:6:5: found unexpected end of stream`},
 		"an unknown anchor":           {replaced("brane", `*x`), `infra.yml:6:16: unknown anchor 'x' referenced`},
 		"a control character":         {replaced("brane", "br\x01ane"), `infra.yml:6:5: control characters are not allowed`},
+		"a line separator":            {replaced("brane", "br\u2028ane"), `infra.yml:6:18: the character U+2028 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
+		"a next line in a comment":    {kube + "# x\u0085\n", `infra.yml:12:4: the character U+0085 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
 		"no UTF-8":                    {replaced("brane", "br\xffane"), `infra.yml:6:18: this is not UTF-8 text`},
 		"another's location is wrong": {"locations:\n  a: {kind: vm}\n" + strings.TrimPrefix(kube, "locations:\n"), `infra.yml:2:3: location "a" has no address`},
 	} {
@@ -157,10 +164,25 @@ func TestEditsOneLocation(t *testing.T) {
 			if err := d.Remove(berlin.Name); err != nil {
 				t.Fatal(err)
 			}
-			if got := string(d.Bytes()); got != string(document) {
-				t.Errorf("after writing a location and removing it:\n%q\nbefore:\n%q", got, document)
-			}
+			wantRestored(t, parse(t, document).document, d.document)
 		})
+	}
+}
+
+// wantRestored checks that a document is as before an entry was added and removed again: to the byte, unless the entries are in flow style. Then it was
+// encoded again, and every entry must be as before.
+func wantRestored(t *testing.T, before, after *document) {
+	t.Helper()
+	if bytes.Equal(before.Bytes(), after.Bytes()) {
+		return
+	}
+	key, m := before.mapping()
+	inFlow := m.Style&yaml.FlowStyle != 0
+	if open := before.offset(m); key != nil && key.Line == m.Line && bytes.HasPrefix(before.data[max(open-2, 0):], []byte(": {}")) {
+		inFlow = before.root.Style&yaml.FlowStyle != 0
+	}
+	if !inFlow || !slices.EqualFunc(entries(before.terminated().root), entries(after.terminated().root), isSameEntry) {
+		t.Errorf("before\n%q\nafter an entry was added and removed\n%q", before.Bytes(), after.Bytes())
 	}
 }
 
@@ -184,10 +206,14 @@ func TestEditsTheCrowdedDocument(t *testing.T) {
 	}
 }
 
-func TestChangesOnlyTheFieldsThatDiffer(t *testing.T) {
+func TestKeepsWhatBraneDoesNotKnowOfALocation(t *testing.T) {
 	const document = `locations:
   kube: # ours
     extra: 1   # nobody knows why
+    notes: >
+      two
+
+      lines
     address:   "203.0.113.7:6443"   # the old one
     kind: 'kube'
     callback_to: http://198.51.100.10:50052
@@ -201,15 +227,21 @@ func TestChangesOnlyTheFieldsThatDiffer(t *testing.T) {
 `
 	const want = `locations:
   kube: # ours
-    extra: 1   # nobody knows why
-    address:   203.0.113.8:6443   # the old one
-    kind: 'kube'
+    extra: 1 # nobody knows why
+    notes: |
+      two
+      lines
+    address: 203.0.113.8:6443 # the old one
+    kind: kube
     callback_to: http://198.51.100.10:50052
     namespace: brane-2
     registry: 198.51.100.10:50050
     mount_dfs: redis://198.51.100.10
     # how it gets in
-    credentials: {"mechanism": config, file: "s$kube", more: [1]}
+    credentials:
+      "mechanism": config
+      file: s$kube
+      more: [1]
   other: {kind: local, callback_to: c, network: n, registry: r}
 `
 	l := berlin
@@ -248,15 +280,24 @@ func TestRemovesALocationThatStandsTwice(t *testing.T) {
 }
 
 func TestLeavesALocationThatOthersReferTo(t *testing.T) {
-	const document = "locations:\n  kube: &k {kind: local, callback_to: c, network: n, registry: r}\n  b: *k\n"
-	d := parse(t, []byte(document))
-	err := d.Remove("kube")
-	const want = `remove location "kube" from infra.yml: the text around it has a form that cannot be edited safely: infra.yml:2:6: unknown anchor 'k' referenced`
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
-	if string(d.Bytes()) != document {
-		t.Errorf("changed to\n%s", d.Bytes())
+	const one, other = "{kind: local, callback_to: c, network: n, registry: r}", "{kind: local, callback_to: d, network: n, registry: r}"
+	const refused = `remove location "kube" from infra.yml: the YAML around it cannot be edited without changing other entries`
+	for name, tt := range map[string]struct{ document, want string }{
+		"an anchor":                    {"locations:\n  kube: &k " + one + "\n  b: *k\n", refused + ": infra.yml:2:6: unknown anchor 'k' referenced"},
+		"the second anchor of a name":  {"locations:\n  a: &k " + one + "\n  kube: &k " + other + "\n  b: *k\n", refused},
+		"an anchor inside of it":       {"locations:\n  kube: {kind: local, callback_to: &c c, network: n, registry: r}\nb: [*c]\n", refused + ": infra.yml:2:5: unknown anchor 'c' referenced"},
+		"locations that are an alias":  {"a: &l\n  kube: " + one + "\n  b: " + one + "\nlocations: *l\n", refused},
+		"an anchor in a file of flows": {"{locations: {kube: &k " + one + ", b: *k}}", refused + ": infra.yml:1:17: unknown anchor 'k' referenced"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := parse(t, []byte(tt.document))
+			if err := d.Remove("kube"); err == nil || err.Error() != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+			if string(d.Bytes()) != tt.document {
+				t.Errorf("changed to\n%s", d.Bytes())
+			}
+		})
 	}
 }
 
@@ -273,10 +314,11 @@ func TestAnyLocationIsReadBack(t *testing.T) {
 		}
 		valid++
 		for name, document := range documents {
-			d, err := openInfra(document)
+			files, err := openFiles(document, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
+			d := files.Infra
 			before := d.Names()
 			if err := d.Set(l); err != nil {
 				t.Fatalf("%s: %+v: %v", name, l, err)
@@ -312,7 +354,8 @@ func anyLocation(r *rand.Rand) Location {
 	return l
 }
 
-// FuzzOthersSurvive: setting our location and removing it again gives back the user's bytes, comments and order included.
+// FuzzOthersSurvive checks that setting our location and removing it again restores the user's bytes, comments and order included, and that another
+// parser reads the same.
 func FuzzOthersSurvive(f *testing.F) {
 	for _, document := range seeds(f, "infra/*.yml") {
 		f.Add(document, "mine")
@@ -337,17 +380,40 @@ func FuzzOthersSurvive(f *testing.F) {
 		if exists {
 			return
 		}
-		written := string(d.Bytes())
+		wantSecondReading(t, document, d.Bytes(), l)
 		if err := d.Remove(name); err != nil {
-			t.Fatalf("%v\n%q\n%q", err, document, written)
+			t.Fatalf("%v\n%q", err, document)
 		}
-		if got := string(d.Bytes()); got != string(document) {
-			t.Errorf("before\n%q\nwith the location\n%q\nafter\n%q", document, written, got)
-		}
+		wantRestored(t, parse(t, document).document, d.document)
 	})
 }
 
-// FuzzRemove: removing any location leaves a document that Brane reads, without it and with all others.
+// wantSecondReading checks an added location with another YAML parser.
+func wantSecondReading(t *testing.T, before, after []byte, l Location) {
+	t.Helper()
+	if !bytes.HasSuffix(before, []byte("\n")) {
+		before = append(bytes.Clone(before), '\n') // which a block scalar at the end has after an entry was added
+	}
+	var have, want struct{ Locations map[string]any }
+	if err := sigsyaml.Unmarshal(before, &want); err != nil {
+		return
+	}
+	if err := sigsyaml.Unmarshal(after, &have); err != nil {
+		t.Fatalf("another parser cannot read it: %v\n%q\n%q", err, before, after)
+	}
+	if want.Locations == nil {
+		want.Locations = map[string]any{}
+	}
+	want.Locations[l.Name] = map[string]any{
+		"kind": "kube", "address": l.Address, "callback_to": l.CallbackTo, "namespace": l.Namespace, "registry": l.Registry, "mount_dfs": l.MountDFS,
+		"credentials": map[string]any{"mechanism": "config", "file": "s$" + l.Name},
+	}
+	if !reflect.DeepEqual(have, want) {
+		t.Errorf("another parser reads\n%v\ninstead of\n%v\nfrom\n%q", have, want, after)
+	}
+}
+
+// FuzzRemove checks that removing any location leaves a file that Brane reads, with all the others.
 func FuzzRemove(f *testing.F) {
 	for _, document := range seeds(f, "infra/*.yml") {
 		f.Add(document)

@@ -4,300 +4,297 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// errShape says that a place in a document cannot be edited without touching its neighbours. Callers take a coarser edit or give up.
-var errShape = errors.New("the text around it has a form that cannot be edited safely")
+// errShape reports that an entry cannot be edited without changing another one.
+var errShape = errors.New("the YAML around it cannot be edited without changing other entries")
 
-// field is one key that we write: with a string, or with a mapping of fields.
-type field struct {
-	key   string
-	value string
-	sub   []field
+// edit returns the document with the entry of a name added or replaced, or removed if value is nil. It replaces the lines of that entry. If lines do not
+// separate the entries, it encodes the mapping that holds them again, and in a file in flow style (such as JSON) the whole file. Each result is parsed and
+// compared with the original; if anything but the entry differs, it is discarded.
+func (d *document) edit(name string, value *yaml.Node) (*document, error) {
+	refused := errShape
+	for _, rewrite := range []func(string, *yaml.Node) ([]byte, error){d.editLines, d.encodeMapping, d.encodeRoot} {
+		data, err := rewrite(name, value)
+		if err == nil {
+			var edited *document
+			if edited, err = d.verify(data, name, value); err == nil {
+				return edited, nil
+			}
+		}
+		if refused == errShape { //nolint:errorlint // the first error that gives a reason is returned
+			refused = err
+		}
+	}
+	return nil, refused
 }
 
-// block writes the field as lines, each with a line break.
-func (f field) block(indent int, lineBreak string) string {
-	head := strings.Repeat(" ", indent) + quote(f.key) + ":"
-	if f.sub == nil {
-		return head + " " + quote(f.value) + lineBreak
+// remove returns the document without the entries of a name.
+func (d *document) remove(name string) (*document, error) {
+	for d.count(name) > 0 {
+		edited, err := d.edit(name, nil)
+		if err != nil {
+			return nil, err
+		}
+		d = edited
 	}
-	var b strings.Builder
-	b.WriteString(head + lineBreak)
-	for _, sub := range f.sub {
-		b.WriteString(sub.block(indent+2, lineBreak))
-	}
-	return b.String()
+	return d, nil
 }
 
-// flow writes the field within braces. The form is JSON's too: a document in braces may well be JSON.
-func (f field) flow() string {
-	if f.sub == nil {
-		return quoteAlways(f.key) + ": " + quoteAlways(f.value)
-	}
-	subs := make([]string, 0, len(f.sub))
-	for _, sub := range f.sub {
-		subs = append(subs, sub.flow())
-	}
-	return quoteAlways(f.key) + ": {" + strings.Join(subs, ", ") + "}"
-}
-
-// splice is the text with the bytes between from and to replaced, parsed again.
-func (s *source) splice(from, to int, text string) (*source, error) {
-	data := make([]byte, 0, len(s.data)+len(text))
-	data = append(append(append(data, s.data[:from]...), text...), s.data[to:]...)
-	edited, err := parseSource(s.file, data)
+// verify parses an edited text and compares it with the original.
+func (d *document) verify(data []byte, name string, value *yaml.Node) (*document, error) {
+	edited, err := parseContent(d.format, data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errShape, err)
+	}
+	want := max(d.count(name), 1)
+	if value == nil {
+		want = d.count(name) - 1
+	} else if have, ok := edited.find(name); !ok || !isSame(have.value, value, false) {
+		return nil, errShape
+	}
+	if edited.count(name) != want || !slices.EqualFunc(d.terminated().others(name), edited.terminated().others(name), isSameEntry) {
+		return nil, errShape
 	}
 	return edited, nil
 }
 
-// insert adds a field to a mapping: behind the entry after, or behind the last where after is nil. parent is the key that the mapping belongs to;
-// nil means the top level.
-func (s *source) insert(m *yaml.Node, parent, after *yaml.Node, f field) (*source, error) {
-	if m.Kind != yaml.MappingNode {
-		return nil, errShape
+// terminated returns the document with a final line break, which a block scalar at the end gets or loses with an edit.
+func (d *document) terminated() *document {
+	if d.isTerminated() {
+		return d
 	}
-	if m.Style&yaml.FlowStyle != 0 {
-		return s.insertFlow(m, parent, f)
+	terminated, err := parseDocument(d.format, append(bytes.Clone(d.data), '\n'))
+	if err != nil {
+		return d
 	}
-	es := entries(m)
-	e := es[len(es)-1]
-	for _, candidate := range es {
-		if candidate.key == after {
-			e = candidate
+	return terminated
+}
+
+func (d *document) isTerminated() bool { return d.starts[len(d.starts)-1] == len(d.data) }
+
+// others returns everything in the file but the entries of a name.
+func (d *document) others(name string) []entry {
+	var others []entry
+	key, _ := d.mapping()
+	for _, e := range entries(d.root) {
+		if key != nil && e.key != key {
+			others = append(others, e)
 		}
 	}
-	if !s.onOwnLine(e.key) {
+	for _, e := range d.entries() {
+		if text(e.key) != name {
+			others = append(others, e)
+		}
+	}
+	return others
+}
+
+// editLines replaces the lines of one entry.
+func (d *document) editLines(name string, value *yaml.Node) ([]byte, error) {
+	key, m := d.mapping()
+	es := entries(m)
+	e, exists := lookup(m, name)
+	switch {
+	case m == nil:
+		content := mappingNode(stringNode(name), value)
+		if d.holder != "" {
+			content = mappingNode(stringNode(d.holder), content)
+		}
+		return d.replaceLines(len(d.starts), len(d.starts), content, 0)
+	case len(es) == 0:
+		return d.fillMapping(key, m, mappingNode(stringNode(name), value))
+	case m.Style&yaml.FlowStyle != 0:
+		return nil, errShape
+	case value == nil && len(es) == 1:
+		return d.emptyMapping(key, e)
+	case exists:
+		var content *yaml.Node
+		if value != nil {
+			content = mappingNode(e.key, value)
+		}
+		from, to, err := d.lines(e, e.key.Column-1)
+		if err != nil {
+			return nil, err
+		}
+		return d.replaceLines(from, to, content, e.key.Column-1)
+	}
+	last := es[len(es)-1]
+	_, to, err := d.lines(last, last.key.Column-1)
+	if err != nil {
+		return nil, err
+	}
+	return d.replaceLines(to, to, mappingNode(stringNode(name), value), last.key.Column-1)
+}
+
+// fillMapping writes the first entry in place of "{}". The lines around it are kept, so that emptyMapping restores the text.
+func (d *document) fillMapping(key, m, content *yaml.Node) ([]byte, error) {
+	open, line := d.offset(m), m.Line-1
+	if key == nil {
+		if string(bytes.TrimRight(d.line(line), "\r\n")) != "{}" {
+			return nil, errShape
+		}
+		return d.replaceLines(line, line+1, content, 0)
+	}
+	_, to, err := d.lines(entry{key, m}, key.Column-1)
+	if err != nil || !bytes.HasSuffix(d.data[:open], []byte(": ")) || !bytes.HasPrefix(d.data[open:], []byte("{}")) {
 		return nil, errShape
 	}
+	data, err := d.replaceLines(to, to, content, key.Column+1)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Delete(data, open-1, open+len("{}")), nil
+}
+
+// emptyMapping removes the only entry and writes "{}".
+func (d *document) emptyMapping(key *yaml.Node, e entry) ([]byte, error) {
 	indent := e.key.Column - 1
-	i, ok := s.lineEnd(s.entryEnd(e))
-	if !ok {
-		return nil, errShape
+	if key == nil && lastNode(e.value).Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+		indent = math.MaxInt // comments after the entry stay
 	}
-	i = s.skipInnerComments(i, indent)
-	return s.insertLines(i, f.block(indent, s.lineBreak(s.offset(e.key))))
-}
-
-// insertLines puts whole lines at i, the begin of a line or the end of the text; a text without a last line break stays one.
-func (s *source) insertLines(i int, lines string) (*source, error) {
-	if i == len(s.data) && i > s.starts[len(s.starts)-1] {
-		lineBreak := "\n"
-		if strings.HasSuffix(lines, "\r\n") {
-			lineBreak = "\r\n"
-		}
-		lines = lineBreak + strings.TrimSuffix(lines, lineBreak)
-	}
-	return s.splice(i, i, lines)
-}
-
-// skipInnerComments goes over comment lines that are indented deeper than the key, and blank lines before them: they speak of the entry they follow.
-func (s *source) skipInnerComments(i, indent int) int {
-	for n := s.lineAt(i); n < len(s.starts) && (s.starts[n] >= i); n++ {
-		text := s.line(n)
-		rest := bytes.TrimLeft(text, " ")
-		if len(bytes.TrimRight(rest, "\r\n")) == 0 {
-			continue
-		}
-		if rest[0] != '#' || len(text)-len(rest) <= indent {
-			break
-		}
-		i = s.starts[n] + len(text)
-	}
-	return i
-}
-
-func (s *source) insertFlow(m, parent *yaml.Node, f field) (*source, error) {
-	begin := s.offset(m)
-	if es := entries(m); len(es) > 0 {
-		i := s.entryEnd(es[len(es)-1])
-		return s.splice(i, i, ", "+f.flow())
-	}
-	open := s.skipSpace(s.skipProperties(begin))
-	if open >= len(s.data) || s.data[open] != '{' {
-		return nil, errShape
-	}
-	// "{}" alone at the end of its line is what an empty document looks like: it becomes a block, and remove makes it "{}" again.
-	if open == begin && bytes.HasPrefix(s.data[open:], []byte("{}")) && s.root.Style&yaml.FlowStyle == 0 {
-		if i, ok := s.lineEnd(open + 2); ok && parent != nil && s.onOwnLine(parent) && bytes.HasSuffix(s.data[:open], []byte(": ")) {
-			if s.lineAt(open) == parent.Line-1 {
-				lines := f.block(parent.Column+1, s.lineBreak(open))
-				emptied, err := s.splice(open-1, open+2, "")
-				if err != nil {
-					return nil, err
-				}
-				return emptied.insertLines(emptied.skipInnerComments(i-3, parent.Column+1), lines)
-			}
-		}
-	}
-	if m == s.root && open == s.starts[s.lineAt(open)] && len(bytes.TrimRight(s.line(s.lineAt(open)), "\r\n")) == 2 {
-		lineBreak := s.lineBreak(open)
-		return s.splice(open, open+2, strings.TrimSuffix(f.block(0, lineBreak), lineBreak))
-	}
-	return s.splice(open+1, open+1, f.flow())
-}
-
-// remove takes an entry out of a mapping. parent is the key that the mapping belongs to; nil means the top level.
-func (s *source) remove(m, parent *yaml.Node, e entry) (*source, error) {
-	if m.Kind != yaml.MappingNode {
-		return nil, errShape
-	}
-	if m.Style&yaml.FlowStyle != 0 {
-		return s.removeFlow(m, e)
-	}
-	from, to, err := s.lines(e)
+	from, to, err := d.lines(e, indent)
 	if err != nil {
 		return nil, err
 	}
-	if parent != nil || len(m.Content) > 2 { // the last of the top level leaves "{}" in its line, and what follows stays
-		to = s.skipInnerComments(to, e.key.Column-1)
+	if key == nil {
+		return d.replaceLines(from, to, mappingNode(), 0)
 	}
-	if len(m.Content) > 2 {
-		if to == len(s.data) && to > s.starts[len(s.starts)-1] && from > 0 {
-			from -= len(s.line(s.lineAt(from)-1)) - len(bytes.TrimRight(s.line(s.lineAt(from)-1), "\r\n")) // the text ends without a line break, and goes on to
-		}
-		return s.splice(from, to, "")
+	data, err := d.replaceLines(from, to, nil, 0)
+	if err != nil {
+		return nil, err
 	}
-	if parent == nil {
-		text := s.data[from:to]
-		return s.splice(from, from+len(bytes.TrimRight(text, "\r\n")), "{}")
-	}
-	colon := s.end(parent, 0)
-	for colon < len(s.data) && s.data[colon] != ':' {
-		colon++
-	}
-	empty := colon + 1
-	if at := s.skipBlanks(empty); s.skipProperties(at) > at {
-		empty = s.skipProperties(at)
-	}
-	if empty > from {
+	colon := bytes.IndexByte(data[d.offset(key):], ':')
+	if colon < 0 {
 		return nil, errShape
 	}
-	if to == len(s.data) && to > s.starts[len(s.starts)-1] {
-		from -= len(s.line(s.lineAt(from)-1)) - len(bytes.TrimRight(s.line(s.lineAt(from)-1), "\r\n"))
-	}
-	return s.splice(empty, to, " {}"+string(s.data[empty:from]))
+	return slices.Insert(data, d.offset(key)+colon+1, []byte(" {}")...), nil
 }
 
-func (s *source) removeFlow(m *yaml.Node, e entry) (*source, error) {
-	es := entries(m)
-	for i, candidate := range es {
+// encodeMapping encodes the mapping that holds the entries again and replaces its lines.
+func (d *document) encodeMapping(name string, value *yaml.Node) ([]byte, error) {
+	key, m := d.mapping()
+	if key == nil || d.root.Style&yaml.FlowStyle != 0 {
+		return nil, errShape
+	}
+	e, _ := lookup(d.root, d.holder)
+	from, to, err := d.lines(e, key.Column-1)
+	if err != nil || e.value != m {
+		return nil, errShape
+	}
+	return d.replaceLines(from, to, mappingNode(key, withEntry(m, stringNode(name), value)), key.Column-1)
+}
+
+// encodeRoot encodes a file in flow style again. The new entry has double quotes everywhere, as the file may be JSON.
+func (d *document) encodeRoot(name string, value *yaml.Node) ([]byte, error) {
+	if d.root == nil || d.root.Style&yaml.FlowStyle == 0 {
+		return nil, errShape
+	}
+	key, m := d.mapping()
+	root := withEntry(m, quoteAll(stringNode(name)), quoteAll(value))
+	if key != nil {
+		root = withEntry(d.root, key, root)
+	}
+	tree := *d.tree
+	tree.Content = []*yaml.Node{root}
+	lines, err := d.encode(&tree, 0)
+	return slices.Concat(d.data[:d.start(0)], []byte(lines)), err
+}
+
+// lines returns the lines, from 0, of an entry of a block mapping: from its key up to, but not including, the next key and the blank lines and comments
+// above that. A comment that is indented by more than indent belongs to the entry.
+func (d *document) lines(e entry, indent int) (from, to int, err error) {
+	from = e.key.Line - 1
+	if before := d.data[d.start(from):d.offset(e.key)]; len(bytes.Trim(before, " ")) > 0 {
+		return 0, 0, errShape
+	}
+	end := from + 1
+	for end < len(d.starts) && !bytes.HasPrefix(d.line(end), []byte("...")) {
+		end++
+	}
+	next := entries(d.root)
+	if key, _ := d.mapping(); key != e.key {
+		next = slices.Concat(next, d.entries())
+	}
+	for _, other := range next {
+		if line := other.key.Line - 1; line > from {
+			end = min(end, line)
+		}
+	}
+	to = end
+	for to > from+1 && (d.isBlank(to-1) || d.isComment(to-1, indent)) {
+		to--
+	}
+	if last := lastNode(e.value); last.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && endsBlank(last.Value) {
+		for to < end && d.isBlank(to) {
+			to++
+		}
+	}
+	return from, to, nil
+}
+
+// endsBlank reports whether the last line of a block scalar is blank, so that blank lines after it may belong to it.
+func endsBlank(value string) bool {
+	value = strings.TrimSuffix(value, "\n")
+	return strings.TrimSpace(value[strings.LastIndexByte(value, '\n')+1:]) == ""
+}
+
+func (d *document) isBlank(line int) bool { return len(bytes.TrimSpace(d.line(line))) == 0 }
+
+// isComment reports whether a line holds nothing but a comment that is indented by at most indent.
+func (d *document) isComment(line, indent int) bool {
+	rest := bytes.TrimLeft(d.line(line), " ")
+	return bytes.HasPrefix(rest, []byte("#")) && len(d.line(line))-len(rest) <= indent
+}
+
+// replaceLines returns the text with the lines from up to, but not including, to replaced by a node, or removed if it is nil. A text without a final line
+// break stays one.
+func (d *document) replaceLines(from, to int, content *yaml.Node, indent int) ([]byte, error) {
+	lines, err := d.encode(content, indent)
+	if err != nil {
+		return nil, err
+	}
+	i, j := d.start(from), d.start(to)
+	if j == len(d.data) && !d.isTerminated() {
+		lines = strings.TrimSuffix(lines, d.lineBreak())
 		switch {
-		case candidate.key != e.key:
-		case i > 0:
-			return s.splice(s.entryEnd(es[i-1]), s.entryEnd(e), "")
-		case len(es) > 1:
-			return s.splice(s.offset(e.key), s.offset(es[1].key), "")
-		default:
-			to := s.entryEnd(e)
-			if comma := s.skipBlank(to); comma < len(s.data) && s.data[comma] == ',' {
-				to = comma + 1
-			}
-			return s.splice(s.offset(e.key), to, "")
+		case i == j:
+			lines = d.lineBreak() + lines
+		case content == nil:
+			i = len(bytes.TrimSuffix(bytes.TrimSuffix(d.data[:i], []byte("\n")), []byte("\r")))
 		}
 	}
-	return nil, errShape
+	return slices.Concat(d.data[:i], []byte(lines), d.data[j:]), nil
 }
 
-// replace puts a string in a value's place.
-func (s *source) replace(m *yaml.Node, e entry, v string) (*source, error) {
-	if e.value.Kind != yaml.ScalarNode {
-		return nil, errShape
+// encode returns a node as indented lines with the line breaks of the file; none for nil.
+func (d *document) encode(n *yaml.Node, indent int) (string, error) {
+	if n == nil {
+		return "", nil
 	}
-	from, to := s.offset(e.value), s.end(e.value, e.key.Column-1)
-	if e.value.Value == "" && e.value.Style == 0 {
-		return s.splice(from, to, " "+quote(v))
+	if n.Kind == yaml.MappingNode {
+		n = toLines(n)
 	}
-	if m.Style&yaml.FlowStyle != 0 {
-		return s.splice(from, to, quoteAlways(v))
-	}
-	tail := ""
-	if to > from && to == s.starts[s.lineAt(to)] {
-		tail = s.lineBreak(from) // a block scalar, which ends behind its line break
-	}
-	return s.splice(from, to, quote(v)+tail)
-}
-
-// replaceEntry puts a field in an entry's place.
-func (s *source) replaceEntry(m *yaml.Node, e entry, f field) (*source, error) {
-	if m.Style&yaml.FlowStyle != 0 {
-		return s.splice(s.offset(e.key), s.entryEnd(e), f.flow())
-	}
-	from, to, err := s.lines(e)
-	if err != nil {
-		return nil, err
-	}
-	text := f.block(e.key.Column-1, s.lineBreak(from))
-	if to == len(s.data) && to > s.starts[len(s.starts)-1] {
-		text = strings.TrimRight(text, "\r\n")
-	}
-	return s.splice(from, to, text)
-}
-
-// lines is the range of whole lines that an entry of a block mapping takes.
-func (s *source) lines(e entry) (from, to int, err error) {
-	if !s.onOwnLine(e.key) {
-		return 0, 0, errShape
-	}
-	to, ok := s.lineEnd(s.entryEnd(e))
-	if !ok {
-		return 0, 0, errShape
-	}
-	return s.starts[e.key.Line-1], to, nil
-}
-
-func (s *source) entryEnd(e entry) int {
-	return max(s.end(e.key, e.key.Column-1), s.end(e.value, e.key.Column-1))
-}
-
-func (s *source) onOwnLine(n *yaml.Node) bool {
-	return n.Line <= len(s.starts) && len(bytes.TrimLeft(s.data[s.starts[n.Line-1]:s.offset(n)], " ")) == 0
-}
-
-func (s *source) skipBlanks(i int) int {
-	for i < len(s.data) && (s.data[i] == ' ' || s.data[i] == '\t') {
-		i++
-	}
-	return i
-}
-
-// sameNode says whether two values are the same to a reader. The line break at the end of a block scalar does not count: the last line of a file
-// gets one when another line follows.
-func sameNode(a, b *yaml.Node) bool {
-	if a.Kind != b.Kind || a.Tag != b.Tag || a.Style != b.Style || a.Anchor != b.Anchor || len(a.Content) != len(b.Content) {
-		return false
-	}
-	if a.Kind == yaml.AliasNode {
-		return a.Value == b.Value && a.Alias.Kind == b.Alias.Kind && a.Alias.Value == b.Alias.Value && len(a.Alias.Content) == len(b.Alias.Content)
-	}
-	if a.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		return strings.TrimSuffix(a.Value, "\n") == strings.TrimSuffix(b.Value, "\n")
-	}
-	if a.Value != b.Value {
-		return false
-	}
-	for i := range a.Content {
-		if !sameNode(a.Content[i], b.Content[i]) {
-			return false
+	encoded, err := encodeLines(n)
+	var b strings.Builder
+	for line := range strings.Lines(encoded) {
+		if line != "\n" {
+			b.WriteString(strings.Repeat(" ", indent))
 		}
+		b.WriteString(strings.TrimSuffix(line, "\n") + d.lineBreak())
 	}
-	return true
+	return b.String(), err
 }
 
-// sameEntries compares two lists of entries in their order.
-func sameEntries(a, b []entry) bool {
-	if len(a) != len(b) {
-		return false
+// lineBreak returns the line break of the first line.
+func (d *document) lineBreak() string {
+	if i := bytes.IndexAny(d.line(0), "\r\n"); i >= 0 {
+		return string(d.line(0)[i:])
 	}
-	for i := range a {
-		if !sameNode(a[i].key, b[i].key) || !sameNode(a[i].value, b[i].value) {
-			return false
-		}
-	}
-	return true
+	return "\n"
 }

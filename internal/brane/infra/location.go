@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Location is one entry of infra.yml: a cluster that Brane may send work to. The fields are named after the keys of the file.
@@ -100,25 +102,27 @@ func (l Location) Diff(want Location) []Change {
 	return changes
 }
 
-// fields is the location as it is written.
-func (l Location) fields() field {
-	fs := []field{
-		{key: "kind", value: kindKube},
-		{key: "address", value: l.Address},
-		{key: "callback_to", value: l.CallbackTo},
-		{key: "namespace", value: l.Namespace},
-		{key: "registry", value: l.Registry},
+// toNode returns the location as it is written to infra.yml. If have is a location of kind kube, keys that Brane does not know, comments and the order
+// of the keys are taken from it.
+func (l Location) toNode(have *yaml.Node) *yaml.Node {
+	n, credentials := mappingNode(), mappingNode()
+	if have != nil && have.Kind == yaml.MappingNode && stringAt(have, "kind") == kindKube {
+		n = copyBlock(have)
+		if c, _ := lookup(have, "credentials"); c.value.Kind == yaml.MappingNode && stringAt(c.value, "mechanism") == "config" {
+			credentials = copyBlock(c.value)
+		}
 	}
-	if l.ProxyAddress != "" {
-		fs = append(fs, field{key: "proxy_address", value: l.ProxyAddress})
-	}
-	if l.MountDFS != "" {
-		fs = append(fs, field{key: "mount_dfs", value: l.MountDFS})
-	}
-	return field{key: l.Name, sub: append(fs, field{key: "credentials", sub: []field{
-		{key: "mechanism", value: "config"},
-		{key: "file", value: secretPrefix + orDefault(l.SecretName, l.Name)},
-	}})}
+	setKey(n, "", "kind", stringNode(kindKube))
+	setKey(n, "kind", "address", stringNode(l.Address))
+	setKey(n, "address", "callback_to", stringNode(l.CallbackTo))
+	setKey(n, "callback_to", "namespace", stringNode(l.Namespace))
+	setKey(n, "namespace", "registry", stringNode(l.Registry))
+	setOptional(n, "registry", "proxy_address", l.ProxyAddress)
+	setOptional(n, "registry", "mount_dfs", l.MountDFS)
+	setKey(credentials, "", "mechanism", stringNode("config"))
+	setKey(credentials, "mechanism", "file", stringNode(secretPrefix+orDefault(l.SecretName, l.Name)))
+	setKey(n, text(n.Content[len(n.Content)-2]), "credentials", credentials)
+	return n
 }
 
 func orDefault(v, otherwise string) string {

@@ -2,6 +2,7 @@ package infra
 
 import (
 	"slices"
+	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -27,28 +28,27 @@ var (
 )
 
 // check holds the document against Brane's types. Keys that Brane does not know are fine at every level.
-func (d *Infra) check() error {
-	s := d.source
-	if s.root.Kind != yaml.MappingNode {
-		return s.errorAt(s.root, "the file must be a mapping with the key locations")
+func checkInfra(d *document) error {
+	if d.root.Kind != yaml.MappingNode {
+		return d.errorAt(d.root, "the file must be a mapping with the key locations")
 	}
-	if err := s.checkKeys(s.root, []string{"locations"}, "the file"); err != nil {
+	if err := d.checkKeys(d.root, []string{"locations"}, "the file"); err != nil {
 		return err
 	}
-	e, ok := lookup(s.root, "locations")
+	e, ok := lookup(d.root, "locations")
 	if !ok {
-		return s.errorAt(s.root, "the file has no locations; without any it must say locations: {}")
+		return d.errorAt(d.root, "the file has no locations; without any it must say locations: {}")
 	}
 	m := resolve(e.value)
 	if m.Kind != yaml.MappingNode {
-		return s.errorAt(e.key, "locations is not a mapping; without any location it must say locations: {}")
+		return d.errorAt(e.key, "locations is not a mapping; without any location it must say locations: {}")
 	}
 	for _, location := range entries(m) {
 		if resolve(location.key).Kind != yaml.ScalarNode {
-			return s.errorAt(location.key, "a location's name must be text")
+			return d.errorAt(location.key, "a location's name must be text")
 		}
 		name := text(location.key)
-		if err := s.checkTagged(location, "kind", locationKinds, "location "+quoteAlways(name)); err != nil {
+		if err := d.checkTagged(location, "kind", locationKinds, "location "+strconv.Quote(name)); err != nil {
 			return err
 		}
 	}
@@ -56,38 +56,38 @@ func (d *Infra) check() error {
 }
 
 // checkTagged checks a mapping whose key tag tells which rule counts.
-func (s *source) checkTagged(e entry, tag string, rules map[string]rule, what string) error {
+func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what string) error {
 	m := resolve(e.value)
 	if m.Kind != yaml.MappingNode {
-		return s.errorAt(e.key, "%s is not a mapping", what)
+		return d.errorAt(e.key, "%s is not a mapping", what)
 	}
-	if err := s.checkKeys(m, []string{tag}, what); err != nil {
+	if err := d.checkKeys(m, []string{tag}, what); err != nil {
 		return err
 	}
 	kind, ok := lookup(m, tag)
 	if !ok {
-		return s.errorAt(e.key, "%s has no %s", what, tag)
+		return d.errorAt(e.key, "%s has no %s", what, tag)
 	}
-	if err := s.checkString(kind, what, false); err != nil {
+	if err := d.checkString(kind, what, false); err != nil {
 		return err
 	}
 	r, ok := rules[text(kind.value)]
 	if !ok {
-		return s.errorAt(kind.value, "%s has the %s %q; Brane knows %s", what, tag, text(kind.value), list(rules))
+		return d.errorAt(kind.value, "%s has the %s %q; Brane knows %s", what, tag, text(kind.value), list(rules))
 	}
-	if err := s.checkKeys(m, slices.Concat(r.required, r.optional), what); err != nil {
+	if err := d.checkKeys(m, slices.Concat(r.required, r.optional), what); err != nil {
 		return err
 	}
 	for _, key := range r.required {
 		v, ok := lookup(m, key)
 		if !ok {
-			return s.errorAt(e.key, "%s has no %s", what, key)
+			return d.errorAt(e.key, "%s has no %s", what, key)
 		}
 		var err error
 		if key == "credentials" {
-			err = s.checkTagged(v, "mechanism", mechanisms, "credentials of "+what)
+			err = d.checkTagged(v, "mechanism", mechanisms, "credentials of "+what)
 		} else {
-			err = s.checkString(v, what, false)
+			err = d.checkString(v, what, false)
 		}
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (s *source) checkTagged(e entry, tag string, rules map[string]rule, what st
 	}
 	for _, key := range r.optional {
 		if v, ok := lookup(m, key); ok {
-			if err := s.checkString(v, what, true); err != nil {
+			if err := d.checkString(v, what, true); err != nil {
 				return err
 			}
 		}
@@ -104,33 +104,33 @@ func (s *source) checkTagged(e entry, tag string, rules map[string]rule, what st
 }
 
 // checkKeys refuses keys that are no text and known keys that stand twice; of unknown ones Brane takes the last.
-func (s *source) checkKeys(m *yaml.Node, known []string, what string) error {
+func (d *document) checkKeys(m *yaml.Node, known []string, what string) error {
 	seen := map[string]bool{}
 	for _, e := range entries(m) {
 		if resolve(e.key).Kind != yaml.ScalarNode {
-			return s.errorAt(e.key, "a key of %s is not text", what)
+			return d.errorAt(e.key, "a key of %s is not text", what)
 		}
 		key := text(e.key)
 		if seen[key] && slices.Contains(known, key) {
-			return s.errorAt(e.key, "%s has %s twice", what, key)
+			return d.errorAt(e.key, "%s has %s twice", what, key)
 		}
 		seen[key] = true
 	}
 	return nil
 }
 
-func (s *source) checkString(e entry, what string, orNull bool) error {
+func (d *document) checkString(e entry, what string, orNull bool) error {
 	v := resolve(e.value)
 	if v.Kind != yaml.ScalarNode {
-		return s.errorAt(e.value, "%s of %s must be a string", text(e.key), what)
+		return d.errorAt(e.value, "%s of %s must be a string", text(e.key), what)
 	}
 	switch t := typeOf(v); {
 	case t == "string" || t == "null" && orNull:
 		return nil
 	case t == "null":
-		return s.errorAt(e.value, "%s of %s has no value", text(e.key), what)
+		return d.errorAt(e.value, "%s of %s has no value", text(e.key), what)
 	default:
-		return s.errorAt(e.value, "%s of %s must be a string, and without quotes this is a value of type %s; write it in quotes", text(e.key), what, t)
+		return d.errorAt(e.value, "%s of %s must be a string, and without quotes this is a value of type %s; write it in quotes", text(e.key), what, t)
 	}
 }
 

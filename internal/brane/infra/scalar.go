@@ -78,36 +78,11 @@ var (
 	safePlain   = regexp.MustCompile(`^[A-Za-z0-9./+_$][A-Za-z0-9./+_$:@=~-]*$`)
 )
 
-// quote writes a string so that every YAML reader takes it for a string, plain where that is certain.
-func quote(v string) string {
+// isPlain reports whether every YAML reader takes a string for a string if it is written without quotes.
+func isPlain(v string) bool {
 	switch strings.ToLower(v) {
 	case "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "":
-		return `"` + v + `"`
+		return false
 	}
-	if safePlain.MatchString(v) && !strings.HasSuffix(v, ":") && plainType(v) == "string" && !sexagesimal.MatchString(v) && !numberLike.MatchString(v) {
-		return v
-	}
-	return quoteAlways(v)
-}
-
-// quoteAlways writes a string in double quotes, in the form that YAML and JSON share.
-func quoteAlways(v string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range v {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r < ' ' || r >= 0x7f && r <= 0xffff:
-			h := strconv.FormatInt(int64(r), 16)
-			b.WriteString(`\u` + strings.Repeat("0", 4-len(h)) + h)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
+	return safePlain.MatchString(v) && !strings.HasSuffix(v, ":") && plainType(v) == "string" && !sexagesimal.MatchString(v) && !numberLike.MatchString(v)
 }

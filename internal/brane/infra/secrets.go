@@ -20,78 +20,41 @@ type EncodingError struct{ Reason string }
 
 func (e *EncodingError) Error() string { return e.Reason }
 
-// Secrets is secrets.yml: a flat map of names and texts.
-type Secrets struct{ source *source }
+var secretsFormat = format{file: secretsFile, check: checkSecrets, empty: "the file is empty; without secrets it must be: {}"}
 
-// NewSecrets is the document before anything is written: no bytes at all.
-func NewSecrets() *Secrets { return &Secrets{&source{file: secretsFile, starts: []int{0}}} }
+// Secrets is secrets.yml: a flat mapping of names to texts.
+type Secrets struct{ *document }
 
-// ParseSecrets reads secrets.yml under Brane's rules; the error is a [SyntaxError].
+// NewSecrets returns secrets.yml before anything is written: no bytes at all.
+func NewSecrets() *Secrets { return &Secrets{&document{format: secretsFormat, starts: []int{0}}} }
+
+// ParseSecrets reads secrets.yml under Brane's rules. The error is a [SyntaxError].
 func ParseSecrets(data []byte) (*Secrets, error) {
-	d, err := openSecrets(data)
+	d, err := parseContent(secretsFormat, data)
 	if err != nil {
 		return nil, err
 	}
-	if d.source.root == nil {
-		return nil, &SyntaxError{File: secretsFile, Reason: "the file is empty; without secrets it must say {}"}
-	}
-	return d, nil
+	return &Secrets{d}, nil
 }
 
-// openSecrets reads secrets.yml and takes an empty file for one that can be filled.
-func openSecrets(data []byte) (*Secrets, error) {
-	s, err := parseSource(secretsFile, data)
-	if err != nil {
-		return nil, err
+func checkSecrets(d *document) error {
+	if d.root.Kind != yaml.MappingNode {
+		return d.errorAt(d.root, "the file must be a mapping of names to texts")
 	}
-	d := &Secrets{s}
-	if s.root == nil {
-		return d, nil
-	}
-	return d, d.check()
-}
-
-func (d *Secrets) check() error {
-	s := d.source
-	if s.root.Kind != yaml.MappingNode {
-		return s.errorAt(s.root, "the file must be a mapping of names and texts")
-	}
-	for _, e := range entries(s.root) {
+	for _, e := range entries(d.root) {
 		if resolve(e.key).Kind != yaml.ScalarNode {
-			return s.errorAt(e.key, "a secret's name must be text")
+			return d.errorAt(e.key, "a secret's name must be text")
 		}
 		if resolve(e.value).Kind != yaml.ScalarNode {
-			return s.errorAt(e.value, "secret %s must be text", quoteAlways(text(e.key)))
+			return d.errorAt(e.value, "secret %q must be text", text(e.key))
 		}
 	}
 	return nil
 }
 
-// Bytes is the document as it is to be stored.
-func (d *Secrets) Bytes() []byte { return d.source.data }
-
-// Names are the secrets' names in the order of the file.
-func (d *Secrets) Names() []string {
-	if d.source.root == nil {
-		return nil
-	}
-	var names []string
-	seen := map[string]bool{}
-	for _, e := range entries(d.source.root) {
-		if name := text(e.key); !seen[name] {
-			seen[name] = true
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // Value is a secret's text as Brane takes it: numbers and the like are their text too.
 func (d *Secrets) Value(name string) (string, bool) {
-	if d.source.root == nil {
-		return "", false
-	}
-	e, ok := lookup(d.source.root, name)
+	e, ok := d.find(name)
 	if !ok {
 		return "", false
 	}
@@ -115,101 +78,22 @@ func (d *Secrets) SetKubeconfig(name string, kubeconfig []byte) error {
 	if have, err := d.Kubeconfig(name); err == nil && bytes.Equal(have, kubeconfig) {
 		return nil
 	}
-	edited, err := d.set(field{key: name, value: EncodeKubeconfig(kubeconfig)})
+	edited, err := d.edit(name, stringNode(EncodeKubeconfig(kubeconfig)))
 	if err != nil {
 		return fmt.Errorf("write secret %q into %s: %w", name, secretsFile, err)
 	}
-	d.source = edited.source
+	d.document = edited
 	return nil
 }
 
-func (d *Secrets) set(f field) (*Secrets, error) {
-	s := d.source
-	if s.root == nil {
-		data := string(s.data)
-		if data != "" && !strings.HasSuffix(data, "\n") {
-			data += "\n"
-		}
-		return openSecrets([]byte(data + f.block(0, "\n")))
-	}
-	e, exists := lookup(s.root, f.key)
-	tries := []func() (*source, error){func() (*source, error) { return s.insert(s.root, nil, nil, f) }}
-	if exists {
-		tries = []func() (*source, error){
-			func() (*source, error) { return s.replace(s.root, e, f.value) },
-			func() (*source, error) { return s.replaceEntry(s.root, e, f) },
-		}
-	}
-	var err error
-	for _, try := range tries {
-		var edited *source
-		if edited, err = try(); err != nil {
-			continue
-		}
-		var after *Secrets
-		if after, err = d.safe(edited, f.key); err != nil {
-			continue
-		}
-		if v, ok := after.Value(f.key); ok && v == f.value {
-			return after, nil
-		}
-	}
-	return nil, orShape(err)
-}
-
-// Remove takes a secret out; where it is not there nothing changes. The last one leaves "{}".
+// Remove removes a secret if it is there. The last one leaves "{}".
 func (d *Secrets) Remove(name string) error {
-	for d.count(name) > 0 {
-		e, _ := lookup(d.source.root, name)
-		s, err := d.source.remove(d.source.root, nil, e)
-		if err == nil {
-			var edited *Secrets
-			if edited, err = d.safe(s, name); err == nil && edited.count(name) == d.count(name)-1 {
-				d.source = edited.source
-				continue
-			}
-		}
-		return fmt.Errorf("remove secret %q from %s: %w", name, secretsFile, orShape(err))
+	edited, err := d.remove(name)
+	if err != nil {
+		return fmt.Errorf("remove secret %q from %s: %w", name, secretsFile, err)
 	}
+	d.document = edited
 	return nil
-}
-
-func (d *Secrets) count(name string) int {
-	if d.source.root == nil {
-		return 0
-	}
-	n := 0
-	for _, e := range entries(d.source.root) {
-		if text(e.key) == name {
-			n++
-		}
-	}
-	return n
-}
-
-// safe is the edited document if Brane can read it and all but the secrets of that name is as before.
-func (d *Secrets) safe(s *source, name string) (*Secrets, error) {
-	edited := &Secrets{s}
-	if s.root == nil {
-		return nil, errShape
-	}
-	if err := edited.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
-	}
-	if !sameEntries(d.others(name), edited.others(name)) {
-		return nil, errShape
-	}
-	return edited, nil
-}
-
-func (d *Secrets) others(name string) []entry {
-	var all []entry
-	for _, e := range entries(d.source.root) {
-		if text(e.key) != name {
-			all = append(all, e)
-		}
-	}
-	return all
 }
 
 var (

@@ -29,15 +29,15 @@ type Store interface {
 
 // openFiles parses what a store has read; nil is a file that is not there.
 func openFiles(infra, secrets []byte) (Files, error) {
-	f := Files{HasInfra: infra != nil, HasSecrets: secrets != nil}
-	var err error
-	if f.Infra, err = openInfra(infra); err != nil {
+	i, err := parseDocument(infraFormat, infra)
+	if err != nil {
 		return Files{}, err
 	}
-	if f.Secrets, err = openSecrets(secrets); err != nil {
+	s, err := parseDocument(secretsFormat, secrets)
+	if err != nil {
 		return Files{}, err
 	}
-	return f, nil
+	return Files{Infra: &Infra{i}, Secrets: &Secrets{s}, HasInfra: infra != nil, HasSecrets: secrets != nil}, nil
 }
 
 // write is one file to be written.
@@ -67,6 +67,6 @@ func writes(before, after Files) []write {
 
 // copy is the same documents for a change to edit; documents replace their source and never change it.
 func (f Files) copy() Files {
-	f.Infra, f.Secrets = &Infra{f.Infra.source}, &Secrets{f.Secrets.source}
+	f.Infra, f.Secrets = &Infra{f.Infra.document}, &Secrets{f.Secrets.document}
 	return f
 }
