@@ -274,7 +274,7 @@ func TestStageInFailsBeforeTheProgramRuns(t *testing.T) {
 	}{
 		"a wrong password": {
 			func(p *pod) { p.writeSecret("redis://:wr0ng@" + r.server.Addr()) },
-			`brane: step "fails": run test-1: greet redis: redis refuses the user name or password: WRONGPASS invalid username-password pair or user is disabled.; check user and password in redis.pod_url`,
+			`brane: step "fails": run test-1: ping redis: redis refuses the user name or password: WRONGPASS invalid username-password pair or user is disabled.; check user and password in redis.pod_url`,
 		},
 		"an address that is none": {
 			func(p *pod) { p.writeSecret("s3cret") },

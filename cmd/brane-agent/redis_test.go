@@ -172,7 +172,7 @@ func TestTheGuidesRightsAreEnough(t *testing.T) {
 	p = r.pod("elsewhere", nil)
 	p.writeSecret(url)
 	got := p.staged()
-	if got.code != agent.ExitStageIn || !strings.Contains(got.stderr, "the redis user lacks a right: NOPERM") || !strings.Contains(got.stderr, "give the redis user the rights") {
+	if got.code != agent.ExitStageIn || !strings.Contains(got.stderr, "the redis user lacks a permission: NOPERM") || !strings.Contains(got.stderr, "give the redis user the rights") {
 		t.Errorf("in another run, it ended with %d: %s", got.code, got.stderr)
 	}
 }

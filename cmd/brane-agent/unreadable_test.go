@@ -13,9 +13,9 @@ import (
 func TestAFileThatMayNotBeRead(t *testing.T) {
 	r := newRun(t, nil)
 	for name, tt := range map[string]struct{ script, want string }{
-		"a small file": {"echo x >closed; chmod 0 closed", `file "closed": open closed: permission denied; make it readable for the user of the step`},
-		"a large file": {"head -c 3000000 /dev/zero >closed; chmod 0 closed", `file "closed": open closed: permission denied; make it readable for the user of the step`},
-		"a folder":     {"mkdir -p a/closed; echo x >a/closed/x; chmod 0 a/closed", `read folder "a/closed": open closed: permission denied; make it readable for the user of the step`},
+		"a small file": {"echo x >closed; chmod 0 closed", `file "closed": open closed: permission denied; make it readable by the user of the step`},
+		"a large file": {"head -c 3000000 /dev/zero >closed; chmod 0 closed", `file "closed": open closed: permission denied; make it readable by the user of the step`},
+		"a folder":     {"mkdir -p a/closed; echo x >a/closed/x; chmod 0 a/closed", `read directory "a/closed": open closed: permission denied; make it readable by the user of the step`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := r.pod("closed", nil)

@@ -47,9 +47,9 @@ func TestAccRedis_tls(t *testing.T) {
 	})
 	for name, tt := range map[string]struct{ more, want string }{
 		"an authority that nobody knows":   {client, "certificate signed by unknown authority"},
-		"an authority that is no PEM":      {client + "    ca_certificate = \"x\"\n", "the authority for redis: there is no certificate in PEM"},
+		"an authority that is no PEM":      {client + "    ca_certificate = \"x\"\n", "the CA certificate for redis: it contains no certificate in PEM format"},
 		"a certificate without a key":      {ca + fmt.Sprintf(heredoc, "client_certificate", server.Cert), "Invalid Attribute Combination"},
-		"a key that is not the one for it": {ca + fmt.Sprintf(heredoc, "client_certificate", server.CA) + fmt.Sprintf(heredoc, "client_key", server.Key), "the client's certificate and key for redis: tls: private key does not match public key"},
+		"a key that is not the one for it": {ca + fmt.Sprintf(heredoc, "client_certificate", server.CA) + fmt.Sprintf(heredoc, "client_key", server.Key), "the client certificate and key for redis: tls: private key does not match public key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestAccRedis_password(t *testing.T) {
 func TestAccRedis_eviction(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
-	failing(t, resource.TestStep{Config: onRedis(server.URL(), "", aFile)}, []string{"redis may drop files when its memory is full: its maxmemory-policy is allkeys-lru"},
+	failing(t, resource.TestStep{Config: onRedis(server.URL(), "", aFile)}, []string{"redis may evict files when its memory is full: its maxmemory-policy is allkeys-lru"},
 		resource.TestStep{Config: onRedis(server.URL(), "    allow_eviction = true", aFile)})
 }
 

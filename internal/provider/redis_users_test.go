@@ -48,7 +48,7 @@ func TestAccRedis_aclUsers(t *testing.T) {
 		"auto":                               {users: "auto", own: true},
 		"auto, and the server makes none":    {users: "auto", server: without},
 		"require":                            {users: "require", own: true},
-		"require, and the server makes none": {users: "require", server: without, fails: "redis makes no users for runs"},
+		"require, and the server makes none": {users: "require", server: without, fails: "redis cannot create users for runs"},
 		"off":                                {users: "off"},
 	} {
 		t.Run(name, func(t *testing.T) {

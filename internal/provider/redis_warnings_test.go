@@ -11,8 +11,8 @@ import (
 // TestRedisWarnings: what is doubtful about a Redis is told by whatever uses it first, once.
 func TestRedisWarnings(t *testing.T) {
 	const (
-		noDisk = "WARNING: Redis may lose files: redis keeps nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts"
-		evicts = "WARNING: Redis may lose files: check redis: redis may drop files when its memory is full: its maxmemory-policy is allkeys-lru, " +
+		noDisk = "WARNING: Redis may lose files: redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts"
+		evicts = "WARNING: Redis may lose files: check redis: redis may evict files when its memory is full: its maxmemory-policy is allkeys-lru, " +
 			"and only noeviction keeps every file; set it with CONFIG SET maxmemory-policy noeviction"
 	)
 	small := []string{"--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"}

@@ -32,7 +32,7 @@ func (s *Store) before(ctx context.Context, staged *Staged) (*before, error) {
 	}
 	from, err := s.entries(ctx, staged.Layer)
 	if err != nil {
-		return nil, fmt.Errorf("read what was there before: %w", err)
+		return nil, fmt.Errorf("read the restored files: %w", err)
 	}
 	b := &before{from: from, reads: staged.Reads, trust: staged.Trusted}
 	if staged.Stamps != nil {
@@ -47,7 +47,7 @@ func (b *before) advance() error {
 		if errors.Is(err, errEnd) {
 			return nil
 		}
-		return fmt.Errorf("read what was there before: %w", err)
+		return fmt.Errorf("read the restored files: %w", err)
 	}
 	b.now = known{Entry: e}
 	if b.stamps == nil {

@@ -23,13 +23,13 @@ func (c Certificates) Config() (*tls.Config, error) {
 	if len(c.CA) > 0 {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(c.CA) {
-			return nil, errors.New("the authority for redis: there is no certificate in PEM")
+			return nil, errors.New("the CA certificate for redis: it contains no certificate in PEM format")
 		}
 	}
 	if len(c.Cert)+len(c.Key) > 0 {
 		pair, err := tls.X509KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return nil, fmt.Errorf("the client's certificate and key for redis: %w", err)
+			return nil, fmt.Errorf("the client certificate and key for redis: %w", err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}

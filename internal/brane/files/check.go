@@ -40,7 +40,7 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 			return err
 		})
 		if errors.Is(err, ErrForbidden) {
-			warn("the redis user may not ask INFO, so version, memory policy and persistence of the server were not checked")
+			warn("the redis user may not run INFO, so the version, memory policy and persistence of the server were not checked")
 			return nil
 		}
 		if err != nil {
@@ -50,10 +50,10 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 			return err
 		}
 		if late := clockSkew(ctx, master); late.Abs() >= maxSkew {
-			warn(fmt.Sprintf("the clocks of redis and of this machine differ by %s: the files of a run are dropped that much too early or too late", late.Abs().Round(time.Second)))
+			warn(fmt.Sprintf("the clocks of redis and of the client differ by %s: the files of a run expire too early or too late by as much", late.Abs().Round(time.Second)))
 		}
 		if infoField(info, "aof_enabled") == "0" && neverSaves(ctx, master) {
-			warn("redis keeps nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
+			warn("redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
 		}
 		if policy := infoField(info, "maxmemory_policy"); infoNumber(info, "maxmemory") > 0 && policy != "noeviction" {
 			// volatile-* as well: every key of a run has a deadline.
@@ -148,7 +148,7 @@ func checkRights(ctx context.Context, client redis.UniversalClient) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("try SUBSCRIBE on a channel that begins with %q: %w", prefix, err)
+		return fmt.Errorf("run SUBSCRIBE on a channel that begins with %q: %w", prefix, err)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func try(ctx context.Context, client redis.UniversalClient, trials []trial) erro
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("try %s on %s that begins with %q: %w", failed.name, failed.on, prefix, err)
+		return fmt.Errorf("run %s on %s that begins with %q: %w", failed.name, failed.on, prefix, err)
 	}
 	return nil
 }

@@ -26,10 +26,10 @@ func TestDialRefusesWithoutShowingTheAddress(t *testing.T) {
 		"an unknown form":             {"redis+ring://h", scheme},
 		"half a form":                 {"redis+://h", scheme},
 		"a password with a slash":     {"redis://:s3cret/x%zz@h:1/0", unparsed},
-		"no host":                     {"redis://:s3cret@/0", "redis URL: it names no host"},
+		"no host":                     {"redis://:s3cret@/0", "redis URL: it contains no host"},
 		"a database that is a word":   {"redis://h/s3cret", database},
 		"a negative database":         {"redis://h/-1", database},
-		"an unknown parameter":        {"redis://h/0?password=s3cret", "redis URL: it has a parameter that this form does not know; known are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)"},
+		"an unknown parameter":        {"redis://h/0?password=s3cret", "redis URL: it has an unsupported parameter; supported are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)"},
 		"a Sentinel without a master": {"redis+sentinel://h/0", "redis URL: with redis+sentinel:// the name of the master is needed: ?master=name"},
 		"a Cluster with a database":   {"redis+cluster://h/1", "redis URL: a Redis Cluster has only database 0"},
 	} {
@@ -43,7 +43,7 @@ func TestDialRefusesWithoutShowingTheAddress(t *testing.T) {
 }
 
 // noDisk is said of every server that redistest starts without more.
-const noDisk = "redis keeps nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts"
+const noDisk = "redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts"
 
 func TestCheck(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -60,12 +60,12 @@ func TestCheck(t *testing.T) {
 		"it evicts any key":                           {args: []string{"--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"}, warnings: "[" + noDisk + "]", fact: ErrEvicts, want: "its maxmemory-policy is allkeys-lru"},
 		"it evicts keys with a deadline":              {args: []string{"--maxmemory", "64mb", "--maxmemory-policy", "volatile-ttl"}, warnings: "[" + noDisk + "]", fact: ErrEvicts, want: "its maxmemory-policy is volatile-ttl"},
 		"the user may do all":                         {user: []string{"~*", "&*", "+@all"}, warnings: "[" + noDisk + "]"},
-		"the user may not ask INFO":                   {user: []string{"~*", "&*", "+@all", "-info"}, warnings: "[the redis user may not ask INFO, so version, memory policy and persistence of the server were not checked]"},
+		"the user may not ask INFO":                   {user: []string{"~*", "&*", "+@all", "-info"}, warnings: "[the redis user may not run INFO, so the version, memory policy and persistence of the server were not checked]"},
 		"the user may not ask CONFIG: nobody knows":   {user: []string{"~*", "&*", "+@all", "-config"}, warnings: "[]"},
-		"the user may not write":                      {user: []string{"~*", "&*", "+@all", "-set"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try SET on a key that begins with "brane:"`},
-		"the user may not touch the keys":             {user: []string{"~other:*", "&*", "+@all"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try GET on a key that begins with "brane:"`},
-		"the user may not announce":                   {user: []string{"~*", "+@all"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try PUBLISH`},
-		"the user may not look for what is to delete": {user: []string{"~*", "&*", "+@all", "-scan"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `try SCAN`},
+		"the user may not write":                      {user: []string{"~*", "&*", "+@all", "-set"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `run SET on a key that begins with "brane:"`},
+		"the user may not touch the keys":             {user: []string{"~other:*", "&*", "+@all"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `run GET on a key that begins with "brane:"`},
+		"the user may not announce":                   {user: []string{"~*", "+@all"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `run PUBLISH`},
+		"the user may not look for what is to delete": {user: []string{"~*", "&*", "+@all", "-scan"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `run SCAN`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t, tt.args...)
@@ -134,8 +134,8 @@ func TestClocksThatDiffer(t *testing.T) {
 		ahead time.Duration
 		want  string
 	}{
-		"by ten minutes": {10 * time.Minute, "[" + noDisk + " the clocks of redis and of this machine differ by 10m0s: the files of a run are dropped that much too early or too late]"},
-		"behind":         {-2 * time.Hour, "[" + noDisk + " the clocks of redis and of this machine differ by 2h0m0s: the files of a run are dropped that much too early or too late]"},
+		"by ten minutes": {10 * time.Minute, "[" + noDisk + " the clocks of redis and of the client differ by 10m0s: the files of a run expire too early or too late by as much]"},
+		"behind":         {-2 * time.Hour, "[" + noDisk + " the clocks of redis and of the client differ by 2h0m0s: the files of a run expire too early or too late by as much]"},
 		"hardly":         {20 * time.Second, "[" + noDisk + "]"},
 	} {
 		t.Run(name, func(t *testing.T) {

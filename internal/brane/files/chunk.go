@@ -94,7 +94,7 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 	case err != nil:
 		return nil, err
 	case digestOf(buffer[:n]) != d || n > ChunkSize:
-		return nil, fmt.Errorf("run %s: chunk %s %w: what is stored has another digest", s.run, d.short(), ErrCorrupt)
+		return nil, fmt.Errorf("run %s: chunk %s %w: the stored content has another digest", s.run, d.short(), ErrCorrupt)
 	}
 	return buffer[:n], nil
 }

@@ -52,7 +52,7 @@ func ParseRecord(text []byte) (Record, error) {
 // Everything the layer needs has to be stored before; where the server has lost some of it since, the error is [ErrLost]. A commit is announced, but the announcement may get lost.
 func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record, won bool, err error) {
 	if !ValidStep(step) {
-		return Record{}, false, fmt.Errorf("run %s: commit: %q is no name of a step", s.run, step)
+		return Record{}, false, fmt.Errorf("run %s: commit: %q is not a valid step name", s.run, step)
 	}
 	if r.V == 0 {
 		r.V = recordVersion

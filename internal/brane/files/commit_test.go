@@ -62,10 +62,10 @@ func TestCommitRefuses(t *testing.T) {
 		r    Record
 		want string
 	}{
-		"a step with a colon":     {"a:b", Record{Layer: someLayer}, `run commit: commit: "a:b" is no name of a step`},
+		"a step with a colon":     {"a:b", Record{Layer: someLayer}, `run commit: commit: "a:b" is not a valid step name`},
 		"a record without layer":  {"a", Record{}, `run commit: commit step "a": commit record is corrupt: layer: "" is not a digest of 64 hex digits`},
 		"a record of the future":  {"a", Record{V: 9, Layer: someLayer}, `run commit: commit step "a": commit record was written in a newer format (version 9, this program knows 1)`},
-		"an index without number": {"a.x", Record{Layer: someLayer}, `run commit: commit: "a.x" is no name of a step`},
+		"an index without number": {"a.x", Record{Layer: someLayer}, `run commit: commit: "a.x" is not a valid step name`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, err := s.Commit(t.Context(), tt.step, tt.r); fmt.Sprint(err) != tt.want {

@@ -48,7 +48,7 @@ func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string
 func (s *Store) damaged(ctx context.Context, t Tree) (map[Digest]error, error) {
 	sizes := sizesIn(t)
 	damaged := map[Digest]error{}
-	err := s.each(ctx, "ask for the sizes of chunks", chunksIn(t), func(ctx context.Context, p redis.Pipeliner, key string) {
+	err := s.each(ctx, "read the sizes of chunks", chunksIn(t), func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.StrLen(ctx, key)
 	}, func(d Digest, answer redis.Cmder) {
 		switch n, ok := answer.(*redis.IntCmd); {
@@ -131,7 +131,7 @@ func (s *Store) mend(ctx context.Context, layer Layer) ([]Digest, error) {
 	if len(damaged) == 0 {
 		return s.closure(ctx, layer, t)
 	}
-	err = s.each(ctx, "remove chunks that are not what they were", slices.Collect(maps.Keys(damaged)), func(ctx context.Context, p redis.Pipeliner, key string) {
+	err = s.each(ctx, "remove damaged chunks", slices.Collect(maps.Keys(damaged)), func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.Unlink(ctx, key)
 	}, nil)
 	if err != nil {

@@ -55,7 +55,7 @@ func (d Dialer) options(u *url.URL) (*redis.UniversalOptions, error) {
 		return nil, errors.New("it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://")
 	}
 	if u.Hostname() == "" {
-		return nil, errors.New("it names no host")
+		return nil, errors.New("it contains no host")
 	}
 	o := baseOptions()
 	o.Dialer = d.Connect
@@ -93,7 +93,7 @@ func (d Dialer) options(u *url.URL) (*redis.UniversalOptions, error) {
 		case key == "sentinel_password" && form == "sentinel":
 			o.SentinelPassword = values[0]
 		default:
-			return nil, errors.New("it has a parameter that this form does not know; known are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)")
+			return nil, errors.New("it has an unsupported parameter; supported are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)")
 		}
 	}
 	switch {

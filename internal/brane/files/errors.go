@@ -13,9 +13,9 @@ var (
 	// ErrPassword says that the server wants another user name or password.
 	ErrPassword = errors.New("redis refuses the user name or password")
 	// ErrForbidden says that the user may not run a command or touch a key that the file layer needs.
-	ErrForbidden = errors.New("the redis user lacks a right")
+	ErrForbidden = errors.New("the redis user lacks a permission")
 	// ErrEvicts says that a full server would drop files silently. Whoever knows better may go on.
-	ErrEvicts = errors.New("redis may drop files when its memory is full")
+	ErrEvicts = errors.New("redis may evict files when its memory is full")
 	// ErrTooOld says that the server lacks SET NX GET, which came with Redis 7.0.
 	ErrTooOld = errors.New("redis is too old")
 	// ErrFull says that the server has no memory left; nothing was published.

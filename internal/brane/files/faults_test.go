@@ -29,11 +29,11 @@ func TestWhatIsStoredWrongIsNotRead(t *testing.T) {
 		"two bytes of a chunk are swapped": {func(s *Store, tree Tree) {
 			e, _ := tree.Lookup("large")
 			client.SetRange(t.Context(), s.chunkKey(e.Chunks[0]), 10, "XX")
-		}, ErrCorrupt, "is corrupt: what is stored has another digest"},
+		}, ErrCorrupt, "is corrupt: the stored content has another digest"},
 		"a pack is cut": {func(s *Store, tree Tree) {
 			e, _ := tree.Lookup("small")
 			client.Set(t.Context(), s.chunkKey(e.Chunks[0]), "hel", time.Hour)
-		}, ErrCorrupt, "is corrupt: what is stored has another digest"},
+		}, ErrCorrupt, "is corrupt: the stored content has another digest"},
 		"a chunk has grown": {func(s *Store, tree Tree) {
 			e, _ := tree.Lookup("large")
 			client.Append(t.Context(), s.chunkKey(e.Chunks[0]), "more")
@@ -235,12 +235,12 @@ func TestWhatCannotBeKeptIsNamed(t *testing.T) {
 		make func(at string) error
 		want string
 	}{
-		"a socket": {func(at string) error { return unix.Mknod(at, unix.S_IFSOCK|0o600, 0) }, `file "d/x" is a socket; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
+		"a socket": {func(at string) error { return unix.Mknod(at, unix.S_IFSOCK|0o600, 0) }, `file "d/x" is a socket; only files, directories and symbolic links can be stored; remove it at the end of the step`},
 		// Of device 0:0, which anybody may make and nobody can open.
-		"a device":                      {func(at string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, 0) }, `file "d/x" is a device; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
-		"a named pipe":                  {func(at string) error { return unix.Mkfifo(at, 0o600) }, `file "d/x" is a named pipe; only files, folders and symbolic links can be kept, so remove it at the end of the step`},
-		"a link out of the tree":        {func(at string) error { return os.Symlink("../../x", at) }, `file "d/x" is a symbolic link that points to "../../x", outside the tree; only links to files of the same tree can be kept`},
-		"a link to the image's program": {func(at string) error { return os.Symlink("/bin/sh", at) }, `file "d/x" is a symbolic link that points to the absolute path "/bin/sh"; only links to files of the same tree can be kept`},
+		"a device":                      {func(at string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, 0) }, `file "d/x" is a device; only files, directories and symbolic links can be stored; remove it at the end of the step`},
+		"a named pipe":                  {func(at string) error { return unix.Mkfifo(at, 0o600) }, `file "d/x" is a named pipe; only files, directories and symbolic links can be stored; remove it at the end of the step`},
+		"a link out of the tree":        {func(at string) error { return os.Symlink("../../x", at) }, `file "d/x" is a symbolic link that points to "../../x", outside the tree; only links to files of the same tree can be stored`},
+		"a link to the image's program": {func(at string) error { return os.Symlink("/bin/sh", at) }, `file "d/x" is a symbolic link that points to the absolute path "/bin/sh"; only links to files of the same tree can be stored`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -119,7 +119,7 @@ func (l *listing) add(folder *os.File, said []byte) error {
 			kind = uint8(stat.Mode & unix.S_IFMT >> 12)
 		}
 		if len(l.names) > math.MaxUint32-2*len(name) {
-			return fmt.Errorf("folder %q has more names than can be kept", folder.Name())
+			return fmt.Errorf("folder %q has too many entries", folder.Name())
 		}
 		here := listed{from: uint32(len(l.names)), length: uint16(len(name)), kind: kind} //nolint:gosec // no name is as long
 		l.names = append(l.names, name...)
@@ -150,7 +150,7 @@ type smallFile struct {
 	size int64
 }
 
-// openSmall opens a file of a folder. ok is false where it is no regular file or a large one; that is for the caller's other way.
+// openSmall opens a file of a folder. ok is false where it is not a regular file or a large one; that is for the caller's other way.
 func openSmall(folder *os.File, name string) (f smallFile, ok bool, err error) {
 	f.fd, err = again(func() (int, error) {
 		return unix.Openat(int(folder.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)

@@ -75,10 +75,10 @@ func TestTheGuidesRightsAreEnough(t *testing.T) {
 // TestCheckFindsEachMissingRight of those in the guide, and leaves no key behind.
 func TestCheckFindsEachMissingRight(t *testing.T) {
 	onKey := func(command string) string {
-		return "check redis: try " + command + ` on a key that begins with "brane:": the redis user lacks a right: NOPERM `
+		return "check redis: run " + command + ` on a key that begins with "brane:": the redis user lacks a permission: NOPERM `
 	}
 	onChannel := func(command string) string {
-		return "check redis: try " + command + ` on a channel that begins with "brane:": the redis user lacks a right: NOPERM `
+		return "check redis: run " + command + ` on a channel that begins with "brane:": the redis user lacks a permission: NOPERM `
 	}
 	const isWell = "<nil>"
 	want := map[string]string{
@@ -86,7 +86,7 @@ func TestCheckFindsEachMissingRight(t *testing.T) {
 		"+get": onKey("GET"), "+set": onKey("SET"), "+exists": onKey("EXISTS"), "+strlen": onKey("STRLEN"), "+persist": onKey("PERSIST"), "+scan": onKey("SCAN"), "+unlink": onKey("UNLINK"),
 		"+hset": onKey("HSET"), "+hgetall": onKey("HGETALL"), "+copy": onKey("COPY"), "+expireat": onKey("EXPIREAT"),
 		"+publish": onChannel("PUBLISH"), "+subscribe": onChannel("SUBSCRIBE"),
-		"+ping": "check redis: the redis user lacks a right: NOPERM ",
+		"+ping": "check redis: the redis user lacks a permission: NOPERM ",
 		// The client goes on without these, or with what it knows of before.
 		"+hdel": isWell, "+unsubscribe": isWell, "+time": isWell, "+hello": isWell, "+auth": isWell, "+select": isWell, "+info": isWell, "+config|get": isWell,
 	}

@@ -83,7 +83,7 @@ func inputEntries(sources map[string]Source) ([]Entry, error) {
 			return nil, err
 		}
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
-			return nil, fmt.Errorf("path %q is no path inside a folder on this system", name)
+			return nil, fmt.Errorf("path %q is not a path inside a directory on this system", name)
 		}
 		for parent := path.Dir(name); parent != "." && !folders[parent]; parent = path.Dir(parent) {
 			folders[parent] = true
@@ -102,7 +102,7 @@ func inputEntries(sources map[string]Source) ([]Entry, error) {
 				return nil, fmt.Errorf("input %q: %w", name, err)
 			}
 			if !info.Mode().IsRegular() {
-				return nil, fmt.Errorf("input %q: %w", name, &FileError{source.Path, "is no regular file"})
+				return nil, fmt.Errorf("input %q: %w", name, &FileError{source.Path, "is not a regular file"})
 			}
 			e.Size = info.Size()
 		}
@@ -164,7 +164,7 @@ func (s *Store) fits(ctx context.Context, need int64) error {
 	var mu sync.Mutex // the masters of a Cluster are asked at the same time
 	var free int64
 	limited := true
-	err := s.onEachMaster(ctx, "ask for its memory", func(ctx context.Context, master *redis.Client) error {
+	err := s.onEachMaster(ctx, "read its memory limits", func(ctx context.Context, master *redis.Client) error {
 		info, err := master.Info(ctx, "memory").Result()
 		if err != nil {
 			return err

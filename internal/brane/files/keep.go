@@ -94,7 +94,7 @@ func chunksIn(t Tree) []Digest {
 
 // persist takes the deadline from chunks. One that is gone meanwhile is an error.
 func (s *Store) persist(ctx context.Context, chunks []Digest) error {
-	err := s.each(ctx, "keep chunks for good", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
+	err := s.each(ctx, "remove the deadline of chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.Persist(ctx, key)
 	}, nil)
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Store) persist(ctx context.Context, chunks []Digest) error {
 		return err
 	}
 	if len(lost) > 0 {
-		return fmt.Errorf("run %s: keep chunks for good: %d of them %w", s.run, len(lost), ErrGone)
+		return fmt.Errorf("run %s: remove the deadline of chunks: %d of them %w", s.run, len(lost), ErrGone)
 	}
 	return nil
 }
@@ -208,5 +208,5 @@ func eachMaster(ctx context.Context, client redis.UniversalClient, visit func(co
 	case *redis.Client:
 		return visit(ctx, client)
 	}
-	return errors.New("the redis client is neither for one server nor for a Cluster")
+	return errors.New("the redis client is neither for a single server nor for a Cluster")
 }

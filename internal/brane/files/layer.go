@@ -66,7 +66,7 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 		return "", nil, err
 	}
 	if len(parts.sent) > maxManifest {
-		return "", nil, errors.New("there are too many files for one layer")
+		return "", nil, errors.New("there are too many files for one manifest")
 	}
 	var list bytes.Buffer
 	digests := append([]Digest(nil), parts.chunks(0, int64(len(parts.sent)))...)
@@ -192,20 +192,20 @@ func (r *chunkReader) next() error {
 
 // SetInput says which layer the steps without needs begin with. The error is [ErrLost] where the server has lost what was stored for it.
 func (s *Store) SetInput(ctx context.Context, layer Layer) error {
-	return s.publish(ctx, "write the layer of the inputs", func(ctx context.Context) error {
+	return s.publish(ctx, "write the reference to the inputs", func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.key("in"), string(layer), redis.SetArgs{ExpireAt: s.deadline}).Err()
 	})
 }
 
 // Input is the layer that SetInput set. It wraps [ErrGone] where there is none.
 func (s *Store) Input(ctx context.Context) (layer Layer, err error) {
-	err = s.do(ctx, "read the layer of the inputs", func(ctx context.Context) error {
+	err = s.do(ctx, "read the reference to the inputs", func(ctx context.Context) error {
 		text, err := s.redis.Get(ctx, s.key("in")).Result()
 		layer = Layer(text)
 		return err
 	})
 	if errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("run %s: the layer of the inputs %w", s.run, ErrGone)
+		return "", fmt.Errorf("run %s: the reference to the inputs %w", s.run, ErrGone)
 	}
 	return layer, err
 }

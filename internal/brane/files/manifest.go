@@ -189,7 +189,7 @@ func parseLine(text []byte) (Entry, error) {
 	if l.Type != "l" {
 		var err error
 		if mode, err = strconv.ParseUint(l.Mode, 8, 32); err != nil || mode > 0o7777 {
-			return Entry{}, fmt.Errorf("mode %.20q is no octal number up to 7777", l.Mode)
+			return Entry{}, fmt.Errorf("mode %.20q is not an octal number up to 7777", l.Mode)
 		}
 	}
 	e.Mode = goMode(uint32(mode)) // at most 0o7777

@@ -25,15 +25,15 @@ func (o *order) add(e *Entry) error {
 	}
 	if e.By != o.by {
 		if e.By != "" && !stepName.MatchString(e.By) {
-			return fmt.Errorf("path %q was written by %q, which is no name of a step", e.Path, e.By)
+			return fmt.Errorf("path %q was written by %q, which is not a valid step name", e.Path, e.By)
 		}
 		o.by = e.By
 	}
 	if e.Path <= o.last {
-		return fmt.Errorf("path %q is there twice or out of order", e.Path)
+		return fmt.Errorf("path %q is a duplicate or out of order", e.Path)
 	}
 	if above := o.blocks(e.Path); above != "" {
-		return fmt.Errorf("path %q is below %q, which is no folder", e.Path, above)
+		return fmt.Errorf("path %q is below %q, which is not a directory", e.Path, above)
 	}
 	o.put(e)
 	return nil

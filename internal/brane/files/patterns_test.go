@@ -39,8 +39,8 @@ func TestPatterns(t *testing.T) {
 	}
 	for pattern, want := range map[string]string{
 		"[":     `pattern "[": syntax error in pattern`,
-		"/data": `pattern "/data": path "/data" is absolute; it has to be relative to the root of the files`,
-		"../x":  `pattern "../x": path "../x" leads outside`,
+		"/data": `pattern "/data": path "/data" is absolute; it must be relative to the root of the files`,
+		"../x":  `pattern "../x": path "../x" points outside the files`,
 		"":      `pattern "": an empty path names no file`,
 		"out/*": "<nil>",
 	} {

@@ -11,7 +11,7 @@ import (
 
 // ErrLost says that the server has lost chunks that it had accepted, by a fail-over or a restart; nothing was published. What was to be stored has
 // to be stored again, which sends only what is missing: see [Again].
-var ErrLost = errors.New("redis has lost what it had stored")
+var ErrLost = errors.New("redis has lost data that it had accepted")
 
 // proof remembers what was sent, or was there when it was to be sent. A server that fails over to a replica, or starts again from what it had on disk, may have
 // answered OK to chunks that it does not have any more; and a client that finds its idle connections closed makes new ones without a word. So nothing is published

@@ -104,7 +104,7 @@ func cut(content []byte, from, size int64) ([]byte, error) {
 
 func kind(e Entry) string {
 	if e.Mode.IsDir() {
-		return "folder"
+		return "directory"
 	}
 	return "symbolic link"
 }

@@ -229,7 +229,7 @@ func (r *restoring) note(first int, stamps []byte) error {
 		return nil
 	}
 	if _, err := r.stamps.WriteAt(stamps, int64(first)*stampSize); err != nil {
-		return fmt.Errorf("keep what the file system says of the files: %w", err)
+		return fmt.Errorf("store the stamps of the files: %w", err)
 	}
 	return nil
 }

@@ -15,9 +15,9 @@ const MaxLog = 64 << 10
 // SetLog keeps the end of a step's output, at most MaxLog bytes of it.
 func (s *Store) SetLog(ctx context.Context, step string, output []byte) error {
 	if !ValidStep(step) {
-		return fmt.Errorf("run %s: keep output: %q is no name of a step", s.run, step)
+		return fmt.Errorf("run %s: store output: %q is not a valid step name", s.run, step)
 	}
-	return s.set(ctx, "log:"+step, "keep the output of step "+step, output[max(0, len(output)-MaxLog):])
+	return s.set(ctx, "log:"+step, "store the output of step "+step, output[max(0, len(output)-MaxLog):])
 }
 
 // Log is the end of a step's output, nil where there is none.
@@ -35,19 +35,19 @@ func (s *Store) Log(ctx context.Context, step string) (output []byte, err error)
 // SetFailure keeps how a step has failed whose failure stands. This package does not look into the text.
 func (s *Store) SetFailure(ctx context.Context, step string, text []byte) error {
 	if !ValidStep(step) {
-		return fmt.Errorf("run %s: keep a failure: %q is no name of a step", s.run, step)
+		return fmt.Errorf("run %s: store a failure: %q is not a valid step name", s.run, step)
 	}
-	return s.set(ctx, "failed:"+step, "keep how step "+step+" has failed", text)
+	return s.set(ctx, "failed:"+step, "store the failure of step "+step+"", text)
 }
 
 // Failures are what SetFailure has kept of these steps, all in one round trip.
 func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte, error) {
-	return s.texts(ctx, "read how steps have failed", "failed:", steps)
+	return s.texts(ctx, "read the failures of the steps", "failed:", steps)
 }
 
 // SetMeta writes what is to be known of the run as a whole, as where its Jobs are.
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
-	return s.do(ctx, "write what the run is", func(ctx context.Context) error {
+	return s.do(ctx, "write the metadata of the run", func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, s.key("meta"), meta)
 			p.ExpireAt(ctx, s.key("meta"), s.deadline)
@@ -59,7 +59,7 @@ func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 
 // Meta is what SetMeta wrote, empty where nothing is.
 func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
-	err = s.do(ctx, "read what the run is", func(ctx context.Context) (err error) {
+	err = s.do(ctx, "read the metadata of the run", func(ctx context.Context) (err error) {
 		meta, err = s.redis.HGetAll(ctx, s.key("meta")).Result()
 		return err
 	})
@@ -76,14 +76,14 @@ func (s *Store) Cancel(ctx context.Context) error {
 
 // Resume takes a Cancel back.
 func (s *Store) Resume(ctx context.Context) error {
-	return s.do(ctx, "take the cancellation back", func(ctx context.Context) error {
+	return s.do(ctx, "withdraw the cancellation", func(ctx context.Context) error {
 		return s.redis.Unlink(ctx, s.key("cancel")).Err()
 	})
 }
 
 // Cancelled tells whether the run is to stop.
 func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
-	err = s.do(ctx, "ask whether the run is cancelled", func(ctx context.Context) error {
+	err = s.do(ctx, "read whether the run is cancelled", func(ctx context.Context) error {
 		n, err := s.redis.Exists(ctx, s.key("cancel")).Result()
 		cancelled = n == 1
 		return err
@@ -96,5 +96,5 @@ func (s *Store) Now(ctx context.Context) time.Time { return time.Now().Add(clock
 
 // Ping answers when the server does and accepts the password.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.do(ctx, "greet redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
+	return s.do(ctx, "ping redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
 }

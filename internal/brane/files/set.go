@@ -31,7 +31,7 @@ var setReference = regexp.MustCompile(`^([a-z0-9-]+)@([0-9a-f]{64})$`)
 func ParseReference(text string) (Reference, error) {
 	parts := setReference.FindStringSubmatch(text)
 	if parts == nil {
-		return Reference{}, fmt.Errorf("%.100q is no reference of a set of files; it has to be a name, @ and 64 hex digits", text)
+		return Reference{}, fmt.Errorf("%.100q is not a reference to a file set; expected a name, @ and 64 hex digits", text)
 	}
 	return Reference{parts[1], parts[2]}, nil
 }
@@ -39,7 +39,7 @@ func ParseReference(text string) (Reference, error) {
 // OpenSet opens the set of a name: a-z, 0-9 and -. It contacts nothing.
 func OpenSet(client redis.UniversalClient, name string) (*Set, error) {
 	if !runName.MatchString(name) {
-		return nil, fmt.Errorf("the name %q of a set of files may only have a-z, 0-9 and -", name)
+		return nil, fmt.Errorf("the name %q of a file set may contain only a-z, 0-9 and -", name)
 	}
 	return &Set{client, name}, nil
 }
@@ -73,7 +73,7 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 		err = s.publish(ctx, store, string(layer)+" "+content, needed)
 	}
 	if err != nil {
-		return "", fmt.Errorf("set of files %q: %w", s.name, err)
+		return "", fmt.Errorf("file set %q: %w", s.name, err)
 	}
 	return layer, store.drop(ctx, needed)
 }
@@ -88,7 +88,7 @@ func (s *Set) publish(ctx context.Context, store *Store, record string, needed [
 	if err != nil && !errors.Is(err, redis.Nil) { // nil: the set has one
 		return err
 	}
-	if err := store.do(ctx, "keep the record of the set for good", func(ctx context.Context) error { return s.redis.Persist(ctx, key).Err() }); err != nil {
+	if err := store.do(ctx, "remove the deadline of the set's record", func(ctx context.Context) error { return s.redis.Persist(ctx, key).Err() }); err != nil {
 		return err
 	}
 	if err := store.persist(ctx, needed); err != nil {
@@ -104,7 +104,7 @@ func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error
 		return "", "", err
 	}
 	var text string
-	err = store.do(ctx, "read the layer of the set", func(ctx context.Context) (err error) {
+	err = store.do(ctx, "read the reference to the files of the set", func(ctx context.Context) (err error) {
 		text, err = s.redis.Get(ctx, store.key("set")).Result()
 		return err
 	})
@@ -148,7 +148,7 @@ func (s *Store) drop(ctx context.Context, but []Digest) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("run %s: remove what is not needed any more: %w", s.run, err)
+		return fmt.Errorf("run %s: remove unused chunks: %w", s.run, err)
 	}
 	return nil
 }
@@ -165,17 +165,17 @@ func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]E
 	}
 	layer, content, err := set.Layer(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("set of files %q: %w", from.Set, err)
+		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
 	}
 	if content != from.Content {
-		return nil, fmt.Errorf("set of files %q: the content %.12s %w", from.Set, from.Content, ErrGone)
+		return nil, fmt.Errorf("file set %q: the content %.12s %w", from.Set, from.Content, ErrGone)
 	}
 	t, err := source.Tree(ctx, layer)
 	if err != nil {
-		return nil, fmt.Errorf("set of files %q: %w", from.Set, err)
+		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
 	}
 	if err := s.copyChunks(ctx, source, chunksIn(t)); err != nil {
-		return nil, fmt.Errorf("set of files %q: %w", from.Set, err)
+		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
 	}
 	entries := []Entry{{Path: folder, Mode: dirMode}}
 	for e := range t.All() {

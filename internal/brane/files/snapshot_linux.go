@@ -68,7 +68,7 @@ func (s *snapshot) all() error {
 func (s *snapshot) walk(folder *os.File, at string) error {
 	found, err := list(folder)
 	if err != nil {
-		return fmt.Errorf("read folder %q: %w", at, err)
+		return fmt.Errorf("read directory %q: %w", at, err)
 	}
 	for _, n := range found.all {
 		name := string(found.name(n))
@@ -81,7 +81,7 @@ func (s *snapshot) walk(folder *os.File, at string) error {
 		}
 		inside, err := openFolder(folder, name)
 		if err != nil {
-			return fmt.Errorf("read folder %q: %w", full, unreadable(err))
+			return fmt.Errorf("read directory %q: %w", full, unreadable(err))
 		}
 		err = s.walk(inside, full+"/")
 		_ = inside.Close() // it was only read
@@ -122,7 +122,7 @@ func (s *snapshot) visit(folder *os.File, name, full string, kind uint8) error {
 	case mode&fs.ModeSymlink != 0:
 		return s.link(e, old.Entry)
 	case !mode.IsRegular():
-		return &FileError{full, fmt.Sprintf("is a %s; only files, folders and symbolic links can be kept, so remove it at the end of the step", special(mode))}
+		return &FileError{full, fmt.Sprintf("is a %s; only files, directories and symbolic links can be stored; remove it at the end of the step", special(mode))}
 	case old.Entry != nil && s.before.untouched(old, stampOf(stat)):
 		return s.upload.add(s.put(old.Entry))
 	}
@@ -182,12 +182,12 @@ func (s *snapshot) folder(in *os.File, name, full string, old known) error {
 func (s *snapshot) chosenIn(in *os.File, name, full string) (bool, error) {
 	folder, err := openFolder(in, name)
 	if err != nil {
-		return false, fmt.Errorf("read folder %q: %w", full, unreadable(err))
+		return false, fmt.Errorf("read directory %q: %w", full, unreadable(err))
 	}
 	defer folder.Close() // it was only read
 	found, err := list(folder)
 	if err != nil {
-		return false, fmt.Errorf("read folder %q: %w", full, err)
+		return false, fmt.Errorf("read directory %q: %w", full, err)
 	}
 	for _, n := range found.all {
 		inside := string(found.name(n))
@@ -236,7 +236,7 @@ func (s *snapshot) link(e, old *Entry) error {
 // unreadable says what to do about a file that may not be read.
 func unreadable(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w; make it readable for the user of the step", err)
+		return fmt.Errorf("%w; make it readable by the user of the step", err)
 	}
 	return err
 }

@@ -11,9 +11,9 @@ import (
 // NoteStart notes that the program of a step begins in this pod. Each pod counts once, however often it says so.
 func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) error {
 	if !ValidStep(step) {
-		return fmt.Errorf("run %s: note a start: %q is no name of a step", s.run, step)
+		return fmt.Errorf("run %s: record a start: %q is not a valid step name", s.run, step)
 	}
-	return s.do(ctx, "note the start of step "+step, func(ctx context.Context) error {
+	return s.do(ctx, "record the start of step "+step, func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, s.key("starts:"+step), pod, at.UTC().Format(time.RFC3339Nano))
 			p.ExpireAt(ctx, s.key("starts:"+step), s.deadline)

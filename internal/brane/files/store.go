@@ -50,7 +50,7 @@ func Open(c Config) (*Store, error) {
 	case c.Redis == nil:
 		return nil, errors.New("open the file layer: no Redis client")
 	case !runName.MatchString(c.Run):
-		return nil, fmt.Errorf("open the file layer: the run id %q may only have a-z, 0-9 and -", c.Run)
+		return nil, fmt.Errorf("open the file layer: the run id %q may contain only a-z, 0-9 and -", c.Run)
 	case c.Deadline.IsZero():
 		return nil, fmt.Errorf("open the file layer of run %s: no deadline", c.Run)
 	}

@@ -132,17 +132,17 @@ func (e *Entry) check() error {
 		return err
 	}
 	if e.Mode&^modeBits != 0 {
-		return fmt.Errorf("path %q is neither file, folder nor symbolic link", e.Path)
+		return fmt.Errorf("path %q is neither a file, a directory nor a symbolic link", e.Path)
 	}
 	if e.IsFile() {
 		return e.checkFile()
 	}
 	if e.Size != 0 || len(e.Chunks) != 0 || e.Offset != 0 || !e.SHA256.IsZero() {
-		return fmt.Errorf("path %q has content, but is no file", e.Path)
+		return fmt.Errorf("path %q has content, but is not a file", e.Path)
 	}
 	if e.Mode.IsDir() {
 		if e.Link != "" || e.Mode&fs.ModeSymlink != 0 {
-			return fmt.Errorf("path %q is both folder and link", e.Path)
+			return fmt.Errorf("path %q is both a directory and a symbolic link", e.Path)
 		}
 		return nil
 	}
@@ -184,11 +184,11 @@ func CheckPath(name string) error {
 	case len(name) >= maxPath:
 		return fmt.Errorf("path %.40q… is longer than %d bytes", name, maxPath-1)
 	case strings.ContainsRune(name, 0):
-		return fmt.Errorf("path %q has a zero byte", name)
+		return fmt.Errorf("path %q contains a zero byte", name)
 	case path.IsAbs(name):
-		return fmt.Errorf("path %q is absolute; it has to be relative to the root of the files", name)
+		return fmt.Errorf("path %q is absolute; it must be relative to the root of the files", name)
 	case name == ".." || strings.HasPrefix(path.Clean(name), "../") || path.Clean(name) == "..":
-		return fmt.Errorf("path %q leads outside", name)
+		return fmt.Errorf("path %q points outside the files", name)
 	case path.Clean(name) != name:
 		return fmt.Errorf("path %q has an empty, \".\" or \"..\" part; write %q", name, path.Clean(name))
 	}
@@ -218,10 +218,10 @@ func checkLink(name, target string) (reason string) {
 	case len(target) >= maxPath || strings.ContainsRune(target, 0):
 		return "has an impossible target"
 	case path.IsAbs(target):
-		return fmt.Sprintf("points to the absolute path %q; only links to files of the same tree can be kept", target)
+		return fmt.Sprintf("points to the absolute path %q; only links to files of the same tree can be stored", target)
 	}
 	if clean := path.Join(path.Dir(name), target); clean == ".." || strings.HasPrefix(clean, "../") {
-		return fmt.Sprintf("points to %q, outside the tree; only links to files of the same tree can be kept", target)
+		return fmt.Sprintf("points to %q, outside the tree; only links to files of the same tree can be stored", target)
 	}
 	return ""
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoUsers says that the server makes no users for us: it does not know ACL, as managed services do not, or our user may not use it.
-var ErrNoUsers = errors.New("redis makes no users for runs")
+var ErrNoUsers = errors.New("redis cannot create users for runs")
 
 // metaUser is the field of the run's meta hash with the digests of the passwords of its user, separated by spaces. A user lives in the memory of a server alone,
 // so whoever goes on with the run can make it again without knowing a password.
@@ -65,7 +65,7 @@ func (s *Store) RevokeUser(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return ignoreForbidden(s.do(ctx, "forget the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() }))
+	return ignoreForbidden(s.do(ctx, "remove the record of the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() }))
 }
 
 func (s *Store) userDigests(ctx context.Context) ([]string, error) {
@@ -91,7 +91,7 @@ func (s *Store) userLost(ctx context.Context) (lost bool, err error) {
 }
 
 func (s *Store) makeUser(ctx context.Context, digests []string) error {
-	return s.onEachMaster(ctx, "make the run's user", func(ctx context.Context, master *redis.Client) error {
+	return s.onEachMaster(ctx, "create the run's user", func(ctx context.Context, master *redis.Client) error {
 		err := master.ACLSetUser(ctx, UserName(s.run), userRules(s.run, digests, s.serverVersion(ctx, master))...).Err()
 		if noACL(err) {
 			return fmt.Errorf("%w: %w", ErrNoUsers, err)

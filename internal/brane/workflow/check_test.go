@@ -45,7 +45,7 @@ func TestStepsThatCannotBe(t *testing.T) {
 		"many calls":                         {Step{Completions: 2, Call: &Call{Package: "p:1.0.0", Brane: branelet.V06, Kind: branelet.V06.CodeKind(), Function: "f"}}, `completions[]: step "x": a call of a function has one result, so it cannot be many; let several steps call it`},
 		"parallel parts of one":              {Step{Parallel: 2}, `parallelism[]: step "x": parallelism needs completions or items`},
 		"failing parts of one":               {Step{MaxFailedIndexes: 2}, `max_failed_indexes[]: step "x": max_failed_indexes needs completions or items`},
-		"a pattern above the files":          {Step{Reads: []string{"../x"}}, `reads[]: step "x": pattern "../x": path "../x" leads outside`},
+		"a pattern above the files":          {Step{Reads: []string{"../x"}}, `reads[]: step "x": pattern "../x": path "../x" points outside the files`},
 		"a pattern that is none":             {Step{Writes: []string{"["}}, `writes[]: step "x": pattern "[": syntax error in pattern`},
 		"a resource of nobody":               {Step{Resources: Resources{Limits: quantities("gpu", "1")}}, `resources[limits]: step "x": "gpu" is no resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu`},
 		"half a GPU":                         {Step{Resources: Resources{Limits: quantities("nvidia.com/gpu", "500m")}}, `resources[limits]: step "x": nvidia.com/gpu is counted, 500m is no whole number`},
