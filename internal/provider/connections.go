@@ -61,10 +61,10 @@ func (c *connections) store() (infra.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.secretsOnce.Do(func() { c.secrets = infra.Secret(client, c.secretNamespace, c.secretName) })
+		c.secretsOnce.Do(func() { c.secrets = infra.NewSecretStore(client, c.secretNamespace, c.secretName) })
 		return c.secrets, nil
 	case c.directory != "":
-		return infra.Folder(c.directory, c.braneVersion), nil
+		return infra.NewDirectoryStore(c.directory, c.braneVersion), nil
 	default:
 		return nil, errors.New("no control plane is named: set control_plane.directory (or BRANE_CONTROL_PLANE_DIRECTORY) or control_plane.kubernetes_secret in the provider block")
 	}

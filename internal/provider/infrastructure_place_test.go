@@ -58,7 +58,7 @@ func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
 	t.Run("Secret", func(t *testing.T) {
 		t.Parallel()
 		s := newSetting(t)
-		test(t, instance{s, &secretPlace{infra.Secret(s.client, clustertest.Namespace(t), "brane-config"), s.client}})
+		test(t, instance{s, &secretPlace{infra.NewSecretStore(s.client, clustertest.Namespace(t), "brane-config"), s.client}})
 	})
 }
 
@@ -66,7 +66,7 @@ func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
 func newInstance(t *testing.T) instance {
 	t.Helper()
 	s := newSetting(t)
-	return instance{s, folderPlace{infra.Folder(s.folder, infra.V06), s.folder}}
+	return instance{s, folderPlace{infra.NewDirectoryStore(s.folder, infra.V06), s.folder}}
 }
 
 // hcl is a configuration of the instance; $NAMESPACE and $REGISTRY stand for what they say.
@@ -118,7 +118,7 @@ func (i instance) holds(t testing.TB, infraText, secretsText string) resource.Te
 }
 
 type folderPlace struct {
-	*infra.FolderStore
+	*infra.DirectoryStore
 	folder string
 }
 

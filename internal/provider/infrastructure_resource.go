@@ -152,7 +152,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	if !model.SecretName.Equal(state.SecretName) {
-		if err := infra.DropSecret(ctx, store, state.SecretName.ValueString()); err != nil {
+		if err := infra.RemoveUnusedSecret(ctx, store, state.SecretName.ValueString()); err != nil {
 			report(&resp.Diagnostics, "Old secret not removed", fmt.Sprintf("Removing %q from secrets.yml in the %s, as location %q has called its secret until now; remove it by hand where this error stays", state.SecretName.ValueString(), store, name), err)
 		}
 	}

@@ -41,7 +41,7 @@ func TestAccLeastPrivilege(t *testing.T) {
 	check := func(access namespace.Access) func(*terraform.State) error {
 		return func(*terraform.State) error {
 			ctx := t.Context()
-			registration, err := infra.Lookup(ctx, infra.Folder(s.folder, infra.V06), s.namespace)
+			registration, err := infra.Lookup(ctx, infra.NewDirectoryStore(s.folder, infra.V06), s.namespace)
 			must(t, err)
 			registered := parsed(t, registration.Kubeconfig)
 			return errors.Join(

@@ -65,7 +65,7 @@ func (s setting) register(t *testing.T) {
 		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace,
 		Registry: s.variable(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
-	must(t, infra.Register(ctx, infra.Folder(s.folder, infra.V06), location, kubeconfig))
+	must(t, infra.Register(ctx, infra.NewDirectoryStore(s.folder, infra.V06), location, kubeconfig))
 }
 
 func must(t *testing.T, err error) {

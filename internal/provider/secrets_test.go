@@ -93,7 +93,7 @@ func readPlan(t *testing.T, name string, places map[string]string) {
 // secrets are the secrets of the test in the forms in which they could stand somewhere.
 func (s setting) secrets(t *testing.T) map[string][]string {
 	t.Helper()
-	registration, err := infra.Lookup(t.Context(), infra.Folder(s.folder, infra.V06), s.namespace)
+	registration, err := infra.Lookup(t.Context(), infra.NewDirectoryStore(s.folder, infra.V06), s.namespace)
 	must(t, err)
 	provider, err := os.ReadFile(clustertest.Getenv(t, ownKubeconfig))
 	must(t, err)

@@ -64,7 +64,7 @@ func TestAccWholePath(t *testing.T) {
 	}
 	// As a cluster looks that was made anew at the same address: the registered credential is of the old one.
 	anew := func() {
-		files := infra.Folder(s.folder, infra.V06)
+		files := infra.NewDirectoryStore(s.folder, infra.V06)
 		registration, err := infra.Lookup(t.Context(), files, s.namespace)
 		must(t, err)
 		kubeconfig, err := credentials.Parse(registration.Kubeconfig)
@@ -129,7 +129,7 @@ func TestAccWholePath(t *testing.T) {
 
 // nothingRegistered checks that neither of the control plane's files knows of the location.
 func (s setting) nothingRegistered(ctx context.Context) error {
-	files, err := infra.Folder(s.folder, infra.V06).Read(ctx)
+	files, err := infra.NewDirectoryStore(s.folder, infra.V06).Read(ctx)
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 	s := newSurvival(t, "stranger", "wait = false", "/works")
 	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
 	must(t, err)
-	store := infra.Folder(s.folder, infra.V06)
+	store := infra.NewDirectoryStore(s.folder, infra.V06)
 	location := infra.Location{
 		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
@@ -199,7 +199,7 @@ func (s setting) quota(t *testing.T, name, pods string) {
 // through lets the run be submitted through a gate, until direct is called.
 func (s *survival) through(t *testing.T, g *gate) (direct func()) {
 	t.Helper()
-	store := infra.Folder(s.folder, infra.V06)
+	store := infra.NewDirectoryStore(s.folder, infra.V06)
 	registration, err := infra.Lookup(t.Context(), store, s.namespace)
 	must(t, err)
 	kubeconfig, err := credentials.Parse(registration.Kubeconfig)

@@ -89,7 +89,7 @@ func (d *document) Names() []string {
 	var names []string
 	seen := map[string]bool{}
 	for _, e := range d.entries() {
-		if name := text(e.key); !seen[name] {
+		if name := scalarText(e.key); !seen[name] {
 			seen[name] = true
 			names = append(names, name)
 		}
@@ -112,16 +112,16 @@ func (d *document) entries() []entry {
 }
 
 // find returns the last entry of a name, which is the one that Brane uses.
-func (d *document) find(name string) (entry, bool) {
+func (d *document) findEntry(name string) (entry, bool) {
 	_, m := d.mapping()
 	return lookup(m, name)
 }
 
 // count returns how many entries have a name.
-func (d *document) count(name string) int {
+func (d *document) countEntries(name string) int {
 	n := 0
 	for _, e := range d.entries() {
-		if text(e.key) == name {
+		if scalarText(e.key) == name {
 			n++
 		}
 	}
@@ -197,7 +197,7 @@ func (d *document) lineAt(i int) int {
 }
 
 // start returns the offset of a line, from 0; the line after the last one starts at the end of the text.
-func (d *document) start(line int) int {
+func (d *document) lineStart(line int) int {
 	if line < len(d.starts) {
 		return d.starts[line]
 	}
@@ -205,11 +205,11 @@ func (d *document) start(line int) int {
 }
 
 // line returns a line, from 0, with its line break.
-func (d *document) line(n int) []byte { return d.data[d.start(n):d.start(n+1)] }
+func (d *document) line(n int) []byte { return d.data[d.lineStart(n):d.lineStart(n+1)] }
 
 // offset returns where a node begins.
-func (d *document) offset(n *yaml.Node) int {
-	i := d.start(n.Line - 1)
+func (d *document) nodeOffset(n *yaml.Node) int {
+	i := d.lineStart(n.Line - 1)
 	for range n.Column - 1 {
 		_, size := utf8.DecodeRune(d.data[i:])
 		i += size

@@ -178,7 +178,7 @@ func wantRestored(t *testing.T, before, after *document) {
 	}
 	key, m := before.mapping()
 	inFlow := m.Style&yaml.FlowStyle != 0
-	if open := before.offset(m); key != nil && key.Line == m.Line && bytes.HasPrefix(before.data[max(open-2, 0):], []byte(": {}")) {
+	if open := before.nodeOffset(m); key != nil && key.Line == m.Line && bytes.HasPrefix(before.data[max(open-2, 0):], []byte(": {}")) {
 		inFlow = before.root.Style&yaml.FlowStyle != 0
 	}
 	if !inFlow || !slices.EqualFunc(entries(before.terminated().root), entries(after.terminated().root), isSameEntry) {
@@ -314,7 +314,7 @@ func TestAnyLocationIsReadBack(t *testing.T) {
 		}
 		valid++
 		for name, document := range documents {
-			files, err := openFiles(document, nil)
+			files, err := parseFiles(document, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

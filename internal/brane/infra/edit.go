@@ -17,13 +17,13 @@ var errShape = errors.New("the YAML around it cannot be edited without changing 
 // edit returns the document with the entry of a name added or replaced, or removed if value is nil. It replaces the lines of that entry. If lines do not
 // separate the entries, it encodes the mapping that holds them again, and in a file in flow style (such as JSON) the whole file. Each result is parsed and
 // compared with the original; if anything but the entry differs, it is discarded.
-func (d *document) edit(name string, value *yaml.Node) (*document, error) {
+func (d *document) editEntry(name string, value *yaml.Node) (*document, error) {
 	refused := errShape
 	for _, rewrite := range []func(string, *yaml.Node) ([]byte, error){d.editLines, d.encodeMapping, d.encodeRoot} {
 		data, err := rewrite(name, value)
 		if err == nil {
 			var edited *document
-			if edited, err = d.verify(data, name, value); err == nil {
+			if edited, err = d.verifyEdit(data, name, value); err == nil {
 				return edited, nil
 			}
 		}
@@ -35,9 +35,9 @@ func (d *document) edit(name string, value *yaml.Node) (*document, error) {
 }
 
 // remove returns the document without the entries of a name.
-func (d *document) remove(name string) (*document, error) {
-	for d.count(name) > 0 {
-		edited, err := d.edit(name, nil)
+func (d *document) removeEntries(name string) (*document, error) {
+	for d.countEntries(name) > 0 {
+		edited, err := d.editEntry(name, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -47,18 +47,18 @@ func (d *document) remove(name string) (*document, error) {
 }
 
 // verify parses an edited text and compares it with the original.
-func (d *document) verify(data []byte, name string, value *yaml.Node) (*document, error) {
+func (d *document) verifyEdit(data []byte, name string, value *yaml.Node) (*document, error) {
 	edited, err := parseContent(d.format, data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errShape, err)
 	}
-	want := max(d.count(name), 1)
+	want := max(d.countEntries(name), 1)
 	if value == nil {
-		want = d.count(name) - 1
-	} else if have, ok := edited.find(name); !ok || !isSame(have.value, value, false) {
+		want = d.countEntries(name) - 1
+	} else if have, ok := edited.findEntry(name); !ok || !isSame(have.value, value, false) {
 		return nil, errShape
 	}
-	if edited.count(name) != want || !slices.EqualFunc(d.terminated().others(name), edited.terminated().others(name), isSameEntry) {
+	if edited.countEntries(name) != want || !slices.EqualFunc(d.terminated().otherEntries(name), edited.terminated().otherEntries(name), isSameEntry) {
 		return nil, errShape
 	}
 	return edited, nil
@@ -79,7 +79,7 @@ func (d *document) terminated() *document {
 func (d *document) isTerminated() bool { return d.starts[len(d.starts)-1] == len(d.data) }
 
 // others returns everything in the file but the entries of a name.
-func (d *document) others(name string) []entry {
+func (d *document) otherEntries(name string) []entry {
 	var others []entry
 	key, _ := d.mapping()
 	for _, e := range entries(d.root) {
@@ -88,7 +88,7 @@ func (d *document) others(name string) []entry {
 		}
 	}
 	for _, e := range d.entries() {
-		if text(e.key) != name {
+		if scalarText(e.key) != name {
 			others = append(others, e)
 		}
 	}
@@ -118,14 +118,14 @@ func (d *document) editLines(name string, value *yaml.Node) ([]byte, error) {
 		if value != nil {
 			content = mappingNode(e.key, value)
 		}
-		from, to, err := d.lines(e, e.key.Column-1)
+		from, to, err := d.lineRange(e, e.key.Column-1)
 		if err != nil {
 			return nil, err
 		}
 		return d.replaceLines(from, to, content, e.key.Column-1)
 	}
 	last := es[len(es)-1]
-	_, to, err := d.lines(last, last.key.Column-1)
+	_, to, err := d.lineRange(last, last.key.Column-1)
 	if err != nil {
 		return nil, err
 	}
@@ -134,14 +134,14 @@ func (d *document) editLines(name string, value *yaml.Node) ([]byte, error) {
 
 // fillMapping writes the first entry in place of "{}". The lines around it are kept, so that emptyMapping restores the text.
 func (d *document) fillMapping(key, m, content *yaml.Node) ([]byte, error) {
-	open, line := d.offset(m), m.Line-1
+	open, line := d.nodeOffset(m), m.Line-1
 	if key == nil {
 		if string(bytes.TrimRight(d.line(line), "\r\n")) != "{}" {
 			return nil, errShape
 		}
 		return d.replaceLines(line, line+1, content, 0)
 	}
-	_, to, err := d.lines(entry{key, m}, key.Column-1)
+	_, to, err := d.lineRange(entry{key, m}, key.Column-1)
 	if err != nil || !bytes.HasSuffix(d.data[:open], []byte(": ")) || !bytes.HasPrefix(d.data[open:], []byte("{}")) {
 		return nil, errShape
 	}
@@ -158,7 +158,7 @@ func (d *document) emptyMapping(key *yaml.Node, e entry) ([]byte, error) {
 	if key == nil && lastNode(e.value).Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 		indent = math.MaxInt // comments after the entry stay
 	}
-	from, to, err := d.lines(e, indent)
+	from, to, err := d.lineRange(e, indent)
 	if err != nil {
 		return nil, err
 	}
@@ -169,11 +169,11 @@ func (d *document) emptyMapping(key *yaml.Node, e entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	colon := bytes.IndexByte(data[d.offset(key):], ':')
+	colon := bytes.IndexByte(data[d.nodeOffset(key):], ':')
 	if colon < 0 {
 		return nil, errShape
 	}
-	return slices.Insert(data, d.offset(key)+colon+1, []byte(" {}")...), nil
+	return slices.Insert(data, d.nodeOffset(key)+colon+1, []byte(" {}")...), nil
 }
 
 // encodeMapping encodes the mapping that holds the entries again and replaces its lines.
@@ -183,7 +183,7 @@ func (d *document) encodeMapping(name string, value *yaml.Node) ([]byte, error) 
 		return nil, errShape
 	}
 	e, _ := lookup(d.root, d.holder)
-	from, to, err := d.lines(e, key.Column-1)
+	from, to, err := d.lineRange(e, key.Column-1)
 	if err != nil || e.value != m {
 		return nil, errShape
 	}
@@ -202,15 +202,15 @@ func (d *document) encodeRoot(name string, value *yaml.Node) ([]byte, error) {
 	}
 	tree := *d.tree
 	tree.Content = []*yaml.Node{root}
-	lines, err := d.encode(&tree, 0)
-	return slices.Concat(d.data[:d.start(0)], []byte(lines)), err
+	lines, err := d.encodeNode(&tree, 0)
+	return slices.Concat(d.data[:d.lineStart(0)], []byte(lines)), err
 }
 
 // lines returns the lines, from 0, of an entry of a block mapping: from its key up to, but not including, the next key and the blank lines and comments
 // above that. A comment that is indented by more than indent belongs to the entry.
-func (d *document) lines(e entry, indent int) (from, to int, err error) {
+func (d *document) lineRange(e entry, indent int) (from, to int, err error) {
 	from = e.key.Line - 1
-	if before := d.data[d.start(from):d.offset(e.key)]; len(bytes.Trim(before, " ")) > 0 {
+	if before := d.data[d.lineStart(from):d.nodeOffset(e.key)]; len(bytes.Trim(before, " ")) > 0 {
 		return 0, 0, errShape
 	}
 	end := from + 1
@@ -255,11 +255,11 @@ func (d *document) isComment(line, indent int) bool {
 // replaceLines returns the text with the lines from up to, but not including, to replaced by a node, or removed if it is nil. A text without a final line
 // break stays one.
 func (d *document) replaceLines(from, to int, content *yaml.Node, indent int) ([]byte, error) {
-	lines, err := d.encode(content, indent)
+	lines, err := d.encodeNode(content, indent)
 	if err != nil {
 		return nil, err
 	}
-	i, j := d.start(from), d.start(to)
+	i, j := d.lineStart(from), d.lineStart(to)
 	if j == len(d.data) && !d.isTerminated() {
 		lines = strings.TrimSuffix(lines, d.lineBreak())
 		switch {
@@ -273,7 +273,7 @@ func (d *document) replaceLines(from, to int, content *yaml.Node, indent int) ([
 }
 
 // encode returns a node as indented lines with the line breaks of the file; none for nil.
-func (d *document) encode(n *yaml.Node, indent int) (string, error) {
+func (d *document) encodeNode(n *yaml.Node, indent int) (string, error) {
 	if n == nil {
 		return "", nil
 	}

@@ -42,7 +42,7 @@ func ParseInfra(data []byte) (*Infra, error) {
 
 // Location returns the location of a name. If two have the name, the last one counts, as for Brane.
 func (d *Infra) Location(name string) (Location, bool) {
-	e, ok := d.find(name)
+	e, ok := d.findEntry(name)
 	if !ok {
 		return Location{}, false
 	}
@@ -59,7 +59,7 @@ func (d *Infra) Location(name string) (Location, bool) {
 
 // credentials returns the credentials of a location; nil if it has none.
 func (d *Infra) credentials(name string) *yaml.Node {
-	location, _ := d.find(name)
+	location, _ := d.findEntry(name)
 	e, _ := lookup(resolve(location.value), "credentials")
 	return resolve(e.value)
 }
@@ -78,7 +78,7 @@ func (d *Infra) usersOf(secret string) []string {
 	var users []string
 	for _, name := range d.Names() {
 		for _, e := range entries(d.credentials(name)) {
-			if resolve(e.value).Kind == yaml.ScalarNode && text(e.value) == secretPrefix+secret {
+			if resolve(e.value).Kind == yaml.ScalarNode && scalarText(e.value) == secretPrefix+secret {
 				users = append(users, name)
 				break
 			}
@@ -100,8 +100,8 @@ func (d *Infra) Set(l Location) error {
 	if have, ok := d.Location(l.Name); ok && have.Diff(l) == nil {
 		return nil
 	}
-	e, _ := d.find(l.Name)
-	edited, err := d.edit(l.Name, l.toNode(e.value))
+	e, _ := d.findEntry(l.Name)
+	edited, err := d.editEntry(l.Name, l.toNode(e.value))
 	if err != nil {
 		return fmt.Errorf("write location %q into %s: %w", l.Name, infraFile, err)
 	}
@@ -112,7 +112,7 @@ func (d *Infra) Set(l Location) error {
 // Remove removes a location if it is there. If two have the name, both are removed, as the hidden one would come back. The last location leaves
 // "locations: {}", without which Brane does not start.
 func (d *Infra) Remove(name string) error {
-	edited, err := d.remove(name)
+	edited, err := d.removeEntries(name)
 	if err != nil {
 		return fmt.Errorf("remove location %q from %s: %w", name, infraFile, err)
 	}

@@ -130,7 +130,7 @@ func TestKeepsLineBreaksAndByteOrderMark(t *testing.T) {
 		"a location after the end of document": {one + "...\n", one + ours + "...\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files, err := openFiles([]byte(tt.text), nil)
+			files, err := parseFiles([]byte(tt.text), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -81,8 +82,8 @@ func (l Location) Validate() []FieldError {
 
 // Diff is where the location differs from a wanted one, field by field in the order of the file; nil where nowhere.
 func (l Location) Diff(want Location) []Change {
-	l.Kind, want.Kind = orDefault(l.Kind, kindKube), orDefault(want.Kind, kindKube)
-	want.SecretName = orDefault(want.SecretName, want.Name)
+	l.Kind, want.Kind = cmp.Or(l.Kind, kindKube), cmp.Or(want.Kind, kindKube)
+	want.SecretName = cmp.Or(want.SecretName, want.Name)
 	var changes []Change
 	for _, c := range []Change{
 		{"name", l.Name, want.Name},
@@ -120,16 +121,9 @@ func (l Location) toNode(have *yaml.Node) *yaml.Node {
 	setOptional(n, "registry", "proxy_address", l.ProxyAddress)
 	setOptional(n, "registry", "mount_dfs", l.MountDFS)
 	setKey(credentials, "", "mechanism", stringNode("config"))
-	setKey(credentials, "mechanism", "file", stringNode(secretPrefix+orDefault(l.SecretName, l.Name)))
-	setKey(n, text(n.Content[len(n.Content)-2]), "credentials", credentials)
+	setKey(credentials, "mechanism", "file", stringNode(secretPrefix+cmp.Or(l.SecretName, l.Name)))
+	setKey(n, scalarText(n.Content[len(n.Content)-2]), "credentials", credentials)
 	return n
-}
-
-func orDefault(v, otherwise string) string {
-	if v == "" {
-		return otherwise
-	}
-	return v
 }
 
 func nameProblem(name, what string) string {

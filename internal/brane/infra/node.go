@@ -27,7 +27,7 @@ func entries(m *yaml.Node) []entry {
 func lookup(m *yaml.Node, key string) (entry, bool) {
 	es := entries(m)
 	for i := len(es) - 1; i >= 0; i-- {
-		if text(es[i].key) == key {
+		if scalarText(es[i].key) == key {
 			return es[i], true
 		}
 	}
@@ -84,7 +84,7 @@ func copyBlock(m *yaml.Node) *yaml.Node {
 func setKey(m *yaml.Node, previous, key string, value *yaml.Node) {
 	at := 0
 	for i := 0; i < len(m.Content); i += 2 {
-		switch text(m.Content[i]) {
+		switch scalarText(m.Content[i]) {
 		case key:
 			value.HeadComment, value.LineComment = m.Content[i+1].HeadComment, m.Content[i+1].LineComment
 			m.Content[i+1] = value
@@ -121,7 +121,7 @@ func withEntry(m, key, value *yaml.Node) *yaml.Node {
 	c.Content = slices.Clone(m.Content)
 	for i := len(c.Content) - 2; i >= 0; i -= 2 {
 		switch {
-		case text(c.Content[i]) != text(key):
+		case scalarText(c.Content[i]) != scalarText(key):
 			continue
 		case value == nil:
 			c.Content = slices.Delete(c.Content, i, i+2)

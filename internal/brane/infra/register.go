@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func Create(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 		if _, ok := f.Infra.Location(l.Name); ok {
 			return ErrExists
 		}
-		return f.put(l, kubeconfig)
+		return f.setRegistration(l, kubeconfig)
 	})
 	if err != nil {
 		return fmt.Errorf("register location %q in %s: %w", l.Name, s, err)
@@ -42,13 +43,13 @@ func Create(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 }
 
 // Register writes a location and its kubeconfig. It does not matter whether they are there already: afterwards they are as given. The secret that the
-// location named before stays; [DropSecret] removes it where it is known to be nobody else's.
+// location named before stays; [RemoveUnusedSecret] removes it where it is known to be nobody else's.
 func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 	err := s.Update(ctx, func(f *Files) error {
 		if have, ok := f.Infra.Location(l.Name); ok && have.Kind != kindKube {
 			return fmt.Errorf("location %q is of kind %s: %w", l.Name, have.Kind, ErrOtherKind)
 		}
-		return f.put(l, kubeconfig)
+		return f.setRegistration(l, kubeconfig)
 	})
 	if err != nil {
 		return fmt.Errorf("register location %q in %s: %w", l.Name, s, err)
@@ -57,8 +58,8 @@ func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error
 }
 
 // put writes a location and its kubeconfig, if the secret is nobody else's.
-func (f *Files) put(l Location, kubeconfig []byte) error {
-	secret := orDefault(l.SecretName, l.Name)
+func (f *Files) setRegistration(l Location, kubeconfig []byte) error {
+	secret := cmp.Or(l.SecretName, l.Name)
 	for _, user := range f.Infra.usersOf(secret) {
 		if user != l.Name {
 			return fmt.Errorf("secret %q belongs to location %q, give location %q another secret_name: %w", secret, user, l.Name, ErrSecretInUse)
@@ -80,7 +81,7 @@ func Unregister(ctx context.Context, s Store, name, secret string) error {
 		if err := f.Infra.Remove(name); err != nil {
 			return err
 		}
-		return f.dropSecret(secret)
+		return f.removeUnusedSecret(secret)
 	})
 	if err != nil {
 		return fmt.Errorf("unregister location %q from %s: %w", name, s, err)
@@ -88,16 +89,16 @@ func Unregister(ctx context.Context, s Store, name, secret string) error {
 	return nil
 }
 
-// DropSecret removes a secret that no location uses any more; where it is not there nothing changes.
-func DropSecret(ctx context.Context, s Store, name string) error {
-	if err := s.Update(ctx, func(f *Files) error { return f.dropSecret(name) }); err != nil {
+// RemoveUnusedSecret removes a secret that no location uses any more; where it is not there nothing changes.
+func RemoveUnusedSecret(ctx context.Context, s Store, name string) error {
+	if err := s.Update(ctx, func(f *Files) error { return f.removeUnusedSecret(name) }); err != nil {
 		return fmt.Errorf("remove secret %q from %s: %w", name, s, err)
 	}
 	return nil
 }
 
-// dropSecret removes a secret that no location uses.
-func (f *Files) dropSecret(name string) error {
+// removeUnusedSecret removes a secret that no location uses.
+func (f *Files) removeUnusedSecret(name string) error {
 	if name == "" || len(f.Infra.usersOf(name)) > 0 {
 		return nil
 	}

@@ -47,7 +47,7 @@ func checkInfra(d *document) error {
 		if resolve(location.key).Kind != yaml.ScalarNode {
 			return d.errorAt(location.key, "a location's name must be text")
 		}
-		name := text(location.key)
+		name := scalarText(location.key)
 		if err := d.checkTagged(location, "kind", locationKinds, "location "+strconv.Quote(name)); err != nil {
 			return err
 		}
@@ -71,9 +71,9 @@ func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what 
 	if err := d.checkString(kind, what, false); err != nil {
 		return err
 	}
-	r, ok := rules[text(kind.value)]
+	r, ok := rules[scalarText(kind.value)]
 	if !ok {
-		return d.errorAt(kind.value, "%s has the %s %q; Brane knows %s", what, tag, text(kind.value), list(rules))
+		return d.errorAt(kind.value, "%s has the %s %q; Brane knows %s", what, tag, scalarText(kind.value), joinNames(rules))
 	}
 	if err := d.checkKeys(m, slices.Concat(r.required, r.optional), what); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (d *document) checkKeys(m *yaml.Node, known []string, what string) error {
 		if resolve(e.key).Kind != yaml.ScalarNode {
 			return d.errorAt(e.key, "a key of %s is not text", what)
 		}
-		key := text(e.key)
+		key := scalarText(e.key)
 		if seen[key] && slices.Contains(known, key) {
 			return d.errorAt(e.key, "%s has %s twice", what, key)
 		}
@@ -122,15 +122,15 @@ func (d *document) checkKeys(m *yaml.Node, known []string, what string) error {
 func (d *document) checkString(e entry, what string, orNull bool) error {
 	v := resolve(e.value)
 	if v.Kind != yaml.ScalarNode {
-		return d.errorAt(e.value, "%s of %s must be a string", text(e.key), what)
+		return d.errorAt(e.value, "%s of %s must be a string", scalarText(e.key), what)
 	}
 	switch t := typeOf(v); {
 	case t == "string" || t == "null" && orNull:
 		return nil
 	case t == "null":
-		return d.errorAt(e.value, "%s of %s has no value", text(e.key), what)
+		return d.errorAt(e.value, "%s of %s has no value", scalarText(e.key), what)
 	default:
-		return d.errorAt(e.value, "%s of %s must be a string, and without quotes this is a value of type %s; write it in quotes", text(e.key), what, t)
+		return d.errorAt(e.value, "%s of %s must be a string, and without quotes this is a value of type %s; write it in quotes", scalarText(e.key), what, t)
 	}
 }
 
@@ -145,10 +145,10 @@ func stringAt(m *yaml.Node, key string) string {
 	if !ok || resolve(e.value).Kind != yaml.ScalarNode || isNull(e.value) {
 		return ""
 	}
-	return text(e.value)
+	return scalarText(e.value)
 }
 
-func list(rules map[string]rule) string {
+func joinNames(rules map[string]rule) string {
 	names := make([]string, 0, len(rules))
 	for name := range rules {
 		names = append(names, name)

@@ -9,7 +9,7 @@ import (
 )
 
 // text is a scalar as Brane takes it where any scalar will do: for a key and for a secret. An empty plain scalar is "~" to its parser.
-func text(n *yaml.Node) string {
+func scalarText(n *yaml.Node) string {
 	n = resolve(n)
 	if n.Value == "" && n.Style&^yaml.TaggedStyle == 0 {
 		return "~"
@@ -36,7 +36,7 @@ func typeOf(n *yaml.Node) string {
 	if n.Style != 0 {
 		return "string"
 	}
-	return plainType(text(n))
+	return plainType(scalarText(n))
 }
 
 func plainType(v string) string {

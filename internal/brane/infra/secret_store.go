@@ -29,7 +29,7 @@ type SecretStore struct {
 }
 
 // Secret is a store in a Secret, which comes into being with the first write. Its namespace must be there.
-func Secret(c *kube.Client, namespace, name string) *SecretStore {
+func NewSecretStore(c *kube.Client, namespace, name string) *SecretStore {
 	return &SecretStore{client: c, namespace: namespace, name: name, turn: make(chan struct{}, 1), backoff: conflictBackoff}
 }
 
@@ -37,7 +37,7 @@ func (s *SecretStore) String() string { return "Secret " + s.namespace + "/" + s
 
 // Read gives both documents of one version of the Secret. Unlike Update it does not wait for an API server that is away: a plan should tell soon.
 func (s *SecretStore) Read(ctx context.Context) (Files, error) {
-	files, _, err := s.read(ctx)
+	files, _, err := s.readSecret(ctx)
 	return files, err
 }
 
@@ -50,28 +50,28 @@ func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	err := retry.OnError(s.backoff, isConflict, func() error { return s.try(ctx, change) })
+	err := retry.OnError(s.backoff, isConflict, func() error { return s.tryUpdate(ctx, change) })
 	if isConflict(err) {
 		return fmt.Errorf("another process wrote to it during each of %d attempts: %w", s.backoff.Steps, err)
 	}
 	return err
 }
 
-func (s *SecretStore) try(ctx context.Context, change func(*Files) error) error {
+func (s *SecretStore) tryUpdate(ctx context.Context, change func(*Files) error) error {
 	var before Files
 	var secret *corev1.Secret
 	err := s.client.Persist(ctx, func() (err error) {
-		before, secret, err = s.read(ctx)
+		before, secret, err = s.readSecret(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	after := before.copy()
+	after := before.clone()
 	if err := change(&after); err != nil {
 		return err
 	}
-	ws := writes(before, after)
+	ws := changedFiles(before, after)
 	if len(ws) == 0 {
 		return nil
 	}
@@ -81,11 +81,11 @@ func (s *SecretStore) try(ctx context.Context, change func(*Files) error) error 
 	for _, w := range ws {
 		secret.Data[w.name] = bytes.Clone(w.data)
 	}
-	return s.write(ctx, secret)
+	return s.writeSecret(ctx, secret)
 }
 
 // write creates or updates the Secret. Where an answer was lost, what the next try meets may be its own write.
-func (s *SecretStore) write(ctx context.Context, secret *corev1.Secret) error {
+func (s *SecretStore) writeSecret(ctx context.Context, secret *corev1.Secret) error {
 	put := s.client.Update
 	if secret.ResourceVersion == "" {
 		put = s.client.Create
@@ -112,7 +112,7 @@ func (s *SecretStore) write(ctx context.Context, secret *corev1.Secret) error {
 func isConflict(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
 // read gives the documents and the Secret they stand in; one without a resource version is yet to be created.
-func (s *SecretStore) read(ctx context.Context) (Files, *corev1.Secret, error) {
+func (s *SecretStore) readSecret(ctx context.Context) (Files, *corev1.Secret, error) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
 	err := s.client.Get(ctx, secret)
 	if apierrors.IsNotFound(err) {
@@ -123,12 +123,12 @@ func (s *SecretStore) read(ctx context.Context) (Files, *corev1.Secret, error) {
 	} else if err != nil {
 		return Files{}, nil, err
 	}
-	files, err := openFiles(present(secret, infraFile), present(secret, secretsFile))
+	files, err := parseFiles(secretValue(secret, infraFile), secretValue(secret, secretsFile))
 	return files, secret, err
 }
 
 // present is the value of a key, nil only where the key is not there: an empty value may come as nil.
-func present(secret *corev1.Secret, key string) []byte {
+func secretValue(secret *corev1.Secret, key string) []byte {
 	v, ok := secret.Data[key]
 	if ok && v == nil {
 		return []byte{}

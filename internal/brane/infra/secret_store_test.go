@@ -13,7 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-func TestSecret(t *testing.T) {
+func TestSecretStore(t *testing.T) {
 	client := clustertest.Client(t)
 	namespace := clustertest.Namespace(t)
 	testStore(t, func(t *testing.T) (func() Store, func(string, string), func() (string, string)) {
@@ -34,11 +34,11 @@ func TestSecret(t *testing.T) {
 			}
 			return string(secret.Data[infraFile]), string(secret.Data[secretsFile])
 		}
-		return func() Store { return Secret(client, namespace, name) }, put, get
+		return func() Store { return NewSecretStore(client, namespace, name) }, put, get
 	})
 }
 
-func TestSecretKeepsWhatElseIsInIt(t *testing.T) {
+func TestSecretStoreKeepsWhatElseIsInIt(t *testing.T) {
 	client := clustertest.Client(t)
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: clustertest.Namespace(t), Name: "config", Annotations: map[string]string{"whose": "the user's"}},
@@ -47,7 +47,7 @@ func TestSecretKeepsWhatElseIsInIt(t *testing.T) {
 	if err := client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	if err := Register(t.Context(), Secret(client, secret.Namespace, "config"), golden, kubeconfig); err != nil {
+	if err := Register(t.Context(), NewSecretStore(client, secret.Namespace, "config"), golden, kubeconfig); err != nil {
 		t.Fatal(err)
 	}
 	if err := client.Get(t.Context(), secret); err != nil {
@@ -58,18 +58,18 @@ func TestSecretKeepsWhatElseIsInIt(t *testing.T) {
 	}
 }
 
-func TestSecretNeedsItsNamespace(t *testing.T) {
-	err := Register(t.Context(), Secret(clustertest.Client(t), clustertest.Name("gone"), "config"), golden, kubeconfig)
+func TestSecretStoreNeedsItsNamespace(t *testing.T) {
+	err := Register(t.Context(), NewSecretStore(clustertest.Client(t), clustertest.Name("gone"), "config"), golden, kubeconfig)
 	if err == nil || !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), "is not there") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestSecretConflictsEveryTime checks that an update gives up if another writer is faster every time, and has written nothing then.
-func TestSecretConflictsEveryTime(t *testing.T) {
+// TestSecretStoreConflictsEveryTime checks that an update gives up if another writer is faster every time, and has written nothing then.
+func TestSecretStoreConflictsEveryTime(t *testing.T) {
 	client := clustertest.Client(t)
 	namespace := clustertest.Namespace(t)
-	s, other := Secret(client, namespace, "config"), Secret(client, namespace, "config")
+	s, other := NewSecretStore(client, namespace, "config"), NewSecretStore(client, namespace, "config")
 	s.backoff.Duration = 0
 	var calls atomic.Int32
 	err := s.Update(t.Context(), func(f *Files) error {
@@ -88,16 +88,16 @@ func TestSecretConflictsEveryTime(t *testing.T) {
 }
 
 // The API server breaks every connection once, before it has done what it was asked to or after that: all is registered, and nobody finds his own location taken.
-func TestSecretOutlivesAnAPIServerThatIsAway(t *testing.T) {
+func TestSecretStoreOutlivesAnAPIServerThatIsAway(t *testing.T) {
 	for name, done := range map[string]bool{"before a request is done": false, "before a request is answered": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			namespace := clustertest.Namespace(t)
-			there := Secret(clustertest.Client(t), namespace, "config")
-			if err := Create(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig); err != nil { // which makes the Secret
+			there := NewSecretStore(clustertest.Client(t), namespace, "config")
+			if err := Create(t.Context(), NewSecretStore(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig); err != nil { // which makes the Secret
 				t.Fatal(err)
 			}
-			if err := Create(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), numbered(1), kubeconfig); err != nil {
+			if err := Create(t.Context(), NewSecretStore(clustertest.Unsteady(t, done), namespace, "config"), numbered(1), kubeconfig); err != nil {
 				t.Fatal(err)
 			}
 			for _, l := range []Location{golden, numbered(1)} {
@@ -105,11 +105,11 @@ func TestSecretOutlivesAnAPIServerThatIsAway(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			err := Create(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig)
+			err := Create(t.Context(), NewSecretStore(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig)
 			if !errors.Is(err, ErrExists) {
 				t.Errorf("got %v", err)
 			}
-			if err := Unregister(t.Context(), Secret(clustertest.Unsteady(t, done), namespace, "config"), golden.Name, ""); err != nil {
+			if err := Unregister(t.Context(), NewSecretStore(clustertest.Unsteady(t, done), namespace, "config"), golden.Name, ""); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := Lookup(t.Context(), there, golden.Name); !errors.Is(err, ErrNoLocation) {

@@ -46,7 +46,7 @@ func checkSecrets(d *document) error {
 			return d.errorAt(e.key, "a secret's name must be text")
 		}
 		if resolve(e.value).Kind != yaml.ScalarNode {
-			return d.errorAt(e.value, "secret %q must be text", text(e.key))
+			return d.errorAt(e.value, "secret %q must be text", scalarText(e.key))
 		}
 	}
 	return nil
@@ -54,11 +54,11 @@ func checkSecrets(d *document) error {
 
 // Value is a secret's text as Brane takes it: numbers and the like are their text too.
 func (d *Secrets) Value(name string) (string, bool) {
-	e, ok := d.find(name)
+	e, ok := d.findEntry(name)
 	if !ok {
 		return "", false
 	}
-	return text(e.value), true
+	return scalarText(e.value), true
 }
 
 // Kubeconfig is a secret decoded as Brane decodes it. The error is [ErrNoSecret] or an [EncodingError].
@@ -78,7 +78,7 @@ func (d *Secrets) SetKubeconfig(name string, kubeconfig []byte) error {
 	if have, err := d.Kubeconfig(name); err == nil && bytes.Equal(have, kubeconfig) {
 		return nil
 	}
-	edited, err := d.edit(name, stringNode(EncodeKubeconfig(kubeconfig)))
+	edited, err := d.editEntry(name, stringNode(EncodeKubeconfig(kubeconfig)))
 	if err != nil {
 		return fmt.Errorf("write secret %q into %s: %w", name, secretsFile, err)
 	}
@@ -88,7 +88,7 @@ func (d *Secrets) SetKubeconfig(name string, kubeconfig []byte) error {
 
 // Remove removes a secret if it is there. The last one leaves "{}".
 func (d *Secrets) Remove(name string) error {
-	edited, err := d.remove(name)
+	edited, err := d.removeEntries(name)
 	if err != nil {
 		return fmt.Errorf("remove secret %q from %s: %w", name, secretsFile, err)
 	}

@@ -123,7 +123,7 @@ func TestReplacesAndRemovesAnySecret(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := parseSecrets(t, document)
 			others := len(d.Names()) - 1
-			document, err := d.edit(name, stringNode("YQ=="))
+			document, err := d.editEntry(name, stringNode("YQ=="))
 			edited := &Secrets{document}
 			if name == "anchor" {
 				if err == nil { // its alias would hang in the air

@@ -27,8 +27,8 @@ type Store interface {
 	String() string
 }
 
-// openFiles parses what a store has read; nil is a file that is not there.
-func openFiles(infra, secrets []byte) (Files, error) {
+// parseFiles parses what a store has read; nil is a file that is not there.
+func parseFiles(infra, secrets []byte) (Files, error) {
 	i, err := parseDocument(infraFormat, infra)
 	if err != nil {
 		return Files{}, err
@@ -41,20 +41,20 @@ func openFiles(infra, secrets []byte) (Files, error) {
 }
 
 // write is one file to be written.
-type write struct {
+type changedFile struct {
 	name string
 	data []byte
 }
 
 // writes are the files that differ, in an order in which no location ever names a secret that is not there: secrets come first,
 // but when one of them goes away, last.
-func writes(before, after Files) []write {
-	var ws []write
+func changedFiles(before, after Files) []changedFile {
+	var ws []changedFile
 	if !bytes.Equal(before.Secrets.Bytes(), after.Secrets.Bytes()) {
-		ws = append(ws, write{secretsFile, after.Secrets.Bytes()})
+		ws = append(ws, changedFile{secretsFile, after.Secrets.Bytes()})
 	}
 	if !bytes.Equal(before.Infra.Bytes(), after.Infra.Bytes()) {
-		ws = append(ws, write{infraFile, after.Infra.Bytes()})
+		ws = append(ws, changedFile{infraFile, after.Infra.Bytes()})
 	}
 	for _, name := range before.Secrets.Names() {
 		if _, ok := after.Secrets.Value(name); !ok {
@@ -66,7 +66,7 @@ func writes(before, after Files) []write {
 }
 
 // copy is the same documents for a change to edit; documents replace their source and never change it.
-func (f Files) copy() Files {
+func (f Files) clone() Files {
 	f.Infra, f.Secrets = &Infra{f.Infra.document}, &Secrets{f.Secrets.document}
 	return f
 }

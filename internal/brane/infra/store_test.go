@@ -33,7 +33,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		if err := Register(t.Context(), s, moved, kubeconfig); err != nil {
 			t.Fatal(err)
 		}
-		if err := DropSecret(t.Context(), s, "kube"); err != nil {
+		if err := RemoveUnusedSecret(t.Context(), s, "kube"); err != nil {
 			t.Fatal(err)
 		}
 		infra, secrets := get()

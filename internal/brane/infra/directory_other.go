@@ -8,6 +8,6 @@ import "os"
 
 func keepOwner(*os.File, string) error { return nil }
 
-func syncFolder(string) error { return nil }
+func syncDirectory(string) error { return nil }
 
 func isReadOnly(error) bool { return false }

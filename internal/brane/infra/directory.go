@@ -41,67 +41,67 @@ const (
 	lockRetry = 5 * time.Millisecond
 )
 
-// FolderStore keeps the documents as two files in a folder.
-type FolderStore struct {
-	dir     string
-	inPlace bool
-	step    func(string) // told before each step of a write, so that a test can die there
+// DirectoryStore keeps the documents as two files in a folder.
+type DirectoryStore struct {
+	dir        string
+	inPlace    bool
+	beforeStep func(string) // told before each step of a write, so that a test can die there
 }
 
 // Folder is a store in a folder that must be there. Brane 0.6 mounts the folder and sees a file that is put in another's place by renaming. Brane 0.4
 // and 0.5 mount the two files one by one and would go on seeing the old one, so there the file itself is written over; what was to be written stands
 // in a journal next to it meanwhile, and whoever comes next completes a write that was cut off.
-func Folder(dir string, v Version) *FolderStore {
-	return &FolderStore{dir: dir, inPlace: v == V04 || v == V05, step: func(string) {}}
+func NewDirectoryStore(dir string, v Version) *DirectoryStore {
+	return &DirectoryStore{dir: dir, inPlace: v == V04 || v == V05, beforeStep: func(string) {}}
 }
 
-// ErrNoFolder says that there is no folder where a [FolderStore] should keep the documents.
-var ErrNoFolder = errors.New("there is no such folder")
+// ErrNoDirectory says that there is no folder where a [DirectoryStore] should keep the documents.
+var ErrNoDirectory = errors.New("there is no such folder")
 
-func (s *FolderStore) String() string { return "folder " + s.dir }
+func (s *DirectoryStore) String() string { return "folder " + s.dir }
 
 // Read gives both documents. Where the lock file cannot be made, as in a folder that is only mounted for reading, it reads without.
-func (s *FolderStore) Read(ctx context.Context) (Files, error) {
+func (s *DirectoryStore) Read(ctx context.Context) (Files, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !isReadOnly(err) {
 		return Files{}, err
 	}
 	if err == nil {
 		defer unlock()
-		if err := s.recover(); err != nil {
+		if err := s.completeWrites(); err != nil {
 			return Files{}, err
 		}
 	}
-	return s.read()
+	return s.readFiles()
 }
 
 // Update changes the documents while it holds the folder's lock.
-func (s *FolderStore) Update(ctx context.Context, change func(*Files) error) error {
+func (s *DirectoryStore) Update(ctx context.Context, change func(*Files) error) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := s.recover(); err != nil {
+	if err := s.completeWrites(); err != nil {
 		return err
 	}
-	before, err := s.read()
+	before, err := s.readFiles()
 	if err != nil {
 		return err
 	}
-	after := before.copy()
+	after := before.clone()
 	if err := change(&after); err != nil {
 		return err
 	}
-	for _, w := range writes(before, after) {
-		if err := s.write(w); err != nil {
+	for _, w := range changedFiles(before, after) {
+		if err := s.writeFile(w); err != nil {
 			return fmt.Errorf("write %s: %w", filepath.Join(s.dir, w.name), err)
 		}
 	}
 	return nil
 }
 
-func (s *FolderStore) read() (Files, error) {
+func (s *DirectoryStore) readFiles() (Files, error) {
 	data := map[string][]byte{}
 	for _, name := range []string{infraFile, secretsFile} {
 		content, err := os.ReadFile(filepath.Join(s.dir, name))
@@ -113,13 +113,13 @@ func (s *FolderStore) read() (Files, error) {
 			data[name] = append([]byte{}, content...) // never nil: the file is there
 		}
 	}
-	return openFiles(data[infraFile], data[secretsFile])
+	return parseFiles(data[infraFile], data[secretsFile])
 }
 
 // lock waits for the folder's lock. The lock file stays: to remove it would be a race with others who wait for it.
-func (s *FolderStore) lock(ctx context.Context) (func(), error) {
+func (s *DirectoryStore) lock(ctx context.Context) (func(), error) {
 	if info, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return nil, ErrNoFolder
+		return nil, ErrNoDirectory
 	} else if err != nil {
 		return nil, err
 	}
@@ -134,23 +134,23 @@ func (s *FolderStore) lock(ctx context.Context) (func(), error) {
 	return func() { _ = lock.Close() }, nil
 }
 
-func (s *FolderStore) write(w write) error {
-	path, mode, err := s.target(w.name)
+func (s *DirectoryStore) writeFile(w changedFile) error {
+	path, mode, err := s.resolveFile(w.name)
 	if err != nil {
 		return err
 	}
 	if !s.inPlace {
-		return s.replace(path, w.data, mode)
+		return s.replaceFile(path, w.data, mode)
 	}
-	journal := journalOf(path)
-	if err := s.replace(journal, w.data, 0o600); err != nil {
+	journal := journalPath(path)
+	if err := s.replaceFile(journal, w.data, 0o600); err != nil {
 		return err
 	}
-	return s.overwrite(path, journal, w.data, mode)
+	return s.overwriteFile(path, journal, w.data, mode)
 }
 
 // target is the file behind a name, through symbolic links, with the mode it is to have: a secret is for its owner, and for whom the owner let in.
-func (s *FolderStore) target(name string) (path string, mode fs.FileMode, err error) {
+func (s *DirectoryStore) resolveFile(name string) (path string, mode fs.FileMode, err error) {
 	path = filepath.Join(s.dir, name)
 	mode = fs.FileMode(0o644)
 	if name == secretsFile {
@@ -174,21 +174,21 @@ func (s *FolderStore) target(name string) (path string, mode fs.FileMode, err er
 	return linked, mode, nil
 }
 
-func journalOf(path string) string {
+func journalPath(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".journal")
 }
 
 // recover completes writes in place that were cut off. A journal comes into being whole, by renaming.
-func (s *FolderStore) recover() error {
+func (s *DirectoryStore) completeWrites() error {
 	for _, name := range []string{secretsFile, infraFile} {
-		path, mode, err := s.target(name)
+		path, mode, err := s.resolveFile(name)
 		if err != nil {
 			return err
 		}
 		if err := removeLeftovers(path); err != nil {
 			return err
 		}
-		journal := journalOf(path)
+		journal := journalPath(path)
 		data, err := os.ReadFile(journal)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -196,7 +196,7 @@ func (s *FolderStore) recover() error {
 		if err != nil {
 			return err
 		}
-		if err := s.overwrite(path, journal, data, mode); err != nil {
+		if err := s.overwriteFile(path, journal, data, mode); err != nil {
 			return fmt.Errorf("complete the write of %s that was cut off: %w", path, err)
 		}
 	}
@@ -205,8 +205,8 @@ func (s *FolderStore) recover() error {
 
 // removeLeftovers removes the temporary files of writers that were killed: whoever holds the lock is the only writer.
 func removeLeftovers(path string) error {
-	for _, target := range []string{path, journalOf(path)} {
-		leftovers, err := filepath.Glob(filepath.Join(escapeGlob(filepath.Dir(target)), temporary(target)))
+	for _, target := range []string{path, journalPath(path)} {
+		leftovers, err := filepath.Glob(filepath.Join(escapeGlob(filepath.Dir(target)), temporaryPattern(target)))
 		if err != nil {
 			return err
 		}
@@ -220,13 +220,13 @@ func removeLeftovers(path string) error {
 }
 
 // temporary is the pattern of the names of a file's temporary files.
-func temporary(path string) string { return "." + filepath.Base(path) + ".*.tmp" }
+func temporaryPattern(path string) string { return "." + filepath.Base(path) + ".*.tmp" }
 
 var escapeGlob = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace
 
 // overwrite changes the file's content and keeps the file, then removes the journal.
-func (s *FolderStore) overwrite(path, journal string, data []byte, mode fs.FileMode) error {
-	s.step("open " + filepath.Base(path))
+func (s *DirectoryStore) overwriteFile(path, journal string, data []byte, mode fs.FileMode) error {
+	s.beforeStep("open " + filepath.Base(path))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, mode)
 	if err != nil {
 		return err
@@ -239,7 +239,7 @@ func (s *FolderStore) overwrite(path, journal string, data []byte, mode fs.FileM
 	if _, err := f.Write(data[:half]); err != nil {
 		return err
 	}
-	s.step("half of " + filepath.Base(path))
+	s.beforeStep("half of " + filepath.Base(path))
 	if _, err := f.Write(data[half:]); err != nil {
 		return err
 	}
@@ -252,15 +252,15 @@ func (s *FolderStore) overwrite(path, journal string, data []byte, mode fs.FileM
 	if err := f.Close(); err != nil {
 		return err
 	}
-	s.step("remove journal of " + filepath.Base(path))
+	s.beforeStep("remove journal of " + filepath.Base(path))
 	return os.Remove(journal)
 }
 
 // replace puts a new file in the place of path: written beside it, on the disk, then renamed.
-func (s *FolderStore) replace(path string, data []byte, mode fs.FileMode) (err error) {
+func (s *DirectoryStore) replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
 	dir := filepath.Dir(path)
-	s.step("create " + filepath.Base(path))
-	f, err := os.CreateTemp(dir, temporary(path))
+	s.beforeStep("create " + filepath.Base(path))
+	f, err := os.CreateTemp(dir, temporaryPattern(path))
 	if err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (s *FolderStore) replace(path string, data []byte, mode fs.FileMode) (err e
 	if err := f.Chmod(mode); err != nil {
 		return err
 	}
-	s.step("fill " + filepath.Base(path))
+	s.beforeStep("fill " + filepath.Base(path))
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
@@ -286,9 +286,9 @@ func (s *FolderStore) replace(path string, data []byte, mode fs.FileMode) (err e
 	if err := f.Close(); err != nil {
 		return err
 	}
-	s.step("rename " + filepath.Base(path))
+	s.beforeStep("rename " + filepath.Base(path))
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncFolder(dir)
+	return syncDirectory(dir)
 }

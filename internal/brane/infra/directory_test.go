@@ -29,13 +29,13 @@ func TestMain(m *testing.M) {
 }
 
 func otherProcess(dir string) error {
-	s := Folder(dir, Version(os.Getenv("BRANE_TEST_VERSION")))
+	s := NewDirectoryStore(dir, Version(os.Getenv("BRANE_TEST_VERSION")))
 	dieAt, err := strconv.Atoi(os.Getenv("BRANE_TEST_DIE_AT"))
 	if err != nil {
 		return err
 	}
 	steps := 0
-	s.step = func(string) {
+	s.beforeStep = func(string) {
 		if steps++; steps == dieAt {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -64,7 +64,7 @@ func process(t *testing.T, dir string, v Version, from, dieAt int) *exec.Cmd {
 	return cmd
 }
 
-func TestFolder(t *testing.T) {
+func TestDirectoryStore(t *testing.T) {
 	for _, v := range []Version{V04, V05, V06} {
 		t.Run("of Brane "+string(v), func(t *testing.T) {
 			testStore(t, func(t *testing.T) (func() Store, func(string, string), func() (string, string)) {
@@ -73,7 +73,7 @@ func TestFolder(t *testing.T) {
 					writeFile(t, filepath.Join(dir, infraFile), infra, 0o644)
 					writeFile(t, filepath.Join(dir, secretsFile), secrets, 0o600)
 				}
-				return func() Store { return Folder(dir, v) }, put, func() (string, string) { return content(t, dir, infraFile), content(t, dir, secretsFile) }
+				return func() Store { return NewDirectoryStore(dir, v) }, put, func() (string, string) { return content(t, dir, infraFile), content(t, dir, secretsFile) }
 			})
 		})
 	}
@@ -98,7 +98,7 @@ func content(t *testing.T, dir, name string) string {
 	return string(data)
 }
 
-func TestFolderReplacesFilesAsTheVersionSeesThem(t *testing.T) {
+func TestDirectoryStoreReplacesFilesAsTheVersionSeesThem(t *testing.T) {
 	for v, sameFile := range map[Version]bool{V04: true, V05: true, V06: false} {
 		t.Run(string(v), func(t *testing.T) {
 			dir := t.TempDir()
@@ -108,7 +108,7 @@ func TestFolderReplacesFilesAsTheVersionSeesThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := Register(t.Context(), Folder(dir, v), golden, kubeconfig); err != nil {
+			if err := Register(t.Context(), NewDirectoryStore(dir, v), golden, kubeconfig); err != nil {
 				t.Fatal(err)
 			}
 			after, err := os.Stat(path)
@@ -129,11 +129,11 @@ func TestFolderReplacesFilesAsTheVersionSeesThem(t *testing.T) {
 	}
 }
 
-func TestFolderClosesSecretsThatAllCouldRead(t *testing.T) {
+func TestDirectoryStoreClosesSecretsThatAllCouldRead(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, secretsFile)
 	writeFile(t, path, "a: b\n", 0o664)
-	if err := Register(t.Context(), Folder(dir, V06), golden, kubeconfig); err != nil {
+	if err := Register(t.Context(), NewDirectoryStore(dir, V06), golden, kubeconfig); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o660 {
@@ -141,13 +141,13 @@ func TestFolderClosesSecretsThatAllCouldRead(t *testing.T) {
 	}
 }
 
-func TestFolderWritesThroughLinks(t *testing.T) {
+func TestDirectoryStoreWritesThroughLinks(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	writeFile(t, filepath.Join(elsewhere, "i.yml"), "locations: {}\n", 0o644)
 	if err := os.Symlink(filepath.Join(elsewhere, "i.yml"), filepath.Join(dir, infraFile)); err != nil {
 		t.Fatal(err)
 	}
-	if err := Register(t.Context(), Folder(dir, V06), golden, kubeconfig); err != nil {
+	if err := Register(t.Context(), NewDirectoryStore(dir, V06), golden, kubeconfig); err != nil {
 		t.Fatal(err)
 	}
 	if got := content(t, elsewhere, "i.yml"); !strings.Contains(got, "kube") {
@@ -155,22 +155,22 @@ func TestFolderWritesThroughLinks(t *testing.T) {
 	}
 }
 
-func TestFolderMustBeThere(t *testing.T) {
+func TestDirectoryStoreMustBeThere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
-	s := Folder(dir, V06)
-	if err := Register(t.Context(), s, golden, kubeconfig); !errors.Is(err, ErrNoFolder) {
+	s := NewDirectoryStore(dir, V06)
+	if err := Register(t.Context(), s, golden, kubeconfig); !errors.Is(err, ErrNoDirectory) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Read(t.Context()); !errors.Is(err, ErrNoFolder) {
+	if _, err := s.Read(t.Context()); !errors.Is(err, ErrNoDirectory) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestFolderWritesSecretsBeforeTheLocationAndRemovesThemAfterIt(t *testing.T) {
+func TestDirectoryStoreWritesSecretsBeforeTheLocationAndRemovesThemAfterIt(t *testing.T) {
 	dir := t.TempDir()
-	s := Folder(dir, V06)
+	s := NewDirectoryStore(dir, V06)
 	var steps []string
-	s.step = func(step string) {
+	s.beforeStep = func(step string) {
 		if name, ok := strings.CutPrefix(step, "rename "); ok {
 			steps = append(steps, name)
 		}
@@ -189,7 +189,7 @@ func TestFolderWritesSecretsBeforeTheLocationAndRemovesThemAfterIt(t *testing.T)
 	}
 }
 
-func TestTwoProcessesOnOneFolderLoseNothing(t *testing.T) {
+func TestTwoProcessesOnOneDirectoryLoseNothing(t *testing.T) {
 	for _, v := range []Version{V04, V06} {
 		t.Run(string(v), func(t *testing.T) {
 			dir := t.TempDir()
@@ -200,7 +200,7 @@ func TestTwoProcessesOnOneFolderLoseNothing(t *testing.T) {
 			if err := errors.Join(one.Wait(), two.Wait()); err != nil {
 				t.Fatal(err)
 			}
-			wantNumbered(t, Folder(dir, v), 20)
+			wantNumbered(t, NewDirectoryStore(dir, v), 20)
 		})
 	}
 }
@@ -215,8 +215,8 @@ func TestAKilledWriterLeavesOldOrNew(t *testing.T) {
 				t.Fatal(err)
 			}
 			steps := 0
-			counting := Folder(t.TempDir(), v)
-			counting.step = func(string) { steps++ }
+			counting := NewDirectoryStore(t.TempDir(), v)
+			counting.beforeStep = func(string) { steps++ }
 			if err := Register(t.Context(), counting, golden, kubeconfig); err != nil {
 				t.Fatal(err)
 			}
@@ -230,7 +230,7 @@ func TestAKilledWriterLeavesOldOrNew(t *testing.T) {
 				if err := process(t, dir, v, 0, dieAt).Run(); err == nil || err.Error() != "signal: killed" {
 					t.Fatalf("step %d: the process ended with %v", dieAt, err)
 				}
-				r, err := Lookup(t.Context(), Folder(dir, v), numbered(0).Name)
+				r, err := Lookup(t.Context(), NewDirectoryStore(dir, v), numbered(0).Name)
 				switch infra := content(t, dir, infraFile); {
 				case infra == before && errors.Is(err, ErrNoLocation):
 					outcomes["old"]++

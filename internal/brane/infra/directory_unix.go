@@ -26,8 +26,8 @@ func keepOwner(f *os.File, path string) error {
 	return nil
 }
 
-// syncFolder brings a rename to the disk.
-func syncFolder(dir string) error {
+// syncDirectory brings a rename to the disk.
+func syncDirectory(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
