@@ -17,8 +17,8 @@ import (
 func TestDialRefusesWithoutShowingTheAddress(t *testing.T) {
 	const (
 		scheme   = "redis URL: it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://"
-		unparsed = "the redis URL cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded"
-		database = "redis URL: what follows the host has to be the number of a database, as in redis://host:6379/0"
+		unparsed = "redis URL: it cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded"
+		database = "redis URL: what follows the host has to be the number of a database, as in redis://host:6379/0, and each addr a host or host:port"
 	)
 	for name, tt := range map[string]struct{ url, want string }{
 		"another scheme":              {"http://u:s3cret@h", scheme},

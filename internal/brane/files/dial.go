@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,87 +27,123 @@ type connector = func(ctx context.Context, network, addr string) (net.Conn, erro
 // Dial is [Dialer.Dial] of the zero Dialer.
 func Dial(address string) (redis.UniversalClient, error) { return Dialer{}.Dial(address) }
 
-// Dial makes a client for an address; it connects on first use. The forms, each also with rediss:// for TLS:
+// Dial makes a client for a URL; it connects on first use. The forms, each also with rediss:// for TLS:
 //
 //	redis://user:password@host:6379/0
 //	redis+cluster://user:password@host1:6379?addr=host2:6379&addr=host3:6379
 //	redis+sentinel://user:password@host1:26379/0?master=name&addr=host2:26379&sentinel_username=u&sentinel_password=p
 //
-// The error never shows the address, as a password may be anywhere in a mistyped one.
+// The error never contains a part of the URL, because a password may be anywhere in a mistyped one.
 func (d Dialer) Dial(address string) (redis.UniversalClient, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("the redis URL cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded")
-	}
-	options, err := d.options(u)
+	o, err := d.options(address)
 	if err != nil {
 		return nil, fmt.Errorf("redis URL: %w", err)
 	}
-	silence()
-	return redis.NewUniversalClient(options), nil
+	return redis.NewUniversalClient(o), nil
 }
 
-func (d Dialer) options(u *url.URL) (*redis.UniversalOptions, error) {
-	encrypted, form, ok := parseScheme(u.Scheme)
-	if !ok {
-		return nil, errors.New("it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://")
+var (
+	errSyntax = errors.New("it cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded")
+	errScheme = errors.New("it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://")
+	// errPart replaces all errors of the library's parsers, which quote the URL.
+	errPart = errors.New("what follows the host has to be the number of a database, as in redis://host:6379/0, and each addr a host or host:port")
+)
+
+// options parses a URL. The library's parsers do not know the forms after a plus sign, and have other names and defaults for some parts.
+func (d Dialer) options(address string) (*redis.UniversalOptions, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errSyntax
+	}
+	scheme, form, hasForm := strings.Cut(u.Scheme, "+")
+	if scheme != "redis" && scheme != "rediss" || hasForm && form != "cluster" && form != "sentinel" {
+		return nil, errScheme
 	}
 	if u.Hostname() == "" {
 		return nil, errors.New("it contains no host")
 	}
-	o := baseOptions()
-	o.Dialer = d.Connect
-	o.Username = u.User.Username()
-	o.Password, _ = u.User.Password()
-	port := "6379"
-	if form == "sentinel" {
-		port = "26379"
+	query, err := libraryQuery(u.RawQuery, form)
+	if err != nil {
+		return nil, err
 	}
-	o.Addrs = []string{withPort(u.Host, port)}
-	if encrypted {
+	u.Scheme, u.RawQuery = scheme, query.Encode()
+	o := baseOptions()
+	switch form {
+	case "cluster":
+		if database := strings.Trim(u.Path, "/"); database != "" && database != "0" {
+			return nil, errors.New("a Redis Cluster has only database 0")
+		}
+		parsed, err := redis.ParseClusterURL(u.String())
+		if err != nil {
+			return nil, errPart
+		}
+		o.Addrs, o.Username, o.Password, o.IsClusterMode = parsed.Addrs, parsed.Username, parsed.Password, true
+	case "sentinel":
+		u.Host = withPort(u.Host, sentinelPort)
+		parsed, err := redis.ParseFailoverURL(u.String())
+		if err != nil {
+			return nil, errPart
+		}
+		o.Addrs, o.MasterName, o.DB = parsed.SentinelAddrs, parsed.MasterName, parsed.DB
+		// To the library the user in front of the host is the sentinels'; to redis.url it is the servers', as in the other forms.
+		o.Username, o.Password, o.SentinelUsername, o.SentinelPassword = parsed.SentinelUsername, parsed.SentinelPassword, parsed.Username, parsed.Password
+	default:
+		parsed, err := redis.ParseURL(u.String())
+		if err != nil {
+			return nil, errPart
+		}
+		o.Addrs, o.Username, o.Password, o.DB = []string{parsed.Addr}, parsed.Username, parsed.Password, parsed.DB
+	}
+	if o.DB < 0 {
+		return nil, errPart
+	}
+	o.Dialer = d.Connect
+	if scheme == "rediss" {
 		o.TLSConfig = cmp.Or(d.TLS, &tls.Config{MinVersion: tls.VersionTLS12})
 		if d.Connect != nil {
 			o.Dialer = overTLS(d.Connect, o.TLSConfig, o.DialTimeout)
 		}
 	}
-	if database := strings.Trim(u.Path, "/"); database != "" {
-		number, err := strconv.Atoi(database)
-		if err != nil || number < 0 {
-			return nil, errors.New("what follows the host has to be the number of a database, as in redis://host:6379/0")
-		}
-		o.DB = number
+	return o, nil
+}
+
+// Ports of the servers that a URL names without one.
+const (
+	redisPort    = "6379"
+	sentinelPort = "26379"
+)
+
+// libraryQuery translates the parameters that a form of the URL may have to those of the library's parser for it.
+func libraryQuery(raw, form string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errSyntax
 	}
-	query := u.Query()
+	translated := url.Values{}
 	for key, values := range query {
 		switch {
-		case key == "addr" && form != "":
+		case key == "addr" && form == "cluster":
 			for _, addr := range values {
-				o.Addrs = append(o.Addrs, withPort(addr, port))
+				translated.Add("addr", withPort(addr, redisPort))
+			}
+		case key == "addr" && form == "sentinel":
+			for _, addr := range values {
+				translated.Add("addr", withPort(addr, sentinelPort))
 			}
 		case key == "master" && form == "sentinel":
-			o.MasterName = values[0]
+			translated["master_name"] = values
 		case key == "sentinel_username" && form == "sentinel":
-			o.SentinelUsername = values[0]
+			translated["username"] = values
 		case key == "sentinel_password" && form == "sentinel":
-			o.SentinelPassword = values[0]
+			translated["password"] = values
 		default:
 			return nil, errors.New("it has an unsupported parameter; supported are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)")
 		}
 	}
-	switch {
-	case form == "sentinel" && o.MasterName == "":
+	if form == "sentinel" && query.Get("master") == "" {
 		return nil, errors.New("with redis+sentinel:// the name of the master is needed: ?master=name")
-	case form == "cluster" && o.DB != 0:
-		return nil, errors.New("a Redis Cluster has only database 0")
 	}
-	o.IsClusterMode = form == "cluster"
-	return o, nil
-}
-
-func parseScheme(scheme string) (encrypted bool, form string, ok bool) {
-	name, form, _ := strings.Cut(scheme, "+")
-	ok = (name == "redis" || name == "rediss") && (form == "" && !strings.Contains(scheme, "+") || form == "cluster" || form == "sentinel")
-	return name == "rediss", form, ok
+	return translated, nil
 }
 
 // baseOptions leave all retrying of commands to the Store: it knows for how long, and GetToBuffer cannot be repeated by the client.
@@ -163,12 +197,3 @@ func withPort(host, port string) string {
 	}
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
-
-var silenceOnce sync.Once
-
-// silence keeps the client library from writing to stderr, where each line of the agent and of a provider means something.
-func silence() { silenceOnce.Do(func() { redis.SetLogger(silent{}) }) }
-
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}

@@ -2,7 +2,7 @@ package files
 
 import (
 	"fmt"
-	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -38,11 +38,7 @@ func TestDialReadsTheURL(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u, err := url.Parse(tt.url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o, err := Dialer{}.options(u)
+			o, err := Dialer{}.options(tt.url)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,5 +47,24 @@ func TestDialReadsTheURL(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestDialErrorsHideTheURL checks that no error contains a part of the URL, wherever a mistyped password ends up in it.
+func TestDialErrorsHideTheURL(t *testing.T) {
+	t.Parallel()
+	const marker = "s3cret"
+	for _, rest := range []string{
+		":" + marker + "%zz@h", ":" + marker + "%@h", marker + "%zz@h", ":" + marker + "/x@h:1/0", ":" + marker + "#x@h", ":" + marker + "?x@h", ":1?" + marker + "@h",
+		":1#" + marker + "@h", ":pw@h:" + marker, ":pw@h:6379" + marker, "[" + marker, "[" + marker + "]:x", "h/" + marker, "h/0/" + marker, "h/%2" + marker, "h/-1?" + marker,
+		"h?" + marker, "h?" + marker + "=1", "h?password=" + marker, "h?dial_timeout=" + marker, "h?skip_verify=" + marker, "h?db=" + marker, "h?addr=:" + marker,
+		"h?master=m&addr=:" + marker, "h/" + marker + "?master=m", "h?master=m&sentinel_password=" + marker + "%zz", "h?master=m&sentinel_password=" + marker + "&protocol=x",
+		"h?master=m;" + marker, ":" + marker + "@", ":" + marker + "@/0", "h \x00" + marker, "h\x7f" + marker,
+	} {
+		for _, scheme := range []string{"redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel", "http", "redis+" + marker, marker, ""} {
+			if _, err := Dial(scheme + "://" + rest); err == nil || strings.Contains(err.Error(), marker) {
+				t.Errorf("%s://%s: %v", scheme, rest, err)
+			}
+		}
 	}
 }
