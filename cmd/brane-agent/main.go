@@ -10,6 +10,8 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
@@ -35,6 +37,7 @@ func main() {
 	if code, is := agent.Witness(os.Args); is {
 		os.Exit(code)
 	}
+	logging.Disable() // of go-redis: each line on stderr is the program's, or the agent's own
 	files.Overlap()
 	os.Exit(execute(os.Args[1:]))
 }

@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -22,6 +24,7 @@ func main() {
 		fmt.Println("brane-engine " + version + ": carries a run on inside the cluster; pods start it, without arguments")
 		os.Exit(2)
 	}
+	logging.Disable() // of go-redis: it repeats what the engine's events report
 	// A pod that is told to end leaves the run to the next one.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

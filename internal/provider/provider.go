@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 var (
@@ -29,6 +30,7 @@ var (
 
 // New makes the provider; version is what it calls itself and which agent image it takes by default.
 func New(version string) func() provider.Provider {
+	logging.Disable() // of go-redis: it writes to stderr, which the CLI shows as the provider's log
 	return func() provider.Provider { return &braneProvider{version: version, now: time.Now} }
 }
 
