@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
@@ -45,29 +43,30 @@ type operated interface {
 	limits() (timeouts.Value, time.Duration)
 }
 
-// begin is how every operation of a resource begins: it reads the model from a plan or a state, and bounds the operation as the model says.
+// begin starts an operation of a resource: it reads the model from a plan or a state, and bounds the operation by the model's `timeouts`.
 func begin(ctx context.Context, operation string, from interface {
 	Get(ctx context.Context, into any) diag.Diagnostics
 }, model operated, diags *diag.Diagnostics,
 ) (context.Context, context.CancelFunc) {
 	diags.Append(from.Get(ctx, model)...)
 	set, limit := model.limits()
-	if operation == "read" {
-		limit = readTimeout
+	var problems diag.Diagnostics
+	switch operation {
+	case "create":
+		limit, problems = set.Create(ctx, limit)
+	case "read":
+		limit, problems = set.Read(ctx, readTimeout)
+	case "update":
+		limit, problems = set.Update(ctx, limit)
+	case "delete":
+		limit, problems = set.Delete(ctx, limit)
 	}
-	return withTimeouts(ctx, operation, set.Attributes(), limit, diags)
+	diags.Append(problems...)
+	return withTimeout(ctx, operation, limit)
 }
 
-// withTimeouts bounds an operation by its entry of `timeouts`; what ends by it says which one to raise. Where there is none timeouts.Value's own methods
-// log a line, and the CLI takes the lines of hundreds of resources apart.
-func withTimeouts(ctx context.Context, operation string, set map[string]attr.Value, limit time.Duration, diags *diag.Diagnostics) (context.Context, context.CancelFunc) {
-	if text, ok := set[operation].(types.String); ok && text.ValueString() != "" {
-		parsed, err := time.ParseDuration(text.ValueString())
-		if err != nil { // was not known when it was validated
-			diags.AddAttributeError(path.Root("timeouts").AtName(operation), "Value is not a duration", fmt.Sprintf("%q: write it as 30s or 1h30m.", text.ValueString()))
-		}
-		limit = parsed
-	}
+// withTimeout bounds an operation; the error of what exceeds the limit names the entry of `timeouts` to raise.
+func withTimeout(ctx context.Context, operation string, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", limit, operation))
 }
 

@@ -101,7 +101,9 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	model := a.model(ctx, req.Config, &resp.Diagnostics)
 	var limits timeouts.Value
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("timeouts"), &limits)...)
-	ctx, done := withTimeouts(ctx, "invoke", limits.Attributes(), runTimeout, &resp.Diagnostics)
+	limit, problems := limits.Invoke(ctx, runTimeout)
+	resp.Diagnostics.Append(problems...)
+	ctx, done := withTimeout(ctx, "invoke", limit)
 	defer done()
 	checkPage(model.ReportPath, &resp.Diagnostics)
 	model.SecretEnv = secretEnv(ctx, model, &resp.Diagnostics)
