@@ -11,14 +11,16 @@ import (
 
 // caller is what the steps of a test call over HTTP: it keeps them waiting, fails for as long as it should, and hears when a program is over.
 type caller struct {
-	url     string
-	arrived chan struct{} // closed when the first step asks to wait
-	over    chan struct{} // closed when the first program says that it is over
-	release chan struct{} // closed to let all go on that wait, now and later
-	letGo   func()        // closes it, once
-	works   atomic.Bool   // whether what a step asks for works
-	waiting atomic.Int32  // steps that wait now
-	most    atomic.Int32  // steps that ever waited at once
+	url      string
+	arrived  chan struct{} // closed when the first step asks to wait
+	arrivals atomic.Int32  // how many steps have asked to wait
+	over     chan struct{} // closed when the first program says that it is over
+	release  chan struct{} // closed to let all go on that wait, now and later
+	letGo    func()        // closes it, once
+	finish   func()        // lets all steps finish that ask for that, now and later
+	works    atomic.Bool   // whether what a step asks for works
+	waiting  atomic.Int32  // steps that wait now
+	most     atomic.Int32  // steps that ever waited at once
 }
 
 func newCaller(t *testing.T, address string) *caller {
@@ -27,9 +29,12 @@ func newCaller(t *testing.T, address string) *caller {
 	must(t, err)
 	c := &caller{url: "http://" + listener.Addr().String(), arrived: make(chan struct{}), over: make(chan struct{}), release: make(chan struct{})}
 	c.letGo = sync.OnceFunc(func() { close(c.release) })
+	finishing := make(chan struct{})
+	c.finish = sync.OnceFunc(func() { close(finishing) })
 	arrived, over := sync.OnceFunc(func() { close(c.arrived) }), sync.OnceFunc(func() { close(c.over) })
 	mux := http.NewServeMux()
 	mux.HandleFunc("/wait", func(_ http.ResponseWriter, r *http.Request) {
+		c.arrivals.Add(1)
 		now := c.waiting.Add(1)
 		defer c.waiting.Add(-1)
 		for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
@@ -38,6 +43,12 @@ func newCaller(t *testing.T, address string) *caller {
 		arrived()
 		select {
 		case <-c.release:
+		case <-r.Context().Done():
+		}
+	})
+	mux.HandleFunc("/finish", func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-finishing:
 		case <-r.Context().Done():
 		}
 	})
@@ -51,4 +62,10 @@ func newCaller(t *testing.T, address string) *caller {
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	t.Cleanup(func() { must(t, server.Close()) })
 	return c
+}
+
+// awaitArrivals waits until so many steps have asked to wait.
+func (c *caller) awaitArrivals(t *testing.T, n int32) {
+	t.Helper()
+	holds(t, "a step to begin", func() bool { return c.arrivals.Load() >= n })
 }

@@ -3,6 +3,8 @@ package provider_test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -21,11 +24,12 @@ import (
 
 func (f runFault) test(t *testing.T, s *survival) {
 	t.Helper()
-	first := s.cli.apply(t)
+	first, end := f.begin(t, s)
 	if f.happens != nil {
 		f.happens(t, s, first)
 	}
 	s.says(t, first, f.says)
+	end()
 	if got := s.status(t); got != f.status {
 		t.Errorf("the status is %q, not %q", got, f.status)
 	}
@@ -42,12 +46,42 @@ func (f runFault) test(t *testing.T, s *survival) {
 	s.leavesNothing(t)
 }
 
+// begin starts the first apply, and kills its provider if the row says so. The function that it returns removes what that needs, once the apply has ended.
+func (f runFault) begin(t *testing.T, s *survival) (first *applying, end func()) {
+	t.Helper()
+	if f.killedBeforeJob == 0 {
+		return s.cli.apply(t), func() {}
+	}
+	gate := newGate(t, (*httptest.Server).StartTLS)
+	held := gate.hold(createsJob(s.namespace, f.killedBeforeJob))
+	direct := s.through(t, gate)
+	first = s.cli.apply(t)
+	came(t, "the creation of a Job", held)
+	first.killProvider(t)
+	return first, direct
+}
+
+// createsJob returns a condition for the requests at a gate that the creation of the n-th Job in the namespace meets.
+func createsJob(namespace string, n int) func(r *http.Request, seen []string) bool {
+	path := "/apis/batch/v1/namespaces/" + namespace + "/jobs"
+	return func(r *http.Request, seen []string) bool {
+		before := 0
+		for _, request := range seen {
+			if request == http.MethodPost+" "+path {
+				before++
+			}
+		}
+		return r.Method == http.MethodPost && r.URL.Path == path && before == n-1
+	}
+}
+
 // goOn applies again.
 func (f runFault) goOn(t *testing.T, s *survival) {
 	t.Helper()
 	if f.mends == nil {
 		s.server.works.Store(true)
 		s.server.letGo()
+		s.server.finish()
 	} else {
 		f.mends(t, s)
 	}
@@ -121,6 +155,17 @@ func (s *survival) evictPod(t *testing.T, step string) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	holds(t, "the pod to be gone", func() bool { return s.gone(pod) == nil })
+}
+
+// passTimeout lets the timeout of a running Job pass: its deadline is mutable in Kubernetes, so the moment does not depend on how fast its pod has started.
+func (s *survival) passTimeout(t *testing.T, step string, attempt int) {
+	t.Helper()
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: fmt.Sprintf("brane-%s-%s-%d", s.id(t), step, attempt)}}
+	must(t, s.client.Get(t.Context(), job))
+	if limit := job.Spec.ActiveDeadlineSeconds; limit == nil || *limit != 3600 {
+		t.Errorf("the Job's deadline is %v seconds", limit)
+	}
+	must(t, s.client.MergePatch(t.Context(), job, []byte(`{"spec":{"activeDeadlineSeconds":1}}`)))
 }
 
 func (s *survival) deleteJob(t *testing.T, step string) {

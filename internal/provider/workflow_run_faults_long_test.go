@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os/exec"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -21,16 +20,16 @@ type shape struct {
 }
 
 var shapes = map[string]shape{
-	"a chain": {runFault{}, []string{"first", "slow", "last"}, once},
-	"a chain that is started ahead": {
-		runFault{attributes: "prewarm = true"}, []string{"first", "slow", "last"}, once,
+	"a chain": {runFault{last: "$FINISH"}, []string{"first", "slow", "last"}, once},
+	"a chain that is prewarmed": {
+		runFault{attributes: "prewarm = true", last: "$FINISH"}, []string{"first", "slow", "last"}, once,
 	},
 	"a fan-out": {
 		runFault{steps: `
   steps = {
     first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
     slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow.$BRANE_INDEX; if [ $BRANE_INDEX = 1 ]; then $WAIT; $OVER; fi; echo slow > /data/slow.$BRANE_INDEX"], needs = ["first"], completions = 3, parallelism = 2 }
-    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; cat /data/first /data/slow.2 > /data/both"], needs = ["slow"] }
+    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; $FINISH; cat /data/first /data/slow.2 > /data/both"], needs = ["slow"] }
   }
   outputs = { both = { path = "both" } }
 `}, []string{"first", "slow", "last"}, "first 1, last 1, slow.0 1, slow.1 1, slow.2 1",
@@ -41,7 +40,7 @@ var shapes = map[string]shape{
     first  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
     beside = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/beside"], needs = ["first"] }
     slow   = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $WAIT; $OVER; echo slow > /data/slow"], needs = ["first"] }
-    last   = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; cat /data/first /data/slow > /data/both"], needs = ["beside", "slow"] }
+    last   = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; $FINISH; cat /data/first /data/slow > /data/both"], needs = ["beside", "slow"] }
   }
   outputs = { both = { path = "both" } }
 `}, []string{"first", "beside", "slow", "last"}, "beside 1, first 1, last 1, slow 1",
@@ -52,20 +51,17 @@ var shapes = map[string]shape{
 func TestLongRunFaults(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
 		of := shapes[name]
-		kill := func(when string, happens func(*testing.T, *survival, *applying)) {
+		kill := func(when string, beforeJob int, happens func(*testing.T, *survival, *applying)) {
 			t.Run("the provider is killed "+when+" of "+name, func(t *testing.T) {
 				t.Parallel()
 				f := of.body
-				f.happens, f.says, f.ran = happens, killed, of.ran
+				f.killedBeforeJob, f.happens, f.says, f.ran = beforeJob, happens, killed, of.ran
 				f.test(t, newSurvivalIn(t, nil, "fault", f.body()))
 			})
 		}
-		kill("before it has begun anything", func(t *testing.T, s *survival, a *applying) {
-			s.id(t)
-			a.killProvider(t)
-		})
-		for _, step := range of.steps[:len(of.steps)-1] { // with the last one the apply itself is over
-			kill("when "+step+" is committed", func(t *testing.T, s *survival, a *applying) {
+		kill("before it has begun anything", 1, nil)
+		for _, step := range of.steps[:len(of.steps)-1] { // the last one waits meanwhile: when it is committed, the apply ends
+			kill("when "+step+" is committed", 0, func(t *testing.T, s *survival, a *applying) {
 				if step == "slow" {
 					s.atWork(t)
 					s.server.letGo()
@@ -74,9 +70,9 @@ func TestLongRunFaults(t *testing.T) {
 				a.killProvider(t)
 			})
 		}
-		kill("before it knows that slow is committed", func(t *testing.T, s *survival, a *applying) {
+		kill("before it knows that slow is committed", 0, func(t *testing.T, s *survival, a *applying) {
 			s.atWork(t)
-			must(t, syscall.Kill(a.provider(t), syscall.SIGSTOP))
+			a.suspendProvider(t)
 			s.server.letGo()
 			if name == "a fan-out" { // its provider brings the parts together
 				s.committed(t, "slow.1")
@@ -126,6 +122,7 @@ func TestLongRunOutages(t *testing.T) {
 				f := of.body
 				f.status, f.ran = "succeeded", of.ran
 				f.happens = func(t *testing.T, s *survival, _ *applying) {
+					s.server.finish()
 					s.atWork(t)
 					away(t, s)
 				}

@@ -3,7 +3,6 @@ package provider_test
 import (
 	"cmp"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -11,8 +10,11 @@ import (
 type runFault struct {
 	slow       string // what the middle one of three steps does; empty: it waits
 	more       string // attributes of that step
+	last       string // what the last of three steps does first; empty: nothing
 	steps      string // other steps, and their outputs, in the place of the three
 	attributes string // of the run
+
+	killedBeforeJob int // the provider of the first apply is killed when it has sent the creation of the n-th Job and the API server has not received it; 0: it is not
 
 	happens func(*testing.T, *survival, *applying) // beside the first apply
 	says    string                                 // what has gone wrong with that apply, in the CLI's words; empty: it succeeds
@@ -29,7 +31,7 @@ type runFault struct {
 
 // body is the configuration of the run.
 func (f runFault) body() string {
-	steps := cmp.Or(f.steps, strings.NewReplacer("$SLOW", cmp.Or(f.slow, "$WAIT"), "$MORE", f.more).Replace(threeSteps))
+	steps := cmp.Or(f.steps, strings.NewReplacer("$SLOW", cmp.Or(f.slow, "$WAIT"), "$MORE", f.more, "$LAST", cmp.Or(f.last, "true")).Replace(threeSteps))
 	return steps + f.attributes + "\n"
 }
 
@@ -49,14 +51,14 @@ const once = "first 1, last 1, slow 1"
 var runFaults = map[string]runFault{
 	// The provider.
 	"the provider is killed before it has begun anything": {
-		happens: func(t *testing.T, s *survival, a *applying) { s.id(t); a.killProvider(t) },
-		says:    killed,
-		ran:     once,
+		killedBeforeJob: 1,
+		says:            killed,
+		ran:             once,
 	},
 	"the provider is killed when one of three steps is committed": {
-		happens: func(t *testing.T, s *survival, a *applying) { s.committed(t, "first"); a.killProvider(t) },
-		says:    killed,
-		ran:     once,
+		killedBeforeJob: 2,
+		says:            killed,
+		ran:             once,
 	},
 	"the provider is killed while a step runs, which the next one takes up": {
 		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.killProvider(t) },
@@ -78,7 +80,7 @@ var runFaults = map[string]runFault{
 `,
 		happens: func(t *testing.T, s *survival, a *applying) {
 			s.atWork(t)
-			must(t, syscall.Kill(a.provider(t), syscall.SIGSTOP))
+			a.suspendProvider(t)
 			s.server.letGo()
 			s.committed(t, "slow")
 			a.killProvider(t)
@@ -129,13 +131,13 @@ Wait until that apply has ended, then apply again: what is done is not done agai
     last = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; echo slow >> /data/both"], needs = ["slow"] }
   }
   outputs  = { both = { path = "both" } }
-  timeouts = { create = "5s" }
+  timeouts = { create = "30s" }
 `,
 		says: `
 Run not finished
-Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 5s (timeouts.create).`,
+Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create).`,
 		status: "stopped",
-		mends:  func(t *testing.T, s *survival) { s.change(t, `create = "5s"`, `create = "10m"`); s.server.letGo() },
+		mends:  func(t *testing.T, s *survival) { s.change(t, `create = "30s"`, `create = "10m"`); s.server.letGo() },
 		ran:    "last 1, slow 1",
 	},
 
@@ -213,13 +215,8 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:    once,
 	},
 	"a program takes longer than its timeout": {
-		steps: `
-  steps = {
-    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first"] }
-    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $RAN/slow"], needs = ["first"], timeout = "5s" }
-    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last"], needs = ["slow"] }
-  }
-`,
+		more:    `timeout = "1h"`,
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.passTimeout(t, "slow", 1) },
 		says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
@@ -232,6 +229,10 @@ Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE des
 Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
 		mends:  func(*testing.T, *survival) {},
+		meanwhile: func(t *testing.T, s *survival, _ *applying) {
+			s.server.awaitArrivals(t, 2)
+			s.passTimeout(t, "slow", 2)
+		},
 		saysAgain: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-2 in namespace $NAMESPACE, pod brane-$RUN-slow-2-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
@@ -242,7 +243,7 @@ Last lines:
 Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-2
 
 Because of this 1 of 3 steps were stopped or not started.`,
-		ran: "first 1",
+		ran: "first 1, slow 2",
 	},
 
 	// The files.
@@ -317,10 +318,10 @@ Because of this 1 of 3 steps were stopped or not started.`,
 
 	// The engine inside the cluster.
 	"the provider is killed while it hands the run over": {
-		attributes: "wait = false",
-		happens:    func(t *testing.T, s *survival, a *applying) { s.id(t); a.killProvider(t) },
-		says:       killed,
-		ran:        once,
+		attributes:      "wait = false",
+		killedBeforeJob: 1,
+		says:            killed,
+		ran:             once,
 	},
 	"the engine is killed": {
 		attributes: "wait = false",

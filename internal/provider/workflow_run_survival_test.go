@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -34,14 +35,14 @@ type survival struct {
 	found  string // the run's id
 }
 
-// threeSteps are the steps of most of these runs; the middle one does what $SLOW stands for, and has the attributes of $MORE.
+// threeSteps are the steps of most of these runs; the middle one runs $SLOW and has the attributes of $MORE, the last one runs $LAST first.
 //
 //	first ─── slow ─── last
 const threeSteps = `
   steps = {
     first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
     slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $SLOW; echo slow > /data/slow"], needs = ["first"], $MORE }
-    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; cat /data/first /data/slow > /data/both"], needs = ["slow"] }
+    last  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; $LAST; cat /data/first /data/slow > /data/both"], needs = ["slow"] }
   }
   outputs  = { both = { path = "both" } }
 `
@@ -52,8 +53,8 @@ func newSurvival(t *testing.T, name, attributes, slow string) *survival {
 	return newSurvivalIn(t, nil, name, runFault{slow: "wget -q -O /dev/null $SERVER" + slow, attributes: attributes}.body())
 }
 
-// newSurvivalIn makes a place for a run and its configuration. In the steps $RAN/name counts a start, $WAIT lasts until the server lets it go on, $WORKS fails
-// until that works, and $OVER says that the program is over.
+// newSurvivalIn makes a place for a run and its configuration. In the steps $RAN/name counts a start, $WAIT lasts until the server lets it go on, $FINISH until
+// it may end, $WORKS fails until that works, and $OVER reports the end of the program.
 func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	t.Helper()
 	place := newSetting(t)
@@ -87,7 +88,7 @@ func (s *survival) write(t *testing.T, name, body string) {
 	count := fmt.Sprintf(`printf 'AUTH %%s\\r\\nHINCRBY %%s %%s 1\\r\\nQUIT\\r\\n' %s %s $1 | nc %s %s > /dev/null`, options.Password, s.counts, host, port)
 	body = regexp.MustCompile(`\$RAN/([\w.$]+)`).ReplaceAllString(body, strings.NewReplacer("$1", "${1}", "$", "$$").Replace(count))
 	call := "wget -q -O /dev/null " + s.server.url
-	body = strings.NewReplacer("$WAIT", call+"/wait", "$WORKS", call+"/works", "$OVER", call+"/over", "$SERVER", s.server.url).Replace(body)
+	body = strings.NewReplacer("$WAIT", call+"/wait", "$FINISH", call+"/finish", "$WORKS", call+"/works", "$OVER", call+"/over", "$SERVER", s.server.url).Replace(body)
 	outputs := "output \"id\" {\n  value = brane_workflow_run.test.id\n}\n"
 	if strings.Contains(body, "both = {") {
 		outputs += "output \"both\" {\n  value = brane_workflow_run.test.outputs.both.content\n}\n"
@@ -174,6 +175,18 @@ func (a *applying) provider(t *testing.T) int {
 func (a *applying) killProvider(t *testing.T) {
 	t.Helper()
 	must(t, syscall.Kill(a.provider(t), syscall.SIGKILL))
+}
+
+// suspendProvider stops the provider's process until it is killed, and returns when it has stopped.
+func (a *applying) suspendProvider(t *testing.T) {
+	t.Helper()
+	pid := a.provider(t)
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	holds(t, "the provider to stop", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		must(t, err)
+		return bytes.Contains(stat, []byte(") T "))
+	})
 }
 
 // interrupt is Ctrl-C in the terminal of the apply.

@@ -32,11 +32,7 @@ func inside(t *testing.T, name, slow string) *survival {
 func (s *survival) atWork(t *testing.T) {
 	t.Helper()
 	s.id(t) // while the cluster can tell
-	select {
-	case <-s.server.arrived:
-	case <-time.After(2 * time.Minute):
-		t.Fatal("the slow step has not begun")
-	}
+	came(t, "the slow step to begin", s.server.arrived)
 }
 
 // change replaces text in the configuration.
