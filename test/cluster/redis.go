@@ -28,7 +28,7 @@ func redisPassword(c cluster) (string, error) {
 }
 
 func redisURL(host, password string) string {
-	return "redis://:" + password + "@" + net.JoinHostPort(host, redisPort) + "/0"
+	return "redis://default:" + password + "@" + net.JoinHostPort(host, redisPort) + "/0"
 }
 
 // pingRedis is nil when Redis takes the password and has read its data.
