@@ -5,7 +5,6 @@
 package redistest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -158,22 +158,15 @@ func (s *Server) await() error {
 	}
 }
 
-// answers speaks the protocol by hand: any reply but LOADING will do, as a server with a password or with TLS refuses a PING.
+// answers reports whether the server answers and has loaded its data. A server that refuses the command has done both.
 func (s *Server) answers() bool {
-	conn, err := net.DialTimeout("tcp", s.Addr(), time.Second)
-	if err != nil {
-		return false
-	}
-	defer conn.Close() // nothing was written that could be lost
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return false
-	}
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
-		return false
-	}
-	reply := make([]byte, 64)
-	n, err := conn.Read(reply)
-	return err == nil && !bytes.HasPrefix(reply[:n], []byte("-LOADING"))
+	client := redis.NewClient(&redis.Options{
+		Addr: s.Addr(), Password: s.password, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second, ReadTimeout: time.Second, DisableIdentity: true,
+	})
+	defer client.Close() // nothing was written that could be lost
+	err := client.Ping(context.Background()).Err()
+	var refused redis.Error
+	return err == nil || errors.As(err, &refused) && !strings.HasPrefix(err.Error(), "LOADING")
 }
 
 func freePort() (string, error) {
