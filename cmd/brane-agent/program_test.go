@@ -426,7 +426,7 @@ func TestStageOutFailureIsItsOwnCode(t *testing.T) {
 func TestTheOutputOfARunningStepIsKept(t *testing.T) {
 	r := newRun(t, nil)
 	cmd, _ := r.pod("talks", nil).begin("echo ready; exec sleep 60")
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	for tick := time.NewTicker(50 * time.Millisecond); r.log("talks") != "ready\n"; {
 		select {

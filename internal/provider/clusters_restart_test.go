@@ -3,7 +3,10 @@ package provider_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,11 +16,12 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// testRestart kills the API server of a cluster in the middle of an apply and starts it again: the apply goes on and ends well, and nothing is left to do.
+// testRestart kills the API server of a cluster in the middle of an apply and starts it again: the apply continues and succeeds, and nothing is left to do.
+// The second half of the namespaces cannot be created before the API server is gone: it depends on a command that reads from a named pipe of the test.
 // Nothing is destroyed: the cluster itself ends with the test.
 func testRestart(t *testing.T, c clustertest.Cluster) {
 	t.Helper()
-	const namespaces = 30
+	const half = 15
 	prefix := clustertest.Name("restart")
 	cli := newCLI(t)
 	cli.write(t, "main.tf", required+fmt.Sprintf(`
@@ -25,13 +29,29 @@ provider "brane" {
   kubernetes = { config_path = %q }
 }
 
-resource "brane_namespace" "test" {
-  count = %d
+resource "brane_namespace" "before" {
+  count = %[2]d
 
-  name  = "%s-${count.index}"
+  name  = "%[3]s-before-${count.index}"
   resource_quota = { pods = "5" }
 }
-`, ownRightsIn(t, c), namespaces, prefix))
+
+resource "terraform_data" "pause" {
+  provisioner "local-exec" {
+    command = "cat pause"
+  }
+}
+
+resource "brane_namespace" "after" {
+  count      = %[2]d
+  depends_on = [terraform_data.pause]
+
+  name  = "%[3]s-after-${count.index}"
+  resource_quota = { pods = "5" }
+}
+`, ownRightsIn(t, c), half, prefix))
+	pause := filepath.Join(cli.dir, "pause")
+	must(t, syscall.Mkfifo(pause, 0o600))
 	cli.run(t, "init", "-no-color")
 
 	ctx, done := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -45,20 +65,23 @@ resource "brane_namespace" "test" {
 		if ns, ok := event.Object.(*corev1.Namespace); ok && strings.HasPrefix(ns.Name, prefix) {
 			made[ns.Name] = true
 		}
-		if len(made) >= namespaces/3 {
+		if len(made) >= half/3 {
 			break
 		}
 	}
 	start := c.StopAPIServer(t)
 	events.Stop()
-	if len(made) == 0 || len(made) == namespaces {
-		t.Fatalf("%d of %d namespaces were made when the API server was stopped", len(made), namespaces)
+	if len(made) < half/3 {
+		t.Fatalf("%d namespaces were created before the watch ended:\n%s", len(made), out)
 	}
+	end, err := os.OpenFile(pause, os.O_WRONLY, 0) // waits for the command to read
+	must(t, err)
+	must(t, end.Close())
 	start()
 	if err := apply.Wait(); err != nil {
 		t.Fatalf("apply: %v\n%s", err, out)
 	}
-	if want := fmt.Sprintf("Resources: %d added, 0 changed, 0 destroyed", namespaces); !strings.Contains(out.String(), want) {
+	if want := fmt.Sprintf("Resources: %d added, 0 changed, 0 destroyed", 2*half+1); !strings.Contains(out.String(), want) {
 		t.Errorf("the apply does not say %q:\n%s", want, out)
 	}
 	cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do

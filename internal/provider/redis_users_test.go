@@ -2,13 +2,13 @@ package provider_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -16,11 +16,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// bridge is this machine's address for the pods of the test cluster.
+// bridge returns the address at which pods of the test cluster reach the machine that runs the tests.
 func bridge(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"))
@@ -28,12 +29,23 @@ func bridge(t *testing.T) string {
 	return u.Hostname()
 }
 
-// withRedis is a configuration whose provider block has a redis block as well.
+// withRedis returns the configuration with a redis block in its provider block.
 func withRedis(config, redis string) string {
 	return strings.Replace(config, "provider \"brane\" {", "provider \"brane\" {\n  redis = {\n"+redis+"\n  }\n", 1)
 }
 
-// The user that a run's pods come as is the run's own, where the attribute and the server let it; it is gone when the run has ended.
+// authenticatesAs finds the user names in what clients send to authenticate.
+var authenticatesAs = regexp.MustCompile(`(?i)\r\nauth\r\n\$\d+\r\n([\w-]+)\r\n\$`)
+
+// newPodRedis starts a Redis that pods reach through a proxy, whose record of what they send is returned.
+func newPodRedis(t *testing.T, args ...string) (server *redistest.Server, podURL string, sent *transcript) {
+	t.Helper()
+	server, sent = redistest.Start(t, append([]string{"--appendonly", "yes", "--requirepass", "s3cret"}, args...)...), &transcript{}
+	proxy := redistest.StartProxy(t, bridge(t), server, func(data []byte) { _, _ = sent.Write(data) })
+	return server, strings.Replace(server.URL(), server.Addr(), proxy.Addr(), 1), sent
+}
+
+// Pods connect to Redis as a user of the run if the attribute and the server allow it. The user is removed when the run has ended.
 func TestAccRedis_aclUsers(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
@@ -46,27 +58,35 @@ func TestAccRedis_aclUsers(t *testing.T) {
 		fails  string
 	}{
 		"auto":                               {users: "auto", own: true},
-		"auto, and the server makes none":    {users: "auto", server: without},
+		"auto, and the server has no ACL":    {users: "auto", server: without},
 		"require":                            {users: "require", own: true},
-		"require, and the server makes none": {users: "require", server: without, fails: "redis cannot create users for runs"},
+		"require, and the server has no ACL": {users: "require", server: without, fails: "redis cannot create users for runs"},
 		"off":                                {users: "off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := redistest.Start(t, append([]string{"--appendonly", "yes", "--requirepass", "s3cret", "--bind", "127.0.0.1", bridge(t)}, tt.server...)...)
-			config := withRedis(s.run(t, "acl-"+clustertest.Name("u"), `steps = { wait = { image = "$TOOLS", command = ["sh", "-c", "sleep 1"] } }`),
-				fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = %q", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1), tt.users))
+			server, podURL, sent := newPodRedis(t, tt.server...)
+			config := withRedis(s.run(t, "acl-"+clustertest.Name("u"), `steps = { only = { image = "$TOOLS", command = ["true"] } }`),
+				fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = %q", server.URL(), podURL, tt.users))
 			if tt.fails != "" {
 				failing(t, resource.TestStep{Config: config}, []string{tt.fails})
 				return
 			}
-			seen := watchUsers(t, server.Client(), func(context.Context, string) {})
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: inProcess,
 				Steps: []resource.TestStep{{Config: config, Check: func(state *terraform.State) error {
-					user := "brane-" + state.RootModule().Resources[runAddress].Primary.ID
-					if own := slices.Contains(seen(), user); own != tt.own {
-						return fmt.Errorf("connections came as %q; is %s one of them: %v, want %v", seen(), user, own, tt.own)
+					want := "default"
+					if tt.own {
+						want = files.UserName(state.RootModule().Resources[runAddress].Primary.ID)
+					}
+					found := authenticatesAs.FindAllStringSubmatch(sent.String(), -1)
+					for _, as := range found {
+						if as[1] != want {
+							return fmt.Errorf("a pod has connected as %q, want %s", as[1], want)
+						}
+					}
+					if len(found) == 0 {
+						return errors.New("no pod has connected")
 					}
 					if tt.server == nil {
 						users, err := server.Client().Do(t.Context(), "ACL", "USERS").StringSlice()
@@ -81,64 +101,45 @@ func TestAccRedis_aclUsers(t *testing.T) {
 	}
 }
 
-// The run's user is removed while its step runs, and made again: what the step leaves is committed all the same.
+// The run's user is removed while its step runs, and created again: the step's outputs are stored all the same.
 func TestAccRedis_aclUserRemoved(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
 	s.register(t)
-	server := redistest.Start(t, "--appendonly", "yes", "--requirepass", "s3cret", "--bind", "127.0.0.1", bridge(t))
-	admin := server.Client()
-	removed := 0
-	seen := watchUsers(t, admin, func(ctx context.Context, user string) {
-		if removed == 0 && strings.HasPrefix(user, "brane-removed-") {
-			removed = int(admin.ACLDelUser(ctx, user).Val())
+	server, podURL, _ := newPodRedis(t)
+	steps := newCaller(t, clustertest.Getenv(t, "BRANE_BRIDGE_IP"))
+	removed := make(chan error, 1)
+	go func() {
+		select {
+		case <-steps.arrived:
+			removed <- removeRunUser(t.Context(), server.Client())
+		case <-t.Context().Done():
+			removed <- context.Cause(t.Context())
 		}
-	})
+		steps.letGo()
+	}()
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{{
-			Config: withRedis(s.run(t, "removed", `steps = { wait = { image = "$TOOLS", command = ["sh", "-c", "sleep 3; echo done >/data/out"] } }
-  outputs = { out = { path = "out" } }`),
-				fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = \"require\"", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1))),
+			Config: withRedis(s.run(t, "removed", fmt.Sprintf(`steps = { wait = { image = "$TOOLS", command = ["sh", "-ec", "wget -q -O /dev/null %s/wait; echo done >/data/out"] } }
+  outputs = { out = { path = "out" } }`, steps.url)), fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = \"require\"", server.URL(), podURL)),
 			ConfigStateChecks: []statecheck.StateCheck{runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": output("out", "done\n")}))},
-			Check: func(*terraform.State) error {
-				if users := seen(); removed != 1 {
-					return fmt.Errorf("%d users were removed, of %q", removed, users)
-				}
-				return nil
-			},
+			Check:             func(*terraform.State) error { return <-removed },
 		}},
 	})
 }
 
-var connectionUser = regexp.MustCompile(` user=(\S+) `)
-
-// watchUsers looks again and again as whom clients are connected, until what it returns is called, which says all who were seen.
-func watchUsers(t *testing.T, client *redis.Client, each func(ctx context.Context, user string)) func() []string {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	var users []string
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			for _, found := range connectionUser.FindAllStringSubmatch(client.ClientList(ctx).Val(), -1) {
-				if !slices.Contains(users, found[1]) {
-					users = append(users, found[1])
-				}
-				each(ctx, found[1])
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() { stop(); <-ended })
-	return func() []string { stop(); <-ended; return users }
+// removeRunUser removes the only user beside the default one.
+func removeRunUser(ctx context.Context, admin *redis.Client) error {
+	users, err := admin.ACLUsers(ctx).Result()
+	if err != nil {
+		return err
+	}
+	users = slices.DeleteFunc(users, func(user string) bool { return user == "default" })
+	if len(users) != 1 || !strings.HasPrefix(users[0], "brane-removed-") {
+		return fmt.Errorf("while the step runs there are the users %q", users)
+	}
+	return admin.ACLDelUser(ctx, users[0]).Err()
 }
 
 // Pods reach a Redis that wants TLS and a client's certificate, by the same certificates as the provider.

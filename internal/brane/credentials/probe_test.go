@@ -86,7 +86,7 @@ func probe(t *testing.T, k *Kubeconfig, namespace string, done func(Report, erro
 	}
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(15 * time.Second); ; <-ticker.C {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-ticker.C {
 		report, err := Probe(t.Context(), c, namespace)
 		if done(report, err) || time.Now().After(deadline) {
 			return report, err

@@ -182,7 +182,19 @@ func TestDeleteSaysWhatRemains(t *testing.T) {
 	if err := c.Create(t.Context(), held); err != nil {
 		t.Fatal(err)
 	}
-	ctx, done := context.WithTimeout(t.Context(), 20*time.Second)
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}
+	if err := c.Delete(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(2 * time.Minute); len(ns.Status.Conditions) == 0; { // until the namespace controller has looked
+		if time.Now().After(until) {
+			t.Fatal("the namespace controller reports no condition")
+		}
+		if err := c.Get(t.Context(), ns); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, done := context.WithTimeout(t.Context(), 5*time.Second)
 	defer done()
 	err := namespace.Delete(ctx, c, spec.Name)
 	var remains *namespace.RemainsError

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,11 +33,16 @@ func TestTwoApplies(t *testing.T) {
 	if n := lab.counter.of("only"); n != 1 {
 		t.Errorf("the step ran %d times", n)
 	}
-	// It is given back: a third need not wait.
-	third, done := context.WithTimeout(t.Context(), run.leaseTime)
-	defer done()
-	if _, err := another(run, "carol").Execute(third); err != nil {
+	// The lease is released: a third apply does not wait for it.
+	third := another(run, "carol")
+	waits := heard(third, RunWaits, "")
+	if _, err := third.Execute(t.Context()); err != nil {
 		t.Error(err)
+	}
+	select {
+	case event := <-waits:
+		t.Errorf("the third apply has waited: %s", event.Detail)
+	default:
 	}
 }
 
