@@ -10,14 +10,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Cluster is a cluster that a test has started for itself.
+// Cluster is a cluster that a test has started with [Another].
 type Cluster struct {
-	Client     *kube.Client // its administrator
-	Kubeconfig string       // the administrator's file
+	Client     *kube.Client // has the administrator's credentials
+	Kubeconfig string       // path of the administrator's kubeconfig
 }
 
-// Another starts a second cluster beside the test cluster and stops it when the test ends. That takes 10 s on two idle cores, so the tests that need two
-// share one. It has a number of its own: the first free one from number on.
+// Another starts a second cluster and stops it when the test ends. That takes 10 s on two idle cores, so the tests that need two clusters share one.
+// The cluster gets the first free number, starting at number.
 func Another(t testing.TB, number string) Cluster {
 	t.Helper()
 	built := Getenv(t, "BRANE_TEST_KUBE")
@@ -30,7 +30,7 @@ func Another(t testing.TB, number string) Cluster {
 	return Cluster{client(t, kubeconfig), kubeconfig}
 }
 
-// repository is the top of the repository: tests run in the folder of their package.
+// repository returns the root directory of the repository. Tests run in the directory of their package.
 func repository(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -42,19 +42,19 @@ func repository(t testing.TB) string {
 			return dir
 		}
 		if dir == filepath.Dir(dir) {
-			t.Fatal("no folder above this one holds test/cluster")
+			t.Fatal("no parent directory contains test/cluster")
 		}
 	}
 }
 
-// run runs a program to its end; what it says is shown where it fails. It has no context: a launcher that is killed leaves half a cluster.
+// run runs a program and fails the test with its output if it fails. It has no context, because a launcher that is killed leaves a partial cluster.
 func run(t testing.TB, dir, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, &said)
+		t.Fatalf("%s: %v\n%s", cmd, err, &output)
 	}
 }

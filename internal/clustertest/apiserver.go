@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// StopAPIServer kills the API server of a cluster that the test has started with [Another], as a crash would, and returns once it is gone. The function that
-// it returns starts it again, and returns once it answers.
+// StopAPIServer kills the API server of a cluster that was started with [Another] and returns when the process has ended. The returned function starts it
+// again and waits until it is ready.
 func (c Cluster) StopAPIServer(t testing.TB) (start func()) {
 	t.Helper()
 	server := c.Program(t, "kube-apiserver")
@@ -14,7 +14,7 @@ func (c Cluster) StopAPIServer(t testing.TB) (start func()) {
 	return func() {
 		t.Helper()
 		server.Recover()
-		await(t, "the API server to answer", func() bool {
+		await(t, "the API server to be ready", func() bool {
 			return exec.CommandContext(t.Context(), "kubectl", "--kubeconfig", c.Kubeconfig, "get", "--raw", "/readyz").Run() == nil
 		})
 	}

@@ -1,5 +1,5 @@
-// Package clustertest gives tests the test cluster that `make test` has started. It never uses another one: a forgotten KUBECONFIG
-// must not let a test loose on somebody's real cluster.
+// Package clustertest gives tests access to the cluster that `make test` starts. It never uses another cluster, so that a KUBECONFIG in the environment
+// cannot direct a test to a production cluster.
 package clustertest
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Getenv returns a variable of the test cluster's environment; the test fails where no test cluster is set or the variable is empty.
+// Getenv returns a variable of the test cluster's environment. It fails the test if there is no test cluster or the variable is empty.
 func Getenv(t testing.TB, name string) string {
 	t.Helper()
 	if os.Getenv("BRANE_TEST_CLUSTER") == "" {
@@ -29,7 +29,7 @@ func Getenv(t testing.TB, name string) string {
 	return value
 }
 
-// Client is the test cluster's administrator.
+// Client returns a client with the credentials of the test cluster's administrator.
 func Client(t testing.TB) *kube.Client {
 	t.Helper()
 	return client(t, Getenv(t, "KUBECONFIG"))
@@ -48,12 +48,12 @@ func client(t testing.TB, kubeconfig string) *kube.Client {
 	return client
 }
 
-// Name is a name for an object that no other test has.
+// Name returns a unique name for an object.
 func Name(prefix string) string {
 	return prefix + "-" + strings.ToLower(rand.Text()[:8])
 }
 
-// Namespace makes a namespace for one test; it is deleted, without waiting, when the test ends.
+// Namespace creates a namespace for one test. It is deleted when the test ends; the deletion is not waited for.
 func Namespace(t testing.TB) string {
 	t.Helper()
 	client := Client(t)
@@ -62,7 +62,7 @@ func Namespace(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// The test's own context has ended by now.
+		// The test's context has already ended.
 		ctx, done := context.WithTimeout(context.Background(), time.Minute)
 		defer done()
 		if err := client.Delete(ctx, ns); err != nil {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// StopKubelet kills the kubelet of a cluster that the test has started with [Another], as a crash would. What runs in its pods runs on. The function that it
-// returns lets the node start it again.
+// StopKubelet kills the kubelet of a cluster that was started with [Another]. Its containers keep running. The returned function lets the node start the
+// kubelet again.
 func (c Cluster) StopKubelet(t testing.TB) (start func()) {
 	t.Helper()
 	held := filepath.Join(filepath.Dir(c.Kubeconfig), "run/kubelet.held")
@@ -15,7 +15,7 @@ func (c Cluster) StopKubelet(t testing.TB) (start func()) {
 		t.Fatal(err)
 	}
 	c.Program(t, "conf/kubelet.yaml").Kill()
-	await(t, "the node to notice that its kubelet has ended", func() bool {
+	await(t, "the node to detect that its kubelet has ended", func() bool {
 		text, err := os.ReadFile(held)
 		return err == nil && len(text) > 0
 	})

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Variable is one of the environment that the cluster's own `env` file sets.
+// Variable returns a variable that the cluster's `env` file sets.
 func (c Cluster) Variable(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(c.Kubeconfig), "env"))
@@ -31,7 +31,7 @@ func (c Cluster) Variable(t testing.TB, name string) string {
 	return ""
 }
 
-// Program is one program of a cluster that a test has started for itself, for tests of what happens when it dies.
+// Program is a process of a cluster that was started with [Another], which a test can kill or suspend.
 type Program struct {
 	t    testing.TB
 	pid  int
@@ -41,8 +41,8 @@ type Program struct {
 	paused bool
 }
 
-// Program finds a running program of the cluster by a part of its command line, for example "kube-apiserver". The arguments are those that it is started
-// with again, where its command line does not say them any more.
+// Program finds a running process of the cluster by a part of its command line, for example "kube-apiserver". The arguments are used to start it again;
+// without them, those of the running process are used.
 func (c Cluster) Program(t testing.TB, name string, args ...string) *Program {
 	t.Helper()
 	dir := filepath.Dir(c.Kubeconfig)
@@ -53,10 +53,10 @@ func (c Cluster) Program(t testing.TB, name string, args ...string) *Program {
 	for _, link := range links {
 		text, err := os.ReadFile(link)
 		if err != nil || !bytes.Contains(text, []byte(name)) {
-			continue // another program, or gone
+			continue // another program, or it has ended
 		}
 		if at, _ := os.Readlink(filepath.Join(filepath.Dir(link), "cwd")); !bytes.Contains(text, []byte(dir)) && !strings.HasPrefix(at, dir) {
-			continue // another cluster's
+			continue // a process of another cluster
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
 		if err != nil {
@@ -67,27 +67,27 @@ func (c Cluster) Program(t testing.TB, name string, args ...string) *Program {
 		}
 		return &Program{t: t, pid: pid, args: args, log: filepath.Join(dir, "log", name+"-again.log")}
 	}
-	t.Fatalf("no %s of the cluster in %s runs", name, dir)
+	t.Fatalf("the cluster in %s has no running %s", dir, name)
 	return nil
 }
 
-// Kill ends it as a power cut would, and waits until it is gone.
+// Kill sends SIGKILL and waits until the process has ended.
 func (p *Program) Kill() {
 	p.t.Helper()
 	p.signal(syscall.SIGKILL)
-	await(p.t, p.args[0]+" to end", func() bool { // it is not our child: nothing else tells of its end
+	await(p.t, p.args[0]+" to end", func() bool { // it is not a child of this process, so it cannot be waited for
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 		return errors.Is(err, os.ErrNotExist) || bytes.Contains(text, []byte(") Z "))
 	})
 }
 
-// Pause stops it without closing its connections, as a cut network does.
+// Pause suspends the process with SIGSTOP. Its connections stay open, as in a network failure.
 func (p *Program) Pause() {
 	p.signal(syscall.SIGSTOP)
 	p.paused = true
 }
 
-// Recover ends a Pause, or starts a killed program again with the same arguments and more; that ends with the test.
+// Recover resumes a suspended process, or starts a killed one again with the same arguments and more. A process that it starts is killed when the test ends.
 func (p *Program) Recover(more ...string) {
 	p.t.Helper()
 	if p.paused {
@@ -99,7 +99,7 @@ func (p *Program) Recover(more ...string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer log.Close() // the program has it
+	defer log.Close() // the process has its own descriptor
 	cmd := exec.Command(p.args[0], slices.Concat(p.args[1:], more)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -108,10 +108,10 @@ func (p *Program) Recover(more ...string) {
 	}
 	p.pid = cmd.Process.Pid
 	p.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may be gone already
+		_ = cmd.Process.Kill() // it may have ended already
 		_ = cmd.Wait()
 		if text, err := os.ReadFile(p.log); err == nil && p.t.Failed() {
-			p.t.Logf("%s said\n%s", p.args[0], text)
+			p.t.Logf("log of %s:\n%s", p.args[0], text)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func (p *Program) signal(sig syscall.Signal) {
 	}
 }
 
-// patience is how long a program may take to end, or to answer again, on a busy machine.
+// patience is how long a process may take to end or to become ready on a busy machine.
 const patience = 2 * time.Minute
 
 func await(t testing.TB, what string, is func() bool) {

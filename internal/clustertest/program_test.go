@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What tests do to the programs of a cluster, done to one that sleeps.
+// TestProgram suspends, resumes, kills and restarts a process that sleeps.
 func TestProgram(t *testing.T) {
 	dir := t.TempDir()
 	must := func(err error) {
@@ -24,7 +24,7 @@ func TestProgram(t *testing.T) {
 	must(cmd.Start())
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // it is killed
+		_ = cmd.Wait() // the test kills it
 		close(ended)
 	}()
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
@@ -40,16 +40,16 @@ func TestProgram(t *testing.T) {
 		}
 	}
 	p.Pause()
-	await(t, "it to stop", is("T"))
+	await(t, "the process to stop", is("T"))
 	p.Recover()
-	await(t, "it to go on", is("S"))
+	await(t, "the process to continue", is("S"))
 	p.Kill()
 	<-ended
 	p.Recover()
 	if p.pid == cmd.Process.Pid {
-		t.Error("it was not started again")
+		t.Error("the process was not started again")
 	}
-	await(t, "it to sleep", is("S"))
+	await(t, "the process to sleep", is("S"))
 }
 
 func TestVariable(t *testing.T) {

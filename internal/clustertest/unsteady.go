@@ -13,8 +13,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Unsteady is the test cluster's administrator behind a server that breaks the connection at the first request of each method and path: before the cluster
-// has seen it or, with done, after that, so that only the answer is lost.
+// Unsteady returns a client with the administrator's credentials whose connection breaks at the first request of each method and path: before the API
+// server receives the request or, if done is true, after it has carried the request out, so that only the response is lost.
 func Unsteady(t testing.TB, done bool) *kube.Client {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: Getenv(t, "KUBECONFIG")}.Config()

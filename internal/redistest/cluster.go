@@ -10,19 +10,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// slots is how many a Redis Cluster has.
+// slots is the number of hash slots of a Redis Cluster.
 const slots = 16384
 
 // Cluster is a Redis Cluster of three masters without replicas.
 type Cluster struct{ Masters []*Server }
 
-// StartCluster starts three servers and makes them a Cluster. It fails the test where redis-server is missing.
+// StartCluster starts three servers and joins them into a Cluster. It fails the test if redis-server is missing.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	return startCluster(t, func(int) []string { return nil })
 }
 
-// startCluster gives each master arguments of its own.
+// startCluster starts a Cluster whose masters have additional arguments.
 func startCluster(t testing.TB, more func(master int) []string) *Cluster {
 	t.Helper()
 	c := &Cluster{}
@@ -32,7 +32,7 @@ func startCluster(t testing.TB, more func(master int) []string) *Cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The bus' own port: the usual one, 10,000 higher, may be beyond the last.
+		// The default port of the cluster bus, 10,000 higher, may exceed the highest port.
 		server := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-config-file", "nodes.conf"}, more(i)...)...)
 		c.Masters = append(c.Masters, server)
 		client := server.Client()
@@ -52,7 +52,7 @@ func startCluster(t testing.TB, more func(master int) []string) *Cluster {
 	return c
 }
 
-// URL is the address as a user writes it.
+// URL returns the address in the form that users configure.
 func (c *Cluster) URL() string {
 	var more []string
 	for _, master := range c.Masters[1:] {
@@ -61,7 +61,7 @@ func (c *Cluster) URL() string {
 	return fmt.Sprintf("redis+cluster://%s?%s", c.Masters[0].Addr(), strings.Join(more, "&"))
 }
 
-// await returns when every master knows all masters and calls the Cluster well.
+// await waits until every master knows all masters and reports the state ok.
 func (c *Cluster) await(t testing.TB, masters int) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), startTime)

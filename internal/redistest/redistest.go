@@ -1,7 +1,7 @@
-// Package redistest starts Debian's redis-server for a test: on a free port of the loopback address, in a folder of its
-// own, gone when the test ends.
+// Package redistest starts Debian's redis-server for a test, on a free port of the loopback address and in a temporary directory.
+// The server is stopped when the test ends.
 //
-// Tests of what happens when Redis dies use Kill and Restart; nothing here knows what is kept in the server.
+// Tests of failures use Kill, Restart and Pause, or a [Proxy] in front of the server.
 package redistest
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// startTime is long, as a start takes 20 ms on a quiet machine and seconds on one that builds Kubernetes meanwhile.
+// startTime is the limit for a start, which takes 20 ms on an idle machine and seconds on one that builds Kubernetes.
 const startTime = 30 * time.Second
 
 // Server is one running redis-server.
@@ -33,10 +33,10 @@ type Server struct {
 	args     []string
 	password string
 	process  *exec.Cmd
-	ended    chan struct{} // closed when the process is gone
+	ended    chan struct{} // closed when the process has ended
 }
 
-// Start starts a server; args are those of redis-server ("--maxmemory", "64mb"). It fails the test where the program is missing.
+// Start starts a server with arguments of redis-server ("--maxmemory", "64mb"). It fails the test if the program is missing.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -55,7 +55,7 @@ func Start(t testing.TB, args ...string) *Server {
 // begin starts the server on a free port and stops it when the test ends.
 func (s *Server) begin() {
 	s.t.Helper()
-	// Another process may take the port between the look and the start, hence three tries.
+	// Another process may take the port before the server listens on it, hence three attempts.
 	var err error
 	for range 3 {
 		if s.port, err = freePort(); err != nil {
@@ -69,10 +69,10 @@ func (s *Server) begin() {
 	s.t.Fatal(err)
 }
 
-// Addr is host:port.
+// Addr returns host:port.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", s.port) }
 
-// URL is the address as a user writes it, with the password of --requirepass.
+// URL returns the address in the form that users configure, with the password of --requirepass.
 func (s *Server) URL() string {
 	if s.password == "" {
 		return "redis://" + s.Addr() + "/0"
@@ -80,29 +80,29 @@ func (s *Server) URL() string {
 	return fmt.Sprintf("redis://:%s@%s/0", s.password, s.Addr())
 }
 
-// Dir is where the server keeps its files.
+// Dir returns the server's working directory.
 func (s *Server) Dir() string { return s.dir }
 
-// Client is a plain client, closed when the test ends.
+// Client returns a client that is closed when the test ends.
 func (s *Server) Client() *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Password: s.password, DisableIdentity: true})
-	s.t.Cleanup(func() { _ = c.Close() }) // a test may have closed it itself
+	s.t.Cleanup(func() { _ = c.Close() }) // a test may have closed it already
 	return c
 }
 
-// Kill ends the server as a power cut would (SIGKILL) and waits until it is gone.
+// Kill sends SIGKILL to the server and waits until it has ended.
 func (s *Server) Kill() {
-	_ = s.process.Process.Kill() // it may be gone already
+	_ = s.process.Process.Kill() // it may have ended already
 	<-s.ended
 }
 
-// Pause stops the server without closing its connections, as a cut network does, until Continue.
+// Pause suspends the server until Continue. Its connections stay open, as in a network failure.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 
-// Continue ends a Pause.
+// Continue resumes a suspended server.
 func (s *Server) Continue() { s.signal(syscall.SIGCONT) }
 
-// Restart starts a killed server again, with the same port, folder and arguments.
+// Restart starts a killed server again with the same port, directory and arguments.
 func (s *Server) Restart() {
 	s.t.Helper()
 	if err := s.start(); err != nil {
@@ -120,7 +120,7 @@ func (s *Server) signal(sig syscall.Signal) {
 func (s *Server) start() error {
 	args := slices.Concat(s.first, []string{"--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir, "--save", "", "--logfile", "redis.log"}, s.args)
 	s.process = exec.Command("redis-server", args...)
-	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in the terminal reaches the test first
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in the terminal must not reach the server before the test
 	if err := s.process.Start(); err != nil {
 		return fmt.Errorf("start redis-server: %w", err)
 	}
@@ -138,7 +138,7 @@ func (s *Server) start() error {
 	return nil
 }
 
-// await returns when the server answers and has loaded its data.
+// await waits until the server answers and has loaded its data.
 func (s *Server) await() error {
 	ctx, stop := context.WithTimeout(context.Background(), startTime)
 	defer stop()
@@ -150,7 +150,7 @@ func (s *Server) await() error {
 		}
 		select {
 		case <-s.ended:
-			return errors.New("it ended at once")
+			return errors.New("it ended immediately")
 		case <-ctx.Done():
 			return fmt.Errorf("it did not answer within %s", startTime)
 		case <-tick.C:
@@ -172,9 +172,9 @@ func (s *Server) answers() bool {
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", fmt.Errorf("look for a free port: %w", err)
+		return "", fmt.Errorf("find a free port: %w", err)
 	}
-	defer l.Close() // it was never used
+	defer l.Close() // it was only needed to find the port
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
 }

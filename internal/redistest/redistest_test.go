@@ -8,17 +8,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What the tests of outages rely on: a killed server is gone, one that starts again is the same, a paused one says nothing and has lost nothing.
+// TestServer checks that a killed server does not answer, that a restarted one has its data, and that a suspended one does not answer and keeps its data.
 func TestServer(t *testing.T) {
 	s := Start(t, "--appendonly", "yes", "--appendfsync", "always", "--requirepass", "secret")
-	ask := func(limit time.Duration) (string, error) {
+	read := func(limit time.Duration) (string, error) {
 		options, err := redis.ParseURL(s.URL())
 		if err != nil {
 			t.Fatal(err)
 		}
 		options.MaxRetries = -1
 		client := redis.NewClient(options)
-		defer client.Close() // it was only asked
+		defer client.Close() // nothing was written
 		ctx, done := context.WithTimeout(t.Context(), limit)
 		defer done()
 		return client.Get(ctx, "key").Result()
@@ -27,19 +27,19 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Kill()
-	if got, err := ask(time.Second); err == nil {
-		t.Errorf("the killed server says %q", got)
+	if got, err := read(time.Second); err == nil {
+		t.Errorf("the killed server returns %q", got)
 	}
 	s.Restart()
-	if got, err := ask(time.Minute); err != nil || got != "value" {
-		t.Errorf("the server that was started again says %q, %v", got, err)
+	if got, err := read(time.Minute); err != nil || got != "value" {
+		t.Errorf("the restarted server returns %q, %v", got, err)
 	}
 	s.Pause()
-	if got, err := ask(time.Second); err == nil {
-		t.Errorf("the paused server says %q", got)
+	if got, err := read(time.Second); err == nil {
+		t.Errorf("the suspended server returns %q", got)
 	}
 	s.Continue()
 	if got, err := s.Client().Get(t.Context(), "key").Result(); err != nil || got != "value" {
-		t.Errorf("the server that goes on says %q, %v", got, err)
+		t.Errorf("the resumed server returns %q, %v", got, err)
 	}
 }

@@ -13,13 +13,13 @@ import (
 // SentinelMaster is the name under which the sentinels know the master.
 const SentinelMaster = "brane"
 
-// Sentinel is a master, its replica, and three sentinels that put the replica in the master's place a second after that is gone.
+// Sentinel is a master, its replica, and three sentinels that promote the replica when the master has been unreachable for a second.
 type Sentinel struct {
 	Master, Replica *Server
 	Sentinels       []*Server
 }
 
-// StartSentinel starts them; args are those of the two servers. It fails the test where redis-server is missing.
+// StartSentinel starts the servers and the sentinels; args are those of the two servers. It fails the test if redis-server is missing.
 func StartSentinel(t testing.TB, args ...string) *Sentinel {
 	t.Helper()
 	s := &Sentinel{Master: Start(t, args...)}
@@ -35,7 +35,7 @@ sentinel failover-timeout %[1]s 5000
 	return s
 }
 
-// startSentinel starts one; it keeps what it learns in its configuration file.
+// startSentinel starts one sentinel, which stores its state in its configuration file.
 func startSentinel(t testing.TB, config string, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir(), args: args}
@@ -48,7 +48,7 @@ func startSentinel(t testing.TB, config string, args ...string) *Server {
 	return s
 }
 
-// URL is the address as a user writes it.
+// URL returns the address in the form that users configure.
 func (s *Sentinel) URL() string {
 	var more []string
 	for _, sentinel := range s.Sentinels[1:] {
@@ -57,7 +57,7 @@ func (s *Sentinel) URL() string {
 	return fmt.Sprintf("redis+sentinel://%s/0?master=%s&%s", s.Sentinels[0].Addr(), SentinelMaster, strings.Join(more, "&"))
 }
 
-// await returns when the replica has all data and every sentinel knows the replica and the other sentinels.
+// await waits until the replica has all data and every sentinel knows the replica and the other sentinels.
 func (s *Sentinel) await(t testing.TB, count int) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), startTime)

@@ -15,44 +15,44 @@ import (
 	"time"
 )
 
-// Trust is what a client needs to be let in by TLS, each PEM: the authority of the servers, and a certificate and key of its own.
+// Trust is what a client needs for mutual TLS, PEM-encoded: the CA certificate of the servers, and a client certificate and its key.
 type Trust struct{ CA, Cert, Key []byte }
 
-// TLS is a server that wants a certificate from its clients.
+// TLS is a server that requires a client certificate.
 type TLS struct {
 	*Server
 	Trust
 	port string
 }
 
-// StartTLS starts a server with a port for TLS beside the other one.
+// StartTLS starts a server with a TLS port and a port without TLS.
 func StartTLS(t testing.TB, args ...string) *TLS {
 	t.Helper()
-	a := newAuthority(t)
+	a := newCA(t)
 	port, more := a.listen(t, certificate("server"))
 	return &TLS{Server: Start(t, append(more, args...)...), Trust: a.trust(t), port: port}
 }
 
-// URL is the address with TLS as a user writes it.
+// URL returns the address with TLS in the form that users configure.
 func (s *TLS) URL() string {
 	return "rediss://:" + s.password + "@" + net.JoinHostPort("127.0.0.1", s.port) + "/0"
 }
 
-// authority signs certificates for a test.
-type authority struct {
+// certificateAuthority signs certificates for a test.
+type certificateAuthority struct {
 	dir, file string
 	cert      *x509.Certificate
 	key       *ecdsa.PrivateKey
 }
 
-func newAuthority(t testing.TB) *authority {
+func newCA(t testing.TB) *certificateAuthority {
 	t.Helper()
-	a := &authority{dir: t.TempDir()}
+	a := &certificateAuthority{dir: t.TempDir()}
 	var err error
 	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	template := certificate("authority")
+	template := certificate("CA")
 	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
 	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
 	if err != nil {
@@ -65,10 +65,10 @@ func newAuthority(t testing.TB) *authority {
 	return a
 }
 
-// certificate is good for every address of this machine: pods of a test cluster come by its bridge.
+// certificate returns a template that is valid for every address of the machine that runs the tests, because pods of a test cluster connect to its bridge.
 func certificate(name string) *x509.Certificate {
 	addresses := []net.IP{net.IPv4(127, 0, 0, 1)}
-	found, _ := net.InterfaceAddrs() // without them, only this machine's own clients are served
+	found, _ := net.InterfaceAddrs() // without them, only local clients can connect
 	for _, address := range found {
 		if network, ok := address.(*net.IPNet); ok {
 			addresses = append(addresses, network.IP)
@@ -80,8 +80,8 @@ func certificate(name string) *x509.Certificate {
 	}
 }
 
-// listen is a free port, and the arguments of a server that listens there with this certificate.
-func (a *authority) listen(t testing.TB, template *x509.Certificate) (port string, args []string) {
+// listen returns a free port and the arguments of a server that listens on it with this certificate.
+func (a *certificateAuthority) listen(t testing.TB, template *x509.Certificate) (port string, args []string) {
 	t.Helper()
 	port, err := freePort()
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *authority) listen(t testing.TB, template *x509.Certificate) (port strin
 	return port, []string{"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.file}
 }
 
-func (a *authority) trust(t testing.TB) Trust {
+func (a *certificateAuthority) trust(t testing.TB) Trust {
 	t.Helper()
 	var trust Trust
 	cert, key := a.issue(t, certificate("client"), x509.ExtKeyUsageClientAuth)
@@ -105,8 +105,8 @@ func (a *authority) trust(t testing.TB) Trust {
 	return trust
 }
 
-// issue writes a certificate and its key.
-func (a *authority) issue(t testing.TB, template *x509.Certificate, usage ...x509.ExtKeyUsage) (certFile, keyFile string) {
+// issue signs a certificate and writes it and its key.
+func (a *certificateAuthority) issue(t testing.TB, template *x509.Certificate, usage ...x509.ExtKeyUsage) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -125,7 +125,7 @@ func (a *authority) issue(t testing.TB, template *x509.Certificate, usage ...x50
 	return a.write(t, name+".crt", "CERTIFICATE", der), a.write(t, name+".key", "PRIVATE KEY", private)
 }
 
-func (a *authority) write(t testing.TB, name, kind string, der []byte) string {
+func (a *certificateAuthority) write(t testing.TB, name, kind string, der []byte) string {
 	t.Helper()
 	at := filepath.Join(a.dir, name)
 	if err := os.WriteFile(at, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// TLSCluster is a Redis Cluster whose masters have an address each, and a certificate for that one alone.
+// TLSCluster is a Redis Cluster in which each master has its own address and a certificate that is valid only for it.
 type TLSCluster struct {
 	*Cluster
 	Trust
 	url string
 }
 
-// StartTLSCluster starts it. The masters have ports without TLS as well, at the address 127.0.0.1.
+// StartTLSCluster starts such a Cluster. The masters also have ports without TLS at 127.0.0.1.
 func StartTLSCluster(t testing.TB) *TLSCluster {
 	t.Helper()
-	a := newAuthority(t)
+	a := newCA(t)
 	c := &TLSCluster{Trust: a.trust(t)}
 	c.Cluster = startCluster(t, func(master int) []string {
-		address, addr, args := a.alone(t, master)
+		address, addr, args := a.listenAlone(t, master)
 		if master == 0 {
 			c.url = "rediss+cluster://" + addr
 		}
@@ -31,37 +31,37 @@ func StartTLSCluster(t testing.TB) *TLSCluster {
 	return c
 }
 
-// URL names the first master alone; the others are found through it.
+// URL names only the first master, through which clients discover the others.
 func (c *TLSCluster) URL() string { return c.url }
 
-// TLSSentinel is a master and a sentinel that have an address each, and a certificate for that one alone.
+// TLSSentinel is a master and a sentinel, each with its own address and a certificate that is valid only for it.
 type TLSSentinel struct {
 	Trust
 	Master *Server
 	url    string
 }
 
-// StartTLSSentinel starts them. A test of fail-overs takes StartSentinel.
+// StartTLSSentinel starts the master and the sentinel. Tests of failover use StartSentinel.
 func StartTLSSentinel(t testing.TB) *TLSSentinel {
 	t.Helper()
-	a := newAuthority(t)
-	_, master, args := a.alone(t, 0)
+	a := newCA(t)
+	_, master, args := a.listenAlone(t, 0)
 	s := &TLSSentinel{Trust: a.trust(t), Master: Start(t, args...)}
 	host, port, err := net.SplitHostPort(master)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, addr, args := a.alone(t, 1)
+	_, addr, args := a.listenAlone(t, 1)
 	sentinel := startSentinel(t, fmt.Sprintf("sentinel monitor %s %s %s 1\n", SentinelMaster, host, port), append(args, "--tls-replication", "yes")...)
 	s.url = fmt.Sprintf("rediss+sentinel://%s/0?master=%s", addr, SentinelMaster)
 	awaitMaster(t, sentinel, master)
 	return s
 }
 
-// URL is the address as a user writes it.
+// URL returns the address in the form that users configure.
 func (s *TLSSentinel) URL() string { return s.url }
 
-// awaitMaster returns when the sentinel has reached the master.
+// awaitMaster waits until the sentinel has reached the master.
 func awaitMaster(t testing.TB, sentinel *Server, master string) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), startTime)
@@ -82,8 +82,8 @@ func awaitMaster(t testing.TB, sentinel *Server, master string) {
 	}
 }
 
-// alone is an address of the loopback network that only this server of a group has, and its arguments.
-func (a *authority) alone(t testing.TB, server int) (address, addr string, args []string) {
+// listenAlone returns an address of the loopback network that no other server of the group has, and the arguments of the server.
+func (a *certificateAuthority) listenAlone(t testing.TB, server int) (address, addr string, args []string) {
 	t.Helper()
 	ip := net.ParseIP(fmt.Sprint("127.0.0.", 2+server))
 	template := certificate(fmt.Sprint("server", server))
