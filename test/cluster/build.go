@@ -13,18 +13,18 @@ import (
 	"strings"
 )
 
-// upstream is what the cluster runs that is built from its own Go modules, once, and kept in the cache. The folder of its name
-// below test/cluster is the module that pins them.
+// upstream is a program of the cluster that is built once from its Go modules and kept in the cache. The directory with its name
+// below test/cluster is the module that pins the versions.
 type upstream struct {
 	name     string
 	title    string
-	module   string   // the one whose version is told
-	inputs   []string // files that decide what is built, with the flags, the Go version and the machine
-	pkg, out string   // what is built, and what stands behind the cached name where that is a folder
+	module   string   // whose version is shown
+	inputs   []string // files that, with the flags, the Go version and the architecture, determine the result
+	pkg, out string   // the package, and the suffix of the cached name if the result is a directory
 	tags     string
 	linker   func(version string) string
-	patience string // how long it takes
-	packages int    // at most
+	patience string // duration of a build
+	packages int    // upper limit of compiled packages
 }
 
 var (
@@ -33,7 +33,7 @@ var (
 		inputs: []string{"go.mod", "go.sum", "main.go"}, pkg: ".",
 		linker: stamp, patience: "6 to 16 minutes", packages: 2800,
 	}
-	// containerd is taken without what this cluster has no use for.
+	// containerd is built without the plugins that this cluster does not use.
 	containerd = upstream{
 		name: "containerd", title: "containerd", module: "github.com/containerd/containerd/v2",
 		inputs: []string{"go.mod", "go.sum"}, pkg: "tool", out: "/",
@@ -42,7 +42,7 @@ var (
 	}
 )
 
-// file names what is built in the cache after all that it is made of.
+// file returns the path of the result in the cache, which contains a digest of all inputs.
 func (u upstream) file(cache string, inputs map[string][]byte, goVersion string) string {
 	h := sha256.New()
 	for _, name := range u.inputs {
@@ -52,7 +52,7 @@ func (u upstream) file(cache string, inputs map[string][]byte, goVersion string)
 	return filepath.Join(cache, u.name+"-"+hex.EncodeToString(h.Sum(nil)[:6]))
 }
 
-// build gives the cached file, or the folder of the programs where there are several, and builds it where the cache has none.
+// build returns the cached file, or the directory of the programs if there are several. It builds it if the cache has none.
 func (u upstream) build(ctx context.Context, o options, st *status) (string, error) {
 	module := filepath.Join(o.root, "test/cluster", u.name)
 	inputs := map[string][]byte{}
@@ -86,7 +86,7 @@ func (u upstream) build(ctx context.Context, o options, st *status) (string, err
 		}
 		defer unlock()
 		if _, err := os.Stat(file); err == nil {
-			return nil // another launcher built it meanwhile
+			return nil // another launcher has built it in the meantime
 		}
 		packages := 0
 		count := func(string) {
@@ -100,8 +100,8 @@ func (u upstream) build(ctx context.Context, o options, st *status) (string, err
 	})
 }
 
-// stamp gives the linker flags that put a release's version into its programs, as its own build does: kubectl
-// cannot parse what stands there otherwise.
+// stamp returns the linker flags that set the version of a release in its programs, as its own build does. kubectl
+// cannot parse the default version.
 func stamp(version string) string {
 	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
 	var b strings.Builder
@@ -112,7 +112,7 @@ func stamp(version string) string {
 	return b.String()
 }
 
-// buildPrograms builds what goes into images into the cluster's folder. Go's own cache makes it quick.
+// buildPrograms builds the programs of the images into the cluster's directory. Go's build cache makes it fast.
 func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binaries, error) {
 	built := binaries{agent: o.agent, pause: c.path("bin/pause"), engine: c.path("bin/brane-engine"), brane: c.path("bin/brane-package")}
 	if err := goBuild(ctx, filepath.Join(o.root, "test/cluster"), "./pause", built.pause, "-s -w", nil); err != nil {
@@ -132,8 +132,8 @@ func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binar
 	return built, goBuild(ctx, o.root, "./cmd/brane-agent", built.agent, "-s -w", compiling)
 }
 
-// goBuild builds a static program that depends on nothing but its source: no C, no paths, and no commit id,
-// which would make a new agent image of every commit. Each compiled package is told.
+// goBuild builds a static program that depends only on its source: no C, no paths, and no commit ID, which would
+// create a new agent image for every commit. It calls compiled for each compiled package.
 func goBuild(ctx context.Context, module, pkg, out, linker string, compiled func(string), flags ...string) error {
 	args := append([]string{"build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=" + linker, "-o", out}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)

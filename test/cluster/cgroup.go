@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// cgroupMounts gives the cgroup hierarchies in a list of mounts like /proc/self/mounts: one with version 2,
-// one for each controller with version 1.
+// cgroupMounts returns the cgroup hierarchies in a list of mounts like /proc/self/mounts: one for version 2,
+// one per controller for version 1.
 func cgroupMounts(mounts string) []string {
 	var found []string
 	for line := range strings.Lines(mounts) {
@@ -23,40 +23,40 @@ func cgroupMounts(mounts string) []string {
 	return found
 }
 
-// cgroupFolders gives the cluster's cgroup in each hierarchy. Without one of its own, two kubelets on a
+// cgroupDirectories returns the cluster's cgroup in each hierarchy. Without a dedicated cgroup, two kubelets on a
 // machine would manage the same /kubepods.
-func cgroupFolders(c cluster) ([]string, error) {
+func cgroupDirectories(c cluster) ([]string, error) {
 	b, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		return nil, err
 	}
 	mounts := cgroupMounts(string(b))
-	folders := make([]string, len(mounts))
+	directories := make([]string, len(mounts))
 	for i, m := range mounts {
-		folders[i] = filepath.Join(m, c.cgroup())
+		directories[i] = filepath.Join(m, c.cgroup())
 	}
-	return folders, nil
+	return directories, nil
 }
 
 func makeCgroups(c cluster) error {
-	folders, err := cgroupFolders(c)
+	directories, err := cgroupDirectories(c)
 	if err != nil {
 		return err
 	}
-	for _, f := range folders {
+	for _, f := range directories {
 		if err := os.MkdirAll(f, 0o755); err != nil {
-			return fmt.Errorf("make the cluster's cgroup: %w", err)
+			return fmt.Errorf("create the cluster's cgroup: %w", err)
 		}
 	}
 	return nil
 }
 
 func removeCgroups(ctx context.Context, c cluster) error {
-	folders, err := cgroupFolders(c)
+	directories, err := cgroupDirectories(c)
 	if err != nil {
 		return err
 	}
-	for _, f := range folders {
+	for _, f := range directories {
 		if err := removeCgroup(ctx, f); err != nil {
 			return err
 		}
@@ -64,9 +64,9 @@ func removeCgroups(ctx context.Context, c cluster) error {
 	return nil
 }
 
-// removeCgroup removes a cgroup and those below. Its files are the kernel's and go with it.
-func removeCgroup(ctx context.Context, folder string) error {
-	entries, err := os.ReadDir(folder)
+// removeCgroup removes a cgroup and its descendants. The kernel removes their files.
+func removeCgroup(ctx context.Context, directory string) error {
+	entries, err := os.ReadDir(directory)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -75,19 +75,19 @@ func removeCgroup(ctx context.Context, folder string) error {
 	}
 	for _, e := range entries {
 		if e.IsDir() {
-			if err := removeCgroup(ctx, filepath.Join(folder, e.Name())); err != nil {
+			if err := removeCgroup(ctx, filepath.Join(directory, e.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	// Processes that were just killed leave their cgroup a moment later.
+	// Processes that were just killed leave their cgroup with a delay.
 	for end := time.Now().Add(killPatience); ; {
-		err := syscall.Rmdir(folder)
+		err := syscall.Rmdir(directory)
 		if err == nil || errors.Is(err, syscall.ENOENT) {
 			return nil
 		}
 		if !errors.Is(err, syscall.EBUSY) || time.Now().After(end) {
-			return fmt.Errorf("remove cgroup %s: %w", folder, err)
+			return fmt.Errorf("remove cgroup %s: %w", directory, err)
 		}
 		select {
 		case <-ctx.Done():

@@ -16,20 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// claim says that a folder's cluster holds a number, and by which processes. It is kept outside the folder,
-// so that a cluster whose folder is gone can still be found and ended.
+// claim records that the cluster in a directory uses a number, and its processes. It is stored outside the directory,
+// so that a cluster whose directory was removed can still be found and stopped.
 type claim struct {
 	Number    int       `json:"number"`
 	Dir       string    `json:"dir"`
-	ID        string    `json:"id"`      // the folder's, see identity
-	Kube      string    `json:"kube"`    // the Kubernetes binary it was started with
-	Runtime   string    `json:"runtime"` // and the folder of its containerd
-	Up        bool      `json:"up"`      // the start came to its end
+	ID        string    `json:"id"`      // of the directory, see identity
+	Kube      string    `json:"kube"`    // the Kubernetes binary that it runs
+	Runtime   string    `json:"runtime"` // the directory of its containerd
+	Up        bool      `json:"up"`      // the start has completed
 	Starter   process   `json:"starter"` // the launcher that is starting it
 	Processes []process `json:"processes"`
 }
 
-// running is true when nothing needs to be started.
+// running reports whether nothing needs to be started.
 func (cl *claim) running() bool {
 	if !cl.Up {
 		return false
@@ -42,7 +42,7 @@ func (cl *claim) running() bool {
 	return true
 }
 
-// held is true when someone would miss the cluster: its folder is still there, and something of it lives.
+// held reports whether the cluster is in use: its directory exists, and one of its processes is alive.
 func (cl *claim) held() bool {
 	if id, err := readIdentity(cl.Dir); err != nil || id.ID != cl.ID {
 		return false
@@ -58,17 +58,17 @@ func (cl *claim) held() bool {
 	return false
 }
 
-// claims are the machine's, a file for each number.
+// claims are stored in one file per number.
 type claims struct{ dir string }
 
-// machineClaims are in /run, which does not outlive the processes it tells of.
+// machineClaims are stored in /run, which is empty after a reboot, like the list of processes.
 var machineClaims = claims{dir: "/run/brane-cluster"}
 
 func (cs claims) file(number int) string {
 	return filepath.Join(cs.dir, strconv.Itoa(number)+".json")
 }
 
-// lock keeps other launchers from choosing a number at the same time.
+// lock prevents other launchers from choosing a number concurrently.
 func (cs claims) lock(ctx context.Context) (unlock func(), err error) {
 	if err := os.MkdirAll(cs.dir, 0o700); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (cs claims) write(cl *claim) error {
 	if err != nil {
 		return err
 	}
-	// Replaced in one step: a launcher that is killed here must not leave half a claim.
+	// Replaced atomically, so that a launcher that is killed here does not leave a partial claim.
 	tmp := cs.file(cl.Number) + ".new"
 	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (cs claims) drop(number int) error {
 	return nil
 }
 
-// of finds the claim of a folder; nil where it has none.
+// of returns the claim of a directory, or nil if it has none.
 func (cs claims) of(dir string) (*claim, error) {
 	for n := 1; n <= lastNumber; n++ {
 		cl, err := cs.read(n)
@@ -125,8 +125,8 @@ func (cs claims) of(dir string) (*claim, error) {
 	return nil, nil
 }
 
-// take claims a number for the folder: the one it had, else the first free one from first on. A claim that
-// nobody holds is ended and taken over. The answer tells why a better number was not free.
+// take claims a number for the directory: the one that it had, else the first free one starting at first. A cluster
+// that is not in use is stopped and its number reused. The second result is the reason why a preferred number was not free.
 func (cs claims) take(ctx context.Context, dir string, id identity, first int) (*claim, string, error) {
 	unlock, err := cs.lock(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func (cs claims) take(ctx context.Context, dir string, id identity, first int) (
 	return cl, why, cs.write(cl)
 }
 
-// choose gives the first number that is not taken, and why the one that was wanted is.
+// choose returns the first number that is not taken, and the reason why the preferred one is.
 func choose(had, first int, taken func(int) (string, error)) (number int, why string, err error) {
 	numbers := make([]int, 0, lastNumber+1)
 	if had != 0 {
@@ -169,7 +169,7 @@ func choose(had, first int, taken func(int) (string, error)) (number int, why st
 	return 0, "", fmt.Errorf("no cluster number from %d to %d is free; %s", first, lastNumber, why)
 }
 
-// taken tells who holds a number, "" when it is free. It ends a cluster that nobody holds.
+// taken returns what uses a number, or "" if it is free. It stops a cluster that is not in use.
 func (cs claims) taken(ctx context.Context, number int) (string, error) {
 	c := cluster{number: number}
 	switch cl, err := cs.read(number); {
@@ -180,7 +180,7 @@ func (cs claims) taken(ctx context.Context, number int) (string, error) {
 		return "by the cluster in " + cl.Dir, nil
 	default:
 		if err := cs.end(ctx, cl); err != nil {
-			return "", fmt.Errorf("end what is left of the cluster in %s: %w", cl.Dir, err)
+			return "", fmt.Errorf("stop the rest of the cluster in %s: %w", cl.Dir, err)
 		}
 	}
 	if name, err := overlap(c); err != nil || name != "" {
@@ -194,7 +194,7 @@ func (cs claims) taken(ctx context.Context, number int) (string, error) {
 	return "", nil
 }
 
-// busy tells why nothing can listen on an address, "" when something can.
+// busy returns the reason why an address cannot be listened on, or "".
 func busy(address string) string {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
@@ -206,7 +206,7 @@ func busy(address string) string {
 	return ""
 }
 
-// end stops a claim's processes and takes back what its number stands for on the machine.
+// end stops the processes of a claim and removes its bridge and cgroup.
 func (cs claims) end(ctx context.Context, cl *claim) error {
 	if err := stopAll(ctx, cl.Processes); err != nil {
 		return err
@@ -221,7 +221,7 @@ func (cs claims) end(ctx context.Context, cl *claim) error {
 	return cs.drop(cl.Number)
 }
 
-// overlap names another network that has addresses of the cluster's, as Podman's 10.88.0.0/16 does.
+// overlap returns another network that contains addresses of the cluster, such as Podman's 10.88.0.0/16.
 func overlap(c cluster) (string, error) {
 	ours := []netip.Prefix{netip.MustParsePrefix(c.subnet()), netip.MustParsePrefix(c.serviceRange())}
 	interfaces, err := net.Interfaces()
@@ -234,7 +234,7 @@ func overlap(c cluster) (string, error) {
 		}
 		addresses, err := i.Addrs()
 		if err != nil {
-			continue // it went away meanwhile, as pods' interfaces do
+			continue // it has been removed in the meantime, as interfaces of pods are
 		}
 		for _, a := range addresses {
 			if p, err := netip.ParsePrefix(a.String()); err == nil && slices.ContainsFunc(ours, p.Overlaps) {
@@ -245,7 +245,7 @@ func overlap(c cluster) (string, error) {
 	return "", nil
 }
 
-// lockFile waits until this process alone holds the file.
+// lockFile waits for an exclusive lock on the file.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

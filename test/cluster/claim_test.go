@@ -14,12 +14,12 @@ func TestChoose(t *testing.T) {
 		number     int
 		why        string
 	}{
-		"all are free":                         {first: 1, number: 1},
-		"the first is taken":                   {first: 1, taken: []int{1}, number: 2, why: "number 1 is taken: by 1"},
-		"the first two are taken":              {first: 1, taken: []int{1, 2}, number: 3, why: "number 1 is taken: by 1"},
-		"a lower one is free":                  {first: 2, taken: []int{2}, number: 3, why: "number 2 is taken: by 2"},
-		"the folder had one":                   {had: 7, first: 1, number: 7},
-		"the folder had one that is taken now": {had: 7, first: 1, taken: []int{7}, number: 1, why: "number 7 is taken: by 7"},
+		"all are free":                            {first: 1, number: 1},
+		"the first is taken":                      {first: 1, taken: []int{1}, number: 2, why: "number 1 is taken: by 1"},
+		"the first two are taken":                 {first: 1, taken: []int{1, 2}, number: 3, why: "number 1 is taken: by 1"},
+		"a lower one is free":                     {first: 2, taken: []int{2}, number: 3, why: "number 2 is taken: by 2"},
+		"the directory has one":                   {had: 7, first: 1, number: 7},
+		"the directory has one that is taken now": {had: 7, first: 1, taken: []int{7}, number: 1, why: "number 7 is taken: by 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			number, why, err := choose(tt.had, tt.first, takenBy(tt.taken...))
@@ -49,7 +49,7 @@ func takenBy(numbers ...int) func(int) (string, error) {
 	}
 }
 
-func TestClaimsAreFoundByFolder(t *testing.T) {
+func TestClaimsAreFoundByDirectory(t *testing.T) {
 	cs := claims{dir: t.TempDir()}
 	for n, dir := range map[int]string{3: "/a", 200: "/b"} {
 		if err := cs.write(&claim{Number: n, Dir: dir}); err != nil {
@@ -66,7 +66,7 @@ func TestClaimsAreFoundByFolder(t *testing.T) {
 		t.Errorf("after drop: got %+v, %v, want none", cl, err)
 	}
 	if err := cs.drop(200); err != nil {
-		t.Errorf("drop what is not there: %v", err)
+		t.Errorf("drop a missing claim: %v", err)
 	}
 }
 
@@ -85,11 +85,11 @@ func TestHeld(t *testing.T) {
 		claim claim
 		want  bool
 	}{
-		"a process lives":                        {claim{Dir: dir, ID: id.ID, Processes: []process{dead, self}}, true},
-		"it is being started":                    {claim{Dir: dir, ID: id.ID, Starter: self}, true},
-		"no process lives":                       {claim{Dir: dir, ID: id.ID, Starter: dead, Processes: []process{dead}}, false},
-		"the folder is gone":                     {claim{Dir: filepath.Join(dir, "gone"), ID: id.ID, Processes: []process{self}}, false},
-		"another folder is at the same path now": {claim{Dir: dir, ID: "other", Processes: []process{self}}, false},
+		"a process lives":                         {claim{Dir: dir, ID: id.ID, Processes: []process{dead, self}}, true},
+		"it is being started":                     {claim{Dir: dir, ID: id.ID, Starter: self}, true},
+		"no process lives":                        {claim{Dir: dir, ID: id.ID, Starter: dead, Processes: []process{dead}}, false},
+		"the directory was removed":               {claim{Dir: filepath.Join(dir, "gone"), ID: id.ID, Processes: []process{self}}, false},
+		"another directory has the same path now": {claim{Dir: dir, ID: "other", Processes: []process{self}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := tt.claim.held(); got != tt.want {
@@ -108,9 +108,9 @@ func TestRunning(t *testing.T) {
 		claim claim
 		want  bool
 	}{
-		"started and alive":             {claim{Up: true, Processes: []process{self}}, true},
-		"the start did not come to end": {claim{Processes: []process{self}}, false},
-		"one has ended":                 {claim{Up: true, Processes: []process{self, {Name: "etcd", Pid: 1, Start: "none"}}}, false},
+		"started and alive":           {claim{Up: true, Processes: []process{self}}, true},
+		"the start has not completed": {claim{Processes: []process{self}}, false},
+		"one has ended":               {claim{Up: true, Processes: []process{self, {Name: "etcd", Pid: 1, Start: "none"}}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := tt.claim.running(); got != tt.want {
@@ -120,7 +120,7 @@ func TestRunning(t *testing.T) {
 	}
 }
 
-func TestLockFileWaitsForTheOther(t *testing.T) {
+func TestLockFileWaits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	unlock, err := lockFile(t.Context(), path)
 	if err != nil {
@@ -136,7 +136,7 @@ func TestLockFileWaitsForTheOther(t *testing.T) {
 	}()
 	select {
 	case err := <-second:
-		t.Fatalf("two hold the lock (%v)", err)
+		t.Fatalf("two processes have the lock (%v)", err)
 	default:
 	}
 	unlock()
@@ -157,10 +157,10 @@ func TestIsCluster(t *testing.T) {
 		dir  string
 		want bool
 	}{
-		"a cluster's folder":            {ours, true},
-		"an empty folder":               {t.TempDir(), true},
-		"no folder":                     {filepath.Join(ours, "none"), true},
-		"a folder with something in it": {foreign, false},
+		"a cluster's directory":         {ours, true},
+		"an empty directory":            {t.TempDir(), true},
+		"a missing directory":           {filepath.Join(ours, "none"), true},
+		"another directory with a file": {foreign, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := isCluster(claims{dir: t.TempDir()}, tt.dir); got != tt.want || err != nil {
@@ -173,17 +173,17 @@ func TestIsCluster(t *testing.T) {
 func TestFits(t *testing.T) {
 	c := cluster{number: 7}
 	for name, tt := range map[string]struct {
-		folder identity
-		want   bool
+		directory identity
+		want      bool
 	}{
-		"it was never started":                 {identity{}, true},
-		"it is as it was":                      {identity{Number: 7, Services: "10.89.7.0/24"}, true},
-		"it had another number":                {identity{Number: 8, Services: "10.89.8.0/24"}, false},
-		"its Services had other addresses":     {identity{Number: 7, Services: "10.96.0.0/16"}, false},
-		"nobody wrote its Services' addresses": {identity{Number: 7}, false},
+		"it was never started":                        {identity{}, true},
+		"it is unchanged":                             {identity{Number: 7, Services: "10.89.7.0/24"}, true},
+		"it had another number":                       {identity{Number: 8, Services: "10.89.8.0/24"}, false},
+		"its Services had other addresses":            {identity{Number: 7, Services: "10.96.0.0/16"}, false},
+		"the address range of Services is not stored": {identity{Number: 7}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.folder.fits(c); got != tt.want {
+			if got := tt.directory.fits(c); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})

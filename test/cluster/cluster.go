@@ -10,10 +10,10 @@ import (
 	"strconv"
 )
 
-// lastNumber keeps every address derived from a number valid.
+// lastNumber is the highest number from which all addresses are valid.
 const lastNumber = 250
 
-// The ports are the usual ones: clusters differ in their addresses.
+// The ports are the default ones, because each cluster has its own addresses.
 const (
 	apiPort      = "6443"
 	etcdPort     = "2379"
@@ -27,10 +27,10 @@ const (
 	servicePort  = "443" // of the Service "kubernetes"
 )
 
-// loopbackPorts are taken on the cluster's loopback address.
+// loopbackPorts are the ports in use on the cluster's loopback address.
 var loopbackPorts = []string{apiPort, etcdPort, etcdPeerPort, kubeletPort, healthPort, managerPort, schedPort, redisPort}
 
-// cluster is one test cluster: a folder for all that it keeps and a number for all that a machine has only one of.
+// cluster is one test cluster: a directory for its files, and a number from which its addresses and names on the machine are derived.
 type cluster struct {
 	dir    string
 	number int
@@ -41,9 +41,9 @@ func (c cluster) path(elem ...string) string {
 }
 
 func (c cluster) loopback() string     { return fmt.Sprintf("127.0.1.%d", c.number) } // programs on the machine
-func (c cluster) gateway() string      { return fmt.Sprintf("10.88.%d.1", c.number) } // what pods reach
+func (c cluster) gateway() string      { return fmt.Sprintf("10.88.%d.1", c.number) } // for pods
 func (c cluster) subnet() string       { return fmt.Sprintf("10.88.%d.0/24", c.number) }
-func (c cluster) serviceRange() string { return fmt.Sprintf("10.89.%d.0/24", c.number) } // of which each cluster on a machine has its own
+func (c cluster) serviceRange() string { return fmt.Sprintf("10.89.%d.0/24", c.number) } // each cluster on a machine has its own
 func (c cluster) service() string      { return fmt.Sprintf("10.89.%d.1", c.number) }    // the Service "kubernetes"; the API server takes the first address
 func (c cluster) bridge() string       { return "brane-" + strconv.Itoa(c.number) }
 func (c cluster) cgroup() string       { return "brane-cluster-" + strconv.Itoa(c.number) }
@@ -52,26 +52,26 @@ func (c cluster) server() string    { return "https://" + c.loopback() + ":" + a
 func (c cluster) registry() string  { return c.gateway() + ":" + registryPort }
 func (c cluster) adminFile() string { return c.path("kubeconfig") }
 
-// node is the node's name. The kubelet refuses a loopback address as --node-ip, but takes it as a name
-// that the API server can dial.
+// node returns the node's name. The kubelet rejects a loopback address as --node-ip, but accepts it as a name
+// to which the API server can connect.
 func (c cluster) node() string { return c.loopback() }
 
-// identity is what a folder knows of its own cluster. The ID tells a folder from another one that was made
-// at the same path later, as CI does with its clones.
+// identity is stored in the cluster's directory. The ID distinguishes it from another directory that is created
+// later at the same path, for example by CI.
 type identity struct {
 	ID       string `json:"id"`
 	Number   int    `json:"number"`   // 0: never started
-	Services string `json:"services"` // what etcd and a certificate hold of the Services' addresses
+	Services string `json:"services"` // the address range of Services in etcd and in a certificate
 }
 
-// fits says whether what the folder holds is of this cluster.
+// fits reports whether the content of the directory belongs to this cluster.
 func (id identity) fits(c cluster) bool {
 	return id.Number == 0 || id.Number == c.number && id.Services == c.serviceRange()
 }
 
 func identityFile(dir string) string { return filepath.Join(dir, "cluster.json") }
 
-// readIdentity gives os.ErrNotExist where the folder is none of a cluster.
+// readIdentity returns os.ErrNotExist if the directory does not contain a cluster.
 func readIdentity(dir string) (identity, error) {
 	var id identity
 	b, err := os.ReadFile(identityFile(dir))
@@ -92,7 +92,7 @@ func (id identity) write(dir string) error {
 	return os.WriteFile(identityFile(dir), append(b, '\n'), 0o600)
 }
 
-// openIdentity reads the folder's identity and gives it one where it has none.
+// openIdentity reads the identity of the directory, or creates it.
 func openIdentity(dir string) (identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return identity{}, err
@@ -105,7 +105,7 @@ func openIdentity(dir string) (identity, error) {
 	return id, err
 }
 
-// open gives the running or last run cluster of a folder.
+// open returns the cluster of a directory, running or not.
 func open(dir string) (cluster, error) {
 	id, err := readIdentity(dir)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"text/template"
 )
 
-// The programs' configuration files are templates over settings: in files, as one would read them on a machine.
+// The configuration files of the programs are templates with the fields of settings.
 //
 //go:embed config
 var configFiles embed.FS
@@ -20,7 +20,7 @@ var configTemplates = template.Must(template.New("").
 	Option("missingkey=error").
 	ParseFS(configFiles, "config/*"))
 
-// settings are what the templates name.
+// settings are the values in the templates.
 type settings struct {
 	Dir, Loopback, Gateway, Subnet, Bridge, Cgroup, Registry, PauseImage string
 	KubeletPort, HealthPort, RedisPort, RedisPassword                    string
@@ -34,7 +34,7 @@ func (c cluster) settings(redisPassword string) settings {
 	}
 }
 
-// configPaths tells where in the cluster's folder each template's result belongs.
+// configPaths returns the path below the cluster's directory for each template.
 func (c cluster) configPaths() map[string]string {
 	return map[string]string{
 		"containerd.toml": c.path("conf/containerd.toml"),
@@ -53,7 +53,7 @@ func render(name string, s settings) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeConfig writes every configuration file; at each start, for they follow the launcher's version.
+// writeConfig writes every configuration file at each start, because the launcher may have changed.
 func writeConfig(c cluster, redisPassword string) error {
 	for name, path := range c.configPaths() {
 		b, err := render(name, c.settings(redisPassword))

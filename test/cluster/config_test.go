@@ -9,7 +9,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestConfigurationFiles: what the programs read, for a folder whose name has a space in it.
+// TestConfigurationFiles renders the configuration files for a directory with a space in its name.
 func TestConfigurationFiles(t *testing.T) {
 	c := cluster{dir: "/home/me/my clone/.cluster", number: 7}
 	for name := range c.configPaths() {
@@ -29,7 +29,7 @@ func TestConfigurationFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(got) != string(want) {
-				t.Errorf("%s differs (go test -update writes it anew):\n%s", golden, got)
+				t.Errorf("%s differs (go test -update writes it):\n%s", golden, got)
 			}
 		})
 	}
@@ -40,19 +40,19 @@ func TestEveryTemplateHasAPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths := newFolder(t).configPaths()
+	paths := newDirectory(t).configPaths()
 	for _, f := range files {
 		if paths[f.Name()] == "" {
-			t.Errorf("config/%s is written nowhere", f.Name())
+			t.Errorf("config/%s is not written", f.Name())
 		}
 	}
 	if len(files) != len(paths) {
-		t.Errorf("%d templates for %d places", len(files), len(paths))
+		t.Errorf("%d templates for %d paths", len(files), len(paths))
 	}
 }
 
 func TestConfigurationHoldsAPasswordAndIsPrivate(t *testing.T) {
-	c := newFolder(t)
+	c := newDirectory(t)
 	if err := writeConfig(c, "SECRET"); err != nil {
 		t.Fatal(err)
 	}

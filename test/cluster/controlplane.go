@@ -1,8 +1,8 @@
 package main
 
-// clientRate lifts the clients' limit of 20 requests a second: with it, a node takes 5 s to get Ready instead
-// of 1 s, and tests that make many objects measure the limit. Users' clusters have the default: figures for
-// them are to be measured without this.
+// clientRate raises the clients' limit of 20 requests per second. With the default, a node takes 5 s instead of 1 s to
+// become Ready, and tests that create many objects measure the limit. Production clusters have the default: measure
+// figures for them without this.
 var clientRate = []string{"--kube-api-qps=200", "--kube-api-burst=400"}
 
 func (c cluster) etcd(kube string) program {
@@ -11,7 +11,7 @@ func (c cluster) etcd(kube string) program {
 		kube, "etcd",
 		"--name=brane",
 		"--data-dir=" + c.path("etcd"),
-		"--unsafe-no-fsync", // a power cut may cost a test cluster its state; every write would cost time
+		"--unsafe-no-fsync", // a test cluster may lose its state in a power failure; fsync would slow down every write
 		"--log-level=warn",
 		"--listen-client-urls=" + client,
 		"--advertise-client-urls=" + client,
@@ -30,7 +30,7 @@ func (c cluster) apiServer(kube string) program {
 		kube, "kube-apiserver",
 		"--bind-address=" + c.loopback(),
 		"--secure-port=" + apiPort,
-		// It refuses to advertise a loopback address, and must not list itself under one that only pods reach.
+		// It rejects a loopback address for --advertise-address, and must not publish an address that only pods can reach.
 		"--advertise-address=" + c.gateway(),
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=" + c.serviceRange(),
@@ -51,7 +51,7 @@ func (c cluster) apiServer(kube string) program {
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file=" + c.path("pki/sa.pub"),
 		"--service-account-signing-key-file=" + c.path("pki/sa.key"),
-		// Nothing stands in front of it, but without these the controller manager and the scheduler log errors.
+		// There is no aggregating proxy, but without these flags the controller manager and the scheduler log errors.
 		"--requestheader-client-ca-file=" + c.path("pki/ca.crt"),
 		"--requestheader-allowed-names=front-proxy-client",
 		"--requestheader-username-headers=X-Remote-User",

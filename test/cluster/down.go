@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// down ends the folder's cluster. What it stored stays for the next up. Nothing there is fine.
+// down stops the cluster of the directory and keeps its data. It is no error if there is no cluster.
 func down(ctx context.Context, dir string, st *status) error {
 	if _, err := readIdentity(dir); err == nil {
 		unlock, err := lockFile(ctx, filepath.Join(dir, "lock"))
@@ -25,26 +25,26 @@ func down(ctx context.Context, dir string, st *status) error {
 		st.say("No cluster runs in %s.", dir)
 		return nil
 	}
-	return st.run(fmt.Sprintf("Cluster %d ended", cl.Number), func() error { return machineClaims.end(ctx, cl) })
+	return st.run(fmt.Sprintf("Cluster %d stopped", cl.Number), func() error { return machineClaims.end(ctx, cl) })
 }
 
-// clean ends the cluster and removes its folder.
+// clean stops the cluster and removes its directory.
 func clean(ctx context.Context, dir string, st *status) error {
 	ours, err := isCluster(machineClaims, dir)
 	if err != nil {
 		return err
 	}
 	if !ours {
-		return fmt.Errorf("%s holds no cluster and is left alone", dir)
+		return fmt.Errorf("%s contains no cluster and is not removed", dir)
 	}
 	if err := down(ctx, dir, st); err != nil {
 		return err
 	}
-	return st.run("Folder removed", func() error { return os.RemoveAll(dir) })
+	return st.run("Directory removed", func() error { return os.RemoveAll(dir) })
 }
 
-// isCluster keeps a slip of the keyboard from costing someone another folder. One that is not there or is empty
-// passes: there is nothing to lose.
+// isCluster prevents that a mistyped path removes another directory. A directory that is missing or empty
+// is accepted.
 func isCluster(cs claims, dir string) (bool, error) {
 	if cl, err := cs.of(dir); err != nil || cl != nil {
 		return cl != nil, err

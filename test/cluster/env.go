@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// variable is one line of the environment file.
+// variable is a line of the environment file.
 type variable struct{ name, value string }
 
-// environment is what shells, tests and examples are told of the cluster.
+// environment returns the variables for shells, tests and examples.
 func (c cluster) environment(cliConfig, kube, agentImage, redisPassword string) []variable {
 	tools := c.image(toolsName, toolsTag)
 	return []variable{
@@ -33,7 +33,7 @@ func (c cluster) environment(cliConfig, kube, agentImage, redisPassword string) 
 	}
 }
 
-// renderEnvironment writes variables as a shell reads them, with bin put in front of the PATH.
+// renderEnvironment returns the variables as shell commands, with bin prepended to PATH.
 func renderEnvironment(variables []variable, bin string) string {
 	var b strings.Builder
 	for _, v := range variables {
@@ -45,7 +45,7 @@ func renderEnvironment(variables []variable, bin string) string {
 
 const shellPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_"
 
-// shellQuote leaves plain values readable and puts any other into single quotes.
+// shellQuote quotes a value unless it consists of plain characters.
 func shellQuote(s string) string {
 	if s != "" && strings.Trim(s, shellPlain) == "" {
 		return s
@@ -53,8 +53,8 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// cliConfigFormat makes Terraform and OpenTofu take the provider that was built here, and every other one from
-// where they always do.
+// cliConfigFormat makes Terraform and OpenTofu install the provider from the build in this repository, and all others
+// from their registries.
 const cliConfigFormat = `provider_installation {
   filesystem_mirror {
     path    = %q
@@ -66,10 +66,10 @@ const cliConfigFormat = `provider_installation {
 }
 `
 
-// writeEnvironment writes env, the CLI configuration it names, and kubectl.
+// writeEnvironment writes the environment file, the CLI configuration, and kubectl.
 func writeEnvironment(c cluster, root, kube, agentImage, redisPassword string) error {
 	mirror := filepath.Join(root, ".bin/mirror")
-	if err := os.MkdirAll(mirror, 0o755); err != nil { // Terraform refuses one that is not there
+	if err := os.MkdirAll(mirror, 0o755); err != nil { // Terraform rejects a missing directory
 		return err
 	}
 	cliConfig := c.path("terraform.tfrc")
@@ -81,5 +81,5 @@ func writeEnvironment(c cluster, root, kube, agentImage, redisPassword string) e
 		return err
 	}
 	env := renderEnvironment(c.environment(cliConfig, kube, agentImage, redisPassword), c.path("bin"))
-	return os.WriteFile(c.path("env"), []byte(env), 0o600) // it holds Redis' password
+	return os.WriteFile(c.path("env"), []byte(env), 0o600) // it contains the password of Redis
 }

@@ -32,7 +32,7 @@ export PATH=/clone/.cluster/bin:"$PATH"
 	}
 }
 
-// TestShellsReadTheEnvironment: a shell gives back every value, whatever is in it.
+// TestShellsReadTheEnvironment checks that a shell reads every value unchanged.
 func TestShellsReadTheEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"plain":          "/clone/.cluster",
@@ -57,7 +57,7 @@ func TestShellsReadTheEnvironment(t *testing.T) {
 }
 
 func TestEnvironmentFileIsPrivateAndTheMirrorIsThere(t *testing.T) {
-	c, root := newFolder(t), t.TempDir()
+	c, root := newDirectory(t), t.TempDir()
 	if err := writeEnvironment(c, root, "/cache/kube", "agent", "SECRET"); err != nil {
 		t.Fatal(err)
 	}

@@ -17,15 +17,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// gatewayCommand is the launcher as the program that serves the bridge's address.
+// gatewayCommand is the launcher's command that serves the bridge's addresses.
 const gatewayCommand = "gateway"
 
 func (c cluster) gatewayProgram(self string) program {
 	return program{name: "gateway", args: []string{self, gatewayCommand, "-dir", c.dir}}
 }
 
-// gateway serves what pods and containerd reach at the bridge's addresses: the registry, and the API server,
-// which itself takes only one address to listen on. As the Service "kubernetes" pods have it from their environment.
+// gateway serves the registry and the API server at the bridge's addresses, for pods and containerd. The API server
+// itself listens on only one address. Pods find it as the Service "kubernetes" in their environment.
 func gateway(ctx context.Context, dir string) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
@@ -41,8 +41,8 @@ func gateway(ctx context.Context, dir string) error {
 	return group.Wait()
 }
 
-// registryHandler is a container registry with its blobs in a folder. Manifests are kept in memory: up pushes
-// the images at each start, which sends no blob twice.
+// registryHandler returns a container registry that stores blobs in a directory and manifests in memory: up pushes
+// the images at each start, and uploads only missing blobs.
 func registryHandler(dir string, logger *log.Logger) (http.Handler, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func serveRegistry(ctx context.Context, address, dir string) error {
 	return nil
 }
 
-// relay passes connections on until ctx ends; the process then takes the open ones along.
+// relay forwards connections until ctx ends. Open connections end with the process.
 func relay(ctx context.Context, from, to string) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", from)
 	if err != nil {
@@ -82,7 +82,7 @@ func relay(ctx context.Context, from, to string) error {
 	}
 }
 
-// pass copies both ways and hands an end of input on, as the other side would see it without a relay.
+// pass copies in both directions and forwards the end of input in each.
 func pass(ctx context.Context, client net.Conn, to string) {
 	defer func() { _ = client.Close() }()
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", to)
@@ -94,7 +94,7 @@ func pass(ctx context.Context, client net.Conn, to string) {
 	done := make(chan struct{}, 2)
 	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
 		go func() {
-			_, _ = io.Copy(way[1], way[0]) // a connection that breaks ends here as one that is closed
+			_, _ = io.Copy(way[1], way[0]) // a broken connection is treated like a closed one
 			if half, ok := way[1].(interface{ CloseWrite() error }); ok {
 				_ = half.CloseWrite()
 			}
@@ -105,7 +105,7 @@ func pass(ctx context.Context, client net.Conn, to string) {
 	<-done
 }
 
-// pingRegistry is nil when the registry answers.
+// pingRegistry returns nil if the registry answers.
 func pingRegistry(ctx context.Context, address string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/v2/", nil)
 	if err != nil {

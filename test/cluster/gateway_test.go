@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// startRegistry serves the registry over a folder and gives its address and how many blobs were sent to it.
+// startRegistry serves a registry with a directory and returns its address and a counter of uploaded blobs.
 func startRegistry(t *testing.T, dir string) (string, *atomic.Int64) {
 	t.Helper()
 	handler, err := registryHandler(dir, log.New(io.Discard, "", 0))
@@ -62,7 +62,7 @@ func TestImagesArePulledOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := remote.Image(missing, remote.WithContext(t.Context())); err == nil || !strings.Contains(err.Error(), "MANIFEST_UNKNOWN") {
-		t.Errorf("pull what was never pushed: got %v, want MANIFEST_UNKNOWN", err)
+		t.Errorf("pull an image that was not pushed: got %v, want MANIFEST_UNKNOWN", err)
 	}
 }
 
@@ -102,8 +102,8 @@ func TestPushTellsWhatItCouldNotPush(t *testing.T) {
 	}
 }
 
-// TestRelayHandsOnTheEndOfInput: the server sees that the client has said all, and the client still hears the answer.
-func TestRelayHandsOnTheEndOfInput(t *testing.T) {
+// TestRelayForwardsTheEndOfInput checks that the server sees the end of the request, and the client receives the response.
+func TestRelayForwardsTheEndOfInput(t *testing.T) {
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestRelayHandsOnTheEndOfInput(t *testing.T) {
 			pass(t.Context(), conn, server.Addr().String())
 		}
 	}()
-	client, err := net.DialTCP("tcp", nil, front.Addr().(*net.TCPAddr)) //nolint:forcetypeassert // it was made as one
+	client, err := net.DialTCP("tcp", nil, front.Addr().(*net.TCPAddr)) //nolint:forcetypeassert // a TCP listener
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/tools/image"
 )
 
-// The images' names below the registry. None is tagged latest, which Kubernetes would pull for every pod.
+// The names of the images in the registry. None is tagged latest, which Kubernetes would pull for every pod.
 const (
 	pauseName, pauseTag = "pause", "1"
 	toolsName, toolsTag = "tools", "1"
@@ -29,7 +29,7 @@ const busyboxFile = "/bin/busybox"
 
 func (c cluster) image(name, tag string) string { return c.registry() + "/" + name + ":" + tag }
 
-// toolsImage gives examples and tests a shell and the usual commands: busybox under each of its applets' names.
+// toolsImage contains busybox under the name of each applet, for examples and tests.
 func toolsImage(busybox []byte, applets []string) (v1.Image, error) {
 	files := []image.File{
 		{Path: busyboxFile, Mode: 0o755, Content: busybox},
@@ -38,18 +38,18 @@ func toolsImage(busybox []byte, applets []string) (v1.Image, error) {
 		{Path: "/root", Mode: 0o700, Folder: true},
 		{Path: "/tmp", Mode: 0o1777, Folder: true},
 	}
-	folders := map[string]bool{"/bin": true, "/etc": true}
+	directories := map[string]bool{"/bin": true, "/etc": true}
 	for _, a := range applets {
 		link := path.Join("/", a)
 		if link == busyboxFile {
 			continue
 		}
 		for d := path.Dir(link); d != "/"; d = path.Dir(d) {
-			folders[d] = true
+			directories[d] = true
 		}
 		files = append(files, image.File{Path: link, Mode: 0o777, Target: busyboxFile})
 	}
-	for d := range folders {
+	for d := range directories {
 		files = append(files, image.File{Path: d, Mode: 0o755, Folder: true})
 	}
 	return image.Of(files, runtime.GOARCH, v1.Config{
@@ -58,7 +58,7 @@ func toolsImage(busybox []byte, applets []string) (v1.Image, error) {
 	})
 }
 
-// busyboxApplets are paths below the root, like usr/bin/awk.
+// busyboxApplets returns paths below the root, such as usr/bin/awk.
 func busyboxApplets(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, busyboxFile, "--list-full").Output()
 	if err != nil {
@@ -67,10 +67,10 @@ func busyboxApplets(ctx context.Context) ([]string, error) {
 	return strings.Fields(string(out)), nil
 }
 
-// binaries are the built programs that images are made of.
+// binaries are the programs in the images.
 type binaries struct{ agent, engine, pause, brane string }
 
-// pushImages pushes every image and gives the agent's name. Brane's packages are described by files below root.
+// pushImages pushes every image and returns the name of the agent's. The files that describe Brane's packages are below root.
 func pushImages(ctx context.Context, c cluster, root string, built binaries) (agent string, err error) {
 	index, agent, err := agentImage(c, built)
 	if err != nil {
@@ -109,8 +109,8 @@ func pushImages(ctx context.Context, c cluster, root string, built binaries) (ag
 	return agent, nil
 }
 
-// agentImage is as a release makes it, but for this machine's processor alone. Another agent or engine is another name, so that no node runs an older
-// one that it has pulled.
+// agentImage builds the image like a release, but only for the architecture of the machine. A changed agent or engine gets another name, so that no node
+// runs an older one that it has already pulled.
 func agentImage(c cluster, built binaries) (v1.ImageIndex, string, error) {
 	agent, err := os.ReadFile(built.agent)
 	if err != nil {
@@ -120,7 +120,7 @@ func agentImage(c cluster, built binaries) (v1.ImageIndex, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	// No time of a commit: a new one alone is no reason to pull.
+	// Without the time of a commit, which would change the digest of the image.
 	release := image.Release{Version: "dev", Created: time.Unix(0, 0)}
 	index, err := release.Agent(map[string]image.Programs{runtime.GOARCH: {Agent: agent, Engine: engine}})
 	if err != nil {
@@ -133,13 +133,13 @@ func agentImage(c cluster, built binaries) (v1.ImageIndex, string, error) {
 	return index, c.image(agentName, digest.Hex[:12]), nil
 }
 
-// push sends what the registry does not have yet, over plain HTTP and past any proxy.
+// push uploads what the registry does not have, over plain HTTP and without a proxy.
 func push(ctx context.Context, reference string, made remote.Taggable) error {
 	tag, err := name.NewTag(reference, name.Insecure)
 	if err != nil {
 		return err
 	}
-	direct := new(http.Transport) // the default one would ask the machine's proxy
+	direct := new(http.Transport) // the default transport would use the proxy of the environment
 	defer direct.CloseIdleConnections()
 	if err := remote.Push(tag, made, remote.WithContext(ctx), remote.WithTransport(direct)); err != nil {
 		return fmt.Errorf("push image %s: %w", reference, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// listing is an image's files as a person would list them.
+// listing lists the files of an image.
 func listing(t *testing.T, image v1.Image) string {
 	t.Helper()
 	files := mutate.Extract(image)
@@ -94,7 +94,7 @@ func TestSameContentIsTheSameImage(t *testing.T) {
 		t.Error("the order of applets changes the image")
 	}
 	if digest(t, one) == digest(t, other) {
-		t.Error("another busybox makes the same image")
+		t.Error("another busybox results in the same image")
 	}
 }
 

@@ -1,14 +1,13 @@
 // Command launcher runs a real Kubernetes on one machine for the provider's tests and examples: etcd,
 // the control plane, a kubelet with containerd, a container registry that images are pulled from, and Redis.
 //
-//	launcher up    -dir .cluster   start what is not running, build what is missing, write .cluster/env
-//	launcher down  -dir .cluster   stop it; what it stored stays for the next up
-//	launcher clean -dir .cluster   down, then remove the folder
+//	launcher up    -dir .cluster   build what is missing, start what is not running, write .cluster/env
+//	launcher down  -dir .cluster   stop the cluster and keep its data
+//	launcher clean -dir .cluster   stop the cluster and remove its directory
 //
-// Everything a cluster keeps is in its folder; what a machine has only one of (addresses, the bridge, the
-// cgroup) follows from its number, which claims under /run share out among clusters. The launcher knows
-// nothing of the provider but the agent it puts into an image; up ends when all is ready and leaves nothing
-// of itself running except the programs it claims.
+// The files of a cluster are in its directory. Its addresses, its bridge and its cgroup are derived from its number,
+// which claims under /run assign to clusters. Of the provider the launcher uses only the agent, which it puts into an
+// image. up returns when the cluster is ready; only the programs of the cluster keep running.
 package main
 
 import (
@@ -34,12 +33,12 @@ func main() {
 	}
 }
 
-// options are the command line's.
+// options are the command line options.
 type options struct {
-	dir    string // the cluster's folder, absolute
+	dir    string // the cluster's directory, absolute
 	root   string // the provider's repository, absolute
-	cache  string // where Kubernetes and containerd are kept, once built
-	agent  string // a brane-agent that is already built; empty: build the repository's
+	cache  string // directory of the built Kubernetes and containerd
+	agent  string // path of a built brane-agent; if empty, it is built from the repository
 	number int    // the first number to try
 }
 
@@ -49,13 +48,13 @@ func command(ctx context.Context, args []string) error {
 	}
 	var o options
 	flags := flag.NewFlagSet("launcher "+args[0], flag.ContinueOnError)
-	flags.StringVar(&o.dir, "dir", ".cluster", "folder of the cluster")
+	flags.StringVar(&o.dir, "dir", ".cluster", "directory of the cluster")
 	switch args[0] {
 	case "up":
-		flags.StringVar(&o.root, "root", ".", "folder of the provider's repository")
-		flags.StringVar(&o.cache, "cache", "", "folder for Kubernetes and containerd, once built (default ROOT/.cache)")
+		flags.StringVar(&o.root, "root", ".", "directory of the provider's repository")
+		flags.StringVar(&o.cache, "cache", "", "directory for Kubernetes and containerd, once built (default ROOT/.cache)")
 		flags.StringVar(&o.agent, "agent", "", "a built, static brane-agent (default: build ROOT/cmd/brane-agent)")
-		flags.IntVar(&o.number, "number", 1, "cluster number to try first; where it is taken, the next free one")
+		flags.IntVar(&o.number, "number", 1, "cluster number to try first; if it is taken, the next free one is used")
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -77,22 +76,22 @@ func command(ctx context.Context, args []string) error {
 		return down(ctx, o.dir, newStatus(os.Stderr))
 	case "clean":
 		return clean(ctx, o.dir, newStatus(os.Stderr))
-	case nodeCommand: // what up starts in namespaces of its own
+	case nodeCommand: // started by up in new namespaces
 		return node(o.dir)
-	case gatewayCommand: // what up starts beside the node
+	case gatewayCommand: // started by up
 		return gateway(ctx, o.dir)
 	}
 	return fmt.Errorf("unknown command %q; %s", args[0], usage)
 }
 
-// complete fills in what depends on the repository's folder.
+// complete sets the options that depend on the repository's directory.
 func (o *options) complete() error {
 	var err error
 	if o.root, err = realPath(o.root); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(o.root, "test/cluster/kube/go.mod")); err != nil {
-		return fmt.Errorf("%s is not the provider's repository (no test/cluster/kube): run from its top, or give -root", o.root)
+		return fmt.Errorf("%s is not the provider's repository (no test/cluster/kube): run from its root directory, or set -root", o.root)
 	}
 	if o.cache == "" {
 		o.cache = filepath.Join(o.root, ".cache")
@@ -111,7 +110,7 @@ func (o *options) complete() error {
 	return nil
 }
 
-// realPath is the one name of a folder, so that a claim is found again through a symbolic link.
+// realPath resolves symbolic links, so that a directory has only one name in claims.
 func realPath(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// makeBridge makes the network that pods are put on. It is there before the first pod, so that Redis and the
-// registry can listen on its address. A bridge of that name that is left over is made anew.
+// makeBridge creates the bridge for pods. It exists before the first pod, so that Redis and the registry can listen on
+// its address. An existing bridge with that name is replaced.
 func makeBridge(ctx context.Context, c cluster) error {
 	if err := removeBridge(ctx, c); err != nil {
 		return err
 	}
-	// With a fixed MAC: a bridge takes over that of one of its ports and changes it with every pod that comes
-	// or goes, and a pod's long-lived connection to the host then hangs.
+	// Without a fixed MAC address, a bridge uses that of one of its ports, which changes when a pod is created or
+	// deleted, and long-lived connections of pods to the host hang.
 	mac := fmt.Sprintf("0a:58:0a:58:%02x:01", c.number)
 	for _, args := range [][]string{
 		{"link", "add", "name", c.bridge(), "address", mac, "type", "bridge"},
 		{"address", "add", c.gateway() + "/24", "dev", c.bridge()},
-		// There is no kube-proxy, and one Service that pods must reach: here its address is the machine's own.
+		// There is no kube-proxy. Pods must reach only one Service, whose address is assigned to the bridge.
 		{"address", "add", c.service() + "/32", "dev", c.bridge()},
 		{"link", "set", "dev", c.bridge(), "up"},
 	} {
@@ -44,7 +44,7 @@ func removeBridge(ctx context.Context, c cluster) error {
 	return run(ctx, "ip", "link", "delete", "dev", c.bridge())
 }
 
-// run runs a short command and puts what it said into the error.
+// run runs a command and includes its output in the error.
 func run(ctx context.Context, name string, args ...string) error {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)

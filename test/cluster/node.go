@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// nodeCommand is the launcher as process 1 of the node's namespaces.
+// nodeCommand is the launcher's command that runs as process 1 of the node's namespaces.
 const nodeCommand = "node"
 
-// kubeVariable tells the node which Kubernetes binary to take.
+// kubeVariable is the environment variable with the path of the Kubernetes binary.
 const kubeVariable = "BRANE_CLUSTER_KUBE"
 
-// The node and up wait for each other by these files, which each start removes first.
+// The node and up signal each other with these files, which each start removes first.
 const (
 	containerdReady = "run/containerd.ready"
 	apiServerReady  = "run/apiserver.ready"
 )
 
-// kubeletHeld is the file by which a test keeps a kubelet that it kills from being started again. The node writes into it when that has ended.
+// kubeletHeld is the file with which a test prevents that a killed kubelet is started again. The node writes to it when the kubelet has ended.
 const kubeletHeld = "run/kubelet.held"
 
 const containerdSocket = "/run/containerd/containerd.sock"
 
-// nodeProgram runs containerd and the kubelet in PID, mount and IPC namespaces of their own: when their
-// process 1 ends, so does every container and shim, and every mount and network namespace goes. containerd and its
-// shim are in the folder runtime.
+// nodeProgram runs containerd and the kubelet in new PID, mount and IPC namespaces: when their process 1 ends, the
+// kernel ends every container and shim and removes every mount and network namespace. containerd and its shim are in
+// the directory runtime.
 func (c cluster) nodeProgram(self, kube, runtime string) program {
 	return program{
 		name: "node",
@@ -39,14 +39,14 @@ func (c cluster) nodeProgram(self, kube, runtime string) program {
 		env: []string{
 			kubeVariable + "=" + kube,
 			"PATH=" + runtime + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-			// Images of elsewhere may need the machine's proxy; the cluster's registry must not go there.
+			// Images of other registries may need the proxy of the environment; the cluster's registry must not use it.
 			"NO_PROXY=" + c.gateway() + "," + os.Getenv("NO_PROXY"),
 		},
 		attr: syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC},
 	}
 }
 
-// nodeMounts are absolute paths, some of them fixed in the programs, that are the cluster's own in the node.
+// nodeMounts maps directories of the cluster to the absolute paths at which they are mounted in the node. Some programs have fixed paths.
 var nodeMounts = map[string]string{
 	"lib/kubelet":    "/var/lib/kubelet",
 	"lib/containerd": "/var/lib/containerd",
@@ -56,8 +56,8 @@ var nodeMounts = map[string]string{
 	"run/containerd": "/run/containerd",
 }
 
-// node is process 1: it mounts, starts containerd and the kubelet, and collects what they leave. It ends with
-// an error when one of the two ends, well after SIGTERM.
+// node is process 1: it mounts, starts containerd and the kubelet, and reaps their orphans. It returns an error when one
+// of the two ends, and nil after SIGTERM.
 func node(dir string) error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -89,7 +89,7 @@ func node(dir string) error {
 		if over {
 			break
 		}
-		// It has ended, and is held.
+		// The kubelet has ended, and a test holds it.
 		if over, err := c.waitFor(c.kubeletLetGo, ended, stop, containerd, 0); over || err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func node(dir string) error {
 	if err != nil {
 		return err
 	}
-	// The kubelet first, so that it does not report as failed what ends with this process.
+	// The kubelet first, so that it does not report containers as failed that end with this process.
 	if err := syscall.Kill(kubelet, syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (c cluster) kubelet() (int, error) {
 		"--hostname-override="+c.node(), "--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki")
 }
 
-// kubeletLetGo says that no test holds the kubelet.
+// kubeletLetGo reports whether no test holds the kubelet.
 func (c cluster) kubeletLetGo() (bool, error) {
 	_, err := os.Stat(c.path(kubeletHeld))
 	if errors.Is(err, os.ErrNotExist) {
@@ -129,7 +129,7 @@ func (c cluster) kubeletLetGo() (bool, error) {
 	return false, err
 }
 
-// exit is a child's end.
+// exit is the end of a child process.
 type exit struct {
 	pid    int
 	status syscall.WaitStatus
@@ -142,7 +142,7 @@ func describe(s syscall.WaitStatus) string {
 	return fmt.Sprintf("exit code %d", s.ExitStatus())
 }
 
-// collect tells of every child that ends, orphans of containers included, as long as the process lives.
+// collect sends the end of every child, including orphans of containers, until the process ends.
 func collect(ended chan<- exit) {
 	for {
 		var e exit
@@ -151,14 +151,14 @@ func collect(ended chan<- exit) {
 			continue
 		}
 		if err != nil {
-			return // no children: nothing more can end
+			return // there are no children
 		}
 		e.pid = pid
 		ended <- e
 	}
 }
 
-// waitFor waits until ready says so, a kubelet ends that is held, or the node is to end, which over tells.
+// waitFor waits until ready returns true, a held kubelet ends, or the node has to end; then over is true.
 func (c cluster) waitFor(ready func() (bool, error), ended <-chan exit, stop <-chan os.Signal, containerd, kubelet int) (over bool, err error) {
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		select {
@@ -184,11 +184,11 @@ func (c cluster) waitFor(ready func() (bool, error), ended <-chan exit, stop <-c
 	}
 }
 
-// containerdAnswers tells up as soon as it does.
+// containerdAnswers reports whether containerd listens, and signals it to up.
 func (c cluster) containerdAnswers() (bool, error) {
 	conn, err := net.Dial("unix", containerdSocket)
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return false, nil // not yet; that it ended instead is seen elsewhere
+		return false, nil // not yet; its end is detected elsewhere
 	}
 	if err != nil {
 		return false, err
@@ -196,7 +196,7 @@ func (c cluster) containerdAnswers() (bool, error) {
 	return true, errors.Join(conn.Close(), os.WriteFile(c.path(containerdReady), nil, 0o600))
 }
 
-// apiServerAnswers looks for up's word: a kubelet that comes too early tries to register again only after a while.
+// apiServerAnswers reports whether up has signalled it: a kubelet that starts too early retries its registration only after a delay.
 func (c cluster) apiServerAnswers() (bool, error) {
 	_, err := os.Stat(c.path(apiServerReady))
 	return err == nil, nil
@@ -207,7 +207,7 @@ func (c cluster) mountNode() error {
 		source, target, kind string
 		flags                uintptr
 	}{
-		// What the node mounts stays in it; within, mounts are shared, as mount propagation wants it.
+		// The node's mounts are not visible outside; inside, they are shared for mount propagation.
 		{"none", "/", "", syscall.MS_REC | syscall.MS_PRIVATE},
 		{"none", "/", "", syscall.MS_REC | syscall.MS_SHARED},
 		{"proc", "/proc", "proc", syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC},
@@ -218,19 +218,19 @@ func (c cluster) mountNode() error {
 			return err
 		}
 	}
-	for folder, target := range nodeMounts {
-		if err := mount(c.path(folder), target, "", syscall.MS_BIND); err != nil {
+	for directory, target := range nodeMounts {
+		if err := mount(c.path(directory), target, "", syscall.MS_BIND); err != nil {
 			return err
 		}
 	}
-	// Left over from an earlier start: the shims, sockets and addresses that these name are gone.
-	for _, folder := range []string{"/run/containerd", "/var/lib/cni"} {
-		entries, err := os.ReadDir(folder)
+	// Shims, sockets and addresses of an earlier start do not exist any more.
+	for _, directory := range []string{"/run/containerd", "/var/lib/cni"} {
+		entries, err := os.ReadDir(directory)
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
-			if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
+			if err := os.RemoveAll(filepath.Join(directory, e.Name())); err != nil {
 				return err
 			}
 		}
@@ -248,7 +248,7 @@ func mount(source, target, kind string, flags uintptr) error {
 	return nil
 }
 
-// child starts a program below the node. It is not waited for here: collect does that for all.
+// child starts a child process of the node. collect waits for it.
 func (c cluster) child(name string, args ...string) (int, error) {
 	exe, err := exec.LookPath(args[0])
 	if err != nil {

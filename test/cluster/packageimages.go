@@ -11,14 +11,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/tools/image"
 )
 
-// branePackage is a package of Brane whose image is in the registry where Brane would put it. Its functions are those of test/brane-package.
+// branePackage is a Brane package whose image is in the registry at the place where Brane would push it. Its functions are those of test/brane-package.
 type branePackage struct {
 	name, version string
-	brane         string // the version of Brane that would have built it
+	brane         string // the version of Brane that builds it
 	file          string // its container.yml, below the repository's root
 }
 
-// branePackages are those of the example, and one with all that a function may do, for each version of Brane.
+// branePackages returns the packages of the example, and one package with all kinds of functions for each version of Brane.
 func branePackages() []branePackage {
 	packages := []branePackage{
 		{"text", "1.0.0", "0.6", "examples/packages/text.container.yml"},
@@ -51,7 +51,7 @@ func packageImages(c cluster, root, program string) (map[string]remote.Taggable,
 	return images, nil
 }
 
-// packageImage is laid out as Brane does it: branelet is the entry point, and the package's files and their description are in /opt/wd.
+// packageImage builds an image like Brane: branelet is the entry point, and the package's files and their description are in /opt/wd.
 func packageImage(program, description []byte, p branePackage) (v1.Image, error) {
 	file := "local_container.yml"
 	if p.brane == "0.4" || p.brane == "0.5" {
@@ -66,6 +66,6 @@ func packageImage(program, description []byte, p branePackage) (v1.Image, error)
 		{Path: "/opt/wd/" + file, Mode: 0o644, Content: description},
 	}, runtime.GOARCH, v1.Config{
 		Entrypoint: []string{"/branelet"}, WorkingDir: "/opt/wd", Env: []string{"BRANELET_VERSION=" + p.brane},
-		Labels: map[string]string{"brane.package": p.name + ":" + p.version}, // Brane has none; they are for those who look at labels
+		Labels: map[string]string{"brane.package": p.name + ":" + p.version}, // not set by Brane; for tests that read labels
 	})
 }

@@ -28,6 +28,6 @@ func TestPackagesHaveNamesOfTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(images) != len(branePackages()) {
-		t.Errorf("%d packages make %d images", len(branePackages()), len(images))
+		t.Errorf("%d packages result in %d images", len(branePackages()), len(images))
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// debianPackage is one that the cluster needs, and how to see that what it brings is there: a machine may have
-// it from elsewhere.
+// debianPackage is a package that the cluster needs, and a check for its content, which may also have been
+// installed in another way.
 type debianPackage struct {
 	name  string
 	found func() bool
@@ -36,7 +36,7 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// isStatic is true for a program that runs where there are no libraries; the package busybox has another.
+// isStatic reports whether a program is statically linked. The one in Debian's package busybox is not.
 func isStatic(path string) bool {
 	f, err := elf.Open(path)
 	if err != nil {
@@ -51,7 +51,7 @@ func isStatic(path string) bool {
 	return true
 }
 
-// missing names the packages that are not there.
+// missing returns the names of the missing packages.
 func missing(packages []debianPackage) []string {
 	var names []string
 	for _, p := range packages {
@@ -62,10 +62,10 @@ func missing(packages []debianPackage) []string {
 	return names
 }
 
-// errNotRoot tells what the launcher needs root for.
-var errNotRoot = errors.New("a cluster makes namespaces, a bridge and cgroups, and needs root\n  hint: sudo make cluster-up")
+// errNotRoot names the operations that need root.
+var errNotRoot = errors.New("a cluster creates namespaces, a bridge and cgroups, which needs root\n  hint: sudo make cluster-up")
 
-// ensurePackages installs what is missing where it can, and says what to install where it cannot.
+// ensurePackages installs the missing packages, or returns an error that names them if it cannot.
 func ensurePackages(ctx context.Context, st *status) error {
 	if os.Geteuid() != 0 {
 		return errNotRoot
@@ -93,7 +93,7 @@ func ensurePackages(ctx context.Context, st *status) error {
 }
 
 func aptGet(ctx context.Context, args []string) error {
-	// A machine that was just started may be installing something itself.
+	// A machine that has just started may be installing packages.
 	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
 	// RUNLEVEL=1 keeps the packages from starting their services: the cluster runs its own.
 	cmd.Env = append(os.Environ(), "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive")

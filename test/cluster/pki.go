@@ -17,17 +17,17 @@ import (
 	"time"
 )
 
-// authority signs the cluster's certificates. Its key is in the folder, so that what is issued stays valid
-// over a restart.
-type authority struct {
+// certificateAuthority signs the cluster's certificates. Its key is stored in the directory, so that certificates stay
+// valid after a restart.
+type certificateAuthority struct {
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pem  []byte
 }
 
-// subject is what a certificate says of its owner. Kubernetes reads the name as the user and the
-// organisation as the group.
+// subject is the subject of a certificate. Kubernetes uses the common name as the user and the organization
+// as the group.
 type subject struct {
 	file  string // the certificate is FILE.crt and its key FILE.key
 	name  string
@@ -36,13 +36,13 @@ type subject struct {
 	dns   []string
 }
 
-// writePKI makes the authority, the service accounts' key pair and every certificate, once: a cluster keeps
-// its number, hence its addresses.
+// writePKI creates the CA, the key pair for service accounts and all certificates once: a cluster keeps its number,
+// and therefore its addresses.
 func writePKI(c cluster) error {
 	if _, err := os.Stat(c.adminFile()); err == nil {
 		return nil
 	}
-	ca, err := newAuthority(c.path("pki"))
+	ca, err := newCA(c.path("pki"))
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,11 @@ func writePKI(c cluster) error {
 			return err
 		}
 	}
-	// Last: it is the mark that all is there.
+	// Written last: its existence shows that everything exists.
 	return ca.writeKubeconfig(c.adminFile(), c.server(), subject{file: "admin", name: "kubernetes-admin", group: "system:masters"})
 }
 
-func newAuthority(dir string) (*authority, error) {
+func newCA(dir string) (*certificateAuthority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -93,17 +93,17 @@ func newAuthority(dir string) (*authority, error) {
 	template.ExtKeyUsage = nil
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return nil, fmt.Errorf("sign the authority's own certificate: %w", err)
+		return nil, fmt.Errorf("sign the CA certificate: %w", err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, err
 	}
 	b, err := writePEM(filepath.Join(dir, "ca.crt"), "CERTIFICATE", der)
-	return &authority{dir: dir, cert: cert, key: key, pem: b}, err
+	return &certificateAuthority{dir: dir, cert: cert, key: key, pem: b}, err
 }
 
-// certificate is the template of one that is valid from an hour ago, for clocks that differ a little, for ten years.
+// certificate returns a template that is valid for ten years, starting an hour ago to tolerate clock skew.
 func certificate(s subject) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
@@ -127,8 +127,8 @@ func certificate(s subject) (*x509.Certificate, error) {
 	return t, nil
 }
 
-// issue writes a certificate and its key beside the authority's and gives both as PEM.
-func (a *authority) issue(s subject) (cert, key []byte, err error) {
+// issue signs a certificate, writes it and its key to the directory of the CA and returns both as PEM.
+func (a *certificateAuthority) issue(s subject) (cert, key []byte, err error) {
 	private, key, err := writeKey(filepath.Join(a.dir, s.file+".key"))
 	if err != nil {
 		return nil, nil, err
@@ -145,8 +145,8 @@ func (a *authority) issue(s subject) (cert, key []byte, err error) {
 	return cert, key, err
 }
 
-// writeServiceAccountKeys makes the pair that the control plane signs service account tokens with.
-func (a *authority) writeServiceAccountKeys() error {
+// writeServiceAccountKeys creates the key pair with which the control plane signs service account tokens.
+func (a *certificateAuthority) writeServiceAccountKeys() error {
 	key, _, err := writeKey(filepath.Join(a.dir, "sa.key"))
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ contexts:
 current-context: brane-test
 `
 
-func (a *authority) writeKubeconfig(path, server string, s subject) error {
+func (a *certificateAuthority) writeKubeconfig(path, server string, s subject) error {
 	cert, key, err := a.issue(s)
 	if err != nil {
 		return err
@@ -205,10 +205,10 @@ func writePEM(path, kind string, der []byte) ([]byte, error) {
 	return b, os.WriteFile(path, b, 0o600)
 }
 
-// errNoCertificate says that a file that should hold certificates holds none.
-var errNoCertificate = errors.New("no certificate in it")
+// errNoCertificate is returned for a file without certificates.
+var errNoCertificate = errors.New("it contains no certificate")
 
-// readPool reads the authority's certificate for clients.
+// readPool reads the CA certificate for clients.
 func readPool(path string) (*x509.CertPool, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// newFolder is a cluster's folder as far as the pure parts need it.
-func newFolder(t *testing.T) cluster {
+// newDirectory returns a cluster with the subdirectories that the tests need.
+func newDirectory(t *testing.T) cluster {
 	t.Helper()
 	c := cluster{dir: t.TempDir(), number: 7}
-	for _, folder := range []string{"conf", "bin", "redis"} {
-		if err := os.Mkdir(c.path(folder), 0o700); err != nil {
+	for _, directory := range []string{"conf", "bin", "redis"} {
+		if err := os.Mkdir(c.path(directory), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -21,7 +21,7 @@ func newFolder(t *testing.T) cluster {
 }
 
 func TestCertificates(t *testing.T) {
-	c := newFolder(t)
+	c := newDirectory(t)
 	if err := writePKI(c); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, host := range append(tt.hosts, "") { // no host: that it is the authority's at all
+			for _, host := range append(tt.hosts, "") { // without a host: checks only the issuer
 				if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: host, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
 					t.Errorf("as %q: %v", host, err)
 				}
@@ -62,7 +62,7 @@ func TestCertificates(t *testing.T) {
 }
 
 func TestCertificatesAreMadeOnce(t *testing.T) {
-	c := newFolder(t)
+	c := newDirectory(t)
 	var kubeconfigs [2][]byte
 	for i := range kubeconfigs {
 		if err := writePKI(c); err != nil {
@@ -75,6 +75,6 @@ func TestCertificatesAreMadeOnce(t *testing.T) {
 		kubeconfigs[i] = b
 	}
 	if !bytes.Equal(kubeconfigs[0], kubeconfigs[1]) {
-		t.Error("a second start made another kubeconfig: shells that read the first one lose the cluster")
+		t.Error("a second start has written another kubeconfig, which breaks shells that use the first one")
 	}
 }

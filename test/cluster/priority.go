@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ahead is the niceness of the control plane. Users' clusters have machines of its own for it; here the containers that a node starts all at once would keep
-// waiting what they come from, and measurements would tell of that.
+// ahead is the niceness of the control plane. Production clusters run it on dedicated machines; here the containers that a node starts concurrently would
+// delay it, and measurements would include that delay.
 const ahead = -10
 
-// favour gives the session of a program that has just started a niceness. Where sessions are scheduled as groups, only that of the group counts (sched(7),
-// "The autogroup feature"), elsewhere only that of its processes. Who may not do so goes without, and that a program has ended is told by who waits for it.
+// favour sets the niceness of the session of a program that has just started. If sessions are scheduled as groups, only the niceness of the group matters
+// (sched(7), "The autogroup feature"), otherwise that of its processes. Missing permissions and programs that have ended are ignored.
 func favour(pid, niceness int) error {
 	if niceness == 0 {
 		return nil

@@ -26,17 +26,17 @@ func TestFavour(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	const niceness = 7 // which everybody may set
+	const niceness = 7 // can be set without privileges
 	if err := favour(p.Pid, niceness); err != nil {
 		t.Fatal(err)
 	}
-	// The system call tells 20 less, so that nothing it returns is negative.
+	// The system call returns 20 minus the niceness, so that it is never negative.
 	if got, err := unix.Getpriority(unix.PRIO_PROCESS, p.Pid); 20-got != niceness || err != nil {
 		t.Errorf("the process: got niceness %d, %v; want %d", 20-got, err, niceness)
 	}
 	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", p.Pid))
 	if errors.Is(err, fs.ErrNotExist) {
-		return // a kernel without groups of sessions
+		return // a kernel without autogroups
 	}
 	if want := fmt.Sprintf(" nice %d\n", niceness); !strings.HasSuffix(string(group), want) || err != nil {
 		t.Errorf("its session: got %q, %v; want a niceness of %d", group, err, niceness)

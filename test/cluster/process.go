@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// process names one process for good. A pid alone may be someone else's by the time it is signalled.
+// process identifies a process. A PID alone may have been reused when it is signalled.
 type process struct {
 	Name  string `json:"name"`
 	Pid   int    `json:"pid"`
 	Start string `json:"start"` // in ticks since boot, field 22 of /proc/PID/stat
-	Boot  string `json:"boot"`  // the kernel's boot id: ticks begin anew with each
+	Boot  string `json:"boot"`  // the kernel's boot ID: ticks start at 0 at each boot
 }
 
-// identify gives the process that has the pid now.
+// identify returns the process that has the PID now.
 func identify(name string, pid int) (process, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -39,10 +39,10 @@ func identify(name string, pid int) (process, error) {
 
 func thisProcess() (process, error) { return identify("launcher", os.Getpid()) }
 
-// errEnded says that the process has ended, though its parent has not collected it yet.
+// errEnded is returned for a process that has ended, even if its parent has not waited for it yet.
 var errEnded = errors.New("process has ended")
 
-// startTime reads field 22 of a /proc/PID/stat line. The program's name in field 2 may hold spaces and brackets.
+// startTime reads field 22 of a /proc/PID/stat line. The program's name in field 2 may contain spaces and parentheses.
 func startTime(stat string) (string, error) {
 	_, rest, ok := cutLast(stat, ")")
 	fields := strings.Fields(rest)
@@ -63,7 +63,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// alive is true while this very process runs.
+// alive reports whether this process is running.
 func (p process) alive() bool {
 	if p.Pid <= 0 {
 		return false
@@ -74,13 +74,13 @@ func (p process) alive() bool {
 
 func (p process) String() string { return p.Name + " (process " + strconv.Itoa(p.Pid) + ")" }
 
-// The patience of stop: etcd and Redis write their last state, which a busy disk may slow down.
+// The limits of stop: etcd and Redis write their last state, which takes time on a busy disk.
 const (
 	stopPatience = 10 * time.Second
 	killPatience = 20 * time.Second
 )
 
-// stopAll ends processes from the last to the first, so that each ends before what it talks to.
+// stopAll stops processes from the last to the first, so that each ends before the ones that it connects to.
 func stopAll(ctx context.Context, ps []process) error {
 	for i := len(ps) - 1; i >= 0; i-- {
 		if err := ps[i].stop(ctx); err != nil {
@@ -90,7 +90,7 @@ func stopAll(ctx context.Context, ps []process) error {
 	return nil
 }
 
-// stop ends the process and returns once it is gone.
+// stop ends the process and waits until it has ended.
 func (p process) stop(ctx context.Context) error {
 	for _, try := range []struct {
 		signal   syscall.Signal
@@ -111,24 +111,24 @@ func (p process) stop(ctx context.Context) error {
 		}
 	}
 	if p.alive() {
-		return fmt.Errorf("stop %s: it is still there %s after SIGKILL", p, killPatience)
+		return fmt.Errorf("stop %s: it is still running %s after SIGKILL", p, killPatience)
 	}
 	return nil
 }
 
-// program is one of the cluster's long-lived programs.
+// program is a long-running program of the cluster.
 type program struct {
 	name string
 	args []string
-	env  []string // more than the launcher's own
+	env  []string // in addition to the launcher's
 	attr syscall.SysProcAttr
-	nice int // of the whole session
+	nice int // of the session
 }
 
-// spawn starts a program that outlives the launcher, its output in log/NAME.log.
+// spawn starts a program that keeps running after the launcher. Its output is in log/NAME.log.
 func (c cluster) spawn(ctx context.Context, p program) (process, error) {
 	log := c.path("log", p.name+".log")
-	// The log of the start before is what one wants to read after a crash.
+	// Keep the previous log, which is needed after a crash.
 	if err := os.Rename(log, log+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return process{}, err
 	}
@@ -137,7 +137,7 @@ func (c cluster) spawn(ctx context.Context, p program) (process, error) {
 		return process{}, err
 	}
 	defer func() { _ = out.Close() }()
-	// A session of its own: Ctrl-C in the terminal of a later command must not reach it.
+	// In a new session, so that Ctrl-C in the terminal does not reach it.
 	p.attr.Setsid = true
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.args[0], p.args[1:]...)
 	cmd.Env = append(os.Environ(), p.env...)
@@ -145,16 +145,16 @@ func (c cluster) spawn(ctx context.Context, p program) (process, error) {
 	if err := cmd.Start(); err != nil {
 		return process{}, fmt.Errorf("start %s: %w", p.name, err)
 	}
-	// A child that ends while the launcher waits for it must not look alive.
+	// Wait for the child, so that it does not count as alive after its end.
 	go func() { _ = cmd.Wait() }()
 	self, err := identify(p.name, cmd.Process.Pid)
 	if err != nil {
-		return process{}, fmt.Errorf("%s ended at once: %w%s", p.name, err, lastLines(log))
+		return process{}, fmt.Errorf("%s ended immediately: %w%s", p.name, err, lastLines(log))
 	}
 	return self, nil
 }
 
-// lastLines gives the end of a log for an error message, indented on lines of its own.
+// lastLines returns the end of a log for an error message, on indented lines.
 func lastLines(log string) string {
 	const lines, width = 5, 300
 	b, err := os.ReadFile(log)

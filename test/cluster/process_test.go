@@ -10,19 +10,19 @@ import (
 	"testing"
 )
 
-// stat is a line as the kernel writes it.
+// stat returns a line in the kernel's format.
 func stat(name, state, start string) string {
 	return "4711 (" + name + ") " + state + " 1 4711 4711 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 " + start + " 1234 56 18446744073709551615\n"
 }
 
 func TestStartTime(t *testing.T) {
 	for name, tt := range map[string]struct{ line, start, err string }{
-		"a usual line":                  {line: stat("etcd", "S", "12345"), start: "12345"},
-		"a name with spaces and ends":   {line: stat("a) S 1 (b", "R", "99"), start: "99"},
-		"a process nobody collected":    {line: stat("etcd", "Z", "12345"), err: "process has ended"},
-		"a process that is about to go": {line: stat("etcd", "X", "12345"), err: "process has ended"},
-		"an empty file":                 {line: "", err: `not a stat line: ""`},
-		"a short line":                  {line: "1 (a) S 1", err: `not a stat line: "1 (a) S 1"`},
+		"a usual line":                      {line: stat("etcd", "S", "12345"), start: "12345"},
+		"a name with spaces and ends":       {line: stat("a) S 1 (b", "R", "99"), start: "99"},
+		"a process that was not waited for": {line: stat("etcd", "Z", "12345"), err: "process has ended"},
+		"a process that is being removed":   {line: stat("etcd", "X", "12345"), err: "process has ended"},
+		"an empty file":                     {line: "", err: `not a stat line: ""`},
+		"a short line":                      {line: "1 (a) S 1", err: `not a stat line: "1 (a) S 1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start, err := startTime(tt.line)
@@ -33,7 +33,7 @@ func TestStartTime(t *testing.T) {
 	}
 }
 
-// FuzzStartTime: whatever a program calls itself, its start is read right.
+// FuzzStartTime checks that the start time is found for any name of a program.
 func FuzzStartTime(f *testing.F) {
 	for _, name := range []string{"etcd", "", ")", "a) S 1 (b", "Z", "new\nline"} {
 		f.Add(name)
@@ -45,7 +45,7 @@ func FuzzStartTime(f *testing.F) {
 	})
 }
 
-func TestAliveIsTheVeryProcess(t *testing.T) {
+func TestAlive(t *testing.T) {
 	self, err := thisProcess()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestAliveIsTheVeryProcess(t *testing.T) {
 	}{
 		"this process":              {self, true},
 		"another with the same pid": {other, false},
-		"one of before a reboot":    {rebooted, false},
+		"one from before a reboot":  {rebooted, false},
 		"none":                      {process{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestAliveIsTheVeryProcess(t *testing.T) {
 	}
 }
 
-func TestStopEndsAProcessNobodyCollects(t *testing.T) {
+func TestStopUnreapedProcess(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -90,18 +90,18 @@ func TestStopEndsAProcessNobodyCollects(t *testing.T) {
 	}
 }
 
-func TestStopLeavesAnotherWithTheSamePidAlone(t *testing.T) {
+func TestStopReusedPID(t *testing.T) {
 	p, err := thisProcess()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Start += "0"
-	if err := p.stop(t.Context()); err != nil { // or this test does not live to see it
+	if err := p.stop(t.Context()); err != nil { // the test itself must not be stopped
 		t.Error(err)
 	}
 }
 
-func TestSpawnKeepsTheLogOfTheStartBefore(t *testing.T) {
+func TestSpawnKeepsPreviousLog(t *testing.T) {
 	c := cluster{dir: t.TempDir(), number: 1}
 	if err := os.Mkdir(c.path("log"), 0o700); err != nil {
 		t.Fatal(err)
@@ -120,10 +120,10 @@ func TestSpawnKeepsTheLogOfTheStartBefore(t *testing.T) {
 		}
 	})
 	if b, err := os.ReadFile(log + ".1"); string(b) != "before\n" || err != nil {
-		t.Errorf("the log before: %q, %v", b, err)
+		t.Errorf("the previous log is %q, %v", b, err)
 	}
 	if !p.alive() {
-		t.Error("it is not running")
+		t.Error("the program is not running")
 	}
 }
 

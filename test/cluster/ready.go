@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// patience is the limit of each wait. On an idle machine each takes seconds; on one that compiles with all its
-// processors and swaps, minutes.
+// patience is the limit of each wait. On an idle machine a wait takes seconds, on one that compiles and swaps it takes
+// minutes.
 const patience = 4 * time.Minute
 
-// endedError says that a program of the cluster ended while something waited for it.
+// endedError is returned when a program of the cluster ends during a wait.
 type endedError struct{ process process }
 
 func (e *endedError) Error() string { return e.process.String() + " has ended" }
 
-// await asks again until the answer is nil. It ends early when a program of the cluster ends. The error shows the
-// end of the logs that tell why: those of the program that ended, else those of the programs it waits for.
+// await calls ask until it returns nil. It returns early when a program of the cluster ends. The error contains the end
+// of the log of the program that ended, otherwise of the programs that it waits for.
 func (s *start) await(ctx context.Context, what string, programs []string, ask func(context.Context) error) error {
-	limited, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not there within %s", patience))
+	limited, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not ready within %s", patience))
 	defer stop()
 	watched, end := context.WithCancelCause(limited)
 	defer end(nil)
-	// Beside the questions: an answer may hang exactly because a program ended.
+	// Concurrently, because ask may hang when a program has ended.
 	go watchProcesses(watched, s.claim.Processes, end)
 	for {
 		err := ask(watched)
@@ -42,7 +42,7 @@ func (s *start) await(ctx context.Context, what string, programs []string, ask f
 	}
 }
 
-// watchProcesses ends the wait when one of the processes ends. It returns when the wait is over.
+// watchProcesses cancels the wait when one of the processes ends. It returns when ctx ends.
 func watchProcesses(ctx context.Context, processes []process, end context.CancelCauseFunc) {
 	for ctx.Err() == nil {
 		for _, p := range processes {
@@ -58,12 +58,12 @@ func watchProcesses(ctx context.Context, processes []process, end context.Cancel
 	}
 }
 
-// explain makes the sentence of a wait that ended without what it waited for.
+// explain returns the error of a failed wait.
 func (s *start) explain(ctx context.Context, what string, programs []string, cause, answer error) error {
-	if ctx.Err() != nil { // someone pressed Ctrl-C: that needs no logs
+	if ctx.Err() != nil { // after Ctrl-C, no logs are shown
 		return fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
 	}
-	err := fmt.Errorf("%s: %w; its last answer: %w", what, cause, answer)
+	err := fmt.Errorf("%s: %w; last error: %w", what, cause, answer)
 	var ended *endedError
 	if errors.As(cause, &ended) {
 		err = fmt.Errorf("%s: %w", what, cause)
@@ -71,15 +71,15 @@ func (s *start) explain(ctx context.Context, what string, programs []string, cau
 	}
 	for _, p := range programs {
 		err = fmt.Errorf("%w%s", err, lastLines(s.log(p)))
-		if p == "node" { // it tells which of its two programs ended, they tell why
+		if p == "node" { // its log names the program that ended, whose log contains the reason
 			err = fmt.Errorf("%w%s%s", err, lastLines(s.log("containerd")), lastLines(s.log("kubelet")))
 		}
 	}
 	return err
 }
 
-// adminClient reads the API with the administrator's certificate. It is no client-go: three questions do not
-// need a second Kubernetes client in the launcher.
+// adminClient reads from the API with the administrator's certificate. It does not use client-go, which would be a large
+// dependency for three requests.
 type adminClient struct {
 	http   *http.Client
 	server string
@@ -98,7 +98,7 @@ func newAdminClient(c cluster) (*adminClient, error) {
 	return &adminClient{http: &http.Client{Timeout: 10 * time.Second, Transport: transport}, server: c.server()}, nil
 }
 
-// get wants 200 and gives the body.
+// get returns the body of a response with status 200.
 func (a *adminClient) get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.server+path, nil)
 	if err != nil {
@@ -118,7 +118,7 @@ func (a *adminClient) get(ctx context.Context, path string) ([]byte, error) {
 	return b, nil
 }
 
-// nodeObject is what readiness needs of a Node.
+// nodeObject contains the fields of a Node that nodeReady needs.
 type nodeObject struct {
 	Spec struct {
 		Taints []struct{ Key string }
@@ -131,8 +131,8 @@ type nodeObject struct {
 	}
 }
 
-// nodeReady is nil when the Node takes pods. The stored Node of an earlier start still says Ready: only a
-// heartbeat since this start counts.
+// nodeReady returns nil if the Node accepts pods. The Node that is stored from an earlier start is still Ready, so a
+// heartbeat since this start is required.
 func nodeReady(object []byte, start time.Time) error {
 	var n nodeObject
 	if err := json.Unmarshal(object, &n); err != nil {
@@ -141,7 +141,7 @@ func nodeReady(object []byte, start time.Time) error {
 	for _, c := range n.Status.Conditions {
 		switch {
 		case c.Type != "Ready":
-		case c.LastHeartbeatTime.Before(start.Truncate(time.Second)): // the API has no fractions
+		case c.LastHeartbeatTime.Before(start.Truncate(time.Second)): // times in the API have no fractions of seconds
 			return errors.New("no heartbeat since this start")
 		case c.Status != "True":
 			return errors.New(c.Message)

@@ -23,12 +23,12 @@ func TestNodeReady(t *testing.T) {
 			`{"status": {"conditions": [{"type": "Ready", "status": "False", "message": "cni plugin not initialized", "lastHeartbeatTime": "2026-05-04T12:00:01Z"}]}}`,
 			"cni plugin not initialized",
 		},
-		"a node that takes no pods yet": {
+		"a node with a taint": {
 			`{"spec": {"taints": [{"key": "node.kubernetes.io/not-ready"}]}, "status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-05-04T12:00:01Z"}]}}`,
 			"the node has the taint node.kubernetes.io/not-ready",
 		},
-		"a node that said nothing": {`{}`, "the node has no condition Ready"},
-		"no node":                  {`nonsense`, "read the node: invalid character 'o' in literal null (expecting 'u')"},
+		"a node without conditions": {`{}`, "the node has no condition Ready"},
+		"not JSON":                  {`nonsense`, "read the node: invalid character 'o' in literal null (expecting 'u')"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := nodeReady([]byte(tt.object), start); fmt.Sprint(err) != tt.want {
@@ -38,8 +38,8 @@ func TestNodeReady(t *testing.T) {
 	}
 }
 
-// TestAwaitShowsTheLogOfWhatEnded: while the question hangs, as one to a dead server may.
-func TestAwaitShowsTheLogOfWhatEnded(t *testing.T) {
+// TestAwaitShowsTheLogOfAnEndedProgram lets ask hang, as a request to a dead server may.
+func TestAwaitShowsTheLogOfAnEndedProgram(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -16,22 +16,23 @@ func (c cluster) redis() program {
 	return program{name: "redis", args: []string{"redis-server", c.path("conf/redis.conf")}}
 }
 
-// redisPassword is made once and kept: state files and Secrets of earlier runs hold its URL.
+// redisPassword creates the password once, because state files and Secrets of earlier runs contain it.
 func redisPassword(c cluster) (string, error) {
 	file := c.path("redis/password")
 	b, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		b = []byte(rand.Text() + "\n") // letters and digits only: it needs no escaping in a URL
+		b = []byte(rand.Text() + "\n") // letters and digits only, which need no escaping in a URL
 		err = os.WriteFile(file, b, 0o600)
 	}
 	return strings.TrimSpace(string(b)), err
 }
 
+// redisURL returns a URL that names the default user: redis-cli 7.0 rejects one without a user.
 func redisURL(host, password string) string {
 	return "redis://default:" + password + "@" + net.JoinHostPort(host, redisPort) + "/0"
 }
 
-// pingRedis is nil when Redis takes the password and has read its data.
+// pingRedis returns nil if Redis accepts the password and has loaded its data.
 func pingRedis(ctx context.Context, address, password string) error {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()

@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// TestPingRedis: against a server that answers as Redis does while it loads, or with another password.
+// TestPingRedis uses a server that answers like Redis while it loads, or with another password.
 func TestPingRedis(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answers []string
 		want    string
 	}{
-		"ready":              {[]string{"+OK", "+PONG"}, "<nil>"},
-		"still loading":      {[]string{"+OK", "-LOADING Redis is loading the dataset in memory"}, `redis answered "-LOADING Redis is loading the dataset in memory"`},
-		"another password":   {[]string{"-WRONGPASS invalid username-password pair or user is disabled."}, `redis answered "-WRONGPASS invalid username-password pair or user is disabled."`},
-		"closed at once":     {nil, "redis closed the connection"},
-		"closed after a bit": {[]string{"+OK"}, "redis closed the connection"},
+		"ready":                  {[]string{"+OK", "+PONG"}, "<nil>"},
+		"still loading":          {[]string{"+OK", "-LOADING Redis is loading the dataset in memory"}, `redis answered "-LOADING Redis is loading the dataset in memory"`},
+		"another password":       {[]string{"-WRONGPASS invalid username-password pair or user is disabled."}, `redis answered "-WRONGPASS invalid username-password pair or user is disabled."`},
+		"closed immediately":     {nil, "redis closed the connection"},
+		"closed after one reply": {[]string{"+OK"}, "redis closed the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -32,7 +32,7 @@ func TestPingRedis(t *testing.T) {
 					return
 				}
 				asked := bufio.NewScanner(conn)
-				for range 2 { // read all, or closing resets the connection
+				for range 2 { // read everything, otherwise closing resets the connection
 					asked.Scan()
 				}
 				for _, a := range tt.answers {
@@ -47,8 +47,8 @@ func TestPingRedis(t *testing.T) {
 	}
 }
 
-func TestRedisPasswordIsMadeOnceAndPrivate(t *testing.T) {
-	c := newFolder(t)
+func TestRedisPassword(t *testing.T) {
+	c := newDirectory(t)
 	one, err := redisPassword(c)
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// status tells a person what is going on: one line a step with its time. On a terminal the running step turns;
-// elsewhere there are plain lines only, and a long step says now and then that it goes on.
+// status prints one line per step with its duration. On a terminal the running step has a spinner; otherwise a long
+// step prints its progress from time to time.
 type status struct {
 	out      io.Writer
 	terminal bool
@@ -22,11 +22,11 @@ type status struct {
 	title string
 	begun time.Time
 	noted string
-	told  time.Time // when a plain line last said how it goes on
+	shown time.Time // when a plain line last showed the progress
 }
 
-// goesOn is how often a long step says so where there is no terminal: well within what CI takes for a hang.
-const goesOn = 30 * time.Second
+// progressInterval is the interval of progress lines without a terminal, short enough for the timeouts of CI.
+const progressInterval = 30 * time.Second
 
 func newStatus(out *os.File) *status {
 	terminal := term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("CI") == ""
@@ -34,10 +34,10 @@ func newStatus(out *os.File) *status {
 	return &status{out: out, terminal: terminal, colour: terminal && !plain}
 }
 
-// run shows the step while f runs, and how it ended.
+// run shows the step while f runs, and its result.
 func (s *status) run(title string, f func() error) error {
 	s.mu.Lock()
-	s.title, s.begun, s.noted, s.told = title, time.Now(), "", time.Time{}
+	s.title, s.begun, s.noted, s.shown = title, time.Now(), "", time.Time{}
 	s.mu.Unlock()
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go s.turn(stop, stopped)
@@ -58,22 +58,22 @@ func (s *status) run(title string, f func() error) error {
 	return err
 }
 
-// note says how the running step goes on.
+// note sets the progress of the running step.
 func (s *status) note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noted = text
-	if s.terminal || time.Since(s.told) < goesOn {
+	if s.terminal || time.Since(s.shown) < progressInterval {
 		return
 	}
-	s.told = time.Now()
+	s.shown = time.Now()
 	fmt.Fprintf(s.out, " … %s: %s\n", s.title, text)
 }
 
-// say prints a line between two steps.
+// say prints a line between steps.
 func (s *status) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 
-// turn draws the running step on a terminal until stop.
+// turn draws the running step on a terminal until stop is closed.
 func (s *status) turn(stop <-chan struct{}, stopped chan<- struct{}) {
 	defer close(stopped)
 	if !s.terminal {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// up makes the folder's cluster run, from whatever it finds: nothing, a stopped, a broken or a running one.
+// up starts the cluster of the directory, which may be missing, stopped, broken or running.
 func up(ctx context.Context, o options, st *status) (err error) {
 	if err := ensurePackages(ctx, st); err != nil {
 		return err
@@ -41,7 +41,7 @@ func up(ctx context.Context, o options, st *status) (err error) {
 		if err := s.begin(ctx, id); err != nil {
 			return err
 		}
-		// What a failed start leaves would only be in the next one's way; its logs stay.
+		// Stop what a failed start has started. Its logs are kept.
 		defer func() {
 			if err != nil {
 				err = errors.Join(err, machineClaims.end(context.WithoutCancel(ctx), s.claim))
@@ -58,21 +58,21 @@ func up(ctx context.Context, o options, st *status) (err error) {
 	return nil
 }
 
-// start is one start of a cluster.
+// start is the start of a cluster.
 type start struct {
 	cluster
 	options  options
 	kube     string
-	runtime  string // the folder of containerd and its shim
-	password string // Redis'
-	agent    string // the agent's image
+	runtime  string // the directory of containerd and its shim
+	password string // of Redis
+	agent    string // the name of the agent's image
 	claim    *claim
 	status   *status
 	began    time.Time
-	kubelet  time.Time // when it was let go: before that, no heartbeat is of this start
+	kubelet  time.Time // when it was started: earlier heartbeats are of an earlier start
 }
 
-// find is true when the cluster runs already. It ends one that is broken, or runs another Kubernetes or containerd.
+// find reports whether the cluster is running. It stops one that is broken or runs another Kubernetes or containerd.
 func (s *start) find(ctx context.Context, id identity) (bool, error) {
 	cl, err := machineClaims.of(s.options.dir)
 	if err != nil || cl == nil {
@@ -82,10 +82,10 @@ func (s *start) find(ctx context.Context, id identity) (bool, error) {
 		s.claim, s.cluster = cl, cluster{dir: s.options.dir, number: cl.Number}
 		return true, nil
 	}
-	return false, s.status.run("End what is left of an earlier start", func() error { return machineClaims.end(ctx, cl) })
+	return false, s.status.run("Stop the rest of an earlier start", func() error { return machineClaims.end(ctx, cl) })
 }
 
-// begin claims a number and empties the folder where it is not the one that its content was made for.
+// begin claims a number, and empties the directory if its content belongs to another number.
 func (s *start) begin(ctx context.Context, id identity) error {
 	cl, why, err := machineClaims.take(ctx, s.options.dir, id, s.options.number)
 	if err != nil {
@@ -94,11 +94,11 @@ func (s *start) begin(ctx context.Context, id identity) error {
 	cl.Kube, cl.Runtime = s.kube, s.runtime
 	s.claim, s.cluster = cl, cluster{dir: s.options.dir, number: cl.Number}
 	if why != "" {
-		s.status.say(" ! %s; this cluster gets %d", why, cl.Number)
+		s.status.say(" ! %s; this cluster gets number %d", why, cl.Number)
 	}
 	if !id.fits(s.cluster) {
-		s.status.say(" ! it had other addresses before, with number %d: it starts empty", id.Number)
-		if err := emptyFolder(s.options.dir); err != nil {
+		s.status.say(" ! the cluster had other addresses with number %d: it starts empty", id.Number)
+		if err := emptyDirectory(s.options.dir); err != nil {
 			return err
 		}
 	}
@@ -106,8 +106,8 @@ func (s *start) begin(ctx context.Context, id identity) error {
 	return id.write(s.options.dir)
 }
 
-// emptyFolder removes what belongs to a number: all but the lock, which is held.
-func emptyFolder(dir string) error {
+// emptyDirectory removes everything except the lock, which is held.
+func emptyDirectory(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func emptyFolder(dir string) error {
 	return nil
 }
 
-// all starts everything and waits until it is ready.
+// all starts all programs and waits until they are ready.
 func (s *start) all(ctx context.Context) error {
 	for _, step := range []struct {
 		title string
@@ -146,8 +146,8 @@ func (s *start) all(ctx context.Context) error {
 }
 
 func (s *start) prepare(ctx context.Context) (err error) {
-	for _, folder := range []string{"bin", "conf", "etcd", "lib/cni", "lib/containerd", "lib/kubelet", "log/containers", "log/pods", "redis", "registry", "run/containerd"} {
-		if err := os.MkdirAll(s.path(folder), 0o700); err != nil {
+	for _, directory := range []string{"bin", "conf", "etcd", "lib/cni", "lib/containerd", "lib/kubelet", "log/containers", "log/pods", "redis", "registry", "run/containerd"} {
+		if err := os.MkdirAll(s.path(directory), 0o700); err != nil {
 			return err
 		}
 	}
@@ -171,7 +171,7 @@ func (s *start) prepare(ctx context.Context) (err error) {
 	return makeBridge(ctx, s.cluster)
 }
 
-// launch starts programs and puts each into the claim at once, so that nothing is ever running unclaimed.
+// launch starts programs and adds each to the claim immediately, so that all running programs are in the claim.
 func (s *start) launch(ctx context.Context, programs ...program) error {
 	for _, p := range programs {
 		started, err := s.spawn(ctx, p)
@@ -191,7 +191,7 @@ func (s *start) launch(ctx context.Context, programs ...program) error {
 
 func (s *start) log(program string) string { return s.path("log", program+".log") }
 
-// services starts everything that waits for nothing, and waits for the quick part.
+// services starts the programs without dependencies, and waits for Redis and the registry.
 func (s *start) services(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -271,7 +271,7 @@ func (s *start) serviceAccount(ctx context.Context) error {
 	})
 }
 
-// publish brings the images and the environment file up to date; on a running cluster that is all up does.
+// publish updates the images and the environment file. On a running cluster, up does only this.
 func (s *start) publish(ctx context.Context) (err error) {
 	if s.agent == "" {
 		if err := s.status.run("Agent built, images pushed", func() error { return s.images(ctx) }); err != nil {
@@ -284,7 +284,7 @@ func (s *start) publish(ctx context.Context) (err error) {
 	return writeEnvironment(s.cluster, s.options.root, s.kube, s.agent, s.password)
 }
 
-// tell ends with what to do next.
+// tell prints the next command.
 func (s *start) tell(found bool) {
 	state := fmt.Sprintf("started in %.1fs", time.Since(s.began).Seconds())
 	if found {
