@@ -21,7 +21,7 @@ import (
 	"syscall"
 )
 
-const usage = `usage: launcher up|down|clean -dir FOLDER [flags]; launcher up -h tells the flags`
+const usage = `usage: launcher up|down|clean -dir DIRECTORY [flags]; launcher up -h lists the flags`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

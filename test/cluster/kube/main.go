@@ -1,9 +1,8 @@
-// Command kube is a Kubernetes control plane, node agent and client in one binary,
-// built from the project's own Go modules: the test cluster runs the real programs
-// without downloading one. The first argument picks the program.
+// Command kube is a Kubernetes control plane, kubelet and kubectl in one binary,
+// built from Kubernetes' Go modules, so that the test cluster runs the real programs
+// without downloads. The first argument is the name of the program.
 //
-// It adds nothing to them and must stay that small: what the cluster needs to be told
-// stands in the launcher's flags and configuration files.
+// It contains no configuration: that is in the launcher's flags and configuration files.
 package main
 
 import (
@@ -30,7 +29,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
 	}
-	// Each program parses os.Args itself and expects its own name in front.
+	// Each program parses os.Args and expects its name as the first element.
 	os.Args = os.Args[1:]
 	switch os.Args[0] {
 	case "etcd":

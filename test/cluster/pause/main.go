@@ -1,5 +1,5 @@
-// Command pause is process 1 of every pod's sandbox: it holds the pod's namespaces open while
-// containers come and go, reaps what they leave where they share its PID namespace, and ends on a signal.
+// Command pause is process 1 of every pod's sandbox: it keeps the pod's namespaces alive, reaps orphans of containers
+// that share its PID namespace, and ends on a signal.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() {
 	}
 }
 
-// reap collects every child that has ended. One SIGCHLD may stand for several.
+// reap waits for every child that has ended. One SIGCHLD may be sent for several.
 func reap() {
 	for {
 		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
