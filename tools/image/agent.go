@@ -18,16 +18,16 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// Programs are the static programs of the agent's image, for one architecture.
+// Programs are the static programs of the agent's image for one architecture.
 type Programs struct{ Agent, Engine []byte }
 
-// Release is what the agent's image says of itself.
+// Release is the metadata of the agent's image.
 type Release struct {
 	Version string
-	Created time.Time // the commit's, so that building a commit twice gives the same image
+	Created time.Time // of the commit, so that builds of one commit result in the same image
 }
 
-// Build builds the programs of the repository at root for both architectures: the nodes of a cluster may be of either kind, and of both.
+// Build builds the programs of the repository at root for both architectures, because a cluster may have nodes of both.
 func (r Release) Build(ctx context.Context, root string) (map[string]Programs, error) {
 	built := map[string]Programs{}
 	for _, architecture := range []string{"amd64", "arm64"} {
@@ -41,29 +41,29 @@ func (r Release) Build(ctx context.Context, root string) (map[string]Programs, e
 }
 
 func (r Release) build(ctx context.Context, root, architecture string) (p Programs, err error) {
-	folder, err := os.MkdirTemp("", "brane-image-")
+	directory, err := os.MkdirTemp("", "brane-image-")
 	if err != nil {
 		return p, err
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -X main.version="+r.Version, "-o", folder+"/", "./cmd/brane-agent", "./cmd/brane-engine")
+	defer func() { _ = os.RemoveAll(directory) }()
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -X main.version="+r.Version, "-o", directory+"/", "./cmd/brane-agent", "./cmd/brane-engine")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture, "GOWORK=off")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return p, fmt.Errorf("%w\n%s", err, text)
 	}
-	if p.Agent, err = os.ReadFile(filepath.Join(folder, "brane-agent")); err != nil {
+	if p.Agent, err = os.ReadFile(filepath.Join(directory, "brane-agent")); err != nil {
 		return p, err
 	}
-	p.Engine, err = os.ReadFile(filepath.Join(folder, "brane-engine"))
+	p.Engine, err = os.ReadFile(filepath.Join(directory, "brane-engine"))
 	return p, err
 }
 
-// Agent is one image for all architectures of the programs. The steps' init container copies the agent in it into the pod, or the pod has it as
-// a volume; the pod of a run with `wait = false` starts the engine.
+// Agent builds one image for all architectures of the programs. An init container copies the agent from it into the pod of a step, or the pod mounts it
+// as an image volume. The controller pod of a run with `wait = false` runs the engine in it.
 func (r Release) Agent(programs map[string]Programs) (v1.ImageIndex, error) {
 	config := v1.Config{
-		// No user: who may write into a step's folder is decided by the step, and where it says nothing that is root.
+		// Without a user: the step's security context determines the user, which defaults to root.
 		Entrypoint: []string{"/brane-agent"},
 		Labels: map[string]string{
 			"org.opencontainers.image.created":  r.Created.UTC().Format(time.RFC3339),
@@ -81,7 +81,7 @@ func (r Release) Agent(programs map[string]Programs) (v1.ImageIndex, error) {
 			{Path: "/etc", Mode: 0o755, Folder: true},
 			{Path: "/etc/ssl", Mode: 0o755, Folder: true},
 			{Path: "/etc/ssl/certs", Mode: 0o755, Folder: true},
-			{Path: "/etc/ssl/certs/ca-certificates.crt", Mode: 0o644, Content: authorities()},
+			{Path: "/etc/ssl/certs/ca-certificates.crt", Mode: 0o644, Content: rootCAs()},
 		}, architecture, config)
 		if err != nil {
 			return nil, err
@@ -96,10 +96,10 @@ func (r Release) Agent(programs map[string]Programs) (v1.ImageIndex, error) {
 	return index, nil
 }
 
-// authorities are Mozilla's, PEM, by which agent and engine know a rediss:// server that is given without ca_certificate. They come as a Go module: those
-// of the machine that builds, or of a base image, would make another image of the same commit, and a base image needs a registry to build from.
-// Those that Mozilla trusts up to a date are there without it, as in every file of this form.
-func authorities() []byte {
+// rootCAs returns Mozilla's root CA certificates as PEM, with which agent and engine verify a rediss:// server without ca_certificate. They come from a
+// Go module: those of the build machine or of a base image would change the image of the same commit, and a base image needs a registry at build time.
+// Constraints on dates are not included, because the format has no place for them.
+func rootCAs() []byte {
 	var b bytes.Buffer
 	for root := range bundle.Roots() {
 		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}))

@@ -1,7 +1,7 @@
-// Package image makes container images of nothing but files, without Docker: the agent's, as a release pushes it, and those of the test cluster.
-// The same files make the same image on every machine, so its digest tells whether something changed.
+// Package image builds container images from files, without Docker: the agent's image of a release, and the images of the test cluster.
+// The same files result in the same image and digest on every machine.
 //
-// Of the provider it knows nothing but the two programs in the agent's image.
+// It depends on the provider only through the two programs in the agent's image.
 package image
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// File is one file, folder or symbolic link of an image.
+// File is a file, directory or symbolic link of an image.
 type File struct {
 	Path    string // absolute
 	Mode    int64
@@ -27,7 +27,7 @@ type File struct {
 	Content []byte
 }
 
-// Of makes an image for Linux on one architecture, as Go names it, out of nothing but the files.
+// Of builds an image for Linux and one architecture (GOARCH) that contains only the files.
 func Of(files []File, architecture string, config v1.Config) (v1.Image, error) {
 	l, err := layer(files)
 	if err != nil {
@@ -46,7 +46,7 @@ func Of(files []File, architecture string, config v1.Config) (v1.Image, error) {
 	return mutate.ConfigFile(image, file)
 }
 
-// layer makes the same layer of the same files, in whatever order they come.
+// layer builds a layer that does not depend on the order of the files.
 func layer(files []File) (v1.Layer, error) {
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })

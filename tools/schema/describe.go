@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// undescribed names everything a user could meet in the docs without a word about it, in alphabetical order.
+// undescribed returns the names of everything that has no description, in alphabetical order.
 func undescribed(p providerSchema) []string {
 	var names []string
 	say := func(name, description string) {
@@ -69,7 +69,7 @@ func inAttributes(at string, attributes map[string]attribute, say func(name, des
 	}
 }
 
-// holdsObject says whether a type is an object's, or a collection's of them. Its fields have no place for descriptions.
+// holdsObject reports whether a type is an object or a collection of objects, whose fields cannot have descriptions.
 func holdsObject(t any) bool {
 	parts, _ := t.([]any)
 	return len(parts) == 2 && (parts[0] == "object" || holdsObject(parts[1]))

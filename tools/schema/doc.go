@@ -1,7 +1,6 @@
-// Schema writes what the provider offers as JSON, in the form of `terraform providers schema -json`: `make docs`
-// feeds it to tfplugindocs. The CLI's own answer depends on its version (a Terraform before 1.14 leaves actions and
-// lists out, and OpenTofu knows neither), so the docs would change with the machine; this one is the same everywhere
-// and needs no CLI. It refuses a provider with anything that has no description.
+// Schema writes the provider's schemas as JSON in the format of `terraform providers schema -json`, which `make docs`
+// passes to tfplugindocs. The output of a CLI depends on its version: Terraform before 1.14 omits actions and list
+// resources, and OpenTofu supports neither. Schema needs no CLI. It fails if anything has no description.
 //
-// It knows only the protocol: it must not look at the provider's Go types.
+// It uses only the plugin protocol, not the Go types of the provider.
 package main

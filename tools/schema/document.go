@@ -1,6 +1,6 @@
 package main
 
-// document is the form of `terraform providers schema -json`, as far as tfplugindocs reads it.
+// document is the format of `terraform providers schema -json`, without fields that tfplugindocs does not read.
 type document struct {
 	FormatVersion string                    `json:"format_version"`
 	Providers     map[string]providerSchema `json:"provider_schemas"`
@@ -36,7 +36,7 @@ type nestedBlock struct {
 	MaxItems int64  `json:"max_items,omitempty"`
 }
 
-// attribute has either a Type or a Nested one.
+// attribute has either a Type or a NestedType.
 type attribute struct {
 	Type   any         `json:"type,omitempty"`
 	Nested *nestedType `json:"nested_type,omitempty"`

@@ -9,21 +9,21 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// read asks a provider server for everything it offers. The provider is not configured: schemas need no credentials.
+// read requests all schemas from a provider server. The provider is not configured: schemas need no credentials.
 func read(ctx context.Context, server tfprotov6.ProviderServer) (providerSchema, error) {
 	offered, err := server.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
-		return providerSchema{}, fmt.Errorf("ask the provider for its schemas: %w", err)
+		return providerSchema{}, fmt.Errorf("read the provider's schemas: %w", err)
 	}
 	if err := complaints(offered.Diagnostics); err != nil {
-		return providerSchema{}, fmt.Errorf("ask the provider for its schemas: %w", err)
+		return providerSchema{}, fmt.Errorf("read the provider's schemas: %w", err)
 	}
 	identities, err := server.GetResourceIdentitySchemas(ctx, &tfprotov6.GetResourceIdentitySchemasRequest{})
 	if err != nil {
-		return providerSchema{}, fmt.Errorf("ask the provider for its identity schemas: %w", err)
+		return providerSchema{}, fmt.Errorf("read the provider's identity schemas: %w", err)
 	}
 	if err := complaints(identities.Diagnostics); err != nil {
-		return providerSchema{}, fmt.Errorf("ask the provider for its identity schemas: %w", err)
+		return providerSchema{}, fmt.Errorf("read the provider's identity schemas: %w", err)
 	}
 
 	answer := providerSchema{
@@ -44,7 +44,7 @@ func read(ctx context.Context, server tfprotov6.ProviderServer) (providerSchema,
 	return answer, nil
 }
 
-// complaints turns the error diagnostics of an answer into one error.
+// complaints returns the error diagnostics of a response as one error.
 func complaints(diagnostics []*tfprotov6.Diagnostic) error {
 	var said []string
 	for _, d := range diagnostics {
@@ -55,7 +55,7 @@ func complaints(diagnostics []*tfprotov6.Diagnostic) error {
 	if len(said) == 0 {
 		return nil
 	}
-	return fmt.Errorf("it answered with errors: %s", strings.Join(said, "; "))
+	return fmt.Errorf("the provider returned errors: %s", strings.Join(said, "; "))
 }
 
 func each[From, To any](all map[string]From, convert func(From) To) map[string]To {
@@ -154,7 +154,7 @@ func identityOf(s *tfprotov6.ResourceIdentitySchema) identitySchema {
 	return converted
 }
 
-// typeOf writes a type as the CLI does: "string", ["list", "string"], ["object", {"name": "string"}].
+// typeOf formats a type like the CLI: "string", ["list", "string"], ["object", {"name": "string"}].
 func typeOf(t tftypes.Type) any {
 	switch t := t.(type) {
 	case tftypes.List:

@@ -1,9 +1,9 @@
-// Command release builds the agent's image from the commit that is checked out, for all architectures, and pushes it or writes it into a folder.
+// Command release builds the agent's image from the checked-out commit, for all architectures, and pushes it or writes it to a directory.
 //
 //	release -version 1.2.3 -push ghcr.io/braneframework/brane-agent
 //	release -layout dist/brane-agent
 //
-// It logs in with what docker and podman keep for the user of this machine.
+// It uses the credentials that docker or podman store for the current user.
 package main
 
 import (
@@ -39,20 +39,20 @@ func main() {
 	}
 }
 
-// release tells on out what it has made, by its digest.
+// release writes the reference and the digest of the image to out.
 func release(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
-	root := flags.String("root", "../..", "folder of the repository; as seen from this program's module, where go -C starts it")
+	root := flags.String("root", "../..", "directory of the repository, relative to this module, in which go -C starts the program")
 	version := flags.String("version", "dev", "version of the programs, and the image's tag")
 	push := flags.String("push", "", "repository to push to")
-	folder := flags.String("layout", "", "folder in which an OCI image layout is written")
+	directory := flags.String("layout", "", "directory for an OCI image layout")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || (*push == "") == (*folder == "") {
-		return errors.New("want either -push REPOSITORY or -layout FOLDER")
+	if flags.NArg() > 0 || (*push == "") == (*directory == "") {
+		return errors.New("want either -push REPOSITORY or -layout DIRECTORY")
 	}
-	// A name that is none is told before minutes of building.
+	// An invalid name is reported before a build of several minutes.
 	var tag name.Tag
 	if *push != "" {
 		var err error
@@ -77,11 +77,11 @@ func release(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *folder != "" {
-		if err := write(*folder, index, *version); err != nil {
-			return fmt.Errorf("write the image into %s: %w", *folder, err)
+	if *directory != "" {
+		if err := write(*directory, index, *version); err != nil {
+			return fmt.Errorf("write the image to %s: %w", *directory, err)
 		}
-		_, err = fmt.Fprintf(out, "%s@%s\n", *folder, digest)
+		_, err = fmt.Fprintf(out, "%s@%s\n", *directory, digest)
 		return err
 	}
 	if err := remote.Push(tag, index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
@@ -91,9 +91,9 @@ func release(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-// write makes the index an entry of the folder's own, as it is in a registry, so that its digest is the same.
-func write(folder string, index v1.ImageIndex, tag string) error {
-	path, err := layout.Write(folder, empty.Index)
+// write adds the index as an entry of the layout, as in a registry, so that its digest is the same.
+func write(directory string, index v1.ImageIndex, tag string) error {
+	path, err := layout.Write(directory, empty.Index)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func commitTime(ctx context.Context, root string) (time.Time, error) {
 	cmd.Dir, cmd.Stderr = root, os.Stderr
 	text, err := cmd.Output()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("ask git for the commit's time: %w", err)
+		return time.Time{}, fmt.Errorf("read the time of the commit from git: %w", err)
 	}
 	return time.Parse(time.RFC3339, strings.TrimSpace(string(text)))
 }

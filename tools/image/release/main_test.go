@@ -44,10 +44,10 @@ func startRegistry(t *testing.T) string {
 	}))
 	t.Cleanup(server.Close)
 	address := strings.TrimPrefix(server.URL, "http://")
-	folder := t.TempDir()
-	t.Setenv("DOCKER_CONFIG", folder) // the user's own is not for tests
+	directory := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", directory) // the user's own is not for tests
 	login := `{"auths":{"` + address + `":{"username":"robot","password":"s3cret"}}}`
-	if err := os.WriteFile(filepath.Join(folder, "config.json"), []byte(login), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "config.json"), []byte(login), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return address
@@ -119,7 +119,7 @@ func TestAReleaseIsForBothProcessors(t *testing.T) {
 				}
 			}
 			if !x509.NewCertPool().AppendCertsFromPEM(files["etc/ssl/certs/ca-certificates.crt"]) {
-				t.Error("it knows no certificate authority")
+				t.Error("it contains no root CA certificates")
 			}
 			if architecture == runtime.GOARCH {
 				runsAs(t, files["brane-agent"], "1.2.3\n")
@@ -127,11 +127,11 @@ func TestAReleaseIsForBothProcessors(t *testing.T) {
 		})
 	}
 	t.Run("and is the same when it is built again", func(t *testing.T) {
-		folder := filepath.Join(t.TempDir(), "layout")
-		if err := release(t.Context(), []string{"-version", "1.2.3", "-root", "../../..", "-layout", folder}, io.Discard); err != nil {
+		directory := filepath.Join(t.TempDir(), "layout")
+		if err := release(t.Context(), []string{"-version", "1.2.3", "-root", "../../..", "-layout", directory}, io.Discard); err != nil {
 			t.Fatal(err)
 		}
-		written, err := layout.ImageIndexFromPath(folder)
+		written, err := layout.ImageIndexFromPath(directory)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func runsAs(t *testing.T, agent []byte, version string) {
 }
 
 func TestWhatItIsToldIsChecked(t *testing.T) {
-	const either = "want either -push REPOSITORY or -layout FOLDER"
+	const either = "want either -push REPOSITORY or -layout DIRECTORY"
 	for name, tt := range map[string]struct {
 		args []string
 		want string
