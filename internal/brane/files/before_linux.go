@@ -9,13 +9,13 @@ import (
 	"math"
 )
 
-// before is read side by side with what is in the folder now: both come sorted by their paths.
+// before reads the restored entries in step with what is in the directory now: both are sorted by path.
 type before struct {
 	from   entries
-	stamps io.Reader // nil: nothing is known
+	stamps io.Reader // nil: there are no stamps
 	reads  Patterns
 	trust  int64
-	now    known // the first that was not taken
+	now    known // the next entry
 	more   bool
 }
 
@@ -23,7 +23,7 @@ type before struct {
 type known struct {
 	*Entry
 	stamp  stamp
-	hidden bool // it was not restored, so that its absence says nothing
+	hidden bool // it was not restored, so its absence does not mean that the step removed it
 }
 
 func (s *Store) before(ctx context.Context, staged *Staged) (*before, error) {
@@ -63,7 +63,7 @@ func (b *before) advance() error {
 	return nil
 }
 
-// upTo is what was at a path; the entry is nil where nothing was. missing gets those that come before.
+// upTo returns the restored entry at a path, without an Entry if there was none. It calls missing for the entries before it.
 func (b *before) upTo(name string, missing func(known) error) (known, error) {
 	for b.more && b.now.Path < name {
 		if err := missing(b.now); err != nil {
@@ -80,7 +80,7 @@ func (b *before) upTo(name string, missing func(known) error) (known, error) {
 	return here, b.advance()
 }
 
-// rest gives missing all that is left.
+// rest calls missing for all remaining entries.
 func (b *before) rest(missing func(known) error) error {
 	for b.more {
 		if err := missing(b.now); err != nil {
@@ -93,7 +93,7 @@ func (b *before) rest(missing func(known) error) error {
 	return nil
 }
 
-// untouched tells whether the file is as it was restored.
+// untouched reports whether the file is as it was restored.
 func (b *before) untouched(k known, now stamp) bool {
 	return k.stamp.ctime != 0 && k.stamp.ctime < b.trust && k.stamp == now
 }

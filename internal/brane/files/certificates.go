@@ -7,14 +7,15 @@ import (
 	"fmt"
 )
 
-// Certificates are what rediss:// may need beside the URL, each PEM. None: the system's authorities, and no certificate of the client.
+// Certificates holds what rediss:// may need beside the URL, each in PEM format. If it is empty, the system's CAs are used, and no client
+// certificate.
 type Certificates struct {
-	CA   []byte // the authority that signed the server's certificate
-	Cert []byte // the client's
-	Key  []byte // and its key
+	CA   []byte // the CA that signed the server's certificate
+	Cert []byte // the client's certificate
+	Key  []byte // the client's private key
 }
 
-// Config is for [Dialer.TLS]; nil where there is nothing to configure.
+// Config returns the configuration for [Dialer.TLS], nil if there is nothing to configure.
 func (c Certificates) Config() (*tls.Config, error) {
 	if len(c.CA)+len(c.Cert)+len(c.Key) == 0 {
 		return nil, nil

@@ -15,18 +15,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// checkPatience is short: somebody is waiting for the answer. It is enough for a server that has just been started.
+// checkPatience is short, as a user waits for the answer, but long enough for a server that was just started.
 const checkPatience = 3 * time.Second
 
-// Check tries a server before anything is stored there: it answers, accepts the user, lets it do what the file layer needs,
-// and keeps what it is given. [ErrEvicts] comes last, so that all else is well with a caller who goes on in spite of it.
+// Check checks a server before anything is stored on it: it answers, accepts the user, permits what the file layer needs, and keeps what is
+// stored. [ErrEvicts] is returned last, so that everything else is fine if the caller continues in spite of it.
 func Check(ctx context.Context, client redis.UniversalClient) (warnings []string, err error) {
 	try := func(command func(context.Context) error) error { return retry(ctx, checkPatience, command) }
 	if err := try(func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
 	}
 	var evicts error
-	var mu sync.Mutex // the masters of a Cluster are asked at the same time
+	var mu sync.Mutex // the masters of a Cluster are asked concurrently
 	told := map[string]bool{}
 	warn := func(text string) {
 		mu.Lock()
@@ -56,7 +56,7 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 			warn("redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
 		}
 		if policy := infoField(info, "maxmemory_policy"); infoNumber(info, "maxmemory") > 0 && policy != "noeviction" {
-			// volatile-* as well: every key of a run has a deadline.
+			// This includes volatile-*: every key of a run has a deadline.
 			mu.Lock()
 			defer mu.Unlock()
 			evicts = fmt.Errorf("check redis: %w: its maxmemory-policy is %s, and only noeviction keeps every file; set it with CONFIG SET maxmemory-policy noeviction", ErrEvicts, policy)
@@ -81,10 +81,11 @@ func checkVersion(version string) error {
 	return nil
 }
 
-// maxSkew is how far two clocks may differ without a word: nobody notices a minute of the shortest retention.
+// maxSkew is how far two clocks may differ without a warning; a minute does not matter for the shortest retention.
 const maxSkew = time.Minute
 
-// clockSkew is how much the server's clock is ahead of ours, 0 where it may not be asked. The deadline of a run's keys is a point in time.
+// clockSkew returns how far the server's clock is ahead of ours, 0 if the user may not ask. The deadline of a run's keys is a point in
+// time.
 func clockSkew(ctx context.Context, client redis.Cmdable) time.Duration {
 	before := time.Now()
 	theirs, err := client.Time(ctx).Result()
@@ -94,7 +95,8 @@ func clockSkew(ctx context.Context, client redis.Cmdable) time.Duration {
 	return theirs.Sub(before.Add(time.Since(before) / 2))
 }
 
-// neverSaves is false where CONFIG may not be asked: then nobody knows, and a warning would be a guess.
+// neverSaves reports whether the server is known to save no snapshots. It returns false if the user may not run CONFIG: a warning would be
+// a guess.
 func neverSaves(ctx context.Context, master *redis.Client) bool {
 	save, err := master.ConfigGet(ctx, "save").Result()
 	return err == nil && save["save"] == ""
@@ -106,13 +108,14 @@ type trial struct {
 	send     func(context.Context, redis.Pipeliner)
 }
 
-// checkRights does once, with keys of no run, what a run does all the time. HDEL is not needed: it only makes a run's user forgotten before the run is.
+// checkRights runs once, on keys of no run, the commands that a run uses. It leaves out HDEL, which only removes the record of a run's user
+// earlier than the run.
 func checkRights(ctx context.Context, client redis.UniversalClient) error {
 	name := prefix + "check:{" + strings.ToLower(rand.Text()) + "}" // one slot of a Cluster
 	text, hash, copied := name+":text", name+":hash", name+":copied"
 	soon := time.Now().Add(time.Minute)
 	const key, channel = "a key", "a channel"
-	// What writes comes when it is known that the keys may be removed.
+	// Commands that write are run only after it is known that their keys can be removed.
 	if err := try(ctx, client, []trial{
 		{"GET", key, func(ctx context.Context, p redis.Pipeliner) { p.Get(ctx, text) }},
 		{"EXISTS", key, func(ctx context.Context, p redis.Pipeliner) { p.Exists(ctx, text) }},
@@ -143,7 +146,7 @@ func checkRights(ctx context.Context, client redis.UniversalClient) error {
 	}
 	err := retry(ctx, checkPatience, func(ctx context.Context) error {
 		subscription := client.Subscribe(ctx, name)
-		defer subscription.Close() // nothing was sent that could be lost
+		defer subscription.Close() // nothing was written
 		_, err := subscription.ReceiveTimeout(ctx, checkPatience)
 		return err
 	})
@@ -153,7 +156,7 @@ func checkRights(ctx context.Context, client redis.UniversalClient) error {
 	return nil
 }
 
-// try sends the commands in one round trip.
+// try runs the commands in one round trip.
 func try(ctx context.Context, client redis.UniversalClient, trials []trial) error {
 	var failed trial
 	err := retry(ctx, checkPatience, func(ctx context.Context) error {
@@ -162,7 +165,7 @@ func try(ctx context.Context, client redis.UniversalClient, trials []trial) erro
 				t.send(ctx, p)
 			}
 			return nil
-		}) // each answer has its error
+		}) // each answer has its own error
 		for i, answer := range answers {
 			if err := answer.Err(); err != nil && !errors.Is(err, redis.Nil) {
 				failed = trials[i]

@@ -11,14 +11,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ChunkSize is the most one key holds: 1 MiB - 64 B. A power of two would land in the allocator's next size class and
-// cost a quarter of the memory.
+// ChunkSize is the maximum size of one key: 1 MiB - 64 B. A power of two would fall into the next size class of Redis' allocator and use a
+// quarter more memory.
 const ChunkSize = 1<<20 - 64
 
 // Digest is a SHA-256.
 type Digest [sha256.Size]byte
 
-// ParseDigest reads 64 hex digits.
+// ParseDigest parses 64 hex digits.
 func ParseDigest(text string) (Digest, error) {
 	var d Digest
 	if len(text) != 2*len(d) {
@@ -30,13 +30,13 @@ func ParseDigest(text string) (Digest, error) {
 	return d, nil
 }
 
-// String is 64 hex digits.
+// String returns 64 hex digits.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// IsZero tells whether there is no digest.
+// IsZero reports whether the digest is not set.
 func (d Digest) IsZero() bool { return d == Digest{} }
 
-// MarshalText is for JSON: 64 hex digits, or nothing for no digest.
+// MarshalText returns 64 hex digits, or nothing for the zero digest.
 func (d Digest) MarshalText() ([]byte, error) {
 	if d.IsZero() {
 		return nil, nil
@@ -44,7 +44,7 @@ func (d Digest) MarshalText() ([]byte, error) {
 	return []byte(d.String()), nil
 }
 
-// UnmarshalText is the reverse of MarshalText.
+// UnmarshalText parses the output of MarshalText.
 func (d *Digest) UnmarshalText(text []byte) (err error) {
 	*d = Digest{}
 	if len(text) > 0 {
@@ -55,12 +55,12 @@ func (d *Digest) UnmarshalText(text []byte) (err error) {
 
 func (d Digest) short() string { return d.String()[:12] }
 
-// putChunk stores one chunk, with the deadline. NX leaves a chunk that is kept for good without one, should a late attempt send it again.
+// putChunk stores one chunk with the run's deadline. NX keeps a chunk without a deadline as it is if a late attempt sends it again.
 func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
 	err := s.onWire(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: s.deadline}).Err()
 	})
-	if errors.Is(err, redis.Nil) { // it is there already
+	if errors.Is(err, redis.Nil) { // it exists already
 		err = nil
 	}
 	if err == nil {
@@ -69,7 +69,7 @@ func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
 	return err
 }
 
-// hasChunk saves sending what is there already, as after a killed upload.
+// hasChunk reports whether a chunk exists already, as after an interrupted upload, and need not be sent.
 func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) {
 	err = s.do(ctx, "look for chunk "+d.short(), func(ctx context.Context) error {
 		n, err := s.redis.Exists(ctx, s.chunkKey(d)).Result()
@@ -89,7 +89,7 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, fmt.Errorf("run %s: chunk %s %w", s.run, d.short(), ErrGone)
-	case err != nil && strings.Contains(err.Error(), "buffer too small"): // the client has no name for it
+	case err != nil && strings.Contains(err.Error(), "buffer too small"): // the client has no typed error for it
 		return nil, fmt.Errorf("run %s: chunk %s %w: it is larger than a chunk", s.run, d.short(), ErrCorrupt)
 	case err != nil:
 		return nil, err
@@ -99,7 +99,7 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 	return buffer[:n], nil
 }
 
-// onWire runs a command that carries a chunk. As many run at once as the store may have in flight.
+// onWire runs a command that transfers a chunk. It limits how many run concurrently.
 func (s *Store) onWire(ctx context.Context, what string, command func(context.Context) error) error {
 	select {
 	case s.wire <- struct{}{}:
@@ -110,8 +110,8 @@ func (s *Store) onWire(ctx context.Context, what string, command func(context.Co
 	return s.do(ctx, what, command)
 }
 
-// buffer is one chunk and the 2 spare bytes that GetToBuffer wants. A sync.Pool would give idle ones to the collector, and take fresh ones from
-// the system while these still count.
+// buffer returns room for one chunk and the 2 spare bytes that GetToBuffer needs. A sync.Pool would give idle buffers to the garbage
+// collector and allocate new ones while the old ones still count as used memory.
 func (s *Store) buffer() (buffer []byte, release func()) {
 	select {
 	case buffer = <-s.buffers:

@@ -10,13 +10,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// recordVersion is that of [Record].
+// recordVersion is the version of [Record] that this package writes.
 const recordVersion = 1
 
-// announceTime bounds the announcement of a commit.
+// announceTime limits the time for announcing a commit.
 const announceTime = 5 * time.Second
 
-// Record says how a step ended. The first one stands.
+// Record describes how a step ended. The first record of a step wins.
 type Record struct {
 	V       int       `json:"v"`
 	Attempt int       `json:"attempt"`
@@ -26,11 +26,11 @@ type Record struct {
 	Ended   time.Time `json:"ended"`
 	Node    string    `json:"node,omitempty"`
 	Pod     string    `json:"pod,omitempty"`
-	// Result is the value that a call of a function gave, JSON in the notation of whoever called. This package does not look into it.
+	// Result is the value that a function returned, as JSON in the caller's notation. This package does not interpret it.
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
-// ParseRecord reads and checks a record.
+// ParseRecord parses and checks a record.
 func ParseRecord(text []byte) (Record, error) {
 	var r Record
 	if err := json.Unmarshal(text, &r); err != nil {
@@ -48,8 +48,9 @@ func ParseRecord(text []byte) (Record, error) {
 	return r, nil
 }
 
-// Commit publishes a step's layer, unless another attempt was first; its record is then returned with won false.
-// Everything the layer needs has to be stored before; where the server has lost some of it since, the error is [ErrLost]. A commit is announced, but the announcement may get lost.
+// Commit publishes the layer of a step. If another attempt has committed before, it returns that attempt's record and won is false.
+// Everything that the layer needs must be stored before; if the server has lost some of it, the error is [ErrLost]. The commit is
+// announced, but the announcement may get lost.
 func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record, won bool, err error) {
 	if !ValidStep(step) {
 		return Record{}, false, fmt.Errorf("run %s: commit: %q is not a valid step name", s.run, step)
@@ -76,21 +77,21 @@ func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record
 	case err != nil:
 		return Record{}, false, err
 	case old == string(text):
-		// The connection broke between our own SET and its answer, and the second try found what the first one wrote.
+		// The connection broke between our own SET and its answer, and the retry found the value of the first try.
 		first, won = r, true
 	default:
 		if first, err = ParseRecord([]byte(old)); err != nil {
 			return Record{}, false, fmt.Errorf("run %s: step %s: %w", s.run, step, err)
 		}
 	}
-	// Whoever follows the run also reads the records, so a lost announcement costs time, not truth: it is not worth any patience.
+	// The follower of the run also reads the records, so a lost announcement delays it but is not an error: it is not retried.
 	ctx, stop := context.WithTimeout(ctx, announceTime)
 	defer stop()
 	_ = s.Announce(ctx, Event{Step: step, State: Committed})
 	return first, won, nil
 }
 
-// Commits reads the records of those steps that have one, all in one round trip.
+// Commits returns the records of those steps that have one, in one round trip.
 func (s *Store) Commits(ctx context.Context, steps []string) (map[string]Record, error) {
 	texts, err := s.texts(ctx, "read the commit records", "step:", steps)
 	if err != nil {
@@ -105,7 +106,7 @@ func (s *Store) Commits(ctx context.Context, steps []string) (map[string]Record,
 	return records, nil
 }
 
-// texts reads one key of each of these steps, for those that have it.
+// texts reads one key of each of these steps and returns the values that exist.
 func (s *Store) texts(ctx context.Context, what, kind string, steps []string) (map[string][]byte, error) {
 	found := map[string][]byte{}
 	if len(steps) == 0 {
@@ -114,7 +115,7 @@ func (s *Store) texts(ctx context.Context, what, kind string, steps []string) (m
 	var answers []*redis.StringCmd
 	err := s.do(ctx, what, func(ctx context.Context) error {
 		answers = answers[:0]
-		// A pipeline, not MGET: in a Cluster the keys lie on several masters.
+		// A pipeline, not MGET: in a Cluster the keys are on several masters.
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, step := range steps {
 				answers = append(answers, p.Get(ctx, s.key(kind+step)))

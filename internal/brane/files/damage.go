@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Verified is how much of a layer is read to see whether it is what it was, the smallest files first. Of what is above it only the sizes are asked for:
-// each plan looks at each set and each run, and the server may be far away.
+// Verified is how much of a layer [Store.Damage] reads and verifies, the smallest files first. Of the rest it checks only the sizes: each
+// plan checks each set and each run, and the server may be far away.
 const Verified = 4 << 20
 
-// Damage says which files of a layer that [Store.Keep] or [Set.Put] made are not in Redis any more as they were: lost, or changed as far as [Verified] lets see.
-// Where the manifest is not, which means all of them, the error wraps [ErrGone] or [ErrCorrupt].
+// Damage returns the files of a layer, made by [Store.Keep] or [Set.Put], that Redis has lost or that were changed, as far as reading
+// [Verified] bytes can show. If the manifest itself is damaged, which means all files, the error wraps [ErrGone] or [ErrCorrupt].
 func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string, err error) {
 	t, err := s.Tree(ctx, layer)
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string
 	return lost, changed, nil
 }
 
-// damaged are the chunks of a tree's files that are gone or not what they were.
+// damaged returns the chunks of a tree's files that are lost or changed.
 func (s *Store) damaged(ctx context.Context, t Tree) (map[Digest]error, error) {
 	sizes := sizesIn(t)
 	damaged := map[Digest]error{}
@@ -78,7 +78,7 @@ func (s *Store) damaged(ctx context.Context, t Tree) (map[Digest]error, error) {
 	return damaged, err
 }
 
-// sizesIn are the sizes of the chunks of all files of a tree, where no chunk holds files that are not in the tree.
+// sizesIn returns the sizes of the chunks of all files of a tree. It assumes that no chunk holds files that are not in the tree.
 func sizesIn(t Tree) map[Digest]int64 {
 	sizes := map[Digest]int64{}
 	for _, e := range t.entries {
@@ -91,7 +91,7 @@ func sizesIn(t Tree) map[Digest]int64 {
 	return sizes
 }
 
-// verify reads chunks and returns those that are gone or not what they were.
+// verify reads chunks and returns those that are lost or changed.
 func (s *Store) verify(ctx context.Context, chunks []Digest) (map[Digest]error, error) {
 	var mu sync.Mutex
 	damaged := map[Digest]error{}
@@ -114,8 +114,8 @@ func (s *Store) verify(ctx context.Context, chunks []Digest) (map[Digest]error, 
 	return damaged, group.Wait()
 }
 
-// mend returns all chunks that a layer needs: those of its files, of its manifest, and the list. Where one of them is gone or not what it was, the error is
-// [ErrLost]; what is there of those is removed, as nothing that is there is stored again.
+// mend returns all chunks that a layer needs: those of its files and of its manifest, and the list. If one is lost or changed, the error is
+// [ErrLost]; mend deletes the changed ones, because a chunk that exists is not stored again.
 func (s *Store) mend(ctx context.Context, layer Layer) ([]Digest, error) {
 	var damaged map[Digest]error
 	t, err := s.Tree(ctx, layer)
@@ -140,7 +140,7 @@ func (s *Store) mend(ctx context.Context, layer Layer) ([]Digest, error) {
 	return nil, fmt.Errorf("run %s: %d chunks: %w", s.run, len(damaged), ErrLost)
 }
 
-// damagedManifest are the chunks of a manifest that are gone or not what they were, or its list, without which nobody knows them.
+// damagedManifest returns the chunks of a manifest that are lost or changed, or its list, without which the chunks are not known.
 func (s *Store) damagedManifest(ctx context.Context, layer Layer) (map[Digest]error, error) {
 	id, err := ParseDigest(string(layer))
 	if err != nil {

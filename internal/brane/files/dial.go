@@ -15,25 +15,33 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Dialer makes clients. Its zero value connects directly, and with the system's certificate authorities where the URL asks for TLS. The certificate of each server
-// has to be for the host at which that one is dialled, unless TLS has a ServerName.
+// Dialer creates clients. Its zero value connects directly, and uses the system's CAs if the URL asks for TLS. The certificate of each
+// server must be valid for the host to which the client connects, unless TLS has a ServerName.
 type Dialer struct {
-	TLS     *tls.Config // client certificate, own certificate authority; only used with rediss://.
-	Connect connector   // in the place of a TCP connection; with rediss:// TLS goes over it
+	TLS     *tls.Config // client certificate and CA; used only with rediss://
+	Connect connector   // replaces the TCP connection; with rediss://, TLS runs over it
 }
 
 type connector = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// Dial is [Dialer.Dial] of the zero Dialer.
+// Dial calls [Dialer.Dial] of the zero Dialer.
 func Dial(address string) (redis.UniversalClient, error) { return Dialer{}.Dial(address) }
 
+<<<<<<< HEAD
 // Dial makes a client for a URL; it connects on first use. The forms, each also with rediss:// for TLS:
+=======
+// Dial creates a client for an address; it connects when it is first used. The forms, each also with rediss:// for TLS:
+>>>>>>> a068142 (files: rewrite comments in plain technical English)
 //
 //	redis://user:password@host:6379/0
 //	redis+cluster://user:password@host1:6379?addr=host2:6379&addr=host3:6379
 //	redis+sentinel://user:password@host1:26379/0?master=name&addr=host2:26379&sentinel_username=u&sentinel_password=p
 //
+<<<<<<< HEAD
 // The error never contains a part of the URL, because a password may be anywhere in a mistyped one.
+=======
+// The error never shows the address, because a mistyped one may contain a password anywhere.
+>>>>>>> a068142 (files: rewrite comments in plain technical English)
 func (d Dialer) Dial(address string) (redis.UniversalClient, error) {
 	o, err := d.options(address)
 	if err != nil {
@@ -146,26 +154,28 @@ func libraryQuery(raw, form string) (url.Values, error) {
 	return translated, nil
 }
 
-// baseOptions leave all retrying of commands to the Store: it knows for how long, and GetToBuffer cannot be repeated by the client.
+// baseOptions returns options that leave retries of commands to the Store: it knows the time limit, and the client cannot repeat
+// GetToBuffer.
 func baseOptions() *redis.UniversalOptions {
 	return &redis.UniversalOptions{
 		MaxRetries:            -1,
 		DialerRetries:         1,
 		DialTimeout:           5 * time.Second,
-		ReadTimeout:           20 * time.Second, // a chunk of 1 MiB over a line of 0.5 Mbit/s
+		ReadTimeout:           20 * time.Second, // a chunk of 1 MiB at 0.5 Mbit/s
 		WriteTimeout:          20 * time.Second,
 		PoolSize:              16,
 		ContextTimeoutEnabled: true,
-		// A limited ACL user may have neither command.
+		// An ACL user with few permissions may be allowed neither command.
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 }
 
-// overTLS is what the client library does in its own dialer alone: where it has another one, it leaves TLSConfig aside and speaks plain text.
+// overTLS adds TLS to a connector. The client library does this only in its own dialer: with another one it ignores TLSConfig and sends
+// plain text.
 func overTLS(connect connector, config *tls.Config, patience time.Duration) connector {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, stop := context.WithTimeout(ctx, patience) // a plain-text server may wait for the end of a line
+		ctx, stop := context.WithTimeout(ctx, patience) // a server without TLS may wait for the end of a line
 		defer stop()
 		plain, err := connect(ctx, network, addr)
 		if err != nil {
@@ -173,21 +183,21 @@ func overTLS(connect connector, config *tls.Config, patience time.Duration) conn
 		}
 		conn := tls.Client(plain, named(config, addr))
 		if err := conn.HandshakeContext(ctx); err != nil {
-			_ = plain.Close() // nothing was written that anybody would read
+			_ = plain.Close() // nothing was written
 			return nil, fmt.Errorf("TLS with %s: %w", addr, err)
 		}
 		return conn, nil
 	}
 }
 
-// named is the configuration for one server, as the client library makes it: a Cluster and a Sentinel tell addresses that are not in the URL, and each server's
-// certificate is for its own.
+// named returns the configuration for one server, as the client library does: a Cluster and a Sentinel report addresses that are not in the
+// URL, and each server's certificate is for its own address.
 func named(config *tls.Config, addr string) *tls.Config {
 	if config.ServerName != "" {
 		return config
 	}
 	config = config.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(addr) // withPort and the servers give all a port
+	config.ServerName, _, _ = net.SplitHostPort(addr) // every address has a port: withPort and the servers add it
 	return config
 }
 
@@ -197,3 +207,15 @@ func withPort(host, port string) string {
 	}
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
+<<<<<<< HEAD
+=======
+
+var silenceOnce sync.Once
+
+// silence stops the client library from writing to stderr, where each line of the agent and of a provider has a meaning.
+func silence() { silenceOnce.Do(func() { redis.SetLogger(silent{}) }) }
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+>>>>>>> a068142 (files: rewrite comments in plain technical English)

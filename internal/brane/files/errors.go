@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// Facts about the server. [Check] and every operation on a [Store] wrap them.
+// Errors about the server. [Check] and every operation on a [Store] wrap them.
 var (
-	// ErrUnreachable says that nothing answers at the address, or no longer.
+	// ErrUnreachable means that no server answers at the address, or that it stopped answering.
 	ErrUnreachable = errors.New("redis cannot be reached")
-	// ErrPassword says that the server wants another user name or password.
+	// ErrPassword means that the server rejects the user name or password.
 	ErrPassword = errors.New("redis refuses the user name or password")
-	// ErrForbidden says that the user may not run a command or touch a key that the file layer needs.
+	// ErrForbidden means that the user may not run a command or access a key that the file layer needs.
 	ErrForbidden = errors.New("the redis user lacks a permission")
-	// ErrEvicts says that a full server would drop files silently. Whoever knows better may go on.
+	// ErrEvicts means that the server would silently delete files when its memory is full. The caller may continue anyway.
 	ErrEvicts = errors.New("redis may evict files when its memory is full")
-	// ErrTooOld says that the server lacks SET NX GET, which came with Redis 7.0.
+	// ErrTooOld means that the server lacks SET NX GET, which Redis 7.0 introduced.
 	ErrTooOld = errors.New("redis is too old")
-	// ErrFull says that the server has no memory left; nothing was published.
+	// ErrFull means that the server has no memory left; nothing was published.
 	ErrFull = errors.New("redis has no memory left")
 )
 
-// ignoreForbidden is for what a user need not be allowed to do.
+// ignoreForbidden drops [ErrForbidden], for commands that the user need not be allowed to run.
 func ignoreForbidden(err error) error {
 	if errors.Is(err, ErrForbidden) {
 		return nil
@@ -30,41 +30,41 @@ func ignoreForbidden(err error) error {
 	return err
 }
 
-// Facts about what is stored.
+// Errors about stored data.
 var (
-	// ErrGone says that a layer, a chunk or the input is not there: its deadline has passed, or somebody deleted it.
+	// ErrGone means that a layer, a chunk or the input does not exist: its deadline has passed, or it was deleted.
 	ErrGone = errors.New("is not in redis any more")
-	// ErrCorrupt says that what is stored is not what its digest says, or is no manifest.
+	// ErrCorrupt means that stored data does not match its digest, or is not a valid manifest.
 	ErrCorrupt = errors.New("is corrupt")
-	// ErrNewer says that a newer version of the format is stored; only a newer provider or agent can read it.
+	// ErrNewer means that the data has a newer format, which only a newer provider or agent can read.
 	ErrNewer = errors.New("was written in a newer format")
 )
 
-// MissingError says which paths a tree does not have.
+// MissingError lists the paths that a tree does not have.
 type MissingError struct{ Paths []string }
 
 func (e *MissingError) Error() string {
 	return "no such file: " + quoteList(e.Paths)
 }
 
-// FullError says that inputs are larger than the memory the server has left. It is found before anything is sent.
+// FullError means that the inputs are larger than the memory the server has left. It is detected before anything is sent.
 type FullError struct{ Need, Free int64 }
 
 func (e *FullError) Error() string {
 	return fmt.Sprintf("the files need %s of memory, redis has %s left (maxmemory)", mebibytes(e.Need), mebibytes(e.Free))
 }
 
-// Is makes a FullError an [ErrFull].
+// Is reports whether the target is [ErrFull].
 func (e *FullError) Is(target error) bool { return target == ErrFull }
 
-// FileError says that a file of this machine cannot be stored as it is.
+// FileError means that a local file cannot be stored as it is.
 type FileError struct{ Path, Reason string }
 
 func (e *FileError) Error() string { return fmt.Sprintf("file %q %s", e.Path, e.Reason) }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// quoteList is short even for thousands of names: a diagnostic is for reading.
+// quoteList quotes the first names and counts the others, so that a diagnostic stays short.
 func quoteList(names []string) string {
 	const most = 10
 	var quoted []string

@@ -12,25 +12,25 @@ import (
 // State is what happened to a step.
 type State string
 
-// What an [Event] says.
+// The states of an [Event].
 const (
 	Committed State = "committed" // the step's files are stored, its work is done
-	Failed    State = "failed"    // one attempt ended without a commit; the pod knows why
-	Cancelled State = "cancelled" // the whole run is to stop; no step
-	Resync    State = "resync"    // announcements may have been lost: read the commit records; no step
+	Failed    State = "failed"    // one attempt ended without a commit; the pod's status has the reason
+	Cancelled State = "cancelled" // the whole run should stop; without a step
+	Resync    State = "resync"    // announcements may have been lost: read the commit records; without a step
 )
 
-// Event is an announcement: a hint that comes early, not the truth.
+// Event is an announcement: an early hint, not a fact.
 type Event struct {
 	Step  string
 	State State
 }
 
-// runWide stands for the step in what concerns the whole run.
+// runWide replaces the step in announcements about the whole run.
 const runWide = "*"
 
-// Events yields announcements until ctx ends; the channel is then closed. The first event, and one after each time the
-// connection was lost, is Resync.
+// Events sends announcements until ctx ends, then it closes the channel. The first event is Resync, and so is one after each lost
+// connection.
 func (s *Store) Events(ctx context.Context) <-chan Event {
 	events := make(chan Event)
 	go func() {
@@ -42,11 +42,11 @@ func (s *Store) Events(ctx context.Context) <-chan Event {
 	return events
 }
 
-// follow passes announcements on until the subscription or the context ends.
+// follow forwards announcements until the subscription or the context ends.
 func (s *Store) follow(ctx context.Context, events chan<- Event) {
 	subscription := s.redis.Subscribe(ctx, s.key("ev"))
-	defer subscription.Close() // nothing was sent that could be lost
-	// The client subscribes again by itself after a broken connection, and says so with another Subscription.
+	defer subscription.Close() // nothing was written
+	// After a broken connection the client subscribes again and reports it with another Subscription.
 	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(3 * time.Second))
 	for {
 		var event Event
@@ -65,7 +65,7 @@ func (s *Store) follow(ctx context.Context, events chan<- Event) {
 			}
 		}
 		if event.State == "" {
-			continue // somebody else's, or of a newer version
+			continue // another program's, or of a newer version
 		}
 		select {
 		case events <- event:
@@ -86,7 +86,7 @@ func parseEvent(text string) Event {
 	return Event{step, State(state)}
 }
 
-// Announce tells whoever listens right now.
+// Announce publishes an event to the current subscribers.
 func (s *Store) Announce(ctx context.Context, e Event) error {
 	if e.Step == "" {
 		e.Step = runWide

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Thousands of small files cost little more than their system calls, so these are as few as can be: no poller, no path looked up twice. A name has no
-// slash and no link is followed, hence nothing outside the folder is reached.
+// For thousands of small files the system calls dominate, so this file keeps them few: it uses no poller and resolves no path twice. Names
+// contain no slash and links are not followed, hence nothing outside the directory is accessed.
 
-// openFolder opens a folder in a folder.
+// openFolder opens a directory in a directory.
 func openFolder(in *os.File, name string) (*os.File, error) {
 	fd, err := again(func() (int, error) {
 		return unix.Openat(int(in.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -28,7 +28,7 @@ func openFolder(in *os.File, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// status asks for a name in a folder.
+// status returns the status of a name in a directory.
 func status(in *os.File, name string) (stat unix.Stat_t, err error) {
 	_, err = again(func() (int, error) { return 0, unix.Fstatat(int(in.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
@@ -37,7 +37,7 @@ func status(in *os.File, name string) (stat unix.Stat_t, err error) {
 	return stat, nil
 }
 
-// modeOf is a mode as Go has it, as far as a tree has it.
+// modeOf returns the mode in Go's notation, as far as a tree stores it.
 func modeOf(stat unix.Stat_t) fs.FileMode {
 	mode := goMode(stat.Mode & 0o7777)
 	switch stat.Mode & unix.S_IFMT {
@@ -56,7 +56,7 @@ func modeOf(stat unix.Stat_t) fs.FileMode {
 	return mode
 }
 
-// statusOf is the stamp of an open file.
+// statusOf returns the stamp of an open file.
 func statusOf(f *os.File) (stamp, error) {
 	var stat unix.Stat_t
 	if _, err := again(func() (int, error) { return 0, unix.Fstat(int(f.Fd()), &stat) }); err != nil {
@@ -67,7 +67,7 @@ func statusOf(f *os.File) (stamp, error) {
 
 func stampOf(stat unix.Stat_t) stamp { return stamp{stat.Ino, stat.Ctim.Nano()} }
 
-// listing is what is in a folder. There may be millions of names, so they lie in one piece.
+// listing is the content of a directory. It may have millions of names, so they are in one slice.
 type listing struct {
 	names []byte
 	all   []listed
@@ -76,11 +76,12 @@ type listing struct {
 type listed struct {
 	from   uint32
 	length uint16
-	kind   uint8 // as the system calls it
-	enter  bool  // it stands for what is in the folder, not for the folder itself
+	kind   uint8 // DT_*, as the system reports it
+	enter  bool  // it represents the content of the directory, not the directory itself
 }
 
-// list reads a folder, in the order that the paths have in a tree: what is in a folder "a" comes after a file "a-b" beside it, as "/" comes after "-".
+// list reads a directory in the order of the paths in a tree: the content of a directory "a" comes after a file "a-b" beside it, as "/"
+// sorts after "-".
 func list(folder *os.File) (*listing, error) {
 	l := &listing{}
 	buffer := make([]byte, 64<<10)
@@ -100,7 +101,8 @@ func list(folder *os.File) (*listing, error) {
 	return l, nil
 }
 
-// add takes over what the system has said: for each name 8 bytes of inode, 8 of position, 2 of its own length, 1 of kind, and the name, ended by a zero byte.
+// add parses the result of getdents: for each name 8 bytes of inode, 8 of offset, 2 of record length, 1 of type, and the name, terminated
+// by a zero byte.
 func (l *listing) add(folder *os.File, said []byte) error {
 	const head = 19
 	for len(said) > head {
@@ -111,7 +113,7 @@ func (l *listing) add(folder *os.File, said []byte) error {
 		if string(name) == "." || string(name) == ".." {
 			continue
 		}
-		if kind == unix.DT_UNKNOWN { // some file systems do not tell
+		if kind == unix.DT_UNKNOWN { // some file systems do not report it
 			stat, err := status(folder, string(name))
 			if err != nil {
 				return err
@@ -121,7 +123,7 @@ func (l *listing) add(folder *os.File, said []byte) error {
 		if len(l.names) > math.MaxUint32-2*len(name) {
 			return fmt.Errorf("folder %q has too many entries", folder.Name())
 		}
-		here := listed{from: uint32(len(l.names)), length: uint16(len(name)), kind: kind} //nolint:gosec // no name is as long
+		here := listed{from: uint32(len(l.names)), length: uint16(len(name)), kind: kind} //nolint:gosec // no name is that long
 		l.names = append(l.names, name...)
 		l.all = append(l.all, here)
 		if kind == unix.DT_DIR {
@@ -135,7 +137,7 @@ func (l *listing) add(folder *os.File, said []byte) error {
 
 func (l *listing) name(n listed) []byte { return l.names[n.from : n.from+uint32(n.length)] }
 
-// key is what the name is sorted by.
+// key returns what the name is sorted by.
 func (l *listing) key(n listed) []byte {
 	if n.enter {
 		return l.names[n.from : n.from+uint32(n.length)+1]
@@ -150,7 +152,7 @@ type smallFile struct {
 	size int64
 }
 
-// openSmall opens a file of a folder. ok is false where it is not a regular file or a large one; that is for the caller's other way.
+// openSmall opens a file of a directory. ok is false if it is not a regular file or a large one, which the caller handles differently.
 func openSmall(folder *os.File, name string) (f smallFile, ok bool, err error) {
 	f.fd, err = again(func() (int, error) {
 		return unix.Openat(int(folder.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -171,10 +173,10 @@ func openSmall(folder *os.File, name string) (f smallFile, ok bool, err error) {
 }
 
 func (f smallFile) close() {
-	_ = unix.Close(f.fd) // it was only read
+	_ = unix.Close(f.fd) // nothing was written
 }
 
-// read fills the parts and closes the file.
+// read fills the slices and closes the file.
 func (f smallFile) read(into ...[]byte) error {
 	defer f.close()
 	for _, part := range into {
@@ -192,7 +194,7 @@ func (f smallFile) read(into ...[]byte) error {
 	return nil
 }
 
-// createSmall writes a whole file into a folder.
+// createSmall writes a whole file into a directory.
 func createSmall(folder *os.File, name string, mode fs.FileMode, content []byte) (s stamp, err error) {
 	fd, err := again(func() (int, error) {
 		return unix.Openat(int(folder.Fd()), name, unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
@@ -215,7 +217,7 @@ func createSmall(folder *os.File, name string, mode fs.FileMode, content []byte)
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return stamp{}, err
 	}
-	if want := unixMode(mode); stat.Mode&0o7777 != want { // the umask has taken something, or there is a bit that only chmod sets
+	if want := unixMode(mode); stat.Mode&0o7777 != want { // the umask removed a bit, or only chmod can set one
 		if err := errors.Join(unix.Fchmod(fd, want), unix.Fstat(fd, &stat)); err != nil {
 			return stamp{}, err
 		}
@@ -223,7 +225,7 @@ func createSmall(folder *os.File, name string, mode fs.FileMode, content []byte)
 	return stampOf(stat), nil
 }
 
-// again repeats a system call that a signal has interrupted.
+// again repeats a system call that a signal interrupted.
 func again(call func() (int, error)) (int, error) {
 	for {
 		if n, err := call(); !errors.Is(err, unix.EINTR) {

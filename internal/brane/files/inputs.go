@@ -18,19 +18,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Source is where the content of one input comes from: Content, the file of this machine at Path, or the files of a Set.
+// Source is the content of one input: Content, the local file at Path, or the files of a Set.
 type Source struct {
 	Content []byte
 	Path    string
 	Mode    fs.FileMode // 0 means 0644
-	Set     Reference   // the input is then a folder
+	Set     Reference   // the input is then a directory
 }
 
-// dirMode is that of folders that only lead to an input.
+// dirMode is the mode of directories that only contain inputs.
 const dirMode = fs.ModeDir | 0o755
 
-// PutInputs stores the inputs of a run under their paths and returns their layer. Chunks that are there already are not sent again.
-// A [FullError] comes before anything is sent.
+// PutInputs stores the inputs of a run under their paths and returns their layer. Chunks that exist are not sent again. A [FullError] is
+// returned before anything is sent.
 func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer, error) {
 	entries, err := inputEntries(sources)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 	return s.PutTree(ctx, t)
 }
 
-// inputEntries gives every file its entry, with the sizes of now, and every folder on the way to one its own.
+// inputEntries returns an entry for every file, with its current size, and for every directory above one.
 func inputEntries(sources map[string]Source) ([]Entry, error) {
 	var entries []Entry
 	folders := map[string]bool{}
@@ -109,7 +109,7 @@ func inputEntries(sources map[string]Source) ([]Entry, error) {
 		if e.Size > ChunkSize {
 			e.Chunks = make([]Digest, chunksOf(0, e.Size))
 		} else if e.Size > 0 {
-			e.Chunks = make([]Digest, 1) // replaced when it is packed
+			e.Chunks = make([]Digest, 1) // replaced when the file is packed
 		}
 		entries = append(entries, e)
 	}
@@ -140,7 +140,7 @@ func (u *upload) addInput(e *Entry, source Source) error {
 	})
 }
 
-// unchanged opens a file that must still be what was found before.
+// unchanged opens a file and fails if it is not the file that was found before.
 func unchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
 	return func() (io.ReaderAt, io.Closer, error) {
 		f, err := open()
@@ -152,16 +152,17 @@ func unchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
 			err = errChanged
 		}
 		if err != nil {
-			_ = f.Close() // it was only opened
+			_ = f.Close() // nothing was written
 			return nil, nil, err
 		}
 		return f, f, nil
 	}
 }
 
-// fits compares the need with what the server, or all masters together, have left, where they say so. A user without the right to ask finds out by trying.
+// fits compares the required memory with what the server, or all masters together, have left, if they report it. Without the permission to
+// ask, a user learns it only when a command fails.
 func (s *Store) fits(ctx context.Context, need int64) error {
-	var mu sync.Mutex // the masters of a Cluster are asked at the same time
+	var mu sync.Mutex // the masters of a Cluster are asked concurrently
 	var free int64
 	limited := true
 	err := s.onEachMaster(ctx, "read its memory limits", func(ctx context.Context, master *redis.Client) error {
@@ -198,7 +199,7 @@ func infoField(info, name string) string {
 func infoNumber(info, name string) int64 {
 	n, err := strconv.ParseInt(infoField(info, name), 10, 64)
 	if err != nil {
-		return 0 // not told
+		return 0 // not reported
 	}
 	return n
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// batch is how many keys one round trip asks for.
+// batch is the number of keys in one round trip.
 const batch = 500
 
-// Keep makes the files at these paths outlive the run's deadline: it writes a layer of just them, in which every file has its
-// SHA-256, and takes the deadline from all it needs when all of it is there, so that whoever is killed before leaves nothing for good.
-// Symbolic links are followed within the tree. A path that is not there, or is a folder, is in the [MissingError].
+// Keep lets the files at these paths outlive the run's deadline. It writes a layer of only these files, each with its SHA-256, and removes
+// the deadline of everything it needs once all of it exists, so that an interrupted Keep leaves nothing without a deadline. It follows
+// symbolic links within the tree. A path that does not exist or is a directory is reported in a [MissingError].
 func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, error) {
 	entries, err := from.Pick(paths)
 	if err != nil {
@@ -36,7 +36,8 @@ func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, err
 	return layer, s.persist(ctx, append(parts, chunksIn(t)...))
 }
 
-// Pick finds files by their paths, each once. What a link points to goes by the name of the link. What is no file is a [MissingError].
+// Pick returns the files at these paths, each once. The target of a link gets the name of the link. It reports paths that are not files in
+// a [MissingError].
 func (t Tree) Pick(paths []string) ([]Entry, error) {
 	var entries []Entry
 	var missing []string
@@ -57,7 +58,7 @@ func (t Tree) Pick(paths []string) ([]Entry, error) {
 	return entries, nil
 }
 
-// repack copies small files out of the packs they share with files that may go, and gives the large ones their digest.
+// repack copies small files out of packs that they share with files that may be deleted, and sets the digests of large ones.
 func (s *Store) repack(ctx context.Context, entries []Entry) error {
 	return s.upload(ctx, func(u *upload) error {
 		for i := range entries {
@@ -82,7 +83,7 @@ func (s *Store) repack(ctx context.Context, entries []Entry) error {
 	})
 }
 
-// chunksIn are the chunks of all files, each once.
+// chunksIn returns the chunks of all files, each once.
 func chunksIn(t Tree) []Digest {
 	var all []Digest
 	for _, e := range t.entries {
@@ -92,7 +93,7 @@ func chunksIn(t Tree) []Digest {
 	return slices.Compact(all)
 }
 
-// persist takes the deadline from chunks. One that is gone meanwhile is an error.
+// persist removes the deadline of chunks. A chunk that does not exist is an error.
 func (s *Store) persist(ctx context.Context, chunks []Digest) error {
 	err := s.each(ctx, "remove the deadline of chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.Persist(ctx, key)
@@ -110,7 +111,7 @@ func (s *Store) persist(ctx context.Context, chunks []Digest) error {
 	return nil
 }
 
-// absent are the chunks that are not there.
+// absent returns the chunks that do not exist.
 func (s *Store) absent(ctx context.Context, chunks []Digest) (map[Digest]bool, error) {
 	lost := map[Digest]bool{}
 	err := s.each(ctx, "look for chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
@@ -123,7 +124,7 @@ func (s *Store) absent(ctx context.Context, chunks []Digest) (map[Digest]bool, e
 	return lost, err
 }
 
-// each sends one command for each chunk, many in a round trip.
+// each sends one command for each chunk, many in one round trip.
 func (s *Store) each(ctx context.Context, what string, chunks []Digest, command func(context.Context, redis.Pipeliner, string), answer func(Digest, redis.Cmder)) error {
 	for some := range slices.Chunk(chunks, batch) {
 		var answers []redis.Cmder
@@ -148,10 +149,10 @@ func (s *Store) each(ctx context.Context, what string, chunks []Digest, command 
 	return nil
 }
 
-// Delete removes every key of the run, whatever its deadline, from every master.
+// Delete deletes every key of the run from every master, whatever its deadline.
 func (s *Store) Delete(ctx context.Context) error {
 	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
-		// A second pass finds nothing on a quiet run. It is there for agents that still wrote during the first.
+		// A second pass finds nothing if the run is not active. It handles agents that still wrote during the first.
 		for {
 			found, err := s.sweep(ctx, master, s.key("*"), func(string) bool { return false })
 			if err != nil || !found {
@@ -165,7 +166,7 @@ func (s *Store) Delete(ctx context.Context) error {
 	return nil
 }
 
-// sweep removes the keys of a pattern from one master, but those that keep wants to keep.
+// sweep deletes the keys that match a pattern from one master, except those for which keep returns true.
 func (s *Store) sweep(ctx context.Context, master *redis.Client, pattern string, keep func(key string) bool) (found bool, err error) {
 	for cursor := uint64(0); ; {
 		var keys []string
@@ -183,7 +184,7 @@ func (s *Store) sweep(ctx context.Context, master *redis.Client, pattern string,
 			found = true
 			err := s.retry(ctx, func(ctx context.Context) error {
 				_, err := master.Pipelined(ctx, func(p redis.Pipeliner) error {
-					for _, key := range keys { // one by one: in a Cluster they lie in several slots
+					for _, key := range keys { // one by one: in a Cluster they are in several slots
 						p.Unlink(ctx, key)
 					}
 					return nil
@@ -200,7 +201,7 @@ func (s *Store) sweep(ctx context.Context, master *redis.Client, pattern string,
 	}
 }
 
-// eachMaster runs visit on the one server, the master of a Sentinel group, or all masters of a Cluster.
+// eachMaster runs visit on the single server, the master of a Sentinel group, or all masters of a Cluster.
 func eachMaster(ctx context.Context, client redis.UniversalClient, visit func(context.Context, *redis.Client) error) error {
 	switch client := client.(type) {
 	case *redis.ClusterClient:

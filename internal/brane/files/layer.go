@@ -11,14 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Layer is the id of a stored tree: 64 hex digits, the digest of the list of the manifest's chunks.
-// It proves every byte of every file.
+// Layer is the id of a stored tree: 64 hex digits, the digest of the list of the manifest's chunks. It verifies every byte of every file.
 type Layer string
 
-// maxManifest is what one list of chunks can name: 16,131 MiB.
+// maxManifest is the number of chunks that one list can name: 16,131 MiB of manifest.
 const maxManifest = ChunkSize / (2*len(Digest{}) + 1)
 
-// PutTree writes a manifest; the chunks of the files have to be there.
+// PutTree writes a manifest; the chunks of the files must be stored before.
 func (s *Store) PutTree(ctx context.Context, t Tree) (Layer, error) {
 	layer, _, err := s.putManifest(ctx, t)
 	if err != nil {
@@ -27,7 +26,7 @@ func (s *Store) PutTree(ctx context.Context, t Tree) (Layer, error) {
 	return layer, nil
 }
 
-// putManifest writes the manifest's chunks and then their list. It returns all digests it wrote.
+// putManifest writes the manifest's chunks and then their list. It returns all digests that it wrote.
 func (s *Store) putManifest(ctx context.Context, t Tree) (Layer, []Digest, error) {
 	return s.putEntries(ctx, func(_ context.Context, add func(*Entry) error) error {
 		for _, e := range t.entries {
@@ -39,12 +38,13 @@ func (s *Store) putManifest(ctx context.Context, t Tree) (Layer, []Digest, error
 	})
 }
 
-// putEntries is putManifest of entries that are only then produced, in their order.
+// putEntries is putManifest for entries that produce creates in their order.
 func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context, add func(*Entry) error) error) (Layer, []Digest, error) {
 	var parts stream
 	err := s.upload(ctx, func(u *upload) error {
 		parts.upload = u
-		// Most of a manifest are digests in hex and names that resemble each other. As it is, that of 10,000 small files would take 5 % of their memory.
+		// A manifest mostly consists of digests in hex and similar names. Without compression, the manifest of 10,000 small files takes 5 % of
+		// their memory.
 		packed, err := gzip.NewWriterLevel(&parts, gzip.BestSpeed)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 	return Layer(id.String()), append(digests, id), nil
 }
 
-// Tree reads the tree of a layer. It wraps [ErrGone], [ErrCorrupt] or [ErrNewer] where that is not possible.
+// Tree reads the tree of a layer. If it cannot, the error wraps [ErrGone], [ErrCorrupt] or [ErrNewer].
 func (s *Store) Tree(ctx context.Context, layer Layer) (Tree, error) {
 	r, err := s.entries(ctx, layer)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) Tree(ctx context.Context, layer Layer) (Tree, error) {
 	return collect(r)
 }
 
-// layerReader reads the entries of a layer one after the other.
+// layerReader reads the entries of a layer in order.
 type layerReader struct {
 	layer    Layer
 	manifest *manifestReader
@@ -139,7 +139,7 @@ func (s *Store) manifestParts(ctx context.Context, layer Layer) ([]Digest, error
 	return parts, nil
 }
 
-// unpacked reads the manifest out of its chunks.
+// unpacked reads the decompressed manifest from its chunks.
 type unpacked struct {
 	chunks *chunkReader
 	zip    *gzip.Reader
@@ -158,13 +158,14 @@ func (r *unpacked) Read(p []byte) (n int, err error) {
 	return n, fmt.Errorf("manifest %w: %w", ErrCorrupt, err)
 }
 
-// chunkReader reads chunks one after the other, verified. It holds what a chunk has, not what one may have: the union of many small layers reads all at once.
+// chunkReader reads and verifies chunks in order. It allocates the size of a chunk, not the maximum: the union of many small layers reads
+// all concurrently.
 type chunkReader struct {
 	ctx    context.Context //nolint:containedctx // an io.Reader has no other way
 	store  *Store
 	rest   []Digest
 	unread []byte
-	failed error // other than the end
+	failed error // nil at the end
 }
 
 func (r *chunkReader) Read(p []byte) (int, error) {
@@ -190,14 +191,14 @@ func (r *chunkReader) next() error {
 	return err
 }
 
-// SetInput says which layer the steps without needs begin with. The error is [ErrLost] where the server has lost what was stored for it.
+// SetInput records the layer that the steps without needs start with. The error is [ErrLost] if the server has lost what was stored for it.
 func (s *Store) SetInput(ctx context.Context, layer Layer) error {
 	return s.publish(ctx, "write the reference to the inputs", func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.key("in"), string(layer), redis.SetArgs{ExpireAt: s.deadline}).Err()
 	})
 }
 
-// Input is the layer that SetInput set. It wraps [ErrGone] where there is none.
+// Input returns the layer that SetInput recorded. The error wraps [ErrGone] if there is none.
 func (s *Store) Input(ctx context.Context) (layer Layer, err error) {
 	err = s.do(ctx, "read the reference to the inputs", func(ctx context.Context) error {
 		text, err := s.redis.Get(ctx, s.key("in")).Result()

@@ -11,13 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// formatVersion is raised when an older reader would misread what a newer writer writes.
+// formatVersion is raised if an older reader would misread what this package writes.
 const formatVersion = 1
 
-// maxLine bounds one line of a manifest: the digests of a file of 1 TiB.
+// maxLine limits one line of a manifest: the digests of a file of 1 TiB.
 const maxLine = 80 << 20
 
-// entryBlock is how many entries are allocated at once.
+// entryBlock is the number of entries in one allocation.
 const entryBlock = 32
 
 // header is the first line of a manifest.
@@ -25,22 +25,22 @@ type header struct {
 	Version int `json:"v"`
 }
 
-// line is one entry. Names are one letter: a manifest of 100,000 files is mostly these.
+// line is one entry. The names have one letter because they make up much of a manifest of 100,000 files.
 type line struct {
 	Path      string   `json:"p,omitempty"`
-	PathBytes []byte   `json:"pb,omitempty"` // instead of p where the path is not UTF-8
-	Type      string   `json:"t,omitempty"`  // "" file, "d" folder, "l" symbolic link
+	PathBytes []byte   `json:"pb,omitempty"` // instead of p if the path is not UTF-8
+	Type      string   `json:"t,omitempty"`  // "" file, "d" directory, "l" symbolic link
 	Mode      string   `json:"m,omitempty"`  // octal, with setuid, setgid and sticky as in chmod; not for links
 	Size      int64    `json:"s,omitempty"`
 	Link      string   `json:"l,omitempty"`
-	LinkBytes []byte   `json:"lb,omitempty"` // instead of l where the target is not UTF-8
+	LinkBytes []byte   `json:"lb,omitempty"` // instead of l if the target is not UTF-8
 	Chunks    []Digest `json:"c,omitempty"`
 	Offset    int64    `json:"o,omitempty"`
 	SHA256    Digest   `json:"h,omitzero"`
 	By        string   `json:"b,omitempty"`
 }
 
-// manifestWriter writes entries as JSON lines. The same entries always give the same bytes, hence the same layer.
+// manifestWriter writes entries as JSON lines. The same entries always produce the same bytes, hence the same layer.
 type manifestWriter struct {
 	to    *json.Encoder
 	order order
@@ -52,7 +52,7 @@ func newManifestWriter(to io.Writer) (*manifestWriter, error) {
 	return w, w.to.Encode(header{formatVersion})
 }
 
-// add writes an entry; they come sorted by their paths.
+// add writes an entry; the caller sorts them by path.
 func (w *manifestWriter) add(e *Entry) error {
 	if err := w.order.add(e); err != nil {
 		return err
@@ -82,13 +82,13 @@ func textOrBytes(name string) (string, []byte) {
 	return "", []byte(name)
 }
 
-// manifestReader reads and checks entries. It trusts nothing: whoever can write to Redis can write a manifest.
+// manifestReader reads and checks entries. It trusts no input, as everyone who can write to Redis can write a manifest.
 type manifestReader struct {
 	lines  *bufio.Scanner
-	number int // of the last line
+	number int // number of the last line
 	order  order
 	share  sharer
-	block  []Entry // one allocation for several
+	block  []Entry // allocated for several entries
 }
 
 func newManifestReader(r io.Reader) (*manifestReader, error) {
@@ -109,7 +109,7 @@ func newManifestReader(r io.Reader) (*manifestReader, error) {
 	return m, nil
 }
 
-// line gives the next line to into. The error is errEnd where there is none.
+// line passes the next line to into. It returns errEnd after the last line.
 func (m *manifestReader) line(into func([]byte) error) error {
 	more := m.lines.Scan()
 	m.number++
@@ -120,7 +120,7 @@ func (m *manifestReader) line(into func([]byte) error) error {
 	switch {
 	case errors.Is(m.lines.Err(), bufio.ErrTooLong):
 		err = m.lines.Err()
-	case m.lines.Err() != nil: // reading failed, the manifest may be well; what was parsed may be half a line
+	case m.lines.Err() != nil: // reading failed; the manifest may be correct, and the parsed text may be half a line
 		return m.lines.Err()
 	case !more:
 		return errEnd
@@ -131,7 +131,7 @@ func (m *manifestReader) line(into func([]byte) error) error {
 	return nil
 }
 
-// next is the next entry. The error is errEnd after the last one.
+// next returns the next entry, errEnd after the last one.
 func (m *manifestReader) next() (*Entry, error) {
 	if len(m.block) == 0 {
 		m.block = make([]Entry, entryBlock)
@@ -152,10 +152,10 @@ func (m *manifestReader) next() (*Entry, error) {
 	return e, nil
 }
 
-// entries are read one after the other, sorted by their paths. The error is errEnd after the last one.
+// entries returns entries in the order of their paths, and errEnd after the last one.
 type entries interface{ next() (*Entry, error) }
 
-// errEnd is not io.EOF, which a broken connection is as well.
+// errEnd is not io.EOF, because a broken connection returns that as well.
 var errEnd = errors.New("there are no more entries")
 
 // collect reads a whole tree.
@@ -205,7 +205,7 @@ func parseLine(text []byte) (Entry, error) {
 	return e, nil
 }
 
-// unixMode and goMode translate the three bits that Go keeps elsewhere.
+// unixMode converts a mode to the bits of Unix; three of them are elsewhere in Go's. goMode is its reverse.
 func unixMode(m fs.FileMode) uint32 {
 	mode := uint32(m.Perm())
 	if m&fs.ModeSetuid != 0 {
@@ -234,10 +234,10 @@ func goMode(mode uint32) fs.FileMode {
 	return m
 }
 
-// sharer lets the hundreds of files of one pack share one list of chunks, and the files of one step its name:
-// a tree of 100,000 files is mostly these.
+// sharer lets the files of one pack share one list of chunks, and the files of one step its name, as a tree of 100,000 files mostly
+// consists of these.
 type sharer struct {
-	last []Digest // of one chunk
+	last []Digest // with one chunk
 	by   string
 }
 

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// order checks that entries are valid, come sorted by the bytes of their paths, each once, and that only folders have anything in them. It remembers no more
-// than the entries that may still have something below them: of what is sorted, these are beginnings of the last path.
+// order checks that entries are valid, are sorted by the bytes of their paths, appear once each, and that only directories contain others.
+// It remembers only the entries that may still contain later ones: in sorted input these are prefixes of the last path.
 type order struct {
 	last  string
 	above []node
-	by    string // the last writer, whose name is well
+	by    string // the last writer, whose name was checked
 }
 
 type node struct {
@@ -18,7 +18,7 @@ type node struct {
 	folder bool
 }
 
-// add refuses an entry that no honest writer puts here.
+// add rejects an entry that no correct writer puts here.
 func (o *order) add(e *Entry) error {
 	if err := e.check(); err != nil {
 		return err
@@ -39,14 +39,14 @@ func (o *order) add(e *Entry) error {
 	return nil
 }
 
-// put is add for an entry that is known to be well.
+// put adds an entry that was checked before.
 func (o *order) put(e *Entry) {
 	o.last = e.Path
 	o.forget(e.Path)
 	o.above = append(o.above, node{e.Path, e.Mode.IsDir()})
 }
 
-// blocks is what is no folder and has this path below it, empty where nothing has.
+// blocks returns the path of an entry that contains this path although it is not a directory, or "".
 func (o *order) blocks(name string) string {
 	o.forget(name)
 	for _, n := range o.above {
@@ -57,7 +57,7 @@ func (o *order) blocks(name string) string {
 	return ""
 }
 
-// forget drops what can have nothing below it any more.
+// forget drops the entries that cannot contain any later one.
 func (o *order) forget(name string) {
 	for len(o.above) > 0 && !strings.HasPrefix(name, o.above[len(o.above)-1].path) {
 		o.above = o.above[:len(o.above)-1]

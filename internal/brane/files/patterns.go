@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Patterns choose paths of a tree. None choose everything.
+// Patterns select paths of a tree. Without patterns, all paths are selected.
 //
-// The parts of a pattern are those of [path.Match]; a part ** stands for any number of folders. A pattern that matches
-// a folder chooses all that is in it.
+// The segments of a pattern are those of [path.Match]; the segment ** matches any number of directories. A pattern that matches a directory
+// selects everything in it.
 type Patterns []string
 
-// Check says what is wrong with the first wrong pattern.
+// Check returns an error about the first invalid pattern.
 func (p Patterns) Check() error {
 	for _, pattern := range p {
 		if _, err := path.Match(pattern, "x"); err != nil {
@@ -25,7 +25,7 @@ func (p Patterns) Check() error {
 	return nil
 }
 
-// Match tells whether a path, or a folder it is in, matches.
+// Match reports whether a pattern matches the path or a directory that contains it.
 func (p Patterns) Match(name string) bool {
 	if len(p) == 0 {
 		return true
@@ -41,7 +41,7 @@ func (p Patterns) Match(name string) bool {
 
 func matchParts(pattern, name []string) bool {
 	if len(pattern) == 0 {
-		return true // what is left of the name is inside
+		return true // the rest of the name is inside the directory
 	}
 	if pattern[0] == "**" {
 		for i := range len(name) + 1 {
@@ -58,14 +58,15 @@ func matchParts(pattern, name []string) bool {
 	return err == nil && matched && matchParts(pattern[1:], name[1:])
 }
 
-// MayMeet says whether there can be a path that both patterns choose. Where that is hard to tell it says yes: parts with wildcards on both sides are taken to meet.
+// MayMeet reports whether a path may exist that both patterns select. If this is hard to decide it returns true: two segments with
+// wildcards always count as overlapping.
 func MayMeet(one, other string) bool {
 	a, b := strings.Split(one, "/"), strings.Split(other, "/")
-	apart := map[[2]int]bool{} // what was found not to meet from there on: ** can be tried in many ways
+	apart := map[[2]int]bool{} // positions from which the patterns do not overlap, as ** can be tried in many ways
 	var meet func(i, j int) bool
 	meet = func(i, j int) bool {
 		if i == len(a) || j == len(b) {
-			return true // what is in a folder that is chosen, is chosen as well
+			return true // everything in a selected directory is selected
 		}
 		if apart[[2]int{i, j}] {
 			return false

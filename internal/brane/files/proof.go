@@ -9,13 +9,13 @@ import (
 	"sync"
 )
 
-// ErrLost says that the server has lost chunks that it had accepted, by a fail-over or a restart; nothing was published. What was to be stored has
-// to be stored again, which sends only what is missing: see [Again].
+// ErrLost means that the server has lost chunks that it had accepted, in a fail-over or a restart; nothing was published. The caller must
+// store everything again, which sends only what is missing: see [Again].
 var ErrLost = errors.New("redis has lost data that it had accepted")
 
-// proof remembers what was sent, or was there when it was to be sent. A server that fails over to a replica, or starts again from what it had on disk, may have
-// answered OK to chunks that it does not have any more; and a client that finds its idle connections closed makes new ones without a word. So nothing is published
-// before they are looked for, which takes a round trip for hundreds of them.
+// proof remembers which chunks were sent, or existed already when they were to be sent. A server that fails over to a replica, or restarts
+// from what it had on disk, may have answered OK to chunks that it does not have any more, and the client silently replaces closed idle
+// connections. So all of them are looked up before anything is published, hundreds in one round trip.
 type proof struct {
 	mu     sync.Mutex
 	chunks map[Digest]bool
@@ -36,7 +36,7 @@ func (p *proof) all() []Digest {
 	return slices.Collect(maps.Keys(p.chunks))
 }
 
-// forget is for what is lost: whoever still needs it stores it again.
+// forget removes lost chunks; they are stored again if they are still needed.
 func (p *proof) forget(lost map[Digest]bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,7 +45,7 @@ func (p *proof) forget(lost map[Digest]bool) {
 	}
 }
 
-// prove finds out whether all that was stored is still there.
+// prove checks that everything that was stored still exists.
 func (s *Store) prove(ctx context.Context) error {
 	chunks := s.sent.all()
 	lost, err := s.absent(ctx, chunks)
@@ -59,7 +59,8 @@ func (s *Store) prove(ctx context.Context) error {
 	return nil
 }
 
-// publish runs the command that lets others see what was stored. Each try of it comes after a proof: a server that has let the last one fail may be another one now.
+// publish runs the command that makes stored data visible to others. It calls prove before each try: after a failed try, another server may
+// answer.
 func (s *Store) publish(ctx context.Context, what string, command func(context.Context) error) error {
 	var unproven error
 	err := s.do(ctx, what, func(ctx context.Context) error {
@@ -74,10 +75,10 @@ func (s *Store) publish(ctx context.Context, what string, command func(context.C
 	return err
 }
 
-// againTimes is how often what was lost is stored again: more fail-overs in a row are no accident.
+// againTimes is how often lost data is stored again: that many fail-overs in a row are not an accident.
 const againTimes = 5
 
-// Again runs store, and again where that ended with [ErrLost].
+// Again runs store, and repeats it if it returned [ErrLost].
 func Again(store func() error) (err error) {
 	for range againTimes {
 		if err = store(); !errors.Is(err, ErrLost) {

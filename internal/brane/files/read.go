@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Read writes the content of a file to w, each chunk verified before its bytes are written.
+// Read writes the content of a file to w. It verifies each chunk before it writes its bytes.
 func (s *Store) Read(ctx context.Context, e Entry, w io.Writer) error {
 	if !e.IsFile() {
 		return fmt.Errorf("run %s: read %q: it is a %s, not a file", s.run, e.Path, kind(e))
@@ -32,7 +32,8 @@ func (s *Store) Read(ctx context.Context, e Entry, w io.Writer) error {
 	}, func(err error) error { return fmt.Errorf("read %q: %w", e.Path, err) })
 }
 
-// IsContent tells whether what r reads is the content of a file, without asking the server: by the file's digest, or else by those of its chunks.
+// IsContent reports whether r returns the content of the file. It does not ask the server: it compares the file's digest or, without one,
+// those of its chunks.
 func (e Entry) IsContent(r io.Reader) (bool, error) {
 	if !e.SHA256.IsZero() {
 		all := sha256.New()
@@ -49,15 +50,15 @@ func (e Entry) IsContent(r io.Reader) (bool, error) {
 	return more == 0, err
 }
 
-// fetched is a chunk that was asked for ahead.
+// fetched is a chunk that was read ahead.
 type fetched struct {
 	content []byte
 	release func()
 	err     error
 }
 
-// inOrder reads chunks ahead, several at once, and hands them to take one after the other. Errors go through wrap.
-// All reading has ended when it returns.
+// inOrder reads chunks ahead, several concurrently, and passes them to take in order. It passes errors through wrap. When it returns, all
+// reading has ended.
 func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, content []byte) error, wrap func(error) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	var readers sync.WaitGroup
@@ -94,7 +95,7 @@ func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, c
 	return nil
 }
 
-// cut takes a piece out of a chunk. The chunk's digest was right, but the manifest may ask for more than there is.
+// cut returns a part of a chunk. The chunk's digest was verified, but the manifest may ask for more than the chunk has.
 func cut(content []byte, from, size int64) ([]byte, error) {
 	if from < 0 || size < 0 || from+size > int64(len(content)) {
 		return nil, fmt.Errorf("%w: it has %d bytes, the manifest wants %d from %d", ErrCorrupt, len(content), size, from)

@@ -15,35 +15,35 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Files of several chunks, and those of several files, are written while the manifest is read. These bound what is known of it at one time.
+// Files of several chunks, and chunks of several files, are written while the manifest is read. These limits bound how many are pending.
 const (
-	mostFetches = 6    // chunks that wait for more of their files
-	mostPieces  = 8192 // in them
+	mostFetches = 6    // pending chunks
+	mostPieces  = 8192 // pieces in pending chunks
 )
 
-// fetch is a chunk and what of it belongs where.
+// fetch is a chunk and the files that its parts belong to.
 type fetch struct {
 	digest Digest
 	pieces []piece
 }
 
-// piece is the part of a file that lies in one chunk.
+// piece is the part of a file that is in one chunk.
 type piece struct {
 	entry    *Entry
-	index    int           // of the entry in the layer
-	in, size int64         // where in the chunk
-	at       int64         // where in the file
-	left     *atomic.Int32 // pieces of the file that are not written; nil where it has but one
+	index    int           // index of the entry in the layer
+	in, size int64         // position in the chunk
+	at       int64         // position in the file
+	left     *atomic.Int32 // number of pieces of the file that are not written; nil if it has only one
 }
 
-// above is a folder that the next entries may be in.
+// above is a directory that may contain the next entries.
 type above struct {
 	entry *Entry
 	index int
 	made  bool
 }
 
-// chmodBits are what chmod sets.
+// chmodBits are the bits that chmod sets.
 const chmodBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 
 // restoring is one run of Restore.
@@ -53,18 +53,18 @@ type restoring struct {
 	reads   Patterns
 	stamps  Stamps
 	group   *errgroup.Group
-	index   int // of the entry that is looked at
+	index   int // index of the current entry
 	above   []above
-	parent  string   // the last folder that was made for a file without an entry for it
-	closed  []*Entry // folders whose mode would not let us in, or make what is in them another's
-	fetches []*fetch // the one that was not added to for longest comes first
-	pieces  int      // in them
+	parent  string   // the last directory that was created although it has no entry
+	closed  []*Entry // directories whose mode is set last, as it would deny access or change the owner of their content
+	fetches []*fetch // the least recently extended one is first
+	pieces  int      // pieces in pending chunks
 	empty   folder
-	large   atomic.Int64 // when the last large file was finished
+	large   atomic.Int64 // when the last large file was completed, in nanoseconds
 }
 
-// Restore writes what a step begins with into dir, which exists. Nothing is written outside dir, whatever the tree says.
-// What it has in memory does not grow with the number of files.
+// Restore writes the staged files into dir, which must exist. It writes nothing outside dir, whatever the tree contains. The memory that it
+// needs does not grow with the number of files.
 func (s *Store) Restore(ctx context.Context, staged *Staged, dir string) error {
 	from, err := s.entries(ctx, staged.Layer)
 	if err != nil {
@@ -78,13 +78,13 @@ func (s *Store) restore(ctx context.Context, from entries, staged *Staged, dir s
 	if err != nil {
 		return fmt.Errorf("restore into %s: %w", dir, err)
 	}
-	defer root.Close() // nothing is written through the root itself
+	defer root.Close() // nothing was written through the root itself
 	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(s.workers())
 	r := &restoring{store: s, root: root, reads: staged.Reads, stamps: staged.Stamps, group: group}
 	defer r.empty.close()
 	err = r.all(each, from)
-	// The first failed chunk ends the context; what the rest then met is only its consequence.
+	// The first failed chunk ends the context; other errors are then only its consequence.
 	if failed := group.Wait(); failed != nil && (err == nil || each.Err() != nil) {
 		err = failed
 	}
@@ -98,7 +98,7 @@ func (s *Store) restore(ctx context.Context, from entries, staged *Staged, dir s
 	return err
 }
 
-// settle says which stamps can be trusted; for a large file it waits until its own can.
+// settle returns which stamps can be trusted. After a large file it waits until its stamp can be.
 func (r *restoring) settle(ctx context.Context) (trusted int64, err error) {
 	if rest := clockTick - time.Since(time.Unix(0, r.large.Load())); rest > 0 {
 		select {
@@ -165,7 +165,7 @@ func (r *restoring) entry(ctx context.Context, e *Entry) error {
 	return nil
 }
 
-// parents makes the folders that a path is in.
+// parents creates the directories that contain a path.
 func (r *restoring) parents(name string) error {
 	parent := path.Dir(name)
 	if parent == "." || parent == r.parent {
@@ -210,7 +210,7 @@ func (r *restoring) make(a *above) error {
 	return r.there(a.index)
 }
 
-// modes finishes the folders that had to stay open, the innermost first.
+// modes sets the modes of the directories that had to stay accessible, the innermost first.
 func (r *restoring) modes() error {
 	for _, e := range slices.Backward(r.closed) {
 		if err := r.root.Chmod(e.Path, e.Mode&chmodBits); err != nil {
@@ -220,10 +220,10 @@ func (r *restoring) modes() error {
 	return nil
 }
 
-// there notes that something was restored that is no file.
+// there records that an entry that is not a file was restored.
 func (r *restoring) there(index int) error { return r.note(index, stamp{inode: 1}.append(nil)) }
 
-// note keeps the stamps of entries that follow each other.
+// note stores the stamps of consecutive entries.
 func (r *restoring) note(first int, stamps []byte) error {
 	if r.stamps == nil || len(stamps) == 0 {
 		return nil
@@ -268,7 +268,7 @@ func (r *restoring) add(ctx context.Context, d Digest, p piece) {
 	}
 }
 
-// start fetches the chunk that was not added to for longest and writes its pieces. Should more of it be needed later, it is fetched again.
+// start fetches the least recently extended chunk and writes its pieces. If more of it is needed later, it is fetched again.
 func (r *restoring) start(ctx context.Context) {
 	f := r.fetches[0]
 	r.fetches = slices.Delete(r.fetches, 0, 1)
@@ -284,7 +284,7 @@ func (r *restoring) start(ctx context.Context) {
 	})
 }
 
-// write writes the pieces that are in a chunk, and notes the stamps of the files that are then whole.
+// write writes the pieces that are in a chunk, and stores the stamps of the files that are then complete.
 func (r *restoring) write(pieces []piece, content []byte) error {
 	var in folder
 	defer in.close()
@@ -309,7 +309,7 @@ func (r *restoring) write(pieces []piece, content []byte) error {
 	return r.note(first, stamps)
 }
 
-// piece writes one. The stamp is zero where the file is not whole yet.
+// piece writes one piece. The stamp is zero if the file is not complete yet.
 func (r *restoring) piece(in *folder, p piece, content []byte) (s stamp, err error) {
 	part, err := cut(content, p.in, p.size)
 	if err != nil {
@@ -338,7 +338,7 @@ func (r *restoring) piece(in *folder, p piece, content []byte) (s stamp, err err
 	return statusOf(f)
 }
 
-// create writes a file of one piece.
+// create writes a file that has one piece.
 func (r *restoring) create(in *folder, e *Entry, content []byte) (stamp, error) {
 	if err := in.enter(r.root, path.Dir(e.Path)); err != nil {
 		return stamp{}, err
@@ -346,7 +346,7 @@ func (r *restoring) create(in *folder, e *Entry, content []byte) (stamp, error) 
 	return createSmall(in.dir, path.Base(e.Path), e.Mode&chmodBits, content)
 }
 
-// folder is the one that the last file was written into: the files of a pack are neighbours.
+// folder is the directory that the last file was written into: the files of a pack are neighbours.
 type folder struct {
 	name string
 	dir  *os.File
@@ -364,7 +364,7 @@ func (f *folder) enter(root *os.Root, name string) (err error) {
 
 func (f *folder) close() {
 	if f.dir != nil {
-		_ = f.dir.Close() // it was only looked into
+		_ = f.dir.Close() // nothing was written
 		f.dir = nil
 	}
 }

@@ -14,19 +14,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Pauses between two tries of one command. The first is short for a connection that was just closed,
-// the last long enough to leave a restarting server alone.
+// Pauses between two tries of one command. The first is short for a connection that was just closed, the last one is long enough not to
+// burden a server that restarts.
 const (
 	firstPause = 50 * time.Millisecond
 	lastPause  = 2 * time.Second
 )
 
-// retry runs one command until it succeeds, fails for good, or has failed for as long as patience says.
+// retry runs one command until it succeeds, fails permanently, or has failed for the duration of patience.
 func retry(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
 	return retryIf(ctx, patience, transient, command)
 }
 
-// retryIf is retry with another idea of what may succeed a moment later.
+// retryIf is retry with another function that decides which errors are transient.
 func retryIf(ctx context.Context, patience time.Duration, transient func(error) bool, command func(context.Context) error) error {
 	var failing time.Time
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
@@ -43,7 +43,7 @@ func retryIf(ctx context.Context, patience time.Duration, transient func(error) 
 		if !transient(err) || time.Since(failing)+pause > patience {
 			return explain(err)
 		}
-		// The jitter keeps the steps of a wide run from coming back all at once.
+		// The jitter spreads the retries of many steps.
 		timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // no secret depends on it
 		select {
 		case <-timer.C:
@@ -54,7 +54,7 @@ func retryIf(ctx context.Context, patience time.Duration, transient func(error) 
 	}
 }
 
-// transient tells whether the same command may succeed a moment later.
+// transient reports whether the same command may succeed a moment later.
 func transient(err error) bool {
 	var reply redis.Error
 	if errors.As(err, &reply) {
@@ -63,17 +63,17 @@ func transient(err error) bool {
 	return !forGood(err)
 }
 
-// forGood knows the few failures of a connection that a second try does not mend.
+// forGood reports whether the error of a connection is one of the few that a retry cannot solve.
 func forGood(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var network *net.OpError
-	alert := errors.As(err, &network) && network.Op == "remote error" // what crypto/tls calls the other side's refusal
+	alert := errors.As(err, &network) && network.Op == "remote error" // crypto/tls reports an alert of the other side so
 	return errors.Is(err, redis.ErrClosed) || errors.As(err, &verification) || errors.As(err, &authority) || alert ||
 		strings.Contains(err.Error(), "buffer too small")
 }
 
-// explain adds the fact behind an answer of the server.
+// explain adds the error of this package that a server's answer means.
 func explain(err error) error {
 	var reply redis.Error
 	if !errors.As(err, &reply) {

@@ -9,10 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// MaxLog is how much of a step's output is kept.
+// MaxLog is how much of a step's output is stored.
 const MaxLog = 64 << 10
 
-// SetLog keeps the end of a step's output, at most MaxLog bytes of it.
+// SetLog stores the end of a step's output, at most MaxLog bytes.
 func (s *Store) SetLog(ctx context.Context, step string, output []byte) error {
 	if !ValidStep(step) {
 		return fmt.Errorf("run %s: store output: %q is not a valid step name", s.run, step)
@@ -20,7 +20,7 @@ func (s *Store) SetLog(ctx context.Context, step string, output []byte) error {
 	return s.set(ctx, "log:"+step, "store the output of step "+step, output[max(0, len(output)-MaxLog):])
 }
 
-// Log is the end of a step's output, nil where there is none.
+// Log returns the stored end of a step's output, nil if there is none.
 func (s *Store) Log(ctx context.Context, step string) (output []byte, err error) {
 	err = s.do(ctx, "read the output of step "+step, func(ctx context.Context) (err error) {
 		output, err = s.redis.Get(ctx, s.key("log:"+step)).Bytes()
@@ -32,7 +32,7 @@ func (s *Store) Log(ctx context.Context, step string) (output []byte, err error)
 	return output, err
 }
 
-// SetFailure keeps how a step has failed whose failure stands. This package does not look into the text.
+// SetFailure stores a step's failure that is final. This package does not interpret the text.
 func (s *Store) SetFailure(ctx context.Context, step string, text []byte) error {
 	if !ValidStep(step) {
 		return fmt.Errorf("run %s: store a failure: %q is not a valid step name", s.run, step)
@@ -40,12 +40,12 @@ func (s *Store) SetFailure(ctx context.Context, step string, text []byte) error 
 	return s.set(ctx, "failed:"+step, "store the failure of step "+step+"", text)
 }
 
-// Failures are what SetFailure has kept of these steps, all in one round trip.
+// Failures returns what SetFailure stored for these steps, in one round trip.
 func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte, error) {
 	return s.texts(ctx, "read the failures of the steps", "failed:", steps)
 }
 
-// SetMeta writes what is to be known of the run as a whole, as where its Jobs are.
+// SetMeta writes metadata of the run as a whole, for example where its Jobs are.
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 	return s.do(ctx, "write the metadata of the run", func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -57,7 +57,7 @@ func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 	})
 }
 
-// Meta is what SetMeta wrote, empty where nothing is.
+// Meta returns what SetMeta wrote; it is empty if nothing was written.
 func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
 	err = s.do(ctx, "read the metadata of the run", func(ctx context.Context) (err error) {
 		meta, err = s.redis.HGetAll(ctx, s.key("meta")).Result()
@@ -66,7 +66,7 @@ func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
 	return meta, err
 }
 
-// Cancel tells every agent of the run to stop, those that start later as well.
+// Cancel asks every agent of the run to stop, including those that start later.
 func (s *Store) Cancel(ctx context.Context) error {
 	if err := s.set(ctx, "cancel", "cancel the run", "1"); err != nil {
 		return err
@@ -74,14 +74,14 @@ func (s *Store) Cancel(ctx context.Context) error {
 	return s.Announce(ctx, Event{State: Cancelled})
 }
 
-// Resume takes a Cancel back.
+// Resume withdraws a Cancel.
 func (s *Store) Resume(ctx context.Context) error {
 	return s.do(ctx, "withdraw the cancellation", func(ctx context.Context) error {
 		return s.redis.Unlink(ctx, s.key("cancel")).Err()
 	})
 }
 
-// Cancelled tells whether the run is to stop.
+// Cancelled reports whether the run should stop.
 func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
 	err = s.do(ctx, "read whether the run is cancelled", func(ctx context.Context) error {
 		n, err := s.redis.Exists(ctx, s.key("cancel")).Result()
@@ -91,10 +91,10 @@ func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
 	return cancelled, err
 }
 
-// Now is the time by the server's clock, which decides about the deadline; it is our own where the server may not be asked.
+// Now returns the time of the server's clock, which decides when the deadline has passed, or of our own if the user may not ask the server.
 func (s *Store) Now(ctx context.Context) time.Time { return time.Now().Add(clockSkew(ctx, s.redis)) }
 
-// Ping answers when the server does and accepts the password.
+// Ping checks that the server answers and accepts the password.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.do(ctx, "ping redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
 }

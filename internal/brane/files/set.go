@@ -13,21 +13,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Set is a tree that stands on its own, for many runs to begin with. It lies under keys like those of a run, but has no deadline.
+// Set is a tree that is independent of runs, and that many runs can start with. Its keys are like those of a run, but have no deadline.
 type Set struct {
 	redis redis.UniversalClient
 	name  string
 }
 
-// Reference names one content of a set, by what whoever put it called it, as a digest. A run's input names it, so that another content makes another run.
+// Reference identifies one content of a set, by a digest that its creator chose. The input of a run names it, so that other content starts
+// another run.
 type Reference struct{ Set, Content string }
 
-// String is the set's name, @, and the content's.
+// String returns the set's name, @, and the content's digest.
 func (r Reference) String() string { return r.Set + "@" + r.Content }
 
 var setReference = regexp.MustCompile(`^([a-z0-9-]+)@([0-9a-f]{64})$`)
 
-// ParseReference is the reverse of String, for contents that are digests.
+// ParseReference parses the output of String, if the content is a digest.
 func ParseReference(text string) (Reference, error) {
 	parts := setReference.FindStringSubmatch(text)
 	if parts == nil {
@@ -36,7 +37,7 @@ func ParseReference(text string) (Reference, error) {
 	return Reference{parts[1], parts[2]}, nil
 }
 
-// OpenSet opens the set of a name: a-z, 0-9 and -. It contacts nothing.
+// OpenSet returns the set with this name: a-z, 0-9 and -. It does not connect.
 func OpenSet(client redis.UniversalClient, name string) (*Set, error) {
 	if !runName.MatchString(name) {
 		return nil, fmt.Errorf("the name %q of a file set may contain only a-z, 0-9 and -", name)
@@ -44,16 +45,16 @@ func OpenSet(client redis.UniversalClient, name string) (*Set, error) {
 	return &Set{client, name}, nil
 }
 
-// setTime is when what an interrupted [Set.Put] has left goes, counted from its beginning.
+// setTime is the lifetime of what an interrupted [Set.Put] leaves, counted from its start.
 const setTime = 24 * time.Hour
 
-// Store is that of the set's keys. Two dashes keep it apart from runs, whose names hold a digest after the last one.
+// Store returns the store of the set's keys. Two dashes distinguish it from runs, whose names have a digest after the last one.
 func (s *Set) Store() (*Store, error) {
 	return Open(Config{Redis: s.redis, Run: "set--" + s.name, Deadline: time.Now().Add(setTime)})
 }
 
-// Put makes these files the set's content, under a name of its own. Until they are all there, what was before stands; then it goes.
-// What is there already, but is damaged, is stored anew: see [Store.Damage].
+// Put replaces the content of the set with these files, under a name of its own. The old content stays valid until all new files are
+// stored, and is then deleted. Existing files that are damaged are stored again: see [Store.Damage].
 func (s *Set) Put(ctx context.Context, content string, sources map[string]Source) (layer Layer, err error) {
 	store, err := s.Store()
 	if err != nil {
@@ -78,14 +79,14 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 	return layer, store.drop(ctx, needed)
 }
 
-// publish takes the deadline from the chunks that a set needs, and makes this its record. Whoever is killed on the way leaves no chunk for good without
-// a record that stays as well and tells whose it is: the set's last one, or, where there was none, already this one.
+// publish removes the deadline of the chunks that a set needs and writes its record. If it is interrupted, every chunk without a deadline
+// belongs to a record without a deadline: the set's last one or, if it had none, already the new one.
 func (s *Set) publish(ctx context.Context, store *Store, record string, needed []Digest) error {
 	key := store.key("set")
 	err := store.do(ctx, "write the record of a new set", func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, key, record, redis.SetArgs{Mode: "NX", ExpireAt: store.deadline}).Err()
 	})
-	if err != nil && !errors.Is(err, redis.Nil) { // nil: the set has one
+	if err != nil && !errors.Is(err, redis.Nil) { // redis.Nil: the set has a record
 		return err
 	}
 	if err := store.do(ctx, "remove the deadline of the set's record", func(ctx context.Context) error { return s.redis.Persist(ctx, key).Err() }); err != nil {
@@ -97,7 +98,7 @@ func (s *Set) publish(ctx context.Context, store *Store, record string, needed [
 	return store.do(ctx, "write the record of the set", func(ctx context.Context) error { return s.redis.Set(ctx, key, record, 0).Err() })
 }
 
-// Layer is the set's content and its name, both empty where there is no such set.
+// Layer returns the set's content and its name, both empty if the set does not exist.
 func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error) {
 	store, err := s.Store()
 	if err != nil {
@@ -115,7 +116,7 @@ func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error
 	return Layer(id), content, nil
 }
 
-// Delete removes the set.
+// Delete deletes the set.
 func (s *Set) Delete(ctx context.Context) error {
 	store, err := s.Store()
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *Set) Delete(ctx context.Context) error {
 	return store.Delete(ctx)
 }
 
-// closure are all chunks that a layer needs, whose tree is t: those of its files, of its manifest, and the list.
+// closure returns all chunks that a layer with the tree t needs: those of its files and of its manifest, and the list.
 func (s *Store) closure(ctx context.Context, layer Layer, t Tree) ([]Digest, error) {
 	parts, err := s.manifestParts(ctx, layer)
 	if err != nil {
@@ -137,7 +138,7 @@ func (s *Store) closure(ctx context.Context, layer Layer, t Tree) ([]Digest, err
 	return append(append(chunksIn(t), parts...), id), nil
 }
 
-// drop removes all chunks but these.
+// drop deletes all chunks but these.
 func (s *Store) drop(ctx context.Context, but []Digest) error {
 	keep := make(map[string]bool, len(but)+1)
 	for _, d := range but {
@@ -153,7 +154,8 @@ func (s *Store) drop(ctx context.Context, but []Digest) error {
 	return nil
 }
 
-// takeSet gives the run its own copy of a set's chunks and returns the set's entries, below a folder. The server itself copies, where it has all keys.
+// takeSet copies a set's chunks into the run and returns the set's entries below a directory. The server copies them itself if it has all
+// keys.
 func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]Entry, error) {
 	set, err := OpenSet(s.redis, from.Set)
 	if err != nil {
@@ -187,13 +189,13 @@ func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]E
 
 func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) error {
 	if _, cluster := s.redis.(*redis.ClusterClient); cluster {
-		return s.resend(ctx, from, chunks) // the two keys of a chunk may lie on two masters
+		return s.resend(ctx, from, chunks) // the two keys of a chunk may be on different masters
 	}
 	for some := range slices.Chunk(chunks, batch) {
 		err := s.do(ctx, "copy chunks", func(ctx context.Context) error {
 			_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 				for _, d := range some {
-					// Where it is there already, COPY leaves it; a copy of a chunk without a deadline would have none.
+					// If the key exists, COPY does not change it; the copy of a chunk without a deadline would have none.
 					p.Copy(ctx, from.chunkKey(d), s.chunkKey(d), databaseOf(s.redis), false)
 					p.ExpireAt(ctx, s.chunkKey(d), s.deadline)
 				}
@@ -221,7 +223,7 @@ func (s *Store) resend(ctx context.Context, from *Store, chunks []Digest) error 
 	}, func(err error) error { return err })
 }
 
-// databaseOf is the number of the client's database: COPY goes to the first one otherwise.
+// databaseOf returns the number of the client's database: COPY would use database 0.
 func databaseOf(client redis.UniversalClient) int {
 	if one, ok := client.(*redis.Client); ok {
 		return one.Options().DB

@@ -21,20 +21,20 @@ type snapshot struct {
 	before *before
 	writes Patterns
 	by     string
-	order  order // of what was added to the upload
+	order  order // of the entries that were added to the upload
 }
 
-// Snapshot stores what is in dir now and returns its layer. staged is what was restored there, or nil. What did not change
-// keeps the step that wrote it; what was not touched is not even read. What writes do not choose is stored as it was before,
-// whatever is in dir. Nobody may write to dir meanwhile.
+// Snapshot stores the current content of dir and returns its layer. staged is what was restored there, or nil. A file that did not change
+// keeps the step that wrote it, and one whose stamp did not change is not even read. Paths that writes does not select are stored as they
+// were before, whatever is in dir. No process may write to dir meanwhile.
 //
-// What it has in memory does not grow with the number of files, but for the names in one folder.
+// The memory that it needs does not grow with the number of files, except for the names in one directory.
 func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes Patterns, by string) (Layer, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", fmt.Errorf("store the files of %s: %w", dir, err)
 	}
-	defer root.Close() // it was only read
+	defer root.Close() // nothing was written
 	layer, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
 		return s.upload(ctx, func(u *upload) error {
 			u.ready = add
@@ -57,14 +57,14 @@ func (s *snapshot) all() error {
 	if err != nil {
 		return err
 	}
-	defer folder.Close() // it was only read
+	defer folder.Close() // nothing was written
 	if err := s.walk(folder, ""); err != nil {
 		return err
 	}
 	return s.before.rest(s.missing)
 }
 
-// walk visits what is in a folder, name after name from the folder itself, so that no path is looked up twice.
+// walk visits the entries of a directory through its descriptor, so that no path is resolved twice.
 func (s *snapshot) walk(folder *os.File, at string) error {
 	found, err := list(folder)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *snapshot) walk(folder *os.File, at string) error {
 			return fmt.Errorf("read directory %q: %w", full, unreadable(err))
 		}
 		err = s.walk(inside, full+"/")
-		_ = inside.Close() // it was only read
+		_ = inside.Close() // nothing was written
 		if err != nil {
 			return err
 		}
@@ -101,10 +101,10 @@ func (s *snapshot) visit(folder *os.File, name, full string, kind uint8) error {
 		return s.folder(folder, name, full, old)
 	case !s.writes.Match(full):
 		return s.missing(old)
-	case old.hidden: // it was not there for the step, whose own file this is
+	case old.hidden: // the step did not see it, so this file is the step's own
 		old = known{}
 	}
-	if kind == unix.DT_REG && old.Entry == nil { // most files of most steps
+	if kind == unix.DT_REG && old.Entry == nil { // true for most files of most steps
 		f, ok, err := openSmall(folder, name)
 		if err != nil {
 			return fmt.Errorf("file %q: %w", full, unreadable(err))
@@ -139,13 +139,14 @@ func (s *snapshot) visit(folder *os.File, name, full string, kind uint8) error {
 	return nil
 }
 
-// put notes an entry that is added.
+// put records an entry that is added.
 func (s *snapshot) put(e *Entry) *Entry {
 	s.order.put(e)
 	return e
 }
 
-// missing keeps an entry of before that is not there now, unless the step has removed it, or what was its folder is none any more.
+// missing keeps an entry that was there before and is not there now, unless the step has removed it or its directory is not a directory any
+// more.
 func (s *snapshot) missing(old known) error {
 	if old.Entry == nil || !old.hidden && s.writes.Match(old.Path) || s.order.blocks(old.Path) != "" {
 		return nil
@@ -153,7 +154,7 @@ func (s *snapshot) missing(old known) error {
 	return s.upload.add(s.put(old.Entry))
 }
 
-// folder keeps a folder. A new one that writes do not choose is only there for what they choose in it.
+// folder keeps a directory. A new one that writes does not select is kept only if it contains something that writes selects.
 func (s *snapshot) folder(in *os.File, name, full string, old known) error {
 	stat, err := status(in, name)
 	if err != nil {
@@ -178,13 +179,13 @@ func (s *snapshot) folder(in *os.File, name, full string, old known) error {
 	return s.upload.add(s.put(e))
 }
 
-// chosenIn tells whether writes choose anything in a folder.
+// chosenIn reports whether writes selects anything in a directory.
 func (s *snapshot) chosenIn(in *os.File, name, full string) (bool, error) {
 	folder, err := openFolder(in, name)
 	if err != nil {
 		return false, fmt.Errorf("read directory %q: %w", full, unreadable(err))
 	}
-	defer folder.Close() // it was only read
+	defer folder.Close() // nothing was written
 	found, err := list(folder)
 	if err != nil {
 		return false, fmt.Errorf("read directory %q: %w", full, err)
@@ -214,7 +215,7 @@ func special(mode fs.FileMode) string {
 	return "device"
 }
 
-// link keeps a link inside the tree. An absolute one into the tree becomes relative, as the tree may be restored elsewhere.
+// link keeps a symbolic link inside the tree. It makes an absolute one into the tree relative, because the tree may be restored elsewhere.
 func (s *snapshot) link(e, old *Entry) error {
 	e.Mode = fs.ModeSymlink | fs.ModePerm
 	target, err := s.root.Readlink(e.Path)
@@ -233,7 +234,7 @@ func (s *snapshot) link(e, old *Entry) error {
 	return s.upload.enqueue(queued{entry: s.put(e), old: old})
 }
 
-// unreadable says what to do about a file that may not be read.
+// unreadable adds advice to the error about a file that may not be read.
 func unreadable(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w; make it readable by the user of the step", err)
@@ -241,7 +242,7 @@ func unreadable(err error) error {
 	return err
 }
 
-// again stores a small file that was, or may have been, touched. Where it has the same content as before, it needs no room of its own.
+// again stores a small file that was changed or may have been. If it has the same content as before, it needs no room of its own.
 func (s *snapshot) again(folder *os.File, name string, e, old *Entry) error {
 	f, ok, err := openSmall(folder, name)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// NoteStart notes that the program of a step begins in this pod. Each pod counts once, however often it says so.
+// NoteStart records that the program of a step starts in this pod. Repeated calls for the same pod count once.
 func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) error {
 	if !ValidStep(step) {
 		return fmt.Errorf("run %s: record a start: %q is not a valid step name", s.run, step)
@@ -23,7 +23,8 @@ func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) e
 	})
 }
 
-// Starts tells in how many pods the programs of these steps have begun so far, all in one round trip. It has no entry for a step that never began.
+// Starts returns in how many pods the programs of these steps have started so far, in one round trip. It has no entry for a step that never
+// started.
 func (s *Store) Starts(ctx context.Context, steps []string) (map[string]int, error) {
 	starts := map[string]int{}
 	if len(steps) == 0 {

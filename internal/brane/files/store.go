@@ -14,19 +14,19 @@ import (
 // prefix begins every key of the file layer.
 const prefix = "brane:"
 
-// Config says where a run's files live. Redis, Run and Deadline must be set.
+// Config describes where the files of a run are stored. Redis, Run and Deadline must be set.
 type Config struct {
 	Redis    redis.UniversalClient
-	Run      string        // [a-z0-9-]+: no brace or colon gets into a key by accident
-	Deadline time.Time     // when Redis drops every key of the run; absolute, so nothing has to be refreshed
-	Parallel int           // chunks in flight; 0 means 4: more connections gain nothing
-	Patience time.Duration // for how long one failing command is tried again; 0 means 2 minutes, a restart of Redis
-	// UserReturns says that the client's user is the run's own, which the run's engine makes again when a server has lost it. A refused password is
-	// then tried again like a server that does not answer.
+	Run      string        // [a-z0-9-]+, so that no key contains a brace or colon by accident
+	Deadline time.Time     // when Redis deletes every key of the run; absolute, so that it is never refreshed
+	Parallel int           // chunks in flight; 0 means 4: more connections are not faster
+	Patience time.Duration // how long a failing command is retried; 0 means 2 minutes, long enough for a restart of Redis
+	// UserReturns means that the client's user is the run's own, which the run's engine creates again when a server has lost it. A rejected
+	// password is then retried like a server that does not answer.
 	UserReturns bool
 }
 
-// Store is the files of one run. It may be used by several goroutines.
+// Store accesses the files of one run. It is safe for concurrent use.
 type Store struct {
 	redis    redis.UniversalClient
 	run      string
@@ -34,8 +34,8 @@ type Store struct {
 	parallel int
 	patience time.Duration
 	returns  bool          // see Config.UserReturns
-	buffers  chan []byte   // idle ones, see buffer
-	wire     chan struct{} // holds one for each chunk that is on its way
+	buffers  chan []byte   // idle buffers, see buffer
+	wire     chan struct{} // holds one value for each chunk in flight
 	sent     proof
 }
 
@@ -44,7 +44,7 @@ var (
 	stepName = regexp.MustCompile(`^[a-z0-9-]+(\.[0-9]+)?$`)
 )
 
-// Open checks the configuration. It contacts nothing.
+// Open checks the configuration and returns a Store. It does not connect.
 func Open(c Config) (*Store, error) {
 	switch {
 	case c.Redis == nil:
@@ -66,22 +66,23 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
-// workers are twice the chunks in flight: where all processors hash, a reply is noticed late, and the connections should not stand still meanwhile.
+// workers returns twice the number of chunks in flight: if all processors hash, a reply is noticed late, and the connections should not be
+// idle meanwhile.
 func (s *Store) workers() int { return 2 * s.parallel }
 
-// Overlap is for the start of a program whose work is to move files: it lets twice as many goroutines run as there are processors. Those that hash never wait,
-// and Go asks the network for news only where a goroutine would have nothing to do; with as many as processors, connections stand still while chunks are hashed,
-// and a tenth of the throughput is lost.
+// Overlap lets twice as many goroutines run as there are processors. Programs that mainly move files call it when they start: Go polls the
+// network only when a goroutine would be idle, and those that hash never wait, so connections would be idle while chunks are hashed, and a
+// tenth of the throughput would be lost.
 func Overlap() { runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) }
 
-// ValidStep tells whether a step may have this name: a-z, 0-9 and -, and for one index of a fan-out a dot and its number.
+// ValidStep reports whether a step may have this name: a-z, 0-9 and -, and for one index of a fan-out step a dot and its number.
 func ValidStep(name string) bool { return stepName.MatchString(name) }
 
 func (s *Store) key(parts string) string { return prefix + s.run + ":" + parts }
 
 func (s *Store) chunkKey(d Digest) string { return s.key("c:" + d.String()) }
 
-// do runs one command, patiently, and says what was tried when it fails.
+// do runs one command with retries and adds to its error what was attempted.
 func (s *Store) do(ctx context.Context, what string, command func(context.Context) error) error {
 	err := s.retry(ctx, command)
 	if err == nil || errors.Is(err, redis.Nil) {

@@ -5,41 +5,42 @@ import (
 	"sync/atomic"
 )
 
-// packFiles is how many files begin in one pack at most. What is done with a pack holds all its files in memory, so millions of empty ones must not share one.
+// packFiles is the maximum number of files that begin in one pack. Its reader holds all its files in memory, so millions of
+// empty files must not share one.
 const packFiles = 2048
 
-// stream cuts bytes into chunks and sends each one when it is filled. Small files and manifests go through one.
+// stream cuts bytes into chunks and sends each one when it is full. It is used for small files and manifests.
 type stream struct {
 	upload *upload
-	last   *chunkInWork // has room left; nil where the next byte begins a new one
-	files  int          // that have begun in it
+	last   *chunkInWork // has room left; nil if the next byte begins a new one
+	files  int          // that begin in it
 	sent   []*sentChunk
-	shared []Digest // the last list of one chunk
+	shared []Digest // the last list of a single chunk
 }
 
-// sentChunk is a chunk of a stream, by its number.
+// sentChunk is one chunk of a stream.
 type sentChunk struct {
 	digest Digest
-	done   atomic.Bool // it is stored, and what is said of the files in it is true
+	done   atomic.Bool // it is stored, and the entries of the files in it are correct
 }
 
 // chunkInWork is a chunk that several goroutines fill.
 type chunkInWork struct {
-	buffer  []byte // as far as its room is given away
+	buffer  []byte // its length is the room that is reserved
 	sent    *sentChunk
 	release func()
-	writers atomic.Int32 // who have not filled their part yet; the stream itself counts while there is room left
+	writers atomic.Int32 // those that have not filled their part; the stream counts as one while there is room left
 }
 
-// room is a place in a stream for the bytes of a small file: in one chunk, or at the end of one and at the beginning of the next.
+// room is the place of a small file in a stream: in one chunk, or at the end of one and the beginning of the next.
 type room struct {
-	chunk         int   // number of the first chunk
-	offset        int64 // in that
+	chunk         int   // index of the first chunk
+	offset        int64 // in that chunk
 	first, second []byte
 	in            [2]*chunkInWork
 }
 
-// reserve gives away room for 1 to ChunkSize bytes, which has to be filled.
+// reserve returns room for 1 to ChunkSize bytes. The caller must fill it.
 func (w *stream) reserve(size int) room {
 	if w.files >= packFiles {
 		w.flush()
@@ -61,7 +62,7 @@ func (r room) fill(content []byte) {
 	copy(r.second, content[copy(r.first, content):])
 }
 
-// digest is that of what is in the room.
+// digest returns the digest of the content of the room.
 func (r room) digest() (d Digest) {
 	if len(r.second) == 0 {
 		return sha256.Sum256(r.first)
@@ -73,7 +74,7 @@ func (r room) digest() (d Digest) {
 	return d
 }
 
-// take gives away at most size bytes of the last chunk.
+// take reserves at most size bytes of the last chunk.
 func (w *stream) take(size int) (*chunkInWork, []byte) {
 	if w.last == nil {
 		buffer, release := w.upload.store.buffer()
@@ -88,14 +89,14 @@ func (w *stream) take(size int) (*chunkInWork, []byte) {
 	return c, c.buffer[from:]
 }
 
-// sealFull lets go of the last chunk when it has no room left.
+// sealFull flushes the last chunk if it has no room left.
 func (w *stream) sealFull() {
 	if w.last != nil && len(w.last.buffer) == ChunkSize {
 		w.flush()
 	}
 }
 
-// flush lets go of the last chunk; it is sent when all its writers are ready.
+// flush releases the last chunk; it is sent when all its writers have finished.
 func (w *stream) flush() {
 	if c := w.last; c != nil {
 		w.last, w.files = nil, 0
@@ -103,7 +104,7 @@ func (w *stream) flush() {
 	}
 }
 
-// filled says that all bytes are in the room. It is for the goroutine that reserves.
+// filled marks the room as filled. Only the goroutine that reserves may call it.
 func (w *stream) filled(r room) {
 	for _, c := range r.in {
 		if c != nil {
@@ -112,8 +113,8 @@ func (w *stream) filled(r room) {
 	}
 }
 
-// filledInBackground is filled for a goroutine of the upload. Where it was the last writer, it sends the chunk itself: it could not start
-// another goroutine while as many run as may.
+// filledInBackground marks the room as filled, for goroutines of the upload. The last writer sends the chunk itself, because it cannot
+// start another goroutine while the limit is reached.
 func (w *stream) filledInBackground(r room) error {
 	for _, c := range r.in {
 		if c == nil || c.writers.Add(-1) > 0 {
@@ -142,7 +143,7 @@ func (w *stream) send(c *chunkInWork) error {
 	return nil
 }
 
-// Write never keeps content.
+// Write implements [io.Writer]. It does not keep content.
 func (w *stream) Write(content []byte) (int, error) {
 	for rest := content; len(rest) > 0; {
 		if err := w.upload.ended(); err != nil {
@@ -156,7 +157,7 @@ func (w *stream) Write(content []byte) (int, error) {
 	return len(content), nil
 }
 
-// stored tells whether n chunks are.
+// stored reports whether n chunks are stored.
 func (w *stream) stored(first int, n int64) bool {
 	for _, c := range w.sent[first : first+int(n)] {
 		if !c.done.Load() {
@@ -166,7 +167,7 @@ func (w *stream) stored(first int, n int64) bool {
 	return true
 }
 
-// chunks are the digests of n chunks that are stored. Files of one pack share the list.
+// chunks returns the digests of n stored chunks. Files of one pack share the list.
 func (w *stream) chunks(first int, n int64) []Digest {
 	if n == 1 && len(w.shared) == 1 && w.shared[0] == w.sent[first].digest {
 		return w.shared

@@ -11,32 +11,32 @@ import (
 	"strings"
 )
 
-// modeBits are what the format keeps of a mode: permissions, setuid, setgid, sticky and the kind.
+// modeBits are the bits of a mode that the format stores: permissions, setuid, setgid, sticky and the type.
 const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky | fs.ModeDir | fs.ModeSymlink
 
-// Entry is one file, folder or symbolic link of a tree.
+// Entry is one file, directory or symbolic link of a tree.
 type Entry struct {
-	Path string // slashes, relative to the root of the tree, bytes as the file system has them
+	Path string // relative to the root of the tree, with slashes, in the bytes of the file system
 	Mode fs.FileMode
 	Size int64  // of a file
 	Link string // the target of a symbolic link
-	// Chunks hold a file, one after the other, beginning Offset bytes into the first. All but the last are ChunkSize long.
+	// Chunks contain the file in order, beginning at byte Offset of the first. All but the last are ChunkSize long.
 	Chunks []Digest
 	Offset int64
-	SHA256 Digest // of a file's content; zero where a file is larger than a chunk, except in what Keep returns
+	SHA256 Digest // of a file's content; zero if the file is larger than a chunk, except in what Keep returns
 	By     string // the step that wrote it last, "" for an input
 }
 
-// IsFile tells whether the entry has content.
+// IsFile reports whether the entry is a regular file.
 func (e Entry) IsFile() bool { return e.Mode.IsRegular() }
 
-// sameContent tells whether two entries are the same thing to a program that reads them.
+// sameContent reports whether a program that reads the two entries sees the same.
 func (e Entry) sameContent(o Entry) bool {
 	if e.Mode.Type() != o.Mode.Type() {
 		return false
 	}
 	switch {
-	case e.Mode.IsDir(): // two umasks are no conflict
+	case e.Mode.IsDir(): // different umasks are not a conflict
 		return true
 	case e.Mode&fs.ModeSymlink != 0:
 		return e.Link == o.Link
@@ -48,12 +48,12 @@ func (e Entry) sameContent(o Entry) bool {
 	return e.Offset == o.Offset && slices.Equal(e.Chunks, o.Chunks)
 }
 
-// Tree is a sorted, valid list of entries; the zero Tree is empty. It does not change.
+// Tree is a sorted, valid list of entries; the zero Tree is empty. It is immutable.
 //
-// Its entries are pointers, as a step's tree shares most of them with its parents' trees.
+// Its entries are pointers because a step's tree shares most of them with the trees of its parents.
 type Tree struct{ entries []*Entry }
 
-// NewTree sorts and checks entries. It takes the slice over.
+// NewTree sorts and checks entries. The caller must not use the slice afterwards.
 func NewTree(entries []Entry) (Tree, error) {
 	pointers := make([]*Entry, len(entries))
 	for i := range entries {
@@ -68,13 +68,13 @@ func treeOf(entries []*Entry) (Tree, error) {
 	return t, t.check()
 }
 
-// byPath sorts by the bytes of the path, so that a folder comes before what is in it.
+// byPath compares the bytes of the paths, so that a directory precedes its content.
 func byPath(a, b *Entry) int { return cmp.Compare(a.Path, b.Path) }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (t Tree) Len() int { return len(t.entries) }
 
-// All yields the entries, sorted by the bytes of their paths: a folder comes before what is in it.
+// All returns the entries, sorted by the bytes of their paths: a directory precedes its content.
 func (t Tree) All() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		for _, e := range t.entries {
@@ -85,7 +85,7 @@ func (t Tree) All() iter.Seq[Entry] {
 	}
 }
 
-// Size is the size of all files.
+// Size returns the size of all files.
 func (t Tree) Size() (size int64) {
 	for _, e := range t.entries {
 		size += e.Size
@@ -93,7 +93,7 @@ func (t Tree) Size() (size int64) {
 	return size
 }
 
-// Lookup finds an entry by its path.
+// Lookup returns the entry at a path.
 func (t Tree) Lookup(name string) (Entry, bool) {
 	i, found := t.index(name)
 	if !found {
@@ -106,7 +106,7 @@ func (t Tree) index(name string) (int, bool) {
 	return slices.BinarySearchFunc(t.entries, name, func(e *Entry, name string) int { return cmp.Compare(e.Path, name) })
 }
 
-// next makes what is left of a tree be read like what is stored.
+// next lets the rest of a tree be read like a stored one.
 func (t *Tree) next() (*Entry, error) {
 	if len(t.entries) == 0 {
 		return nil, errEnd
@@ -116,7 +116,7 @@ func (t *Tree) next() (*Entry, error) {
 	return e, nil
 }
 
-// check refuses what no honest writer makes: an attacker with access to Redis may have written the manifest.
+// check rejects what no correct writer creates: an attacker with access to Redis may have written the manifest.
 func (t Tree) check() error {
 	var o order
 	for _, e := range t.entries {
@@ -163,7 +163,7 @@ func (e *Entry) checkFile() error {
 	return nil
 }
 
-// chunksOf is the number of chunks that size bytes touch, beginning at offset in the first.
+// chunksOf returns the number of chunks that contain size bytes, beginning at offset in the first.
 func chunksOf(offset, size int64) int64 {
 	if size == 0 {
 		return 0
@@ -174,7 +174,7 @@ func chunksOf(offset, size int64) int64 {
 // maxPath is Linux' PATH_MAX.
 const maxPath = 4096
 
-// CheckPath refuses a path that is not plainly inside a tree: empty, absolute, with "..", "." or empty parts, or with a zero byte.
+// CheckPath rejects a path that is not plainly inside a tree: empty, absolute, with "..", "." or empty segments, or with a zero byte.
 func CheckPath(name string) error {
 	switch {
 	case plainPath(name):
@@ -195,7 +195,7 @@ func CheckPath(name string) error {
 	return nil
 }
 
-// plainPath tells quickly that nothing is wrong with a path, as with nearly all: none of its parts begins with a dot.
+// plainPath is a fast check that most paths pass: no segment is empty or begins with a dot, and there is no zero byte.
 func plainPath(name string) bool {
 	before := byte('/')
 	for i := range len(name) {
@@ -208,9 +208,10 @@ func plainPath(name string) bool {
 	return before != '/' && len(name) < maxPath
 }
 
-// checkLink says why a link may not be kept: its target has to stay inside the tree, wherever the tree is restored.
-// It looks at the words alone: "up/.." leads out of the tree where "up" is itself a link to its root. What we write stays inside all the same, by [os.Root] and as
-// nothing may be below a link; and a program that follows such a link finds what it could have named itself, in a container that is its own.
+// checkLink returns why a link cannot be stored, "" if it can: its target must be inside the tree, wherever the tree is restored.
+// It checks only the text: "up/.." points outside the tree if "up" is itself a link to its root. Restore stays inside all the same, because
+// it uses [os.Root] and no entry may be below a link; and a program that follows such a link finds only what it could name itself, in its
+// own container.
 func checkLink(name, target string) (reason string) {
 	switch {
 	case target == "":
@@ -226,9 +227,9 @@ func checkLink(name, target string) (reason string) {
 	return ""
 }
 
-// Resolve is Lookup that follows symbolic links inside the tree, at the end of the path and on the way.
+// Resolve is Lookup that follows symbolic links inside the tree, at the end of the path and within it.
 func (t Tree) Resolve(name string) (Entry, bool) {
-	for range 40 { // Linux gives up after as many links
+	for range 40 { // the limit of Linux
 		e, found := t.Lookup(name)
 		if found && e.Mode&fs.ModeSymlink == 0 {
 			return e, true
@@ -244,7 +245,7 @@ func (t Tree) Resolve(name string) (Entry, bool) {
 	return Entry{}, false
 }
 
-// throughLink replaces the first folder of a path that is a link.
+// throughLink replaces the first directory of a path that is a link.
 func (t Tree) throughLink(name string) (string, bool) {
 	for i, c := range name {
 		if c != '/' {

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Ancestry says what each step needs directly. The inputs come before every step.
+// Ancestry lists the direct needs of each step. The inputs precede every step.
 type Ancestry map[string][]string
 
-// Parent is a step and the tree it left. The inputs are the parent with no name.
+// Parent is a step and the tree that it left. The inputs are the parent without a name.
 type Parent struct {
 	Step string
 	Tree Tree
 }
 
-// Conflict says that two steps left different things at one path, and neither had seen the other's.
+// Conflict means that two steps left different content at one path, and neither had seen the other's.
 type Conflict struct{ Path, One, Other string }
 
-// ConflictError is the sentence about conflicts.
+// ConflictError reports conflicts.
 type ConflictError struct{ Conflicts []Conflict }
 
 func (e *ConflictError) Error() string {
@@ -36,9 +36,9 @@ func (e *ConflictError) Error() string {
 	return text
 }
 
-// Union is the tree that a step with these parents sees. Of two versions of a path, the one whose writer descends from the
-// other's writer stands. A path that a parent's step or one of its ancestors removed, having seen it, stays removed.
-// What is left are conflicts, sorted by path; the tree then has the first version.
+// Union returns the tree that a step with these parents sees. Of two versions of a path, the version of the later step wins, if one step is
+// a descendant of the other. A path that a parent or one of its ancestors removed, after it had seen it, stays removed. All other
+// differences are conflicts, sorted by path; the tree then has the first version.
 func Union(parents []Parent, graph Ancestry) (Tree, []Conflict) {
 	if len(parents) == 1 {
 		return parents[0].Tree, nil
@@ -50,17 +50,17 @@ func Union(parents []Parent, graph Ancestry) (Tree, []Conflict) {
 		}
 		return m
 	}
-	found, _ := open().look() // a tree can always be read
+	found, _ := open().look() // reading a tree cannot fail
 	var union Tree
-	_ = open().write(found.wanted, func(e *Entry) error { // as above
+	_ = open().write(found.wanted, func(e *Entry) error { // see above
 		union.entries = append(union.entries, e)
 		return nil
 	})
 	return union, found.conflicts
 }
 
-// Union writes the [Union] of what these steps have left. What it has in memory does not grow with the number of files.
-// The error is a [ConflictError] where they do not agree.
+// Union stores the [Union] of these layers. The memory that it needs does not grow with the number of files. The error is a [ConflictError]
+// if they conflict.
 func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancestry) (Layer, error) {
 	if len(layers) == 1 {
 		for _, layer := range layers {
@@ -84,7 +84,7 @@ func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancest
 	return layer, err
 }
 
-// merge begins to read layers side by side.
+// merge opens layers for reading them in step.
 func (s *Store) merge(ctx context.Context, layers map[string]Layer, graph Ancestry, use func(*merge) error) error {
 	m := &merge{seen: seen{graph, map[string]map[string]bool{}}}
 	for step, layer := range layers {
@@ -97,20 +97,20 @@ func (s *Store) merge(ctx context.Context, layers map[string]Layer, graph Ancest
 	return use(m)
 }
 
-// merge goes through all parents at once, path by path.
+// merge iterates over all parents in step, in the order of paths.
 type merge struct {
 	parents []parent
 	seen    seen
 }
 
-// parent is what was not looked at of the files of a step.
+// parent is the unread part of the files of a step.
 type parent struct {
 	step string
-	now  *Entry // the next one; nil before the first and after the last
+	now  *Entry // the next entry; nil before the first and after the last
 	rest entries
 }
 
-// advance goes on to the next entry.
+// advance reads the next entry.
 func (p *parent) advance() (err error) {
 	if p.now, err = p.rest.next(); errors.Is(err, errEnd) {
 		return nil
@@ -120,14 +120,14 @@ func (p *parent) advance() (err error) {
 	return nil
 }
 
-// decided is what stands at one path.
+// decided is the result for one path.
 type decided struct {
 	*Entry
 	removed  bool
 	conflict *Conflict
 }
 
-// all decides path after path, in order.
+// all calls take with the result for each path, in order.
 func (m *merge) all(take func(decided) error) error {
 	slices.SortFunc(m.parents, func(a, b parent) int { return cmp.Compare(a.step, b.step) })
 	for i := range m.parents {
@@ -168,13 +168,13 @@ func (m *merge) all(take func(decided) error) error {
 	}
 }
 
-// looked is what is only known when all of the parents has been looked at.
+// looked is what is known only after all parents were read.
 type looked struct {
-	wanted    map[string]bool // removed folders that another parent has put something new into
+	wanted    map[string]bool // removed directories in which another parent created something
 	conflicts []Conflict
 }
 
-// over is what may have something below it, as in order.
+// over is an entry that may contain later ones, as in order.
 type over struct {
 	path, by        string
 	folder, removed bool
@@ -196,9 +196,9 @@ func (m *merge) look() (found looked, err error) {
 			case e.removed || !strings.HasPrefix(e.Path[len(a.path):], "/"):
 			case a.removed:
 				found.wanted[a.path], a.removed = true, false
-			case !a.folder: // what is a file for one parent is a folder for another
+			case !a.folder: // a file of one parent is a directory of another
 				found.conflicts = append(found.conflicts, conflictOf(a.path, a.by, e.By))
-				a.folder = true // told once
+				a.folder = true // report it once
 			}
 		}
 		if !e.removed || e.Mode.IsDir() {
@@ -219,7 +219,7 @@ func (m *merge) write(wanted map[string]bool, add func(*Entry) error) error {
 	})
 }
 
-// choose takes the version that stands over all others, or says which two do not agree.
+// choose returns the version that wins over all others, or a conflict.
 func (m *merge) choose(versions []*Entry) (best *Entry, conflict *Conflict) {
 	best = versions[0]
 	for _, v := range versions[1:] {
@@ -240,14 +240,14 @@ func conflictOf(path, one, other string) Conflict {
 	return Conflict{path, min(one, other), max(one, other)}
 }
 
-// seen answers whether a step has seen what another one wrote.
+// seen knows which steps have seen the files of which others.
 type seen struct {
 	graph Ancestry
 	known map[string]map[string]bool
 }
 
-// by tells whether step has seen what writer wrote: it is the writer, descends from it, or the writer is the input. One of many, as "fan.3", is part of its
-// step, which has seen all of them; they have not seen each other.
+// by reports whether step has seen what writer wrote: it is the writer, descends from it, or the writer is the input. One index of a
+// fan-out step, as "fan.3", is part of its step, which has seen all indexes; the indexes have not seen each other.
 func (s seen) by(step, writer string) bool {
 	if writer == "" || step == writer {
 		return true

@@ -11,53 +11,53 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// upload sends chunks in parallel. It lives inside [Store.upload]: start, add, flush, end.
+// upload sends chunks concurrently. It is used only inside [Store.upload].
 type upload struct {
 	store *Store
 	group *errgroup.Group
 	ctx   context.Context //nolint:containedctx // it is the group's and ends with it
-	fresh atomic.Bool     // the last chunk was not there: the next ones are hardly there either
-	pack  stream          // the small files, one after the other
+	fresh atomic.Bool     // the last chunk did not exist, so the next ones probably do not either
+	pack  stream          // the small files
 	batch []smallToRead
 	bytes int                // of the batch
-	ready func(*Entry) error // hears of each entry when all of it is stored, in the order in which they were added; may be nil
+	ready func(*Entry) error // called for each entry when all of it is stored, in the order in which they were added; may be nil
 	queue []queued
 }
 
-// queued is an entry that is not stored yet, or behind one that is not.
+// queued is an entry that is not stored yet, or follows one that is not.
 type queued struct {
 	entry  *Entry
-	old    *Entry        // what was at its path before, which stands if it is the same; may be nil
-	packed bool          // it is a small file, whose chunks are not known before its packs are
-	pack   int           // the first of these
-	left   *atomic.Int32 // of a large file: chunks that are not stored
+	old    *Entry        // the entry that was at its path before, which is kept if it is the same; may be nil
+	packed bool          // it is a small file, whose chunks are known only when its packs are
+	pack   int           // the first of its packs
+	left   *atomic.Int32 // of a large file: the number of chunks that are not stored
 }
 
-// smallToRead is a small file that has its room, but is not read.
+// smallToRead is a small file whose room is reserved and that is not read yet.
 type smallToRead struct {
 	entry *Entry
 	room  room
 	read  func(into ...[]byte) error
 }
 
-// A goroutine reads several small files: starting one takes as long as reading one.
+// One goroutine reads several small files, because starting a goroutine takes as long as reading one.
 const (
 	batchFiles = 32
 	batchBytes = 128 << 10
 )
 
-// upload runs add, then sends what is left, waits, and fills in the entries that were added.
+// upload runs add, sends the rest, waits, and completes the entries that were added.
 func (s *Store) upload(ctx context.Context, add func(*upload) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.workers())
 	u := &upload{store: s, group: group, ctx: ctx}
 	u.pack.upload = u
 	err := add(u)
-	u.readBatch() // also when it is not needed any more: it closes the files
+	u.readBatch() // also after an error: it closes the files
 	if err == nil {
 		u.pack.flush()
 	}
-	// The first failed chunk ends the context; what add then met is only its consequence.
+	// The first failed chunk ends the context; an error of add is then only its consequence.
 	if failed := group.Wait(); failed != nil && (err == nil || ctx.Err() != nil) {
 		return failed
 	}
@@ -67,7 +67,8 @@ func (s *Store) upload(ctx context.Context, add func(*upload) error) error {
 	return u.settle()
 }
 
-// put asks whether the chunk is there only as long as chunks are: a new tree costs one question, a repeated one no upload.
+// put stores a chunk. It asks whether a chunk exists only as long as the last one did: a new tree costs one request, and a repeated one no
+// upload.
 func (u *upload) put(d Digest, content []byte) error {
 	if !u.fresh.Load() {
 		found, err := u.store.hasChunk(u.ctx, d)
@@ -75,7 +76,7 @@ func (u *upload) put(d Digest, content []byte) error {
 			return err
 		}
 		if found {
-			u.store.sent.add(d) // a fail-over may still lose it: who sent it may have been answered a moment ago
+			u.store.sent.add(d) // a fail-over may still lose it: its writer may have got the answer a moment ago
 			return nil
 		}
 		u.fresh.Store(!found)
@@ -83,7 +84,7 @@ func (u *upload) put(d Digest, content []byte) error {
 	return u.store.putChunk(u.ctx, d, content)
 }
 
-// add queues an entry whose content, if it has any, is stored already.
+// add queues an entry whose content, if any, is stored.
 func (u *upload) add(e *Entry) error { return u.enqueue(queued{entry: e}) }
 
 func (u *upload) enqueue(q queued) error {
@@ -94,7 +95,7 @@ func (u *upload) enqueue(q queued) error {
 	return u.ended()
 }
 
-// settle tells of the entries that are ready.
+// settle calls ready for the entries that are stored.
 func (u *upload) settle() error {
 	done := 0
 	for _, q := range u.queue {
@@ -113,12 +114,12 @@ func (u *upload) settle() error {
 		}
 	}
 	if u.queue = u.queue[done:]; len(u.queue) == 0 {
-		u.queue = nil // a slice that only moves on would keep all that was in it
+		u.queue = nil // slicing alone would keep all entries in memory
 	}
 	return nil
 }
 
-// stored tells whether all of an entry is stored, and fills its chunks in when it is.
+// stored reports whether all of an entry is stored, and then sets its chunks.
 func (u *upload) stored(q queued) bool {
 	e := q.entry
 	switch {
@@ -135,7 +136,7 @@ func (u *upload) stored(q queued) bool {
 	return true
 }
 
-// addSmall packs the content of a file of at most a chunk. The entry gets its chunks when the upload ends.
+// addSmall packs the content of a file of at most a chunk. The entry's chunks are set when the upload ends.
 func (u *upload) addSmall(e *Entry, content []byte) error {
 	e.Size = int64(len(content))
 	e.SHA256 = sha256.Sum256(content)
@@ -148,8 +149,8 @@ func (u *upload) addSmall(e *Entry, content []byte) error {
 	return u.enqueue(queued{entry: e, packed: true, pack: room.chunk})
 }
 
-// addSmallFile packs a file of at most a chunk, which is read in the background: straight into its pack, as its size says where it will lie.
-// read is called once; it fills what it is given and closes the file. The entry gets its digest and its chunks when the upload ends.
+// addSmallFile packs a file of at most a chunk, which is read in the background directly into its place in the pack. read is called once;
+// it fills the slices and closes the file. The entry's digest and chunks are set when the upload ends.
 func (u *upload) addSmallFile(e, old *Entry, read func(into ...[]byte) error) error {
 	if e.Size == 0 {
 		e.SHA256 = sha256.Sum256(nil)
@@ -163,7 +164,7 @@ func (u *upload) addSmallFile(e, old *Entry, read func(into ...[]byte) error) er
 	return u.enqueue(queued{entry: e, old: old, packed: true, pack: room.chunk})
 }
 
-// readBatch reads the small files that have their room.
+// readBatch reads the small files whose room is reserved.
 func (u *upload) readBatch() {
 	batch := u.batch
 	u.batch, u.bytes = nil, 0
@@ -173,7 +174,7 @@ func (u *upload) readBatch() {
 	u.group.Go(func() (err error) {
 		for _, f := range batch {
 			if err != nil || u.ctx.Err() != nil {
-				_ = f.read() // only closes it
+				_ = f.read() // only closes the file
 				continue
 			}
 			if err = f.read(f.room.first, f.room.second); err != nil {
@@ -198,14 +199,14 @@ func (u *upload) filled(batch []smallToRead) error {
 	return nil
 }
 
-// room gives an entry its place in the packs.
+// room reserves the place of an entry in the packs.
 func (u *upload) room(e *Entry) room {
 	room := u.pack.reserve(int(e.Size))
 	e.Offset = room.offset
 	return room
 }
 
-// ended is why the upload cannot go on, nil while it can.
+// ended returns why the upload cannot continue, nil while it can.
 func (u *upload) ended() error {
 	if u.ctx.Err() != nil {
 		return context.Cause(u.ctx)
@@ -213,11 +214,11 @@ func (u *upload) ended() error {
 	return nil
 }
 
-// opener opens the same file again and again: a handle for each chunk costs microseconds and needs no bookkeeping.
+// opener opens the same file repeatedly: a descriptor for each chunk costs microseconds and needs no bookkeeping.
 type opener func() (io.ReaderAt, io.Closer, error)
 
-// addLarge sends a file of its own chunks. The same ones that old has, if it is there, are not sent again.
-// The entry's chunks are filled in when the upload ends.
+// addLarge sends a file of more than one chunk. Chunks that old has at the same position are not sent again. The entry's chunks are set
+// when the upload ends.
 func (u *upload) addLarge(e, old *Entry, open opener) error {
 	var known []Digest
 	if old != nil && old.Size > ChunkSize {
@@ -251,13 +252,13 @@ func (u *upload) addLarge(e, old *Entry, open opener) error {
 	return u.enqueue(queued{entry: e, old: old, left: left})
 }
 
-// readAt fills content.
+// readAt reads as many bytes as content has.
 func readAt(open opener, content []byte, from int64) error {
 	r, closer, err := open()
 	if err != nil {
 		return err
 	}
-	defer closer.Close() // it was only read
+	defer closer.Close() // nothing was written
 	n, err := r.ReadAt(content, from)
 	switch {
 	case n == len(content):
@@ -268,5 +269,5 @@ func readAt(open opener, content []byte, from int64) error {
 	return err
 }
 
-// errChanged says that a file is written to while it is read; storing half of each would be worse than failing.
+// errChanged means that a file was written to while it was read; storing half of each version would be worse than failing.
 var errChanged = errors.New("it changed while it was read")

@@ -13,18 +13,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrNoUsers says that the server makes no users for us: it does not know ACL, as managed services do not, or our user may not use it.
+// ErrNoUsers means that the server cannot create users for runs: it does not support ACL, as some managed services do not, or our user may
+// not use it.
 var ErrNoUsers = errors.New("redis cannot create users for runs")
 
-// metaUser is the field of the run's meta hash with the digests of the passwords of its user, separated by spaces. A user lives in the memory of a server alone,
-// so whoever goes on with the run can make it again without knowing a password.
+// metaUser is the field of the run's meta hash that holds the digests of the passwords of the run's user, separated by spaces. A user
+// exists only in the memory of a server, so the program that continues the run can create it again without knowing a password.
 const metaUser = "user"
 
-// UserName is the name of the Redis user that reaches the files of one run and nothing else.
+// UserName returns the name of the Redis user that can access the files of one run and nothing else.
 func UserName(run string) string { return "brane-" + run }
 
-// GrantUser lets the run's user in with this password as well, and makes the user where it is not there. Passwords of before stay good: agents that have
-// them may still run. The password should be a random text: its digest lies in Redis. The error wraps [ErrNoUsers] where there can be none.
+// GrantUser adds this password to the run's user, and creates the user if it does not exist. Earlier passwords stay valid, as agents that
+// use them may still run. The password should be random: its digest is stored in Redis. The error wraps [ErrNoUsers] if the server cannot
+// create users.
 func (s *Store) GrantUser(ctx context.Context, password string) (name string, err error) {
 	digests, err := s.userDigests(ctx)
 	if err != nil {
@@ -40,7 +42,8 @@ func (s *Store) GrantUser(ctx context.Context, password string) (name string, er
 	return UserName(s.run), s.SetMeta(ctx, map[string]string{metaUser: strings.Join(digests, " ")})
 }
 
-// KeepUser makes the run's user again on every server that has lost it, as by a restart or a fail-over. It does nothing where the run has no user.
+// KeepUser creates the run's user again on every server that has lost it, for example in a restart or a fail-over. It does nothing if the
+// run has no user.
 func (s *Store) KeepUser(ctx context.Context) (again bool, err error) {
 	lost, err := s.userLost(ctx)
 	if err != nil || !lost {
@@ -53,12 +56,12 @@ func (s *Store) KeepUser(ctx context.Context) (again bool, err error) {
 	return true, s.makeUser(ctx, digests)
 }
 
-// RevokeUser removes the run's user, if there is one, and with it every connection that it has.
+// RevokeUser deletes the run's user, if it exists, and closes all of its connections.
 func (s *Store) RevokeUser(ctx context.Context) error {
 	err := s.onEachMaster(ctx, "remove the run's user", func(ctx context.Context, master *redis.Client) error {
 		err := master.ACLDelUser(ctx, UserName(s.run)).Err()
 		if noACL(err) {
-			return nil // then nobody has made one
+			return nil // then no user was created
 		}
 		return err
 	})
@@ -76,7 +79,7 @@ func (s *Store) userDigests(ctx context.Context) ([]string, error) {
 func (s *Store) userLost(ctx context.Context) (lost bool, err error) {
 	answers := make(chan bool, 1)
 	err = s.onEachMaster(ctx, "look for the run's user", func(ctx context.Context, master *redis.Client) error {
-		// Not ACL GETUSER: the client cannot read the answer of every version.
+		// Not the client's ACLGetUser: it cannot parse the answer of every version.
 		err := master.Do(ctx, "ACL", "GETUSER", UserName(s.run)).Err()
 		if errors.Is(err, redis.Nil) {
 			select {
@@ -100,7 +103,7 @@ func (s *Store) makeUser(ctx context.Context, digests []string) error {
 	})
 }
 
-// serverVersion is major.minor, or 7.0, the oldest we know, where it is not told.
+// serverVersion returns major and minor version, or 7.0, the oldest supported one, if the server does not report it.
 func (s *Store) serverVersion(ctx context.Context, master *redis.Client) [2]int {
 	info, err := master.Info(ctx, "server").Result()
 	parts := strings.Split(infoField(info, "redis_version"), ".")
@@ -115,7 +118,7 @@ func (s *Store) serverVersion(ctx context.Context, master *redis.Client) [2]int 
 	return [2]int{major, minor}
 }
 
-// userRules are those of the agents of a run. One command that a version does not know would make it refuse all of them.
+// userRules returns the ACL rules for the agents of a run. A server rejects all of them if it does not know one of the commands.
 func userRules(run string, digests []string, version [2]int) []string {
 	rules := []string{"reset", "on", "~" + prefix + run + ":*", "&" + prefix + run + ":*", "-@all"}
 	for _, digest := range digests {
@@ -125,17 +128,17 @@ func userRules(run string, digests []string, version [2]int) []string {
 		rules = append(rules, "+"+command)
 	}
 	if version[0] > 7 || version[0] == 7 && version[1] >= 2 {
-		rules = append(rules, "+client|setinfo") // how newer clients say hello
+		rules = append(rules, "+client|setinfo") // newer clients send it when they connect
 	}
 	return rules
 }
 
-// noACL tells whether it is the server's or our user's nature that it makes no users.
+// noACL reports whether the error means that the server or our user cannot create users.
 func noACL(err error) bool {
 	return err != nil && (hasPrefix(err.Error(), "NOPERM") || strings.Contains(strings.ToLower(err.Error()), "unknown command"))
 }
 
-// onEachMaster runs a command on every master, patiently.
+// onEachMaster runs a command on every master, with retries.
 func (s *Store) onEachMaster(ctx context.Context, what string, command func(context.Context, *redis.Client) error) error {
 	return s.do(ctx, what, func(ctx context.Context) error { return eachMaster(ctx, s.redis, command) })
 }
