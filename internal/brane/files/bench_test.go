@@ -18,10 +18,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// benchSize is enough for a steady state and small enough for a laptop.
+// benchSize is large enough for a steady state and small enough for a laptop.
 const benchSize = 256 << 20
 
-// memory is a folder in memory, so that no disk is measured.
+// memory returns a directory in memory, so that no disk is measured.
 func memory(b *testing.B) string {
 	b.Helper()
 	b.Setenv("TMPDIR", "/dev/shm")
@@ -40,7 +40,7 @@ func fill(b *testing.B, name string, size int) {
 	}
 }
 
-// parallelRaw runs a command for as many values of a chunk as make benchSize, over 4 connections as the Store does.
+// parallelRaw runs a command for as many values of the size of a chunk as benchSize contains, over 4 connections like the Store.
 func parallelRaw(b *testing.B, command func(i int, buffer []byte) error) {
 	b.Helper()
 	var group errgroup.Group
@@ -61,7 +61,8 @@ func parallelRaw(b *testing.B, command func(i int, buffer []byte) error) {
 	}
 }
 
-// BenchmarkLarge: one large file against plain SET and GET of values of a chunk. The figures to compare are those of one run.
+// BenchmarkLarge compares one large file with plain SET and GET of values of the size of a chunk. Only figures of the same run are
+// comparable.
 func BenchmarkLarge(b *testing.B) {
 	client := dial(b, redistest.Start(b).URL())
 	s := open(b, client, "bench")
@@ -133,7 +134,7 @@ func BenchmarkLarge(b *testing.B) {
 	})
 }
 
-// BenchmarkSmall: 10,000 files of 4 KiB against cp -r.
+// BenchmarkSmall compares 10,000 files of 4 KiB with cp -r.
 func BenchmarkSmall(b *testing.B) {
 	const count, size = 10_000, 4096
 	client := dial(b, redistest.Start(b).URL())
@@ -150,7 +151,7 @@ func BenchmarkSmall(b *testing.B) {
 	b.Run("cp -r", func(b *testing.B) {
 		for b.Loop() {
 			to := memory(b)
-			if err := exec.Command("cp", "-r", dir, to).Run(); err != nil { // the benchmark's own folders
+			if err := exec.Command("cp", "-r", dir, to).Run(); err != nil { // the benchmark's own directories
 				b.Fatal(err)
 			}
 			b.StopTimer()

@@ -42,16 +42,16 @@ func TestDialRefusesWithoutShowingTheAddress(t *testing.T) {
 	}
 }
 
-// noDisk is said of every server that redistest starts without more.
+// noDisk is the warning about every server that redistest starts with its default configuration.
 const noDisk = "redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts"
 
 func TestCheck(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args     []string
-		user     []string // ACL SETUSER brane on >pw and this
+		user     []string // arguments of ACL SETUSER after "brane on >pw"
 		warnings string
 		fact     error
-		want     string // a part of the message
+		want     string // part of the message
 	}{
 		"all is well":                                 {args: []string{"--appendonly", "yes"}, warnings: "[]"},
 		"nothing is kept on disk":                     {warnings: "[" + noDisk + "]"},
@@ -127,8 +127,8 @@ func TestCheckOfServersThatDoNotLetUsIn(t *testing.T) {
 	}
 }
 
-// TestClocksThatDiffer: a server that lives ten minutes ahead, as its answers to TIME say. With another warning, they come in one order.
-func TestClocksThatDiffer(t *testing.T) {
+// TestClockSkewWarning checks the warning about a server whose answers to TIME are ten minutes ahead. Several warnings are sorted.
+func TestClockSkewWarning(t *testing.T) {
 	server := redistest.Start(t)
 	for name, tt := range map[string]struct {
 		ahead time.Duration
@@ -153,7 +153,7 @@ func TestClocksThatDiffer(t *testing.T) {
 	}
 }
 
-// otherClock sets the server's clock, which nobody can do without setting the machine's.
+// otherClock changes the server's answers to TIME, as its clock is that of the machine.
 type otherClock time.Duration
 
 func (o otherClock) DialHook(next redis.DialHook) redis.DialHook { return next }

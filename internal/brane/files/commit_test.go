@@ -16,8 +16,8 @@ import (
 
 var someLayer = Layer(digestOf([]byte("layer")).String())
 
-// TestOneCommitStands: of many writers at once, one wins and all see its record.
-func TestOneCommitStands(t *testing.T) {
+// TestFirstCommitWins checks that one of many concurrent writers wins and all see its record.
+func TestFirstCommitWins(t *testing.T) {
 	server := redistest.Start(t)
 	const writers = 8
 	var all sync.WaitGroup
@@ -75,8 +75,8 @@ func TestCommitRefuses(t *testing.T) {
 	}
 }
 
-// TestEventsComeAndResyncAfterARestart follows a run over the death of the server.
-func TestEventsComeAndResyncAfterARestart(t *testing.T) {
+// TestEventsResyncAfterRestart follows a run across the death of the server.
+func TestEventsResyncAfterRestart(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, dial(t, server.URL()), "events")
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
@@ -114,7 +114,7 @@ func TestEventsComeAndResyncAfterARestart(t *testing.T) {
 		t.Errorf("after Resume, Cancelled is %v, %v", cancelled, err)
 	}
 	stop()
-	for range events { // ends when the context has
+	for range events { // ends with the context
 		continue
 	}
 }

@@ -14,9 +14,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// TestWhatIsDamagedIsFoundAndStoredAnew: of chunks that are gone or changed, Damage names the files, and the next Put of the same content mends the set.
-func TestWhatIsDamagedIsFoundAndStoredAnew(t *testing.T) {
-	content := map[string][]byte{ // in two packs: a, one and the begin of two; the rest of two
+// TestDamageIsFoundAndRepaired checks that Damage names the files with lost or changed chunks, and that the next Put of the same
+// content repairs the set.
+func TestDamageIsFoundAndRepaired(t *testing.T) {
+	content := map[string][]byte{ // in two packs: a, one and the beginning of two; the rest of two
 		"a": []byte("alice"), "one": noise(1, ChunkSize/2), "two": bytes.Repeat([]byte("2"), ChunkSize-9), "empty": nil,
 		"large": bytes.Repeat([]byte("0123456789"), 300_000), "larger": noise(1, Verified+2*ChunkSize+5),
 	}
@@ -72,7 +73,7 @@ func TestWhatIsDamagedIsFoundAndStoredAnew(t *testing.T) {
 	for name, tt := range map[string]struct {
 		meddle        func() error
 		lost, changed []string
-		want          error // of Damage, where nobody knows which files there are
+		want          error // of Damage, if the list of files is not known
 	}{
 		"nothing":                                   {func() error { return nil }, nil, nil, nil},
 		"a pack is gone":                            {func() error { return gone(chunk("a", 0)) }, []string{"a", "one", "two"}, nil, nil},
@@ -116,7 +117,7 @@ func TestWhatIsDamagedIsFoundAndStoredAnew(t *testing.T) {
 	}
 }
 
-// keysOf are the keys of a server with the time that each has left: -1ns where it stays for good.
+// keysOf returns the keys of a server with their remaining time, -1ns if they have no deadline.
 func keysOf(ctx context.Context, client redis.UniversalClient) map[string]string {
 	keys := map[string]string{}
 	for _, key := range client.Keys(ctx, "*").Val() {
@@ -125,8 +126,8 @@ func keysOf(ctx context.Context, client redis.UniversalClient) map[string]string
 	return keys
 }
 
-// TestALargeSetIsNotReadByEachPlan: what is above the limit is only asked for its size.
-func TestALargeSetIsNotReadByEachPlan(t *testing.T) {
+// TestLargeSetIsNotReadByEachPlan checks that only the size of files above the limit is checked.
+func TestLargeSetIsNotReadByEachPlan(t *testing.T) {
 	server := redistest.Start(t)
 	client, ctx := dial(t, server.URL()), t.Context()
 	set, err := OpenSet(client, "corpus")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestDialReadsTheURL as the documentation of redis.url describes it.
+// TestDialReadsTheURL checks the forms that the documentation of redis.url describes.
 func TestDialReadsTheURL(t *testing.T) {
 	type read struct {
 		addrs              []string
@@ -14,7 +14,7 @@ func TestDialReadsTheURL(t *testing.T) {
 		db                 int
 		tls, cluster       bool
 		master             string
-		sentinel           [2]string // user name and password
+		sentinel           [2]string // user name and password of Sentinel
 	}
 	for name, tt := range map[string]struct {
 		url  string

@@ -72,8 +72,8 @@ func TestWhatIsStoredWrongIsNotRead(t *testing.T) {
 	}
 }
 
-// TestATreeThatAsksForMoreThanItsPackHas: the digest of the pack is right, the manifest lies.
-func TestATreeThatAsksForMoreThanItsPackHas(t *testing.T) {
+// TestEntryBeyondItsPack checks an entry that exceeds its pack, whose digest is correct.
+func TestEntryBeyondItsPack(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "lie")
 	tree := leave(t, s, map[string][]byte{"small": []byte("hello")})
 	e, _ := tree.Lookup("small")
@@ -112,8 +112,8 @@ func TestAFullServerPublishesNothing(t *testing.T) {
 	}
 }
 
-// TestInputsThatAFullClusterCannotHold: all masters together have too little; nothing is sent.
-func TestInputsThatAFullClusterCannotHold(t *testing.T) {
+// TestInputsExceedClusterMemory checks that nothing is sent if all masters together have too little memory.
+func TestInputsExceedClusterMemory(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	for _, master := range cluster.Masters {
 		if err := master.Client().ConfigSet(t.Context(), "maxmemory", "8mb").Err(); err != nil {
@@ -135,7 +135,7 @@ func TestInputsThatAFullClusterCannotHold(t *testing.T) {
 	}
 }
 
-// interrupt calls fault once, before the nth command of a name.
+// interrupt calls fault once, before the nth command with a name.
 type interrupt struct {
 	command string
 	left    chan struct{}
@@ -169,8 +169,8 @@ func (i *interrupt) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// TestAPutSurvivesTheServer: the server is killed, or its network is cut, in the middle of a put.
-func TestAPutSurvivesTheServer(t *testing.T) {
+// TestPutSurvivesServerFault kills the server, or cuts its network, during a put.
+func TestPutSurvivesServerFault(t *testing.T) {
 	for name, tt := range map[string]struct{ fault, mend func(*redistest.Server) }{
 		"it is killed and started again": {(*redistest.Server).Kill, (*redistest.Server).Restart},
 		"it stands still for 5 s":        {(*redistest.Server).Pause, func(s *redistest.Server) { <-time.After(5 * time.Second); s.Continue() }},
@@ -183,7 +183,7 @@ func TestAPutSurvivesTheServer(t *testing.T) {
 			go func() {
 				defer close(mended)
 				<-broken
-				// The put has to meet the fault; how long it lasts does not matter.
+				// The put must meet the fault; the duration does not matter.
 				<-time.After(300 * time.Millisecond)
 				tt.mend(server)
 			}()
@@ -216,8 +216,8 @@ func TestAPutSurvivesTheServer(t *testing.T) {
 	}
 }
 
-// TestAPutEndsWithItsContext: a server that is gone for good does not hold anybody longer than asked.
-func TestAPutEndsWithItsContext(t *testing.T) {
+// TestPutEndsWithItsContext checks that a put to a server that is gone permanently ends with its context.
+func TestPutEndsWithItsContext(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, dial(t, server.URL()), "gone")
 	server.Kill()
@@ -236,7 +236,7 @@ func TestWhatCannotBeKeptIsNamed(t *testing.T) {
 		want string
 	}{
 		"a socket": {func(at string) error { return unix.Mknod(at, unix.S_IFSOCK|0o600, 0) }, `file "d/x" is a socket; only files, directories and symbolic links can be stored; remove it at the end of the step`},
-		// Of device 0:0, which anybody may make and nobody can open.
+		// Device 0:0 may be created by everyone and opened by no one.
 		"a device":                      {func(at string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, 0) }, `file "d/x" is a device; only files, directories and symbolic links can be stored; remove it at the end of the step`},
 		"a named pipe":                  {func(at string) error { return unix.Mkfifo(at, 0o600) }, `file "d/x" is a named pipe; only files, directories and symbolic links can be stored; remove it at the end of the step`},
 		"a link out of the tree":        {func(at string) error { return os.Symlink("../../x", at) }, `file "d/x" is a symbolic link that points to "../../x", outside the tree; only links to files of the same tree can be stored`},

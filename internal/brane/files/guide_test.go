@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// guide is the description of the format that others write readers from.
+// guide returns the description of the format, from which others write readers.
 func guide(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../templates/guides/format.md")
@@ -24,8 +24,8 @@ func guide(t *testing.T) string {
 	return string(text)
 }
 
-// TestTheGuidesExamplesAreReal: what stands in the guide is what this package reads and writes.
-func TestTheGuidesExamplesAreReal(t *testing.T) {
+// TestGuideExamples checks that this package reads and writes the examples of the guide.
+func TestGuideExamples(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(guide(t), -1)
 	if len(blocks) != 2 {
 		t.Fatalf("the guide has %d examples, want a manifest and a record", len(blocks))
@@ -43,8 +43,8 @@ func TestTheGuidesExamplesAreReal(t *testing.T) {
 	}
 }
 
-// guidesRights are the rules of the provider's user.
-func guidesRights(t *testing.T) []string {
+// guidePermissions returns the rules of the provider's user in the guide.
+func guidePermissions(t *testing.T) []string {
 	t.Helper()
 	rules := regexp.MustCompile(`~brane:\* .*`).FindString(guide(t))
 	if rules == "" {
@@ -53,7 +53,7 @@ func guidesRights(t *testing.T) []string {
 	return strings.Fields(rules)
 }
 
-// limitedTo is a client whose user has these rules alone.
+// limitedTo returns a client whose user has only these permissions.
 func limitedTo(t *testing.T, server *redistest.Server, rules []string) redis.UniversalClient {
 	t.Helper()
 	if err := server.Client().ACLSetUser(t.Context(), "provider", append([]string{"reset", "on", ">s3cret"}, rules...)...).Err(); err != nil {
@@ -62,18 +62,18 @@ func limitedTo(t *testing.T, server *redistest.Server, rules []string) redis.Uni
 	return dial(t, "redis://provider:s3cret@"+server.Addr())
 }
 
-// TestTheGuidesRightsAreEnough for the provider; the agent's are tried with the agent.
-func TestTheGuidesRightsAreEnough(t *testing.T) {
+// TestGuidePermissionsSuffice checks the permissions of the provider; those of the agent are tested with the agent.
+func TestGuidePermissionsSuffice(t *testing.T) {
 	server := redistest.Start(t)
-	client := limitedTo(t, server, guidesRights(t))
+	client := limitedTo(t, server, guidePermissions(t))
 	if warnings, err := Check(t.Context(), client); err != nil || len(warnings) != 1 {
 		t.Errorf("Check says %q, %v; want only that nothing is kept on disk", warnings, err)
 	}
 	exercise(t, client, server.Client())
 }
 
-// TestCheckFindsEachMissingRight of those in the guide, and leaves no key behind.
-func TestCheckFindsEachMissingRight(t *testing.T) {
+// TestCheckFindsEachMissingPermission removes each permission of the guide in turn, and checks that Check leaves no key.
+func TestCheckFindsEachMissingPermission(t *testing.T) {
 	onKey := func(command string) string {
 		return "check redis: run " + command + ` on a key that begins with "brane:": the redis user lacks a permission: NOPERM `
 	}
@@ -87,13 +87,13 @@ func TestCheckFindsEachMissingRight(t *testing.T) {
 		"+hset": onKey("HSET"), "+hgetall": onKey("HGETALL"), "+copy": onKey("COPY"), "+expireat": onKey("EXPIREAT"),
 		"+publish": onChannel("PUBLISH"), "+subscribe": onChannel("SUBSCRIBE"),
 		"+ping": "check redis: the redis user lacks a permission: NOPERM ",
-		// The client goes on without these, or with what it knows of before.
+		// The client continues without these, or with what it knew before.
 		"+hdel": isWell, "+unsubscribe": isWell, "+time": isWell, "+hello": isWell, "+auth": isWell, "+select": isWell, "+info": isWell, "+config|get": isWell,
 	}
 	server := redistest.Start(t)
-	for i, rule := range guidesRights(t) {
+	for i, rule := range guidePermissions(t) {
 		t.Run("without "+rule, func(t *testing.T) {
-			_, err := Check(t.Context(), limitedTo(t, server, slices.Delete(guidesRights(t), i, i+1)))
+			_, err := Check(t.Context(), limitedTo(t, server, slices.Delete(guidePermissions(t), i, i+1)))
 			if said := fmt.Sprint(err); want[rule] == "" || !strings.HasPrefix(said, want[rule]) {
 				t.Errorf("got  %s\nwant %s…", said, want[rule])
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// packed is a text as manifests are packed.
+// packed compresses a text as manifests are compressed.
 func packed(t testing.TB, text string) []byte {
 	t.Helper()
 	var to bytes.Buffer
@@ -28,7 +28,7 @@ func packed(t testing.TB, text string) []byte {
 	return to.Bytes()
 }
 
-// plant stores content as it is, under its right digest.
+// plant stores content unchanged under its correct digest.
 func plant(t testing.TB, s *Store, content []byte) Digest {
 	t.Helper()
 	d := digestOf(content)
@@ -38,7 +38,7 @@ func plant(t testing.TB, s *Store, content []byte) Digest {
 	return d
 }
 
-// plantLayer stores whatever stands for a packed manifest as a layer, with right digests all the way.
+// plantLayer stores any bytes as the compressed manifest of a layer, with correct digests.
 func plantLayer(t testing.TB, s *Store, manifest []byte) Layer {
 	t.Helper()
 	var list strings.Builder
@@ -48,7 +48,7 @@ func plantLayer(t testing.TB, s *Store, manifest []byte) Layer {
 	return Layer(plant(t, s, []byte(list.String())).String())
 }
 
-// besides is a folder to restore into, and what is beside it, which nobody may touch.
+// besides is a directory to restore into, and its neighbours, which must not change.
 type besides struct {
 	t         testing.TB
 	all, into string
@@ -85,7 +85,7 @@ func (b *besides) look() map[string]string {
 	return found
 }
 
-// untouched fails the test where anything has changed.
+// untouched fails the test if a neighbour has changed.
 func (b *besides) untouched() {
 	b.t.Helper()
 	if diff := cmp.Diff(b.at, b.look()); diff != "" {
@@ -93,17 +93,17 @@ func (b *besides) untouched() {
 	}
 }
 
-// TestHostileLayersAreRefused: whoever can write to Redis can write a layer whose digests are all right.
-func TestHostileLayersAreRefused(t *testing.T) {
+// TestHostileLayersAreRejected checks layers with correct digests, which everyone who can write to Redis can write.
+func TestHostileLayersAreRejected(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "hostile")
-	plant(t, s, []byte("content")) // what hex64 names
+	plant(t, s, []byte("content")) // the content with the digest hex64
 	good := plantLayer(t, s, packed(t, manifest(`{"p":"good","m":"644"}`)))
 	manifest := func(text string) func(testing.TB) Layer {
 		return func(t testing.TB) Layer { return plantLayer(t, s, packed(t, text)) }
 	}
 	type layer struct {
 		plant func(testing.TB) Layer
-		want  string // after "layer …", and is ErrCorrupt if it says so
+		want  string // after "layer …"; the error is ErrCorrupt if the text says so
 	}
 	layers := map[string]layer{
 		"a cut stream": {func(t testing.TB) Layer {
@@ -153,21 +153,21 @@ func TestHostileLayersAreRefused(t *testing.T) {
 	}
 }
 
-// TestTreesThatLieStayInTheirFolder: these are valid, and what is wrong with them shows when they are restored, or later.
-func TestTreesThatLieStayInTheirFolder(t *testing.T) {
+// TestHostileTreesStayInTheirDirectory checks valid trees whose fault shows only when they are restored, or later.
+func TestHostileTreesStayInTheirDirectory(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "lies")
 	plant(t, s, []byte("content"))
 	large := plant(t, s, noise(1, ChunkSize))
 	for name, tt := range map[string]struct {
-		over  string // a layer that is there before
+		over  string // a layer that was restored before
 		lines string
-		want  string // a part
+		want  string // part of the error
 	}{
 		"a file ends beyond its pack":    {"", `{"p":"a","m":"644","s":4,"c":["` + hex64 + `"],"o":4}`, `"a": its chunk is corrupt: it has 7 bytes, the manifest wants 4 from 4`},
 		"a file begins beyond its pack":  {"", `{"p":"a","m":"644","s":1,"c":["` + hex64 + `"],"o":1048511}`, `"a": its chunk is corrupt: it has 7 bytes, the manifest wants 1 from 1048511`},
 		"a large file has a short chunk": {"", `{"p":"a","m":"644","s":1048513,"c":["` + hex64 + `","` + large.String() + `"]}`, `"a": its chunk is corrupt: it has 7 bytes, the manifest wants 1048512 from 0`},
 		"its chunk is nowhere":           {"", `{"p":"a","m":"644","s":1,"c":["` + Digest{1}.String() + `"]}`, `"a": run lies: chunk 010000000000 is not in redis any more`},
-		// Each link is lexically inside; on disk "up" leads to the folder itself, and what follows leads out of it.
+		// Each link is lexically inside; on disk, "up" points to the directory itself, and the next link leads out of it.
 		"a link leads out through another": {"", outward, ""},
 		"a file through such a link":       {outward, `{"p":"l/file","m":"644"}`, "path escapes from parent"},
 		"a pack through such a link":       {outward, `{"p":"l/file","m":"644","s":7,"c":["` + hex64 + `"]}`, "path escapes from parent"},
@@ -200,19 +200,19 @@ func TestTreesThatLieStayInTheirFolder(t *testing.T) {
 	}
 }
 
-// outward are the lines of links that lead out of the folder: "l" to the folder "beside", "x" to a file.
+// outward are lines with links out of the directory: "l" to the directory "beside", "x" to a file.
 const outward = `{"p":"a/b/c","t":"d","m":"755"}
 {"p":"a/b/c/up","t":"l","l":"../../.."}
 {"p":"l","t":"l","l":"a/b/c/up/../beside"}
 {"p":"x","t":"l","l":"a/b/c/up/../x"}`
 
-// FuzzStoredLayer: whatever stands in Redis under a layer's id, with right digests, is a tree or an error, the same for those who read it and those who restore it,
-// and nothing is written outside the folder.
+// FuzzStoredLayer checks that any bytes stored as a layer, with correct digests, are read as a tree or an error, the same for readers and
+// restorers, and that nothing is written outside the directory.
 func FuzzStoredLayer(f *testing.F) {
 	const (
-		text   = iota // a manifest, not packed; packDigest stands for the digest of the pack
-		stream        // a packed one
-		list          // what should be digests of chunks
+		text   = iota // an uncompressed manifest; packDigest is replaced by the digest of the pack
+		stream        // a compressed manifest
+		list          // the list that should contain digests of chunks
 	)
 	const packDigest = "PACK"
 	client := dial(f, redistest.Start(f).URL())

@@ -39,7 +39,7 @@ func leave(t testing.TB, s *Store, content map[string][]byte) Tree {
 	return tree
 }
 
-// TestKeptFilesOutliveTheDeadline: when the run's deadline has passed, the outputs are there and nothing else is.
+// TestKeptFilesOutliveTheDeadline checks that only the outputs remain after the run's deadline.
 func TestKeptFilesOutliveTheDeadline(t *testing.T) {
 	server := redistest.Start(t)
 	client := dial(t, server.URL())
@@ -50,7 +50,7 @@ func TestKeptFilesOutliveTheDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The deadline of the run passes: everything that has one goes.
+	// The run's deadline passes: every key with a deadline is deleted.
 	for _, key := range client.Keys(t.Context(), "*").Val() {
 		if client.TTL(t.Context(), key).Val() > 0 {
 			client.Del(t.Context(), key)
@@ -129,7 +129,7 @@ func TestResolveFollowsLinksInside(t *testing.T) {
 	}
 }
 
-// TestDeleteLeavesNothing: one run's keys go, with and without a deadline, and the keys of others stay.
+// TestDeleteLeavesNothing checks that the keys of one run are deleted, with and without a deadline, and the keys of others remain.
 func TestDeleteLeavesNothing(t *testing.T) {
 	client := dial(t, redistest.Start(t).URL())
 	ctx := t.Context()
@@ -147,7 +147,7 @@ func TestDeleteLeavesNothing(t *testing.T) {
 	if err := errors.Join(err, commit, s.SetLog(ctx, "step", []byte("log")), s.SetMeta(ctx, map[string]string{"owner": "me"}), s.Cancel(ctx), s.SetInput(ctx, someLayer)); err != nil {
 		t.Fatal(err)
 	}
-	// More keys than one page of SCAN.
+	// More keys than fit into one page of SCAN.
 	for i := range 3000 {
 		client.Set(ctx, s.key(fmt.Sprint("c:", i)), "1", time.Hour)
 	}
@@ -165,7 +165,7 @@ func TestDeleteLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestEveryKeyOfARunHasItsDeadline: a run that nobody comes back to cleans itself up.
+// TestEveryKeyOfARunHasItsDeadline checks that an abandoned run deletes itself.
 func TestEveryKeyOfARunHasItsDeadline(t *testing.T) {
 	client := dial(t, redistest.Start(t).URL())
 	s := open(t, client, "deadline")

@@ -16,18 +16,19 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// The test binary is a writer when this is set: it has the server's address, what to write, and before which PERSIST to wait for its end.
+// If asWriter is set, the test binary is a writer: the value is the server's address, what to write, and before which PERSIST to wait to be
+// killed.
 const asWriter = "BRANE_TEST_WRITER"
 
 func TestMain(m *testing.M) {
 	if orders := strings.Fields(os.Getenv(asWriter)); len(orders) == 3 {
-		fmt.Println(write(orders[0], orders[1], orders[2])) // what it says is no "ready"
+		fmt.Println(write(orders[0], orders[1], orders[2])) // the output is not "ready"
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// written is what the writer writes.
+// written returns what the writer writes.
 func written(content string) map[string]Source {
 	return map[string]Source{"small": {Content: []byte(content)}, "large": {Content: bytes.Repeat([]byte(content), 500_000)}}
 }
@@ -65,7 +66,7 @@ func write(address, what, before string) error {
 	return err
 }
 
-// standStill says so before the nth round trip with PERSIST, and does not go on.
+// standStill prints "ready" before the nth round trip with PERSIST, and blocks.
 type standStill struct{ before int }
 
 func (h *standStill) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -94,8 +95,8 @@ func (h *standStill) look(command redis.Cmder) {
 	}
 }
 
-// TestAWriterThatIsKilledLeavesNothingForGood: what has no deadline is only what a record without one tells of.
-func TestAWriterThatIsKilledLeavesNothingForGood(t *testing.T) {
+// TestKilledWriterLeavesNoPermanentKeys checks that after a kill every key without a deadline belongs to a record without a deadline.
+func TestKilledWriterLeavesNoPermanentKeys(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestAWriterThatIsKilledLeavesNothingForGood(t *testing.T) {
 		before string // the content of the set
 		what   string
 		nth    int
-		stays  bool   // the record of the set, when there was none
+		stays  bool   // the record of the set, if there was none before
 		reads  string // the content of the set after that
 	}{
 		"a first set, before its record is kept": {"", "set:one", 1, false, "one"},
@@ -146,7 +147,7 @@ func TestAWriterThatIsKilledLeavesNothingForGood(t *testing.T) {
 			if tt.reads == "" {
 				return
 			}
-			// Whoever comes next finishes it.
+			// The next writer completes it.
 			if _, err := set.Put(ctx, "next", written("one")); err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +163,7 @@ func TestAWriterThatIsKilledLeavesNothingForGood(t *testing.T) {
 	}
 }
 
-// kill ends a writer with SIGKILL where its orders say.
+// kill kills a writer with SIGKILL at the point that its orders name.
 func kill(t *testing.T, self, orders string) {
 	t.Helper()
 	writer := exec.Command(self)

@@ -15,8 +15,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// TestLongAServerStandsStillForAMinute: longer than any timeout of the client, shorter than the patience.
-func TestLongAServerStandsStillForAMinute(t *testing.T) {
+// TestLongServerPausesForAMinute pauses the server for longer than any timeout of the client, and shorter than the patience.
+func TestLongServerPausesForAMinute(t *testing.T) {
 	server := redistest.Start(t)
 	client := dial(t, server.URL())
 	broken, mended := make(chan struct{}), make(chan struct{})
@@ -56,7 +56,7 @@ func TestLongAServerStandsStillForAMinute(t *testing.T) {
 	}
 }
 
-// TestLongManyFiles: 100,000 of them make the same tree again.
+// TestLongManyFiles stores and restores 100,000 files and compares the trees.
 func TestLongManyFiles(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "many")
 	from, to := t.TempDir(), t.TempDir()
@@ -84,7 +84,7 @@ func TestLongManyFiles(t *testing.T) {
 	}
 }
 
-// TestLongAnEndlessLine of a manifest, which takes a thousandth of it in Redis, is given up at the bound.
+// TestLongAnEndlessLine checks that reading a manifest stops at the limit of a line, which takes a thousandth of its size in Redis.
 func TestLongAnEndlessLine(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "endless")
 	for name, tt := range map[string]struct{ text, want string }{

@@ -15,10 +15,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// hex64 is a digest of something.
+// hex64 is the digest of a text.
 var hex64 = digestOf([]byte("content")).String()
 
-// hostile are manifests that no honest writer makes.
+// hostile are manifests that no correct writer creates.
 var hostile = map[string]struct{ lines, want string }{
 	"a path leads outside":             {`{"p":"../evil","m":"644"}`, `path "../evil" points outside the files`},
 	"a path leads outside in the end":  {`{"p":"a/../../evil","m":"644"}`, `path "a/../../evil" points outside the files`},
@@ -46,7 +46,7 @@ var hostile = map[string]struct{ lines, want string }{
 	"the writer is no step":            {`{"p":"a","m":"644","b":"*"}`, `path "a" was written by "*", which is not a valid step name`},
 }
 
-// broken are texts that are no manifests.
+// broken are texts that are not manifests.
 var broken = map[string]struct{ text, want string }{
 	"nothing":           {"", "manifest is corrupt: it is empty"},
 	"a newer version":   {"{\"v\":2}\n", "manifest was written in a newer format (version 2, this program knows 1)"},
@@ -101,7 +101,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 	}
 }
 
-// TestRestoreTrustsNoTree: should a hostile tree get past the checks, os.Root still keeps it inside.
+// TestRestoreTrustsNoTree checks that os.Root keeps a hostile tree inside that passed all checks.
 func TestRestoreTrustsNoTree(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "hostile")
 	for name, entries := range map[string][]*Entry{
@@ -139,7 +139,7 @@ func TestRestoreTrustsNoTree(t *testing.T) {
 	})
 }
 
-// FuzzManifest: what parses is a valid tree, and writing and parsing it again gives the same tree.
+// FuzzManifest checks that what can be parsed is a valid tree, and that writing and parsing it again returns the same tree.
 func FuzzManifest(f *testing.F) {
 	for _, tt := range hostile {
 		f.Add([]byte(manifest(tt.lines)))
@@ -168,7 +168,7 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// normal forgets the difference between no list and an empty one.
+// normal removes the difference between no list and an empty list.
 func normal(t Tree) []Entry {
 	all := slices.Collect(t.All())
 	for i := range all {
@@ -179,7 +179,7 @@ func normal(t Tree) []Entry {
 	return all
 }
 
-// FuzzRecord: what parses can be committed.
+// FuzzRecord checks that what can be parsed can be committed.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"v":1,"attempt":2,"code":0,"layer":"` + hex64 + `","started":"2026-01-02T03:04:05Z","ended":"2026-01-02T03:04:06Z","node":"n","pod":"p"}`))
 	f.Add([]byte(`{"v":2}`))

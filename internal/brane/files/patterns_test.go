@@ -65,7 +65,7 @@ func TestMayMeet(t *testing.T) {
 	}
 }
 
-// FuzzMayMeet: patterns that both choose a path may meet.
+// FuzzMayMeet checks that MayMeet is true for two patterns that select the same path.
 func FuzzMayMeet(f *testing.F) {
 	f.Add("corpus/**", "*/alice.txt", "corpus/alice.txt")
 	f.Add("a[0-9]", `a\1/**`, "a1/x")
@@ -80,7 +80,7 @@ func FuzzMayMeet(f *testing.F) {
 	})
 }
 
-// TestReadsAndWrites: a step sees only what it reads, changes only what it writes, and everything else goes on as it was.
+// TestReadsAndWrites checks that a step sees only what it reads and changes only what it writes, and that everything else stays as it was.
 func TestReadsAndWrites(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "narrow")
 	for name, tt := range map[string]struct {
@@ -151,7 +151,7 @@ func TestReadsAndWrites(t *testing.T) {
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("the step leaves\n%q, want\n%q", got, tt.want)
 			}
-			// What is in the manifest can be read.
+			// Everything in the manifest can be read.
 			if err := restored(t, s, tree, t.TempDir()); err != nil {
 				t.Error(err)
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// noise is content that has no two chunks alike, the same one for the same seed.
+// noise returns content in which no two chunks are the same. The same seed returns the same content.
 func noise(seed uint64, size int) []byte {
 	var key [32]byte
 	key[0] = byte(seed)
@@ -21,21 +21,21 @@ func noise(seed uint64, size int) []byte {
 	return content
 }
 
-// losing is a server that loses what it has accepted, at once or around the first try to publish. It starts again empty, as a replica takes over that had none
-// of it; a client that then finds its idle connections closed makes new ones without a word.
+// losing is a server that loses what it has accepted, immediately or around the first try to publish. It restarts empty, like a replica
+// that takes over without having any of it; a client silently replaces its closed idle connections.
 type losing struct {
 	what         string
 	before       func(*Store, *redistest.Server, []Digest)
 	first, after func(*redistest.Server)
 }
 
-// TestNothingIsPublishedOfWhatTheServerHasLost, whoever has sent it.
-func TestNothingIsPublishedOfWhatTheServerHasLost(t *testing.T) {
+// TestNothingLostIsPublished checks all operations that publish.
+func TestNothingLostIsPublished(t *testing.T) {
 	sources := map[string]Source{"small": {Content: []byte("alice")}, "large": {Content: noise(1, 3*ChunkSize)}}
 	for _, tt := range []losing{
 		{what: "everything", before: func(_ *Store, server *redistest.Server, _ []Digest) { server.Kill(); server.Restart() }},
 		{what: "everything in the first try", first: (*redistest.Server).Kill, after: (*redistest.Server).Restart},
-		// As where only one master of a Cluster fails over.
+		// As if only one master of a Cluster fails over.
 		{what: "one chunk", before: func(s *Store, server *redistest.Server, chunks []Digest) {
 			server.Client().Del(t.Context(), s.chunkKey(chunks[0]))
 		}},
@@ -91,7 +91,7 @@ func TestNothingIsPublishedOfWhatTheServerHasLost(t *testing.T) {
 	}
 }
 
-// around lets something happen around the first command of a name.
+// around runs a function before or after the first command with a name.
 type around struct {
 	command       string
 	before, after func()

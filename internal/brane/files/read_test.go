@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A file on this machine is compared with what the manifest says, whether that has a digest of the whole or those of the chunks.
+// TestIsContent compares local files with entries that have the digest of the whole file, and with entries that have only those of the
+// chunks.
 func TestIsContent(t *testing.T) {
 	text := noise(1, 2*ChunkSize+5)
 	chunks := Entry{Path: "large", Size: int64(len(text)), Chunks: []Digest{sha256.Sum256(text[:ChunkSize]), sha256.Sum256(text[ChunkSize : 2*ChunkSize]), sha256.Sum256(text[2*ChunkSize:])}}

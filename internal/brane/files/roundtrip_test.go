@@ -19,7 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// open is a store on a server, whose keys are gone long after the test.
+// open returns a store whose deadline is long after the test.
 func open(t testing.TB, client redis.UniversalClient, run string) *Store {
 	t.Helper()
 	s, err := Open(Config{Redis: client, Run: run, Deadline: time.Now().Add(time.Hour), Patience: 30 * time.Second})
@@ -29,18 +29,18 @@ func open(t testing.TB, client redis.UniversalClient, run string) *Store {
 	return s
 }
 
-// dial is a client as users get it.
+// dial returns a client as users get it.
 func dial(t testing.TB, url string) redis.UniversalClient {
 	t.Helper()
 	c, err := Dial(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() }) // a test may have closed it itself
+	t.Cleanup(func() { _ = c.Close() }) // a test may have closed it
 	return c
 }
 
-// restored restores a tree into a folder, as it is: it need not be one that can be stored.
+// restored restores a tree into a directory as it is: it need not be valid for storing.
 func restored(t testing.TB, s *Store, tree Tree, dir string) error {
 	t.Helper()
 	return s.restore(t.Context(), &tree, &Staged{}, dir)
@@ -57,12 +57,12 @@ func stage(ctx context.Context, t testing.TB, s *Store, tree Tree, reads Pattern
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { _ = stamps.Close() }) // nobody needs it any more
+	t.Cleanup(func() { _ = stamps.Close() }) // it is not used any more
 	staged := &Staged{Layer: layer, Reads: reads, Stamps: stamps}
 	return staged, s.Restore(ctx, staged, dir)
 }
 
-// disk describes a folder: mode and content or target of everything in it.
+// disk returns the mode and the content or target of everything in a directory.
 func disk(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -90,7 +90,7 @@ func disk(t testing.TB, dir string) map[string]string {
 				}
 				found[name] = "-> " + target
 			default:
-				content, err := os.ReadFile(at) // a test's own folder
+				content, err := os.ReadFile(at) // a test's own directory
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -102,7 +102,7 @@ func disk(t testing.TB, dir string) map[string]string {
 	return found
 }
 
-// grow makes a random tree: sizes around the borders of a chunk, odd names, links, empty folders.
+// grow creates a random tree: sizes around the borders of a chunk, unusual names, links, empty directories.
 func grow(t testing.TB, r *rand.Rand, dir string) {
 	t.Helper()
 	sizes := []int{0, 1, 4096, ChunkSize - 1, ChunkSize, ChunkSize + 1, 2 * ChunkSize, 2*ChunkSize + 777}
@@ -138,8 +138,8 @@ func grow(t testing.TB, r *rand.Rand, dir string) {
 	}
 }
 
-// TestRoundTrip: whatever is in a folder is in another one after Snapshot and Restore, and a second Snapshot of that,
-// with and without reading the files again, is the same layer.
+// TestRoundTrip checks that Snapshot and Restore copy a directory, and that a second Snapshot of the copy, with and without reading the
+// files again, is the same layer.
 func TestRoundTrip(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "round-trip")
 	ctx := t.Context()
@@ -216,8 +216,9 @@ func TestInputsAreReadBack(t *testing.T) {
 	}
 }
 
-// TestAWalkIsInTheOrderOfPaths: "-" comes before "/", so that what is beside a folder may come between it and what is in it; each of these is one entry all the same.
-func TestAWalkIsInTheOrderOfPaths(t *testing.T) {
+// TestWalkFollowsPathOrder checks that each path is one entry although "-" sorts before "/", so that a neighbour of a directory may
+// come between it and its content.
+func TestWalkFollowsPathOrder(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "order")
 	dir := t.TempDir()
 	want := []string{"a", "a!b", "a-", "a-/x", "a-b", "a/b", "a/b-c", "a/b/d", "a0", "ab"}
@@ -250,7 +251,7 @@ func TestAWalkIsInTheOrderOfPaths(t *testing.T) {
 	}
 }
 
-// TestManyTinyFilesDoNotShareOnePack: with a pack all its files are held in memory.
+// TestManyTinyFilesDoNotShareOnePack checks the limit, as all files of a pack are held in memory together.
 func TestManyTinyFilesDoNotShareOnePack(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "tiny")
 	from, to := t.TempDir(), t.TempDir()

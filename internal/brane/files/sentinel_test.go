@@ -19,7 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// tally kills a master before the nth command of a name, and counts those that were answered before and after.
+// tally kills a master before the nth command with a name, and counts the commands that were answered before and after.
 type tally struct {
 	*interrupt
 	killed        atomic.Bool
@@ -50,7 +50,7 @@ func (c *tally) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	})
 }
 
-// middle fails the test where the master was not killed in the middle.
+// middle fails the test if the master was not killed in the middle.
 func (c *tally) middle(t *testing.T, least int32) {
 	t.Helper()
 	if before, after := c.before.Load(), c.after.Load(); before < least || after < least {
@@ -58,7 +58,7 @@ func (c *tally) middle(t *testing.T, least int32) {
 	}
 }
 
-// TestSentinelFailsOver: the master is gone in the middle of an upload, and in the middle of a stage-in; the replica takes over.
+// TestSentinelFailsOver kills the master during an upload and during a stage-in; the replica takes over.
 func TestSentinelFailsOver(t *testing.T) {
 	const count, chunks = 6, 4
 	content := map[string][]byte{}
@@ -88,7 +88,7 @@ func TestSentinelFailsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		counted.middle(t, chunks)
-		// The replica alone has it all.
+		// The replica has all of it.
 		replica := open(t, sentinel.Replica.Client(), "upload")
 		layer, err := replica.Input(ctx)
 		if err != nil {
@@ -106,7 +106,7 @@ func TestSentinelFailsOver(t *testing.T) {
 		s := open(t, client, "stage")
 		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer stop()
-		// What is read, between what only makes the manifest several chunks long.
+		// The files that are read, between those that only make the manifest several chunks long.
 		entries := slices.Collect(leave(t, s, content).All())
 		i := 0
 		for random := range slices.Chunk(noise(count, 3<<20), 512) {
@@ -125,7 +125,7 @@ func TestSentinelFailsOver(t *testing.T) {
 		if parts, err := s.manifestParts(ctx, layer); err != nil || len(parts) < 3 {
 			t.Fatalf("the manifest has %d chunks, %v", len(parts), err)
 		}
-		// What is read later has reached the replica.
+		// What is read later must have reached the replica.
 		if n, err := sentinel.Master.Client().Wait(ctx, 1, time.Minute).Result(); err != nil || n != 1 {
 			t.Fatalf("%d replicas have it, %v", n, err)
 		}
@@ -140,7 +140,7 @@ func TestSentinelFailsOver(t *testing.T) {
 	})
 }
 
-// same fails the test where files are not what they should be.
+// same fails the test if files do not have the expected content.
 func same(t *testing.T, want map[string][]byte, dir string) {
 	t.Helper()
 	for name, content := range want {
@@ -150,8 +150,9 @@ func same(t *testing.T, want map[string][]byte, dir string) {
 	}
 }
 
-// TestWhatTheServerHasLostIsStoredAgain: chunks that were answered with OK are gone after a disturbance, as after a fail-over to a replica that did not have them yet.
-func TestWhatTheServerHasLostIsStoredAgain(t *testing.T) {
+// TestLostChunksAreStoredAgain deletes chunks that the server has accepted, as after a fail-over to a replica that did not have
+// them yet.
+func TestLostChunksAreStoredAgain(t *testing.T) {
 	client := dial(t, redistest.Start(t).URL())
 	s := open(t, client, "lost")
 	ctx := t.Context()

@@ -16,8 +16,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// TestASetIsReadByManyRuns: it outlives them, they outlive it, and what is not needed any more goes.
-func TestASetIsReadByManyRuns(t *testing.T) {
+// TestSetIsReadByManyRuns checks that runs and sets outlive each other, and that unused chunks are deleted.
+func TestSetIsReadByManyRuns(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	one := redistest.Start(t)
 	for name, address := range map[string]string{"one server": "redis://" + one.Addr() + "/3", "a Cluster": cluster.URL()} {
@@ -56,7 +56,7 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// One pack, the manifest, its list, and the pointer to it.
+			// One pack, the manifest, its list, and the record that refers to it.
 			if keys, err := runKeysOf(set); err != nil || keys != 4 {
 				t.Errorf("after the change, the set has %d keys, %v; want 4", keys, err)
 			}
@@ -86,7 +86,7 @@ func TestASetIsReadByManyRuns(t *testing.T) {
 					t.Errorf("the run has (-want +got):\n%s", diff)
 				}
 			}
-			// Every key of a run has its deadline, those as well that were copied from a set without one.
+			// Every key of a run has its deadline, including those that were copied from a set, which has none.
 			for _, run := range runs {
 				for _, key := range client.Keys(ctx, run.key("*")).Val() {
 					if at := client.TTL(ctx, key).Val(); at <= 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// TestTLSOverAnotherConnection, as through an API server: what is dialled is not the host of the URL, which counts for the certificate.
+// TestTLSOverAnotherConnection connects to another address than the URL's, as through an API server; the certificate must be valid for the
+// host of the URL.
 func TestTLSOverAnotherConnection(t *testing.T) {
 	server := redistest.StartTLS(t, "--requirepass", "s3cret")
 	encrypted, err := url.Parse(server.URL())
@@ -37,7 +38,7 @@ func TestTLSOverAnotherConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer client.Close() // exercise has its answers
+		defer client.Close() // exercise has read all answers
 		exercise(t, client, server.Client())
 	})
 	for name, tt := range map[string]struct {
@@ -46,7 +47,7 @@ func TestTLSOverAnotherConnection(t *testing.T) {
 	}{
 		"another authority":        {Dialer{TLS: stranger, Connect: to(encrypted.Host)}, "rediss://:s3cret@127.0.0.1:1", "TLS with 127.0.0.1:1: tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of \"x509: ECDSA verification failure\" while trying to verify candidate authority certificate \"authority\")"},
 		"a certificate for others": {Dialer{TLS: trust, Connect: to(encrypted.Host)}, "rediss://:s3cret@redis.example:1", "TLS with redis.example:1: tls: failed to verify certificate: x509: certificate is not valid for any names, but wanted to match redis.example"},
-		// It waits for the end of a line.
+		// The server waits for the end of a line.
 		"a server that knows no TLS": {Dialer{TLS: trust, Connect: to(server.Addr())}, "rediss://:s3cret@127.0.0.1:1", "TLS with 127.0.0.1:1: context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +63,7 @@ func TestTLSOverAnotherConnection(t *testing.T) {
 	}
 }
 
-// TestTLSWithSeveralServers: the URL names one of them; the certificate of each is for its own address.
+// TestTLSWithSeveralServers names one of several servers in the URL; the certificate of each is for its own address.
 func TestTLSWithSeveralServers(t *testing.T) {
 	cluster, sentinel := redistest.StartTLSCluster(t), redistest.StartTLSSentinel(t)
 	for name, tt := range map[string]struct {
@@ -83,7 +84,7 @@ func TestTLSWithSeveralServers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer client.Close() // exercise has its answers
+				defer client.Close() // exercise has read all answers
 				exercise(t, client, tt.admin)
 			})
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// exercise does once what a run does, and leaves nothing, which admin sees.
+// exercise runs once the operations of a run, and checks through admin that it leaves nothing.
 func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
@@ -65,7 +65,7 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	if failures, err := s.Failures(ctx, []string{"fan.0", "fan.1"}); err != nil || len(failures) != 1 || string(failures["fan.0"]) != "why" {
 		t.Errorf("Failures says %q, %v", failures, err)
 	}
-	for _, kind := range []string{"starts", "failed"} { // nothing of a run stays
+	for _, kind := range []string{"starts", "failed"} { // no key of a run remains
 		if left, err := admin.TTL(ctx, "brane:exercise:"+kind+":fan.0").Result(); err != nil || left <= 0 {
 			t.Errorf("%s stays for %s, %v", kind, left, err)
 		}
@@ -88,7 +88,7 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	}
 }
 
-// TestCluster also shows that the keys of one run lie on all masters.
+// TestCluster also checks that the keys of one run are on all masters.
 func TestCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	client := dial(t, cluster.URL())
@@ -115,14 +115,14 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Close() }) // nothing is written any more
+	t.Cleanup(func() { _ = client.Close() }) // nothing is written after this
 	exercise(t, client, client)
 	for name, tt := range map[string]struct {
 		dialer Dialer
 		want   string
 	}{
 		"an authority that nobody knows": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: config.Certificates}}, "certificate signed by unknown authority"},
-		// Of TLS 1.3 the refusal may get lost, as the client writes before it reads.
+		// With TLS 1.3 the alert may get lost, as the client writes before it reads.
 		"no certificate of the client": {Dialer{TLS: &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, RootCAs: config.RootCAs}}, "remote error: tls: handshake failure"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// sketch makes a tree of "path=content@step" and "folder/@step".
+// sketch returns a tree of "path=content@step" and "directory/@step".
 func sketch(t testing.TB, entries ...string) Tree {
 	t.Helper()
 	var all []Entry
@@ -36,7 +36,7 @@ func sketch(t testing.TB, entries ...string) Tree {
 	return tree
 }
 
-// show is the reverse of sketch, with the length of a file's digest in place of its content.
+// show is the reverse of sketch, with the length of a file's digest instead of its content.
 func show(tree Tree) []string {
 	var all []string
 	for e := range tree.All() {
@@ -171,7 +171,7 @@ func TestUnion(t *testing.T) {
 			if got := fmt.Sprint(conflicts); got != tt.conflicts {
 				t.Errorf("conflicts are %s, want %s", got, tt.conflicts)
 			}
-			// The same of layers, which are never in memory as a whole.
+			// The same for layers, which are never in memory as a whole.
 			layer, err := s.Union(t.Context(), layers, graph)
 			if tt.conflicts != `[]` {
 				if conflict := (*ConflictError)(nil); !errors.As(err, &conflict) || fmt.Sprint(conflict.Conflicts) != tt.conflicts {
@@ -190,7 +190,7 @@ func TestUnion(t *testing.T) {
 	}
 }
 
-// sketchLoose allows what a conflict leaves behind: a file below a file.
+// sketchLoose also allows what a conflict leaves: a file below a file.
 func sketchLoose(t testing.TB, entries []string) Tree {
 	t.Helper()
 	var all []*Entry

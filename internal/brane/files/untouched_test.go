@@ -16,8 +16,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// TestWhatIsUntouchedIsNotOpened: the kernel itself tells which files a snapshot opens.
-func TestWhatIsUntouchedIsNotOpened(t *testing.T) {
+// TestUntouchedFilesAreNotOpened asks the kernel which files a snapshot opens.
+func TestUntouchedFilesAreNotOpened(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "untouched")
 	ctx, dir := t.Context(), t.TempDir()
 	content := map[string]Source{}
@@ -37,7 +37,7 @@ func TestWhatIsUntouchedIsNotOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	staged.Trusted = time.Now().UnixNano() // those of the last tick as well: nobody touches these
+	staged.Trusted = time.Now().UnixNano() // include those of the last tick, which are not changed
 	touched := []string{"d/large", "d/small7"}
 	for _, name := range touched {
 		touch(t, filepath.Join(dir, name))
@@ -50,7 +50,7 @@ func TestWhatIsUntouchedIsNotOpened(t *testing.T) {
 	if got := opened(); !slices.Equal(got, touched) {
 		t.Errorf("it has opened %q, want only what was touched: %q", got, touched)
 	}
-	// Without stamps everything is read.
+	// Without stamps, everything is read.
 	if again, err := s.Snapshot(ctx, dir, &Staged{Layer: layer}, nil, "step"); err != nil || again != changed {
 		t.Errorf("a snapshot that reads everything is %s, %v; want %s", again, err, changed)
 	}
@@ -59,7 +59,7 @@ func TestWhatIsUntouchedIsNotOpened(t *testing.T) {
 	}
 }
 
-// touch appends to a file until the clock of the file system has gone on.
+// touch appends to a file until the clock of the file system has advanced.
 func touch(t *testing.T, name string) {
 	t.Helper()
 	changed := func() (stat unix.Stat_t) {
@@ -82,14 +82,14 @@ func touch(t *testing.T, name string) {
 	}
 }
 
-// watch tells which files in these folders of dir were opened or read since it was asked last.
+// watch returns a function that returns which files in these directories of dir were opened or read since its last call.
 func watch(t *testing.T, dir string, folders ...string) func() []string {
 	t.Helper()
 	notify, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = unix.Close(notify) }) // it only told
+	t.Cleanup(func() { _ = unix.Close(notify) }) // nothing was written
 	at := map[int32]string{}
 	for _, folder := range folders {
 		id, err := unix.InotifyAddWatch(notify, filepath.Join(dir, folder), unix.IN_OPEN|unix.IN_ACCESS)

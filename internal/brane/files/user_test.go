@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// limited is the store of a run as its agents open it, with the run's own user.
+// limited returns the store of a run as its agents open it, with the run's own user.
 func limited(t *testing.T, admin *Store, address string) *Store {
 	t.Helper()
 	name, err := admin.GrantUser(t.Context(), "s3cret")
@@ -94,8 +94,9 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 	}
 }
 
-// TestTheUserOfARunComesBack: it is gone in the middle, by a restart or by somebody's hand; the agent goes on as soon as it is made again.
-func TestTheUserOfARunComesBack(t *testing.T) {
+// TestRunUserIsCreatedAgain deletes the user in the middle, by a restart or a command; the agent continues when the user was created
+// again.
+func TestRunUserIsCreatedAgain(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	admin := open(t, server.Client(), "lost-user")
 	s := limited(t, admin, server.URL())
@@ -165,7 +166,8 @@ func TestServersThatMakeNoUsers(t *testing.T) {
 	}
 }
 
-// TestRulesForEachVersion: what a version does not know it refuses, and then there is no user at all.
+// TestRulesForEachVersion checks that each server version accepts the rules; it rejects all of them if one is unknown, and then there is no
+// user.
 func TestRulesForEachVersion(t *testing.T) {
 	for version, want := range map[[2]int]bool{{7, 0}: false, {7, 2}: true, {8, 0}: true, {10, 1}: true} {
 		if got := slices.Contains(userRules("r", nil, version), "+client|setinfo"); got != want {
