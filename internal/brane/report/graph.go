@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// drawing is the graph as it is drawn, in pixels.
+// drawing is the drawn graph, in pixels.
 type drawing struct {
 	Width, Height float64
 	Boxes         []box
@@ -16,31 +16,31 @@ type drawing struct {
 type box struct {
 	X, Y, W, H  float64
 	Label       string
-	Title       string // the whole name, and what became of it
-	Detail      string // a second line
+	Title       string // the whole name and the status
+	Detail      string // the second line
 	Mark, Class string
-	Link        int // index of the row that it leads to
+	Link        int // index of the row that it links to
 	Several     bool
 }
 
 // line is an arrow.
 type line struct {
 	Path  string
-	Class string // of the node that it leads to
+	Class string // of the node that it points to
 }
 
-// What is drawn, in pixels. The letters of the labels are all of one width, so that a box can be made to fit without asking a browser.
+// Sizes in pixels. The font of the labels is monospaced, so that the width of a box can be computed without a browser.
 const (
 	letter      = 7.25
-	smallLetter = 6.65 // of a detail
-	maxLabel    = 26   // letters of a label
+	smallLetter = 6.65 // in a detail
+	maxLabel    = 26   // characters of a label
 	boxHeight   = 42.0
-	aside       = 44.0 // left and right of a label: the mark and the padding
-	margin      = 6.0  // around all: shadows of boxes that stand for several steps
-	maxBoxes    = 500  // beyond, nobody finds anything in a picture
+	aside       = 44.0 // left and right of a label: mark and padding
+	margin      = 6.0  // around the drawing, for the shadows of boxes that represent several steps
+	maxBoxes    = 500  // a picture with more is not readable
 )
 
-// draw lays the graph out, or returns nil where there is nothing to see in it.
+// draw lays out the graph. It returns nil if there is nothing to draw or too much.
 func draw(rows []row) *drawing {
 	if len(rows) < 2 {
 		return nil
@@ -94,7 +94,7 @@ func newBox(rows []row, n node) box {
 	return b
 }
 
-// isLong says whether a graph is rather a line than a field: that is drawn downwards, as a page scrolls.
+// isLong reports whether a graph is long and narrow. It is then drawn downwards, as a page scrolls.
 func isLong(needs [][]int) bool {
 	depth, layers := 0, map[int]int{}
 	widest := 0
@@ -174,9 +174,9 @@ func downwards(boxes []box, needs [][]int) *drawing {
 	return d
 }
 
-// curve writes a path along the arrows' direction: from left to right, or down.
+// curve writes a path in the direction of the arrows: from left to right, or down.
 type curve struct {
-	across         float64 // how far the control points of a bend lie from its ends
+	across         float64 // distance of the control points of a bend from its ends
 	isDown         bool
 	depth, breadth float64
 	text           strings.Builder

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// rowsOf makes rows of a graph that is written as "a, b: a, c: a b".
+// rowsOf returns the rows of a graph that is written as "a, b: a, c: a b".
 func rowsOf(graph string) []row {
 	index := map[string]int{}
 	var rows []row
@@ -40,7 +40,7 @@ func TestDraw(t *testing.T) {
 			d := draw(rowsOf(tt.graph))
 			var columns []float64
 			var boxes, lines []string
-			at := map[string]string{} // where an arrow may begin or end → box
+			at := map[string]string{} // point where an arrow may begin or end → box
 			for _, b := range d.Boxes {
 				columns = append(columns, b.X)
 				at["from"+point(b.X+b.W, b.Y+b.H/2)], at["to"+point(b.X, b.Y+b.H/2)] = b.Label, b.Label
@@ -61,7 +61,7 @@ func TestDraw(t *testing.T) {
 
 func point(x, y float64) string { return num(x) + " " + num(y) }
 
-// rank is the how-manieth of the different values one is.
+// rank returns the position of value among the different values.
 func rank(values []float64, value float64) int {
 	smaller := map[float64]bool{}
 	for _, v := range values {
@@ -72,7 +72,7 @@ func rank(values []float64, value float64) int {
 	return len(smaller) + 1
 }
 
-// Two chains that share nothing are drawn without a crossing, whatever order they come in, and each is straight.
+// TestLayoutCrossesLittleAndStaysStraight checks that two separate chains are straight and do not cross, in any order of the steps.
 func TestLayoutCrossesLittleAndStaysStraight(t *testing.T) {
 	l := newLayout([][]int{nil, nil, {1}, {0}, {2}, {3}}, []float64{10, 10, 10, 10, 10, 10}, 5)
 	for _, a := range l.arrows {
@@ -82,7 +82,7 @@ func TestLayoutCrossesLittleAndStaysStraight(t *testing.T) {
 	}
 }
 
-// Whatever the graph: no two boxes overlap, and all of them lie on the drawing.
+// TestDrawingsOfRandomGraphs checks that boxes never overlap and are always within the drawing.
 func TestDrawingsOfRandomGraphs(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 150 {
@@ -111,7 +111,7 @@ func TestDrawingsOfRandomGraphs(t *testing.T) {
 	}
 }
 
-// In a graph of 400 steps in which each needs 30 others the work stays bounded: no bends beyond maxBends, and an answer.
+// TestDenseGraphsAreBounded checks that the work for 400 steps that each need 30 others is bounded by maxBends.
 func TestDenseGraphsAreBounded(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	needs := make([][]int, 400)

@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// node is a box of the graph: a step, or several alike that are drawn as one.
+// node is a box of the graph: one step, or several similar ones that are drawn as one.
 type node struct {
 	rows  []int // indices of the steps
-	needs []int // indices of nodes; all before this one
+	needs []int // indices of nodes, all smaller than its own
 }
 
-// minAlike is how many steps with the same needs and the same dependents become one box. Fewer are quicker read one by one.
+// minAlike is the number of steps with the same needs and the same dependents from which they become one box. Fewer are easier to read
+// separately.
 const minAlike = 6
 
-// group makes the nodes of a graph whose needs are reduced. A fan-out of hundreds is one box: where each step stands, the timeline tells.
+// group returns the nodes of a graph whose needs are reduced. A fan-out of hundreds of steps is one box; the timeline shows each of them.
 func group(needs [][]int) []node {
 	dependents := make([][]int, len(needs))
 	for i, of := range needs {
@@ -58,15 +59,15 @@ func group(needs [][]int) []node {
 	return nodes
 }
 
-// reduce leaves out the needs that follow from others: an arrow a → c says nothing new beside a → b → c. Needs point to smaller indices only.
+// reduce removes the needs that follow from others: an arrow a → c is redundant beside a → b → c. Needs refer to smaller indices only.
 func reduce(needs [][]int) [][]int {
 	words := (len(needs) + 63) / 64
-	above := make([][]uint64, len(needs)) // all that a step needs, directly or not, as bits
+	above := make([][]uint64, len(needs)) // all direct and indirect needs of a step, as bits
 	reduced := make([][]int, len(needs))
 	for i, of := range needs {
 		above[i] = make([]uint64, words)
 		of = slices.Compact(slices.Sorted(slices.Values(of)))
-		for _, need := range slices.Backward(of) { // what follows from others comes after those
+		for _, need := range slices.Backward(of) { // the needs of a need have smaller indices
 			if above[i][need/64]&(1<<(need%64)) == 0 {
 				reduced[i] = append(reduced[i], need)
 			}
@@ -80,12 +81,12 @@ func reduce(needs [][]int) [][]int {
 	return reduced
 }
 
-// groupName names a box of several steps by the first and the last of them.
+// groupName names a box of several steps by its first and last.
 func groupName(names []string) string {
 	return names[0] + " … " + names[len(names)-1]
 }
 
-// worst is how the box of several steps is marked: by what needs attention first.
+// worst returns the status of a box of several steps: the one that needs attention first.
 func worst(rows []row) Status {
 	for _, status := range []Status{Failed, Stopped, Skipped} {
 		if slices.ContainsFunc(rows, func(r row) bool { return r.Status == status }) {

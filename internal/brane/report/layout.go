@@ -5,39 +5,40 @@ import (
 	"slices"
 )
 
-// A layered layout after Sugiyama: each node in the layer after all that it needs, an order within the layers that crosses few arrows, and places that keep
-// arrows straight. Depth is the direction of the arrows, breadth the one across it; which of them is drawn from left to right is not known here.
+// A layered layout after Sugiyama: it puts each node into a layer after all its needs, orders the layers so that few arrows cross, and
+// positions the nodes so that arrows are straight. Depth is the direction of the arrows, breadth the one across. The layout does not know
+// which of them is drawn from left to right.
 
-// place is where something lies: its middle across the arrows, and its layer along them.
+// place is the position of a node: its middle across the arrows, and its layer along them.
 type place struct {
 	layer   int
 	breadth float64
 }
 
-// layout is where the nodes lie and the arrows go.
+// layout is the position of the nodes and arrows.
 type layout struct {
 	places []place
 	layers int
-	span   float64 // of all, across the arrows
+	span   float64 // total breadth
 	arrows []arrow
 }
 
-// arrow passes the given breadths, one a layer, from a node to one that needs it.
+// arrow runs from a node to one that needs it, and crosses each layer between them at the given breadth.
 type arrow struct {
 	from, to int
 	by       []float64
 }
 
-// maxBends bounds the work for graphs in which everything needs everything. Arrows beyond are drawn straight.
+// maxBends bounds the work for dense graphs. Further arrows are drawn straight.
 const maxBends = 4000
 
-// sketch is a layout in the making: the nodes, and a bend for each layer that an arrow passes.
+// sketch is a layout in progress: the nodes, and a bend for each layer that an arrow crosses.
 type sketch struct {
-	layer  []int     // of each node and bend
-	size   []float64 // across the arrows
-	above  [][]int   // neighbours in the layer before
-	below  [][]int   // and after
-	layers [][]int   // in their order
+	layer  []int     // layer of each node and bend
+	size   []float64 // breadth of each node and bend
+	above  [][]int   // neighbours in the layer above
+	below  [][]int   // and below
+	layers [][]int   // nodes and bends of each layer, in order
 	middle []float64
 	arrows []passing
 	bends  int
@@ -48,7 +49,7 @@ type passing struct {
 	bends    []int
 }
 
-// newLayout lays nodes out. Needs point to smaller indices only; size is how broad each node is, gap what lies between two.
+// newLayout lays out nodes. Needs refer to smaller indices only; size is the breadth of each node, gap the distance between two.
 func newLayout(needs [][]int, size []float64, gap float64) layout {
 	s := sketch{layer: layersOf(needs), size: slices.Clone(size)}
 	s.above, s.below = make([][]int, len(needs)), make([][]int, len(needs))
@@ -68,7 +69,7 @@ func newLayout(needs [][]int, size []float64, gap float64) layout {
 	return s.layout(len(needs))
 }
 
-// layersOf puts each node right after the last that it needs, and one that needs nothing right before the first that needs it.
+// layersOf puts each node into the layer after the last of its needs, and a node without needs into the layer before its first dependent.
 func layersOf(needs [][]int) []int {
 	layer := make([]int, len(needs))
 	first := make([]int, len(needs)) // layer of the first dependent
@@ -113,7 +114,8 @@ func (s *sketch) join(from, to int) {
 	s.below[from], s.above[to] = append(s.below[from], to), append(s.above[to], from)
 }
 
-// order sorts each layer by where the neighbours are, down and up in turns, and keeps the order with the fewest crossings.
+// order sorts each layer by the positions of the neighbours, alternately from above and below, and keeps the order with the fewest
+// crossings.
 func (s *sketch) order() {
 	best, fewest := s.copyLayers(), s.crossings()
 	for turn := range 8 {
@@ -164,7 +166,7 @@ func (s *sketch) copyLayers() [][]int {
 	return layers
 }
 
-// crossings counts the pairs of arrows that cross, layer by layer: the inversions of their ends, with a binary indexed tree.
+// crossings counts the pairs of arrows that cross in each layer: the inversions of their ends, with a binary indexed tree.
 func (s *sketch) crossings() (crossings int) {
 	position := s.positions()
 	for n := 1; n < len(s.layers); n++ {
@@ -192,7 +194,8 @@ func (s *sketch) crossings() (crossings int) {
 	return crossings
 }
 
-// straighten moves the nodes of each layer towards their neighbours, in turns, as far as their order and the gaps allow.
+// straighten moves the nodes of each layer towards their neighbours, alternately from above and below, as far as their order and the gaps
+// allow.
 func (s *sketch) straighten(gap float64) {
 	s.middle = make([]float64, len(s.layer))
 	for _, layer := range s.layers {
@@ -211,20 +214,20 @@ func (s *sketch) straighten(gap float64) {
 	}
 }
 
-// settle puts a layer where the sum of squared distances to the wanted places is least: neighbours that would overlap are joined to blocks, whose place is the
-// mean of what their members want (pool adjacent violators).
+// settle positions a layer so that the sum of squared distances from the wanted positions is minimal: neighbours that would overlap are
+// joined into blocks, whose position is the mean of what their members want (pool adjacent violators).
 func (s *sketch) settle(layer []int, gap float64, wanted func(int) float64) {
 	type block struct {
 		sum   float64
 		count int
 	}
-	offset := make([]float64, len(layer)) // of each node from the first, packed
+	offset := make([]float64, len(layer)) // of each node from the first, without free space
 	var blocks []block
 	for at, i := range layer {
 		if at > 0 {
 			between := gap
 			if s.size[i] == 0 && s.size[layer[at-1]] == 0 {
-				between = gap / 2 // two arrows that pass need less
+				between = gap / 2 // two bends need less
 			}
 			offset[at] = offset[at-1] + (s.size[layer[at-1]]+s.size[i])/2 + between
 		}
@@ -256,7 +259,7 @@ func average(of []int, value func(int) float64, otherwise float64) float64 {
 	return sum / float64(len(of))
 }
 
-// layout takes the result over, moved so that it begins at 0.
+// layout returns the result, moved so that it begins at 0.
 func (s *sketch) layout(nodes int) layout {
 	least, most := 0.0, 0.0
 	for i, middle := range s.middle {

@@ -8,7 +8,7 @@ import (
 	g "maragu.dev/gomponents"
 )
 
-// page is the page in the order in which it is read. gomponents escapes every text and every value of an attribute; nothing but the style goes in as it is.
+// page returns the page in reading order. gomponents escapes all texts and attribute values; only the style is inserted unescaped.
 func page(v view) g.Node {
 	return g.Group{g.Raw("<!doctype html>"), g.El("html", g.Attr("lang", "en"),
 		g.El("head",
@@ -70,7 +70,7 @@ func graph(v view) g.Node {
 		return nil
 	}
 	return section("graph", "Graph",
-		g.If(v.TooLarge, muted("The graph has too many different steps for a picture. Each step below names those that it needs.")),
+		g.If(v.TooLarge, muted("The graph has too many different steps to draw. Each step below lists the steps that it needs.")),
 		g.Iff(v.Drawing != nil, func() g.Node { return picture(v.Drawing) }),
 	)
 }
@@ -78,7 +78,7 @@ func graph(v view) g.Node {
 func picture(d *drawing) g.Node {
 	svg := g.El("svg", g.Attr("class", "graph"), at("width", d.Width), at("height", d.Height), g.Attr("viewBox", fmt.Sprintf("0 0 %s %s", num(d.Width), num(d.Height))),
 		g.Attr("role", "group"), g.Attr("aria-labelledby", "graph-title"),
-		g.El("title", g.Attr("id", "graph-title"), g.Text("Graph: an arrow leads from each step to those that need it")),
+		g.El("title", g.Attr("id", "graph-title"), g.Text("Graph: an arrow points from each step to the steps that need it")),
 		g.El("defs", g.El("marker", g.Attr("id", "tip"), g.Attr("viewBox", "0 0 8 8"), g.Attr("refX", "7"), g.Attr("refY", "4"), g.Attr("markerWidth", "7"),
 			g.Attr("markerHeight", "7"), g.Attr("orient", "auto"), g.El("path", g.Attr("d", "M0 0.5L8 4L0 7.5z")))),
 		g.Map(d.Lines, func(l line) g.Node {
@@ -86,7 +86,7 @@ func picture(d *drawing) g.Node {
 		}),
 		g.Map(d.Boxes, boxOf),
 	)
-	return g.El("div", g.Attr("class", "scroll"), g.Attr("tabindex", "0"), g.Attr("role", "region"), g.Attr("aria-label", "Graph of the steps; scrolls where it is wider than the page"), svg)
+	return g.El("div", g.Attr("class", "scroll"), g.Attr("tabindex", "0"), g.Attr("role", "region"), g.Attr("aria-label", "Graph of the steps; scrolls if it is wider than the page"), svg)
 }
 
 func boxOf(b box) g.Node {
@@ -113,7 +113,7 @@ func timeline(v view) g.Node {
 		return g.El("text", percent("x", t.At), g.Attr("y", "13"), g.Attr("text-anchor", t.Anchor), g.Text(t.Label))
 	}))
 	return section("steps", "Timeline",
-		g.If(v.Waits, muted("A thin line is the time from the making of a step's Job until its program ran.")),
+		g.If(v.Waits, muted("A thin line shows the time from the creation of a step's Job to the start of its program.")),
 		g.If(len(v.Ticks) > 0, g.El("div", g.Attr("class", "row axis"), g.Attr("aria-hidden", "true"), axis)),
 		g.Map(v.Timeline, func(r row) g.Node { return step(r, v.Ticks) }),
 	)
@@ -136,14 +136,14 @@ func step(r row, ticks []tick) g.Node {
 			g.If(r.Note != "", muted(clean(r.Note))),
 			g.Iff(len(r.Files) > 0, func() g.Node {
 				return g.Group{
-					g.El("h3", g.Text("Files it wrote: "+count(r.FileCount, "file")+", "+size(r.FileSize))), fileTable(r.Files),
+					g.El("h3", g.Text("Files written: "+count(r.FileCount, "file")+", "+size(r.FileSize))), fileTable(r.Files),
 					g.If(r.More != "", muted(r.More)),
 				}
 			}),
 			g.Iff(r.Log != "", func() g.Node {
-				title := "Its output"
+				title := "Output"
 				if r.LogCut {
-					title = "The end of its output"
+					title = "End of the output"
 				}
 				return g.Group{g.El("h3", g.Text(title)), g.El("pre", g.Attr("tabindex", "0"), g.Text(clean(r.Log)))}
 			}),
@@ -151,7 +151,7 @@ func step(r row, ticks []tick) g.Node {
 	)}
 }
 
-// took is how long something took, or how it ended where that is not known.
+// took returns the duration of a step, or its status if the duration is not known.
 func took(status Status, long string) g.Node {
 	if long == "" {
 		return g.El("span", g.Attr("class", "took"), g.Text(name(status)))
@@ -192,7 +192,7 @@ func fileTable(files []File) g.Node {
 	)
 }
 
-// newline stands before each part of the page, for those who read its text.
+// newline precedes each part of the page, for those who read its source.
 var newline = g.Raw("\n")
 
 func section(id, title string, content ...g.Node) g.Node {
@@ -203,12 +203,12 @@ func fact(title string, content g.Node) g.Node {
 	return g.El("div", g.El("dt", g.Text(title)), g.El("dd", content))
 }
 
-// factOf is a moment, where it is known, and how long after its Job's making it was.
+// factOf returns a point in time, if it is known, and how long after the creation of the Job it was.
 func factOf(title string, t time.Time, waited string) g.Node {
 	if t.IsZero() {
 		return nil
 	}
-	return fact(title, g.Group{timeOf(t), g.If(waited != "", g.Text(", "+waited+" after its Job was made"))})
+	return fact(title, g.Group{timeOf(t), g.If(waited != "", g.Text(", "+waited+" after its Job was created"))})
 }
 
 func timeOf(t time.Time) g.Node {
@@ -217,7 +217,7 @@ func timeOf(t time.Time) g.Node {
 
 func muted(text string) g.Node { return g.El("p", g.Attr("class", "muted"), g.Text(text)) }
 
-// hidden is for the eye only: what it says stands beside it in words.
+// hidden hides an element from screen readers, which read the same information as text beside it.
 func hidden(element, class, text string) g.Node {
 	return g.El(element, g.If(class != "", g.Attr("class", class)), g.Attr("aria-hidden", "true"), g.Text(text))
 }

@@ -6,7 +6,7 @@ import (
 	g "maragu.dev/gomponents"
 )
 
-// partRow is one of a step that is many, in the timeline below its step.
+// partRow is one index of a fan-out step, in the timeline below its step.
 type partRow struct {
 	Part
 	Name        string
@@ -15,7 +15,7 @@ type partRow struct {
 	Bar         bar
 }
 
-// boundParts makes rows of the first parts, and says how many more there are. Those that have not succeeded are among them.
+// boundParts creates rows for the first indexes, including all that have not succeeded, and counts the others.
 func (r *row) boundParts(s scale) {
 	room := MaxParts
 	for _, part := range r.Parts {
@@ -49,7 +49,7 @@ func (r *row) boundParts(s scale) {
 	}
 }
 
-// parts are the rows of a step that is many.
+// parts returns the rows of a fan-out step.
 func parts(r row, ticks []tick) g.Node {
 	if len(r.PartRows) == 0 {
 		return nil

@@ -1,8 +1,9 @@
-// Package report writes what became of a run as one HTML page: its graph, a timeline, and of each step what it left and the end of its output. The page is
-// whole in itself: no script, no font, no picture and no style from elsewhere, so it may be mailed, archived or opened where there is no network.
+// Package report writes the result of a run as one HTML page: its graph, a timeline, and for each step the files it wrote and the end of
+// its output. The page is self-contained: it loads no script, font, picture or style, so it can be mailed, archived or opened without a
+// network.
 //
-// It is a pure function from values to text. It knows nothing of Terraform, Kubernetes and Redis; who calls it has taken secrets out of the texts. Everything
-// else it is told is treated as hostile: names, paths and output come from programs.
+// It is a pure function from values to text, and does not know Terraform, Kubernetes or Redis. The caller must remove secrets from the
+// texts. Everything else is treated as hostile: names, paths and output come from programs.
 package report
 
 import (
@@ -15,43 +16,43 @@ import (
 	"time"
 )
 
-// Run is what is told of a run.
+// Run describes a run.
 type Run struct {
 	ID             string
 	Name           string
 	Infrastructure string
 	Namespace      string
 	Status         Status
-	Problem        string    // why the run could not be carried to its end, where that is no single step's matter
-	Written        time.Time // when the report was
-	Steps          []Step    // each after those that it needs
-	Outputs        []File    // what the run was declared to leave
+	Problem        string    // why the run could not be completed, if not because of a step
+	Written        time.Time // when the report was written
+	Steps          []Step    // each after its needs
+	Outputs        []File    // the declared outputs
 }
 
-// Step is what is told of a step. Moments that are not known are zero.
+// Step describes a step. Unknown points in time are zero.
 type Step struct {
 	Name      string
 	Image     string
-	Needs     []string // names of earlier steps; others are left out
+	Needs     []string // names of earlier steps; others are ignored
 	Status    Status
-	Made      time.Time // when its Job was
-	Started   time.Time // when its program did
+	Made      time.Time // when its Job was created
+	Started   time.Time // when its program started
 	Ended     time.Time
-	Attempts  int  // 0 where nobody has counted
-	Code      *int // exit code of the program, nil where it has none
+	Attempts  int  // 0 if it is not known
+	Code      *int // exit code of the program, nil if there is none
 	Failure   string
-	Files     []File // what it wrote
-	FileCount int    // of all files it wrote, where that is more than Files tells; their size in all is FileSize
+	Files     []File // the files that it wrote
+	FileCount int    // number of all files, if Files does not list all; FileSize is their total size
 	FileSize  int64
-	Log       string // the end of its output
-	Note      string // why something of the above is not known
-	Parts     []Part // of a step that is many, by their indices
+	Log       string // the end of the output
+	Note      string // why something above is not known
+	Parts     []Part // the indexes of a fan-out step, sorted
 }
 
-// Part is what is told of one of a step that is many.
+// Part describes one index of a fan-out step.
 type Part struct {
 	Index    int
-	Item     string // what it is about; empty where its index says all
+	Item     string // the item of the index, if the step has items
 	Status   Status
 	Started  time.Time
 	Ended    time.Time
@@ -64,10 +65,10 @@ type File struct {
 	Size int64
 }
 
-// Status is how a run or a step ended. Any other word is shown as it is, in no colour.
+// Status is how a run or a step ended. The page shows other values unchanged and without a colour.
 type Status string
 
-// How a run or a step can end.
+// The statuses of a run or a step.
 const (
 	Succeeded Status = "succeeded"
 	Failed    Status = "failed"
@@ -75,7 +76,7 @@ const (
 	Skipped   Status = "skipped"
 )
 
-// MaxFiles, MaxParts and MaxLog bound what is told of one step, so that the page of hundreds of steps still opens at once.
+// MaxFiles, MaxParts and MaxLog limit what is shown for one step, so that a page with hundreds of steps opens quickly.
 const (
 	MaxFiles = 50
 	MaxParts = 100
@@ -85,7 +86,7 @@ const (
 //go:embed page.css
 var styleText string
 
-// The policy names the style by its digest and allows nothing else: should a hostile text ever pass the escaping, a browser still runs and loads nothing.
+// policy allows only the style, by its digest: if a hostile text ever passed the escaping, a browser would still run and load nothing.
 var policy = fmt.Sprintf("default-src 'none'; img-src data:; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(styleText))
 
 // Write writes the page.

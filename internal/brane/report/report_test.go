@@ -18,7 +18,7 @@ import (
 
 var (
 	update = flag.Bool("update", false, "rewrite the golden files")
-	pages  = flag.String("pages", "", "folder into which all samples are written, for the browser of test/browser")
+	pages  = flag.String("pages", "", "directory into which all samples are written, for the browser of test/browser")
 )
 
 func write(t *testing.T, run report.Run) string {
@@ -30,7 +30,7 @@ func write(t *testing.T, run report.Run) string {
 	return page.String()
 }
 
-// The whole page, for a run that went well and one that did not.
+// TestGolden compares the whole page of a run that succeeded and of one that failed.
 func TestGolden(t *testing.T) {
 	for _, name := range []string{"small", "failed"} {
 		golden := filepath.Join("testdata", name+".html")
@@ -41,12 +41,13 @@ func TestGolden(t *testing.T) {
 		want, err := os.ReadFile(golden)
 		must(t, err)
 		if diff := cmp.Diff(string(want), page); diff != "" {
-			t.Errorf("%s (go test -update writes it anew):\n%s", golden, diff)
+			t.Errorf("%s (go test -update rewrites it):\n%s", golden, diff)
 		}
 	}
 }
 
-// Of every sample the page holds each step once, and every link leads to something on it. -pages writes them to where a browser finds them.
+// TestSamples checks that each page shows each step once, and that every link has a target on the page. With -pages it writes the pages for
+// a browser.
 func TestSamples(t *testing.T) {
 	for name, run := range samples() {
 		t.Run(name, func(t *testing.T) {
@@ -56,13 +57,13 @@ func TestSamples(t *testing.T) {
 			}
 			for i := range run.Steps {
 				if got := strings.Count(page, fmt.Sprintf(`id="step-%d"`, i)); got != 1 {
-					t.Errorf("step %d is there %d times", i, got)
+					t.Errorf("step %d is shown %d times", i, got)
 				}
 			}
 			for _, link := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 				id, isHere := strings.CutPrefix(link[1], "#")
 				if link[1] != "data:," && (!isHere || !strings.Contains(page, `id="`+id+`"`)) {
-					t.Errorf("link %q leads nowhere on the page", link[1])
+					t.Errorf("link %q has no target on the page", link[1])
 				}
 			}
 		})
@@ -76,7 +77,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestWhatIsTold(t *testing.T) {
+func TestPageContent(t *testing.T) {
 	long := step("long", 1, 2)
 	for i := range 200 {
 		long.Files = append(long.Files, report.File{Path: fmt.Sprintf("part-%03d", i), Size: 1 << 20})
@@ -90,37 +91,37 @@ func TestWhatIsTold(t *testing.T) {
 		run       report.Run
 		want, not []string
 	}{
-		"of many files the first are told, and how many more there are": {
-			run("r", long), []string{"Files it wrote: 200 files, 200.0 MiB", "part-049", "and 150 more"}, []string{"part-050"},
+		"many files: the first, and the number of others": {
+			run("r", long), []string{"Files written: 200 files, 200.0 MiB", "part-049", "and 150 more"}, []string{"part-050"},
 		},
-		"files that nobody listed are counted": {
-			run("r", counted), []string{"Files it wrote: 1000000 files, 3.0 TiB", "and 999950 more"}, nil,
+		"files that are not listed are counted": {
+			run("r", counted), []string{"Files written: 1000000 files, 3.0 TiB", "and 999950 more"}, nil,
 		},
-		"of long output the end is told, from the beginning of a line": {
-			run("r", long), []string{"The end of its output", "<pre tabindex=\"0\">one line of many\n"}, []string{strings.Repeat("one line of many\n", 1000)},
+		"long output: its end, from the beginning of a line": {
+			run("r", long), []string{"End of the output", "<pre tabindex=\"0\">one line of many\n"}, []string{strings.Repeat("one line of many\n", 1000)},
 		},
 		"attempts and exit code": {
 			run("r", again), []string{"<dt>Attempts</dt><dd>3</dd>", "<dt>Exit code</dt><dd>4</dd>", `class="step failed" id="step-0" open`}, nil,
 		},
-		"an exit code of 0 is one": {
+		"exit code 0 is shown": {
 			run("r", step("s", 1, 2)), []string{"<dt>Exit code</dt><dd>0</dd>"}, nil,
 		},
-		"what is not known is not told": {
+		"unknown values are not shown": {
 			run("r", report.Step{Name: "s", Status: report.Skipped}), []string{"0 of 1 step succeeded, 1 skipped"}, []string{"Exit code", "Attempts", "Started", "0001", "Graph", "NaN"},
 		},
-		"of many parts those that have not succeeded are told, and the first others": {
+		"many indexes: those that have not succeeded, and the first others": {
 			parts(), []string{"<span class=\"name\">0 chromosome 0</span>", "211 chromosome 211 (3 attempts)", "299 chromosome 299", "and 200 more"}, []string{"chromosome 120"},
 		},
-		"a run that took no time": {
+		"a run of zero duration": {
 			run("r", step("s", 1.9, 1.9)), []string{"0 ms"}, []string{"NaN", "Inf%"},
 		},
 		"a clock that ran backwards": {
 			run("r", report.Step{Name: "s", Started: after(9), Ended: after(2), Made: after(20)}), nil, []string{"NaN", "-1 m", `width="-`},
 		},
-		"colours and overwritten lines of a terminal are gone": {
+		"colours and overwritten lines of a terminal are removed": {
 			run("r", report.Step{Name: "s", Log: "\x1b[1;31mred\x1b[0m\n 10%\r 99%\rdone\nbell\x07\u202eback"}), []string{"red\ndone\nbell\\u0007\\u202eback</pre>"}, []string{"10%", "\x1b", "[31m"},
 		},
-		"why it could not be carried on": {
+		"why the run could not be completed": {
 			stopped(), []string{"What went wrong", "connection refused"}, nil,
 		},
 		"a graph of too many different steps is not drawn": {
@@ -143,7 +144,7 @@ func TestWhatIsTold(t *testing.T) {
 	}
 }
 
-// body is what follows the style, cut to what a terminal bears.
+// body returns what follows the style, shortened for a terminal.
 func body(page string) string {
 	_, page, _ = strings.Cut(page, "</style>")
 	return page[:min(len(page), 3000)]
@@ -158,19 +159,19 @@ func manyPairs(n int) []report.Step {
 	return steps
 }
 
-// No text of a run becomes a tag, an attribute, a link or a script. What is dangerous elsewhere stays as it is: text.
+// TestHostileTextsStayTexts checks that no text of a run becomes a tag, an attribute, a link or a script.
 func TestHostileTextsStayTexts(t *testing.T) {
 	page := write(t, hostile())
 	harmless := write(t, harmlessly(hostile()))
 	if got, want := tags(page), tags(harmless); got != want {
-		t.Errorf("the texts have changed what the page is made of:\n%s", cmp.Diff(want, got))
+		t.Errorf("the texts have changed the structure of the page:\n%s", cmp.Diff(want, got))
 	}
 	if strings.ContainsAny(page, "\x00\x07\x08\x1b\u202e") {
-		t.Error("a character that controls something has passed")
+		t.Error("the page contains a control character")
 	}
 }
 
-// harmlessly has letters in the place of every text.
+// harmlessly replaces every text by letters.
 func harmlessly(r report.Run) report.Run {
 	r.ID, r.Name, r.Infrastructure, r.Namespace, r.Problem, r.Status = "x", "x", "x", "x", "x", "x"
 	names := map[string]string{}
@@ -204,12 +205,12 @@ var (
 	number = regexp.MustCompile(`"(translate\()?[0-9MLC. -]+\)?"`)
 )
 
-// tags are a page's tags with their attributes; numbers follow from the lengths of names.
+// tags returns the tags of a page with their attributes, without numbers, which depend on the lengths of names.
 func tags(page string) string {
 	return number.ReplaceAllString(strings.Join(tag.FindAllString(page, -1), "\n"), `"#"`)
 }
 
-// FuzzWrite: no text changes what the page is made of, and no moment or size breaks it.
+// FuzzWrite checks that no text changes the structure of the page, and that no time or size breaks it.
 func FuzzWrite(f *testing.F) {
 	f.Add("split", "one\ntwo", "out/words", int64(1), int64(2), int64(3), "succeeded")
 	f.Add(nasty, "\x1b[31m"+nasty, nasty, int64(-1), int64(1)<<62, int64(0), nasty)
@@ -226,7 +227,7 @@ func FuzzWrite(f *testing.F) {
 		}
 		page := with(name, text, file)
 		if got, want := tags(page), tags(with("", "", "")); got != want {
-			t.Errorf("the texts have changed what the page is made of:\n%s", cmp.Diff(want, got))
+			t.Errorf("the texts have changed the structure of the page:\n%s", cmp.Diff(want, got))
 		}
 		for _, not := range []string{"NaN%", "Inf%", `width="-`, "\x00", "\x1b"} {
 			if strings.Contains(page, not) {

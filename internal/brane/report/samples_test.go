@@ -15,7 +15,7 @@ func after(seconds float64) time.Time {
 	return begin.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// step is one that ran from one second to another; its Job was made 0.9 s before.
+// step returns a step that ran from one second to another; its Job was created 0.9 s before.
 func step(name string, from, to float64, needs ...string) report.Step {
 	return report.Step{
 		Name: name, Image: "registry.example.org/tools:1.4", Needs: needs, Status: report.Succeeded,
@@ -29,7 +29,7 @@ func run(name string, steps ...report.Step) report.Run {
 	}
 }
 
-// samples are the runs that the pages are looked at with, here and in a browser.
+// samples returns the runs whose pages are checked, here and in a browser.
 func samples() map[string]report.Run {
 	return map[string]report.Run{
 		"small": small(), "failed": failed(), "one": run("one", step("only", 1, 2)), "hostile": hostile(), "thirty": thirty(), "fan-out": fanOut(), "chain": chain(), "field": field(), "parts": parts(),
@@ -71,7 +71,7 @@ func stopped() report.Run {
 
 const nasty = `</script></style></title><script>document.title="owned"</script><img src="https://evil.example/x" onerror="document.title='owned'">" onload="x" '` + "`" + `{{.Name}}`
 
-// hostile has in every text what would be a tag, an attribute or a command to a terminal somewhere.
+// hostile returns a run whose texts are tags, attributes or terminal commands elsewhere.
 func hostile() report.Run {
 	first, second := step(nasty, 1, 2), step("second"+nasty, 3, 4, nasty, "nobody")
 	first.Image, first.Log = "javascript:alert(1)//"+nasty, "\x1b[31mred\x1b[0m \x1b]0;title\x07 50%\r100%\r\n"+nasty+"\x00\x08\u202eesrever\xff\n"+strings.Repeat("long ", 200)+strings.Repeat("x", 3000)
@@ -84,7 +84,7 @@ func hostile() report.Run {
 	return r
 }
 
-// thirty is a pipeline of 30 steps as people write them: five samples, each through the same four steps, then common ends.
+// thirty returns a typical pipeline of 30 steps: five samples that each pass through the same four steps, then common last steps.
 func thirty() report.Run {
 	steps := []report.Step{step("reference", 1, 6), step("index", 7, 19, "reference")}
 	var called []string
@@ -104,7 +104,7 @@ func thirty() report.Run {
 	return run("variants", steps...)
 }
 
-// fanOut is 300 steps, 298 of which are alike; one has failed.
+// fanOut returns 300 steps, 298 of which are similar; one has failed.
 func fanOut() report.Run {
 	steps := []report.Step{step("split", 1, 12)}
 	var shards []string
@@ -122,7 +122,7 @@ func fanOut() report.Run {
 	return r
 }
 
-// parts is a run with a step of 300 parts, one of which has failed at its third attempt.
+// parts returns a run with a step of 300 indexes, one of which failed at its third attempt.
 func parts() report.Run {
 	shards := step("shards", 2, 90, "split")
 	shards.Status, shards.Code, shards.Attempts = report.Failed, new(1), 3
@@ -141,7 +141,7 @@ func parts() report.Run {
 	return r
 }
 
-// chain is 300 steps one after the other.
+// chain returns 300 consecutive steps.
 func chain() report.Run {
 	steps := []report.Step{step("step-000", 1, 1.8)}
 	for i := 1; i < 300; i++ {
@@ -150,7 +150,7 @@ func chain() report.Run {
 	return run("chain", steps...)
 }
 
-// field is 300 steps that need one another by chance.
+// field returns 300 steps with random needs.
 func field() report.Run {
 	random := rand.New(rand.NewPCG(1, 2))
 	var steps []report.Step

@@ -11,11 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// escapes are what programs send to a terminal: colours, movements, titles.
+// escapes matches terminal sequences: colours, cursor movements, titles.
 var escapes = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])")
 
-// clean makes a text readable as it was meant and harmless to its reader: what is for a terminal goes, of a line that was overwritten the last version stays, and
-// what would be invisible or turn the direction of writing is written out.
+// clean makes a text readable and harmless: it removes terminal sequences, keeps the last version of an overwritten line, and escapes
+// characters that are invisible or change the direction of writing.
 func clean(text string) string {
 	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, "�"), "")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -39,12 +39,12 @@ func clean(text string) string {
 	return b.String()
 }
 
-// name is a text of one line: paths may hold anything, and a name that ends a line could pretend to be two.
+// name returns a text on one line: a path may contain anything, and a name with a newline could look like two.
 func name(text any) string {
 	return strings.ReplaceAll(strings.ReplaceAll(clean(fmt.Sprint(text)), "\n", "\\u000a"), "\t", "\\u0009")
 }
 
-// lastLines is the end of a text of at most limit bytes, beginning with a whole line where there is one.
+// lastLines returns the end of a text, at most limit bytes, from the beginning of a line if possible.
 func lastLines(text string, limit int) (last string, isCut bool) {
 	text = strings.TrimRight(text, "\n")
 	if len(text) <= limit {
@@ -60,7 +60,7 @@ func lastLines(text string, limit int) (last string, isCut bool) {
 	return text, true
 }
 
-// ellipsis keeps beginning and end of a name of more than limit characters: numbered names differ at their ends.
+// ellipsis shortens a name to limit characters and keeps its beginning and end, as numbered names differ at their ends.
 func ellipsis(text string, limit int) string {
 	runes := []rune(text)
 	if len(runes) <= limit {
@@ -105,7 +105,7 @@ func count(n int, what string) string {
 func moment(t time.Time) string   { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
 func datetime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// num writes a coordinate: two digits are finer than any screen.
+// num formats a coordinate: two decimals are finer than any screen.
 func num(x float64) string {
 	return strconv.FormatFloat(math.Round(x*100)/100, 'f', -1, 64)
 }

@@ -2,10 +2,10 @@ package report
 
 import "time"
 
-// scale maps moments of a run to parts of a hundred of the timeline's width.
+// scale maps points in time to percentages of the timeline's width.
 type scale struct{ from, to time.Time }
 
-// bar is a step in the timeline, in parts of a hundred: from its Job's making it waited until its program ran.
+// bar is a step in the timeline, in percent: it waits from the creation of its Job until its program starts.
 type bar struct {
 	Waits, Runs     bool
 	WaitAt, WaitFor float64
@@ -16,7 +16,7 @@ type bar struct {
 type tick struct {
 	At     float64
 	Label  string
-	Anchor string // of the label, so that none stands out
+	Anchor string // of the label, so that it stays inside
 }
 
 func newScale(steps []Step) scale {
@@ -50,7 +50,7 @@ func (s scale) bar(step Step) bar {
 	var b bar
 	if !step.Started.IsZero() {
 		end := step.Ended
-		if end.Before(step.Started) { // it was stopped, or nobody saw its end
+		if end.Before(step.Started) { // it was stopped, or its end is not known
 			end = s.to
 		}
 		b.Runs, b.RunAt = true, s.at(step.Started)
@@ -59,7 +59,7 @@ func (s scale) bar(step Step) bar {
 	if !step.Made.IsZero() {
 		until := step.Started
 		if until.IsZero() {
-			until = step.Ended // it never ran
+			until = step.Ended // its program never started
 		}
 		if until.IsZero() {
 			until = s.to
@@ -75,7 +75,7 @@ func (s scale) bar(step Step) bar {
 // maxTicks keeps the labels apart on the screen of a phone.
 const maxTicks = 5
 
-// ticks are at round times.
+// ticks returns lines at round times.
 func (s scale) ticks() []tick {
 	whole := s.whole()
 	if whole <= 0 {
@@ -85,7 +85,7 @@ func (s scale) ticks() []tick {
 	var ticks []tick
 	for i := range maxTicks + 1 {
 		at := time.Duration(i) * every
-		if at > whole || at < 0 { // a sum too large for a duration
+		if at > whole || at < 0 { // the multiplication overflowed
 			break
 		}
 		t := tick{At: 100 * float64(at) / float64(whole), Label: label(at, every), Anchor: "middle"}
@@ -100,7 +100,7 @@ func (s scale) ticks() []tick {
 	return ticks
 }
 
-// label is as short as the distance between two of them allows.
+// label is as short as the distance between two labels allows.
 func label(at, every time.Duration) string {
 	switch {
 	case at == 0:
@@ -117,7 +117,7 @@ func label(at, every time.Duration) string {
 	return duration(at)
 }
 
-// roundTimes are those that people count in.
+// roundTimes are the distances between two labels.
 var roundTimes = []time.Duration{
 	1 * time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
 	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
@@ -126,7 +126,7 @@ var roundTimes = []time.Duration{
 	1 * time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 }
 
-// roundTime is the next larger one; beyond half a day whole days.
+// roundTime returns the next larger round time; beyond half a day, whole days.
 func roundTime(least time.Duration) time.Duration {
 	for _, round := range roundTimes {
 		if round >= least {

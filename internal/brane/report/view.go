@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// view is what the page shows: every number computed, every text bounded.
+// view is what the page shows, with all numbers computed and all texts bounded.
 type view struct {
 	Run
 	Mark, Class string
@@ -15,12 +15,12 @@ type view struct {
 	Started     time.Time
 	Ended       time.Time
 	Took        string
-	Drawing     *drawing // nil where there is nothing to see
-	TooLarge    bool     // to be drawn
+	Drawing     *drawing // nil if nothing is drawn
+	TooLarge    bool     // the graph is too large to draw
 	Ticks       []tick
-	Waits       bool  // whether any step had to wait until its program ran
-	Rows        []row // in the graph's order
-	Timeline    []row // the same in the order of their beginnings, those that did not begin last
+	Waits       bool  // a step waited until its program started
+	Rows        []row // in the order of the graph
+	Timeline    []row // in the order of their starts, those that did not start last
 	Failures    []row
 }
 
@@ -33,7 +33,7 @@ type row struct {
 	Waited      string
 	Bar         bar
 	NeedRows    []need
-	More        string // of files: "and 12 more"
+	More        string // number of other files: "and 12 more"
 	PartRows    []partRow
 	MoreParts   string
 	LogCut      bool
@@ -99,7 +99,7 @@ func byBeginning(a, b row) int {
 	return one.Compare(other)
 }
 
-// boundFiles keeps the first files and says how many more there are.
+// boundFiles keeps the first files and counts the others.
 func (r *row) boundFiles() {
 	if r.FileCount == 0 {
 		r.FileCount = len(r.Files)
@@ -113,7 +113,7 @@ func (r *row) boundFiles() {
 	}
 }
 
-// mark tells a status without a colour.
+// mark returns a sign for a status, which is readable without colours.
 func mark(s Status) string {
 	switch s {
 	case Succeeded:
@@ -128,7 +128,7 @@ func mark(s Status) string {
 	return "·"
 }
 
-// class is the status as the style knows it.
+// class returns the status as a class of the style.
 func class(s Status) string {
 	switch s {
 	case Succeeded, Failed, Stopped, Skipped:
@@ -137,7 +137,7 @@ func class(s Status) string {
 	return "other"
 }
 
-// tally counts the steps by how they ended.
+// tally counts the steps by status.
 func tally(steps []Step) string {
 	counts := map[Status]int{}
 	for _, step := range steps {
