@@ -27,21 +27,13 @@ type connector = func(ctx context.Context, network, addr string) (net.Conn, erro
 // Dial calls [Dialer.Dial] of the zero Dialer.
 func Dial(address string) (redis.UniversalClient, error) { return Dialer{}.Dial(address) }
 
-<<<<<<< HEAD
-// Dial makes a client for a URL; it connects on first use. The forms, each also with rediss:// for TLS:
-=======
-// Dial creates a client for an address; it connects when it is first used. The forms, each also with rediss:// for TLS:
->>>>>>> a068142 (files: rewrite comments in plain technical English)
+// Dial creates a client for a URL; it connects when it is first used. The forms, each also with rediss:// for TLS:
 //
 //	redis://user:password@host:6379/0
 //	redis+cluster://user:password@host1:6379?addr=host2:6379&addr=host3:6379
 //	redis+sentinel://user:password@host1:26379/0?master=name&addr=host2:26379&sentinel_username=u&sentinel_password=p
 //
-<<<<<<< HEAD
-// The error never contains a part of the URL, because a password may be anywhere in a mistyped one.
-=======
-// The error never shows the address, because a mistyped one may contain a password anywhere.
->>>>>>> a068142 (files: rewrite comments in plain technical English)
+// The error never contains a part of the URL, because a mistyped one may contain a password anywhere.
 func (d Dialer) Dial(address string) (redis.UniversalClient, error) {
 	o, err := d.options(address)
 	if err != nil {
@@ -207,15 +199,3 @@ func withPort(host, port string) string {
 	}
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
-<<<<<<< HEAD
-=======
-
-var silenceOnce sync.Once
-
-// silence stops the client library from writing to stderr, where each line of the agent and of a provider has a meaning.
-func silence() { silenceOnce.Do(func() { redis.SetLogger(silent{}) }) }
-
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
->>>>>>> a068142 (files: rewrite comments in plain technical English)
