@@ -16,8 +16,8 @@ import (
 func TestAccWorkflowRun_hardened(t *testing.T) {
 	t.Parallel()
 	for name, way := range map[string]struct{ attributes, beside string }{
-		"hardened":        {"agent_volume = false", "brane-agent"},
-		"hardened-volume": {"agent_volume = true", "image"},
+		"hardened":        {`agent_injection = "init_container"`, "brane-agent"},
+		"hardened-volume": {`agent_injection = "image_volume"`, "image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

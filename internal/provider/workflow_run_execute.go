@@ -171,7 +171,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
 		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
 		Holder: holder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
-		Prewarm: model.Prewarm.ValueBool(), AgentVolume: model.AgentVolume.ValueBoolPointer(),
+		Prewarm: model.Prewarm.ValueBool(), AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
 		Nodes: r.at(target.kube.Host()), // a registered account sees its namespace alone
 	}, true
 }

@@ -36,7 +36,7 @@ type workflowRunModel struct {
 	SchedulingTimeout timetypes.GoDuration `tfsdk:"scheduling_timeout"`
 	Wait              types.Bool           `tfsdk:"wait"`
 	Prewarm           types.Bool           `tfsdk:"prewarm"`
-	AgentVolume       types.Bool           `tfsdk:"agent_volume"`
+	AgentInjection    types.String         `tfsdk:"agent_injection"`
 	OnInterrupt       types.String         `tfsdk:"on_interrupt"`
 	ExecutionID       types.String         `tfsdk:"execution_id"`
 	Triggers          types.Map            `tfsdk:"triggers"`

@@ -111,11 +111,13 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 					"Left out are steps with a `timeout`, with `when`, calls of packages, steps that are many, and what follows such a one or a step with `allow_failure`. It makes no other run. Default: `false`.",
 				Optional: true,
 			},
-			"agent_volume": schema.BoolAttribute{
-				MarkdownDescription: "Whether the agent's image is mounted into each pod as an image volume, in the place of an init container that copies it: this takes the nodes far less processor time. " +
-					"They need Kubernetes 1.35 and containerd 2.1 or CRI-O 1.31. It makes no other run. Default: where all Linux nodes are seen to have these, and the run has a Redis user of its own " +
-					"(see `redis.acl_users` of the provider). For that the provider's own account has to be let list the nodes of the cluster, at the address that is registered; or the account that submits.",
-				Optional: true,
+			"agent_injection": schema.StringAttribute{
+				MarkdownDescription: "How Brane's agent gets into each pod. `image_volume` mounts the agent image as an image volume, which uses less CPU on the nodes; it requires Kubernetes 1.35 and containerd 2.1 or CRI-O 1.31 on every Linux node. " +
+					"`init_container` copies the agent with an init container, which works on every cluster. `auto` uses an image volume if all Linux nodes support it and the run has its own Redis user (see `redis.acl_users` of the provider). " +
+					"To find out, the provider lists the nodes with its own credentials, if they are for the registered API server address, or else with the credentials that submit the Jobs. " +
+					"Without permission to list nodes it uses an init container. Defaults to `auto`. Changing this does not run anything again.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.OneOf(string(workflow.InjectAuto), string(workflow.InjectInitContainer), string(workflow.InjectImageVolume))},
 			},
 			"wait": schema.BoolAttribute{
 				MarkdownDescription: "Whether apply waits for the end of the run. With `false` it returns as soon as the inputs are stored: the run is carried on inside the cluster, by a Job with the account " +

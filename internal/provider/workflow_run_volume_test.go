@@ -22,19 +22,23 @@ import (
 // Whatever a run has, it has with an init container and without: a chain, made early, a step that is many, calls of packages, exit codes.
 func TestAccWorkflowRun_agentVolume(t *testing.T) {
 	t.Parallel()
-	for agent, byVolume := range map[string]bool{"/brane/image/brane-agent": true, "/brane/brane-agent": false} {
+	for agent, injection := range map[string]workflow.AgentInjection{"/brane/image/brane-agent": workflow.InjectImageVolume, "/brane/brane-agent": workflow.InjectInitContainer} {
 		t.Run(agent, func(t *testing.T) {
 			t.Parallel()
-			bothWays(t, agent, byVolume)
+			bothWays(t, agent, injection)
 		})
 	}
 }
 
-func bothWays(t *testing.T, agent string, byVolume bool) {
+func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 	t.Helper()
 	s, store := newSetting(t), redisClient(t)
 	s.register(t)
-	set := fmt.Sprintf("agent_volume = %t", byVolume)
+	other := workflow.InjectInitContainer
+	if injection == other {
+		other = workflow.InjectImageVolume
+	}
+	set := fmt.Sprintf("agent_injection = %q", injection)
 	config := s.run(t, "volume", set+`
   prewarm = true
   inputs       = { word = { content = "hello" } }
@@ -76,11 +80,11 @@ func bothWays(t *testing.T, agent string, byVolume bool) {
 					if id, err = runID(state); err != nil {
 						return err
 					}
-					return s.agentComes(t.Context(), workflow.StepLabel, byVolume)
+					return s.agentComes(t.Context(), workflow.StepLabel, injection == workflow.InjectImageVolume)
 				},
 			},
 			{ // the other way it is the same run
-				Config: strings.Replace(config, set, fmt.Sprintf("agent_volume = %t", !byVolume), 1),
+				Config: strings.Replace(config, set, fmt.Sprintf("agent_injection = %q", other), 1),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
 				}},
@@ -136,8 +140,8 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 		"no-right":         {"", kubernetes(blind), false},
 		"another-address":  {"", kubernetes(elsewhere), false},
 		"by-the-provider":  {`submit_with = "provider"`, "", true},
-		"as-asked":         {"agent_volume = false", "", false},
-		"as-asked-blindly": {"agent_volume = true", kubernetes(blind), true},
+		"as-asked":         {`agent_injection = "init_container"`, "", false},
+		"as-asked-blindly": {`agent_injection = "image_volume"`, kubernetes(blind), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,11 +188,11 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 		attributes, provider string
 		want                 []string
 	}{
-		"no-agent":        {"startup_timeout = \"2s\"\nagent_volume = false", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
-		"no-agent-volume": {"startup_timeout = \"2s\"\nagent_volume = true", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
-		"no-image-volume": {"startup_timeout = \"2s\"\nagent_volume = true\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
+		"no-agent":        {"startup_timeout = \"2s\"\nagent_injection = \"init_container\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
+		"no-agent-volume": {"startup_timeout = \"2s\"\nagent_injection = \"image_volume\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
+		"no-image-volume": {"startup_timeout = \"2s\"\nagent_injection = \"image_volume\"\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
 		"no-redis-volume": {
-			"agent_volume = true", "redis = { acl_users = \"off\", pod_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.variable(t, "BRANE_REDIS_POD_URL"), "@")[1] + "\" }",
+			`agent_injection = "image_volume"`, "redis = { acl_users = \"off\", pod_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.variable(t, "BRANE_REDIS_POD_URL"), "@")[1] + "\" }",
 			[]string{`its files could not be staged in (exit code 201)`, `redis refuses the user name or password`, `check user and password in redis.pod_url`},
 		},
 	} {

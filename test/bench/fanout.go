@@ -21,15 +21,15 @@ const (
 // fanOut measures a step that is many against as many plain Jobs. On a node that is busy with nothing but their containers a second container of each pod, which
 // brings the agent and the files, decides. By default there is none where nodes mount image volumes, as those of the test cluster do.
 func (l *lab) fanOut(ctx context.Context, r *report) error {
-	made, _, err := l.many(ctx, fanOutMade, nil)
+	made, _, err := l.many(ctx, fanOutMade, workflow.InjectAuto)
 	if err != nil {
 		return err
 	}
-	_, byDefault, err := l.many(ctx, fanOutDone, nil)
+	_, byDefault, err := l.many(ctx, fanOutDone, workflow.InjectAuto)
 	if err != nil {
 		return err
 	}
-	_, byInit, err := l.many(ctx, fanOutDone, new(false))
+	_, byInit, err := l.many(ctx, fanOutDone, workflow.InjectInitContainer)
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func (l *lab) fanOut(ctx context.Context, r *report) error {
 	return nil
 }
 
-// many runs one step n times, its agent in an image volume, or not, or as a run has it by default. made is from the request for its Job until its last pod is there, done until the run is.
-func (l *lab) many(ctx context.Context, n int, volume *bool) (made, done time.Duration, err error) {
+// many runs one step n times, with the agent injected in the given way. made is from the request for its Job until its last pod is there, done until the run is.
+func (l *lab) many(ctx context.Context, n int, injection workflow.AgentInjection) (made, done time.Duration, err error) {
 	if err := l.settle(ctx); err != nil {
 		return 0, 0, err
 	}
@@ -60,7 +60,7 @@ func (l *lab) many(ctx context.Context, n int, volume *bool) (made, done time.Du
 	if err != nil {
 		return 0, 0, err
 	}
-	run.AgentVolume = volume
+	run.AgentInjection = injection
 	w := l.watch(ctx, workflow.RunLabel+"="+run.ID, ending{pod: func(*corev1.Pod) bool { return true }})
 	defer w.stop()
 	l.reset()

@@ -33,8 +33,8 @@ const userLook = 5 * time.Second
 
 // handOver makes the Secret by which the pods reach Redis, and decides how it gets to them.
 func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.OwnerReference) error {
-	if size := r.largeCertificate(); size > 0 && r.AgentVolume != nil && *r.AgentVolume {
-		return fmt.Errorf("hand the certificates for Redis over: one has %d bytes, a variable holds at most %d; leave agent_volume out, or name fewer authorities", size, maxText)
+	if size := r.largeCertificate(); size > 0 && r.AgentInjection == InjectImageVolume {
+		return fmt.Errorf("hand the certificates for Redis over: one has %d bytes, a variable holds at most %d; leave agent_injection out, or name fewer authorities", size, maxText)
 	}
 	address, ownUser, err := r.podURL(ctx, store)
 	if err != nil {

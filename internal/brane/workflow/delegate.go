@@ -80,7 +80,7 @@ func (r *Run) install(ctx context.Context, lease *lease, account string, outputs
 	}
 	text, err := orders{
 		Run: r.ID, Namespace: r.Namespace, Location: r.Location, Registry: r.Registry, AgentImage: r.AgentImage, Users: r.Users,
-		Timeouts: r.Timeouts, Parallel: r.Parallel, Prewarm: r.Prewarm, AgentVolume: r.AgentVolume, ByVolume: r.byVolume, Steps: r.Graph.All(), Outputs: outputs,
+		Timeouts: r.Timeouts, Parallel: r.Parallel, Prewarm: r.Prewarm, AgentInjection: r.AgentInjection, ByVolume: r.byVolume, Steps: r.Graph.All(), Outputs: outputs,
 	}.encode()
 	if err != nil {
 		return "", err

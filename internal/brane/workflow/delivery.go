@@ -16,11 +16,21 @@ import (
 //
 // What nobody has said is decided once an execution. The pods of a run that is taken up may have the agent in both ways, which is nothing to them.
 
+// AgentInjection is how the agent gets into a step's pod.
+type AgentInjection string
+
+// The ways to inject the agent.
+const (
+	InjectAuto          AgentInjection = "auto"           // InjectImageVolume if it is known to work and to expose no more than the other, else InjectInitContainer
+	InjectInitContainer AgentInjection = "init_container" // an init container copies the agent
+	InjectImageVolume   AgentInjection = "image_volume"   // the agent's image is mounted as a volume
+)
+
 // decideDelivery says by which way the agent gets into the pods. A volume that nobody has asked for has to be known to work, and to tell nobody more than an init
 // container does: who may `kubectl exec` into a pod reads its container's environment, so the credential there must be of use for the files of this run alone.
 func (r *Run) decideDelivery(ctx context.Context, ownUser bool) {
-	if r.AgentVolume != nil {
-		r.byVolume = *r.AgentVolume
+	if r.AgentInjection != "" && r.AgentInjection != InjectAuto {
+		r.byVolume = r.AgentInjection == InjectImageVolume
 		return
 	}
 	whyNot := "the credential of its pods is not its own"
@@ -104,7 +114,7 @@ func (r *Run) advice(f *Failure) string {
 		}
 	case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun":
 		if r.byVolume {
-			return "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_volume = false"
+			return "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_injection = \"init_container\""
 		}
 	}
 	return ""

@@ -14,7 +14,7 @@ import (
 func TestAdviceIsAboutTheAgent(t *testing.T) {
 	const (
 		pull    = "Correct agent_image of the provider, or see that the node can pull it"
-		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_volume = false"
+		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_injection = \"init_container\""
 	)
 	notFound := `Failed to pull image "example.org/agent:1": not found`
 	for name, tt := range map[string]struct {
@@ -46,9 +46,9 @@ func TestAdviceIsAboutTheAgent(t *testing.T) {
 
 // The environment of a container is smaller than a Secret.
 func TestCertificatesThatAreNoVariable(t *testing.T) {
-	run := &Run{AgentVolume: new(true), RedisCerts: files.Certificates{CA: make([]byte, 200_000)}}
+	run := &Run{AgentInjection: InjectImageVolume, RedisCerts: files.Certificates{CA: make([]byte, 200_000)}}
 	err := run.handOver(t.Context(), nil, metav1.OwnerReference{})
-	if want := "hand the certificates for Redis over: one has 200000 bytes, a variable holds at most 131071; leave agent_volume out, or name fewer authorities"; fmt.Sprint(err) != want {
+	if want := "hand the certificates for Redis over: one has 200000 bytes, a variable holds at most 131071; leave agent_injection out, or name fewer authorities"; fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
@@ -67,8 +67,8 @@ func TestDeliveryIsDecided(t *testing.T) {
 		byVolume bool
 		told     string
 	}{
-		"what was asked for, with the credential of all runs": {Run{AgentVolume: new(true)}, false, true, ""},
-		"what was asked for, on nodes that mount":             {Run{AgentVolume: new(false), Kube: lab.admin}, true, false, ""},
+		"what was asked for, with the credential of all runs": {Run{AgentInjection: InjectImageVolume}, false, true, ""},
+		"what was asked for, on nodes that mount":             {Run{AgentInjection: InjectInitContainer, Kube: lab.admin}, true, false, ""},
 		"nodes that mount": {Run{Kube: lab.admin}, true, true, ""},
 		"nodes that mount, and the credential of all runs":            {Run{Kube: lab.admin}, false, false, "the credential of its pods is not its own"},
 		"nodes that mount, and a certificate for no variable":         {Run{Kube: lab.admin, RedisCerts: large}, true, false, "a certificate for Redis is too large for a variable"},
@@ -77,7 +77,7 @@ func TestDeliveryIsDecided(t *testing.T) {
 		"an engine, on nodes that mount":                              {Run{Kube: restricted, handedOver: new(true)}, true, true, ""},
 		"an engine, on nodes that mount, whose run has lost its user": {Run{Kube: restricted, handedOver: new(true)}, false, false, "the credential of its pods is not its own"},
 		"an engine, on nodes that do not":                             {Run{Kube: lab.admin, handedOver: new(false)}, true, false, "it was decided so when the run was handed over"},
-		"an engine, by a volume that was asked for":                   {Run{AgentVolume: new(true), handedOver: new(true)}, false, true, ""},
+		"an engine, by a volume that was asked for":                   {Run{AgentInjection: InjectImageVolume, handedOver: new(true)}, false, true, ""},
 		"nodes that no account may list":                              {Run{Kube: lab.admin, Nodes: restricted}, true, false, refusal},
 	} {
 		t.Run(name, func(t *testing.T) {

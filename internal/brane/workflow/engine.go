@@ -52,7 +52,7 @@ func OpenEngine(client *kube.Client, env func(string) string, observe func(Event
 	return &Engine{&Run{
 		ID: orders.Run, Graph: graph, Kube: client, Namespace: orders.Namespace, Location: orders.Location, Registry: orders.Registry, AgentImage: orders.AgentImage,
 		Redis: redis, RedisURL: address, RedisCerts: certificates, Users: orders.Users,
-		Timeouts: orders.Timeouts, Parallel: orders.Parallel, Prewarm: orders.Prewarm, AgentVolume: orders.AgentVolume, handedOver: &orders.ByVolume,
+		Timeouts: orders.Timeouts, Parallel: orders.Parallel, Prewarm: orders.Prewarm, AgentInjection: orders.AgentInjection, handedOver: &orders.ByVolume,
 		Holder: "pod " + env(envPod), LeaseID: env(envPodUID), Detach: true, Observe: observe, engine: env(envEngine),
 	}}, nil
 }

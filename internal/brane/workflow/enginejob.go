@@ -37,19 +37,19 @@ const (
 
 // orders are what an engine is told of its run. There is no secret in them.
 type orders struct {
-	Run         string      `json:"run"`
-	Namespace   string      `json:"namespace"`
-	Location    string      `json:"location,omitempty"`
-	Registry    string      `json:"registry,omitempty"`
-	AgentImage  string      `json:"agent_image"`
-	Users       RedisUsers  `json:"users,omitempty"`
-	Timeouts    PodTimeouts `json:"timeouts"`
-	Parallel    int         `json:"parallel,omitempty"`
-	Prewarm     bool        `json:"prewarm,omitempty"`
-	AgentVolume *bool       `json:"agent_volume,omitempty"` // what was asked for; nil: nothing
-	ByVolume    bool        `json:"by_volume,omitempty"`    // what was decided then: an engine may not list the nodes, but has to see for itself what credential its pods get
-	Steps       []Step      `json:"steps"`
-	Outputs     []string    `json:"outputs,omitempty"` // paths that are kept at the end
+	Run            string         `json:"run"`
+	Namespace      string         `json:"namespace"`
+	Location       string         `json:"location,omitempty"`
+	Registry       string         `json:"registry,omitempty"`
+	AgentImage     string         `json:"agent_image"`
+	Users          RedisUsers     `json:"users,omitempty"`
+	Timeouts       PodTimeouts    `json:"timeouts"`
+	Parallel       int            `json:"parallel,omitempty"`
+	Prewarm        bool           `json:"prewarm,omitempty"`
+	AgentInjection AgentInjection `json:"agent_injection,omitempty"`
+	ByVolume       bool           `json:"by_volume,omitempty"` // what was decided then: an engine may not list the nodes, but has to see for itself what credential its pods get
+	Steps          []Step         `json:"steps"`
+	Outputs        []string       `json:"outputs,omitempty"` // paths that are kept at the end
 }
 
 func (r *Run) ordersName() string { return objectName("brane", r.ID, "engine") }

@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Run is one execution of a graph of steps. All fields but Nodes, Address, Timeouts, Parallel, Prewarm, AgentVolume, LeaseID, Execution, Detach and Observe must be set.
+// Run is one execution of a graph of steps. All fields but Nodes, Address, Timeouts, Parallel, Prewarm, AgentInjection, LeaseID, Execution, Detach and Observe must be set.
 type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
@@ -36,13 +36,13 @@ type Run struct {
 	Timeouts   PodTimeouts           // for pods that do not get on
 	Parallel   int                   // Jobs of the run at once; 0 means no limit
 	Prewarm    bool                  // make Jobs one step early, see ahead.go
-	// AgentVolume says whether the agent's image is mounted into the pods, which have no init container then; nil leaves it to the nodes, see delivery.go.
-	AgentVolume *bool
-	Holder      string      // who carries the run on, for people: a user, a machine, a process
-	LeaseID     string      // holders with the same one are the same; empty means that this is another than all before
-	Execution   string      // tells this user of the run from later ones of the same id, see [Delete]; may be empty
-	Detach      bool        // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
-	Observe     func(Event) // hears what happens, one call after another; may be nil
+	// AgentInjection is how the agent gets into the pods; empty means InjectAuto, see delivery.go.
+	AgentInjection AgentInjection
+	Holder         string      // who carries the run on, for people: a user, a machine, a process
+	LeaseID        string      // holders with the same one are the same; empty means that this is another than all before
+	Execution      string      // tells this user of the run from later ones of the same id, see [Delete]; may be empty
+	Detach         bool        // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
+	Observe        func(Event) // hears what happens, one call after another; may be nil
 
 	byVolume   bool          // the agent's image is mounted; known once the run has its Redis user
 	handedOver *bool         // what byVolume was for whoever handed the run over to this engine; nil outside of one
