@@ -321,7 +321,7 @@ func TestMainContainerFailsBeforeTheProgramRuns(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			"the init container ran as another user: set run_as_user of the step to the user of its image",
+			"the init container ran as another user: set security_context.run_as_user of the step to the user of its image",
 		},
 		"there is no specification": {
 			func(p *pod) {

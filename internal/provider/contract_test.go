@@ -92,7 +92,7 @@ var full = map[string]map[string]any{
 		"steps": map[string]any{
 			"a": map[string]any{"image": "tools:1", "command": []any{"true"}},
 			"b": map[string]any{
-				"image": "tools:1", "command": []any{"true"}, "args": []any{"x"}, "env": map[string]any{"A": "b"}, "working_dir": "/tmp", "needs": []any{"a"}, "timeout": "5m", "run_as_user": 1000,
+				"image": "tools:1", "command": []any{"true"}, "args": []any{"x"}, "env": map[string]any{"A": "b"}, "working_dir": "/tmp", "needs": []any{"a"}, "timeout": "5m", "security_context": map[string]any{"run_as_user": 1000},
 			},
 		},
 		"timeouts": map[string]any{"create": "5m"},

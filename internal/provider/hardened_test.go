@@ -46,15 +46,14 @@ EOT
       ]`)
 			config := s.run(t, name, way.attributes+`
   defaults = {
-    run_as_user = 65532
-    security    = { read_only_root_filesystem = true }
+    security_context = { run_as_user = 65532, read_only_root_filesystem = true }
   }
   steps = {
     shell = {`+strings.NewReplacer("$USER", "65532", "$BEFORE", "").Replace(check)+`
     }
     root = {
-      run_as_user = 0
-      needs       = ["shell"]`+strings.NewReplacer("$USER", "0", "$BEFORE", "out").Replace(check)+`
+      security_context = { run_as_user = 0 }
+      needs            = ["shell"]`+strings.NewReplacer("$USER", "0", "$BEFORE", "out").Replace(check)+`
     }
     scratch = { image = "`+clustertest.Getenv(t, "BRANE_AGENT_IMAGE")+`", command = ["/brane-agent", "version"], needs = ["shell"] }
   }

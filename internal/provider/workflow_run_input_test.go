@@ -57,7 +57,7 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"an empty image":               {`steps = { a = { image = "", command = ["true"] } }`, []string{`string length must be at least 1`}},
 		"a timeout that is none":       {step(`timeout = "soon"`), []string{`"soon"`}},
 		"a timeout below a second":     {step(`timeout = "10ms"`), []string{`"10ms": must be at least a second.`}},
-		"a user below root":            {step(`run_as_user = -1`), []string{`value must be at least 0`}},
+		"a user below root":            {step(`security_context = { run_as_user = -1 }`), []string{`value must be at least 0`}},
 		"a retention of ten minutes":   {steps + "\nretention = \"10m\"", []string{`"10m": must be at least an hour.`}},
 		"an input above /data":         {steps + "\ninputs = { \"../x\" = { content = \"\" } }", []string{`"../x": must be relative, without . and .., doubled or trailing slashes.`}},
 		"an absolute input":            {steps + "\ninputs = { \"/x\" = { content = \"\" } }", []string{`"/x": must be relative`}},
@@ -81,7 +81,7 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"a volume among the files":     {step(`volumes = { x = { mount_path = "/data/x", empty_dir = {} } }`), []string{`volume "x": /data belongs to Brane.`}},
 		"a secret without a version":   {step(`env_wo = { X = "s3cret" }`), []string{`Invalid Attribute Combination`, `env_wo_version`}},
 		"a variable given twice":       {step(`env = { X = "1" }, env_wo = { X = "s3cret" }, env_wo_version = 1`), []string{`variable X is in env as well`}},
-		"a privileged step":            {step(`security = { capabilities = ["SYS_ADMIN"] }`), []string{`capability SYS_ADMIN makes a container privileged, which no step is.`}},
+		"a privileged step":            {step(`security_context = { capabilities = { add = ["SYS_ADMIN"] } }`), []string{`capability SYS_ADMIN makes a container privileged; privileged steps are not supported.`}},
 		"a size that is none":          {step(`volumes = { x = { mount_path = "/x", empty_dir = { size_limit = "lots" } } }`), []string{`Value is not a quantity`, `"lots"`}},
 		"a working_dir that is none":   {step(`working_dir = "tmp"`), []string{`must be an absolute path`}},
 	} {

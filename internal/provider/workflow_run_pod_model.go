@@ -16,25 +16,25 @@ import (
 
 // podModel is what steps and `defaults` have in common.
 type podModel struct {
-	Image              types.String              `tfsdk:"image"`
-	WorkingDir         types.String              `tfsdk:"working_dir"`
-	Timeout            timetypes.GoDuration      `tfsdk:"timeout"`
-	Retries            types.Int64               `tfsdk:"retries"`
-	RunAsUser          types.Int64               `tfsdk:"run_as_user"`
-	Env                map[string]string         `tfsdk:"env"`
-	EnvFromSecret      map[string]secretKeyModel `tfsdk:"env_from_secret"`
-	EnvWO              map[string]string         `tfsdk:"env_wo"`
-	EnvWOVersion       types.Int64               `tfsdk:"env_wo_version"`
-	Resources          *resourcesModel           `tfsdk:"resources"`
-	NodeSelector       map[string]string         `tfsdk:"node_selector"`
-	Tolerations        []tolerationModel         `tfsdk:"tolerations"`
-	Affinity           types.String              `tfsdk:"affinity"`
-	PriorityClassName  types.String              `tfsdk:"priority_class_name"`
-	RuntimeClassName   types.String              `tfsdk:"runtime_class_name"`
-	ServiceAccountName types.String              `tfsdk:"service_account_name"`
-	ImagePullSecrets   []string                  `tfsdk:"image_pull_secrets"`
-	Security           *securityModel            `tfsdk:"security"`
-	Volumes            map[string]volumeModel    `tfsdk:"volumes"`
+	Image                        types.String              `tfsdk:"image"`
+	WorkingDir                   types.String              `tfsdk:"working_dir"`
+	Timeout                      timetypes.GoDuration      `tfsdk:"timeout"`
+	Retries                      types.Int64               `tfsdk:"retries"`
+	Env                          map[string]string         `tfsdk:"env"`
+	EnvFromSecret                map[string]secretKeyModel `tfsdk:"env_from_secret"`
+	EnvWO                        map[string]string         `tfsdk:"env_wo"`
+	EnvWOVersion                 types.Int64               `tfsdk:"env_wo_version"`
+	Resources                    *resourcesModel           `tfsdk:"resources"`
+	NodeSelector                 map[string]string         `tfsdk:"node_selector"`
+	Tolerations                  []tolerationModel         `tfsdk:"tolerations"`
+	Affinity                     types.String              `tfsdk:"affinity"`
+	PriorityClassName            types.String              `tfsdk:"priority_class_name"`
+	RuntimeClassName             types.String              `tfsdk:"runtime_class_name"`
+	ServiceAccountName           types.String              `tfsdk:"service_account_name"`
+	ImagePullSecrets             []string                  `tfsdk:"image_pull_secrets"`
+	AutomountServiceAccountToken types.Bool                `tfsdk:"automount_service_account_token"`
+	SecurityContext              *securityContextModel     `tfsdk:"security_context"`
+	Volumes                      map[string]volumeModel    `tfsdk:"volumes"`
 }
 
 type secretKeyModel struct {
@@ -55,14 +55,23 @@ type tolerationModel struct {
 	TolerationSeconds types.Int64  `tfsdk:"toleration_seconds"`
 }
 
-type securityModel struct {
-	RunAsGroup             types.Int64  `tfsdk:"run_as_group"`
-	FSGroup                types.Int64  `tfsdk:"fs_group"`
-	SupplementalGroups     []int64      `tfsdk:"supplemental_groups"`
-	ReadOnlyRootFilesystem types.Bool   `tfsdk:"read_only_root_filesystem"`
-	Capabilities           []string     `tfsdk:"capabilities"`
-	SeccompProfile         types.String `tfsdk:"seccomp_profile"`
-	ServiceAccountToken    types.Bool   `tfsdk:"service_account_token"`
+type securityContextModel struct {
+	RunAsUser              types.Int64          `tfsdk:"run_as_user"`
+	RunAsGroup             types.Int64          `tfsdk:"run_as_group"`
+	FSGroup                types.Int64          `tfsdk:"fs_group"`
+	SupplementalGroups     []int64              `tfsdk:"supplemental_groups"`
+	ReadOnlyRootFilesystem types.Bool           `tfsdk:"read_only_root_filesystem"`
+	Capabilities           *capabilitiesModel   `tfsdk:"capabilities"`
+	SeccompProfile         *seccompProfileModel `tfsdk:"seccomp_profile"`
+}
+
+type capabilitiesModel struct {
+	Add []string `tfsdk:"add"`
+}
+
+type seccompProfileModel struct {
+	Type             types.String `tfsdk:"type"`
+	LocalhostProfile types.String `tfsdk:"localhost_profile"`
 }
 
 type volumeModel struct {
@@ -94,7 +103,6 @@ func (m podModel) over(defaults podModel) podModel {
 	m.WorkingDir = over(m.WorkingDir, defaults.WorkingDir)
 	m.Timeout = over(m.Timeout, defaults.Timeout)
 	m.Retries = over(m.Retries, defaults.Retries)
-	m.RunAsUser = over(m.RunAsUser, defaults.RunAsUser)
 	m.Env = entriesOver(m.Env, defaults.Env)
 	m.EnvFromSecret = entriesOver(m.EnvFromSecret, defaults.EnvFromSecret)
 	m.NodeSelector = entriesOver(m.NodeSelector, defaults.NodeSelector)
@@ -109,7 +117,8 @@ func (m podModel) over(defaults podModel) podModel {
 		m.ImagePullSecrets = defaults.ImagePullSecrets
 	}
 	m.Resources = m.Resources.over(defaults.Resources)
-	m.Security = m.Security.over(defaults.Security)
+	m.AutomountServiceAccountToken = over(m.AutomountServiceAccountToken, defaults.AutomountServiceAccountToken)
+	m.SecurityContext = m.SecurityContext.over(defaults.SecurityContext)
 	m.Volumes = entriesOver(m.Volumes, defaults.Volumes)
 	return m
 }
@@ -142,7 +151,7 @@ func (m *resourcesModel) over(defaults *resourcesModel) *resourcesModel {
 	return &resourcesModel{Requests: entriesOver(m.Requests, defaults.Requests), Limits: entriesOver(m.Limits, defaults.Limits)}
 }
 
-func (m *securityModel) over(defaults *securityModel) *securityModel {
+func (m *securityContextModel) over(defaults *securityContextModel) *securityContextModel {
 	if m == nil || defaults == nil {
 		if m == nil {
 			return defaults
@@ -150,6 +159,7 @@ func (m *securityModel) over(defaults *securityModel) *securityModel {
 		return m
 	}
 	both := *m
+	both.RunAsUser = over(m.RunAsUser, defaults.RunAsUser)
 	both.RunAsGroup = over(m.RunAsGroup, defaults.RunAsGroup)
 	both.FSGroup = over(m.FSGroup, defaults.FSGroup)
 	if both.SupplementalGroups == nil {
@@ -159,14 +169,15 @@ func (m *securityModel) over(defaults *securityModel) *securityModel {
 	if both.Capabilities == nil {
 		both.Capabilities = defaults.Capabilities
 	}
-	both.SeccompProfile = over(m.SeccompProfile, defaults.SeccompProfile)
-	both.ServiceAccountToken = over(m.ServiceAccountToken, defaults.ServiceAccountToken)
+	if both.SeccompProfile == nil {
+		both.SeccompProfile = defaults.SeccompProfile
+	}
 	return &both
 }
 
 // fill puts what the model says into a step.
 func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
-	step.Image, step.WorkingDir, step.RunAsUser = m.Image.ValueString(), m.WorkingDir.ValueString(), m.RunAsUser.ValueInt64Pointer()
+	step.Image, step.WorkingDir = m.Image.ValueString(), m.WorkingDir.ValueString()
 	step.Timeout = duration(m.Timeout, diags)
 	step.Retries = int32(m.Retries.ValueInt64()) //nolint:gosec // at most 100
 	step.Env = m.Env
@@ -181,8 +192,9 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 		step.Resources = workflow.Resources{Requests: resourceList(m.Resources.Requests, diags), Limits: resourceList(m.Resources.Limits, diags)}
 	}
 	step.Placement = m.placement(step.Name, diags)
-	if m.Security != nil {
-		step.Security = m.Security.security()
+	step.AutomountServiceAccountToken = m.AutomountServiceAccountToken.ValueBool()
+	if m.SecurityContext != nil {
+		step.SecurityContext = m.SecurityContext.securityContext()
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Volumes)) {
 		step.Volumes = append(step.Volumes, m.Volumes[name].volume(name, diags))
@@ -210,12 +222,19 @@ func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Place
 	return placement
 }
 
-func (m securityModel) security() workflow.Security {
-	return workflow.Security{
-		RunAsGroup: m.RunAsGroup.ValueInt64Pointer(), FSGroup: m.FSGroup.ValueInt64Pointer(), SupplementalGroups: slices.Sorted(slices.Values(m.SupplementalGroups)),
-		ReadOnlyRoot: m.ReadOnlyRootFilesystem.ValueBool(), Capabilities: slices.Sorted(slices.Values(m.Capabilities)),
-		Seccomp: m.SeccompProfile.ValueString(), Token: m.ServiceAccountToken.ValueBool(),
+func (m securityContextModel) securityContext() workflow.SecurityContext {
+	security := workflow.SecurityContext{
+		RunAsUser: m.RunAsUser.ValueInt64Pointer(), RunAsGroup: m.RunAsGroup.ValueInt64Pointer(), FSGroup: m.FSGroup.ValueInt64Pointer(),
+		SupplementalGroups: slices.Sorted(slices.Values(m.SupplementalGroups)), ReadOnlyRootFilesystem: m.ReadOnlyRootFilesystem.ValueBool(),
 	}
+	if m.Capabilities != nil {
+		security.Capabilities = slices.Sorted(slices.Values(m.Capabilities.Add))
+	}
+	// RuntimeDefault, written or not, is the same run.
+	if profile := m.SeccompProfile; profile != nil && profile.Type.ValueString() != string(corev1.SeccompProfileTypeRuntimeDefault) {
+		security.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileType(profile.Type.ValueString()), LocalhostProfile: profile.LocalhostProfile.ValueStringPointer()}
+	}
+	return security
 }
 
 func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volume {

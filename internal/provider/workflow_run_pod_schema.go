@@ -44,11 +44,6 @@ func podAttributes() map[string]schema.Attribute {
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, 100)},
 		},
-		"run_as_user": schema.Int64Attribute{
-			MarkdownDescription: "Id of the user as whom the program runs and to whom the files at `/data` belong. Needed for images that do not run as root.",
-			Optional:            true,
-			Validators:          []validator.Int64{int64validator.AtLeast(0)},
-		},
 		"resources": schema.SingleNestedAttribute{
 			MarkdownDescription: "What the container asks for and what it may take at most, by the names of resources: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` and whatever else the nodes offer.",
 			Optional:            true,
@@ -57,13 +52,17 @@ func podAttributes() map[string]schema.Attribute {
 				"limits":   quantities("What it may take at most. A program that takes more memory is ended (`OOMKilled`). Devices are named here alone, for example `{ \"nvidia.com/gpu\" = 1 }`."),
 			},
 		},
-		"security":           securityAttribute(),
+		"security_context":   securityContextAttribute(),
 		"volumes":            volumesAttribute(),
 		"image_pull_secrets": names("Names of Secrets of the namespace with which the images are pulled. Default: those of the service account."),
 		"service_account_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the service account as which the pod runs. Its token is not mounted unless `security.service_account_token` says so. Default: the namespace's `default`.",
+			MarkdownDescription: "Name of the service account as which the pod runs. Default: the namespace's `default`.",
 			Optional:            true,
 			Validators:          []validator.String{dnsSubdomain()},
+		},
+		"automount_service_account_token": schema.BoolAttribute{
+			MarkdownDescription: "Whether to mount the ServiceAccount token into the container, for commands that use the Kubernetes API. Defaults to `false`.",
+			Optional:            true,
 		},
 	}
 	for name, attribute := range environmentAttributes() {
@@ -174,44 +173,64 @@ func placementAttributes() map[string]schema.Attribute {
 	}
 }
 
-func securityAttribute() schema.Attribute {
+// securityContextAttribute is a pod's and a container's security context as one attribute: a step has one container.
+func securityContextAttribute() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "What the container may do beyond, or may not do beside, what every step may: no token of the service account, no privileges that it did not start with, no capabilities, the runtime's own filter of system calls. No step is privileged.",
+		MarkdownDescription: "Security context of the step's pod and container. In every step `allowPrivilegeEscalation` is `false` and all capabilities but those in `capabilities` are dropped. Privileged containers are not supported.",
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
+			"run_as_user": schema.Int64Attribute{
+				MarkdownDescription: "User ID of the command, which also owns the files at `/data`. With `init_container` (see `agent_injection`), required for images that do not run as root. Defaults to the user of the image.",
+				Optional:            true,
+				Validators:          []validator.Int64{int64validator.AtLeast(0)},
+			},
 			"run_as_group": schema.Int64Attribute{
-				MarkdownDescription: "Id of the program's group, beside `run_as_user`. Default: the image's.",
+				MarkdownDescription: "Primary group ID of the command. Requires `run_as_user`. Defaults to the group of the image.",
 				Optional:            true,
 				Validators:          []validator.Int64{int64validator.AtLeast(0)},
 			},
 			"fs_group": schema.Int64Attribute{
-				MarkdownDescription: "Id of the group to which the files of volumes belong, where the kind of volume can.",
+				MarkdownDescription: "Group ID that owns the files of volumes, for volume types that support ownership management.",
 				Optional:            true,
 				Validators:          []validator.Int64{int64validator.AtLeast(0)},
 			},
 			"supplemental_groups": schema.SetAttribute{
-				MarkdownDescription: "Ids of further groups of the program.",
+				MarkdownDescription: "Additional group IDs of the command.",
 				ElementType:         types.Int64Type,
 				Optional:            true,
 				Validators:          []validator.Set{setvalidator.ValueInt64sAre(int64validator.AtLeast(0))},
 			},
 			"read_only_root_filesystem": schema.BoolAttribute{
-				MarkdownDescription: "Whether only `/data` and volumes can be written to. A program that needs `/tmp` gets it as a volume with `empty_dir`. Default: `false`.",
+				MarkdownDescription: "Whether the root file system is read-only. `/data` and volumes stay writable; mount an `empty_dir` volume at `/tmp` for commands that need it. Defaults to `false`.",
 				Optional:            true,
 			},
-			"capabilities": schema.SetAttribute{
-				MarkdownDescription: "Linux capabilities that the container keeps, for example `[\"NET_RAW\"]`; they are of use to root only. With `SYS_PTRACE` a program can read the run's Redis credential. Default: none.",
-				ElementType:         types.StringType,
+			"capabilities": schema.SingleNestedAttribute{
+				MarkdownDescription: "Linux capabilities of the container. All others are dropped.",
 				Optional:            true,
+				Attributes: map[string]schema.Attribute{
+					"add": schema.SetAttribute{
+						MarkdownDescription: "Capabilities to add, without the prefix `CAP_`, for example `[\"NET_RAW\"]`. They only take effect for root. With `SYS_PTRACE` a command can read the run's Redis credentials.",
+						ElementType:         types.StringType,
+						Required:            true,
+					},
+				},
 			},
-			"seccomp_profile": schema.StringAttribute{
-				MarkdownDescription: "File on the node, below the kubelet's folder of profiles, that filters system calls in the place of the runtime's own filter.",
+			"seccomp_profile": schema.SingleNestedAttribute{
+				MarkdownDescription: "Seccomp profile of the pod. Defaults to `{ type = \"RuntimeDefault\" }`.",
 				Optional:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-			},
-			"service_account_token": schema.BoolAttribute{
-				MarkdownDescription: "Whether the service account's token is mounted, for programs that talk to the API server. Default: `false`.",
-				Optional:            true,
+				Attributes: map[string]schema.Attribute{
+					"type": schema.StringAttribute{
+						MarkdownDescription: "`RuntimeDefault` for the container runtime's profile, `Localhost` for a file on the node, or `Unconfined` for none. Namespaces that enforce the Pod Security level `baseline` or `restricted` reject pods with `Unconfined`.",
+						Required:            true,
+						Validators: []validator.String{stringvalidator.OneOf(
+							string(corev1.SeccompProfileTypeRuntimeDefault), string(corev1.SeccompProfileTypeLocalhost), string(corev1.SeccompProfileTypeUnconfined))},
+					},
+					"localhost_profile": schema.StringAttribute{
+						MarkdownDescription: "Path of the profile on the node, relative to the kubelet's seccomp directory. Required if `type` is `Localhost`.",
+						Optional:            true,
+						Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+					},
+				},
 			},
 		},
 	}

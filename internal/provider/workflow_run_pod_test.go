@@ -32,9 +32,8 @@ resource "brane_workflow_run" "test" {
   parallelism = 1
   defaults = {
     image       = "$TOOLS"
-    run_as_user = 1234
     env         = { WORD = "default", OTHER = "default" }
-    security    = { read_only_root_filesystem = true, fs_group = 4567 }
+    security_context = { run_as_user = 1234, read_only_root_filesystem = true, fs_group = 4567 }
     resources   = { limits = { memory = "64Mi" } }
     volumes     = { tmp = { mount_path = "/tmp", empty_dir = { medium = "Memory", size_limit = "1Mi" } } }
   }
@@ -69,7 +68,7 @@ EOT
       tolerations     = [{ operator = "Exists", effect = "NoSchedule" }]
       affinity        = jsonencode({ nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution = { nodeSelectorTerms = [{ matchExpressions = [{ key = "kubernetes.io/hostname", operator = "Exists" }] }] } } })
       service_account_name = "brane"
-      security        = { run_as_group = 2345, supplemental_groups = [3456], capabilities = ["NET_RAW"] }
+      security_context = { run_as_group = 2345, supplemental_groups = [3456], capabilities = { add = ["NET_RAW"] }, seccomp_profile = { type = "RuntimeDefault" } }
       volumes = {
         greeting = { mount_path = "/greeting", config_map = "greeting" }
         token    = { mount_path = "/token", secret = "greeting", read_only = true }

@@ -178,7 +178,7 @@ resource "brane_workflow_run" "test" {
       env         = { WORD = "two words", PRICE = "$$5 $(WORD)" }
       working_dir = "/tmp"
       timeout     = "5m"
-      run_as_user = 1234
+      security_context = { run_as_user = 1234 }
     }
   }
   outputs   = {}

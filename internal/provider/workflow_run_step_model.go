@@ -87,7 +87,7 @@ func reportSteps(diags *diag.Diagnostics, err error) {
 		}
 		switch {
 		case problem.Key == "":
-		case problem.Field == "resources" || problem.Field == "security": // the others with keys are maps
+		case problem.Field == "resources" || problem.Field == "security_context": // the others with keys are maps
 			at = at.AtName(problem.Key)
 		default:
 			at = at.AtMapKey(problem.Key)

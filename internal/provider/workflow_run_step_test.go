@@ -12,12 +12,12 @@ import (
 // What is wrong with a step is told on the very part of it that is wrong.
 func TestStepErrorsHaveTheirPath(t *testing.T) {
 	for want, step := range map[string]workflow.Step{
-		`steps["A"]`:                       {Name: "A"},
-		`steps["a"].args`:                  {Name: "a", Args: []string{"\x00"}},
-		`steps["a"].env["X"]`:              {Name: "a", Env: map[string]string{"X": "\x00"}},
-		`steps["a"].volumes["v"]`:          {Name: "a", Volumes: []workflow.Volume{{Name: "v", MountPath: "/"}}},
-		`steps["a"].security.capabilities`: {Name: "a", Security: workflow.Security{Capabilities: []string{"ALL"}}},
-		`steps["a"].needs`:                 {Name: "a", Needs: []string{"b"}},
+		`steps["A"]`:                               {Name: "A"},
+		`steps["a"].args`:                          {Name: "a", Args: []string{"\x00"}},
+		`steps["a"].env["X"]`:                      {Name: "a", Env: map[string]string{"X": "\x00"}},
+		`steps["a"].volumes["v"]`:                  {Name: "a", Volumes: []workflow.Volume{{Name: "v", MountPath: "/"}}},
+		`steps["a"].security_context.capabilities`: {Name: "a", SecurityContext: workflow.SecurityContext{Capabilities: []string{"ALL"}}},
+		`steps["a"].needs`:                         {Name: "a", Needs: []string{"b"}},
 	} {
 		var diags diag.Diagnostics
 		_, err := workflow.NewGraph([]workflow.Step{step})

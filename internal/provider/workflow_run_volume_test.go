@@ -44,8 +44,8 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
   inputs       = { word = { content = "hello" } }
   defaults     = { image = "$TOOLS" }
   steps = {
-    first = { command = ["sh", "-c", "echo $(cat /data/word) there > /data/first"], run_as_user = 1234 }
-    then  = { command = ["sh", "-c", "echo again >> /data/first"], needs = ["first"], run_as_user = 4321 }
+    first = { command = ["sh", "-c", "echo $(cat /data/word) there > /data/first"], security_context = { run_as_user = 1234 } }
+    then  = { command = ["sh", "-c", "echo again >> /data/first"], needs = ["first"], security_context = { run_as_user = 4321 } }
     many  = { command = ["sh", "-c", "echo $BRANE_ITEM $(cat /data/first) > /data/out.$BRANE_INDEX"], items = ["Ada", "Grace"], needs = ["then"] }
     join  = { command = ["sh", "-c", "cat /data/out.* > /data/all"], needs = ["many"] }
     pair  = { package = "probe:0.4.0", function = "pair", arguments = { left = { string = "é" }, right = { integer = 1 } }, brane_version = "0.4.1" }

@@ -8,13 +8,12 @@ resource "brane_workflow_run" "training" {
   inputs = { "corpus/alice.txt" = { content = "Down the rabbit hole" } }
 
   defaults = {
-    image       = var.tools_image
-    run_as_user = 1000
-    retries     = 2
-    timeout     = "2h"
-    resources   = { requests = { cpu = "100m" }, limits = { memory = "2Gi" } }
-    security    = { read_only_root_filesystem = true }
-    volumes     = { tmp = { mount_path = "/tmp", empty_dir = { size_limit = "1Gi" } } }
+    image            = var.tools_image
+    retries          = 2
+    timeout          = "2h"
+    resources        = { requests = { cpu = "100m" }, limits = { memory = "2Gi" } }
+    security_context = { run_as_user = 1000, read_only_root_filesystem = true }
+    volumes          = { tmp = { mount_path = "/tmp", empty_dir = { size_limit = "1Gi" } } }
   }
 
   steps = {

@@ -143,14 +143,14 @@ func takeSpec(p Paths) (spec, error) {
 	text, err := os.ReadFile(p.spec())
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return spec{}, fmt.Errorf("read the specification: %w; the init container ran as another user: set run_as_user of the step to the user of its image", err)
+		return spec{}, fmt.Errorf("read the specification: %w; the init container ran as another user: set security_context.run_as_user of the step to the user of its image", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return spec{}, fmt.Errorf("read the specification: %w; a container that is started again has none, so the restart policy of the pod has to be Never", err)
 	case err != nil:
 		return spec{}, fmt.Errorf("read the specification: %w", err)
 	}
 	if err := os.Remove(p.spec()); err != nil {
-		return spec{}, fmt.Errorf("remove the specification: %w; set run_as_user of the step to the user of its image", err)
+		return spec{}, fmt.Errorf("remove the specification: %w; set security_context.run_as_user of the step to the user of its image", err)
 	}
 	var s spec
 	if err := json.Unmarshal(text, &s); err != nil {

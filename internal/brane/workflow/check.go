@@ -45,7 +45,7 @@ func (s Step) check() []error {
 	c.resources("requests", s.Resources.Requests)
 	c.resources("limits", s.Resources.Limits)
 	c.requests()
-	c.security()
+	c.securityContext()
 	c.volumes()
 	c.call()
 	return c.found
@@ -220,23 +220,41 @@ func (c *checker) requests() {
 
 var capability = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
-func (c *checker) security() {
-	security := c.step.Security
-	if security.RunAsGroup != nil && c.step.RunAsUser == nil {
-		c.wrong("security", "run_as_group", "run_as_group needs run_as_user: a container runtime takes no group without a user")
+func (c *checker) securityContext() {
+	const field = "security_context"
+	security := c.step.SecurityContext
+	if security.RunAsGroup != nil && security.RunAsUser == nil {
+		c.wrong(field, "run_as_group", "run_as_group needs run_as_user: a container runtime takes no group without a user")
 	}
 	for _, name := range security.Capabilities {
 		switch {
 		case name == "ALL" || name == "SYS_ADMIN":
-			c.wrong("security", "capabilities", "capability %s makes a container privileged, which no step is", name)
+			c.wrong(field, "capabilities", "capability %s makes a container privileged; privileged steps are not supported", name)
 		case strings.HasPrefix(name, "CAP_"):
-			c.wrong("security", "capabilities", "capability %s: Kubernetes writes it %s", name, strings.TrimPrefix(name, "CAP_"))
+			c.wrong(field, "capabilities", "capability %s: Kubernetes writes it %s", name, strings.TrimPrefix(name, "CAP_"))
 		case !capability.MatchString(name):
-			c.wrong("security", "capabilities", "%q is no capability; they are written as NET_RAW", name)
+			c.wrong(field, "capabilities", "%q is not a capability; they are written as NET_RAW", name)
 		}
 	}
-	if profile := security.Seccomp; profile != "" && (path.IsAbs(profile) || path.Clean(profile) != profile || strings.HasPrefix(profile, "..")) {
-		c.wrong("security", "seccomp_profile", "seccomp profile %q is no path below the kubelet's folder", profile)
+	if security.SeccompProfile != nil {
+		c.seccompProfile(field, *security.SeccompProfile)
+	}
+}
+
+// seccompProfile checks a profile as the API server would.
+func (c *checker) seccompProfile(field string, profile corev1.SeccompProfile) {
+	isLocal := profile.Type == corev1.SeccompProfileTypeLocalhost
+	file := ""
+	if profile.LocalhostProfile != nil {
+		file = *profile.LocalhostProfile
+	}
+	switch {
+	case isLocal && file == "":
+		c.wrong(field, "seccomp_profile", "a seccomp profile of type Localhost needs localhost_profile")
+	case !isLocal && file != "":
+		c.wrong(field, "seccomp_profile", "localhost_profile needs a seccomp profile of type Localhost, not %s", profile.Type)
+	case path.IsAbs(file) || file != "" && path.Clean(file) != file || strings.HasPrefix(file, ".."):
+		c.wrong(field, "seccomp_profile", "localhost_profile %q is not a path below the kubelet's seccomp directory", file)
 	}
 }
 

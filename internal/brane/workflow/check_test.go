@@ -28,45 +28,47 @@ func TestStepsThatCannotBe(t *testing.T) {
 		step Step
 		want string // field, key, problem
 	}{
-		"everything at once":                 {full(), ""},
-		"a variable given twice":             {Step{Env: map[string]string{"A": "1"}, EnvFromSecret: map[string]SecretKey{"A": {"s", "k"}}}, `env_from_secret[A]: step "x": variable A is in env as well`},
-		"a secret variable given twice":      {Step{Env: map[string]string{"A": "1"}, SecretEnv: map[string]string{"A": "2"}}, `env_wo[A]: step "x": variable A is in env as well`},
-		"a variable of the agent's":          {Step{Env: map[string]string{"BRANE_STEP": "1"}}, `env[BRANE_STEP]: step "x": variable BRANE_STEP is one that Brane or Kubernetes sets itself`},
-		"an argument beyond Linux":           {Step{Args: []string{strings.Repeat("x", 128<<10)}}, `args[]: step "x": argument 0 of args has 131072 bytes, Linux takes at most 131071; put the text into an input`},
-		"a variable beyond Linux":            {Step{Env: map[string]string{"A": strings.Repeat("x", 128<<10)}}, `env[A]: step "x": variable A has 131074 bytes, Linux takes at most 131071; put the text into an input`},
-		"an argument with a NUL byte":        {Step{Args: []string{"fine", "a\x00b"}}, `args[]: step "x": argument 1 of args has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
-		"a command that is no UTF-8":         {Step{Command: []string{"\xff"}}, `command[]: step "x": argument 0 of command has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
-		"a variable with a NUL byte":         {Step{Env: map[string]string{"A": "\x00"}}, `env[A]: step "x": variable A has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
-		"a secret variable with a NUL byte":  {Step{SecretEnv: map[string]string{"A": "\x00"}}, `env_wo[A]: step "x": variable A has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
-		"an item with a NUL byte":            {Step{Completions: 1, Items: []string{"\x00"}}, `items[]: step "x": item 0 has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
-		"more than a Job holds":              {Step{Args: strings.SplitAfter(strings.Repeat(strings.Repeat("x", 1023)+"\n", 600), "\n")}, `[]: step "x": command, args and env have 614400 bytes together, a Job holds at most 524288; put them into an input`},
-		"too many parts":                     {Step{Completions: 10_001}, `completions[]: step "x": 10001 parts are more than 10000; let each do more`},
-		"too large items":                    {Step{Completions: 1, Items: []string{strings.Repeat("x", 64<<10)}}, `items[]: step "x": the items have 65539 bytes together, a step holds at most 65536; put them into an input and let each part take its line by BRANE_INDEX`},
-		"many calls":                         {Step{Completions: 2, Call: &Call{Package: "p:1.0.0", Brane: branelet.V06, Kind: branelet.V06.CodeKind(), Function: "f"}}, `completions[]: step "x": a call of a function has one result, so it cannot be many; let several steps call it`},
-		"parallel parts of one":              {Step{Parallel: 2}, `parallelism[]: step "x": parallelism needs completions or items`},
-		"failing parts of one":               {Step{MaxFailedIndexes: 2}, `max_failed_indexes[]: step "x": max_failed_indexes needs completions or items`},
-		"a pattern above the files":          {Step{Reads: []string{"../x"}}, `reads[]: step "x": pattern "../x": path "../x" points outside the files`},
-		"a pattern that is none":             {Step{Writes: []string{"["}}, `writes[]: step "x": pattern "[": syntax error in pattern`},
-		"a resource of nobody":               {Step{Resources: Resources{Limits: quantities("gpu", "1")}}, `resources[limits]: step "x": "gpu" is no resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu`},
-		"half a GPU":                         {Step{Resources: Resources{Limits: quantities("nvidia.com/gpu", "500m")}}, `resources[limits]: step "x": nvidia.com/gpu is counted, 500m is no whole number`},
-		"a GPU requested and not limited":    {Step{Resources: Resources{Requests: quantities("nvidia.com/gpu", "1")}}, `resources[requests]: step "x": the request of nvidia.com/gpu has to be the same as its limit; leave the request out`},
-		"a request above the limit":          {Step{Resources: Resources{Requests: quantities("memory", "2Gi"), Limits: quantities("memory", "1Gi")}}, `resources[requests]: step "x": it requests 2Gi of memory, more than its limit of 1Gi`},
-		"a request of the limit":             {Step{Resources: Resources{Requests: quantities("cpu", "1000m"), Limits: quantities("cpu", "1")}}, ""},
-		"less than nothing":                  {Step{Resources: Resources{Limits: quantities("cpu", "-1")}}, `resources[limits]: step "x": limits of cpu is less than nothing`},
-		"a group without a user":             {Step{Security: Security{RunAsGroup: new(int64(1))}}, `security[run_as_group]: step "x": run_as_group needs run_as_user: a container runtime takes no group without a user`},
-		"all capabilities":                   {Step{Security: Security{Capabilities: []string{"ALL"}}}, `security[capabilities]: step "x": capability ALL makes a container privileged, which no step is`},
-		"a capability as Linux writes it":    {Step{Security: Security{Capabilities: []string{"CAP_CHOWN"}}}, `security[capabilities]: step "x": capability CAP_CHOWN: Kubernetes writes it CHOWN`},
-		"a capability that is none":          {Step{Security: Security{Capabilities: []string{"chown"}}}, `security[capabilities]: step "x": "chown" is no capability; they are written as NET_RAW`},
-		"a filter anywhere on the node":      {Step{Security: Security{Seccomp: "../x.json"}}, `security[seccomp_profile]: step "x": seccomp profile "../x.json" is no path below the kubelet's folder`},
-		"a volume with a name that is none":  {volume("A_b", "/x", ""), `volumes[A_b]: step "x": volume "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
-		"a volume with Brane's name":         {volume("data", "/x", ""), `volumes[data]: step "x": volume "data" has a name that Brane uses itself`},
-		"a volume in the place of the files": {volume("v", "/data", ""), `volumes[v]: step "x": volume "v": /data belongs to Brane`},
-		"a volume among the files":           {volume("v", "/data/cache", ""), `volumes[v]: step "x": volume "v": /data belongs to Brane`},
-		"a volume beside the files":          {volume("v", "/database", ""), ""},
-		"a volume over everything":           {volume("v", "/", ""), `volumes[v]: step "x": volume "v" would hide the whole image`},
-		"a volume with a way up":             {volume("v", "/x/../data", ""), `volumes[v]: step "x": volume "v": "/x/../data" is no absolute path of a folder without . and .. or a colon`},
-		"a part above the volume":            {volume("v", "/x", "a/../../b"), `volumes[v]: step "x": volume "v": sub_path "a/../../b" is no path below the volume's root`},
-		"two volumes in one place":           {Step{Volumes: []Volume{{Name: "a", MountPath: "/x"}, {Name: "b", MountPath: "/x"}}}, `volumes[b]: step "x": volume "b": /x belongs to volume "a"`},
+		"everything at once":                     {full(), ""},
+		"a variable given twice":                 {Step{Env: map[string]string{"A": "1"}, EnvFromSecret: map[string]SecretKey{"A": {"s", "k"}}}, `env_from_secret[A]: step "x": variable A is in env as well`},
+		"a secret variable given twice":          {Step{Env: map[string]string{"A": "1"}, SecretEnv: map[string]string{"A": "2"}}, `env_wo[A]: step "x": variable A is in env as well`},
+		"a variable of the agent's":              {Step{Env: map[string]string{"BRANE_STEP": "1"}}, `env[BRANE_STEP]: step "x": variable BRANE_STEP is one that Brane or Kubernetes sets itself`},
+		"an argument beyond Linux":               {Step{Args: []string{strings.Repeat("x", 128<<10)}}, `args[]: step "x": argument 0 of args has 131072 bytes, Linux takes at most 131071; put the text into an input`},
+		"a variable beyond Linux":                {Step{Env: map[string]string{"A": strings.Repeat("x", 128<<10)}}, `env[A]: step "x": variable A has 131074 bytes, Linux takes at most 131071; put the text into an input`},
+		"an argument with a NUL byte":            {Step{Args: []string{"fine", "a\x00b"}}, `args[]: step "x": argument 1 of args has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
+		"a command that is no UTF-8":             {Step{Command: []string{"\xff"}}, `command[]: step "x": argument 0 of command has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
+		"a variable with a NUL byte":             {Step{Env: map[string]string{"A": "\x00"}}, `env[A]: step "x": variable A has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
+		"a secret variable with a NUL byte":      {Step{SecretEnv: map[string]string{"A": "\x00"}}, `env_wo[A]: step "x": variable A has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
+		"an item with a NUL byte":                {Step{Completions: 1, Items: []string{"\x00"}}, `items[]: step "x": item 0 has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
+		"more than a Job holds":                  {Step{Args: strings.SplitAfter(strings.Repeat(strings.Repeat("x", 1023)+"\n", 600), "\n")}, `[]: step "x": command, args and env have 614400 bytes together, a Job holds at most 524288; put them into an input`},
+		"too many parts":                         {Step{Completions: 10_001}, `completions[]: step "x": 10001 parts are more than 10000; let each do more`},
+		"too large items":                        {Step{Completions: 1, Items: []string{strings.Repeat("x", 64<<10)}}, `items[]: step "x": the items have 65539 bytes together, a step holds at most 65536; put them into an input and let each part take its line by BRANE_INDEX`},
+		"many calls":                             {Step{Completions: 2, Call: &Call{Package: "p:1.0.0", Brane: branelet.V06, Kind: branelet.V06.CodeKind(), Function: "f"}}, `completions[]: step "x": a call of a function has one result, so it cannot be many; let several steps call it`},
+		"parallel parts of one":                  {Step{Parallel: 2}, `parallelism[]: step "x": parallelism needs completions or items`},
+		"failing parts of one":                   {Step{MaxFailedIndexes: 2}, `max_failed_indexes[]: step "x": max_failed_indexes needs completions or items`},
+		"a pattern above the files":              {Step{Reads: []string{"../x"}}, `reads[]: step "x": pattern "../x": path "../x" points outside the files`},
+		"a pattern that is none":                 {Step{Writes: []string{"["}}, `writes[]: step "x": pattern "[": syntax error in pattern`},
+		"a resource of nobody":                   {Step{Resources: Resources{Limits: quantities("gpu", "1")}}, `resources[limits]: step "x": "gpu" is no resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu`},
+		"half a GPU":                             {Step{Resources: Resources{Limits: quantities("nvidia.com/gpu", "500m")}}, `resources[limits]: step "x": nvidia.com/gpu is counted, 500m is no whole number`},
+		"a GPU requested and not limited":        {Step{Resources: Resources{Requests: quantities("nvidia.com/gpu", "1")}}, `resources[requests]: step "x": the request of nvidia.com/gpu has to be the same as its limit; leave the request out`},
+		"a request above the limit":              {Step{Resources: Resources{Requests: quantities("memory", "2Gi"), Limits: quantities("memory", "1Gi")}}, `resources[requests]: step "x": it requests 2Gi of memory, more than its limit of 1Gi`},
+		"a request of the limit":                 {Step{Resources: Resources{Requests: quantities("cpu", "1000m"), Limits: quantities("cpu", "1")}}, ""},
+		"less than nothing":                      {Step{Resources: Resources{Limits: quantities("cpu", "-1")}}, `resources[limits]: step "x": limits of cpu is less than nothing`},
+		"a group without a user":                 {Step{SecurityContext: SecurityContext{RunAsGroup: new(int64(1))}}, `security_context[run_as_group]: step "x": run_as_group needs run_as_user: a container runtime takes no group without a user`},
+		"all capabilities":                       {Step{SecurityContext: SecurityContext{Capabilities: []string{"ALL"}}}, `security_context[capabilities]: step "x": capability ALL makes a container privileged; privileged steps are not supported`},
+		"a capability as Linux writes it":        {Step{SecurityContext: SecurityContext{Capabilities: []string{"CAP_CHOWN"}}}, `security_context[capabilities]: step "x": capability CAP_CHOWN: Kubernetes writes it CHOWN`},
+		"a capability that is none":              {Step{SecurityContext: SecurityContext{Capabilities: []string{"chown"}}}, `security_context[capabilities]: step "x": "chown" is not a capability; they are written as NET_RAW`},
+		"a seccomp profile anywhere on the node": {Step{SecurityContext: SecurityContext{SeccompProfile: localhost("../x.json")}}, `security_context[seccomp_profile]: step "x": localhost_profile "../x.json" is not a path below the kubelet's seccomp directory`},
+		"a local seccomp profile without a name": {Step{SecurityContext: SecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost}}}, `security_context[seccomp_profile]: step "x": a seccomp profile of type Localhost needs localhost_profile`},
+		"a name of no local seccomp profile":     {Step{SecurityContext: SecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined, LocalhostProfile: new("x.json")}}}, `security_context[seccomp_profile]: step "x": localhost_profile needs a seccomp profile of type Localhost, not Unconfined`},
+		"a volume with a name that is none":      {volume("A_b", "/x", ""), `volumes[A_b]: step "x": volume "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
+		"a volume with Brane's name":             {volume("data", "/x", ""), `volumes[data]: step "x": volume "data" has a name that Brane uses itself`},
+		"a volume in the place of the files":     {volume("v", "/data", ""), `volumes[v]: step "x": volume "v": /data belongs to Brane`},
+		"a volume among the files":               {volume("v", "/data/cache", ""), `volumes[v]: step "x": volume "v": /data belongs to Brane`},
+		"a volume beside the files":              {volume("v", "/database", ""), ""},
+		"a volume over everything":               {volume("v", "/", ""), `volumes[v]: step "x": volume "v" would hide the whole image`},
+		"a volume with a way up":                 {volume("v", "/x/../data", ""), `volumes[v]: step "x": volume "v": "/x/../data" is no absolute path of a folder without . and .. or a colon`},
+		"a part above the volume":                {volume("v", "/x", "a/../../b"), `volumes[v]: step "x": volume "v": sub_path "a/../../b" is no path below the volume's root`},
+		"two volumes in one place":               {Step{Volumes: []Volume{{Name: "a", MountPath: "/x"}, {Name: "b", MountPath: "/x"}}}, `volumes[b]: step "x": volume "b": /x belongs to volume "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.step.Name = "x"
@@ -123,13 +125,13 @@ func TestCheckReads(t *testing.T) {
 func TestTheIDOfAnOldRunStays(t *testing.T) {
 	g, err := NewGraph([]Step{
 		{Name: "split", Image: "tools:1", Command: []string{"split"}},
-		{Name: "count", Image: "tools:1", Command: []string{"sh", "-c"}, Args: []string{"x"}, Needs: []string{"split"}, Env: map[string]string{"A": "1"}, WorkingDir: "/data", Timeout: 60e9, RunAsUser: new(int64(1000))},
+		{Name: "count", Image: "tools:1", Command: []string{"sh", "-c"}, Args: []string{"x"}, Needs: []string{"split"}, Env: map[string]string{"A": "1"}, WorkingDir: "/data", Timeout: 60e9, SecurityContext: SecurityContext{RunAsUser: new(int64(1000))}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := Identity{Name: "wordcount", Infrastructure: "compute", Steps: g.All(), Inputs: map[string]string{"x": "1"}, Triggers: map[string]string{"t": "1"}}.ID()
-	if id != "wordcount-9bba8f6c" {
+	if id != "wordcount-e94c6563" {
 		t.Errorf("the id is now %s", id)
 	}
 }

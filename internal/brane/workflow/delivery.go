@@ -72,7 +72,7 @@ func (r *Run) withInit(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
 			folder, {Name: dataVolume, MountPath: agent.DataMount}, {Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
 		},
 		Resources:       stageResources(step.Resources),
-		SecurityContext: restricted(step.Security.ReadOnlyRoot, nil),
+		SecurityContext: restricted(step.SecurityContext.ReadOnlyRootFilesystem, nil),
 	}}
 	pod.Containers[0].Command = agent.RunCommand(program(step))
 	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, folder)

@@ -33,7 +33,6 @@ func arbitrary(random *rand.Rand, name string) Step {
 	maybe(func() { step.Env = map[string]string{"LANG": "C", "PRICE": "$5 $(LANG) $$"} })
 	maybe(func() { step.EnvFromSecret = map[string]SecretKey{"TOKEN": {"hub", "token"}} })
 	maybe(func() { step.Timeout = time.Duration(1+random.IntN(1e6)) * time.Second })
-	maybe(func() { step.RunAsUser = new(random.Int64N(70_000)) })
 	maybe(func() { step.WorkingDir = "/tmp" })
 	maybe(func() {
 		step.Completions, step.Parallel, step.MaxFailedIndexes = 1+random.IntN(maxMany), random.Int32N(20), random.Int32N(20)
@@ -63,9 +62,13 @@ func arbitrary(random *rand.Rand, name string) Step {
 	})
 	maybe(func() { step.ServiceAccountName, step.PullSecrets = "trainer", []string{"registry"} })
 	maybe(func() {
-		step.Security = Security{FSGroup: new(random.Int64N(70_000)), SupplementalGroups: []int64{4000}, ReadOnlyRoot: true, Capabilities: []string{"NET_RAW"}, Seccomp: "profiles/train.json", Token: true}
+		step.SecurityContext = SecurityContext{
+			FSGroup: new(random.Int64N(70_000)), SupplementalGroups: []int64{4000}, ReadOnlyRootFilesystem: true, Capabilities: []string{"NET_RAW"}, SeccompProfile: localhost("profiles/train.json"),
+		}
+		step.AutomountServiceAccountToken = true
 	})
-	maybe(func() { step.Security.RunAsGroup = new(random.Int64N(70_000)) })
+	maybe(func() { step.SecurityContext.RunAsUser = new(random.Int64N(70_000)) })
+	maybe(func() { step.SecurityContext.RunAsGroup = new(random.Int64N(70_000)) })
 	maybe(func() {
 		step.Volumes = []Volume{
 			{Name: "cache", MountPath: "/cache", SubPath: "train", Source: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}},

@@ -24,7 +24,7 @@ func full() Step {
 	return Step{
 		Name: "full", Image: "registry.example.org/train:2", Command: []string{"train"}, Needs: []string{"split"},
 		Env: map[string]string{"LANG": "C"}, EnvFromSecret: map[string]SecretKey{"TOKEN": {"hub", "token"}}, SecretEnv: map[string]string{"PASSWORD": "s3cret"},
-		Reads: []string{"corpus/**"}, Writes: []string{"model"}, Retries: 3, RunAsUser: new(int64(1000)),
+		Reads: []string{"corpus/**"}, Writes: []string{"model"}, Retries: 3,
 		Resources: Resources{
 			Requests: corev1.ResourceList{"cpu": resource.MustParse("500m")},
 			Limits:   corev1.ResourceList{"memory": resource.MustParse("64Mi"), "nvidia.com/gpu": resource.MustParse("1")},
@@ -38,9 +38,10 @@ func full() Step {
 			PriorityClassName: "batch", RuntimeClassName: "nvidia",
 		},
 		ServiceAccountName: "trainer", PullSecrets: []string{"registry"},
-		Security: Security{
-			RunAsGroup: new(int64(2000)), FSGroup: new(int64(3000)), SupplementalGroups: []int64{4000}, ReadOnlyRoot: true,
-			Capabilities: []string{"NET_RAW"}, Seccomp: "profiles/train.json", Token: true,
+		AutomountServiceAccountToken: true,
+		SecurityContext: SecurityContext{
+			RunAsUser: new(int64(1000)), RunAsGroup: new(int64(2000)), FSGroup: new(int64(3000)), SupplementalGroups: []int64{4000},
+			ReadOnlyRootFilesystem: true, Capabilities: []string{"NET_RAW"}, SeccompProfile: localhost("profiles/train.json"),
 		},
 		Volumes: []Volume{
 			{Name: "cache", MountPath: "/cache", SubPath: "train", Source: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "cache"}}},
@@ -48,6 +49,11 @@ func full() Step {
 			{Name: "tmp", MountPath: "/tmp", Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 		},
 	}
+}
+
+// localhost is a seccomp profile on the node.
+func localhost(profile string) *corev1.SeccompProfile {
+	return &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: &profile}
 }
 
 // jobOf is the Job of one of these steps, in a run of which nothing is left to chance.
@@ -72,7 +78,7 @@ func TestJobIsAsReviewed(t *testing.T) {
 	split := Step{Name: "split", Image: "tools:1", Command: []string{"split"}}
 	count := Step{
 		Name: "count", Image: "registry.example.org/tools:1", Command: []string{"sh", "-c"}, Args: []string{"wc -w /data/* > $(hostname).$$"}, Needs: []string{"split"},
-		Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, RunAsUser: new(int64(1000)),
+		Env: map[string]string{"LANG": "C", "A": "$(LANG)"}, WorkingDir: "/data", Timeout: 10 * time.Minute, SecurityContext: SecurityContext{RunAsUser: new(int64(1000))},
 	}
 	for file, step := range map[string]Step{
 		"job.yaml":             count,

@@ -29,7 +29,7 @@ var ownVolumes = []string{agentVolume, dataVolume, redisVolume, scratchVolume}
 func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	pod := corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever, // a container started again would find no spec
-		AutomountServiceAccountToken: new(step.Security.Token),
+		AutomountServiceAccountToken: new(step.AutomountServiceAccountToken),
 		EnableServiceLinks:           new(false),
 		ServiceAccountName:           step.ServiceAccountName,
 		SecurityContext:              podSecurity(step),
@@ -72,7 +72,7 @@ func (r *Run) container(step Step) corev1.Container {
 		WorkingDir:      step.WorkingDir,
 		Resources:       corev1.ResourceRequirements{Requests: step.Resources.Requests, Limits: step.Resources.Limits},
 		VolumeMounts:    []corev1.VolumeMount{{Name: dataVolume, MountPath: agent.DataMount}},
-		SecurityContext: restricted(step.Security.ReadOnlyRoot, step.Security.Capabilities),
+		SecurityContext: restricted(step.SecurityContext.ReadOnlyRootFilesystem, step.SecurityContext.Capabilities),
 	}
 	for _, volume := range step.Volumes {
 		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{
@@ -117,17 +117,17 @@ func stageResources(of Resources) corev1.ResourceRequirements {
 // podSecurity holds for both containers: the program can change what was staged in, and nobody else reads the credential.
 func podSecurity(step Step) *corev1.PodSecurityContext {
 	security := &corev1.PodSecurityContext{
-		RunAsUser:          step.RunAsUser,
-		RunAsGroup:         step.Security.RunAsGroup,
-		FSGroup:            step.Security.FSGroup,
-		SupplementalGroups: step.Security.SupplementalGroups,
+		RunAsUser:          step.SecurityContext.RunAsUser,
+		RunAsGroup:         step.SecurityContext.RunAsGroup,
+		FSGroup:            step.SecurityContext.FSGroup,
+		SupplementalGroups: step.SecurityContext.SupplementalGroups,
 		SeccompProfile:     &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
-	if step.RunAsUser != nil && *step.RunAsUser != 0 {
+	if step.SecurityContext.RunAsUser != nil && *step.SecurityContext.RunAsUser != 0 {
 		security.RunAsNonRoot = new(true) // with it the pod passes the level "restricted" of Pod Security
 	}
-	if profile := step.Security.Seccomp; profile != "" {
-		security.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: &profile}
+	if profile := step.SecurityContext.SeccompProfile; profile != nil {
+		security.SeccompProfile = profile
 	}
 	return security
 }

@@ -19,7 +19,6 @@ type Step struct {
 	WorkingDir string            `json:"working_dir,omitempty"` // empty means the image's
 	Needs      []string          `json:"needs,omitempty"`       // the steps that must be committed before this one starts
 	Timeout    time.Duration     `json:"timeout,omitempty"`     // of the Job, with its start; 0 means none
-	RunAsUser  *int64            `json:"run_as_user,omitempty"` // user id of the program and of its files; nil means root, or the image's user where it is root
 
 	Completions      int      `json:"completions,omitempty"`        // more than 0: so many pods of one Indexed Job, which know their index
 	Items            []string `json:"items,omitempty"`              // where there are any, one for each of the many
@@ -37,12 +36,13 @@ type Step struct {
 	Reads  []string `json:"reads,omitempty"`  // patterns of what is staged in; none: everything
 	Writes []string `json:"writes,omitempty"` // patterns of what the step may change; none: everything
 
-	Resources          Resources `json:"resources,omitzero"`
-	Placement          Placement `json:"placement,omitzero"`
-	ServiceAccountName string    `json:"service_account_name,omitempty"` // empty means the namespace's default one
-	PullSecrets        []string  `json:"pull_secrets,omitempty"`         // none means those of the service account
-	Security           Security  `json:"security,omitzero"`
-	Volumes            []Volume  `json:"volumes,omitempty"` // beside the run's own files
+	Resources                    Resources       `json:"resources,omitzero"`
+	Placement                    Placement       `json:"placement,omitzero"`
+	ServiceAccountName           string          `json:"service_account_name,omitempty"` // empty means the namespace's default one
+	AutomountServiceAccountToken bool            `json:"automount_service_account_token,omitempty"`
+	PullSecrets                  []string        `json:"pull_secrets,omitempty"` // none means those of the service account
+	SecurityContext              SecurityContext `json:"security_context,omitzero"`
+	Volumes                      []Volume        `json:"volumes,omitempty"` // beside the run's own files
 }
 
 // When says after which outcomes of the steps that it needs a step runs.
@@ -97,16 +97,16 @@ type Placement struct {
 	RuntimeClassName  string              `json:"runtime_class_name,omitempty"`
 }
 
-// Security is what a step may do beyond, or may not do beside, what every step may: no token of the service account, no more privileges than it starts
-// with, no capabilities, the runtime's own filter of system calls.
-type Security struct {
-	RunAsGroup         *int64   `json:"run_as_group,omitempty"`
-	FSGroup            *int64   `json:"fs_group,omitempty"` // owns the volumes that support it
-	SupplementalGroups []int64  `json:"supplemental_groups,omitempty"`
-	ReadOnlyRoot       bool     `json:"read_only_root,omitempty"`
-	Capabilities       []string `json:"capabilities,omitempty"` // as NET_RAW, without CAP_
-	Seccomp            string   `json:"seccomp,omitempty"`      // a profile on the node, below the kubelet's folder; empty means the runtime's default
-	Token              bool     `json:"token,omitempty"`        // of the service account, for programs that talk to the API server
+// SecurityContext is a step's part of the pod's and the container's security context. In all steps privilege escalation is forbidden and all capabilities
+// but these are dropped.
+type SecurityContext struct {
+	RunAsUser              *int64                 `json:"run_as_user,omitempty"` // user ID of the program and of its files; nil means root, or the image's user where it is root
+	RunAsGroup             *int64                 `json:"run_as_group,omitempty"`
+	FSGroup                *int64                 `json:"fs_group,omitempty"` // owns the volumes that support it
+	SupplementalGroups     []int64                `json:"supplemental_groups,omitempty"`
+	ReadOnlyRootFilesystem bool                   `json:"read_only_root_filesystem,omitempty"`
+	Capabilities           []string               `json:"capabilities,omitempty"`    // that are added, as NET_RAW, without CAP_
+	SeccompProfile         *corev1.SeccompProfile `json:"seccomp_profile,omitempty"` // nil means RuntimeDefault
 }
 
 // Volume is a folder or a file of a step that is no part of the run's files.
