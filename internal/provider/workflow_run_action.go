@@ -44,10 +44,11 @@ func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureReq
 }
 
 // stateOnly are the resource's attributes that mean nothing where there is no state.
-var stateOnly = []string{"triggers", "wait", "on_interrupt", "timeouts"}
+var stateOnly = []string{"triggers", "wait", "on_interrupt", "timeouts", "secret_env_wo_version"}
 
 func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	attributes := actionAttributes(a.runSchema(ctx).Attributes, stateOnly...)
+	attributes[secretEnvAttribute] = actionAttribute(secretEnvAttribute, secretEnvSchema()) // each invocation reads the values, so no version is needed
 	attributes["timeouts"] = invokeTimeout(ctx, runTimeout)
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Runs a workflow now (Terraform 1.14), each time anew, and tells how it gets on: which step has started, which has ended, how many there are still. " +
@@ -106,7 +107,7 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	ctx, done := withTimeout(ctx, "invoke", limit)
 	defer done()
 	checkPage(model.ReportPath, &resp.Diagnostics)
-	model.SecretEnv = secretEnv(ctx, model, &resp.Diagnostics)
+	model.SecretEnv = model.secretEnv(&resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}

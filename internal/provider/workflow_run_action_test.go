@@ -20,10 +20,11 @@ func (s setting) workflowAgain(t *testing.T, second string) object {
 		"inputs": object{"names": object{"content": "Ada\nGrace\n"}},
 		"steps": object{
 			"first":  object{"image": tools, "command": []any{"sh", "-c", "wc -l < /data/names > /data/count"}},
-			"second": object{"image": tools, "command": []any{"sh", "-c", second}, "needs": []any{"first"}, "env_wo": object{"WORD": "abracadabra"}, "env_wo_version": 1},
+			"second": object{"image": tools, "command": []any{"sh", "-c", second}, "needs": []any{"first"}},
 		},
-		"outputs":     object{"lines": object{"path": "count"}, "all": object{"path": "bytes"}},
-		"report_path": s.file("action.html"),
+		"secret_env_wo": object{"second": object{"WORD": "abracadabra"}},
+		"outputs":       object{"lines": object{"path": "count"}, "all": object{"path": "bytes"}},
+		"report_path":   s.file("action.html"),
 	}
 }
 

@@ -114,7 +114,9 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			[]string{`Step "walls" of run "runtime" failed`, `FailedCreate: Error creating: pods "brane-runtime-`, `RuntimeClass "nowhere" not found`},
 		},
 		"told": {
-			`steps = { tells = { image = "$TOOLS", command = ["sh", "-c", "echo my token is $TOKEN; exit 4"], env_wo = { TOKEN = "hush-hush" }, env_wo_version = 1 } }`,
+			`steps = { tells = { image = "$TOOLS", command = ["sh", "-c", "echo my token is $TOKEN; exit 4"] } }
+			 secret_env_wo = { tells = { TOKEN = "hush-hush" } }
+			 secret_env_wo_version = 1`,
 			[]string{`Step "tells" of run "told" failed`, `my token is (secret)`},
 		},
 		"killed": {

@@ -20,37 +20,39 @@ import (
 )
 
 type workflowRunModel struct {
-	ID                types.String         `tfsdk:"id"`
-	Name              types.String         `tfsdk:"name"`
-	Infrastructure    types.String         `tfsdk:"infrastructure"`
-	SubmitWith        types.String         `tfsdk:"submit_with"`
-	Cluster           types.String         `tfsdk:"cluster"`
-	Namespace         types.String         `tfsdk:"namespace"`
-	Steps             types.Map            `tfsdk:"steps"`
-	Defaults          types.Object         `tfsdk:"defaults"`
-	Images            types.Map            `tfsdk:"images"`
-	Inputs            types.Map            `tfsdk:"inputs"`
-	Outputs           types.Map            `tfsdk:"outputs"`
-	Parallelism       types.Int64          `tfsdk:"parallelism"`
-	StartupTimeout    timetypes.GoDuration `tfsdk:"startup_timeout"`
-	SchedulingTimeout timetypes.GoDuration `tfsdk:"scheduling_timeout"`
-	Wait              types.Bool           `tfsdk:"wait"`
-	Prewarm           types.Bool           `tfsdk:"prewarm"`
-	AgentInjection    types.String         `tfsdk:"agent_injection"`
-	OnInterrupt       types.String         `tfsdk:"on_interrupt"`
-	ExecutionID       types.String         `tfsdk:"execution_id"`
-	Triggers          types.Map            `tfsdk:"triggers"`
-	Retention         timetypes.GoDuration `tfsdk:"retention"`
-	ReportPath        types.String         `tfsdk:"report_path"`
-	ReportWrittenAt   types.String         `tfsdk:"report_written_at"`
-	Status            types.String         `tfsdk:"status"`
-	StartedAt         types.String         `tfsdk:"started_at"`
-	FinishedAt        types.String         `tfsdk:"finished_at"`
-	Duration          types.String         `tfsdk:"duration"`
-	Results           types.Map            `tfsdk:"results"`
-	OutputsDigest     types.String         `tfsdk:"outputs_digest"`
-	Drift             types.List           `tfsdk:"drift"`
-	Timeouts          timeouts.Value       `tfsdk:"timeouts"`
+	ID                 types.String         `tfsdk:"id"`
+	Name               types.String         `tfsdk:"name"`
+	Infrastructure     types.String         `tfsdk:"infrastructure"`
+	SubmitWith         types.String         `tfsdk:"submit_with"`
+	Cluster            types.String         `tfsdk:"cluster"`
+	Namespace          types.String         `tfsdk:"namespace"`
+	Steps              types.Map            `tfsdk:"steps"`
+	Defaults           types.Object         `tfsdk:"defaults"`
+	SecretEnvWO        types.Map            `tfsdk:"secret_env_wo"`
+	SecretEnvWOVersion types.Int64          `tfsdk:"secret_env_wo_version"`
+	Images             types.Map            `tfsdk:"images"`
+	Inputs             types.Map            `tfsdk:"inputs"`
+	Outputs            types.Map            `tfsdk:"outputs"`
+	Parallelism        types.Int64          `tfsdk:"parallelism"`
+	StartupTimeout     timetypes.GoDuration `tfsdk:"startup_timeout"`
+	SchedulingTimeout  timetypes.GoDuration `tfsdk:"scheduling_timeout"`
+	Wait               types.Bool           `tfsdk:"wait"`
+	Prewarm            types.Bool           `tfsdk:"prewarm"`
+	AgentInjection     types.String         `tfsdk:"agent_injection"`
+	OnInterrupt        types.String         `tfsdk:"on_interrupt"`
+	ExecutionID        types.String         `tfsdk:"execution_id"`
+	Triggers           types.Map            `tfsdk:"triggers"`
+	Retention          timetypes.GoDuration `tfsdk:"retention"`
+	ReportPath         types.String         `tfsdk:"report_path"`
+	ReportWrittenAt    types.String         `tfsdk:"report_written_at"`
+	Status             types.String         `tfsdk:"status"`
+	StartedAt          types.String         `tfsdk:"started_at"`
+	FinishedAt         types.String         `tfsdk:"finished_at"`
+	Duration           types.String         `tfsdk:"duration"`
+	Results            types.Map            `tfsdk:"results"`
+	OutputsDigest      types.String         `tfsdk:"outputs_digest"`
+	Drift              types.List           `tfsdk:"drift"`
+	Timeouts           timeouts.Value       `tfsdk:"timeouts"`
 
 	SecretEnv map[string]map[string]string `tfsdk:"-"` // by step; see secretEnv
 	Brane     branelet.Version             `tfsdk:"-"` // of packages whose steps name none; empty while no provider is configured
@@ -97,7 +99,7 @@ var (
 
 // known says whether all that decides about the run's identity is known.
 func (m workflowRunModel) known() bool {
-	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Images, m.Defaults, m.Triggers} {
+	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Images, m.Defaults, m.Triggers, m.SecretEnvWOVersion} {
 		if unknown(value) {
 			return false
 		}
@@ -158,7 +160,7 @@ func (m inputModel) digest() (string, error) {
 
 // identity is what makes this run another one than those with other inputs, steps or triggers.
 func (m workflowRunModel) identity(ctx context.Context, graph workflow.Graph, digests map[string]string, diags *diag.Diagnostics) workflow.Identity {
-	identity := workflow.Identity{Name: m.Name.ValueString(), Infrastructure: m.Infrastructure.ValueString(), Steps: graph.All(), Inputs: digests}
+	identity := workflow.Identity{Name: m.Name.ValueString(), Infrastructure: m.Infrastructure.ValueString(), Steps: graph.All(), Inputs: digests, SecretEnvVersion: m.SecretEnvWOVersion.ValueInt64()}
 	diags.Append(m.Triggers.ElementsAs(ctx, &identity.Triggers, false)...)
 	return identity
 }

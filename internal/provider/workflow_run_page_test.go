@@ -15,10 +15,12 @@ import (
 
 const twoSteps = `
   steps = {
-    one = { image = "$TOOLS", command = ["sh", "-c", "echo '<b>said</b>' in $WORD; echo 1 > /data/first"], env_wo = { WORD = "abracadabra" }, env_wo_version = 1 }
+    one = { image = "$TOOLS", command = ["sh", "-c", "echo '<b>said</b>' in $WORD; echo 1 > /data/first"] }
     two = { image = "$TOOLS", command = ["sh", "-c", "cat /data/first > /data/second"], needs = ["one"] }
   }
   outputs = { second = { path = "second" } }
+  secret_env_wo = { one = { WORD = "abracadabra" } }
+  secret_env_wo_version = 1
 `
 
 // pageSays checks what a report tells. What stands in its tags is of no interest here.

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -22,8 +21,6 @@ type podModel struct {
 	Retries                      types.Int64               `tfsdk:"retries"`
 	Env                          map[string]string         `tfsdk:"env"`
 	EnvFromSecret                map[string]secretKeyModel `tfsdk:"env_from_secret"`
-	EnvWO                        map[string]string         `tfsdk:"env_wo"`
-	EnvWOVersion                 types.Int64               `tfsdk:"env_wo_version"`
 	Resources                    *resourcesModel           `tfsdk:"resources"`
 	NodeSelector                 map[string]string         `tfsdk:"node_selector"`
 	Tolerations                  []tolerationModel         `tfsdk:"tolerations"`
@@ -262,14 +259,4 @@ func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volum
 		}
 	}
 	return volume
-}
-
-// secretEnv is the secret environment of each step, from the configuration: no plan and no state has it.
-func secretEnv(ctx context.Context, config workflowRunModel, diags *diag.Diagnostics) map[string]map[string]string {
-	steps, defaults := config.stepModels(ctx, diags)
-	env := map[string]map[string]string{}
-	for name, step := range steps {
-		env[name] = entriesOver(step.EnvWO, defaults.EnvWO)
-	}
-	return env
 }

@@ -74,38 +74,28 @@ func podAttributes() map[string]schema.Attribute {
 	return attributes
 }
 
-// environmentAttributes are the three ways to give a program its environment.
+// variableName is Kubernetes' rule for the names of environment variables.
+func variableName() validator.String {
+	return textRule{description: "a name of an environment variable", problems: validation.IsRelaxedEnvVarName}
+}
+
+// environmentAttributes are the ways to set environment variables that steps and `defaults` have in common.
 func environmentAttributes() map[string]schema.Attribute {
-	variable := textRule{description: "a name of an environment variable", problems: validation.IsRelaxedEnvVarName} // Kubernetes' own rule
 	return map[string]schema.Attribute{
 		"env": schema.MapAttribute{
 			MarkdownDescription: "Environment variables. They stand in the Job for everybody who may read it: they are no place for secrets.",
 			ElementType:         types.StringType,
 			Optional:            true,
-			Validators:          []validator.Map{mapvalidator.KeysAre(variable)},
+			Validators:          []validator.Map{mapvalidator.KeysAre(variableName())},
 		},
 		"env_from_secret": schema.MapNestedAttribute{
 			MarkdownDescription: "Environment variables whose values are in Secrets of the namespace.",
 			Optional:            true,
-			Validators:          []validator.Map{mapvalidator.KeysAre(variable)},
+			Validators:          []validator.Map{mapvalidator.KeysAre(variableName())},
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"secret": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true, Validators: []validator.String{dnsSubdomain()}},
 				"key":    schema.StringAttribute{MarkdownDescription: "Key of the Secret.", Required: true, Validators: []validator.String{secretKey()}},
 			}},
-		},
-		"env_wo": schema.MapAttribute{
-			MarkdownDescription: "Environment variables whose values are kept in a Secret of the run and nowhere else: not in the state, not in the Job. Needs Terraform 1.11 or OpenTofu 1.11.",
-			ElementType:         types.StringType,
-			Optional:            true,
-			WriteOnly:           true,
-			Validators: []validator.Map{
-				mapvalidator.KeysAre(variable, secretKey()), mapvalidator.AlsoRequires(path.MatchRelative().AtParent().AtName("env_wo_version")),
-			},
-		},
-		"env_wo_version": schema.Int64Attribute{
-			MarkdownDescription: "Version of `env_wo`: Terraform does not see that a write-only value has changed, so raise this when it has; a new run follows.",
-			Optional:            true,
-			Validators:          []validator.Int64{int64validator.AtLeast(1)},
 		},
 	}
 }

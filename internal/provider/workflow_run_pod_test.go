@@ -59,8 +59,6 @@ EOT
       ]
       env             = { WORD = "own" }
       env_from_secret = { TOKEN = { secret = "greeting", key = "token" } }
-      env_wo          = { PASSWORD = "write only $(WORD) $$" }
-      env_wo_version  = 1
       reads           = ["in/*"]
       writes          = ["kept"]
       resources       = { requests = { cpu = "10m" } }
@@ -78,6 +76,8 @@ EOT
     left = { command = ["sh", "-c", "find /data -type f | sort > /tmp/list; cp /tmp/list /data/list; test -z $PASSWORD"], needs = ["check"] }
   }
   outputs = { list = { path = "list" } }
+  secret_env_wo = { check = { PASSWORD = "write only $(WORD) $$" } }
+  secret_env_wo_version = 1
 }
 `)
 	var id string
@@ -106,7 +106,7 @@ EOT
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange},
 			},
 			{
-				Config: strings.Replace(config, "env_wo_version  = 1", "env_wo_version = 2", 1), PlanOnly: true, ExpectNonEmptyPlan: true,
+				Config: strings.Replace(config, "secret_env_wo_version = 1", "secret_env_wo_version = 2", 1), PlanOnly: true, ExpectNonEmptyPlan: true,
 				ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace)}},
 			},
 			{Config: s.provider(), Check: func(*terraform.State) error { return s.nothingOfRuns(t.Context()) }},

@@ -111,7 +111,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics)
+	model.SecretEnv = config.secretEnv(&resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -162,7 +162,7 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	model.SecretEnv = secretEnv(ctx, config, &resp.Diagnostics) // for the report, to hide it there
+	model.SecretEnv = config.secretEnv(&resp.Diagnostics) // for the report, to hide it there
 	if resp.Diagnostics.HasError() {
 		return
 	}

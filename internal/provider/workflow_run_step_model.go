@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -43,10 +42,10 @@ func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostic
 
 // checkSteps checks the graph as soon as the steps are known.
 func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
+	m.SecretEnv = m.secretEnv(diags)
 	if unknown(m.Steps) || unknown(m.Defaults) || m.Steps.IsNull() {
 		return
 	}
-	m.SecretEnv = secretEnv(ctx, m, diags)
 	graph := m.graph(ctx, diags)
 	if !diags.HasError() && !unknown(m.Inputs) {
 		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))
@@ -79,10 +78,13 @@ func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) wo
 func reportSteps(diags *diag.Diagnostics, err error) {
 	for _, problem := range problems(err) {
 		at, summary := path.Root("steps"), "Steps form no graph"
+		if problem.Field == secretEnvAttribute {
+			at = path.Root(secretEnvAttribute)
+		}
 		if problem.Step != "" {
 			at = at.AtMapKey(problem.Step)
 		}
-		if problem.Field != "" {
+		if problem.Field != "" && problem.Field != secretEnvAttribute {
 			at = at.AtName(problem.Field)
 		}
 		switch {
@@ -126,7 +128,6 @@ func (m stepModel) step(name string, defaults podModel, brane branelet.Version, 
 		step.When = workflow.When(when)
 	}
 	m.over(defaults).fill(&step, diags)
-	step.EnvVersion = envVersion(m.EnvWOVersion, defaults.EnvWOVersion)
 	if !m.Package.IsNull() {
 		step.Image = m.Image.ValueString() // that of the defaults is for programs
 		if step.Call = m.call(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {
@@ -139,16 +140,4 @@ func (m stepModel) step(name string, defaults podModel, brane branelet.Version, 
 		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Image missing", fmt.Sprintf("Step %q has no image, and there is none in defaults either.", name))
 	}
 	return step
-}
-
-// envVersion stands for the secret environment of a step, and of all steps.
-func envVersion(own, all types.Int64) string {
-	switch {
-	case all.IsNull() && own.IsNull():
-		return ""
-	case all.IsNull():
-		return strconv.FormatInt(own.ValueInt64(), 10)
-	default:
-		return fmt.Sprintf("%d/%d", all.ValueInt64(), own.ValueInt64())
-	}
 }

@@ -91,7 +91,7 @@ func stepsSchema() schema.Attribute {
 // defaultsSchema is what holds for every step that says nothing else.
 func defaultsSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "What holds for every step that says nothing else. Of maps (`env`, `env_from_secret`, `env_wo`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) a step gets the entries of both, " +
+		MarkdownDescription: "What holds for every step that says nothing else. Of maps (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) a step gets the entries of both, " +
 			"its own where both have one, and of `security_context` the attributes of both. Everything else it says stands in the place of the default.",
 		Optional:   true,
 		Attributes: podAttributes(),

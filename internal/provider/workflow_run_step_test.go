@@ -18,6 +18,7 @@ func TestStepErrorsHaveTheirPath(t *testing.T) {
 		`steps["a"].volumes["v"]`:                  {Name: "a", Volumes: []workflow.Volume{{Name: "v", MountPath: "/"}}},
 		`steps["a"].security_context.capabilities`: {Name: "a", SecurityContext: workflow.SecurityContext{Capabilities: []string{"ALL"}}},
 		`steps["a"].needs`:                         {Name: "a", Needs: []string{"b"}},
+		`secret_env_wo["a"]["X"]`:                  {Name: "a", SecretEnv: map[string]string{"X": "\x00"}},
 	} {
 		var diags diag.Diagnostics
 		_, err := workflow.NewGraph([]workflow.Step{step})

@@ -20,7 +20,7 @@ import (
 // inside is the survival run with wait = false, applied, and its slow step at work.
 func inside(t *testing.T, name, slow string) *survival {
 	t.Helper()
-	s := newSurvival(t, name, "wait = false\ndefaults = { env_wo = { SAID = \"abracadabra\" }, env_wo_version = 1 }", slow)
+	s := newSurvival(t, name, "wait = false\nsecret_env_wo = { for step in [\"first\", \"slow\", \"last\"] : step => { SAID = \"abracadabra\" } }\nsecret_env_wo_version = 1", slow)
 	s.cli.run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.status(t); got != "running" {
 		t.Fatalf("the status is %q", got)

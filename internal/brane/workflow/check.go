@@ -110,7 +110,7 @@ func (c *checker) sizes() {
 			}
 		}
 	}
-	for field, env := range map[string]map[string]string{"env": c.step.Env, "env_wo": c.step.SecretEnv} {
+	for field, env := range map[string]map[string]string{"env": c.step.Env, "secret_env_wo": c.step.SecretEnv} {
 		for _, name := range slices.Sorted(maps.Keys(env)) {
 			size := len(name) + len("=") + len(env[name])
 			total += size
@@ -163,7 +163,7 @@ func (c *checker) variables() {
 	}{
 		{"env", slices.Sorted(maps.Keys(c.step.Env))},
 		{"env_from_secret", slices.Sorted(maps.Keys(c.step.EnvFromSecret))},
-		{"env_wo", slices.Sorted(maps.Keys(c.step.SecretEnv))},
+		{"secret_env_wo", slices.Sorted(maps.Keys(c.step.SecretEnv))},
 	} {
 		for _, name := range source.names {
 			if other, found := where[name]; found {

@@ -30,14 +30,14 @@ func TestStepsThatCannotBe(t *testing.T) {
 	}{
 		"everything at once":                     {full(), ""},
 		"a variable given twice":                 {Step{Env: map[string]string{"A": "1"}, EnvFromSecret: map[string]SecretKey{"A": {"s", "k"}}}, `env_from_secret[A]: step "x": variable A is in env as well`},
-		"a secret variable given twice":          {Step{Env: map[string]string{"A": "1"}, SecretEnv: map[string]string{"A": "2"}}, `env_wo[A]: step "x": variable A is in env as well`},
+		"a secret variable given twice":          {Step{Env: map[string]string{"A": "1"}, SecretEnv: map[string]string{"A": "2"}}, `secret_env_wo[A]: step "x": variable A is in env as well`},
 		"a variable of the agent's":              {Step{Env: map[string]string{"BRANE_STEP": "1"}}, `env[BRANE_STEP]: step "x": variable BRANE_STEP is one that Brane or Kubernetes sets itself`},
 		"an argument beyond Linux":               {Step{Args: []string{strings.Repeat("x", 128<<10)}}, `args[]: step "x": argument 0 of args has 131072 bytes, Linux takes at most 131071; put the text into an input`},
 		"a variable beyond Linux":                {Step{Env: map[string]string{"A": strings.Repeat("x", 128<<10)}}, `env[A]: step "x": variable A has 131074 bytes, Linux takes at most 131071; put the text into an input`},
 		"an argument with a NUL byte":            {Step{Args: []string{"fine", "a\x00b"}}, `args[]: step "x": argument 1 of args has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
 		"a command that is no UTF-8":             {Step{Command: []string{"\xff"}}, `command[]: step "x": argument 0 of command has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
 		"a variable with a NUL byte":             {Step{Env: map[string]string{"A": "\x00"}}, `env[A]: step "x": variable A has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
-		"a secret variable with a NUL byte":      {Step{SecretEnv: map[string]string{"A": "\x00"}}, `env_wo[A]: step "x": variable A has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
+		"a secret variable with a NUL byte":      {Step{SecretEnv: map[string]string{"A": "\x00"}}, `secret_env_wo[A]: step "x": variable A has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
 		"an item with a NUL byte":                {Step{Completions: 1, Items: []string{"\x00"}}, `items[]: step "x": item 0 has a NUL byte or is no UTF-8, no program can be given that; put it into an input`},
 		"more than a Job holds":                  {Step{Args: strings.SplitAfter(strings.Repeat(strings.Repeat("x", 1023)+"\n", 600), "\n")}, `[]: step "x": command, args and env have 614400 bytes together, a Job holds at most 524288; put them into an input`},
 		"too many parts":                         {Step{Completions: 10_001}, `completions[]: step "x": 10001 parts are more than 10000; let each do more`},
@@ -156,7 +156,6 @@ func TestIdentityOfAStep(t *testing.T) {
 		"the same in bytes":                 {func(s *Step) { s.Resources.Limits["memory"] = resource.MustParse("67108864") }, true},
 		"another quantity":                  {func(s *Step) { s.Resources.Limits["memory"] = resource.MustParse("64M") }, false},
 		"another secret":                    {func(s *Step) { s.SecretEnv["PASSWORD"] = "other" }, true},
-		"another version of it":             {func(s *Step) { s.EnvVersion = "2" }, false},
 		"another volume":                    {func(s *Step) { s.Volumes[0].MountPath = "/other" }, false},
 	} {
 		if got := text(tt.change); (got == base) != tt.same {

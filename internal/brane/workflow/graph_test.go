@@ -100,6 +100,7 @@ func TestIDFollowsFromAllThatDecides(t *testing.T) {
 		func(i *Identity) { i.Triggers["t"] = "2" },
 		func(i *Identity) { i.Steps[0].Image = "other" },
 		func(i *Identity) { i.Steps[0].Env = map[string]string{"A": "b"} },
+		func(i *Identity) { i.SecretEnvVersion = 2 },
 	} {
 		changed := base()
 		change(&changed)

@@ -16,6 +16,8 @@ type Identity struct {
 	Steps          []Step            `json:"steps"`  // in the graph's order
 	Inputs         map[string]string `json:"inputs"` // path → sha256 of the content, in hex
 	Triggers       map[string]string `json:"triggers"`
+	// SecretEnvVersion represents the steps' SecretEnv, which is not part of the identity; 0 if there is none.
+	SecretEnvVersion int64 `json:"secret_env_version,omitempty"`
 }
 
 // ID is the run's name and the beginning of a digest of its identity: "wordcount-3f9a1c02". It follows from the configuration alone, so that a run can be

@@ -30,8 +30,7 @@ type Step struct {
 	AllowFailure bool  `json:"allow_failure,omitempty"` // the run goes on, and is none the worse for it
 
 	EnvFromSecret map[string]SecretKey `json:"env_from_secret,omitempty"`
-	SecretEnv     map[string]string    `json:"-"`                     // more environment, kept in a Secret of the run and nowhere else
-	EnvVersion    string               `json:"env_version,omitempty"` // stands for SecretEnv in the identity
+	SecretEnv     map[string]string    `json:"-"` // more environment, kept in a Secret of the run and nowhere else; see Identity.SecretEnvVersion
 
 	Reads  []string `json:"reads,omitempty"`  // patterns of what is staged in; none: everything
 	Writes []string `json:"writes,omitempty"` // patterns of what the step may change; none: everything
