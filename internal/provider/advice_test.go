@@ -29,8 +29,8 @@ func TestAdvice(t *testing.T) {
 				"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
 				"credentials": object{"kubeconfig": goodKubeconfig},
 			},
-			"ERROR: Location not registered: Registering \"compute\" in the folder /no/such: there is no such folder.\n\n" +
-				"Make the folder, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
+			"ERROR: Location not registered: Registering \"compute\" in the directory /no/such: the directory does not exist.\n\n" +
+				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

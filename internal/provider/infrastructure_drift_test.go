@@ -62,13 +62,13 @@ func TestAccInfrastructure_drift(t *testing.T) {
 			},
 			{
 				func() { i.put(t, "secrets.yml", othersSecrets+"compute: '%%%'\n") },
-				[]string{`the registered credential is not one that Brane can use: the text is empty`},
+				[]string{`the registered credential is not one that Brane can use: the value is empty`},
 			},
 			{
 				func() {
 					i.put(t, "secrets.yml", othersSecrets+"compute: "+strings.NewReplacer("+", "-", "/", "_").Replace(infra.EncodeKubeconfig([]byte("apiVersion: v1 # ???>>>\n")))+"\n")
 				},
-				[]string{`the registered credential is not one that Brane can use: the text is base64 in the URL-safe alphabet; Brane reads the standard one (+ and / in place of - and _)`},
+				[]string{`the registered credential is not one that Brane can use: the value is base64 in the URL-safe alphabet; Brane reads the standard alphabet (+ and / instead of - and _)`},
 			},
 			{
 				func() { i.register(t, []byte("kind: Config\napiVersion: v1\n")) },

@@ -53,7 +53,7 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 				},
 				{
 					Config:      i.hcl(t, "data \"brane_infrastructure\" \"test\" {\n  name = \"oslo\"\n}\n"),
-					ExpectError: regexp.MustCompile(`No such location[\s\S]*there\s+are:\s+compute,\s+office`),
+					ExpectError: regexp.MustCompile(`No such location[\s\S]*infra\.yml\s+has:\s+compute,\s+office`),
 				},
 				{
 					PreConfig: func() { i.put(t, "infra.yml", "locations: [\n") },
@@ -179,7 +179,7 @@ func TestAccRotateCredential_refuses(t *testing.T) {
 	s := newSpeaker(t)
 	s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
 	at := `ERROR, AttributeName("infrastructure"): Credential not rotated: Making a new token for infrastructure "compute": `
-	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look for location`).MatchString(said[0]) {
+	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look up location`).MatchString(said[0]) {
 		t.Errorf("where nothing is registered it says %q", said)
 	}
 	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), []byte(goodKubeconfig)))

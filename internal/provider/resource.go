@@ -86,7 +86,7 @@ func advice(err error) string {
 	case errors.Is(err, infra.ErrUnparsable):
 		return "Nothing was written. Correct the file, then run Terraform again."
 	case errors.Is(err, infra.ErrNoDirectory):
-		return "Make the folder, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY)."
+		return "Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY)."
 	case errors.Is(err, infra.ErrNoLocation):
 		return "Register it with a brane_infrastructure, and let this resource refer to that one's name, so that it is made first."
 	case errors.Is(err, credentials.ErrNoAccount):

@@ -148,7 +148,7 @@ func TestSecretsYMLFunction(t *testing.T) {
 			`"12": ` + infra.EncodeKubeconfig([]byte(goodKubeconfig)) + "\ncompute: " + infra.EncodeKubeconfig([]byte(goodKubeconfig)) + "\n"},
 		"none":            {object{}, "{}\n"},
 		"no kubeconfig":   {object{"compute": "{}"}, `problem in argument 0: secret "compute": kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
-		"a name with a $": {object{"s$compute": goodKubeconfig}, `problem in argument 0: secret_name: "s$compute" is not a secret's name: 1 to 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends`},
+		"a name with a $": {object{"s$compute": goodKubeconfig}, `problem in argument 0: secret_name: "s$compute" is not a valid secret name: use 1 to 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends`},
 		"a plugin to run": {object{"compute": strings.Replace(goodKubeconfig, "{token: TOKEN}", "{exec: {command: aws}}", 1)}, `problem in argument 0: secret "compute": kubeconfig: users["brane"].exec: Brane cannot run a plugin inside its container; write a token, or client-certificate-data with client-key-data`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,8 +173,8 @@ func TestBackendYMLFunction(t *testing.T) {
 		"Brane 3": {"3.0.0", object{"registry_address": "registry.example.org:5000", "config": "/config/kubeconfig.yml", "hash_containers": nil},
 			"capabilities: null\nmethod: !kubernetes\n  registry_address: registry.example.org:5000\n  config: /config/kubeconfig.yml\n"},
 		"something is known later":   {"3", object{"registry_address": later, "config": "/k"}, "not known"},
-		"Brane 0.6":                  {"0.6", object{"config": "/k"}, `problem: version: "0.6" is not a version of Brane with a backend.yml: write 1, 2 or 3, or a release of them like 3.0.0`},
-		"a capability that is none":  {"3", object{"registry_address": "r:1", "config": "/k", "capabilities": []any{"CudaGpu"}}, `problem: capabilities: "CudaGpu" is not a capability; there is only cuda_gpu`},
+		"Brane 0.6":                  {"0.6", object{"config": "/k"}, `problem: version: "0.6" is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0`},
+		"a capability that is none":  {"3", object{"registry_address": "r:1", "config": "/k", "capabilities": []any{"CudaGpu"}}, `problem: capabilities: "CudaGpu" is not a supported capability; Brane only has cuda_gpu`},
 		"capabilities in no list":    {"3", object{"registry_address": "r:1", "config": "/k", "capabilities": "cuda_gpu"}, `problem in argument 1: capabilities of the backend must be a list of strings`},
 		"a number in the list":       {"3", object{"registry_address": "r:1", "config": "/k", "capabilities": []any{1}}, `problem in argument 1: capabilities of the backend must be a list of strings`},
 		"a truth value in quotes":    {"3", object{"registry_address": "r:1", "config": "/k", "hash_containers": "yes"}, `problem in argument 1: hash_containers of the backend must be true or false`},

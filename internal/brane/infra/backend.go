@@ -9,24 +9,24 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Backend is backend.yml, with which a worker of Brane 1.0 and later is told where it runs work. The zero value of a field leaves it out.
+// Backend is backend.yml, from which a worker of Brane 1.0 and newer reads where to run tasks. A field with its zero value is omitted.
 //
-// No such Brane runs work on Kubernetes today: its services refuse the method.
+// Today, no such Brane runs tasks on Kubernetes: its services refuse the method.
 type Backend struct {
 	Config          string   // path of a kubeconfig, as brane-job sees it
 	Address         string   // host:port of the API server; Brane 1 and 2
 	RegistryAddress string   // host:port of an image registry; Brane 3
-	Capabilities    []string // "cuda_gpu" is the only one there is
-	HashContainers  *bool    // Brane 2 and later; their default is true
+	Capabilities    []string // only "cuda_gpu" exists
+	HashContainers  *bool    // Brane 2 and newer; defaults to true
 }
 
 var backendVersionRule = regexp.MustCompile(`^([123])(\.[0-9]+){0,2}$`)
 
-// Render writes backend.yml for a version of Brane: 1 and 2 tell the method by a key, 3 by a YAML tag. The error is a [FieldError].
+// Render returns backend.yml for a version of Brane. Brane 1 and 2 read the method from a key, Brane 3 from a YAML tag. The error is a [FieldError].
 func (b Backend) Render(version string) ([]byte, error) {
 	found := backendVersionRule.FindStringSubmatch(version)
 	if found == nil {
-		return nil, FieldError{"version", fmt.Sprintf("%q is not a version of Brane with a backend.yml: write 1, 2 or 3, or a release of them like 3.0.0", version)}
+		return nil, FieldError{"version", fmt.Sprintf("%q is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0", version)}
 	}
 	if err := b.check(found[1]); err != nil {
 		return nil, err
@@ -59,15 +59,15 @@ func (b Backend) check(major string) error {
 	}
 	for _, capability := range b.Capabilities {
 		if capability != "cuda_gpu" {
-			return FieldError{"capabilities", fmt.Sprintf("%q is not a capability; there is only cuda_gpu", capability)}
+			return FieldError{"capabilities", fmt.Sprintf("%q is not a supported capability; Brane only has cuda_gpu", capability)}
 		}
 	}
 	if major == "1" && b.HashContainers != nil {
-		return FieldError{"hash_containers", "Brane 1 does not know it; leave it out"}
+		return FieldError{"hash_containers", "Brane 1 does not support it; omit it"}
 	}
 	if major == "3" {
 		if b.Address != "" {
-			return FieldError{"address", "Brane 3 takes the server from the kubeconfig; leave it out"}
+			return FieldError{"address", "Brane 3 takes the server from the kubeconfig; omit it"}
 		}
 		if problem := registryProblem(b.RegistryAddress); problem != "" {
 			return FieldError{"registry_address", problem}
@@ -75,7 +75,7 @@ func (b Backend) check(major string) error {
 		return nil
 	}
 	if b.RegistryAddress != "" {
-		return FieldError{"registry_address", "Brane " + major + " does not know it; leave it out"}
+		return FieldError{"registry_address", "Brane " + major + " does not support it; omit it"}
 	}
 	if problem := hostPortProblem(b.Address, "203.0.113.7:6443"); problem != "" {
 		return FieldError{"address", problem}

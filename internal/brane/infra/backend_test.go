@@ -43,12 +43,12 @@ func TestRefusesBackends(t *testing.T) {
 		backend Backend
 		want    string
 	}{
-		"a version without the file":       {"0.6", Backend{}, `version: "0.6" is not a version of Brane with a backend.yml: write 1, 2 or 3, or a release of them like 3.0.0`},
+		"a version without the file":       {"0.6", Backend{}, `version: "0.6" is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0`},
 		"a path that is not absolute":      {"3", Backend{Config: "kubeconfig.yml"}, `config: "kubeconfig.yml" is not an absolute path, like /config/kubeconfig.yml; the file must be mounted there into brane-job`},
-		"a capability that is none":        {"3", Backend{Config: "/k", Capabilities: []string{"CudaGpu"}}, `capabilities: "CudaGpu" is not a capability; there is only cuda_gpu`},
-		"hash_containers of Brane 1":       {"1", Backend{Config: "/k", Address: "203.0.113.7:6443", HashContainers: &yes}, `hash_containers: Brane 1 does not know it; leave it out`},
-		"an address of Brane 3":            {"3", Backend{Config: "/k", Address: "203.0.113.7:6443"}, `address: Brane 3 takes the server from the kubeconfig; leave it out`},
-		"a registry of Brane 2":            {"2", Backend{Config: "/k", RegistryAddress: "r:5000"}, `registry_address: Brane 2 does not know it; leave it out`},
+		"a capability that is none":        {"3", Backend{Config: "/k", Capabilities: []string{"CudaGpu"}}, `capabilities: "CudaGpu" is not a supported capability; Brane only has cuda_gpu`},
+		"hash_containers of Brane 1":       {"1", Backend{Config: "/k", Address: "203.0.113.7:6443", HashContainers: &yes}, `hash_containers: Brane 1 does not support it; omit it`},
+		"an address of Brane 3":            {"3", Backend{Config: "/k", Address: "203.0.113.7:6443"}, `address: Brane 3 takes the server from the kubeconfig; omit it`},
+		"a registry of Brane 2":            {"2", Backend{Config: "/k", RegistryAddress: "r:5000"}, `registry_address: Brane 2 does not support it; omit it`},
 		"an address with a scheme":         {"1", Backend{Config: "/k", Address: "https://203.0.113.7:6443"}, `address: "https://203.0.113.7:6443" has a scheme; write host:port alone, like 203.0.113.7:6443`},
 		"a registry that is not host:port": {"3", Backend{Config: "/k"}, `registry_address: "" is not host:port, like 198.51.100.10:50050`},
 	} {

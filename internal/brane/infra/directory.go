@@ -14,7 +14,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Version is the Brane release that reads the files: it decides how they are replaced.
+// Version is the Brane release that reads the files. It decides how they are replaced.
 type Version string
 
 // The Brane releases that run work on Kubernetes.
@@ -26,41 +26,41 @@ const (
 
 var versionRule = regexp.MustCompile(`^(0\.[456])(\.[0-9]+)?$`)
 
-// ParseVersion takes a version, or a release of it like 0.6.1.
+// ParseVersion parses a version, or a release such as 0.6.1.
 func ParseVersion(text string) (Version, error) {
 	found := versionRule.FindStringSubmatch(text)
 	if found == nil {
-		return "", fmt.Errorf("write %s, %s or %s, or a release of them like 0.6.1", V04, V05, V06)
+		return "", fmt.Errorf("use %s, %s or %s, or a release such as 0.6.1", V04, V05, V06)
 	}
 	return Version(found[1]), nil
 }
 
 const (
 	lockFile = ".brane-config.lock"
-	// Between two tries to get the lock: a write takes a few milliseconds.
+	// lockRetry is the time between two attempts to get the lock: a write takes a few milliseconds.
 	lockRetry = 5 * time.Millisecond
 )
 
-// DirectoryStore keeps the documents as two files in a folder.
+// DirectoryStore keeps the configuration files in a directory.
 type DirectoryStore struct {
 	dir        string
 	inPlace    bool
-	beforeStep func(string) // told before each step of a write, so that a test can die there
+	beforeStep func(string) // called before each step of a write, so that a test can interrupt it there
 }
 
-// Folder is a store in a folder that must be there. Brane 0.6 mounts the folder and sees a file that is put in another's place by renaming. Brane 0.4
-// and 0.5 mount the two files one by one and would go on seeing the old one, so there the file itself is written over; what was to be written stands
-// in a journal next to it meanwhile, and whoever comes next completes a write that was cut off.
+// NewDirectoryStore returns a store in a directory, which must exist. Brane 0.6 mounts the directory, so a file is replaced by renaming another one. Brane
+// 0.4 and 0.5 mount the two files one by one and would keep reading the old ones, so the file itself is overwritten there. Its new content is first
+// written to a journal beside it, from which the next reader or writer completes an interrupted write.
 func NewDirectoryStore(dir string, v Version) *DirectoryStore {
 	return &DirectoryStore{dir: dir, inPlace: v == V04 || v == V05, beforeStep: func(string) {}}
 }
 
-// ErrNoDirectory says that there is no folder where a [DirectoryStore] should keep the documents.
-var ErrNoDirectory = errors.New("there is no such folder")
+// ErrNoDirectory reports that the directory of a [DirectoryStore] does not exist.
+var ErrNoDirectory = errors.New("the directory does not exist")
 
-func (s *DirectoryStore) String() string { return "folder " + s.dir }
+func (s *DirectoryStore) String() string { return "directory " + s.dir }
 
-// Read gives both documents. Where the lock file cannot be made, as in a folder that is only mounted for reading, it reads without.
+// Read returns both files. If the lock file cannot be created, as in a directory that is mounted read-only, it reads without a lock.
 func (s *DirectoryStore) Read(ctx context.Context) (Files, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !isReadOnly(err) {
@@ -75,7 +75,7 @@ func (s *DirectoryStore) Read(ctx context.Context) (Files, error) {
 	return s.readFiles()
 }
 
-// Update changes the documents while it holds the folder's lock.
+// Update changes the files while it holds the lock of the directory.
 func (s *DirectoryStore) Update(ctx context.Context, change func(*Files) error) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *DirectoryStore) readFiles() (Files, error) {
 	return parseFiles(data[infraFile], data[secretsFile])
 }
 
-// lock waits for the folder's lock. The lock file stays: to remove it would be a race with others who wait for it.
+// lock waits for the lock of the directory. The lock file is kept: removing it would race with other processes that wait for it.
 func (s *DirectoryStore) lock(ctx context.Context) (func(), error) {
 	if info, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil, ErrNoDirectory
@@ -130,7 +130,7 @@ func (s *DirectoryStore) lock(ctx context.Context) (func(), error) {
 		}
 		return nil, err
 	}
-	// The error of closing a file that was never written to tells nothing.
+	// The error of closing a file that was never written to does not matter.
 	return func() { _ = lock.Close() }, nil
 }
 
@@ -149,7 +149,7 @@ func (s *DirectoryStore) writeFile(w changedFile) error {
 	return s.overwriteFile(path, journal, w.data, mode)
 }
 
-// target is the file behind a name, through symbolic links, with the mode it is to have: a secret is for its owner, and for whom the owner let in.
+// resolveFile returns the file of a name, with symbolic links resolved, and the mode to write it with: others may not read secrets.yml.
 func (s *DirectoryStore) resolveFile(name string) (path string, mode fs.FileMode, err error) {
 	path = filepath.Join(s.dir, name)
 	mode = fs.FileMode(0o644)
@@ -174,11 +174,12 @@ func (s *DirectoryStore) resolveFile(name string) (path string, mode fs.FileMode
 	return linked, mode, nil
 }
 
+// journalPath returns the path of the journal of a file.
 func journalPath(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".journal")
 }
 
-// recover completes writes in place that were cut off. A journal comes into being whole, by renaming.
+// completeWrites completes interrupted writes. A journal is always complete, as it is created by renaming.
 func (s *DirectoryStore) completeWrites() error {
 	for _, name := range []string{secretsFile, infraFile} {
 		path, mode, err := s.resolveFile(name)
@@ -197,13 +198,13 @@ func (s *DirectoryStore) completeWrites() error {
 			return err
 		}
 		if err := s.overwriteFile(path, journal, data, mode); err != nil {
-			return fmt.Errorf("complete the write of %s that was cut off: %w", path, err)
+			return fmt.Errorf("complete the interrupted write of %s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-// removeLeftovers removes the temporary files of writers that were killed: whoever holds the lock is the only writer.
+// removeLeftovers removes the temporary files of writers that were killed. The holder of the lock is the only writer.
 func removeLeftovers(path string) error {
 	for _, target := range []string{path, journalPath(path)} {
 		leftovers, err := filepath.Glob(filepath.Join(escapeGlob(filepath.Dir(target)), temporaryPattern(target)))
@@ -219,12 +220,12 @@ func removeLeftovers(path string) error {
 	return nil
 }
 
-// temporary is the pattern of the names of a file's temporary files.
+// temporaryPattern returns the pattern of the names of a file's temporary files.
 func temporaryPattern(path string) string { return "." + filepath.Base(path) + ".*.tmp" }
 
 var escapeGlob = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace
 
-// overwrite changes the file's content and keeps the file, then removes the journal.
+// overwriteFile changes the content of a file in place, then removes the journal.
 func (s *DirectoryStore) overwriteFile(path, journal string, data []byte, mode fs.FileMode) error {
 	s.beforeStep("open " + filepath.Base(path))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, mode)
@@ -256,7 +257,7 @@ func (s *DirectoryStore) overwriteFile(path, journal string, data []byte, mode f
 	return os.Remove(journal)
 }
 
-// replace puts a new file in the place of path: written beside it, on the disk, then renamed.
+// replaceFile replaces a file: it writes a temporary file beside it, syncs that to disk, and renames it.
 func (s *DirectoryStore) replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
 	dir := filepath.Dir(path)
 	s.beforeStep("create " + filepath.Base(path))

@@ -4,7 +4,7 @@ package infra
 
 import "os"
 
-// Owners and folders that can be synced are Unix'.
+// Only Unix has file owners and directories that can be synced.
 
 func keepOwner(*os.File, string) error { return nil }
 

@@ -16,9 +16,9 @@ import (
 	"testing"
 )
 
-// The test's own program is also the other process: it registers locations in a folder and dies at a given step.
+// TestMain also makes the test program the other process, which registers locations in a directory and is killed at a given step.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("BRANE_TEST_FOLDER"); dir != "" {
+	if dir := os.Getenv("BRANE_TEST_DIRECTORY"); dir != "" {
 		if err := otherProcess(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -53,13 +53,13 @@ func otherProcess(dir string) error {
 	return nil
 }
 
-// noTest is the context of the other process, which no test ends.
+// noTest returns the context of the other process, which no test cancels.
 func noTest() context.Context { return context.Background() }
 
 func process(t *testing.T, dir string, v Version, from, dieAt int) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "BRANE_TEST_FOLDER="+dir, "BRANE_TEST_VERSION="+string(v), fmt.Sprintf("BRANE_TEST_FROM=%d", from), fmt.Sprintf("BRANE_TEST_DIE_AT=%d", dieAt))
+	cmd.Env = append(os.Environ(), "BRANE_TEST_DIRECTORY="+dir, "BRANE_TEST_VERSION="+string(v), fmt.Sprintf("BRANE_TEST_FROM=%d", from), fmt.Sprintf("BRANE_TEST_DIE_AT=%d", dieAt))
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -98,7 +98,7 @@ func content(t *testing.T, dir, name string) string {
 	return string(data)
 }
 
-func TestDirectoryStoreReplacesFilesAsTheVersionSeesThem(t *testing.T) {
+func TestDirectoryStoreReplacesFilesForEachVersion(t *testing.T) {
 	for v, sameFile := range map[Version]bool{V04: true, V05: true, V06: false} {
 		t.Run(string(v), func(t *testing.T) {
 			dir := t.TempDir()
@@ -129,7 +129,7 @@ func TestDirectoryStoreReplacesFilesAsTheVersionSeesThem(t *testing.T) {
 	}
 }
 
-func TestDirectoryStoreClosesSecretsThatAllCouldRead(t *testing.T) {
+func TestDirectoryStoreRestrictsWorldReadableSecrets(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, secretsFile)
 	writeFile(t, path, "a: b\n", 0o664)
@@ -155,7 +155,7 @@ func TestDirectoryStoreWritesThroughLinks(t *testing.T) {
 	}
 }
 
-func TestDirectoryStoreMustBeThere(t *testing.T) {
+func TestDirectoryStoreNeedsItsDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	s := NewDirectoryStore(dir, V06)
 	if err := Register(t.Context(), s, golden, kubeconfig); !errors.Is(err, ErrNoDirectory) {
@@ -189,7 +189,7 @@ func TestDirectoryStoreWritesSecretsBeforeTheLocationAndRemovesThemAfterIt(t *te
 	}
 }
 
-func TestTwoProcessesOnOneDirectoryLoseNothing(t *testing.T) {
+func TestTwoProcessesInOneDirectory(t *testing.T) {
 	for _, v := range []Version{V04, V06} {
 		t.Run(string(v), func(t *testing.T) {
 			dir := t.TempDir()
@@ -205,8 +205,9 @@ func TestTwoProcessesOnOneDirectoryLoseNothing(t *testing.T) {
 	}
 }
 
-// A process is killed at each step of a registration in turn. Whoever comes next finds the old or the new files, and no location without its secret.
-func TestAKilledWriterLeavesOldOrNew(t *testing.T) {
+// TestDirectoryStoreAfterAKilledWriter kills a process at each step of a registration. The next reader must find the old or the new files, and no location
+// without its secret.
+func TestDirectoryStoreAfterAKilledWriter(t *testing.T) {
 	for _, v := range []Version{V04, V06} {
 		t.Run(string(v), func(t *testing.T) {
 			before := string(read(t, "infra/crowded.yml"))

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a new file the owner of the one it replaces, as far as this process may: Brane may read its secrets as another user.
+// keepOwner gives a new file the owner of the file that it replaces, if this process is permitted to: Brane may run as another user.
 func keepOwner(f *os.File, path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,7 +26,7 @@ func keepOwner(f *os.File, path string) error {
 	return nil
 }
 
-// syncDirectory brings a rename to the disk.
+// syncDirectory syncs a rename to disk.
 func syncDirectory(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -34,7 +34,7 @@ func syncDirectory(dir string) error {
 	}
 	err = f.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		err = nil // some network file systems know no fsync of folders
+		err = nil // some network file systems cannot sync directories
 	}
 	return errors.Join(err, f.Close())
 }

@@ -64,7 +64,7 @@ func parseDocument(f format, data []byte) (*document, error) {
 		return nil, d.syntaxError(err)
 	}
 	if err := decoder.Decode(&second); err == nil {
-		return nil, d.errorAt(&second, "a second YAML document begins here; Brane reads files with one only")
+		return nil, d.errorAt(&second, "a second YAML document begins here; Brane only reads files with one document")
 	} else if !errors.Is(err, io.EOF) {
 		return nil, d.syntaxError(err)
 	}
@@ -111,13 +111,13 @@ func (d *document) entries() []entry {
 	return entries(m)
 }
 
-// find returns the last entry of a name, which is the one that Brane uses.
+// findEntry returns the last entry of a name, which is the one that Brane uses.
 func (d *document) findEntry(name string) (entry, bool) {
 	_, m := d.mapping()
 	return lookup(m, name)
 }
 
-// count returns how many entries have a name.
+// countEntries returns how many entries have a name.
 func (d *document) countEntries(name string) int {
 	n := 0
 	for _, e := range d.entries() {
@@ -139,7 +139,7 @@ func (d *document) checkText() error {
 		r, size := utf8.DecodeRune(d.data[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return d.errorAtOffset(i, "this is not UTF-8 text")
+			return d.errorAtOffset(i, "invalid UTF-8")
 		case r == '\u0085' || r == '\u2028' || r == '\u2029':
 			return d.errorAtOffset(i, fmt.Sprintf("the character %U is a line break for some YAML readers only; remove it or write it as an escape in double quotes", r))
 		}
@@ -196,7 +196,7 @@ func (d *document) lineAt(i int) int {
 	return line
 }
 
-// start returns the offset of a line, from 0; the line after the last one starts at the end of the text.
+// lineStart returns the offset of a line, from 0; the line after the last one starts at the end of the text.
 func (d *document) lineStart(line int) int {
 	if line < len(d.starts) {
 		return d.starts[line]
@@ -207,7 +207,7 @@ func (d *document) lineStart(line int) int {
 // line returns a line, from 0, with its line break.
 func (d *document) line(n int) []byte { return d.data[d.lineStart(n):d.lineStart(n+1)] }
 
-// offset returns where a node begins.
+// nodeOffset returns where a node begins.
 func (d *document) nodeOffset(n *yaml.Node) int {
 	i := d.lineStart(n.Line - 1)
 	for range n.Column - 1 {

@@ -20,7 +20,7 @@ var berlin = Location{
 	Registry: "198.51.100.10:50050", MountDFS: "redis://198.51.100.10",
 }
 
-// golden is the location of the first Brane manual.
+// golden is the location in the first Brane manual.
 var golden = Location{
 	Name: "kube", Kind: "kube", Address: "203.0.113.7:6443", CallbackTo: "http://198.51.100.10:50052", Namespace: "brane",
 	Registry: "198.51.100.10:50050", MountDFS: "redis://198.51.100.10", SecretName: "kube",
@@ -35,7 +35,7 @@ func read(t testing.TB, name string) []byte {
 	return data
 }
 
-// seeds are the documents that a pattern matches; none is an error.
+// seeds returns the files that match a pattern; at least one must.
 func seeds(t testing.TB, pattern string) map[string][]byte {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join("testdata", pattern))
@@ -58,7 +58,7 @@ func parse(t testing.TB, data []byte) *Infra {
 	return d
 }
 
-func TestWritesTheGoldenDocument(t *testing.T) {
+func TestWritesTheGoldenFile(t *testing.T) {
 	d := NewInfra()
 	if err := d.Set(golden); err != nil {
 		t.Fatal(err)
@@ -109,35 +109,35 @@ func TestRefusesWhatBraneRefuses(t *testing.T) {
 	kube := strings.TrimPrefix(string(read(t, "infra/golden.yml")), "# infra.yml\n")
 	replaced := func(from, to string) string { return strings.Replace(kube, from, to, 1) }
 	for name, tt := range map[string]struct{ document, want string }{
-		"nothing":                   {"", `infra.yml: the file is empty; without locations it must be: locations: {}`},
-		"a comment":                 {"# later\n", `infra.yml: the file is empty; without locations it must be: locations: {}`},
+		"nothing":                   {"", `infra.yml: the file is empty; without locations, write: locations: {}`},
+		"a comment":                 {"# later\n", `infra.yml: the file is empty; without locations, write: locations: {}`},
 		"null":                      {"---\n", `infra.yml:2:1: the file must be a mapping with the key locations`},
-		"locations without a value": {"locations:\n", `infra.yml:1:1: locations is not a mapping; without any location it must say locations: {}`},
-		"no locations":              {"location: {}\n", `infra.yml:1:1: the file has no locations; without any it must say locations: {}`},
-		"locations twice":           {"locations: {}\nlocations: {}\n", `infra.yml:2:1: the file has locations twice`},
-		"kind with a capital":       {replaced("kind: kube", "kind: Kube"), `infra.yml:3:11: location "kube" has the kind "Kube"; Brane knows kube, local, slurm and vm`},
-		"no kind":                   {replaced("    kind: kube\n", ""), `infra.yml:2:3: location "kube" has no kind`},
-		"no registry":               {replaced("    registry: 198.51.100.10:50050\n", ""), `infra.yml:2:3: location "kube" has no registry`},
+		"locations without a value": {"locations:\n", `infra.yml:1:1: locations is not a mapping; without locations, write: locations: {}`},
+		"no locations":              {"location: {}\n", `infra.yml:1:1: the key locations is missing; without locations, write: locations: {}`},
+		"locations twice":           {"locations: {}\nlocations: {}\n", `infra.yml:2:1: duplicate key locations in the file`},
+		"kind with a capital":       {replaced("kind: kube", "kind: Kube"), `infra.yml:3:11: unsupported kind "Kube" in location "kube"; Brane supports kube, local, slurm and vm`},
+		"no kind":                   {replaced("    kind: kube\n", ""), `infra.yml:2:3: missing kind in location "kube"`},
+		"no registry":               {replaced("    registry: 198.51.100.10:50050\n", ""), `infra.yml:2:3: missing registry in location "kube"`},
 		"no value":                  {replaced("registry: 198.51.100.10:50050", "registry:"), `infra.yml:7:14: registry of location "kube" has no value`},
 		"a namespace that is a number": {replaced("namespace: brane", "namespace: 123"),
-			`infra.yml:6:16: namespace of location "kube" must be a string, and without quotes this is a value of type integer; write it in quotes`},
+			`infra.yml:6:16: namespace of location "kube" must be a string, but without quotes it is read as type integer; put it in quotes`},
 		"a namespace that is a float": {replaced("namespace: brane", "namespace: 1.10"),
-			`infra.yml:6:16: namespace of location "kube" must be a string, and without quotes this is a value of type float; write it in quotes`},
+			`infra.yml:6:16: namespace of location "kube" must be a string, but without quotes it is read as type float; put it in quotes`},
 		"a mount that is a boolean": {replaced("mount_dfs: redis://198.51.100.10", "mount_dfs: false"),
-			`infra.yml:8:16: mount_dfs of location "kube" must be a string, and without quotes this is a value of type boolean; write it in quotes`},
+			`infra.yml:8:16: mount_dfs of location "kube" must be a string, but without quotes it is read as type boolean; put it in quotes`},
 		"a list for a string":         {replaced("namespace: brane", "namespace: [brane]"), `infra.yml:6:16: namespace of location "kube" must be a string`},
-		"a key twice":                 {replaced("    namespace: brane\n", "    namespace: brane\n    namespace: brane\n"), `infra.yml:7:5: location "kube" has namespace twice`},
-		"mechanism with a capital":    {replaced("mechanism: config", "mechanism: Config"), `infra.yml:10:18: credentials of location "kube" has the mechanism "Config"; Brane knows config, ssh-certificate and ssh-password`},
-		"no file":                     {replaced("      file: s$kube\n", ""), `infra.yml:9:5: credentials of location "kube" has no file`},
-		"two documents":               {kube + "---\nlocations: {}\n", `infra.yml:12:1: a second YAML document begins here; Brane reads files with one only`},
+		"a key twice":                 {replaced("    namespace: brane\n", "    namespace: brane\n    namespace: brane\n"), `infra.yml:7:5: duplicate key namespace in location "kube"`},
+		"mechanism with a capital":    {replaced("mechanism: config", "mechanism: Config"), `infra.yml:10:18: unsupported mechanism "Config" in credentials of location "kube"; Brane supports config, ssh-certificate and ssh-password`},
+		"no file":                     {replaced("      file: s$kube\n", ""), `infra.yml:9:5: missing file in credentials of location "kube"`},
+		"two documents":               {kube + "---\nlocations: {}\n", `infra.yml:12:1: a second YAML document begins here; Brane only reads files with one document`},
 		"a tab":                       {replaced("    kind", "\tkind"), `infra.yml:3:2: found character that cannot start any token`},
 		"an open quote":               {replaced("brane", `"brane`), `infra.yml:6:5: found unexpected end of stream`},
 		"an unknown anchor":           {replaced("brane", `*x`), `infra.yml:6:16: unknown anchor 'x' referenced`},
 		"a control character":         {replaced("brane", "br\x01ane"), `infra.yml:6:5: control characters are not allowed`},
 		"a line separator":            {replaced("brane", "br\u2028ane"), `infra.yml:6:18: the character U+2028 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
 		"a next line in a comment":    {kube + "# x\u0085\n", `infra.yml:12:4: the character U+0085 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
-		"no UTF-8":                    {replaced("brane", "br\xffane"), `infra.yml:6:18: this is not UTF-8 text`},
-		"another's location is wrong": {"locations:\n  a: {kind: vm}\n" + strings.TrimPrefix(kube, "locations:\n"), `infra.yml:2:3: location "a" has no address`},
+		"no UTF-8":                    {replaced("brane", "br\xffane"), `infra.yml:6:18: invalid UTF-8`},
+		"another's location is wrong": {"locations:\n  a: {kind: vm}\n" + strings.TrimPrefix(kube, "locations:\n"), `infra.yml:2:3: missing address in location "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseInfra([]byte(tt.document))
@@ -169,8 +169,8 @@ func TestEditsOneLocation(t *testing.T) {
 	}
 }
 
-// wantRestored checks that a document is as before an entry was added and removed again: to the byte, unless the entries are in flow style. Then it was
-// encoded again, and every entry must be as before.
+// wantRestored checks that a file is the same after an entry was added and removed: every byte, or every entry if the entries are in flow style, as the
+// file was encoded again then.
 func wantRestored(t *testing.T, before, after *document) {
 	t.Helper()
 	if bytes.Equal(before.Bytes(), after.Bytes()) {
@@ -186,8 +186,8 @@ func wantRestored(t *testing.T, before, after *document) {
 	}
 }
 
-// Golden files: what becomes of a crowded document; the diff of the two files is for people to judge.
-func TestEditsTheCrowdedDocument(t *testing.T) {
+// TestEditsTheCrowdedFile compares edited.yml with crowded.yml after several edits.
+func TestEditsTheCrowdedFile(t *testing.T) {
 	d := parse(t, read(t, "infra/crowded.yml"))
 	changed := berlin
 	changed.Name = "berlin"
@@ -206,7 +206,7 @@ func TestEditsTheCrowdedDocument(t *testing.T) {
 	}
 }
 
-func TestKeepsWhatBraneDoesNotKnowOfALocation(t *testing.T) {
+func TestKeepsUnknownKeysOfALocation(t *testing.T) {
 	const document = `locations:
   kube: # ours
     extra: 1   # nobody knows why
@@ -258,7 +258,7 @@ func TestKeepsWhatBraneDoesNotKnowOfALocation(t *testing.T) {
 	}
 }
 
-func TestTurnsAnotherKindOfLocationIntoOurs(t *testing.T) {
+func TestReplacesALocationOfAnotherKind(t *testing.T) {
 	d := parse(t, []byte("locations:\n  kube:\n    kind: vm\n    address: a\n    callback_to: c\n    runtime: docker\n    registry: r\n    credentials: {mechanism: ssh-password, username: u, password: p}\n"))
 	if err := d.Set(golden); err != nil {
 		t.Fatal(err)
@@ -268,7 +268,7 @@ func TestTurnsAnotherKindOfLocationIntoOurs(t *testing.T) {
 	}
 }
 
-func TestRemovesALocationThatStandsTwice(t *testing.T) {
+func TestRemovesADuplicateLocation(t *testing.T) {
 	const one = "  kube: {kind: local, callback_to: c, network: n, registry: r}\n"
 	d := parse(t, []byte("locations:\n"+one+"  b: {kind: local, callback_to: c, network: n, registry: r}\n"+one))
 	if err := d.Remove("kube"); err != nil {
@@ -279,7 +279,7 @@ func TestRemovesALocationThatStandsTwice(t *testing.T) {
 	}
 }
 
-func TestLeavesALocationThatOthersReferTo(t *testing.T) {
+func TestRefusesToRemoveAReferencedLocation(t *testing.T) {
 	const one, other = "{kind: local, callback_to: c, network: n, registry: r}", "{kind: local, callback_to: d, network: n, registry: r}"
 	const refused = `remove location "kube" from infra.yml: the YAML around it cannot be edited without changing other entries`
 	for name, tt := range map[string]struct{ document, want string }{
@@ -301,8 +301,8 @@ func TestLeavesALocationThatOthersReferTo(t *testing.T) {
 	}
 }
 
-// Any valid location is read back as it was written, into each of the documents.
-func TestAnyLocationIsReadBack(t *testing.T) {
+// TestReadsAnyLocationBack writes random valid locations into each of the files.
+func TestReadsAnyLocationBack(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	documents := seeds(t, "infra/*.yml")
 	documents["nothing"] = nil
@@ -392,7 +392,7 @@ func FuzzOthersSurvive(f *testing.F) {
 func wantSecondReading(t *testing.T, before, after []byte, l Location) {
 	t.Helper()
 	if !bytes.HasSuffix(before, []byte("\n")) {
-		before = append(bytes.Clone(before), '\n') // which a block scalar at the end has after an entry was added
+		before = append(bytes.Clone(before), '\n') // a block scalar at the end has one after an entry was added
 	}
 	var have, want struct{ Locations map[string]any }
 	if err := sigsyaml.Unmarshal(before, &want); err != nil {

@@ -14,7 +14,7 @@ import (
 // errShape reports that an entry cannot be edited without changing another one.
 var errShape = errors.New("the YAML around it cannot be edited without changing other entries")
 
-// edit returns the document with the entry of a name added or replaced, or removed if value is nil. It replaces the lines of that entry. If lines do not
+// editEntry returns the document with the entry of a name added or replaced, or removed if value is nil. It replaces the lines of that entry. If lines do not
 // separate the entries, it encodes the mapping that holds them again, and in a file in flow style (such as JSON) the whole file. Each result is parsed and
 // compared with the original; if anything but the entry differs, it is discarded.
 func (d *document) editEntry(name string, value *yaml.Node) (*document, error) {
@@ -34,7 +34,7 @@ func (d *document) editEntry(name string, value *yaml.Node) (*document, error) {
 	return nil, refused
 }
 
-// remove returns the document without the entries of a name.
+// removeEntries returns the document without the entries of a name.
 func (d *document) removeEntries(name string) (*document, error) {
 	for d.countEntries(name) > 0 {
 		edited, err := d.editEntry(name, nil)
@@ -46,7 +46,7 @@ func (d *document) removeEntries(name string) (*document, error) {
 	return d, nil
 }
 
-// verify parses an edited text and compares it with the original.
+// verifyEdit parses an edited text and compares it with the original.
 func (d *document) verifyEdit(data []byte, name string, value *yaml.Node) (*document, error) {
 	edited, err := parseContent(d.format, data)
 	if err != nil {
@@ -78,7 +78,7 @@ func (d *document) terminated() *document {
 
 func (d *document) isTerminated() bool { return d.starts[len(d.starts)-1] == len(d.data) }
 
-// others returns everything in the file but the entries of a name.
+// otherEntries returns everything in the file but the entries of a name.
 func (d *document) otherEntries(name string) []entry {
 	var others []entry
 	key, _ := d.mapping()
@@ -206,7 +206,7 @@ func (d *document) encodeRoot(name string, value *yaml.Node) ([]byte, error) {
 	return slices.Concat(d.data[:d.lineStart(0)], []byte(lines)), err
 }
 
-// lines returns the lines, from 0, of an entry of a block mapping: from its key up to, but not including, the next key and the blank lines and comments
+// lineRange returns the lines, from 0, of an entry of a block mapping: from its key up to, but not including, the next key and the blank lines and comments
 // above that. A comment that is indented by more than indent belongs to the entry.
 func (d *document) lineRange(e entry, indent int) (from, to int, err error) {
 	from = e.key.Line - 1
@@ -272,7 +272,7 @@ func (d *document) replaceLines(from, to int, content *yaml.Node, indent int) ([
 	return slices.Concat(d.data[:i], []byte(lines), d.data[j:]), nil
 }
 
-// encode returns a node as indented lines with the line breaks of the file; none for nil.
+// encodeNode returns a node as indented lines with the line breaks of the file; none for nil.
 func (d *document) encodeNode(n *yaml.Node, indent int) (string, error) {
 	if n == nil {
 		return "", nil

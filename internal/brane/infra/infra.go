@@ -22,7 +22,7 @@ const (
 
 var infraFormat = format{
 	file: infraFile, holder: "locations", check: checkInfra,
-	empty: "the file is empty; without locations it must be: locations: {}",
+	empty: "the file is empty; without locations, write: locations: {}",
 }
 
 // Infra is infra.yml.

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Pieces of configuration files: values of unknown keys, what may be between entries, and the forms of a location.
+// Parts of configuration files: values of unknown keys, text between entries, and forms of a location.
 var (
 	someValues = []string{
 		"1", "~", "", "'it''s'", "\"a\\tb\"", "plain\n  over lines", "\"quoted\n  # no comment\n  over lines\"", "|\n  literal", "|\n  literal\n\n  # no comment", "|+\n  kept\n\n",
@@ -26,7 +26,7 @@ var (
 	someNames = []string{"amy", "12", `"quoted name"`, "'single'", "~", "true", "mine", "b c"}
 )
 
-// someLayout returns a configuration file with a random layout; Brane does not read all of them.
+// someLayout returns infra.yml with a random layout, which Brane may refuse.
 func someLayout(r *rand.Rand) string {
 	pick := func(from []string) string { return from[r.IntN(len(from))] }
 	var b strings.Builder
@@ -65,7 +65,7 @@ func someLayout(r *rand.Rand) string {
 }
 
 func TestEditsAnyLayout(t *testing.T) {
-	const outside = "# after a blank line" // which is in no entry
+	const outside = "# after a blank line" // never part of an entry
 	random := rand.New(rand.NewPCG(3, 4))
 	refused := 0
 	for range 2000 {
@@ -106,7 +106,7 @@ func TestEditsAnyLayout(t *testing.T) {
 	}
 }
 
-// Files whose line breaks or first bytes are unusual keep them.
+// TestKeepsLineBreaksAndByteOrderMark edits files with unusual line breaks or first bytes.
 func TestKeepsLineBreaksAndByteOrderMark(t *testing.T) {
 	const one = "locations:\n  a: {kind: local, callback_to: c, network: n, registry: r}\n"
 	const ours = "  kube:\n    kind: kube\n    address: 203.0.113.7:6443\n    callback_to: http://198.51.100.10:50052\n    namespace: brane\n" +

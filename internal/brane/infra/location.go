@@ -13,28 +13,29 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Location is one entry of infra.yml: a cluster that Brane may send work to. The fields are named after the keys of the file.
+// Location is one entry of infra.yml: what Terraform calls an infrastructure, a cluster on which Brane may run tasks. The fields are named after the keys
+// of the file.
 type Location struct {
-	Name         string // how BraneScript names it: on "compute" { … }
+	Name         string // its name in BraneScript: on "compute" { … }
 	Address      string // host:port of the API server
-	CallbackTo   string // where a step reports to: http://host:50052
+	CallbackTo   string // callback service: http://host:50052
 	Namespace    string
 	Registry     string // host:port of the image registry, as the nodes reach it
 	ProxyAddress string // optional
 	MountDFS     string // optional: redis://host[:port]
-	SecretName   string // the entry of secrets.yml with the kubeconfig; empty means Name. Empty when read: the kubeconfig stands in infra.yml itself
-	Kind         string // empty means "kube", the only kind that is written; "local", "vm" and "slurm" are read
+	SecretName   string // the entry of secrets.yml with the kubeconfig; empty means Name. Empty when read: infra.yml itself has the kubeconfig
+	Kind         string // empty means "kube", the only kind that is written; "local", "vm" and "slurm" are only read
 }
 
-// FieldError says what is wrong with one field of a location.
+// FieldError reports an invalid field of a location.
 type FieldError struct {
-	Field    string // the key in infra.yml, and "name" and "secret_name"
+	Field    string // the key in infra.yml, or "name" or "secret_name"
 	Sentence string
 }
 
 func (e FieldError) Error() string { return e.Field + ": " + e.Sentence }
 
-// Change is a field whose value is another than wanted.
+// Change is a field whose value differs from the wanted one.
 type Change struct{ Field, Have, Want string }
 
 func (c Change) String() string {
@@ -50,7 +51,7 @@ var (
 	pathRule      = regexp.MustCompile(`^(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
 )
 
-// Validate checks what Brane itself checks late or never. Each problem is a sentence that says what to write instead; nil is good.
+// Validate checks what Brane itself checks late or never. It returns nil if the location is valid.
 func (l Location) Validate() []FieldError {
 	var problems []FieldError
 	check := func(field, sentence string) {
@@ -58,14 +59,14 @@ func (l Location) Validate() []FieldError {
 			problems = append(problems, FieldError{field, sentence})
 		}
 	}
-	check("name", nameProblem(l.Name, "a location's name"))
+	check("name", nameProblem(l.Name, "location name"))
 	if l.Kind != "" && l.Kind != kindKube {
 		check("kind", fmt.Sprintf("only locations of kind %q can be written, not %q", kindKube, l.Kind))
 	}
 	check("address", hostPortProblem(l.Address, "203.0.113.7:6443"))
 	check("callback_to", callbackProblem(l.CallbackTo))
 	if !namespaceRule.MatchString(l.Namespace) {
-		check("namespace", fmt.Sprintf("%q is not the name of a namespace: 1 to 63 lower-case letters, digits and \"-\", with a letter or digit at both ends", l.Namespace))
+		check("namespace", fmt.Sprintf("%q is not a valid namespace name: use 1 to 63 lower-case letters, digits and \"-\", with a letter or digit at both ends", l.Namespace))
 	}
 	check("registry", registryProblem(l.Registry))
 	if l.ProxyAddress != "" {
@@ -75,12 +76,12 @@ func (l Location) Validate() []FieldError {
 		check("mount_dfs", mountProblem(l.MountDFS))
 	}
 	if l.SecretName != "" {
-		check("secret_name", nameProblem(l.SecretName, "a secret's name"))
+		check("secret_name", nameProblem(l.SecretName, "secret name"))
 	}
 	return problems
 }
 
-// Diff is where the location differs from a wanted one, field by field in the order of the file; nil where nowhere.
+// Diff returns the fields that differ from those of a wanted location, in the order of the file.
 func (l Location) Diff(want Location) []Change {
 	l.Kind, want.Kind = cmp.Or(l.Kind, kindKube), cmp.Or(want.Kind, kindKube)
 	want.SecretName = cmp.Or(want.SecretName, want.Name)
@@ -130,7 +131,7 @@ func nameProblem(name, what string) string {
 	if nameRule.MatchString(name) {
 		return ""
 	}
-	return fmt.Sprintf("%q is not %s: 1 to 63 letters, digits, \"-\", \"_\" and \".\", with a letter or digit at both ends", name, what)
+	return fmt.Sprintf("%q is not a valid %s: use 1 to 63 letters, digits, \"-\", \"_\" and \".\", with a letter or digit at both ends", name, what)
 }
 
 func hostPortProblem(v, example string) string {
@@ -155,7 +156,7 @@ func callbackProblem(v string) string {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return fmt.Sprintf("%q has more than scheme, host and port; write it like %s", v, example)
 	case isLocal(u.Hostname()):
-		return fmt.Sprintf("%q is dialled from inside the step's container, where %s is the container itself; write an address of the control plane", v, u.Hostname())
+		return fmt.Sprintf("%q is connected to from inside the step's container, where %s is the container itself; use an address of the control plane", v, u.Hostname())
 	}
 	return ""
 }
@@ -174,7 +175,7 @@ func registryProblem(v string) string {
 		return fmt.Sprintf("%q is not host:port, like %s", v, example)
 	}
 	if err != nil && !strings.Contains(host, ".") && host != "localhost" {
-		return fmt.Sprintf("%q would be taken for a user of docker.io in an image's name; write it with its port, like %s", v, example)
+		return fmt.Sprintf("%q would be read as a docker.io user in an image name; add the port, like %s", v, example)
 	}
 	return ""
 }
@@ -195,11 +196,11 @@ func mountProblem(v string) string {
 	u, err := url.Parse(v)
 	switch {
 	case err != nil || !strings.HasPrefix(v, "redis://"):
-		return fmt.Sprintf("the address does not begin with redis://; write it like %s", example) // it may hold a password, so it is not repeated
+		return fmt.Sprintf("the address does not begin with redis://; write it like %s", example) // not repeated, as it may contain a password
 	case !validHost(u.Hostname()) || u.Port() != "" && !validPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
 		return fmt.Sprintf("the address has no valid host and port; write it like %s", example)
 	case isLocal(u.Hostname()):
-		return fmt.Sprintf("the file system is mounted inside the step's container, where %s is the container itself; write an address of the control plane", u.Hostname())
+		return fmt.Sprintf("the file system is mounted inside the step's container, where %s is the container itself; use an address of the control plane", u.Hostname())
 	}
 	return ""
 }
@@ -216,7 +217,7 @@ func validHost(host string) bool {
 	return hostRule.MatchString(host)
 }
 
-// isLocal says whether a host is the machine, or the container, that dials it.
+// isLocal reports whether a host is the machine, or the container, that connects to it.
 func isLocal(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {

@@ -10,25 +10,25 @@ import (
 )
 
 var (
-	// ErrNoLocation says that infra.yml has no location of the name.
-	ErrNoLocation = errors.New("the location is not there")
-	// ErrNoFile says that infra.yml itself is not there. Such an error is an [ErrNoLocation] too.
-	ErrNoFile = errors.New("infra.yml is not there")
-	// ErrExists says that the location that was to be made is there already, whoever made it.
-	ErrExists = errors.New("the location exists already")
-	// ErrOtherKind says that the location is none on Kubernetes. It is not ours to change.
-	ErrOtherKind = errors.New("the location is of another kind than kube")
-	// ErrSecretInUse says that another location has its credentials in the secret that was to be written.
-	ErrSecretInUse = errors.New("the secret is another location's")
+	// ErrNoLocation reports that infra.yml has no location of that name.
+	ErrNoLocation = errors.New("the location does not exist")
+	// ErrNoFile reports that infra.yml does not exist. Such an error is an [ErrNoLocation] too.
+	ErrNoFile = errors.New("infra.yml does not exist")
+	// ErrExists reports that the location to create already exists, no matter who created it.
+	ErrExists = errors.New("the location already exists")
+	// ErrOtherKind reports that the location is not on Kubernetes. Such a location is never changed.
+	ErrOtherKind = errors.New("the location is not of kind kube")
+	// ErrSecretInUse reports that the credentials of another location are in the secret to write.
+	ErrSecretInUse = errors.New("the secret is used by another location")
 )
 
-// Registration is a location together with the credential that Brane uses there.
+// Registration is a location with the kubeconfig that Brane uses for it.
 type Registration struct {
 	Location   Location
 	Kubeconfig []byte
 }
 
-// Create writes a new location and its kubeconfig; the error is [ErrExists] where infra.yml has the name already, and then nothing is written.
+// Create writes a new location and its kubeconfig. If infra.yml already has the name, the error is [ErrExists] and nothing is written.
 func Create(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 	err := s.Update(ctx, func(f *Files) error {
 		if _, ok := f.Infra.Location(l.Name); ok {
@@ -42,8 +42,8 @@ func Create(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 	return nil
 }
 
-// Register writes a location and its kubeconfig. It does not matter whether they are there already: afterwards they are as given. The secret that the
-// location named before stays; [RemoveUnusedSecret] removes it where it is known to be nobody else's.
+// Register creates or updates a location and its kubeconfig. The secret that the location named before is kept; [RemoveUnusedSecret] removes it if no
+// other location uses it.
 func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 	err := s.Update(ctx, func(f *Files) error {
 		if have, ok := f.Infra.Location(l.Name); ok && have.Kind != kindKube {
@@ -57,12 +57,12 @@ func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error
 	return nil
 }
 
-// put writes a location and its kubeconfig, if the secret is nobody else's.
+// setRegistration sets a location and its kubeconfig, unless another location uses the secret.
 func (f *Files) setRegistration(l Location, kubeconfig []byte) error {
 	secret := cmp.Or(l.SecretName, l.Name)
 	for _, user := range f.Infra.usersOf(secret) {
 		if user != l.Name {
-			return fmt.Errorf("secret %q belongs to location %q, give location %q another secret_name: %w", secret, user, l.Name, ErrSecretInUse)
+			return fmt.Errorf("location %q uses secret %q; set another secret_name for location %q: %w", user, secret, l.Name, ErrSecretInUse)
 		}
 	}
 	if err := f.Infra.Set(l); err != nil {
@@ -71,8 +71,8 @@ func (f *Files) setRegistration(l Location, kubeconfig []byte) error {
 	return f.Secrets.SetKubeconfig(secret, kubeconfig)
 }
 
-// Unregister removes a location and a secret, its own; where they are not there nothing changes. A secret that another location uses stays, and so does
-// one that only the document calls this location's: somebody may have written that.
+// Unregister removes a location and a secret if they exist. The secret is kept if another location uses it. A secret that only infra.yml names as this
+// location's is kept as well: it may have been written by hand.
 func Unregister(ctx context.Context, s Store, name, secret string) error {
 	err := s.Update(ctx, func(f *Files) error {
 		if l, ok := f.Infra.Location(name); ok && l.Kind != kindKube {
@@ -89,7 +89,7 @@ func Unregister(ctx context.Context, s Store, name, secret string) error {
 	return nil
 }
 
-// RemoveUnusedSecret removes a secret that no location uses any more; where it is not there nothing changes.
+// RemoveUnusedSecret removes a secret if it exists and no location uses it.
 func RemoveUnusedSecret(ctx context.Context, s Store, name string) error {
 	if err := s.Update(ctx, func(f *Files) error { return f.removeUnusedSecret(name) }); err != nil {
 		return fmt.Errorf("remove secret %q from %s: %w", name, s, err)
@@ -97,7 +97,7 @@ func RemoveUnusedSecret(ctx context.Context, s Store, name string) error {
 	return nil
 }
 
-// removeUnusedSecret removes a secret that no location uses.
+// removeUnusedSecret is [RemoveUnusedSecret] on files that have been read.
 func (f *Files) removeUnusedSecret(name string) error {
 	if name == "" || len(f.Infra.usersOf(name)) > 0 {
 		return nil
@@ -105,37 +105,37 @@ func (f *Files) removeUnusedSecret(name string) error {
 	return f.Secrets.Remove(name)
 }
 
-// Lookup reads a location with its kubeconfig as Brane would. With [ErrNoSecret] and [EncodingError] the registration still holds the location.
+// Lookup reads a location with its kubeconfig as Brane does. With [ErrNoSecret] and [EncodingError], the registration still has the location.
 func Lookup(ctx context.Context, s Store, name string) (Registration, error) {
 	f, err := s.Read(ctx)
 	if err != nil {
-		return Registration{}, fmt.Errorf("look for location %q in %s: %w", name, s, err)
+		return Registration{}, fmt.Errorf("look up location %q in %s: %w", name, s, err)
 	}
 	r, err := f.Lookup(name)
 	if err != nil {
-		return r, fmt.Errorf("look for location %q in %s: %w", name, s, err)
+		return r, fmt.Errorf("look up location %q in %s: %w", name, s, err)
 	}
 	return r, nil
 }
 
-// Lookup is [Lookup] in what was read before.
+// Lookup is [Lookup] on files that have been read.
 func (f Files) Lookup(name string) (Registration, error) {
 	l, ok := f.Infra.Location(name)
 	switch {
 	case !ok && !f.HasInfra:
 		return Registration{}, errors.Join(ErrNoFile, ErrNoLocation)
 	case !ok && len(f.Infra.Names()) == 0:
-		return Registration{}, fmt.Errorf("%w, and there are no others", ErrNoLocation)
+		return Registration{}, fmt.Errorf("%w; infra.yml has no locations", ErrNoLocation)
 	case !ok:
 		names := f.Infra.Names()
 		slices.Sort(names)
-		return Registration{}, fmt.Errorf("%w, there are: %s", ErrNoLocation, strings.Join(names, ", "))
+		return Registration{}, fmt.Errorf("%w; infra.yml has: %s", ErrNoLocation, strings.Join(names, ", "))
 	case l.Kind != kindKube:
 		return Registration{Location: l}, fmt.Errorf("its kind is %s: %w", l.Kind, ErrOtherKind)
 	}
 	credential := f.Infra.credential(name)
 	if credential == "" {
-		return Registration{Location: l}, &EncodingError{"its credentials are not a kubeconfig (mechanism: config), with which alone Brane reaches Kubernetes"}
+		return Registration{Location: l}, &EncodingError{"its credentials do not have mechanism: config, the only one that Brane uses for Kubernetes"}
 	}
 	var kubeconfig []byte
 	var err error

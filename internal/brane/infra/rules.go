@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// rule is what Brane demands of a mapping that one of its keys tells the kind of.
+// rule is what Brane requires of a mapping, depending on the value of one of its keys.
 type rule struct {
 	required []string // strings
 	optional []string // strings or null
@@ -27,7 +27,7 @@ var (
 	}
 )
 
-// check holds the document against Brane's types. Keys that Brane does not know are fine at every level.
+// checkInfra checks infra.yml against Brane's types. Keys that Brane does not know are accepted at every level.
 func checkInfra(d *document) error {
 	if d.root.Kind != yaml.MappingNode {
 		return d.errorAt(d.root, "the file must be a mapping with the key locations")
@@ -37,15 +37,15 @@ func checkInfra(d *document) error {
 	}
 	e, ok := lookup(d.root, "locations")
 	if !ok {
-		return d.errorAt(d.root, "the file has no locations; without any it must say locations: {}")
+		return d.errorAt(d.root, "the key locations is missing; without locations, write: locations: {}")
 	}
 	m := resolve(e.value)
 	if m.Kind != yaml.MappingNode {
-		return d.errorAt(e.key, "locations is not a mapping; without any location it must say locations: {}")
+		return d.errorAt(e.key, "locations is not a mapping; without locations, write: locations: {}")
 	}
 	for _, location := range entries(m) {
 		if resolve(location.key).Kind != yaml.ScalarNode {
-			return d.errorAt(location.key, "a location's name must be text")
+			return d.errorAt(location.key, "the name of a location must be a string")
 		}
 		name := scalarText(location.key)
 		if err := d.checkTagged(location, "kind", locationKinds, "location "+strconv.Quote(name)); err != nil {
@@ -55,7 +55,7 @@ func checkInfra(d *document) error {
 	return nil
 }
 
-// checkTagged checks a mapping whose key tag tells which rule counts.
+// checkTagged checks a mapping by the rule that the value of its key tag selects.
 func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what string) error {
 	m := resolve(e.value)
 	if m.Kind != yaml.MappingNode {
@@ -66,14 +66,14 @@ func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what 
 	}
 	kind, ok := lookup(m, tag)
 	if !ok {
-		return d.errorAt(e.key, "%s has no %s", what, tag)
+		return d.errorAt(e.key, "missing %s in %s", tag, what)
 	}
 	if err := d.checkString(kind, what, false); err != nil {
 		return err
 	}
 	r, ok := rules[scalarText(kind.value)]
 	if !ok {
-		return d.errorAt(kind.value, "%s has the %s %q; Brane knows %s", what, tag, scalarText(kind.value), joinNames(rules))
+		return d.errorAt(kind.value, "unsupported %s %q in %s; Brane supports %s", tag, scalarText(kind.value), what, joinNames(rules))
 	}
 	if err := d.checkKeys(m, slices.Concat(r.required, r.optional), what); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what 
 	for _, key := range r.required {
 		v, ok := lookup(m, key)
 		if !ok {
-			return d.errorAt(e.key, "%s has no %s", what, key)
+			return d.errorAt(e.key, "missing %s in %s", key, what)
 		}
 		var err error
 		if key == "credentials" {
@@ -103,22 +103,23 @@ func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what 
 	return nil
 }
 
-// checkKeys refuses keys that are no text and known keys that stand twice; of unknown ones Brane takes the last.
+// checkKeys refuses keys that are not strings and duplicate keys that Brane knows. Of duplicate unknown keys, Brane uses the last.
 func (d *document) checkKeys(m *yaml.Node, known []string, what string) error {
 	seen := map[string]bool{}
 	for _, e := range entries(m) {
 		if resolve(e.key).Kind != yaml.ScalarNode {
-			return d.errorAt(e.key, "a key of %s is not text", what)
+			return d.errorAt(e.key, "a key of %s is not a string", what)
 		}
 		key := scalarText(e.key)
 		if seen[key] && slices.Contains(known, key) {
-			return d.errorAt(e.key, "%s has %s twice", what, key)
+			return d.errorAt(e.key, "duplicate key %s in %s", key, what)
 		}
 		seen[key] = true
 	}
 	return nil
 }
 
+// checkString refuses a value that Brane does not read as a string, or as null if orNull.
 func (d *document) checkString(e entry, what string, orNull bool) error {
 	v := resolve(e.value)
 	if v.Kind != yaml.ScalarNode {
@@ -130,16 +131,17 @@ func (d *document) checkString(e entry, what string, orNull bool) error {
 	case t == "null":
 		return d.errorAt(e.value, "%s of %s has no value", scalarText(e.key), what)
 	default:
-		return d.errorAt(e.value, "%s of %s must be a string, and without quotes this is a value of type %s; write it in quotes", scalarText(e.key), what, t)
+		return d.errorAt(e.value, "%s of %s must be a string, but without quotes it is read as type %s; put it in quotes", scalarText(e.key), what, t)
 	}
 }
 
+// isNull reports whether Brane reads a node as null.
 func isNull(n *yaml.Node) bool {
 	n = resolve(n)
 	return n.Kind == yaml.ScalarNode && typeOf(n) == "null"
 }
 
-// stringAt is the string at a key of a mapping; empty where there is none or null.
+// stringAt returns the string at a key of a mapping; empty if there is none or it is null.
 func stringAt(m *yaml.Node, key string) string {
 	e, ok := lookup(m, key)
 	if !ok || resolve(e.value).Kind != yaml.ScalarNode || isNull(e.value) {
@@ -148,6 +150,7 @@ func stringAt(m *yaml.Node, key string) string {
 	return scalarText(e.value)
 }
 
+// joinNames returns the names of rules as a list in a sentence.
 func joinNames(rules map[string]rule) string {
 	names := make([]string, 0, len(rules))
 	for name := range rules {

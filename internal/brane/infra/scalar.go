@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// text is a scalar as Brane takes it where any scalar will do: for a key and for a secret. An empty plain scalar is "~" to its parser.
+// scalarText returns a scalar as Brane reads it if any scalar is accepted, as for a key or a secret. Its parser reads an empty plain scalar as "~".
 func scalarText(n *yaml.Node) string {
 	n = resolve(n)
 	if n.Value == "" && n.Style&^yaml.TaggedStyle == 0 {
@@ -17,8 +17,8 @@ func scalarText(n *yaml.Node) string {
 	return n.Value
 }
 
-// typeOf is what Brane's parser (serde_yaml 0.8) makes of a scalar where the type counts: "string", "integer", "float", "boolean" or "null".
-// It differs from Go's parser: 1_000 and 2001-01-01 are strings, and so are leading zeros.
+// typeOf returns the type that Brane's parser (serde_yaml 0.8) gives a scalar: "string", "integer", "float", "boolean" or "null".
+// It differs from Go's parser: 1_000, 2001-01-01 and numbers with leading zeros are strings.
 func typeOf(n *yaml.Node) string {
 	if n.Style&yaml.TaggedStyle != 0 {
 		switch n.Tag {
@@ -39,6 +39,7 @@ func typeOf(n *yaml.Node) string {
 	return plainType(scalarText(n))
 }
 
+// plainType is typeOf for a plain scalar.
 func plainType(v string) string {
 	switch v {
 	case "~", "null":
@@ -74,7 +75,7 @@ func plainType(v string) string {
 var (
 	decimal     = regexp.MustCompile(`^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
 	sexagesimal = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$`)
-	numberLike  = regexp.MustCompile(`^[-+.]?[0-9][0-9A-Fa-fxob_.+-]*$`) // also 1_000, 0b1 and 2001-01-01, which older readers convert
+	numberLike  = regexp.MustCompile(`^[-+.]?[0-9][0-9A-Fa-fxob_.+-]*$`) // also 1_000, 0b1 and 2001-01-01, which YAML 1.1 readers convert
 	safePlain   = regexp.MustCompile(`^[A-Za-z0-9./+_$][A-Za-z0-9./+_$:@=~-]*$`)
 )
 

@@ -16,33 +16,33 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// conflictBackoff is for twice as many attempts as twenty writers need if each of the others is faster once, within about a quarter of a minute. The jitter keeps
-// writers that met once from meeting again.
+// conflictBackoff allows twice as many attempts as twenty writers need if each of the others is faster once, within about 15 seconds. The jitter keeps writers
+// that conflicted once from conflicting again.
 var conflictBackoff = wait.Backoff{Steps: 40, Duration: 100 * time.Millisecond, Jitter: 5}
 
-// SecretStore keeps the documents in one Kubernetes Secret, under the keys infra.yml and secrets.yml: mounted at /config it is Brane's folder.
+// SecretStore keeps the configuration files in one Kubernetes Secret, under the keys infra.yml and secrets.yml. Brane mounts it at /config.
 type SecretStore struct {
 	client          *kube.Client
 	namespace, name string
-	turn            chan struct{} // held by the one writer of this process; writers of other processes are met as conflicts
+	turn            chan struct{} // held by the one writer of this process; writers in other processes cause conflicts
 	backoff         wait.Backoff
 }
 
-// Secret is a store in a Secret, which comes into being with the first write. Its namespace must be there.
+// NewSecretStore returns a store in a Secret, which the first write creates. Its namespace must exist.
 func NewSecretStore(c *kube.Client, namespace, name string) *SecretStore {
 	return &SecretStore{client: c, namespace: namespace, name: name, turn: make(chan struct{}, 1), backoff: conflictBackoff}
 }
 
 func (s *SecretStore) String() string { return "Secret " + s.namespace + "/" + s.name }
 
-// Read gives both documents of one version of the Secret. Unlike Update it does not wait for an API server that is away: a plan should tell soon.
+// Read returns both files from one version of the Secret. Unlike Update, it does not wait for an unavailable API server, so that a plan fails soon.
 func (s *SecretStore) Read(ctx context.Context) (Files, error) {
 	files, _, err := s.readSecret(ctx)
 	return files, err
 }
 
-// Update changes the documents in the version that it has read. If another writer was faster, Update begins again, for about a quarter of a minute. It waits for an
-// API server that is away for a moment.
+// Update changes the files in the version that it has read. If another writer was faster, it starts again, for about 15 seconds. It waits for an API server
+// that is unavailable for a moment.
 func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -84,7 +84,7 @@ func (s *SecretStore) tryUpdate(ctx context.Context, change func(*Files) error) 
 	return s.writeSecret(ctx, secret)
 }
 
-// write creates or updates the Secret. Where an answer was lost, what the next try meets may be its own write.
+// writeSecret creates or updates the Secret. If a response was lost, a conflict at the next attempt may be its own write.
 func (s *SecretStore) writeSecret(ctx context.Context, secret *corev1.Secret) error {
 	put := s.client.Update
 	if secret.ResourceVersion == "" {
@@ -103,7 +103,7 @@ func (s *SecretStore) writeSecret(ctx context.Context, secret *corev1.Secret) er
 		return err
 	})
 	if apierrors.IsNotFound(err) && secret.ResourceVersion == "" {
-		return fmt.Errorf("namespace %q is not there: %w", s.namespace, err)
+		return fmt.Errorf("namespace %q does not exist: %w", s.namespace, err)
 	}
 	return err
 }
@@ -111,7 +111,7 @@ func (s *SecretStore) writeSecret(ctx context.Context, secret *corev1.Secret) er
 // isConflict reports whether another writer was faster.
 func isConflict(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
-// read gives the documents and the Secret they stand in; one without a resource version is yet to be created.
+// readSecret returns the files and the Secret that holds them, which has no resource version if it has yet to be created.
 func (s *SecretStore) readSecret(ctx context.Context) (Files, *corev1.Secret, error) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
 	err := s.client.Get(ctx, secret)
@@ -127,7 +127,7 @@ func (s *SecretStore) readSecret(ctx context.Context) (Files, *corev1.Secret, er
 	return files, secret, err
 }
 
-// present is the value of a key, nil only where the key is not there: an empty value may come as nil.
+// secretValue returns the value of a key, nil only if the key does not exist: the API server may return an empty value as nil.
 func secretValue(secret *corev1.Secret, key string) []byte {
 	v, ok := secret.Data[key]
 	if ok && v == nil {

@@ -38,7 +38,7 @@ func TestSecretStore(t *testing.T) {
 	})
 }
 
-func TestSecretStoreKeepsWhatElseIsInIt(t *testing.T) {
+func TestSecretStoreKeepsOtherKeys(t *testing.T) {
 	client := clustertest.Client(t)
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: clustertest.Namespace(t), Name: "config", Annotations: map[string]string{"whose": "the user's"}},
@@ -87,14 +87,15 @@ func TestSecretStoreConflictsEveryTime(t *testing.T) {
 	}
 }
 
-// The API server breaks every connection once, before it has done what it was asked to or after that: all is registered, and nobody finds his own location taken.
-func TestSecretStoreOutlivesAnAPIServerThatIsAway(t *testing.T) {
+// TestSecretStoreRepeatsLostRequests interrupts every connection to the API server once, before or after a request is processed. Everything must be
+// registered, and no writer may find its own location in the way.
+func TestSecretStoreRepeatsLostRequests(t *testing.T) {
 	for name, done := range map[string]bool{"before a request is done": false, "before a request is answered": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			namespace := clustertest.Namespace(t)
 			there := NewSecretStore(clustertest.Client(t), namespace, "config")
-			if err := Create(t.Context(), NewSecretStore(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig); err != nil { // which makes the Secret
+			if err := Create(t.Context(), NewSecretStore(clustertest.Unsteady(t, done), namespace, "config"), golden, kubeconfig); err != nil { // creates the Secret
 				t.Fatal(err)
 			}
 			if err := Create(t.Context(), NewSecretStore(clustertest.Unsteady(t, done), namespace, "config"), numbered(1), kubeconfig); err != nil {

@@ -12,17 +12,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ErrNoSecret says that secrets.yml has no entry of the name that a location's credentials give. Brane then takes the name itself for a kubeconfig.
-var ErrNoSecret = errors.New("the secret is not there")
+// ErrNoSecret reports that secrets.yml has no entry of the name in a location's credentials. Brane then decodes the name itself as a kubeconfig.
+var ErrNoSecret = errors.New("the secret does not exist")
 
-// EncodingError says why a secret is no kubeconfig in base64 as Brane decodes it. It never holds the secret's text.
+// EncodingError reports why Brane cannot decode a secret as a kubeconfig in base64. It never contains the secret.
 type EncodingError struct{ Reason string }
 
 func (e *EncodingError) Error() string { return e.Reason }
 
-var secretsFormat = format{file: secretsFile, check: checkSecrets, empty: "the file is empty; without secrets it must be: {}"}
+var secretsFormat = format{file: secretsFile, check: checkSecrets, empty: "the file is empty; without secrets, write: {}"}
 
-// Secrets is secrets.yml: a flat mapping of names to texts.
+// Secrets is secrets.yml: a flat mapping of names to strings.
 type Secrets struct{ *document }
 
 // NewSecrets returns secrets.yml before anything is written: no bytes at all.
@@ -39,20 +39,20 @@ func ParseSecrets(data []byte) (*Secrets, error) {
 
 func checkSecrets(d *document) error {
 	if d.root.Kind != yaml.MappingNode {
-		return d.errorAt(d.root, "the file must be a mapping of names to texts")
+		return d.errorAt(d.root, "the file must be a mapping of names to strings")
 	}
 	for _, e := range entries(d.root) {
 		if resolve(e.key).Kind != yaml.ScalarNode {
-			return d.errorAt(e.key, "a secret's name must be text")
+			return d.errorAt(e.key, "the name of a secret must be a string")
 		}
 		if resolve(e.value).Kind != yaml.ScalarNode {
-			return d.errorAt(e.value, "secret %q must be text", scalarText(e.key))
+			return d.errorAt(e.value, "secret %q must be a string", scalarText(e.key))
 		}
 	}
 	return nil
 }
 
-// Value is a secret's text as Brane takes it: numbers and the like are their text too.
+// Value returns a secret as Brane reads it: also numbers, booleans and null are strings.
 func (d *Secrets) Value(name string) (string, bool) {
 	e, ok := d.findEntry(name)
 	if !ok {
@@ -61,7 +61,7 @@ func (d *Secrets) Value(name string) (string, bool) {
 	return scalarText(e.value), true
 }
 
-// Kubeconfig is a secret decoded as Brane decodes it. The error is [ErrNoSecret] or an [EncodingError].
+// Kubeconfig returns a secret, decoded as Brane decodes it. The error is [ErrNoSecret] or an [EncodingError].
 func (d *Secrets) Kubeconfig(name string) ([]byte, error) {
 	v, ok := d.Value(name)
 	if !ok {
@@ -70,9 +70,9 @@ func (d *Secrets) Kubeconfig(name string) ([]byte, error) {
 	return DecodeKubeconfig(v)
 }
 
-// SetKubeconfig writes a secret as one line of base64. Where its text already decodes to the same the bytes stay, wrapped lines included.
+// SetKubeconfig writes a secret as one line of base64. A secret that already decodes to the kubeconfig keeps its bytes, such as wrapped lines.
 func (d *Secrets) SetKubeconfig(name string, kubeconfig []byte) error {
-	if problem := nameProblem(name, "a secret's name"); problem != "" {
+	if problem := nameProblem(name, "secret name"); problem != "" {
 		return FieldError{"secret_name", problem}
 	}
 	if have, err := d.Kubeconfig(name); err == nil && bytes.Equal(have, kubeconfig) {
@@ -98,21 +98,21 @@ func (d *Secrets) Remove(name string) error {
 
 var (
 	urlSafe = regexp.MustCompile(`^[A-Za-z0-9_-]+={0,2}$`)
-	// What a kubeconfig in base64 begins with when it is encoded once more: "YXBp…", that is "apiVersion".
+	// encodedTwice is "apiVersion" in base64, with which the decoded value begins if a kubeconfig was encoded twice.
 	encodedTwice = []byte("YXBpVmVyc2lvbj")
 )
 
-// EncodeKubeconfig is a kubeconfig as secrets.yml has it: base64 in the standard alphabet, once, in one line.
+// EncodeKubeconfig encodes a kubeconfig for secrets.yml: base64 in the standard alphabet, in one line.
 func EncodeKubeconfig(kubeconfig []byte) string { return base64.StdEncoding.EncodeToString(kubeconfig) }
 
-// DecodeKubeconfig decodes a text as Brane does: characters that are no base64 are dropped, padding may be missing. Brane drops the "-" and "_" of the
-// URL-safe alphabet as well and gets garbage; here that is an [EncodingError], as everything that Brane cannot use.
+// DecodeKubeconfig decodes a secret as Brane does: characters outside of the alphabet are dropped, and padding may be missing. Brane also drops the "-" and
+// "_" of the URL-safe alphabet and gets garbage; here that is an [EncodingError], like everything that Brane cannot use.
 func DecodeKubeconfig(s string) ([]byte, error) {
 	if compact := strings.Join(strings.Fields(s), ""); strings.ContainsAny(compact, "-_") && urlSafe.MatchString(compact) {
-		return nil, &EncodingError{"the text is base64 in the URL-safe alphabet; Brane reads the standard one (+ and / in place of - and _)"}
+		return nil, &EncodingError{"the value is base64 in the URL-safe alphabet; Brane reads the standard alphabet (+ and / instead of - and _)"}
 	}
 	if strings.Contains(s, "apiVersion:") || strings.Contains(s, "clusters:") {
-		return nil, &EncodingError{"the text is a kubeconfig as it is; Brane reads it encoded with base64"}
+		return nil, &EncodingError{"the value is a plain kubeconfig; Brane reads it base64-encoded"}
 	}
 	var kept strings.Builder
 	for _, r := range s {
@@ -123,19 +123,19 @@ func DecodeKubeconfig(s string) ([]byte, error) {
 	padded := kept.String()
 	bare := strings.TrimRight(padded, "=")
 	if bare == "" {
-		return nil, &EncodingError{"the text is empty"}
+		return nil, &EncodingError{"the value is empty"}
 	}
 	if padding := len(padded) - len(bare); padding > 0 && len(padded)%4 != 0 {
-		return nil, &EncodingError{"the text is no base64: its padding is wrong"}
+		return nil, &EncodingError{"the value is not valid base64: its padding is wrong"}
 	}
 	decoded, err := base64.RawStdEncoding.Strict().DecodeString(bare)
 	switch {
 	case err != nil:
-		return nil, &EncodingError{"the text is no base64, or more than one piece of it"}
+		return nil, &EncodingError{"the value is not valid base64, or is several encodings joined together"}
 	case bytes.HasPrefix(decoded, encodedTwice):
-		return nil, &EncodingError{"the text is encoded with base64 twice; Brane decodes it once"}
+		return nil, &EncodingError{"the value is base64-encoded twice; Brane decodes it once"}
 	case !utf8.Valid(decoded):
-		return nil, &EncodingError{"the text decodes to something that is not UTF-8, so it is no kubeconfig"}
+		return nil, &EncodingError{"the decoded value is not UTF-8, so it is not a kubeconfig"}
 	}
 	return decoded, nil
 }

@@ -44,7 +44,7 @@ func TestReadsTheGoldenSecret(t *testing.T) {
 	}
 }
 
-func TestReadsSecretsAsTheirText(t *testing.T) {
+func TestReadsSecretsAsStrings(t *testing.T) {
 	d := parseSecrets(t, read(t, "secrets/crowded.yml"))
 	for name, want := range map[string]string{
 		"old": "YXBpVmVyc2lvbjog djEK", "number": "12", "nothing": "null", "empty": "~", "quoted key": "it's",
@@ -61,11 +61,11 @@ func TestReadsSecretsAsTheirText(t *testing.T) {
 
 func TestRefusesSecretsThatBraneRefuses(t *testing.T) {
 	for name, tt := range map[string]struct{ document, want string }{
-		"nothing":        {"", "secrets.yml: the file is empty; without secrets it must be: {}"},
-		"a list":         {"- a\n", "secrets.yml:1:1: the file must be a mapping of names to texts"},
-		"a nested value": {"a: b\nkube:\n  file: x\n", `secrets.yml:3:3: secret "kube" must be text`},
-		"a nested key":   {"a: b\n[a]: x\n", `secrets.yml:2:1: a secret's name must be text`},
-		"two documents":  {"a: b\n---\na: b\n", "secrets.yml:2:1: a second YAML document begins here; Brane reads files with one only"},
+		"nothing":        {"", "secrets.yml: the file is empty; without secrets, write: {}"},
+		"a list":         {"- a\n", "secrets.yml:1:1: the file must be a mapping of names to strings"},
+		"a nested value": {"a: b\nkube:\n  file: x\n", `secrets.yml:3:3: secret "kube" must be a string`},
+		"a nested key":   {"a: b\n[a]: x\n", `secrets.yml:2:1: the name of a secret must be a string`},
+		"two documents":  {"a: b\n---\na: b\n", "secrets.yml:2:1: a second YAML document begins here; Brane only reads files with one document"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseSecrets([]byte(tt.document)); err == nil || err.Error() != tt.want || !errors.Is(err, ErrUnparsable) {
@@ -75,18 +75,18 @@ func TestRefusesSecretsThatBraneRefuses(t *testing.T) {
 	}
 }
 
-func TestSaysWhyASecretIsNoKubeconfig(t *testing.T) {
+func TestDecodeKubeconfigErrors(t *testing.T) {
 	once := EncodeKubeconfig(read(t, "kubeconfig.yml"))
 	urlSafe := base64.URLEncoding.EncodeToString([]byte("apiVersion: v1 # ???>>>~~~"))
 	for name, tt := range map[string]struct{ text, want string }{
-		"nothing":            {"", "the text is empty"},
-		"the kubeconfig":     {string(read(t, "kubeconfig.yml")), "the text is a kubeconfig as it is; Brane reads it encoded with base64"},
-		"encoded twice":      {EncodeKubeconfig([]byte(once)), "the text is encoded with base64 twice; Brane decodes it once"},
-		"URL-safe":           {urlSafe, "the text is base64 in the URL-safe alphabet; Brane reads the standard one (+ and / in place of - and _)"},
-		"two pieces":         {"YQ==YQ==", "the text is no base64, or more than one piece of it"},
-		"bits left over":     {"YR==", "the text is no base64, or more than one piece of it"},
-		"padding too long":   {"YWI==", "the text is no base64: its padding is wrong"},
-		"an unresolved name": {"s$k8s-config", "the text decodes to something that is not UTF-8, so it is no kubeconfig"},
+		"nothing":            {"", "the value is empty"},
+		"the kubeconfig":     {string(read(t, "kubeconfig.yml")), "the value is a plain kubeconfig; Brane reads it base64-encoded"},
+		"encoded twice":      {EncodeKubeconfig([]byte(once)), "the value is base64-encoded twice; Brane decodes it once"},
+		"URL-safe":           {urlSafe, "the value is base64 in the URL-safe alphabet; Brane reads the standard alphabet (+ and / instead of - and _)"},
+		"two pieces":         {"YQ==YQ==", "the value is not valid base64, or is several encodings joined together"},
+		"bits left over":     {"YR==", "the value is not valid base64, or is several encodings joined together"},
+		"padding too long":   {"YWI==", "the value is not valid base64: its padding is wrong"},
+		"an unresolved name": {"s$k8s-config", "the decoded value is not UTF-8, so it is not a kubeconfig"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := DecodeKubeconfig(tt.text)
@@ -126,7 +126,7 @@ func TestReplacesAndRemovesAnySecret(t *testing.T) {
 			document, err := d.editEntry(name, stringNode("YQ=="))
 			edited := &Secrets{document}
 			if name == "anchor" {
-				if err == nil { // its alias would hang in the air
+				if err == nil { // its alias would refer to nothing
 					t.Errorf("got\n%s", edited.Bytes())
 				}
 				return

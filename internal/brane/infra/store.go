@@ -6,28 +6,29 @@ import (
 	"slices"
 )
 
-// Files is what a store holds. The documents are never nil; where a file is not there, or is empty, its document has no content.
+// Files are the two configuration files. They are never nil; a file that does not exist or is empty has no content.
 type Files struct {
 	Infra      *Infra
 	Secrets    *Secrets
-	HasInfra   bool // whether infra.yml is there
-	HasSecrets bool // whether secrets.yml is there
+	HasInfra   bool // whether infra.yml exists
+	HasSecrets bool // whether secrets.yml exists
 }
 
-// Store keeps the two documents where a Brane instance reads them. Several stores on one place, in one process or many, lose nothing of each other's.
+// Store keeps the two configuration files where a Brane instance reads them. Several stores of the same files, in one process or in many, never lose
+// each other's changes.
 type Store interface {
-	// Read gives both documents as they were at one moment. The error is an [ErrUnparsable] where one cannot be read.
+	// Read returns both files as of one moment. The error is [ErrUnparsable] if one of them cannot be parsed.
 	Read(ctx context.Context) (Files, error)
 
-	// Update reads, lets change edit, and writes what is different; nobody else writes in between. change may be called again after somebody
-	// else was faster; its error ends the update and nothing is written.
+	// Update reads the files, calls change, and writes the files that differ, with no other write in between. change is called again if another
+	// writer was faster. If change returns an error, nothing is written.
 	Update(ctx context.Context, change func(*Files) error) error
 
-	// String names the place for people: "folder /srv/brane/config".
+	// String names the store in messages: "directory /srv/brane/config".
 	String() string
 }
 
-// parseFiles parses what a store has read; nil is a file that is not there.
+// parseFiles parses the texts of the files; nil stands for a file that does not exist.
 func parseFiles(infra, secrets []byte) (Files, error) {
 	i, err := parseDocument(infraFormat, infra)
 	if err != nil {
@@ -40,14 +41,14 @@ func parseFiles(infra, secrets []byte) (Files, error) {
 	return Files{Infra: &Infra{i}, Secrets: &Secrets{s}, HasInfra: infra != nil, HasSecrets: secrets != nil}, nil
 }
 
-// write is one file to be written.
+// changedFile is a file to write.
 type changedFile struct {
 	name string
 	data []byte
 }
 
-// writes are the files that differ, in an order in which no location ever names a secret that is not there: secrets come first,
-// but when one of them goes away, last.
+// changedFiles returns the files that differ, in an order in which no location ever names a missing secret: secrets.yml first, but last if a secret is
+// removed.
 func changedFiles(before, after Files) []changedFile {
 	var ws []changedFile
 	if !bytes.Equal(before.Secrets.Bytes(), after.Secrets.Bytes()) {
@@ -65,7 +66,7 @@ func changedFiles(before, after Files) []changedFile {
 	return ws
 }
 
-// copy is the same documents for a change to edit; documents replace their source and never change it.
+// clone returns a copy to edit. A document is never changed, only replaced.
 func (f Files) clone() Files {
 	f.Infra, f.Secrets = &Infra{f.Infra.document}, &Secrets{f.Secrets.document}
 	return f

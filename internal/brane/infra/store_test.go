@@ -11,8 +11,8 @@ import (
 
 var kubeconfig = []byte("apiVersion: v1\nkind: Config\n")
 
-// testStore is what both stores promise. open gives a new store on one place, as another process would have it; put writes its files by hand, where
-// empty means that there is none; get reads them.
+// testStore tests what both kinds of stores guarantee. open returns another store of the same files, as another process would have; put writes the files
+// directly, where empty means no file; get reads them.
 func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put func(infra, secrets string), get func() (infra, secrets string))) {
 	t.Run("registers, changes and unregisters", func(t *testing.T) {
 		open, _, get := place(t)
@@ -53,7 +53,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
-	t.Run("makes no location over somebody's", func(t *testing.T) {
+	t.Run("does not create a location that exists", func(t *testing.T) {
 		open, put, get := place(t)
 		put("locations:\n  kube: {kind: local, callback_to: \"http://198.51.100.10:50052\", network: brane, registry: \"198.51.100.10:5000\"}\n", "{}\n")
 		if err := Create(t.Context(), open(), golden, kubeconfig); !errors.Is(err, ErrExists) {
@@ -64,7 +64,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
-	t.Run("makes a location once where two want to at once", func(t *testing.T) {
+	t.Run("creates a location once if two writers try concurrently", func(t *testing.T) {
 		open, _, _ := place(t)
 		errs := make(chan error, 2)
 		for range 2 {
@@ -79,7 +79,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
-	t.Run("leaves what others have written", func(t *testing.T) {
+	t.Run("keeps other entries", func(t *testing.T) {
 		open, put, get := place(t)
 		infra, secrets := string(read(t, "infra/crowded.yml")), string(read(t, "secrets/crowded.yml"))
 		put(infra, secrets)
@@ -105,7 +105,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
-	t.Run("writes over nothing that it cannot read", func(t *testing.T) {
+	t.Run("does not write over a file that it cannot read", func(t *testing.T) {
 		for name, files := range map[string][3]string{
 			"infra.yml":   {"locations:\n  kube: [\n", "a: b\n", "infra.yml:2:3: did not find expected node content"},
 			"secrets.yml": {"locations: {}\n", "a: b\nb\n", "secrets.yml:2:1: could not find expected ':'"},
@@ -127,7 +127,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
-	t.Run("says what is missing", func(t *testing.T) {
+	t.Run("reports what is missing", func(t *testing.T) {
 		open, put, _ := place(t)
 		put(strings.Replace(string(read(t, "infra/golden.yml")), "s$kube", "s$gone", 1)+
 			"  vm: {kind: local, callback_to: c, network: n, registry: r}\n  ssh:\n    kind: kube\n    address: a\n    callback_to: c\n    namespace: n\n"+
@@ -137,10 +137,10 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 			want string
 			is   error
 		}{
-			"kube": {`look for location "kube" in ` + at + `: secret "gone" of secrets.yml: the secret is not there`, ErrNoSecret},
-			"vm":   {`look for location "vm" in ` + at + `: its kind is local: the location is of another kind than kube`, ErrOtherKind},
-			"ssh":  {`look for location "ssh" in ` + at + `: its credentials are not a kubeconfig (mechanism: config), with which alone Brane reaches Kubernetes`, nil},
-			"oslo": {`look for location "oslo" in ` + at + `: the location is not there, there are: kube, ssh, vm`, ErrNoLocation},
+			"kube": {`look up location "kube" in ` + at + `: secret "gone" of secrets.yml: the secret does not exist`, ErrNoSecret},
+			"vm":   {`look up location "vm" in ` + at + `: its kind is local: the location is not of kind kube`, ErrOtherKind},
+			"ssh":  {`look up location "ssh" in ` + at + `: its credentials do not have mechanism: config, the only one that Brane uses for Kubernetes`, nil},
+			"oslo": {`look up location "oslo" in ` + at + `: the location does not exist; infra.yml has: kube, ssh, vm`, ErrNoLocation},
 		} {
 			r, err := Lookup(t.Context(), open(), name)
 			if err == nil || err.Error() != tt.want || tt.is != nil && !errors.Is(err, tt.is) || name != "oslo" && r.Location.Name != name {
@@ -156,7 +156,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
-	t.Run("does not take a secret that another location uses", func(t *testing.T) {
+	t.Run("does not overwrite a secret that another location uses", func(t *testing.T) {
 		open, put, get := place(t)
 		put(string(read(t, "infra/golden.yml")), "kube: YQ==\n")
 		l := golden
@@ -169,7 +169,7 @@ func testStore(t *testing.T, place func(t *testing.T) (open func() Store, put fu
 		}
 	})
 
-	t.Run("twenty writers lose nothing", func(t *testing.T) {
+	t.Run("keeps the changes of twenty concurrent writers", func(t *testing.T) {
 		open, _, _ := place(t)
 		var group sync.WaitGroup
 		errs := make(chan error, 20)
