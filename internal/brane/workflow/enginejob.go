@@ -73,6 +73,7 @@ func (o orders) encode() (string, error) {
 func (r *Run) engineJob(name, account string, owner metav1.OwnerReference) *batchv1.Job {
 	meta := r.meta()
 	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
+	meta.Labels = r.podLabels("engine")
 	meta.Labels[EngineLabel] = "true"
 	return &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{
 		BackoffLimit:            new(engineRetries),

@@ -18,6 +18,18 @@ const (
 	AttemptLabel = "brane/attempt"
 )
 
+// podLabels returns the labels of all Jobs and Pods of a component, which is step or engine: Kubernetes' recommended ones and the run's.
+func (r *Run) podLabels(component string) map[string]string {
+	return map[string]string{
+		"app.kubernetes.io/name":      "brane-" + component,
+		"app.kubernetes.io/instance":  r.ID,
+		"app.kubernetes.io/component": component,
+		"app.kubernetes.io/part-of":   "brane",
+		managedByLabel:                kube.FieldManager,
+		RunLabel:                      r.ID,
+	}
+}
+
 // jobName is the name of the Job of one attempt. There is room behind it for the index of one of many.
 func jobName(run, step string, attempt int) string {
 	return nameOf(maxIndexed, "brane", run, step, strconv.Itoa(attempt))
@@ -39,7 +51,8 @@ func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) 
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]string{managedByLabel: kube.FieldManager, RunLabel: r.ID, StepLabel: step.Name, AttemptLabel: strconv.Itoa(attempt)}
+	labels := r.podLabels("step")
+	labels[StepLabel], labels[AttemptLabel] = step.Name, strconv.Itoa(attempt)
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
 		Namespace: r.Namespace, Name: jobName(r.ID, step.Name, attempt), Labels: labels, OwnerReferences: []metav1.OwnerReference{owner},
 	}}

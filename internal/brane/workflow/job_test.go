@@ -91,23 +91,36 @@ func TestJobIsAsReviewed(t *testing.T) {
 		"job-many.yaml": {Name: "many", Image: "tools:1", Command: []string{"work"}, Needs: []string{"split"}, Completions: 3, Items: []string{"a", "b b", "c"}, Parallel: 2, MaxFailedIndexes: 1},
 	} {
 		t.Run(file, func(t *testing.T) {
-			got, err := yaml.Marshal(jobOf(t, strings.Contains(file, "volume"), step.Name, split, step))
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden := filepath.Join("testdata", file)
-			if *update {
-				if err := os.WriteFile(golden, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(got) != string(want) {
-				t.Errorf("the Job is not as in %s; if that is meant, run the test with -update and review the difference\n%s", golden, got)
-			}
+			isAsReviewed(t, file, jobOf(t, strings.Contains(file, "volume"), step.Name, split, step))
 		})
+	}
+}
+
+// The Job of an engine, with all its labels.
+func TestEngineJobIsAsReviewed(t *testing.T) {
+	run := &Run{ID: "wordcount-3f9a1c02", Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
+	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: run.objectName(), UID: "0f5c"}
+	isAsReviewed(t, "engine-job.yaml", run.engineJob("brane-wordcount-3f9a1c02-engine-1", "runs", owner))
+}
+
+// isAsReviewed compares a Job with a golden file.
+func isAsReviewed(t *testing.T, file string, job *batchv1.Job) {
+	t.Helper()
+	got, err := yaml.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("testdata", file)
+	if *update {
+		if err := os.WriteFile(golden, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("the Job is not as in %s; if that is meant, run the test with -update and review the difference\n%s", golden, got)
 	}
 }
