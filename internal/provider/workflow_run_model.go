@@ -208,7 +208,7 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 		kind, value := resultOf(step.Value, diags)
 		results[name] = resultModel{
 			ReturnType: kind, ReturnValue: value,
-			Status: types.StringValue(string(step.Status)), ExitCode: types.Int64Value(int64(step.Code)),
+			Status: types.StringValue(string(step.Status)), ExitCode: exitCode(step),
 			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Duration: span(step.Started, step.Ended),
 			Attempts: types.Int64Value(int64(step.Attempts)), Digest: text(string(step.Layer)),
 		}
@@ -224,6 +224,14 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
 	m.Results = value
+}
+
+// exitCode returns the exit code of a step's command; null if the command did not run or its exit code is not known.
+func exitCode(step workflow.StepResult) types.Int64 {
+	if step.Status == workflow.Succeeded || step.Status == workflow.Failed && step.Code != 0 {
+		return types.Int64Value(int64(step.Code))
+	}
+	return types.Int64Null()
 }
 
 // span is how long something took; null where that is not known.
