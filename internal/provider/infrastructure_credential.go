@@ -86,11 +86,11 @@ func mint(ctx context.Context, client *kube.Client, location infra.Location, acc
 	var token credentials.Token
 	if longLived {
 		var stored credentials.LongLived
-		stored, err = credentials.MintLongLived(ctx, client, location.Namespace, account)
+		stored, err = credentials.CreateLongLivedToken(ctx, client, location.Namespace, account)
 		token.Value, made.namespace, made.secret = stored.Value, location.Namespace, stored.Secret
 	} else {
-		err = client.Persist(ctx, func() (err error) {
-			token, err = credentials.Mint(ctx, client, location.Namespace, account, lifetime, nil)
+		err = client.Retry(ctx, func() (err error) {
+			token, err = credentials.RequestToken(ctx, client, location.Namespace, account, lifetime, nil)
 			return err
 		})
 	}
@@ -166,7 +166,7 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 func (r *infrastructureResource) inspect(ctx context.Context, model *infrastructureModel, registration infra.Registration, imported bool, diags *diag.Diagnostics) []string {
 	var found []string
 	parsed, err := credentials.Parse(registration.Kubeconfig)
-	for _, problem := range credentials.Problems(err) {
+	for _, problem := range credentials.FieldErrors(err) {
 		found = append(found, "the registered credential is not one that Brane can use: "+problem.Error())
 	}
 	if err != nil {
@@ -209,7 +209,7 @@ func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig,
 	_, expires, _ := parsed.Lifetime()
 	at := expires.UTC().Format(time.RFC3339)
 	switch {
-	case !parsed.Due(now):
+	case !parsed.NeedsRenewal(now):
 		return nil
 	case !now.Before(expires):
 		return []string{"the registered credential expired at " + at}
@@ -244,7 +244,7 @@ func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace st
 	if err != nil {
 		return err
 	}
-	report, err := credentials.Await(ctx, client, namespace, patience)
+	report, err := credentials.WaitUntilAccepted(ctx, client, namespace, patience)
 	if len(report.Powers) > 0 {
 		diags.AddAttributeWarning(path.Root("credentials"), "Credential may do more than Brane needs",
 			fmt.Sprintf("The registered credential is kept in clear on the control plane. It may do too much:\n%s\n\nUse a service account that is limited to namespace %q.", bullets(report.Powers), namespace))

@@ -166,7 +166,7 @@ func (i instance) address() string { return strings.TrimPrefix(i.client.Host(), 
 // token is a kubeconfig for an account of the test's namespace.
 func (i instance) token(t testing.TB, account string) []byte {
 	t.Helper()
-	token, err := credentials.Mint(context.Background(), i.client, i.namespace, account, time.Hour, nil)
+	token, err := credentials.RequestToken(context.Background(), i.client, i.namespace, account, time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

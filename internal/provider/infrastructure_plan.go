@@ -131,7 +131,7 @@ func (m infrastructureModel) checkAgainst(kubeconfig *credentials.Kubeconfig, di
 func parseGiven(text, attribute string, diags *diag.Diagnostics) *credentials.Kubeconfig {
 	at := path.Root("credentials").AtName(attribute)
 	kubeconfig, err := credentials.Parse([]byte(text))
-	for _, problem := range credentials.Problems(err) {
+	for _, problem := range credentials.FieldErrors(err) {
 		sentence := problem.Sentence
 		if problem.Field != "" {
 			sentence = problem.Field + ": " + sentence

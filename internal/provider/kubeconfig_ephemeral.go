@@ -166,7 +166,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 	if diags.HasError() {
 		return credentials.Token{}
 	}
-	token, err := credentials.Mint(ctx, client, m.Namespace.ValueString(), m.ServiceAccount.ValueString(), lifetime, m.Audiences)
+	token, err := credentials.RequestToken(ctx, client, m.Namespace.ValueString(), m.ServiceAccount.ValueString(), lifetime, m.Audiences)
 	var ca []byte
 	if err == nil {
 		ca, err = client.CA()

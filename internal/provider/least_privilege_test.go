@@ -76,7 +76,7 @@ func (s setting) account(t *testing.T, ns, name string) account {
 	if !apierrors.IsAlreadyExists(err) { // the controller may have been first with "default"
 		must(t, err)
 	}
-	token, err := credentials.Mint(t.Context(), s.client, ns, name, time.Hour, nil)
+	token, err := credentials.RequestToken(t.Context(), s.client, ns, name, time.Hour, nil)
 	must(t, err)
 	ca, err := s.client.CA()
 	must(t, err)

@@ -74,7 +74,7 @@ func documentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []by
 			return nil, nil, err
 		}
 	}
-	token, err := credentials.Mint(ctx, admin, name, "provider", 6*time.Hour, nil) // longer than any run of the tests
+	token, err := credentials.RequestToken(ctx, admin, name, "provider", 6*time.Hour, nil) // longer than any run of the tests
 	if err != nil {
 		return nil, nil, err
 	}

@@ -121,7 +121,7 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 	if err != nil {
 		return err
 	}
-	if _, err := credentials.Await(ctx, renewed, namespace, settling); err != nil {
+	if _, err := credentials.WaitUntilAccepted(ctx, renewed, namespace, settling); err != nil {
 		return err
 	}
 	if err := infra.Register(ctx, store, registration.Location, made.raw); err != nil {

@@ -55,7 +55,7 @@ func (s setting) register(t *testing.T) {
 	t.Cleanup(func() {
 		must(t, s.client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
 	})
-	token, err := credentials.Mint(ctx, s.client, s.namespace, spec.ServiceAccount, time.Hour, nil)
+	token, err := credentials.RequestToken(ctx, s.client, s.namespace, spec.ServiceAccount, time.Hour, nil)
 	must(t, err)
 	ca, err := s.client.CA()
 	must(t, err)

@@ -69,7 +69,7 @@ func (k *Kubeconfig) Client() (*kube.Client, error) {
 }
 
 // Due says whether the credential should be renewed: less than a third of its life is left at that time. One that never expires, or does not tell, is not due.
-func (k *Kubeconfig) Due(now time.Time) bool {
+func (k *Kubeconfig) NeedsRenewal(now time.Time) bool {
 	issued, expires, ok := k.Lifetime()
 	return ok && !expires.IsZero() && expires.Sub(now) < expires.Sub(issued)/3
 }

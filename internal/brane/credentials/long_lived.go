@@ -30,11 +30,11 @@ type LongLived struct {
 }
 
 // MintLongLived makes a Secret for a service account and waits until the cluster has put a token into it. What it made does not outlive an error.
-func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccount string) (_ LongLived, err error) {
+func CreateLongLivedToken(ctx context.Context, c *kube.Client, namespace, serviceAccount string) (_ LongLived, err error) {
 	tried := fmt.Sprintf("make a long-lived token of service account %q in namespace %q on %s", serviceAccount, namespace, c.Host())
 	// For an account that is not there the cluster would silently remove the Secret again.
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: serviceAccount}}
-	if err := c.Persist(ctx, func() error { return c.Get(ctx, account) }); err != nil {
+	if err := c.Retry(ctx, func() error { return c.Get(ctx, account) }); err != nil {
 		if apierrors.IsNotFound(err) {
 			err = fmt.Errorf("%w: %w", ErrNoAccount, err)
 		}
@@ -48,7 +48,7 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 		},
 		Type: corev1.SecretTypeServiceAccountToken,
 	}
-	err = c.Persist(ctx, func() error { return c.Create(ctx, secret) })
+	err = c.Retry(ctx, func() error { return c.Create(ctx, secret) })
 	if err != nil && !apierrors.IsAlreadyExists(err) { // nobody else makes this name: it was there before, and its answer got lost
 		return LongLived{}, fmt.Errorf("%s: %w", tried, err)
 	}
@@ -60,7 +60,7 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 		}
 	}()
 	err = wait.PollUntilContextCancel(ctx, tokenInterval, true, func(ctx context.Context) (bool, error) {
-		err := c.Persist(ctx, func() error { return c.Get(ctx, secret) })
+		err := c.Retry(ctx, func() error { return c.Get(ctx, secret) })
 		return len(secret.Data[corev1.ServiceAccountTokenKey]) > 0, err
 	})
 	if err != nil && ctx.Err() != nil {
@@ -76,12 +76,12 @@ func MintLongLived(ctx context.Context, c *kube.Client, namespace, serviceAccoun
 func Revoke(ctx context.Context, c *kube.Client, namespace, secret string) error {
 	tried := fmt.Sprintf("revoke the token in Secret %q in namespace %q on %s", secret, namespace, c.Host())
 	live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: secret}}
-	err := c.Persist(ctx, func() error { return c.Get(ctx, live) })
+	err := c.Retry(ctx, func() error { return c.Get(ctx, live) })
 	if err == nil {
 		if live.Labels[managedByLabel] != kube.FieldManager || live.Labels[componentLabel] != component {
 			return nil
 		}
-		err = c.Persist(ctx, func() error { return c.Delete(ctx, live) })
+		err = c.Retry(ctx, func() error { return c.Delete(ctx, live) })
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("%s: %w", tried, err)

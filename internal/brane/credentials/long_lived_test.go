@@ -14,7 +14,7 @@ import (
 func TestALongLivedTokenIsGoodUntilItIsRevoked(t *testing.T) {
 	c := clustertest.Client(t)
 	namespace, name := account(t, createJobs, nil)
-	token, err := MintLongLived(t.Context(), c, namespace, name)
+	token, err := CreateLongLivedToken(t.Context(), c, namespace, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestALongLivedTokenIsGoodUntilItIsRevoked(t *testing.T) {
 
 func TestALongLivedTokenNeedsItsAccount(t *testing.T) {
 	namespace := clustertest.Namespace(t)
-	if _, err := MintLongLived(t.Context(), clustertest.Client(t), namespace, "nobody"); !errors.Is(err, ErrNoAccount) {
+	if _, err := CreateLongLivedToken(t.Context(), clustertest.Client(t), namespace, "nobody"); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestALongLivedTokenOutlivesAnAPIServerThatIsAway(t *testing.T) {
 				}
 				return names
 			}
-			token, err := MintLongLived(t.Context(), c, namespace, name)
+			token, err := CreateLongLivedToken(t.Context(), c, namespace, name)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -28,7 +28,7 @@ func (e *FieldError) Error() string {
 }
 
 // Problems are the field errors in an error of [Parse].
-func Problems(err error) []*FieldError {
+func FieldErrors(err error) []*FieldError {
 	var one *FieldError
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -39,7 +39,7 @@ func Problems(err error) []*FieldError {
 	}
 	var all []*FieldError
 	for _, e := range joined.Unwrap() {
-		all = append(all, Problems(e)...)
+		all = append(all, FieldErrors(e)...)
 	}
 	return all
 }
@@ -47,20 +47,20 @@ func Problems(err error) []*FieldError {
 // parser gathers what is wrong, so that people see all of it at once.
 type parser struct{ errs []error }
 
-func (p *parser) wrong(field, format string, args ...any) {
+func (p *parser) addError(field, format string, args ...any) {
 	p.errs = append(p.errs, &FieldError{field, fmt.Sprintf(format, args...)})
 }
 
 // Parse reads a kubeconfig under the rules of one that is used inside a Brane container: everything in the document itself, nothing to execute,
 // and a current context that says which of it counts. The error joins [FieldError]s.
 func Parse(data []byte) (*Kubeconfig, error) {
-	d, err := decode(data)
+	d, err := decodeDocument(data)
 	if err != nil {
 		return nil, err
 	}
 	p := &parser{}
 	if d.Kind != "" && d.Kind != "Config" || d.APIVersion != "" && d.APIVersion != "v1" {
-		p.wrong("kind", "this is no kubeconfig; its kind must be Config and its apiVersion v1")
+		p.addError("kind", "this is no kubeconfig; its kind must be Config and its apiVersion v1")
 	}
 	c, ok := p.currentContext(d)
 	if !ok {
@@ -77,14 +77,14 @@ func Parse(data []byte) (*Kubeconfig, error) {
 	}
 	in := fmt.Sprintf("contexts[%q]", d.CurrentContext)
 	if cl, ok := clusters[c.Cluster]; ok {
-		p.cluster(k, fmt.Sprintf("clusters[%q]", c.Cluster), cl)
+		p.parseCluster(k, fmt.Sprintf("clusters[%q]", c.Cluster), cl)
 	} else {
-		p.wrong(in+".cluster", "there is no cluster %q; write the name of one under clusters", c.Cluster)
+		p.addError(in+".cluster", "there is no cluster %q; write the name of one under clusters", c.Cluster)
 	}
 	if u, ok := users[c.User]; ok {
-		p.user(k, fmt.Sprintf("users[%q]", c.User), u)
+		p.parseUser(k, fmt.Sprintf("users[%q]", c.User), u)
 	} else {
-		p.wrong(in+".user", "there is no user %q; write the name of one under users", c.User)
+		p.addError(in+".user", "there is no user %q; write the name of one under users", c.User)
 	}
 	if len(d.Users) > 1 {
 		k.Warnings = append(k.Warnings, fmt.Sprintf("the kubeconfig holds credentials of other users than %q as well, and Brane would keep them all; "+
@@ -102,7 +102,7 @@ var (
 	intoType = regexp.MustCompile(` into [\w.\[\]]+`)
 )
 
-func decode(data []byte) (document, error) {
+func decodeDocument(data []byte) (document, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var d document
 	if err := decoder.Decode(&d); err != nil {
@@ -133,11 +133,11 @@ func looksEncoded(data []byte) bool {
 
 // currentContext is the context that the document says counts. Names that stand twice are refused: clients differ in which they take.
 func (p *parser) currentContext(d document) (contextRef, bool) {
-	unique(p, "clusters", d.Clusters, func(n namedCluster) string { return n.Name })
-	unique(p, "users", d.Users, func(n namedUser) string { return n.Name })
-	unique(p, "contexts", d.Contexts, func(n namedContext) string { return n.Name })
+	checkUnique(p, "clusters", d.Clusters, func(n namedCluster) string { return n.Name })
+	checkUnique(p, "users", d.Users, func(n namedUser) string { return n.Name })
+	checkUnique(p, "contexts", d.Contexts, func(n namedContext) string { return n.Name })
 	if d.CurrentContext == "" {
-		p.wrong("current-context", "it is not set; write the name of the context that Brane is to use")
+		p.addError("current-context", "it is not set; write the name of the context that Brane is to use")
 		return contextRef{}, false
 	}
 	for _, named := range d.Contexts {
@@ -145,45 +145,45 @@ func (p *parser) currentContext(d document) (contextRef, bool) {
 			return named.Context, p.errs == nil
 		}
 	}
-	p.wrong("current-context", "there is no context %q; write the name of one under contexts", d.CurrentContext)
+	p.addError("current-context", "there is no context %q; write the name of one under contexts", d.CurrentContext)
 	return contextRef{}, false
 }
 
-func unique[T any](p *parser, key string, named []T, name func(T) string) {
+func checkUnique[T any](p *parser, key string, named []T, name func(T) string) {
 	seen := map[string]bool{}
 	for _, n := range named {
 		if seen[name(n)] {
-			p.wrong(fmt.Sprintf("%s[%q]", key, name(n)), "the name stands twice; take one of them out")
+			p.addError(fmt.Sprintf("%s[%q]", key, name(n)), "the name stands twice; take one of them out")
 		}
 		seen[name(n)] = true
 	}
 }
 
-func (p *parser) cluster(k *Kubeconfig, at string, c cluster) {
+func (p *parser) parseCluster(k *Kubeconfig, at string, c cluster) {
 	k.Server, k.Insecure = c.Server, c.Insecure
 	switch u, err := url.Parse(c.Server); {
 	case c.Server == "":
-		p.wrong(at+".server", "it is not set; write the API server's address, like https://203.0.113.7:6443")
+		p.addError(at+".server", "it is not set; write the API server's address, like https://203.0.113.7:6443")
 	case err != nil || u.Hostname() == "":
-		p.wrong(at+".server", "it is no address; write it like https://203.0.113.7:6443")
+		p.addError(at+".server", "it is no address; write it like https://203.0.113.7:6443")
 	case u.Scheme != "https":
-		p.wrong(at+".server", "it does not begin with https://, so the credential would travel unencrypted; write it like https://203.0.113.7:6443")
+		p.addError(at+".server", "it does not begin with https://, so the credential would travel unencrypted; write it like https://203.0.113.7:6443")
 	case u.User != nil:
-		p.wrong(at+".server", "it holds a user name; write the address alone, like https://203.0.113.7:6443")
+		p.addError(at+".server", "it holds a user name; write the address alone, like https://203.0.113.7:6443")
 	}
 	if c.CAFile != "" {
-		p.wrong(at+".certificate-authority", "it names a file, which is not there inside Brane; write its content as certificate-authority-data (base64 of the PEM)")
+		p.addError(at+".certificate-authority", "it names a file, which is not there inside Brane; write its content as certificate-authority-data (base64 of the PEM)")
 	}
-	k.CA = p.data(at+".certificate-authority-data", c.CAData)
+	k.CA = p.decodeData(at+".certificate-authority-data", c.CAData)
 	if c.TLSServerName != "" {
-		p.wrong(at+".tls-server-name", "Brane's client does not know it; write a server whose certificate is valid for the host in server")
+		p.addError(at+".tls-server-name", "Brane's client does not know it; write a server whose certificate is valid for the host in server")
 	}
 	if c.ProxyURL != "" {
-		p.wrong(at+".proxy-url", "Brane's client does not know it; write a server that Brane reaches directly")
+		p.addError(at+".proxy-url", "Brane's client does not know it; write a server that Brane reaches directly")
 	}
 	switch {
 	case c.Insecure && c.CAData != "":
-		p.wrong(at+".insecure-skip-tls-verify", "it contradicts certificate-authority-data; take it out")
+		p.addError(at+".insecure-skip-tls-verify", "it contradicts certificate-authority-data; take it out")
 	case c.Insecure:
 		k.Warnings = append(k.Warnings, "the server's certificate is not verified (insecure-skip-tls-verify), so whoever sits between can take the credential")
 	case c.CAData == "" && c.CAFile == "":
@@ -193,14 +193,14 @@ func (p *parser) cluster(k *Kubeconfig, at string, c cluster) {
 	}
 }
 
-func (p *parser) user(k *Kubeconfig, at string, u user) {
+func (p *parser) parseUser(k *Kubeconfig, at string, u user) {
 	const instead = "write a token, or client-certificate-data with client-key-data"
 	for _, plugin := range []struct {
 		field string
 		value yaml.Node
 	}{{"exec", u.Exec}, {"auth-provider", u.AuthProvider}} {
 		if plugin.value.Kind != 0 && plugin.value.Tag != "!!null" {
-			p.wrong(at+"."+plugin.field, "Brane cannot run a plugin inside its container; "+instead)
+			p.addError(at+"."+plugin.field, "Brane cannot run a plugin inside its container; "+instead)
 		}
 	}
 	for _, file := range []struct{ field, value, instead string }{
@@ -209,35 +209,35 @@ func (p *parser) user(k *Kubeconfig, at string, u user) {
 		{"client-key", u.ClientKeyFile, "client-key-data (base64 of the PEM)"},
 	} {
 		if file.value != "" {
-			p.wrong(at+"."+file.field, "it names a file, which is not there inside Brane; write its content as %s", file.instead)
+			p.addError(at+"."+file.field, "it names a file, which is not there inside Brane; write its content as %s", file.instead)
 		}
 	}
 	if u.Username != "" || u.Password != "" {
-		p.wrong(at+".username", "Kubernetes has had no passwords since 1.19; "+instead)
+		p.addError(at+".username", "Kubernetes has had no passwords since 1.19; "+instead)
 	}
 	if u.As != "" {
-		p.wrong(at+".as", "Brane does not act for somebody else; write the credential of that account itself")
+		p.addError(at+".as", "Brane does not act for somebody else; write the credential of that account itself")
 	}
 	if strings.ContainsFunc(u.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		p.wrong(at+".token", "it has a space, a line break or a character outside ASCII; write it in one piece, without base64")
+		p.addError(at+".token", "it has a space, a line break or a character outside ASCII; write it in one piece, without base64")
 	}
 	k.Token = u.Token
-	k.ClientCertificate = p.data(at+".client-certificate-data", u.ClientCertData)
-	k.ClientKey = p.data(at+".client-key-data", u.ClientKeyData)
+	k.ClientCertificate = p.decodeData(at+".client-certificate-data", u.ClientCertData)
+	k.ClientKey = p.decodeData(at+".client-key-data", u.ClientKeyData)
 	switch {
 	case u.ClientCertData != "" && u.ClientKeyData == "" && u.ClientKeyFile == "":
-		p.wrong(at+".client-key-data", "it is not set, and the certificate is nothing without its key; write the key (base64 of the PEM)")
+		p.addError(at+".client-key-data", "it is not set, and the certificate is nothing without its key; write the key (base64 of the PEM)")
 	case u.ClientKeyData != "" && u.ClientCertData == "" && u.ClientCertFile == "":
-		p.wrong(at+".client-certificate-data", "it is not set, and the key is nothing without its certificate; write the certificate (base64 of the PEM)")
+		p.addError(at+".client-certificate-data", "it is not set, and the key is nothing without its certificate; write the certificate (base64 of the PEM)")
 	case p.errs == nil && u.Token == "" && u.ClientCertData == "":
-		p.wrong(at, "it has no credential; %s", instead)
+		p.addError(at, "it has no credential; %s", instead)
 	case u.Token != "" && u.ClientCertData != "":
-		p.wrong(at+".token", "the user has a client certificate as well, and which of them counts depends on the reader; take one of them out")
+		p.addError(at+".token", "the user has a client certificate as well, and which of them counts depends on the reader; take one of them out")
 	}
 }
 
 // data decodes a …-data field.
-func (p *parser) data(field, value string) []byte {
+func (p *parser) decodeData(field, value string) []byte {
 	if value == "" {
 		return nil
 	}
@@ -247,11 +247,11 @@ func (p *parser) data(field, value string) []byte {
 	case err == nil:
 		return decoded
 	case strings.Contains(compact, "-----BEGIN"):
-		p.wrong(field, "it is PEM as it is; write it encoded with base64")
+		p.addError(field, "it is PEM as it is; write it encoded with base64")
 	case strings.ContainsAny(compact, "-_"):
-		p.wrong(field, "it is base64 in the URL-safe alphabet; write it in the standard one (+ and / in place of - and _)")
+		p.addError(field, "it is base64 in the URL-safe alphabet; write it in the standard one (+ and / in place of - and _)")
 	default:
-		p.wrong(field, "it is no base64; write the PEM encoded with base64, once")
+		p.addError(field, "it is no base64; write the PEM encoded with base64, once")
 	}
 	return nil
 }

@@ -138,8 +138,8 @@ func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
 				t.Fatalf("got  %v\nwant %s", err, tt.want)
 			}
 			var field *FieldError
-			if !errors.As(err, &field) || len(Problems(err)) != 1+strings.Count(tt.want, "\n") {
-				t.Errorf("%d problems in %v", len(Problems(err)), err)
+			if !errors.As(err, &field) || len(FieldErrors(err)) != 1+strings.Count(tt.want, "\n") {
+				t.Errorf("%d problems in %v", len(FieldErrors(err)), err)
 			}
 		})
 	}
@@ -235,7 +235,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		k, err := Parse(data)
 		if err != nil {
-			if len(Problems(err)) == 0 {
+			if len(FieldErrors(err)) == 0 {
 				t.Errorf("no field error: %v", err)
 			}
 			if bytes.Contains(data, []byte("token: TOKEN")) && bytes.Count(data, []byte("TOKEN")) == 1 && strings.Contains(err.Error(), "TOKEN") {

@@ -80,17 +80,17 @@ func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error
 		err = &ProbeError{Kind: ErrForbidden}
 	}
 	if err != nil {
-		return Report{}, at(err, c.Host(), namespace)
+		return Report{}, addTarget(err, c.Host(), namespace)
 	}
 	var report Report
 	silenced := map[string]bool{}
-	for _, power := range powers(namespace) {
+	for _, power := range excessPermissions(namespace) {
 		if silenced[power.about] {
 			continue
 		}
 		allowed, err := may(power.namespace, power.verb, power.group, power.resource)
 		if err != nil {
-			return Report{}, at(err, c.Host(), namespace)
+			return Report{}, addTarget(err, c.Host(), namespace)
 		}
 		if !allowed {
 			continue
@@ -106,7 +106,7 @@ func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error
 
 // Await probes a credential that was just issued until Brane could work with it, or for as long as the timeout: the API server may need a moment to know the
 // service account, or the role that it was given. The error is that of the last [Probe].
-func Await(ctx context.Context, c *kube.Client, namespace string, timeout time.Duration) (report Report, err error) {
+func WaitUntilAccepted(ctx context.Context, c *kube.Client, namespace string, timeout time.Duration) (report Report, err error) {
 	_ = wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, timeout, true, func(context.Context) (bool, error) {
 		report, err = Probe(ctx, c, namespace)
 		return !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrForbidden), nil
@@ -122,7 +122,7 @@ type power struct {
 }
 
 // powers are asked for one after another: of those about the same thing the greatest comes first.
-func powers(namespace string) []power {
+func excessPermissions(namespace string) []power {
 	ps := []power{
 		{"everything", "", "*", "*", "*", "it may do everything in the whole cluster (cluster-admin)"},
 		{"secrets", "", "get", "", "secrets", "it may read the Secrets of every namespace"},
@@ -140,7 +140,7 @@ func powers(namespace string) []power {
 }
 
 // at adds the place to a probe error.
-func at(err error, server, namespace string) error {
+func addTarget(err error, server, namespace string) error {
 	var probe *ProbeError
 	if errors.As(err, &probe) {
 		probe.Server, probe.Namespace = server, namespace

@@ -58,7 +58,7 @@ func account(t *testing.T, here, everywhere []rbacv1.PolicyRule) (namespace, nam
 func registered(t *testing.T, namespace, name string) *Kubeconfig {
 	t.Helper()
 	c := clustertest.Client(t)
-	token, err := Mint(t.Context(), c, namespace, name, time.Hour, nil)
+	token, err := RequestToken(t.Context(), c, namespace, name, time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,17 +202,17 @@ func TestProbeEndsWithItsContext(t *testing.T) {
 func TestMintsATokenOfAnAccount(t *testing.T) {
 	c := clustertest.Client(t)
 	namespace, name := account(t, nil, nil)
-	token, err := Mint(t.Context(), c, namespace, name, 2*time.Hour, nil)
+	token, err := RequestToken(t.Context(), c, namespace, name, 2*time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if token.Lifetime() != 2*time.Hour || token.Shortened() || time.Until(token.Expires) < time.Hour {
 		t.Errorf("issued %v, expires %v", token.Issued, token.Expires)
 	}
-	if _, err := Mint(t.Context(), c, namespace, "nobody", time.Hour, nil); !errors.Is(err, ErrNoAccount) {
+	if _, err := RequestToken(t.Context(), c, namespace, "nobody", time.Hour, nil); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Mint(t.Context(), c, namespace, name, time.Minute, nil); err == nil || !strings.Contains(err.Error(), "10 minutes") {
+	if _, err := RequestToken(t.Context(), c, namespace, name, time.Minute, nil); err == nil || !strings.Contains(err.Error(), "10 minutes") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -89,9 +89,9 @@ func Render(k Kubeconfig) ([]byte, error) {
 	}
 	d := document{
 		APIVersion: "v1", Kind: "Config",
-		Clusters: []namedCluster{{name, cluster{Server: k.Server, CAData: encode(k.CA), Insecure: k.Insecure}}},
+		Clusters: []namedCluster{{name, cluster{Server: k.Server, CAData: encodeBase64(k.CA), Insecure: k.Insecure}}},
 		Users: []namedUser{{name, user{
-			Token: k.Token, ClientCertData: encode(k.ClientCertificate), ClientKeyData: encode(k.ClientKey),
+			Token: k.Token, ClientCertData: encodeBase64(k.ClientCertificate), ClientKeyData: encodeBase64(k.ClientKey),
 		}}},
 		Contexts:       []namedContext{{name, contextRef{Cluster: name, Namespace: k.Namespace, User: name}}},
 		CurrentContext: name,
@@ -106,7 +106,7 @@ func Render(k Kubeconfig) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func encode(pem []byte) string { return base64.StdEncoding.EncodeToString(pem) }
+func encodeBase64(pem []byte) string { return base64.StdEncoding.EncodeToString(pem) }
 
 // Fingerprint tells kubeconfigs apart without telling what is in them. With a salt of its own for each it cannot be compared with another's.
 func Fingerprint(kubeconfig, salt []byte) string {

@@ -27,8 +27,8 @@ func File(ctx context.Context, reference string, limit int64, names ...string) (
 	}
 	for _, architecture := range []string{"amd64", "arm64"} {
 		var image v1.Image
-		if image, err = remote.Image(parsed, append(options(ctx), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: architecture}))...); err == nil {
-			content, err = file(image, limit, names)
+		if image, err = remote.Image(parsed, append(remoteOptions(ctx), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: architecture}))...); err == nil {
+			content, err = findFile(image, limit, names)
 			break
 		}
 	}
@@ -38,13 +38,13 @@ func File(ctx context.Context, reference string, limit int64, names ...string) (
 	return content, nil
 }
 
-func file(image v1.Image, limit int64, names []string) ([]byte, error) {
+func findFile(image v1.Image, limit int64, names []string) ([]byte, error) {
 	layers, err := image.Layers()
 	if err != nil {
 		return nil, err
 	}
 	for _, layer := range slices.Backward(layers) {
-		content, err := inLayer(layer, limit, names)
+		content, err := readFromLayer(layer, limit, names)
 		if !errors.Is(err, ErrNoFile) {
 			return content, err
 		}
@@ -53,7 +53,7 @@ func file(image v1.Image, limit int64, names []string) ([]byte, error) {
 }
 
 // inLayer looks into one layer, where a removed file stands as an empty one of a name of its own.
-func inLayer(layer v1.Layer, limit int64, names []string) (_ []byte, err error) {
+func readFromLayer(layer v1.Layer, limit int64, names []string) (_ []byte, err error) {
 	content, err := layer.Uncompressed()
 	if err != nil {
 		return nil, err

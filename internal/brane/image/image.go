@@ -34,24 +34,24 @@ var ErrPlatforms = errors.New("its platforms have different entry points")
 // addresses. Where it is not reachable or refuses, the error says for which image; its cause is the registry's own word. It is [ErrPlatforms]
 // where the image has several platforms whose programs differ.
 func Lookup(ctx context.Context, reference string) (Image, error) {
-	image, err := lookup(ctx, reference)
+	image, err := lookUpImage(ctx, reference)
 	if err != nil {
 		return Image{}, fmt.Errorf("look image %q up in its registry: %w", reference, err)
 	}
 	return image, nil
 }
 
-func lookup(ctx context.Context, text string) (Image, error) {
+func lookUpImage(ctx context.Context, text string) (Image, error) {
 	reference, err := name.ParseReference(text)
 	if err != nil {
 		return Image{}, err
 	}
-	options := options(ctx)
+	options := remoteOptions(ctx)
 	found, err := remote.Get(reference, options...)
 	if err != nil {
 		return Image{}, err
 	}
-	configs, err := configs(found, reference.Context(), options)
+	configs, err := readConfigs(found, reference.Context(), options)
 	if err != nil {
 		return Image{}, err
 	}
@@ -67,18 +67,18 @@ func lookup(ctx context.Context, text string) (Image, error) {
 	}, nil
 }
 
-func options(ctx context.Context) []remote.Option {
+func remoteOptions(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("terraform-provider-brane"), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
 // configs are the configurations of each platform on which a step can run, at least one.
-func configs(found *remote.Descriptor, repository name.Repository, options []remote.Option) ([]v1.Config, error) {
+func readConfigs(found *remote.Descriptor, repository name.Repository, options []remote.Option) ([]v1.Config, error) {
 	if !found.MediaType.IsIndex() {
 		image, err := found.Image()
 		if err != nil {
 			return nil, err
 		}
-		return one(image)
+		return readConfig(image)
 	}
 	index, err := found.ImageIndex()
 	if err != nil {
@@ -103,7 +103,7 @@ func configs(found *remote.Descriptor, repository name.Repository, options []rem
 			if err != nil {
 				return err
 			}
-			read, err := one(image)
+			read, err := readConfig(image)
 			if err == nil {
 				all[i] = read[0]
 			}
@@ -113,7 +113,7 @@ func configs(found *remote.Descriptor, repository name.Repository, options []rem
 	return all, group.Wait()
 }
 
-func one(image v1.Image) ([]v1.Config, error) {
+func readConfig(image v1.Image) ([]v1.Config, error) {
 	file, err := image.ConfigFile()
 	if err != nil {
 		return nil, err

@@ -60,7 +60,7 @@ func (s *SecretStore) Update(ctx context.Context, change func(*Files) error) err
 func (s *SecretStore) tryUpdate(ctx context.Context, change func(*Files) error) error {
 	var before Files
 	var secret *corev1.Secret
-	err := s.client.Persist(ctx, func() (err error) {
+	err := s.client.Retry(ctx, func() (err error) {
 		before, secret, err = s.readSecret(ctx)
 		return err
 	})
@@ -91,7 +91,7 @@ func (s *SecretStore) writeSecret(ctx context.Context, secret *corev1.Secret) er
 		put = s.client.Create
 	}
 	lost := false
-	err := s.client.Persist(ctx, func() error {
+	err := s.client.Retry(ctx, func() error {
 		err := put(ctx, secret)
 		if lost && isConflict(err) {
 			live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}

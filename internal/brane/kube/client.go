@@ -172,7 +172,7 @@ func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Requ
 }
 
 // write sends a request that changes something.
-func (c *Client) write(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+func (c *Client) sendChange(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	c.writes.Add(1)
 	defer c.writes.Add(1)
 	return c.do(ctx, r, obj)

@@ -47,7 +47,7 @@ type Exec struct {
 
 // Config turns the connection into client-go's configuration. It reads files and contacts nothing. The error is [ErrNoConnection] where nothing is set.
 func (c Connection) Config() (*rest.Config, error) {
-	config, err := c.load()
+	config, err := c.loadConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (c Connection) Config() (*rest.Config, error) {
 	return config, nil
 }
 
-func (c Connection) load() (*rest.Config, error) {
+func (c Connection) loadConfig() (*rest.Config, error) {
 	if c.InCluster {
 		config, err := rest.InClusterConfig()
 		if err != nil {

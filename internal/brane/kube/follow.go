@@ -35,13 +35,13 @@ func Follow[T Object](ctx context.Context, c *Client, list List, namespace, labe
 	err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { to.Failed(err) })
 	if err == nil {
 		_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(obj any) { tell(obj, to.Changed) },
-			UpdateFunc: func(_, obj any) { tell(obj, to.Changed) },
+			AddFunc:    func(obj any) { callTyped(obj, to.Changed) },
+			UpdateFunc: func(_, obj any) { callTyped(obj, to.Changed) },
 			DeleteFunc: func(obj any) {
 				if missed, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 					obj = missed.Obj // deleted while the watch was broken
 				}
-				tell(obj, to.Deleted)
+				callTyped(obj, to.Deleted)
 			},
 		})
 	}
@@ -52,7 +52,7 @@ func Follow[T Object](ctx context.Context, c *Client, list List, namespace, labe
 	return nil
 }
 
-func tell[T Object](obj any, to func(T)) {
+func callTyped[T Object](obj any, to func(T)) {
 	if t, ok := obj.(T); ok {
 		to(t)
 	}

@@ -37,7 +37,7 @@ func (f Forward) String() string {
 // DialForward opens a connection to the port. Each has a request of its own to the API server, by WebSocket or, where a server or a proxy on the way does not
 // know that, by SPDY; so a pod that is replaced only ends the connections that it had.
 func (c *Client) DialForward(ctx context.Context, to Forward) (net.Conn, error) {
-	pod, port, err := c.target(ctx, to)
+	pod, port, err := c.findTarget(ctx, to)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", to, err)
 	}
@@ -68,7 +68,7 @@ type dialedForward struct {
 }
 
 // target is the pod behind a Forward, and its port.
-func (c *Client) target(ctx context.Context, to Forward) (pod string, port int, err error) {
+func (c *Client) findTarget(ctx context.Context, to Forward) (pod string, port int, err error) {
 	if to.Service == "" {
 		return to.Pod, to.Port, nil
 	}
@@ -85,7 +85,7 @@ func (c *Client) target(ctx context.Context, to Forward) (pod string, port int, 
 		return "", 0, err
 	}
 	for i := range pods.Items {
-		if p := &pods.Items[i]; p.DeletionTimestamp == nil && ready(p) {
+		if p := &pods.Items[i]; p.DeletionTimestamp == nil && isReady(p) {
 			port, err := targetPort(service, p, to.Port)
 			return p.Name, port, err
 		}
@@ -93,7 +93,7 @@ func (c *Client) target(ctx context.Context, to Forward) (pod string, port int, 
 	return "", 0, fmt.Errorf("none of its %d pods is ready", len(pods.Items))
 }
 
-func ready(pod *corev1.Pod) bool {
+func isReady(pod *corev1.Pod) bool {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodReady {
 			return condition.Status == corev1.ConditionTrue
@@ -176,7 +176,7 @@ func forwardOver(streams httpstream.Connection, port int) (net.Conn, error) {
 	go func() {
 		// The other side says in one message why a connection cannot be, or is no more.
 		if text, _ := io.ReadAll(io.LimitReader(failures, 4<<10)); len(text) > 0 {
-			conn.fail(strings.TrimSpace(string(text)))
+			conn.setReason(strings.TrimSpace(string(text)))
 			_ = data.Reset()
 		}
 	}()
@@ -199,7 +199,7 @@ type forwarded struct {
 	reason string
 }
 
-func (f *forwarded) fail(reason string) {
+func (f *forwarded) setReason(reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reason = reason

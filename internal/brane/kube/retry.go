@@ -26,7 +26,7 @@ var errAway = errors.New("the API server was away for too long")
 
 // Persist repeats a request while its error is retryable, up to retryTimeout; client-go itself repeats a request only if the server asked for that.
 // The request must be safe to send twice.
-func (c *Client) Persist(ctx context.Context, request func() error) error {
+func (c *Client) Retry(ctx context.Context, request func() error) error {
 	ctx, done := context.WithTimeoutCause(ctx, retryTimeout, errAway)
 	defer done()
 	var last error

@@ -203,7 +203,7 @@ func TestDenialsAfterAnOutage(t *testing.T) {
 			t.Cleanup(server.Close)
 			client := newClient(t, &rest.Config{Host: server.URL})
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}}
-			err := client.Persist(t.Context(), func() error { return client.Create(t.Context(), namespace) })
+			err := client.Retry(t.Context(), func() error { return client.Create(t.Context(), namespace) })
 			if outage && (err != nil || namespace.UID != "u" || requests != 4) {
 				t.Errorf("after %d requests: %v", requests, err)
 			}
@@ -219,7 +219,7 @@ func TestPersistEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	client := newClient(t, &rest.Config{Host: closedAddress()})
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err := client.Persist(ctx, func() error {
+	err := client.Retry(ctx, func() error {
 		cancel(errors.New("the user pressed Ctrl-C"))
 		return apierrors.NewServiceUnavailable("starting")
 	})

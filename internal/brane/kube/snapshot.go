@@ -79,7 +79,7 @@ func (s *Snapshot) unlessAway(ask func() error) error {
 	if err := s.isAway(); err != nil {
 		return err
 	}
-	return s.note(ask())
+	return s.recordUnreachable(ask())
 }
 
 // isAway is the error with which the server was unreachable, as long as it is not asked again.
@@ -93,7 +93,7 @@ func (s *Snapshot) isAway() error {
 }
 
 // note remembers an error that says that the server is unreachable.
-func (s *Snapshot) note(err error) error {
+func (s *Snapshot) recordUnreachable(err error) error {
 	if known := new(awayError); IsUnreachable(err) && !errors.As(err, &known) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -167,7 +167,7 @@ func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]
 		if err := s.isAway(); err != nil {
 			return nil, err // found by the one who held the lock
 		}
-		if err := s.note(l.take(ctx, s.client, s.labels)); err != nil {
+		if err := s.recordUnreachable(l.listAll(ctx, s.client, s.labels)); err != nil {
 			return nil, fmt.Errorf("list every %s labelled %s: %w", gvk.Kind, s.labels, err)
 		}
 	}
@@ -175,7 +175,7 @@ func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]
 }
 
 // take lists the kind. Where that is forbidden it is not tried again.
-func (l *listing) take(ctx context.Context, c *Client, labels string) error {
+func (l *listing) listAll(ctx context.Context, c *Client, labels string) error {
 	list, taken, writes := Empty(l.example), time.Now(), c.writes.Load()
 	err := c.List(ctx, list, "", labels)
 	if apierrors.IsForbidden(err) {

@@ -39,7 +39,7 @@ func (c *Client) Create(ctx context.Context, obj Object) error {
 	case *authenticationv1.SelfSubjectReview, *authorizationv1.SelfSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
 		return c.do(ctx, r, obj) // a question
 	default:
-		return c.write(ctx, r, obj)
+		return c.sendChange(ctx, r, obj)
 	}
 }
 
@@ -49,7 +49,7 @@ func (c *Client) Update(ctx context.Context, obj Object) error {
 	if err != nil {
 		return err
 	}
-	return c.write(ctx, r.Name(obj.GetName()).VersionedParams(&metav1.UpdateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
+	return c.sendChange(ctx, r.Name(obj.GetName()).VersionedParams(&metav1.UpdateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
 }
 
 // Apply makes the object's fields ours with these values and lets go of fields that an earlier Apply had and this one has not;
@@ -72,7 +72,7 @@ func (c *Client) Apply(ctx context.Context, obj Object) error {
 	force := true
 	r = r.Name(obj.GetName()).SetHeader("Content-Type", string(types.ApplyPatchType)).
 		VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager, Force: &force}, params)
-	return c.write(ctx, r.Body(body), obj)
+	return c.sendChange(ctx, r.Body(body), obj)
 }
 
 // MergePatch changes the object's fields named in patch (RFC 7396) and fills obj with the answer.
@@ -83,7 +83,7 @@ func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error
 	}
 	r = r.Name(obj.GetName()).SetHeader("Content-Type", string(types.MergePatchType)).
 		VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager}, params)
-	return c.write(ctx, r.Body(patch), obj)
+	return c.sendChange(ctx, r.Body(patch), obj)
 }
 
 // Delete asks for the object's deletion; what it owns is deleted in the background. It does not wait.
@@ -93,7 +93,7 @@ func (c *Client) Delete(ctx context.Context, obj Object) error {
 		return err
 	}
 	background := metav1.DeletePropagationBackground
-	return c.write(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
+	return c.sendChange(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
 }
 
 // List fills list with the objects of its kind that carry the labels; no namespace means all of them. Long lists are read page by page.

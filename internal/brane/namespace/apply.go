@@ -28,15 +28,15 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 	for {
 		// POST sets nothing else: what Apply sets later it must own alone, to be able to take it away again.
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{ManagedByLabel: unfinished}}}
-		err := c.Persist(ctx, func() error { return c.Create(ctx, ns) })
+		err := c.Retry(ctx, func() error { return c.Create(ctx, ns) })
 		if err == nil {
-			err = write(ctx, c, spec, ns, spec.objects())
+			err = applyInStages(ctx, c, spec, ns, spec.objects())
 			return stateOf(ns), err
 		}
 		if !apierrors.IsAlreadyExists(err) {
 			return State{}, fmt.Errorf("create namespace %q: %w", spec.Name, err)
 		}
-		err = c.Persist(ctx, func() error { return c.Get(ctx, ns) })
+		err = c.Retry(ctx, func() error { return c.Get(ctx, ns) })
 		switch {
 		case apierrors.IsNotFound(err):
 			continue
@@ -69,33 +69,33 @@ const unfinished = ManagedBy + ".unfinished"
 func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error) {
 	// What before has beside is looked for as well, to be deleted: Secrets are in no list.
 	var now *inventory
-	err := c.Persist(ctx, func() (err error) {
-		if now, err = look(ctx, c, want); err != nil {
+	err := c.Retry(ctx, func() (err error) {
+		if now, err = readInventory(ctx, c, want); err != nil {
 			return err
 		}
-		return now.lookFor(ctx, c, before)
+		return now.readUnlisted(ctx, c, before)
 	})
 	if err != nil {
 		return State{}, err
 	}
-	secret, _ := now.children[id(&corev1.Secret{ObjectMeta: want.child(pullSecretName)})].(*corev1.Secret)
+	secret, _ := now.children[objectKey(&corev1.Secret{ObjectMeta: want.childMeta(pullSecretName)})].(*corev1.Secret)
 	var different []kube.Object
 	for _, object := range want.objects() {
-		live := now.children[id(object)]
+		live := now.children[objectKey(object)]
 		if object.GetNamespace() == "" {
 			live = now.namespace
 		}
-		if compare(object, live) != "" {
+		if describeDrift(object, live) != "" {
 			different = append(different, object)
 		}
 	}
 	if err := want.fillPullSecret(different, secret); err != nil {
 		return State{}, err
 	}
-	if err := write(ctx, c, want, now.namespace, different); err != nil {
+	if err := applyInStages(ctx, c, want, now.namespace, different); err != nil {
 		return State{}, err
 	}
-	if err := remove(ctx, c, now.leftovers(want)); err != nil {
+	if err := deleteObjects(ctx, c, now.leftovers(want)); err != nil {
 		return State{}, err
 	}
 	return stateOf(now.namespace), nil
@@ -118,7 +118,7 @@ func (s Spec) fillPullSecret(objects []kube.Object, live *corev1.Secret) error {
 
 // write applies objects of the spec: first what needs nothing else, then what needs another (the binding its role, so that the server can see that we may
 // grant it; the token's Secret its account), then the Namespace itself: its fields say that the rest is there. ns is filled with what it then is.
-func write(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace, objects []kube.Object) error {
+func applyInStages(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace, objects []kube.Object) error {
 	var stages [3][]kube.Object
 	for _, object := range objects {
 		at := 0
@@ -138,7 +138,7 @@ func write(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace,
 	for _, stage := range stages {
 		group, ctx := errgroup.WithContext(ctx)
 		for _, object := range stage {
-			group.Go(func() error { return apply(ctx, c, object) })
+			group.Go(func() error { return applyObject(ctx, c, object) })
 		}
 		if err := group.Wait(); err != nil {
 			return err
@@ -152,13 +152,13 @@ func write(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace,
 	return nil
 }
 
-func apply(ctx context.Context, c *kube.Client, object kube.Object) error {
-	err := c.Persist(ctx, func() error { return c.Apply(ctx, object) })
-	if apierrors.IsInvalid(err) && unchangeable(object) {
-		if err := remove(ctx, c, []kube.Object{object}); err != nil {
+func applyObject(ctx context.Context, c *kube.Client, object kube.Object) error {
+	err := c.Retry(ctx, func() error { return c.Apply(ctx, object) })
+	if apierrors.IsInvalid(err) && isImmutable(object) {
+		if err := deleteObjects(ctx, c, []kube.Object{object}); err != nil {
 			return err
 		}
-		err = c.Persist(ctx, func() error { return c.Apply(ctx, object) })
+		err = c.Retry(ctx, func() error { return c.Apply(ctx, object) })
 	}
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", kube.Describe(object), err)
@@ -167,7 +167,7 @@ func apply(ctx context.Context, c *kube.Client, object kube.Object) error {
 }
 
 // unchangeable are objects with a field that can't be changed, only made anew: a binding's roleRef, a Secret's type.
-func unchangeable(object kube.Object) bool {
+func isImmutable(object kube.Object) bool {
 	switch object.(type) {
 	case *rbacv1.RoleBinding, *corev1.Secret:
 		return true
@@ -176,11 +176,11 @@ func unchangeable(object kube.Object) bool {
 	}
 }
 
-func remove(ctx context.Context, c *kube.Client, objects []kube.Object) error {
+func deleteObjects(ctx context.Context, c *kube.Client, objects []kube.Object) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, object := range objects {
 		group.Go(func() error {
-			err := c.Persist(ctx, func() error { return c.Delete(ctx, object) })
+			err := c.Retry(ctx, func() error { return c.Delete(ctx, object) })
 			if err != nil && !apierrors.IsNotFound(err) {
 				return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
 			}

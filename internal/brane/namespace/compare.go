@@ -15,7 +15,7 @@ import (
 )
 
 // compare says how an object is not as wanted, in a sentence, or nothing; live is nil where there is none.
-func compare(want, live kube.Object) string {
+func describeDrift(want, live kube.Object) string {
 	name := fmt.Sprintf("%s %q", kube.Kind(want), want.GetName())
 	switch {
 	case live == nil:
@@ -23,22 +23,22 @@ func compare(want, live kube.Object) string {
 	case live.GetDeletionTimestamp() != nil:
 		return name + " is being deleted"
 	}
-	if field := difference(want, live); field != "" {
+	if field := findDifference(want, live); field != "" {
 		return fmt.Sprintf("%s has other %s", name, field)
 	}
 	return ""
 }
 
 // difference names the first field of ours in which live is not as wanted. Fields of others do not count.
-func difference(want, live kube.Object) string {
-	if field := content(want, live); field != "" {
+func findDifference(want, live kube.Object) string {
+	if field := findContentDifference(want, live); field != "" {
 		return field
 	}
 	own := ownFields(live)
 	switch {
-	case !holds(want.GetLabels(), live.GetLabels(), own.keys("f:metadata", "f:labels")):
+	case !matchesOwned(want.GetLabels(), live.GetLabels(), own.keys("f:metadata", "f:labels")):
 		return "labels"
-	case !holds(want.GetAnnotations(), live.GetAnnotations(), own.keys("f:metadata", "f:annotations")):
+	case !matchesOwned(want.GetAnnotations(), live.GetAnnotations(), own.keys("f:metadata", "f:annotations")):
 		return "annotations"
 	default:
 		return ""
@@ -46,7 +46,7 @@ func difference(want, live kube.Object) string {
 }
 
 // holds says whether live has what is wanted, and of what is ours nothing else.
-func holds(want, live map[string]string, own []string) bool {
+func matchesOwned(want, live map[string]string, own []string) bool {
 	for key, value := range want {
 		if got, ok := live[key]; !ok || got != value {
 			return false
@@ -58,16 +58,16 @@ func holds(want, live map[string]string, own []string) bool {
 	})
 }
 
-func content(want, live kube.Object) string {
+func findContentDifference(want, live kube.Object) string {
 	switch want := want.(type) {
 	case *corev1.ServiceAccount:
-		return accountDifference(want, as(want, live))
+		return accountDifference(want, castLike(want, live))
 	case *rbacv1.Role:
-		if !sameRules(want.Rules, as(want, live).Rules) {
+		if !sameRules(want.Rules, castLike(want, live).Rules) {
 			return "rules"
 		}
 	case *rbacv1.RoleBinding:
-		live := as(want, live)
+		live := castLike(want, live)
 		if want.RoleRef != live.RoleRef {
 			return "roleRef"
 		}
@@ -75,15 +75,15 @@ func content(want, live kube.Object) string {
 			return "subjects"
 		}
 	case *corev1.ResourceQuota:
-		if !sameQuota(want, as(want, live)) {
+		if !sameQuota(want, castLike(want, live)) {
 			return "hard limits"
 		}
 	case *corev1.LimitRange:
-		if !equality.Semantic.DeepEqual(want.Spec.Limits, as(want, live).Spec.Limits) {
+		if !equality.Semantic.DeepEqual(want.Spec.Limits, castLike(want, live).Spec.Limits) {
 			return "limits"
 		}
 	case *networkingv1.NetworkPolicy:
-		spec := as(want, live).Spec.DeepCopy()
+		spec := castLike(want, live).Spec.DeepCopy()
 		sortPolicy(spec)
 		wanted := want.Spec.DeepCopy()
 		sortPolicy(wanted)
@@ -91,13 +91,13 @@ func content(want, live kube.Object) string {
 			return "rules"
 		}
 	case *corev1.Secret:
-		return secretDifference(want, as(want, live))
+		return secretDifference(want, castLike(want, live))
 	}
 	return ""
 }
 
 // as is live in the type of want: both were read by the same kind.
-func as[T kube.Object](_ T, live kube.Object) T {
+func castLike[T kube.Object](_ T, live kube.Object) T {
 	t, ok := live.(T)
 	if !ok {
 		panic(fmt.Sprintf("%T compared with another kind", live))
@@ -121,7 +121,7 @@ func accountDifference(want, live *corev1.ServiceAccount) string {
 	if owns(live, "f:imagePullSecrets") {
 		own = slices.Collect(maps.Keys(names(live.ImagePullSecrets)))
 	}
-	if !holds(names(want.ImagePullSecrets), names(live.ImagePullSecrets), own) {
+	if !matchesOwned(names(want.ImagePullSecrets), names(live.ImagePullSecrets), own) {
 		return "imagePullSecrets"
 	}
 	return ""
@@ -166,7 +166,7 @@ func sameSubjects(a, b []rbacv1.Subject) bool {
 }
 
 // shown says whether a label or annotation is one of those in the spec, which [State] shows as they are.
-func (s Spec) shown(key string) bool {
+func (s Spec) isShown(key string) bool {
 	_, label := s.Labels[key]
 	_, annotation := s.Annotations[key]
 	return label || annotation

@@ -24,8 +24,8 @@ const goneInterval = 500 * time.Millisecond
 // annotations off. The Namespace and what others have made there stay.
 func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	var now *inventory
-	err := c.Persist(ctx, func() (err error) {
-		now, err = look(ctx, c, spec)
+	err := c.Retry(ctx, func() (err error) {
+		now, err = readInventory(ctx, c, spec)
 		return err
 	})
 	if errors.Is(err, ErrGone) {
@@ -34,16 +34,16 @@ func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := remove(ctx, c, now.leftovers(Spec{Name: spec.Name})); err != nil {
+	if err := deleteObjects(ctx, c, now.leftovers(Spec{Name: spec.Name})); err != nil {
 		return err
 	}
 	nothing := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, UID: now.namespace.UID}}
-	return apply(ctx, c, nothing)
+	return applyObject(ctx, c, nothing)
 }
 
 // Delete deletes the namespace with everything in it and waits until it is gone. When ctx ends first the error says what is still there.
 func Delete(ctx context.Context, c *kube.Client, name string) error {
-	err := c.Persist(ctx, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
+	err := c.Retry(ctx, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -73,7 +73,7 @@ func (e *RemainsError) Unwrap() error { return e.Cause }
 func waitGone(ctx context.Context, c *kube.Client, name string) error {
 	live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	err := wait.PollUntilContextCancel(ctx, goneInterval, true, func(ctx context.Context) (bool, error) {
-		err := c.Persist(ctx, func() error { return c.Get(ctx, live) })
+		err := c.Retry(ctx, func() error { return c.Get(ctx, live) })
 		if apierrors.IsNotFound(err) {
 			return true, nil
 		}

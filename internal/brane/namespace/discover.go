@@ -18,40 +18,40 @@ import (
 // to tell: then it is the default access for the account of the given name. The error is [ErrGone] when the namespace is not there.
 func Discover(ctx context.Context, r Reader, name, account string) (Spec, error) {
 	spec := Spec{Name: name, ServiceAccount: account, Access: AccessRun}
-	now, err := look(ctx, r, spec)
+	now, err := readInventory(ctx, r, spec)
 	if err != nil {
 		return spec, err
 	}
 	own := ownFields(now.namespace).at("f:metadata")
-	spec.Labels = pick(now.namespace.Labels, own.keys("f:labels"))
-	spec.Annotations = pick(now.namespace.Annotations, own.keys("f:annotations"))
+	spec.Labels = selectKeys(now.namespace.Labels, own.keys("f:labels"))
+	spec.Annotations = selectKeys(now.namespace.Annotations, own.keys("f:annotations"))
 	delete(spec.Labels, ManagedByLabel)
 	spec.PodSecurity = takePodSecurity(spec.Labels)
 	spec.Settings = takeSettings(spec.Annotations)
 
-	if roles := ours[*rbacv1.Role](now); len(roles) > 0 {
+	if roles := listOwned[*rbacv1.Role](now); len(roles) > 0 {
 		spec.ServiceAccount = roles[0].Name
 		spec.Access, spec.Rules = accessOf(roles[0].Rules)
 	}
-	if bindings := ours[*rbacv1.RoleBinding](now); len(bindings) > 0 {
+	if bindings := listOwned[*rbacv1.RoleBinding](now); len(bindings) > 0 {
 		for _, subject := range bindings[0].Subjects {
 			if subject != spec.accountSubject() {
 				spec.Subjects = append(spec.Subjects, subject)
 			}
 		}
 	}
-	if accounts := ours[*corev1.ServiceAccount](now); len(accounts) > 0 {
+	if accounts := listOwned[*corev1.ServiceAccount](now); len(accounts) > 0 {
 		spec.takeAccount(accounts[0])
 	}
-	for _, quota := range ours[*corev1.ResourceQuota](now) {
-		spec.ResourceQuota = pick(quota.Spec.Hard, ownFields(quota).keys("f:spec", "f:hard"))
+	for _, quota := range listOwned[*corev1.ResourceQuota](now) {
+		spec.ResourceQuota = selectKeys(quota.Spec.Hard, ownFields(quota).keys("f:spec", "f:hard"))
 	}
-	for _, limits := range ours[*corev1.LimitRange](now) {
+	for _, limits := range listOwned[*corev1.LimitRange](now) {
 		if len(limits.Spec.Limits) == 1 {
 			spec.LimitRange = limitsOf(limits.Spec.Limits[0])
 		}
 	}
-	spec.Network = networkOf(ours[*networkingv1.NetworkPolicy](now))
+	spec.Network = networkOf(listOwned[*networkingv1.NetworkPolicy](now))
 	return spec, spec.takeSecrets(ctx, r)
 }
 
@@ -68,7 +68,7 @@ func takeSettings(annotations map[string]string) map[string]string {
 }
 
 // ours are the objects of one kind that bear our label, by name.
-func ours[T kube.Object](now *inventory) []T {
+func listOwned[T kube.Object](now *inventory) []T {
 	var found []T
 	for _, object := range now.children {
 		if t, ok := object.(T); ok && t.GetLabels()[ManagedByLabel] == ManagedBy {
@@ -90,9 +90,9 @@ func accessOf(rules []rbacv1.PolicyRule) (Access, []rbacv1.PolicyRule) {
 
 func (s *Spec) takeAccount(account *corev1.ServiceAccount) {
 	own := ownFields(account).at("f:metadata")
-	s.AccountLabels = pick(account.Labels, own.keys("f:labels"))
+	s.AccountLabels = selectKeys(account.Labels, own.keys("f:labels"))
 	delete(s.AccountLabels, ManagedByLabel)
-	s.AccountAnnotations = pick(account.Annotations, own.keys("f:annotations"))
+	s.AccountAnnotations = selectKeys(account.Annotations, own.keys("f:annotations"))
 	if owns(account, "f:imagePullSecrets") {
 		for _, ref := range account.ImagePullSecrets {
 			if ref.Name != pullSecretName {
@@ -105,7 +105,7 @@ func (s *Spec) takeAccount(account *corev1.ServiceAccount) {
 // takeSecrets looks for the Secrets that we would have made. Whoever may not read Secrets has made none.
 func (s *Spec) takeSecrets(ctx context.Context, r Reader) error {
 	get := func(name string) (*corev1.Secret, error) {
-		secret := &corev1.Secret{ObjectMeta: s.child(name)}
+		secret := &corev1.Secret{ObjectMeta: s.childMeta(name)}
 		err := r.Get(ctx, secret)
 		switch {
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err):

@@ -14,7 +14,7 @@ type LimitRange struct {
 	Max, Min       corev1.ResourceList
 }
 
-func (l LimitRange) empty() bool {
+func (l LimitRange) isEmpty() bool {
 	return len(l.Default)+len(l.DefaultRequest)+len(l.Max)+len(l.Min) == 0
 }
 

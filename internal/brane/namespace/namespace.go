@@ -60,15 +60,15 @@ type Spec struct {
 func (s Spec) objects() []kube.Object {
 	objects := []kube.Object{s.namespace(), s.serviceAccount(), s.role(), s.roleBinding()}
 	if len(s.ResourceQuota) > 0 {
-		objects = append(objects, &corev1.ResourceQuota{ObjectMeta: s.child(ObjectName), Spec: corev1.ResourceQuotaSpec{Hard: s.ResourceQuota}})
+		objects = append(objects, &corev1.ResourceQuota{ObjectMeta: s.childMeta(ObjectName), Spec: corev1.ResourceQuotaSpec{Hard: s.ResourceQuota}})
 	}
-	if !s.LimitRange.empty() {
+	if !s.LimitRange.isEmpty() {
 		objects = append(objects, &corev1.LimitRange{
-			ObjectMeta: s.child(ObjectName), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{s.LimitRange.item()}},
+			ObjectMeta: s.childMeta(ObjectName), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{s.LimitRange.item()}},
 		})
 	}
 	for name, policy := range s.Network.policies() {
-		objects = append(objects, &networkingv1.NetworkPolicy{ObjectMeta: s.child(name), Spec: policy})
+		objects = append(objects, &networkingv1.NetworkPolicy{ObjectMeta: s.childMeta(name), Spec: policy})
 	}
 	return append(objects, s.secrets()...)
 }
@@ -99,7 +99,7 @@ func (s Spec) namespace() *corev1.Namespace {
 func (s Spec) serviceAccount() *corev1.ServiceAccount {
 	// No pod gets this token by itself: the account is for whoever submits, not for what runs.
 	mount := false
-	account := &corev1.ServiceAccount{ObjectMeta: s.child(s.ServiceAccount), AutomountServiceAccountToken: &mount}
+	account := &corev1.ServiceAccount{ObjectMeta: s.childMeta(s.ServiceAccount), AutomountServiceAccountToken: &mount}
 	maps.Copy(account.Labels, s.AccountLabels)
 	account.Annotations = s.AccountAnnotations
 	names := slices.Sorted(slices.Values(s.PullSecrets))
@@ -117,12 +117,12 @@ func (s Spec) role() *rbacv1.Role {
 	if len(rules) == 0 {
 		rules = s.Access.Rules()
 	}
-	return &rbacv1.Role{ObjectMeta: s.child(s.ServiceAccount), Rules: rules}
+	return &rbacv1.Role{ObjectMeta: s.childMeta(s.ServiceAccount), Rules: rules}
 }
 
 func (s Spec) roleBinding() *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
-		ObjectMeta: s.child(s.ServiceAccount),
+		ObjectMeta: s.childMeta(s.ServiceAccount),
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: s.ServiceAccount},
 		Subjects:   append([]rbacv1.Subject{s.accountSubject()}, s.Subjects...),
 	}
@@ -132,6 +132,6 @@ func (s Spec) accountSubject() rbacv1.Subject {
 	return rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: s.ServiceAccount, Namespace: s.Name}
 }
 
-func (s Spec) child(name string) metav1.ObjectMeta {
+func (s Spec) childMeta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: s.Name, Name: name, Labels: map[string]string{ManagedByLabel: ManagedBy}}
 }

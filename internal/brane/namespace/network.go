@@ -45,18 +45,18 @@ func (n *Network) policies() iter.Seq2[string, networkingv1.NetworkPolicySpec] {
 		if !yield(denyPolicy, networkingv1.NetworkPolicySpec{PolicyTypes: both}) {
 			return
 		}
-		if n.DNS && !yield(dnsPolicy, egress(networkingv1.NetworkPolicyEgressRule{To: dnsPods(), Ports: ports([]int32{53}, []string{"TCP", "UDP"})})) {
+		if n.DNS && !yield(dnsPolicy, egressPolicy(networkingv1.NetworkPolicyEgressRule{To: dnsPods(), Ports: policyPorts([]int32{53}, []string{"TCP", "UDP"})})) {
 			return
 		}
 		for _, name := range slices.Sorted(maps.Keys(n.Egress)) {
 			t := n.Egress[name]
-			if !yield(egressPrefix+name, egress(networkingv1.NetworkPolicyEgressRule{To: t.peers(), Ports: ports(t.Ports, t.Protocols)})) {
+			if !yield(egressPrefix+name, egressPolicy(networkingv1.NetworkPolicyEgressRule{To: t.peers(), Ports: policyPorts(t.Ports, t.Protocols)})) {
 				return
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(n.Ingress)) {
 			t := n.Ingress[name]
-			rule := networkingv1.NetworkPolicyIngressRule{From: t.peers(), Ports: ports(t.Ports, t.Protocols)}
+			rule := networkingv1.NetworkPolicyIngressRule{From: t.peers(), Ports: policyPorts(t.Ports, t.Protocols)}
 			if !yield(ingressPrefix+name, networkingv1.NetworkPolicySpec{
 				PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, Ingress: []networkingv1.NetworkPolicyIngressRule{rule},
 			}) {
@@ -66,7 +66,7 @@ func (n *Network) policies() iter.Seq2[string, networkingv1.NetworkPolicySpec] {
 	}
 }
 
-func egress(rule networkingv1.NetworkPolicyEgressRule) networkingv1.NetworkPolicySpec {
+func egressPolicy(rule networkingv1.NetworkPolicyEgressRule) networkingv1.NetworkPolicySpec {
 	return networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}, Egress: []networkingv1.NetworkPolicyEgressRule{rule},
 	}
@@ -87,7 +87,7 @@ func (t Traffic) peers() []networkingv1.NetworkPolicyPeer {
 	return peers
 }
 
-func ports(numbers []int32, protocols []string) []networkingv1.NetworkPolicyPort {
+func policyPorts(numbers []int32, protocols []string) []networkingv1.NetworkPolicyPort {
 	if len(protocols) == 0 {
 		protocols = []string{string(corev1.ProtocolTCP)}
 	}

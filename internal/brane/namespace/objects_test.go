@@ -66,9 +66,9 @@ func TestPoliciesAndTheirNetwork(t *testing.T) {
 	spec := Spec{Name: "ns", ServiceAccount: "a", Network: n}
 	now := &inventory{children: map[string]kube.Object{}}
 	for _, object := range spec.objects()[1:] {
-		now.children[id(object)] = object
+		now.children[objectKey(object)] = object
 	}
-	if diff := cmp.Diff(n, networkOf(ours[*networkingv1.NetworkPolicy](now))); diff != "" {
+	if diff := cmp.Diff(n, networkOf(listOwned[*networkingv1.NetworkPolicy](now))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	var names []string

@@ -58,7 +58,7 @@ func owns(object metav1.Object, path ...string) bool {
 }
 
 // pick takes the entries of these keys.
-func pick[K ~string, V any](from map[K]V, keys []string) map[K]V {
+func selectKeys[K ~string, V any](from map[K]V, keys []string) map[K]V {
 	picked := map[K]V{}
 	for _, key := range keys {
 		if value, ok := from[K(key)]; ok {

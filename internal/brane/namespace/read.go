@@ -38,12 +38,12 @@ type State struct {
 
 // Read compares the cluster with what was wanted. The error is [ErrGone] when the Namespace is not there; an object in it that is missing is drift.
 func Read(ctx context.Context, r Reader, want Spec) (State, error) {
-	now, err := look(ctx, r, want)
+	now, err := readInventory(ctx, r, want)
 	if err != nil {
 		return State{}, err
 	}
 	state := stateOf(now.namespace)
-	state.Drift = append(want.namespaceDrift(now.namespace, want.shown), now.childDrift(want)...)
+	state.Drift = append(want.namespaceDrift(now.namespace, want.isShown), now.childDrift(want)...)
 	return state, nil
 }
 
@@ -58,10 +58,10 @@ type inventory struct {
 }
 
 // id tells the objects of one namespace apart.
-func id(object kube.Object) string { return fmt.Sprintf("%s %q", kube.Kind(object), object.GetName()) }
+func objectKey(object kube.Object) string { return fmt.Sprintf("%s %q", kube.Kind(object), object.GetName()) }
 
 // look reads the Namespace, all children that bear our label, and those that are wanted and do not.
-func look(ctx context.Context, r Reader, want Spec) (*inventory, error) {
+func readInventory(ctx context.Context, r Reader, want Spec) (*inventory, error) {
 	now := &inventory{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: want.Name}}, children: map[string]kube.Object{}}
 	lists := kinds()
 	group, listing := errgroup.WithContext(ctx)
@@ -89,30 +89,30 @@ func look(ctx context.Context, r Reader, want Spec) (*inventory, error) {
 		return nil, err
 	}
 	for _, list := range lists {
-		if err := now.take(list); err != nil {
+		if err := now.addItems(list); err != nil {
 			return nil, err
 		}
 	}
-	return now, now.lookFor(ctx, r, want)
+	return now, now.readUnlisted(ctx, r, want)
 }
 
-func (now *inventory) take(list kube.List) error {
+func (now *inventory) addItems(list kube.List) error {
 	return meta.EachListItem(list, func(item runtime.Object) error {
 		object, ok := item.(kube.Object)
 		if !ok {
 			return fmt.Errorf("%T in a list is not an API object", item)
 		}
-		now.children[id(object)] = object
+		now.children[objectKey(object)] = object
 		return nil
 	})
 }
 
 // lookFor reads the wanted objects that no list has shown: Secrets, and those that have lost their label.
-func (now *inventory) lookFor(ctx context.Context, r Reader, want Spec) error {
+func (now *inventory) readUnlisted(ctx context.Context, r Reader, want Spec) error {
 	var missing []kube.Object
 	for _, object := range want.objects()[1:] {
-		if now.children[id(object)] == nil {
-			missing = append(missing, empty(object))
+		if now.children[objectKey(object)] == nil {
+			missing = append(missing, emptyCopy(object))
 		}
 	}
 	found := make([]bool, len(missing))
@@ -130,14 +130,14 @@ func (now *inventory) lookFor(ctx context.Context, r Reader, want Spec) error {
 	err := group.Wait()
 	for i, object := range missing {
 		if found[i] {
-			now.children[id(object)] = object
+			now.children[objectKey(object)] = object
 		}
 	}
 	return err
 }
 
 // empty is an object of the same kind and name with nothing in it, to be filled by an answer.
-func empty(object kube.Object) kube.Object {
+func emptyCopy(object kube.Object) kube.Object {
 	fresh := kube.Empty(object)
 	fresh.SetNamespace(object.GetNamespace())
 	fresh.SetName(object.GetName())
@@ -148,10 +148,10 @@ func empty(object kube.Object) kube.Object {
 func (now *inventory) childDrift(want Spec) []string {
 	var found []string
 	for _, object := range want.objects()[1:] {
-		found = append(found, compare(object, now.children[id(object)]))
+		found = append(found, describeDrift(object, now.children[objectKey(object)]))
 	}
 	for _, object := range now.leftovers(want) {
-		found = append(found, id(object)+" is left over")
+		found = append(found, objectKey(object)+" is left over")
 	}
 	return slices.DeleteFunc(found, func(s string) bool { return s == "" })
 }
@@ -160,7 +160,7 @@ func (now *inventory) childDrift(want Spec) []string {
 func (now *inventory) leftovers(want Spec) []kube.Object {
 	wanted := map[string]bool{}
 	for _, object := range want.objects() {
-		wanted[id(object)] = true
+		wanted[objectKey(object)] = true
 	}
 	var left []kube.Object
 	for key, object := range now.children {
@@ -168,13 +168,13 @@ func (now *inventory) leftovers(want Spec) []kube.Object {
 			left = append(left, object)
 		}
 	}
-	slices.SortFunc(left, func(a, b kube.Object) int { return strings.Compare(id(a), id(b)) })
+	slices.SortFunc(left, func(a, b kube.Object) int { return strings.Compare(objectKey(a), objectKey(b)) })
 	return left
 }
 
 // Changes are what [Apply] would put right in a namespace that is not ours yet, a sentence each. The error is [ErrGone] when it is not there.
 func Changes(ctx context.Context, r Reader, want Spec) ([]string, error) {
-	now, err := look(ctx, r, want)
+	now, err := readInventory(ctx, r, want)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (s Spec) secrets() []kube.Object {
 		secrets = append(secrets, s.pullSecret())
 	}
 	if s.LongLivedToken {
-		token := &corev1.Secret{ObjectMeta: s.child(TokenSecret(s.ServiceAccount)), Type: corev1.SecretTypeServiceAccountToken}
+		token := &corev1.Secret{ObjectMeta: s.childMeta(TokenSecret(s.ServiceAccount)), Type: corev1.SecretTypeServiceAccountToken}
 		token.Annotations = map[string]string{corev1.ServiceAccountNameKey: s.ServiceAccount} // the token controller fills in the rest
 		secrets = append(secrets, token)
 	}
@@ -66,14 +66,14 @@ func (s Spec) pullSecret() *corev1.Secret {
 		config.Auths[host] = dockerAuth{r.Username, r.Password, base64.StdEncoding.EncodeToString([]byte(r.Username + ":" + r.Password))}
 		versions[host] = r.Version
 	}
-	secret := &corev1.Secret{ObjectMeta: s.child(pullSecretName), Type: corev1.SecretTypeDockerConfigJson}
-	secret.Annotations = map[string]string{versionsAnnotation: compact(versions)}
-	secret.Data = map[string][]byte{corev1.DockerConfigJsonKey: []byte(compact(config))}
+	secret := &corev1.Secret{ObjectMeta: s.childMeta(pullSecretName), Type: corev1.SecretTypeDockerConfigJson}
+	secret.Annotations = map[string]string{versionsAnnotation: mustMarshal(versions)}
+	secret.Data = map[string][]byte{corev1.DockerConfigJsonKey: []byte(mustMarshal(config))}
 	return secret
 }
 
 // compact is JSON with sorted keys; it is only for maps and structs of text and numbers, which always have one.
-func compact(value any) string {
+func mustMarshal(value any) string {
 	data, err := json.Marshal(value)
 	if err != nil {
 		panic(err)

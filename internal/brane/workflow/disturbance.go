@@ -42,7 +42,7 @@ func isRetryable(err error) bool {
 // namespaceThere asks whether something could still be made in the namespace; nothing is. The account may not ask for the namespace itself.
 func (l *loop) namespaceThere(ctx context.Context) error {
 	probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, GenerateName: "brane-"}}
-	err := l.Kube.Try(ctx, probe)
+	err := l.Kube.DryRunCreate(ctx, probe)
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err) {
 		return &NamespaceGoneError{l.ID, l.Namespace}
 	}

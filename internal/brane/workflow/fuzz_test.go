@@ -240,7 +240,7 @@ func TestEveryJobIsTaken(t *testing.T) {
 		}
 		taken++
 		job.Namespace = namespace
-		if err := client.Try(t.Context(), job); err != nil {
+		if err := client.DryRunCreate(t.Context(), job); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}
 	}
@@ -257,7 +257,7 @@ func TestEveryJobIsTaken(t *testing.T) {
 			continue // refused while planning
 		}
 		job.Namespace = namespace
-		if err := client.Try(t.Context(), job); err != nil {
+		if err := client.DryRunCreate(t.Context(), job); err != nil {
 			t.Errorf("half a MiB of arguments, %s: %v", name, err)
 		}
 	}

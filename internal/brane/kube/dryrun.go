@@ -7,7 +7,7 @@ import (
 )
 
 // Try asks whether the server would make the object, with all its checks; nothing is made.
-func (c *Client) Try(ctx context.Context, obj Object) error {
+func (c *Client) DryRunCreate(ctx context.Context, obj Object) error {
 	r, err := c.request(obj, "POST", obj.GetNamespace())
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (t Token) Shortened() bool { return t.Asked-t.Lifetime() > time.Minute }
 
 // Mint asks the cluster for a token of a service account. No audiences means the API server's own.
 // It asks once, so that a plan may do it; an apply lets kube.Client.Persist wait for an API server that is away.
-func Mint(ctx context.Context, c *kube.Client, namespace, serviceAccount string, lifetime time.Duration, audiences []string) (Token, error) {
+func RequestToken(ctx context.Context, c *kube.Client, namespace, serviceAccount string, lifetime time.Duration, audiences []string) (Token, error) {
 	seconds := int64(lifetime / time.Second)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}
 	if err := c.CreateToken(ctx, namespace, serviceAccount, request); err != nil {
@@ -68,11 +68,11 @@ func Expiry(token string) (issued, expires time.Time, ok bool) {
 	if !readClaims(token, &claims) {
 		return time.Time{}, time.Time{}, false
 	}
-	return unix(claims.Issued), unix(claims.Expires), true
+	return toTime(claims.Issued), toTime(claims.Expires), true
 }
 
 // unix is a JWT's NumericDate; what is no time of these centuries is none.
-func unix(seconds *float64) time.Time {
+func toTime(seconds *float64) time.Time {
 	const year10000 = 253402300800
 	if seconds == nil || !(*seconds > 0 && *seconds < year10000) {
 		return time.Time{}
