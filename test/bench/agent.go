@@ -13,7 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// agent measures the agent as a program: its size, and what it holds in memory while it stores and restores many files, and large ones.
+// agent measures the agent as a program: its size, and its resident memory while it stores and restores many files, and large ones.
 func (b *fileBench) agent(ctx context.Context, r *report) error {
 	program := filepath.Join(b.dir, "brane-agent")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/brane-agent")
@@ -44,7 +44,7 @@ func (b *fileBench) agent(ctx context.Context, r *report) error {
 	return nil
 }
 
-// resident runs two steps, the second of which begins with the files of the first, and tells the most that each step's agent had in memory.
+// resident runs two steps, the second of which starts with the files of the first, and returns the peak memory of each step's agent.
 func (b *fileBench) resident(ctx context.Context, program string, fill func(dir string) error) (stored, restored int64, err error) {
 	run := filepath.Join(b.dir, "run")
 	defer os.RemoveAll(run)
@@ -70,7 +70,7 @@ func (b *fileBench) resident(ctx context.Context, program string, fill func(dir 
 	return stored, restored, err
 }
 
-// step runs both containers of a step; fill does what the program would.
+// step runs both containers of a step; fill acts as its program.
 func (b *fileBench) step(ctx context.Context, program, dir string, step agent.Step, fill func(dir string) error) (memory int64, err error) {
 	mount, data, secret := filepath.Join(dir, "mount"), filepath.Join(dir, "data"), filepath.Join(dir, "secret")
 	for _, folder := range []string{mount, data, secret} {
@@ -106,7 +106,7 @@ func (b *fileBench) step(ctx context.Context, program, dir string, step agent.St
 	return memory, container(filepath.Join(mount, filepath.Base(agent.Binary)), "run", "--", "true")
 }
 
-// oneFolder makes files that are all in one folder.
+// oneFolder creates files in one directory.
 func oneFolder(dir string, count int) error {
 	for i := range count {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("a-file-with-a-longer-name-%06d.txt", i)), []byte(fmt.Sprint("content ", i)), 0o600); err != nil {

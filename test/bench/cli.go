@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// cli is a folder with a configuration, and the CLI that works in it.
+// cli is a directory with a configuration, and the CLI that runs in it.
 type cli struct {
 	program, provider, dir string
 	proxy                  *proxy
 }
 
-// cost is what one run of the CLI took.
+// cost is the cost of one run of the CLI.
 type cost struct {
 	requests int64
 	took     time.Duration
-	server   time.Duration // that the API server took for the requests, one after another
-	memory   int64         // bytes that the provider held at most
+	server   time.Duration // total time of the API server for the requests
+	memory   int64         // peak resident memory of the provider, in bytes
 }
 
-// prefix is of all namespaces that a bench makes.
+// prefix is the prefix of all namespaces that a benchmark creates.
 const prefix = "brane-bench-"
 
 const configuration = `
@@ -66,7 +66,7 @@ func (c *cli) write() error {
 	return nil
 }
 
-// run runs the CLI once over so many namespaces.
+// run runs the CLI once for this number of namespaces.
 func (c *cli) run(ctx context.Context, command string, namespaces int, args ...string) (cost, error) {
 	all := append([]string{command, "-input=false", "-no-color", fmt.Sprintf("-var=namespaces=%d", namespaces)}, args...)
 	if command != "plan" {
@@ -96,11 +96,11 @@ func (c *cli) run(ctx context.Context, command string, namespaces int, args ...s
 	return spent, nil
 }
 
-// turns are how often what is compared is run.
+// turns is how often compared commands run.
 const turns = 5
 
-// plans are the quickest plan and the quickest without a refresh, which is the CLI's own share. They take turns: other programs on the machine can only make
-// one slower, and whatever makes one slower for a while, such as a namespace controller that still has work, is in the way of both.
+// plans returns the fastest plan and the fastest without a refresh, which is the CLI's own share. They run alternately: other programs can
+// only make one slower, and a lasting disturbance, such as a namespace controller that still has work, slows both.
 func (c *cli) plans(ctx context.Context, namespaces int) (plan, floor cost, err error) {
 	for i := range turns {
 		for best, args := range map[*cost][]string{&plan: nil, &floor: {"-refresh=false"}} {

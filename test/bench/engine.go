@@ -21,29 +21,30 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// The chains that are compared. Each is run twice and the quicker run counts: a noisy neighbour only ever adds.
+// The compared chains. Each runs twice and the faster run counts, because disturbances only add time.
 var (
 	trivial = chain{length: 10}
 	long    = chain{length: 100}
-	working = chain{length: 5, program: "sleep 2"} // its steps take longer than a pod takes to start, which is what prewarm is for
+	working = chain{length: 5, program: "sleep 2"} // its steps take longer than a pod takes to start, as prewarm is for such steps
 )
 
-// chain is of steps that each add a line to the file of the step before, and do something.
+// chain is a chain of steps that each add a line to the file of the previous step, and run a program.
 type chain struct {
 	length  int
-	program string // for a shell
+	program string // a shell script
 }
 
-// lab is a namespace for runs and for plain Jobs, reached by one client whose requests are counted.
+// lab is a namespace for runs and for plain Jobs, with one client that counts its requests.
 type lab struct {
 	*requests
 	kube      *kube.Client
 	namespace string
 	redis     redis.UniversalClient
-	serial    int // makes names
+	serial    int // for unique names
 }
 
-// engine measures what the run engine adds to the Jobs that it makes, against the same program in plain Jobs that are chained by what a client can watch.
+// engine measures the overhead of the run engine: it compares its Jobs with plain Jobs of the same program that are chained by what a
+// client can watch.
 func engine(ctx context.Context, r *report) (err error) {
 	l, done, err := newLab(ctx)
 	if err != nil {
@@ -91,16 +92,16 @@ func engine(ctx context.Context, r *report) (err error) {
 	return l.fanOut(ctx, r)
 }
 
-// chained is what a chain of steps has cost.
+// chained is the cost of a chain of steps.
 type chained struct {
 	took     time.Duration
 	requests int64
-	gaps     []time.Duration // from the announcement of a commit to the request for the next Job
+	gaps     []time.Duration // from the announcement of a commit to the creation of the next Job
 }
 
 func (c chained) over(other time.Duration) float64 { return c.took.Seconds() / other.Seconds() }
 
-// quicker is the quicker of two runs.
+// quicker returns the faster of two runs.
 func (l *lab) quicker(ctx context.Context, c chain, ahead bool) (chained, error) {
 	one, err := l.chain(ctx, c, ahead)
 	if err != nil {
@@ -153,7 +154,7 @@ func (l *lab) chain(ctx context.Context, c chain, ahead bool) (chained, error) {
 	return cost, nil
 }
 
-// announcements listens to what Redis announces, as the engine does; the times are complete once stop has returned.
+// announcements subscribes to the announcements in Redis, as the engine does; the times are complete when stop has returned.
 func (l *lab) announcements(ctx context.Context, id string) (times func() []time.Time, stop func(), err error) {
 	store, err := workflow.Files(l.redis, id)
 	if err != nil {
@@ -161,7 +162,7 @@ func (l *lab) announcements(ctx context.Context, id string) (times func() []time
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	events := store.Events(ctx)
-	<-events // the first one says that the subscription is there
+	<-events // the first event means that the subscription is active
 	var heard []time.Time
 	var listener sync.WaitGroup
 	listener.Go(func() {
@@ -190,7 +191,7 @@ func (l *lab) run(steps []workflow.Step) (*workflow.Run, error) {
 	}, nil
 }
 
-// execute executes a run and removes it again.
+// execute executes a run and deletes it.
 func (l *lab) execute(ctx context.Context, run *workflow.Run) (err error) {
 	store, err := workflow.Files(l.redis, run.ID)
 	if err != nil {
@@ -204,7 +205,7 @@ func (l *lab) execute(ctx context.Context, run *workflow.Run) (err error) {
 	return err
 }
 
-// newLab makes the namespace; done deletes it with all that is in it.
+// newLab creates the namespace; done deletes it with its content.
 func newLab(ctx context.Context) (l *lab, done func() error, err error) {
 	config, err := kube.Connection{ConfigPath: os.Getenv("KUBECONFIG")}.Config()
 	if err != nil {
@@ -236,7 +237,7 @@ func newLab(ctx context.Context) (l *lab, done func() error, err error) {
 	return l, done, nil
 }
 
-// requests counts requests to the API server and notes when Jobs were asked for.
+// requests counts requests to the API server and records when Jobs were created.
 type requests struct {
 	mu    sync.Mutex
 	all   int64

@@ -12,14 +12,15 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// How many a step is in the comparisons.
+// The numbers of indexes in the comparisons.
 const (
 	fanOutDone = 60
 	fanOutMade = 100
 )
 
-// fanOut measures a step that is many against as many plain Jobs. On a node that is busy with nothing but their containers a second container of each pod, which
-// brings the agent and the files, decides. By default there is none where nodes mount image volumes, as those of the test cluster do.
+// fanOut compares a fan-out step with as many plain Jobs. On a node that runs only their containers, a second container in each pod, which
+// copies the agent and the files, makes the difference. By default there is none if the nodes mount image volumes, as those of the test
+// cluster do.
 func (l *lab) fanOut(ctx context.Context, r *report) error {
 	made, _, err := l.many(ctx, fanOutMade, workflow.InjectAuto)
 	if err != nil {
@@ -49,7 +50,8 @@ func (l *lab) fanOut(ctx context.Context, r *report) error {
 	return nil
 }
 
-// many runs one step n times, with the agent injected in the given way. made is from the request for its Job until its last pod is there, done until the run is.
+// many runs one step with n indexes, with the agent injected in the given way. made is the time from the creation of its Job to its last pod,
+// done the time to the end of the run.
 func (l *lab) many(ctx context.Context, n int, injection workflow.AgentInjection) (made, done time.Duration, err error) {
 	if err := l.settle(ctx); err != nil {
 		return 0, 0, err
@@ -81,7 +83,7 @@ func (l *lab) many(ctx context.Context, n int, injection workflow.AgentInjection
 	return (<-last).Sub(l.jobsMade()[0]), done, nil
 }
 
-// plainMany runs the same program in n Jobs at once, until the last container has ended.
+// plainMany runs the same program in n Jobs concurrently, until the last container has ended.
 func (l *lab) plainMany(ctx context.Context, n int, before []corev1.Container) (time.Duration, error) {
 	if err := l.settle(ctx); err != nil {
 		return 0, err

@@ -23,11 +23,11 @@ const (
 	largeSize   = 256 << 20
 	smallCount  = 10_000
 	smallSize   = 4096
-	connections = 4 // of the file layer by default, hence of what it is compared with
+	connections = 4 // the default of the file layer
 	rounds      = 15
 )
 
-// fileLayer measures the file layer against Redis itself and against cp, all in memory and side by side: each round does everything once.
+// fileLayer compares the file layer with Redis itself and with cp, all in memory and alternately: each round runs every task once.
 func fileLayer(ctx context.Context, r *report) (err error) {
 	files.Overlap() // as the agent does
 	s, err := startRedis(ctx)
@@ -59,22 +59,22 @@ type fileBench struct {
 	dir    string
 }
 
-// open is a store that knows of nothing: one that has stored something wants to find it again before it publishes more.
+// open returns a new store: one that has stored something looks it up again before it publishes more.
 func (b *fileBench) open() (*files.Store, error) {
 	return files.Open(files.Config{Redis: b.server.client, Run: "bench", Deadline: time.Now().Add(time.Hour), Parallel: connections})
 }
 
-// task is one of the things that are compared.
+// task is one of the compared tasks.
 type task struct {
 	name   string
 	before func() error // not measured; may be nil
 	do     func() error
 }
 
-// times are how long each round of each task took.
+// times are the durations of the rounds of each task.
 type times map[string][]time.Duration
 
-// race does all tasks in turn, several times.
+// race runs all tasks alternately, several times.
 func race(tasks ...task) (times, error) {
 	took := times{}
 	for range rounds {
@@ -94,11 +94,10 @@ func race(tasks ...task) (times, error) {
 	return took, nil
 }
 
-// seconds is what a round of a task takes: the middle one.
+// seconds returns the median duration of a task.
 func (t times) seconds(name string) float64 { return middle(t[name], time.Duration.Seconds) }
 
-// ratio is the time of one task in that of another. It is taken round by round, as what else happens on the machine then slows both, and of the rounds
-// the middle one counts.
+// ratio returns the median ratio of the durations of two tasks in the same round, because disturbances slow both.
 func (t times) ratio(of, to string) float64 {
 	rounds := make([]float64, len(t[of]))
 	for i := range rounds {
@@ -141,7 +140,7 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	// Both are there before anything is read: what was just written is read more slowly the first time, and only then.
+	// Both exist before anything is read: the first read after a write is slower.
 	if err := rawSET(); err != nil {
 		return err
 	}
@@ -211,7 +210,7 @@ func (b *fileBench) small(ctx context.Context, r *report) error {
 	return errors.Join(os.RemoveAll(to), b.server.empty(ctx))
 }
 
-// rawly sends a command for each chunk of a large file, over as many connections as the file layer does.
+// rawly sends a command for each chunk of a large file, over as many connections as the file layer uses.
 func rawly(command func(key string, buffer []byte) error) error {
 	var group errgroup.Group
 	for c := range connections {
@@ -230,7 +229,7 @@ func rawly(command func(key string, buffer []byte) error) error {
 
 func fresh(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) }
 
-// noise is a file that nothing can compress and of which no two chunks are the same.
+// noise creates a file that cannot be compressed and in which no two chunks are the same.
 func noise(name string, size int64) (err error) {
 	f, err := os.Create(name)
 	if err != nil {
@@ -241,7 +240,7 @@ func noise(name string, size int64) (err error) {
 	return err
 }
 
-// manyFiles makes files of noise, a hundred in a folder.
+// manyFiles creates files of noise, a hundred in each directory.
 func manyFiles(dir string, count, size int) error {
 	source := rand.NewChaCha8([32]byte{2})
 	content := make([]byte, size)

@@ -16,10 +16,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// parallelism is the CLI's.
+// parallelism is the default of the CLI.
 const parallelism = 10
 
-// bareLoop makes as many namespaces with as many objects as the provider does, and does nothing else, through the same proxy and under the same limits.
+// bareLoop only creates as many namespaces with as many objects as the provider does, through the same proxy and with the same limits.
 func bareLoop(ctx context.Context, p *proxy, namespaces int) (time.Duration, error) {
 	config, err := kube.Connection{Host: p.server.URL, ClusterCACertificate: p.ca()}.Config()
 	if err != nil {
@@ -46,7 +46,7 @@ func bareLoop(ctx context.Context, p *proxy, namespaces int) (time.Duration, err
 	return time.Since(began), err
 }
 
-// objects are a Namespace and five objects in it.
+// objects returns a Namespace and five objects in it.
 func objects(namespace string) []kube.Object {
 	in := metav1.ObjectMeta{Namespace: namespace, Name: "brane"}
 	limit := corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")}
@@ -60,7 +60,7 @@ func objects(namespace string) []kube.Object {
 	}
 }
 
-// leaveNothing deletes every namespace that a bench has made and that is still there.
+// leaveNothing deletes every remaining namespace that a benchmark has created.
 func (c *cli) leaveNothing(ctx context.Context) error {
 	var all corev1.NamespaceList
 	if err := c.proxy.admin.List(ctx, &all, "", ""); err != nil {

@@ -1,9 +1,10 @@
-// Command bench measures, against the limits: the file layer and the agent, side by side with what they are compared to on a redis-server of its own; the
-// run engine, against the same programs in plain Jobs; and what hundreds of brane_namespace cost: requests to the API server, time and memory of plan, apply
-// and destroy, and start-up and size of the provider. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts, and makes and
-// deletes namespaces of its own there. `make bench` calls it; it ends with 1 where a limit is not kept.
+// Command bench measures, against limits: the file layer and the agent, compared with Redis itself and cp on a redis-server of its own; the
+// run engine, compared with the same programs in plain Jobs; and the cost of hundreds of brane_namespace: requests to the API server, time
+// and memory of plan, apply and destroy, and start-up time and size of the provider. It runs a real CLI against the cluster that KUBECONFIG
+// names, through a proxy that counts requests, and creates and deletes its own namespaces there. `make bench` calls it; it exits with 1 if
+// a limit is exceeded.
 //
-// The namespaces come from `count`: a big computed for_each is quadratic in the CLI itself.
+// The namespaces come from `count`: a large computed for_each is quadratic in the CLI itself.
 package main
 
 import (
@@ -16,13 +17,13 @@ import (
 	"time"
 )
 
-// options are the command line's.
+// options are the flags of the command line.
 type options struct {
 	cli      string
-	provider string // the provider's binary
-	first    int    // namespaces of the first apply
-	more     int    // namespaces of the second
-	only     string // a part; empty: all
+	provider string // path of the provider's binary
+	first    int    // number of namespaces in the first apply
+	more     int    // number of namespaces that the second apply adds
+	only     string // the part to measure; all if empty
 }
 
 func main() {
@@ -44,7 +45,7 @@ func main() {
 	}
 }
 
-// bench runs everything and says whether all limits were kept.
+// bench runs all parts and reports whether all limits were kept.
 func bench(ctx context.Context, o options) (kept bool, err error) {
 	if o.provider, err = filepath.Abs(o.provider); err != nil {
 		return false, err
@@ -129,7 +130,7 @@ func measure(ctx context.Context, r *report, c *cli, o options) error {
 	r.add("apply of %d more: requests", float64(more.requests), 1300.0*float64(o.more)/150, o.more)
 	r.add("apply of %d more: seconds", more.took.Seconds(), 0, o.more)
 	r.add("apply of %d more: ms of the API server a request", float64(more.server.Milliseconds())/float64(more.requests), 0, o.more)
-	// The plan that comes before is measured above, and is the CLI's for the most part.
+	// The plan within the apply was measured above, and is mostly the CLI's own time.
 	r.add("apply of %d more without its plan: × the loop", (more.took-plan.took).Seconds()/loop.Seconds(), 2, o.more)
 
 	all := o.first + o.more

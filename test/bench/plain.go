@@ -16,10 +16,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// plainLabel tells the Jobs of one comparison, and their pods, from others.
+// plainLabel distinguishes the Jobs of one comparison, and their pods, from others.
 const plainLabel = "brane-bench"
 
-// ending is that by which a client can see that a Job's program has ended. They come a second apart from each other.
+// ending is how a client can see that a Job's program has ended. The endings are a second apart.
 type ending struct {
 	name string
 	pod  func(*corev1.Pod) bool
@@ -34,7 +34,7 @@ var (
 	jobComplete  = ending{name: "the Job's end", job: func(job *batchv1.Job) bool { return job.Status.CompletionTime != nil }}
 )
 
-// plainChain runs the same program as the chain in Jobs one after another, and passes no file on.
+// plainChain runs the program of the chain in consecutive Jobs, without passing files.
 func (l *lab) plainChain(ctx context.Context, c chain, on ending) (time.Duration, error) {
 	if err := l.settle(ctx); err != nil {
 		return 0, err
@@ -55,7 +55,7 @@ func (l *lab) plainChain(ctx context.Context, c chain, on ending) (time.Duration
 	return time.Since(began), nil
 }
 
-// plainJob is what a step's Job is without the agent.
+// plainJob returns a step's Job without the agent.
 func (l *lab) plainJob(group, name, program string) *batchv1.Job {
 	labels := map[string]string{plainLabel: group}
 	return &batchv1.Job{
@@ -69,8 +69,8 @@ func (l *lab) plainJob(group, name, program string) *batchv1.Job {
 	}
 }
 
-// settle removes what was measured before, and waits until the node has torn it down: it does that for a while after a client has seen the ends, and the next
-// figure would count it.
+// settle deletes the objects of the previous measurement and waits until the node has removed them, which takes longer than a client can
+// see and would slow the next measurement.
 func (l *lab) settle(ctx context.Context) error {
 	var jobs batchv1.JobList
 	if err := l.kube.List(ctx, &jobs, l.namespace, ""); err != nil {
@@ -92,29 +92,29 @@ func (l *lab) settle(ctx context.Context) error {
 	return nil
 }
 
-// group makes a value of plainLabel.
+// group returns a new value of plainLabel.
 func (l *lab) group() string {
 	l.serial++
 	return fmt.Sprintf("plain-%d", l.serial)
 }
 
-// heard hears of each Job or pod once, when it has come to an ending.
+// heard reports each Job or pod once, when it has reached an ending.
 type heard struct {
 	names chan string
-	stop  func() // ends the watch and waits until it has
+	stop  func() // stops the watch and waits for its end
 }
 
 func (l *lab) watch(ctx context.Context, labels string, on ending) *heard {
 	w := &heard{names: make(chan string, 1000)}
 	ctx, cancel := context.WithCancel(ctx)
-	seen := map[string]bool{} // the follower calls one after another
+	seen := map[string]bool{} // the watch calls sequentially
 	hear := func(name string, is bool) {
 		if is && !seen[name] {
 			seen[name] = true
 			w.names <- name
 		}
 	}
-	ignore := func(error) {} // a watch that breaks goes on by itself
+	ignore := func(error) {} // a broken watch is opened again
 	var follower sync.WaitGroup
 	follower.Go(func() {
 		if on.job != nil {

@@ -15,12 +15,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// proxy stands in front of the API server and counts. It speaks HTTP/2 with TLS as the server does, and acts as the kubeconfig's administrator.
+// proxy forwards requests to the API server and counts them. It speaks HTTP/2 with TLS like the server, and acts as the kubeconfig's
+// administrator.
 type proxy struct {
 	server   *httptest.Server
 	requests atomic.Int64
-	busy     atomic.Int64 // nanoseconds that the API server took for them; watches, which wait for something else, are left out
-	admin    *kube.Client // the administrator, not counted
+	busy     atomic.Int64 // nanoseconds that the API server took for them, without watches
+	admin    *kube.Client // the administrator; its requests are not counted
 }
 
 func newProxy(kubeconfig string) (*proxy, error) {
@@ -44,7 +45,7 @@ func newProxy(kubeconfig string) (*proxy, error) {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,
 		FlushInterval: -1,                                                                                             // watches
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }, // a watch that the client has ended
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }, // the client has ended a watch
 	}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
@@ -59,7 +60,7 @@ func newProxy(kubeconfig string) (*proxy, error) {
 	return p, nil
 }
 
-// ca is the proxy's own certificate, PEM.
+// ca returns the proxy's own certificate in PEM format.
 func (p *proxy) ca() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw}))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// server is a redis-server of the bench's own, which keeps nothing on disk.
+// server is a redis-server without persistence that the benchmark starts.
 type server struct {
 	process *exec.Cmd
 	url     string
@@ -73,7 +73,7 @@ func (s *server) stop() error {
 
 func (s *server) empty(ctx context.Context) error { return s.client.FlushAll(ctx).Err() }
 
-// memory is what the keys take, when the server has taken back the buffers of connections that are idle.
+// memory returns the memory of the keys, after the server has freed the buffers of idle connections.
 func (s *server) memory(ctx context.Context) (int64, error) {
 	for last := int64(-1); ; {
 		info, err := s.client.Info(ctx, "memory").Result()
@@ -90,7 +90,7 @@ func (s *server) memory(ctx context.Context) (int64, error) {
 		select {
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
-		case <-time.After(4 * time.Second): // the server looks at a few idle connections ten times a second
+		case <-time.After(4 * time.Second): // ten times a second the server checks a few idle connections
 		}
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"os"
 )
 
-// report prints figures as they come.
+// report prints figures as they are measured.
 type report struct{ missed int }
 
-// add prints a figure; a limit of 0 is none.
+// add prints a figure and its upper limit, if it is not 0.
 func (r *report) add(what string, figure, limit float64, args ...any) {
 	line := fmt.Sprintf("%-54s %9.*f", fmt.Sprintf(what, args...), decimals(figure), figure)
 	if limit > 0 {
@@ -21,7 +21,7 @@ func (r *report) add(what string, figure, limit float64, args ...any) {
 	fmt.Fprintln(os.Stdout, line)
 }
 
-// least is add for a figure that must not be smaller than its limit.
+// least prints a figure and its lower limit.
 func (r *report) least(what string, figure, limit float64) {
 	line := fmt.Sprintf("%-54s %9.*f   at least %g", what, decimals(figure), figure, limit)
 	if figure < limit {
@@ -31,7 +31,7 @@ func (r *report) least(what string, figure, limit float64) {
 	fmt.Fprintln(os.Stdout, line)
 }
 
-// decimals are those that tell a ratio from its limit; of large figures nobody reads them.
+// decimals returns as many decimals as a comparison with the limit needs.
 func decimals(figure float64) int {
 	if figure < 10 {
 		return 2

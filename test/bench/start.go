@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// start measures the binary and its first answers: as a CLI starts it, but without TLS.
+// start measures the binary and its first answers. It starts it as a CLI does, but without TLS.
 func start(ctx context.Context, r *report, provider string) error {
 	info, err := os.Stat(provider)
 	if err != nil {
@@ -37,7 +37,7 @@ func start(ctx context.Context, r *report, provider string) error {
 	return nil
 }
 
-// firstAnswers starts the provider, reads the line with which it says where it listens, asks for its schema, and ends it.
+// firstAnswers starts the provider, reads the handshake, requests the schema, and stops the provider.
 func firstAnswers(ctx context.Context, provider string) (took time.Duration, err error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop() // kills the provider
@@ -75,7 +75,7 @@ func firstAnswers(ctx context.Context, provider string) (took time.Duration, err
 	return time.Since(began), err
 }
 
-// raw is a message as it is on the wire: the types of the protocol are internal to its library, and an empty request needs none.
+// raw is an encoded message: the types of the protocol are internal to its library, and an empty request needs none.
 type raw []byte
 
 type rawCodec struct{}
@@ -97,7 +97,7 @@ func (rawCodec) Unmarshal(data []byte, v any) error {
 	return fmt.Errorf("a message is %T", v)
 }
 
-// watchMemory follows the processes of a program; the function that it returns ends that and tells the most that one of them has held.
+// watchMemory observes the processes of a program; the returned function stops that and returns the peak memory of one of them.
 func watchMemory(program string) (most func() int64) {
 	done, result := make(chan struct{}), make(chan int64)
 	go func() {
@@ -119,7 +119,7 @@ func watchMemory(program string) (most func() int64) {
 	}
 }
 
-// resident is the high-water mark of the program's processes, in bytes.
+// resident returns the peak resident memory of the program's processes, in bytes.
 func resident(program string) (most int64) {
 	links, err := filepath.Glob("/proc/[0-9]*/exe")
 	if err != nil {
@@ -127,7 +127,7 @@ func resident(program string) (most int64) {
 	}
 	for _, link := range links {
 		if target, err := os.Readlink(link); err != nil || target != program {
-			continue // not ours, or gone
+			continue // another program, or it has ended
 		}
 		status, err := os.ReadFile(filepath.Join(filepath.Dir(link), "status"))
 		if err != nil {

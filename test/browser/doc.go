@@ -1,3 +1,3 @@
-// Package browser looks at the pages that internal/brane/report writes with a real browser, headless Chromium. It is a module of its own, so that what drives a
-// browser is no dependency of the provider's; the pages come from that package's own test, which writes its samples.
+// Package browser tests the pages of internal/brane/report in a real browser, headless Chromium. It is a separate module, so that the
+// provider does not depend on the browser driver; the pages are the samples that the tests of that package write.
 package browser

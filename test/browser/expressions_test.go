@@ -1,24 +1,24 @@
 package browser
 
-// What is asked of a page, in the browser's own language.
+// The JavaScript expressions that the tests evaluate on a page.
 
-// tooWide names the elements that stand out on the right.
+// tooWide returns the elements that exceed the right border.
 const tooWide = `[...document.querySelectorAll('body *')]
 	.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll'))
 	.map(e => e.tagName + '.' + e.getAttribute('class')).slice(0, 3).join(', ')`
 
-// withoutName names what can be focused but has nothing to be called by.
+// withoutName returns the elements that can be focused but have no accessible name.
 const withoutName = `[...document.querySelectorAll('a, summary, [tabindex], [role=region], [role=group]')]
 	.filter(e => e.tagName !== 'PRE' && !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.textContent.trim()))
 	.map(e => e.outerHTML.slice(0, 80))`
 
-// labelsOutside names the labels of the graph that are wider than their boxes.
+// labelsOutside returns the labels of the graph that are wider than their boxes.
 const labelsOutside = `[...document.querySelectorAll('a.box')].flatMap(a => {
 	const box = a.querySelector('.front').getBoundingClientRect()
 	return [...a.querySelectorAll('text')].filter(t => { const r = t.getBoundingClientRect(); return r.left < box.left || r.right > box.right }).map(t => t.textContent)
 })`
 
-// poorContrast names texts whose colour differs from the one behind them by less than the 4.5 : 1 of WCAG 2, and bars by less than its 3 : 1 for pictures.
+// poorContrast returns texts whose contrast with their background is below the 4.5 : 1 of WCAG 2, and bars below its 3 : 1 for graphics.
 const poorContrast = `(() => {
 	const parse = text => (text.match(/[\d.]+/g) || []).map(Number)
 	const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4); return 0.2126 * x + 0.7152 * y + 0.0722 * z }

@@ -20,7 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// programs are what Chromium is called: by Debian, by others, and by Google.
+// programs are the names of Chromium: Debian's, others, and Google's.
 var programs = []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"}
 
 // newBrowser starts a browser that ends with the test.
@@ -33,7 +33,7 @@ func newBrowser(t *testing.T) context.Context {
 		}
 	}
 	if program == "" {
-		t.Fatalf("there is none of %q on the PATH; `make chromium` installs one on Debian", programs)
+		t.Fatalf("none of %q is on the PATH; `make chromium` installs one on Debian", programs)
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WSURLReadTimeout(2*time.Minute))
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
@@ -46,7 +46,7 @@ func newBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// samples writes the pages and says where each is.
+// samples writes the pages and returns the path of each.
 func samples(t *testing.T) map[string]string {
 	t.Helper()
 	folder := t.TempDir()
@@ -66,14 +66,14 @@ func samples(t *testing.T) map[string]string {
 	return pages
 }
 
-// heard is what the browser had to say about a page.
+// heard records the requests of a page and the messages of the browser.
 type heard struct {
 	mu       sync.Mutex
 	requests []string
 	said     []string
 }
 
-// open opens a page in a tab of its own, which the context stands for.
+// open opens a page in its own tab, and returns the tab's context.
 func open(browser context.Context, t *testing.T, file string) (context.Context, *heard) {
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(browser)
@@ -101,7 +101,7 @@ func open(browser context.Context, t *testing.T, file string) (context.Context, 
 	return ctx, h
 }
 
-// do has a time limit of its own, generous for a loaded machine.
+// do runs an action with a time limit that is generous for a loaded machine.
 func do(ctx context.Context, t *testing.T, action chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	value(ctx, t, action)
@@ -131,7 +131,8 @@ func ask[T any](ctx context.Context, t *testing.T, expression string) T {
 	return value(ctx, t, chromedp.Evaluate[T](expression))
 }
 
-// Every page loads by itself and nothing else, has nothing for the browser to complain about, and is no wider than the screen of a phone or of a desk.
+// TestPagesInABrowser checks that each page loads nothing else, causes no message of the browser, and is no wider than the screen of a
+// phone or a desktop.
 func TestPagesInABrowser(t *testing.T) {
 	browser := newBrowser(t)
 	for name, file := range samples(t) {
@@ -165,13 +166,13 @@ func TestPagesInABrowser(t *testing.T) {
 				}
 			}
 			for _, said := range h.said {
-				t.Errorf("the browser says: %s", said)
+				t.Errorf("the browser reported: %s", said)
 			}
 		})
 	}
 }
 
-// What the steps are, as a reader finds it: each in the timeline, every one of them in the graph or in a box of several.
+// TestStepsInABrowser checks that each step is in the timeline, and in the graph or in a box of several steps.
 func TestStepsInABrowser(t *testing.T) {
 	browser, pages := newBrowser(t), samples(t)
 	for name, want := range map[string]struct {
@@ -208,12 +209,12 @@ func TestStepsInABrowser(t *testing.T) {
 			if want.boxes == 0 {
 				return
 			}
-			// A box leads to its step, which opens on a click.
+			// A box links to its step, which opens on a click.
 			if got := ask[bool](ctx, t, `[...document.querySelectorAll('a.box')].every(a => document.querySelector(a.getAttribute('href'))?.matches('details.step'))`); !got {
-				t.Error("a box of the graph leads to no step")
+				t.Error("a box of the graph has no step")
 			}
 			if got := ask[[]string](ctx, t, labelsOutside); len(got) > 0 {
-				t.Errorf("these labels stand out of their boxes: %q", got)
+				t.Errorf("these labels exceed their boxes: %q", got)
 			}
 			do(ctx, t, chromedp.Click("details.step:not([open]) > summary"))
 			if got := ask[int](ctx, t, `document.querySelectorAll('details.step[open]').length`); got != want.opened+1 {
@@ -223,7 +224,7 @@ func TestStepsInABrowser(t *testing.T) {
 	}
 }
 
-// What a program or a user named stays text: no name, path or output runs or loads anything.
+// TestHostileTextsInABrowser checks that no name, path or output runs or loads anything.
 func TestHostileTextsInABrowser(t *testing.T) {
 	browser, pages := newBrowser(t), samples(t)
 	ctx, _ := open(browser, t, pages["hostile"])
@@ -233,14 +234,14 @@ func TestHostileTextsInABrowser(t *testing.T) {
 	if got := ask[int](ctx, t, `document.querySelectorAll('script, img, style').length`); got != 1 {
 		t.Errorf("there are %d elements of a script, a picture or a style, want the one style", got)
 	}
-	// Should something pass all the same, the policy stops it.
+	// If something passed nevertheless, the policy would stop it.
 	stopped := ask[bool](ctx, t, `(() => { const s = document.createElement('script'); s.textContent = 'window.ran = true'; document.body.append(s); return window.ran !== true })()`)
 	if !stopped {
 		t.Error("a script in the page runs")
 	}
 }
 
-// keep leaves a picture where BRANE_SCREENSHOTS names a folder, for people to look at.
+// keep saves a screenshot if BRANE_SCREENSHOTS names a directory.
 func keep(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
 	folder := os.Getenv("BRANE_SCREENSHOTS")
