@@ -32,7 +32,7 @@ func (b *fileBench) agent(ctx context.Context, r *report) error {
 	}{
 		{"1 GiB in one file", func(dir string) error { return noise(filepath.Join(dir, "file"), 1<<30) }},
 		{"100,000 files", func(dir string) error { return manyFiles(dir, 100_000, 100) }},
-		{"100,000 files in one folder", func(dir string) error { return oneFolder(dir, 100_000) }},
+		{"100,000 files in one directory", func(dir string) error { return createFilesInOneDirectory(dir, 100_000) }},
 	} {
 		stored, restored, err := b.resident(ctx, program, work.make)
 		if err != nil {
@@ -73,8 +73,8 @@ func (b *fileBench) resident(ctx context.Context, program string, fill func(dir 
 // step runs both containers of a step; fill acts as its program.
 func (b *fileBench) step(ctx context.Context, program, dir string, step agent.Step, fill func(dir string) error) (memory int64, err error) {
 	mount, data, secret := filepath.Join(dir, "mount"), filepath.Join(dir, "data"), filepath.Join(dir, "secret")
-	for _, folder := range []string{mount, data, secret} {
-		err = errors.Join(err, os.MkdirAll(folder, 0o700))
+	for _, directory := range []string{mount, data, secret} {
+		err = errors.Join(err, os.MkdirAll(directory, 0o700))
 	}
 	if err = errors.Join(err, os.WriteFile(filepath.Join(secret, agent.SecretKey), []byte(b.server.url), 0o600)); err != nil {
 		return 0, err
@@ -84,10 +84,10 @@ func (b *fileBench) step(ctx context.Context, program, dir string, step agent.St
 	if err != nil {
 		return 0, err
 	}
-	folders := []string{"-mount", mount, "-data", data, "-secret", secret}
+	directories := []string{"-mount", mount, "-data", data, "-secret", secret}
 	container := func(path, verb string, args ...string) error {
 		most := watchMemory(path)
-		cmd := exec.CommandContext(ctx, path, append(append([]string{verb}, folders...), args...)...)
+		cmd := exec.CommandContext(ctx, path, append(append([]string{verb}, directories...), args...)...)
 		cmd.Env = []string{agent.EnvStep + "=" + text, "PATH=" + os.Getenv("PATH")}
 		said, err := cmd.CombinedOutput()
 		if memory = max(memory, most()); err != nil {
@@ -106,8 +106,8 @@ func (b *fileBench) step(ctx context.Context, program, dir string, step agent.St
 	return memory, container(filepath.Join(mount, filepath.Base(agent.Binary)), "run", "--", "true")
 }
 
-// oneFolder creates files in one directory.
-func oneFolder(dir string, count int) error {
+// createFilesInOneDirectory creates files in one directory.
+func createFilesInOneDirectory(dir string, count int) error {
 	for i := range count {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("a-file-with-a-longer-name-%06d.txt", i)), []byte(fmt.Sprint("content ", i)), 0o600); err != nil {
 			return err

@@ -245,14 +245,14 @@ func manyFiles(dir string, count, size int) error {
 	source := rand.NewChaCha8([32]byte{2})
 	content := make([]byte, size)
 	for i := range count {
-		folder := filepath.Join(dir, fmt.Sprintf("folder%04d", i/100))
-		if err := os.MkdirAll(folder, 0o700); err != nil {
+		directory := filepath.Join(dir, fmt.Sprintf("directory%04d", i/100))
+		if err := os.MkdirAll(directory, 0o700); err != nil {
 			return err
 		}
 		if _, err := source.Read(content); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("file%06d", i)), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(directory, fmt.Sprintf("file%06d", i)), content, 0o600); err != nil {
 			return err
 		}
 	}

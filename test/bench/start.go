@@ -63,7 +63,7 @@ func firstAnswers(ctx context.Context, provider string) (took time.Duration, err
 	}
 	parts := strings.Split(line, "|") // 1|6|unix|/tmp/plugin…|grpc|
 	if len(parts) < 5 {
-		return 0, fmt.Errorf("it said %q", line)
+		return 0, fmt.Errorf("the handshake is %q", line)
 	}
 	conn, err := grpc.NewClient(parts[2]+":"+parts[3], grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

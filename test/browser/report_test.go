@@ -49,13 +49,13 @@ func newBrowser(t *testing.T) context.Context {
 // samples writes the pages and returns the path of each.
 func samples(t *testing.T) map[string]string {
 	t.Helper()
-	folder := t.TempDir()
-	write := exec.Command("go", "test", "./internal/brane/report", "-count", "1", "-run", "^TestSamples$", "-pages", folder)
+	directory := t.TempDir()
+	write := exec.Command("go", "test", "./internal/brane/report", "-count", "1", "-run", "^TestSamples$", "-pages", directory)
 	write.Dir = "../.."
 	if out, err := write.CombinedOutput(); err != nil {
 		t.Fatalf("write the pages: %v\n%s", err, out)
 	}
-	files, err := filepath.Glob(filepath.Join(folder, "*.html"))
+	files, err := filepath.Glob(filepath.Join(directory, "*.html"))
 	if err != nil || len(files) < 8 {
 		t.Fatalf("there are %d pages: %v", len(files), err)
 	}
@@ -244,12 +244,12 @@ func TestHostileTextsInABrowser(t *testing.T) {
 // keep saves a screenshot if BRANE_SCREENSHOTS names a directory.
 func keep(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
-	folder := os.Getenv("BRANE_SCREENSHOTS")
-	if folder == "" {
+	directory := os.Getenv("BRANE_SCREENSHOTS")
+	if directory == "" {
 		return
 	}
 	picture := value(ctx, t, chromedp.FullScreenshot(100))
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, name+".png"), picture, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
