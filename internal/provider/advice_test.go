@@ -27,7 +27,7 @@ func TestAdvice(t *testing.T) {
 			object{"control_plane": object{"directory": "/no/such"}}, "brane_infrastructure",
 			object{
 				"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-				"credentials": object{"kubeconfig": goodKubeconfig},
+				"credentials": object{"kubeconfig_wo": goodKubeconfig, "kubeconfig_wo_version": 1},
 			},
 			"ERROR: Location not registered: Registering \"compute\" in the directory /no/such: the directory does not exist.\n\n" +
 				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",

@@ -43,9 +43,8 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 	if diags.HasError() {
 		return credential{}
 	}
-	given, attribute := config.given()
-	if !given.IsNull() {
-		parsed := parseGiven(given.ValueString(), attribute, diags)
+	if given := config.KubeconfigWO; !given.IsNull() {
+		parsed := parseGiven(given.ValueString(), diags)
 		if parsed == nil {
 			return credential{}
 		}

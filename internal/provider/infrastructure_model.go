@@ -48,12 +48,11 @@ type credentialsModel struct {
 	RotationTriggers    types.Map            `tfsdk:"rotation_triggers"`
 	KubeconfigWO        types.String         `tfsdk:"kubeconfig_wo"`
 	KubeconfigWOVersion types.Int64          `tfsdk:"kubeconfig_wo_version"`
-	Kubeconfig          types.String         `tfsdk:"kubeconfig"`
 }
 
 var credentialsTypes = map[string]attr.Type{
 	"service_account": types.StringType, "lifetime": timetypes.GoDurationType{}, "long_lived": types.BoolType, "rotation_triggers": types.MapType{ElemType: types.StringType},
-	"kubeconfig_wo": types.StringType, "kubeconfig_wo_version": types.Int64Type, "kubeconfig": types.StringType,
+	"kubeconfig_wo": types.StringType, "kubeconfig_wo_version": types.Int64Type,
 }
 
 // defaultLifetime is how long a token lives where nothing is said: with renewal at a third of it, a month without a plan is safe.
@@ -83,14 +82,6 @@ func (m credentialsModel) lifetime(diags *diag.Diagnostics) time.Duration {
 	return cmp.Or(duration(m.Lifetime, diags), defaultLifetime)
 }
 
-// given is the kubeconfig that the user has brought, with the name of its attribute; null where a service account is named.
-func (m credentialsModel) given() (kubeconfig types.String, attribute string) {
-	if m.Kubeconfig.IsNull() {
-		return m.KubeconfigWO, "kubeconfig_wo"
-	}
-	return m.Kubeconfig, "kubeconfig"
-}
-
 // refresh takes over the location as the documents have it, but for the name of the secret: whatever somebody has written there, only the one that
 // was registered is ours to remove.
 func (m *infrastructureModel) refresh(live infra.Location) {
@@ -114,7 +105,7 @@ func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconf
 	}
 	m.Credentials = types.ObjectValueMust(credentialsTypes, map[string]attr.Value{
 		"service_account": types.StringValue(account), "lifetime": lifetime, "long_lived": longLived, "rotation_triggers": types.MapNull(types.StringType),
-		"kubeconfig_wo": types.StringNull(), "kubeconfig_wo_version": types.Int64Null(), "kubeconfig": types.StringNull(),
+		"kubeconfig_wo": types.StringNull(), "kubeconfig_wo_version": types.Int64Null(),
 	})
 }
 

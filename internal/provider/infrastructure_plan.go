@@ -21,11 +21,11 @@ func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resourc
 		return
 	}
 	model.checkLocation(&resp.Diagnostics)
-	given, attribute := model.credentials(ctx, &resp.Diagnostics).given()
+	given := model.credentials(ctx, &resp.Diagnostics).KubeconfigWO
 	if given.IsNull() || given.IsUnknown() {
 		return
 	}
-	if kubeconfig := parseGiven(given.ValueString(), attribute, &resp.Diagnostics); kubeconfig != nil {
+	if kubeconfig := parseGiven(given.ValueString(), &resp.Diagnostics); kubeconfig != nil {
 		model.checkAgainst(kubeconfig, &resp.Diagnostics)
 	}
 }
@@ -45,7 +45,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		return
 	}
 	wanted := config.credentials(ctx, &resp.Diagnostics)
-	if given, _ := wanted.given(); given.IsNull() || !config.Cluster.IsNull() { // a kubeconfig of one's own needs no cluster of the provider's
+	if wanted.KubeconfigWO.IsNull() || !config.Cluster.IsNull() { // a kubeconfig of one's own needs no cluster of the provider's
 		r.planCluster(ctx, req, resp)
 		if resp.Diagnostics.HasError() {
 			return
@@ -77,7 +77,7 @@ func (m infrastructureModel) keepsCredential(state infrastructureModel) bool {
 
 // defaultAddress is where a given kubeconfig or else the provider's own connection goes; unknown where that is not known yet.
 func (r *infrastructureResource) defaultAddress(cluster types.String, model credentialsModel, diags *diag.Diagnostics) types.String {
-	given, _ := model.given()
+	given := model.KubeconfigWO
 	if given.IsUnknown() {
 		return types.StringUnknown()
 	}
@@ -128,8 +128,8 @@ func (m infrastructureModel) checkAgainst(kubeconfig *credentials.Kubeconfig, di
 }
 
 // parseGiven reads a kubeconfig that the user has brought; nil where it is not one that Brane can use. What is told of it holds no secret.
-func parseGiven(text, attribute string, diags *diag.Diagnostics) *credentials.Kubeconfig {
-	at := path.Root("credentials").AtName(attribute)
+func parseGiven(text string, diags *diag.Diagnostics) *credentials.Kubeconfig {
+	at := path.Root("credentials").AtName("kubeconfig_wo")
 	kubeconfig, err := credentials.Parse([]byte(text))
 	for _, problem := range credentials.FieldErrors(err) {
 		sentence := problem.Sentence

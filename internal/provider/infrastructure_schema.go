@@ -71,7 +71,7 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"credentials": schema.SingleNestedAttribute{
-				MarkdownDescription: "The credential that is registered: exactly one of `service_account`, `kubeconfig_wo` and `kubeconfig`.",
+				MarkdownDescription: "The credential that is registered: either `service_account` or `kubeconfig_wo`.",
 				Required:            true,
 				Attributes:          credentialsAttributes(),
 			},
@@ -107,7 +107,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Service account in `namespace` for which a token is made.",
 			Optional:            true,
 			Validators: []validator.String{
-				dnsLabel(), stringvalidator.ExactlyOneOf(sibling("service_account"), sibling("kubeconfig"), sibling("kubeconfig_wo")),
+				dnsLabel(), stringvalidator.ExactlyOneOf(sibling("service_account"), sibling("kubeconfig_wo")),
 			},
 		},
 		"lifetime": schema.StringAttribute{
@@ -141,11 +141,6 @@ func credentialsAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Version of `kubeconfig_wo`: Terraform does not see that a write-only value has changed, so raise this when it has.",
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.AlsoRequires(sibling("kubeconfig_wo"))},
-		},
-		"kubeconfig": schema.StringAttribute{
-			MarkdownDescription: "As `kubeconfig_wo`, for CLIs without write-only attributes: this one is kept in the state.",
-			Optional:            true,
-			Sensitive:           true,
 		},
 	}
 }

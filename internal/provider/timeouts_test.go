@@ -17,7 +17,7 @@ func TestInfrastructureTimeouts(t *testing.T) {
 	s.ok(s.configure(object{"control_plane": object{"directory": dir}}, false).Diagnostics)
 	config := object{
 		"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-		"credentials": object{"kubeconfig": goodKubeconfig}, "timeouts": object{"create": "1s", "read": "1100ms", "update": "1200ms", "delete": "1300ms"},
+		"credentials": object{"kubeconfig_wo": goodKubeconfig, "kubeconfig_wo_version": 1}, "timeouts": object{"create": "1s", "read": "1100ms", "update": "1200ms", "delete": "1300ms"},
 	}
 	l := s.life("brane_infrastructure")
 	others := flock.New(filepath.Join(dir, ".brane-config.lock"))
