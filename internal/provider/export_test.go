@@ -18,3 +18,6 @@ func NewAt(now func() time.Time) func() provider.Provider {
 func SaveFile(ctx context.Context, store *files.Store, entry files.Entry, to string, told time.Time) (digest string, err error) {
 	return saveFile(ctx, store, entry, to, told)
 }
+
+// FormatDuration writes a duration in messages and descriptions.
+func FormatDuration(d time.Duration) string { return formatDuration(d) }

@@ -121,7 +121,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		model.ServiceAccount = types.StringValue(defaultAccount)
 	}
 	if model.Lifetime.IsNull() {
-		model.Lifetime = timetypes.NewGoDurationValue(shortLifetime)
+		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(shortLifetime))
 	}
 	tried := fmt.Sprintf("Asking for a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
 	client, err := e.kube(model.Cluster)
@@ -176,8 +176,8 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		return token
 	}
 	if token.Shortened() {
-		diags.AddAttributeWarning(path.Root("lifetime"), "Token lives shorter than asked",
-			fmt.Sprintf("%s for %s, the API server granted %s.", tried, lifetime, token.Lifetime()))
+		diags.AddAttributeWarning(path.Root("lifetime"), "Token lifetime shorter than requested",
+			fmt.Sprintf("%s for %s, the API server granted %s.", tried, formatDuration(lifetime), formatDuration(token.Lifetime())))
 	}
 	m.Host = types.StringValue(client.Host())
 	if !m.Address.IsNull() {

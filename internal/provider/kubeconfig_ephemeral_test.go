@@ -52,7 +52,7 @@ resource "echo" "test" {}
 				Config: config(""),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("echo.test", data("service_account"), knownvalue.StringExact("brane")),
-					statecheck.ExpectKnownValue("echo.test", data("lifetime"), knownvalue.StringExact("1h0m0s")),
+					statecheck.ExpectKnownValue("echo.test", data("lifetime"), knownvalue.StringExact("1h")),
 					statecheck.ExpectKnownValue("echo.test", data("host"), knownvalue.StringExact(s.client.Host())),
 					statecheck.ExpectKnownValue("echo.test", data("cluster_ca_certificate"), knownvalue.StringRegexp(regexp.MustCompile("BEGIN CERTIFICATE"))),
 					statecheck.ExpectKnownValue("echo.test", data("kubeconfig"), knownvalue.StringFunc(func(text string) error { return s.usable(text, time.Hour) })),
@@ -138,8 +138,8 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 	s := newSpeaker(t)
 	s.ok(s.configure(object{"kubernetes": object{"host": api.URL}}, false).Diagnostics)
 	opened := s.open("brane_kubeconfig", object{"namespace": "compute", "lifetime": "2h"})
-	const short = `WARNING, AttributeName("lifetime"): Token lives shorter than asked: ` +
-		`Asking for a token of service account "brane" in namespace "compute" for 2h0m0s, the API server granted 10m0s.`
+	const short = `WARNING, AttributeName("lifetime"): Token lifetime shorter than requested: ` +
+		`Asking for a token of service account "brane" in namespace "compute" for 2h, the API server granted 10m.`
 	if got := tell(opened.Diagnostics); got != short {
 		t.Errorf("opened with %s\nwant        %s", got, short)
 	}

@@ -17,10 +17,10 @@ const readTimeout = 2 * time.Minute
 
 // timeoutsAttribute bounds the operations; limit is what holds for each that is not set.
 func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribute {
-	each := fmt.Sprintf("For example `30m`. Default: `%s`.", limit)
+	each := fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))
 	attribute := timeouts.Attributes(ctx, timeouts.Opts{
 		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
-		ReadDescription: fmt.Sprintf("For example `30s`. It bounds the refresh before a plan. Default: `%s`.", readTimeout),
+		ReadDescription: fmt.Sprintf("Limits the refresh before a plan, for example `30s`. Defaults to `%s`.", formatDuration(readTimeout)),
 	})
 	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
 		nested.MarkdownDescription = "How long each operation may take."
@@ -67,12 +67,12 @@ func begin(ctx context.Context, operation string, from interface {
 
 // withTimeout bounds an operation; the error of what exceeds the limit names the entry of `timeouts` to raise.
 func withTimeout(ctx context.Context, operation string, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", limit, operation))
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", formatDuration(limit), operation))
 }
 
 // within bounds what has no `timeouts`.
 func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s", limit))
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s", formatDuration(limit)))
 }
 
 // afterwards is for what must still be done when the operation's time has run out or the user has pressed Ctrl-C.

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -69,6 +70,18 @@ func text(s string) types.String {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
+}
+
+// formatDuration writes a duration as a user does, without units that are zero: 1h, not 1h0m0s.
+func formatDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // duration is zero where the value is null or unknown.
