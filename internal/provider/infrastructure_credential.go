@@ -69,8 +69,8 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 		return credential{}
 	}
 	if granted.Shortened() {
-		diags.AddAttributeWarning(path.Root("credentials").AtName("lifetime"), "Token lives shorter than asked", fmt.Sprintf(
-			"%s for %s, the API server granted %s. Plan at least that often, so that it is renewed in time.", tried, lifetime, granted.Lifetime()))
+		diags.AddAttributeWarning(path.Root("credentials").AtName("lifetime"), "Token lifetime shorter than requested", fmt.Sprintf(
+			"%s for %s, the API server granted %s. Apply more often than that, so that the token is renewed before it expires.", tried, formatDuration(lifetime), formatDuration(granted.Lifetime())))
 	}
 	return minted
 }
@@ -202,22 +202,22 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 	return found
 }
 
-// inspectLifetime tells of a credential that is to be renewed. Somebody's own kubeconfig is renewed by them, so that it is drift only when it has expired.
+// inspectLifetime reports a credential that must be renewed. A kubeconfig of the user is drift only when it has expired, because the provider cannot renew it.
 func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig, wanted credentialsModel, diags *diag.Diagnostics) []string {
 	now := r.now()
 	_, expires, _ := parsed.Lifetime()
 	at := expires.UTC().Format(time.RFC3339)
 	switch {
-	case !parsed.NeedsRenewal(now):
+	case !parsed.NeedsRenewal(now, duration(wanted.RenewBefore, diags)):
 		return nil
 	case !now.Before(expires):
 		return []string{"the registered credential expired at " + at}
 	case wanted.ServiceAccount.IsNull():
 		diags.AddAttributeWarning(path.Root("credentials"), "Credential expires soon", fmt.Sprintf(
-			"Less than a third of its life is left to the registered credential: it expires at %s. Give a new kubeconfig in time.", at))
+			"The registered credential expires at %s; less than a third of its lifetime is left. Set a new kubeconfig_wo and increase kubeconfig_wo_version before then.", at))
 		return nil
 	default:
-		return []string{fmt.Sprintf("less than a third of its life is left to the registered token: it expires at %s", at)}
+		return []string{fmt.Sprintf("the registered token is due for renewal: it expires at %s", at)}
 	}
 }
 

@@ -268,7 +268,7 @@ func TestAccInfrastructure_renewal(t *testing.T) {
 				{
 					PreConfig: func() { ahead = 7 * time.Minute },
 					Config:    config,
-					ConfigPlanChecks: driftsLike(`^less than a third of its life is left to the registered token: it expires at 20\d\d-.*Z$`,
+					ConfigPlanChecks: driftsLike(`^the registered token is due for renewal: it expires at 20\d\d-.*Z$`,
 						plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("fingerprint")), plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("expires_at"))),
 					ExpectNonEmptyPlan: true, // for a clock that is ahead the new token is soon old again
 				},
@@ -283,6 +283,56 @@ func TestAccInfrastructure_renewal(t *testing.T) {
 				},
 			},
 		})
+	})
+}
+
+// TestAccInfrastructure_renewBefore renews a token as long before it expires as renew_before demands. A change of renew_before replaces only a token that
+// is due by the new value.
+func TestAccInfrastructure_renewBefore(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	config := func(before string) string {
+		return i.hcl(t, strings.Replace(smallestInfrastructure, "name }", fmt.Sprintf(`name, lifetime = "10m", renew_before = %q }`, before), 1))
+	}
+	var ahead time.Duration
+	factories := map[string]func() (tfprotov6.ProviderServer, error){
+		"brane": providerserver.NewProtocol6WithError(provider.NewAt(func() time.Time { return time.Now().Add(ahead) })()),
+	}
+	var first []byte
+	isNew := func(want bool) resource.TestCheckFunc {
+		return func(*terraform.State) error {
+			if got := string(i.kubeconfig(t, "compute")) != string(first); got != want {
+				return fmt.Errorf("a new token is registered: %t, want %t", got, want)
+			}
+			return nil
+		}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories,
+		Steps: []resource.TestStep{
+			{Config: config("2m")},
+			{
+				PreConfig: func() { first = i.kubeconfig(t, "compute"); ahead = 7 * time.Minute }, // less than a third is left
+				Config:    config("2m"), ConfigPlanChecks: emptyPlan(),
+			},
+			{
+				PreConfig: func() { ahead = 5 * time.Minute },
+				Config:    config("4m"), ConfigPlanChecks: plannedUpdate(), Check: isNew(false),
+			},
+			{
+				Config: config("6m"), Check: isNew(true),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectUnknownValue(infrastructureAddress, tfjsonpath.New("fingerprint")),
+				}},
+				ExpectNonEmptyPlan: true, // the new token is due as well by a clock that is five minutes ahead
+			},
+			{
+				PreConfig:          func() { ahead = 5 * time.Minute },
+				Config:             config("6m"),
+				ConfigPlanChecks:   driftsLike(`^the registered token is due for renewal: it expires at 20\d\d-.*Z$`),
+				ExpectNonEmptyPlan: true,
+			},
+		},
 	})
 }
 

@@ -44,6 +44,7 @@ func (m *infrastructureModel) limits() (timeouts.Value, time.Duration) {
 type credentialsModel struct {
 	ServiceAccount      types.String         `tfsdk:"service_account"`
 	Lifetime            timetypes.GoDuration `tfsdk:"lifetime"`
+	RenewBefore         timetypes.GoDuration `tfsdk:"renew_before"`
 	LongLived           types.Bool           `tfsdk:"long_lived"`
 	RotationTriggers    types.Map            `tfsdk:"rotation_triggers"`
 	KubeconfigWO        types.String         `tfsdk:"kubeconfig_wo"`
@@ -51,7 +52,7 @@ type credentialsModel struct {
 }
 
 var credentialsTypes = map[string]attr.Type{
-	"service_account": types.StringType, "lifetime": timetypes.GoDurationType{}, "long_lived": types.BoolType, "rotation_triggers": types.MapType{ElemType: types.StringType},
+	"service_account": types.StringType, "lifetime": timetypes.GoDurationType{}, "renew_before": timetypes.GoDurationType{}, "long_lived": types.BoolType, "rotation_triggers": types.MapType{ElemType: types.StringType},
 	"kubeconfig_wo": types.StringType, "kubeconfig_wo_version": types.Int64Type,
 }
 
@@ -101,10 +102,10 @@ func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconf
 	if expires.IsZero() {
 		longLived = types.BoolValue(true)
 	} else if asked := expires.Sub(issued); asked != defaultLifetime {
-		lifetime = timetypes.NewGoDurationValue(asked)
+		lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(asked))
 	}
 	m.Credentials = types.ObjectValueMust(credentialsTypes, map[string]attr.Value{
-		"service_account": types.StringValue(account), "lifetime": lifetime, "long_lived": longLived, "rotation_triggers": types.MapNull(types.StringType),
+		"service_account": types.StringValue(account), "lifetime": lifetime, "renew_before": timetypes.NewGoDurationNull(), "long_lived": longLived, "rotation_triggers": types.MapNull(types.StringType),
 		"kubeconfig_wo": types.StringNull(), "kubeconfig_wo_version": types.Int64Null(),
 	})
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -21,7 +23,9 @@ func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resourc
 		return
 	}
 	model.checkLocation(&resp.Diagnostics)
-	given := model.credentials(ctx, &resp.Diagnostics).KubeconfigWO
+	wanted := model.credentials(ctx, &resp.Diagnostics)
+	wanted.checkRenewal(&resp.Diagnostics)
+	given := wanted.KubeconfigWO
 	if given.IsNull() || given.IsUnknown() {
 		return
 	}
@@ -58,7 +62,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		plan.SecretName = plan.Name
 	}
 	plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
-	if plan.keepsCredential(state) {
+	if plan.keepsCredential(ctx, state, r.now(), &resp.Diagnostics) {
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
@@ -69,10 +73,39 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	}
 }
 
-// keepsCredential says whether the registered credential is still good for what is wanted.
-func (m infrastructureModel) keepsCredential(state infrastructureModel) bool {
-	return noDrift().Equal(state.Drift) && m.Credentials.Equal(state.Credentials) && m.Name.Equal(state.Name) &&
+// keepsCredential reports whether the registered credential fits the plan. A changed renew_before alone replaces it only if it is due by the new value; the
+// refresh has used the old one.
+func (m infrastructureModel) keepsCredential(ctx context.Context, state infrastructureModel, now time.Time, diags *diag.Diagnostics) bool {
+	wanted, registered := m.credentials(ctx, diags), state.credentials(ctx, diags)
+	if expires, err := time.Parse(time.RFC3339, state.ExpiresAt.ValueString()); err == nil && !wanted.RenewBefore.Equal(registered.RenewBefore) {
+		if expires.Sub(now) < duration(wanted.RenewBefore, diags) {
+			return false
+		}
+	}
+	return noDrift().Equal(state.Drift) && withoutRenewBefore(m.Credentials).Equal(withoutRenewBefore(state.Credentials)) && m.Name.Equal(state.Name) &&
 		m.Namespace.Equal(state.Namespace) && m.Address.Equal(state.Address)
+}
+
+// withoutRenewBefore returns the credentials with renew_before set to null.
+func withoutRenewBefore(credentials types.Object) types.Object {
+	values := credentials.Attributes()
+	if _, isSet := values["renew_before"]; !isSet {
+		return credentials // null or unknown as a whole
+	}
+	values["renew_before"] = timetypes.NewGoDurationNull()
+	return types.ObjectValueMust(credentialsTypes, values)
+}
+
+// checkRenewal adds an error if a token would be due as soon as it is issued.
+func (m credentialsModel) checkRenewal(diags *diag.Diagnostics) {
+	if m.Lifetime.IsUnknown() {
+		return
+	}
+	if lifetime, renewBefore := m.lifetime(diags), duration(m.RenewBefore, diags); renewBefore >= lifetime {
+		diags.AddAttributeError(path.Root("credentials").AtName("renew_before"), "Invalid renew_before", fmt.Sprintf(
+			"renew_before is %s and the lifetime of the token is %s, so that each plan would replace the token. Set renew_before to less than the lifetime.",
+			formatDuration(renewBefore), formatDuration(lifetime)))
+	}
 }
 
 // defaultAddress is where a given kubeconfig or else the provider's own connection goes; unknown where that is not known yet.

@@ -119,6 +119,16 @@ func credentialsAttributes() map[string]schema.Attribute {
 				stringvalidator.AlsoRequires(sibling("service_account")), stringvalidator.ConflictsWith(sibling("long_lived")),
 			},
 		},
+		"renew_before": schema.StringAttribute{
+			MarkdownDescription: "How long before it expires the token is replaced by a new one, for example `168h`. Must be shorter than `lifetime`. " +
+				"Defaults to a third of the lifetime that the API server granted, also if that is shorter than `renew_before`. Changing it alone does not issue a new token.",
+			CustomType: timetypes.GoDurationType{},
+			Optional:   true,
+			Validators: []validator.String{
+				durationAtLeast(time.Minute, "one minute"),
+				stringvalidator.AlsoRequires(sibling("service_account")), stringvalidator.ConflictsWith(sibling("long_lived")),
+			},
+		},
 		"long_lived": schema.BoolAttribute{
 			MarkdownDescription: "Register a token that never expires, which the cluster keeps in a Secret (`token_secret`). " +
 				"For instances that nobody plans for in years; a token that is renewed is safer. The token is revoked when this resource is destroyed or changes it.",

@@ -68,10 +68,14 @@ func (k *Kubeconfig) Client() (*kube.Client, error) {
 	})
 }
 
-// Due says whether the credential should be renewed: less than a third of its life is left at that time. One that never expires, or does not tell, is not due.
-func (k *Kubeconfig) NeedsRenewal(now time.Time) bool {
+// NeedsRenewal reports whether the credential should be renewed, because it expires in less than renewBefore. Zero, and a duration that is not shorter than the
+// lifetime that the API server granted, mean a third of that lifetime. A credential without an expiry time is never due.
+func (k *Kubeconfig) NeedsRenewal(now time.Time, renewBefore time.Duration) bool {
 	issued, expires, ok := k.Lifetime()
-	return ok && !expires.IsZero() && expires.Sub(now) < expires.Sub(issued)/3
+	if lifetime := expires.Sub(issued); renewBefore <= 0 || renewBefore >= lifetime {
+		renewBefore = lifetime / 3
+	}
+	return ok && !expires.IsZero() && expires.Sub(now) < renewBefore
 }
 
 // Lifetime is when the credential was issued and when it expires, by its own word; a zero time is one that it does not tell.
