@@ -1,5 +1,5 @@
 variable "clusters" {
-  description = "Address and token of each cluster's administrator."
+  description = "Address, CA certificate and token of each cluster. The token needs the permissions of the guide \"Permissions of the provider\"."
   type        = map(object({ host = string, ca = string, token = string }))
   sensitive   = true
 }

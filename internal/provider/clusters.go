@@ -23,14 +23,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
-// clusters are the clusters of the provider's configuration by their names; the one of the `kubernetes` block has the empty name. Each is connected to
-// on first use, so that one that cannot be reached is only in the way of what is in it.
+// clusters holds the clusters of the provider block by name; that of `kubernetes` has the empty name. The provider connects to each on first use, so that an
+// unreachable cluster affects only its own resources.
 type clusters struct {
 	known        map[string]func() (cluster, error)
-	namesUnknown bool // not even the names in `clusters` are known before apply
+	namesUnknown bool // whether the keys of `clusters` are not known before apply
 }
 
-// cluster is a connection to one cluster with the provider's own account.
+// cluster is a connection to one cluster with the credentials of the provider.
 type cluster struct {
 	client *kube.Client
 	reader namespace.Reader
@@ -52,13 +52,13 @@ func connect(to *kube.Connection) (cluster, error) {
 	return cluster{client, reader}, err
 }
 
-// connectionError says that what the provider block, or the environment, says of a cluster is no connection.
+// connectionError reports that the provider block or the environment does not describe a valid connection.
 type connectionError struct{ err error }
 
 func (e *connectionError) Error() string { return e.err.Error() }
 func (e *connectionError) Unwrap() error { return e.err }
 
-// add takes a cluster in; connection is nil where a part of it is not known before apply.
+// add adds a cluster. connection is nil if a part of it is not known before apply.
 func (c *clusters) add(name string, connection *kube.Connection) {
 	if c.known == nil {
 		c.known = map[string]func() (cluster, error){}
@@ -66,14 +66,14 @@ func (c *clusters) add(name string, connection *kube.Connection) {
 	c.known[name] = sync.OnceValues(func() (cluster, error) { return connect(connection) })
 }
 
-// kube is the connection to a cluster with the provider's own account; no name means the cluster of the `kubernetes` block.
-// The error is [errNotKnown] while the connection, or the name itself, depends on something that is not applied yet.
+// kube returns a client of a cluster with the credentials of the provider. A null name selects the cluster of `kubernetes`.
+// The error is [errNotKnown] if the connection or the name depends on a resource that is not applied yet.
 func (c *clusters) kube(name types.String) (*kube.Client, error) {
 	found, err := c.cluster(name)
 	return found.client, err
 }
 
-// at is the connection with the provider's own account to the cluster at an address; nil where the configuration names none with just this address.
+// at returns a client with the credentials of the provider for the cluster whose API server has this address, or nil if the provider block has none.
 func (c *clusters) at(host string) *kube.Client {
 	for _, name := range slices.Sorted(maps.Keys(c.known)) {
 		if own, err := c.known[name](); err == nil && own.client.Host() == host {
@@ -83,7 +83,7 @@ func (c *clusters) at(host string) *kube.Client {
 	return nil
 }
 
-// reader reads namespaces of a cluster, with few requests for many of them. It is for the refresh before a plan, not for what was just written.
+// reader returns a reader that reads many namespaces of a cluster with few requests. Its cache suits a refresh, not reads after a write.
 func (c *clusters) reader(name types.String) (namespace.Reader, error) {
 	found, err := c.cluster(name)
 	return found.reader, err
@@ -104,7 +104,7 @@ func (c *clusters) cluster(name types.String) (cluster, error) {
 	return cluster{}, &noClusterError{name.ValueString(), slices.DeleteFunc(names, func(name string) bool { return name == "" })}
 }
 
-// noClusterError says that the provider block has no cluster of a name, and which it has.
+// noClusterError reports that the provider block has no cluster of a name, and lists those that it has.
 type noClusterError struct {
 	name  string
 	known []string
@@ -116,25 +116,25 @@ func (e *noClusterError) Error() string {
 		known = `it has "` + strings.Join(e.known, `", "`) + `"`
 	}
 	if e.name == "" {
-		return "no cluster is named, and the provider block has no kubernetes, which would then count: " + known
+		return "cluster is not set, and the provider block has no kubernetes block, which is the default: " + known
 	}
 	return fmt.Sprintf("there is no cluster %q in clusters of the provider block: %s", e.name, known)
 }
 
-// clusterAttribute is the same in all resources.
+// clusterAttribute returns the attribute that all resources in a cluster share.
 func clusterAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
-		MarkdownDescription: clusterDescription + " Changing it makes the resource anew in the other cluster.",
+		MarkdownDescription: clusterDescription + " " + forcesReplacement,
 		Optional:            true,
 		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 	}
 }
 
-const clusterDescription = "Name of the cluster, one of `clusters` in the provider block. Default: the cluster of the provider's `kubernetes`."
+const clusterDescription = "Name of the cluster, a key of `clusters` in the provider block. Defaults to the cluster of `kubernetes`."
 
-// planCluster refuses a cluster that the provider block does not have, while a plan is made. Where the CLI allows it, a resource in a cluster that is
-// not known yet is deferred.
+// planCluster adds an error to a plan if the provider block does not have the cluster. If the CLI supports it, a resource in a cluster that is not known yet is
+// deferred.
 func (r *resourceBase) planCluster(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() || r.connections == nil {
 		return // destroy, or validation without a configured provider
@@ -146,16 +146,16 @@ func (r *resourceBase) planCluster(ctx context.Context, req resource.ModifyPlanR
 	var none *noClusterError
 	switch {
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(at, "No such cluster", explain("Looking for the cluster", err))
+		resp.Diagnostics.AddAttributeError(at, "Unknown cluster", explain("Looking for the cluster", err))
 	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
 		resp.Deferred = &resource.Deferred{Reason: resource.DeferredReasonProviderConfigUnknown}
 	}
 }
 
-// clusterAway says that a resource was not looked at, because its cluster does not answer. What is in the others is planned and applied all the same, which an
-// error would prevent. For the only cluster of a configuration it is an error: then there is nothing to go on with.
-func clusterAway(diags *diag.Diagnostics, cluster types.String, address, what string, err error) {
-	diags.AddWarning("Cluster does not answer", fmt.Sprintf(
-		"Cluster %q does not answer at %s, so %s was not looked at and is planned as it was last seen. What is in other clusters is not affected.\n\n%s.",
+// warnUnreachable adds the warning that a resource was not refreshed because its cluster is unreachable. It is a warning, so that resources in other clusters
+// are planned and applied. For the cluster of `kubernetes` it would be an error.
+func warnUnreachable(diags *diag.Diagnostics, cluster types.String, address, what string, err error) {
+	diags.AddWarning("Cluster unreachable", fmt.Sprintf(
+		"Cluster %q at %s is unreachable, so that %s was not refreshed; the plan uses its last known state. Resources in other clusters are not affected.\n\n%s.",
 		cluster.ValueString(), address, what, strings.TrimSuffix(err.Error(), ".")))
 }

@@ -149,7 +149,7 @@ func TestAccClusters_away(t *testing.T) {
 	connect(berlin.speaker)
 
 	before := bergen.state
-	want := fmt.Sprintf(`WARNING: Cluster does not answer: Cluster "bergen" does not answer at %s, so namespace %q was not looked at and is planned as it was last seen. `+
+	want := fmt.Sprintf(`WARNING: Cluster unreachable: Cluster "bergen" does not answer at %s, so namespace %q was not looked at and is planned as it was last seen. `+
 		"What is in other clusters is not affected.\n\n", bergen.URL, bergen.namespace)
 	for range 3 {
 		if got := tell(bergen.refresh()); !strings.HasPrefix(got, want) || !strings.Contains(got, "not finished after 2s (timeouts.read)") {
@@ -215,7 +215,7 @@ resource "brane_infrastructure" "test" {
 			},
 			{
 				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: "/" + s.namespace,
-				ExpectError: regexp.MustCompile(`it must be the name, or[\s\S]cluster/name`),
+				ExpectError: regexp.MustCompile(`is neither a name nor[\s\S]cluster/name`),
 			},
 		},
 	})
@@ -239,7 +239,7 @@ func TestClusterNames(t *testing.T) {
 		"there are no clusters": {object{"kubernetes": object{"host": "https://203.0.113.7"}}, "", "bergen",
 			`Looking for the cluster: there is no cluster "bergen" in clusters of the provider block: it has no clusters.`},
 		"none, and the environment's is not meant": {object{"clusters": two}, "https://203.0.113.9", nil,
-			`Looking for the cluster: no cluster is named, and the provider block has no kubernetes, which would then count: it has "berlin", "oslo".`},
+			`Looking for the cluster: cluster is not set, and the provider block has no kubernetes block, which is the default: it has "berlin", "oslo".`},
 		"the clusters are known after apply": {object{"clusters": notKnown}, "", "bergen", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -254,7 +254,7 @@ func TestClusterNames(t *testing.T) {
 			} {
 				want := ""
 				if tt.want != "" {
-					want = `ERROR, AttributeName("cluster"): No such cluster: ` + tt.want
+					want = `ERROR, AttributeName("cluster"): Unknown cluster: ` + tt.want
 				}
 				if got := tell(s.plan(name, config, false).Diagnostics); got != want {
 					t.Errorf("%s: got  %s\nwant %s", name, got, want)
@@ -276,7 +276,7 @@ func TestClusterOfTheControlPlane(t *testing.T) {
 		resp, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: s.value(s.schemas.DataSourceSchemas[name], config)})
 		must(t, err)
 		const want = `there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`
-		if got := tell(resp.Diagnostics); !strings.HasPrefix(got, "ERROR: No control plane: ") || !strings.HasSuffix(got, want) {
+		if got := tell(resp.Diagnostics); !strings.HasPrefix(got, "ERROR: Control plane not available: ") || !strings.HasSuffix(got, want) {
 			t.Errorf("%s: got %s\nwant %s", name, got, want)
 		}
 	}

@@ -16,18 +16,17 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// errNotKnown says that a connection depends on something that is made in the same apply, so that it cannot be used yet.
+// errNotKnown reports that a connection depends on a resource of the same apply, so that it cannot be used yet.
 var errNotKnown = errors.New("the provider's configuration is not known before apply")
 
-// connections are what the provider's configuration names. Each is made on first use and then shared, so that a plan that
-// needs none of them works offline.
+// connections holds the connections of the provider block. Each is opened on first use and then shared, so that a plan that needs none of them works offline.
 type connections struct {
 	clusters
 	redis           redisServer
 	directory       string
 	braneVersion    infra.Version
 	secretCluster   types.String
-	bakesFiles      bool // the instance sees changed files only when its images are built again
+	bakesFiles      bool // whether the images of the instance contain the files and must be rebuilt after a change
 	secretNamespace string
 	secretName      string
 	agentImage      string
@@ -39,19 +38,19 @@ type connections struct {
 	secrets     *infra.SecretStore
 }
 
-// connectionsOf are the connections that Configure has handed over; nil while validation runs without a configured provider.
+// connectionsOf returns the connections that Configure has passed on. They are nil during validation, when the provider is not configured.
 func connectionsOf(providerData any, diags *diag.Diagnostics) *connections {
 	if providerData == nil {
 		return nil
 	}
 	c, ok := providerData.(*connections)
 	if !ok {
-		diags.AddError("Provider data of an unexpected type", fmt.Sprintf("The provider handed over %T. This is a bug in the provider: please report it.", providerData))
+		diags.AddError("Unexpected provider data type", fmt.Sprintf("The provider passed a %T. This is a bug in the provider: please report it.", providerData))
 	}
 	return c
 }
 
-// store is where the Brane instance keeps its documents. A Secret has one store for all resources, because writers take turns only within one.
+// store returns the store of the configuration files of the Brane instance. A Secret has one store for all resources, because a store serialises its writers.
 func (c *connections) store() (infra.Store, error) {
 	switch {
 	case c.controlPlaneUnknown:
@@ -66,11 +65,11 @@ func (c *connections) store() (infra.Store, error) {
 	case c.directory != "":
 		return infra.NewDirectoryStore(c.directory, c.braneVersion), nil
 	default:
-		return nil, errors.New("no control plane is named: set control_plane.directory (or BRANE_CONTROL_PLANE_DIRECTORY) or control_plane.kubernetes_secret in the provider block")
+		return nil, errors.New("the control plane is not configured: set control_plane.directory (or BRANE_CONTROL_PLANE_DIRECTORY) or control_plane.kubernetes_secret in the provider block")
 	}
 }
 
-// packages is the version of Brane whose packages a step calls that says none; empty where it is not known.
+// packages returns the version of Brane for steps that call a package without brane_version. It is empty if it is not known.
 func (c *connections) packages() branelet.Version {
 	if c == nil || c.controlPlaneUnknown {
 		return ""
@@ -78,13 +77,13 @@ func (c *connections) packages() branelet.Version {
 	return branelet.Version(c.braneVersion)
 }
 
-// registered is a location as the Brane instance has it, and a connection to its cluster.
+// registered is a registered location, with a client of its cluster.
 type registered struct {
 	infra.Location
 	kube *kube.Client
 }
 
-// registration looks a location up in the control plane's documents.
+// registration reads a location from the configuration files of the Brane instance.
 func (c *connections) registration(ctx context.Context, name string) (infra.Registration, error) {
 	store, err := c.store()
 	if err != nil {
@@ -93,7 +92,7 @@ func (c *connections) registration(ctx context.Context, name string) (infra.Regi
 	return infra.Lookup(ctx, store, name)
 }
 
-// infrastructure is a location, with the credential that is registered there.
+// infrastructure returns a location, with a client that uses the registered credentials.
 func (c *connections) infrastructure(ctx context.Context, name string) (*registered, error) {
 	registration, err := c.registration(ctx, name)
 	if err != nil {

@@ -42,37 +42,37 @@ func (d *fileDataSource) Metadata(_ context.Context, req datasource.MetadataRequ
 
 func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One file of the file layer: an output of a workflow run, or a file of a `brane_file_set`. Its content, or a copy of it on this machine.",
+		MarkdownDescription: "Reads one file that is stored in Redis, an output of a workflow run or a file of a `brane_file_set`, into the state or into a local file.",
 		Attributes: map[string]schema.Attribute{
 			"run": schema.StringAttribute{
-				MarkdownDescription: "The `id` of a `brane_workflow_run`. Either this or `file_set`.",
+				MarkdownDescription: "`id` of a `brane_workflow_run`. Conflicts with `file_set`.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRoot("file_set")), stringvalidator.AlsoRequires(path.MatchRoot("outputs_digest"))},
 			},
 			"outputs_digest": schema.StringAttribute{
-				MarkdownDescription: "The run's `outputs_digest`.",
+				MarkdownDescription: "`outputs_digest` of the run.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("run"))},
 			},
 			"file_set": schema.StringAttribute{
-				MarkdownDescription: "The `reference` of a `brane_file_set`.",
+				MarkdownDescription: "`reference` of a `brane_file_set`.",
 				Optional:            true,
 				Validators:          []validator.String{fileSetReference()},
 			},
 			"path": schema.StringAttribute{
-				MarkdownDescription: "The file's path: that of an output below `/data`, or its path in the set.",
+				MarkdownDescription: "Path of the file: relative to `/data` for an output, or in the set.",
 				Required:            true,
 				Validators:          []validator.String{localPath()},
 			},
 			"save_to": schema.StringAttribute{
-				MarkdownDescription: "Path on this machine to which the file is saved, whatever its size. It appears there whole or not at all, and is left alone where it has the right content already. " +
-					"How far it is stands in the log (`TF_LOG_PROVIDER=INFO`). The content does not go into the state then.",
+				MarkdownDescription: "Path on the machine that runs Terraform to which the file is saved, of any size. The file is written atomically, and not written if it already has this content. " +
+					"Its content is then not stored in the state. The log shows the progress (`TF_LOG_PROVIDER=INFO`).",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
-			"size":    schema.Int64Attribute{MarkdownDescription: "Its size in bytes.", Computed: true},
-			"sha256":  schema.StringAttribute{MarkdownDescription: "Digest of its content, in hex.", Computed: true},
-			"content": schema.StringAttribute{MarkdownDescription: "Its content, where that is text (UTF-8) of at most 4 MiB and `save_to` is not set; null otherwise.", Computed: true},
+			"size":    schema.Int64Attribute{MarkdownDescription: "Size in bytes.", Computed: true},
+			"sha256":  schema.StringAttribute{MarkdownDescription: "SHA-256 of the content, in hexadecimal.", Computed: true},
+			"content": schema.StringAttribute{MarkdownDescription: "Content of the file if it is UTF-8 text of at most 4 MiB and `save_to` is not set; null otherwise.", Computed: true},
 		},
 	}
 }
@@ -107,9 +107,9 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	var missing *files.MissingError
 	switch {
 	case errors.As(err, &missing):
-		resp.Diagnostics.AddAttributeError(path.Root("path"), "No such file", err.Error()+".")
+		resp.Diagnostics.AddAttributeError(path.Root("path"), "File not found", err.Error()+".")
 	case err != nil:
-		report(&resp.Diagnostics, "File not read", fmt.Sprintf("Reading the file %q", model.Path.ValueString()), err)
+		report(&resp.Diagnostics, "Failed to read file", fmt.Sprintf("Reading the file %q", model.Path.ValueString()), err)
 	default:
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}

@@ -24,7 +24,7 @@ func (r *fileSetResource) ImportState(ctx context.Context, req resource.ImportSt
 	}
 	name, directory, hasDirectory := strings.Cut(req.ID, ":")
 	if workflow.CheckName(name) != "" || hasDirectory && directory == "" {
-		resp.Diagnostics.AddError("Import id is not one", fmt.Sprintf("The id is %q; it must be the name of the set, or the name, a colon and the directory that its files come from.", req.ID))
+		resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("The id is %q; it must be the name of the set, or the name, a colon and the directory that its files come from.", req.ID))
 		return
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), name)...)

@@ -37,7 +37,7 @@ func TestAccFileSet_import(t *testing.T) {
 					{Config: config},
 					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: tt.id, ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name"},
 					{ResourceName: fileSetAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithID, ImportStateId: tt.id}, // wants a plan that changes nothing
-					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: "Corpus", ExpectError: regexp.MustCompile(`(?s)Import id is not one.*"Corpus"`)},
+					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: "Corpus", ExpectError: regexp.MustCompile(`(?s)Invalid import ID.*"Corpus"`)},
 					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: "another", ExpectError: regexp.MustCompile(`(?i)cannot import non-existent`)},
 				},
 			})

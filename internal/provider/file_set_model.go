@@ -131,7 +131,7 @@ func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Dia
 		set, err = files.OpenSet(redis, name)
 	}
 	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis for the set of files %q", name), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis for the set of files %q", name), err)
 	}
 	return set, err == nil
 }
@@ -143,12 +143,12 @@ func (r *fileSetResource) put(ctx context.Context, set *files.Set, model *fileSe
 		return false
 	}
 	if !model.SHA256.IsUnknown() && model.SHA256.ValueString() != digest {
-		diags.AddError("Files have changed since the plan", fmt.Sprintf("The set of files %q was planned with other contents. Plan again.", model.Name.ValueString()))
+		diags.AddError("Files changed since the plan", fmt.Sprintf("The set of files %q was planned with other contents. Plan again.", model.Name.ValueString()))
 		return false
 	}
 	model.setContent(digest)
 	if _, err := set.Put(ctx, digest, sources); err != nil {
-		report(diags, "Files not stored", fmt.Sprintf("Storing the set of files %q in Redis", model.Name.ValueString()), err)
+		report(diags, "Failed to store file set", fmt.Sprintf("Storing the set of files %q in Redis", model.Name.ValueString()), err)
 		return false
 	}
 	return model.setDigests(ctx, diags)

@@ -41,34 +41,35 @@ func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentityS
 
 func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	sources := sourcesSchema("content", "source")
-	sources.MarkdownDescription = "The files by their paths in the set. Each has either `content` or `source`. Either this or `directory`."
+	sources.MarkdownDescription = "Files by their path in the set. Each has either `content` or `source`. Conflicts with `directory`."
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A standing set of files in the file layer, which many runs begin with: uploaded once, kept until it is destroyed, and copied by Redis itself into each run that names its " +
-			"`reference` as an input. Files that are lost or changed in Redis are drift, which the next apply puts right. Each refresh asks for the sizes of all and reads the smallest, up to 4 MiB of them; " +
-			"that a larger one was changed and has the same size is found when it is read, and put right with `terraform apply -replace`. " +
-			"There is no `cluster` to choose: the files are in the Redis that the provider block names, for runs in every cluster.",
+		MarkdownDescription: "A shared set of files stored in Redis. It is uploaded once and kept until destroyed. Runs that use its `reference` as an input get a server-side copy. " +
+			"The set is stored in the Redis of the provider block and is available to runs in every cluster.\n\n" +
+			"Files that are missing or modified in Redis are reported as drift and stored again by the next apply. " +
+			"A refresh checks the size of every stored file and verifies the content of the smallest files, up to 4 MiB in total. " +
+			"A larger file that was modified without changing its size is only detected when it is next read; repair it with `terraform apply -replace`.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the set, the only one of this name in this Redis: a DNS label of at most 40 characters. Its Redis keys begin with `brane:set--<name>:`. Changing it makes the set anew.",
+				MarkdownDescription: "Name of the set, unique in this Redis: a DNS label of at most 40 characters. Its Redis keys start with `brane:set--<name>:`. " + forcesReplacement,
 				Required:            true,
 				Validators:          []validator.String{runName()},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"files": sources,
 			"directory": schema.StringAttribute{
-				MarkdownDescription: "Path of a directory on this machine, all of whose files make the set. Directories without files are left out; links are an error.",
+				MarkdownDescription: "Path of a directory on the machine that runs Terraform, with all files of the set. Empty directories are ignored; symbolic links are an error.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.ExactlyOneOf(path.MatchRoot("files"))},
 			},
 			"sha256": schema.StringAttribute{
-				MarkdownDescription: "Digest of all files: the SHA-256 of what `sha256sum` prints for them, sorted by their paths.",
+				MarkdownDescription: "Digest of all files: the SHA-256 of the output of `sha256sum` for the files, sorted by path.",
 				Computed:            true,
 			},
 			"reference": schema.StringAttribute{
-				MarkdownDescription: "Names this content of this set: `<name>@<sha256>`, for the `file` of a run's input. Another content makes another run.",
+				MarkdownDescription: "Reference to this content of the set, `<name>@<sha256>`, for the inputs of a run. It changes with the content, so that a run that uses it is replaced.",
 				Computed:            true,
 			},
-			"drift":    driftAttribute(),
+			"drift":    driftAttribute("The next apply corrects them."),
 			"timeouts": timeoutsAttribute(ctx, fileTimeout),
 		},
 	}
@@ -110,12 +111,12 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 	}
 	_, content, err := set.Layer(ctx)
 	if err == nil && content != "" && content != model.SHA256.ValueString() && !model.SHA256.IsUnknown() {
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "Set of files exists",
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "File set already exists",
 			fmt.Sprintf("There is a set %q with another content (%.12s…) in this Redis, of another configuration perhaps. Choose another name, or destroy that one first.", model.Name.ValueString(), content))
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Files not stored", fmt.Sprintf("Looking in Redis for a set of files %q", model.Name.ValueString()), err)
+		report(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Looking in Redis for a set of files %q", model.Name.ValueString()), err)
 		return
 	}
 	if r.put(ctx, set, &model, &resp.Diagnostics) {
@@ -153,7 +154,7 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	case errors.Is(err, errNoSet):
 		resp.State.RemoveResource(ctx) // the plan shows it and creates it again
 	case err != nil:
-		report(&resp.Diagnostics, "Files not looked up", "Looking in Redis for the "+what, err)
+		report(&resp.Diagnostics, "Failed to read file set", "Looking in Redis for the "+what, err)
 	default:
 		model.Drift = drift(sentences)
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -218,6 +219,6 @@ func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	if err := set.Delete(ctx); err != nil {
-		report(&resp.Diagnostics, "Files not deleted", fmt.Sprintf("Deleting the set of files %q in Redis", model.Name.ValueString()), err)
+		report(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting the set of files %q in Redis", model.Name.ValueString()), err)
 	}
 }

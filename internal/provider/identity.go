@@ -11,22 +11,22 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// identity is by what Terraform knows again what is in one of the provider's clusters. An operation tells it before it waits for anything: an apply that ends
-// early must leave an identity behind.
+// identity identifies a resource in one of the clusters of the provider. Operations set it first, because Terraform requires an identity also after an apply
+// that ends early.
 type identity struct {
 	Name    types.String `tfsdk:"name"`
 	Cluster types.String `tfsdk:"cluster"`
 }
 
-// identitySchema has the name of what is described so, and its cluster.
+// identitySchema returns the schema of an identity. name is the description of the name.
 func identitySchema(name string) identityschema.Schema {
 	return identityschema.Schema{Attributes: map[string]identityschema.Attribute{
 		"name":    identityschema.StringAttribute{Description: name, RequiredForImport: true},
-		"cluster": identityschema.StringAttribute{Description: "Name of the cluster, where it is one of the provider's `clusters`.", OptionalForImport: true},
+		"cluster": identityschema.StringAttribute{Description: "Name of the cluster, if it is a key of `clusters` in the provider block.", OptionalForImport: true},
 	}}
 }
 
-// importNamed imports by "name", or by "cluster/name" for what is in one of `clusters`, or by the identity.
+// importNamed imports a resource by "name", by "cluster/name" if it is in one of `clusters`, or by its identity.
 func importNamed(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	var of identity
 	if req.ID == "" {
@@ -37,7 +37,7 @@ func importNamed(ctx context.Context, req resource.ImportStateRequest, resp *res
 			cluster, name = "", req.ID
 		}
 		if name == "" || found && cluster == "" {
-			resp.Diagnostics.AddError("Import id is not one", fmt.Sprintf("The id is %q; it must be the name, or cluster/name for what is in one of the provider's clusters.", req.ID))
+			resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("The import ID %q is neither a name nor cluster/name, with a key of clusters in the provider block. Import by name, or by cluster/name.", req.ID))
 			return
 		}
 		of = identity{types.StringValue(name), text(cluster)}

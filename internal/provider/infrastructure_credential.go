@@ -60,12 +60,12 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 	tried := fmt.Sprintf("Asking for a token of service account %q in namespace %q", account, location.Namespace)
 	client, err := r.kube(model.Cluster)
 	if err != nil {
-		report(diags, "No token", tried, err)
+		report(diags, "Failed to request a token", tried, err)
 		return credential{}
 	}
 	minted, granted, err := mint(ctx, client, location, account, config.LongLived.ValueBool(), lifetime)
 	if err != nil {
-		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "No token", explain(tried, err))
+		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "Failed to request a token", explain(tried, err))
 		return credential{}
 	}
 	if granted.Shortened() {
@@ -109,16 +109,16 @@ func registeredCredential(ctx context.Context, store infra.Store, model infrastr
 	tried := fmt.Sprintf("Reading the credential of location %q from the %s to keep it", name, store)
 	registration, err := infra.Lookup(ctx, store, name)
 	if err != nil {
-		report(diags, "Location not changed", tried, err)
+		report(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
 	if model.fingerprintOf(registration.Kubeconfig) != model.Fingerprint.ValueString() {
-		diags.AddError("Location not changed", tried+": somebody has replaced it since the plan. Run Terraform again: the next plan shows it.")
+		diags.AddError("Failed to update location", tried+": somebody has replaced it since the plan. Run Terraform again: the next plan shows it.")
 		return credential{}
 	}
 	parsed, err := credentials.Parse(registration.Kubeconfig)
 	if err != nil {
-		report(diags, "Location not changed", tried, err)
+		report(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
 	return credential{raw: registration.Kubeconfig, parsed: parsed}
@@ -138,7 +138,7 @@ func (r *infrastructureResource) goodFor(ctx context.Context, model *infrastruct
 	}
 	name, namespace := model.Name.ValueString(), model.Namespace.ValueString()
 	if err := probe(ctx, credential.parsed, namespace, patience, diags); err != nil {
-		report(diags, "Credential not good for Brane", fmt.Sprintf("Trying the credential of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
+		report(diags, "Credentials failed verification", fmt.Sprintf("Trying the credential of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
 		return false
 	}
 	r.checkPodSecurity(ctx, model.Cluster, namespace, diags)
@@ -157,7 +157,7 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 		err = credentials.Revoke(ctx, client, credential.namespace, credential.secret)
 	}
 	if err != nil {
-		report(diags, "New token not revoked", "Deleting the Secret of a token that was made and could not be registered", err)
+		report(diags, "Failed to revoke an unused token", "Deleting the Secret of a token that was made and could not be registered", err)
 	}
 }
 
@@ -195,7 +195,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 	case errors.Is(err, credentials.ErrUnauthorized), errors.Is(err, credentials.ErrForbidden), errors.Is(err, credentials.ErrTLS):
 		found = append(found, err.Error())
 	case err != nil:
-		diags.AddWarning("Credential not tried", explain(fmt.Sprintf("Trying the registered credential of location %q", model.Name.ValueString()), err))
+		diags.AddWarning("Could not verify credentials", explain(fmt.Sprintf("Trying the registered credential of location %q", model.Name.ValueString()), err))
 	default:
 		r.checkPodSecurity(ctx, model.Cluster, registration.Location.Namespace, diags)
 	}
@@ -245,7 +245,7 @@ func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace st
 	}
 	report, err := credentials.WaitUntilAccepted(ctx, client, namespace, patience)
 	if len(report.Powers) > 0 {
-		diags.AddAttributeWarning(path.Root("credentials"), "Credential may do more than Brane needs",
+		diags.AddAttributeWarning(path.Root("credentials"), "Registered credentials are over-privileged",
 			fmt.Sprintf("The registered credential is kept in clear on the control plane. It may do too much:\n%s\n\nUse a service account that is limited to namespace %q.", bullets(report.Powers), namespace))
 	}
 	return err
@@ -263,7 +263,7 @@ func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster t
 	}
 	const label = "pod-security.kubernetes.io/enforce"
 	if level := live.Labels[label]; level != "" && level != "privileged" {
-		diags.AddAttributeWarning(path.Root("namespace"), "Namespace refuses Brane's Jobs", fmt.Sprintf(
+		diags.AddAttributeWarning(path.Root("namespace"), "Namespace rejects Brane's Jobs", fmt.Sprintf(
 			"Namespace %q enforces the Pod Security level %q (label %s). The containers that Brane 0.4 to 0.6 starts are privileged, so none of them would start; "+
 				"steps of brane_workflow_run that need no privileges do. For Brane set the label to \"privileged\".", namespace, level, label))
 	}

@@ -199,7 +199,7 @@ func TestAccInfrastructure_longLivedTooWeak(t *testing.T) {
 		},
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "brane", long_lived = true }`)),
-			ExpectError: regexp.MustCompile(`Credential not good for Brane`),
+			ExpectError: regexp.MustCompile(`Credentials failed verification`),
 		}},
 	})
 }
@@ -220,15 +220,15 @@ func TestAccInfrastructure_unknownUntilApply(t *testing.T) {
 		Steps: []resource.TestStep{
 			{
 				Config:      i.hcl(t, later(`"ftp://198.51.100.10"`)+strings.Replace(alone(`{ service_account = "brane" }`), `"http://198.51.100.10:50052"`, "terraform_data.later.output", 1)),
-				ExpectError: regexp.MustCompile(`Value is not one that Brane can use[\s\S]*ftp://198\.51\.100\.10`),
+				ExpectError: regexp.MustCompile(`Invalid value for Brane[\s\S]*ftp://198\.51\.100\.10`),
 			},
 			{
 				Config:      i.hcl(t, later(heredoc([]byte("apiVersion: v1\nkind: Config\n")))+alone(own)),
-				ExpectError: regexp.MustCompile(`Kubeconfig is not one that Brane can use[\s\S]*current-context`),
+				ExpectError: regexp.MustCompile(`Unsupported kubeconfig[\s\S]*current-context`),
 			},
 			{
 				Config:      i.hcl(t, later(heredoc(i.token(t, "brane")))+alone(own, `address = "203.0.113.7:6443"`)),
-				ExpectError: regexp.MustCompile(`Kubeconfig is for another cluster or namespace[\s\S]*203\.0\.113\.7`),
+				ExpectError: regexp.MustCompile(`Kubeconfig does not match the location[\s\S]*203\.0\.113\.7`),
 			},
 			{Config: i.hcl(t, later(heredoc(i.token(t, "brane")))+alone(own))},
 		},

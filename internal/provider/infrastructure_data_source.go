@@ -103,7 +103,7 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 	name := model.Name.ValueString()
 	store, err := d.store()
 	if err != nil {
-		report(&resp.Diagnostics, "No control plane", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return
 	}
 	ctx, done := within(ctx, infrastructureTimeout)
@@ -113,13 +113,13 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 	var encoding *infra.EncodingError
 	switch {
 	case errors.Is(err, infra.ErrNoLocation):
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "No such location", explain(fmt.Sprintf("Reading location %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "Location not found", explain(fmt.Sprintf("Reading location %q", name), err))
 		return
 	case errors.Is(err, infra.ErrNoSecret), errors.As(err, &encoding):
 		resp.Diagnostics.AddWarning("Location has no credential that Brane can use", explain(fmt.Sprintf("Reading the credential of location %q", name), err))
 	case errors.Is(err, infra.ErrOtherKind):
 	case err != nil:
-		report(&resp.Diagnostics, "Location not read", fmt.Sprintf("Reading location %q from the %s", name, store), err)
+		report(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
 		return
 	}
 	model.locationModel = newLocationModel(registration)

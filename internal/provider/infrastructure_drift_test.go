@@ -228,7 +228,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 						i.put(t, "infra.yml", infraText+"  broken: {kind: kube\n")
 					},
 					Config:      config,
-					ExpectError: regexp.MustCompile(`Location not read[\s\S]*infra\.yml:\d+:\d+:[\s\S]*Nothing\s+was\s+written`),
+					ExpectError: regexp.MustCompile(`Failed to read location[\s\S]*infra\.yml:\d+:\d+:[\s\S]*Nothing\s+was\s+written`),
 				},
 				{
 					PreConfig: func() {
@@ -237,7 +237,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 						i.put(t, "secrets.yml", "- a list\n")
 					},
 					Config:      config,
-					ExpectError: regexp.MustCompile(`Location not read[\s\S]*secrets\.yml:1:1:[\s\S]*Nothing\s+was\s+written`),
+					ExpectError: regexp.MustCompile(`Failed to read location[\s\S]*secrets\.yml:1:1:[\s\S]*Nothing\s+was\s+written`),
 				},
 				{
 					PreConfig: func() {
@@ -373,7 +373,7 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 			{Config: i.hcl(t, body), ConfigPlanChecks: emptyPlan()},
 			{
 				Config:      i.hcl(t, strings.Replace(body, "verify_credentials = false", "", 1)),
-				ExpectError: regexp.MustCompile(`Credential not good for Brane[\s\S]*no\s+API\s+server\s+answers\s+at\s+https://127\.0\.0\.1:1[\s\S]*verify_credentials = false`),
+				ExpectError: regexp.MustCompile(`Credentials failed verification[\s\S]*no\s+API\s+server\s+answers\s+at\s+https://127\.0\.0\.1:1[\s\S]*verify_credentials = false`),
 			},
 		},
 	})

@@ -36,7 +36,7 @@ func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequ
 		files, err = store.Read(ctx)
 	}
 	if err != nil {
-		report(&diags, "Locations not listed", "Reading the locations of the Brane instance", err)
+		report(&diags, "Failed to list locations", "Reading the locations of the Brane instance", err)
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}

@@ -53,7 +53,7 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 				},
 				{
 					Config:      i.hcl(t, "data \"brane_infrastructure\" \"test\" {\n  name = \"oslo\"\n}\n"),
-					ExpectError: regexp.MustCompile(`No such location[\s\S]*infra\.yml\s+has:\s+compute,\s+office`),
+					ExpectError: regexp.MustCompile(`Location not found[\s\S]*infra\.yml\s+has:\s+compute,\s+office`),
 				},
 				{
 					PreConfig: func() { i.put(t, "infra.yml", "locations: [\n") },
@@ -178,7 +178,7 @@ func TestAccRotateCredential_refuses(t *testing.T) {
 	i := newInstance(t)
 	s := newSpeaker(t)
 	s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
-	at := `ERROR, AttributeName("infrastructure"): Credential not rotated: Making a new token for infrastructure "compute": `
+	at := `ERROR, AttributeName("infrastructure"): Failed to rotate credential: Making a new token for infrastructure "compute": `
 	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look up location`).MatchString(said[0]) {
 		t.Errorf("where nothing is registered it says %q", said)
 	}

@@ -47,7 +47,7 @@ func TestAccInfrastructure_filesThatBraneRefuses(t *testing.T) {
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: inProcess,
 				Steps: []resource.TestStep{{
-					Config: config, ExpectError: regexp.MustCompile(`Location not registered[\s\S]*` + tt.where + `[\s\S]*Nothing\s+was\s+written`),
+					Config: config, ExpectError: regexp.MustCompile(`Failed to register location[\s\S]*` + tt.where + `[\s\S]*Nothing\s+was\s+written`),
 				}},
 			})
 			if got := i.get(t, "infra.yml"); got != tt.text {

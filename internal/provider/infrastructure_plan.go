@@ -67,7 +67,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if r.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
-		resp.Diagnostics.AddWarning("Brane 0.6.0 does not see this change", fmt.Sprintf(
+		resp.Diagnostics.AddWarning("Brane 0.6.0 must be rebuilt", fmt.Sprintf(
 			"The services of Brane 0.6.0 have infra.yml and secrets.yml in their images. For the change of location %q to take effect, build the images again with the new files, "+
 				"or use Brane 0.6.1 or later, which mounts them.", plan.Name.ValueString()))
 	}
@@ -121,7 +121,7 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 			return types.StringUnknown()
 		}
 		if err != nil {
-			report(diags, "No address", "Taking the address of the API server from the provider block", err)
+			report(diags, "Cannot determine API server address", "Taking the address of the API server from the provider block", err)
 			return types.StringUnknown()
 		}
 		server = client.Host()
@@ -130,7 +130,7 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 	}
 	address := hostPort(server)
 	if address == "" {
-		diags.AddAttributeError(path.Root("address"), "No address",
+		diags.AddAttributeError(path.Root("address"), "Cannot determine API server address",
 			"The connection has no host and port that could stand here. Set address to host:port of the API server.")
 		return types.StringUnknown()
 	}
@@ -145,7 +145,7 @@ func (m infrastructureModel) checkLocation(diags *diag.Diagnostics) {
 	}
 	for _, problem := range m.location().Validate() {
 		if value, ok := given[problem.Field]; ok && !value.IsUnknown() && !value.IsNull() {
-			diags.AddAttributeError(path.Root(problem.Field), "Value is not one that Brane can use", problem.Sentence+".")
+			diags.AddAttributeError(path.Root(problem.Field), "Invalid value for Brane", problem.Sentence+".")
 		}
 	}
 }
@@ -155,7 +155,7 @@ func (m infrastructureModel) checkAgainst(kubeconfig *credentials.Kubeconfig, di
 	for _, problem := range kubeconfig.Check(m.Address.ValueString(), m.Namespace.ValueString()) {
 		value := map[string]types.String{"address": m.Address, "namespace": m.Namespace}[problem.Field]
 		if !value.IsUnknown() && !value.IsNull() {
-			diags.AddAttributeError(path.Root(problem.Field), "Kubeconfig is for another cluster or namespace", problem.Sentence+".")
+			diags.AddAttributeError(path.Root(problem.Field), "Kubeconfig does not match the location", problem.Sentence+".")
 		}
 	}
 }
@@ -169,13 +169,13 @@ func parseGiven(text string, diags *diag.Diagnostics) *credentials.Kubeconfig {
 		if problem.Field != "" {
 			sentence = problem.Field + ": " + sentence
 		}
-		diags.AddAttributeError(at, "Kubeconfig is not one that Brane can use", sentence+".")
+		diags.AddAttributeError(at, "Unsupported kubeconfig", sentence+".")
 	}
 	if err != nil {
 		return nil
 	}
 	for _, warning := range kubeconfig.Warnings {
-		diags.AddAttributeWarning(at, "Kubeconfig is doubtful", "In it "+warning+".")
+		diags.AddAttributeWarning(at, "Kubeconfig warning", "In it "+warning+".")
 	}
 	return kubeconfig
 }

@@ -42,7 +42,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
-		report(&resp.Diagnostics, "No control plane", fmt.Sprintf("Looking for the files of the Brane instance to register %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to register %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -87,7 +87,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "No control plane", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return
 	}
 	imported := model.Namespace.IsNull()
@@ -98,7 +98,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	}
 	found, err := missing(store, registration, name, err)
 	if err != nil {
-		report(&resp.Diagnostics, "Location not read", fmt.Sprintf("Reading location %q from the %s", name, store), err)
+		report(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
 		return
 	}
 	if registration.Location.Name != "" {
@@ -129,7 +129,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
-		report(&resp.Diagnostics, "No control plane", fmt.Sprintf("Looking for the files of the Brane instance to change location %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to change location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -146,14 +146,14 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	}
 	if err := infra.Register(ctx, store, model.location(), credential.raw); err != nil {
 		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
-		report(&resp.Diagnostics, "Location not changed", fmt.Sprintf("Changing location %q in the %s", name, store), err)
+		report(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Changing location %q in the %s", name, store), err)
 		return
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	if !model.SecretName.Equal(state.SecretName) {
 		if err := infra.RemoveUnusedSecret(ctx, store, state.SecretName.ValueString()); err != nil {
-			report(&resp.Diagnostics, "Old secret not removed", fmt.Sprintf("Removing %q from secrets.yml in the %s, as location %q has called its secret until now; remove it by hand where this error stays", state.SecretName.ValueString(), store, name), err)
+			report(&resp.Diagnostics, "Failed to remove the old secret", fmt.Sprintf("Removing %q from secrets.yml in the %s, as location %q has called its secret until now; remove it by hand where this error stays", state.SecretName.ValueString(), store, name), err)
 		}
 	}
 	if !model.TokenSecret.Equal(state.TokenSecret) {
@@ -168,13 +168,13 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
-		report(&resp.Diagnostics, "No control plane", fmt.Sprintf("Looking for the files of the Brane instance to remove location %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to remove location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	if err := infra.Unregister(ctx, store, name, model.SecretName.ValueString()); err != nil {
-		report(&resp.Diagnostics, "Location not removed", fmt.Sprintf("Removing location %q from the %s", name, store), err)
+		report(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
 	}
 	r.revoke(ctx, model, &resp.Diagnostics)
@@ -187,10 +187,10 @@ func (r *infrastructureResource) ImportState(ctx context.Context, req resource.I
 
 func notRegistered(diags *diag.Diagnostics, name string, store infra.Store, err error) {
 	if !errors.Is(err, infra.ErrExists) {
-		report(diags, "Location not registered", fmt.Sprintf("Registering %q in the %s", name, store), err)
+		report(diags, "Failed to register location", fmt.Sprintf("Registering %q in the %s", name, store), err)
 		return
 	}
-	diags.AddAttributeError(path.Root("name"), "Location exists already", fmt.Sprintf(
+	diags.AddAttributeError(path.Root("name"), "Location already exists", fmt.Sprintf(
 		"There is a location %[1]q in the %[2]s, and Terraform did not make it. To manage it from here, import it:\n\n"+
 			"import {\n  to = brane_infrastructure.<NAME>\n  id = %[1]q\n}", name, store))
 }
@@ -224,7 +224,7 @@ func (r *infrastructureResource) revoke(ctx context.Context, state infrastructur
 		err = credentials.Revoke(ctx, client, state.Namespace.ValueString(), state.TokenSecret.ValueString())
 	}
 	if err != nil {
-		report(diags, "Old token not revoked", fmt.Sprintf("Deleting Secret %q in namespace %q, so that the token that was registered for location %q is good no more; delete it by hand where this error stays",
+		report(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q, so that the token that was registered for location %q is good no more; delete it by hand where this error stays",
 			state.TokenSecret.ValueString(), state.Namespace.ValueString(), state.Name.ValueString()), err)
 	}
 }

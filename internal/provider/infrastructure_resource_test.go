@@ -181,7 +181,7 @@ func TestAccInfrastructure_exists(t *testing.T) {
 			CheckDestroy:             i.holds(t, strings.ReplaceAll(othersInfra, "office", "compute"), othersSecrets),
 			Steps: []resource.TestStep{{
 				Config:      i.hcl(t, smallestInfrastructure),
-				ExpectError: regexp.MustCompile(`Location exists already[\s\S]*import \{[\s\S]*to = brane_infrastructure[\s\S]*id = "compute"`),
+				ExpectError: regexp.MustCompile(`Location already exists[\s\S]*import \{[\s\S]*to = brane_infrastructure[\s\S]*id = "compute"`),
 			}},
 		})
 	})
@@ -197,7 +197,7 @@ func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
 		CheckDestroy:             i.holds(t, "", ""),
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "brane" }`)),
-			ExpectError: regexp.MustCompile(`Credential not good for Brane[\s\S]*nothing\s+was\s+registered[\s\S]*create\s+jobs\.batch[\s\S]*` + i.namespace),
+			ExpectError: regexp.MustCompile(`Credentials failed verification[\s\S]*nothing\s+was\s+registered[\s\S]*create\s+jobs\.batch[\s\S]*` + i.namespace),
 		}},
 	})
 }
@@ -211,7 +211,7 @@ func TestAccInfrastructure_noAccount(t *testing.T) {
 		CheckDestroy:             i.holds(t, "", ""),
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "nobody" }`)),
-			ExpectError: regexp.MustCompile(`No token[\s\S]*the\s+service\s+account\s+is\s+not\s+there`),
+			ExpectError: regexp.MustCompile(`Failed to request a token[\s\S]*the\s+service\s+account\s+is\s+not\s+there`),
 		}},
 	})
 }

@@ -25,76 +25,77 @@ func (r *infrastructureResource) IdentitySchema(_ context.Context, _ resource.Id
 
 func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Registers a cluster with a Brane instance (0.4 to 0.6), in the files that the instance reads: a location in `infra.yml`, and in `secrets.yml` a kubeconfig. " +
-			"Other locations, unknown keys, comments and order in these files stay as they are. " +
-			"By default the provider makes the kubeconfig itself, with a token of a service account; it is renewed when less than a third of its life is left, and kept nowhere but in `secrets.yml`. " +
-			"What Brane would find out too late, or never, is checked before anything is written.",
+		MarkdownDescription: "Registers a namespace of a cluster with a Brane instance (0.4 to 0.6): a location in `infra.yml` and a kubeconfig in `secrets.yml`. " +
+			"Other locations, unknown keys, comments and the order of these files are preserved. " +
+			"All values are validated before the files are written; Brane itself would report most of these errors only when a task runs.\n\n" +
+			"With `credentials.service_account` the kubeconfig contains a token that the provider requests. It is renewed by the first apply in the last third of its lifetime (see `renew_before`) " +
+			"and stored only in `secrets.yml`. Apply more often than that, or the token expires.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the location, as BraneScript has it in `on \"compute\" { … }`.",
+				MarkdownDescription: "Name of the location, to which BraneScript refers in `on \"compute\" { … }`. " + forcesReplacement,
 				Required:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"cluster": clusterAttribute(),
 			"address": schema.StringAttribute{
-				MarkdownDescription: "`host:port` of the API server as the Brane instance reaches it. Default: the server of the given kubeconfig, or else the address of the provider's own connection.",
+				MarkdownDescription: "`host:port` of the API server to which the Brane instance connects. Defaults to the server of `kubeconfig_wo`, or to the API server to which the provider connects.",
 				Optional:            true,
 				Computed:            true,
 			},
 			"namespace": schema.StringAttribute{
-				MarkdownDescription: "Namespace in which Brane makes its Jobs, and in which the service account is.",
+				MarkdownDescription: "Namespace of Brane's Jobs and of the service account.",
 				Required:            true,
 				Validators:          []validator.String{dnsLabel()},
 			},
 			"registry": schema.StringAttribute{
-				MarkdownDescription: "`host:port` of the registry of the Brane instance as the cluster's nodes reach it, without a scheme.",
+				MarkdownDescription: "`host:port` of the registry of the Brane instance to which the nodes of the cluster connect, without a scheme. The `infra.yml` key of the same name.",
 				Required:            true,
 			},
 			"callback_to": schema.StringAttribute{
-				MarkdownDescription: "URL of the instance's callback service (brane-clb) as pods reach it, for example `http://198.51.100.10:50052`.",
+				MarkdownDescription: "URL of the callback service (brane-clb) to which pods connect, for example `http://198.51.100.10:50052`. The `infra.yml` key of the same name.",
 				Required:            true,
 			},
 			"proxy_address": schema.StringAttribute{
-				MarkdownDescription: "Address of the proxy through which containers reach each other, if any.",
+				MarkdownDescription: "Address of the proxy through which containers connect to each other. The `infra.yml` key of the same name.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"mount_dfs": schema.StringAttribute{
-				MarkdownDescription: "URL of the Redis of the instance's file system as pods reach it, for example `redis://198.51.100.10`.",
+				MarkdownDescription: "URL of the Redis of Brane's file system to which pods connect, for example `redis://198.51.100.10`. The `infra.yml` key of the same name. Pods of `brane_workflow_run` use this Redis unless `redis.pod_url` is set in the provider block.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"secret_name": schema.StringAttribute{
-				MarkdownDescription: "Name of the kubeconfig in `secrets.yml`. Default: `name`.",
+				MarkdownDescription: "Name of the kubeconfig in `secrets.yml`. Defaults to the value of `name`.",
 				Optional:            true,
 				Computed:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"credentials": schema.SingleNestedAttribute{
-				MarkdownDescription: "The credential that is registered: either `service_account` or `kubeconfig_wo`.",
+				MarkdownDescription: "Credentials to register. Set either `service_account` or `kubeconfig_wo`.",
 				Required:            true,
 				Attributes:          credentialsAttributes(),
 			},
 			"verify_credentials": schema.BoolAttribute{
-				MarkdownDescription: "Try the credential against the API server, before it is registered and whenever Terraform looks. " +
-					"Set it to `false` where `address` cannot be reached from this machine. Default: `true`.",
+				MarkdownDescription: "Verify the credentials against the API server before they are registered and on each refresh. " +
+					"Set this to `false` if the machine that runs Terraform cannot reach `address`. Defaults to `true`.",
 				Optional: true,
 				Computed: true,
 				Default:  booldefault.StaticBool(true),
 			},
 			"expires_at": schema.StringAttribute{
-				MarkdownDescription: "When the registered credential expires (RFC 3339); null where it does not.",
+				MarkdownDescription: "Expiry time of the registered credentials (RFC 3339). Null if they do not expire.",
 				Computed:            true,
 			},
 			"fingerprint": schema.StringAttribute{
-				MarkdownDescription: "Salted digest of the registered kubeconfig, by which a change is noticed.",
+				MarkdownDescription: "Salted digest of the registered kubeconfig, to detect changes.",
 				Computed:            true,
 			},
 			"token_secret": schema.StringAttribute{
-				MarkdownDescription: "With `credentials.long_lived`: name of the Secret in `namespace` in which the cluster keeps the token.",
+				MarkdownDescription: "Name of the Secret in `namespace` that holds the token, if `credentials.long_lived` is set.",
 				Computed:            true,
 			},
-			"drift":    driftAttribute(),
+			"drift":    driftAttribute("The next apply corrects them."),
 			"timeouts": timeoutsAttribute(ctx, infrastructureTimeout),
 		},
 	}
@@ -104,14 +105,14 @@ func credentialsAttributes() map[string]schema.Attribute {
 	sibling := func(name string) path.Expression { return path.MatchRelative().AtParent().AtName(name) }
 	return map[string]schema.Attribute{
 		"service_account": schema.StringAttribute{
-			MarkdownDescription: "Service account in `namespace` for which a token is made.",
+			MarkdownDescription: "Service account in `namespace` for which the provider requests a token.",
 			Optional:            true,
 			Validators: []validator.String{
 				dnsLabel(), stringvalidator.ExactlyOneOf(sibling("service_account"), sibling("kubeconfig_wo")),
 			},
 		},
 		"lifetime": schema.StringAttribute{
-			MarkdownDescription: "How long a token of the service account is asked to be good for, for example `720h`. The API server may grant less. Default: `2160h` (90 days).",
+			MarkdownDescription: "Requested lifetime of the token, for example `720h`; at least `10m`. The API server can grant less. Defaults to `2160h` (90 days).",
 			CustomType:          timetypes.GoDurationType{},
 			Optional:            true,
 			Validators: []validator.String{
@@ -120,8 +121,8 @@ func credentialsAttributes() map[string]schema.Attribute {
 			},
 		},
 		"renew_before": schema.StringAttribute{
-			MarkdownDescription: "How long before it expires the token is replaced by a new one, for example `168h`. Must be shorter than `lifetime`. " +
-				"Defaults to a third of the lifetime that the API server granted, also if that is shorter than `renew_before`. Changing it alone does not issue a new token.",
+			MarkdownDescription: "Time before the expiry of the token in which an apply replaces it by a new one, for example `168h`. Must be shorter than `lifetime`. " +
+				"Defaults to a third of the lifetime that the API server granted; the default also applies if the API server granted no more than `renew_before`.",
 			CustomType: timetypes.GoDurationType{},
 			Optional:   true,
 			Validators: []validator.String{
@@ -130,25 +131,25 @@ func credentialsAttributes() map[string]schema.Attribute {
 			},
 		},
 		"long_lived": schema.BoolAttribute{
-			MarkdownDescription: "Register a token that never expires, which the cluster keeps in a Secret (`token_secret`). " +
-				"For instances that nobody plans for in years; a token that is renewed is safer. The token is revoked when this resource is destroyed or changes it.",
+			MarkdownDescription: "Register a token that never expires, which is stored in a Secret of the cluster (`token_secret`). " +
+				"Intended for instances whose Terraform configuration is rarely applied. Prefer expiring tokens. The token is revoked when it is replaced and when the resource is destroyed. Defaults to `false`.",
 			Optional:   true,
 			Validators: []validator.Bool{boolvalidator.AlsoRequires(sibling("service_account"))},
 		},
 		"rotation_triggers": schema.MapAttribute{
-			MarkdownDescription: "Any values; when one of them changes, the service account gets a new token. For example `{ month = formatdate(\"YYYY-MM\", plantimestamp()) }`.",
+			MarkdownDescription: "Arbitrary values that cause a new token to be requested when one of them changes, for example `{ month = formatdate(\"YYYY-MM\", plantimestamp()) }`.",
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators:          []validator.Map{mapvalidator.AlsoRequires(sibling("service_account"))},
 		},
 		"kubeconfig_wo": schema.StringAttribute{
-			MarkdownDescription: "A kubeconfig of your own, which is not kept in the state (write-only: Terraform 1.11, OpenTofu 1.11). It must need nothing beside itself: no files, no plugin to execute.",
+			MarkdownDescription: "Kubeconfig to register, not stored in the state. Must be self-contained: no file references and no exec plugin.",
 			Optional:            true,
 			WriteOnly:           true,
 			Validators:          []validator.String{stringvalidator.AlsoRequires(sibling("kubeconfig_wo_version"))},
 		},
 		"kubeconfig_wo_version": schema.Int64Attribute{
-			MarkdownDescription: "Version of `kubeconfig_wo`: Terraform does not see that a write-only value has changed, so raise this when it has.",
+			MarkdownDescription: "Version of `kubeconfig_wo`. Terraform cannot detect changes of a write-only value: increase the version to register another kubeconfig.",
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.AlsoRequires(sibling("kubeconfig_wo"))},
 		},

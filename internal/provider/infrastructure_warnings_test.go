@@ -40,7 +40,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	}
 	// The CLI proposes the defaults of computed attributes as null.
 	plan := s.plan("brane_infrastructure", config, false)
-	says(t, plan.Diagnostics, "WARNING: Brane 0.6.0 does not see this change: ", "build the images again")
+	says(t, plan.Diagnostics, "WARNING: Brane 0.6.0 must be rebuilt: ", "build the images again")
 	schema := s.schemas.ResourceSchemas["brane_infrastructure"]
 	applied, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: "brane_infrastructure", Config: s.value(schema, config), PriorState: s.null(schema), PlannedState: plan.PlannedState, PlannedPrivate: plan.PlannedPrivate,
@@ -49,8 +49,8 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	must(t, err)
 	s.ok(applied.Diagnostics)
 	doubts := []string{
-		`WARNING, AttributeName("credentials"): Credential may do more than Brane needs: `, "it may do everything in the whole cluster (cluster-admin)",
-		`WARNING, AttributeName("namespace"): Namespace refuses Brane's Jobs: `, `enforces the Pod Security level "baseline"`,
+		`WARNING, AttributeName("credentials"): Registered credentials are over-privileged: `, "it may do everything in the whole cluster (cluster-admin)",
+		`WARNING, AttributeName("namespace"): Namespace rejects Brane's Jobs: `, `enforces the Pod Security level "baseline"`,
 	}
 	says(t, applied.Diagnostics, doubts...)
 	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_infrastructure", CurrentState: applied.NewState, CurrentIdentity: applied.NewIdentity})

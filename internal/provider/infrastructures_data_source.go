@@ -41,7 +41,7 @@ func (d *infrastructuresDataSource) Configure(_ context.Context, req datasource.
 func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
 	store, err := d.store()
 	if err != nil {
-		report(&resp.Diagnostics, "No control plane", "Looking for the files of the Brane instance to read its locations", err)
+		report(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
 		return
 	}
 	ctx, done := within(ctx, infrastructureTimeout)

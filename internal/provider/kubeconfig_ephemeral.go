@@ -131,10 +131,10 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		resp.Deferred = &ephemeral.Deferred{Reason: ephemeral.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "No such cluster", explain(tried, err))
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", explain(tried, err))
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "No connection to the cluster", tried, err)
+		report(&resp.Diagnostics, "Failed to connect to the cluster", tried, err)
 		return
 	}
 	token := model.open(ctx, client, tried, &resp.Diagnostics)
@@ -145,7 +145,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 	resp.RenewAt = token.Expires.Add(-token.Lifetime() / 10)
 	left, err := json.Marshal(openToken{model.ServiceAccount.ValueString(), model.Namespace.ValueString(), model.ExpiresAt.ValueString()})
 	if err != nil {
-		report(&resp.Diagnostics, "Expiry not noted", tried, err)
+		report(&resp.Diagnostics, "Failed to store the token's expiry", tried, err)
 		return
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openTokenKey, left)...)
@@ -157,9 +157,9 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 	if !m.NamespaceUID.IsNull() {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.Namespace.ValueString()}}
 		if err := client.Get(ctx, ns); err != nil {
-			report(diags, "No token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
+			report(diags, "Failed to request a token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
 		} else if uid := m.NamespaceUID.ValueString(); string(ns.UID) != uid {
-			diags.AddAttributeError(path.Root("namespace_uid"), "Another namespace",
+			diags.AddAttributeError(path.Root("namespace_uid"), "Namespace UID mismatch",
 				fmt.Sprintf("Namespace %q in the cluster at %s has the UID %s and not %s: it was made anew.", ns.Name, client.Host(), ns.UID, uid))
 		}
 	}
@@ -172,7 +172,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		ca, err = client.CA()
 	}
 	if err != nil {
-		report(diags, "No token", tried, err)
+		report(diags, "Failed to request a token", tried, err)
 		return token
 	}
 	if token.Shortened() {
@@ -187,7 +187,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		Server: m.Host.ValueString(), CA: ca, Token: token.Value, Namespace: m.Namespace.ValueString(), Name: m.Namespace.ValueString(),
 	})
 	if err != nil {
-		report(diags, "No kubeconfig", tried, err)
+		report(diags, "Failed to write kubeconfig", tried, err)
 	}
 	m.ClusterCACertificate, m.Token = types.StringValue(string(ca)), types.StringValue(token.Value)
 	m.Kubeconfig, m.ExpiresAt = types.StringValue(string(kubeconfig)), moment(token.Expires)
@@ -206,7 +206,7 @@ func (e *kubeconfigEphemeral) Renew(ctx context.Context, req ephemeral.RenewRequ
 	resp.Diagnostics.Append(diags...)
 	var token openToken
 	if err := json.Unmarshal(left, &token); err != nil {
-		report(&resp.Diagnostics, "Expiry not known", "Reading what was noted when the token was made", err)
+		report(&resp.Diagnostics, "Failed to read the token's expiry", "Reading what was noted when the token was made", err)
 		return
 	}
 	resp.Diagnostics.AddWarning("Token expires during this operation", fmt.Sprintf(

@@ -171,15 +171,15 @@ func TestKubeconfigProblems(t *testing.T) {
 		cluster any
 		want    string
 	}{
-		"the cluster is none of them": {"bergen", `ERROR, AttributeName("cluster"): No such cluster: ` + tried +
+		"the cluster is none of them": {"bergen", `ERROR, AttributeName("cluster"): Unknown cluster: ` + tried +
 			`there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`},
-		"the cluster is not known yet": {"oslo", `ERROR: No connection to the cluster: ` + tried + `the provider's configuration is not known before apply.
+		"the cluster is not known yet": {"oslo", `ERROR: Failed to connect to the cluster: ` + tried + `the provider's configuration is not known before apply.
 
-Apply first what the provider block depends on, for example with -target, then plan again.`},
-		"the cluster does not answer": {"berlin", `ERROR: No token: ` + tried + `mint a token of service account "brane" in namespace "compute" on https://127.0.0.1:1: ` +
+Apply the resources on which the provider block depends first, for example with -target, then plan again.`},
+		"the cluster does not answer": {"berlin", `ERROR: Failed to request a token: ` + tried + `mint a token of service account "brane" in namespace "compute" on https://127.0.0.1:1: ` +
 			`Post "https://127.0.0.1:1/api/v1/namespaces/compute/serviceaccounts/brane/token": dial tcp 127.0.0.1:1: connect: connection refused.
 
-See that the cluster runs and that its address is right and reachable from this machine.`},
+Check that the cluster is running and that the machine that runs Terraform can connect to this address.`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSpeaker(t)

@@ -30,7 +30,7 @@ func (d *namespaceDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 		return schema.MapAttribute{MarkdownDescription: description, ElementType: types.StringType, Computed: true}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A namespace that somebody else manages: another configuration, or no `brane_namespace` at all. It must exist.",
+		MarkdownDescription: "Reads an existing namespace that this configuration does not manage.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the Namespace.",
@@ -42,19 +42,19 @@ func (d *namespaceDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
-			"uid":         schema.StringAttribute{MarkdownDescription: "UID that the cluster gave the Namespace.", Computed: true},
+			"uid":         schema.StringAttribute{MarkdownDescription: "UID of the Namespace.", Computed: true},
 			"labels":      metadata("All labels of the Namespace."),
 			"annotations": metadata("All annotations of the Namespace."),
-			"managed":     schema.BoolAttribute{MarkdownDescription: "Whether a `brane_namespace` made it.", Computed: true},
+			"managed":     schema.BoolAttribute{MarkdownDescription: "Whether a `brane_namespace` manages the Namespace.", Computed: true},
 			"access": schema.StringAttribute{
-				MarkdownDescription: "What its service account may do: `submit` or `run`; null where it has rules of its own, or is not managed.",
+				MarkdownDescription: "Permissions of its service account, `submit` or `run` (see `brane_namespace`). Null if it has custom rules or is not managed.",
 				Computed:            true,
 			},
 			"service_account": schema.SingleNestedAttribute{
-				MarkdownDescription: "The service account to which the rights are given; null where it is not managed.",
+				MarkdownDescription: "ServiceAccount that is granted the permissions. Null if the Namespace is not managed.",
 				Computed:            true,
 				Attributes: map[string]schema.Attribute{
-					"name": schema.StringAttribute{MarkdownDescription: "Its name.", Computed: true},
+					"name": schema.StringAttribute{MarkdownDescription: "Name of the ServiceAccount.", Computed: true},
 				},
 			},
 		},
@@ -94,14 +94,14 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 		resp.Deferred = &datasource.Deferred{Reason: datasource.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "No such cluster", explain(fmt.Sprintf("Looking for namespace %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", explain(fmt.Sprintf("Reading namespace %q", name), err))
 		return
 	case errors.Is(err, namespace.ErrGone):
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "No such namespace",
-			fmt.Sprintf("There is no namespace %q in the cluster, or it is being deleted. A namespace that is made in the same configuration needs no data source: refer to its resource.", name))
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "Namespace not found",
+			fmt.Sprintf("Reading namespace %q: the cluster does not have it, or it is being deleted. For a namespace of the same configuration, refer to its resource instead of a data source.", name))
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "Namespace not read", fmt.Sprintf("Reading namespace %q", name), err)
+		report(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", name), err)
 		return
 	}
 	model.UID, model.Labels, model.Annotations, model.Managed = types.StringValue(found.UID), found.Labels, found.Annotations, types.BoolValue(found.Managed)

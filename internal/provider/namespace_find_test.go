@@ -57,7 +57,7 @@ data "brane_namespace" "test" {
 			},
 			{
 				Config:      s.hcl(t, "data \"brane_namespace\" \"test\" {\n  name = \"none-of-that-name\"\n}\n"),
-				ExpectError: regexp.MustCompile(`There is no namespace "none-of-that-name" in the cluster`),
+				ExpectError: regexp.MustCompile(`Reading namespace "none-of-that-name": the cluster does not have it`),
 			},
 		},
 	})
@@ -123,7 +123,7 @@ func TestListNamespaces(t *testing.T) {
 	}
 
 	for problem, want := range map[string]string{
-		"bergen": `ERROR: Namespaces not listed: Looking for namespaces labelled app.kubernetes.io/managed-by=terraform-provider-brane: ` +
+		"bergen": `ERROR: Failed to list Namespaces: Listing namespaces labelled app.kubernetes.io/managed-by=terraform-provider-brane: ` +
 			`there is no cluster "bergen" in clusters of the provider block: it has "berlin".`,
 	} {
 		results := s.listNamespaces(object{"cluster": problem}, 0, false)

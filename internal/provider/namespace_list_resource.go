@@ -22,12 +22,12 @@ func newNamespaceListResource() list.ListResource {
 	return &namespaceListResource{resourceBase{name: "namespace"}}
 }
 
-// namespaceListResource finds namespaces for `terraform query`.
+// namespaceListResource lists namespaces for `terraform query`.
 type namespaceListResource struct{ resourceBase }
 
 func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Finds namespaces by their labels, to import them as `brane_namespace`.",
+		MarkdownDescription: "Lists namespaces by their labels, to import them as `brane_namespace`.",
 		Attributes: map[string]schema.Attribute{
 			"cluster": schema.StringAttribute{
 				MarkdownDescription: clusterDescription,
@@ -36,7 +36,7 @@ func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ li
 			},
 			"selector": schema.StringAttribute{
 				MarkdownDescription: "[Label selector](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors), for example `team in (imaging, genomics),env!=test`; " +
-					"empty for all namespaces. Default: `" + ourSelector + "`, those that a `brane_namespace` has made.",
+					"an empty string selects all namespaces. Defaults to `" + ourSelector + "`, which selects those that a `brane_namespace` manages.",
 				Optional:   true,
 				Validators: []validator.String{textRule{description: "a label selector", problems: selectorProblems}},
 			},
@@ -67,14 +67,14 @@ func (l *namespaceListResource) List(ctx context.Context, req list.ListRequest, 
 		names, err = namespace.Names(ctx, client, selector.ValueString())
 	}
 	if err != nil {
-		report(&diags, "Namespaces not listed", "Looking for namespaces labelled "+selector.ValueString(), err)
+		report(&diags, "Failed to list Namespaces", "Listing namespaces labelled "+selector.ValueString(), err)
 	}
 	if diags.HasError() {
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}
 	if int64(len(names)) > req.Limit && req.Limit > 0 {
-		names = names[:req.Limit] // the framework hands the limit over and leaves it to us
+		names = names[:req.Limit] // the framework does not apply the limit
 	}
 	stream.Results = func(push func(list.ListResult) bool) {
 		for _, name := range names {
@@ -85,7 +85,7 @@ func (l *namespaceListResource) List(ctx context.Context, req list.ListRequest, 
 	}
 }
 
-// result is one namespace, with all that is known of it where that is asked for.
+// result returns one namespace, with its attributes if the request includes the resource.
 func (l *namespaceListResource) result(ctx context.Context, req list.ListRequest, cluster types.String, name string) list.ListResult {
 	result := req.NewListResult(ctx)
 	result.DisplayName = name
@@ -101,7 +101,7 @@ func (l *namespaceListResource) result(ctx context.Context, req list.ListRequest
 	return result
 }
 
-// describe fills the model as an import of the namespace would.
+// describe sets the attributes as an import of the namespace does.
 func (l *namespaceListResource) describe(ctx context.Context, req list.ListRequest, model *namespaceModel) diag.Diagnostics {
 	var diags diag.Diagnostics
 	reader, err := l.reader(model.Cluster)
@@ -114,7 +114,7 @@ func (l *namespaceListResource) describe(ctx context.Context, req list.ListReque
 		state, err = namespace.Read(ctx, reader, spec)
 	}
 	if err != nil {
-		report(&diags, "Namespace not read", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
+		report(&diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
 		return diags
 	}
 	model.Timeouts = noTimeouts(req)

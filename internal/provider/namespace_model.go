@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
-// The nested values are Go's own, so the model is only for values that are known; ModifyPlan looks before it decodes.
+// namespaceModel holds the attributes of the resource. Its nested values are plain Go values, so that it can only decode known values; ModifyPlan checks that first.
 type namespaceModel struct {
 	Name                types.String             `tfsdk:"name"`
 	Cluster             types.String             `tfsdk:"cluster"`
@@ -96,7 +96,7 @@ type registryModel struct {
 	PasswordWOVersion types.Int64  `tfsdk:"password_wo_version"`
 }
 
-// subjectKinds are the kinds that RBAC knows.
+// subjectKinds lists the kinds of RBAC subjects.
 var subjectKinds = []string{rbacv1.UserKind, rbacv1.GroupKind, rbacv1.ServiceAccountKind}
 
 func defaultServiceAccount(object types.ObjectType) types.Object {
@@ -107,7 +107,7 @@ func defaultServiceAccount(object types.ObjectType) types.Object {
 	})
 }
 
-// spec is the wanted namespace; passwords are in no model but the configuration's.
+// spec returns the wanted namespace. Only the model of the configuration contains passwords.
 func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	spec := namespace.Spec{Name: m.Name.ValueString(), Access: namespace.Access(m.Access.ValueString()), Settings: m.settings()}
@@ -162,7 +162,7 @@ func traffic(models map[string]trafficModel) map[string]namespace.Traffic {
 	return all
 }
 
-// found takes over what an imported namespace has of ours.
+// found sets the attributes of an imported namespace from its objects.
 func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Diagnostics {
 	var diags diag.Diagnostics
 	m.Labels, m.Annotations = ownMap(ctx, spec.Labels, &diags), ownMap(ctx, spec.Annotations, &diags)
@@ -215,7 +215,7 @@ func trafficOf(all map[string]namespace.Traffic) map[string]trafficModel {
 	return models
 }
 
-// refresh takes over what the cluster has. Labels and annotations that others added stay out.
+// refresh sets the attributes from the cluster, without labels and annotations that other tools added.
 func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) diag.Diagnostics {
 	var diags diag.Diagnostics
 	m.UID = types.StringValue(state.UID)
@@ -225,12 +225,12 @@ func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) dia
 	return diags
 }
 
-// refreshed says whether refresh has changed anything. To write a state that is the same costs as much as reading the cluster.
+// refreshed reports whether refresh has changed an attribute. Writing an unchanged state costs as much as reading the cluster.
 func (m namespaceModel) refreshed(before namespaceModel) bool {
 	return !m.UID.Equal(before.UID) || !m.Labels.Equal(before.Labels) || !m.Annotations.Equal(before.Annotations) || !m.Drift.Equal(before.Drift)
 }
 
-// keepOurs is what became of the keys that we have set.
+// keepOurs returns the live values of the keys that the resource has set.
 func keepOurs(ctx context.Context, ours types.Map, live map[string]string, diags *diag.Diagnostics) types.Map {
 	if ours.IsNull() {
 		return ours
@@ -246,7 +246,7 @@ func keepOurs(ctx context.Context, ours types.Map, live map[string]string, diags
 	return value
 }
 
-// ownMap is a map of text, null when it is empty.
+// ownMap converts a map of strings; an empty map becomes null.
 func ownMap(ctx context.Context, from map[string]string, diags *diag.Diagnostics) types.Map {
 	if len(from) == 0 {
 		return types.MapNull(types.StringType)

@@ -16,11 +16,11 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
-// accessUnlessRules makes `run` the default of access where there are no rules, and nothing where there are.
+// accessUnlessRules sets the default of access: `run` without rules, and null with rules.
 type accessUnlessRules struct{}
 
 func (accessUnlessRules) Description(context.Context) string {
-	return "The default is run, unless there are rules."
+	return "Defaults to run if rules is not set."
 }
 func (m accessUnlessRules) MarkdownDescription(ctx context.Context) string { return m.Description(ctx) }
 
@@ -38,7 +38,7 @@ func (accessUnlessRules) PlanModifyString(ctx context.Context, req planmodifier.
 	}
 }
 
-// settleAccess is accessUnlessRules for when rules were not known in the plan.
+// settleAccess sets the default of access if rules were not known in the plan.
 func (m *namespaceModel) settleAccess() {
 	if m.Access.IsUnknown() {
 		m.Access = types.StringNull()
@@ -62,20 +62,20 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 		}
 		inNamespace := !subject.Namespace.IsNull()
 		if inNamespace != (subject.Kind.ValueString() == rbacv1.ServiceAccountKind) {
-			resp.Diagnostics.AddAttributeError(path.Root("subjects").AtSetValue(element).AtName("namespace"), "Subject is not complete",
-				fmt.Sprintf("%s %q: a ServiceAccount needs a namespace, a User or Group has none.", subject.Kind.ValueString(), subject.Name.ValueString()))
+			resp.Diagnostics.AddAttributeError(path.Root("subjects").AtSetValue(element).AtName("namespace"), "Incomplete subject",
+				fmt.Sprintf("Subject %s %q: set namespace for a ServiceAccount, and remove it for a User or Group.", subject.Kind.ValueString(), subject.Name.ValueString()))
 		}
 	}
 }
 
-// ModifyPlan finds what can be known before apply: a cluster that is none, a protected namespace about to be destroyed, a new password that was
-// forgotten, and what taking over a namespace will change.
+// ModifyPlan reports what is known before apply: an unknown cluster, a protected namespace that would be destroyed, a missing password, and the changes that
+// adopting a namespace makes.
 func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	r.planCluster(ctx, req, resp)
 	if resp.Diagnostics.HasError() || resp.Deferred != nil {
 		return
 	}
-	// Only what is asked about is decoded: all of it would be a fifth of what the plan of an unchanged namespace costs.
+	// Only the attributes that are needed are decoded: decoding all would be a fifth of the cost of planning an unchanged namespace.
 	var before namespaceModel
 	if !req.State.Raw.IsNull() {
 		resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("name"), &before.Name)...)
@@ -111,26 +111,26 @@ func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 	}
 }
 
-// refuseProtected is an error where the namespace that is in the state is protected.
+// refuseProtected adds an error if the namespace in the state is protected.
 func (m namespaceModel) refuseProtected(diags *diag.Diagnostics) {
 	if m.DeletionProtection.ValueBool() {
-		diags.AddAttributeError(path.Root("deletion_protection"), "Namespace is protected", fmt.Sprintf(
-			"Namespace %q would be destroyed, and everything in it. If that is what you want, set deletion_protection = false, apply that, and then destroy it.", m.Name.ValueString()))
+		diags.AddAttributeError(path.Root("deletion_protection"), "Namespace is protected from deletion", fmt.Sprintf(
+			"The plan destroys namespace %q, which has deletion_protection set. To destroy it, first set deletion_protection = false and apply.", m.Name.ValueString()))
 	}
 }
 
-// needPasswords is an error for each registry whose password has changed, or is new, and is not given.
+// needPasswords adds an error for each new or changed registry credential without a password.
 func needPasswords(wanted, before map[string]registryModel, diags *diag.Diagnostics) {
 	for host, r := range wanted {
 		old, there := before[host]
 		if r.PasswordWO.IsNull() && (!there || !old.PasswordWOVersion.Equal(r.PasswordWOVersion)) {
-			diags.AddAttributeError(path.Root("registry_credentials").AtMapKey(host).AtName("password_wo"), "Password is missing", fmt.Sprintf(
-				"The credential for registry %q is new, or its password_wo_version has changed, so its password must be sent: set password_wo.", host))
+			diags.AddAttributeError(path.Root("registry_credentials").AtMapKey(host).AtName("password_wo"), "Missing password", fmt.Sprintf(
+				"The credentials for registry %q are new, or their password_wo_version has changed. Set password_wo, which is not stored in the state.", host))
 		}
 	}
 }
 
-// planAdoption warns of what taking the namespace over will change. A cluster that cannot be looked at is no error yet.
+// planAdoption warns about the changes that adopting the namespace makes. An unreachable cluster is not an error yet.
 func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceModel, diags *diag.Diagnostics) {
 	client, err := r.kube(plan.Cluster)
 	if errors.Is(err, errNotKnown) {
@@ -145,13 +145,13 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	switch {
 	case errors.Is(err, namespace.ErrGone):
 	case kube.IsUnreachable(err) && !plan.Cluster.IsNull():
-		clusterAway(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
+		warnUnreachable(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
 	case err != nil:
-		report(diags, "Namespace not read", fmt.Sprintf("Looking for namespace %q, to take it over", spec.Name), err)
+		report(diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q to adopt it", spec.Name), err)
 	case len(changes) == 0:
-		diags.AddWarning("Namespace is taken over", fmt.Sprintf("There is a namespace %q already. It is as it should be, and will be managed by this resource.", spec.Name))
+		diags.AddWarning("Existing namespace will be adopted", fmt.Sprintf("Namespace %q exists and will be managed by this resource. No changes are needed.", spec.Name))
 	default:
-		diags.AddWarning("Namespace is taken over", fmt.Sprintf(
-			"There is a namespace %q already. It will be managed by this resource, and these are put right in it:\n%s", spec.Name, bullets(changes)))
+		diags.AddWarning("Existing namespace will be adopted", fmt.Sprintf(
+			"Namespace %q exists and will be managed by this resource. These differences will be corrected:\n%s", spec.Name, bullets(changes)))
 	}
 }

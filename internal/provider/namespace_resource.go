@@ -23,11 +23,11 @@ var (
 	_ resource.ResourceWithValidateConfig = &namespaceResource{}
 )
 
-// defaultAccount is the service account's name where none is given.
+// defaultAccount is the default name of the service account.
 const defaultAccount = namespace.ObjectName
 
-// namespaceTimeout bounds each operation where `timeouts` does not: the namespace controller takes about 5 s to empty a small namespace, and much longer
-// where pods take their time to end.
+// namespaceTimeout is the default limit of each operation. The namespace controller needs about 5 s to empty a small namespace, and much longer if pods
+// terminate slowly.
 const namespaceTimeout = 10 * time.Minute
 
 func newNamespaceResource() resource.Resource {
@@ -46,7 +46,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	resp.Diagnostics.Append(diags...)
 	client, err := r.kube(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to make namespace %q", spec.Name), err)
+		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -58,16 +58,16 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 		if cluster := model.Cluster.ValueString(); cluster != "" {
 			id = cluster + "/" + id
 		}
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "Namespace exists already", fmt.Sprintf(
-			"There is a namespace %q in the cluster at %s, and Terraform did not make it. To manage it from here, set adopt = true, or import it:\n\n"+
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "Namespace already exists", fmt.Sprintf(
+			"Creating namespace %q in the cluster at %s: it exists, and this resource did not create it. To manage it here, set adopt = true, or import it:\n\n"+
 				"import {\n  to = brane_namespace.<NAME>\n  id = %q\n}", spec.Name, client.Host(), id))
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "Namespace not complete", fmt.Sprintf("Making namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		report(&resp.Diagnostics, "Failed to create Namespace", fmt.Sprintf("Creating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		if state.UID == "" {
-			return // nothing was made
+			return // nothing was created
 		}
-		// The CLI will replace what was not made completely. Neither setting may be in the way: nobody has anything in this namespace yet.
+		// The CLI replaces an incomplete resource. Neither setting may prevent that: the namespace is new and empty.
 		model.DeletionProtection, model.DeletionPolicy = types.BoolValue(false), types.StringValue(policyDelete)
 	}
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
@@ -89,14 +89,14 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
+		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
 	imported := model.ServiceAccount == nil // only the name is known
 	if imported {
 		spec, err := namespace.Discover(ctx, client, name, defaultAccount)
 		if err != nil && !errors.Is(err, namespace.ErrGone) {
-			report(&resp.Diagnostics, "Namespace not imported", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
+			report(&resp.Diagnostics, "Failed to import Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 			return
 		}
 		resp.Diagnostics.Append(model.found(ctx, spec)...)
@@ -105,7 +105,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	resp.Diagnostics.Append(diags...)
 	reader, err := r.reader(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
+		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
 	state, err := namespace.Read(ctx, reader, spec)
@@ -114,10 +114,10 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		resp.State.RemoveResource(ctx)
 		return
 	case kube.IsUnreachable(err) && !imported && !model.Cluster.IsNull():
-		clusterAway(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
+		warnUnreachable(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "Namespace not read", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
+		report(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 		return
 	}
 	before := model
@@ -140,14 +140,14 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(diags...)
 	client, err := r.kube(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to change namespace %q", spec.Name), err)
+		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	state, err := namespace.Apply(ctx, client, old, spec)
 	if err != nil {
-		report(&resp.Diagnostics, "Namespace not changed", fmt.Sprintf("Changing namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		report(&resp.Diagnostics, "Failed to update Namespace", fmt.Sprintf("Updating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		return
 	}
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
@@ -163,28 +163,28 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	model.refuseProtected(&resp.Diagnostics)
 	client, err := r.kube(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "No connection to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
+		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	if model.DeletionPolicy.ValueString() == policyRetain {
 		if err := namespace.Retain(ctx, client, spec); err != nil {
-			report(&resp.Diagnostics, "Namespace not released", fmt.Sprintf("Letting go of namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+			report(&resp.Diagnostics, "Failed to release Namespace", fmt.Sprintf("Removing the managed objects, labels and annotations from namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		}
 		return
 	}
 	if err := namespace.Delete(ctx, client, spec.Name); err != nil {
-		report(&resp.Diagnostics, "Namespace not deleted", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		report(&resp.Diagnostics, "Failed to delete Namespace", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 	}
 }
 
-// ImportState takes "name" or "cluster/name", or the identity.
+// ImportState imports by "name", by "cluster/name" or by identity.
 func (r *namespaceResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	importNamed(ctx, req, resp)
 }
 
-// specWith is the wanted namespace with the passwords of the configuration; the plan has none.
+// specWith returns the wanted namespace with the passwords of the configuration, which the plan does not contain.
 func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (namespace.Spec, diag.Diagnostics) {
 	m.settleAccess()
 	spec, diags := m.spec(ctx)
@@ -195,8 +195,8 @@ func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (n
 	return spec, diags
 }
 
-// notRefreshed says that a resource was not looked at, because the provider's configuration is not known yet.
+// notRefreshed adds the warning that a resource was not refreshed because the configuration of the provider is not known yet.
 func notRefreshed(diags *diag.Diagnostics, what string) {
-	diags.AddWarning("Not refreshed", fmt.Sprintf(
-		"The provider's configuration depends on something that is not applied yet, so %s was not looked at and is planned as it was last seen.", what))
+	diags.AddWarning("Resource not refreshed", fmt.Sprintf(
+		"The configuration of the provider depends on a resource that is not applied yet, so that %s was not refreshed; the plan uses its last known state.", what))
 }

@@ -164,7 +164,7 @@ func TestAccNamespace_exists(t *testing.T) {
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{{
 			Config:      s.hcl(t, smallestNamespace),
-			ExpectError: regexp.MustCompile(`Namespace exists already[\s\S]*import \{[\s\S]*to = brane_namespace[\s\S]*id = "` + s.namespace + `"`),
+			ExpectError: regexp.MustCompile(`Namespace already exists[\s\S]*import \{[\s\S]*to = brane_namespace[\s\S]*id = "` + s.namespace + `"`),
 		}},
 	})
 }
@@ -240,7 +240,7 @@ func TestAccNamespace_protected(t *testing.T) {
 	protected := func(value string) string {
 		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  deletion_protection = "+value+"\n}\n")
 	}
-	refused := regexp.MustCompile(`Namespace is protected[\s\S]*deletion_protection = false`)
+	refused := regexp.MustCompile(`Namespace is protected from deletion[\s\S]*deletion_protection = false`)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{
@@ -273,7 +273,7 @@ func TestAccNamespace_password(t *testing.T) {
 			return nil
 		}
 	}
-	missing := regexp.MustCompile(`Password is missing[\s\S]*set\s+password_wo`)
+	missing := regexp.MustCompile(`Missing password[\s\S]*set\s+password_wo`)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
@@ -19,11 +20,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
-// What becomes of the namespace when the resource is destroyed.
+// Values of deletion_policy.
 const (
 	policyDelete = "delete"
 	policyRetain = "retain"
@@ -35,26 +37,28 @@ func (r *namespaceResource) IdentitySchema(_ context.Context, _ resource.Identit
 
 func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The namespace in which Brane runs: a Namespace, a service account, and a Role and RoleBinding that let the account do there what Brane needs and nothing more. " +
-			"Where asked also a quota, limits, network policies, image pull credentials and a long-lived token. " +
-			"What others add, be it labels, annotations, finalizers or further limits of a quota, is left alone. An object that was deleted or edited shows in `drift` by kind and name, " +
-			"and is repaired in place; the Namespace is replaced only where its name changes. " +
-			"`deletion_protection`, `deletion_policy` and `timeouts` are kept in annotations of the Namespace (`terraform-provider-brane/…`), so that a plan after an import is empty.",
+		MarkdownDescription: "Manages a namespace for Brane: a Namespace, a ServiceAccount, and a Role and RoleBinding that grant the service account what Brane needs in that namespace. " +
+			"Optionally also a ResourceQuota, a LimitRange, NetworkPolicies, image pull credentials and a long-lived token.\n\n" +
+			"Labels, annotations, finalizers and quota entries added by other tools are preserved. Deleted or modified objects are listed in `drift` and repaired in place. " +
+			"`deletion_protection`, `deletion_policy` and `timeouts` are stored in annotations of the Namespace (`terraform-provider-brane/…`), so that a plan after an import is empty.\n\n" +
+			"~> The Jobs of Brane 0.4 to 0.6 run privileged containers. Permission to create Jobs in a namespace that admits privileged pods is equivalent to root access to the nodes. " +
+			"Brane needs such a namespace: do not set `pod_security.enforce` to `baseline` or `restricted` in it. Steps of `brane_workflow_run` do not need privileged containers.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the Namespace. Changing it makes a new namespace and deletes the old one with everything in it.",
+				MarkdownDescription: "Name of the Namespace. " + forcesReplacement + " The old Namespace is deleted with everything in it, unless `deletion_policy` is `retain`.",
 				Required:            true,
 				Validators:          []validator.String{dnsLabel()},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"cluster":         clusterAttribute(),
-			"labels":          metadataAttribute("Labels of the Namespace, beside those that others set."),
-			"annotations":     metadataAttribute("Annotations of the Namespace, beside those that others set."),
+			"labels":          metadataAttribute("Labels of the Namespace. Labels set by other tools are preserved."),
+			"annotations":     metadataAttribute("Annotations of the Namespace. Annotations set by other tools are preserved."),
 			"pod_security":    podSecuritySchema(),
 			"service_account": serviceAccountSchema(),
 			"access": schema.StringAttribute{
-				MarkdownDescription: "What the service account may do in the namespace: `submit` (create Jobs, all that Brane 0.4 to 0.6 asks) or `run` " +
-					"(what `brane_workflow_run` needs as well: follow and delete Jobs, read Pods, logs and events, keep the run's own ConfigMap and Secret). Default: `run`, unless there are `rules`.",
+				MarkdownDescription: "Permissions of the service account in the namespace. `submit`: " + describeRules(namespace.AccessSubmit.Rules()) + ", which is all that Brane 0.4 to 0.6 needs. " +
+					"`run`: what `brane_workflow_run` needs, " + describeRules(namespace.AccessRun.Rules()) + ". The rules are not limited to objects of the provider: " +
+					"with `run` the service account can modify and delete every ConfigMap, Secret and Job of the namespace. Defaults to `run` if `rules` is not set. Conflicts with `rules`.",
 				Optional:      true,
 				Computed:      true,
 				Validators:    []validator.String{stringvalidator.OneOf(namespace.Accesses()...), stringvalidator.ConflictsWith(path.MatchRoot("rules"))},
@@ -62,39 +66,48 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"rules":    rulesSchema(),
 			"subjects": subjectsSchema(),
-			"resource_quota": quantities("What all pods and objects in the namespace may take together, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }` (a ResourceQuota's `hard`). " +
-				"Limits that others add to it are left alone."),
+			"resource_quota": quantities("Hard limits of a ResourceQuota for all pods and objects in the namespace, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }`. " +
+				"Entries added by other tools are preserved."),
 			"limit_range":          limitRangeSchema(),
 			"network_policy":       networkPolicySchema(),
 			"registry_credentials": registryCredentialsSchema(),
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Take over a Namespace that exists, instead of refusing to. The plan warns of what would change in it. It counts only while the resource is created, and is not stored. Default: `false`.",
+				MarkdownDescription: "Adopt an existing Namespace when the resource is created. Without it, an existing Namespace is an error. The plan warns about the changes to the Namespace. Not stored in the state. Defaults to `false`.",
 				Optional:            true,
 				WriteOnly:           true,
 			},
 			"deletion_protection": schema.BoolAttribute{
-				MarkdownDescription: "Refuse to destroy the resource, and to replace it, until this is `false` and applied. Default: `false`.",
+				MarkdownDescription: "Do not allow the resource to be destroyed or replaced until this is set to `false` and applied. Defaults to `false`.",
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
 			},
 			"deletion_policy": schema.StringAttribute{
-				MarkdownDescription: "What destroying does: `delete` the Namespace with everything in it, or `retain` it: the objects that this resource manages are removed, its labels and annotations taken off, " +
-					"and the Namespace stays with what others have in it. Default: `delete`.",
+				MarkdownDescription: "What happens when the resource is destroyed. `delete`: the Namespace is deleted with everything in it. " +
+					"`retain`: the Namespace is kept; only the objects, labels and annotations that this resource manages are removed. Defaults to `delete`.",
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(policyDelete),
 				Validators: []validator.String{stringvalidator.OneOf(policyDelete, policyRetain)},
 			},
 			"uid": schema.StringAttribute{
-				MarkdownDescription: "UID that the cluster gave the Namespace.",
+				MarkdownDescription: "UID of the Namespace.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
-			"drift":    driftAttribute(),
+			"drift":    driftAttribute("The next apply corrects them."),
 			"timeouts": timeoutsAttribute(ctx, namespaceTimeout),
 		},
 	}
+}
+
+// describeRules lists the verbs and resources of RBAC rules.
+func describeRules(rules []rbacv1.PolicyRule) string {
+	described := make([]string, len(rules))
+	for i, rule := range rules {
+		described[i] = "`" + strings.Join(rule.Verbs, "`, `") + "` on `" + strings.Join(rule.Resources, "`, `") + "`"
+	}
+	return strings.Join(described, "; ")
 }
 
 func metadataAttribute(description string) schema.MapAttribute {
@@ -104,20 +117,20 @@ func metadataAttribute(description string) schema.MapAttribute {
 func podSecuritySchema() schema.Attribute {
 	level := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{
-			MarkdownDescription: description + " `privileged`, `baseline` or `restricted`. Default: what the cluster has as its own.",
+			MarkdownDescription: description + " `privileged`, `baseline` or `restricted`. Defaults to the cluster default.",
 			Optional:            true,
 			Validators:          []validator.String{stringvalidator.OneOf(namespace.PodSecurityLevels()...)},
 		}
 	}
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "[Pod Security levels](https://kubernetes.io/docs/concepts/security/pod-security-standards/) of the namespace, set as labels.",
+		MarkdownDescription: "[Pod Security levels](https://kubernetes.io/docs/concepts/security/pod-security-standards/) of the namespace, set as labels. The Jobs of Brane 0.4 to 0.6 need `privileged`.",
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
-			"enforce": level("Pods that are not of this level are refused:"),
-			"audit":   level("Pods that are not of this level are noted in the audit log:"),
-			"warn":    level("Whoever makes pods that are not of this level is warned:"),
+			"enforce": level("Level that pods must meet; other pods are rejected:"),
+			"audit":   level("Level below which pods are recorded in the audit log:"),
+			"warn":    level("Level below which creating a pod returns a warning:"),
 			"version": schema.StringAttribute{
-				MarkdownDescription: "Kubernetes version whose definition of the levels counts, for example `v1.35`. Default: the cluster's own, which an upgrade of the cluster changes.",
+				MarkdownDescription: "Kubernetes version that defines the levels, for example `v1.35`. Defaults to the version of the cluster, which changes when the cluster is upgraded.",
 				Optional:            true,
 				Validators:          []validator.String{kubernetesVersion()},
 			},
@@ -128,22 +141,22 @@ func podSecuritySchema() schema.Attribute {
 func serviceAccountSchema() schema.Attribute {
 	attributes := map[string]schema.Attribute{
 		"name": schema.StringAttribute{
-			MarkdownDescription: "Its name, which the Role and the RoleBinding bear too. Default: `" + defaultAccount + "`.",
+			MarkdownDescription: "Name of the ServiceAccount, of the Role and of the RoleBinding. Defaults to `" + defaultAccount + "`.",
 			Optional:            true,
 			Computed:            true,
 			Default:             stringdefault.StaticString(defaultAccount),
 			Validators:          []validator.String{dnsLabel()},
 		},
-		"labels":      metadataAttribute("Its labels, beside those that others set."),
-		"annotations": metadataAttribute("Its annotations, beside those that others set."),
+		"labels":      metadataAttribute("Labels of the ServiceAccount. Labels set by other tools are preserved."),
+		"annotations": metadataAttribute("Annotations of the ServiceAccount. Annotations set by other tools are preserved."),
 		"image_pull_secrets": schema.SetAttribute{
-			MarkdownDescription: "Names of Secrets in the namespace with which pods of this account pull images, beside the one that `registry_credentials` creates.",
+			MarkdownDescription: "Names of Secrets in the namespace with image pull credentials for pods of this service account, in addition to the one that `registry_credentials` creates.",
 			ElementType:         types.StringType,
 			Optional:            true,
 		},
 		"create_token_secret": schema.BoolAttribute{
-			MarkdownDescription: "Keep a token that does not expire in the Secret `<name>-token`, for tools that cannot renew one. The token itself is not in the state. " +
-				"`brane_infrastructure` does not need it: it mints tokens that expire. Default: `false`.",
+			MarkdownDescription: "Create the Secret `<name>-token` with a token that does not expire, for tools that cannot renew tokens. The token is not stored in the state. " +
+				"`brane_infrastructure` does not need it: it requests tokens that expire. Defaults to `false`.",
 			Optional: true,
 			Computed: true,
 			Default:  booldefault.StaticBool(false),
@@ -154,7 +167,7 @@ func serviceAccountSchema() schema.Attribute {
 		object.AttrTypes[name] = attribute.GetType()
 	}
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "The service account to which the rights are given. No pod gets its token by itself (`automountServiceAccountToken: false`).",
+		MarkdownDescription: "ServiceAccount that is granted the permissions. Its token is not mounted into pods automatically (`automountServiceAccountToken: false`).",
 		Optional:            true,
 		Computed:            true,
 		Default:             objectdefault.StaticValue(defaultServiceAccount(object)),
@@ -172,21 +185,21 @@ func rulesSchema() schema.Attribute {
 		}
 	}
 	return schema.SetNestedAttribute{
-		MarkdownDescription: "What the service account may do, instead of `access`. The provider's own account must have these rights too, or the verb `escalate` on Roles.",
+		MarkdownDescription: "RBAC rules of the service account, instead of `access`. The credentials of the provider need the same permissions, or the verb `escalate` on `roles`.",
 		Optional:            true,
 		Validators:          []validator.Set{setvalidator.SizeAtLeast(1)},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"api_groups":     needed("API groups; `\"\"` is the core group."),
+			"api_groups":     needed("API groups. `\"\"` is the core group."),
 			"resources":      needed("Resources, for example `jobs` or `pods/log`."),
 			"verbs":          needed("Verbs, for example `get`."),
-			"resource_names": list("Names of the objects for which the rule holds. Default: all."),
+			"resource_names": list("Names of the objects to which the rule applies. Defaults to all."),
 		}},
 	}
 }
 
 func subjectsSchema() schema.Attribute {
 	return schema.SetNestedAttribute{
-		MarkdownDescription: "Who else has the service account's rights in the namespace.",
+		MarkdownDescription: "Additional subjects of the RoleBinding, which get the same permissions as the service account.",
 		Optional:            true,
 		Validators:          []validator.Set{setvalidator.SizeAtLeast(1)},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
@@ -195,24 +208,23 @@ func subjectsSchema() schema.Attribute {
 				Validators: []validator.String{stringvalidator.OneOf(subjectKinds...)},
 			},
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name, as the cluster's authentication tells it.", Required: true,
+				MarkdownDescription: "Name of the subject, as reported by the authentication of the cluster.", Required: true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
-			"namespace": schema.StringAttribute{MarkdownDescription: "Namespace of a `ServiceAccount`; the others have none.", Optional: true, Validators: []validator.String{dnsLabel()}},
+			"namespace": schema.StringAttribute{MarkdownDescription: "Namespace of the subject. Required for `ServiceAccount`, not allowed for other kinds.", Optional: true, Validators: []validator.String{dnsLabel()}},
 		}},
 	}
 }
 
 func limitRangeSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "What a single container may take (a LimitRange). For a resource that `default` does not name, `max` counts as the default; for one that `default_request` does not name, " +
-			"`default` does, and then `min`.",
-		Optional: true,
+		MarkdownDescription: "LimitRange for the containers of the namespace. Kubernetes fills missing values: `default` falls back to `max`; `default_request` falls back to `default`, then `min`.",
+		Optional:            true,
 		Attributes: map[string]schema.Attribute{
-			"default":         quantities("Limits of a container that names none."),
-			"default_request": quantities("Requests of a container that names none."),
-			"max":             quantities("The most that a container may ask."),
-			"min":             quantities("The least that a container must ask."),
+			"default":         quantities("Limits of containers that set none."),
+			"default_request": quantities("Requests of containers that set none."),
+			"max":             quantities("Maximum limits of a container."),
+			"min":             quantities("Minimum requests of a container."),
 		},
 	}
 }
@@ -225,15 +237,15 @@ func networkPolicySchema() schema.Attribute {
 			Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(dnsLabel())},
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"cidrs": schema.SetAttribute{
-					MarkdownDescription: "Addresses, for example `198.51.100.10/32`.", ElementType: types.StringType, Required: true,
+					MarkdownDescription: "Address ranges in CIDR notation, for example `198.51.100.10/32`.", ElementType: types.StringType, Required: true,
 					Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(cidr())},
 				},
 				"ports": schema.SetAttribute{
-					MarkdownDescription: "Ports. Default: all.", ElementType: types.Int64Type, Optional: true,
+					MarkdownDescription: "Ports. Defaults to all ports.", ElementType: types.Int64Type, Optional: true,
 					Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueInt64sAre(int64validator.Between(1, 65535))},
 				},
 				"protocols": schema.SetAttribute{
-					MarkdownDescription: "`TCP`, `UDP` or `SCTP`. Default: `TCP`.", ElementType: types.StringType, Optional: true, Computed: true,
+					MarkdownDescription: "`TCP`, `UDP` or `SCTP`. Defaults to `TCP`.", ElementType: types.StringType, Optional: true, Computed: true,
 					Default:    setdefault.StaticValue(types.SetValueMust(types.StringType, []attr.Value{types.StringValue("TCP")})),
 					Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(stringvalidator.OneOf("TCP", "UDP", "SCTP"))},
 				},
@@ -241,34 +253,35 @@ func networkPolicySchema() schema.Attribute {
 		}
 	}
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "Deny all traffic of the namespace's pods but what is named here. A step needs to reach Redis, and under Brane the control plane's callback; images are pulled by the node, " +
-			"not by the pod, so a registry is not needed. Each entry is a NetworkPolicy of its own. Whether policies are enforced depends on the cluster's network plugin.",
+		MarkdownDescription: "NetworkPolicies that deny all traffic of the pods in the namespace, except the entries below. Pods of steps need to reach Redis, the pods of a run with `wait = false` also the API server, " +
+			"and Jobs of Brane the callback service. Nodes pull images, so that registries need no entry. Each entry is a separate NetworkPolicy. The network plugin of the cluster must support NetworkPolicies.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
 			"dns": schema.BoolAttribute{
-				MarkdownDescription: "Let pods reach the cluster's DNS: port 53 of the pods labelled `k8s-app=kube-dns` in `kube-system`. Where DNS is elsewhere, name it in `egress`. Default: `true`.",
+				MarkdownDescription: "Allow DNS: port 53 of the pods labelled `k8s-app=kube-dns` in `kube-system`. If the DNS servers are elsewhere, add them to `egress`. Defaults to `true`.",
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(true),
 			},
-			"egress":  traffic("What pods may reach, by a name that says what for, for example `redis`, `callback` or `api-server`."),
-			"ingress": traffic("Who may reach pods, by a name that says what for."),
+			"egress":  traffic("Allowed destinations, by a name of your choice such as `redis`, `callback` or `api-server`."),
+			"ingress": traffic("Allowed sources, by a name of your choice."),
 		},
 	}
 }
 
 func registryCredentialsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Credentials with which the account's pods pull images, by the registry's `host[:port]`. They are in the Secret `brane-registries`, which the service account names.",
-		Optional:            true,
-		Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(stringvalidator.LengthAtLeast(1))},
+		MarkdownDescription: "Image pull credentials by the `host[:port]` of the registry. They are stored in the Secret `brane-registries`, which is an image pull secret of the service account. " +
+			"Only pods that run as this service account use it; a step of `brane_workflow_run` does if it sets `service_account_name`, or `image_pull_secrets = [\"brane-registries\"]`.",
+		Optional:   true,
+		Validators: []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(stringvalidator.LengthAtLeast(1))},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"username": schema.StringAttribute{MarkdownDescription: "User.", Required: true},
+			"username": schema.StringAttribute{MarkdownDescription: "User name.", Required: true},
 			"password_wo": schema.StringAttribute{
-				MarkdownDescription: "Password. It is written to the Secret only, never to the state.", Optional: true, Sensitive: true, WriteOnly: true,
+				MarkdownDescription: "Password. Written to the Secret, not stored in the state.", Optional: true, Sensitive: true, WriteOnly: true,
 			},
 			"password_wo_version": schema.Int64Attribute{
-				MarkdownDescription: "Raise it whenever the password changes: then the new one is sent.", Optional: true,
+				MarkdownDescription: "Version of `password_wo`. Increase it to update the password.", Optional: true,
 			},
 		}},
 	}

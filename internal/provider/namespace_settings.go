@@ -9,14 +9,14 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// The settings of the resource that mean nothing to the cluster, as they are kept with the namespace: an import finds them, and the plan after it is empty.
+// Settings of the resource that only Terraform uses. They are stored in annotations of the Namespace, so that an import finds them and the next plan is empty.
 const (
 	protectionSetting = "deletion-protection"
 	policySetting     = "deletion-policy"
 	timeoutSetting    = "timeout-" // and the operation
 )
 
-// settings are those that are not as they are by default.
+// settings returns the settings that differ from their defaults.
 func (m namespaceModel) settings() map[string]string {
 	settings := map[string]string{}
 	if m.DeletionProtection.ValueBool() {
@@ -33,7 +33,7 @@ func (m namespaceModel) settings() map[string]string {
 	return settings
 }
 
-// takeSettings is the other direction.
+// takeSettings sets the attributes from stored settings.
 func (m *namespaceModel) takeSettings(ctx context.Context, settings map[string]string, diags *diag.Diagnostics) {
 	m.DeletionProtection = types.BoolValue(settings[protectionSetting] == "true")
 	m.DeletionPolicy = types.StringValue(policyDelete)

@@ -86,14 +86,14 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	c := newTrial(t)
 	config := object{"name": c.namespace, "labels": object{"team": "imaging"}, "adopt": true}
 	if plan, _ := c.planned(config); len(plan.Diagnostics) > 0 {
-		t.Errorf("nothing is there to take over, and the plan says %s", tell(plan.Diagnostics))
+		t.Errorf("there is nothing to adopt, and the plan reports %s", tell(plan.Diagnostics))
 	}
 	theirs := c.itself()
 	theirs.Labels = map[string]string{"team": "genomics"}
 	must(t, c.client.Create(t.Context(), theirs))
 	must(t, c.client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "brane"}}))
 	plan, _ := c.planned(config)
-	want := `WARNING: Namespace is taken over: There is a namespace "` + c.namespace + `" already. It will be managed by this resource, and these are put right in it:
+	want := `WARNING: Existing namespace will be adopted: Namespace "` + c.namespace + `" exists and will be managed by this resource. These differences will be corrected:
 - Namespace "` + c.namespace + `" has other labels: app.kubernetes.io/managed-by, team
 - ServiceAccount "brane" is missing
 - Role "brane" has other rules
@@ -108,6 +108,6 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	}
 	must(t, clustertest.Client(t).Get(t.Context(), theirs))
 	if got := c.text(c.answer(c.schema(), c.state)["uid"]); got != string(theirs.UID) {
-		t.Errorf("the namespace was made anew: %s", got)
+		t.Errorf("the namespace was replaced: %s", got)
 	}
 }

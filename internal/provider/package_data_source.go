@@ -156,7 +156,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	reference := m.Image.ValueString()
 	found, err := image.Lookup(ctx, reference)
 	if err != nil {
-		diags.AddAttributeError(path.Root("image"), "Image not looked up", explain(fmt.Sprintf("Reading package %q", reference), err)+
+		diags.AddAttributeError(path.Root("image"), "Failed to read image", explain(fmt.Sprintf("Reading package %q", reference), err)+
 			"\n\nSee that the registry is reachable from here and knows the image; log in to it where it wants that (docker login).")
 		return
 	}
@@ -171,9 +171,9 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	}
 	switch {
 	case errors.Is(err, image.ErrNoFile):
-		diags.AddAttributeError(path.Root("image"), "Image is no Brane package", fmt.Sprintf("Image %q has neither %s nor %s, one of which Brane puts into every package.", reference, descriptions[0], descriptions[1]))
+		diags.AddAttributeError(path.Root("image"), "Image is not a Brane package", fmt.Sprintf("Image %q has neither %s nor %s, one of which Brane puts into every package.", reference, descriptions[0], descriptions[1]))
 	case err != nil:
-		diags.AddAttributeError(path.Root("image"), "Package not readable", explain(fmt.Sprintf("Reading the description of package %q", reference), err))
+		diags.AddAttributeError(path.Root("image"), "Failed to read package", explain(fmt.Sprintf("Reading the description of package %q", reference), err))
 	default:
 		m.describe(described)
 	}

@@ -1,8 +1,8 @@
-// Package provider speaks Terraform for the brane packages: schemas, plans, state and diagnostics. What is done to a cluster, to Brane's files
-// or to Redis stands in internal/brane; here is only when, with which values, and what the user is told.
+// Package provider implements the Terraform side of the provider: schemas, plans, state and diagnostics. Package internal/brane and those below it change
+// clusters, Brane's files and Redis; this package decides when and with which values, and reports the results.
 //
-// A resource is <name>_resource.go (its operations, always in the same order, each beginning with a call of begin) and <name>_model.go (its values and their
-// conversion), with <name>_schema.go and <name>_plan.go where schema and planning are long.
+// A resource consists of <name>_resource.go (its operations, always in the same order, each of which starts with a call of begin) and <name>_model.go (its
+// values and their conversion), and of <name>_schema.go and <name>_plan.go if schema and planning are long.
 package provider
 
 import (
@@ -28,7 +28,7 @@ var (
 	_ provider.ProviderWithListResources      = &braneProvider{}
 )
 
-// New makes the provider; version is what it calls itself and which agent image it takes by default.
+// New returns a constructor of the provider. version is its version and, by default, the tag of the agent image.
 func New(version string) func() provider.Provider {
 	logging.Disable() // of go-redis: it writes to stderr, which the CLI shows as the provider's log
 	return func() provider.Provider { return &braneProvider{version: version, now: time.Now} }
@@ -46,15 +46,15 @@ func (p *braneProvider) Metadata(_ context.Context, _ provider.MetadataRequest, 
 
 func (p *braneProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Brings Kubernetes clusters under [Brane](https://github.com/BraneFramework/brane) and runs workflows of containers on them.",
+		MarkdownDescription: "Registers Kubernetes clusters with [Brane](https://github.com/BraneFramework/brane) and runs workflows of containers on them.",
 		Attributes: map[string]schema.Attribute{
 			"kubernetes":    kubernetesSchema(),
 			"clusters":      clustersSchema(),
 			"redis":         redisSchema(),
 			"control_plane": controlPlaneSchema(),
 			"agent_image": schema.StringAttribute{
-				MarkdownDescription: "Image of the agent that carries files into and out of every step's container. The cluster's nodes pull it. " +
-					"Environment: `BRANE_AGENT_IMAGE`. Default: the image published with this version of the provider.",
+				MarkdownDescription: "Image of the agent that copies files into and out of each step's container. The nodes of the cluster pull it. " +
+					"Defaults to the image that is published with this release of the provider; a provider that was built from source needs a value." + orEnvironment("BRANE_AGENT_IMAGE"),
 				Optional: true,
 			},
 		},

@@ -16,10 +16,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// releasedAgent is the repository to which a release pushes the agent, tagged with the provider's version.
+// releasedAgent is the repository of the agent images of releases. Their tag is the version of the provider.
 const releasedAgent = "ghcr.io/braneframework/brane-agent"
 
-// The nested values are objects and not structs, because each may be unknown as a whole while a plan is made.
+// providerModel holds the provider block. The nested values are objects and not structs, because each can be unknown as a whole during a plan.
 type providerModel struct {
 	Kubernetes   types.Object `tfsdk:"kubernetes"`
 	Clusters     types.Map    `tfsdk:"clusters"`
@@ -64,13 +64,13 @@ type secretModel struct {
 	Name      string       `tfsdk:"name"`
 }
 
-// unknown says whether something that any resource may need is not known before apply. What is not known of one of several clusters is the business of
-// the resources in it.
+// unknown reports whether a part of the configuration that any resource can need is not known before apply. Unknown values of one of several clusters only
+// affect the resources in that cluster.
 func (m providerModel) unknown() bool {
 	return unknown(m.Kubernetes) || m.Clusters.IsUnknown() || unknown(m.Redis) || unknown(m.ControlPlane) || m.AgentImage.IsUnknown()
 }
 
-// connections turns the configuration into connections that are made when they are first used.
+// connections returns the connections that the configuration describes. Each connects when it is first used.
 func (m providerModel) connections(ctx context.Context, version string) (*connections, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	c := &connections{agentImage: setting(m.AgentImage, "BRANE_AGENT_IMAGE")}
@@ -78,7 +78,7 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 		c.agentImage = releasedAgent + ":" + version
 	}
 
-	// The environment is for one cluster, and which one that is nobody should have to guess: beside `clusters` it counts only where `kubernetes` is written.
+	// The environment describes one cluster, that of `kubernetes`. If `clusters` is set, it applies only if `kubernetes` is present.
 	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
 		c.add("", connection(ctx, path.Root("kubernetes"), m.Kubernetes, setting, &diags))
 	}
@@ -94,7 +94,7 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 	var cp controlPlaneModel
 	decode(ctx, m.ControlPlane, &cp, &diags)
 	c.directory, c.braneVersion = setting(cp.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"), infra.V06
-	if v, err := infra.ParseVersion(cp.BraneVersion.ValueString()); err == nil { // where it is not set, or is not one, which the schema has refused, the default stays
+	if v, err := infra.ParseVersion(cp.BraneVersion.ValueString()); err == nil { // empty if it is not set; the schema rejects other values
 		c.braneVersion = v
 	}
 	c.bakesFiles = cp.BraneVersion.ValueString() == "0.6.0"
@@ -106,7 +106,8 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 	return c, diags
 }
 
-// connection is what one cluster's block says, nil where a part of it is not known before apply. from takes a value, or the variable that stands in for it.
+// connection converts the block of one cluster. It returns nil if a part of the block is not known before apply. from returns a configured value, or that of
+// the environment variable.
 func connection(ctx context.Context, at path.Path, block types.Object, from func(types.String, string) string, diags *diag.Diagnostics) *kube.Connection {
 	if unknown(block) {
 		return nil
@@ -131,8 +132,8 @@ func connection(ctx context.Context, at path.Path, block types.Object, from func
 	if text := from(types.StringNull(), "KUBE_INSECURE"); m.Insecure.IsNull() && text != "" {
 		insecure, err := strconv.ParseBool(text)
 		if err != nil {
-			diags.AddAttributeError(at.AtName("insecure"), "KUBE_INSECURE is not a truth value",
-				"The environment variable KUBE_INSECURE must be true or false. Correct it, or set insecure in the provider's kubernetes block.")
+			diags.AddAttributeError(at.AtName("insecure"), "Invalid KUBE_INSECURE",
+				"The environment variable KUBE_INSECURE is not a boolean (true or false). Correct it, or set insecure in the kubernetes block of the provider.")
 		}
 		c.Insecure = insecure
 	}
@@ -143,7 +144,7 @@ func connection(ctx context.Context, at path.Path, block types.Object, from func
 	return &c
 }
 
-// setting is the configured value, else the environment's.
+// setting returns the configured value, or that of the environment variable if none is configured.
 func setting(value types.String, variable string) string {
 	if value.IsNull() {
 		return os.Getenv(variable)
@@ -151,10 +152,10 @@ func setting(value types.String, variable string) string {
 	return value.ValueString()
 }
 
-// configured is the configured value alone: the environment does not say for which of several clusters it is.
+// configured returns the configured value. It ignores the environment, which does not name one of several clusters.
 func configured(value types.String, _ string) string { return value.ValueString() }
 
-// home puts the home folder in the place of a leading ~, which no shell has replaced here.
+// home replaces a leading ~ by the home directory.
 func home(file string) string {
 	if rest, ok := strings.CutPrefix(file, "~"); ok && (rest == "" || rest[0] == '/') {
 		if dir, err := os.UserHomeDir(); err == nil {
@@ -164,7 +165,7 @@ func home(file string) string {
 	return file
 }
 
-// braneVersion is a version or a release of Brane that runs on Kubernetes.
+// braneVersion validates a version or release of Brane that runs on Kubernetes.
 func braneVersion() validator.String {
 	return textRule{description: "a version of Brane that runs on Kubernetes", problems: func(text string) []string {
 		if _, err := infra.ParseVersion(text); err != nil {

@@ -13,25 +13,30 @@ import (
 
 func kubernetesSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "The cluster, and the account with which the provider makes namespaces there. Nothing is contacted before a resource needs it. " +
-			"There is no fallback: without a file, a host or `in_cluster` nothing is dialled.",
+		MarkdownDescription: "Connection to the cluster, and the credentials of the provider. The provider connects when a resource first needs the cluster. " +
+			"One of `config_path`, `host` and `in_cluster` is required: there is no default, and `KUBECONFIG` is not read.",
 		Optional:   true,
-		Attributes: clusterAttributes(func(variable string) string { return " Environment: `" + variable + "`." }),
+		Attributes: clusterAttributes(orEnvironment),
 	}
+}
+
+// orEnvironment returns the sentence about the environment variable that sets an attribute.
+func orEnvironment(variable string) string {
+	return " Can also be set with the `" + variable + "` environment variable."
 }
 
 func clustersSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Any number of clusters by names of your own, beside `kubernetes` or instead of it; `cluster = \"name\"` on a resource chooses one, so `for_each` works over " +
-			"clusters. The environment variables of `kubernetes` do not count here, and where there is `clusters` they count for `kubernetes` only if that is written, be it as `{}`. " +
-			"A cluster that cannot be reached is in the way only of what is in it.",
+		MarkdownDescription: "Connections to several clusters, by a name that `cluster` of a resource refers to. " +
+			"`KUBE_*` environment variables are ignored here. If `clusters` is set, they apply to `kubernetes` only when that block is present (`kubernetes = {}` is enough). " +
+			"An unreachable cluster affects only its own resources.",
 		Optional:     true,
 		Validators:   []validator.Map{mapvalidator.KeysAre(stringvalidator.LengthAtLeast(1))},
 		NestedObject: schema.NestedAttributeObject{Attributes: clusterAttributes(func(string) string { return "" })},
 	}
 }
 
-// clusterAttributes say how to reach a cluster; environment is the sentence about a variable that may stand in for an attribute.
+// clusterAttributes returns the attributes of a connection to a cluster. environment returns the sentence about the variable that sets an attribute, if any.
 func clusterAttributes(environment func(variable string) string) map[string]schema.Attribute {
 	text := func(description, variable string) schema.StringAttribute {
 		return schema.StringAttribute{MarkdownDescription: description + environment(variable), Optional: true}
@@ -43,33 +48,33 @@ func clusterAttributes(environment func(variable string) string) map[string]sche
 		return schema.Int64Attribute{MarkdownDescription: description, Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}}
 	}
 	return map[string]schema.Attribute{
-		"config_path":            text("Path of a kubeconfig file. `~` is the home folder.", "KUBE_CONFIG_PATH"),
-		"config_context":         text("Context of the kubeconfig file. Default: the file's current context.", "KUBE_CTX"),
+		"config_path":            text("Path of a kubeconfig file. A leading `~` is replaced by the home directory.", "KUBE_CONFIG_PATH"),
+		"config_context":         text("Context of the kubeconfig file. Defaults to its current context.", "KUBE_CTX"),
 		"host":                   text("URL of the API server, for example `https://203.0.113.7:6443`.", "KUBE_HOST"),
 		"token":                  secret("Bearer token.", "KUBE_TOKEN"),
-		"client_certificate":     text("Client certificate, PEM.", "KUBE_CLIENT_CERT_DATA"),
-		"client_key":             secret("Key of the client certificate, PEM.", "KUBE_CLIENT_KEY_DATA"),
-		"cluster_ca_certificate": text("Certificate authority of the API server, PEM.", "KUBE_CLUSTER_CA_CERT_DATA"),
-		"tls_server_name":        text("Name that the API server's certificate must have.", "KUBE_TLS_SERVER_NAME"),
-		"proxy_url":              text("URL of an HTTP or SOCKS5 proxy.", "KUBE_PROXY_URL"),
+		"client_certificate":     text("PEM-encoded client certificate.", "KUBE_CLIENT_CERT_DATA"),
+		"client_key":             secret("PEM-encoded private key of the client certificate.", "KUBE_CLIENT_KEY_DATA"),
+		"cluster_ca_certificate": text("PEM-encoded CA certificates that verify the API server. Defaults to the trusted root CAs of the system.", "KUBE_CLUSTER_CA_CERT_DATA"),
+		"tls_server_name":        text("Server name that the certificate of the API server must match. Defaults to the host name in `host`.", "KUBE_TLS_SERVER_NAME"),
+		"proxy_url":              text("URL of an HTTP or SOCKS5 proxy for the API server.", "KUBE_PROXY_URL"),
 		"insecure": schema.BoolAttribute{
-			MarkdownDescription: "Do not check the API server's certificate. Default: `false`." + environment("KUBE_INSECURE"),
+			MarkdownDescription: "Skip the verification of the API server's certificate. Defaults to `false`." + environment("KUBE_INSECURE"),
 			Optional:            true,
 		},
 		"in_cluster": schema.BoolAttribute{
-			MarkdownDescription: "Use the service account of the pod in which Terraform runs. Default: `false`.",
+			MarkdownDescription: "Use the service account of the pod in which Terraform runs. Defaults to `false`.",
 			Optional:            true,
 		},
-		"qps":   rate("Requests a second to this cluster, on average. Default: `100`."),
-		"burst": rate("Requests that may go out at once before `qps` holds. Default: `200`."),
+		"qps":   rate("Average number of requests per second to this cluster. Defaults to `100`."),
+		"burst": rate("Number of requests that can be sent in a burst before `qps` applies. Defaults to `200`, or to `qps` if that is larger."),
 		"exec": schema.SingleNestedAttribute{
-			MarkdownDescription: "Program that prints a credential (`client.authentication.k8s.io`).",
+			MarkdownDescription: "Exec credential plugin: a command that prints credentials, such as `aws eks get-token`.",
 			Optional:            true,
 			Attributes: map[string]schema.Attribute{
-				"api_version": schema.StringAttribute{MarkdownDescription: "Version of the protocol, for example `client.authentication.k8s.io/v1`.", Required: true},
-				"command":     schema.StringAttribute{MarkdownDescription: "The program.", Required: true},
-				"args":        schema.ListAttribute{MarkdownDescription: "Its arguments.", ElementType: types.StringType, Optional: true},
-				"env":         schema.MapAttribute{MarkdownDescription: "Variables added to its environment.", ElementType: types.StringType, Optional: true},
+				"api_version": schema.StringAttribute{MarkdownDescription: "API version of the plugin's output, for example `client.authentication.k8s.io/v1`.", Required: true},
+				"command":     schema.StringAttribute{MarkdownDescription: "Command to execute.", Required: true},
+				"args":        schema.ListAttribute{MarkdownDescription: "Arguments of the command.", ElementType: types.StringType, Optional: true},
+				"env":         schema.MapAttribute{MarkdownDescription: "Environment variables that are added to those of Terraform.", ElementType: types.StringType, Optional: true},
 			},
 		},
 	}
@@ -77,28 +82,29 @@ func clusterAttributes(environment func(variable string) string) map[string]sche
 
 func controlPlaneSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "Where the Brane instance keeps `infra.yml` and `secrets.yml`: a folder, or a Secret that the instance mounts at `/config`. Exactly one.",
+		MarkdownDescription: "Where the Brane instance keeps `infra.yml` and `secrets.yml`: a directory, or a Secret that the instance mounts at `/config`. Set either `directory` or `kubernetes_secret`.",
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
 			"directory": schema.StringAttribute{
-				MarkdownDescription: "The folder. Environment: `BRANE_CONTROL_PLANE_DIRECTORY`.",
+				MarkdownDescription: "Path of the directory on the machine that runs Terraform." + orEnvironment("BRANE_CONTROL_PLANE_DIRECTORY") + " The variable is ignored if `kubernetes_secret` is set.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"brane_version": schema.StringAttribute{
-				MarkdownDescription: "Version of the instance: `0.4`, `0.5` or `0.6`, or a release of them like `0.6.0`. Brane 0.4 and 0.5 bind the two files one by one into their containers, so the files are " +
-					"written in place; for 0.6 each is replaced at once. Brane 0.6.0 has the files in its images and must be built again after each change: a plan warns of it. Default: `0.6`.",
+				MarkdownDescription: "Version of the Brane instance: `0.4`, `0.5`, `0.6`, or one of their releases such as `0.6.0`. Defaults to `0.6`. " +
+					"For 0.4 and 0.5, which mount each file into their containers, the files are written in place; for 0.6 each file is replaced atomically. " +
+					"Brane 0.6.0 has the files in its images, which must be rebuilt after each change; a plan warns about this.",
 				Optional:   true,
 				Validators: []validator.String{braneVersion()},
 			},
 			"kubernetes_secret": schema.SingleNestedAttribute{
-				MarkdownDescription: "The Secret. It is made when it is not there.",
+				MarkdownDescription: "Secret that holds the files. It is created if it does not exist; its namespace must exist.",
 				Optional:            true,
 				Validators:          []validator.Object{objectvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("directory"))},
 				Attributes: map[string]schema.Attribute{
-					"cluster":   schema.StringAttribute{MarkdownDescription: "Name of its cluster, one of `clusters`. Default: the cluster of `kubernetes`.", Optional: true},
-					"namespace": schema.StringAttribute{MarkdownDescription: "Its namespace.", Required: true},
-					"name":      schema.StringAttribute{MarkdownDescription: "Its name.", Required: true},
+					"cluster":   schema.StringAttribute{MarkdownDescription: "Name of its cluster, a key of `clusters`. Defaults to the cluster of `kubernetes`.", Optional: true},
+					"namespace": schema.StringAttribute{MarkdownDescription: "Namespace of the Secret.", Required: true},
+					"name":      schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true},
 				},
 			},
 		},

@@ -38,21 +38,21 @@ type portForwardModel struct {
 	Port      types.Int64  `tfsdk:"port"`
 }
 
-// redisPort is that of a Redis by default.
+// redisPort is the default port of Redis.
 const redisPort = 6379
 
-// redisServer is the Redis of the provider block. It is connected to on first use.
+// redisServer is the Redis of the provider block. The provider connects to it on first use.
 type redisServer struct {
 	url, podURL    string
 	certificates   files.Certificates
 	allowEviction  bool
 	users          workflow.RedisUsers
-	forward        *kube.Forward // nil: dialled directly
+	forward        *kube.Forward // nil for a direct connection
 	forwardCluster types.String
-	unknown        bool // a part of the block is not known before apply
+	unknown        bool // whether a part of the block is not known before apply
 
-	dialling sync.Mutex // guards client, which is tried again after an error
-	client   redis.UniversalClient
+	connecting sync.Mutex // guards client; after an error the next caller connects again
+	client     redis.UniversalClient
 }
 
 func (r *redisServer) configure(ctx context.Context, block types.Object, diags *diag.Diagnostics) {
@@ -78,7 +78,7 @@ func (r *redisServer) configure(ctx context.Context, block types.Object, diags *
 	}
 }
 
-// withPassword is a Redis URL with this password, unless it holds one. What is no URL is refused when it is dialled.
+// withPassword adds a password to a Redis URL that contains none. An invalid URL is returned as it is; connecting to it fails.
 func withPassword(address, password string) string {
 	parsed, err := url.Parse(address)
 	if err != nil || address == "" || password == "" {
@@ -91,18 +91,18 @@ func withPassword(address, password string) string {
 	return parsed.String()
 }
 
-// files is the Redis of the workflow runs. It is checked on first use: that it answers, lets us in, and does not evict keys. Only the first caller gets the
-// warnings, which every caller hands on (warnRedis).
+// files returns a client of the Redis that stores the files of workflow runs. On first use it verifies the server. Only the first caller gets the warnings; every
+// caller passes them to warnRedis.
 func (c *connections) files(ctx context.Context) (redis.UniversalClient, []string, error) {
 	r := &c.redis
 	if r.unknown {
 		return nil, nil, errNotKnown
 	}
 	if r.url == "" {
-		return nil, nil, errors.New("no Redis is named: set redis.url in the provider block, or BRANE_REDIS_URL")
+		return nil, nil, errors.New("Redis is not configured: set redis.url in the provider block, or BRANE_REDIS_URL")
 	}
-	r.dialling.Lock()
-	defer r.dialling.Unlock()
+	r.connecting.Lock()
+	defer r.connecting.Unlock()
 	if r.client != nil {
 		return r.client, nil, nil
 	}
@@ -119,14 +119,14 @@ func (c *connections) files(ctx context.Context) (redis.UniversalClient, []strin
 		warnings, err = append(warnings, err.Error()), nil
 	}
 	if err != nil {
-		_ = client.Close() // the check's error is what matters
+		_ = client.Close() // the error of the check is returned
 		return nil, nil, err
 	}
 	r.client = client
 	return client, warnings, nil
 }
 
-// redisDialer knows the way to the Redis, and its certificates.
+// redisDialer returns a dialer with the certificates and, if configured, the port forwarding.
 func (c *connections) redisDialer() (files.Dialer, error) {
 	certificates, err := c.redis.certificates.Config()
 	if err != nil {
@@ -137,11 +137,11 @@ func (c *connections) redisDialer() (files.Dialer, error) {
 		return dialer, nil
 	}
 	if scheme, _, _ := strings.Cut(c.redis.url, ":"); strings.Contains(scheme, "+") {
-		return files.Dialer{}, errors.New("redis.port_forward is for one server; a Cluster or Sentinel group has several, each at its own address")
+		return files.Dialer{}, errors.New("redis.port_forward connects to one server; it does not support Redis Cluster and Sentinel, whose servers have different addresses")
 	}
 	client, err := c.kube(c.redis.forwardCluster)
 	if err != nil {
-		return files.Dialer{}, fmt.Errorf("reach the cluster of redis.port_forward: %w", err)
+		return files.Dialer{}, fmt.Errorf("connect to the cluster of redis.port_forward: %w", err)
 	}
 	dialer.Connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return client.DialForward(ctx, *c.redis.forward)
@@ -149,7 +149,7 @@ func (c *connections) redisDialer() (files.Dialer, error) {
 	return dialer, nil
 }
 
-// stepRedisURL is the URL that the steps dial: the configured one, else the location's mount_dfs with the password of ours, else ours.
+// stepRedisURL returns the URL to which pods connect: pod_url, else mount_dfs of the location with the user and password of url, else url.
 func (c *connections) stepRedisURL(mountDFS string) (string, error) {
 	if c.redis.podURL != "" {
 		return c.redis.podURL, nil

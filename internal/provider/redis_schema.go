@@ -15,48 +15,45 @@ func redisSchema() schema.Attribute {
 		return []validator.String{stringvalidator.AlsoRequires(path.MatchRelative().AtParent().AtName(other))}
 	}
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "The Redis (7.0 or later) through which the files of workflow runs pass. It must not evict keys (`maxmemory-policy noeviction`). " +
-			"It is asked on first use whether it answers, lets us in, gives us the rights we need and keeps what it is given.",
+		MarkdownDescription: "The Redis (7.0 or later) that stores the files of workflow runs. It must not evict keys (`maxmemory-policy noeviction`). " +
+			"On first use the provider verifies connectivity, authentication, ACL permissions and the eviction policy.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{
-				MarkdownDescription: "As this machine dials it: `redis://[user[:password]@]host[:port][/db]`, port 6379 and database 0 by default. `rediss` in the place of `redis` is TLS, in the other forms as well. " +
-					"A Cluster is `redis+cluster://user:password@host:6379?addr=host2:6379&addr=host3:6379`; one of its nodes will do, `addr` names more for when that one is away. " +
-					"A Sentinel group is `redis+sentinel://user:password@host:26379/0?master=name&addr=host2:26379&sentinel_username=user&sentinel_password=password`: the hosts are sentinels, port 26379 by default; " +
-					"`user:password` is for the servers, `sentinel_username` and `sentinel_password` are for the sentinels, where they want one. " +
-					"Special characters of user names and passwords are percent-encoded: `p@ss/word` is `p%40ss%2Fword`. " +
-					"With TLS the certificate of each server, also of those that a Cluster or sentinels tell of, has to be for the host at which it is dialled. Environment: `BRANE_REDIS_URL`.",
+				MarkdownDescription: "URL to which the provider connects: `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS. " +
+					"[Redis URLs](#redis-urls) describes the forms for Redis Cluster and Sentinel." + orEnvironment("BRANE_REDIS_URL"),
 				Optional: true, Sensitive: true,
 			},
 			"pod_url": schema.StringAttribute{
-				MarkdownDescription: "As the steps' pods dial it, in the same forms. Environment: `BRANE_REDIS_POD_URL`. Default: the infrastructure's `mount_dfs` with the user and password of `url`, or `url` itself.",
+				MarkdownDescription: "URL to which the pods of steps connect, in the same forms. Defaults to `mount_dfs` of the infrastructure, with the user and password of `url` unless it contains a user; without `mount_dfs`, to `url`." + orEnvironment("BRANE_REDIS_POD_URL"),
 				Optional:            true, Sensitive: true,
 			},
 			"password": schema.StringAttribute{
-				MarkdownDescription: "Password for `url` and `pod_url`, where they hold none; as it is, not percent-encoded. Environment: `BRANE_REDIS_PASSWORD`.",
+				MarkdownDescription: "Password for `url` and `pod_url` if they contain none. It is not percent-encoded." + orEnvironment("BRANE_REDIS_PASSWORD"),
 				Optional:            true, Sensitive: true,
 			},
 			"ca_certificate": schema.StringAttribute{
-				MarkdownDescription: "Authority that signed the server's certificate, PEM; for this machine and for the pods. Default: the system's authorities. Environment: `BRANE_REDIS_CA_CERTIFICATE`.",
+				MarkdownDescription: "PEM-encoded CA certificates that verify the server, used by the provider and by the pods of steps. Defaults to the trusted root CAs of the system." + orEnvironment("BRANE_REDIS_CA_CERTIFICATE"),
 				Optional:            true,
 			},
 			"client_certificate": schema.StringAttribute{
-				MarkdownDescription: "Certificate by which this machine and the pods show the server who they are, PEM. Environment: `BRANE_REDIS_CLIENT_CERTIFICATE`.",
+				MarkdownDescription: "PEM-encoded client certificate for mutual TLS, used by the provider and by the pods of steps." + orEnvironment("BRANE_REDIS_CLIENT_CERTIFICATE"),
 				Optional:            true,
 				Validators:          together("client_key"),
 			},
 			"client_key": schema.StringAttribute{
-				MarkdownDescription: "Its key, PEM. Environment: `BRANE_REDIS_CLIENT_KEY`.",
+				MarkdownDescription: "PEM-encoded private key of the client certificate." + orEnvironment("BRANE_REDIS_CLIENT_KEY"),
 				Optional:            true, Sensitive: true,
 				Validators: together("client_certificate"),
 			},
 			"allow_eviction": schema.BoolAttribute{
-				MarkdownDescription: "Use a Redis that may drop keys when its memory is full, with a warning instead of an error. A run whose files are dropped fails. Default: `false`.",
+				MarkdownDescription: "Accept a Redis that can evict keys when its memory is full, with a warning instead of an error. A run whose files are evicted fails. Defaults to `false`.",
 				Optional:            true,
 			},
 			"acl_users": schema.StringAttribute{
-				MarkdownDescription: "Whether each run gets a Redis user of its own, which its pods have in the place of yours and which reaches the run's keys alone: `auto` makes one and goes on without where " +
-					"the server makes none, as managed services do; `require` fails there; `off` makes none. The user of `url` needs `+acl|setuser +acl|getuser +acl|deluser`. Default: `auto`.",
+				MarkdownDescription: "Create a Redis ACL user for each run that has access to the keys of that run only, and give pods its credentials instead of those of `url`. " +
+					"`auto`: create one if the server allows it; `require`: fail if it does not; `off`: never. Defaults to `auto`. " +
+					"Many managed services do not allow it; pods then receive the credentials of `pod_url`. The user of `url` needs `+acl|setuser +acl|getuser +acl|deluser`.",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.OneOf(string(workflow.UsersAuto), string(workflow.UsersRequire), string(workflow.UsersOff))},
 			},
@@ -67,20 +64,20 @@ func redisSchema() schema.Attribute {
 
 func portForwardSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "Reaches a Redis inside a cluster through its API server, like `kubectl port-forward` but without a port of this machine. The host in `url` is then not dialled: " +
-			"it only counts for the server's certificate. For one server, not for a Cluster or Sentinel group. The provider's account needs `create` on `pods/portforward`, and with `service` also `get` on `services` and `list` on `pods`.",
+		MarkdownDescription: "Connect to a Redis inside a cluster through the API server, like `kubectl port-forward` but without a local port. The host in `url` is then used only to verify the " +
+			"certificate of the server. Not available for Redis Cluster and Sentinel. The credentials of the provider need `create` on `pods/portforward`, and with `service` also `get` on `services` and `list` on `pods`.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
-			"cluster":   schema.StringAttribute{MarkdownDescription: "Name of the cluster, one of `clusters`. Default: the cluster of `kubernetes`.", Optional: true},
+			"cluster":   schema.StringAttribute{MarkdownDescription: "Name of the cluster, a key of `clusters`. Defaults to the cluster of `kubernetes`.", Optional: true},
 			"namespace": schema.StringAttribute{MarkdownDescription: "Namespace of the Service or pod.", Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
 			"service": schema.StringAttribute{
-				MarkdownDescription: "Name of the Service; any of its ready pods will do. Either this or `pod`.",
+				MarkdownDescription: "Name of the Service. The provider connects to one of its ready pods. Conflicts with `pod`.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRelative().AtParent().AtName("pod"))},
 			},
 			"pod": schema.StringAttribute{MarkdownDescription: "Name of the pod.", Optional: true},
 			"port": schema.Int64Attribute{
-				MarkdownDescription: "Port of the Service or of the pod. Default: `6379`.",
+				MarkdownDescription: "Port of the Service or pod. Defaults to `6379`.",
 				Optional:            true,
 				Validators:          []validator.Int64{int64validator.Between(1, 65535)},
 			},

@@ -21,7 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
-// resourceBase is what all resources have: a name, and the provider's connections.
+// resourceBase is the part that all resources share: a name and the connections of the provider.
 type resourceBase struct {
 	name string
 	*connections
@@ -35,11 +35,14 @@ func (r *resourceBase) Configure(_ context.Context, req resource.ConfigureReques
 	r.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
-// driftAttribute tells in every resource alike what Read found not to be as it should: a sentence each, and none when all is well. Its planned value is
-// always empty, so that whatever stands in it makes a plan, and the plan shows it.
-func driftAttribute(modifiers ...planmodifier.List) schema.ListAttribute {
+// forcesReplacement is the sentence of every attribute whose change replaces the resource.
+const forcesReplacement = "Changing this forces a new resource."
+
+// driftAttribute returns the attribute in which every resource lists the differences that Read found, one message per item. consequence is the sentence about
+// what the next apply does. The planned value is always empty, so that any difference makes a plan that shows it.
+func driftAttribute(consequence string, modifiers ...planmodifier.List) schema.ListAttribute {
 	return schema.ListAttribute{
-		MarkdownDescription: "What was found not to be as it should when Terraform last looked, a sentence each. The next apply puts it right.",
+		MarkdownDescription: "Differences found during the last refresh, one message per item. " + consequence,
 		ElementType:         types.StringType,
 		Computed:            true,
 		Default:             listdefault.StaticValue(noDrift()),
@@ -49,7 +52,7 @@ func driftAttribute(modifiers ...planmodifier.List) schema.ListAttribute {
 
 func noDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }
 
-// drift is the value of the drift attribute.
+// drift returns the value of the drift attribute.
 func drift(sentences []string) types.List {
 	values := make([]attr.Value, len(sentences))
 	for i, sentence := range sentences {
@@ -58,12 +61,12 @@ func drift(sentences []string) types.List {
 	return types.ListValueMust(types.StringType, values)
 }
 
-// report adds an error that says what was tried, what came back, and what to do now.
+// report adds an error whose detail states what was attempted, what came back and what to do.
 func report(diags *diag.Diagnostics, summary, tried string, err error) {
 	diags.AddError(summary, explain(tried, err))
 }
 
-// explain is the detail of a diagnostic.
+// explain returns the detail of a diagnostic.
 func explain(tried string, err error) string {
 	text := tried + ": " + strings.TrimSuffix(err.Error(), ".") + "." // some servers end their sentences
 	if advice := advice(err); advice != "" {
@@ -72,48 +75,48 @@ func explain(tried string, err error) string {
 	return text
 }
 
-// advice says what to do about an error, where that is known.
+// advice returns what to do about an error; it is empty if that is not known.
 func advice(err error) string {
 	var password *namespace.MissingPasswordError
 	var connection *connectionError
 	switch {
 	case errors.As(err, &connection):
-		return "Correct what says how to reach the cluster: kubernetes (or the entry of clusters) in the provider block, or the variable that stands in for it, such as KUBE_CONFIG_PATH."
+		return "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
 	case errors.As(err, &password):
-		return "Set password_wo of that registry: its Secret is gone or was edited, or the version has changed, and the provider keeps no password."
+		return "Set password_wo of that registry: its Secret was deleted or modified, or password_wo_version has changed, and the provider does not store the password."
 	case errors.Is(err, errNotKnown):
-		return "Apply first what the provider block depends on, for example with -target, then plan again."
+		return "Apply the resources on which the provider block depends first, for example with -target, then plan again."
 	case errors.Is(err, infra.ErrUnparsable):
 		return "Nothing was written. Correct the file, then run Terraform again."
 	case errors.Is(err, infra.ErrNoDirectory):
 		return "Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY)."
 	case errors.Is(err, infra.ErrNoLocation):
-		return "Register it with a brane_infrastructure, and let this resource refer to that one's name, so that it is made first."
+		return "Register it with a brane_infrastructure, and refer to the name of that resource here, so that it is created first."
 	case errors.Is(err, credentials.ErrNoAccount):
-		return "Make it first, with a brane_namespace; where that is part of the same apply, refer to a value of it that is known only then, such as its uid."
+		return "Create it first with a brane_namespace. If that is part of the same apply, refer to an attribute of it that is only known after apply, such as uid."
 	case errors.Is(err, credentials.ErrUnauthorized), apierrors.IsUnauthorized(err):
-		return "The API server does not accept the credential: it may be expired or revoked. For the provider's own account look at the kubernetes block of the provider; " +
-			"for a registered credential run an apply that renews the brane_infrastructure."
+		return "The API server does not accept the credentials: they may have expired or been revoked. Check the kubernetes block of the provider if they are the provider's own; " +
+			"apply the brane_infrastructure to renew registered credentials."
 	case errors.Is(err, credentials.ErrForbidden), apierrors.IsForbidden(err):
-		return "The account lacks a right that this needs; the message names it. Grant it by a Role or ClusterRole (see the provider's documentation), then run Terraform again."
+		return "The credentials lack a permission, which the message names. Grant it with a Role or ClusterRole (see the guide \"Permissions of the provider\"), then run Terraform again."
 	case errors.Is(err, files.ErrPassword):
 		return "Correct user and password in redis.url of the provider block, or in BRANE_REDIS_URL."
 	case errors.Is(err, files.ErrEvicts):
-		return "Set `maxmemory-policy noeviction` on this Redis, or use another one: a step's files could vanish before the next step has read them."
+		return "Set `maxmemory-policy noeviction` on this Redis, or use another one: the files of a step could be evicted before the next step reads them."
 	case errors.Is(err, files.ErrFull):
-		return "Give this Redis more memory (maxmemory), or destroy runs and sets of files that nobody needs: theirs becomes free."
+		return "Increase the memory of this Redis (maxmemory), or destroy runs and file sets that are no longer needed."
 	case errors.Is(err, files.ErrUnreachable):
-		return "See that Redis runs and that redis.url in the provider block (or BRANE_REDIS_URL) names it as this machine sees it."
+		return "Check that Redis is running and that the machine that runs Terraform can connect to redis.url in the provider block (or BRANE_REDIS_URL)."
 	case errors.Is(err, credentials.ErrUnreachable):
-		return "See that the cluster runs and that its address is right and reachable from this machine. Where only the Brane instance reaches it, set verify_credentials = false."
+		return "Check that the cluster is running and that the machine that runs Terraform can connect to this address. If only the Brane instance can, set verify_credentials = false."
 	case kube.IsUnreachable(err):
-		return "See that the cluster runs and that its address is right and reachable from this machine."
+		return "Check that the cluster is running and that the machine that runs Terraform can connect to this address."
 	default:
 		return ""
 	}
 }
 
-// bullets writes sentences as a list.
+// bullets formats sentences as a list.
 func bullets(sentences []string) string {
 	return "- " + strings.Join(sentences, "\n- ")
 }

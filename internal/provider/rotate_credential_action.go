@@ -73,9 +73,9 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 	})
 	switch {
 	case errors.Is(err, infra.ErrNoLocation), errors.Is(err, errNoToken):
-		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Credential not rotated", explain(fmt.Sprintf("Making a new token for infrastructure %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Failed to rotate credential", explain(fmt.Sprintf("Making a new token for infrastructure %q", name), err))
 	case err != nil:
-		report(&resp.Diagnostics, "Credential not rotated", fmt.Sprintf("Making a new token for infrastructure %q", name), err)
+		report(&resp.Diagnostics, "Failed to rotate credential", fmt.Sprintf("Making a new token for infrastructure %q", name), err)
 	}
 }
 

@@ -23,7 +23,7 @@ func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribut
 		ReadDescription: fmt.Sprintf("Limits the refresh before a plan, for example `30s`. Defaults to `%s`.", formatDuration(readTimeout)),
 	})
 	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
-		nested.MarkdownDescription = "How long each operation may take."
+		nested.MarkdownDescription = "Time limits of the operations."
 		return nested
 	}
 	return attribute

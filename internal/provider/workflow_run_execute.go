@@ -111,7 +111,7 @@ func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunMode
 	}
 	redis, warnings, err := r.files(ctx)
 	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to take the outputs of run %q", run.ID), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to take the outputs of run %q", run.ID), err)
 		return false
 	}
 	warnRedis(diags, warnings)
@@ -157,13 +157,13 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	}
 	redis, warnings, err := r.files(ctx)
 	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
 		return nil, false
 	}
 	warnRedis(diags, warnings)
 	url, err := r.stepRedisURL(target.MountDFS)
 	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Finding the address under which the steps of run %q reach Redis", id), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Finding the address under which the steps of run %q reach Redis", id), err)
 		return nil, false
 	}
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())

@@ -184,7 +184,7 @@ func TestAccWorkflowRun_redisPassword(t *testing.T) {
 	}{
 		"of the provider": {
 			with("url", "BRANE_REDIS_URL"),
-			[]string{`Redis not usable`, `redis refuses the user name or password`, `Correct user and password in redis.url`},
+			[]string{`Failed to connect to Redis`, `redis refuses the user name or password`, `Correct user and password in redis.url`},
 			func() error { return s.nothingOfRuns(t.Context()) },
 		},
 		"of the steps": {

@@ -116,7 +116,7 @@ func imageOf(steps []workflow.Step, name string) string {
 func lookUpAll(ctx context.Context, steps []workflow.Step, diags *diag.Diagnostics) map[string]image.Image {
 	found, errs := lookUp(ctx, steps)
 	for _, name := range slices.Sorted(maps.Keys(errs)) {
-		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Image not looked up",
+		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Failed to read image",
 			explain(fmt.Sprintf("Step %q has no command. Asking a registry what its image runs", name), errs[name])+
 				"\n\nSet command, or log in to the registry from here (docker login): the credential is taken from where docker and podman keep theirs.")
 	}

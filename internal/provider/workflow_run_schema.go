@@ -161,7 +161,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				MarkdownDescription: "Digest of the outputs as they are kept in Redis.",
 				Computed:            true,
 			},
-			"drift":    driftAttribute(listplanmodifier.RequiresReplaceIf(anyDrift, "Lost outputs can only be made again.", "Lost outputs can only be made again.")),
+			"drift":    driftAttribute("The next apply replaces the run.", listplanmodifier.RequiresReplaceIf(anyDrift, "Lost outputs can only be made again.", "Lost outputs can only be made again.")),
 			"timeouts": timeoutsAttribute(ctx, runTimeout),
 		},
 	}

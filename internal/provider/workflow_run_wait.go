@@ -229,7 +229,7 @@ func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowR
 		return nil, false
 	}
 	if err != nil {
-		report(diags, "Redis not usable", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
 		return nil, false
 	}
 	warnRedis(diags, warnings)

@@ -1,4 +1,4 @@
-# A standing set of files; many runs begin with it.
+# A set of files that any number of runs can use.
 resource "brane_file_set" "corpus" {
   name = "corpus"
   files = {

@@ -1,4 +1,4 @@
-# A namespace that exists, with an account that may do less than the levels of access give. Destroying the resource leaves the namespace.
+# An existing namespace, with a service account that has custom permissions. Destroying the resource keeps the Namespace.
 resource "brane_namespace" "shared" {
   name            = "shared"
   adopt           = true

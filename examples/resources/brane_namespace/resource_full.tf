@@ -1,11 +1,11 @@
-# For a team with a budget, in a cluster where nothing is allowed by default.
+# A namespace for the workflow runs of a team, with a quota and restricted network access. Brane itself cannot run its Jobs here: they are privileged.
 resource "brane_namespace" "imaging" {
   name = "brane-imaging"
 
   labels       = { "example.org/team" = "imaging" }
   pod_security = { enforce = "baseline", warn = "restricted" }
 
-  # People of the team may do what Brane may.
+  # Members of the group get the permissions of the service account.
   subjects = [{ kind = "Group", name = "imaging" }]
 
   resource_quota = {
@@ -19,15 +19,14 @@ resource "brane_namespace" "imaging" {
     max             = { cpu = "8", memory = "32Gi" }
   }
 
-  # Everything else is denied. DNS is allowed unless dns = false.
+  # All other traffic is denied. DNS is allowed unless dns = false.
   network_policy = {
     egress = {
-      redis    = { cidrs = ["198.51.100.10/32"], ports = [6379] }
-      callback = { cidrs = ["198.51.100.10/32"], ports = [50052] }
+      redis = { cidrs = ["198.51.100.10/32"], ports = [6379] }
     }
   }
 
-  # The password is not stored in the state; raise the version whenever it changes.
+  # The password is not stored in the state. Increase the version when it changes.
   registry_credentials = {
     "registry.example.org" = {
       username            = "puller"
