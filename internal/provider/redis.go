@@ -99,7 +99,7 @@ func (c *connections) files(ctx context.Context) (redis.UniversalClient, []strin
 		return nil, nil, errNotKnown
 	}
 	if r.url == "" {
-		return nil, nil, errors.New("Redis is not configured: set redis.url in the provider block, or BRANE_REDIS_URL")
+		return nil, nil, errors.New("no Redis is configured: set redis.url in the provider block, or BRANE_REDIS_URL")
 	}
 	r.connecting.Lock()
 	defer r.connecting.Unlock()

@@ -31,9 +31,9 @@ func TestNeedsRenewal(t *testing.T) {
 		"granted less than renewBefore: not yet":     {expiring, 24 * time.Hour, 3*time.Hour + time.Second, false},
 		"granted less than renewBefore: a third":     {expiring, 24 * time.Hour, 3*time.Hour - time.Second, true},
 		"granted just renewBefore: not due at first": {expiring, lifetime, lifetime, false},
-		"expired":                                    {expiring, time.Hour, -time.Hour, true},
-		"without an expiry time":                     {token(`{"iat":1700000000}`), time.Hour, time.Second, false},
-		"a token that is not a JWT":                  {&credentials.Kubeconfig{Token: "opaque"}, time.Hour, time.Second, false},
+		"expired":                   {expiring, time.Hour, -time.Hour, true},
+		"without an expiry time":    {token(`{"iat":1700000000}`), time.Hour, time.Second, false},
+		"a token that is not a JWT": {&credentials.Kubeconfig{Token: "opaque"}, time.Hour, time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := tt.kubeconfig.NeedsRenewal(issued.Add(lifetime-tt.left), tt.renewBefore); got != tt.want {
