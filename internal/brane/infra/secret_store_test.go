@@ -60,7 +60,7 @@ func TestSecretStoreKeepsOtherKeys(t *testing.T) {
 
 func TestSecretStoreNeedsItsNamespace(t *testing.T) {
 	err := Register(t.Context(), NewSecretStore(clustertest.Client(t), clustertest.Name("gone"), "config"), golden, kubeconfig)
-	if err == nil || !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), "is not there") {
+	if err == nil || !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("got %v", err)
 	}
 }
