@@ -60,7 +60,7 @@ func (v Version) DecodeArguments(encoded string) (map[string]Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the arguments of a call: they are not base64")
 	}
-	parsed, err := parse(text)
+	parsed, err := parseJSON(text)
 	if err != nil {
 		return nil, fmt.Errorf("read the arguments of a call: %w", err)
 	}
@@ -70,7 +70,7 @@ func (v Version) DecodeArguments(encoded string) (map[string]Value, error) {
 	}
 	arguments := make(map[string]Value, len(object))
 	for name, parsed := range object {
-		if arguments[name], err = v.value(parsed, 1); err != nil {
+		if arguments[name], err = v.toValue(parsed, 1); err != nil {
 			return nil, fmt.Errorf("read argument %q: %w", name, err)
 		}
 	}

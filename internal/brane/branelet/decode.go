@@ -18,11 +18,11 @@ var errDepth = fmt.Errorf("it is nested deeper than %d", maxDepth)
 
 // Decode reads the JSON of one value, as strictly as Brane does.
 func (v Version) Decode(text []byte) (Value, error) {
-	parsed, err := parse(text)
+	parsed, err := parseJSON(text)
 	if err != nil {
 		return nil, fmt.Errorf("read a value of Brane %s: %w", v, err)
 	}
-	value, err := v.value(parsed, 0)
+	value, err := v.toValue(parsed, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read a value of Brane %s: %w", v, err)
 	}
@@ -30,7 +30,7 @@ func (v Version) Decode(text []byte) (Value, error) {
 }
 
 // parse reads one JSON document and keeps numbers as they are written.
-func parse(text []byte) (any, error) {
+func parseJSON(text []byte) (any, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not UTF-8")
 	}
@@ -38,7 +38,7 @@ func parse(text []byte) (any, error) {
 	decoder.UseNumber()
 	var parsed any
 	if err := decoder.Decode(&parsed); err != nil {
-		return nil, plain(err)
+		return nil, hideContent(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows it")
@@ -47,7 +47,7 @@ func parse(text []byte) (any, error) {
 }
 
 // plain is an error of the JSON parser without what it found: a value may be confidential.
-func plain(err error) error {
+func hideContent(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return fmt.Errorf("it is not JSON, at byte %d", syntax.Offset)
@@ -55,14 +55,14 @@ func plain(err error) error {
 	return errors.New("it is not JSON")
 }
 
-func (v Version) value(parsed any, depth int) (Value, error) {
+func (v Version) toValue(parsed any, depth int) (Value, error) {
 	switch {
 	case depth > maxDepth:
 		return nil, errDepth
-	case v.tagged():
-		return v.taggedValue(parsed, depth)
+	case v.isTagged():
+		return v.fromTagged(parsed, depth)
 	}
-	return v.plainValue(parsed, depth)
+	return v.fromPlain(parsed, depth)
 }
 
 // The kinds of tagged values.
@@ -77,7 +77,7 @@ const (
 )
 
 // taggedValue is {"v": kind, "c": content}. Keys that nobody knows are ignored.
-func (v Version) taggedValue(parsed any, depth int) (Value, error) {
+func (v Version) fromTagged(parsed any, depth int) (Value, error) {
 	object, ok := parsed.(map[string]any)
 	if !ok {
 		return nil, errors.New(`a value is no object with "v" and "c"`)
@@ -103,20 +103,20 @@ func (v Version) taggedValue(parsed any, depth int) (Value, error) {
 		}
 	case kindInteger:
 		if number, ok := content.(json.Number); ok {
-			return integer(number)
+			return toInteger(number)
 		}
 	case kindReal:
 		if number, ok := content.(json.Number); ok {
-			return real64(number)
+			return toReal(number)
 		}
 	case kindUnicode:
 		if text, ok := content.(string); ok {
 			return String(text), nil
 		}
 	case kindArray:
-		return v.taggedArray(content, depth)
+		return v.fromTaggedArray(content, depth)
 	case kindStruct:
-		return v.taggedStruct(content, depth)
+		return v.fromTaggedStruct(content, depth)
 	case "pointer", "class", "function", "functionExt":
 		return nil, fmt.Errorf("a value of kind %q has a meaning inside of Brane only", kind)
 	default:
@@ -125,7 +125,7 @@ func (v Version) taggedValue(parsed any, depth int) (Value, error) {
 	return nil, fmt.Errorf("the content of a value of kind %q is of another kind", kind)
 }
 
-func (v Version) taggedArray(content any, depth int) (Value, error) {
+func (v Version) fromTaggedArray(content any, depth int) (Value, error) {
 	object, _ := content.(map[string]any)
 	name, named := object["type"].(string)
 	list, listed := object["entries"].([]any)
@@ -133,48 +133,48 @@ func (v Version) taggedArray(content any, depth int) (Value, error) {
 	if !named || !listed || !isArray {
 		return nil, errors.New(`an array has no "type" that ends in [], or no "entries"`)
 	}
-	entries, err := v.values(list, depth)
+	entries, err := v.toValues(list, depth)
 	if err != nil {
 		return nil, err
 	}
 	return Array{Of: of, Entries: entries}, nil
 }
 
-func (v Version) taggedStruct(content any, depth int) (Value, error) {
+func (v Version) fromTaggedStruct(content any, depth int) (Value, error) {
 	object, _ := content.(map[string]any)
 	name, named := object["type"].(string)
 	properties, found := object["properties"].(map[string]any)
 	if !named || !found {
 		return nil, errors.New(`a struct has no "type" or no "properties"`)
 	}
-	return v.instance(name, properties, depth)
+	return v.toStruct(name, properties, depth)
 }
 
 // plainValue is JSON as it stands. A list of a name and an object is an instance of a class; an object alone is nothing.
-func (v Version) plainValue(parsed any, depth int) (Value, error) {
+func (v Version) fromPlain(parsed any, depth int) (Value, error) {
 	switch parsed := parsed.(type) {
 	case nil:
 		return Unit{}, nil
 	case bool:
 		return Boolean(parsed), nil
 	case json.Number:
-		if number, err := integer(parsed); err == nil {
+		if number, err := toInteger(parsed); err == nil {
 			return number, nil
 		}
-		return real64(parsed)
+		return toReal(parsed)
 	case string:
-		if name, ok := reference(parsed, DataType); ok {
+		if name, ok := cutReference(parsed, DataType); ok {
 			return Data(name), nil
 		}
-		if name, ok := reference(parsed, IntermediateResultType); ok {
+		if name, ok := cutReference(parsed, IntermediateResultType); ok {
 			return IntermediateResult(name), nil
 		}
 		return String(parsed), nil
 	case []any:
-		if name, properties, ok := classAndProperties(parsed); ok {
-			return v.instance(name, properties, depth)
+		if name, properties, ok := toClassAndProperties(parsed); ok {
+			return v.toStruct(name, properties, depth)
 		}
-		entries, err := v.values(parsed, depth)
+		entries, err := v.toValues(parsed, depth)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +187,7 @@ func (v Version) plainValue(parsed any, depth int) (Value, error) {
 	return nil, errors.New("an object alone is no value")
 }
 
-func classAndProperties(list []any) (name string, properties map[string]any, ok bool) {
+func toClassAndProperties(list []any) (name string, properties map[string]any, ok bool) {
 	if len(list) != 2 {
 		return "", nil, false
 	}
@@ -197,7 +197,7 @@ func classAndProperties(list []any) (name string, properties map[string]any, ok 
 }
 
 // reference is NAME of "Data<NAME>".
-func reference(text, of string) (string, bool) {
+func cutReference(text, of string) (string, bool) {
 	inner, ok := strings.CutPrefix(text, of+"<")
 	if !ok {
 		return "", false
@@ -205,10 +205,10 @@ func reference(text, of string) (string, bool) {
 	return strings.CutSuffix(inner, ">")
 }
 
-func (v Version) values(list []any, depth int) ([]Value, error) {
+func (v Version) toValues(list []any, depth int) ([]Value, error) {
 	values := make([]Value, len(list))
 	for i, parsed := range list {
-		value, err := v.value(parsed, depth+1)
+		value, err := v.toValue(parsed, depth+1)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
@@ -217,10 +217,10 @@ func (v Version) values(list []any, depth int) ([]Value, error) {
 	return values, nil
 }
 
-func (v Version) instance(class string, parsed map[string]any, depth int) (Value, error) {
+func (v Version) toStruct(class string, parsed map[string]any, depth int) (Value, error) {
 	properties := make(map[string]Value, len(parsed))
 	for name, parsed := range parsed {
-		value, err := v.value(parsed, depth+1)
+		value, err := v.toValue(parsed, depth+1)
 		if err != nil {
 			return nil, fmt.Errorf("property %q of a %s: %w", name, class, err)
 		}
@@ -230,7 +230,7 @@ func (v Version) instance(class string, parsed map[string]any, depth int) (Value
 }
 
 // integer takes whole numbers of 64 bits as they are written: 3.0 is none.
-func integer(number json.Number) (Value, error) {
+func toInteger(number json.Number) (Value, error) {
 	whole, err := strconv.ParseInt(number.String(), 10, 64)
 	if err != nil {
 		return nil, errors.New("an integer is no whole number of 64 bits")
@@ -238,7 +238,7 @@ func integer(number json.Number) (Value, error) {
 	return Integer(whole), nil
 }
 
-func real64(number json.Number) (Value, error) {
+func toReal(number json.Number) (Value, error) {
 	fraction, err := strconv.ParseFloat(number.String(), 64)
 	if err != nil {
 		return nil, errors.New("a real is larger than 64 bits can hold")

@@ -15,18 +15,18 @@ import (
 
 // Encode writes the JSON of one value: always the same for the same value.
 func (v Version) Encode(value Value) ([]byte, error) {
-	text, err := v.append(nil, value, 0)
+	text, err := v.appendValue(nil, value, 0)
 	if err != nil {
 		return nil, fmt.Errorf("write a value for Brane %s: %w", v, err)
 	}
 	return text, nil
 }
 
-func (v Version) append(to []byte, value Value, depth int) ([]byte, error) {
+func (v Version) appendValue(to []byte, value Value, depth int) ([]byte, error) {
 	switch {
 	case depth > maxDepth:
 		return nil, errDepth
-	case v.tagged():
+	case v.isTagged():
 		return v.appendTagged(to, value, depth)
 	}
 	return v.appendPlain(to, value, depth)
@@ -114,7 +114,7 @@ func (v Version) appendEntries(to []byte, entries []Value, depth int) ([]byte, e
 		if i > 0 {
 			to = append(to, ',')
 		}
-		if to, err = v.append(to, entry, depth+1); err != nil {
+		if to, err = v.appendValue(to, entry, depth+1); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
 	}
@@ -132,7 +132,7 @@ func (v Version) appendProperties(to []byte, properties map[string]Value, depth 
 			return nil, err
 		}
 		to = append(to, ':')
-		if to, err = v.append(to, properties[name], depth+1); err != nil {
+		if to, err = v.appendValue(to, properties[name], depth+1); err != nil {
 			return nil, fmt.Errorf("property %q: %w", name, err)
 		}
 	}

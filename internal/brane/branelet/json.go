@@ -6,10 +6,10 @@ import (
 )
 
 // JSON is a value as programs that know nothing of Brane read it: a struct is an object of its properties, a file or folder of the run its path below
-// [DataFolder]. Integers have all their digits, and no real looks like one.
-func JSON(value Value) ([]byte, error) { return readable(nil, value) }
+// [DataDirectory]. Integers have all their digits, and no real looks like one.
+func JSON(value Value) ([]byte, error) { return appendReadable(nil, value) }
 
-func readable(to []byte, value Value) (_ []byte, err error) {
+func appendReadable(to []byte, value Value) (_ []byte, err error) {
 	switch value := value.(type) {
 	case Array:
 		to = append(to, '[')
@@ -17,7 +17,7 @@ func readable(to []byte, value Value) (_ []byte, err error) {
 			if i > 0 {
 				to = append(to, ',')
 			}
-			if to, err = readable(to, entry); err != nil {
+			if to, err = appendReadable(to, entry); err != nil {
 				return nil, err
 			}
 		}
@@ -34,7 +34,7 @@ func readable(to []byte, value Value) (_ []byte, err error) {
 			if to, err = appendString(to, name); err != nil {
 				return nil, err
 			}
-			if to, err = readable(append(to, ':'), value.Properties[name]); err != nil {
+			if to, err = appendReadable(append(to, ':'), value.Properties[name]); err != nil {
 				return nil, err
 			}
 		}
@@ -44,6 +44,6 @@ func readable(to []byte, value Value) (_ []byte, err error) {
 	case IntermediateResult:
 		return appendString(to, string(value))
 	default:
-		return V4.append(to, value, 0) // as it is
+		return V4.appendValue(to, value, 0) // as it is
 	}
 }

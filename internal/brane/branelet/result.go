@@ -48,16 +48,16 @@ var maxLine = base64.StdEncoding.EncodedLen(MaxResult)
 func (o *Output) Write(text []byte) (int, error) {
 	for rest := text; len(rest) > 0; {
 		line, after, ends := bytes.Cut(rest, []byte{'\n'})
-		o.take(line)
+		o.appendToLine(line)
 		if ends {
-			o.end()
+			o.endLine()
 		}
 		rest = after
 	}
 	return len(text), nil
 }
 
-func (o *Output) take(text []byte) {
+func (o *Output) appendToLine(text []byte) {
 	if o.hold == open {
 		o.line = append(o.line, text...)
 		if rest, ok := bytes.CutPrefix(o.line, []byte(resultPrefix)); ok && !o.prefix {
@@ -78,7 +78,7 @@ func (o *Output) take(text []byte) {
 }
 
 // end takes the line as complete.
-func (o *Output) end() {
+func (o *Output) endLine() {
 	line, prefix, held := bytes.TrimSuffix(o.line, []byte{'\r'}), o.prefix, o.hold
 	o.line, o.prefix, o.hold = o.line[:0], false, open
 	if o.marked && !prefix {
@@ -107,7 +107,7 @@ func (o *Output) end() {
 
 // Result is the JSON of the last line that is a result, after all was written.
 func (o *Output) Result() ([]byte, error) {
-	o.end() // the last line may have no newline
+	o.endLine() // the last line may have no newline
 	switch {
 	case o.large:
 		return nil, ErrLargeResult

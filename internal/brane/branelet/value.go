@@ -92,26 +92,26 @@ func (IntermediateResult) isValue() {}
 
 const arraySuffix = "[]"
 
-// DataFolder is where Brane has all files, and where a step has those of its run.
-const DataFolder = "/data"
+// DataDirectory is where Brane has all files, and where a step has those of its run.
+const DataDirectory = "/data"
 
 const urlProperty = "url"
 
-// File is a value for a file of the run, by its path below [DataFolder]. Brane 1 and newer have no such type; their packages take the path as a string.
-func (v Version) File(path string) Value { return v.place(FileType, path) }
+// File is a value for a file of the run, by its path below [DataDirectory]. Brane 1 and newer have no such type; their packages take the path as a string.
+func (v Version) File(path string) Value { return v.newPath(FileType, path) }
 
 // Directory is a value for a folder of the run, as [Version.File] is for a file.
-func (v Version) Directory(path string) Value { return v.place(DirectoryType, path) }
+func (v Version) Directory(path string) Value { return v.newPath(DirectoryType, path) }
 
-func (v Version) place(class, path string) Value {
-	url := String(DataFolder + "/" + path)
-	if !v.tagged() {
+func (v Version) newPath(class, path string) Value {
+	url := String(DataDirectory + "/" + path)
+	if !v.isTagged() {
 		return url
 	}
 	return Struct{Class: class, Properties: map[string]Value{urlProperty: url}}
 }
 
-// Path is where below [DataFolder] the file or folder is that a value names; false where it is none, or elsewhere.
+// Path is where below [DataDirectory] the file or folder is that a value names; false where it is none, or elsewhere.
 func (s Struct) Path() (string, bool) {
 	if s.Class != FileType && s.Class != DirectoryType {
 		return "", false
@@ -120,7 +120,7 @@ func (s Struct) Path() (string, bool) {
 	if !ok {
 		return "", false
 	}
-	path, below := strings.CutPrefix(strings.TrimPrefix(string(url), "file://"), DataFolder+"/")
+	path, below := strings.CutPrefix(strings.TrimPrefix(string(url), "file://"), DataDirectory+"/")
 	if !below {
 		return "", false
 	}
@@ -140,8 +140,8 @@ func (v Version) For(value Value) Value {
 		}
 		return Array{Of: value.Of, Entries: entries}
 	case Struct:
-		if path, ok := value.Path(); ok && !v.tagged() {
-			return String(DataFolder + "/" + path)
+		if path, ok := value.Path(); ok && !v.isTagged() {
+			return String(DataDirectory + "/" + path)
 		}
 		properties := make(map[string]Value, len(value.Properties))
 		for name, property := range value.Properties {
@@ -149,19 +149,19 @@ func (v Version) For(value Value) Value {
 		}
 		return Struct{Class: value.Class, Properties: properties}
 	case IntermediateResult:
-		return String(DataFolder + "/" + string(value)) // as brane-job puts it in its place
+		return String(DataDirectory + "/" + string(value)) // as brane-job puts it in its place
 	case Data:
-		return String(DataFolder + "/" + string(value))
+		return String(DataDirectory + "/" + string(value))
 	}
 	return value
 }
 
 // Accepts says whether branelet takes a value of one type for a parameter of another. Types whose names begin with "mount" are not looked at.
 func (v Version) Accepts(parameter, argument string) bool {
-	if v.tagged() {
+	if v.isTagged() {
 		return strings.HasPrefix(parameter, "mount") || parameter == argument
 	}
-	parameter, argument = canonical(parameter), canonical(argument)
+	parameter, argument = canonicalType(parameter), canonicalType(argument)
 	if p, isArray := strings.CutSuffix(parameter, arraySuffix); isArray {
 		if a, isArray := strings.CutSuffix(argument, arraySuffix); isArray {
 			return v.Accepts(p, a)
@@ -177,12 +177,12 @@ func (v Version) Accepts(parameter, argument string) bool {
 }
 
 // canonical is the name of a type of Brane 1 and newer, which know several for some.
-func canonical(name string) string {
+func canonicalType(name string) string {
 	if inner, ok := strings.CutSuffix(name, arraySuffix); ok {
-		return canonical(inner) + arraySuffix
+		return canonicalType(inner) + arraySuffix
 	}
 	if len(name) > 1 && name[0] == '[' && name[len(name)-1] == ']' {
-		return canonical(name[1:len(name)-1]) + arraySuffix
+		return canonicalType(name[1:len(name)-1]) + arraySuffix
 	}
 	switch name {
 	case "bool":

@@ -42,7 +42,7 @@ func ParseVersion(text string) (Version, error) {
 }
 
 // tagged says whether values carry their kind.
-func (v Version) tagged() bool { return v == V04 || v == V05 || v == V06 }
+func (v Version) isTagged() bool { return v == V04 || v == V05 || v == V06 }
 
 // Kind is how a package runs its functions.
 type Kind string

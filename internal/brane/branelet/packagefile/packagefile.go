@@ -70,7 +70,7 @@ func (p Package) Names() []string { return slices.Sorted(maps.Keys(p.Functions))
 const unit = "unit"
 
 // document is all three kinds of files in one: what tells them apart is `functions` or `actions`.
-type document struct {
+type file struct {
 	Name         *string               `yaml:"name"`
 	Version      *string               `yaml:"version"`
 	Kind         *string               `yaml:"kind"`
@@ -118,22 +118,22 @@ func Parse(text []byte) (Package, error) {
 		return Package{}, fmt.Errorf("the file has %d bytes, which is more than the %d of any package's file", len(text), MaxSize)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	var d *document
+	var d *file
 	err := decoder.Decode(&d)
 	switch {
 	case errors.Is(err, io.EOF), err == nil && d == nil:
 		return Package{}, errors.New("the file is empty")
 	case err != nil:
-		return Package{}, readable(err)
+		return Package{}, toOneLine(err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return Package{}, errors.New("the file holds more than one YAML document")
 	}
-	return d.take()
+	return d.toPackage()
 }
 
 // readable is the parser's error in one line.
-func readable(err error) error {
+func toOneLine(err error) error {
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
 		return errors.New(strings.Join(types.Errors, "; "))
@@ -141,7 +141,7 @@ func readable(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
-func (d *document) take() (Package, error) {
+func (d *file) toPackage() (Package, error) {
 	p := Package{Owners: slices.Concat(d.Owners, d.Contributors), Description: d.Description, Detached: d.Detached, Functions: map[string]Function{}, Types: map[string]Type{}}
 	switch {
 	case d.Name == nil:
@@ -163,17 +163,17 @@ func (d *document) take() (Package, error) {
 	case d.Functions != nil && d.Version == nil:
 		err = errors.New("version is missing")
 	case d.Functions != nil:
-		err = p.takeFunctions(*d.Functions)
+		err = p.addFunctions(*d.Functions)
 	case d.Actions == nil:
 		err = errors.New("it has neither functions, as a package.yml has, nor actions, as a container.yml has")
 	case d.Entrypoint == nil || d.Entrypoint.Kind == nil || d.Entrypoint.Exec == nil:
 		err = errors.New("entrypoint with kind and exec is missing")
 	default:
 		p.Detached = *d.Entrypoint.Kind == "service"
-		err = p.takeActions(*d.Actions)
+		err = p.addActions(*d.Actions)
 	}
 	if err == nil {
-		err = p.takeTypes(d.Types)
+		err = p.addTypes(d.Types)
 	}
 	return p, err
 }
@@ -181,13 +181,13 @@ func (d *document) take() (Package, error) {
 // version is a semantic version, or the word that Brane 0.6 takes for one.
 var version = regexp.MustCompile(`^(latest|\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?)$`)
 
-func (p *Package) takeFunctions(functions map[string]*function) error {
+func (p *Package) addFunctions(functions map[string]*function) error {
 	for _, name := range slices.Sorted(maps.Keys(functions)) {
 		f := functions[name]
 		if f == nil || f.Parameters == nil || f.ReturnType == nil {
 			return fmt.Errorf("function %q has no parameters or no returnType", name)
 		}
-		parameters, err := takeParameters(*f.Parameters)
+		parameters, err := toParameters(*f.Parameters)
 		if err != nil {
 			return fmt.Errorf("function %q: %w", name, err)
 		}
@@ -196,18 +196,18 @@ func (p *Package) takeFunctions(functions map[string]*function) error {
 	return nil
 }
 
-// takeActions does what Brane does when it makes a package.yml: the first output is what the function returns.
-func (p *Package) takeActions(actions map[string]*action) error {
+// addActions does what Brane does when it makes a package.yml: the first output is what the function returns.
+func (p *Package) addActions(actions map[string]*action) error {
 	for _, name := range slices.Sorted(maps.Keys(actions)) {
 		a := actions[name]
 		if a == nil {
 			return fmt.Errorf("action %q is empty", name)
 		}
-		parameters, err := takeParameters(a.Input)
+		parameters, err := toParameters(a.Input)
 		if err != nil {
 			return fmt.Errorf("action %q: input: %w", name, err)
 		}
-		outputs, err := takeParameters(a.Output)
+		outputs, err := toParameters(a.Output)
 		if err != nil {
 			return fmt.Errorf("action %q: output: %w", name, err)
 		}
@@ -220,7 +220,7 @@ func (p *Package) takeActions(actions map[string]*action) error {
 	return nil
 }
 
-func takeParameters(parsed []parameter) ([]Parameter, error) {
+func toParameters(parsed []parameter) ([]Parameter, error) {
 	parameters := make([]Parameter, 0, len(parsed))
 	seen := map[string]bool{}
 	for i, q := range parsed {
@@ -236,13 +236,13 @@ func takeParameters(parsed []parameter) ([]Parameter, error) {
 	return parameters, nil
 }
 
-func (p *Package) takeTypes(types map[string]*class) error {
+func (p *Package) addTypes(types map[string]*class) error {
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		c := types[name]
 		if c == nil || c.Name == nil {
 			return fmt.Errorf("type %q has no name", name)
 		}
-		parameters, err := takeParameters(c.Properties)
+		parameters, err := toParameters(c.Properties)
 		if err != nil {
 			return fmt.Errorf("type %q: %w", name, err)
 		}
