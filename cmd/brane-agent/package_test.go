@@ -130,10 +130,10 @@ func TestAPackageThatFailsCommitsNothing(t *testing.T) {
 		"hidden-5":  {branelet.V05, "fails", nil, 3, `the package's program ended with exit code 3, of which Brane 0.5 does not tell`},
 		"told":      {branelet.V06, "fails", nil, 3, "non-zero exit code 3"},
 		"plain":     {branelet.V2, "fails", nil, 3, "non-zero exit code 3"},
-		"panic":     {branelet.V04, "crash", nil, 101, "branelet has panicked: the program has failed, or printed something else than the outputs that the package declares, as YAML (exit code 101 of Brane 0.4)"},
-		"killed-6":  {branelet.V06, "killed", nil, 255, "branelet has given up, and its message says why; or a signal has ended the program (exit code 255 of Brane 0.6)"},
-		"missing":   {branelet.V05, "echo", nil, 1, "branelet has given up: its message says why (exit code 1 of Brane 0.5)"},
-		"too-large": {branelet.V06, "large", map[string]branelet.Value{"n": branelet.Integer(branelet.MaxResult)}, agent.ExitNoResult, "branelet of Brane 0.6 ended with 0, but its result is larger than 1048576 bytes: leave large values in files"},
+		"panic":     {branelet.V04, "crash", nil, 101, "branelet panicked: the program failed, or its output is not the YAML of the outputs that the package declares (exit code 101 of Brane 0.4)"},
+		"killed-6":  {branelet.V06, "killed", nil, 255, "branelet failed (its message has the reason), or a signal ended the program (exit code 255 of Brane 0.6)"},
+		"missing":   {branelet.V05, "echo", nil, 1, "branelet failed; its message has the reason (exit code 1 of Brane 0.5)"},
+		"too-large": {branelet.V06, "large", map[string]branelet.Value{"n": branelet.Integer(branelet.MaxResult)}, agent.ExitNoResult, "branelet of Brane 0.6 ended with 0, but its result is larger than 1048576 bytes; write large values to files"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := r.call(image, name, tt.version, tt.function, tt.arguments)

@@ -141,10 +141,10 @@ func TestAccWorkflowRun_packageFails(t *testing.T) {
 			`Step "call" of run "told" failed`, `the program ended with exit code 1`, `Traceback: the abacus is full`,
 		}},
 		"large": {`package = "probe:0.6.0", function = "large", arguments = { n = { integer = 1048577 } }`, []string{
-			`Step "call" of run "large" failed`, `its package gave no result that can be kept (exit code 203)`, `its result is larger than 1048576 bytes: leave large values in files`,
+			`Step "call" of run "large" failed`, `its package gave no result that can be kept (exit code 203)`, `its result is larger than 1048576 bytes; write large values to files`,
 		}},
 		"missing": {`package = "probe:0.6.0", function = "echo"`, []string{
-			`Step "call" of run "missing" failed`, `the program ended with exit code 255`, `argument not provided: text`, `branelet has given up, and its message says why`,
+			`Step "call" of run "missing" failed`, `the program ended with exit code 255`, `argument not provided: text`, `branelet failed (its message has the reason)`,
 		}},
 		"none": {`package = "no-such-package:1.0.0", function = "f"`, []string{
 			`Step "call" of run "none" failed`, `/library/no-such-package:1.0.0`, `ImagePull`,
@@ -185,7 +185,7 @@ func TestAccWorkflowRun_packagePlan(t *testing.T) {
 		"unit":      {`function = "echo", arguments = { text = { unit = false } }`, "Argument not possible", `unit can only be true`},
 		"lonely":    {`function = "echo", arguments = { text = { step = "nobody" } }`, "Step not possible", `argument "text" of step "lonely": "nobody" is not a step of this run.`},
 		"kind":      {`function = "echo", kind = "code", brane_version = "0.6"`, "Step not possible", `packages of Brane 0.6 are of kind [ecu oas], not code`},
-		"long":      {`function = "echo", arguments = { text = { string = join("", [for i in range(1000) : "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"]) } }`, "Step not possible", `Linux takes no more than 131071: pass large values in files`},
+		"long":      {`function = "echo", arguments = { text = { string = join("", [for i in range(1000) : "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"]) } }`, "Step not possible", `Linux accepts at most 131071; pass large values in files`},
 	}
 	var body strings.Builder
 	body.WriteString("steps = {\n")

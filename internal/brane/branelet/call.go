@@ -5,24 +5,24 @@ import (
 	"fmt"
 )
 
-// EntryPoint is the program of every package's image.
+// EntryPoint is the entry point of the image of every package.
 const EntryPoint = "/branelet"
 
-// WorkDir is the folder of a package's own files in its image.
+// WorkDir is the directory with the files of a package in its image.
 const WorkDir = "/opt/wd"
 
-// Environment variables of branelet. Those for the callback service, the proxy and the mounted file system are not among them: without the first, branelet
-// prints its result; the others need a privileged container.
+// Environment variables of branelet, without those for the callback service, the proxy and the mounted file system: without the first, branelet prints its
+// result; the others need a privileged container.
 const (
 	EnvApplication = "BRANE_APPLICATION_ID"
 	EnvLocation    = "BRANE_LOCATION_ID"
 	EnvJob         = "BRANE_JOB_ID"
 	EnvWorkDir     = "BRANE_WORKDIR"
 	EnvDebug       = "DEBUG"
-	EnvPrefix      = "ENABLE_STDOUT_PREFIX" // makes Brane 3 and newer mark the line of the result
+	EnvPrefix      = "ENABLE_STDOUT_PREFIX" // Brane 3 and newer then mark the line of the result
 )
 
-// MaxArguments is how long the encoded arguments of a call may be: Linux takes no longer argument of a program.
+// MaxArguments is the maximum length of the encoded arguments of a call, as Linux limits the length of one argument.
 const MaxArguments = 128<<10 - 1
 
 // Call is a call of a function.
@@ -32,7 +32,7 @@ type Call struct {
 	Arguments map[string]Value
 }
 
-// Args are the arguments of branelet.
+// Args returns the command-line arguments of branelet for a call.
 func (v Version) Args(call Call) ([]string, error) {
 	text, err := v.EncodeArguments(call.Arguments)
 	if err != nil {
@@ -41,7 +41,7 @@ func (v Version) Args(call Call) ([]string, error) {
 	return []string{string(call.Kind), call.Function, text}, nil
 }
 
-// EncodeArguments is the base64 of the JSON object of all arguments.
+// EncodeArguments returns the arguments of a call as a JSON object in base64.
 func (v Version) EncodeArguments(arguments map[string]Value) (string, error) {
 	text, err := v.appendProperties(nil, arguments, 0)
 	if err != nil {
@@ -49,16 +49,16 @@ func (v Version) EncodeArguments(arguments map[string]Value) (string, error) {
 	}
 	encoded := base64.StdEncoding.EncodeToString(text)
 	if len(encoded) > MaxArguments {
-		return "", fmt.Errorf("the arguments are %d bytes long when they are encoded, and Linux takes no more than %d: pass large values in files", len(encoded), MaxArguments)
+		return "", fmt.Errorf("the encoded arguments are %d bytes long, and Linux accepts at most %d; pass large values in files", len(encoded), MaxArguments)
 	}
 	return encoded, nil
 }
 
-// DecodeArguments reads what [Version.EncodeArguments] writes.
+// DecodeArguments decodes the result of [Version.EncodeArguments].
 func (v Version) DecodeArguments(encoded string) (map[string]Value, error) {
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("read the arguments of a call: they are not base64")
+		return nil, fmt.Errorf("read the arguments of a call: invalid base64")
 	}
 	parsed, err := parseJSON(text)
 	if err != nil {
@@ -66,7 +66,7 @@ func (v Version) DecodeArguments(encoded string) (map[string]Value, error) {
 	}
 	object, ok := parsed.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("read the arguments of a call: they are no object")
+		return nil, fmt.Errorf("read the arguments of a call: not a JSON object")
 	}
 	arguments := make(map[string]Value, len(object))
 	for name, parsed := range object {
@@ -77,7 +77,7 @@ func (v Version) DecodeArguments(encoded string) (map[string]Value, error) {
 	return arguments, nil
 }
 
-// Environment is what branelet needs of it: who calls (the session of Brane's driver), where, and the name of the call.
+// Environment returns the environment variables of a call: the application (a session of Brane's driver), the location and the job.
 func (v Version) Environment(application, location, job string) map[string]string {
 	env := map[string]string{EnvApplication: application, EnvLocation: location, EnvJob: job}
 	switch v {
@@ -85,7 +85,7 @@ func (v Version) Environment(application, location, job string) map[string]strin
 		env[EnvDebug] = "false"
 	case V3, V4:
 		env[EnvPrefix] = "1"
-	default: // they know neither
+	default: // need no other variable
 	}
 	return env
 }

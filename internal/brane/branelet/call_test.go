@@ -30,8 +30,8 @@ func TestArgs(t *testing.T) {
 	}
 }
 
-// Brane's own order of arguments is random: what counts is what they decode to.
-func TestArgumentsOfBraneAreRead(t *testing.T) {
+// TestDecodeArgumentsOfBrane compares decoded arguments, as Brane writes them in random order.
+func TestDecodeArgumentsOfBrane(t *testing.T) {
 	const seen = "eyJuYW1lIjp7InYiOiJ1bmljb2RlIiwiYyI6InJlc3VsdCJ9LCJjb250ZW50cyI6eyJ2IjoidW5pY29kZSIsImMiOiJoZWxsbyJ9fQ=="
 	want := map[string]Value{"name": String("result"), "contents": String("hello")}
 	if got, err := V06.DecodeArguments(seen); err != nil || !reflect.DeepEqual(got, want) {
@@ -42,10 +42,10 @@ func TestArgumentsOfBraneAreRead(t *testing.T) {
 		t.Errorf("got %s, %v", written, err)
 	}
 	for text, want := range map[string]string{
-		"%":            "read the arguments of a call: they are not base64",
-		"W10=":         "read the arguments of a call: they are no object",
-		"e30":          "read the arguments of a call: they are not base64",
-		"eyJhIjoxfQ==": `read argument "a": a value is no object with "v" and "c"`,
+		"%":            "read the arguments of a call: invalid base64",
+		"W10=":         "read the arguments of a call: not a JSON object",
+		"e30":          "read the arguments of a call: invalid base64",
+		"eyJhIjoxfQ==": `read argument "a": a value must be an object with "v" and "c"`,
 	} {
 		if _, err := V06.DecodeArguments(text); fmt.Sprint(err) != want {
 			t.Errorf("got  %v\nwant %s", err, want)
@@ -53,8 +53,8 @@ func TestArgumentsOfBraneAreRead(t *testing.T) {
 	}
 }
 
-func TestArgumentsThatLinuxDoesNotTakeAreRefused(t *testing.T) {
-	const want = `call function "f": the arguments are 200024 bytes long when they are encoded, and Linux takes no more than 131071: pass large values in files`
+func TestRefusesArgumentsThatAreTooLong(t *testing.T) {
+	const want = `call function "f": the encoded arguments are 200024 bytes long, and Linux accepts at most 131071; pass large values in files`
 	_, err := V3.Args(Call{ECU, "f", map[string]Value{"text": String(strings.Repeat("x", 150_007))}})
 	if fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -102,11 +102,11 @@ func TestKindsAndExitCodesOfVersions(t *testing.T) {
 		code    int
 		want    string
 	}{
-		{V04, 1, "branelet has given up: its message says why"},
-		{V05, 101, "branelet has panicked: the program has failed, or printed something else than the outputs that the package declares, as YAML"},
+		{V04, 1, "branelet failed; its message has the reason"},
+		{V05, 101, "branelet panicked: the program failed, or its output is not the YAML of the outputs that the package declares"},
 		{V05, 255, ""},
-		{V06, 255, "branelet has given up, and its message says why; or a signal has ended the program"},
-		{V3, 255, "branelet has given up, and its message says why; or a signal has ended the program"},
+		{V06, 255, "branelet failed (its message has the reason), or a signal ended the program"},
+		{V3, 255, "branelet failed (its message has the reason), or a signal ended the program"},
 		{V06, 1, ""},
 	} {
 		if got := tt.version.Meaning(tt.code); got != tt.want {
@@ -118,8 +118,8 @@ func TestKindsAndExitCodesOfVersions(t *testing.T) {
 	}
 }
 
-// A message of the parser never repeats what it read: it may be a secret of the user.
-func TestErrorsHoldNoValue(t *testing.T) {
+// TestErrorsContainNoValue checks that errors never contain what was parsed, which may be a secret.
+func TestErrorsContainNoValue(t *testing.T) {
 	for _, text := range []string{`"geheim`, `{"geheim":1}`, `geheim`, `["a" geheim]`, `{"v":"integer","c":"geheim"}`} {
 		for _, version := range Versions() {
 			if _, err := version.Decode([]byte(text)); err != nil && strings.Contains(err.Error(), "geheim") {

@@ -11,12 +11,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep a value may be nested; Brane's own parser stops there as well.
+// maxDepth is the maximum depth of a value, as in Brane's own parser.
 const maxDepth = 128
 
-var errDepth = fmt.Errorf("it is nested deeper than %d", maxDepth)
+var errDepth = fmt.Errorf("it has more levels than %d", maxDepth)
 
-// Decode reads the JSON of one value, as strictly as Brane does.
+// Decode decodes the JSON of one value, as strictly as Brane does.
 func (v Version) Decode(text []byte) (Value, error) {
 	parsed, err := parseJSON(text)
 	if err != nil {
@@ -29,10 +29,10 @@ func (v Version) Decode(text []byte) (Value, error) {
 	return value, nil
 }
 
-// parse reads one JSON document and keeps numbers as they are written.
+// parseJSON parses one JSON document and keeps numbers as they are written.
 func parseJSON(text []byte) (any, error) {
 	if !utf8.Valid(text) {
-		return nil, errors.New("it is not UTF-8")
+		return nil, errors.New("invalid UTF-8")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -41,18 +41,18 @@ func parseJSON(text []byte) (any, error) {
 		return nil, hideContent(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows it")
+		return nil, errors.New("unexpected data after the value")
 	}
 	return parsed, nil
 }
 
-// plain is an error of the JSON parser without what it found: a value may be confidential.
+// hideContent returns an error of the JSON parser without the text that it quotes: a value may be confidential.
 func hideContent(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("it is not JSON, at byte %d", syntax.Offset)
+		return fmt.Errorf("invalid JSON at byte %d", syntax.Offset)
 	}
-	return errors.New("it is not JSON")
+	return errors.New("invalid JSON")
 }
 
 func (v Version) toValue(parsed any, depth int) (Value, error) {
@@ -76,25 +76,25 @@ const (
 	kindStruct  = "struct"
 )
 
-// taggedValue is {"v": kind, "c": content}. Keys that nobody knows are ignored.
+// fromTagged decodes {"v": kind, "c": content}. Unknown keys are ignored.
 func (v Version) fromTagged(parsed any, depth int) (Value, error) {
 	object, ok := parsed.(map[string]any)
 	if !ok {
-		return nil, errors.New(`a value is no object with "v" and "c"`)
+		return nil, errors.New(`a value must be an object with "v" and "c"`)
 	}
 	kind, ok := object["v"].(string)
 	if !ok {
-		return nil, errors.New(`a value has no "v", which says its kind`)
+		return nil, errors.New(`a value has no "v" (its kind)`)
 	}
 	content, found := object["c"]
 	if kind == kindUnit {
 		if content != nil {
-			return nil, errors.New("a unit has content")
+			return nil, errors.New("a unit must not have content")
 		}
 		return Unit{}, nil
 	}
 	if !found {
-		return nil, fmt.Errorf(`a value of kind %q has no "c", its content`, kind)
+		return nil, fmt.Errorf(`a value of kind %q has no "c" (its content)`, kind)
 	}
 	switch kind {
 	case kindBoolean:
@@ -118,11 +118,11 @@ func (v Version) fromTagged(parsed any, depth int) (Value, error) {
 	case kindStruct:
 		return v.fromTaggedStruct(content, depth)
 	case "pointer", "class", "function", "functionExt":
-		return nil, fmt.Errorf("a value of kind %q has a meaning inside of Brane only", kind)
+		return nil, fmt.Errorf("a value of kind %q cannot be used outside of Brane", kind)
 	default:
-		return nil, fmt.Errorf("there is no kind %q of values", kind)
+		return nil, fmt.Errorf("unknown kind %q", kind)
 	}
-	return nil, fmt.Errorf("the content of a value of kind %q is of another kind", kind)
+	return nil, fmt.Errorf("the content of a value of kind %q has the wrong type", kind)
 }
 
 func (v Version) fromTaggedArray(content any, depth int) (Value, error) {
@@ -150,7 +150,7 @@ func (v Version) fromTaggedStruct(content any, depth int) (Value, error) {
 	return v.toStruct(name, properties, depth)
 }
 
-// plainValue is JSON as it stands. A list of a name and an object is an instance of a class; an object alone is nothing.
+// fromPlain decodes plain JSON. A list of a name and an object is an instance of a class; other objects are errors.
 func (v Version) fromPlain(parsed any, depth int) (Value, error) {
 	switch parsed := parsed.(type) {
 	case nil:
@@ -184,7 +184,7 @@ func (v Version) fromPlain(parsed any, depth int) (Value, error) {
 		}
 		return Array{Of: of, Entries: entries}, nil
 	}
-	return nil, errors.New("an object alone is no value")
+	return nil, errors.New("an object is not a value")
 }
 
 func toClassAndProperties(list []any) (name string, properties map[string]any, ok bool) {
@@ -196,7 +196,7 @@ func toClassAndProperties(list []any) (name string, properties map[string]any, o
 	return name, properties, isName && isObject
 }
 
-// reference is NAME of "Data<NAME>".
+// cutReference returns NAME of "Data<NAME>".
 func cutReference(text, of string) (string, bool) {
 	inner, ok := strings.CutPrefix(text, of+"<")
 	if !ok {
@@ -229,11 +229,11 @@ func (v Version) toStruct(class string, parsed map[string]any, depth int) (Value
 	return Struct{Class: class, Properties: properties}, nil
 }
 
-// integer takes whole numbers of 64 bits as they are written: 3.0 is none.
+// toInteger accepts numbers of 64 bits that are written as integers: not 3.0.
 func toInteger(number json.Number) (Value, error) {
 	whole, err := strconv.ParseInt(number.String(), 10, 64)
 	if err != nil {
-		return nil, errors.New("an integer is no whole number of 64 bits")
+		return nil, errors.New("an integer must be a whole number of 64 bits")
 	}
 	return Integer(whole), nil
 }
@@ -241,7 +241,7 @@ func toInteger(number json.Number) (Value, error) {
 func toReal(number json.Number) (Value, error) {
 	fraction, err := strconv.ParseFloat(number.String(), 64)
 	if err != nil {
-		return nil, errors.New("a real is larger than 64 bits can hold")
+		return nil, errors.New("a real does not fit into 64 bits")
 	}
 	return Real(fraction), nil
 }

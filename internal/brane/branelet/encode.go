@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// Encode writes the JSON of one value: always the same for the same value.
+// Encode encodes one value as JSON. The same value always has the same encoding.
 func (v Version) Encode(value Value) ([]byte, error) {
 	text, err := v.appendValue(nil, value, 0)
 	if err != nil {
@@ -63,7 +63,7 @@ func (v Version) appendTagged(to []byte, value Value, depth int) ([]byte, error)
 	return append(to, '}'), err
 }
 
-// kindOf is the tag of a value.
+// kindOf returns the kind of a value.
 func kindOf(value Value) (string, error) {
 	switch value := value.(type) {
 	case Boolean:
@@ -81,9 +81,9 @@ func kindOf(value Value) (string, error) {
 	case Struct:
 		return kindStruct, nil
 	case nil:
-		return "", errors.New("there is no value")
+		return "", errors.New("missing value")
 	default:
-		return "", fmt.Errorf("it has no type %s", value.Type())
+		return "", fmt.Errorf("unsupported type %s", value.Type())
 	}
 }
 
@@ -91,7 +91,7 @@ func (v Version) appendPlain(to []byte, value Value, depth int) ([]byte, error) 
 	var err error
 	switch value := value.(type) {
 	case nil:
-		return nil, errors.New("there is no value")
+		return nil, errors.New("missing value")
 	case Unit:
 		return append(to, "null"...), nil
 	case Array:
@@ -154,10 +154,10 @@ func appendScalar(to []byte, value Value) ([]byte, error) {
 	case IntermediateResult:
 		return appendString(to, IntermediateResultType+"<"+string(value)+">")
 	}
-	return nil, fmt.Errorf("%s is no scalar type", value.Type())
+	return nil, fmt.Errorf("%s is not a scalar type", value.Type())
 }
 
-// appendReal writes the shortest text that is read as the same number, and never one that could be taken for an integer.
+// appendReal writes the shortest text that is read as the same number and not as an integer.
 func appendReal(to []byte, value float64) ([]byte, error) {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return nil, errors.New("a real must be finite")
@@ -169,10 +169,10 @@ func appendReal(to []byte, value float64) ([]byte, error) {
 	return append(to, text...), nil
 }
 
-// appendString leaves <, > and & as they are, which the JSON package would not by default.
+// appendString does not escape <, > and &, which the JSON package does by default.
 func appendString(to []byte, text string) ([]byte, error) {
 	if !utf8.ValidString(text) {
-		return nil, errors.New("a string is not UTF-8")
+		return nil, errors.New("a string is not valid UTF-8")
 	}
 	var written bytes.Buffer
 	encoder := json.NewEncoder(&written)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// JSON is a value as programs that know nothing of Brane read it: a struct is an object of its properties, a file or folder of the run its path below
-// [DataDirectory]. Integers have all their digits, and no real looks like one.
+// JSON encodes a value for programs that know nothing of Brane: a struct is an object of its properties, a file or directory of the run is its path below
+// [DataDirectory]. Integers have all their digits, and reals never look like integers.
 func JSON(value Value) ([]byte, error) { return appendReadable(nil, value) }
 
 func appendReadable(to []byte, value Value) (_ []byte, err error) {
@@ -44,6 +44,6 @@ func appendReadable(to []byte, value Value) (_ []byte, err error) {
 	case IntermediateResult:
 		return appendString(to, string(value))
 	default:
-		return V4.appendValue(to, value, 0) // as it is
+		return V4.appendValue(to, value, 0)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing/quick"
 )
 
-// any value of a family, for testing/quick.
+// sample is any value of any version, for testing/quick.
 type sample struct {
 	version Version
 	value   Value
@@ -78,8 +78,8 @@ func randomValue(r *rand.Rand, depth, size int) Value {
 	}
 }
 
-// What is written is read as the same value, whatever it is, in each version.
-func TestValuesSurvive(t *testing.T) {
+// TestReadsAnyValueBack encodes and decodes random values.
+func TestReadsAnyValueBack(t *testing.T) {
 	survives := func(s sample) bool {
 		text, err := s.version.Encode(s.value)
 		if err != nil {
@@ -98,8 +98,8 @@ func TestValuesSurvive(t *testing.T) {
 	}
 }
 
-// Arguments are read as they were written, and a result is found among lines that are none.
-func TestArgumentsAndResultsSurvive(t *testing.T) {
+// TestReadsAnyArgumentsAndResultBack encodes and decodes random arguments, and finds a random result among other output.
+func TestReadsAnyArgumentsAndResultBack(t *testing.T) {
 	survives := func(s sample, log []byte) bool {
 		arguments := map[string]Value{"é": s.value, "second": Integer(2)}
 		encoded, err := s.version.EncodeArguments(arguments)
@@ -141,7 +141,7 @@ func addValues(f *testing.F) {
 	}
 }
 
-// FuzzDecode: what is read can be written, and is then read as the same.
+// FuzzDecode checks that a decoded value can be encoded, and that decoding it again gives the same value.
 func FuzzDecode(f *testing.F) {
 	addValues(f)
 	f.Fuzz(func(t *testing.T, release string, text []byte) {
@@ -164,7 +164,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzArguments: as FuzzDecode, for the arguments of a call.
+// FuzzArguments is FuzzDecode for the arguments of a call.
 func FuzzArguments(f *testing.F) {
 	for _, text := range []string{"e30=", "eyJ0aW1lb3V0Ijp7InYiOiJpbnRlZ2VyIiwiYyI6NX19", "eyJ0aW1lb3V0Ijo1fQ=="} {
 		f.Add("0.6", text)
@@ -181,7 +181,7 @@ func FuzzArguments(f *testing.F) {
 		}
 		written, err := version.EncodeArguments(arguments)
 		if err != nil {
-			return // escapes may have made it longer than Linux takes
+			return // escapes may have made them too long
 		}
 		again, err := version.DecodeArguments(written)
 		if err != nil || !reflect.DeepEqual(again, arguments) {
@@ -190,7 +190,7 @@ func FuzzArguments(f *testing.F) {
 	})
 }
 
-// FuzzOutput: in whatever pieces the output comes, the result is the same, and it is a value.
+// FuzzOutput checks that the result is a value, and does not depend on how the output is split into writes.
 func FuzzOutput(f *testing.F) {
 	f.Add("0.6", []byte("log\n"+helloLine+"\n"), uint8(3))
 	f.Add("3", []byte("[OUTPUT] MA==\nbnVsbA==\n"), uint8(1))
@@ -210,7 +210,7 @@ func FuzzOutput(f *testing.F) {
 		one, oneErr := whole.Result()
 		two, twoErr := pieces.Result()
 		if !bytes.Equal(one, two) || (oneErr == nil) != (twoErr == nil) {
-			t.Fatalf("at once %q, %v; in pieces %q, %v", one, oneErr, two, twoErr)
+			t.Fatalf("in one write %q, %v; in pieces %q, %v", one, oneErr, two, twoErr)
 		}
 		if oneErr == nil {
 			if _, err := version.Decode(one); err != nil {

@@ -7,44 +7,44 @@ import (
 	"fmt"
 )
 
-// MaxResult is how long the JSON of a result may be. It goes into Redis, into Terraform's state, and maybe into the arguments of another call.
+// MaxResult is the maximum length of the JSON of a result, which is stored in Redis and in Terraform's state, and may be an argument of another call.
 const MaxResult = 1 << 20
 
-// resultPrefix marks the line of the result in what branelet of Brane 3 and newer prints, where it is asked to.
+// resultPrefix marks the line of the result if [EnvPrefix] is set in Brane 3 and newer.
 const resultPrefix = "[OUTPUT] "
 
 // Errors of a result.
 var (
-	// ErrNoResult says that no line of what was printed is a result.
+	// ErrNoResult reports that no line of the output is a result.
 	ErrNoResult = errors.New("no line of its output is a result")
-	// ErrLargeResult says that the result is longer than [MaxResult].
-	ErrLargeResult = fmt.Errorf("its result is larger than %d bytes: leave large values in files", MaxResult)
+	// ErrLargeResult reports that the result is longer than [MaxResult].
+	ErrLargeResult = fmt.Errorf("its result is larger than %d bytes; write large values to files", MaxResult)
 )
 
-// Output finds the result in the standard output of branelet, which is written to it. It keeps no more than the line that may be the result.
+// Output is a writer that finds the result in the standard output of branelet. It only keeps the line that may be the result.
 type Output struct {
 	Version Version
 
-	line   []byte // the beginning of the current line, as long as it may be a result
+	line   []byte // the current line so far, if it may be a result
 	prefix bool   // whether the line begins with the prefix
 	hold   hold
-	result []byte // JSON of the last line that is one
-	marked bool   // whether that had the prefix
-	large  bool   // whether a line after it may be a result that is too long
+	result []byte // JSON of the last line that is a result
+	marked bool   // whether that line had the prefix
+	large  bool   // whether a later line may be a result that is too long
 }
 
-// hold is what the current line may be.
+// hold is what the current line may still be.
 type hold int
 
 const (
 	open  hold = iota // a result
-	none              // none: some of its characters are not of base64
+	none              // not a result: it has characters that are not base64
 	large             // a result that is too long
 )
 
 var maxLine = base64.StdEncoding.EncodedLen(MaxResult)
 
-// Write takes some more of the output. It never fails.
+// Write processes more of the output. It never fails.
 func (o *Output) Write(text []byte) (int, error) {
 	for rest := text; len(rest) > 0; {
 		line, after, ends := bytes.Cut(rest, []byte{'\n'})
@@ -57,6 +57,7 @@ func (o *Output) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
+// appendToLine adds text to the current line.
 func (o *Output) appendToLine(text []byte) {
 	if o.hold == open {
 		o.line = append(o.line, text...)
@@ -64,7 +65,7 @@ func (o *Output) appendToLine(text []byte) {
 			o.prefix, o.line = true, rest
 		}
 		if !o.prefix && bytes.HasPrefix([]byte(resultPrefix), o.line) {
-			return // it may become one
+			return // it may become the prefix
 		}
 		text = o.line
 	}
@@ -77,12 +78,12 @@ func (o *Output) appendToLine(text []byte) {
 	}
 }
 
-// end takes the line as complete.
+// endLine processes the completed line.
 func (o *Output) endLine() {
 	line, prefix, held := bytes.TrimSuffix(o.line, []byte{'\r'}), o.prefix, o.hold
 	o.line, o.prefix, o.hold = o.line[:0], false, open
 	if o.marked && !prefix {
-		return // a marked line is the result, whatever the program itself prints
+		return // a marked line takes precedence over all others
 	}
 	if held == large {
 		o.large = true
@@ -96,7 +97,7 @@ func (o *Output) endLine() {
 	if err != nil {
 		return
 	}
-	if n > MaxResult { // by less than base64 can tell
+	if n > MaxResult { // its encoding is as long as that of MaxResult
 		o.large = true
 		return
 	}
@@ -105,7 +106,7 @@ func (o *Output) endLine() {
 	}
 }
 
-// Result is the JSON of the last line that is a result, after all was written.
+// Result returns the JSON of the last line that is a result. It is called after the whole output was written.
 func (o *Output) Result() ([]byte, error) {
 	o.endLine() // the last line may have no newline
 	switch {
@@ -117,7 +118,7 @@ func (o *Output) Result() ([]byte, error) {
 	return o.result, nil
 }
 
-// isBase64 says whether a text may be base64 with padding and a carriage return at its end.
+// isBase64 reports whether a text only has characters of base64, padding and carriage returns.
 func isBase64(text []byte) bool {
 	for _, c := range text {
 		switch {

@@ -51,7 +51,7 @@ func TestOutput(t *testing.T) {
 		"larger, but no base64 in the end":  {V3, lineOf(`"xxxx`+long[1:]) + " \nMA==\n", "0", nil},
 		"only no base64 in the end":         {V3, lineOf(`"xxxx`+long[1:]) + " \n", "", ErrNoResult},
 	} {
-		for pieces, size := range map[string]int{"at once": len(tt.output), "byte by byte": 1, "in pieces": 32<<10 - 1} {
+		for pieces, size := range map[string]int{"in one write": len(tt.output), "byte by byte": 1, "in pieces": 32<<10 - 1} {
 			if size == 1 && len(tt.output) > 1<<10 {
 				continue
 			}
@@ -73,8 +73,8 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// Whatever is printed, no more than the line that may be a result is kept.
-func TestOutputKeepsLittle(t *testing.T) {
+// TestOutputKeepsOneLine checks that no more than the line that may be a result is kept.
+func TestOutputKeepsOneLine(t *testing.T) {
 	for name, text := range map[string]string{"of logs": strings.Repeat("step 1 done\n", 1<<10), "that is one line of base64": strings.Repeat("AAAA", 4<<10), "that is one line": strings.Repeat("a b ", 4<<10)} {
 		output := &Output{Version: V06}
 		for range 1 << 10 {

@@ -5,7 +5,7 @@ import "strings"
 // Value is a value of Brane: a [Boolean], [Integer], [Real], [String], [Unit], [Array], [Struct], [Data] or [IntermediateResult].
 // Brane's own classes, functions and pointers are never arguments or results of a package.
 type Value interface {
-	// Type is Brane's name of the value's type, for example "integer[]" or "File".
+	// Type returns Brane's name of the type, for example "integer[]" or "File".
 	Type() string
 	isValue()
 }
@@ -19,21 +19,21 @@ type (
 	Real float64
 	// String is UTF-8.
 	String string
-	// Unit is what a function returns that returns nothing.
+	// Unit is the result of a function that returns nothing.
 	Unit struct{}
 	// Data names a dataset of Brane 1 and newer.
 	Data string
-	// IntermediateResult names what a task of Brane 1 and newer has left.
+	// IntermediateResult names an intermediate result of a task of Brane 1 and newer.
 	IntermediateResult string
 )
 
 // Array is a list of values of one type.
 type Array struct {
-	Of      string // their type; Brane 1 and newer do not write it, so that of an empty list is then [AnyType]
+	Of      string // type of the entries; not written by Brane 1 and newer, so it is [AnyType] for an empty list
 	Entries []Value
 }
 
-// Struct is an instance of a class, of Brane's own or of a package's.
+// Struct is an instance of a class that Brane or a package defines.
 type Struct struct {
 	Class      string
 	Properties map[string]Value
@@ -50,34 +50,34 @@ const (
 	DirectoryType          = "Directory"
 	DataType               = "Data"
 	IntermediateResultType = "IntermediateResult"
-	AnyType                = "any" // of which Brane 1 and newer know no more
+	AnyType                = "any" // an unknown type, in Brane 1 and newer
 )
 
-// Type is "boolean".
+// Type returns "boolean".
 func (Boolean) Type() string { return BooleanType }
 
-// Type is "integer".
+// Type returns "integer".
 func (Integer) Type() string { return IntegerType }
 
-// Type is "real".
+// Type returns "real".
 func (Real) Type() string { return RealType }
 
-// Type is "string".
+// Type returns "string".
 func (String) Type() string { return StringType }
 
-// Type is "unit".
+// Type returns "unit".
 func (Unit) Type() string { return UnitType }
 
-// Type is that of the entries, followed by "[]".
+// Type returns the type of the entries, followed by "[]".
 func (a Array) Type() string { return a.Of + arraySuffix }
 
-// Type is the name of the class.
+// Type returns the name of the class.
 func (s Struct) Type() string { return s.Class }
 
-// Type is "Data".
+// Type returns "Data".
 func (Data) Type() string { return DataType }
 
-// Type is "IntermediateResult".
+// Type returns "IntermediateResult".
 func (IntermediateResult) Type() string { return IntermediateResultType }
 
 func (Boolean) isValue()            {}
@@ -92,15 +92,15 @@ func (IntermediateResult) isValue() {}
 
 const arraySuffix = "[]"
 
-// DataDirectory is where Brane has all files, and where a step has those of its run.
+// DataDirectory is the directory in which Brane keeps all files, and a step has the files of its run.
 const DataDirectory = "/data"
 
 const urlProperty = "url"
 
-// File is a value for a file of the run, by its path below [DataDirectory]. Brane 1 and newer have no such type; their packages take the path as a string.
+// File returns the value for a file of the run, given its path below [DataDirectory]. In Brane 1 and newer, which have no such type, it is a string.
 func (v Version) File(path string) Value { return v.newPath(FileType, path) }
 
-// Directory is a value for a folder of the run, as [Version.File] is for a file.
+// Directory returns the value for a directory of the run, as [Version.File] does for a file.
 func (v Version) Directory(path string) Value { return v.newPath(DirectoryType, path) }
 
 func (v Version) newPath(class, path string) Value {
@@ -111,7 +111,7 @@ func (v Version) newPath(class, path string) Value {
 	return Struct{Class: class, Properties: map[string]Value{urlProperty: url}}
 }
 
-// Path is where below [DataDirectory] the file or folder is that a value names; false where it is none, or elsewhere.
+// Path returns the path below [DataDirectory] of the file or directory that a value names. It is false for other values and paths.
 func (s Struct) Path() (string, bool) {
 	if s.Class != FileType && s.Class != DirectoryType {
 		return "", false
@@ -127,7 +127,7 @@ func (s Struct) Path() (string, bool) {
 	return path, true
 }
 
-// For is the value as this version's packages take it, where it comes from a package of any version: files become strings for Brane 1 and newer.
+// For converts a value from a package of any version for packages of this version: files become strings for Brane 1 and newer.
 func (v Version) For(value Value) Value {
 	switch value := value.(type) {
 	case Array:
@@ -149,14 +149,14 @@ func (v Version) For(value Value) Value {
 		}
 		return Struct{Class: value.Class, Properties: properties}
 	case IntermediateResult:
-		return String(DataDirectory + "/" + string(value)) // as brane-job puts it in its place
+		return String(DataDirectory + "/" + string(value)) // as brane-job passes it
 	case Data:
 		return String(DataDirectory + "/" + string(value))
 	}
 	return value
 }
 
-// Accepts says whether branelet takes a value of one type for a parameter of another. Types whose names begin with "mount" are not looked at.
+// Accepts reports whether branelet accepts an argument of one type for a parameter of another. It does not check types that begin with "mount".
 func (v Version) Accepts(parameter, argument string) bool {
 	if v.isTagged() {
 		return strings.HasPrefix(parameter, "mount") || parameter == argument
@@ -176,7 +176,7 @@ func (v Version) Accepts(parameter, argument string) bool {
 	return parameter == argument
 }
 
-// canonical is the name of a type of Brane 1 and newer, which know several for some.
+// canonicalType returns one name for a type of Brane 1 and newer, which have several names for some types.
 func canonicalType(name string) string {
 	if inner, ok := strings.CutSuffix(name, arraySuffix); ok {
 		return canonicalType(inner) + arraySuffix

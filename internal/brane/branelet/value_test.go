@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// golden is one value and how Brane writes it, as it was seen there.
+// golden is a value with its encoding in Brane.
 type golden struct {
 	version Version
 	value   Value
 	json    string
-	base64  string // of the value alone; empty where it was not written down
+	base64  string // of the value alone; empty if not recorded
 }
 
 func file(url string) Struct {
@@ -62,7 +62,7 @@ func TestEveryGoldenIsReadAndWritten(t *testing.T) {
 	}
 }
 
-// What Brane's parser takes beyond what it writes.
+// What Brane's parser accepts but never writes.
 func TestDecodeIsAsTolerantAsBrane(t *testing.T) {
 	for name, tt := range map[string]struct {
 		version Version
@@ -96,26 +96,26 @@ func TestDecodeRefuses(t *testing.T) {
 		version    Version
 		json, want string
 	}{
-		"a kind in capitals":             {V06, `{"v":"Integer","c":1}`, tagged + `there is no kind "Integer" of values`},
-		"a real for an integer":          {V06, `{"v":"integer","c":3.0}`, tagged + "an integer is no whole number of 64 bits"},
-		"an integer beyond 64 bits":      {V06, `{"v":"integer","c":9223372036854775808}`, tagged + "an integer is no whole number of 64 bits"},
-		"a value without content":        {V06, `{"v":"integer"}`, tagged + `a value of kind "integer" has no "c", its content`},
-		"a real that is null, as NaN is": {V06, `{"v":"real","c":null}`, tagged + `the content of a value of kind "real" is of another kind`},
-		"a unit with content":            {V06, `{"v":"unit","c":1}`, tagged + "a unit has content"},
-		"a pointer":                      {V06, `{"v":"pointer","c":{"type":"T","variable":"N","secret":false}}`, tagged + `a value of kind "pointer" has a meaning inside of Brane only`},
-		"a value without a tag":          {V06, `42`, tagged + `a value is no object with "v" and "c"`},
-		"an object without a tag":        {V06, `{"c":1}`, tagged + `a value has no "v", which says its kind`},
+		"a kind in capitals":             {V06, `{"v":"Integer","c":1}`, tagged + `unknown kind "Integer"`},
+		"a real for an integer":          {V06, `{"v":"integer","c":3.0}`, tagged + "an integer must be a whole number of 64 bits"},
+		"an integer beyond 64 bits":      {V06, `{"v":"integer","c":9223372036854775808}`, tagged + "an integer must be a whole number of 64 bits"},
+		"a value without content":        {V06, `{"v":"integer"}`, tagged + `a value of kind "integer" has no "c" (its content)`},
+		"a real that is null, as NaN is": {V06, `{"v":"real","c":null}`, tagged + `the content of a value of kind "real" has the wrong type`},
+		"a unit with content":            {V06, `{"v":"unit","c":1}`, tagged + "a unit must not have content"},
+		"a pointer":                      {V06, `{"v":"pointer","c":{"type":"T","variable":"N","secret":false}}`, tagged + `a value of kind "pointer" cannot be used outside of Brane`},
+		"a value without a tag":          {V06, `42`, tagged + `a value must be an object with "v" and "c"`},
+		"an object without a tag":        {V06, `{"c":1}`, tagged + `a value has no "v" (its kind)`},
 		"an array without its type":      {V06, `{"v":"array","c":{"entries":[]}}`, tagged + `an array has no "type" that ends in [], or no "entries"`},
-		"a bad entry":                    {V06, `{"v":"array","c":{"type":"real[]","entries":[{"v":"unit"},{"v":"x","c":1}]}}`, tagged + `entry 1: there is no kind "x" of values`},
+		"a bad entry":                    {V06, `{"v":"array","c":{"type":"real[]","entries":[{"v":"unit"},{"v":"x","c":1}]}}`, tagged + `entry 1: unknown kind "x"`},
 		"a struct without properties":    {V06, `{"v":"struct","c":{"type":"File"}}`, tagged + `a struct has no "type" or no "properties"`},
-		"a bad property":                 {V06, `{"v":"struct","c":{"type":"File","properties":{"url":1}}}`, tagged + `property "url" of a File: a value is no object with "v" and "c"`},
-		"a plain object":                 {V3, `{"name":"L"}`, plain + "an object alone is no value"},
-		"a number beyond 64 bits":        {V3, `1e999`, plain + "a real is larger than 64 bits can hold"},
-		"two values":                     {V3, `1 2`, plain + "something follows it"},
-		"no JSON, which is not repeated": {V3, `"geheim`, plain + "it is not JSON"},
-		"a syntax error":                 {V3, `[1,]`, plain + "it is not JSON, at byte 4"},
-		"no UTF-8":                       {V3, "\"\xff\"", plain + "it is not UTF-8"},
-		"a deep nest":                    {V3, strings.Repeat("[", 200) + strings.Repeat("]", 200), plain + strings.Repeat("entry 0: ", 129) + "it is nested deeper than 128"},
+		"a bad property":                 {V06, `{"v":"struct","c":{"type":"File","properties":{"url":1}}}`, tagged + `property "url" of a File: a value must be an object with "v" and "c"`},
+		"a plain object":                 {V3, `{"name":"L"}`, plain + "an object is not a value"},
+		"a number beyond 64 bits":        {V3, `1e999`, plain + "a real does not fit into 64 bits"},
+		"two values":                     {V3, `1 2`, plain + "unexpected data after the value"},
+		"no JSON, which is not repeated": {V3, `"geheim`, plain + "invalid JSON"},
+		"a syntax error":                 {V3, `[1,]`, plain + "invalid JSON at byte 4"},
+		"no UTF-8":                       {V3, "\"\xff\"", plain + "invalid UTF-8"},
+		"a deep nest":                    {V3, strings.Repeat("[", 200) + strings.Repeat("]", 200), plain + strings.Repeat("entry 0: ", 129) + "it has more levels than 128"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := tt.version.Decode([]byte(tt.json)); fmt.Sprint(err) != tt.want {
@@ -133,9 +133,9 @@ func TestEncodeRefuses(t *testing.T) {
 	}{
 		"what is no number":            {V06, Real(math.NaN()), "write a value for Brane 0.6: a real must be finite"},
 		"infinity":                     {V3, Array{"real", []Value{Real(math.Inf(1))}}, "write a value for Brane 3: entry 0: a real must be finite"},
-		"a string that is not UTF-8":   {V3, String("\xff"), "write a value for Brane 3: a string is not UTF-8"},
-		"nothing at all":               {V06, nil, "write a value for Brane 0.6: there is no value"},
-		"a dataset, before there were": {V06, Data("x"), "write a value for Brane 0.6: it has no type Data"},
+		"a string that is not UTF-8":   {V3, String("\xff"), "write a value for Brane 3: a string is not valid UTF-8"},
+		"nothing at all":               {V06, nil, "write a value for Brane 0.6: missing value"},
+		"a dataset, before there were": {V06, Data("x"), "write a value for Brane 0.6: unsupported type Data"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := tt.version.Encode(tt.value); fmt.Sprint(err) != tt.want {
@@ -243,7 +243,7 @@ func TestJSONIsForEverybody(t *testing.T) {
 			}
 		})
 	}
-	if _, err := JSON(Array{"string", []Value{String("\xff")}}); fmt.Sprint(err) != "a string is not UTF-8" {
+	if _, err := JSON(Array{"string", []Value{String("\xff")}}); fmt.Sprint(err) != "a string is not valid UTF-8" {
 		t.Errorf("got %v", err)
 	}
 }

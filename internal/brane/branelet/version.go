@@ -1,11 +1,11 @@
-// Package branelet speaks with branelet, the program that is the entry point of every Brane package's image: it writes the arguments of a call, and finds
-// the value of its result in what branelet prints.
+// Package branelet calls branelet, the program that is the entry point of the image of every Brane package: it encodes the arguments of a call, and finds
+// the result in the output of branelet.
 //
-// Brane 0.4 to 0.6 tag each value with its kind, Brane 1 and newer write plain JSON; a [Version] knows which. The callback service and the mounted file
-// system of Brane are left out: without the variables that name them, branelet prints its result, and works where it is.
+// Brane 0.4 to 0.6 tag each value with its kind, Brane 1 and newer write plain JSON; see [Version]. Brane's callback service and mounted file system are not
+// used: without the variables that name them, branelet prints its result and runs in the container's own file system.
 //
-// It knows nothing of Kubernetes, Terraform and Redis, and it is small, because the agent in every step's pod is linked with it. What a package's own
-// files say of its functions is the business of package packagefile.
+// It knows nothing of Kubernetes, Terraform and Redis, and is small, because the agent in the pod of every step is linked with it. Package packagefile reads
+// the files that describe the functions of a package.
 package branelet
 
 import (
@@ -13,10 +13,10 @@ import (
 	"regexp"
 )
 
-// Version is the family of Brane releases whose branelet is in an image.
+// Version is the family of Brane releases that the branelet of an image belongs to.
 type Version string
 
-// The versions. What changes between releases of one of them does not concern a call.
+// The versions. Releases of one version do not differ in how they are called.
 const (
 	V04 Version = "0.4"
 	V05 Version = "0.5"
@@ -27,34 +27,34 @@ const (
 	V4  Version = "4"
 )
 
-// Versions are all of them, the oldest first.
+// Versions returns all versions, the oldest first.
 func Versions() []Version { return []Version{V04, V05, V06, V1, V2, V3, V4} }
 
 var versionRule = regexp.MustCompile(`^(?:(0\.[456])|([1234])(?:\.[0-9]+)?)(?:\.[0-9]+)?$`)
 
-// ParseVersion takes a version, or a release of it such as 0.6.3 or 3.0.0.
+// ParseVersion parses a version, or a release such as 0.6.3 or 3.0.0.
 func ParseVersion(text string) (Version, error) {
 	found := versionRule.FindStringSubmatch(text)
 	if found == nil {
-		return "", fmt.Errorf("%q is no version of Brane whose packages can be called: 0.4, 0.5, 0.6, 1, 2, 3, 4, or a release of one of them", text)
+		return "", fmt.Errorf("%q is not a Brane version whose packages can be called: use 0.4, 0.5, 0.6, 1, 2, 3, 4, or a release of one of them", text)
 	}
 	return Version(found[1] + found[2]), nil
 }
 
-// tagged says whether values carry their kind.
+// isTagged reports whether values have their kind with them.
 func (v Version) isTagged() bool { return v == V04 || v == V05 || v == V06 }
 
-// Kind is how a package runs its functions.
+// Kind is how a package executes its functions.
 type Kind string
 
-// The kinds, as branelet calls them.
+// The kinds, by their names in branelet.
 const (
 	ECU  Kind = "ecu"  // executes code
-	Code Kind = "code" // the same, as branelet 0.4 calls it
+	Code Kind = "code" // the same in branelet 0.4
 	OAS  Kind = "oas"  // calls a web API
 )
 
-// CodeKind is what this version's branelet calls packages that execute code. Their files say `ecu` in every version.
+// CodeKind returns the kind of packages that execute code. The files of a package have `ecu` in every version.
 func (v Version) CodeKind() Kind {
 	if v == V04 {
 		return Code
@@ -62,26 +62,26 @@ func (v Version) CodeKind() Kind {
 	return ECU
 }
 
-// Kinds are those that this version's branelet knows.
+// Kinds returns the kinds that branelet supports.
 func (v Version) Kinds() []Kind {
 	if v == V4 {
-		return []Kind{v.CodeKind()} // web APIs were given up
+		return []Kind{v.CodeKind()} // without web APIs
 	}
 	return []Kind{v.CodeKind(), OAS}
 }
 
-// HidesExitCode says that this version's branelet ends with 0 although the package's program has failed, when what the program printed can be read.
+// HidesExitCode reports whether branelet exits with 0 if the program of the package failed but its output can be parsed.
 func (v Version) HidesExitCode() bool { return v == V04 || v == V05 }
 
-// Meaning says what an exit code of branelet itself means; empty where it is the program's own. With 0.6 and newer a program may end with 255 as well.
+// Meaning returns what an exit code of branelet itself means; empty if it is the exit code of the program. In 0.6 and newer, a program may also exit with 255.
 func (v Version) Meaning(code int) string {
 	switch {
 	case v.HidesExitCode() && code == 1:
-		return "branelet has given up: its message says why"
-	case v.HidesExitCode() && code == 101: // of every program in Rust that panics
-		return "branelet has panicked: the program has failed, or printed something else than the outputs that the package declares, as YAML"
+		return "branelet failed; its message has the reason"
+	case v.HidesExitCode() && code == 101: // the exit code of a Rust program that panics
+		return "branelet panicked: the program failed, or its output is not the YAML of the outputs that the package declares"
 	case !v.HidesExitCode() && code == 255:
-		return "branelet has given up, and its message says why; or a signal has ended the program"
+		return "branelet failed (its message has the reason), or a signal ended the program"
 	}
 	return ""
 }

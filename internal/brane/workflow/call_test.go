@@ -104,7 +104,7 @@ func TestCallsThatAreNotPossible(t *testing.T) {
 		"a result of a failure":           {[]Step{giver, change(taker, func(s *Step) { s.When = OnFailure })}, `argument "x" of step "b": a step that runs when others have failed cannot take the result of "a", which may be one of them`},
 		"a result of what may fail":       {[]Step{change(giver, func(s *Step) { s.AllowFailure = true }), taker}, `argument "x" of step "b": step "a" may fail, and gives no result then`},
 		"its own result":                  {[]Step{calling("a", branelet.V06, map[string]Argument{"x": {Step: "a"}}, "a")}, `steps wait for each other: a → a`},
-		"a value of another version":      {[]Step{calling("a", branelet.V06, map[string]Argument{"x": given("3")})}, `step "a": argument "x": read a value of Brane 0.6: a value is no object with "v" and "c"`},
+		"a value of another version":      {[]Step{calling("a", branelet.V06, map[string]Argument{"x": given("3")})}, `step "a": argument "x": read a value of Brane 0.6: a value must be an object with "v" and "c"`},
 		"arguments of both sorts":         {[]Step{change(giver, func(s *Step) { s.Args = []string{"x"} })}, `step "a": a call of a package has arguments, not args`},
 		"a kind of another version":       {[]Step{change(giver, func(s *Step) { s.Call = &Call{Brane: branelet.V06, Kind: branelet.Code} })}, `step "a": packages of Brane 0.6 are of kind [ecu oas], not code`},
 	} {

@@ -1,8 +1,8 @@
-// Package packagefile reads what the files of a Brane package say of its functions: container.yml, which its author writes, local_container.yml, which is
-// in its image, and package.yml, which Brane makes of the first.
+// Package packagefile reads the functions of a Brane package from its files: container.yml, which its author writes, local_container.yml in its image, and
+// package.yml, which Brane generates from container.yml.
 //
-// It reads them as Brane does, and says nothing of what it does not understand but what a call depends on. It knows nothing of Kubernetes and Terraform.
-// It is not part of package branelet, because the agent, which is linked with that, needs no YAML.
+// It reads them as Brane does, and only checks what a call depends on. It knows nothing of Kubernetes and Terraform. It is not part of package branelet,
+// because the agent is linked with that and needs no YAML.
 package packagefile
 
 import (
@@ -18,43 +18,43 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// MaxSize is how large a file may be: Brane's own are some kilobytes.
+// MaxSize is the maximum size of a file; Brane's own have a few kilobytes.
 const MaxSize = 1 << 20
 
 // Package is a package as its file describes it.
 type Package struct {
 	Name        string
-	Version     string // empty in a local_container.yml, which has none
-	Kind        string // ecu, oas, dsl, cwl; in files of Brane 0.4 any word
+	Version     string // empty in a local_container.yml
+	Kind        string // ecu, oas, dsl or cwl; any word in files of Brane 0.4
 	Owners      []string
 	Description string
-	Detached    bool // its functions are services: a call returns at once, and the program goes on
+	Detached    bool // its functions are services: a call returns immediately and the program keeps running
 	Functions   map[string]Function
 	Types       map[string]Type
 }
 
-// Function is one that can be called.
+// Function is a function of a package.
 type Function struct {
 	Description string
 	Parameters  []Parameter
-	Returns     string // the type of its result
+	Returns     string // type of the result
 }
 
-// Parameter is one argument of a function. Branelet needs a value for each, those that are optional or have a default as well.
+// Parameter is a parameter of a function. Branelet needs a value for each, even if it is optional or has a default.
 type Parameter struct {
 	Name     string
 	Type     string
 	Optional bool
-	Secret   bool // its value is confidential
+	Secret   bool // the value is confidential
 }
 
 // Type is a class that the package defines.
 type Type struct{ Properties []Property }
 
-// Property is a part of a class.
+// Property is a property of a class.
 type Property struct{ Name, Type string }
 
-// Parameter is a function's parameter by its name.
+// Parameter returns the parameter of a name.
 func (f Function) Parameter(name string) (Parameter, bool) {
 	for _, parameter := range f.Parameters {
 		if parameter.Name == name {
@@ -64,18 +64,18 @@ func (f Function) Parameter(name string) (Parameter, bool) {
 	return Parameter{}, false
 }
 
-// Names are the names of a package's functions.
+// Names returns the names of the functions, sorted.
 func (p Package) Names() []string { return slices.Sorted(maps.Keys(p.Functions)) }
 
 const unit = "unit"
 
-// document is all three kinds of files in one: what tells them apart is `functions` or `actions`.
+// file is any of the three files. A package.yml has `functions`, the others have `actions`.
 type file struct {
 	Name         *string               `yaml:"name"`
 	Version      *string               `yaml:"version"`
 	Kind         *string               `yaml:"kind"`
 	Owners       []string              `yaml:"owners"`
-	Contributors []string              `yaml:"contributors"` // owners, to Brane 0.4
+	Contributors []string              `yaml:"contributors"` // the owners, in Brane 0.4
 	Description  string                `yaml:"description"`
 	Detached     bool                  `yaml:"detached"`
 	Functions    *map[string]*function `yaml:"functions"`
@@ -104,7 +104,7 @@ type parameter struct {
 	Name     *string `yaml:"name"`
 	Type     *string `yaml:"type"`
 	Optional bool    `yaml:"optional"`
-	Secret   any     `yaml:"secret"` // the name of a secret to Brane 0.4 to 0.6
+	Secret   any     `yaml:"secret"` // the name of a secret in Brane 0.4 to 0.6
 }
 
 type class struct {
@@ -112,10 +112,10 @@ type class struct {
 	Properties []parameter `yaml:"properties"`
 }
 
-// Parse reads a package.yml, a container.yml or a local_container.yml.
+// Parse parses a package.yml, a container.yml or a local_container.yml.
 func Parse(text []byte) (Package, error) {
 	if len(text) > MaxSize {
-		return Package{}, fmt.Errorf("the file has %d bytes, which is more than the %d of any package's file", len(text), MaxSize)
+		return Package{}, fmt.Errorf("the file has %d bytes, and a package file may have at most %d", len(text), MaxSize)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var d *file
@@ -127,16 +127,16 @@ func Parse(text []byte) (Package, error) {
 		return Package{}, toOneLine(err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return Package{}, errors.New("the file holds more than one YAML document")
+		return Package{}, errors.New("the file contains more than one YAML document")
 	}
 	return d.toPackage()
 }
 
-// readable is the parser's error in one line.
+// toOneLine returns an error of the parser in one line, without names of Go types.
 func toOneLine(err error) error {
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
-		return errors.New(strings.Join(types.Errors, "; "))
+		return errors.New(goType.ReplaceAllString(strings.Join(types.Errors, "; "), "${1}a mapping"))
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 }
@@ -153,19 +153,19 @@ func (d *file) toPackage() (Package, error) {
 	if d.Version != nil {
 		p.Version = *d.Version
 		if !version.MatchString(p.Version) {
-			return Package{}, fmt.Errorf("version %q is not like 1.0.0", p.Version)
+			return Package{}, fmt.Errorf("version %q is not a semantic version such as 1.0.0", p.Version)
 		}
 	}
 	var err error
 	switch {
 	case d.Functions != nil && d.Actions != nil:
-		err = errors.New("it has functions, as a package.yml has, and actions, as a container.yml has")
+		err = errors.New("the file has both functions (as in package.yml) and actions (as in container.yml)")
 	case d.Functions != nil && d.Version == nil:
 		err = errors.New("version is missing")
 	case d.Functions != nil:
 		err = p.addFunctions(*d.Functions)
 	case d.Actions == nil:
-		err = errors.New("it has neither functions, as a package.yml has, nor actions, as a container.yml has")
+		err = errors.New("the file has neither functions (as in package.yml) nor actions (as in container.yml)")
 	case d.Entrypoint == nil || d.Entrypoint.Kind == nil || d.Entrypoint.Exec == nil:
 		err = errors.New("entrypoint with kind and exec is missing")
 	default:
@@ -178,7 +178,10 @@ func (d *file) toPackage() (Package, error) {
 	return p, err
 }
 
-// version is a semantic version, or the word that Brane 0.6 takes for one.
+// goType matches the name of a Go type of this package in an error of the parser, which always stands for a mapping.
+var goType = regexp.MustCompile(`(into )(?:map\[string\]|\*)*packagefile\.\w+`)
+
+// version matches a semantic version, or "latest", which Brane 0.6 accepts as well.
 var version = regexp.MustCompile(`^(latest|\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?)$`)
 
 func (p *Package) addFunctions(functions map[string]*function) error {
@@ -196,7 +199,7 @@ func (p *Package) addFunctions(functions map[string]*function) error {
 	return nil
 }
 
-// addActions does what Brane does when it makes a package.yml: the first output is what the function returns.
+// addActions adds actions as functions, as Brane does in package.yml: the first output is the result.
 func (p *Package) addActions(actions map[string]*action) error {
 	for _, name := range slices.Sorted(maps.Keys(actions)) {
 		a := actions[name]
@@ -228,7 +231,7 @@ func toParameters(parsed []parameter) ([]Parameter, error) {
 			return nil, fmt.Errorf("entry %d has no name or no type", i)
 		}
 		if seen[*q.Name] {
-			return nil, fmt.Errorf("there are two entries %q", *q.Name)
+			return nil, fmt.Errorf("duplicate entry %q", *q.Name)
 		}
 		seen[*q.Name] = true
 		parameters = append(parameters, Parameter{Name: *q.Name, Type: *q.Type, Optional: q.Optional, Secret: q.Secret != nil && q.Secret != false})

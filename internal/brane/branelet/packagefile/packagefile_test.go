@@ -63,27 +63,27 @@ func TestParseRefuses(t *testing.T) {
 		"nothing":                         {"", "the file is empty"},
 		"only a comment":                  {"# later\n", "the file is empty"},
 		"null":                            {"~\n", "the file is empty"},
-		"a list":                          {"[1]", "line 1: cannot unmarshal !!seq into packagefile.document"},
+		"a list":                          {"[1]", "line 1: cannot unmarshal !!seq into a mapping"},
 		"no YAML":                         {"a: [", "line 1: did not find expected node content"},
-		"two documents":                   {head + "actions: {}\n" + entry + "---\na: 1\n", "the file holds more than one YAML document"},
+		"two documents":                   {head + "actions: {}\n" + entry + "---\na: 1\n", "the file contains more than one YAML document"},
 		"no name":                         {"kind: ecu\n", "name is missing"},
 		"no kind":                         {"name: a\n", "kind is missing"},
-		"a version that is none":          {"name: a\nkind: ecu\nversion: one\n", `version "one" is not like 1.0.0`},
-		"a version of two parts":          {"name: a\nkind: ecu\nversion: 1.0\n", `version "1.0" is not like 1.0.0`},
-		"no functions":                    {head, "it has neither functions, as a package.yml has, nor actions, as a container.yml has"},
-		"functions and actions":           {head + "functions: {}\nactions: {}\n", "it has functions, as a package.yml has, and actions, as a container.yml has"},
+		"a version that is none":          {"name: a\nkind: ecu\nversion: one\n", `version "one" is not a semantic version such as 1.0.0`},
+		"a version of two parts":          {"name: a\nkind: ecu\nversion: 1.0\n", `version "1.0" is not a semantic version such as 1.0.0`},
+		"no functions":                    {head, "the file has neither functions (as in package.yml) nor actions (as in container.yml)"},
+		"functions and actions":           {head + "functions: {}\nactions: {}\n", "the file has both functions (as in package.yml) and actions (as in container.yml)"},
 		"functions without a version":     {"name: a\nkind: ecu\nfunctions: {}\n", "version is missing"},
 		"no entry point":                  {head + "actions: {}\n", "entrypoint with kind and exec is missing"},
 		"an entry point without a kind":   {head + "actions: {}\nentrypoint: {exec: a}\n", "entrypoint with kind and exec is missing"},
 		"an empty action":                 {head + entry + "actions: {f: }\n", `action "f" is empty`},
 		"an input without a type":         {head + entry + "actions: {f: {input: [{name: a}]}}\n", `action "f": input: entry 0 has no name or no type`},
 		"an output without a name":        {head + entry + "actions: {f: {output: [{type: real}]}}\n", `action "f": output: entry 0 has no name or no type`},
-		"two inputs of one name":          {head + entry + "actions: {f: {input: [{name: a, type: real}, {name: a, type: real}]}}\n", `action "f": input: there are two entries "a"`},
+		"two inputs of one name":          {head + entry + "actions: {f: {input: [{name: a, type: real}, {name: a, type: real}]}}\n", `action "f": input: duplicate entry "a"`},
 		"a function that returns nothing": {head + "functions: {f: {parameters: []}}\n", `function "f" has no parameters or no returnType`},
 		"a bad parameter":                 {head + "functions: {f: {returnType: unit, parameters: [{}]}}\n", `function "f": entry 0 has no name or no type`},
 		"a type without a name":           {head + entry + "actions: {}\ntypes: {T: {}}\n", `type "T" has no name`},
 		"a property without a type":       {head + entry + "actions: {}\ntypes: {T: {name: T, properties: [{name: a}]}}\n", `type "T": entry 0 has no name or no type`},
-		"too much":                        {"# " + strings.Repeat("x", MaxSize), "the file has 1048578 bytes, which is more than the 1048576 of any package's file"},
+		"too much":                        {"# " + strings.Repeat("x", MaxSize), "the file has 1048578 bytes, and a package file may have at most 1048576"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Parse([]byte(tt.text)); fmt.Sprint(err) != tt.want {
@@ -93,7 +93,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever is read has a name and a kind, and every function has types. Nothing makes it panic or hang.
+// FuzzParse checks that Parse finds every parameter by its name, and never panics or hangs.
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.yml")
 	if err != nil || len(files) == 0 {
