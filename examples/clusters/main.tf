@@ -1,5 +1,5 @@
 variable "clusters" {
-  description = "Address, CA certificate and token of each cluster. The token needs the permissions of the guide \"Permissions of the provider\"."
+  description = "Address, CA certificate and token for each cluster. The token's service account has the ClusterRole of the guide on permissions."
   type        = map(object({ host = string, ca = string, token = string }))
   sensitive   = true
 }

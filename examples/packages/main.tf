@@ -1,5 +1,5 @@
-# Two Brane packages and a run that chains them: what the functions of one give, those of the other take. The packages are in the registry that the
-# infrastructure names, where `brane push` has put them. Their files, text.container.yml and statistics.container.yml, let Terraform check the calls while it plans.
+# A run that calls functions of two Brane packages and passes the result of one to the other. The packages are in the registry of the infrastructure,
+# to which `brane push` has pushed them. With their files, text.container.yml and statistics.container.yml, the calls are checked during the plan.
 variable "registry" {
   description = "host:port of the Brane instance's registry."
   type        = string
@@ -37,7 +37,7 @@ resource "brane_workflow_run" "words" {
       package      = "statistics:1.0.0"
       package_file = "${path.module}/statistics.container.yml"
       function     = "describe"
-      arguments    = { numbers = { step = "lengths" } } # waits for it, too
+      arguments    = { numbers = { step = "lengths" } } # also waits for it
     }
     chart = {
       package      = "statistics:1.0.0"
@@ -56,7 +56,7 @@ resource "brane_workflow_run" "words" {
 }
 
 output "summary" {
-  description = "What describe gave, a struct: count, largest and mean."
+  description = "The result of describe, a class with count, largest and mean."
   value       = jsondecode(brane_workflow_run.words.results.describe.return_value)
 }
 

@@ -6,20 +6,21 @@ terraform {
   }
 }
 
-# The cluster and Redis come from the environment (KUBE_CONFIG_PATH, BRANE_REDIS_URL, …), so that no address stands here
-# and no password in a file. `make quickstart` sets it; `. .cluster/env` does the same for your shell.
+# The connections to the cluster and to Redis are set in the environment (KUBE_CONFIG_PATH, BRANE_REDIS_URL, …), so that no password is stored
+# in a file. `make quickstart` sets it; `. .cluster/env` sets it in your shell.
 provider "brane" {
   control_plane = {
-    directory = "${path.module}/control-plane" # where a Brane instance would keep infra.yml and secrets.yml
+    directory = "${path.module}/control-plane" # the directory of a Brane instance's infra.yml and secrets.yml
   }
 }
 
-# The namespace in which Brane runs, with a service account that can do there what Brane needs and nothing more.
+# The namespace, with a service account that has the permissions that Brane needs.
 resource "brane_namespace" "compute" {
   name = "brane-quickstart"
 }
 
-# Tells the Brane instance of the cluster: a location in infra.yml, and the account's token in secrets.yml.
+# The registration: a location in infra.yml, and a kubeconfig with the service account's token in secrets.yml. There is no Brane instance here,
+# so registry and callback_to have placeholder values.
 resource "brane_infrastructure" "compute" {
   name        = "compute"
   namespace   = brane_namespace.compute.name
@@ -28,7 +29,7 @@ resource "brane_infrastructure" "compute" {
   credentials = { service_account = brane_namespace.compute.service_account.name }
 }
 
-# Counts the words of a book: both halves at once, then their sum. Every step is a Job; its files pass through Redis.
+# Counts the words of a book: both halves concurrently, then their sum. Every step is a Job; its files are stored in Redis.
 resource "brane_workflow_run" "wordcount" {
   name           = "wordcount"
   infrastructure = brane_infrastructure.compute.name

@@ -1,14 +1,14 @@
 output "words" {
-  description = "How many words the book has."
+  description = "Number of words in the book."
   value       = tonumber(trimspace(brane_workflow_run.wordcount.outputs.words.content))
 }
 
 output "run" {
-  description = "The run: its Jobs are labelled brane/run=<run>, its Redis keys begin with brane:<run>:"
+  description = "ID of the run. Its Jobs have the label brane/run=<run>, its Redis keys start with brane:<run>:"
   value       = brane_workflow_run.wordcount.id
 }
 
 output "namespace" {
-  description = "The namespace in which the Jobs are."
+  description = "Namespace of the Jobs."
   value       = brane_namespace.compute.name
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// Every configuration in examples/ works as it stands, but for its names: tests run beside each other, and one that was broken off may have left something.
+// Every configuration in examples/ works. Only the names are changed, because tests run concurrently and an aborted test may have left objects.
 func TestAccExamples(t *testing.T) {
 	t.Parallel()
 	const root = "../../examples"
@@ -31,18 +31,18 @@ func TestAccExamples(t *testing.T) {
 			t.Parallel()
 			s, c := newSetting(t), newCLI(t)
 			s.copyExample(t, filepath.Join(root, name), c.dir)
-			if name != "quickstart" { // it has a provider block of its own
+			if name != "quickstart" { // it has a provider block
 				c.write(t, "provider.tf", required+s.provider())
 			}
 			c.run(t, "init", "-no-color")
 			c.destroyAtEnd(t)
 			if out := c.run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, want) {
-				t.Errorf("apply does not tell %q:\n%s", want, out)
+				t.Errorf("apply does not print %q:\n%s", want, out)
 			}
-			c.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would be a difference
+			c.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 		})
 	}
-	validated := []string{ // these name clusters and infrastructures that are not there
+	validated := []string{ // these refer to clusters and infrastructures that do not exist
 		"provider", "clusters", "data-sources/brane_file", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "ephemeral-resources/brane_kubeconfig",
 		"functions/backend_yml", "functions/infra_yml", "functions/kubeconfig", "functions/secrets_yml",
 	}
@@ -51,7 +51,7 @@ func TestAccExamples(t *testing.T) {
 			t.Parallel()
 			s, c := newSetting(t), newCLI(t)
 			s.copyExample(t, filepath.Join(root, name), c.dir)
-			if name != "provider" && filepath.Dir(name) != "functions" { // those say themselves what they need
+			if name != "provider" && filepath.Dir(name) != "functions" { // those contain required_providers
 				c.write(t, "required.tf", required)
 			}
 			c.run(t, "init", "-no-color")
@@ -61,11 +61,11 @@ func TestAccExamples(t *testing.T) {
 	t.Run("no other", func(t *testing.T) {
 		t.Parallel()
 		must(t, filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
-			folder, _ := filepath.Rel(root, filepath.Dir(file))
-			_, isApplied := applied[filepath.ToSlash(folder)]
-			isAction := strings.HasPrefix(filepath.ToSlash(folder), "actions/") // a language of 1.14
-			if filepath.Ext(file) == ".tf" && !isApplied && !isAction && !slices.Contains(validated, filepath.ToSlash(folder)) {
-				t.Errorf("example %s is not tested", folder)
+			directory, _ := filepath.Rel(root, filepath.Dir(file))
+			_, isApplied := applied[filepath.ToSlash(directory)]
+			isAction := strings.HasPrefix(filepath.ToSlash(directory), "actions/") // needs Terraform 1.14
+			if filepath.Ext(file) == ".tf" && !isApplied && !isAction && !slices.Contains(validated, filepath.ToSlash(directory)) {
+				t.Errorf("example %s is not tested", directory)
 			}
 			return err
 		}))
@@ -74,27 +74,27 @@ func TestAccExamples(t *testing.T) {
 
 var resourceName = regexp.MustCompile(`(?m)^(\s+name\s+= ")([a-z-]+)(")`)
 
-// copyExample copies an example's own files, with the setting's name added to all names of resources.
+// copyExample copies the files of an example, with the name of the setting appended to all names of resources.
 func (s setting) copyExample(t *testing.T, from, to string) {
 	t.Helper()
 	entries, err := os.ReadDir(from)
 	must(t, err)
 	for _, entry := range entries {
-		if entry.Name() == "import-by-identity.tf" { // a language of 1.12, and what it would import is made by the example itself
+		if entry.Name() == "import-by-identity.tf" { // needs Terraform 1.12, and would import what the example creates
 			continue
 		}
 		if strings.HasPrefix(entry.Name(), "terraform.tfstate") || strings.HasPrefix(entry.Name(), ".") {
-			continue // what somebody's own apply has left
+			continue // files of an apply in the repository
 		}
-		if entry.IsDir() { // where the example's apply puts files
+		if entry.IsDir() { // for files that the apply writes
 			must(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))
 			continue
 		}
-		if !strings.HasPrefix(entry.Name(), "resource_") { // those are further examples on the same page, with tests of their own
+		if !strings.HasPrefix(entry.Name(), "resource_") { // additional examples on the same page, which other tests apply
 			s.copyFile(t, filepath.Join(from, entry.Name()), to)
 		}
 	}
-	clustertest.Getenv(t, "TF_VAR_tools_image") // the examples' own default would be pulled from the internet
+	clustertest.Getenv(t, "TF_VAR_tools_image") // the default of the examples would be pulled from the internet
 }
 
 // copyFile copies one file of an example.
@@ -108,41 +108,34 @@ func (s setting) copyFile(t *testing.T, from, to string) {
 	must(t, os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600))
 }
 
-// The example of a step that is many, on a node with what it asks for: a label, devices, a claim and a Secret. There is no CSI driver; in the place of its
-// volume an empty one is mounted.
-func TestAccExampleMany(t *testing.T) {
+// The additional examples of runs, on a node with what they need: a label, devices, a claim and a Secret. There is no CSI driver: its volume is replaced by an
+// empty one.
+func TestAccExampleRuns(t *testing.T) {
 	t.Parallel()
-	const example = "../../examples/resources/brane_workflow_run"
 	s, c := newSetting(t), newCLI(t)
-	s.copyExample(t, example, c.dir)
-	s.copyFile(t, filepath.Join(example, "resource_many.tf"), c.dir)
-	many := filepath.Join(c.dir, "resource_many.tf")
-	text, err := os.ReadFile(many)
-	must(t, err)
-	csi := regexp.MustCompile(`read_only = true, csi = \{.*"juicefs" \}`)
-	if !csi.Match(text) {
-		t.Fatalf("the example mounts no volume of a CSI driver:\n%s", text)
-	}
-	must(t, os.WriteFile(many, csi.ReplaceAll(text, []byte("empty_dir = {}")), 0o600))
+	s.copyExamples(t, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf")
+	replaceIn(t, filepath.Join(c.dir, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
 	c.write(t, "provider.tf", required+s.provider()+`
-output "uploaded" { value = brane_workflow_run.training.outputs.uploaded.content }
+output "models" { value = brane_workflow_run.sweep.outputs.models.content }
+output "cleaned" { value = brane_workflow_run.conditions.outputs.cleaned.content }
 `)
+	c.env = append(c.env, "TF_VAR_api_token=t0ken")
 	c.run(t, "init", "-no-color")
 	c.destroyAtEnd(t)
 	c.run(t, "apply", "-auto-approve", "-no-color", "-target=brane_infrastructure.runs")
 
 	kubectl := func(stdin string, args ...string) string { return s.administrator(t, stdin, args...) }
 	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.namespace, "acc"), t.TempDir()
-	must(t, os.Chmod(shared, 0o777)) // the steps run as another user
+	must(t, os.Chmod(shared, 0o777)) // the step runs as another user
 	kubectl("", "label", "node", node, "accelerator=a100", "--overwrite")
 	kubectl("", "patch", "node", node, "--subresource=status", "--type=merge", "-p", `{"status":{"capacity":{"nvidia.com/gpu":"8"},"allocatable":{"nvidia.com/gpu":"8"}}}`)
 	kubectl("", "-n", namespace, "create", "secret", "generic", "hub", "--from-literal=token=t0ken")
-	t.Cleanup(func() { kubectl("", "delete", "persistentvolume", namespace, "--wait=false") }) // it goes with its claim
-	kubectl(strings.NewReplacer("$NAME", namespace, "$FOLDER", shared).Replace(`
+	t.Cleanup(func() { kubectl("", "delete", "persistentvolume", namespace, "--wait=false") }) // it is deleted after its claim
+	kubectl(strings.NewReplacer("$NAME", namespace, "$DIRECTORY", shared).Replace(`
 apiVersion: v1
 kind: PersistentVolume
 metadata: {name: $NAME}
-spec: {accessModes: [ReadWriteMany], capacity: {storage: 1Gi}, hostPath: {path: $FOLDER}}
+spec: {accessModes: [ReadWriteMany], capacity: {storage: 1Gi}, hostPath: {path: $DIRECTORY}}
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -150,8 +143,57 @@ metadata: {name: models, namespace: $NAME}
 spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, volumeName: $NAME, storageClassName: ""}
 `), "create", "-f", "-")
 
-	if out := c.run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "rate 0.1\nrate 0.01\nrate 0.001") {
-		t.Errorf("apply does not tell what was uploaded:\n%s", out)
+	out := c.run(t, "apply", "-auto-approve", "-no-color")
+	for _, want := range []string{"rate 0.1\nrate 0.01\nrate 0.001", "done"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("apply does not print %q:\n%s", want, out)
+		}
 	}
 	c.run(t, "plan", "-detailed-exitcode", "-no-color")
+}
+
+// The additional examples of namespaces, one of which adopts a namespace.
+func TestAccExampleNamespaces(t *testing.T) {
+	t.Parallel()
+	s, c := newSetting(t), newCLI(t)
+	s.copyExamples(t, "brane_namespace", c, "resource_limits.tf", "resource_isolated.tf", "resource_registry.tf", "resource_adopt.tf")
+	c.write(t, "provider.tf", required+s.provider())
+	c.env = append(c.env, "TF_VAR_registry_password=pass-w0rd")
+	shared := "shared" + strings.TrimPrefix(s.namespace, "acc")
+	s.administrator(t, "", "create", "namespace", shared)
+	t.Cleanup(func() { s.administrator(t, "", "delete", "namespace", shared, "--wait=false") })
+	c.run(t, "init", "-no-color")
+	c.destroyAtEnd(t)
+	c.run(t, "apply", "-auto-approve", "-no-color")
+	c.run(t, "plan", "-detailed-exitcode", "-no-color")
+	replaceIn(t, filepath.Join(c.dir, "resource_limits.tf"), "deletion_protection = true", "deletion_protection = false")
+	c.run(t, "apply", "-auto-approve", "-no-color") // before the destroy
+}
+
+// copyExamples copies these files of a resource's examples.
+func (s setting) copyExamples(t *testing.T, resource string, c *cli, names ...string) {
+	t.Helper()
+	directory := filepath.Join("../../examples/resources", resource)
+	all, err := filepath.Glob(filepath.Join(directory, "resource*.tf"))
+	must(t, err)
+	for _, file := range all {
+		if name := filepath.Base(file); name != "resource.tf" && !slices.Contains(names, name) {
+			t.Errorf("example %s is not tested", name)
+		}
+	}
+	for _, name := range names {
+		s.copyFile(t, filepath.Join(directory, name), c.dir)
+	}
+}
+
+// replaceIn replaces text in a file that must contain it.
+func replaceIn(t *testing.T, file, pattern, by string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	must(t, err)
+	expression := regexp.MustCompile(pattern)
+	if !expression.Match(text) {
+		t.Fatalf("%s does not contain %s:\n%s", file, pattern, text)
+	}
+	must(t, os.WriteFile(file, expression.ReplaceAll(text, []byte(by)), 0o600))
 }

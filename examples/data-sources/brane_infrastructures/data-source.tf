@@ -1,6 +1,6 @@
 data "brane_infrastructures" "all" {}
 
-# The locations whose credential never expires.
+# The locations whose credentials never expire.
 output "long_lived" {
   value = [
     for name, location in data.brane_infrastructures.all.infrastructures : name

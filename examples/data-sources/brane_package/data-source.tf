@@ -1,4 +1,4 @@
-# From the file that the package's author wrote. With `image` instead, from its image in a registry.
+# Reads the file of the package. With `image` instead of `file`, it reads the image in a registry.
 data "brane_package" "statistics" {
   file = "${path.module}/container.yml"
 }

@@ -4,12 +4,12 @@ resource "brane_namespace" "compute" {
 
 ephemeral "brane_kubeconfig" "compute" {
   namespace       = brane_namespace.compute.name
-  namespace_uid   = brane_namespace.compute.uid # waits for a namespace that is made in the same apply
+  namespace_uid   = brane_namespace.compute.uid # waits for a namespace that is created in the same apply
   service_account = brane_namespace.compute.service_account.name
   lifetime        = "30m"
 }
 
-# A provider that acts as the account, without its token in the state.
+# A provider with the permissions of the service account, without its token in the state.
 provider "brane" {
   alias = "compute"
   kubernetes = {

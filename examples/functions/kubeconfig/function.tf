@@ -7,7 +7,7 @@ terraform {
 }
 
 variable "ca" {
-  description = "Certificate authority of the API server, PEM."
+  description = "CA certificate of the API server, PEM-encoded."
   type        = string
 }
 

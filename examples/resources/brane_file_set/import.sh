@@ -1,2 +1,2 @@
 terraform import brane_file_set.corpus corpus
-# with the directory that its files come from: terraform import brane_file_set.corpus corpus:./corpus
+# with the directory of its files: terraform import brane_file_set.corpus corpus:./corpus

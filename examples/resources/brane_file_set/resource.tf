@@ -1,4 +1,4 @@
-# A set of files that any number of runs can use.
+# A set of files that is uploaded once and used by many runs.
 resource "brane_file_set" "corpus" {
   name = "corpus"
   files = {
@@ -16,4 +16,4 @@ output "queen" {
   value = data.brane_file.queen.content
 }
 
-# In a run: inputs = { corpus = { file_set = brane_file_set.corpus.reference } }, which the steps find below /data/corpus.
+# As an input of a run, below /data/corpus in its steps: inputs = { corpus = { file_set = brane_file_set.corpus.reference } }

@@ -1,4 +1,4 @@
-# An existing namespace, with a service account that has custom permissions. Destroying the resource keeps the Namespace.
+# An existing namespace. Instead of an access level, rules lists the permissions of the service account. Destroying the resource keeps the namespace.
 resource "brane_namespace" "shared" {
   name            = "shared"
   adopt           = true

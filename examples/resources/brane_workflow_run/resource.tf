@@ -1,5 +1,5 @@
 variable "tools_image" {
-  description = "An image with a shell, which the cluster's nodes can pull."
+  description = "Image with a shell that the cluster's nodes can pull."
   type        = string
   default     = "busybox:1.37"
 }
@@ -42,8 +42,8 @@ resource "brane_workflow_run" "greeting" {
     count     = { path = "count" }
   }
 
-  report_path = "greeting.html"   # open it in a browser
-  triggers    = { release = "1" } # another value makes another run
+  report_path = "greeting.html"   # an HTML page
+  triggers    = { release = "1" } # changing a value runs all steps again
   timeouts    = { create = "10m" }
 }
 
