@@ -173,7 +173,8 @@ docs: .bin/tfplugindocs ## Write docs/ from the schemas, templates/ and examples
 	@.bin/tfplugindocs generate $(PLUGINDOCS_ARGS) --rendered-website-dir $(or $(DOCS_DIR),docs) > .bin/docs.log 2>&1 || { cat .bin/docs.log >&2; exit 1; }
 
 .PHONY: docs-check
-docs-check: ## Fail where docs/ is not what make docs writes, or where the registry would refuse it
+docs-check: ## Check that docs/ is up to date, that the registry accepts it, and the vocabulary
+	@go run ./tools/words
 	@rm -rf .bin/docs
 	@$(MAKE) --no-print-directory docs DOCS_DIR=.bin/docs
 	@for page in $(GENERATED_DOCS); do \
