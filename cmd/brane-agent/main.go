@@ -25,7 +25,7 @@ const usage = `usage: brane-agent stage
        brane-agent version
 
 The agent of a step: it brings the files in, runs the program, and stores what it leaves. Pods start it; see the guide
-"Format of the file layer".
+"Redis data format".
 `
 
 // exitUsage is that of every program that does not understand its arguments.
@@ -50,9 +50,9 @@ func execute(args []string) int {
 	flags := flag.NewFlagSet("brane-agent", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	var paths agent.Paths
-	flags.StringVar(&paths.Mount, "mount", "", "folder of the agent and its specification (default "+agent.Mount+")")
-	flags.StringVar(&paths.Data, "data", "", "folder of the files (default "+agent.DataMount+")")
-	flags.StringVar(&paths.Secret, "secret", "", "folder of the mounted Secret (default "+agent.SecretMount+")")
+	flags.StringVar(&paths.Mount, "mount", "", "directory of the agent and its specification (default "+agent.Mount+")")
+	flags.StringVar(&paths.Data, "data", "", "directory of the files (default "+agent.DataMount+")")
+	flags.StringVar(&paths.Secret, "secret", "", "directory of the mounted Secret (default "+agent.SecretMount+")")
 	flags.StringVar(&paths.LastWords, "last-words", "", "file for why the agent gives up (default "+agent.LastWords+")")
 	if err := flags.Parse(args[1:]); err != nil {
 		return exitUsage

@@ -1,5 +1,5 @@
-// Command brane-engine carries a run on inside the cluster, in the Job that the provider makes where `wait = false`. It has no arguments: its pod is all that
-// it is told. Package workflow does all of it.
+// Command brane-engine runs a workflow inside the cluster, in the Job that the provider creates if `wait = false`. It has no arguments: its configuration is in
+// its pod. Package workflow contains the implementation.
 package main
 
 import (
@@ -21,11 +21,11 @@ var version = "dev"
 
 func main() {
 	if len(os.Args) > 1 {
-		fmt.Println("brane-engine " + version + ": carries a run on inside the cluster; pods start it, without arguments")
+		fmt.Println("brane-engine " + version + ": runs a workflow inside the cluster; started by a pod, without arguments")
 		os.Exit(2)
 	}
 	logging.Disable() // of go-redis: it repeats what the engine's events report
-	// A pod that is told to end leaves the run to the next one.
+	// A pod that is asked to stop leaves the run to the next pod.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := run(ctx); err != nil {
@@ -42,12 +42,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := workflow.OpenEngine(client, os.Getenv, tell)
+	engine, err := workflow.OpenEngine(client, os.Getenv, logEvent)
 	if err != nil {
 		return err
 	}
 	return engine.Run(ctx)
 }
 
-// tell is the pod's log.
-func tell(event workflow.Event) { log.Print(event) }
+// logEvent writes to the pod's log.
+func logEvent(event workflow.Event) { log.Print(event) }

@@ -114,7 +114,7 @@ func field(name, property string) string {
 	return os.Getenv(upper + "_" + property)
 }
 
-// file is the path of a file or folder.
+// file is the path of a file or directory.
 func file(name string) string {
 	if plain() {
 		return text(name)

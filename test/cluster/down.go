@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// down stops the cluster of the directory and keeps its data. It is no error if there is no cluster.
+// down stops the cluster of the directory and keeps its data. It does nothing if there is no cluster.
 func down(ctx context.Context, dir string, st *status) error {
 	if _, err := readIdentity(dir); err == nil {
 		unlock, err := lockFile(ctx, filepath.Join(dir, "lock"))

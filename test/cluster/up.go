@@ -54,7 +54,7 @@ func up(ctx context.Context, o options, st *status) (err error) {
 	if err := s.publish(ctx); err != nil {
 		return err
 	}
-	s.tell(found)
+	s.printNext(found)
 	return nil
 }
 
@@ -284,8 +284,8 @@ func (s *start) publish(ctx context.Context) (err error) {
 	return writeEnvironment(s.cluster, s.options.root, s.kube, s.agent, s.password)
 }
 
-// tell prints the next command.
-func (s *start) tell(found bool) {
+// printNext prints the next command.
+func (s *start) printNext(found bool) {
 	state := fmt.Sprintf("started in %.1fs", time.Since(s.began).Seconds())
 	if found {
 		state = "was running"

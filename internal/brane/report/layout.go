@@ -29,7 +29,7 @@ type arrow struct {
 	by       []float64
 }
 
-// maxBends bounds the work for dense graphs. Further arrows are drawn straight.
+// maxBends bounds the work for dense graphs. Other arrows are drawn straight.
 const maxBends = 4000
 
 // sketch is a layout in progress: the nodes, and a bend for each layer that an arrow crosses.
