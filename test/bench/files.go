@@ -23,11 +23,11 @@ const (
 	largeSize   = 256 << 20
 	smallCount  = 10_000
 	smallSize   = 4096
-	connections = 4 // the default of the file layer
+	connections = 4 // the default of package files
 	rounds      = 15
 )
 
-// fileLayer compares the file layer with Redis itself and with cp, all in memory and alternately: each round runs every task once.
+// fileLayer compares package files with Redis itself and with cp, all in memory and alternately: each round runs every task once.
 func fileLayer(ctx context.Context, r *report) (err error) {
 	files.Overlap() // as the agent does
 	s, err := startRedis(ctx)
@@ -210,7 +210,7 @@ func (b *fileBench) small(ctx context.Context, r *report) error {
 	return errors.Join(os.RemoveAll(to), b.server.empty(ctx))
 }
 
-// rawly sends a command for each chunk of a large file, over as many connections as the file layer uses.
+// rawly sends a command for each chunk of a large file, over as many connections as package files uses.
 func rawly(command func(key string, buffer []byte) error) error {
 	var group errgroup.Group
 	for c := range connections {

@@ -1,4 +1,4 @@
-// Command bench measures, against limits: the file layer and the agent, compared with Redis itself and cp on a redis-server of its own; the
+// Command bench measures, against limits: package files and the agent, compared with Redis itself and cp on a separate redis-server; the
 // run engine, compared with the same programs in plain Jobs; and the cost of hundreds of brane_namespace: requests to the API server, time
 // and memory of plan, apply and destroy, and start-up time and size of the provider. It runs a real CLI against the cluster that KUBECONFIG
 // names, through a proxy that counts requests, and creates and deletes its own namespaces there. `make bench` calls it; it exits with 1 if
