@@ -58,13 +58,13 @@ func (b *before) advance() error {
 	if _, err := io.ReadFull(b.stamps, text[:]); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the stamps of the files: %w", err)
 	}
-	b.now.stamp = stampFrom(text[:])
+	b.now.stamp = parseStamp(text[:])
 	b.now.hidden = b.now.stamp == stamp{}
 	return nil
 }
 
-// upTo returns the restored entry at a path, without an Entry if there was none. It calls missing for the entries before it.
-func (b *before) upTo(name string, missing func(known) error) (known, error) {
+// advanceTo returns the restored entry at a path, without an Entry if there was none. It calls missing for the entries before it.
+func (b *before) advanceTo(name string, missing func(known) error) (known, error) {
 	for b.more && b.now.Path < name {
 		if err := missing(b.now); err != nil {
 			return known{}, err
@@ -80,8 +80,8 @@ func (b *before) upTo(name string, missing func(known) error) (known, error) {
 	return here, b.advance()
 }
 
-// rest calls missing for all remaining entries.
-func (b *before) rest(missing func(known) error) error {
+// visitRest calls missing for all remaining entries.
+func (b *before) visitRest(missing func(known) error) error {
 	for b.more {
 		if err := missing(b.now); err != nil {
 			return err
@@ -93,7 +93,7 @@ func (b *before) rest(missing func(known) error) error {
 	return nil
 }
 
-// untouched reports whether the file is as it was restored.
-func (b *before) untouched(k known, now stamp) bool {
+// isUntouched reports whether the file is as it was restored.
+func (b *before) isUntouched(k known, now stamp) bool {
 	return k.stamp.ctime != 0 && k.stamp.ctime < b.trust && k.stamp == now
 }

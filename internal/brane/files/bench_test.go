@@ -142,11 +142,11 @@ func BenchmarkSmall(b *testing.B) {
 	ctx := b.Context()
 	dir := memory(b)
 	for i := range count {
-		folder := filepath.Join(dir, fmt.Sprint("d", i/100))
-		if err := os.MkdirAll(folder, 0o750); err != nil {
+		directory := filepath.Join(dir, fmt.Sprint("d", i/100))
+		if err := os.MkdirAll(directory, 0o750); err != nil {
 			b.Fatal(err)
 		}
-		fill(b, filepath.Join(folder, strings.Repeat("f", 10)+fmt.Sprint(i)), size)
+		fill(b, filepath.Join(directory, strings.Repeat("f", 10)+fmt.Sprint(i)), size)
 	}
 	b.Run("cp -r", func(b *testing.B) {
 		for b.Loop() {

@@ -27,11 +27,11 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 	}
 	var evicts error
 	var mu sync.Mutex // the masters of a Cluster are asked concurrently
-	told := map[string]bool{}
+	found := map[string]bool{}
 	warn := func(text string) {
 		mu.Lock()
 		defer mu.Unlock()
-		told[text] = true
+		found[text] = true
 	}
 	err = eachMaster(ctx, client, func(ctx context.Context, master *redis.Client) error {
 		var info string
@@ -63,11 +63,11 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 		}
 		return nil
 	})
-	warnings = slices.Sorted(maps.Keys(told))
+	warnings = slices.Sorted(maps.Keys(found))
 	if err != nil {
 		return warnings, fmt.Errorf("check redis: %w", err)
 	}
-	if err := checkRights(ctx, client); err != nil {
+	if err := checkPermissions(ctx, client); err != nil {
 		return warnings, fmt.Errorf("check redis: %w", err)
 	}
 	return warnings, evicts
@@ -108,15 +108,15 @@ type trial struct {
 	send     func(context.Context, redis.Pipeliner)
 }
 
-// checkRights runs once, on keys of no run, the commands that a run uses. It leaves out HDEL, which only removes the record of a run's user
+// checkPermissions runs once, on keys of no run, the commands that a run uses. It leaves out HDEL, which only removes the record of a run's user
 // earlier than the run.
-func checkRights(ctx context.Context, client redis.UniversalClient) error {
+func checkPermissions(ctx context.Context, client redis.UniversalClient) error {
 	name := prefix + "check:{" + strings.ToLower(rand.Text()) + "}" // one slot of a Cluster
 	text, hash, copied := name+":text", name+":hash", name+":copied"
 	soon := time.Now().Add(time.Minute)
 	const key, channel = "a key", "a channel"
 	// Commands that write are run only after it is known that their keys can be removed.
-	if err := try(ctx, client, []trial{
+	if err := runTrials(ctx, client, []trial{
 		{"GET", key, func(ctx context.Context, p redis.Pipeliner) { p.Get(ctx, text) }},
 		{"EXISTS", key, func(ctx context.Context, p redis.Pipeliner) { p.Exists(ctx, text) }},
 		{"STRLEN", key, func(ctx context.Context, p redis.Pipeliner) { p.StrLen(ctx, text) }},
@@ -141,7 +141,7 @@ func checkRights(ctx context.Context, client redis.UniversalClient) error {
 	for _, written := range []string{text, hash, copied} {
 		writing = append(writing, trial{"UNLINK", key, func(ctx context.Context, p redis.Pipeliner) { p.Unlink(ctx, written) }})
 	}
-	if err := try(ctx, client, writing); err != nil {
+	if err := runTrials(ctx, client, writing); err != nil {
 		return err
 	}
 	err := retry(ctx, checkPatience, func(ctx context.Context) error {
@@ -156,8 +156,8 @@ func checkRights(ctx context.Context, client redis.UniversalClient) error {
 	return nil
 }
 
-// try runs the commands in one round trip.
-func try(ctx context.Context, client redis.UniversalClient, trials []trial) error {
+// runTrials runs the commands in one round trip.
+func runTrials(ctx context.Context, client redis.UniversalClient, trials []trial) error {
 	var failed trial
 	err := retry(ctx, checkPatience, func(ctx context.Context) error {
 		answers, _ := client.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -57,7 +57,7 @@ func (d Digest) short() string { return d.String()[:12] }
 
 // putChunk stores one chunk with the run's deadline. NX keeps a chunk without a deadline as it is if a late attempt sends it again.
 func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
-	err := s.onWire(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
+	err := s.transferChunk(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: s.deadline}).Err()
 	})
 	if errors.Is(err, redis.Nil) { // it exists already
@@ -71,7 +71,7 @@ func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
 
 // hasChunk reports whether a chunk exists already, as after an interrupted upload, and need not be sent.
 func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) {
-	err = s.do(ctx, "look for chunk "+d.short(), func(ctx context.Context) error {
+	err = s.runCommand(ctx, "look for chunk "+d.short(), func(ctx context.Context) error {
 		n, err := s.redis.Exists(ctx, s.chunkKey(d)).Result()
 		found = n == 1
 		return err
@@ -82,7 +82,7 @@ func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) 
 // getChunk reads and verifies one chunk into a buffer of ChunkSize+2 bytes.
 func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, error) {
 	var n int
-	err := s.onWire(ctx, "read chunk "+d.short(), func(ctx context.Context) (err error) {
+	err := s.transferChunk(ctx, "read chunk "+d.short(), func(ctx context.Context) (err error) {
 		n, err = s.redis.GetToBuffer(ctx, s.chunkKey(d), buffer).Result()
 		return err
 	})
@@ -99,20 +99,20 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 	return buffer[:n], nil
 }
 
-// onWire runs a command that transfers a chunk. It limits how many run concurrently.
-func (s *Store) onWire(ctx context.Context, what string, command func(context.Context) error) error {
+// transferChunk runs a command that transfers a chunk. It limits how many run concurrently.
+func (s *Store) transferChunk(ctx context.Context, what string, command func(context.Context) error) error {
 	select {
 	case s.wire <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	defer func() { <-s.wire }()
-	return s.do(ctx, what, command)
+	return s.runCommand(ctx, what, command)
 }
 
-// buffer returns room for one chunk and the 2 spare bytes that GetToBuffer needs. A sync.Pool would give idle buffers to the garbage
+// acquireBuffer returns room for one chunk and the 2 spare bytes that GetToBuffer needs. A sync.Pool would give idle buffers to the garbage
 // collector and allocate new ones while the old ones still count as used memory.
-func (s *Store) buffer() (buffer []byte, release func()) {
+func (s *Store) acquireBuffer() (buffer []byte, release func()) {
 	select {
 	case buffer = <-s.buffers:
 	default:

@@ -93,7 +93,7 @@ func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record
 
 // Commits returns the records of those steps that have one, in one round trip.
 func (s *Store) Commits(ctx context.Context, steps []string) (map[string]Record, error) {
-	texts, err := s.texts(ctx, "read the commit records", "step:", steps)
+	texts, err := s.readStepKeys(ctx, "read the commit records", "step:", steps)
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +106,14 @@ func (s *Store) Commits(ctx context.Context, steps []string) (map[string]Record,
 	return records, nil
 }
 
-// texts reads one key of each of these steps and returns the values that exist.
-func (s *Store) texts(ctx context.Context, what, kind string, steps []string) (map[string][]byte, error) {
+// readStepKeys reads one key of each of these steps and returns the values that exist.
+func (s *Store) readStepKeys(ctx context.Context, what, kind string, steps []string) (map[string][]byte, error) {
 	found := map[string][]byte{}
 	if len(steps) == 0 {
 		return found, nil
 	}
 	var answers []*redis.StringCmd
-	err := s.do(ctx, what, func(ctx context.Context) error {
+	err := s.runCommand(ctx, what, func(ctx context.Context) error {
 		answers = answers[:0]
 		// A pipeline, not MGET: in a Cluster the keys are on several masters.
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -133,7 +133,7 @@ func (s *Store) texts(ctx context.Context, what, kind string, steps []string) (m
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("run %s: %s: step %s: %w", s.run, what, step, explain(err))
+			return nil, fmt.Errorf("run %s: %s: step %s: %w", s.run, what, step, translateError(err))
 		}
 		found[step] = text
 	}

@@ -24,7 +24,7 @@ func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string
 	if err != nil {
 		return nil, nil, err
 	}
-	damaged, err := s.damaged(ctx, t)
+	damaged, err := s.findDamagedChunks(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -44,11 +44,11 @@ func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string
 	return lost, changed, nil
 }
 
-// damaged returns the chunks of a tree's files that are lost or changed.
-func (s *Store) damaged(ctx context.Context, t Tree) (map[Digest]error, error) {
-	sizes := sizesIn(t)
+// findDamagedChunks returns the chunks of a tree's files that are lost or changed.
+func (s *Store) findDamagedChunks(ctx context.Context, t Tree) (map[Digest]error, error) {
+	sizes := chunkSizes(t)
 	damaged := map[Digest]error{}
-	err := s.each(ctx, "read the sizes of chunks", chunksIn(t), func(ctx context.Context, p redis.Pipeliner, key string) {
+	err := s.sendForEachChunk(ctx, "read the sizes of chunks", listChunks(t), func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.StrLen(ctx, key)
 	}, func(d Digest, answer redis.Cmder) {
 		switch n, ok := answer.(*redis.IntCmd); {
@@ -73,13 +73,13 @@ func (s *Store) damaged(ctx context.Context, t Tree) (map[Digest]error, error) {
 			delete(sizes, d)
 		}
 	}
-	read, err := s.verify(ctx, some)
+	read, err := s.findInvalidChunks(ctx, some)
 	maps.Copy(damaged, read)
 	return damaged, err
 }
 
-// sizesIn returns the sizes of the chunks of all files of a tree. It assumes that no chunk holds files that are not in the tree.
-func sizesIn(t Tree) map[Digest]int64 {
+// chunkSizes returns the sizes of the chunks of all files of a tree. It assumes that no chunk holds files that are not in the tree.
+func chunkSizes(t Tree) map[Digest]int64 {
 	sizes := map[Digest]int64{}
 	for _, e := range t.entries {
 		end := e.Offset + e.Size
@@ -91,15 +91,15 @@ func sizesIn(t Tree) map[Digest]int64 {
 	return sizes
 }
 
-// verify reads chunks and returns those that are lost or changed.
-func (s *Store) verify(ctx context.Context, chunks []Digest) (map[Digest]error, error) {
+// findInvalidChunks reads chunks and returns those that are lost or changed.
+func (s *Store) findInvalidChunks(ctx context.Context, chunks []Digest) (map[Digest]error, error) {
 	var mu sync.Mutex
 	damaged := map[Digest]error{}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.workers())
 	for _, d := range chunks {
 		group.Go(func() error {
-			buffer, release := s.buffer()
+			buffer, release := s.acquireBuffer()
 			defer release()
 			_, err := s.getChunk(ctx, d, buffer)
 			if errors.Is(err, ErrGone) || errors.Is(err, ErrCorrupt) {
@@ -114,24 +114,24 @@ func (s *Store) verify(ctx context.Context, chunks []Digest) (map[Digest]error, 
 	return damaged, group.Wait()
 }
 
-// mend returns all chunks that a layer needs: those of its files and of its manifest, and the list. If one is lost or changed, the error is
+// removeDamagedChunks returns all chunks that a layer needs: those of its files and of its manifest, and the list. If one is lost or changed, the error is
 // [ErrLost]; mend deletes the changed ones, because a chunk that exists is not stored again.
-func (s *Store) mend(ctx context.Context, layer Layer) ([]Digest, error) {
+func (s *Store) removeDamagedChunks(ctx context.Context, layer Layer) ([]Digest, error) {
 	var damaged map[Digest]error
 	t, err := s.Tree(ctx, layer)
 	switch {
 	case err == nil:
-		damaged, err = s.damaged(ctx, t)
+		damaged, err = s.findDamagedChunks(ctx, t)
 	case errors.Is(err, ErrGone) || errors.Is(err, ErrCorrupt):
-		damaged, err = s.damagedManifest(ctx, layer)
+		damaged, err = s.findDamagedManifestChunks(ctx, layer)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if len(damaged) == 0 {
-		return s.closure(ctx, layer, t)
+		return s.listNeededChunks(ctx, layer, t)
 	}
-	err = s.each(ctx, "remove damaged chunks", slices.Collect(maps.Keys(damaged)), func(ctx context.Context, p redis.Pipeliner, key string) {
+	err = s.sendForEachChunk(ctx, "remove damaged chunks", slices.Collect(maps.Keys(damaged)), func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.Unlink(ctx, key)
 	}, nil)
 	if err != nil {
@@ -140,13 +140,13 @@ func (s *Store) mend(ctx context.Context, layer Layer) ([]Digest, error) {
 	return nil, fmt.Errorf("run %s: %d chunks: %w", s.run, len(damaged), ErrLost)
 }
 
-// damagedManifest returns the chunks of a manifest that are lost or changed, or its list, without which the chunks are not known.
-func (s *Store) damagedManifest(ctx context.Context, layer Layer) (map[Digest]error, error) {
+// findDamagedManifestChunks returns the chunks of a manifest that are lost or changed, or its list, without which the chunks are not known.
+func (s *Store) findDamagedManifestChunks(ctx context.Context, layer Layer) (map[Digest]error, error) {
 	id, err := ParseDigest(string(layer))
 	if err != nil {
 		return nil, err
 	}
-	damaged, err := s.verify(ctx, []Digest{id})
+	damaged, err := s.findInvalidChunks(ctx, []Digest{id})
 	if err != nil || len(damaged) > 0 {
 		return damaged, err
 	}
@@ -154,5 +154,5 @@ func (s *Store) damagedManifest(ctx context.Context, layer Layer) (map[Digest]er
 	if err != nil {
 		return nil, err
 	}
-	return s.verify(ctx, parts)
+	return s.findInvalidChunks(ctx, parts)
 }

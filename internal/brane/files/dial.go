@@ -101,7 +101,7 @@ func (d Dialer) options(address string) (*redis.UniversalOptions, error) {
 	if scheme == "rediss" {
 		o.TLSConfig = cmp.Or(d.TLS, &tls.Config{MinVersion: tls.VersionTLS12})
 		if d.Connect != nil {
-			o.Dialer = overTLS(d.Connect, o.TLSConfig, o.DialTimeout)
+			o.Dialer = addTLS(d.Connect, o.TLSConfig, o.DialTimeout)
 		}
 	}
 	return o, nil
@@ -163,9 +163,9 @@ func baseOptions() *redis.UniversalOptions {
 	}
 }
 
-// overTLS adds TLS to a connector. The client library does this only in its own dialer: with another one it ignores TLSConfig and sends
+// addTLS adds TLS to a connector. The client library does this only in its own dialer: with another one it ignores TLSConfig and sends
 // plain text.
-func overTLS(connect connector, config *tls.Config, patience time.Duration) connector {
+func addTLS(connect connector, config *tls.Config, patience time.Duration) connector {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		ctx, stop := context.WithTimeout(ctx, patience) // a server without TLS may wait for the end of a line
 		defer stop()
@@ -173,7 +173,7 @@ func overTLS(connect connector, config *tls.Config, patience time.Duration) conn
 		if err != nil {
 			return nil, err
 		}
-		conn := tls.Client(plain, named(config, addr))
+		conn := tls.Client(plain, withServerName(config, addr))
 		if err := conn.HandshakeContext(ctx); err != nil {
 			_ = plain.Close() // nothing was written
 			return nil, fmt.Errorf("TLS with %s: %w", addr, err)
@@ -182,9 +182,9 @@ func overTLS(connect connector, config *tls.Config, patience time.Duration) conn
 	}
 }
 
-// named returns the configuration for one server, as the client library does: a Cluster and a Sentinel report addresses that are not in the
+// withServerName returns the configuration for one server, as the client library does: a Cluster and a Sentinel report addresses that are not in the
 // URL, and each server's certificate is for its own address.
-func named(config *tls.Config, addr string) *tls.Config {
+func withServerName(config *tls.Config, addr string) *tls.Config {
 	if config.ServerName != "" {
 		return config
 	}

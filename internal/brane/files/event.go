@@ -91,7 +91,7 @@ func (s *Store) Announce(ctx context.Context, e Event) error {
 	if e.Step == "" {
 		e.Step = runWide
 	}
-	return s.do(ctx, fmt.Sprintf("announce that %s is %s", e.Step, e.State), func(ctx context.Context) error {
+	return s.runCommand(ctx, fmt.Sprintf("announce that %s is %s", e.Step, e.State), func(ctx context.Context) error {
 		return s.redis.Publish(ctx, s.key("ev"), e.Step+" "+string(e.State)).Err()
 	})
 }

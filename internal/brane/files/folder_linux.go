@@ -17,9 +17,9 @@ import (
 // For thousands of small files the system calls dominate, so this file keeps them few: it uses no poller and resolves no path twice. Names
 // contain no slash and links are not followed, hence nothing outside the directory is accessed.
 
-// openFolder opens a directory in a directory.
-func openFolder(in *os.File, name string) (*os.File, error) {
-	fd, err := again(func() (int, error) {
+// openDirectory opens a directory in a directory.
+func openDirectory(in *os.File, name string) (*os.File, error) {
+	fd, err := retryInterrupted(func() (int, error) {
 		return unix.Openat(int(in.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -28,9 +28,9 @@ func openFolder(in *os.File, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// status returns the status of a name in a directory.
-func status(in *os.File, name string) (stat unix.Stat_t, err error) {
-	_, err = again(func() (int, error) { return 0, unix.Fstatat(int(in.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW) })
+// statEntry returns the status of a name in a directory.
+func statEntry(in *os.File, name string) (stat unix.Stat_t, err error) {
+	_, err = retryInterrupted(func() (int, error) { return 0, unix.Fstatat(int(in.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
 		return stat, &fs.PathError{Op: "lstat", Path: name, Err: err}
 	}
@@ -56,10 +56,10 @@ func modeOf(stat unix.Stat_t) fs.FileMode {
 	return mode
 }
 
-// statusOf returns the stamp of an open file.
-func statusOf(f *os.File) (stamp, error) {
+// statFile returns the stamp of an open file.
+func statFile(f *os.File) (stamp, error) {
 	var stat unix.Stat_t
-	if _, err := again(func() (int, error) { return 0, unix.Fstat(int(f.Fd()), &stat) }); err != nil {
+	if _, err := retryInterrupted(func() (int, error) { return 0, unix.Fstat(int(f.Fd()), &stat) }); err != nil {
 		return stamp{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
 	}
 	return stampOf(stat), nil
@@ -80,20 +80,20 @@ type listed struct {
 	enter  bool  // it represents the content of the directory, not the directory itself
 }
 
-// list reads a directory in the order of the paths in a tree: the content of a directory "a" comes after a file "a-b" beside it, as "/"
+// listDirectory reads a directory in the order of the paths in a tree: the content of a directory "a" comes after a file "a-b" beside it, as "/"
 // sorts after "-".
-func list(folder *os.File) (*listing, error) {
+func listDirectory(directory *os.File) (*listing, error) {
 	l := &listing{}
 	buffer := make([]byte, 64<<10)
 	for {
-		n, err := again(func() (int, error) { return unix.Getdents(int(folder.Fd()), buffer) })
+		n, err := retryInterrupted(func() (int, error) { return unix.Getdents(int(directory.Fd()), buffer) })
 		if err != nil {
-			return nil, &fs.PathError{Op: "read", Path: folder.Name(), Err: err}
+			return nil, &fs.PathError{Op: "read", Path: directory.Name(), Err: err}
 		}
 		if n == 0 {
 			break
 		}
-		if err := l.add(folder, buffer[:n]); err != nil {
+		if err := l.add(directory, buffer[:n]); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +103,7 @@ func list(folder *os.File) (*listing, error) {
 
 // add parses the result of getdents: for each name 8 bytes of inode, 8 of offset, 2 of record length, 1 of type, and the name, terminated
 // by a zero byte.
-func (l *listing) add(folder *os.File, said []byte) error {
+func (l *listing) add(directory *os.File, said []byte) error {
 	const head = 19
 	for len(said) > head {
 		length := int(binary.NativeEndian.Uint16(said[16:]))
@@ -114,14 +114,14 @@ func (l *listing) add(folder *os.File, said []byte) error {
 			continue
 		}
 		if kind == unix.DT_UNKNOWN { // some file systems do not report it
-			stat, err := status(folder, string(name))
+			stat, err := statEntry(directory, string(name))
 			if err != nil {
 				return err
 			}
 			kind = uint8(stat.Mode & unix.S_IFMT >> 12)
 		}
 		if len(l.names) > math.MaxUint32-2*len(name) {
-			return fmt.Errorf("folder %q has too many entries", folder.Name())
+			return fmt.Errorf("folder %q has too many entries", directory.Name())
 		}
 		here := listed{from: uint32(len(l.names)), length: uint16(len(name)), kind: kind} //nolint:gosec // no name is that long
 		l.names = append(l.names, name...)
@@ -153,9 +153,9 @@ type smallFile struct {
 }
 
 // openSmall opens a file of a directory. ok is false if it is not a regular file or a large one, which the caller handles differently.
-func openSmall(folder *os.File, name string) (f smallFile, ok bool, err error) {
-	f.fd, err = again(func() (int, error) {
-		return unix.Openat(int(folder.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+func openSmall(directory *os.File, name string) (f smallFile, ok bool, err error) {
+	f.fd, err = retryInterrupted(func() (int, error) {
+		return unix.Openat(int(directory.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	})
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) { // a link, or a socket
 		return f, false, nil
@@ -181,7 +181,7 @@ func (f smallFile) read(into ...[]byte) error {
 	defer f.close()
 	for _, part := range into {
 		for len(part) > 0 {
-			n, err := again(func() (int, error) { return unix.Read(f.fd, part) })
+			n, err := retryInterrupted(func() (int, error) { return unix.Read(f.fd, part) })
 			if err != nil {
 				return err
 			}
@@ -195,16 +195,16 @@ func (f smallFile) read(into ...[]byte) error {
 }
 
 // createSmall writes a whole file into a directory.
-func createSmall(folder *os.File, name string, mode fs.FileMode, content []byte) (s stamp, err error) {
-	fd, err := again(func() (int, error) {
-		return unix.Openat(int(folder.Fd()), name, unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
+func createSmall(directory *os.File, name string, mode fs.FileMode, content []byte) (s stamp, err error) {
+	fd, err := retryInterrupted(func() (int, error) {
+		return unix.Openat(int(directory.Fd()), name, unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
 	})
 	if err != nil {
 		return stamp{}, &fs.PathError{Op: "create", Path: name, Err: err}
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
 	for rest := content; len(rest) > 0; {
-		n, err := again(func() (int, error) { return unix.Write(fd, rest) })
+		n, err := retryInterrupted(func() (int, error) { return unix.Write(fd, rest) })
 		if err != nil {
 			return stamp{}, fmt.Errorf("write %s: %w", name, err)
 		}
@@ -225,8 +225,8 @@ func createSmall(folder *os.File, name string, mode fs.FileMode, content []byte)
 	return stampOf(stat), nil
 }
 
-// again repeats a system call that a signal interrupted.
-func again(call func() (int, error)) (int, error) {
+// retryInterrupted repeats a system call that a signal interrupted.
+func retryInterrupted(call func() (int, error)) (int, error) {
 	for {
 		if n, err := call(); !errors.Is(err, unix.EINTR) {
 			return n, err

@@ -41,7 +41,7 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 		if sources[name].Set.Set == "" {
 			continue
 		}
-		taken, err := s.takeSet(ctx, sources[name].Set, name)
+		taken, err := s.copySet(ctx, sources[name].Set, name)
 		if err != nil {
 			return "", fmt.Errorf("run %s: input %q: %w", s.run, name, err)
 		}
@@ -54,7 +54,7 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 	if err != nil {
 		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
 	}
-	if err := s.fits(ctx, t.Size()); err != nil {
+	if err := s.checkFreeMemory(ctx, t.Size()); err != nil {
 		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
 	}
 	err = s.upload(ctx, func(u *upload) error {
@@ -123,7 +123,7 @@ func (u *upload) addInput(e *Entry, source Source) error {
 		if err != nil {
 			return err
 		}
-		open = unchanged(before, func() (*os.File, error) { return os.Open(source.Path) })
+		open = openUnchanged(before, func() (*os.File, error) { return os.Open(source.Path) })
 	}
 	if e.Size > ChunkSize {
 		return u.addLarge(e, nil, open)
@@ -140,8 +140,8 @@ func (u *upload) addInput(e *Entry, source Source) error {
 	})
 }
 
-// unchanged opens a file and fails if it is not the file that was found before.
-func unchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
+// openUnchanged opens a file and fails if it is not the file that was found before.
+func openUnchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
 	return func() (io.ReaderAt, io.Closer, error) {
 		f, err := open()
 		if err != nil {
@@ -159,13 +159,13 @@ func unchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
 	}
 }
 
-// fits compares the required memory with what the server, or all masters together, have left, if they report it. Without the permission to
+// checkFreeMemory compares the required memory with what the server, or all masters together, have left, if they report it. Without the permission to
 // ask, a user learns it only when a command fails.
-func (s *Store) fits(ctx context.Context, need int64) error {
+func (s *Store) checkFreeMemory(ctx context.Context, need int64) error {
 	var mu sync.Mutex // the masters of a Cluster are asked concurrently
 	var free int64
 	limited := true
-	err := s.onEachMaster(ctx, "read its memory limits", func(ctx context.Context, master *redis.Client) error {
+	err := s.runOnEachMaster(ctx, "read its memory limits", func(ctx context.Context, master *redis.Client) error {
 		info, err := master.Info(ctx, "memory").Result()
 		if err != nil {
 			return err

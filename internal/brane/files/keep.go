@@ -33,7 +33,7 @@ func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, err
 	if err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: store the list of files: %w", s.run, err)
 	}
-	return layer, s.persist(ctx, append(parts, chunksIn(t)...))
+	return layer, s.persist(ctx, append(parts, listChunks(t)...))
 }
 
 // Pick returns the files at these paths, each once. The target of a link gets the name of the link. It reports paths that are not files in
@@ -83,8 +83,8 @@ func (s *Store) repack(ctx context.Context, entries []Entry) error {
 	})
 }
 
-// chunksIn returns the chunks of all files, each once.
-func chunksIn(t Tree) []Digest {
+// listChunks returns the chunks of all files, each once.
+func listChunks(t Tree) []Digest {
 	var all []Digest
 	for _, e := range t.entries {
 		all = append(all, e.Chunks...)
@@ -95,13 +95,13 @@ func chunksIn(t Tree) []Digest {
 
 // persist removes the deadline of chunks. A chunk that does not exist is an error.
 func (s *Store) persist(ctx context.Context, chunks []Digest) error {
-	err := s.each(ctx, "remove the deadline of chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
+	err := s.sendForEachChunk(ctx, "remove the deadline of chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.Persist(ctx, key)
 	}, nil)
 	if err != nil {
 		return err
 	}
-	lost, err := s.absent(ctx, chunks)
+	lost, err := s.findMissingChunks(ctx, chunks)
 	if err != nil {
 		return err
 	}
@@ -111,10 +111,10 @@ func (s *Store) persist(ctx context.Context, chunks []Digest) error {
 	return nil
 }
 
-// absent returns the chunks that do not exist.
-func (s *Store) absent(ctx context.Context, chunks []Digest) (map[Digest]bool, error) {
+// findMissingChunks returns the chunks that do not exist.
+func (s *Store) findMissingChunks(ctx context.Context, chunks []Digest) (map[Digest]bool, error) {
 	lost := map[Digest]bool{}
-	err := s.each(ctx, "look for chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
+	err := s.sendForEachChunk(ctx, "look for chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.Exists(ctx, key)
 	}, func(d Digest, answer redis.Cmder) {
 		if n, ok := answer.(*redis.IntCmd); ok && n.Val() == 0 {
@@ -124,11 +124,11 @@ func (s *Store) absent(ctx context.Context, chunks []Digest) (map[Digest]bool, e
 	return lost, err
 }
 
-// each sends one command for each chunk, many in one round trip.
-func (s *Store) each(ctx context.Context, what string, chunks []Digest, command func(context.Context, redis.Pipeliner, string), answer func(Digest, redis.Cmder)) error {
+// sendForEachChunk sends one command for each chunk, many in one round trip.
+func (s *Store) sendForEachChunk(ctx context.Context, what string, chunks []Digest, command func(context.Context, redis.Pipeliner, string), answer func(Digest, redis.Cmder)) error {
 	for some := range slices.Chunk(chunks, batch) {
 		var answers []redis.Cmder
-		err := s.do(ctx, what, func(ctx context.Context) (err error) {
+		err := s.runCommand(ctx, what, func(ctx context.Context) (err error) {
 			answers, err = s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 				for _, d := range some {
 					command(ctx, p, s.chunkKey(d))
@@ -154,7 +154,7 @@ func (s *Store) Delete(ctx context.Context) error {
 	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
 		// A second pass finds nothing if the run is not active. It handles agents that still wrote during the first.
 		for {
-			found, err := s.sweep(ctx, master, s.key("*"), func(string) bool { return false })
+			found, err := s.deleteMatchingKeys(ctx, master, s.key("*"), func(string) bool { return false })
 			if err != nil || !found {
 				return err
 			}
@@ -166,8 +166,8 @@ func (s *Store) Delete(ctx context.Context) error {
 	return nil
 }
 
-// sweep deletes the keys that match a pattern from one master, except those for which keep returns true.
-func (s *Store) sweep(ctx context.Context, master *redis.Client, pattern string, keep func(key string) bool) (found bool, err error) {
+// deleteMatchingKeys deletes the keys that match a pattern from one master, except those for which keep returns true.
+func (s *Store) deleteMatchingKeys(ctx context.Context, master *redis.Client, pattern string, keep func(key string) bool) (found bool, err error) {
 	for cursor := uint64(0); ; {
 		var keys []string
 		err := s.retry(ctx, func(ctx context.Context) (err error) {

@@ -69,7 +69,7 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 		return "", nil, errors.New("there are too many files for one manifest")
 	}
 	var list bytes.Buffer
-	digests := append([]Digest(nil), parts.chunks(0, int64(len(parts.sent)))...)
+	digests := append([]Digest(nil), parts.listDigests(0, int64(len(parts.sent)))...)
 	for _, d := range digests {
 		fmt.Fprintln(&list, d)
 	}
@@ -122,7 +122,7 @@ func (s *Store) manifestParts(ctx context.Context, layer Layer) ([]Digest, error
 	if err != nil {
 		return nil, fmt.Errorf("layer: %w", err)
 	}
-	buffer, release := s.buffer()
+	buffer, release := s.acquireBuffer()
 	defer release()
 	list, err := s.getChunk(ctx, id, buffer)
 	if err != nil {
@@ -184,7 +184,7 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 }
 
 func (r *chunkReader) next() error {
-	buffer, release := r.store.buffer()
+	buffer, release := r.store.acquireBuffer()
 	defer release()
 	content, err := r.store.getChunk(r.ctx, r.rest[0], buffer)
 	r.unread, r.rest = bytes.Clone(content), r.rest[1:]
@@ -200,7 +200,7 @@ func (s *Store) SetInput(ctx context.Context, layer Layer) error {
 
 // Input returns the layer that SetInput recorded. The error wraps [ErrGone] if there is none.
 func (s *Store) Input(ctx context.Context) (layer Layer, err error) {
-	err = s.do(ctx, "read the reference to the inputs", func(ctx context.Context) error {
+	err = s.runCommand(ctx, "read the reference to the inputs", func(ctx context.Context) error {
 		text, err := s.redis.Get(ctx, s.key("in")).Result()
 		layer = Layer(text)
 		return err

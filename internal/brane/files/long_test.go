@@ -61,8 +61,8 @@ func TestLongManyFiles(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "many")
 	from, to := t.TempDir(), t.TempDir()
 	for i := range 100_000 {
-		folder := filepath.Join(from, fmt.Sprint("d", i/1000))
-		if err := errors.Join(os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, fmt.Sprint("f", i)), []byte(fmt.Sprint("content ", i)), 0o600)); err != nil {
+		directory := filepath.Join(from, fmt.Sprint("d", i/1000))
+		if err := errors.Join(os.MkdirAll(directory, 0o755), os.WriteFile(filepath.Join(directory, fmt.Sprint("f", i)), []byte(fmt.Sprint("content ", i)), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}

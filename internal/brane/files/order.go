@@ -32,7 +32,7 @@ func (o *order) add(e *Entry) error {
 	if e.Path <= o.last {
 		return fmt.Errorf("path %q is a duplicate or out of order", e.Path)
 	}
-	if above := o.blocks(e.Path); above != "" {
+	if above := o.findFileAbove(e.Path); above != "" {
 		return fmt.Errorf("path %q is below %q, which is not a directory", e.Path, above)
 	}
 	o.put(e)
@@ -42,13 +42,13 @@ func (o *order) add(e *Entry) error {
 // put adds an entry that was checked before.
 func (o *order) put(e *Entry) {
 	o.last = e.Path
-	o.forget(e.Path)
+	o.dropClosed(e.Path)
 	o.above = append(o.above, node{e.Path, e.Mode.IsDir()})
 }
 
-// blocks returns the path of an entry that contains this path although it is not a directory, or "".
-func (o *order) blocks(name string) string {
-	o.forget(name)
+// findFileAbove returns the path of an entry that contains this path although it is not a directory, or "".
+func (o *order) findFileAbove(name string) string {
+	o.dropClosed(name)
 	for _, n := range o.above {
 		if !n.folder && strings.HasPrefix(name[len(n.path):], "/") {
 			return n.path
@@ -57,8 +57,8 @@ func (o *order) blocks(name string) string {
 	return ""
 }
 
-// forget drops the entries that cannot contain any later one.
-func (o *order) forget(name string) {
+// dropClosed drops the entries that cannot contain any later one.
+func (o *order) dropClosed(name string) {
 	for len(o.above) > 0 && !strings.HasPrefix(name, o.above[len(o.above)-1].path) {
 		o.above = o.above[:len(o.above)-1]
 	}

@@ -45,10 +45,10 @@ func (p *proof) forget(lost map[Digest]bool) {
 	}
 }
 
-// prove checks that everything that was stored still exists.
-func (s *Store) prove(ctx context.Context) error {
+// checkSentChunks checks that everything that was stored still exists.
+func (s *Store) checkSentChunks(ctx context.Context) error {
 	chunks := s.sent.all()
-	lost, err := s.absent(ctx, chunks)
+	lost, err := s.findMissingChunks(ctx, chunks)
 	if err != nil {
 		return err
 	}
@@ -63,8 +63,8 @@ func (s *Store) prove(ctx context.Context) error {
 // answer.
 func (s *Store) publish(ctx context.Context, what string, command func(context.Context) error) error {
 	var unproven error
-	err := s.do(ctx, what, func(ctx context.Context) error {
-		if unproven = s.prove(ctx); unproven != nil {
+	err := s.runCommand(ctx, what, func(ctx context.Context) error {
+		if unproven = s.checkSentChunks(ctx); unproven != nil {
 			return nil //nolint:nilerr // it has been patient itself, and is returned below
 		}
 		return command(ctx)

@@ -69,7 +69,7 @@ func TestNothingLostIsPublished(t *testing.T) {
 						t.Fatal(err)
 					}
 					if tt.before != nil {
-						tt.before(s, server, chunksIn(tree))
+						tt.before(s, server, listChunks(tree))
 					} else {
 						client.AddHook(&around{command: "set", before: func() { tt.first(server) }, after: func() { tt.after(server) }})
 					}

@@ -11,18 +11,18 @@ import (
 // Read writes the content of a file to w. It verifies each chunk before it writes its bytes.
 func (s *Store) Read(ctx context.Context, e Entry, w io.Writer) error {
 	if !e.IsFile() {
-		return fmt.Errorf("run %s: read %q: it is a %s, not a file", s.run, e.Path, kind(e))
+		return fmt.Errorf("run %s: read %q: it is a %s, not a file", s.run, e.Path, describeKind(e))
 	}
 	if err := e.check(); err != nil {
 		return fmt.Errorf("run %s: read: %w", s.run, err)
 	}
 	rest := e.Size
-	return s.inOrder(ctx, e.Chunks, func(i int, content []byte) error {
+	return s.readChunksInOrder(ctx, e.Chunks, func(i int, content []byte) error {
 		from := int64(0)
 		if i == 0 {
 			from = e.Offset
 		}
-		piece, err := cut(content, from, min(rest, ChunkSize-from))
+		piece, err := slicePiece(content, from, min(rest, ChunkSize-from))
 		if err != nil {
 			return fmt.Errorf("chunk %s %w", e.Chunks[i].short(), err)
 		}
@@ -57,9 +57,9 @@ type fetched struct {
 	err     error
 }
 
-// inOrder reads chunks ahead, several concurrently, and passes them to take in order. It passes errors through wrap. When it returns, all
+// readChunksInOrder reads chunks ahead, several concurrently, and passes them to take in order. It passes errors through wrap. When it returns, all
 // reading has ended.
-func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, content []byte) error, wrap func(error) error) error {
+func (s *Store) readChunksInOrder(ctx context.Context, chunks []Digest, take func(i int, content []byte) error, wrap func(error) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -71,7 +71,7 @@ func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, c
 		}
 		ahead[i] = make(chan fetched, 1)
 		readers.Go(func() {
-			buffer, release := s.buffer()
+			buffer, release := s.acquireBuffer()
 			content, err := s.getChunk(ctx, chunks[i], buffer)
 			ahead[i] <- fetched{content, release, err}
 		})
@@ -95,15 +95,15 @@ func (s *Store) inOrder(ctx context.Context, chunks []Digest, take func(i int, c
 	return nil
 }
 
-// cut returns a part of a chunk. The chunk's digest was verified, but the manifest may ask for more than the chunk has.
-func cut(content []byte, from, size int64) ([]byte, error) {
+// slicePiece returns a part of a chunk. The chunk's digest was verified, but the manifest may ask for more than the chunk has.
+func slicePiece(content []byte, from, size int64) ([]byte, error) {
 	if from < 0 || size < 0 || from+size > int64(len(content)) {
 		return nil, fmt.Errorf("%w: it has %d bytes, the manifest wants %d from %d", ErrCorrupt, len(content), size, from)
 	}
 	return content[from : from+size], nil
 }
 
-func kind(e Entry) string {
+func describeKind(e Entry) string {
 	if e.Mode.IsDir() {
 		return "directory"
 	}

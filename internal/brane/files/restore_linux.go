@@ -59,7 +59,7 @@ type restoring struct {
 	closed  []*Entry // directories whose mode is set last, as it would deny access or change the owner of their content
 	fetches []*fetch // the least recently extended one is first
 	pieces  int      // pieces in pending chunks
-	empty   folder
+	empty   openedDirectory
 	large   atomic.Int64 // when the last large file was completed, in nanoseconds
 }
 
@@ -83,13 +83,13 @@ func (s *Store) restore(ctx context.Context, from entries, staged *Staged, dir s
 	group.SetLimit(s.workers())
 	r := &restoring{store: s, root: root, reads: staged.Reads, stamps: staged.Stamps, group: group}
 	defer r.empty.close()
-	err = r.all(each, from)
+	err = r.restoreAll(each, from)
 	// The first failed chunk ends the context; other errors are then only its consequence.
 	if failed := group.Wait(); failed != nil && (err == nil || each.Err() != nil) {
 		err = failed
 	}
 	if err == nil {
-		err = r.modes()
+		err = r.applyModes()
 	}
 	if err != nil {
 		return fmt.Errorf("restore into %s: %w", dir, err)
@@ -110,7 +110,7 @@ func (r *restoring) settle(ctx context.Context) (trusted int64, err error) {
 	return time.Now().Add(-clockTick).UnixNano(), nil
 }
 
-func (r *restoring) all(ctx context.Context, from entries) error {
+func (r *restoring) restoreAll(ctx context.Context, from entries) error {
 	for ; ctx.Err() == nil; r.index++ {
 		e, err := from.next()
 		if errors.Is(err, errEnd) {
@@ -119,12 +119,12 @@ func (r *restoring) all(ctx context.Context, from entries) error {
 		if err != nil {
 			return err
 		}
-		if err := r.entry(ctx, e); err != nil {
+		if err := r.restoreEntry(ctx, e); err != nil {
 			return err
 		}
 	}
 	for len(r.fetches) > 0 && ctx.Err() == nil {
-		r.start(ctx)
+		r.fetchFirst(ctx)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -132,7 +132,7 @@ func (r *restoring) all(ctx context.Context, from entries) error {
 	return nil
 }
 
-func (r *restoring) entry(ctx context.Context, e *Entry) error {
+func (r *restoring) restoreEntry(ctx context.Context, e *Entry) error {
 	for len(r.above) > 0 && !strings.HasPrefix(e.Path, r.above[len(r.above)-1].entry.Path) {
 		r.above = r.above[:len(r.above)-1]
 	}
@@ -143,30 +143,30 @@ func (r *restoring) entry(ctx context.Context, e *Entry) error {
 	if !chosen {
 		return nil
 	}
-	if err := r.parents(e.Path); err != nil {
+	if err := r.createParents(e.Path); err != nil {
 		return err
 	}
 	switch {
 	case e.Mode.IsDir():
-		return r.make(&r.above[len(r.above)-1])
+		return r.createDirectory(&r.above[len(r.above)-1])
 	case e.Mode&fs.ModeSymlink != 0:
 		if reason := checkLink(e.Path, e.Link); reason != "" {
 			return fmt.Errorf("symbolic link %q %s", e.Path, reason)
 		}
-		return errors.Join(r.root.Symlink(e.Link, e.Path), r.there(r.index))
+		return errors.Join(r.root.Symlink(e.Link, e.Path), r.recordOther(r.index))
 	case e.Size == 0:
-		s, err := r.create(&r.empty, e, nil)
+		s, err := r.createFile(&r.empty, e, nil)
 		if err != nil {
 			return err
 		}
-		return r.note(r.index, s.append(nil))
+		return r.writeStamps(r.index, s.append(nil))
 	}
-	r.plan(ctx, e)
+	r.planFile(ctx, e)
 	return nil
 }
 
-// parents creates the directories that contain a path.
-func (r *restoring) parents(name string) error {
+// createParents creates the directories that contain a path.
+func (r *restoring) createParents(name string) error {
 	parent := path.Dir(name)
 	if parent == "." || parent == r.parent {
 		return nil
@@ -178,7 +178,7 @@ func (r *restoring) parents(name string) error {
 			continue
 		}
 		known = known || a.entry.Path == parent
-		if err := r.make(a); err != nil {
+		if err := r.createDirectory(a); err != nil {
 			return err
 		}
 	}
@@ -189,7 +189,7 @@ func (r *restoring) parents(name string) error {
 	return r.root.MkdirAll(parent, 0o755)
 }
 
-func (r *restoring) make(a *above) error {
+func (r *restoring) createDirectory(a *above) error {
 	if a.made {
 		return nil
 	}
@@ -207,11 +207,11 @@ func (r *restoring) make(a *above) error {
 	default:
 		r.closed = append(r.closed, e)
 	}
-	return r.there(a.index)
+	return r.recordOther(a.index)
 }
 
-// modes sets the modes of the directories that had to stay accessible, the innermost first.
-func (r *restoring) modes() error {
+// applyModes sets the modes of the directories that had to stay accessible, the innermost first.
+func (r *restoring) applyModes() error {
 	for _, e := range slices.Backward(r.closed) {
 		if err := r.root.Chmod(e.Path, e.Mode&chmodBits); err != nil {
 			return err
@@ -220,11 +220,13 @@ func (r *restoring) modes() error {
 	return nil
 }
 
-// there records that an entry that is not a file was restored.
-func (r *restoring) there(index int) error { return r.note(index, stamp{inode: 1}.append(nil)) }
+// recordOther records that an entry that is not a file was restored.
+func (r *restoring) recordOther(index int) error {
+	return r.writeStamps(index, stamp{inode: 1}.append(nil))
+}
 
-// note stores the stamps of consecutive entries.
-func (r *restoring) note(first int, stamps []byte) error {
+// writeStamps stores the stamps of consecutive entries.
+func (r *restoring) writeStamps(first int, stamps []byte) error {
 	if r.stamps == nil || len(stamps) == 0 {
 		return nil
 	}
@@ -234,8 +236,8 @@ func (r *restoring) note(first int, stamps []byte) error {
 	return nil
 }
 
-// plan adds the pieces of a file to those of their chunks.
-func (r *restoring) plan(ctx context.Context, e *Entry) {
+// planFile adds the pieces of a file to those of their chunks.
+func (r *restoring) planFile(ctx context.Context, e *Entry) {
 	p := piece{entry: e, index: r.index, in: e.Offset}
 	if len(e.Chunks) > 1 {
 		p.left = new(atomic.Int32)
@@ -243,12 +245,12 @@ func (r *restoring) plan(ctx context.Context, e *Entry) {
 	}
 	for _, d := range e.Chunks {
 		p.size = min(e.Size-p.at, ChunkSize-p.in)
-		r.add(ctx, d, p)
+		r.addPiece(ctx, d, p)
 		p.in, p.at = 0, p.at+p.size
 	}
 }
 
-func (r *restoring) add(ctx context.Context, d Digest, p piece) {
+func (r *restoring) addPiece(ctx context.Context, d Digest, p piece) {
 	last := len(r.fetches) - 1
 	at := last
 	for at >= 0 && r.fetches[at].digest != d {
@@ -264,34 +266,34 @@ func (r *restoring) add(ctx context.Context, d Digest, p piece) {
 	f.pieces = append(f.pieces, p)
 	r.pieces++
 	for len(r.fetches) > mostFetches || r.pieces > mostPieces {
-		r.start(ctx)
+		r.fetchFirst(ctx)
 	}
 }
 
-// start fetches the least recently extended chunk and writes its pieces. If more of it is needed later, it is fetched again.
-func (r *restoring) start(ctx context.Context) {
+// fetchFirst fetches the least recently extended chunk and writes its pieces. If more of it is needed later, it is fetched again.
+func (r *restoring) fetchFirst(ctx context.Context) {
 	f := r.fetches[0]
 	r.fetches = slices.Delete(r.fetches, 0, 1)
 	r.pieces -= len(f.pieces)
 	r.group.Go(func() error {
-		buffer, release := r.store.buffer()
+		buffer, release := r.store.acquireBuffer()
 		defer release()
 		content, err := r.store.getChunk(ctx, f.digest, buffer)
 		if err != nil {
 			return fmt.Errorf("%q: %w", f.pieces[0].entry.Path, err)
 		}
-		return r.write(f.pieces, content)
+		return r.writePieces(f.pieces, content)
 	})
 }
 
-// write writes the pieces that are in a chunk, and stores the stamps of the files that are then complete.
-func (r *restoring) write(pieces []piece, content []byte) error {
-	var in folder
+// writePieces writes the pieces that are in a chunk, and stores the stamps of the files that are then complete.
+func (r *restoring) writePieces(pieces []piece, content []byte) error {
+	var in openedDirectory
 	defer in.close()
 	var stamps []byte
 	first := 0
 	for _, p := range pieces {
-		s, err := r.piece(&in, p, content)
+		s, err := r.writePiece(&in, p, content)
 		if err != nil {
 			return fmt.Errorf("%q: %w", p.entry.Path, err)
 		}
@@ -299,24 +301,24 @@ func (r *restoring) write(pieces []piece, content []byte) error {
 			continue
 		}
 		if first+len(stamps)/stampSize != p.index {
-			if err := r.note(first, stamps); err != nil {
+			if err := r.writeStamps(first, stamps); err != nil {
 				return err
 			}
 			first, stamps = p.index, stamps[:0]
 		}
 		stamps = s.append(stamps)
 	}
-	return r.note(first, stamps)
+	return r.writeStamps(first, stamps)
 }
 
-// piece writes one piece. The stamp is zero if the file is not complete yet.
-func (r *restoring) piece(in *folder, p piece, content []byte) (s stamp, err error) {
-	part, err := cut(content, p.in, p.size)
+// writePiece writes one piece. The stamp is zero if the file is not complete yet.
+func (r *restoring) writePiece(in *openedDirectory, p piece, content []byte) (s stamp, err error) {
+	part, err := slicePiece(content, p.in, p.size)
 	if err != nil {
 		return stamp{}, fmt.Errorf("its chunk %w", err)
 	}
 	if p.left == nil {
-		return r.create(in, p.entry, part)
+		return r.createFile(in, p.entry, part)
 	}
 	f, err := r.root.OpenFile(p.entry.Path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -335,24 +337,24 @@ func (r *restoring) piece(in *folder, p piece, content []byte) (s stamp, err err
 	if p.entry.Size > readAgain {
 		r.large.Store(time.Now().UnixNano())
 	}
-	return statusOf(f)
+	return statFile(f)
 }
 
-// create writes a file that has one piece.
-func (r *restoring) create(in *folder, e *Entry, content []byte) (stamp, error) {
+// createFile writes a file that has one piece.
+func (r *restoring) createFile(in *openedDirectory, e *Entry, content []byte) (stamp, error) {
 	if err := in.enter(r.root, path.Dir(e.Path)); err != nil {
 		return stamp{}, err
 	}
 	return createSmall(in.dir, path.Base(e.Path), e.Mode&chmodBits, content)
 }
 
-// folder is the directory that the last file was written into: the files of a pack are neighbours.
-type folder struct {
+// openedDirectory is the directory that the last file was written into: the files of a pack are neighbours.
+type openedDirectory struct {
 	name string
 	dir  *os.File
 }
 
-func (f *folder) enter(root *os.Root, name string) (err error) {
+func (f *openedDirectory) enter(root *os.Root, name string) (err error) {
 	if f.dir != nil && f.name == name {
 		return nil
 	}
@@ -362,7 +364,7 @@ func (f *folder) enter(root *os.Root, name string) (err error) {
 	return err
 }
 
-func (f *folder) close() {
+func (f *openedDirectory) close() {
 	if f.dir != nil {
 		_ = f.dir.Close() // nothing was written
 		f.dir = nil

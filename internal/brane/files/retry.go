@@ -23,7 +23,7 @@ const (
 
 // retry runs one command until it succeeds, fails permanently, or has failed for the duration of patience.
 func retry(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
-	return retryIf(ctx, patience, transient, command)
+	return retryIf(ctx, patience, isTransient, command)
 }
 
 // retryIf is retry with another function that decides which errors are transient.
@@ -35,13 +35,13 @@ func retryIf(ctx context.Context, patience time.Duration, transient func(error) 
 			return err
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), explain(err))
+			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), translateError(err))
 		}
 		if failing.IsZero() {
 			failing = time.Now()
 		}
 		if !transient(err) || time.Since(failing)+pause > patience {
-			return explain(err)
+			return translateError(err)
 		}
 		// The jitter spreads the retries of many steps.
 		timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // no secret depends on it
@@ -49,22 +49,22 @@ func retryIf(ctx context.Context, patience time.Duration, transient func(error) 
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), explain(err))
+			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), translateError(err))
 		}
 	}
 }
 
-// transient reports whether the same command may succeed a moment later.
-func transient(err error) bool {
+// isTransient reports whether the same command may succeed a moment later.
+func isTransient(err error) bool {
 	var reply redis.Error
 	if errors.As(err, &reply) {
 		return hasPrefix(reply.Error(), "LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "BUSY ", "ERR max number of clients")
 	}
-	return !forGood(err)
+	return !isPermanent(err)
 }
 
-// forGood reports whether the error of a connection is one of the few that a retry cannot solve.
-func forGood(err error) bool {
+// isPermanent reports whether the error of a connection is one of the few that a retry cannot solve.
+func isPermanent(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var network *net.OpError
@@ -73,8 +73,8 @@ func forGood(err error) bool {
 		strings.Contains(err.Error(), "buffer too small")
 }
 
-// explain adds the error of this package that a server's answer means.
-func explain(err error) error {
+// translateError adds the error of this package that a server's answer means.
+func translateError(err error) error {
 	var reply redis.Error
 	if !errors.As(err, &reply) {
 		if errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrClosed) {

@@ -265,8 +265,8 @@ func TestManyTinyFilesDoNotShareOnePack(t *testing.T) {
 		t.Fatal(err)
 	}
 	tree, err := s.Tree(t.Context(), layer)
-	if err != nil || len(chunksIn(tree)) != 3 {
-		t.Errorf("the files are in %d packs, %v; want 3", len(chunksIn(tree)), err)
+	if err != nil || len(listChunks(tree)) != 3 {
+		t.Errorf("the files are in %d packs, %v; want 3", len(listChunks(tree)), err)
 	}
 	if err := s.Restore(t.Context(), &Staged{Layer: layer}, to); err != nil {
 		t.Fatal(err)

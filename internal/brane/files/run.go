@@ -17,12 +17,12 @@ func (s *Store) SetLog(ctx context.Context, step string, output []byte) error {
 	if !ValidStep(step) {
 		return fmt.Errorf("run %s: store output: %q is not a valid step name", s.run, step)
 	}
-	return s.set(ctx, "log:"+step, "store the output of step "+step, output[max(0, len(output)-MaxLog):])
+	return s.setValue(ctx, "log:"+step, "store the output of step "+step, output[max(0, len(output)-MaxLog):])
 }
 
 // Log returns the stored end of a step's output, nil if there is none.
 func (s *Store) Log(ctx context.Context, step string) (output []byte, err error) {
-	err = s.do(ctx, "read the output of step "+step, func(ctx context.Context) (err error) {
+	err = s.runCommand(ctx, "read the output of step "+step, func(ctx context.Context) (err error) {
 		output, err = s.redis.Get(ctx, s.key("log:"+step)).Bytes()
 		return err
 	})
@@ -37,17 +37,17 @@ func (s *Store) SetFailure(ctx context.Context, step string, text []byte) error 
 	if !ValidStep(step) {
 		return fmt.Errorf("run %s: store a failure: %q is not a valid step name", s.run, step)
 	}
-	return s.set(ctx, "failed:"+step, "store the failure of step "+step+"", text)
+	return s.setValue(ctx, "failed:"+step, "store the failure of step "+step+"", text)
 }
 
 // Failures returns what SetFailure stored for these steps, in one round trip.
 func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte, error) {
-	return s.texts(ctx, "read the failures of the steps", "failed:", steps)
+	return s.readStepKeys(ctx, "read the failures of the steps", "failed:", steps)
 }
 
 // SetMeta writes metadata of the run as a whole, for example where its Jobs are.
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
-	return s.do(ctx, "write the metadata of the run", func(ctx context.Context) error {
+	return s.runCommand(ctx, "write the metadata of the run", func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, s.key("meta"), meta)
 			p.ExpireAt(ctx, s.key("meta"), s.deadline)
@@ -59,7 +59,7 @@ func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 
 // Meta returns what SetMeta wrote; it is empty if nothing was written.
 func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
-	err = s.do(ctx, "read the metadata of the run", func(ctx context.Context) (err error) {
+	err = s.runCommand(ctx, "read the metadata of the run", func(ctx context.Context) (err error) {
 		meta, err = s.redis.HGetAll(ctx, s.key("meta")).Result()
 		return err
 	})
@@ -68,7 +68,7 @@ func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
 
 // Cancel asks every agent of the run to stop, including those that start later.
 func (s *Store) Cancel(ctx context.Context) error {
-	if err := s.set(ctx, "cancel", "cancel the run", "1"); err != nil {
+	if err := s.setValue(ctx, "cancel", "cancel the run", "1"); err != nil {
 		return err
 	}
 	return s.Announce(ctx, Event{State: Cancelled})
@@ -76,14 +76,14 @@ func (s *Store) Cancel(ctx context.Context) error {
 
 // Resume withdraws a Cancel.
 func (s *Store) Resume(ctx context.Context) error {
-	return s.do(ctx, "withdraw the cancellation", func(ctx context.Context) error {
+	return s.runCommand(ctx, "withdraw the cancellation", func(ctx context.Context) error {
 		return s.redis.Unlink(ctx, s.key("cancel")).Err()
 	})
 }
 
 // Cancelled reports whether the run should stop.
 func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
-	err = s.do(ctx, "read whether the run is cancelled", func(ctx context.Context) error {
+	err = s.runCommand(ctx, "read whether the run is cancelled", func(ctx context.Context) error {
 		n, err := s.redis.Exists(ctx, s.key("cancel")).Result()
 		cancelled = n == 1
 		return err
@@ -96,5 +96,5 @@ func (s *Store) Now(ctx context.Context) time.Time { return time.Now().Add(clock
 
 // Ping checks that the server answers and accepts the password.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.do(ctx, "ping redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
+	return s.runCommand(ctx, "ping redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
 }

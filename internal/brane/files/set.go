@@ -65,10 +65,10 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 		if layer, err = store.PutInputs(ctx, sources); err != nil {
 			return err
 		}
-		if needed, err = store.mend(ctx, layer); err != nil {
+		if needed, err = store.removeDamagedChunks(ctx, layer); err != nil {
 			return err
 		}
-		return store.prove(ctx)
+		return store.checkSentChunks(ctx)
 	})
 	if err == nil {
 		err = s.publish(ctx, store, string(layer)+" "+content, needed)
@@ -76,26 +76,26 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 	if err != nil {
 		return "", fmt.Errorf("file set %q: %w", s.name, err)
 	}
-	return layer, store.drop(ctx, needed)
+	return layer, store.deleteOtherChunks(ctx, needed)
 }
 
 // publish removes the deadline of the chunks that a set needs and writes its record. If it is interrupted, every chunk without a deadline
 // belongs to a record without a deadline: the set's last one or, if it had none, already the new one.
 func (s *Set) publish(ctx context.Context, store *Store, record string, needed []Digest) error {
 	key := store.key("set")
-	err := store.do(ctx, "write the record of a new set", func(ctx context.Context) error {
+	err := store.runCommand(ctx, "write the record of a new set", func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, key, record, redis.SetArgs{Mode: "NX", ExpireAt: store.deadline}).Err()
 	})
 	if err != nil && !errors.Is(err, redis.Nil) { // redis.Nil: the set has a record
 		return err
 	}
-	if err := store.do(ctx, "remove the deadline of the set's record", func(ctx context.Context) error { return s.redis.Persist(ctx, key).Err() }); err != nil {
+	if err := store.runCommand(ctx, "remove the deadline of the set's record", func(ctx context.Context) error { return s.redis.Persist(ctx, key).Err() }); err != nil {
 		return err
 	}
 	if err := store.persist(ctx, needed); err != nil {
 		return err
 	}
-	return store.do(ctx, "write the record of the set", func(ctx context.Context) error { return s.redis.Set(ctx, key, record, 0).Err() })
+	return store.runCommand(ctx, "write the record of the set", func(ctx context.Context) error { return s.redis.Set(ctx, key, record, 0).Err() })
 }
 
 // Layer returns the set's content and its name, both empty if the set does not exist.
@@ -105,7 +105,7 @@ func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error
 		return "", "", err
 	}
 	var text string
-	err = store.do(ctx, "read the reference to the files of the set", func(ctx context.Context) (err error) {
+	err = store.runCommand(ctx, "read the reference to the files of the set", func(ctx context.Context) (err error) {
 		text, err = s.redis.Get(ctx, store.key("set")).Result()
 		return err
 	})
@@ -125,8 +125,8 @@ func (s *Set) Delete(ctx context.Context) error {
 	return store.Delete(ctx)
 }
 
-// closure returns all chunks that a layer with the tree t needs: those of its files and of its manifest, and the list.
-func (s *Store) closure(ctx context.Context, layer Layer, t Tree) ([]Digest, error) {
+// listNeededChunks returns all chunks that a layer with the tree t needs: those of its files and of its manifest, and the list.
+func (s *Store) listNeededChunks(ctx context.Context, layer Layer, t Tree) ([]Digest, error) {
 	parts, err := s.manifestParts(ctx, layer)
 	if err != nil {
 		return nil, err
@@ -135,17 +135,17 @@ func (s *Store) closure(ctx context.Context, layer Layer, t Tree) ([]Digest, err
 	if err != nil {
 		return nil, err
 	}
-	return append(append(chunksIn(t), parts...), id), nil
+	return append(append(listChunks(t), parts...), id), nil
 }
 
-// drop deletes all chunks but these.
-func (s *Store) drop(ctx context.Context, but []Digest) error {
+// deleteOtherChunks deletes all chunks but these.
+func (s *Store) deleteOtherChunks(ctx context.Context, but []Digest) error {
 	keep := make(map[string]bool, len(but)+1)
 	for _, d := range but {
 		keep[s.chunkKey(d)] = true
 	}
 	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
-		_, err := s.sweep(ctx, master, s.key("c:*"), func(key string) bool { return keep[key] })
+		_, err := s.deleteMatchingKeys(ctx, master, s.key("c:*"), func(key string) bool { return keep[key] })
 		return err
 	})
 	if err != nil {
@@ -154,9 +154,9 @@ func (s *Store) drop(ctx context.Context, but []Digest) error {
 	return nil
 }
 
-// takeSet copies a set's chunks into the run and returns the set's entries below a directory. The server copies them itself if it has all
+// copySet copies a set's chunks into the run and returns the set's entries below a directory. The server copies them itself if it has all
 // keys.
-func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]Entry, error) {
+func (s *Store) copySet(ctx context.Context, from Reference, directory string) ([]Entry, error) {
 	set, err := OpenSet(s.redis, from.Set)
 	if err != nil {
 		return nil, err
@@ -176,12 +176,12 @@ func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]E
 	if err != nil {
 		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
 	}
-	if err := s.copyChunks(ctx, source, chunksIn(t)); err != nil {
+	if err := s.copyChunks(ctx, source, listChunks(t)); err != nil {
 		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
 	}
-	entries := []Entry{{Path: folder, Mode: dirMode}}
+	entries := []Entry{{Path: directory, Mode: dirMode}}
 	for e := range t.All() {
-		e.Path = path.Join(folder, e.Path)
+		e.Path = path.Join(directory, e.Path)
 		entries = append(entries, e)
 	}
 	return entries, nil
@@ -189,10 +189,10 @@ func (s *Store) takeSet(ctx context.Context, from Reference, folder string) ([]E
 
 func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) error {
 	if _, cluster := s.redis.(*redis.ClusterClient); cluster {
-		return s.resend(ctx, from, chunks) // the two keys of a chunk may be on different masters
+		return s.resendChunks(ctx, from, chunks) // the two keys of a chunk may be on different masters
 	}
 	for some := range slices.Chunk(chunks, batch) {
-		err := s.do(ctx, "copy chunks", func(ctx context.Context) error {
+		err := s.runCommand(ctx, "copy chunks", func(ctx context.Context) error {
 			_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 				for _, d := range some {
 					// If the key exists, COPY does not change it; the copy of a chunk without a deadline would have none.
@@ -210,15 +210,15 @@ func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) er
 			s.sent.add(d)
 		}
 	}
-	lost, err := s.absent(ctx, chunks)
+	lost, err := s.findMissingChunks(ctx, chunks)
 	if err == nil && len(lost) > 0 {
 		err = fmt.Errorf("%d of its chunks: %w", len(lost), ErrGone)
 	}
 	return err
 }
 
-func (s *Store) resend(ctx context.Context, from *Store, chunks []Digest) error {
-	return from.inOrder(ctx, chunks, func(i int, content []byte) error {
+func (s *Store) resendChunks(ctx context.Context, from *Store, chunks []Digest) error {
+	return from.readChunksInOrder(ctx, chunks, func(i int, content []byte) error {
 		return s.putChunk(ctx, chunks[i], content)
 	}, func(err error) error { return err })
 }

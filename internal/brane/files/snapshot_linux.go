@@ -53,20 +53,20 @@ func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes
 }
 
 func (s *snapshot) all() error {
-	folder, err := s.root.Open(".")
+	directory, err := s.root.Open(".")
 	if err != nil {
 		return err
 	}
-	defer folder.Close() // nothing was written
-	if err := s.walk(folder, ""); err != nil {
+	defer directory.Close() // nothing was written
+	if err := s.walk(directory, ""); err != nil {
 		return err
 	}
-	return s.before.rest(s.missing)
+	return s.before.visitRest(s.keepMissing)
 }
 
 // walk visits the entries of a directory through its descriptor, so that no path is resolved twice.
-func (s *snapshot) walk(folder *os.File, at string) error {
-	found, err := list(folder)
+func (s *snapshot) walk(directory *os.File, at string) error {
+	found, err := listDirectory(directory)
 	if err != nil {
 		return fmt.Errorf("read directory %q: %w", at, err)
 	}
@@ -74,14 +74,14 @@ func (s *snapshot) walk(folder *os.File, at string) error {
 		name := string(found.name(n))
 		full := at + name
 		if !n.enter {
-			if err := s.visit(folder, name, full, n.kind); err != nil {
+			if err := s.visit(directory, name, full, n.kind); err != nil {
 				return err
 			}
 			continue
 		}
-		inside, err := openFolder(folder, name)
+		inside, err := openDirectory(directory, name)
 		if err != nil {
-			return fmt.Errorf("read directory %q: %w", full, unreadable(err))
+			return fmt.Errorf("read directory %q: %w", full, explainUnreadable(err))
 		}
 		err = s.walk(inside, full+"/")
 		_ = inside.Close() // nothing was written
@@ -92,71 +92,71 @@ func (s *snapshot) walk(folder *os.File, at string) error {
 	return nil
 }
 
-func (s *snapshot) visit(folder *os.File, name, full string, kind uint8) error {
-	old, err := s.before.upTo(full, s.missing)
+func (s *snapshot) visit(directory *os.File, name, full string, kind uint8) error {
+	old, err := s.before.advanceTo(full, s.keepMissing)
 	switch {
 	case err != nil:
 		return err
 	case kind == unix.DT_DIR:
-		return s.folder(folder, name, full, old)
+		return s.addDirectory(directory, name, full, old)
 	case !s.writes.Match(full):
-		return s.missing(old)
+		return s.keepMissing(old)
 	case old.hidden: // the step did not see it, so this file is the step's own
 		old = known{}
 	}
 	if kind == unix.DT_REG && old.Entry == nil { // true for most files of most steps
-		f, ok, err := openSmall(folder, name)
+		f, ok, err := openSmall(directory, name)
 		if err != nil {
-			return fmt.Errorf("file %q: %w", full, unreadable(err))
+			return fmt.Errorf("file %q: %w", full, explainUnreadable(err))
 		}
 		if ok {
-			return s.upload.addSmallFile(s.put(&Entry{Path: full, Mode: f.mode, Size: f.size, By: s.by}), nil, f.read)
+			return s.upload.addSmallFile(s.recordEntry(&Entry{Path: full, Mode: f.mode, Size: f.size, By: s.by}), nil, f.read)
 		}
 	}
-	stat, err := status(folder, name)
+	stat, err := statEntry(directory, name)
 	if err != nil {
 		return fmt.Errorf("file %q: %w", full, err)
 	}
 	e := &Entry{Path: full, Mode: modeOf(stat) & modeBits, By: s.by}
 	switch mode := modeOf(stat); {
 	case mode&fs.ModeSymlink != 0:
-		return s.link(e, old.Entry)
+		return s.addLink(e, old.Entry)
 	case !mode.IsRegular():
 		return &FileError{full, fmt.Sprintf("is a %s; only files, directories and symbolic links can be stored; remove it at the end of the step", special(mode))}
-	case old.Entry != nil && s.before.untouched(old, stampOf(stat)):
-		return s.upload.add(s.put(old.Entry))
+	case old.Entry != nil && s.before.isUntouched(old, stampOf(stat)):
+		return s.upload.add(s.recordEntry(old.Entry))
 	}
 	if e.Size = stat.Size; e.Size > ChunkSize {
 		info, err := s.root.Lstat(full)
 		if err != nil {
 			return err
 		}
-		return s.upload.addLarge(s.put(e), old.Entry, unchanged(info, func() (*os.File, error) { return s.root.Open(full) }))
+		return s.upload.addLarge(s.recordEntry(e), old.Entry, openUnchanged(info, func() (*os.File, error) { return s.root.Open(full) }))
 	}
-	if err := s.again(folder, name, e, old.Entry); err != nil {
+	if err := s.storeAgain(directory, name, e, old.Entry); err != nil {
 		return fmt.Errorf("file %q: %w", full, err)
 	}
 	return nil
 }
 
-// put records an entry that is added.
-func (s *snapshot) put(e *Entry) *Entry {
+// recordEntry records an entry that is added.
+func (s *snapshot) recordEntry(e *Entry) *Entry {
 	s.order.put(e)
 	return e
 }
 
-// missing keeps an entry that was there before and is not there now, unless the step has removed it or its directory is not a directory any
+// keepMissing keeps an entry that was there before and is not there now, unless the step has removed it or its directory is not a directory any
 // more.
-func (s *snapshot) missing(old known) error {
-	if old.Entry == nil || !old.hidden && s.writes.Match(old.Path) || s.order.blocks(old.Path) != "" {
+func (s *snapshot) keepMissing(old known) error {
+	if old.Entry == nil || !old.hidden && s.writes.Match(old.Path) || s.order.findFileAbove(old.Path) != "" {
 		return nil
 	}
-	return s.upload.add(s.put(old.Entry))
+	return s.upload.add(s.recordEntry(old.Entry))
 }
 
-// folder keeps a directory. A new one that writes does not select is kept only if it contains something that writes selects.
-func (s *snapshot) folder(in *os.File, name, full string, old known) error {
-	stat, err := status(in, name)
+// addDirectory keeps a directory. A new one that writes does not select is kept only if it contains something that writes selects.
+func (s *snapshot) addDirectory(in *os.File, name, full string, old known) error {
+	stat, err := statEntry(in, name)
 	if err != nil {
 		return fmt.Errorf("folder %q: %w", full, err)
 	}
@@ -166,27 +166,27 @@ func (s *snapshot) folder(in *os.File, name, full string, old known) error {
 		if old.hidden || !chosen || old.Mode == e.Mode {
 			e = old.Entry
 		}
-		return s.upload.add(s.put(e))
+		return s.upload.add(s.recordEntry(e))
 	}
 	if !chosen {
-		if chosen, err = s.chosenIn(in, name, full); err != nil {
+		if chosen, err = s.hasSelected(in, name, full); err != nil {
 			return err
 		}
 	}
 	if !chosen {
-		return s.missing(old)
+		return s.keepMissing(old)
 	}
-	return s.upload.add(s.put(e))
+	return s.upload.add(s.recordEntry(e))
 }
 
-// chosenIn reports whether writes selects anything in a directory.
-func (s *snapshot) chosenIn(in *os.File, name, full string) (bool, error) {
-	folder, err := openFolder(in, name)
+// hasSelected reports whether writes selects anything in a directory.
+func (s *snapshot) hasSelected(in *os.File, name, full string) (bool, error) {
+	directory, err := openDirectory(in, name)
 	if err != nil {
-		return false, fmt.Errorf("read directory %q: %w", full, unreadable(err))
+		return false, fmt.Errorf("read directory %q: %w", full, explainUnreadable(err))
 	}
-	defer folder.Close() // nothing was written
-	found, err := list(folder)
+	defer directory.Close() // nothing was written
+	found, err := listDirectory(directory)
 	if err != nil {
 		return false, fmt.Errorf("read directory %q: %w", full, err)
 	}
@@ -198,7 +198,7 @@ func (s *snapshot) chosenIn(in *os.File, name, full string) (bool, error) {
 		if !n.enter {
 			continue
 		}
-		if chosen, err := s.chosenIn(folder, inside, full+"/"+inside); chosen || err != nil {
+		if chosen, err := s.hasSelected(directory, inside, full+"/"+inside); chosen || err != nil {
 			return chosen, err
 		}
 	}
@@ -215,8 +215,8 @@ func special(mode fs.FileMode) string {
 	return "device"
 }
 
-// link keeps a symbolic link inside the tree. It makes an absolute one into the tree relative, because the tree may be restored elsewhere.
-func (s *snapshot) link(e, old *Entry) error {
+// addLink keeps a symbolic link inside the tree. It makes an absolute one into the tree relative, because the tree may be restored elsewhere.
+func (s *snapshot) addLink(e, old *Entry) error {
 	e.Mode = fs.ModeSymlink | fs.ModePerm
 	target, err := s.root.Readlink(e.Path)
 	if err != nil {
@@ -231,22 +231,22 @@ func (s *snapshot) link(e, old *Entry) error {
 	if reason := checkLink(e.Path, target); reason != "" {
 		return &FileError{e.Path, "is a symbolic link that " + reason}
 	}
-	return s.upload.enqueue(queued{entry: s.put(e), old: old})
+	return s.upload.enqueue(queued{entry: s.recordEntry(e), old: old})
 }
 
-// unreadable adds advice to the error about a file that may not be read.
-func unreadable(err error) error {
+// explainUnreadable adds advice to the error about a file that may not be read.
+func explainUnreadable(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w; make it readable by the user of the step", err)
 	}
 	return err
 }
 
-// again stores a small file that was changed or may have been. If it has the same content as before, it needs no room of its own.
-func (s *snapshot) again(folder *os.File, name string, e, old *Entry) error {
-	f, ok, err := openSmall(folder, name)
+// storeAgain stores a small file that was changed or may have been. If it has the same content as before, it needs no room of its own.
+func (s *snapshot) storeAgain(directory *os.File, name string, e, old *Entry) error {
+	f, ok, err := openSmall(directory, name)
 	if err != nil {
-		return unreadable(err)
+		return explainUnreadable(err)
 	}
 	if !ok || f.size != e.Size {
 		if ok {
@@ -255,9 +255,9 @@ func (s *snapshot) again(folder *os.File, name string, e, old *Entry) error {
 		return errChanged
 	}
 	if old == nil || !old.IsFile() || old.Size != e.Size || e.Size == 0 {
-		return s.upload.addSmallFile(s.put(e), old, f.read)
+		return s.upload.addSmallFile(s.recordEntry(e), old, f.read)
 	}
-	buffer, release := s.upload.store.buffer()
+	buffer, release := s.upload.store.acquireBuffer()
 	defer release()
 	content := buffer[:e.Size]
 	if err := f.read(content); err != nil {
@@ -265,7 +265,7 @@ func (s *snapshot) again(folder *os.File, name string, e, old *Entry) error {
 	}
 	if old.SHA256 == digestOf(content) {
 		e.SHA256, e.Chunks, e.Offset = old.SHA256, old.Chunks, old.Offset
-		return s.upload.enqueue(queued{entry: s.put(e), old: old})
+		return s.upload.enqueue(queued{entry: s.recordEntry(e), old: old})
 	}
-	return s.upload.addSmall(s.put(e), content)
+	return s.upload.addSmall(s.recordEntry(e), content)
 }

@@ -36,7 +36,7 @@ func (s stamp) append(to []byte) []byte {
 	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(to, s.inode), uint64(s.ctime)) //nolint:gosec // the same bits
 }
 
-func stampFrom(text []byte) stamp {
+func parseStamp(text []byte) stamp {
 	return stamp{binary.LittleEndian.Uint64(text), int64(binary.LittleEndian.Uint64(text[8:]))} //nolint:gosec // the same bits
 }
 

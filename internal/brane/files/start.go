@@ -13,7 +13,7 @@ func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) e
 	if !ValidStep(step) {
 		return fmt.Errorf("run %s: record a start: %q is not a valid step name", s.run, step)
 	}
-	return s.do(ctx, "record the start of step "+step, func(ctx context.Context) error {
+	return s.runCommand(ctx, "record the start of step "+step, func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, s.key("starts:"+step), pod, at.UTC().Format(time.RFC3339Nano))
 			p.ExpireAt(ctx, s.key("starts:"+step), s.deadline)
@@ -31,7 +31,7 @@ func (s *Store) Starts(ctx context.Context, steps []string) (map[string]int, err
 		return starts, nil
 	}
 	var pods []*redis.MapStringStringCmd
-	err := s.do(ctx, "count the starts of the steps", func(ctx context.Context) error {
+	err := s.runCommand(ctx, "count the starts of the steps", func(ctx context.Context) error {
 		pods = pods[:0]
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, step := range steps {

@@ -34,7 +34,7 @@ type Store struct {
 	parallel int
 	patience time.Duration
 	returns  bool          // see Config.UserReturns
-	buffers  chan []byte   // idle buffers, see buffer
+	buffers  chan []byte   // idle buffers, see acquireBuffer
 	wire     chan struct{} // holds one value for each chunk in flight
 	sent     proof
 }
@@ -82,8 +82,8 @@ func (s *Store) key(parts string) string { return prefix + s.run + ":" + parts }
 
 func (s *Store) chunkKey(d Digest) string { return s.key("c:" + d.String()) }
 
-// do runs one command with retries and adds to its error what was attempted.
-func (s *Store) do(ctx context.Context, what string, command func(context.Context) error) error {
+// runCommand runs one command with retries and adds to its error what was attempted.
+func (s *Store) runCommand(ctx context.Context, what string, command func(context.Context) error) error {
 	err := s.retry(ctx, command)
 	if err == nil || errors.Is(err, redis.Nil) {
 		return err
@@ -92,16 +92,16 @@ func (s *Store) do(ctx context.Context, what string, command func(context.Contex
 }
 
 func (s *Store) retry(ctx context.Context, command func(context.Context) error) error {
-	again := transient
+	again := isTransient
 	if s.returns {
-		again = func(err error) bool { return transient(err) || errors.Is(explain(err), ErrPassword) }
+		again = func(err error) bool { return isTransient(err) || errors.Is(translateError(err), ErrPassword) }
 	}
 	return retryIf(ctx, s.patience, again, command)
 }
 
-// set writes one value with the run's deadline.
-func (s *Store) set(ctx context.Context, name, what string, value any) error {
-	return s.do(ctx, what, func(ctx context.Context) error {
+// setValue writes one value with the run's deadline.
+func (s *Store) setValue(ctx context.Context, name, what string, value any) error {
+	return s.runCommand(ctx, what, func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.key(name), value, redis.SetArgs{ExpireAt: s.deadline}).Err()
 	})
 }

@@ -46,13 +46,13 @@ func (w *stream) reserve(size int) room {
 		w.flush()
 	}
 	var r room
-	r.in[0], r.first = w.take(size)
+	r.in[0], r.first = w.reserveUpTo(size)
 	w.files++
 	r.chunk, r.offset = len(w.sent)-1, int64(len(r.in[0].buffer)-len(r.first))
-	w.sealFull()
+	w.flushIfFull()
 	if rest := size - len(r.first); rest > 0 {
-		r.in[1], r.second = w.take(rest)
-		w.sealFull()
+		r.in[1], r.second = w.reserveUpTo(rest)
+		w.flushIfFull()
 	}
 	return r
 }
@@ -74,10 +74,10 @@ func (r room) digest() (d Digest) {
 	return d
 }
 
-// take reserves at most size bytes of the last chunk.
-func (w *stream) take(size int) (*chunkInWork, []byte) {
+// reserveUpTo reserves at most size bytes of the last chunk.
+func (w *stream) reserveUpTo(size int) (*chunkInWork, []byte) {
 	if w.last == nil {
-		buffer, release := w.upload.store.buffer()
+		buffer, release := w.upload.store.acquireBuffer()
 		w.last = &chunkInWork{buffer: buffer[:0], sent: &sentChunk{}, release: release}
 		w.last.writers.Store(1)
 		w.sent = append(w.sent, w.last.sent)
@@ -89,8 +89,8 @@ func (w *stream) take(size int) (*chunkInWork, []byte) {
 	return c, c.buffer[from:]
 }
 
-// sealFull flushes the last chunk if it has no room left.
-func (w *stream) sealFull() {
+// flushIfFull flushes the last chunk if it has no room left.
+func (w *stream) flushIfFull() {
 	if w.last != nil && len(w.last.buffer) == ChunkSize {
 		w.flush()
 	}
@@ -100,22 +100,22 @@ func (w *stream) sealFull() {
 func (w *stream) flush() {
 	if c := w.last; c != nil {
 		w.last, w.files = nil, 0
-		w.doneWith(c)
+		w.releaseWriter(c)
 	}
 }
 
-// filled marks the room as filled. Only the goroutine that reserves may call it.
-func (w *stream) filled(r room) {
+// markFilled marks the room as filled. Only the goroutine that reserves may call it.
+func (w *stream) markFilled(r room) {
 	for _, c := range r.in {
 		if c != nil {
-			w.doneWith(c)
+			w.releaseWriter(c)
 		}
 	}
 }
 
-// filledInBackground marks the room as filled, for goroutines of the upload. The last writer sends the chunk itself, because it cannot
+// markFilledInBackground marks the room as filled, for goroutines of the upload. The last writer sends the chunk itself, because it cannot
 // start another goroutine while the limit is reached.
-func (w *stream) filledInBackground(r room) error {
+func (w *stream) markFilledInBackground(r room) error {
 	for _, c := range r.in {
 		if c == nil || c.writers.Add(-1) > 0 {
 			continue
@@ -127,7 +127,7 @@ func (w *stream) filledInBackground(r room) error {
 	return nil
 }
 
-func (w *stream) doneWith(c *chunkInWork) {
+func (w *stream) releaseWriter(c *chunkInWork) {
 	if c.writers.Add(-1) == 0 {
 		w.upload.group.Go(func() error { return w.send(c) })
 	}
@@ -146,19 +146,19 @@ func (w *stream) send(c *chunkInWork) error {
 // Write implements [io.Writer]. It does not keep content.
 func (w *stream) Write(content []byte) (int, error) {
 	for rest := content; len(rest) > 0; {
-		if err := w.upload.ended(); err != nil {
+		if err := w.upload.stopReason(); err != nil {
 			return 0, err
 		}
-		c, place := w.take(len(rest))
+		c, place := w.reserveUpTo(len(rest))
 		rest = rest[copy(place, rest):]
-		w.doneWith(c)
-		w.sealFull()
+		w.releaseWriter(c)
+		w.flushIfFull()
 	}
 	return len(content), nil
 }
 
-// stored reports whether n chunks are stored.
-func (w *stream) stored(first int, n int64) bool {
+// isStored reports whether n chunks are stored.
+func (w *stream) isStored(first int, n int64) bool {
 	for _, c := range w.sent[first : first+int(n)] {
 		if !c.done.Load() {
 			return false
@@ -167,8 +167,8 @@ func (w *stream) stored(first int, n int64) bool {
 	return true
 }
 
-// chunks returns the digests of n stored chunks. Files of one pack share the list.
-func (w *stream) chunks(first int, n int64) []Digest {
+// listDigests returns the digests of n stored chunks. Files of one pack share the list.
+func (w *stream) listDigests(first int, n int64) []Digest {
 	if n == 1 && len(w.shared) == 1 && w.shared[0] == w.sent[first].digest {
 		return w.shared
 	}

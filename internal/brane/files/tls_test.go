@@ -45,7 +45,7 @@ func TestTLSOverAnotherConnection(t *testing.T) {
 		dialer    Dialer
 		url, want string
 	}{
-		"another authority":        {Dialer{TLS: stranger, Connect: to(encrypted.Host)}, "rediss://:s3cret@127.0.0.1:1", "TLS with 127.0.0.1:1: tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of \"x509: ECDSA verification failure\" while trying to verify candidate authority certificate \"authority\")"},
+		"another authority":        {Dialer{TLS: stranger, Connect: to(encrypted.Host)}, "rediss://:s3cret@127.0.0.1:1", "TLS with 127.0.0.1:1: tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of \"x509: ECDSA verification failure\" while trying to verify candidate authority certificate \"CA\")"},
 		"a certificate for others": {Dialer{TLS: trust, Connect: to(encrypted.Host)}, "rediss://:s3cret@redis.example:1", "TLS with redis.example:1: tls: failed to verify certificate: x509: certificate is not valid for any names, but wanted to match redis.example"},
 		// The server waits for the end of a line.
 		"a server that knows no TLS": {Dialer{TLS: trust, Connect: to(server.Addr())}, "rediss://:s3cret@127.0.0.1:1", "TLS with 127.0.0.1:1: context deadline exceeded"},

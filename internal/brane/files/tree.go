@@ -177,7 +177,7 @@ const maxPath = 4096
 // CheckPath rejects a path that is not plainly inside a tree: empty, absolute, with "..", "." or empty segments, or with a zero byte.
 func CheckPath(name string) error {
 	switch {
-	case plainPath(name):
+	case isCleanPath(name):
 		return nil
 	case name == "" || name == ".":
 		return errors.New("an empty path names no file")
@@ -195,8 +195,8 @@ func CheckPath(name string) error {
 	return nil
 }
 
-// plainPath is a fast check that most paths pass: no segment is empty or begins with a dot, and there is no zero byte.
-func plainPath(name string) bool {
+// isCleanPath is a fast check that most paths pass: no segment is empty or begins with a dot, and there is no zero byte.
+func isCleanPath(name string) bool {
 	before := byte('/')
 	for i := range len(name) {
 		c := name[i]

@@ -50,9 +50,9 @@ func Union(parents []Parent, graph Ancestry) (Tree, []Conflict) {
 		}
 		return m
 	}
-	found, _ := open().look() // reading a tree cannot fail
+	found, _ := open().findConflicts() // reading a tree cannot fail
 	var union Tree
-	_ = open().write(found.wanted, func(e *Entry) error { // see above
+	_ = open().writeUnion(found.wanted, func(e *Entry) error { // see above
 		union.entries = append(union.entries, e)
 		return nil
 	})
@@ -67,9 +67,9 @@ func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancest
 			return layer, nil
 		}
 	}
-	var found looked
-	err := s.merge(ctx, layers, graph, func(m *merge) (err error) {
-		found, err = m.look()
+	var found findings
+	err := s.mergeLayers(ctx, layers, graph, func(m *merge) (err error) {
+		found, err = m.findConflicts()
 		return err
 	})
 	if err != nil {
@@ -79,13 +79,13 @@ func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancest
 		return "", &ConflictError{found.conflicts}
 	}
 	layer, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
-		return s.merge(ctx, layers, graph, func(m *merge) error { return m.write(found.wanted, add) })
+		return s.mergeLayers(ctx, layers, graph, func(m *merge) error { return m.writeUnion(found.wanted, add) })
 	})
 	return layer, err
 }
 
-// merge opens layers for reading them in step.
-func (s *Store) merge(ctx context.Context, layers map[string]Layer, graph Ancestry, use func(*merge) error) error {
+// mergeLayers opens layers for reading them in step.
+func (s *Store) mergeLayers(ctx context.Context, layers map[string]Layer, graph Ancestry, use func(*merge) error) error {
 	m := &merge{seen: seen{graph, map[string]map[string]bool{}}}
 	for step, layer := range layers {
 		from, err := s.entries(ctx, layer)
@@ -120,15 +120,15 @@ func (p *parent) advance() (err error) {
 	return nil
 }
 
-// decided is the result for one path.
-type decided struct {
+// resolvedPath is the result for one path.
+type resolvedPath struct {
 	*Entry
 	removed  bool
 	conflict *Conflict
 }
 
-// all calls take with the result for each path, in order.
-func (m *merge) all(take func(decided) error) error {
+// forEachPath calls take with the result for each path, in order.
+func (m *merge) forEachPath(take func(resolvedPath) error) error {
 	slices.SortFunc(m.parents, func(a, b parent) int { return cmp.Compare(a.step, b.step) })
 	for i := range m.parents {
 		if err := m.parents[i].advance(); err != nil {
@@ -152,12 +152,12 @@ func (m *merge) all(take func(decided) error) error {
 				versions = append(versions, p.now)
 			}
 		}
-		var here decided
-		here.Entry, here.conflict = m.choose(versions)
+		var here resolvedPath
+		here.Entry, here.conflict = m.chooseVersion(versions)
 		for i := range m.parents {
 			p := &m.parents[i]
 			if p.now == nil || p.now.Path != first.Path {
-				here.removed = here.removed || m.seen.by(p.step, here.By)
+				here.removed = here.removed || m.seen.hasSeen(p.step, here.By)
 			} else if err := p.advance(); err != nil {
 				return err
 			}
@@ -168,22 +168,22 @@ func (m *merge) all(take func(decided) error) error {
 	}
 }
 
-// looked is what is known only after all parents were read.
-type looked struct {
+// findings is what is known only after all parents were read.
+type findings struct {
 	wanted    map[string]bool // removed directories in which another parent created something
 	conflicts []Conflict
 }
 
-// over is an entry that may contain later ones, as in order.
-type over struct {
+// openEntry is an entry that may contain later ones, as in order.
+type openEntry struct {
 	path, by        string
 	folder, removed bool
 }
 
-func (m *merge) look() (found looked, err error) {
+func (m *merge) findConflicts() (found findings, err error) {
 	found.wanted = map[string]bool{}
-	var above []over
-	err = m.all(func(e decided) error {
+	var above []openEntry
+	err = m.forEachPath(func(e resolvedPath) error {
 		if e.conflict != nil {
 			found.conflicts = append(found.conflicts, *e.conflict)
 		}
@@ -202,7 +202,7 @@ func (m *merge) look() (found looked, err error) {
 			}
 		}
 		if !e.removed || e.Mode.IsDir() {
-			above = append(above, over{e.Path, e.By, e.Mode.IsDir(), e.removed})
+			above = append(above, openEntry{e.Path, e.By, e.Mode.IsDir(), e.removed})
 		}
 		return nil
 	})
@@ -210,8 +210,8 @@ func (m *merge) look() (found looked, err error) {
 	return found, err
 }
 
-func (m *merge) write(wanted map[string]bool, add func(*Entry) error) error {
-	return m.all(func(e decided) error {
+func (m *merge) writeUnion(wanted map[string]bool, add func(*Entry) error) error {
+	return m.forEachPath(func(e resolvedPath) error {
 		if e.removed && !wanted[e.Path] {
 			return nil
 		}
@@ -219,16 +219,16 @@ func (m *merge) write(wanted map[string]bool, add func(*Entry) error) error {
 	})
 }
 
-// choose returns the version that wins over all others, or a conflict.
-func (m *merge) choose(versions []*Entry) (best *Entry, conflict *Conflict) {
+// chooseVersion returns the version that wins over all others, or a conflict.
+func (m *merge) chooseVersion(versions []*Entry) (best *Entry, conflict *Conflict) {
 	best = versions[0]
 	for _, v := range versions[1:] {
-		if v.By != best.By && m.seen.by(v.By, best.By) {
+		if v.By != best.By && m.seen.hasSeen(v.By, best.By) {
 			best = v
 		}
 	}
 	for _, v := range versions {
-		if !v.sameContent(*best) && !m.seen.by(best.By, v.By) {
+		if !v.sameContent(*best) && !m.seen.hasSeen(best.By, v.By) {
 			c := conflictOf(best.Path, best.By, v.By)
 			return best, &c
 		}
@@ -246,9 +246,9 @@ type seen struct {
 	known map[string]map[string]bool
 }
 
-// by reports whether step has seen what writer wrote: it is the writer, descends from it, or the writer is the input. One index of a
+// hasSeen reports whether step has seen what writer wrote: it is the writer, descends from it, or the writer is the input. One index of a
 // fan-out step, as "fan.3", is part of its step, which has seen all indexes; the indexes have not seen each other.
-func (s seen) by(step, writer string) bool {
+func (s seen) hasSeen(step, writer string) bool {
 	if writer == "" || step == writer {
 		return true
 	}

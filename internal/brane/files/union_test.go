@@ -18,8 +18,8 @@ func sketch(t testing.TB, entries ...string) Tree {
 	for _, text := range entries {
 		name, by, _ := strings.Cut(text, "@")
 		e := Entry{Mode: 0o644, By: by}
-		if folder, found := strings.CutSuffix(name, "/"); found {
-			e.Path, e.Mode = folder, fs.ModeDir|0o755
+		if directory, found := strings.CutSuffix(name, "/"); found {
+			e.Path, e.Mode = directory, fs.ModeDir|0o755
 		} else {
 			path, content, _ := strings.Cut(name, "=")
 			e.Path, e.Size, e.SHA256 = path, int64(len(content)), digestOf([]byte(content))

@@ -91,12 +91,12 @@ func watch(t *testing.T, dir string, folders ...string) func() []string {
 	}
 	t.Cleanup(func() { _ = unix.Close(notify) }) // nothing was written
 	at := map[int32]string{}
-	for _, folder := range folders {
-		id, err := unix.InotifyAddWatch(notify, filepath.Join(dir, folder), unix.IN_OPEN|unix.IN_ACCESS)
+	for _, directory := range folders {
+		id, err := unix.InotifyAddWatch(notify, filepath.Join(dir, directory), unix.IN_OPEN|unix.IN_ACCESS)
 		if err != nil {
 			t.Fatal(err)
 		}
-		at[int32(id)] = folder
+		at[int32(id)] = directory
 	}
 	return func() []string {
 		found := map[string]bool{}

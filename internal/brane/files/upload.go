@@ -64,7 +64,7 @@ func (s *Store) upload(ctx context.Context, add func(*upload) error) error {
 	if err != nil {
 		return err
 	}
-	return u.settle()
+	return u.reportStored()
 }
 
 // put stores a chunk. It asks whether a chunk exists only as long as the last one did: a new tree costs one request, and a repeated one no
@@ -89,17 +89,17 @@ func (u *upload) add(e *Entry) error { return u.enqueue(queued{entry: e}) }
 
 func (u *upload) enqueue(q queued) error {
 	u.queue = append(u.queue, q)
-	if err := u.settle(); err != nil {
+	if err := u.reportStored(); err != nil {
 		return err
 	}
-	return u.ended()
+	return u.stopReason()
 }
 
-// settle calls ready for the entries that are stored.
-func (u *upload) settle() error {
+// reportStored calls ready for the entries that are stored.
+func (u *upload) reportStored() error {
 	done := 0
 	for _, q := range u.queue {
-		if !u.stored(q) {
+		if !u.isStored(q) {
 			break
 		}
 		done++
@@ -119,8 +119,8 @@ func (u *upload) settle() error {
 	return nil
 }
 
-// stored reports whether all of an entry is stored, and then sets its chunks.
-func (u *upload) stored(q queued) bool {
+// isStored reports whether all of an entry is stored, and then sets its chunks.
+func (u *upload) isStored(q queued) bool {
 	e := q.entry
 	switch {
 	case q.left != nil:
@@ -129,10 +129,10 @@ func (u *upload) stored(q queued) bool {
 		return true
 	}
 	n := chunksOf(e.Offset, e.Size)
-	if !u.pack.stored(q.pack, n) {
+	if !u.pack.isStored(q.pack, n) {
 		return false
 	}
-	e.Chunks = u.pack.chunks(q.pack, n)
+	e.Chunks = u.pack.listDigests(q.pack, n)
 	return true
 }
 
@@ -143,9 +143,9 @@ func (u *upload) addSmall(e *Entry, content []byte) error {
 	if len(content) == 0 {
 		return u.add(e)
 	}
-	room := u.room(e)
+	room := u.reserveRoom(e)
 	room.fill(content)
-	u.pack.filled(room)
+	u.pack.markFilled(room)
 	return u.enqueue(queued{entry: e, packed: true, pack: room.chunk})
 }
 
@@ -156,7 +156,7 @@ func (u *upload) addSmallFile(e, old *Entry, read func(into ...[]byte) error) er
 		e.SHA256 = sha256.Sum256(nil)
 		return errors.Join(read(), u.enqueue(queued{entry: e, old: old}))
 	}
-	room := u.room(e)
+	room := u.reserveRoom(e)
 	u.batch = append(u.batch, smallToRead{e, room, read})
 	if u.bytes += int(e.Size); len(u.batch) >= batchFiles || u.bytes >= batchBytes {
 		u.readBatch()
@@ -184,30 +184,30 @@ func (u *upload) readBatch() {
 		if err != nil || u.ctx.Err() != nil {
 			return err
 		}
-		return u.filled(batch)
+		return u.finishBatch(batch)
 	})
 }
 
-// filled sets the digests of small files that were read, and lets their packs be sent.
-func (u *upload) filled(batch []smallToRead) error {
+// finishBatch sets the digests of small files that were read, and lets their packs be sent.
+func (u *upload) finishBatch(batch []smallToRead) error {
 	for _, f := range batch {
 		f.entry.SHA256 = f.room.digest()
-		if err := u.pack.filledInBackground(f.room); err != nil {
+		if err := u.pack.markFilledInBackground(f.room); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// room reserves the place of an entry in the packs.
-func (u *upload) room(e *Entry) room {
+// reserveRoom reserves the place of an entry in the packs.
+func (u *upload) reserveRoom(e *Entry) room {
 	room := u.pack.reserve(int(e.Size))
 	e.Offset = room.offset
 	return room
 }
 
-// ended returns why the upload cannot continue, nil while it can.
-func (u *upload) ended() error {
+// stopReason returns why the upload cannot continue, nil while it can.
+func (u *upload) stopReason() error {
 	if u.ctx.Err() != nil {
 		return context.Cause(u.ctx)
 	}
@@ -228,11 +228,11 @@ func (u *upload) addLarge(e, old *Entry, open opener) error {
 	left := new(atomic.Int32)
 	left.Store(int32(len(e.Chunks))) //nolint:gosec // no memory holds 2^31 digests
 	for i := range e.Chunks {
-		if err := u.ended(); err != nil {
+		if err := u.stopReason(); err != nil {
 			return err
 		}
 		u.group.Go(func() error {
-			buffer, release := u.store.buffer()
+			buffer, release := u.store.acquireBuffer()
 			defer release()
 			from := int64(i) * ChunkSize
 			content := buffer[:min(ChunkSize, e.Size-from)]

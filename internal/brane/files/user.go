@@ -36,7 +36,7 @@ func (s *Store) GrantUser(ctx context.Context, password string) (name string, er
 	if digest := hex.EncodeToString(sum[:]); !slices.Contains(digests, digest) {
 		digests = append(digests, digest)
 	}
-	if err := s.makeUser(ctx, digests); err != nil {
+	if err := s.createUser(ctx, digests); err != nil {
 		return "", err
 	}
 	return UserName(s.run), s.SetMeta(ctx, map[string]string{metaUser: strings.Join(digests, " ")})
@@ -45,7 +45,7 @@ func (s *Store) GrantUser(ctx context.Context, password string) (name string, er
 // KeepUser creates the run's user again on every server that has lost it, for example in a restart or a fail-over. It does nothing if the
 // run has no user.
 func (s *Store) KeepUser(ctx context.Context) (again bool, err error) {
-	lost, err := s.userLost(ctx)
+	lost, err := s.isUserLost(ctx)
 	if err != nil || !lost {
 		return false, err
 	}
@@ -53,14 +53,14 @@ func (s *Store) KeepUser(ctx context.Context) (again bool, err error) {
 	if err != nil || len(digests) == 0 {
 		return false, err
 	}
-	return true, s.makeUser(ctx, digests)
+	return true, s.createUser(ctx, digests)
 }
 
 // RevokeUser deletes the run's user, if it exists, and closes all of its connections.
 func (s *Store) RevokeUser(ctx context.Context) error {
-	err := s.onEachMaster(ctx, "remove the run's user", func(ctx context.Context, master *redis.Client) error {
+	err := s.runOnEachMaster(ctx, "remove the run's user", func(ctx context.Context, master *redis.Client) error {
 		err := master.ACLDelUser(ctx, UserName(s.run)).Err()
-		if noACL(err) {
+		if isACLUnsupported(err) {
 			return nil // then no user was created
 		}
 		return err
@@ -68,7 +68,7 @@ func (s *Store) RevokeUser(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return ignoreForbidden(s.do(ctx, "remove the record of the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() }))
+	return ignoreForbidden(s.runCommand(ctx, "remove the record of the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() }))
 }
 
 func (s *Store) userDigests(ctx context.Context) ([]string, error) {
@@ -76,9 +76,9 @@ func (s *Store) userDigests(ctx context.Context) ([]string, error) {
 	return strings.Fields(meta[metaUser]), err
 }
 
-func (s *Store) userLost(ctx context.Context) (lost bool, err error) {
+func (s *Store) isUserLost(ctx context.Context) (lost bool, err error) {
 	answers := make(chan bool, 1)
-	err = s.onEachMaster(ctx, "look for the run's user", func(ctx context.Context, master *redis.Client) error {
+	err = s.runOnEachMaster(ctx, "look for the run's user", func(ctx context.Context, master *redis.Client) error {
 		// Not the client's ACLGetUser: it cannot parse the answer of every version.
 		err := master.Do(ctx, "ACL", "GETUSER", UserName(s.run)).Err()
 		if errors.Is(err, redis.Nil) {
@@ -93,10 +93,10 @@ func (s *Store) userLost(ctx context.Context) (lost bool, err error) {
 	return len(answers) > 0, err
 }
 
-func (s *Store) makeUser(ctx context.Context, digests []string) error {
-	return s.onEachMaster(ctx, "create the run's user", func(ctx context.Context, master *redis.Client) error {
+func (s *Store) createUser(ctx context.Context, digests []string) error {
+	return s.runOnEachMaster(ctx, "create the run's user", func(ctx context.Context, master *redis.Client) error {
 		err := master.ACLSetUser(ctx, UserName(s.run), userRules(s.run, digests, s.serverVersion(ctx, master))...).Err()
-		if noACL(err) {
+		if isACLUnsupported(err) {
 			return fmt.Errorf("%w: %w", ErrNoUsers, err)
 		}
 		return err
@@ -133,12 +133,12 @@ func userRules(run string, digests []string, version [2]int) []string {
 	return rules
 }
 
-// noACL reports whether the error means that the server or our user cannot create users.
-func noACL(err error) bool {
+// isACLUnsupported reports whether the error means that the server or our user cannot create users.
+func isACLUnsupported(err error) bool {
 	return err != nil && (hasPrefix(err.Error(), "NOPERM") || strings.Contains(strings.ToLower(err.Error()), "unknown command"))
 }
 
-// onEachMaster runs a command on every master, with retries.
-func (s *Store) onEachMaster(ctx context.Context, what string, command func(context.Context, *redis.Client) error) error {
-	return s.do(ctx, what, func(ctx context.Context) error { return eachMaster(ctx, s.redis, command) })
+// runOnEachMaster runs a command on every master, with retries.
+func (s *Store) runOnEachMaster(ctx context.Context, what string, command func(context.Context, *redis.Client) error) error {
+	return s.runCommand(ctx, what, func(ctx context.Context) error { return eachMaster(ctx, s.redis, command) })
 }
