@@ -51,7 +51,7 @@ func draw(rows []row) *drawing {
 			needs[i] = append(needs[i], need.Index)
 		}
 	}
-	nodes := group(reduce(needs))
+	nodes := groupSteps(reduceNeeds(needs))
 	if len(nodes) > maxBoxes {
 		return nil
 	}
@@ -70,10 +70,10 @@ func newBox(rows []row, n node) box {
 	var members []row
 	var names []string
 	for _, i := range n.rows {
-		members, names = append(members, rows[i]), append(names, name(rows[i].Name))
+		members, names = append(members, rows[i]), append(names, oneLine(rows[i].Name))
 	}
-	status := worst(members)
-	b := box{H: boxHeight, Link: n.rows[0], Mark: mark(status), Class: class(status), Several: len(members) > 1}
+	status := worstStatus(members)
+	b := box{H: boxHeight, Link: n.rows[0], Mark: statusMark(status), Class: statusClass(status), Several: len(members) > 1}
 	if b.Several {
 		for _, r := range members {
 			if r.Status == status {
@@ -82,13 +82,13 @@ func newBox(rows []row, n node) box {
 			}
 		}
 		b.Label, b.Detail = groupName([]string{ellipsis(names[0], maxLabel/2-1), ellipsis(names[len(names)-1], maxLabel/2-1)}), groupDetail(members)
-		b.Title = fmt.Sprintf("%s: %s", groupName(names), tally(stepsOf(members)))
+		b.Title = fmt.Sprintf("%s: %s", groupName(names), countSteps(stepsOf(members)))
 	} else {
 		b.Label, b.Detail = ellipsis(names[0], maxLabel), members[0].Took
 		if b.Detail == "" {
-			b.Detail = name(status)
+			b.Detail = oneLine(status)
 		}
-		b.Title = fmt.Sprintf("%s: %s", names[0], name(status))
+		b.Title = fmt.Sprintf("%s: %s", names[0], oneLine(status))
 	}
 	b.W = aside + max(letter*float64(max(len([]rune(b.Label)), 8)), smallLetter*float64(len([]rune(b.Detail))))
 	return b
@@ -184,9 +184,9 @@ type curve struct {
 
 func (c *curve) point(depth, breadth float64) string {
 	if c.isDown {
-		return num(breadth) + " " + num(depth)
+		return formatNumber(breadth) + " " + formatNumber(depth)
 	}
-	return num(depth) + " " + num(breadth)
+	return formatNumber(depth) + " " + formatNumber(breadth)
 }
 
 func (c *curve) start(depth, breadth float64) {

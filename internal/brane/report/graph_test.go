@@ -59,7 +59,7 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-func point(x, y float64) string { return num(x) + " " + num(y) }
+func point(x, y float64) string { return formatNumber(x) + " " + formatNumber(y) }
 
 // rank returns the position of value among the different values.
 func rank(values []float64, value float64) int {
@@ -100,7 +100,7 @@ func TestDrawingsOfRandomGraphs(t *testing.T) {
 		d := draw(rows)
 		for i, b := range d.Boxes {
 			if b.X < 0 || b.Y < 0 || b.X+b.W > d.Width || b.Y+b.H > d.Height {
-				t.Fatalf("%q lies outside of the drawing of %s × %s: %+v", b.Label, num(d.Width), num(d.Height), b)
+				t.Fatalf("%q lies outside of the drawing of %s × %s: %+v", b.Label, formatNumber(d.Width), formatNumber(d.Height), b)
 			}
 			for _, other := range d.Boxes[:i] {
 				if b.X < other.X+other.W && other.X < b.X+b.W && b.Y < other.Y+other.H && other.Y < b.Y+b.H {

@@ -16,8 +16,8 @@ type node struct {
 // separately.
 const minAlike = 6
 
-// group returns the nodes of a graph whose needs are reduced. A fan-out of hundreds of steps is one box; the timeline shows each of them.
-func group(needs [][]int) []node {
+// groupSteps returns the nodes of a graph whose needs are reduced. A fan-out of hundreds of steps is one box; the timeline shows each of them.
+func groupSteps(needs [][]int) []node {
 	dependents := make([][]int, len(needs))
 	for i, of := range needs {
 		for _, need := range of {
@@ -59,8 +59,8 @@ func group(needs [][]int) []node {
 	return nodes
 }
 
-// reduce removes the needs that follow from others: an arrow a → c is redundant beside a → b → c. Needs refer to smaller indices only.
-func reduce(needs [][]int) [][]int {
+// reduceNeeds removes the needs that follow from others: an arrow a → c is redundant beside a → b → c. Needs refer to smaller indices only.
+func reduceNeeds(needs [][]int) [][]int {
 	words := (len(needs) + 63) / 64
 	above := make([][]uint64, len(needs)) // all direct and indirect needs of a step, as bits
 	reduced := make([][]int, len(needs))
@@ -86,8 +86,8 @@ func groupName(names []string) string {
 	return names[0] + " … " + names[len(names)-1]
 }
 
-// worst returns the status of a box of several steps: the one that needs attention first.
-func worst(rows []row) Status {
+// worstStatus returns the status of a box of several steps: the one that needs attention first.
+func worstStatus(rows []row) Status {
 	for _, status := range []Status{Failed, Stopped, Skipped} {
 		if slices.ContainsFunc(rows, func(r row) bool { return r.Status == status }) {
 			return status
@@ -97,7 +97,7 @@ func worst(rows []row) Status {
 }
 
 func groupDetail(rows []row) string {
-	return strings.ReplaceAll(tally(stepsOf(rows)), " succeeded", " ✓")
+	return strings.ReplaceAll(countSteps(stepsOf(rows)), " succeeded", " ✓")
 }
 
 func stepsOf(rows []row) []Step {

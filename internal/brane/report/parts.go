@@ -32,7 +32,7 @@ func (r *row) boundParts(s scale) {
 		} else if len(r.PartRows) == MaxParts {
 			continue
 		}
-		p := partRow{Part: part, Name: fmt.Sprint(part.Index), Mark: mark(part.Status), Class: class(part.Status), Bar: s.bar(Step{Started: part.Started, Ended: part.Ended})}
+		p := partRow{Part: part, Name: fmt.Sprint(part.Index), Mark: statusMark(part.Status), Class: statusClass(part.Status), Bar: s.bar(Step{Started: part.Started, Ended: part.Ended})}
 		if part.Item != "" {
 			p.Name += " " + part.Item
 		}
@@ -40,7 +40,7 @@ func (r *row) boundParts(s scale) {
 			p.Name += fmt.Sprintf(" (%d attempts)", part.Attempts)
 		}
 		if !part.Started.IsZero() && !part.Ended.Before(part.Started) {
-			p.Took = duration(part.Ended.Sub(part.Started))
+			p.Took = formatDuration(part.Ended.Sub(part.Started))
 		}
 		r.PartRows = append(r.PartRows, p)
 	}
@@ -49,17 +49,17 @@ func (r *row) boundParts(s scale) {
 	}
 }
 
-// parts returns the rows of a fan-out step.
-func parts(r row, ticks []tick) g.Node {
+// fanOutRows returns the rows of a fan-out step.
+func fanOutRows(r row, ticks []tick) g.Node {
 	if len(r.PartRows) == 0 {
 		return nil
 	}
 	rows := g.Group{g.Attr("class", "parts")}
 	for _, p := range r.PartRows {
-		rows = append(rows, g.El("div", g.Attr("class", "row "+p.Class), hidden("span", "mark", p.Mark), g.El("span", g.Attr("class", "name"), g.Text(name(p.Name))), took(p.Status, p.Took), barOf(p.Bar, ticks)))
+		rows = append(rows, g.El("div", g.Attr("class", "row "+p.Class), hidden("span", "mark", p.Mark), g.El("span", g.Attr("class", "name"), g.Text(oneLine(p.Name))), durationOrStatus(p.Status, p.Took), barOf(p.Bar, ticks)))
 	}
 	if r.MoreParts != "" {
-		rows = append(rows, muted(r.MoreParts))
+		rows = append(rows, mutedText(r.MoreParts))
 	}
 	return g.El("div", rows)
 }

@@ -15,7 +15,7 @@ func after(seconds float64) time.Time {
 	return begin.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// step returns a step that ran from one second to another; its Job was created 0.9 s before.
+// stepDetails returns a step that ran from one second to another; its Job was created 0.9 s before.
 func step(name string, from, to float64, needs ...string) report.Step {
 	return report.Step{
 		Name: name, Image: "registry.example.org/tools:1.4", Needs: needs, Status: report.Succeeded,
@@ -122,7 +122,7 @@ func fanOut() report.Run {
 	return r
 }
 
-// parts returns a run with a step of 300 indexes, one of which failed at its third attempt.
+// fanOutRows returns a run with a step of 300 indexes, one of which failed at its third attempt.
 func parts() report.Run {
 	shards := step("shards", 2, 90, "split")
 	shards.Status, shards.Code, shards.Attempts = report.Failed, new(1), 3

@@ -14,9 +14,9 @@ import (
 // escapes matches terminal sequences: colours, cursor movements, titles.
 var escapes = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])")
 
-// clean makes a text readable and harmless: it removes terminal sequences, keeps the last version of an overwritten line, and escapes
+// sanitize makes a text readable and harmless: it removes terminal sequences, keeps the last version of an overwritten line, and escapes
 // characters that are invisible or change the direction of writing.
-func clean(text string) string {
+func sanitize(text string) string {
 	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, "�"), "")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	var b strings.Builder
@@ -39,9 +39,9 @@ func clean(text string) string {
 	return b.String()
 }
 
-// name returns a text on one line: a path may contain anything, and a name with a newline could look like two.
-func name(text any) string {
-	return strings.ReplaceAll(strings.ReplaceAll(clean(fmt.Sprint(text)), "\n", "\\u000a"), "\t", "\\u0009")
+// oneLine returns a text on one line: a path may contain anything, and a name with a newline could look like two.
+func oneLine(text any) string {
+	return strings.ReplaceAll(strings.ReplaceAll(sanitize(fmt.Sprint(text)), "\n", "\\u000a"), "\t", "\\u0009")
 }
 
 // lastLines returns the end of a text, at most limit bytes, from the beginning of a line if possible.
@@ -70,7 +70,7 @@ func ellipsis(text string, limit int) string {
 	return string(runes[:limit-1-end]) + "…" + string(runes[len(runes)-end:])
 }
 
-func duration(d time.Duration) string {
+func formatDuration(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
@@ -84,7 +84,7 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%d d %02d h", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-func size(n int64) string {
+func formatSize(n int64) string {
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)
 	}
@@ -95,17 +95,17 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[unit])
 }
 
-func count(n int, what string) string {
+func formatCount(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func moment(t time.Time) string   { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
-func datetime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string     { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
+func formatDateTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// num formats a coordinate: two decimals are finer than any screen.
-func num(x float64) string {
+// formatNumber formats a coordinate: two decimals are finer than any screen.
+func formatNumber(x float64) string {
 	return strconv.FormatFloat(math.Round(x*100)/100, 'f', -1, 64)
 }

@@ -88,7 +88,7 @@ func (s scale) ticks() []tick {
 		if at > whole || at < 0 { // the multiplication overflowed
 			break
 		}
-		t := tick{At: 100 * float64(at) / float64(whole), Label: label(at, every), Anchor: "middle"}
+		t := tick{At: 100 * float64(at) / float64(whole), Label: tickLabel(at, every), Anchor: "middle"}
 		switch {
 		case t.At < 4:
 			t.Anchor = "start"
@@ -100,21 +100,21 @@ func (s scale) ticks() []tick {
 	return ticks
 }
 
-// label is as short as the distance between two labels allows.
-func label(at, every time.Duration) string {
+// tickLabel is as short as the distance between two labels allows.
+func tickLabel(at, every time.Duration) string {
 	switch {
 	case at == 0:
 		return "0"
 	case every < time.Second || at < time.Minute && every%time.Second != 0:
-		return duration(at)
+		return formatDuration(at)
 	case at < time.Minute:
-		return num(at.Seconds()) + " s"
+		return formatNumber(at.Seconds()) + " s"
 	case at%time.Minute == 0 && at < time.Hour:
-		return num(at.Minutes()) + " m"
+		return formatNumber(at.Minutes()) + " m"
 	case at%time.Hour == 0 && at < 24*time.Hour:
-		return num(at.Hours()) + " h"
+		return formatNumber(at.Hours()) + " h"
 	}
-	return duration(at)
+	return formatDuration(at)
 }
 
 // roundTimes are the distances between two labels.

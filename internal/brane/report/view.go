@@ -46,20 +46,20 @@ type need struct {
 }
 
 func newView(run Run) view {
-	v := view{Run: run, Mark: mark(run.Status), Class: class(run.Status), Tally: tally(run.Steps)}
+	v := view{Run: run, Mark: statusMark(run.Status), Class: statusClass(run.Status), Tally: countSteps(run.Steps)}
 	scale := newScale(run.Steps)
 	v.Started, v.Ended, v.Ticks = scale.from, scale.to, scale.ticks()
 	if !v.Started.IsZero() {
-		v.Took = duration(scale.whole())
+		v.Took = formatDuration(scale.whole())
 	}
 	index := map[string]int{}
 	for i, step := range run.Steps {
-		r := row{Step: step, Index: i, Mark: mark(step.Status), Class: class(step.Status), Bar: scale.bar(step), Open: step.Status == Failed}
+		r := row{Step: step, Index: i, Mark: statusMark(step.Status), Class: statusClass(step.Status), Bar: scale.bar(step), Open: step.Status == Failed}
 		if !step.Started.IsZero() && !step.Ended.Before(step.Started) {
-			r.Took = duration(step.Ended.Sub(step.Started))
+			r.Took = formatDuration(step.Ended.Sub(step.Started))
 		}
 		if !step.Made.IsZero() && step.Started.After(step.Made) {
-			r.Waited = duration(step.Started.Sub(step.Made))
+			r.Waited = formatDuration(step.Started.Sub(step.Made))
 		}
 		for _, name := range step.Needs {
 			if at, known := index[name]; known {
@@ -113,8 +113,8 @@ func (r *row) boundFiles() {
 	}
 }
 
-// mark returns a sign for a status, which is readable without colours.
-func mark(s Status) string {
+// statusMark returns a sign for a status, which is readable without colours.
+func statusMark(s Status) string {
 	switch s {
 	case Succeeded:
 		return "✓"
@@ -128,8 +128,8 @@ func mark(s Status) string {
 	return "·"
 }
 
-// class returns the status as a class of the style.
-func class(s Status) string {
+// statusClass returns the status as a class of the style.
+func statusClass(s Status) string {
 	switch s {
 	case Succeeded, Failed, Stopped, Skipped:
 		return string(s)
@@ -137,16 +137,16 @@ func class(s Status) string {
 	return "other"
 }
 
-// tally counts the steps by status.
-func tally(steps []Step) string {
+// countSteps counts the steps by status.
+func countSteps(steps []Step) string {
 	counts := map[Status]int{}
 	for _, step := range steps {
 		counts[step.Status]++
 	}
 	if len(steps) > 0 && counts[Succeeded] == len(steps) {
-		return count(len(steps), "step")
+		return formatCount(len(steps), "step")
 	}
-	parts := []string{fmt.Sprintf("%d of %s succeeded", counts[Succeeded], count(len(steps), "step"))}
+	parts := []string{fmt.Sprintf("%d of %s succeeded", counts[Succeeded], formatCount(len(steps), "step"))}
 	for _, status := range []Status{Failed, Stopped, Skipped} {
 		if counts[status] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[status], status))
