@@ -121,7 +121,7 @@ func (l *listing) add(directory *os.File, said []byte) error {
 			kind = uint8(stat.Mode & unix.S_IFMT >> 12)
 		}
 		if len(l.names) > math.MaxUint32-2*len(name) {
-			return fmt.Errorf("folder %q has too many entries", directory.Name())
+			return fmt.Errorf("directory %q has too many entries", directory.Name())
 		}
 		here := listed{from: uint32(len(l.names)), length: uint16(len(name)), kind: kind} //nolint:gosec // no name is that long
 		l.names = append(l.names, name...)

@@ -76,7 +76,7 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 // inputEntries returns an entry for every file, with its current size, and for every directory above one.
 func inputEntries(sources map[string]Source) ([]Entry, error) {
 	var entries []Entry
-	folders := map[string]bool{}
+	directories := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		source := sources[name]
 		if err := CheckPath(name); err != nil {
@@ -85,8 +85,8 @@ func inputEntries(sources map[string]Source) ([]Entry, error) {
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
 			return nil, fmt.Errorf("path %q is not a path inside a directory on this system", name)
 		}
-		for parent := path.Dir(name); parent != "." && !folders[parent]; parent = path.Dir(parent) {
-			folders[parent] = true
+		for parent := path.Dir(name); parent != "." && !directories[parent]; parent = path.Dir(parent) {
+			directories[parent] = true
 			entries = append(entries, Entry{Path: parent, Mode: dirMode})
 		}
 		if source.Set.Set != "" {

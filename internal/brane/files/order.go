@@ -14,8 +14,8 @@ type order struct {
 }
 
 type node struct {
-	path   string
-	folder bool
+	path  string
+	isDir bool
 }
 
 // add rejects an entry that no correct writer puts here.
@@ -50,7 +50,7 @@ func (o *order) put(e *Entry) {
 func (o *order) findFileAbove(name string) string {
 	o.dropClosed(name)
 	for _, n := range o.above {
-		if !n.folder && strings.HasPrefix(name[len(n.path):], "/") {
+		if !n.isDir && strings.HasPrefix(name[len(n.path):], "/") {
 			return n.path
 		}
 	}

@@ -158,7 +158,7 @@ func (s *snapshot) keepMissing(old known) error {
 func (s *snapshot) addDirectory(in *os.File, name, full string, old known) error {
 	stat, err := statEntry(in, name)
 	if err != nil {
-		return fmt.Errorf("folder %q: %w", full, err)
+		return fmt.Errorf("directory %q: %w", full, err)
 	}
 	e := &Entry{Path: full, Mode: modeOf(stat) & modeBits, By: s.by}
 	chosen := s.writes.Match(full)

@@ -176,8 +176,8 @@ type findings struct {
 
 // openEntry is an entry that may contain later ones, as in order.
 type openEntry struct {
-	path, by        string
-	folder, removed bool
+	path, by       string
+	isDir, removed bool
 }
 
 func (m *merge) findConflicts() (found findings, err error) {
@@ -196,9 +196,9 @@ func (m *merge) findConflicts() (found findings, err error) {
 			case e.removed || !strings.HasPrefix(e.Path[len(a.path):], "/"):
 			case a.removed:
 				found.wanted[a.path], a.removed = true, false
-			case !a.folder: // a file of one parent is a directory of another
+			case !a.isDir: // a file of one parent is a directory of another
 				found.conflicts = append(found.conflicts, conflictOf(a.path, a.by, e.By))
-				a.folder = true // report it once
+				a.isDir = true // report it once
 			}
 		}
 		if !e.removed || e.Mode.IsDir() {
