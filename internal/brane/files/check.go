@@ -52,8 +52,13 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 		if late := clockSkew(ctx, master); late.Abs() >= maxSkew {
 			warn(fmt.Sprintf("the clocks of redis and of the client differ by %s: the files of a run expire too early or too late by as much", late.Abs().Round(time.Second)))
 		}
-		if infoField(info, "aof_enabled") == "0" && neverSaves(ctx, master) {
-			warn("redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
+		if infoField(info, "aof_enabled") == "0" {
+			switch save, err := master.ConfigGet(ctx, "save").Result(); {
+			case err != nil: // managed services reject CONFIG
+				warn("the redis user may not run CONFIG GET, so it was not checked whether redis saves snapshots; it has no append-only file")
+			case save["save"] == "":
+				warn("redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
+			}
 		}
 		if policy := infoField(info, "maxmemory_policy"); infoNumber(info, "maxmemory") > 0 && policy != "noeviction" {
 			// This includes volatile-*: every key of a run has a deadline.
@@ -93,13 +98,6 @@ func clockSkew(ctx context.Context, client redis.Cmdable) time.Duration {
 		return 0
 	}
 	return theirs.Sub(before.Add(time.Since(before) / 2))
-}
-
-// neverSaves reports whether the server is known to save no snapshots. It returns false if the user may not run CONFIG: a warning would be
-// a guess.
-func neverSaves(ctx context.Context, master *redis.Client) bool {
-	save, err := master.ConfigGet(ctx, "save").Result()
-	return err == nil && save["save"] == ""
 }
 
 // trial is a command that a run needs.
