@@ -30,17 +30,17 @@ func TestAdvice(t *testing.T) {
 		},
 		"a control plane that is not there": {
 			object{"control_plane": object{"directory": "/no/such/place"}}, "brane_infrastructure", infrastructure,
-			"ERROR: Failed to register location: Registering \"compute\" in the directory /no/such/place: the directory does not exist.\n\n" +
+			"ERROR: Failed to register location: Registering location \"compute\" in the directory /no/such/place: the directory does not exist.\n\n" +
 				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 		"the directory of the environment": {
 			object{"control_plane": object{"brane_version": "0.5"}}, "brane_infrastructure", infrastructure,
-			"ERROR: Failed to register location: Registering \"compute\" in the directory /no/such: the directory does not exist.\n\n" +
+			"ERROR: Failed to register location: Registering location \"compute\" in the directory /no/such: the directory does not exist.\n\n" +
 				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 		"a Secret takes precedence over the environment": {
 			object{"kubernetes": object{}, "control_plane": object{"kubernetes_secret": object{"namespace": "brane", "name": "config"}}}, "brane_infrastructure", infrastructure,
-			"ERROR: Control plane not available: Looking for the files of the Brane instance to register \"compute\": no cluster is named: give a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
+			"ERROR: Control plane not available: Opening the configuration files of the Brane instance to register location \"compute\": no cluster is named: give a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

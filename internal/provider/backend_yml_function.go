@@ -13,7 +13,7 @@ var _ function.Function = backendYMLFunction{}
 
 func newBackendYMLFunction() function.Function { return backendYMLFunction{} }
 
-// backendYMLFunction asks nobody: the same arguments give the same text.
+// backendYMLFunction connects to nothing: its result depends only on its arguments.
 type backendYMLFunction struct{}
 
 func (backendYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest, resp *function.MetadataResponse) {
@@ -22,16 +22,16 @@ func (backendYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest
 
 func (backendYMLFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
-		Summary: "Writes backend.yml for workers of Brane 1.0 and later",
-		MarkdownDescription: "Writes the `backend.yml` of a Kubernetes worker, in the form of Brane 1 and 2 or in that of Brane 3.\n\n" +
-			"**No released Brane from 1.0 on runs tasks on Kubernetes:** its services read this file and then refuse the method. To run tasks on Kubernetes use Brane 0.4 to 0.6 with " +
+		Summary: "Returns a backend.yml for Brane 1 to 3",
+		MarkdownDescription: "Returns the `backend.yml` of a Kubernetes worker in the format of Brane 1 and 2 or of Brane 3.\n\n" +
+			"**No release of Brane 1.0 or later runs tasks on Kubernetes:** its services read this file and then reject the method. To run tasks on Kubernetes, use Brane 0.4 to 0.6 with " +
 			"`brane_infrastructure`, or `brane_workflow_run`.",
 		Parameters: []function.Parameter{
-			function.StringParameter{Name: "version", MarkdownDescription: "Version of Brane: `1`, `2` or `3`, or a release of them like `3.0.0`."},
+			function.StringParameter{Name: "version", MarkdownDescription: "Version of Brane: `1`, `2` or `3`, or one of their releases such as `3.0.0`."},
 			function.DynamicParameter{
 				Name: "backend",
-				MarkdownDescription: "An object with `config`, the absolute path of a kubeconfig as brane-job sees it; with `address` (`host:port` of the API server) for Brane 1 and 2 or `registry_address` " +
-					"(`host:port` of an image registry) for Brane 3; and where needed `capabilities` (`[\"cuda_gpu\"]`) and, from Brane 2 on, `hash_containers`.",
+				MarkdownDescription: "Object with `config`, the absolute path of a kubeconfig in the container of brane-job; `address` (`host:port` of the API server) for Brane 1 and 2, or `registry_address` " +
+					"(`host:port` of an image registry) for Brane 3; and optionally `capabilities` (`[\"cuda_gpu\"]`) and, for Brane 2 and 3, `hash_containers`.",
 			},
 		},
 		Return: function.StringReturn{},

@@ -26,10 +26,10 @@ import (
 
 var _ datasource.DataSourceWithConfigure = &fileDataSource{}
 
-// stateLimit is the size up to which a file may go into the state; larger ones are for `save_to`.
+// stateLimit is the maximum size of a file in the state. Larger files need `save_to`.
 const stateLimit = 4 << 20
 
-// progressEvery is how often the log tells how much is saved.
+// progressEvery is the interval of progress messages in the log.
 const progressEvery = 5 * time.Second
 
 func newFileDataSource() datasource.DataSource { return &fileDataSource{} }
@@ -115,7 +115,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	}
 }
 
-// find looks the file up in its layer.
+// find returns the file in its stored files.
 func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *diag.Diagnostics) (*files.Store, files.Entry, error) {
 	client, warnings, err := d.files(ctx)
 	if err != nil {
@@ -143,7 +143,7 @@ func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *d
 	return store, entry, nil
 }
 
-// read takes the content over, or saves it.
+// read reads the content into the model, or saves it.
 func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry files.Entry) (err error) {
 	m.Size = types.Int64Value(entry.Size)
 	if !m.SaveTo.IsNull() {
@@ -166,9 +166,9 @@ func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry file
 	return nil
 }
 
-// saveFile puts a copy beside its place and moves it there when it is whole. Since told, the log has heard nothing of it.
-func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to string, told time.Time) (digest string, err error) {
-	if digest, is := savedBefore(entry, to); is { // a plan reads it each time
+// saveFile writes a temporary file next to the target and renames it when it is complete. logged is the time of the last progress message.
+func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to string, logged time.Time) (digest string, err error) {
+	if digest, is := savedBefore(entry, to); is { // each plan reads the data source
 		return digest, nil
 	}
 	part, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".part-*")
@@ -177,10 +177,10 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(part.Name()) // half a file is none
+			_ = os.Remove(part.Name()) // incomplete
 		}
 	}()
-	content := newDigest(&progress{ctx: ctx, to: part, name: to, size: entry.Size, told: told})
+	content := newDigest(&progress{ctx: ctx, to: part, name: to, size: entry.Size, logged: logged})
 	err = store.Read(ctx, entry, content)
 	if err == nil {
 		err = part.Chmod(entry.Mode.Perm())
@@ -195,7 +195,7 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 	return content.hex(), nil
 }
 
-// savedBefore is the digest of what lies at a path, and whether that is the file.
+// savedBefore returns the digest of the file at a path, and whether it has the content of the entry.
 func savedBefore(entry files.Entry, to string) (digest string, is bool) {
 	file, err := os.Open(to)
 	if err != nil {
@@ -210,21 +210,21 @@ func savedBefore(entry files.Entry, to string) (digest string, is bool) {
 	return all.hex(), is && err == nil
 }
 
-// progress tells the log now and then how much is written.
+// progress logs how much is written, at intervals.
 type progress struct {
-	ctx     context.Context //nolint:containedctx // an io.Writer has no other way
+	ctx     context.Context //nolint:containedctx // io.Writer has no context parameter
 	to      io.Writer
 	name    string
 	written int64
 	size    int64
-	told    time.Time
+	logged  time.Time
 }
 
 func (p *progress) Write(b []byte) (int, error) {
 	n, err := p.to.Write(b)
 	p.written += int64(n)
-	if now := time.Now(); now.Sub(p.told) >= progressEvery {
-		p.told = now
+	if now := time.Now(); now.Sub(p.logged) >= progressEvery {
+		p.logged = now
 		tflog.Info(p.ctx, "saving file", map[string]any{"path": p.name, "bytes": p.written, "of": p.size})
 	}
 	return n, err

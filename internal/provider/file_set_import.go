@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// ImportState takes "name" or "name:directory", or the identity. The rest comes from Redis, when the set is read.
+// ImportState imports by "name", by "name:directory" or by identity. Read sets the other attributes from Redis.
 func (r *fileSetResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	if req.ID == "" {
 		resource.ImportStatePassthroughWithIdentity(ctx, path.Root("name"), path.Root("name"), req, resp)
@@ -24,7 +24,7 @@ func (r *fileSetResource) ImportState(ctx context.Context, req resource.ImportSt
 	}
 	name, directory, hasDirectory := strings.Cut(req.ID, ":")
 	if workflow.CheckName(name) != "" || hasDirectory && directory == "" {
-		resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("The id is %q; it must be the name of the set, or the name, a colon and the directory that its files come from.", req.ID))
+		resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("The import ID %q is neither the name of a file set nor name:directory, with the directory of its files. Import by one of these.", req.ID))
 		return
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), name)...)
@@ -33,7 +33,7 @@ func (r *fileSetResource) ImportState(ctx context.Context, req resource.ImportSt
 	}
 }
 
-// imported takes over what is stored. Where the files came from is not known there: as long as all are text that may stand in a configuration, that is what is assumed.
+// imported sets the attributes from Redis, which does not store where the files came from. If all files are text of limited size, they become `files`.
 func (m *fileSetModel) imported(ctx context.Context, set *files.Set) error {
 	layer, content, err := set.Layer(ctx)
 	if err != nil {
@@ -70,7 +70,7 @@ func (m *fileSetModel) imported(ctx context.Context, set *files.Set) error {
 	}
 	value, diags := types.MapValueFrom(ctx, m.Files.ElementType(ctx), found)
 	if diags.HasError() {
-		return errors.New("take over the files that are stored: " + diags[0].Detail())
+		return errors.New("convert the stored files: " + diags[0].Detail())
 	}
 	m.Files = value
 	return nil

@@ -34,21 +34,21 @@ type fileSetModel struct {
 
 func (m *fileSetModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, fileTimeout }
 
-// fileSetIdentity is by what a set of files is told from others in one Redis.
+// fileSetIdentity identifies a file set in a Redis.
 type fileSetIdentity struct {
 	Name types.String `tfsdk:"name"`
 }
 
 func (m fileSetModel) identity() fileSetIdentity { return fileSetIdentity{m.Name} }
 
-// sourceModel is one of the files.
+// sourceModel is one file of the set.
 type sourceModel struct {
 	Content types.String `tfsdk:"content"`
 	Source  types.String `tfsdk:"source"`
 	SHA256  types.String `tfsdk:"sha256"`
 }
 
-// known says whether all that decides about the content is known.
+// known reports whether all values that determine the content are known.
 func (m fileSetModel) known() bool {
 	if unknown(m.Name) || unknown(m.Directory) || m.Files.IsUnknown() {
 		return false
@@ -62,7 +62,7 @@ func (m fileSetModel) known() bool {
 	return true
 }
 
-// sources are the files' contents and the digest of all of them; false where a file cannot be read, which is told.
+// sources returns the files and the digest of all of them. It returns false and adds an error if a file cannot be read.
 func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, string, bool) {
 	models := map[string]inputModel{}
 	at := path.Root("directory")
@@ -76,7 +76,7 @@ func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map
 	} else {
 		found, err := filesBelow(m.Directory.ValueString())
 		if err != nil {
-			diags.AddAttributeError(at, "Directory not readable", fmt.Sprintf("Looking for the files of %q: %s. Give the path of a directory that is there when Terraform plans.", m.Directory.ValueString(), err))
+			diags.AddAttributeError(at, "Directory not readable", fmt.Sprintf("Listing the files of %q: %s. Set the path of a directory that exists when Terraform plans.", m.Directory.ValueString(), err))
 		}
 		models = found
 	}
@@ -85,7 +85,7 @@ func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map
 	for _, name := range slices.Sorted(maps.Keys(models)) {
 		digest, err := models[name].digest()
 		if err != nil {
-			diags.AddAttributeError(at, "File not readable", fmt.Sprintf("Reading the file for %q: %s. Give the path of a file that is there when Terraform plans.", name, err))
+			diags.AddAttributeError(at, "File not readable", fmt.Sprintf("Reading the file for %q: %s. Set the path of a file that exists when Terraform plans.", name, err))
 			continue
 		}
 		fmt.Fprintf(all, "%s  %s\n", digest, name)
@@ -94,7 +94,7 @@ func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map
 	return sources, hex.EncodeToString(all.Sum(nil)), !diags.HasError()
 }
 
-// filesBelow are the regular files of a directory, by their paths in it. What is none, as a link, would mean something else elsewhere.
+// filesBelow returns the regular files of a directory, by their path in it. Other entries are errors: a symbolic link could refer to something else elsewhere.
 func filesBelow(directory string) (map[string]inputModel, error) {
 	found := map[string]inputModel{}
 	err := filepath.WalkDir(directory, func(file string, d fs.DirEntry, err error) error {
@@ -102,7 +102,7 @@ func filesBelow(directory string) (map[string]inputModel, error) {
 			return err
 		}
 		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s is no regular file", file)
+			return fmt.Errorf("%s is not a regular file", file)
 		}
 		name, err := filepath.Rel(directory, file)
 		if err == nil {
@@ -111,18 +111,18 @@ func filesBelow(directory string) (map[string]inputModel, error) {
 		return err
 	})
 	if info, statErr := os.Stat(directory); err == nil && statErr == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is no directory", directory)
+		err = fmt.Errorf("%s is not a directory", directory)
 	}
 	return found, err
 }
 
-// setContent takes over what follows from the content's digest.
+// setContent sets the attributes that depend on the digest of the content.
 func (m *fileSetModel) setContent(digest string) {
 	m.SHA256 = types.StringValue(digest)
 	m.Reference = types.StringValue(files.Reference{Set: m.Name.ValueString(), Content: digest}.String())
 }
 
-// open opens a set of files in the provider's Redis.
+// open opens a file set in the Redis of the provider block.
 func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
 	redis, warnings, err := r.files(ctx)
 	var set *files.Set
@@ -131,30 +131,30 @@ func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Dia
 		set, err = files.OpenSet(redis, name)
 	}
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis for the set of files %q", name), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis for file set %q", name), err)
 	}
 	return set, err == nil
 }
 
-// put stores the files as they are now, which must be as they were planned.
+// put stores the files. Their content must be that of the plan.
 func (r *fileSetResource) put(ctx context.Context, set *files.Set, model *fileSetModel, diags *diag.Diagnostics) bool {
 	sources, digest, ok := model.sources(ctx, diags)
 	if !ok {
 		return false
 	}
 	if !model.SHA256.IsUnknown() && model.SHA256.ValueString() != digest {
-		diags.AddError("Files changed since the plan", fmt.Sprintf("The set of files %q was planned with other contents. Plan again.", model.Name.ValueString()))
+		diags.AddError("Files changed since the plan", fmt.Sprintf("Storing file set %q: the content of its files differs from the plan. Run Terraform again.", model.Name.ValueString()))
 		return false
 	}
 	model.setContent(digest)
 	if _, err := set.Put(ctx, digest, sources); err != nil {
-		report(diags, "Failed to store file set", fmt.Sprintf("Storing the set of files %q in Redis", model.Name.ValueString()), err)
+		report(diags, "Failed to store file set", fmt.Sprintf("Storing file set %q in Redis", model.Name.ValueString()), err)
 		return false
 	}
 	return model.setDigests(ctx, diags)
 }
 
-// setDigests gives each file the digest that was not known before.
+// setDigests sets the digest of each file.
 func (m *fileSetModel) setDigests(ctx context.Context, diags *diag.Diagnostics) bool {
 	if m.Files.IsNull() {
 		return true
@@ -173,7 +173,7 @@ func (m *fileSetModel) setDigests(ctx context.Context, diags *diag.Diagnostics) 
 	return !diags.HasError()
 }
 
-// openReference opens the set of a reference, which must still have that content.
+// openReference opens the set of a reference. The set must have the content of the reference.
 func openReference(ctx context.Context, client redis.UniversalClient, text string) (*files.Store, files.Layer, error) {
 	reference, err := files.ParseReference(text)
 	if err != nil {
@@ -185,7 +185,7 @@ func openReference(ctx context.Context, client redis.UniversalClient, text strin
 	}
 	layer, content, err := set.Layer(ctx)
 	if err == nil && content != reference.Content {
-		err = fmt.Errorf("the content %.12s… of the set of files %q %w", reference.Content, reference.Set, files.ErrGone)
+		err = fmt.Errorf("the content %.12s… of file set %q %w", reference.Content, reference.Set, files.ErrGone)
 	}
 	if err != nil {
 		return nil, "", err
@@ -194,7 +194,7 @@ func openReference(ctx context.Context, client redis.UniversalClient, text strin
 	return store, layer, err
 }
 
-// fileSetReference is the reference of a brane_file_set.
+// fileSetReference validates the reference of a brane_file_set.
 func fileSetReference() validator.String {
 	return textRule{description: "the reference of a brane_file_set", problems: func(text string) []string {
 		if _, err := files.ParseReference(text); err != nil {

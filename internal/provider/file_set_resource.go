@@ -26,7 +26,7 @@ var (
 	_ resource.ResourceWithModifyPlan  = &fileSetResource{}
 )
 
-// fileTimeout bounds an operation where `timeouts` does not.
+// fileTimeout is the default limit of each operation.
 const fileTimeout = time.Hour
 
 func newFileSetResource() resource.Resource { return &fileSetResource{resourceBase{name: "file_set"}} }
@@ -35,7 +35,7 @@ type fileSetResource struct{ resourceBase }
 
 func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{
-		"name": identityschema.StringAttribute{Description: "Name of the set.", RequiredForImport: true},
+		"name": identityschema.StringAttribute{Description: "Name of the file set.", RequiredForImport: true},
 	}}
 }
 
@@ -75,7 +75,7 @@ func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 	}
 }
 
-// ModifyPlan digests the files, so that the plan shows whether the content changes and what is made of it.
+// ModifyPlan computes the digest of the files, so that the plan shows whether the content changes.
 func (r *fileSetResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		return // destroy
@@ -112,11 +112,11 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 	_, content, err := set.Layer(ctx)
 	if err == nil && content != "" && content != model.SHA256.ValueString() && !model.SHA256.IsUnknown() {
 		resp.Diagnostics.AddAttributeError(path.Root("name"), "File set already exists",
-			fmt.Sprintf("There is a set %q with another content (%.12s…) in this Redis, of another configuration perhaps. Choose another name, or destroy that one first.", model.Name.ValueString(), content))
+			fmt.Sprintf("Storing file set %q: this Redis contains a set of this name with other content (%.12s…), possibly of another configuration. Choose another name, or destroy the other set first.", model.Name.ValueString(), content))
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Looking in Redis for a set of files %q", model.Name.ValueString()), err)
+		report(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
 		return
 	}
 	if r.put(ctx, set, &model, &resp.Diagnostics) {
@@ -132,7 +132,7 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	what := fmt.Sprintf("set of files %q", model.Name.ValueString())
+	what := fmt.Sprintf("file set %q", model.Name.ValueString())
 	redis, warnings, err := r.files(ctx)
 	if errors.Is(err, errNotKnown) {
 		notRefreshed(&resp.Diagnostics, what)
@@ -154,17 +154,17 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	case errors.Is(err, errNoSet):
 		resp.State.RemoveResource(ctx) // the plan shows it and creates it again
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to read file set", "Looking in Redis for the "+what, err)
+		report(&resp.Diagnostics, "Failed to read file set", "Reading "+what+" from Redis", err)
 	default:
 		model.Drift = drift(sentences)
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
 
-// errNoSet says that nothing of a set is there.
-var errNoSet = errors.New("there is no such set of files")
+// errNoSet reports that Redis does not contain the set.
+var errNoSet = errors.New("the file set does not exist")
 
-// fileSetDrift says what is not as it should be.
+// fileSetDrift returns the differences of the stored files, one message per item.
 func fileSetDrift(ctx context.Context, set *files.Set, want string) ([]string, error) {
 	layer, content, err := set.Layer(ctx)
 	switch {
@@ -173,7 +173,7 @@ func fileSetDrift(ctx context.Context, set *files.Set, want string) ([]string, e
 	case layer == "":
 		return nil, errNoSet
 	case content != want:
-		return []string{fmt.Sprintf("another content is stored: %s", content)}, nil
+		return []string{fmt.Sprintf("other content is stored: %s", content)}, nil
 	}
 	store, err := set.Store()
 	if err != nil {
@@ -181,14 +181,14 @@ func fileSetDrift(ctx context.Context, set *files.Set, want string) ([]string, e
 	}
 	lost, changed, err := store.Damage(ctx, layer)
 	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
-		return []string{"the list of files is lost in Redis"}, nil
+		return []string{"the list of files is missing in Redis"}, nil
 	}
 	var sentences []string
 	for _, name := range lost {
-		sentences = append(sentences, fmt.Sprintf("file %q is lost in Redis", name))
+		sentences = append(sentences, fmt.Sprintf("file %q is missing in Redis", name))
 	}
 	for _, name := range changed {
-		sentences = append(sentences, fmt.Sprintf("file %q is changed in Redis", name))
+		sentences = append(sentences, fmt.Sprintf("file %q is modified in Redis", name))
 	}
 	return sentences, err
 }
@@ -219,6 +219,6 @@ func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	if err := set.Delete(ctx); err != nil {
-		report(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting the set of files %q in Redis", model.Name.ValueString()), err)
+		report(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting file set %q from Redis", model.Name.ValueString()), err)
 	}
 }

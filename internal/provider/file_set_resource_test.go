@@ -100,7 +100,7 @@ data "brane_file" "large" {
 					must(t, client.Unlink(t.Context(), "brane:set--corpus:c:"+digest("bob")).Err())
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is lost in Redis`),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is missing in Redis`),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // somebody changes both
@@ -111,7 +111,7 @@ data "brane_file" "large" {
 					must(t, os.Remove(saved)) // so that it is read again
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is changed in Redis`, `file "deep/large" is changed in Redis`),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is modified in Redis`, `file "deep/large" is modified in Redis`),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // somebody changes the list of files
@@ -120,7 +120,7 @@ data "brane_file" "large" {
 					must(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+list, "none", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, "the list of files is lost in Redis"),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, "the list of files is missing in Redis"),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // another configuration has taken the name
@@ -131,7 +131,7 @@ data "brane_file" "large" {
 					must(t, err)
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, "another content is stored: "+digest("theirs")),
+				ConfigPlanChecks:  drifts(fileSetAddress, plancheck.ResourceActionUpdate, "other content is stored: "+digest("theirs")),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // everything is gone
@@ -215,15 +215,15 @@ func TestAccFileSet_fails(t *testing.T) {
 		want   []string
 	}{
 		"neither files nor directory":    {file(""), []string{"Invalid Attribute Combination"}},
-		"a directory that is not there":  {file(`directory = "/no/such"`), []string{"Directory not readable", `no such file or directory. Give the path of a directory that is there when Terraform plans.`}},
-		"a directory that is a file":     {file(fmt.Sprintf("directory = %q", large)), []string{"is no directory"}},
+		"a directory that is not there":  {file(`directory = "/no/such"`), []string{"Directory not readable", `no such file or directory. Set the path of a directory that exists when Terraform plans.`}},
+		"a directory that is a file":     {file(fmt.Sprintf("directory = %q", large)), []string{"is not a directory"}},
 		"a file that is not there":       {file(`files = { a = { source = "/no/such" } }`), []string{"File not readable", `Reading the file for "a": open /no/such: no such file or directory.`}},
 		"a path that leads outside":      {file(`files = { "../a" = { content = "" } }`), []string{`"../a": must be relative`}},
 		"more than Redis has memory for": {file(fmt.Sprintf("files = { a = { source = %q } }", large)), []string{"Failed to store file set", "the files need 8.2 MiB of memory, redis has"}},
 		"a reference that is none":       {onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is no reference of a set of files`}},
 		"a content that nobody has": {
 			onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus@"+strings.Repeat("0", 64)+"\"\n  path = \"a\"\n}\n"),
-			[]string{"Failed to read file", `the content 000000000000… of the set of files "corpus" is not in redis any more`},
+			[]string{"Failed to read file", `the content 000000000000… of file set "corpus" is not in redis any more`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

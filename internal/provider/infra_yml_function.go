@@ -17,7 +17,7 @@ var _ function.Function = infraYMLFunction{}
 
 func newInfraYMLFunction() function.Function { return infraYMLFunction{} }
 
-// infraYMLFunction asks nobody: the same arguments give the same text.
+// infraYMLFunction connects to nothing: its result depends only on its arguments.
 type infraYMLFunction struct{}
 
 func (infraYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest, resp *function.MetadataResponse) {
@@ -26,13 +26,13 @@ func (infraYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest, 
 
 func (infraYMLFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
-		Summary: "Writes infra.yml for Brane 0.4 to 0.6",
-		MarkdownDescription: "Writes a whole `infra.yml` as Brane 0.4 to 0.6 reads it, for instances whose files are carried there by other means than this provider. Everything is checked as " +
-			"`brane_infrastructure` checks it. The kubeconfigs stand in `secrets.yml`, which `secrets_yml` writes. Brane 1.0 and later has another `infra.yml`, and runs no tasks on Kubernetes today.",
+		Summary: "Returns an infra.yml for Brane 0.4 to 0.6",
+		MarkdownDescription: "Returns a complete `infra.yml` in the format of Brane 0.4 to 0.6, for instances whose files are not managed by this provider. All values are validated as in " +
+			"`brane_infrastructure`. The kubeconfigs are in `secrets.yml`, which `secrets_yml` returns. Brane 1.0 and later use another format, and do not run tasks on Kubernetes.",
 		Parameters: []function.Parameter{function.DynamicParameter{
 			Name: "locations",
-			MarkdownDescription: "The locations by their names, each an object with `address`, `callback_to`, `namespace` and `registry`, and where needed `proxy_address`, `mount_dfs` and " +
-				"`secret_name` (default: the location's name), with the meaning that they have in `brane_infrastructure`.",
+			MarkdownDescription: "Locations by name. Each is an object with `address`, `callback_to`, `namespace` and `registry`, and optionally `proxy_address`, `mount_dfs` and " +
+				"`secret_name` (defaults to the name of the location), as in `brane_infrastructure`.",
 		}},
 		Return: function.StringReturn{},
 	}

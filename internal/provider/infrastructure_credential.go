@@ -18,20 +18,20 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// settling is how long the API server is given to know of an account and of a role that were made just now.
+// settling is the time for which a new service account and role may be unknown to the API server.
 const settling = 15 * time.Second
 
-// credential is a kubeconfig on its way into secrets.yml. Without a kubeconfig there is none: the reason has been told.
+// credential is a kubeconfig to register. Without a kubeconfig it is invalid, and the diagnostics contain the reason.
 type credential struct {
 	raw       []byte
 	parsed    *credentials.Kubeconfig
-	minted    bool   // just now, by us
-	namespace string // of the Secret of a long-lived token that was made just now
+	minted    bool   // whether the provider has just requested the token
+	namespace string // of the Secret of a new long-lived token
 	secret    string
 }
 
-// newCredential is what the configuration wants to be registered: the given kubeconfig, or a new token of the service account. An address that
-// could not be planned is filled in now.
+// newCredential returns the credentials to register: kubeconfig_wo, or a new token of the service account. It also sets an address that was not known in the
+// plan.
 func (r *infrastructureResource) newCredential(ctx context.Context, model *infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
 	if model.Address.IsUnknown() {
 		model.Address = r.defaultAddress(model.Cluster, config, diags)
@@ -54,10 +54,10 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 	return r.tokenOf(ctx, *model, config, diags)
 }
 
-// tokenOf makes a kubeconfig with a new token of the configured service account.
+// tokenOf returns a kubeconfig with a new token of the configured service account.
 func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
 	location, account, lifetime := model.location(), config.ServiceAccount.ValueString(), config.lifetime(diags)
-	tried := fmt.Sprintf("Asking for a token of service account %q in namespace %q", account, location.Namespace)
+	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", account, location.Namespace)
 	client, err := r.kube(model.Cluster)
 	if err != nil {
 		report(diags, "Failed to request a token", tried, err)
@@ -75,7 +75,7 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 	return minted
 }
 
-// mint makes a kubeconfig with a new token, and tells what the API server has granted of a token that expires.
+// mint returns a kubeconfig with a new token, and the token as granted by the API server if it expires.
 func mint(ctx context.Context, client *kube.Client, location infra.Location, account string, longLived bool, lifetime time.Duration) (credential, credentials.Token, error) {
 	ca, err := client.CA()
 	if err != nil {
@@ -103,17 +103,17 @@ func mint(ctx context.Context, client *kube.Client, location infra.Location, acc
 	return made, token, err
 }
 
-// registeredCredential is the one that the documents hold, if it is the one that was planned to stay.
+// registeredCredential returns the registered credentials if they are those that the plan keeps.
 func registeredCredential(ctx context.Context, store infra.Store, model infrastructureModel, diags *diag.Diagnostics) credential {
 	name := model.Name.ValueString()
-	tried := fmt.Sprintf("Reading the credential of location %q from the %s to keep it", name, store)
+	tried := fmt.Sprintf("Reading the credentials of location %q from the %s to keep them", name, store)
 	registration, err := infra.Lookup(ctx, store, name)
 	if err != nil {
 		report(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
 	if model.fingerprintOf(registration.Kubeconfig) != model.Fingerprint.ValueString() {
-		diags.AddError("Failed to update location", tried+": somebody has replaced it since the plan. Run Terraform again: the next plan shows it.")
+		diags.AddError("Failed to update location", tried+": they were replaced since the plan. Run Terraform again; the next plan shows the change.")
 		return credential{}
 	}
 	parsed, err := credentials.Parse(registration.Kubeconfig)
@@ -124,8 +124,8 @@ func registeredCredential(ctx context.Context, store infra.Store, model infrastr
 	return credential{raw: registration.Kubeconfig, parsed: parsed}
 }
 
-// goodFor says whether the credential may be registered: there is one, and the API server lets it do what Brane needs, where that is to be verified.
-func (r *infrastructureResource) goodFor(ctx context.Context, model *infrastructureModel, credential credential, diags *diag.Diagnostics) bool {
+// isUsable reports whether the credentials can be registered: they are valid, and the API server grants them what Brane needs if that is to be verified.
+func (r *infrastructureResource) isUsable(ctx context.Context, model *infrastructureModel, credential credential, diags *diag.Diagnostics) bool {
 	if diags.HasError() {
 		return false
 	}
@@ -138,14 +138,14 @@ func (r *infrastructureResource) goodFor(ctx context.Context, model *infrastruct
 	}
 	name, namespace := model.Name.ValueString(), model.Namespace.ValueString()
 	if err := probe(ctx, credential.parsed, namespace, patience, diags); err != nil {
-		report(diags, "Credentials failed verification", fmt.Sprintf("Trying the credential of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
+		report(diags, "Credentials failed verification", fmt.Sprintf("Verifying the credentials of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
 		return false
 	}
 	r.checkPodSecurity(ctx, model.Cluster, namespace, diags)
 	return true
 }
 
-// discard revokes the long-lived token of a credential that was made and is not registered.
+// discard revokes a new long-lived token that was not registered.
 func (r *infrastructureResource) discard(ctx context.Context, cluster types.String, credential credential, diags *diag.Diagnostics) {
 	if credential.secret == "" {
 		return
@@ -157,16 +157,16 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 		err = credentials.Revoke(ctx, client, credential.namespace, credential.secret)
 	}
 	if err != nil {
-		report(diags, "Failed to revoke an unused token", "Deleting the Secret of a token that was made and could not be registered", err)
+		report(diags, "Failed to revoke an unused token", "Deleting the Secret of a new token that could not be registered", err)
 	}
 }
 
-// inspect says what is not as it should be with a registered credential, a sentence each.
+// inspect returns the differences of the registered credentials, one message per item.
 func (r *infrastructureResource) inspect(ctx context.Context, model *infrastructureModel, registration infra.Registration, imported bool, diags *diag.Diagnostics) []string {
 	var found []string
 	parsed, err := credentials.Parse(registration.Kubeconfig)
 	for _, problem := range credentials.FieldErrors(err) {
-		found = append(found, "the registered credential is not one that Brane can use: "+problem.Error())
+		found = append(found, "Brane cannot use the registered credentials: "+problem.Error())
 	}
 	if err != nil {
 		return found
@@ -195,7 +195,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 	case errors.Is(err, credentials.ErrUnauthorized), errors.Is(err, credentials.ErrForbidden), errors.Is(err, credentials.ErrTLS):
 		found = append(found, err.Error())
 	case err != nil:
-		diags.AddWarning("Could not verify credentials", explain(fmt.Sprintf("Trying the registered credential of location %q", model.Name.ValueString()), err))
+		diags.AddWarning("Could not verify credentials", explain(fmt.Sprintf("Verifying the registered credentials of location %q", model.Name.ValueString()), err))
 	default:
 		r.checkPodSecurity(ctx, model.Cluster, registration.Location.Namespace, diags)
 	}
@@ -221,8 +221,8 @@ func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig,
 	}
 }
 
-// sameButNewer says whether a kubeconfig is what would be made here for the wanted account, but for the token's value: the action that rotates a
-// credential has registered it, or another Terraform.
+// sameButNewer reports whether a kubeconfig differs from that of this resource only in its token: the rotate action or another Terraform process has registered
+// it.
 func (m infrastructureModel) sameButNewer(wanted credentialsModel, raw []byte, parsed *credentials.Kubeconfig) bool {
 	namespace, account, ok := parsed.ServiceAccount()
 	if !ok || namespace != m.Namespace.ValueString() || account != wanted.ServiceAccount.ValueString() {
@@ -237,7 +237,7 @@ func (m infrastructureModel) sameButNewer(wanted credentialsModel, raw []byte, p
 	return err == nil && bytes.Equal(ours, raw)
 }
 
-// probe tries a credential and warns where it may do more than Brane needs. One that was made just now is given the time to be known everywhere.
+// probe verifies credentials and warns if they have more permissions than Brane needs. patience is the time for which new credentials may be rejected.
 func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace string, patience time.Duration, diags *diag.Diagnostics) error {
 	client, err := kubeconfig.Client()
 	if err != nil {
@@ -246,12 +246,12 @@ func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace st
 	report, err := credentials.WaitUntilAccepted(ctx, client, namespace, patience)
 	if len(report.Powers) > 0 {
 		diags.AddAttributeWarning(path.Root("credentials"), "Registered credentials are over-privileged",
-			fmt.Sprintf("The registered credential is kept in clear on the control plane. It may do too much:\n%s\n\nUse a service account that is limited to namespace %q.", bullets(report.Powers), namespace))
+			fmt.Sprintf("The registered credentials are stored in plaintext on the control plane. They can:\n%s\n\nUse a service account that is limited to namespace %q.", bullets(report.Powers), namespace))
 	}
 	return err
 }
 
-// checkPodSecurity warns where the namespace refuses the Jobs that Brane makes. Where the provider's own account cannot see the namespace nothing is told.
+// checkPodSecurity warns if the namespace rejects Brane's Jobs. It ignores a namespace that the credentials of the provider cannot read.
 func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster types.String, namespace string, diags *diag.Diagnostics) {
 	client, err := r.kube(cluster)
 	if err != nil {
@@ -264,7 +264,7 @@ func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster t
 	const label = "pod-security.kubernetes.io/enforce"
 	if level := live.Labels[label]; level != "" && level != "privileged" {
 		diags.AddAttributeWarning(path.Root("namespace"), "Namespace rejects Brane's Jobs", fmt.Sprintf(
-			"Namespace %q enforces the Pod Security level %q (label %s). The containers that Brane 0.4 to 0.6 starts are privileged, so none of them would start; "+
-				"steps of brane_workflow_run that need no privileges do. For Brane set the label to \"privileged\".", namespace, level, label))
+			"Namespace %q enforces the Pod Security level %q (label %s). The containers of Brane 0.4 to 0.6 are privileged, so that none of them would start; "+
+				"steps of brane_workflow_run do not need privileges. For Brane, set the label to \"privileged\".", namespace, level, label))
 	}
 }

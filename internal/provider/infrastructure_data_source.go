@@ -28,35 +28,35 @@ func (d *infrastructureDataSource) Schema(_ context.Context, _ datasource.Schema
 	attributes := locationAttributes()
 	attributes["name"] = schema.StringAttribute{MarkdownDescription: "Name of the location.", Required: true}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A location of the Brane instance as its `infra.yml` has it, whoever registered it, and what its credential says of itself. The credential stays where it is. " +
+		MarkdownDescription: "Reads a location of the Brane instance from `infra.yml`, also one that Terraform does not manage. Its credentials are not stored in the state, only their service account and expiry time. " +
 			instanceDescription,
 		Attributes: attributes,
 	}
 }
 
-// instanceDescription says why what only reads the instance's documents has no cluster to choose.
-const instanceDescription = "There is no `cluster` to choose: the documents are the instance's, and `control_plane` in the provider block says where they are."
+// instanceDescription states why data sources that read the configuration files of the instance have no cluster attribute.
+const instanceDescription = "The files are those of `control_plane` in the provider block."
 
-// locationAttributes are what is told of a location, wherever it is told.
+// locationAttributes returns the attributes of a location in data sources.
 func locationAttributes() map[string]schema.Attribute {
 	text := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{MarkdownDescription: description, Computed: true}
 	}
 	return map[string]schema.Attribute{
-		"kind":            text("Kind of the location: `kube`, or `local`, `vm` and `slurm`, of which nothing else is told."),
+		"kind":            text("Kind of the location: `kube`, `local`, `vm` or `slurm`. The other attributes are only set for `kube`."),
 		"address":         text("`host:port` of the API server."),
-		"namespace":       text("Namespace in which Brane makes its Jobs."),
+		"namespace":       text("Namespace of Brane's Jobs."),
 		"registry":        text("`host:port` of the registry."),
 		"callback_to":     text("URL of the instance's callback service."),
 		"proxy_address":   text("Address of the proxy, if any."),
 		"mount_dfs":       text("URL of the Redis of the instance's file system, if any."),
-		"secret_name":     text("Name of the kubeconfig in `secrets.yml`; null where the credential stands in `infra.yml` itself."),
-		"service_account": text("Service account whose token is registered; null where it is another credential."),
-		"expires_at":      text("When the credential expires (RFC 3339); null where it does not, or does not tell."),
+		"secret_name":     text("Name of the kubeconfig in `secrets.yml`. Null if the credentials are in `infra.yml`."),
+		"service_account": text("Service account whose token is registered. Null for other credentials."),
+		"expires_at":      text("Expiry time of the credentials (RFC 3339). Null if they do not expire, or if it is not known."),
 	}
 }
 
-// locationModel is what is told of a location.
+// locationModel holds the attributes of a location.
 type locationModel struct {
 	Kind           types.String `tfsdk:"kind"`
 	Address        types.String `tfsdk:"address"`
@@ -75,7 +75,7 @@ type namedLocationModel struct {
 	locationModel
 }
 
-// newLocationModel takes over a location, and what its credential says of itself where it can be read.
+// newLocationModel converts a location, and reads the service account and expiry time from its credentials if possible.
 func newLocationModel(registration infra.Registration) locationModel {
 	l := registration.Location
 	m := locationModel{
@@ -116,7 +116,7 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 		resp.Diagnostics.AddAttributeError(path.Root("name"), "Location not found", explain(fmt.Sprintf("Reading location %q", name), err))
 		return
 	case errors.Is(err, infra.ErrNoSecret), errors.As(err, &encoding):
-		resp.Diagnostics.AddWarning("Location has no credential that Brane can use", explain(fmt.Sprintf("Reading the credential of location %q", name), err))
+		resp.Diagnostics.AddWarning("Location has no usable credentials", explain(fmt.Sprintf("Reading the credential of location %q", name), err))
 	case errors.Is(err, infra.ErrOtherKind):
 	case err != nil:
 		report(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)

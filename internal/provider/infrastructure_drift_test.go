@@ -46,7 +46,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 			},
 			{
 				func() { i.edit(t, "infra.yml", "file: s$compute", "file: s$office-vpn") },
-				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`, `the registered credential is not one that Brane can use: kubeconfig: the document cannot be read: line 1: cannot unmarshal !!str …`},
+				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`, `Brane cannot use the registered credentials: kubeconfig: the document cannot be read: line 1: cannot unmarshal !!str …`},
 			},
 			{
 				func() { must(t, infra.Unregister(context.Background(), i.place, "compute", "compute")) },
@@ -62,17 +62,17 @@ func TestAccInfrastructure_drift(t *testing.T) {
 			},
 			{
 				func() { i.put(t, "secrets.yml", othersSecrets+"compute: '%%%'\n") },
-				[]string{`the registered credential is not one that Brane can use: the value is empty`},
+				[]string{`Brane cannot use the registered credentials: the value is empty`},
 			},
 			{
 				func() {
 					i.put(t, "secrets.yml", othersSecrets+"compute: "+strings.NewReplacer("+", "-", "/", "_").Replace(infra.EncodeKubeconfig([]byte("apiVersion: v1 # ???>>>\n")))+"\n")
 				},
-				[]string{`the registered credential is not one that Brane can use: the value is base64 in the URL-safe alphabet; Brane reads the standard alphabet (+ and / instead of - and _)`},
+				[]string{`Brane cannot use the registered credentials: the value is base64 in the URL-safe alphabet; Brane reads the standard alphabet (+ and / instead of - and _)`},
 			},
 			{
 				func() { i.register(t, []byte("kind: Config\napiVersion: v1\n")) },
-				[]string{`the registered credential is not one that Brane can use: kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
+				[]string{`Brane cannot use the registered credentials: kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
 			},
 			{
 				func() { i.register(t, i.token(t, "default")) },

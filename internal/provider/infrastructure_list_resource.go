@@ -19,12 +19,12 @@ func newInfrastructureListResource() list.ListResource {
 	return &infrastructureListResource{resourceBase{name: "infrastructure"}}
 }
 
-// infrastructureListResource finds what could be imported: the locations on Kubernetes, whoever registered them.
+// infrastructureListResource lists the locations that can be imported: those on Kubernetes, also those that Terraform does not manage.
 type infrastructureListResource struct{ resourceBase }
 
 func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lists the locations of the Brane instance that are on Kubernetes, to import them (`terraform query`, Terraform 1.14).",
+		MarkdownDescription: "Lists the locations of the Brane instance on Kubernetes, to import them as `brane_infrastructure` (`terraform query`, Terraform 1.14).",
 	}
 }
 
@@ -43,7 +43,7 @@ func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequ
 	stream.Results = func(push func(list.ListResult) bool) {
 		left := req.Limit
 		for _, name := range files.Infra.Names() {
-			registration, _ := files.Lookup(name) // also without a good credential it can be imported
+			registration, _ := files.Lookup(name) // a location without valid credentials can be imported
 			if registration.Location.Kind != "kube" {
 				continue
 			}
@@ -55,7 +55,7 @@ func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequ
 	}
 }
 
-// result is what an import of the location would give.
+// result returns the attributes that an import of the location sets.
 func (l *infrastructureListResource) result(ctx context.Context, req list.ListRequest, registration infra.Registration) list.ListResult {
 	result := req.NewListResult(ctx)
 	location := registration.Location

@@ -57,7 +57,7 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 				},
 				{
 					PreConfig: func() { i.put(t, "infra.yml", "locations: [\n") },
-					Config:    i.hcl(t, "data \"brane_infrastructures\" \"test\" {}\n"), ExpectError: regexp.MustCompile(`Locations not read[\s\S]*infra\.yml:\d+:\d+`),
+					Config:    i.hcl(t, "data \"brane_infrastructures\" \"test\" {}\n"), ExpectError: regexp.MustCompile(`Failed to read locations[\s\S]*infra\.yml:\d+:\d+`),
 				},
 			},
 		})
@@ -178,13 +178,13 @@ func TestAccRotateCredential_refuses(t *testing.T) {
 	i := newInstance(t)
 	s := newSpeaker(t)
 	s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
-	at := `ERROR, AttributeName("infrastructure"): Failed to rotate credential: Making a new token for infrastructure "compute": `
+	at := `ERROR, AttributeName("infrastructure"): Failed to rotate credential: Requesting a new token for infrastructure "compute": `
 	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look up location`).MatchString(said[0]) {
 		t.Errorf("where nothing is registered it says %q", said)
 	}
 	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), []byte(goodKubeconfig)))
 	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 ||
-		said[0] != at+"what is registered is no token of a service account; give brane_infrastructure another kubeconfig instead." {
+		said[0] != at+"the registered credentials are not a token of a service account; set another kubeconfig_wo of the brane_infrastructure instead." {
 		t.Errorf("with somebody's own kubeconfig it says %q", said)
 	}
 }

@@ -56,10 +56,10 @@ var credentialsTypes = map[string]attr.Type{
 	"kubeconfig_wo": types.StringType, "kubeconfig_wo_version": types.Int64Type,
 }
 
-// defaultLifetime is how long a token lives where nothing is said: with renewal at a third of it, a month without a plan is safe.
+// defaultLifetime is the default of lifetime. Renewal in the last third of it requires an apply each month.
 const defaultLifetime = 90 * 24 * time.Hour
 
-// location is the wanted location.
+// location returns the wanted location.
 func (m infrastructureModel) location() infra.Location {
 	return infra.Location{
 		Name: m.Name.ValueString(), Address: m.Address.ValueString(), CallbackTo: m.CallbackTo.ValueString(), Namespace: m.Namespace.ValueString(),
@@ -69,7 +69,7 @@ func (m infrastructureModel) location() infra.Location {
 
 func (m infrastructureModel) identity() identity { return identity{m.Name, m.Cluster} }
 
-// credentials are the attributes of that name; all of them are null where nothing is known, as after an import.
+// credentials decodes the credentials. All attributes are null if the object is null or unknown, as after an import.
 func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagnostics) credentialsModel {
 	var model credentialsModel
 	if !m.Credentials.IsNull() && !m.Credentials.IsUnknown() {
@@ -78,19 +78,19 @@ func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagno
 	return model
 }
 
-// lifetime is how long a token is asked to live.
+// lifetime returns the lifetime to request for a token.
 func (m credentialsModel) lifetime(diags *diag.Diagnostics) time.Duration {
 	return cmp.Or(duration(m.Lifetime, diags), defaultLifetime)
 }
 
-// refresh takes over the location as the documents have it, but for the name of the secret: whatever somebody has written there, only the one that
-// was registered is ours to remove.
+// refresh sets the attributes from infra.yml, except secret_name: if another name was written there, the resource must still remove the secret that it has
+// registered.
 func (m *infrastructureModel) refresh(live infra.Location) {
 	m.Address, m.Namespace, m.Registry, m.CallbackTo = text(live.Address), text(live.Namespace), text(live.Registry), text(live.CallbackTo)
 	m.ProxyAddress, m.MountDFS = text(live.ProxyAddress), text(live.MountDFS)
 }
 
-// adopt takes over what an imported credential says of itself. Of somebody's own kubeconfig nothing is known: the plan shows what takes its place.
+// adopt sets the attributes of imported credentials from their token. A kubeconfig of the user contains no such values; the plan shows what replaces it.
 func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconfig) {
 	defer func() { m.setCredential(raw, kubeconfig) }()
 	namespace, account, ok := kubeconfig.ServiceAccount()
@@ -110,8 +110,8 @@ func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconf
 	})
 }
 
-// setCredential takes over what may be known of the registered credential. The fingerprint is salted with the location's name: it tells that
-// the credential has changed, and nothing else.
+// setCredential sets the computed attributes of the registered credentials. The fingerprint is salted with the name of the location, so that it only shows
+// that the credentials have changed.
 func (m *infrastructureModel) setCredential(raw []byte, kubeconfig *credentials.Kubeconfig) {
 	_, expires, _ := kubeconfig.Lifetime()
 	m.Fingerprint = types.StringValue(m.fingerprintOf(raw))
@@ -126,7 +126,7 @@ func (m infrastructureModel) fingerprintOf(kubeconfig []byte) string {
 	return credentials.Fingerprint(kubeconfig, []byte(m.Name.ValueString()))
 }
 
-// hostPort is the host and port of an API server's URL; https has port 443 where none is written. It is empty where there is no host.
+// hostPort returns the host and port of the URL of an API server, with port 443 by default. It is empty if the URL has no host.
 func hostPort(server string) string {
 	u, err := url.Parse(server)
 	switch {

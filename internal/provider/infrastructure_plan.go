@@ -15,7 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 )
 
-// ValidateConfig checks what Brane itself never checks, as far as values are known.
+// ValidateConfig checks known values that Brane does not check.
 func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var model infrastructureModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
@@ -34,10 +34,10 @@ func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resourc
 	}
 }
 
-// ModifyPlan fills in what is taken from elsewhere, and plans a new credential or none: where it is none, the plan holds what is known of the old one.
+// ModifyPlan sets computed defaults and plans whether new credentials are registered. If not, the plan contains the attributes of the registered ones.
 func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() || r.connections == nil {
-		return // destroy, or no provider configuration to take anything from
+		return // destroy, or the provider is not configured
 	}
 	var config, plan, state infrastructureModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -49,7 +49,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		return
 	}
 	wanted := config.credentials(ctx, &resp.Diagnostics)
-	if wanted.KubeconfigWO.IsNull() || !config.Cluster.IsNull() { // a kubeconfig of one's own needs no cluster of the provider's
+	if wanted.KubeconfigWO.IsNull() || !config.Cluster.IsNull() { // kubeconfig_wo does not need a cluster of the provider block
 		r.planCluster(ctx, req, resp)
 		if resp.Diagnostics.HasError() {
 			return
@@ -68,8 +68,8 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if r.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
 		resp.Diagnostics.AddWarning("Brane 0.6.0 must be rebuilt", fmt.Sprintf(
-			"The services of Brane 0.6.0 have infra.yml and secrets.yml in their images. For the change of location %q to take effect, build the images again with the new files, "+
-				"or use Brane 0.6.1 or later, which mounts them.", plan.Name.ValueString()))
+			"The images of Brane 0.6.0 contain infra.yml and secrets.yml. For the change of location %q to take effect, rebuild the images with the new files, "+
+				"or use Brane 0.6.1 or later, which mounts the files.", plan.Name.ValueString()))
 	}
 }
 
@@ -108,7 +108,7 @@ func (m credentialsModel) checkRenewal(diags *diag.Diagnostics) {
 	}
 }
 
-// defaultAddress is where a given kubeconfig or else the provider's own connection goes; unknown where that is not known yet.
+// defaultAddress returns the API server of kubeconfig_wo, or that of the provider's connection. It is unknown if that is not known yet.
 func (r *infrastructureResource) defaultAddress(cluster types.String, model credentialsModel, diags *diag.Diagnostics) types.String {
 	given := model.KubeconfigWO
 	if given.IsUnknown() {
@@ -121,23 +121,23 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 			return types.StringUnknown()
 		}
 		if err != nil {
-			report(diags, "Cannot determine API server address", "Taking the address of the API server from the provider block", err)
+			report(diags, "Cannot determine API server address", "Reading the address of the API server from the provider block", err)
 			return types.StringUnknown()
 		}
 		server = client.Host()
-	} else if kubeconfig, err := credentials.Parse([]byte(given.ValueString())); err == nil { // an error was told by ValidateConfig
+	} else if kubeconfig, err := credentials.Parse([]byte(given.ValueString())); err == nil { // ValidateConfig has reported an error
 		server = kubeconfig.Server
 	}
 	address := hostPort(server)
 	if address == "" {
 		diags.AddAttributeError(path.Root("address"), "Cannot determine API server address",
-			"The connection has no host and port that could stand here. Set address to host:port of the API server.")
+			"The connection of the provider has no host and port. Set address to the host:port of the API server.")
 		return types.StringUnknown()
 	}
 	return types.StringValue(address)
 }
 
-// checkLocation tells which of the known values Brane cannot use.
+// checkLocation adds an error for each known value that Brane cannot use.
 func (m infrastructureModel) checkLocation(diags *diag.Diagnostics) {
 	given := map[string]types.String{
 		"name": m.Name, "address": m.Address, "namespace": m.Namespace, "registry": m.Registry, "callback_to": m.CallbackTo,
@@ -150,7 +150,7 @@ func (m infrastructureModel) checkLocation(diags *diag.Diagnostics) {
 	}
 }
 
-// checkAgainst tells where the location does not fit to the kubeconfig, as far as both are known.
+// checkAgainst adds an error for each known value of the location that does not match the kubeconfig.
 func (m infrastructureModel) checkAgainst(kubeconfig *credentials.Kubeconfig, diags *diag.Diagnostics) {
 	for _, problem := range kubeconfig.Check(m.Address.ValueString(), m.Namespace.ValueString()) {
 		value := map[string]types.String{"address": m.Address, "namespace": m.Namespace}[problem.Field]
@@ -160,7 +160,7 @@ func (m infrastructureModel) checkAgainst(kubeconfig *credentials.Kubeconfig, di
 	}
 }
 
-// parseGiven reads a kubeconfig that the user has brought; nil where it is not one that Brane can use. What is told of it holds no secret.
+// parseGiven parses kubeconfig_wo. It returns nil if Brane cannot use it; the diagnostics contain no secret.
 func parseGiven(text string, diags *diag.Diagnostics) *credentials.Kubeconfig {
 	at := path.Root("credentials").AtName("kubeconfig_wo")
 	kubeconfig, err := credentials.Parse([]byte(text))
@@ -175,7 +175,7 @@ func parseGiven(text string, diags *diag.Diagnostics) *credentials.Kubeconfig {
 		return nil
 	}
 	for _, warning := range kubeconfig.Warnings {
-		diags.AddAttributeWarning(at, "Kubeconfig warning", "In it "+warning+".")
+		diags.AddAttributeWarning(at, "Kubeconfig warning", "In kubeconfig_wo, "+warning+".")
 	}
 	return kubeconfig
 }

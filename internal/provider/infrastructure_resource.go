@@ -22,15 +22,15 @@ var (
 	_ resource.ResourceWithValidateConfig = &infrastructureResource{}
 )
 
-// infrastructureTimeout bounds each operation: a token, a probe and two files.
+// infrastructureTimeout is the default limit of each operation, which requests a token, verifies it and writes two files.
 const infrastructureTimeout = 2 * time.Minute
 
 func newInfrastructureResource() resource.Resource {
 	return &infrastructureResource{resourceBase{name: "infrastructure"}}
 }
 
-// infrastructureResource has its schema in infrastructure_schema.go, what it does before an apply in infrastructure_plan.go, and all about the registered
-// credential in infrastructure_credential.go.
+// infrastructureResource has its schema in infrastructure_schema.go, its plan in infrastructure_plan.go and the handling of credentials in
+// infrastructure_credential.go.
 type infrastructureResource struct{ resourceBase }
 
 func (r *infrastructureResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -42,12 +42,12 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to register %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to register location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	// Told before a token is made for nothing. It changes nothing; but where Read fails, Update waits for a server that is away for a moment.
+	// Checks for an existing location before a token is requested. Unlike Read, Update waits for a server that is unavailable for a moment; it changes nothing here.
 	err = store.Update(ctx, func(f *infra.Files) error {
 		if _, taken := f.Infra.Location(name); taken {
 			return infra.ErrExists
@@ -59,7 +59,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 		return
 	}
 	credential := r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
-	if !r.goodFor(ctx, &model, credential, &resp.Diagnostics) {
+	if !r.isUsable(ctx, &model, credential, &resp.Diagnostics) {
 		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
 		return
 	}
@@ -87,7 +87,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to read location %q", name), err)
 		return
 	}
 	imported := model.Namespace.IsNull()
@@ -129,7 +129,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to change location %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to update location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -140,20 +140,20 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	} else {
 		credential = r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
 	}
-	if !r.goodFor(ctx, &model, credential, &resp.Diagnostics) {
+	if !r.isUsable(ctx, &model, credential, &resp.Diagnostics) {
 		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
 		return
 	}
 	if err := infra.Register(ctx, store, model.location(), credential.raw); err != nil {
 		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
-		report(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Changing location %q in the %s", name, store), err)
+		report(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Updating location %q in the %s", name, store), err)
 		return
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	if !model.SecretName.Equal(state.SecretName) {
 		if err := infra.RemoveUnusedSecret(ctx, store, state.SecretName.ValueString()); err != nil {
-			report(&resp.Diagnostics, "Failed to remove the old secret", fmt.Sprintf("Removing %q from secrets.yml in the %s, as location %q has called its secret until now; remove it by hand where this error stays", state.SecretName.ValueString(), store, name), err)
+			report(&resp.Diagnostics, "Failed to remove the old secret", fmt.Sprintf("Removing secret %q from secrets.yml in the %s, the previous secret_name of location %q; remove it manually if this error persists", state.SecretName.ValueString(), store, name), err)
 		}
 	}
 	if !model.TokenSecret.Equal(state.TokenSecret) {
@@ -168,7 +168,7 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	name := model.Name.ValueString()
 	store, err := r.store()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to remove location %q", name), err)
+		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to remove location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -180,22 +180,22 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	r.revoke(ctx, model, &resp.Diagnostics)
 }
 
-// ImportState takes "name" or "cluster/name", or the identity.
+// ImportState imports by "name", by "cluster/name" or by identity.
 func (r *infrastructureResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	importNamed(ctx, req, resp)
 }
 
 func notRegistered(diags *diag.Diagnostics, name string, store infra.Store, err error) {
 	if !errors.Is(err, infra.ErrExists) {
-		report(diags, "Failed to register location", fmt.Sprintf("Registering %q in the %s", name, store), err)
+		report(diags, "Failed to register location", fmt.Sprintf("Registering location %q in the %s", name, store), err)
 		return
 	}
 	diags.AddAttributeError(path.Root("name"), "Location already exists", fmt.Sprintf(
-		"There is a location %[1]q in the %[2]s, and Terraform did not make it. To manage it from here, import it:\n\n"+
+		"Registering location %[1]q in the %[2]s: it exists, and this resource did not create it. To manage it here, import it:\n\n"+
 			"import {\n  to = brane_infrastructure.<NAME>\n  id = %[1]q\n}", name, store))
 }
 
-// missing says which part of a registration is not there or cannot be read by Brane, a sentence each. An error that says more than that comes back.
+// missing returns a message for the part of a registration that does not exist or that Brane cannot read. It returns all other errors.
 func missing(store infra.Store, registration infra.Registration, name string, err error) ([]string, error) {
 	var encoding *infra.EncodingError
 	switch {
@@ -208,13 +208,13 @@ func missing(store infra.Store, registration infra.Registration, name string, er
 	case errors.Is(err, infra.ErrNoSecret):
 		return []string{fmt.Sprintf("secret %q is missing from secrets.yml in the %s", registration.Location.SecretName, store)}, nil
 	case errors.As(err, &encoding):
-		return []string{"the registered credential is not one that Brane can use: " + encoding.Reason}, nil
+		return []string{"Brane cannot use the registered credentials: " + encoding.Reason}, nil
 	default:
 		return nil, err
 	}
 }
 
-// revoke deletes the long-lived token that a state tells of.
+// revoke deletes the long-lived token of a state.
 func (r *infrastructureResource) revoke(ctx context.Context, state infrastructureModel, diags *diag.Diagnostics) {
 	if state.TokenSecret.IsNull() {
 		return
@@ -224,7 +224,7 @@ func (r *infrastructureResource) revoke(ctx context.Context, state infrastructur
 		err = credentials.Revoke(ctx, client, state.Namespace.ValueString(), state.TokenSecret.ValueString())
 	}
 	if err != nil {
-		report(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q, so that the token that was registered for location %q is good no more; delete it by hand where this error stays",
+		report(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q to revoke the token that was registered for location %q; delete it manually if this error persists",
 			state.TokenSecret.ValueString(), state.Namespace.ValueString(), state.Name.ValueString()), err)
 	}
 }

@@ -40,7 +40,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	}
 	// The CLI proposes the defaults of computed attributes as null.
 	plan := s.plan("brane_infrastructure", config, false)
-	says(t, plan.Diagnostics, "WARNING: Brane 0.6.0 must be rebuilt: ", "build the images again")
+	says(t, plan.Diagnostics, "WARNING: Brane 0.6.0 must be rebuilt: ", "rebuild the images")
 	schema := s.schemas.ResourceSchemas["brane_infrastructure"]
 	applied, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: "brane_infrastructure", Config: s.value(schema, config), PriorState: s.null(schema), PlannedState: plan.PlannedState, PlannedPrivate: plan.PlannedPrivate,

@@ -19,10 +19,10 @@ func (d *infrastructuresDataSource) Metadata(_ context.Context, req datasource.M
 
 func (d *infrastructuresDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "All locations of the Brane instance, whoever registered them and of whatever kind. " + instanceDescription,
+		MarkdownDescription: "Reads all locations of the Brane instance, of every kind, also those that Terraform does not manage. " + instanceDescription,
 		Attributes: map[string]schema.Attribute{
 			"infrastructures": schema.MapNestedAttribute{
-				MarkdownDescription: "The locations by their names; empty where there is no `infra.yml` yet.",
+				MarkdownDescription: "Locations by name. Empty if `infra.yml` does not exist.",
 				Computed:            true,
 				NestedObject:        schema.NestedAttributeObject{Attributes: locationAttributes()},
 			},
@@ -49,12 +49,12 @@ func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadR
 
 	files, err := store.Read(ctx)
 	if err != nil {
-		report(&resp.Diagnostics, "Locations not read", "Reading all locations from the "+store.String(), err)
+		report(&resp.Diagnostics, "Failed to read locations", "Reading all locations from the "+store.String(), err)
 		return
 	}
 	model := infrastructuresModel{map[string]locationModel{}}
 	for _, name := range files.Infra.Names() {
-		// Whatever is wrong with a credential, or with the kind: the location is there, and is told of.
+		// A location is included also if its credentials are invalid or if it is of another kind.
 		registration, _ := files.Lookup(name)
 		model.Infrastructures[name] = newLocationModel(registration)
 	}

@@ -29,7 +29,7 @@ var (
 	_ ephemeral.EphemeralResourceWithRenew     = &kubeconfigEphemeral{}
 )
 
-// shortLifetime is how long a token lives where nothing is said: longer than most applies take.
+// shortLifetime is the default lifetime of a token, longer than most applies.
 const shortLifetime = time.Hour
 
 func newKubeconfigEphemeral() ephemeral.EphemeralResource { return &kubeconfigEphemeral{} }
@@ -42,8 +42,8 @@ func (e *kubeconfigEphemeral) Metadata(_ context.Context, req ephemeral.Metadata
 
 func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A short-lived token of a service account, and a kubeconfig with it. Neither is kept in the state or in a plan; both are good until they expire, whether or not Terraform " +
-			"still runs. Kubernetes cannot prolong a token: when one is about to expire during an operation, a warning says so.",
+		MarkdownDescription: "A short-lived token of a service account, and a kubeconfig with it. Neither is stored in the state or in a plan. Both are valid until they expire, also after Terraform has finished. " +
+			"Kubernetes cannot extend a token: a warning is shown when it is about to expire during an operation.",
 		Attributes: map[string]schema.Attribute{
 			"cluster": schema.StringAttribute{
 				MarkdownDescription: clusterDescription,
@@ -56,38 +56,38 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 				Validators:          []validator.String{dnsLabel()},
 			},
 			"namespace_uid": schema.StringAttribute{
-				MarkdownDescription: "UID that the namespace must have. With `brane_namespace.….uid` Terraform waits with the token until a namespace that is made in the same apply is there.",
+				MarkdownDescription: "Required UID of the namespace. With `brane_namespace.….uid` Terraform requests the token after a namespace of the same apply is created.",
 				Optional:            true,
 			},
 			"service_account": schema.StringAttribute{
-				MarkdownDescription: "The service account. Default: `" + defaultAccount + "`.",
+				MarkdownDescription: "Name of the service account. Defaults to `" + defaultAccount + "`.",
 				Optional:            true,
 				Computed:            true,
 				Validators:          []validator.String{dnsLabel()},
 			},
 			"audiences": schema.ListAttribute{
-				MarkdownDescription: "For whom the token is. Default: the API server.",
+				MarkdownDescription: "Audiences of the token. Defaults to that of the API server.",
 				ElementType:         types.StringType,
 				Optional:            true,
 				Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
 			},
 			"lifetime": schema.StringAttribute{
-				MarkdownDescription: "How long the token is asked to be good for, for example `30m`; at least `10m`. The API server may grant less: then a warning says so. Default: `1h`.",
+				MarkdownDescription: "Requested lifetime of the token, for example `30m`; at least `10m`. A warning is shown if the API server grants less. Defaults to `1h`.",
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
 				Computed:            true,
 				Validators:          []validator.String{durationAtLeast(10*time.Minute, "ten minutes")},
 			},
 			"address": schema.StringAttribute{
-				MarkdownDescription: "`host:port` of the API server as whoever uses the kubeconfig reaches it. Default: the address of the provider's own connection.",
+				MarkdownDescription: "`host:port` of the API server for the users of the kubeconfig. Defaults to the API server to which the provider connects.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"host":                   schema.StringAttribute{MarkdownDescription: "URL of the API server.", Computed: true},
-			"cluster_ca_certificate": schema.StringAttribute{MarkdownDescription: "Certificate authority of the API server, PEM; empty where the system's authorities are trusted.", Computed: true},
-			"token":                  schema.StringAttribute{MarkdownDescription: "The token.", Computed: true, Sensitive: true},
-			"kubeconfig":             schema.StringAttribute{MarkdownDescription: "The kubeconfig; it needs nothing beside itself.", Computed: true, Sensitive: true},
-			"expires_at":             schema.StringAttribute{MarkdownDescription: "When the token expires (RFC 3339).", Computed: true},
+			"cluster_ca_certificate": schema.StringAttribute{MarkdownDescription: "PEM-encoded CA certificates that verify the API server. Empty if the trusted root CAs of the system verify it.", Computed: true},
+			"token":                  schema.StringAttribute{MarkdownDescription: "Bearer token.", Computed: true, Sensitive: true},
+			"kubeconfig":             schema.StringAttribute{MarkdownDescription: "Kubeconfig, self-contained.", Computed: true, Sensitive: true},
+			"expires_at":             schema.StringAttribute{MarkdownDescription: "Expiry time of the token (RFC 3339).", Computed: true},
 		},
 	}
 }
@@ -123,7 +123,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 	if model.Lifetime.IsNull() {
 		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(shortLifetime))
 	}
-	tried := fmt.Sprintf("Asking for a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
+	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
 	client, err := e.kube(model.Cluster)
 	var none *noClusterError
 	switch {
@@ -151,7 +151,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openTokenKey, left)...)
 }
 
-// open mints the token and fills the model with what comes of it.
+// open requests the token and sets the computed attributes.
 func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried string, diags *diag.Diagnostics) credentials.Token {
 	lifetime := duration(m.Lifetime, diags)
 	if !m.NamespaceUID.IsNull() {
@@ -160,7 +160,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 			report(diags, "Failed to request a token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
 		} else if uid := m.NamespaceUID.ValueString(); string(ns.UID) != uid {
 			diags.AddAttributeError(path.Root("namespace_uid"), "Namespace UID mismatch",
-				fmt.Sprintf("Namespace %q in the cluster at %s has the UID %s and not %s: it was made anew.", ns.Name, client.Host(), ns.UID, uid))
+				fmt.Sprintf("Namespace %q in the cluster at %s has the UID %s, not %s: it was deleted and created again.", ns.Name, client.Host(), ns.UID, uid))
 		}
 	}
 	if diags.HasError() {
@@ -194,27 +194,27 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 	return token
 }
 
-// openToken is what Renew must know of a token.
+// openToken is the information about a token that Renew needs.
 type openToken struct{ Account, Namespace, Expires string }
 
 const openTokenKey = "token"
 
-// Renew is called shortly before the token expires. What was handed out cannot be prolonged or exchanged, neither in Kubernetes nor in Terraform, so all
-// it can do is to say why requests will be refused.
+// Renew is called shortly before the token expires. Neither Kubernetes nor Terraform can extend or exchange a token that is in use, so that it can only warn
+// that requests will be rejected.
 func (e *kubeconfigEphemeral) Renew(ctx context.Context, req ephemeral.RenewRequest, resp *ephemeral.RenewResponse) {
 	left, diags := req.Private.GetKey(ctx, openTokenKey)
 	resp.Diagnostics.Append(diags...)
 	var token openToken
 	if err := json.Unmarshal(left, &token); err != nil {
-		report(&resp.Diagnostics, "Failed to read the token's expiry", "Reading what was noted when the token was made", err)
+		report(&resp.Diagnostics, "Failed to read the token's expiry", "Reading the data that was stored when the token was issued", err)
 		return
 	}
 	resp.Diagnostics.AddWarning("Token expires during this operation", fmt.Sprintf(
-		"The token of service account %q in namespace %q expires at %s, and what uses it will be refused from then on. Set lifetime to more than the operation takes.",
+		"The token of service account %q in namespace %q expires at %s; requests with it are rejected from then on. Set lifetime to more than the duration of the operation.",
 		token.Account, token.Namespace, token.Expires))
 }
 
-// serverURL is the URL of an API server that is given as host:port or as a URL.
+// serverURL returns the URL of an API server from host:port or a URL.
 func serverURL(address string) string {
 	if strings.Contains(address, "://") {
 		return address

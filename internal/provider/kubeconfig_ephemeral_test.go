@@ -139,7 +139,7 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 	s.ok(s.configure(object{"kubernetes": object{"host": api.URL}}, false).Diagnostics)
 	opened := s.open("brane_kubeconfig", object{"namespace": "compute", "lifetime": "2h"})
 	const short = `WARNING, AttributeName("lifetime"): Token lifetime shorter than requested: ` +
-		`Asking for a token of service account "brane" in namespace "compute" for 2h, the API server granted 10m.`
+		`Requesting a token of service account "brane" in namespace "compute" for 2h, the API server granted 10m.`
 	if got := tell(opened.Diagnostics); got != short {
 		t.Errorf("opened with %s\nwant        %s", got, short)
 	}
@@ -155,8 +155,8 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf(`WARNING: Token expires during this operation: The token of service account "brane" in namespace "compute" expires at %s, and what uses it will be `+
-		`refused from then on. Set lifetime to more than the operation takes.`, expires.UTC().Format(time.RFC3339))
+	want := fmt.Sprintf(`WARNING: Token expires during this operation: The token of service account "brane" in namespace "compute" expires at %s; requests with it are rejected `+
+		`from then on. Set lifetime to more than the duration of the operation.`, expires.UTC().Format(time.RFC3339))
 	if got := tell(renewed.Diagnostics); got != want || !renewed.RenewAt.IsZero() {
 		t.Errorf("renewed with %s, again at %s\nwant         %s", got, renewed.RenewAt, want)
 	}
@@ -166,7 +166,7 @@ func TestKubeconfigProblems(t *testing.T) {
 	t.Setenv("KUBE_CONFIG_PATH", "")
 	t.Setenv("KUBE_HOST", "")
 	known := object{"clusters": object{"berlin": object{"host": "https://127.0.0.1:1"}, "oslo": object{"host": notKnown}}}
-	const tried = `Asking for a token of service account "brane" in namespace "compute": `
+	const tried = `Requesting a token of service account "brane" in namespace "compute": `
 	for name, tt := range map[string]struct {
 		cluster any
 		want    string

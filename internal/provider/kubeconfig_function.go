@@ -16,7 +16,7 @@ var _ function.Function = kubeconfigFunction{}
 
 func newKubeconfigFunction() function.Function { return kubeconfigFunction{} }
 
-// kubeconfigFunction asks nobody: the same arguments give the same text.
+// kubeconfigFunction connects to nothing: its result depends only on its arguments.
 type kubeconfigFunction struct{}
 
 func (kubeconfigFunction) Metadata(_ context.Context, _ function.MetadataRequest, resp *function.MetadataResponse) {
@@ -25,13 +25,12 @@ func (kubeconfigFunction) Metadata(_ context.Context, _ function.MetadataRequest
 
 func (kubeconfigFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
-		Summary: "Writes a kubeconfig",
-		MarkdownDescription: "Writes a kubeconfig of one cluster, one token and one context, as Brane and every other client reads it. It contacts nothing. The result is as secret as the token: " +
-			"of a sensitive or ephemeral token comes a sensitive or ephemeral kubeconfig.",
+		Summary:             "Returns a kubeconfig",
+		MarkdownDescription: "Returns a kubeconfig with one cluster, one token and one context. The result contains the token: it is sensitive or ephemeral if the token is.",
 		Parameters: []function.Parameter{
 			function.StringParameter{Name: "address", MarkdownDescription: "`host:port` or URL of the API server."},
-			function.StringParameter{Name: "ca", MarkdownDescription: "Certificate authority of the API server, PEM; empty for the authorities that the reader's machine trusts."},
-			function.StringParameter{Name: "token", MarkdownDescription: "The token."},
+			function.StringParameter{Name: "ca", MarkdownDescription: "PEM-encoded CA certificates that verify the API server. Empty for the trusted root CAs of the machine that uses the kubeconfig."},
+			function.StringParameter{Name: "token", MarkdownDescription: "Bearer token."},
 			function.StringParameter{Name: "namespace", MarkdownDescription: "Namespace of the context."},
 		},
 		Return: function.StringReturn{},
@@ -50,10 +49,10 @@ func (kubeconfigFunction) Run(ctx context.Context, req function.RunRequest, resp
 		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("%q is neither host:port nor an https URL of an API server", address))
 		return
 	case ca != "" && !isPEM(ca):
-		resp.Error = function.NewArgumentFuncError(1, "it holds no PEM certificate; give the file's text, not its path and not base64")
+		resp.Error = function.NewArgumentFuncError(1, "does not contain a PEM certificate; pass the content of the file, not its path and not base64")
 		return
 	case token == "":
-		resp.Error = function.NewArgumentFuncError(2, "it is empty")
+		resp.Error = function.NewArgumentFuncError(2, "must not be empty")
 		return
 	case len(validation.IsDNS1123Label(namespace)) > 0:
 		resp.Error = function.NewArgumentFuncError(3, fmt.Sprintf("%q is not the name of a namespace: %s", namespace, validation.IsDNS1123Label(namespace)[0]))
@@ -61,7 +60,7 @@ func (kubeconfigFunction) Run(ctx context.Context, req function.RunRequest, resp
 	}
 	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: server.String(), CA: []byte(ca), Token: token, Namespace: namespace})
 	if err == nil {
-		_, err = credentials.Parse(kubeconfig) // what Brane could not read is refused here
+		_, err = credentials.Parse(kubeconfig) // Brane must be able to read it
 	}
 	if err != nil {
 		resp.Error = function.NewFuncError(err.Error())

@@ -27,8 +27,8 @@ func TestKubeconfigFunction(t *testing.T) {
 		"by another scheme": {"http://203.0.113.7:6443", someCA, "t0ken", "compute", "",
 			`0: "http://203.0.113.7:6443" is neither host:port nor an https URL of an API server`},
 		"no address":               {"", someCA, "t0ken", "compute", "", `0: "" is neither host:port nor an https URL of an API server`},
-		"the authority is a path":  {"203.0.113.7:6443", "/etc/ca.pem", "t0ken", "compute", "", `1: it holds no PEM certificate; give the file's text, not its path and not base64`},
-		"no token":                 {"203.0.113.7:6443", someCA, "", "compute", "", `2: it is empty`},
+		"the authority is a path":  {"203.0.113.7:6443", "/etc/ca.pem", "t0ken", "compute", "", `1: does not contain a PEM certificate; pass the content of the file, not its path and not base64`},
+		"no token":                 {"203.0.113.7:6443", someCA, "", "compute", "", `2: must not be empty`},
 		"the namespace is no name": {"203.0.113.7:6443", someCA, "t0ken", "My_Space", "", `3: "My_Space" is not the name of a namespace: a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 	} {
 		t.Run(name, func(t *testing.T) {

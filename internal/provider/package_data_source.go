@@ -21,7 +21,7 @@ import (
 
 var _ datasource.DataSource = &packageDataSource{}
 
-// packageTimeout bounds the look at a registry: the description of a package is in one of its image's last layers.
+// packageTimeout limits the requests to a registry. The description of a package is in one of the last layers of its image.
 const packageTimeout = 2 * time.Minute
 
 func newPackageDataSource() datasource.DataSource { return &packageDataSource{} }
@@ -40,50 +40,50 @@ func (d *packageDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 		return schema.ListNestedAttribute{MarkdownDescription: description, Computed: true, NestedObject: schema.NestedAttributeObject{Attributes: attributes}}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "What a Brane package offers, from its `package.yml` or `container.yml`, or from its image in a registry: its functions, what they take and give, and the types that it defines. " +
-			"Nothing is run, and no Brane instance is asked.",
+		MarkdownDescription: "Reads the functions and types of a Brane package from its `package.yml` or `container.yml`, or from its image in a registry. " +
+			"The package is not executed, and no Brane instance is needed. The guide [Brane packages](../guides/packages.md) describes how to call it.",
 		Attributes: map[string]schema.Attribute{
 			"file": schema.StringAttribute{
-				MarkdownDescription: "Path of a `package.yml`, `container.yml` or `local_container.yml` on this machine.",
+				MarkdownDescription: "Path of a `package.yml`, `container.yml` or `local_container.yml` on the machine that runs Terraform. Conflicts with `image`.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.ExactlyOneOf(path.MatchRoot("file"), path.MatchRoot("image"))},
 			},
 			"image": schema.StringAttribute{
-				MarkdownDescription: "Reference of the package's image, for example `198.51.100.10:50050/library/filesystem:1.0.0`. Its registry is asked from the machine on which Terraform runs, with the credentials that docker and podman keep there; " +
-					"the description is read out of the image's layers, from the last one on.",
+				MarkdownDescription: "Reference of the image of the package, for example `198.51.100.10:50050/library/filesystem:1.0.0`. The machine that runs Terraform reads the description from the layers of the image, " +
+					"with its docker or podman credentials for the registry.",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"name":        text("Name of the package."),
-			"version":     text("Version of the package. Null where it is read from an image of Brane 0.6 or newer, whose description has none."),
-			"kind":        text("Kind of the package: `ecu`, `oas`, `dsl` or `cwl`; for Brane 0.4 any word."),
-			"description": text("What its author says of it."),
-			"owners":      schema.ListAttribute{MarkdownDescription: "Its authors.", ElementType: types.StringType, Computed: true},
-			"detached":    schema.BoolAttribute{MarkdownDescription: "Whether its functions are services, which do not end.", Computed: true},
+			"version":     text("Version of the package. Null for an image of Brane 0.6 or later, whose description has no version."),
+			"kind":        text("Kind of the package: `ecu`, `oas`, `dsl` or `cwl`; an arbitrary value for Brane 0.4."),
+			"description": text("Description of the package."),
+			"owners":      schema.ListAttribute{MarkdownDescription: "Authors of the package.", ElementType: types.StringType, Computed: true},
+			"detached":    schema.BoolAttribute{MarkdownDescription: "Whether the functions are services, which do not terminate.", Computed: true},
 			"functions": schema.MapNestedAttribute{
-				MarkdownDescription: "Its functions by their names.",
+				MarkdownDescription: "Functions by name.",
 				Computed:            true,
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-					"description": text("What its author says of it."),
-					"returns":     text("Type of its result."),
-					"parameters": nested("Its arguments, all of which branelet needs.", map[string]schema.Attribute{
+					"description": text("Description of the function."),
+					"returns":     text("Type of the result."),
+					"parameters": nested("Arguments. branelet requires all of them.", map[string]schema.Attribute{
 						"name":     text("Name of the argument."),
 						"type":     text("Type of the argument."),
-						"optional": schema.BoolAttribute{MarkdownDescription: "Whether its author calls it optional.", Computed: true},
-						"secret":   schema.BoolAttribute{MarkdownDescription: "Whether its value is confidential.", Computed: true},
+						"optional": schema.BoolAttribute{MarkdownDescription: "Whether the package declares it optional.", Computed: true},
+						"secret":   schema.BoolAttribute{MarkdownDescription: "Whether the package declares it secret.", Computed: true},
 					}),
 				}},
 			},
 			"types": schema.MapNestedAttribute{
-				MarkdownDescription: "The types that it defines, by their names.",
+				MarkdownDescription: "Types that the package defines, by name.",
 				Computed:            true,
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-					"properties": nested("What an instance consists of.", map[string]schema.Attribute{"name": text("Name of the property."), "type": text("Type of the property.")}),
+					"properties": nested("Properties of the type.", map[string]schema.Attribute{"name": text("Name of the property."), "type": text("Type of the property.")}),
 				}},
 			},
-			"pinned":     text("The image by its digest. Null where a file is read."),
-			"entrypoint": schema.ListAttribute{MarkdownDescription: "What the image runs: `/branelet`, where Brane has built it. Null where a file is read.", ElementType: types.StringType, Computed: true},
-			"labels":     schema.MapAttribute{MarkdownDescription: "The image's labels. Null where a file is read.", ElementType: types.StringType, Computed: true},
+			"pinned":     text("Image reference with its digest. Null if `file` is set."),
+			"entrypoint": schema.ListAttribute{MarkdownDescription: "Entrypoint of the image, `/branelet` if Brane has built it. Null if `file` is set.", ElementType: types.StringType, Computed: true},
+			"labels":     schema.MapAttribute{MarkdownDescription: "Labels of the image. Null if `file` is set.", ElementType: types.StringType, Computed: true},
 		},
 	}
 }
@@ -136,7 +136,7 @@ func (d *packageDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		name := model.File.ValueString()
 		described, err := readPackageFile(name)
 		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("file"), "Package file not readable", explain(fmt.Sprintf("Reading %q", name), err)+"\n\nGive the path of a package.yml or container.yml.")
+			resp.Diagnostics.AddAttributeError(path.Root("file"), "Package file not readable", explain(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
 			return
 		}
 		model.describe(described)
@@ -146,10 +146,10 @@ func (d *packageDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
-// descriptions are where a package's image describes it: Brane 0.6 and newer in the first, 0.4 and 0.5 in the second.
+// descriptions lists the paths of the description in the image of a package: of Brane 0.6 and later, and of 0.4 and 0.5.
 var descriptions = []string{branelet.WorkDir + "/local_container.yml", branelet.WorkDir + "/container.yml"}
 
-// lookUp reads what the image says of itself, and what its package's file does.
+// lookUp reads the configuration of the image and the description of the package in it.
 func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) {
 	ctx, done := within(ctx, packageTimeout)
 	defer done()
@@ -157,7 +157,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	found, err := image.Lookup(ctx, reference)
 	if err != nil {
 		diags.AddAttributeError(path.Root("image"), "Failed to read image", explain(fmt.Sprintf("Reading package %q", reference), err)+
-			"\n\nSee that the registry is reachable from here and knows the image; log in to it where it wants that (docker login).")
+			"\n\nCheck that the machine that runs Terraform can connect to the registry and that the image exists; log in if the registry requires it (docker login).")
 		return
 	}
 	m.Pinned, m.Entrypoint, m.Labels = types.StringValue(found.Pinned), append([]string{}, found.Entrypoint...), found.Labels
@@ -171,7 +171,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	}
 	switch {
 	case errors.Is(err, image.ErrNoFile):
-		diags.AddAttributeError(path.Root("image"), "Image is not a Brane package", fmt.Sprintf("Image %q has neither %s nor %s, one of which Brane puts into every package.", reference, descriptions[0], descriptions[1]))
+		diags.AddAttributeError(path.Root("image"), "Image is not a Brane package", fmt.Sprintf("Image %q contains neither %s nor %s, one of which is in every Brane package.", reference, descriptions[0], descriptions[1]))
 	case err != nil:
 		diags.AddAttributeError(path.Root("image"), "Failed to read package", explain(fmt.Sprintf("Reading the description of package %q", reference), err))
 	default:
@@ -179,7 +179,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	}
 }
 
-// describe takes over what a package's file says.
+// describe sets the attributes from the description of a package.
 func (m *packageDataModel) describe(p packagefile.Package) {
 	m.Name, m.Version, m.Kind, m.Description, m.Detached = text(p.Name), text(p.Version), text(p.Kind), text(p.Description), types.BoolValue(p.Detached)
 	m.Owners, m.Functions, m.Types = append([]string{}, p.Owners...), map[string]functionModel{}, map[string]typeModel{}

@@ -21,10 +21,10 @@ var (
 	_ basetypes.StringValuableWithSemanticEquals = quantity{}
 )
 
-// quantityType is the type of Kubernetes' quantities: "1000m" and "1" are the same, and "lots" is none.
+// quantityType is the type of Kubernetes quantities, for which "1000m" and "1" are equal and "lots" is invalid.
 type quantityType struct{ basetypes.StringType }
 
-// quantity is one value of it, as it was written.
+// quantity is a value of quantityType, as written in the configuration.
 type quantity struct{ basetypes.StringValue }
 
 func (quantityType) String() string { return "quantity" }
@@ -64,7 +64,7 @@ func (q quantity) StringSemanticEquals(_ context.Context, other basetypes.String
 	return ok && q.same(o), nil
 }
 
-// same says whether two quantities are worth the same.
+// same reports whether two quantities are equal.
 func (q quantity) same(other quantity) bool {
 	if q.IsNull() || q.IsUnknown() || other.IsNull() || other.IsUnknown() {
 		return q.Equal(other)
@@ -74,19 +74,19 @@ func (q quantity) same(other quantity) bool {
 	return errA == nil && errB == nil && a.Cmp(b) == 0
 }
 
-// amount is the quantity as the API has it, of what is called name.
+// amount returns the quantity for the API. name is the name of the resource, for errors.
 func (q quantity) amount(name string, diags *diag.Diagnostics) resource.Quantity {
 	value, err := resource.ParseQuantity(q.ValueString())
-	if err != nil { // was not known when it was validated
+	if err != nil { // it was not known during validation
 		diags.AddError("Value is not a quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
 	}
 	return value
 }
 
-// quantityRule is a validator of attributes and not of their type, because the framework asks no type about the elements of a map.
+// quantityRule is a validator of attributes, because the framework does not call the validators of the element type of a map.
 var quantityRule = textRule{description: "a quantity", problems: quantityProblems}
 
-// quantityProblems says what is wrong with a text as a quantity.
+// quantityProblems returns the problems of a string as a quantity.
 func quantityProblems(text string) []string {
 	value, err := resource.ParseQuantity(text)
 	switch {
@@ -99,7 +99,7 @@ func quantityProblems(text string) []string {
 	}
 }
 
-// quantities is an attribute that maps names of resources to quantities. A plan that only writes them in another way changes nothing.
+// quantities returns an attribute that maps names of resources to quantities. Equal quantities in another notation are not a change.
 func quantities(description string) schema.MapAttribute {
 	return schema.MapAttribute{
 		MarkdownDescription: description,
@@ -113,7 +113,7 @@ func quantities(description string) schema.MapAttribute {
 type sameQuantities struct{}
 
 func (sameQuantities) Description(context.Context) string {
-	return "Quantities that are written in another way and worth the same make no difference."
+	return "Equal quantities in another notation are not a change."
 }
 func (m sameQuantities) MarkdownDescription(ctx context.Context) string { return m.Description(ctx) }
 
@@ -132,7 +132,7 @@ func (sameQuantities) PlanModifyMap(_ context.Context, req planmodifier.MapReque
 	resp.PlanValue = req.StateValue
 }
 
-// resourceList turns quantities that were validated into the API's type.
+// resourceList converts validated quantities to the type of the API.
 func resourceList(quantities map[string]quantity, diags *diag.Diagnostics) corev1.ResourceList {
 	if len(quantities) == 0 {
 		return nil
@@ -144,7 +144,7 @@ func resourceList(quantities map[string]quantity, diags *diag.Diagnostics) corev
 	return list
 }
 
-// quantitiesOf is the other direction; nothing is null.
+// quantitiesOf converts the type of the API to quantities; an empty list becomes null.
 func quantitiesOf(list corev1.ResourceList) map[string]quantity {
 	if len(list) == 0 {
 		return nil

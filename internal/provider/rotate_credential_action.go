@@ -21,8 +21,7 @@ var _ action.ActionWithConfigure = &rotateCredentialAction{}
 
 func newRotateCredentialAction() action.Action { return &rotateCredentialAction{} }
 
-// rotateCredentialAction registers a new token in the place of an old one, of the same account and for as long. The resource takes it for its own when it
-// looks again.
+// rotateCredentialAction replaces a registered token by a new one of the same service account and lifetime. The next refresh of the resource accepts it.
 type rotateCredentialAction struct{ *connections }
 
 func (a *rotateCredentialAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
@@ -31,9 +30,9 @@ func (a *rotateCredentialAction) Metadata(_ context.Context, req action.Metadata
 
 func (a *rotateCredentialAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Gives an infrastructure a new token now (Terraform 1.14): of the same service account and for as long as the registered one. The next plan finds nothing to change. " +
-			"A long-lived token is revoked when the new one is registered; another stays good until it expires, or until its service account is deleted. " +
-			"Where there are no actions, `credentials.rotation_triggers` of `brane_infrastructure` does the same.",
+		MarkdownDescription: "Replaces the registered token of an infrastructure by a new one of the same service account and lifetime (Terraform 1.14). The next plan is empty. " +
+			"A long-lived token is revoked after the new one is registered; any other token stays valid until it expires or its service account is deleted. " +
+			"Without actions, use `credentials.rotation_triggers` of `brane_infrastructure`.",
 		Attributes: map[string]schema.Attribute{
 			"infrastructure": schema.StringAttribute{
 				MarkdownDescription: "Name of the location.",
@@ -73,16 +72,16 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 	})
 	switch {
 	case errors.Is(err, infra.ErrNoLocation), errors.Is(err, errNoToken):
-		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Failed to rotate credential", explain(fmt.Sprintf("Making a new token for infrastructure %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Failed to rotate credential", explain(fmt.Sprintf("Requesting a new token for infrastructure %q", name), err))
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to rotate credential", fmt.Sprintf("Making a new token for infrastructure %q", name), err)
+		report(&resp.Diagnostics, "Failed to rotate credential", fmt.Sprintf("Requesting a new token for infrastructure %q", name), err)
 	}
 }
 
-// errNoToken says that what is registered is somebody's own credential, of which there is no other to be had.
-var errNoToken = errors.New("what is registered is no token of a service account; give brane_infrastructure another kubeconfig instead")
+// errNoToken reports that the registered credentials are not a token of a service account, so that the provider cannot replace them.
+var errNoToken = errors.New("the registered credentials are not a token of a service account; set another kubeconfig_wo of the brane_infrastructure instead")
 
-func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluster types.String, tell func(format string, args ...any)) (err error) {
+func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluster types.String, progress func(format string, args ...any)) (err error) {
 	store, err := a.store()
 	if err != nil {
 		return err
@@ -116,7 +115,7 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 			err = errors.Join(err, credentials.Revoke(after, client, made.namespace, made.secret))
 		}
 	}()
-	tell("Service account %q has a new token", account)
+	progress("Issued a new token of service account %q", account)
 	renewed, err := made.parsed.Client()
 	if err != nil {
 		return err
@@ -129,13 +128,13 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 	}
 	registered = true
 	if granted.Expires.IsZero() {
-		tell("The new token is registered in the %s", store)
+		progress("Registered the new token in the %s", store)
 	} else {
-		tell("The new token is registered in the %s; it expires at %s", store, granted.Expires.UTC().Format(time.RFC3339))
+		progress("Registered the new token in the %s; it expires at %s", store, granted.Expires.UTC().Format(time.RFC3339))
 	}
 	if secret := old.TokenSecret(); secret != "" {
 		if err := credentials.Revoke(ctx, client, namespace, secret); err != nil {
-			return fmt.Errorf("the new token is registered, and the old one is good as long as Secret %q in namespace %q is there; delete that by hand: %w", secret, namespace, err)
+			return fmt.Errorf("the new token is registered, but the old one stays valid until Secret %q in namespace %q is deleted; delete it manually: %w", secret, namespace, err)
 		}
 	}
 	return nil

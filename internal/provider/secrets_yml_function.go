@@ -17,7 +17,7 @@ var _ function.Function = secretsYMLFunction{}
 
 func newSecretsYMLFunction() function.Function { return secretsYMLFunction{} }
 
-// secretsYMLFunction asks nobody: the same arguments give the same text.
+// secretsYMLFunction connects to nothing: its result depends only on its arguments.
 type secretsYMLFunction struct{}
 
 func (secretsYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest, resp *function.MetadataResponse) {
@@ -26,12 +26,12 @@ func (secretsYMLFunction) Metadata(_ context.Context, _ function.MetadataRequest
 
 func (secretsYMLFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
-		Summary: "Writes secrets.yml for Brane 0.4 to 0.6",
-		MarkdownDescription: "Writes a whole `secrets.yml` as Brane 0.4 to 0.6 reads it: kubeconfigs, encoded as Brane decodes them. A kubeconfig that Brane could not use is an error. " +
-			"The result is as secret as the kubeconfigs: of sensitive or ephemeral ones comes a sensitive or ephemeral text.",
+		Summary: "Returns a secrets.yml for Brane 0.4 to 0.6",
+		MarkdownDescription: "Returns a complete `secrets.yml` in the format of Brane 0.4 to 0.6. A kubeconfig that Brane cannot use is an error. " +
+			"The result contains the kubeconfigs: it is sensitive or ephemeral if one of them is.",
 		Parameters: []function.Parameter{function.MapParameter{
 			Name:                "kubeconfigs",
-			MarkdownDescription: "The kubeconfigs by their names in `secrets.yml`: where `infra_yml` is not told otherwise, the locations' names.",
+			MarkdownDescription: "Kubeconfigs by their name in `secrets.yml`, which is `secret_name` of the location in `infra_yml`.",
 			ElementType:         types.StringType,
 		}},
 		Return: function.StringReturn{},

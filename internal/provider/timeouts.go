@@ -12,10 +12,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// readTimeout bounds a refresh where `timeouts` does not: a page of a list takes a server seconds, and a server that is away should not hold up a plan.
+// readTimeout is the default limit of a refresh: longer than a page of a list takes, and short enough that an unavailable server does not block a plan.
 const readTimeout = 2 * time.Minute
 
-// timeoutsAttribute bounds the operations; limit is what holds for each that is not set.
+// timeoutsAttribute returns the attribute that limits the operations. limit is the default of create, update and delete.
 func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribute {
 	each := fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))
 	attribute := timeouts.Attributes(ctx, timeouts.Opts{
@@ -29,7 +29,7 @@ func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribut
 	return attribute
 }
 
-// noTimeouts are those of a resource that is listed, of which no configuration tells any.
+// noTimeouts returns the timeouts of a listed resource, which has no configuration.
 func noTimeouts(req list.ListRequest) timeouts.Value {
 	of, ok := req.ResourceSchema.GetAttributes()["timeouts"].GetType().(timeouts.Type)
 	if !ok {
@@ -38,7 +38,7 @@ func noTimeouts(req list.ListRequest) timeouts.Value {
 	return timeouts.Value{Object: types.ObjectNull(of.AttrTypes)}
 }
 
-// operated is the model of a resource: it knows its `timeouts`, and what holds for an operation that they do not name.
+// operated is the model of a resource with its `timeouts` and their default.
 type operated interface {
 	limits() (timeouts.Value, time.Duration)
 }
@@ -70,12 +70,12 @@ func withTimeout(ctx context.Context, operation string, limit time.Duration) (co
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", formatDuration(limit), operation))
 }
 
-// within bounds what has no `timeouts`.
+// within limits an operation without `timeouts`.
 func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s", formatDuration(limit)))
 }
 
-// afterwards is for what must still be done when the operation's time has run out or the user has pressed Ctrl-C.
+// afterwards returns a context for cleanup after an operation has timed out or was interrupted.
 func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 }

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// textRule checks a text by a function that returns what is wrong with it, a sentence each.
+// textRule validates a string with a function that returns its problems, one sentence per item.
 type textRule struct {
 	description string
 	problems    func(string) []string
@@ -31,12 +31,12 @@ func (r textRule) ValidateString(_ context.Context, req validator.StringRequest,
 	}
 }
 
-// dnsLabel is Kubernetes' own rule for the names of namespaces and of what becomes part of other names (RFC 1123).
+// dnsLabel validates a DNS label (RFC 1123), such as the name of a namespace.
 func dnsLabel() validator.String {
 	return textRule{description: "a DNS label", problems: validation.IsDNS1123Label}
 }
 
-// cidr is an address range such as 198.51.100.0/24. Kubernetes wants it without bits beyond the prefix, so that it says what it means.
+// cidr validates an address range such as 198.51.100.0/24. Like Kubernetes it rejects bits beyond the prefix.
 func cidr() validator.String {
 	return textRule{description: "an address range", problems: func(text string) []string {
 		prefix, err := netip.ParsePrefix(text)
@@ -51,7 +51,7 @@ func cidr() validator.String {
 	}}
 }
 
-// kubernetesVersion is what Pod Security admission takes as a version.
+// kubernetesVersion validates a version for Pod Security admission.
 func kubernetesVersion() validator.String {
 	return textRule{description: "a Kubernetes version", problems: func(text string) []string {
 		major, minor, ok := strings.Cut(strings.TrimPrefix(text, "v"), ".")
@@ -63,7 +63,7 @@ func kubernetesVersion() validator.String {
 	}}
 }
 
-// durationAtLeast checks a duration's size, which is also told in words; that it is a duration is checked by its type.
+// durationAtLeast validates the minimum of a duration; words is the minimum in words. The type of the attribute validates the format.
 func durationAtLeast(limit time.Duration, words string) validator.String {
 	return textRule{description: "at least " + words, problems: func(text string) []string {
 		if d, err := time.ParseDuration(text); err == nil && d < limit {

@@ -12,9 +12,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 )
 
-// Between Terraform's values, which may be null or unknown, and Go's.
+// Conversions between values of Terraform, which can be null or unknown, and of Go.
 
-// decode fills the struct from an object; a null or unknown object leaves the struct's zero values, which count as not set.
+// decode decodes an object into a struct. A null or unknown object leaves the zero values of the struct, which mean not set.
 func decode(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
 	if object.IsNull() || object.IsUnknown() {
 		return true
@@ -24,7 +24,7 @@ func decode(ctx context.Context, object types.Object, into any, diags *diag.Diag
 	return !found.HasError()
 }
 
-// unknown says whether any part of the value is not known before apply.
+// unknown reports whether a part of the value is not known before apply.
 func unknown(value attr.Value) bool {
 	if value.IsUnknown() {
 		return true
@@ -56,7 +56,7 @@ func unknown(value attr.Value) bool {
 	return false
 }
 
-// moment is null where the time is not known.
+// moment formats a time; the zero time becomes null.
 func moment(t time.Time) types.String {
 	if t.IsZero() {
 		return types.StringNull()
@@ -64,7 +64,7 @@ func moment(t time.Time) types.String {
 	return types.StringValue(t.UTC().Format(time.RFC3339))
 }
 
-// text is null where the string is empty.
+// text converts a string; the empty string becomes null.
 func text(s string) types.String {
 	if s == "" {
 		return types.StringNull()
@@ -84,7 +84,7 @@ func formatDuration(d time.Duration) string {
 	return text
 }
 
-// duration is zero where the value is null or unknown.
+// duration converts a duration; null and unknown become zero.
 func duration(value timetypes.GoDuration, diags *diag.Diagnostics) time.Duration {
 	if value.IsNull() || value.IsUnknown() {
 		return 0
