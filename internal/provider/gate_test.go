@@ -19,26 +19,26 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// gate stands in front of the real API server and lets all requests through but one, or a number of them.
+// gate is a proxy in front of the API server that forwards all requests except those that meet a fault or are held.
 type gate struct {
 	*httptest.Server
 
 	mu    sync.Mutex
 	seen  []string // the requests, "PATCH /api/v1/…"
-	at    int      // which request meets the fault, from 1 on; 0 is none
-	more  int      // how many after it do as well
+	at    int      // the number of the request that meets the fault, from 1; 0: none
+	more  int      // how many requests after it meet the fault as well
 	fault fault
-	holds func(r *http.Request, seen []string) bool // which requests get no answer; nil: none
-	held  chan struct{}                             // closed when there was one
+	holds func(r *http.Request, seen []string) bool // the condition of the request that gets no answer; nil: none
+	held  chan struct{}                             // closed when such a request has arrived
 }
 
-// fault answers in the API server's place.
+// fault is an answer of the gate instead of the API server.
 type fault struct {
 	name   string
 	answer func(http.ResponseWriter, *http.Request)
 }
 
-// faults are what can go wrong with a request.
+// faults are the faults of a request.
 var faults = []fault{
 	refusal(http.StatusUnauthorized, metav1.StatusReasonUnauthorized),
 	refusal(http.StatusForbidden, metav1.StatusReasonForbidden),
@@ -76,7 +76,7 @@ func refusal(code int32, reason metav1.StatusReason) fault {
 	}}
 }
 
-// newGate makes a gate; start is [httptest.Server.Start] or StartTLS. Requests without a credential get that of the provider's own account.
+// newGate starts a gate; start is [httptest.Server.Start] or StartTLS. Requests without credentials get those of the provider.
 func newGate(t *testing.T, start func(*httptest.Server)) *gate {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, ownKubeconfig), QPS: 1000, Burst: 1000}.Config()
@@ -94,7 +94,7 @@ func newGate(t *testing.T, start func(*httptest.Server)) *gate {
 	g := &gate{}
 	g.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fault := g.pass(r); fault.answer != nil {
-			_, _ = io.Copy(io.Discard, r.Body) // only then does the server see that a client gives up
+			_, _ = io.Copy(io.Discard, r.Body) // only then does the server detect that a client has disconnected
 			fault.answer(w, r)
 			return
 		}
@@ -102,13 +102,13 @@ func newGate(t *testing.T, start func(*httptest.Server)) *gate {
 	}))
 	start(g.Server)
 	t.Cleanup(func() {
-		g.CloseClientConnections() // Close alone waits for those who still wait for an answer
+		g.CloseClientConnections() // Close alone waits for held requests
 		g.Close()
 	})
 	return g
 }
 
-// pass counts a request and says what it meets.
+// pass counts a request and returns the fault that it meets.
 func (g *gate) pass(r *http.Request) fault {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -124,14 +124,14 @@ func (g *gate) pass(r *http.Request) fault {
 	return g.fault
 }
 
-// arm lets the n-th request from now on meet the fault; 0 disarms.
+// arm lets the n-th request from now meet the fault; 0: none.
 func (g *gate) arm(n int, f fault) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen, g.at, g.more, g.fault = nil, n, 0, f
 }
 
-// hold lets the first request of this kind have no answer; the channel is closed when it is there.
+// hold gives no answer to the first request that meets a condition. The channel is closed when it has arrived; it is not forwarded.
 func (g *gate) hold(kind func(r *http.Request, seen []string) bool) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -139,7 +139,7 @@ func (g *gate) hold(kind func(r *http.Request, seen []string) bool) <-chan struc
 	return g.held
 }
 
-// shut is arm for a while: more requests after the n-th meet the fault.
+// shut lets the n-th request and more requests after it meet the fault.
 func (g *gate) shut(n, more int, f fault) {
 	g.arm(n, f)
 	g.mu.Lock()
@@ -147,7 +147,7 @@ func (g *gate) shut(n, more int, f fault) {
 	g.more = more
 }
 
-// requests are how many there were since the gate was armed.
+// requests returns the number of requests since the gate was armed.
 func (g *gate) requests() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

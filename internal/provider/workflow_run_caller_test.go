@@ -14,13 +14,13 @@ type caller struct {
 	url      string
 	arrived  chan struct{} // closed when the first step asks to wait
 	arrivals atomic.Int32  // how many steps have asked to wait
-	over     chan struct{} // closed when the first program says that it is over
-	release  chan struct{} // closed to let all go on that wait, now and later
+	over     chan struct{} // closed when the first command reports its end
+	release  chan struct{} // closed to let all waiting steps continue, now and later
 	letGo    func()        // closes it, once
-	finish   func()        // lets all steps finish that ask for that, now and later
-	works    atomic.Bool   // whether what a step asks for works
-	waiting  atomic.Int32  // steps that wait now
-	most     atomic.Int32  // steps that ever waited at once
+	finish   func()        // lets all steps finish that wait for that, now and later
+	works    atomic.Bool   // whether requests to /works succeed
+	waiting  atomic.Int32  // number of steps that are waiting
+	most     atomic.Int32  // maximum number of concurrently waiting steps
 }
 
 func newCaller(t *testing.T, address string) *caller {
@@ -38,7 +38,7 @@ func newCaller(t *testing.T, address string) *caller {
 		now := c.waiting.Add(1)
 		defer c.waiting.Add(-1)
 		for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
-			// another one came between
+			// another step has arrived
 		}
 		arrived()
 		select {
@@ -67,5 +67,5 @@ func newCaller(t *testing.T, address string) *caller {
 // awaitArrivals waits until so many steps have asked to wait.
 func (c *caller) awaitArrivals(t *testing.T, n int32) {
 	t.Helper()
-	holds(t, "a step to begin", func() bool { return c.arrivals.Load() >= n })
+	holds(t, "a step to start", func() bool { return c.arrivals.Load() >= n })
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// How a row of the table of faults is tested, and what can happen in it.
+// This file contains the test of a row of the table of faults, and the faults.
 
 func (f runFault) test(t *testing.T, s *survival) {
 	t.Helper()
@@ -33,7 +33,7 @@ func (f runFault) test(t *testing.T, s *survival) {
 	if got := s.status(t); got != f.status {
 		t.Errorf("the status is %q, not %q", got, f.status)
 	}
-	s.id(t) // while the cluster can tell
+	s.id(t) // while the run's record exists
 	if !f.unwanted {
 		f.goOn(t, s)
 	}
@@ -41,7 +41,7 @@ func (f runFault) test(t *testing.T, s *survival) {
 		t.Errorf("the steps ran: %s\nand not: %s", got, f.ran)
 	}
 	if most := s.server.most.Load(); most > 1 && !f.crowded {
-		t.Errorf("a step ran in %d pods at once", most)
+		t.Errorf("a step ran in %d pods concurrently", most)
 	}
 	s.leavesNothing(t)
 }
@@ -75,7 +75,7 @@ func createsJob(namespace string, n int) func(r *http.Request, seen []string) bo
 	}
 }
 
-// goOn applies again.
+// goOn applies the configuration again.
 func (f runFault) goOn(t *testing.T, s *survival) {
 	t.Helper()
 	if f.mends == nil {
@@ -95,15 +95,15 @@ func (f runFault) goOn(t *testing.T, s *survival) {
 	}
 	if strings.Contains(f.attributes, "wait = false") {
 		s.over(t)
-		s.says(t, s.cli.apply(t), "") // which brings what has come of it
+		s.says(t, s.cli.apply(t), "") // which reads the outcome
 	}
 	if got := s.status(t); got != "succeeded" {
-		t.Errorf("in the end the status is %q", got)
+		t.Errorf("at the end the status is %q", got)
 	}
 	if got := strings.TrimSpace(s.cli.run(t, "output", "-raw", "both")); got != "first\nslow" {
 		t.Errorf("the output is %q", got)
 	}
-	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 }
 
 // logs waits until the provider of the apply logs this.
@@ -112,7 +112,7 @@ func (a *applying) logs(t *testing.T, text string) {
 	holds(t, "the provider to log "+text, func() bool { return strings.Contains(a.log.String(), text) })
 }
 
-// elsewhere is the same configuration in the hands of somebody else, who does not share the state.
+// elsewhere returns a CLI with the same configuration and another state.
 func (s *survival) elsewhere(t *testing.T) *cli {
 	t.Helper()
 	other := newCLI(t)
@@ -124,7 +124,7 @@ func (s *survival) elsewhere(t *testing.T) *cli {
 	return other
 }
 
-// pod is the pod of a step.
+// pod returns the pod of a step.
 func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
 	t.Helper()
 	var pods corev1.PodList
@@ -135,15 +135,15 @@ func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
 	return &pods.Items[0]
 }
 
-// deletePod deletes the pod of a step and waits until it is gone.
+// deletePod deletes the pod of a step and waits until it does not exist.
 func (s *survival) deletePod(t *testing.T, step string) {
 	t.Helper()
 	pod := s.pod(t, step)
 	must(t, s.client.Delete(t.Context(), pod))
-	holds(t, "the pod to be gone", func() bool { return s.gone(pod) == nil })
+	holds(t, "the deletion of the pod", func() bool { return s.gone(pod) == nil })
 }
 
-// evictPod does what a drain of its node does, and waits until the pod is gone.
+// evictPod evicts the pod of a step, as a drain of its node does, and waits until it does not exist.
 func (s *survival) evictPod(t *testing.T, step string) {
 	t.Helper()
 	pod := s.pod(t, step)
@@ -154,7 +154,7 @@ func (s *survival) evictPod(t *testing.T, step string) {
 	if out, err := evict.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	holds(t, "the pod to be gone", func() bool { return s.gone(pod) == nil })
+	holds(t, "the deletion of the pod", func() bool { return s.gone(pod) == nil })
 }
 
 // passTimeout lets the timeout of a running Job pass: its deadline is mutable in Kubernetes, so the moment does not depend on how fast its pod has started.
@@ -177,7 +177,7 @@ func (s *survival) deleteJob(t *testing.T, step string) {
 	}
 }
 
-// killEngine kills the engine in a pod as a lack of memory would. The pods' processes are this machine's: it is the one with the pod's name in its environment.
+// killEngine sends SIGKILL to the engine in a pod, like the out-of-memory killer. Processes of pods are visible on the machine; the engine's has the pod's UID in its environment.
 func killEngine(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -185,7 +185,7 @@ func killEngine(t *testing.T, pod *corev1.Pod) {
 	for _, file := range environments {
 		text, err := os.ReadFile(file)
 		if err != nil || !bytes.Contains(text, []byte("BRANE_POD_UID="+string(pod.UID)+"\x00")) {
-			continue // another one, or gone
+			continue // another process, or it has ended
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		must(t, err)
@@ -195,7 +195,7 @@ func killEngine(t *testing.T, pod *corev1.Pod) {
 	t.Fatalf("pod %s has no engine", pod.Name)
 }
 
-// A run that has succeeded begins anew when it is replaced.
+// All steps of a run that has succeeded run again when it is replaced.
 func TestAccWorkflowRun_replaced(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "replaced", "", "/works")

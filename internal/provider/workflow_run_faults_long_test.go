@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// The same table with more rows: every moment at which a provider can be killed and every part that can be away for long, for every shape of run.
+// The table with more rows: kills of the provider at more points, and longer outages, for several shapes of runs.
 
-// shape is a run whose step "slow" waits, and whose steps are committed one after another.
+// shape is a run whose step "slow" waits, and whose steps complete one after another.
 type shape struct {
-	body  runFault // without what happens
-	steps []string // in the order of their commits
+	body  runFault // without the fault
+	steps []string // in the order of their completion
 	ran   string
 }
 
@@ -47,7 +47,7 @@ var shapes = map[string]shape{
 	},
 }
 
-// TestLongRunFaults kills the provider at every turn.
+// TestLongRunFaults kills the provider at several points of each run.
 func TestLongRunFaults(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
 		of := shapes[name]
@@ -59,9 +59,9 @@ func TestLongRunFaults(t *testing.T) {
 				f.test(t, newSurvivalIn(t, nil, "fault", f.body()))
 			})
 		}
-		kill("before it has begun anything", 1, nil)
-		for _, step := range of.steps[:len(of.steps)-1] { // the last one waits meanwhile: when it is committed, the apply ends
-			kill("when "+step+" is committed", 0, func(t *testing.T, s *survival, a *applying) {
+		kill("before it creates the first Job", 1, nil)
+		for _, step := range of.steps[:len(of.steps)-1] { // the last step waits meanwhile, because the apply ends after it
+			kill("when "+step+" is complete", 0, func(t *testing.T, s *survival, a *applying) {
 				if step == "slow" {
 					s.atWork(t)
 					s.server.letGo()
@@ -70,11 +70,11 @@ func TestLongRunFaults(t *testing.T) {
 				a.killProvider(t)
 			})
 		}
-		kill("before it knows that slow is committed", 0, func(t *testing.T, s *survival, a *applying) {
+		kill("before it detects that slow is complete", 0, func(t *testing.T, s *survival, a *applying) {
 			s.atWork(t)
 			a.suspendProvider(t)
 			s.server.letGo()
-			if name == "a fan-out" { // its provider brings the parts together
+			if name == "a fan-out" { // the provider merges the indexes
 				s.committed(t, "slow.1")
 			} else {
 				s.committed(t, "slow")
@@ -84,7 +84,7 @@ func TestLongRunFaults(t *testing.T) {
 	}
 }
 
-// outage is how long a part is away.
+// outage is the duration of an outage.
 const outage = 10 * time.Second
 
 func TestLongRunOutages(t *testing.T) {
@@ -95,7 +95,7 @@ func TestLongRunOutages(t *testing.T) {
 			"the API server is killed and away for 10 s": func(t *testing.T, s *survival) {
 				own.server.Kill()
 				s.server.letGo()
-				time.Sleep(outage) // the outage itself: nothing is waited for
+				time.Sleep(outage) // the outage itself, not a wait
 				own.server.Recover()
 			},
 			"Redis is killed and away for 10 s": func(t *testing.T, s *survival) {
@@ -132,7 +132,7 @@ func TestLongRunOutages(t *testing.T) {
 	}
 }
 
-// nodeReady waits until the cluster's node is, or is not: True, False or Unknown.
+// nodeReady waits until the condition Ready of the cluster's node is True, False or Unknown.
 func (s *survival) nodeReady(t *testing.T, status string) {
 	t.Helper()
 	wait := exec.CommandContext(t.Context(), "kubectl", "wait", "node", "--all", "--for=condition=Ready="+status, "--timeout="+patience.String())

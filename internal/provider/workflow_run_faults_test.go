@@ -6,36 +6,36 @@ import (
 	"testing"
 )
 
-// runFault is one way in which a run can be disturbed, and what comes of it.
+// runFault is a fault during a run, and the expected result.
 type runFault struct {
-	slow       string // what the middle one of three steps does; empty: it waits
+	slow       string // commands of the second of three steps; empty: it waits
 	more       string // attributes of that step
-	last       string // what the last of three steps does first; empty: nothing
-	steps      string // other steps, and their outputs, in the place of the three
+	last       string // first commands of the last of three steps; empty: none
+	steps      string // other steps and outputs instead of the three steps
 	attributes string // of the run
 
-	killedBeforeJob int // the provider of the first apply is killed when it has sent the creation of the n-th Job and the API server has not received it; 0: it is not
+	killedBeforeJob int // the provider of the first apply is killed while its request to create the n-th Job is held before the API server; 0: it is not killed
 
-	happens func(*testing.T, *survival, *applying) // beside the first apply
-	says    string                                 // what has gone wrong with that apply, in the CLI's words; empty: it succeeds
-	status  string                                 // of the run in the state after that; empty: the state knows nothing of it
+	happens func(*testing.T, *survival, *applying) // during the first apply
+	says    string                                 // the expected errors of that apply as the CLI prints them; empty: it succeeds
+	status  string                                 // the expected status in the state after that apply; empty: the run is not in the state
 
-	mends     func(*testing.T, *survival)            // before the second apply; nil: whoever waits goes on, and what did not work works
-	meanwhile func(*testing.T, *survival, *applying) // beside the second apply
+	mends     func(*testing.T, *survival)            // before the second apply; nil: waiting steps continue, and failing requests succeed
+	meanwhile func(*testing.T, *survival, *applying) // during the second apply
 	saysAgain string
-	unwanted  bool // it is destroyed instead
+	unwanted  bool // the run is destroyed instead
 	crowded   bool // two steps wait at the same time
 
-	ran string // how often each step has begun in the end
+	ran string // the expected number of starts of each step at the end
 }
 
-// body is the configuration of the run.
+// body returns the configuration of the run.
 func (f runFault) body() string {
 	steps := cmp.Or(f.steps, strings.NewReplacer("$SLOW", cmp.Or(f.slow, "$WAIT"), "$MORE", f.more, "$LAST", cmp.Or(f.last, "true")).Replace(threeSteps))
 	return steps + f.attributes + "\n"
 }
 
-// Whatever happens to a run: the user reads what and what to do, the next apply goes on, no step runs again that is committed, and a destroy leaves nothing.
+// After each fault, the error names the cause and the remedy, the next apply continues the run, completed steps do not run again, and a destroy deletes everything.
 func TestAccRunFaults(t *testing.T) {
 	t.Parallel()
 	for name, f := range runFaults {
@@ -50,17 +50,17 @@ const once = "first 1, last 1, slow 1"
 
 var runFaults = map[string]runFault{
 	// The provider.
-	"the provider is killed before it has begun anything": {
+	"the provider is killed before it creates the first Job": {
 		killedBeforeJob: 1,
 		says:            killed,
 		ran:             once,
 	},
-	"the provider is killed when one of three steps is committed": {
+	"the provider is killed when one of three steps is complete": {
 		killedBeforeJob: 2,
 		says:            killed,
 		ran:             once,
 	},
-	"the provider is killed while a step runs, which the next one takes up": {
+	"the provider is killed while a step runs, and the next one adopts its Job": {
 		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.killProvider(t) },
 		says:    killed,
 		mends:   func(*testing.T, *survival) {},
@@ -70,7 +70,7 @@ var runFaults = map[string]runFault{
 		},
 		ran: once,
 	},
-	"the provider is killed when all steps are committed": {
+	"the provider is killed when all steps are complete": {
 		steps: `
   steps = {
     first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/both"] }
@@ -88,20 +88,20 @@ var runFaults = map[string]runFault{
 		says: killed,
 		ran:  "first 1, slow 1",
 	},
-	"Ctrl-C stops it": {
+	"Ctrl-C stops the run": {
 		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
 		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
 	},
-	"Ctrl-C lets it go on": {
+	"Ctrl-C detaches the run": {
 		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		ran:        once,
 	},
-	"it is destroyed after a Ctrl-C that let it go on": {
+	"a detached run is destroyed": {
 		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
 		says:       leftToItself,
@@ -109,7 +109,7 @@ var runFaults = map[string]runFault{
 		unwanted:   true,
 		ran:        "first 1, slow 1",
 	},
-	"a second apply begins": {
+	"a second apply starts": {
 		happens: func(t *testing.T, s *survival, a *applying) {
 			s.atWork(t)
 			other := s.elsewhere(t)
@@ -123,8 +123,8 @@ Wait until that apply has ended, then apply again: what is done is not done agai
 		status: "succeeded",
 		ran:    once,
 	},
-	"its time is over": {
-		// What counts is what comes after the wait: nobody knows how far the first try gets.
+	"timeouts.create expires": {
+		// Starts are counted after the wait, because the first apply may end at any point before it.
 		steps: `
   steps = {
     slow = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $RAN/slow; echo first > /data/both"] }
@@ -141,8 +141,8 @@ Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finishe
 		ran:    "last 1, slow 1",
 	},
 
-	// The program.
-	"a program fails, and what was made ahead of that is taken back": {
+	// The command.
+	"a command fails, and the prewarmed Job is deleted": {
 		slow:       "echo says this; $WORKS",
 		attributes: "prewarm = true",
 		says: `
@@ -159,7 +159,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
 		ran:    "first 1, last 1, slow 2",
 	},
-	"a program fails, and the run is made anew before it is destroyed": {
+	"a command fails, with create_before_destroy": {
 		slow:       "$WORKS",
 		attributes: "lifecycle { create_before_destroy = true }",
 		says: `
@@ -175,7 +175,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
 		ran:    "first 1, last 1, slow 2",
 	},
-	"a program takes more memory than it may": {
+	"a command exceeds its memory limit": {
 		slow: "echo hungry; $WORKS || head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null",
 		more: `resources = { limits = { memory = "48Mi" } }`,
 		says: `
@@ -193,14 +193,14 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
 		ran:    "first 1, last 1, slow 2",
 	},
-	"a program does not heed SIGTERM": {
+	"a command ignores SIGTERM": {
 		slow:    "trap '' TERM; $WAIT",
 		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
 		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
 	},
-	"a program does not heed SIGTERM when the run is destroyed": {
+	"a command ignores SIGTERM when the run is destroyed": {
 		slow:       "trap '' TERM; $WAIT",
 		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
@@ -209,12 +209,12 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		unwanted:   true,
 		ran:        "first 1, slow 1",
 	},
-	"a program leaves others behind that write on": {
+	"a command leaves processes that keep writing": {
 		slow:   "(while :; do echo noise >> /data/noise; done) & setsid sh -c 'trap \\\"\\\" TERM HUP; while :; do echo more >> /data/more; done' & while ! test -s /data/noise -a -s /data/more; do :; done",
 		status: "succeeded",
 		ran:    once,
 	},
-	"a program takes longer than its timeout": {
+	"a command exceeds its timeout": {
 		more:    `timeout = "1h"`,
 		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.passTimeout(t, "slow", 1) },
 		says: `
@@ -261,7 +261,7 @@ All steps of run "$RUN" ended well, but none left a file at /data/no/where. Corr
 		mends:  func(t *testing.T, s *survival) { s.change(t, "no/where", "left") },
 		ran:    "first 1",
 	},
-	"two steps beside each other wrote to one path": {
+	"two concurrent steps write to one path": {
 		steps: `
   steps = {
     left  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/left; echo left > /data/side"] }
@@ -317,7 +317,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	},
 
 	// The engine inside the cluster.
-	"the provider is killed while it hands the run over": {
+	"the provider is killed before it creates the controller Job": {
 		attributes:      "wait = false",
 		killedBeforeJob: 1,
 		says:            killed,
@@ -347,7 +347,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		status: "running",
 		ran:    once,
 	},
-	"it is destroyed while the engine works": {
+	"the run is destroyed while the engine runs": {
 		attributes: "wait = false",
 		happens:    func(t *testing.T, s *survival, _ *applying) { s.atWork(t) },
 		status:     "running",

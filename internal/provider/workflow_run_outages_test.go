@@ -10,9 +10,9 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// outages are faults of what a run builds on, which the user need not hear of.
+// outages are faults of the infrastructure that a run survives without an error.
 var outages = map[string]runFault{
-	"the API server is killed, and away when a step ends": {
+	"the API server is killed, and is away when a step ends": {
 		happens: func(t *testing.T, s *survival, _ *applying) {
 			s.atWork(t)
 			s.own.server.Kill()
@@ -23,13 +23,13 @@ var outages = map[string]runFault{
 		status: "succeeded",
 		ran:    once,
 	},
-	"Redis is killed, and away when a step ends": {
+	"Redis is killed, and is away when a step ends": {
 		slow: "$WAIT; $OVER",
 		happens: func(t *testing.T, s *survival, _ *applying) {
 			s.atWork(t)
 			s.own.redis.Kill()
 			s.server.letGo()
-			came(t, "the end of the program", s.server.over)
+			came(t, "the end of the command", s.server.over)
 			s.own.redis.Recover()
 		},
 		status: "succeeded",
@@ -41,13 +41,13 @@ var outages = map[string]runFault{
 			s.atWork(t)
 			s.own.redis.Pause()
 			s.server.letGo()
-			came(t, "the end of the program", s.server.over)
+			came(t, "the end of the command", s.server.over)
 			s.own.redis.Recover()
 		},
 		status: "succeeded",
 		ran:    once,
 	},
-	"the kubelet is killed, and away when a step ends and the next one begins": {
+	"the kubelet is killed, and is away when a step ends and the next one starts": {
 		happens: func(t *testing.T, s *survival, _ *applying) {
 			s.atWork(t)
 			start := s.own.StopKubelet(t)
@@ -60,7 +60,7 @@ var outages = map[string]runFault{
 	},
 }
 
-// TestAccRunOutages: the same as [TestAccRunFaults], on a cluster whose parts can be taken away. The rows share them, so they come one after another.
+// TestAccRunOutages is like [TestAccRunFaults], with a dedicated cluster whose programs can be killed. The rows share them, so they run sequentially.
 func TestAccRunOutages(t *testing.T) {
 	t.Parallel()
 	own := newOwnCluster(t)
@@ -69,7 +69,7 @@ func TestAccRunOutages(t *testing.T) {
 	}
 }
 
-// ownCluster is a cluster of the test's own.
+// ownCluster is a cluster that a test has started.
 type ownCluster struct {
 	clustertest.Cluster
 	server, redis *clustertest.Program
@@ -81,7 +81,7 @@ func newOwnCluster(t *testing.T) *ownCluster {
 	return &ownCluster{c, c.Program(t, "kube-apiserver"), c.Program(t, "redis-server", "redis-server", filepath.Join(filepath.Dir(c.Kubeconfig), "conf/redis.conf"))}
 }
 
-// test tests one row. Nobody else uses the cluster's Redis: it holds what it did before.
+// test tests one row. No other test uses the cluster's Redis, so the number of its keys must not change.
 func (c *ownCluster) test(t *testing.T, f runFault) {
 	t.Helper()
 	s := newSurvivalIn(t, c, "fault", f.body())
@@ -94,7 +94,7 @@ func (c *ownCluster) test(t *testing.T, f runFault) {
 	}
 }
 
-// hasJob waits until there is a Job of a step.
+// hasJob waits for the Job of a step.
 func (s *survival) hasJob(t *testing.T, step string) {
 	t.Helper()
 	holds(t, "the Job of step "+step, func() bool {

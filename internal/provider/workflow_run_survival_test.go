@@ -25,14 +25,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// survival is a run that is applied by the real CLI and disturbed meanwhile. Its steps count their starts in Redis, and call a server of the test.
+// survival is a run that the CLI applies and that a test disturbs. Its steps count their starts in Redis, and send requests to a server of the test.
 type survival struct {
 	setting
 	cli    *cli
 	server *caller
 	redis  *redis.Client
-	counts string // the key of the counts in Redis, which is none of the run's
-	found  string // the run's id
+	counts string // the Redis key of the counts, which does not belong to the run
+	found  string // the ID of the run
 }
 
 // threeSteps are the steps of most of these runs; the middle one runs $SLOW and has the attributes of $MORE, the last one runs $LAST first.
@@ -47,14 +47,14 @@ const threeSteps = `
   outputs  = { both = { path = "both" } }
 `
 
-// newSurvival is a run of three steps on the cluster of all tests, of which the slow one asks the server for something.
+// newSurvival returns a run of three steps on the shared test cluster. The slow step sends a request to the server.
 func newSurvival(t *testing.T, name, attributes, slow string) *survival {
 	t.Helper()
 	return newSurvivalIn(t, nil, name, runFault{slow: "wget -q -O /dev/null $SERVER" + slow, attributes: attributes}.body())
 }
 
-// newSurvivalIn makes a place for a run and its configuration. In the steps $RAN/name counts a start, $WAIT lasts until the server lets it go on, $FINISH until
-// it may end, $WORKS fails until that works, and $OVER reports the end of the program.
+// newSurvivalIn returns a run with this configuration. In its steps, $RAN/name counts a start, $WAIT waits for letGo, $FINISH waits for finish, $WORKS fails until
+// works is set, and $OVER reports the end of the command.
 func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	t.Helper()
 	place := newSetting(t)
@@ -96,16 +96,16 @@ func (s *survival) write(t *testing.T, name, body string) {
 	s.cli.write(t, "main.tf", required+s.run(t, name, body)+outputs)
 }
 
-// applying is an apply that goes on.
+// applying is an apply that is running.
 type applying struct {
 	cmd   *exec.Cmd
-	out   *bytes.Buffer // a line of JSON for each thing that the CLI says
-	log   transcript    // what the provider logs
+	out   *bytes.Buffer // the JSON lines that the CLI prints
+	log   transcript    // the log of the provider
 	ended chan struct{}
 	err   error
 }
 
-// transcript keeps what is written to it, for others to read meanwhile.
+// transcript is a buffer that can be read while it is written.
 type transcript struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -123,13 +123,13 @@ func (l *transcript) String() string {
 	return l.text.String()
 }
 
-// apply begins an apply.
+// apply starts an apply.
 func (c *cli) apply(t *testing.T) *applying {
 	t.Helper()
 	a := &applying{ended: make(chan struct{})}
 	a.cmd, a.out = c.command(t.Context(), "apply", "-auto-approve", "-json")
 	a.cmd.Env, a.cmd.Stderr = append(a.cmd.Env, "TF_LOG_PROVIDER=INFO"), &a.log
-	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // for Ctrl-C, which a terminal sends to the whole group
+	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal sends Ctrl-C to the process group
 	must(t, a.cmd.Start())
 	go func() {
 		defer close(a.ended)
@@ -138,7 +138,7 @@ func (c *cli) apply(t *testing.T) *applying {
 	return a
 }
 
-// errors waits for the end and returns what went wrong, as the user reads it.
+// errors waits for the end of the apply and returns its errors as the CLI prints them.
 func (a *applying) errors(t *testing.T) string {
 	t.Helper()
 	select {
@@ -161,7 +161,7 @@ func (a *applying) errors(t *testing.T) string {
 	return strings.Join(all, "\n\n")
 }
 
-// provider is the process of the apply's provider.
+// provider returns the process ID of the apply's provider.
 func (a *applying) provider(t *testing.T) int {
 	t.Helper()
 	pid, err := providerOf(a.cmd.Process.Pid)
@@ -189,16 +189,16 @@ func (a *applying) suspendProvider(t *testing.T) {
 	})
 }
 
-// interrupt is Ctrl-C in the terminal of the apply.
+// interrupt sends Ctrl-C to the apply.
 func (a *applying) interrupt(t *testing.T) {
 	t.Helper()
 	must(t, syscall.Kill(-a.cmd.Process.Pid, syscall.SIGINT))
 }
 
-// patience is how long anything may take on a busy machine.
+// patience is the limit of each wait, long enough for a busy machine.
 const patience = 3 * time.Minute
 
-// holds waits until something is so.
+// holds waits until a condition is true.
 func holds(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	limit, tick := time.NewTimer(patience), time.NewTicker(5*time.Millisecond)
@@ -223,7 +223,7 @@ func came(t *testing.T, what string, channel <-chan struct{}) {
 	}
 }
 
-// id is that of the run, as soon as its record is there.
+// id waits for the record of the run and returns the ID.
 func (s *survival) id(t *testing.T) string {
 	t.Helper()
 	if s.found != "" {
@@ -252,7 +252,7 @@ func (s *survival) committed(t *testing.T, step string) {
 	})
 }
 
-// ran is how often each step has begun.
+// ran returns the number of starts of each step.
 func (s *survival) ran(t *testing.T) string {
 	t.Helper()
 	counts, err := s.redis.HGetAll(t.Context(), s.counts).Result()
@@ -264,14 +264,14 @@ func (s *survival) ran(t *testing.T) string {
 	return strings.Join(all, ", ")
 }
 
-// plain puts names for what is different each time.
+// plain replaces values that differ between runs.
 func (s *survival) plain(t *testing.T, text string) string {
 	t.Helper()
 	if text != "" {
 		text = strings.ReplaceAll(text, s.id(t), "$RUN")
 	}
 	for _, as := range [][2]string{
-		// The CLI has two ways to say that its provider is gone, and takes either.
+		// The CLI prints one of two errors when its provider has ended.
 		{`Request cancelled\n.*ApplyResourceChange request was cancelled\.`, strings.TrimSpace(killed)},
 		{regexp.QuoteMeta(s.namespace), "$$NAMESPACE"},
 		{`(brane-\$RUN-\w+-\d+(-\d+)?)-[a-z0-9]{5}\b`, "$1-POD"},
@@ -286,16 +286,16 @@ func (s *survival) plain(t *testing.T, text string) string {
 	return strings.TrimSpace(text)
 }
 
-// says checks all that went wrong with an apply, which succeeds where nothing should.
+// says checks the errors of an apply; without any, it must have succeeded.
 func (s *survival) says(t *testing.T, a *applying, want string) {
 	t.Helper()
 	got := s.plain(t, a.errors(t))
 	if want = strings.TrimSpace(want); got != want {
-		t.Errorf("the apply says\n%s\n\nand not\n%s\n\n%s", got, want, &a.log)
+		t.Errorf("the apply prints\n%s\n\nwant\n%s\n\n%s", got, want, &a.log)
 	}
 }
 
-// fails applies, which has to fail with these sentences.
+// fails applies and checks that the apply fails with these sentences.
 func (s *survival) fails(t *testing.T, args []string, sentences ...string) {
 	t.Helper()
 	cmd, out := s.cli.command(t.Context(), append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
@@ -310,12 +310,12 @@ func tells(t *testing.T, out *bytes.Buffer, sentences ...string) {
 	text := strings.Join(strings.Fields(strings.ReplaceAll(out.String(), "│", "")), " ")
 	for _, sentence := range sentences {
 		if !strings.Contains(text, sentence) {
-			t.Errorf("the CLI does not say %q but\n%s", sentence, out)
+			t.Errorf("the CLI does not print %q but\n%s", sentence, out)
 		}
 	}
 }
 
-// ends applies, which has to succeed, and checks what the run has left: its output, how often each step has begun in all, and nothing to do.
+// ends applies and checks that the apply succeeds, the output, the number of starts of each step, and that the next plan has no changes.
 func (s *survival) ends(t *testing.T, ran map[string]int, args ...string) {
 	t.Helper()
 	s.cli.run(t, append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
@@ -327,12 +327,12 @@ func (s *survival) ends(t *testing.T, ran map[string]int, args ...string) {
 		want = append(want, fmt.Sprintf("%s %d", step, ran[step]))
 	}
 	if got := s.ran(t); got != strings.Join(want, ", ") {
-		t.Errorf("the steps ran: %s\nand not: %s", got, strings.Join(want, ", "))
+		t.Errorf("the steps were started: %s\nwant: %s", got, strings.Join(want, ", "))
 	}
-	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 }
 
-// leavesNothing destroys and looks.
+// leavesNothing destroys the run and checks that nothing of it remains.
 func (s *survival) leavesNothing(t *testing.T) {
 	t.Helper()
 	id := s.id(t)
@@ -340,11 +340,11 @@ func (s *survival) leavesNothing(t *testing.T) {
 	must(t, s.nothingOfRuns(t.Context()))
 	must(t, nothingInRedis(t.Context(), s.redis, id))
 	if err := s.redis.Do(t.Context(), "ACL", "GETUSER", files.UserName(id)).Err(); !errors.Is(err, redis.Nil) {
-		t.Errorf("the run's Redis user is left: %v", err)
+		t.Errorf("the run's Redis user still exists: %v", err)
 	}
 }
 
-// status is that of the run in the state, empty where there is none.
+// status returns the status of the run in the state, or "" if it is not in the state.
 func (s *survival) status(t *testing.T) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), s.cli.program, "state", "show", "-no-color", runAddress)

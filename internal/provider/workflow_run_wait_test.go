@@ -15,9 +15,9 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// Runs that go on inside the cluster, while Terraform is not there.
+// Tests of runs inside the cluster, without a running Terraform.
 
-// inside is the survival run with wait = false, applied, and its slow step at work.
+// inside returns a run with wait = false that has been applied.
 func inside(t *testing.T, name, slow string) *survival {
 	t.Helper()
 	s := newSurvival(t, name, "wait = false\nsecret_env_wo = { for step in [\"first\", \"slow\", \"last\"] : step => { SAID = \"abracadabra\" } }\nsecret_env_wo_version = 1", slow)
@@ -28,11 +28,11 @@ func inside(t *testing.T, name, slow string) *survival {
 	return s
 }
 
-// atWork waits until the slow step asks to wait.
+// atWork waits until the slow step is running.
 func (s *survival) atWork(t *testing.T) {
 	t.Helper()
-	s.id(t) // while the cluster can tell
-	came(t, "the slow step to begin", s.server.arrived)
+	s.id(t) // while the run's record exists
+	came(t, "the slow step to start", s.server.arrived)
 }
 
 // change replaces text in the configuration.
@@ -47,7 +47,7 @@ func (s *survival) change(t *testing.T, from, to string) {
 	must(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
 }
 
-// over waits until the run does not go on any more, and tells how it stands.
+// over waits for the end of the run and returns its status.
 func (s *survival) over(t *testing.T) workflow.RunStatus {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -58,7 +58,7 @@ func (s *survival) over(t *testing.T) workflow.RunStatus {
 	return found.Status
 }
 
-// engine is the engine's pod that runs; another one than those.
+// engine waits for a running pod of the engine, other than these, and returns it.
 func (s *survival) engine(t *testing.T, than ...string) *corev1.Pod {
 	t.Helper()
 	var engine *corev1.Pod
@@ -77,7 +77,7 @@ func (s *survival) engine(t *testing.T, than ...string) *corev1.Pod {
 	return engine
 }
 
-// Terraform returns at once; the engine carries the run on, and a later refresh tells its end and brings the outputs.
+// Terraform returns immediately; the engine runs the workflow, and a later refresh reads its end and its outputs.
 func TestAccWorkflowRun_waitNot(t *testing.T) {
 	t.Parallel()
 	s := inside(t, "inside", "/wait")
@@ -94,7 +94,7 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 	if got := s.status(t); got != "succeeded" {
 		t.Errorf("the status is %q", got)
 	}
-	// The engine has kept the outputs; they have no deadline.
+	// The engine has removed the deadline of the outputs.
 	kept := 0
 	store := redisClient(t)
 	keys, err := runKeys(t.Context(), store, s.cli.run(t, "output", "-raw", "id"))
@@ -109,13 +109,13 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 	if kept == 0 {
 		t.Errorf("no key of the run is kept: %q", keys)
 	}
-	// With wait = true it is still the same run.
+	// With wait = true it is the same run.
 	s.change(t, "wait = false", "wait = true")
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }
 
-// isRestricted checks what the engine's pod may: talk to the API server, and nothing else.
+// isRestricted checks that the engine's pod is restricted.
 func isRestricted(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	container := pod.Spec.Containers[0]
@@ -136,14 +136,14 @@ func isRestricted(t *testing.T, pod *corev1.Pod) {
 	}
 }
 
-// A run that has failed inside the cluster is told by the next refresh, and the next apply goes on with it.
+// A run that has failed inside the cluster is reported by the next refresh, and the next apply continues it.
 func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 	t.Parallel()
 	s := inside(t, "failing", "/works")
 	if got := s.over(t); got != workflow.RunFailed {
 		t.Fatalf("the run has %s", got)
 	}
-	for range 2 { // whether or not the state says so already
+	for range 2 { // before and after the state contains the failure
 		cmd, out := s.cli.command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
 			t.Fatalf("the plan ended with %v:\n%s", err, out)
@@ -160,7 +160,7 @@ func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 	s.leavesNothing(t)
 }
 
-// With wait = true, apply waits for a run that goes on inside the cluster.
+// With wait = true, apply waits for a run inside the cluster.
 func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	t.Parallel()
 	s := inside(t, "awaited", "/wait; echo so $SAID")
