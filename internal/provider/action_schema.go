@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	actionschema "github.com/hashicorp/terraform-plugin-framework/action/schema"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -12,10 +13,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// An action that takes what a resource takes has the same attributes and the same code to read them. The framework has types of its own for the schemas of
-// actions; here the ones are made from the others, so that an attribute that a resource gets is the action's as well.
+// An action that takes the attributes of a resource shares its code to read them. The framework has separate types for the schemas of actions; they are
+// converted here, so that an attribute that is added to the resource is added to the action as well.
 
-// actionAttributes are a resource's attributes as an action has them: without those that the provider alone fills in, and those named.
+// actionAttributes converts the attributes of a resource to those of an action, without computed ones and those named in without.
 func actionAttributes(attributes map[string]schema.Attribute, without ...string) map[string]actionschema.Attribute {
 	made := map[string]actionschema.Attribute{}
 	for name, attribute := range attributes {
@@ -26,8 +27,12 @@ func actionAttributes(attributes map[string]schema.Attribute, without ...string)
 	return made
 }
 
+// withoutConsequence removes the sentences about a change of an attribute: an action has no state to compare with.
+var withoutConsequence = strings.NewReplacer(runsAgain, "", runsNothing, "")
+
 func actionAttribute(name string, attribute schema.Attribute) actionschema.Attribute {
-	text, required, optional, secret := attribute.GetMarkdownDescription(), attribute.IsRequired(), attribute.IsOptional(), attribute.IsWriteOnly()
+	text := withoutConsequence.Replace(attribute.GetMarkdownDescription())
+	required, optional, secret := attribute.IsRequired(), attribute.IsOptional(), attribute.IsWriteOnly()
 	switch a := attribute.(type) {
 	case schema.StringAttribute:
 		return actionschema.StringAttribute{MarkdownDescription: text, Required: required, Optional: optional, WriteOnly: secret, CustomType: a.CustomType, Validators: a.Validators}
@@ -58,14 +63,14 @@ func actionAttribute(name string, attribute schema.Attribute) actionschema.Attri
 			MarkdownDescription: text, Required: required, Optional: optional, WriteOnly: secret, CustomType: a.CustomType, Validators: a.Validators, NestedObject: actionObject(a.NestedObject),
 		}
 	}
-	panic(fmt.Sprintf("attribute %q is a %T, which no action has yet: add it to actionAttribute", name, attribute)) // every schema is asked for in tests
+	panic(fmt.Sprintf("attribute %q is a %T, which no action has yet: add it to actionAttribute", name, attribute)) // every schema is read in tests
 }
 
 func actionObject(object schema.NestedAttributeObject) actionschema.NestedAttributeObject {
 	return actionschema.NestedAttributeObject{CustomType: object.CustomType, Validators: object.Validators, Attributes: actionAttributes(object.Attributes)}
 }
 
-// asResource makes of an action's object the resource's: what the action does not have is null, or the resource's default.
+// asResource converts an action's object to that of the resource. An attribute that the action does not have is null, or the resource's default.
 func asResource(ctx context.Context, attributes map[string]schema.Attribute, value tftypes.Value) (tftypes.Value, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	types := map[string]tftypes.Type{}
@@ -124,19 +129,19 @@ func fieldAsResource(ctx context.Context, attribute schema.Attribute, typ tftype
 	return field, diags
 }
 
-// elements takes a known value apart; it returns false for one that is null, unknown or of another kind.
+// elements returns the elements of a known value; false if it is null, unknown or of another kind.
 func elements[T any](value tftypes.Value, diags *diag.Diagnostics) (parts T, ok bool) {
 	if value.IsNull() || !value.IsKnown() {
 		return parts, false
 	}
 	if err := value.As(&parts); err != nil {
-		diags.AddError("Configuration not readable", fmt.Sprintf("Reading a value of type %s: %s.", value.Type(), err))
+		diags.AddError("Failed to read configuration", fmt.Sprintf("Reading a value of type %s: %s.", value.Type(), err))
 		return parts, false
 	}
 	return parts, true
 }
 
-// sameBut is null or unknown of another type.
+// sameBut returns null or unknown, as the value is, of another type.
 func sameBut(value tftypes.Value, typ tftypes.Type) tftypes.Value {
 	if value.IsKnown() {
 		return tftypes.NewValue(typ, nil)
@@ -144,7 +149,7 @@ func sameBut(value tftypes.Value, typ tftypes.Type) tftypes.Value {
 	return tftypes.NewValue(typ, tftypes.UnknownValue)
 }
 
-// defaultOf is what a plan would put in the place of null.
+// defaultOf returns the value that a plan would have instead of null.
 func defaultOf(ctx context.Context, attribute schema.Attribute, typ tftypes.Type) tftypes.Value {
 	switch a := attribute.(type) {
 	case schema.StringAttribute:

@@ -32,7 +32,8 @@ var (
 
 func newRunWorkflowAction() action.Action { return &runWorkflowAction{} }
 
-// runWorkflowAction runs a workflow again, each time as a run of its own. An action has no state: what a run leaves is told, stays for `retention`, and is gone.
+// runWorkflowAction runs a workflow, each time as a run of its own. An action has no state: it reports what the run produced, whose files stay in Redis for
+// `retention`.
 type runWorkflowAction struct{ workflowRunResource }
 
 func (a *runWorkflowAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
@@ -43,40 +44,79 @@ func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureReq
 	a.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
-// stateOnly are the resource's attributes that mean nothing where there is no state.
+// stateOnly are the attributes of the resource that an action does not have, because it has no state.
 var stateOnly = []string{"triggers", "wait", "on_interrupt", "timeouts", "secret_env_wo_version"}
+
+// actionDescriptions are the descriptions of those attributes whose description in the resource does not hold for the action.
+var actionDescriptions = map[string]string{
+	"name":      "Name of the run: a DNS label of at most 40 characters. Each invocation gets its own `id`, which starts with this name.",
+	"retention": "How long the files of the run, including its outputs, stay in Redis, counted from its start, for example `72h`. At least `1h`. Defaults to `168h`.",
+	"outputs":   "Output files, by names of your choice. They are reported when the run has ended, and stay in Redis as long as `retention` specifies.",
+	"submit_with": "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
+		"for an infrastructure whose address cannot be reached from the machine that runs Terraform. Defaults to `registered`.",
+	"defaults": "Default values for all steps. Map attributes (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
+		"Any other attribute set on a step overrides the default.",
+	"steps": "Steps of the run, by name: a DNS label of at most 40 characters.",
+	"report_path": "Path of a file, on the machine that runs Terraform, to write a report of the run to when it ends, whether it succeeded or failed. The report is one self-contained HTML page with the graph, a timeline and, for each step, " +
+		"its result, the files it wrote and the last lines of its output. Missing directories are created.",
+	secretEnvAttribute: "Secret environment variables of the steps: a map from step names to maps of variables, for example `{ train = { TOKEN = var.token } }`. " +
+		"The values are stored in a Secret of the run, not in the Jobs. The Secret is deleted when the run has succeeded.",
+}
+
+// withDescription returns an attribute of a schema for an action with another description.
+func withDescription(attribute schema.Attribute, text string) schema.Attribute {
+	switch a := attribute.(type) {
+	case schema.StringAttribute:
+		a.MarkdownDescription = text
+		return a
+	case schema.MapAttribute:
+		a.MarkdownDescription = text
+		return a
+	case schema.MapNestedAttribute:
+		a.MarkdownDescription = text
+		return a
+	case schema.SingleNestedAttribute:
+		a.MarkdownDescription = text
+		return a
+	}
+	panic(fmt.Sprintf("attribute of type %T: add it to withDescription", attribute)) // every schema is read in tests
+}
 
 func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	attributes := actionAttributes(a.runSchema(ctx).Attributes, stateOnly...)
-	attributes[secretEnvAttribute] = actionAttribute(secretEnvAttribute, secretEnvSchema()) // each invocation reads the values, so no version is needed
+	attributes[secretEnvAttribute] = actionAttribute(secretEnvAttribute, secretEnvSchema()) // without a version: each invocation reads the values
+	for name, text := range actionDescriptions {
+		attributes[name] = withDescription(attributes[name], text)
+	}
 	attributes["timeouts"] = invokeTimeout(ctx, runTimeout)
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Runs a workflow now (Terraform 1.14), each time anew, and tells how it gets on: which step has started, which has ended, how many there are still. " +
-			"It takes the same attributes as `brane_workflow_run`, of which it is the way to run the same graph again without a change. " +
-			"It leaves no record in the state: at the end it tells the outputs, whose files stay in Redis as long as `retention` says. " +
-			"When the run has succeeded its Jobs are removed; those of a run that has failed stay for a week, for people to look at.",
+		MarkdownDescription: "Runs a workflow and reports its progress: which steps have started and ended, and how many remain. Requires Terraform 1.14.\n\n" +
+			"Every invocation is a new run that executes all steps. Use the resource `brane_workflow_run` instead to run a workflow once for each change of its inputs or steps. " +
+			"The attributes are those of the resource, without `triggers`, `wait`, `on_interrupt` and `secret_env_wo_version`, which concern its state.\n\n" +
+			"The action leaves no record in the state. It reports the outputs when the run has ended; their files stay in Redis as long as `retention` specifies. " +
+			"The Jobs of a run that succeeded are deleted. Those of a failed run are kept for 7 days, for inspection.",
 		Attributes: attributes,
 	}
 }
 
-// invokeTimeout bounds an action; limit is what holds where it is not set.
+// invokeTimeout returns the timeouts of an action with a default.
 func invokeTimeout(ctx context.Context, limit time.Duration) schema.Attribute {
-	attribute := timeouts.AttributesWithOpts(ctx, timeouts.Opts{InvokeDescription: fmt.Sprintf("For example `30m`. Default: `%s`.", limit)})
+	attribute := timeouts.AttributesWithOpts(ctx, timeouts.Opts{InvokeDescription: fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))})
 	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
-		nested.MarkdownDescription = "How long it may take."
+		nested.MarkdownDescription = "Time limit of the action."
 		return nested
 	}
 	return attribute
 }
 
-// runSchema is the resource's.
+// runSchema returns the schema of the resource.
 func (a *runWorkflowAction) runSchema(ctx context.Context) resourceschema.Schema {
 	var resp resource.SchemaResponse
 	a.workflowRunResource.Schema(ctx, resource.SchemaRequest{}, &resp)
 	return resp.Schema
 }
 
-// model reads the action's configuration as the resource's, in which what only a state has is null.
+// model reads the action's configuration as one of the resource, in which the attributes that an action does not have are null.
 func (a *runWorkflowAction) model(ctx context.Context, config tfsdk.Config, diags *diag.Diagnostics) workflowRunModel {
 	whole := a.runSchema(ctx)
 	var model workflowRunModel
@@ -114,45 +154,45 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	a.invoke(ctx, &model, func(line string) { resp.SendProgress(action.InvokeProgressEvent{Message: line}) }, &resp.Diagnostics)
 }
 
-func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel, tell func(string), diags *diag.Diagnostics) {
-	// What is different each time makes the id so.
+func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel, send func(string), diags *diag.Diagnostics) {
+	// A trigger that differs each time gives each invocation its own id.
 	model.ID, model.Images = types.StringUnknown(), types.MapUnknown(types.StringType)
 	model.Triggers = types.MapValueMust(types.StringType, map[string]attr.Value{"brane_run_workflow": types.StringValue(time.Now().UTC().Format(time.RFC3339Nano) + " " + rand.Text())})
 	run, ok := a.prepare(ctx, model, diags)
 	if !ok {
 		return
 	}
-	tell(fmt.Sprintf("run %q in namespace %q: %d steps", run.ID, run.Namespace, len(run.Graph.Steps())))
-	progress := watchProgress(ctx, run, tell)
+	send(fmt.Sprintf("run %q in namespace %q: %d steps", run.ID, run.Namespace, len(run.Graph.Steps())))
+	progress := watchProgress(ctx, run, send)
 	result, err := run.Execute(ctx)
 	progress.end(result, err)
 	defer func() { writePage(ctx, run, model, progress, result, err, diags) }()
 	reportAllowed(diags, model.Name.ValueString(), result)
 	switch {
 	case err != nil:
-		report(diags, "Run not finished", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		report(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	default:
 		paths := model.outputPaths(ctx, diags)
-		if err := tellOutputs(ctx, run, result, paths, tell); err != nil {
+		if err := reportContents(ctx, run, result, paths, send); err != nil {
 			reportOutputs(diags, run.ID, paths, err)
 		}
 	}
 	if diags.HasError() {
-		tell(fmt.Sprintf("its Jobs stay for a week; to remove everything: kubectl -n %s delete jobs,configmaps -l %s=%s", run.Namespace, workflow.RunLabel, run.ID))
+		send(fmt.Sprintf("the Jobs are kept for 7 days; to delete everything: kubectl -n %s delete jobs,configmaps -l %s=%s", run.Namespace, workflow.RunLabel, run.ID))
 		return
 	}
 	if err := workflow.Delete(ctx, run.Kube, run.Namespace, run.ID, ""); err != nil {
-		report(diags, "Run not tidied up", fmt.Sprintf("Deleting the objects of run %q, which has succeeded", run.ID), err)
+		report(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.ID), err)
 	}
 }
 
-// shownContent is how much of an output's text is told.
+// shownContent is the size up to which the text of an output is reported.
 const shownContent = 1 << 10
 
-// tellOutputs tells a line for each output, with its content where that is short.
-func tellOutputs(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string, tell func(string)) error {
+// reportContents reports each output in one line, with its content if that is short text.
+func reportContents(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string, send func(string)) error {
 	entries, err := run.Left(ctx, result, slices.Collect(maps.Values(paths)))
 	if err != nil {
 		return err
@@ -173,10 +213,10 @@ func tellOutputs(ctx context.Context, run *workflow.Run, result workflow.Result,
 				line += ": " + text
 			}
 		}
-		tell(line)
+		send(line)
 	}
 	return nil
 }
 
-// isControl is true for what a terminal would obey to; line ends and tabs are text.
+// isControl reports whether a terminal would interpret the character as a control sequence. Line ends and tabs are text.
 func isControl(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }

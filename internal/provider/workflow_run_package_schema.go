@@ -14,65 +14,65 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
-// besidePackage is the attribute that all others about a call need.
+// besidePackage is the attribute that all other attributes of a call require.
 var besidePackage = path.MatchRelative().AtParent().AtName("package")
 
-// packageAttributes are those of a step that calls a function of a Brane package.
+// packageAttributes returns the attributes of a step that calls a function of a Brane package.
 func packageAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"package": schema.StringAttribute{
-			MarkdownDescription: "A Brane package to call instead of a program, as `name:version`. Its image is `<registry>/library/<name>:<version>`, from the registry of the infrastructure, unless `image` is set. " +
-				"It runs as every step does: without privileges, and with the run's files at `/data`. A function has to be named; `command` and `args` cannot be.",
+			MarkdownDescription: "Brane package to call instead of a command, as `name:version`. The image is `<registry>/library/<name>:<version>` from the registry of the infrastructure, unless `image` is set. " +
+				"The step runs like any other: unprivileged, with the files of the run at `/data`. Requires `function`; conflicts with `command` and `args`." + runsAgain,
 			Optional: true,
 			Validators: []validator.String{packageReference(), stringvalidator.ConflictsWith(
 				path.MatchRelative().AtParent().AtName("command"), path.MatchRelative().AtParent().AtName("args"),
 			)},
 		},
 		"function": schema.StringAttribute{
-			MarkdownDescription: "The function of the package.",
+			MarkdownDescription: "Function of the package to call. Required with `package`." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.AlsoRequires(besidePackage)},
 		},
 		"arguments": argumentsSchema(),
 		"kind": schema.StringAttribute{
-			MarkdownDescription: "How the package runs its functions: `ecu` (it executes code; Brane 0.4 calls this `code`) or `oas` (it calls a web API). Default: what `package_file` says, else the former.",
+			MarkdownDescription: "How the package runs its functions: `ecu` (executes code; called `code` in Brane 0.4) or `oas` (calls a web API). Defaults to the kind in `package_file`, or else to `ecu`." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{stringvalidator.OneOf(string(branelet.ECU), string(branelet.Code), string(branelet.OAS)), stringvalidator.AlsoRequires(besidePackage)},
 		},
 		"brane_version": schema.StringAttribute{
-			MarkdownDescription: "Version of Brane with which the package was built: `0.4`, `0.5`, `0.6`, `1`, `2`, `3`, `4`, or a release of one of them like `0.6.3`. It decides how arguments and results are written. " +
-				"Default: `control_plane.brane_version` of the provider.",
+			MarkdownDescription: "Version of Brane that the package was built with: `0.4`, `0.5`, `0.6`, `1`, `2`, `3`, `4`, or a release of one of them such as `0.6.3`. It determines how arguments and results are encoded. " +
+				"Defaults to `control_plane.brane_version` of the provider." + runsAgain,
 			Optional:   true,
 			Validators: []validator.String{packageVersion(), stringvalidator.AlsoRequires(besidePackage)},
 		},
 		"package_file": schema.StringAttribute{
-			MarkdownDescription: "Path of the package's `package.yml` or `container.yml` on this machine. With it, functions, arguments and their types are checked when Terraform plans.",
+			MarkdownDescription: "Path of the `package.yml` or `container.yml` of the package on the machine that runs Terraform. If set, functions, arguments and their types are checked during plan.",
 			Optional:            true,
 			Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.AlsoRequires(besidePackage)},
 		},
 	}
 }
 
-// argumentsSchema says of each argument its type, since Terraform has only one for all numbers, and none for files.
+// argumentsSchema returns a schema in which each argument names its type: Terraform has one type for all numbers, and none for files.
 func argumentsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "The function's arguments by their names. Each has one attribute, its value by its type, for example `{ integer = 3 }`, `{ file = \"corpus/alice.txt\" }` or `{ step = \"count\" }`. " +
-			fmt.Sprintf("They stand in the Job for everybody who may read it: they are no place for secrets. Together they can have about %d KiB; large values belong in files.", branelet.MaxArguments*3/4>>10),
+		MarkdownDescription: "Arguments of the function, by name. Each has exactly one attribute: its value, by type, for example `{ integer = 3 }`, `{ file = \"corpus/alice.txt\" }` or `{ step = \"count\" }`. " +
+			fmt.Sprintf("They are stored in plaintext in the Job, so do not pass secrets. Their total size is limited to about %d KiB; pass larger values as files.", branelet.MaxArguments*3/4>>10) + runsAgain,
 		Optional:   true,
 		Validators: []validator.Map{mapvalidator.AlsoRequires(besidePackage)},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"boolean": schema.BoolAttribute{MarkdownDescription: "A `boolean`.", Optional: true},
-			"integer": schema.Int64Attribute{MarkdownDescription: "An `integer` of 64 bits.", Optional: true},
-			"real":    schema.Float64Attribute{MarkdownDescription: "A `real`; `3` is one as well as `3.0`.", Optional: true},
+			"integer": schema.Int64Attribute{MarkdownDescription: "A 64-bit `integer`.", Optional: true},
+			"real":    schema.Float64Attribute{MarkdownDescription: "A `real`, for example `3` or `3.5`.", Optional: true},
 			"string":  schema.StringAttribute{MarkdownDescription: "A `string`.", Optional: true},
-			"unit":    schema.BoolAttribute{MarkdownDescription: "`true` stands for `unit`, the value that is none.", Optional: true},
+			"unit":    schema.BoolAttribute{MarkdownDescription: "Set to `true` to pass Brane's `unit` (empty) value.", Optional: true},
 			"file": schema.StringAttribute{
-				MarkdownDescription: "A `File` by its path below `/data`. For Brane 1 and newer, the path as a string.",
+				MarkdownDescription: "Path below `/data` of a file, passed as a `File`. For Brane 1 and newer, the path is passed as a string.",
 				Optional:            true,
 				Validators:          []validator.String{localPath()},
 			},
 			"directory": schema.StringAttribute{
-				MarkdownDescription: "A `Directory` by its path below `/data`. For Brane 1 and newer, the path as a string.",
+				MarkdownDescription: "Path below `/data` of a directory, passed as a `Directory`. For Brane 1 and newer, the path is passed as a string.",
 				Optional:            true,
 				Validators:          []validator.String{localPath()},
 			},
@@ -81,13 +81,13 @@ func argumentsSchema() schema.Attribute {
 			"reals":    schema.ListAttribute{MarkdownDescription: "A `real[]`.", ElementType: types.Float64Type, Optional: true},
 			"strings":  schema.ListAttribute{MarkdownDescription: "A `string[]`.", ElementType: types.StringType, Optional: true},
 			"files": schema.ListAttribute{
-				MarkdownDescription: "A `File[]` by the paths below `/data`.",
+				MarkdownDescription: "Paths below `/data` of files, passed as a `File[]`.",
 				ElementType:         types.StringType,
 				Optional:            true,
 				Validators:          []validator.List{listvalidator.ValueStringsAre(localPath())},
 			},
 			"step": schema.StringAttribute{
-				MarkdownDescription: "The result of another step that calls a function. This step then waits for that one, as if it were among its `needs`.",
+				MarkdownDescription: "Name of another step that calls a function, to pass its result. The other step is added to `needs`.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
@@ -95,7 +95,7 @@ func argumentsSchema() schema.Attribute {
 	}
 }
 
-// packageVersion is a version of Brane whose packages can be called.
+// packageVersion validates a version of Brane whose packages can be called.
 func packageVersion() validator.String {
 	return textRule{description: "a version of Brane", problems: func(text string) []string {
 		if _, err := branelet.ParseVersion(text); err != nil {

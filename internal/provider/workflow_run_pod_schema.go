@@ -20,48 +20,48 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// podAttributes are what a step may say of its container and pod, and what `defaults` may say for all steps.
+// podAttributes returns the attributes of a container and its pod that steps and `defaults` have in common.
 func podAttributes() map[string]schema.Attribute {
 	attributes := map[string]schema.Attribute{
 		"image": schema.StringAttribute{
-			MarkdownDescription: "The container's image. The cluster's nodes pull it.",
+			MarkdownDescription: "Container image. It is pulled by the nodes of the cluster." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 		},
 		"working_dir": schema.StringAttribute{
-			MarkdownDescription: "Folder in which the program starts, an absolute path. Default: the image's.",
+			MarkdownDescription: "Working directory of the command, an absolute path. Defaults to that of the image." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{absolutePath()},
 		},
 		"timeout": schema.StringAttribute{
-			MarkdownDescription: "How long the step may take, its start included, for example `10m`. Default: as long as the run.",
+			MarkdownDescription: "Maximum duration of the step, including its start, for example `10m` (`activeDeadlineSeconds` of the Job). Defaults to no limit other than that of the run." + runsAgain,
 			CustomType:          timetypes.GoDurationType{},
 			Optional:            true,
 			Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
 		},
 		"retries": schema.Int64Attribute{
-			MarkdownDescription: "How often a container that has failed is started anew, in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes: pauses of Kubernetes' own, which cannot be set. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count. Default: 0.",
+			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count. Defaults to `0`." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, 100)},
 		},
 		"resources": schema.SingleNestedAttribute{
-			MarkdownDescription: "What the container asks for and what it may take at most, by the names of resources: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` and whatever else the nodes offer.",
+			MarkdownDescription: "Resource requests and limits of the container, by resource name: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` or any other resource of the nodes." + runsAgain,
 			Optional:            true,
 			Attributes: map[string]schema.Attribute{
-				"requests": quantities("What a node must have free, for example `{ cpu = \"500m\", memory = \"1Gi\" }`."),
-				"limits":   quantities("What it may take at most. A program that takes more memory is ended (`OOMKilled`). Devices are named here alone, for example `{ \"nvidia.com/gpu\" = 1 }`."),
+				"requests": quantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`."),
+				"limits":   quantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`."),
 			},
 		},
 		"security_context":   securityContextAttribute(),
 		"volumes":            volumesAttribute(),
-		"image_pull_secrets": names("Names of Secrets of the namespace with which the images are pulled. Default: those of the service account."),
+		"image_pull_secrets": names("Names of Secrets in the namespace with the credentials for pulling images. Defaults to those of the service account." + runsAgain),
 		"service_account_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the service account as which the pod runs. Default: the namespace's `default`.",
+			MarkdownDescription: "Name of the ServiceAccount of the pod. Defaults to the `default` ServiceAccount of the namespace." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{dnsSubdomain()},
 		},
 		"automount_service_account_token": schema.BoolAttribute{
-			MarkdownDescription: "Whether to mount the ServiceAccount token into the container, for commands that use the Kubernetes API. Defaults to `false`.",
+			MarkdownDescription: "Whether to mount the ServiceAccount token into the container, for commands that use the Kubernetes API. Defaults to `false`." + runsAgain,
 			Optional:            true,
 		},
 	}
@@ -79,32 +79,32 @@ func variableName() validator.String {
 	return textRule{description: "a name of an environment variable", problems: validation.IsRelaxedEnvVarName}
 }
 
-// environmentAttributes are the ways to set environment variables that steps and `defaults` have in common.
+// environmentAttributes returns the attributes for environment variables.
 func environmentAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"env": schema.MapAttribute{
-			MarkdownDescription: "Environment variables. They stand in the Job for everybody who may read it: they are no place for secrets.",
+			MarkdownDescription: "Environment variables. They are stored in plaintext in the Job; use `env_from_secret` or `secret_env_wo` for secrets." + runsAgain,
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators:          []validator.Map{mapvalidator.KeysAre(variableName())},
 		},
 		"env_from_secret": schema.MapNestedAttribute{
-			MarkdownDescription: "Environment variables whose values are in Secrets of the namespace.",
+			MarkdownDescription: "Environment variables whose values are in Secrets in the namespace (`valueFrom.secretKeyRef`), by variable name." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.Map{mapvalidator.KeysAre(variableName())},
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"secret": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true, Validators: []validator.String{dnsSubdomain()}},
-				"key":    schema.StringAttribute{MarkdownDescription: "Key of the Secret.", Required: true, Validators: []validator.String{secretKey()}},
+				"key":    schema.StringAttribute{MarkdownDescription: "Key in the Secret.", Required: true, Validators: []validator.String{secretKey()}},
 			}},
 		},
 	}
 }
 
-// placementAttributes say on which nodes a pod may run.
+// placementAttributes returns the attributes that select the nodes of a pod.
 func placementAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"node_selector": schema.MapAttribute{
-			MarkdownDescription: "Labels that a node must have.",
+			MarkdownDescription: "Labels that a node must have." + runsAgain,
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators: []validator.Map{
@@ -113,16 +113,16 @@ func placementAttributes() map[string]schema.Attribute {
 			},
 		},
 		"tolerations": schema.ListNestedAttribute{
-			MarkdownDescription: "Taints of nodes that do not keep the pod away.",
+			MarkdownDescription: "Taints that the pod tolerates." + runsAgain,
 			Optional:            true,
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"key": schema.StringAttribute{
-					MarkdownDescription: "Key of the taint. Left out, with `operator = \"Exists\"`: every taint.",
+					MarkdownDescription: "Key of the taint. Omit it, with `operator = \"Exists\"`, to tolerate every taint.",
 					Optional:            true,
 					Validators:          []validator.String{textRule{description: "a key of a taint", problems: validation.IsQualifiedName}},
 				},
 				"operator": schema.StringAttribute{
-					MarkdownDescription: "`Equal` (default) or `Exists`.",
+					MarkdownDescription: "`Equal` or `Exists`. Defaults to `Equal`.",
 					Optional:            true,
 					Validators:          []validator.String{stringvalidator.OneOf(string(corev1.TolerationOpEqual), string(corev1.TolerationOpExists))},
 				},
@@ -132,31 +132,31 @@ func placementAttributes() map[string]schema.Attribute {
 					Validators:          []validator.String{textRule{description: "a value of a taint", problems: validation.IsValidLabelValue}},
 				},
 				"effect": schema.StringAttribute{
-					MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`. Default: all of them.",
+					MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`. Defaults to all effects.",
 					Optional:            true,
 					Validators: []validator.String{stringvalidator.OneOf(
 						string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute))},
 				},
 				"toleration_seconds": schema.Int64Attribute{
-					MarkdownDescription: "How long a pod that runs already stays on a node that gets the taint, with `NoExecute`. Default: for ever.",
+					MarkdownDescription: "How long a running pod stays on a node after the taint is added, with `NoExecute`. Defaults to forever.",
 					Optional:            true,
 					Validators:          []validator.Int64{int64validator.AtLeast(0)},
 				},
 			}},
 		},
 		"affinity": schema.StringAttribute{
-			// The type has four levels and some forty fields of its own. Whoever needs it has it in Kubernetes' words.
-			MarkdownDescription: "Further rules for the choice of a node, as in a pod's `spec.affinity`: JSON or YAML, for example `jsonencode({ nodeAffinity = { … } })`. It is checked when Terraform plans.",
+			// The type has four levels and some forty fields, so it is passed as Kubernetes defines it.
+			MarkdownDescription: "Affinity of the pod (`spec.affinity`) as JSON or YAML, for example `jsonencode({ nodeAffinity = { … } })`. It is validated during plan." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{affinityText{}},
 		},
 		"priority_class_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the PriorityClass.",
+			MarkdownDescription: "Name of the PriorityClass." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{dnsSubdomain()},
 		},
 		"runtime_class_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the RuntimeClass, for example of a sandbox or of a GPU vendor's runtime.",
+			MarkdownDescription: "Name of the RuntimeClass, for example of a sandbox or of a GPU vendor's runtime." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.String{dnsSubdomain()},
 		},
@@ -166,7 +166,7 @@ func placementAttributes() map[string]schema.Attribute {
 // securityContextAttribute is a pod's and a container's security context as one attribute: a step has one container.
 func securityContextAttribute() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "Security context of the step's pod and container. In every step `allowPrivilegeEscalation` is `false` and all capabilities but those in `capabilities` are dropped. Privileged containers are not supported.",
+		MarkdownDescription: "Security context of the step's pod and container. In every step `allowPrivilegeEscalation` is `false` and all capabilities but those in `capabilities` are dropped. Privileged containers are not supported." + runsAgain,
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
 			"run_as_user": schema.Int64Attribute{
@@ -229,21 +229,21 @@ func securityContextAttribute() schema.Attribute {
 func volumesAttribute() schema.Attribute {
 	source := func(name string) path.Expression { return path.MatchRelative().AtParent().AtName(name) }
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Volumes beside the run's own files, by names of your choice (DNS labels). Each has a `mount_path` and exactly one of `persistent_volume_claim`, `config_map`, `secret`, `csi` and `empty_dir`. What a step leaves there is no part of the run's files.",
+		MarkdownDescription: "Additional volumes, by names of your choice (DNS labels). Each has a `mount_path` and exactly one of `persistent_volume_claim`, `config_map`, `secret`, `csi` and `empty_dir`. Files in these volumes are not part of the files of the run." + runsAgain,
 		Optional:            true,
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"mount_path": schema.StringAttribute{
-				MarkdownDescription: "Where the container sees it: an absolute path, not at or below `/data` and `/brane`.",
+				MarkdownDescription: "Absolute path in the container, not at or below `/data` or `/brane`.",
 				Required:            true,
 				Validators:          []validator.String{absolutePath()},
 			},
 			"sub_path": schema.StringAttribute{
-				MarkdownDescription: "Folder or file of the volume that is mounted, in the place of all of it.",
+				MarkdownDescription: "Directory or file in the volume to mount, instead of its root.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"read_only": schema.BoolAttribute{
-				MarkdownDescription: "Whether the program may only read. Default: `false`.",
+				MarkdownDescription: "Whether the volume is mounted read-only. Defaults to `false`.",
 				Optional:            true,
 			},
 			"persistent_volume_claim": schema.StringAttribute{
@@ -254,17 +254,17 @@ func volumesAttribute() schema.Attribute {
 				},
 			},
 			"config_map": schema.StringAttribute{
-				MarkdownDescription: "Name of a ConfigMap; each of its keys is a file.",
+				MarkdownDescription: "Name of a ConfigMap; each key becomes a file.",
 				Optional:            true,
 				Validators:          []validator.String{dnsSubdomain()},
 			},
 			"secret": schema.StringAttribute{
-				MarkdownDescription: "Name of a Secret; each of its keys is a file.",
+				MarkdownDescription: "Name of a Secret; each key becomes a file.",
 				Optional:            true,
 				Validators:          []validator.String{dnsSubdomain()},
 			},
 			"csi": schema.SingleNestedAttribute{
-				MarkdownDescription: "A volume that a CSI driver makes for the pod and removes with it, for example a mount of an existing JuiceFS volume.",
+				MarkdownDescription: "Ephemeral volume of a CSI driver, created and removed with the pod, for example a mount of an existing JuiceFS volume.",
 				Optional:            true,
 				Attributes: map[string]schema.Attribute{
 					"driver": schema.StringAttribute{
@@ -273,32 +273,32 @@ func volumesAttribute() schema.Attribute {
 						Validators:          []validator.String{dnsSubdomain()},
 					},
 					"volume_attributes": schema.MapAttribute{
-						MarkdownDescription: "What the driver wants to know.",
+						MarkdownDescription: "Attributes passed to the driver.",
 						ElementType:         types.StringType,
 						Optional:            true,
 					},
 					"fs_type": schema.StringAttribute{
-						MarkdownDescription: "File system. Default: the driver's.",
+						MarkdownDescription: "File system type. Defaults to that of the driver.",
 						Optional:            true,
 					},
 					"node_publish_secret": schema.StringAttribute{
-						MarkdownDescription: "Name of the Secret that the driver gets.",
+						MarkdownDescription: "Name of the Secret passed to the driver (`nodePublishSecretRef`).",
 						Optional:            true,
 						Validators:          []validator.String{dnsSubdomain()},
 					},
 				},
 			},
 			"empty_dir": schema.SingleNestedAttribute{
-				MarkdownDescription: "An empty folder that goes with the pod; `{}` for one on the node's disk.",
+				MarkdownDescription: "Empty directory that is removed with the pod. Use `{}` for one on the node's disk.",
 				Optional:            true,
 				Attributes: map[string]schema.Attribute{
 					"medium": schema.StringAttribute{
-						MarkdownDescription: "`Memory` for one in memory, which counts as the container's. Default: the node's disk.",
+						MarkdownDescription: "`Memory` for a directory in memory, which counts toward the container's memory limit. Defaults to the node's disk.",
 						Optional:            true,
 						Validators:          []validator.String{stringvalidator.OneOf(string(corev1.StorageMediumMemory))},
 					},
 					"size_limit": schema.StringAttribute{
-						MarkdownDescription: "Its size at most; a pod that leaves more there is evicted.",
+						MarkdownDescription: "Maximum size. A pod that exceeds it is evicted.",
 						CustomType:          quantityType{},
 						Optional:            true,
 						Validators:          []validator.String{quantityRule},
@@ -309,7 +309,7 @@ func volumesAttribute() schema.Attribute {
 	}
 }
 
-// names is a set of names of objects.
+// names returns the schema of a set of object names.
 func names(description string) schema.Attribute {
 	return schema.SetAttribute{
 		MarkdownDescription: description,
@@ -319,7 +319,7 @@ func names(description string) schema.Attribute {
 	}
 }
 
-// dnsSubdomain is Kubernetes' rule for the names of most objects.
+// dnsSubdomain validates a name by Kubernetes' rule for most objects.
 func dnsSubdomain() validator.String {
 	return textRule{description: "a name of an object", problems: validation.IsDNS1123Subdomain}
 }
@@ -328,9 +328,9 @@ func secretKey() validator.String {
 	return textRule{description: "a key of a Secret", problems: validation.IsConfigMapKey}
 }
 
-// absolutePath is a path in a container, which runs Linux whatever Terraform runs on.
+// absolutePath validates a path in a container, which runs Linux on every platform of Terraform.
 func absolutePath() validator.String {
-	return textRule{description: "a folder of the container", problems: func(name string) []string {
+	return textRule{description: "an absolute path", problems: func(name string) []string {
 		if !strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
 			return []string{"must be an absolute path"}
 		}
@@ -338,7 +338,7 @@ func absolutePath() validator.String {
 	}}
 }
 
-// affinityText is an affinity in Kubernetes' own words.
+// affinityText validates an affinity as Kubernetes defines it.
 type affinityText struct{}
 
 func (affinityText) Description(context.Context) string {
@@ -351,18 +351,18 @@ func (affinityText) ValidateString(_ context.Context, req validator.StringReques
 		return
 	}
 	if _, err := parseAffinity(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Value is not an affinity", fmt.Sprintf("Reading it as a pod's spec.affinity: %s.", err))
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid affinity", fmt.Sprintf("Parsing it as spec.affinity of a pod: %s.", err))
 	}
 }
 
-// parseAffinity takes no fields that Kubernetes does not know: the API server would drop them silently.
+// parseAffinity rejects unknown fields, which the API server would drop silently.
 func parseAffinity(text string) (*corev1.Affinity, error) {
 	affinity := &corev1.Affinity{}
 	if err := yaml.UnmarshalStrict([]byte(text), affinity); err != nil {
 		return nil, err
 	}
 	if *affinity == (corev1.Affinity{}) {
-		return nil, fmt.Errorf("it names none of nodeAffinity, podAffinity and podAntiAffinity")
+		return nil, fmt.Errorf("it has none of nodeAffinity, podAffinity and podAntiAffinity")
 	}
 	return affinity, nil
 }

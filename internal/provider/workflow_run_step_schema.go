@@ -15,84 +15,85 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// maxCount keeps numbers in the range of the API's.
+// maxCount keeps numbers within the range of the Kubernetes API.
 const maxCount = 1_000_000
 
-// onSuccess is the name of the condition that steps have where they name none.
+// onSuccess is the default of when.
 const onSuccess = "success"
 
-// stepsSchema is what a step is: its place in the graph, its program, and its pod.
+// stepsSchema returns the schema of the steps: their place in the graph, their command, and their pod.
 func stepsSchema() schema.Attribute {
 	attributes := podAttributes()
 	maps.Copy(attributes, map[string]schema.Attribute{
 		"command": schema.ListAttribute{
-			MarkdownDescription: "The program and its first arguments. The image's own entry point is not used then. Default: the image's entry point and arguments, as its registry tells them to the machine on which " +
-				"Terraform runs (with the credentials that docker and podman keep there); the image is pinned by its digest then, see `images`.",
+			MarkdownDescription: "Command of the container and its first arguments, instead of the image's entry point. Defaults to the entry point and arguments of the image, which the provider reads from the registry " +
+				"with the credentials of docker or podman on the machine that runs Terraform. The image is then pinned by its digest (see `images`)." + runsAgain,
 			ElementType: types.StringType,
 			Optional:    true,
 			Validators:  []validator.List{listvalidator.SizeAtLeast(1)},
 		},
 		"args": schema.ListAttribute{
-			MarkdownDescription: "Further arguments. Where there is no `command`, they take the place of the image's own.",
+			MarkdownDescription: "Additional arguments. Without `command`, they replace the arguments of the image." + runsAgain,
 			ElementType:         types.StringType,
 			Optional:            true,
 		},
 		"needs": schema.SetAttribute{
-			MarkdownDescription: "Names of the steps that must have ended well before this one starts (see `when`). Their files are there at `/data`.",
+			MarkdownDescription: "Names of the steps that must have succeeded before this one starts (see `when`). Their output files are at `/data`." + runsAgain,
 			ElementType:         types.StringType,
 			Optional:            true,
 		},
 		"completions": schema.Int64Attribute{
-			MarkdownDescription: "Makes the step many: so many containers of one Indexed Job, each of which finds its number, from 0, in `BRANE_INDEX`. Each commits its files for itself; " +
-				"all of them together are the step's. Two that leave different content at one path are an error that names both.",
+			MarkdownDescription: "Run this many copies of the step as one Indexed Job, at most 10,000 (a fan-out step). Each copy gets its index, starting at 0, in `BRANE_INDEX`. " +
+				"The output files of all copies are merged; if two copies write different content to the same path, the step fails with an error that names both. Conflicts with `items`." + runsAgain,
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.AtLeast(1), int64validator.ConflictsWith(path.MatchRelative().AtParent().AtName("items"))},
 		},
 		"items": schema.ListAttribute{
-			MarkdownDescription: "As `completions`, one for each of these texts, which the container finds in `BRANE_ITEM`.",
+			MarkdownDescription: "Run one copy of the step per element. Each copy gets its element in `BRANE_ITEM` and its index in `BRANE_INDEX`. Conflicts with `completions`." + runsAgain,
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
 		},
 		"parallelism": schema.Int64Attribute{
-			MarkdownDescription: "With `completions` or `items`: how many of the containers run at once, at most. Default: as many as there is room for.",
+			MarkdownDescription: "Maximum number of copies of a fan-out step that run concurrently. Defaults to no limit." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(1, maxCount)},
 		},
 		"max_failed_indexes": schema.Int64Attribute{
-			MarkdownDescription: "With `completions` or `items`: how many of the containers may fail, their `retries` used up, before the others are stopped. The step has failed all the same, " +
-				"but the next apply has only those to do that have no commit. Default: 0.",
+			MarkdownDescription: "How many indexes of a fan-out step may exhaust their `retries` before the remaining ones are stopped. The step still fails, " +
+				"but the next apply runs only the indexes that have not completed. Defaults to `0`." + runsAgain,
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.Between(0, maxCount)},
 		},
 		"when": schema.StringAttribute{
-			MarkdownDescription: "After which outcome of the steps that it needs the step runs: `success` (default) when all of them have ended well and nothing else of the run has failed, " +
-				"`failure` when all of them are over and one has not ended well, `always` when all of them are over. In the place of the files of a step that left none it finds those with which that one began.",
+			MarkdownDescription: "When the step runs: `success` when all steps in `needs` have succeeded and no other step has failed, " +
+				"`failure` when all of them have ended and one did not succeed, `always` when all of them have ended. " +
+				"If a dependency failed and stored no files, this step sees the files that dependency started with. Defaults to `success`." + runsAgain,
 			Optional:   true,
 			Validators: []validator.String{stringvalidator.OneOf(onSuccess, string(workflow.OnFailure), string(workflow.Always))},
 		},
 		"allow_failure": schema.BoolAttribute{
-			MarkdownDescription: "Whether the run goes on when this step fails, and can succeed all the same; its failure is a warning then. It stands, as what follows has begun because of it: an apply that goes on with the run does not try the step again. Steps that need it run as their `when` says. Default: `false`.",
+			MarkdownDescription: "Whether the run continues, and can succeed, if this step fails. The failure is reported as a warning. It is final: because later steps may already have run on it, resuming the run does not retry this step. Steps that need it run as their `when` specifies. Defaults to `false`." + runsAgain,
 			Optional:            true,
 		},
-		"reads": patternsAttribute("Which of the files the step finds at `/data`, as patterns of paths, for example `[\"corpus/**\"]`: `*` stands for any part of a name, `**` for any number of folders, " +
-			"and a folder for all that is in it. Steps that need this one see the other files all the same. Default: all."),
-		"writes": patternsAttribute("Which files the step may make, change or remove, as patterns of paths. What it does elsewhere is not stored. Default: all."),
+		"reads": patternsAttribute("Files that the step sees at `/data`, as path patterns, for example `[\"corpus/**\"]`. `*` matches any part of a name, `**` any number of directories, " +
+			"and a directory everything below it. Steps that need this one still see the other files. Defaults to all files." + runsAgain),
+		"writes": patternsAttribute("Files that the step may create, change or remove, as path patterns. Changes to other files are not stored. Defaults to all files." + runsAgain),
 	})
 	maps.Copy(attributes, packageAttributes())
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "The steps by their names: DNS labels of at most 40 characters.",
+		MarkdownDescription: "Steps of the run, by name: a DNS label of at most 40 characters. Changing any attribute of a step runs all steps again.",
 		Required:            true,
 		Validators:          []validator.Map{mapvalidator.SizeAtLeast(1)},
 		NestedObject:        schema.NestedAttributeObject{Attributes: attributes},
 	}
 }
 
-// defaultsSchema is what holds for every step that says nothing else.
+// defaultsSchema returns the schema of the default values of all steps.
 func defaultsSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "What holds for every step that says nothing else. Of maps (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) a step gets the entries of both, " +
-			"its own where both have one, and of `security_context` the attributes of both. Everything else it says stands in the place of the default.",
+		MarkdownDescription: "Default values for all steps. Map attributes (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
+			"Any other attribute set on a step overrides the default. Changing a default that a step uses runs all steps again.",
 		Optional:   true,
 		Attributes: podAttributes(),
 	}

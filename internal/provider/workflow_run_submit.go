@@ -26,8 +26,9 @@ const (
 
 func submitWithSchema() schema.Attribute {
 	return schema.StringAttribute{
-		MarkdownDescription: "With whose credential the Jobs are submitted: `registered` is the infrastructure's, at the address that is registered, as Brane itself would; `provider` is the provider's own, " +
-			"for an infrastructure whose address is not reachable from where Terraform runs. Who submits makes no other run. Default: `registered`.",
+		MarkdownDescription: "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
+			"for an infrastructure whose address cannot be reached from the machine that runs Terraform. " +
+			"If the registered credentials are missing or lack permissions, a refresh and a destroy use the provider's own. Defaults to `registered`." + runsNothing,
 		Optional:   true,
 		Validators: []validator.String{stringvalidator.OneOf(submitRegistered, submitProvider)},
 	}
@@ -35,8 +36,8 @@ func submitWithSchema() schema.Attribute {
 
 func submitClusterSchema() schema.Attribute {
 	return schema.StringAttribute{
-		MarkdownDescription: "With `submit_with = \"provider\"`: name of the infrastructure's cluster, one of `clusters` in the provider block. Default: the cluster of the provider's `kubernetes`. " +
-			"Otherwise the registered credential tells which cluster it is.",
+		MarkdownDescription: "Name of the cluster of the infrastructure, one of `clusters` in the provider block. Only with `submit_with = \"provider\"`; the registered credentials identify their cluster themselves. " +
+			"Defaults to the cluster of the provider's `kubernetes` block." + runsNothing,
 		Optional:   true,
 		Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 	}
