@@ -21,7 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// Two real clusters in one provider block, with for_each over them; a third that does not answer is in nobody's way.
+// The test uses two clusters in one provider block with for_each; a third, unreachable cluster does not affect them.
 func TestAccClusters(t *testing.T) {
 	t.Parallel()
 	berlin := newSetting(t)
@@ -122,7 +122,7 @@ resource "brane_namespace" "there" {
 	t.Run("the API server is stopped and started in the middle of an apply", func(t *testing.T) { testRestart(t, second) })
 }
 
-// A cluster that stops to answer: what is in it is planned as it was last seen, what is in another is looked at and changed, and nothing hangs.
+// If a cluster becomes unreachable, its resources are planned with their last known state, those of another cluster are refreshed and updated, and nothing blocks.
 func TestAccClusters_away(t *testing.T) {
 	t.Parallel()
 	berlin, bergen := newTrial(t), newTrial(t)
@@ -177,7 +177,7 @@ func TestAccClusters_away(t *testing.T) {
 	}
 }
 
-// What is in one of the clusters is imported by its name too: without it the next plan would make everything anew.
+// An import of a resource in one of `clusters` includes the name of the cluster; without it the next plan would replace the resource.
 func TestAccClusters_import(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
@@ -221,7 +221,7 @@ resource "brane_infrastructure" "test" {
 	})
 }
 
-// What a plan says about the name of a cluster, without any cluster.
+// The test covers the errors of a plan about the name of a cluster, without any cluster.
 func TestClusterNames(t *testing.T) {
 	two := object{"berlin": object{"host": "https://203.0.113.7:6443"}, "oslo": object{"host": "https://203.0.113.8:6443"}}
 	for name, tt := range map[string]struct {
@@ -264,7 +264,7 @@ func TestClusterNames(t *testing.T) {
 	}
 }
 
-// Data sources are read while a plan is made, so a control plane in a cluster that is none fails there too.
+// Data sources are read during a plan, so that a control plane in an unknown cluster is an error of the plan.
 func TestClusterOfTheControlPlane(t *testing.T) {
 	t.Parallel()
 	s := newSpeaker(t)
@@ -282,7 +282,7 @@ func TestClusterOfTheControlPlane(t *testing.T) {
 	}
 }
 
-// A cluster that is made in the same apply is not known yet; the others are.
+// A cluster that is created in the same apply is not known yet; the others are.
 func TestClusterNotKnownYet(t *testing.T) {
 	s := newSpeaker(t)
 	s.ok(s.configure(object{"clusters": object{

@@ -11,7 +11,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
 )
 
-// Whatever is not known, left out or to be destroyed: every resource validates and plans it without a panic, and without an error.
+// Every resource validates and plans unknown, missing and destroyed values without a panic and without an error.
 func TestUnknownsContract(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -65,10 +65,10 @@ func TestUnknownsContract(t *testing.T) {
 	}
 }
 
-// oneOf is the attribute that is given where a resource needs one of several.
+// oneOf lists the attribute to set if a resource requires one of several.
 var oneOf = map[string]string{"brane_file_set": "directory"}
 
-// full is a good configuration of every resource, with all that may be set.
+// full lists a valid configuration of each resource with all attributes.
 var full = map[string]map[string]any{
 	"brane_namespace": {
 		"name": "brane", "labels": map[string]any{"a": "b"}, "annotations": map[string]any{"a": "b"},
@@ -102,7 +102,7 @@ var full = map[string]map[string]any{
 	},
 }
 
-// valueOf is a value of a type: what is not given in an object is null.
+// valueOf returns a value of a type. Missing attributes of objects are null.
 func valueOf(of tftypes.Type, given any) tftypes.Value {
 	elements := func(element tftypes.Type) (values []tftypes.Value) {
 		list, _ := given.([]any)
@@ -136,7 +136,7 @@ func valueOf(of tftypes.Type, given any) tftypes.Value {
 	return tftypes.NewValue(of, given)
 }
 
-// partlyUnknown is the value many times, each time with another of its parts unknown.
+// partlyUnknown returns copies of the value, each with another unknown part.
 func partlyUnknown(t *testing.T, whole tftypes.Value) map[string]tftypes.Value {
 	t.Helper()
 	all := map[string]tftypes.Value{"nothing": whole}
@@ -157,7 +157,7 @@ func partlyUnknown(t *testing.T, whole tftypes.Value) map[string]tftypes.Value {
 	return all
 }
 
-// configureUnknown gives the provider a configuration of which nothing is known, as in a plan before what it depends on is made.
+// configureUnknown configures the provider with unknown values, as in a plan before the resources on which it depends are created.
 func configureUnknown(ctx context.Context, t *testing.T, server tfprotov6.ProviderServer, schema *tfprotov6.Schema) {
 	t.Helper()
 	object, ok := schema.Block.ValueType().(tftypes.Object)
@@ -173,7 +173,7 @@ func configureUnknown(ctx context.Context, t *testing.T, server tfprotov6.Provid
 	noErrors(t, configured.Diagnostics)
 }
 
-// validateAndPlan does what the CLI does with a resource that is to be made.
+// validateAndPlan validates and plans a new resource as the CLI does.
 func validateAndPlan(t *testing.T, server tfprotov6.ProviderServer, name string, object tftypes.Object, config tftypes.Value) {
 	t.Helper()
 	given := dynamic(t, object, config)
@@ -198,7 +198,7 @@ func unknownIf(which func(*tfprotov6.SchemaAttribute) bool) func(*tfprotov6.Sche
 	}
 }
 
-// objectOf is a value of a resource; computed attributes that nobody may set are null, as they are in every configuration.
+// objectOf returns the value of a resource. Computed attributes that cannot be set are null, as in every configuration.
 func objectOf(object tftypes.Object, attributes []*tfprotov6.SchemaAttribute, fill func(*tfprotov6.SchemaAttribute) any) tftypes.Value {
 	values := map[string]tftypes.Value{}
 	for _, attribute := range attributes {
@@ -211,7 +211,7 @@ func objectOf(object tftypes.Object, attributes []*tfprotov6.SchemaAttribute, fi
 	return tftypes.NewValue(object, values)
 }
 
-// nestedUnknowns are values of the attributes that hold others: known themselves, with one element of which nothing is known but that it is there.
+// nestedUnknowns returns known values of nested attributes, each with one element whose attributes are unknown.
 func nestedUnknowns(attributes []*tfprotov6.SchemaAttribute) map[string]tftypes.Value {
 	found := map[string]tftypes.Value{}
 	for _, attribute := range attributes {

@@ -32,7 +32,7 @@ func (inputDigest) PlanModifyString(ctx context.Context, req planmodifier.String
 	if resp.Diagnostics.HasError() || model.FileSet.IsUnknown() || model.Content.IsUnknown() || model.Source.IsUnknown() {
 		return
 	}
-	// A file that is not readable is an error of the whole plan, told once, where the run's id is computed.
+	// A file that is not readable is reported once, when the id of the run is computed.
 	if digest, err := model.digest(); err == nil {
 		resp.PlanValue = types.StringValue(digest)
 	}

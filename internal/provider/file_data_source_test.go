@@ -19,8 +19,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// A large file of a set, of which Redis has no digest but those of its chunks, is saved once. Plans that follow do not read it from Redis, and leave the file
-// alone, unless somebody has changed it.
+// A large file of a set, for which Redis stores only the digests of its chunks, is saved once. Later plans do not read it from Redis and do not write the file,
+// unless it was modified.
 func TestAccFile_savedOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")

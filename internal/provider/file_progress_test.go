@@ -15,7 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// A file that takes long to save says now and then in the log how far it is, and no more often.
+// The log shows the progress of saving a file at intervals.
 func TestTheLogTellsHowFarAFileIsSaved(t *testing.T) {
 	store, err := files.Open(files.Config{Redis: redistest.Start(t).Client(), Run: "run", Deadline: time.Now().Add(time.Hour)})
 	must(t, err)

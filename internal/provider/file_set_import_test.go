@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// A set that is there is taken over by its name, and the plan is empty; one whose files come from a directory, by its name and the directory.
+// A set is imported by its name, or by its name and the directory of its files; the next plan is empty.
 func TestAccFileSet_import(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -45,7 +45,7 @@ func TestAccFileSet_import(t *testing.T) {
 	}
 }
 
-// A put that was killed before there was a set: what it has left goes by itself, and with the next apply of any content; after the destroy nothing is left.
+// The keys of a put that was killed before the set existed expire, or are removed by the next apply of any content. After the destroy no key exists.
 func TestAccFileSet_killedBeforePublishing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
@@ -89,7 +89,7 @@ func chunksOf(t *testing.T, client *redis.Client) []string {
 	return keys
 }
 
-// interrupted puts a set with a client that ends when the set is to be published.
+// interrupted puts a set with a client that fails when the set is to be published.
 func interrupted(t *testing.T, url, name, content string) {
 	t.Helper()
 	client, err := files.Dial(url)
@@ -105,7 +105,7 @@ func interrupted(t *testing.T, url, name, content string) {
 	must(t, client.Close())
 }
 
-// dieBefore ends the client's context before a command.
+// dieBefore cancels the context of the client before a command.
 type dieBefore struct {
 	command, key string
 	die          func()

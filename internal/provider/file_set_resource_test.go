@@ -22,12 +22,12 @@ import (
 
 const fileSetAddress = "brane_file_set.test"
 
-// onRedis is a configuration whose provider uses a Redis of the test's own; more are further attributes of the redis block.
+// onRedis returns a configuration whose provider uses the Redis of the test. more contains additional attributes of the redis block.
 func onRedis(url, more, body string) string {
 	return fmt.Sprintf("provider \"brane\" {\n  redis = {\n    url = %q\n%s\n  }\n}\n%s", url, more, body)
 }
 
-// A set of files: made, read, changed in place, repaired, found to be gone, destroyed.
+// The test creates, reads, updates, repairs and destroys a file set, also one that is missing.
 func TestAccFileSet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
@@ -154,7 +154,7 @@ data "brane_file" "large" {
 	})
 }
 
-// Two runs begin with one set; a new content of it makes a new run.
+// Two runs use one set; new content replaces the run.
 func TestAccFileSet_inARun(t *testing.T) {
 	t.Parallel()
 	s, store := newSetting(t), redisClient(t)

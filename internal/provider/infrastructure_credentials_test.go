@@ -21,7 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// submitters makes the test's namespace, without Terraform, with accounts "brane" and "other" that may create Jobs there.
+// submitters creates the namespace of the test without Terraform, with the service accounts "brane" and "other", which can create Jobs in it.
 func (i instance) submitters(t *testing.T, labels map[string]string) {
 	t.Helper()
 	i.bareNamespace(t, labels)
@@ -117,7 +117,7 @@ func TestAccInfrastructure_rotation(t *testing.T) {
 	})
 }
 
-// A long-lived token is revoked when another takes its place, and at the end.
+// A long-lived token is revoked when it is replaced and when the resource is destroyed.
 func TestAccInfrastructure_longLived(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
@@ -183,7 +183,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 	})
 }
 
-// A token that was made and could not be registered does not stay behind.
+// A new token that could not be registered is revoked.
 func TestAccInfrastructure_longLivedTooWeak(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
@@ -204,7 +204,7 @@ func TestAccInfrastructure_longLivedTooWeak(t *testing.T) {
 	})
 }
 
-// What is only known at apply is checked there, before anything is written.
+// Values that are only known at apply are checked before the files are written.
 func TestAccInfrastructure_unknownUntilApply(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)

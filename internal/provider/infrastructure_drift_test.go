@@ -27,7 +27,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
 )
 
-// Each kind of drift is a plan that says what happened; apply heals it, and the plan after that is empty.
+// Each kind of drift is reported by the plan and corrected by the apply; the next plan is empty.
 func TestAccInfrastructure_drift(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		i.put(t, "infra.yml", othersInfra)
@@ -126,7 +126,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 	})
 }
 
-// revoke makes the service account again under its old name, and waits until the API server has forgotten that the old token was good.
+// revoke deletes the service account, creates it again, and waits until the API server rejects the old token.
 func (i instance) revoke(t *testing.T) func() {
 	return func() {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "brane"}}
@@ -146,7 +146,7 @@ func (i instance) dropRole(t *testing.T) func() {
 	}
 }
 
-// probedAs waits until the registered credential is of no use for that reason: the API server's caches are good for 10 s.
+// probedAs waits until the verification of the registered credentials returns this error; the API server caches tokens for 10 s.
 func (i instance) probedAs(t *testing.T, want error) {
 	t.Helper()
 	kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
@@ -163,7 +163,7 @@ func (i instance) probedAs(t *testing.T, want error) {
 
 func (i instance) address() string { return strings.TrimPrefix(i.client.Host(), "https://") }
 
-// token is a kubeconfig for an account of the test's namespace.
+// token returns a kubeconfig for a service account of the namespace of the test.
 func (i instance) token(t testing.TB, account string) []byte {
 	t.Helper()
 	token, err := credentials.RequestToken(context.Background(), i.client, i.namespace, account, time.Hour, nil)
@@ -186,7 +186,7 @@ func (i instance) rendered(t testing.TB, token string) []byte {
 	return kubeconfig
 }
 
-// The authority of the API server has changed, and the registered kubeconfig still names the old one.
+// The CA of the API server has changed, and the registered kubeconfig contains the old one.
 func TestAccInfrastructure_otherAuthority(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		config := i.hcl(t, smallestInfrastructure)
@@ -213,7 +213,7 @@ func TestAccInfrastructure_otherAuthority(t *testing.T) {
 	})
 }
 
-// What cannot be read is an error with line and column, and nothing is written over it.
+// A file that cannot be parsed is an error with line and column, and is not overwritten.
 func TestAccInfrastructure_unparseable(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		config := i.hcl(t, smallestInfrastructure)
@@ -251,7 +251,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 	})
 }
 
-// A token of ten minutes, the shortest there is, is renewed by a provider that lives seven minutes later.
+// A token of ten minutes, the minimum, is renewed by a provider whose clock is seven minutes ahead.
 func TestAccInfrastructure_renewal(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		config := i.hcl(t, strings.Replace(smallestInfrastructure, "name }", `name, lifetime = "10m" }`, 1))
@@ -336,7 +336,7 @@ func TestAccInfrastructure_renewBefore(t *testing.T) {
 	})
 }
 
-// With verify_credentials = false nobody asks the API server; what a token says of itself counts nevertheless.
+// With verify_credentials = false the provider does not connect to the API server; the expiry time of a token is checked nevertheless.
 func TestAccInfrastructure_expired(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		i.bareNamespace(t, nil)
@@ -360,7 +360,7 @@ func TestAccInfrastructure_expired(t *testing.T) {
 	})
 }
 
-// Where the API server does not answer, plan warns and goes on: what stands in the files is as it should be.
+// If the API server is unreachable, the plan shows a warning: the files have no drift.
 func TestAccInfrastructure_unreachable(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
@@ -379,7 +379,7 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 	})
 }
 
-// Healing is real: after the account was revoked, one apply registers a new credential and runs a workflow with it.
+// After the service account was replaced, one apply registers new credentials and runs a workflow with them.
 func TestAccInfrastructure_runsRightAfterHealing(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		registered := i.hcl(t, strings.Replace(smallestInfrastructure, `"submit"`, `"run"`, 1))

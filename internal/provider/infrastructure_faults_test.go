@@ -12,7 +12,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// The API server that mints the token and holds the documents goes away at each request of an apply and of a destroy, and comes back: they finish.
+// The API server that issues the token and stores the files becomes unavailable at each request of an apply and of a destroy, and recovers: they finish.
 func TestAccInfrastructureFaults_away(t *testing.T) {
 	t.Parallel()
 	away := refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable) // which client-go does not try again

@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 )
 
-// computeLocation is registered in the tests of who looks things up.
+// computeLocation is the location that the tests of data sources and lists register.
 func (i instance) computeLocation() infra.Location {
 	return infra.Location{
 		Name: "compute", Address: i.address(), CallbackTo: "http://198.51.100.10:50052", Namespace: i.namespace, Registry: "198.51.100.10:50050", MountDFS: "redis://198.51.100.10",
@@ -76,7 +76,7 @@ func TestAccInfrastructureDataSources_nothingThere(t *testing.T) {
 	})
 }
 
-// A list finds what can be imported, and what it finds is what an import gives. The CLI that asks for it is newer than the one at hand.
+// A list returns the locations that can be imported, with the attributes that an import sets. Only newer CLIs than that of the tests support lists.
 func TestAccInfrastructureList(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
@@ -140,7 +140,7 @@ func TestAccInfrastructureList(t *testing.T) {
 	}
 }
 
-// The action gives a new token, and the resource has nothing to say against it.
+// The action registers a new token, and the next plan of the resource is empty.
 func TestAccRotateCredential(t *testing.T) {
 	for _, longLived := range []bool{false, true} {
 		t.Run(fmt.Sprintf("long-lived %t", longLived), func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestAccRotateCredential_refuses(t *testing.T) {
 	}
 }
 
-// invoke runs an action and returns what it tells on its way, and at the end its diagnostics.
+// invoke runs an action and returns its progress messages, followed by its diagnostics.
 func (s *speaker) invoke(name string, config object) (said []string) {
 	s.t.Helper()
 	actions, ok := s.ProviderServer.(tfprotov6.ActionServer)

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 )
 
-// theirs is a location of somebody else's, which Brane 0.6 reads.
+// theirs is a location that Terraform does not manage and that Brane 0.6 can read.
 const theirs = `locations:
   theirs:
     kind: kube
@@ -21,7 +21,7 @@ const theirs = `locations:
       file: s$theirs
 `
 
-// Brane refuses the whole file for one bad location, so a location that is added to such a file would be of no use: that is an error, and the file stays as it is.
+// Brane rejects the whole file if one location is invalid, so that adding a location to such a file is an error; the file is not changed.
 func TestAccInfrastructure_filesThatBraneRefuses(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)

@@ -33,7 +33,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// place is where a test's Brane instance has its two files.
+// place is the store of the two files of a Brane instance.
 type place interface {
 	infra.Store
 	block() string // the provider's control_plane
@@ -42,13 +42,13 @@ type place interface {
 	remove(t testing.TB, name string)
 }
 
-// instance is a test's setting together with a Brane instance.
+// instance is the setting of a test with a Brane instance.
 type instance struct {
 	setting
 	place
 }
 
-// onBothStores runs a test with an instance that keeps its files in a folder, and with one that keeps them in a Secret.
+// onBothStores runs a test with an instance whose files are in a directory, and with one whose files are in a Secret.
 func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
 	t.Parallel()
 	t.Run("folder", func(t *testing.T) {
@@ -62,21 +62,21 @@ func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
 	})
 }
 
-// newInstance is one that keeps its files in a folder.
+// newInstance returns an instance whose files are in a directory.
 func newInstance(t *testing.T) instance {
 	t.Helper()
 	s := newSetting(t)
 	return instance{s, folderPlace{infra.NewDirectoryStore(s.folder, infra.V06), s.folder}}
 }
 
-// hcl is a configuration of the instance; $NAMESPACE and $REGISTRY stand for what they say.
+// hcl returns a configuration of the instance, with $NAMESPACE and $REGISTRY replaced.
 func (i instance) hcl(t *testing.T, body string) string {
 	t.Helper()
 	whole := i.setting.hcl(t, body)
 	return strings.Replace(whole, i.provider(), fmt.Sprintf("provider \"brane\" {\n  control_plane = %s\n}\n", i.block()), 1)
 }
 
-// edit replaces text in one of the files, as somebody with an editor would.
+// edit replaces text in one of the files.
 func (i instance) edit(t testing.TB, name, from, to string) {
 	t.Helper()
 	text := i.get(t, name)
@@ -86,7 +86,7 @@ func (i instance) edit(t testing.TB, name, from, to string) {
 	i.put(t, name, strings.Replace(text, from, to, 1))
 }
 
-// kubeconfig is what the instance would use.
+// kubeconfig returns the kubeconfig that the instance uses.
 func (i instance) kubeconfig(t testing.TB, name string) []byte {
 	t.Helper()
 	registration, err := infra.Lookup(context.Background(), i.place, name)
@@ -96,7 +96,7 @@ func (i instance) kubeconfig(t testing.TB, name string) []byte {
 	return registration.Kubeconfig
 }
 
-// register puts another kubeconfig in the place of the registered one.
+// register replaces the registered kubeconfig.
 func (i instance) register(t testing.TB, kubeconfig []byte) {
 	t.Helper()
 	if err := i.Update(context.Background(), func(f *infra.Files) error { return f.Secrets.SetKubeconfig("compute", kubeconfig) }); err != nil {
@@ -104,7 +104,7 @@ func (i instance) register(t testing.TB, kubeconfig []byte) {
 	}
 }
 
-// holds checks the files' texts.
+// holds checks the content of the files.
 func (i instance) holds(t testing.TB, infraText, secretsText string) resource.TestCheckFunc {
 	return func(*terraform.State) error {
 		if got := i.get(t, "infra.yml"); got != infraText {
@@ -162,7 +162,7 @@ func (p *secretPlace) block() string {
 	return fmt.Sprintf("{ kubernetes_secret = { namespace = %q, name = %q } }", object.Namespace, object.Name)
 }
 
-// change edits the Secret's data; it is made when it is not there.
+// change modifies the data of the Secret, which it creates if necessary.
 func (p *secretPlace) change(t testing.TB, change func(data map[string][]byte)) {
 	t.Helper()
 	object := p.object()
@@ -202,7 +202,7 @@ func (p *secretPlace) remove(t testing.TB, name string) {
 	p.change(t, func(data map[string][]byte) { delete(data, name) })
 }
 
-// eventually tries until there is no error, for what takes the cluster some seconds.
+// eventually repeats a function until it returns no error.
 func eventually(t testing.TB, try func() error) {
 	t.Helper()
 	ticker := time.NewTicker(100 * time.Millisecond)
@@ -218,12 +218,12 @@ func eventually(t testing.TB, try func() error) {
 	}
 }
 
-// driftsLike checks that the plan does this because of one drift of this pattern, and more.
+// driftsLike checks that the plan updates the resource because of one drift that matches the pattern, and runs additional checks.
 func driftsLike(pattern string, more ...plancheck.PlanCheck) resource.ConfigPlanChecks {
 	return resource.ConfigPlanChecks{PreApply: append(more, plancheck.ExpectResourceAction(infrastructureAddress, plancheck.ResourceActionUpdate), driftMatches(pattern))}
 }
 
-// driftMatches checks that the refresh before the plan has found one drift, of this pattern.
+// driftMatches checks that the refresh before the plan has found one drift, which matches the pattern.
 type driftMatches string
 
 func (d driftMatches) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
@@ -243,7 +243,7 @@ func (d driftMatches) CheckPlan(_ context.Context, req plancheck.CheckPlanReques
 	resp.Error = fmt.Errorf("the plan holds nothing about %s", infrastructureAddress)
 }
 
-// otherAuthority is the certificate of an authority that has signed nothing.
+// otherAuthority returns the certificate of a CA that has signed no certificate.
 func otherAuthority(t testing.TB) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

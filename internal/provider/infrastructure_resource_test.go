@@ -27,7 +27,7 @@ import (
 
 const infrastructureAddress = "brane_infrastructure.test"
 
-// smallestInfrastructure with the namespace that it is for.
+// smallestInfrastructure is a minimal infrastructure with its namespace.
 const smallestInfrastructure = `
 resource "brane_namespace" "test" {
   name   = "$NAMESPACE"
@@ -43,7 +43,7 @@ resource "brane_infrastructure" "test" {
 }
 `
 
-// What others have in the instance's files: none of it may change.
+// Content of the files that Terraform does not manage: it must be preserved.
 const (
 	othersInfra = `# the instance of the imaging group
 locations:
@@ -139,7 +139,7 @@ func TestAccInfrastructure(t *testing.T) {
 	})
 }
 
-// canOnlySubmit makes a Job with a registered kubeconfig as the instance would, and tries what must be forbidden.
+// canOnlySubmit creates a Job with the registered kubeconfig as the instance does, and checks that other requests are forbidden.
 func (i instance) canOnlySubmit(t *testing.T, kubeconfig []byte) error {
 	t.Helper()
 	parsed, err := credentials.Parse(kubeconfig)
@@ -187,7 +187,7 @@ func TestAccInfrastructure_exists(t *testing.T) {
 	})
 }
 
-// A credential is tried before anything is written: here its account has no role.
+// Credentials are verified before the files are written: here the service account has no role.
 func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
@@ -216,7 +216,7 @@ func TestAccInfrastructure_noAccount(t *testing.T) {
 	})
 }
 
-// alone is an infrastructure in a namespace that Terraform does not manage.
+// alone returns an infrastructure in a namespace that Terraform does not manage.
 func alone(credentials string, more ...string) string {
 	return fmt.Sprintf(`
 resource "brane_infrastructure" "test" {
@@ -230,7 +230,7 @@ resource "brane_infrastructure" "test" {
 `, credentials, strings.Join(more, "\n  "))
 }
 
-// bareNamespace makes the test's namespace with an account and nothing else.
+// bareNamespace creates the namespace of the test with only a service account.
 func (s setting) bareNamespace(t *testing.T, labels map[string]string) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: labels}}

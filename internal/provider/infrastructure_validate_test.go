@@ -23,7 +23,7 @@ contexts:
 current-context: brane
 `
 
-// What can be known while a plan is made is told on the attribute that is to be corrected.
+// Errors that are known during a plan are reported on the attribute to correct.
 func TestInfrastructureChecksItsConfiguration(t *testing.T) {
 	kubeconfig := func(from, to string) object {
 		if !strings.Contains(goodKubeconfig, from) {
@@ -102,7 +102,7 @@ func TestInfrastructureChecksItsConfiguration(t *testing.T) {
 	}
 }
 
-// merged are the attributes of all, the later ones winning.
+// merged returns the attributes of all objects; later ones take precedence.
 func merged(all ...object) object {
 	m := object{}
 	for _, each := range all {

@@ -12,7 +12,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 )
 
-// What is allowed and doubtful is a warning of the apply that registers it, and of every plan after that.
+// Allowed but questionable settings are a warning of the apply that registers them and of every later plan.
 func TestAccInfrastructure_warnings(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
@@ -66,7 +66,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	}
 }
 
-// says checks that the diagnostics hold all these.
+// says checks that the diagnostics contain all these texts.
 func says(t *testing.T, diagnostics []*tfprotov6.Diagnostic, want ...string) {
 	t.Helper()
 	said := tell(diagnostics)

@@ -12,8 +12,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 )
 
-// Two Terraform processes at once, each with twenty infrastructures that are written in parallel to the same store: none is lost, whether they come or
-// go, and what others have there stays.
+// Two concurrent Terraform processes write twenty infrastructures each to the same store: none is lost when they are created or
+// destroyed, and other content is preserved.
 func TestAccInfrastructure_manyWriters(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		i.submitters(t, nil)
@@ -58,7 +58,7 @@ resource "brane_infrastructure" "test" {
 	})
 }
 
-// atOnce calls several CLIs at the same time; all have to succeed.
+// atOnce calls several CLIs concurrently; all must succeed.
 func atOnce(t *testing.T, all []*cli, args ...string) {
 	t.Helper()
 	type call struct {

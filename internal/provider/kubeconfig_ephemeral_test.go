@@ -24,7 +24,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 )
 
-// A kubeconfig for a namespace that is made in the same apply; the echo provider shows what else nobody would see.
+// The test requests a kubeconfig for a namespace that is created in the same apply. The echo provider makes ephemeral values visible.
 func TestAccKubeconfig(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
@@ -79,7 +79,7 @@ resource "echo" "test" {}
 	})
 }
 
-// usable acts with a kubeconfig.
+// usable sends requests with a kubeconfig.
 func (s setting) usable(kubeconfig string, lifetime time.Duration) error {
 	parsed, err := credentials.Parse([]byte(kubeconfig))
 	if err != nil {
@@ -99,7 +99,7 @@ func (s setting) usable(kubeconfig string, lifetime time.Duration) error {
 	return nil
 }
 
-// claim is a claim of a token, as Go prints it.
+// claim returns a claim of a token, as Go prints it.
 func claim(t *testing.T, token, name string) string {
 	t.Helper()
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token+"..", ".")[1])
@@ -113,7 +113,7 @@ func claim(t *testing.T, token, name string) string {
 	return fmt.Sprint(claims[name])
 }
 
-// What the CLI calls in the course of a long operation, against an API server that grants ten minutes whatever is asked.
+// The test makes the calls of the CLI during a long operation, with an API server that always grants ten minutes.
 func TestKubeconfigOpenAndRenew(t *testing.T) {
 	t.Parallel()
 	issued := time.Now().Truncate(time.Second)

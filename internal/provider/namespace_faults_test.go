@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// trial is one namespace behind a gate.
+// trial is a namespace in a cluster behind a gate.
 type trial struct {
 	setting
 	*gate
@@ -45,7 +45,7 @@ func newTrial(t *testing.T) trial {
 	}}
 }
 
-// impatient lets an operation that gets no answer end soon; the others have their time on a busy machine.
+// impatient shortens the limit of operations that get no response; other operations need more time on a busy machine.
 func (c trial) impatient(f fault) {
 	if f.name == "no answer" {
 		c.config["timeouts"] = object{"create": "3s", "update": "3s", "delete": "3s"}
@@ -56,7 +56,7 @@ func (s setting) itself() *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
 }
 
-// told checks that an error says what was tried and what came back, and nothing secret.
+// told checks that an error states what was attempted and what came back, and contains no secret.
 func (c trial) told(t *testing.T, f fault, diagnostics []*tfprotov6.Diagnostic) {
 	t.Helper()
 	said := tell(diagnostics)
@@ -81,7 +81,7 @@ func (c trial) told(t *testing.T, f fault, diagnostics []*tfprotov6.Diagnostic) 
 	}
 }
 
-// finishes checks that an apply without faults gets there, and that there is nothing to do after it.
+// finishes checks that an apply without faults succeeds and that the next plan is empty.
 func (c trial) finishes(t *testing.T) {
 	t.Helper()
 	c.arm(0, fault{})
@@ -99,7 +99,7 @@ func (c trial) finishes(t *testing.T) {
 	}
 }
 
-// each runs a test for every fault at every request that the operation makes.
+// each runs a test for every fault at every request of the operation.
 func each(t *testing.T, requests int, test func(t *testing.T, n int, f fault)) {
 	t.Helper()
 	for n := 1; n <= requests; n++ {
@@ -256,7 +256,7 @@ func TestAccNamespaceFaults_delete(t *testing.T) {
 	})
 }
 
-// The API server goes away in the middle of an apply and of a destroy, for twelve requests, and comes back: they finish.
+// The API server becomes unavailable for twelve requests during an apply and a destroy, and recovers: they finish.
 func TestAccNamespaceFaults_away(t *testing.T) {
 	t.Parallel()
 	byName := map[string]fault{}

@@ -63,7 +63,7 @@ data "brane_namespace" "test" {
 	})
 }
 
-// What `terraform query` asks; no CLI on this machine knows it.
+// The test makes the requests of `terraform query`, which the CLI of the tests does not support.
 func TestListNamespaces(t *testing.T) {
 	t.Parallel()
 	c, mark := clustertest.Client(t), clustertest.Name("mark")

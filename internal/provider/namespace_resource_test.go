@@ -25,7 +25,7 @@ resource "brane_namespace" "test" {
 }
 `
 
-// fullestNamespace sets all that the cluster keeps, each to something that a default is not.
+// fullestNamespace sets all attributes that the cluster stores, each to another value than its default.
 const fullestNamespace = `
 resource "brane_namespace" "test" {
   name        = "$NAMESPACE"
@@ -70,7 +70,7 @@ resource "brane_namespace" "test" {
 }
 `
 
-// Takes a namespace from its smallest to its fullest, with all that may happen to it meanwhile.
+// The test updates a namespace from its minimal to its full configuration, with drift in between.
 func TestAccNamespace(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
@@ -273,7 +273,7 @@ func TestAccNamespace_password(t *testing.T) {
 			return nil
 		}
 	}
-	missing := regexp.MustCompile(`Missing password[\s\S]*set\s+password_wo`)
+	missing := regexp.MustCompile(`Missing password[\s\S]*Set\s+password_wo`)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		Steps: []resource.TestStep{

@@ -10,7 +10,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// everything is a fullest configuration as the protocol has it; fullestNamespace is the same in HCL.
+// everything is a full configuration for the protocol; fullestNamespace is one in HCL.
 func (c trial) everything() object {
 	return object{
 		"name":                 c.namespace,
@@ -29,7 +29,7 @@ func (c trial) everything() object {
 	}
 }
 
-// What was imported is what was made: by name and by identity, in a cluster of its own name and in the only one, the plan after it is empty.
+// The plan after an import is empty: by name and by identity, in a named cluster and in the default cluster.
 func TestAccNamespaceImport(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]func(trial) object{
@@ -80,7 +80,7 @@ func TestAccNamespaceImport(t *testing.T) {
 	}
 }
 
-// Before a namespace is taken over, the plan says what will be different in it.
+// Before a namespace is adopted, the plan shows the changes to it.
 func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	t.Parallel()
 	c := newTrial(t)

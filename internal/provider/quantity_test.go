@@ -31,7 +31,7 @@ func TestQuantitiesThatAreTheSame(t *testing.T) {
 	}
 }
 
-// What passes validation is what the API server understands, and is the same as itself however the server writes it.
+// Every quantity that passes validation is valid for the API server, and equal to the value that the server returns.
 func FuzzQuantity(f *testing.F) {
 	for _, seed := range []string{"1", "1000m", "1.5Gi", "-1", "", "1e3", "1e99999999999", "0x1", "١", " 1", "1 Gi", "+1", ".5", "9223372036854775808"} {
 		f.Add(seed)

@@ -58,7 +58,7 @@ func TestAccRedis_tls(t *testing.T) {
 	}
 }
 
-// A password can stand beside the URL, or in the environment, so that the URL can be written down.
+// A password can be set separately from the URL or in the environment, so that the URL contains no secret.
 func TestAccRedis_password(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "p@ss/word")
 	url := "redis://" + server.Addr() + "/0"
@@ -69,7 +69,7 @@ func TestAccRedis_password(t *testing.T) {
 	failing(t, resource.TestStep{Config: onRedis("redis://:another@"+server.Addr()+"/0", "", aFile)}, []string{"Correct user and password in redis.url"})
 }
 
-// A Redis that may evict is refused, unless the configuration says otherwise; then it is a warning.
+// A Redis that can evict keys is an error, or a warning with allow_eviction.
 func TestAccRedis_eviction(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
@@ -77,14 +77,14 @@ func TestAccRedis_eviction(t *testing.T) {
 		resource.TestStep{Config: onRedis(server.URL(), "    allow_eviction = true", aFile)})
 }
 
-// Files for which there is no room are refused before any of them is sent.
+// Files that exceed the memory of Redis are rejected before any of them is sent.
 func TestAccRedis_full(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "16mb", "--maxmemory-policy", "noeviction")
 	name := filepath.Join(t.TempDir(), "large")
 	must(t, os.WriteFile(name, make([]byte, 32<<20), 0o600))
 	failing(t, resource.TestStep{Config: onRedis(server.URL(), "", strings.Replace(aFile, `content = "alice"`, fmt.Sprintf("source = %q", name), 1))},
-		[]string{"the files need 32.6 MiB of memory, redis has", "MiB left (maxmemory)", "Give this Redis more memory (maxmemory)"})
+		[]string{"the files need 32.6 MiB of memory, redis has", "MiB left (maxmemory)", "Increase the memory of this Redis (maxmemory)"})
 	keys, err := server.Client().DBSize(t.Context()).Result()
 	must(t, err)
 	if keys != 0 {
@@ -92,7 +92,7 @@ func TestAccRedis_full(t *testing.T) {
 	}
 }
 
-// The Redis is in a pod, which only the API server reaches. It is replaced by another pod in the middle of an upload.
+// Redis runs in a pod that only the API server can reach. The pod is replaced during an upload.
 func TestAccRedis_portForward(t *testing.T) {
 	t.Parallel()
 	s, namespace := newSetting(t), clustertest.Namespace(t)
@@ -148,7 +148,7 @@ func TestAccRedis_portForward(t *testing.T) {
 		"no such port":    {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\", port = 1 }", namespace), "the Service has no port 1"},
 		"nobody listens":  {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, pod = \"redis-1\", port = 1 }", namespace), "redis cannot be reached"},
 		"both":            {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\", pod = \"redis-1\" }", namespace), "Invalid Attribute Combination"},
-		"a Cluster":       {"redis+cluster://redis", more, "redis.port_forward is for one server"},
+		"a Cluster":       {"redis+cluster://redis", more, "redis.port_forward connects to one server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			failing(t, resource.TestStep{Config: onRedis(tt.url, tt.more, aFile)}, []string{tt.want})
@@ -156,7 +156,7 @@ func TestAccRedis_portForward(t *testing.T) {
 	}
 }
 
-// throughOldProxy goes through a proxy that knows no WebSockets, as there are some in front of API servers; SPDY does it then.
+// throughOldProxy connects through a proxy that does not support WebSockets; the connection then uses SPDY.
 func throughOldProxy(t *testing.T, to kube.Forward) {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
@@ -195,7 +195,7 @@ func throughOldProxy(t *testing.T, to kube.Forward) {
 	must(t, client.Del(t.Context(), "large").Err())
 }
 
-// startRedisPod runs this machine's redis-server in a pod, which is on this machine too, with data that outlives the pod.
+// startRedisPod runs the redis-server of the host in a pod on the same host, with data that outlives the pod.
 func startRedisPod(t *testing.T, client *kube.Client, namespace, name, data string) {
 	t.Helper()
 	must(t, makeRedisPod(t.Context(), client, namespace, name, data, clustertest.Getenv(t, "BRANE_TOOLS_IMAGE")))

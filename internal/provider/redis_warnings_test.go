@@ -8,7 +8,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// TestRedisWarnings: what is doubtful about a Redis is told by whatever uses it first, once.
+// TestRedisWarnings checks that the first use of a Redis shows its warnings, once.
 func TestRedisWarnings(t *testing.T) {
 	const (
 		noDisk = "WARNING: Redis may lose files: redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts"

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
-// What takes too long ends, and the message names the entry of `timeouts` to raise.
+// Operations that exceed their limit fail, and the message names the entry of `timeouts` to increase.
 func TestInfrastructureTimeouts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

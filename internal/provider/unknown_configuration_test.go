@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// The cluster is made in the same apply as what is in it: the plan works, and the apply makes everything.
+// The cluster is created in the same apply as its resources: the plan succeeds, and the apply creates everything.
 func TestAccClusterOfTheSameApply(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
@@ -66,7 +66,7 @@ resource "brane_infrastructure" "test" {
 	})
 }
 
-// A CLI that can put things off is told to, as long as something that any resource may need is not known.
+// A CLI that supports deferral is asked to defer as long as a part of the configuration that any resource can need is unknown.
 func TestDeferral(t *testing.T) {
 	compute := object{"name": "compute"}
 	for name, tt := range map[string]struct {

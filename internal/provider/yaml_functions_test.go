@@ -11,7 +11,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 )
 
-// literal is a value of the type that the CLI gives an expression: objects are objects and lists are tuples.
+// literal returns a value with the type of an expression in the CLI: objects are objects and lists are tuples.
 func literal(from any) tftypes.Value {
 	switch v := from.(type) {
 	case nil:
@@ -43,7 +43,7 @@ func literal(from any) tftypes.Value {
 	}
 }
 
-// call calls a function whose parameters are dynamic, but for the types that are given, and tells its result or its problem.
+// call calls a function whose parameters are dynamic, except for the given types, and returns its result or its error.
 func (s *speaker) call(name string, parameters []tftypes.Type, arguments ...any) string {
 	s.t.Helper()
 	var encoded []*tfprotov6.DynamicValue
@@ -72,10 +72,10 @@ func (s *speaker) call(name string, parameters []tftypes.Type, arguments ...any)
 	return s.text(result)
 }
 
-// later is a string that is known only after apply.
+// later is a string that is unknown until apply.
 func later() any { return nil }
 
-// The golden documents of brane_infrastructure: what the functions write, a Brane instance reads.
+// The functions return the golden files of brane_infrastructure, which a Brane instance can read.
 const goldenInfra = `locations:
   compute:
     kind: kube
