@@ -3,10 +3,12 @@ package main
 import "regexp"
 
 // documents are the files and directories whose text is checked.
-var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "templates", "examples", "test/cluster/README.md"}
+var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/index.md", "docs/guides", "docs/data-sources", "docs/ephemeral-resources", "docs/functions", "docs/list-resources",
+	"docs/resources/infrastructure.md", "docs/resources/namespace.md", "templates", "examples", "test/cluster/README.md"}
 
 // sources are the directories of Go packages whose string literals and comments are checked. Tests are not.
-var sources = []string{"main.go", "cmd", "internal/brane/report", "internal/clustertest", "internal/redistest", "tools", "test"}
+var sources = []string{"main.go", "cmd", "internal/brane/branelet", "internal/brane/credentials", "internal/brane/files", "internal/brane/image", "internal/brane/infra", "internal/brane/kube", "internal/brane/namespace",
+	"internal/brane/report", "internal/clustertest", "internal/redistest", "tools", "test"}
 
 // rule is a word or phrase that is not used, and its replacements.
 type rule struct {
@@ -57,7 +59,7 @@ var vocabulary = []rule{
 	// Words.
 	word(`folders?`, "directory"),
 	word(`rights|lacks a right|the right to`, "permissions"),
-	word(`dial(s|led|ling)?`, "connect").except(`dial tcp`),
+	word(`dial(s|led|ling)?`, "connect").except(`dial tcp|(?-i:Dial)`),
 	word(`mint(s|ed|ing)?`, "request, issue"),
 	word(`authorit(y|ies)`, "CA, CA certificates").except(`certificate-authority(-data)?`),
 	word(`truth values?`, "boolean (true or false)"),

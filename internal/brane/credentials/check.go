@@ -78,7 +78,7 @@ func (k *Kubeconfig) NeedsRenewal(now time.Time, renewBefore time.Duration) bool
 	return ok && !expires.IsZero() && expires.Sub(now) < renewBefore
 }
 
-// Lifetime is when the credential was issued and when it expires, by its own word; a zero time is one that it does not tell.
+// Lifetime returns when the credential was issued and when it expires, according to the credential; a zero time is unknown.
 // It is false where the credential says nothing about it.
 func (k *Kubeconfig) Lifetime() (issued, expires time.Time, ok bool) {
 	if k.Token != "" {

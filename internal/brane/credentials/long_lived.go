@@ -19,7 +19,7 @@ import (
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	componentLabel = "app.kubernetes.io/component"
-	component      = "registered-token"     // as opposed to a token that belongs to the namespace, whoever registers it
+	component      = "registered-token"     // as opposed to a token that belongs to the namespace
 	tokenInterval  = 100 * time.Millisecond // the token controller takes a few milliseconds where it is not busy
 )
 
@@ -49,7 +49,7 @@ func CreateLongLivedToken(ctx context.Context, c *kube.Client, namespace, servic
 		Type: corev1.SecretTypeServiceAccountToken,
 	}
 	err = c.Retry(ctx, func() error { return c.Create(ctx, secret) })
-	if err != nil && !apierrors.IsAlreadyExists(err) { // nobody else makes this name: it was there before, and its answer got lost
+	if err != nil && !apierrors.IsAlreadyExists(err) { // only this function uses the name: an earlier request succeeded, and its response was lost
 		return LongLived{}, fmt.Errorf("%s: %w", tried, err)
 	}
 	defer func() {

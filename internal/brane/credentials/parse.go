@@ -44,7 +44,7 @@ func FieldErrors(err error) []*FieldError {
 	return all
 }
 
-// parser gathers what is wrong, so that people see all of it at once.
+// parser collects all errors, so that they are reported together.
 type parser struct{ errs []error }
 
 func (p *parser) addError(field, format string, args ...any) {
@@ -185,9 +185,9 @@ func (p *parser) parseCluster(k *Kubeconfig, at string, c cluster) {
 	case c.Insecure && c.CAData != "":
 		p.addError(at+".insecure-skip-tls-verify", "it contradicts certificate-authority-data; take it out")
 	case c.Insecure:
-		k.Warnings = append(k.Warnings, "the server's certificate is not verified (insecure-skip-tls-verify), so whoever sits between can take the credential")
+		k.Warnings = append(k.Warnings, "the server's certificate is not verified (insecure-skip-tls-verify), so a server in between can read the credentials")
 	case c.CAData == "" && c.CAFile == "":
-		k.Warnings = append(k.Warnings, "there is no certificate-authority-data, so Brane's container must trust the server's certificate by its own list of authorities")
+		k.Warnings = append(k.Warnings, "there is no certificate-authority-data, so the CA certificates in Brane's container must include that of the server")
 	case len(k.CA) > 0 && !isPEM(k.CA):
 		k.Warnings = append(k.Warnings, "certificate-authority-data holds no certificate in PEM")
 	}
@@ -216,7 +216,7 @@ func (p *parser) parseUser(k *Kubeconfig, at string, u user) {
 		p.addError(at+".username", "Kubernetes has had no passwords since 1.19; "+instead)
 	}
 	if u.As != "" {
-		p.addError(at+".as", "Brane does not act for somebody else; write the credential of that account itself")
+		p.addError(at+".as", "Brane does not support impersonation; use the credentials of that user")
 	}
 	if strings.ContainsFunc(u.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		p.addError(at+".token", "it has a space, a line break or a character outside ASCII; write it in one piece, without base64")

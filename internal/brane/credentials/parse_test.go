@@ -128,7 +128,7 @@ func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
 		"a certificate without a key": {replaced("token: TOKEN", "client-certificate-data: Q0E="), `kubeconfig: users["brane"].client-key-data: it is not set, and the certificate is nothing without its key; write the key (base64 of the PEM)`},
 		"a token with a line break":   {replaced("token: TOKEN", `token: "TO\nKEN"`), `kubeconfig: users["brane"].token: it has a space, a line break or a character outside ASCII; write it in one piece, without base64`},
 		"a credential of both kinds":  {replaced("token: TOKEN", "token: TOKEN\n    client-certificate-data: Q0E=\n    client-key-data: Q0E="), `kubeconfig: users["brane"].token: the user has a client certificate as well, and which of them counts depends on the reader; take one of them out`},
-		"a user who acts for another": {replaced("token: TOKEN", "token: TOKEN\n    as: admin"), `kubeconfig: users["brane"].as: Brane does not act for somebody else; write the credential of that account itself`},
+		"a user who acts for another": {replaced("token: TOKEN", "token: TOKEN\n    as: admin"), `kubeconfig: users["brane"].as: Brane does not support impersonation; use the credentials of that user`},
 		"a server of another name":    {replaced("    server:", "    tls-server-name: x\n    server:"), `kubeconfig: clusters["c"].tls-server-name: Brane's client does not know it; write a server whose certificate is valid for the host in server`},
 		"a server behind a proxy":     {replaced("    server:", "    proxy-url: http://p:1\n    server:"), `kubeconfig: clusters["c"].proxy-url: Brane's client does not know it; write a server that Brane reaches directly`},
 	} {
@@ -148,8 +148,8 @@ func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
 func TestWarnsOfWhatIsAllowedAndDoubtful(t *testing.T) {
 	golden := read(t, "golden.yml")
 	for name, tt := range map[string]struct{ old, new, want string }{
-		"no authority":        {"    certificate-authority-data: Q0E=\n", "", "there is no certificate-authority-data, so Brane's container must trust the server's certificate by its own list of authorities"},
-		"no verification":     {"certificate-authority-data: Q0E=", "insecure-skip-tls-verify: true", "the server's certificate is not verified (insecure-skip-tls-verify), so whoever sits between can take the credential"},
+		"no authority":        {"    certificate-authority-data: Q0E=\n", "", "there is no certificate-authority-data, so the CA certificates in Brane's container must include that of the server"},
+		"no verification":     {"certificate-authority-data: Q0E=", "insecure-skip-tls-verify: true", "the server's certificate is not verified (insecure-skip-tls-verify), so a server in between can read the credentials"},
 		"others' credentials": {"users:\n", "users:\n- {name: admin, user: {token: x}}\n", `the kubeconfig holds credentials of other users than "brane" as well, and Brane would keep them all; kubectl config view --minify --raw leaves only those of the current context`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,13 +19,13 @@ import (
 
 // What a probe may end with; a [ProbeError] is one of them.
 var (
-	// ErrUnauthorized says that the server does not know the credential: it has expired or was revoked. A new one heals it.
+	// ErrUnauthorized says that the server does not know the credential: it has expired or was revoked. A new one repairs it.
 	ErrUnauthorized = errors.New("the credential is not accepted")
-	// ErrForbidden says that the credential may not create Jobs. A role, or the missing namespace, heals it.
+	// ErrForbidden says that the credential may not create Jobs. A role, or the missing namespace, repairs it.
 	ErrForbidden = errors.New("the credential may not create Jobs")
-	// ErrUnreachable says that no API server answers at the address, at least not to this machine.
+	// ErrUnreachable says that no API server answers at the address, at least not from the machine that runs Terraform.
 	ErrUnreachable = errors.New("the API server is not reachable")
-	// ErrTLS says that a server answers and is not the one whose authority the kubeconfig names.
+	// ErrTLS says that a server answers and its certificate is not signed by the CA of the kubeconfig.
 	ErrTLS = errors.New("the API server's certificate is not valid")
 )
 

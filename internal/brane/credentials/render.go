@@ -15,7 +15,7 @@ import (
 // Kubeconfig is one cluster, one user and the context that joins them: all that Brane looks at.
 type Kubeconfig struct {
 	Server            string // https://host:port
-	CA                []byte // PEM; empty means the authorities that the reader's machine trusts
+	CA                []byte // PEM; empty means the trusted root CAs of the reader's machine
 	Insecure          bool   // the server's certificate is not verified
 	Token             string // a secret; this, or the certificate with its key
 	ClientCertificate []byte // PEM
@@ -108,7 +108,7 @@ func Render(k Kubeconfig) ([]byte, error) {
 
 func encodeBase64(pem []byte) string { return base64.StdEncoding.EncodeToString(pem) }
 
-// Fingerprint tells kubeconfigs apart without telling what is in them. With a salt of its own for each it cannot be compared with another's.
+// Fingerprint returns a digest that distinguishes kubeconfigs without revealing their content. Each has another salt, so that two digests cannot be compared.
 func Fingerprint(kubeconfig, salt []byte) string {
 	mac := hmac.New(sha256.New, salt)
 	mac.Write(kubeconfig)

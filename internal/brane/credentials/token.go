@@ -1,5 +1,5 @@
-// Package credentials is what Brane authenticates to a cluster with: tokens of service accounts and the kubeconfigs around them. It mints and renders
-// them, parses those that people bring under the narrow rules of a program that reads them in a container of its own, and probes what they can do.
+// Package credentials is what Brane authenticates to a cluster with: tokens of service accounts and the kubeconfigs around them. It requests and renders
+// them, parses those of users under the rules of Brane, which reads them in a separate container, and verifies their permissions.
 //
 // It uses package kube for requests. It knows nothing of infra.yml, Redis and Terraform.
 package credentials
@@ -34,7 +34,7 @@ func (t Token) Lifetime() time.Duration { return t.Expires.Sub(t.Issued) }
 // A minute less is no news: it is what clocks and roundings make.
 func (t Token) Shortened() bool { return t.Asked-t.Lifetime() > time.Minute }
 
-// Mint asks the cluster for a token of a service account. No audiences means the API server's own.
+// RequestToken requests a token of a service account. Without audiences, it is for the API server.
 // It asks once, so that a plan may do it; an apply lets kube.Client.Persist wait for an API server that is away.
 func RequestToken(ctx context.Context, c *kube.Client, namespace, serviceAccount string, lifetime time.Duration, audiences []string) (Token, error) {
 	seconds := int64(lifetime / time.Second)
@@ -43,7 +43,7 @@ func RequestToken(ctx context.Context, c *kube.Client, namespace, serviceAccount
 		if apierrors.IsNotFound(err) {
 			err = fmt.Errorf("%w: %w", ErrNoAccount, err)
 		}
-		return Token{}, fmt.Errorf("mint a token of service account %q in namespace %q on %s: %w", serviceAccount, namespace, c.Host(), err)
+		return Token{}, fmt.Errorf("request a token of service account %q in namespace %q on %s: %w", serviceAccount, namespace, c.Host(), err)
 	}
 	t := Token{Value: request.Status.Token, Expires: request.Status.ExpirationTimestamp.Time, Asked: lifetime}
 	issued, expires, ok := Expiry(t.Value)
@@ -58,7 +58,7 @@ func RequestToken(ctx context.Context, c *kube.Client, namespace, serviceAccount
 	return t, nil
 }
 
-// Expiry reads when a token was issued and when it expires, without verifying it. A zero time is one that the token does not tell: a long-lived token
+// Expiry reads when a token was issued and when it expires, without verifying it. A zero time is not in the token: a long-lived token
 // never expires. It is false for tokens that are no JWT.
 func Expiry(token string) (issued, expires time.Time, ok bool) {
 	var claims struct {

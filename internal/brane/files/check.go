@@ -18,7 +18,7 @@ import (
 // checkPatience is short, as a user waits for the answer, but long enough for a server that was just started.
 const checkPatience = 3 * time.Second
 
-// Check checks a server before anything is stored on it: it answers, accepts the user, permits what the file layer needs, and keeps what is
+// Check checks a server before anything is stored on it: it answers, accepts the user, permits what the package needs, and keeps what is
 // stored. [ErrEvicts] is returned last, so that everything else is fine if the caller continues in spite of it.
 func Check(ctx context.Context, client redis.UniversalClient) (warnings []string, err error) {
 	try := func(command func(context.Context) error) error { return retry(ctx, checkPatience, command) }
@@ -81,7 +81,7 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 func checkVersion(version string) error {
 	major, _, _ := strings.Cut(version, ".")
 	if n, err := strconv.Atoi(major); err == nil && n < 7 {
-		return fmt.Errorf("%w: it is version %s, the file layer needs 7.0 or later", ErrTooOld, version)
+		return fmt.Errorf("%w: it is version %s, and 7.0 or later is required", ErrTooOld, version)
 	}
 	return nil
 }

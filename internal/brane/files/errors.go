@@ -12,7 +12,7 @@ var (
 	ErrUnreachable = errors.New("redis cannot be reached")
 	// ErrPassword means that the server rejects the user name or password.
 	ErrPassword = errors.New("redis refuses the user name or password")
-	// ErrForbidden means that the user may not run a command or access a key that the file layer needs.
+	// ErrForbidden means that the user may not run a command or access a key that the package needs.
 	ErrForbidden = errors.New("the redis user lacks a permission")
 	// ErrEvicts means that the server would silently delete files when its memory is full. The caller may continue anyway.
 	ErrEvicts = errors.New("redis may evict files when its memory is full")

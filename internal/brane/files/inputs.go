@@ -180,7 +180,7 @@ func (s *Store) checkFreeMemory(ctx context.Context, need int64) error {
 	if err != nil {
 		return ignoreForbidden(err)
 	}
-	// Headers, the manifest and the allocator take up to 2 %.
+	// Headers, the manifest and the allocator need up to 2 %.
 	if need += need / 50; limited && need > free {
 		return &FullError{Need: need, Free: free}
 	}

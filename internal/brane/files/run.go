@@ -91,7 +91,7 @@ func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
 	return cancelled, err
 }
 
-// Now returns the time of the server's clock, which decides when the deadline has passed, or of our own if the user may not ask the server.
+// Now returns the time of the server's clock, which decides when the deadline has passed, or of the local clock if the user may not ask the server.
 func (s *Store) Now(ctx context.Context) time.Time { return time.Now().Add(clockSkew(ctx, s.redis)) }
 
 // Ping checks that the server answers and accepts the password.

@@ -53,7 +53,7 @@ func (s *Set) Store() (*Store, error) {
 	return Open(Config{Redis: s.redis, Run: "set--" + s.name, Deadline: time.Now().Add(setTime)})
 }
 
-// Put replaces the content of the set with these files, under a name of its own. The old content stays valid until all new files are
+// Put replaces the content of the set with these files. The old content stays valid until all new files are
 // stored, and is then deleted. Existing files that are damaged are stored again: see [Store.Damage].
 func (s *Set) Put(ctx context.Context, content string, sources map[string]Source) (layer Layer, err error) {
 	store, err := s.Store()

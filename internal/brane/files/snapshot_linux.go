@@ -242,7 +242,7 @@ func explainUnreadable(err error) error {
 	return err
 }
 
-// storeAgain stores a small file that was changed or may have been. If it has the same content as before, it needs no room of its own.
+// storeAgain stores a small file that was changed or may have been. If it has the same content as before, it needs no additional memory.
 func (s *snapshot) storeAgain(directory *os.File, name string, e, old *Entry) error {
 	f, ok, err := openSmall(directory, name)
 	if err != nil {

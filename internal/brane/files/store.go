@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// prefix begins every key of the file layer.
+// prefix is the prefix of all keys.
 const prefix = "brane:"
 
 // Config describes where the files of a run are stored. Redis, Run and Deadline must be set.
@@ -48,11 +48,11 @@ var (
 func Open(c Config) (*Store, error) {
 	switch {
 	case c.Redis == nil:
-		return nil, errors.New("open the file layer: no Redis client")
+		return nil, errors.New("open the file store: no Redis client")
 	case !runName.MatchString(c.Run):
-		return nil, fmt.Errorf("open the file layer: the run id %q may contain only a-z, 0-9 and -", c.Run)
+		return nil, fmt.Errorf("open the file store: the run id %q may contain only a-z, 0-9 and -", c.Run)
 	case c.Deadline.IsZero():
-		return nil, fmt.Errorf("open the file layer of run %s: no deadline", c.Run)
+		return nil, fmt.Errorf("open the file store of run %s: no deadline", c.Run)
 	}
 	s := &Store{redis: c.Redis, run: c.Run, deadline: c.Deadline.Truncate(time.Second), parallel: c.Parallel, patience: c.Patience, returns: c.UserReturns}
 	if s.parallel <= 0 {

@@ -52,7 +52,7 @@ func findFile(image v1.Image, limit int64, names []string) ([]byte, error) {
 	return nil, ErrNoFile
 }
 
-// inLayer looks into one layer, where a removed file stands as an empty one of a name of its own.
+// inLayer looks into one layer, in which a removed file is an empty file with a special name.
 func readFromLayer(layer v1.Layer, limit int64, names []string) (_ []byte, err error) {
 	content, err := layer.Uncompressed()
 	if err != nil {

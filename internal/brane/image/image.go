@@ -1,4 +1,4 @@
-// Package image looks up in its registry what an image runs when nobody says otherwise, and which content its name stands for now.
+// Package image reads the default command of an image and its current digest from its registry.
 //
 // It pulls nothing but manifests and configurations, and knows nothing of Terraform, clusters or runs.
 package image
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Image is what a registry tells of an image.
+// Image is the data of an image in a registry.
 type Image struct {
 	Pinned     string // the reference with its digest, which stands for the same content for ever; for a multi-platform image that of its index
 	Entrypoint []string
@@ -30,7 +30,7 @@ func (i Image) Program() []string { return slices.Concat(i.Entrypoint, i.Cmd) }
 // ErrPlatforms says that the platforms of an image run different programs, so that no one answer holds on every node.
 var ErrPlatforms = errors.New("its platforms have different entry points")
 
-// Lookup asks the registry, with the credentials that docker and podman keep for the user of this machine, by HTTPS, and by HTTP too at loopback and private
+// Lookup requests an image from the registry, with the credentials that docker and podman store for the current user, by HTTPS, and by HTTP too at loopback and private
 // addresses. Where it is not reachable or refuses, the error says for which image; its cause is the registry's own word. It is [ErrPlatforms]
 // where the image has several platforms whose programs differ.
 func Lookup(ctx context.Context, reference string) (Image, error) {

@@ -1,5 +1,5 @@
 // Package kube is one connection to one Kubernetes cluster: a few generic verbs over the handful of API types that Brane needs.
-// It has a scheme of its own and asks for fixed group versions, so there is no discovery, no clientset and no cache; answers come as protobuf.
+// It has a custom scheme and requests fixed group versions, so there is no discovery, no clientset and no cache; answers come as protobuf.
 //
 // It knows nothing of Brane, Redis and Terraform: what objects mean is its callers' business.
 package kube
@@ -149,11 +149,11 @@ func restClient(c *rest.Config, gv schema.GroupVersion, web *http.Client) (rest.
 // Host is the address of the API server as the connection has it, for example "https://203.0.113.7:6443".
 func (c *Client) Host() string { return c.config.Host }
 
-// CA is the PEM of the authority that the connection trusts; empty means the system's.
+// CA returns the PEM-encoded CA certificate that the connection trusts; empty means the system's.
 func (c *Client) CA() ([]byte, error) {
 	config := rest.CopyConfig(c.config)
 	if err := rest.LoadTLSFiles(config); err != nil {
-		return nil, fmt.Errorf("read the certificate authority of %s: %w", c.Host(), err)
+		return nil, fmt.Errorf("read the CA certificate of %s: %w", c.Host(), err)
 	}
 	return config.CAData, nil
 }

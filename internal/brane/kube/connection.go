@@ -32,7 +32,7 @@ type Connection struct {
 
 	InCluster bool // use the service account of the pod that this process runs in
 
-	// Requests a second and how many may go out at once before that holds; 0 means 100 and 200. client-go's own 5 a second would make a plan over
+	// Requests per second, and how many may be sent in a burst; 0 means 100 and 200. client-go's own 5 a second would make a plan over
 	// hundreds of namespaces wait for minutes that no server asked for.
 	QPS, Burst int
 }

@@ -17,8 +17,8 @@ type Follower[T Object] struct {
 	Failed  func(error) // listing or watching did not work; it is tried again
 }
 
-// Follow tells of every object of one kind that carries the labels, from now until ctx ends; it returns when ctx has ended. list names the kind.
-// When a watch breaks (the API server restarts, a resource version has expired) it goes on or lists again, so no change is lost.
+// Follow reports every object of one kind that has the labels, from now until ctx ends; it returns when ctx has ended. list names the kind.
+// When a watch breaks (the API server restarts, a resource version has expired) it continues or lists again, so no change is lost.
 func Follow[T Object](ctx context.Context, c *Client, list List, namespace, labels string, to Follower[T]) error {
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {

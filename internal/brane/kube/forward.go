@@ -19,7 +19,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// Forward names a port inside the cluster that is reached through the API server, without a port of this machine.
+// Forward names a port inside the cluster that is reached through the API server, without a local port.
 type Forward struct {
 	Namespace string
 	Service   string // either a Service, of which any ready pod will do,
@@ -34,7 +34,7 @@ func (f Forward) String() string {
 	return fmt.Sprintf("port %d of Pod %q in namespace %q", f.Port, f.Pod, f.Namespace)
 }
 
-// DialForward opens a connection to the port. Each has a request of its own to the API server, by WebSocket or, where a server or a proxy on the way does not
+// DialForward opens a connection to the port. Each has a separate request to the API server, by WebSocket or, where a server or a proxy on the way does not
 // know that, by SPDY; so a pod that is replaced only ends the connections that it had.
 func (c *Client) DialForward(ctx context.Context, to Forward) (net.Conn, error) {
 	pod, port, err := c.findTarget(ctx, to)
@@ -55,7 +55,7 @@ func (c *Client) DialForward(ctx context.Context, to Forward) (net.Conn, error) 
 	case <-ctx.Done():
 		go func() { // client-go's dialers know no context
 			if d := <-dialed; d.err == nil {
-				_ = d.conn.Close() // nobody wants it any more
+				_ = d.conn.Close() // the caller has given up
 			}
 		}()
 		return nil, fmt.Errorf("connect to %s: %w", to, context.Cause(ctx))
@@ -165,7 +165,7 @@ func forwardOver(streams httpstream.Connection, port int) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the stream of errors: %w", err)
 	}
-	_ = failures.Close() // our direction of it, which nobody uses
+	_ = failures.Close() // our direction of it, which is not used
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
 	data, err := streams.CreateStream(headers)
 	if err != nil {
@@ -205,7 +205,7 @@ func (f *forwarded) setReason(reason string) {
 	f.reason = reason
 }
 
-// Read tells the reason of the other side where there is one.
+// Read returns the error of the other side if there is one.
 func (f *forwarded) Read(p []byte) (int, error) {
 	n, err := f.Conn.Read(p)
 	if errors.Is(err, io.EOF) {

@@ -57,7 +57,7 @@ func IsDenied(err error) bool {
 	return apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
-// IsRetryable reports whether the same request may succeed later although nobody changes anything: the API server, or what is in front of it, could not be
+// IsRetryable reports whether the same request may succeed later without a change: the API server, or what is in front of it, could not be
 // reached, lost the connection, or answered that it is too busy or failed. It is false for all other answers, for TLS and certificate errors, for a
 // name that does not exist in DNS and for a cancelled context.
 func IsRetryable(err error) bool {
@@ -73,7 +73,7 @@ func IsRetryable(err error) bool {
 	return IsUnreachable(err)
 }
 
-// IsUnreachable reports whether a request got no answer: nobody listens at the address, its name cannot be resolved, the answer did not come in time, or the
+// IsUnreachable reports whether a request got no answer: no server listens at the address, its name cannot be resolved, the answer did not come in time, or the
 // connection was lost. A denial is an answer, and so is a certificate that is not valid.
 func IsUnreachable(err error) bool {
 	var status apierrors.APIStatus

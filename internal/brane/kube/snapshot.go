@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// Requests for a kind that go to the server one by one. Nobody knows how many will come; for two that is as cheap as a list of all, and for hundreds
+	// Requests for a kind that go to the server one by one. It is not known how many will come; for two that is as cheap as a list of all, and for hundreds
 	// it adds two.
 	few = 2
-	// How long a list is good for: a plan reads everything in one burst.
+	// How long a list is valid: a plan reads everything in one burst.
 	fresh = time.Minute
 )
 
@@ -102,7 +102,7 @@ func (s *Snapshot) recordUnreachable(err error) error {
 	return err
 }
 
-// awayError is what a read gets for which an unreachable server was not asked again. The request that had found it so is none of its own.
+// awayError is what a read gets for which an unreachable server was not asked again. It contains the error of the request that detected that.
 type awayError struct{ err error }
 
 func (e *awayError) Error() string {

@@ -131,7 +131,7 @@ func (c *Client) Events(ctx context.Context, list *corev1.EventList, namespace, 
 	return c.do(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
 }
 
-// Watch tells of changes since the resource version; list names the kind.
+// Watch reports changes since the resource version; list names the kind.
 func (c *Client) Watch(ctx context.Context, list List, namespace string, options metav1.ListOptions) (watch.Interface, error) {
 	r, err := c.request(list, "GET", namespace)
 	if err != nil {

@@ -61,7 +61,7 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 }
 
 // unfinished is the label's value on a Namespace of which not everything is there yet. When the answer to its POST was lost, or the process was killed,
-// the next Create finds it and goes on.
+// the next Create finds it and continues.
 const unfinished = ManagedBy + ".unfinished"
 
 // Apply brings the namespace and its children to what is wanted: it makes those that are missing, changes those that differ, and deletes those of ours
@@ -124,7 +124,7 @@ func applyInStages(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Na
 		at := 0
 		switch object := object.(type) {
 		case *corev1.Namespace:
-			object.UID = ns.UID // never makes a new one where somebody has just deleted it
+			object.UID = ns.UID // does not create a new one if it has just been deleted
 			at = 2
 		case *rbacv1.RoleBinding:
 			at = 1
@@ -166,7 +166,7 @@ func applyObject(ctx context.Context, c *kube.Client, object kube.Object) error 
 	return nil
 }
 
-// unchangeable are objects with a field that can't be changed, only made anew: a binding's roleRef, a Secret's type.
+// unchangeable are objects with an immutable field, which have to be created again: a binding's roleRef, a Secret's type.
 func isImmutable(object kube.Object) bool {
 	switch object.(type) {
 	case *rbacv1.RoleBinding, *corev1.Secret:

@@ -116,7 +116,7 @@ func accountDifference(want, live *corev1.ServiceAccount) string {
 		}
 		return set
 	}
-	// Some clusters add a pull secret of their own to every account. The list is then theirs, with ours in it.
+	// Some clusters add a pull secret to every service account. The list may then contain more than ours.
 	var own []string
 	if owns(live, "f:imagePullSecrets") {
 		own = slices.Collect(maps.Keys(names(live.ImagePullSecrets)))
@@ -138,7 +138,7 @@ func secretDifference(want, live *corev1.Secret) string {
 	}
 }
 
-// sameQuota lets others add limits of their own.
+// sameQuota ignores limits that others have added.
 func sameQuota(want, live *corev1.ResourceQuota) bool {
 	for name, value := range want.Spec.Hard {
 		if got, ok := live.Spec.Hard[name]; !ok || got.Cmp(value) != 0 {

@@ -14,8 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Discover says how a namespace was wanted when we made it, as far as its objects tell; passwords are not told. A namespace that is not ours has nothing
-// to tell: then it is the default access for the account of the given name. The error is [ErrGone] when the namespace is not there.
+// Discover returns the Spec of a namespace that Create has created, read from its objects and without passwords. For any other namespace it returns
+// the default access for the service account of the given name. The error is [ErrGone] when the namespace is not there.
 func Discover(ctx context.Context, r Reader, name, account string) (Spec, error) {
 	spec := Spec{Name: name, ServiceAccount: account, Access: AccessRun}
 	now, err := readInventory(ctx, r, spec)
@@ -102,7 +102,7 @@ func (s *Spec) takeAccount(account *corev1.ServiceAccount) {
 	}
 }
 
-// takeSecrets looks for the Secrets that we would have made. Whoever may not read Secrets has made none.
+// takeSecrets reads the Secrets that Apply creates. Without permission to read Secrets there are none.
 func (s *Spec) takeSecrets(ctx context.Context, r Reader) error {
 	get := func(name string) (*corev1.Secret, error) {
 		secret := &corev1.Secret{ObjectMeta: s.childMeta(name)}

@@ -19,7 +19,7 @@ func (l LimitRange) isEmpty() bool {
 }
 
 // item is what the API server makes of the limits: Max counts as Default where that has nothing, Default as DefaultRequest, and then Min as
-// DefaultRequest (SetDefaults_LimitRangeItem in kubernetes/pkg/apis/core/v1/defaults.go). Writing it out lets us compare.
+// DefaultRequest (SetDefaults_LimitRangeItem in kubernetes/pkg/apis/core/v1/defaults.go). It is written out to be comparable.
 func (l LimitRange) item() corev1.LimitRangeItem {
 	item := corev1.LimitRangeItem{
 		Type: corev1.LimitTypeContainer, Max: l.Max, Min: l.Min,

@@ -17,7 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ManagedByLabel marks the objects that we made (Kubernetes' recommended labels). An object in the namespace that bears it and that nobody wants any more
+// ManagedByLabel marks the objects that we made (Kubernetes' recommended labels). An object in the namespace that bears it and that is not wanted any more
 // is deleted.
 const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
@@ -97,7 +97,7 @@ func (s Spec) namespace() *corev1.Namespace {
 }
 
 func (s Spec) serviceAccount() *corev1.ServiceAccount {
-	// No pod gets this token by itself: the account is for whoever submits, not for what runs.
+	// No pod mounts this token by default: the service account is for the client that submits Jobs, not for the Jobs.
 	mount := false
 	account := &corev1.ServiceAccount{ObjectMeta: s.childMeta(s.ServiceAccount), AutomountServiceAccountToken: &mount}
 	maps.Copy(account.Labels, s.AccountLabels)

@@ -13,7 +13,7 @@ import (
 // fieldTree is a tree of fields as the API server keeps it for each field manager: "f:metadata" → "f:labels" → "f:team" → {}.
 type fieldTree map[string]any
 
-// ownFields are the fields of an object that we have applied and nobody has changed since.
+// ownFields are the fields of an object that were applied and have not been changed since.
 func ownFields(object metav1.Object) fieldTree {
 	own := fieldTree{}
 	for _, entry := range object.GetManagedFields() {

@@ -20,7 +20,7 @@ import (
 // ErrGone says that the Namespace itself is not there, or is on its way out; everything in it goes with it.
 var ErrGone = errors.New("the namespace is gone")
 
-// Reader is what reading needs of a cluster. *kube.Client has it; so has a snapshot of many namespaces at once.
+// Reader is what reading needs of a cluster. *kube.Client has it; and so does a snapshot of many namespaces.
 type Reader interface {
 	Get(ctx context.Context, object kube.Object) error
 	List(ctx context.Context, list kube.List, namespace, labels string) error
@@ -57,8 +57,10 @@ type inventory struct {
 	children  map[string]kube.Object // by id
 }
 
-// id tells the objects of one namespace apart.
-func objectKey(object kube.Object) string { return fmt.Sprintf("%s %q", kube.Kind(object), object.GetName()) }
+// id identifies an object of one namespace.
+func objectKey(object kube.Object) string {
+	return fmt.Sprintf("%s %q", kube.Kind(object), object.GetName())
+}
 
 // look reads the Namespace, all children that bear our label, and those that are wanted and do not.
 func readInventory(ctx context.Context, r Reader, want Spec) (*inventory, error) {
@@ -144,7 +146,7 @@ func emptyCopy(object kube.Object) kube.Object {
 	return fresh
 }
 
-// childDrift is what is not as wanted in the namespace, a sentence each.
+// childDrift returns the differences in the namespace, one sentence per object.
 func (now *inventory) childDrift(want Spec) []string {
 	var found []string
 	for _, object := range want.objects()[1:] {
@@ -172,7 +174,7 @@ func (now *inventory) leftovers(want Spec) []kube.Object {
 	return left
 }
 
-// Changes are what [Apply] would put right in a namespace that is not ours yet, a sentence each. The error is [ErrGone] when it is not there.
+// Changes returns what [Apply] would change in a namespace that is not managed yet, one sentence per object. The error is [ErrGone] when it is not there.
 func Changes(ctx context.Context, r Reader, want Spec) ([]string, error) {
 	now, err := readInventory(ctx, r, want)
 	if err != nil {

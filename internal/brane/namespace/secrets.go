@@ -16,7 +16,7 @@ import (
 type Registry struct {
 	Username string
 	Password string // empty means the one that the Secret has already, as long as Version is the same
-	Version  int64  // says that the password has changed, since nobody can compare it
+	Version  int64  // changes with the password, which cannot be compared
 }
 
 const (
@@ -86,7 +86,7 @@ func registriesOf(secret *corev1.Secret) map[string]Registry {
 	var config dockerConfig
 	var versions map[string]int64
 	if secret == nil || json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], &config) != nil {
-		return nil // not ours any more: then it is written anew
+		return nil // it was changed by others and is written again
 	}
 	if json.Unmarshal([]byte(secret.Annotations[versionsAnnotation]), &versions) != nil {
 		versions = nil
@@ -123,7 +123,7 @@ func (s Spec) withPasswords(live *corev1.Secret) (Spec, error) {
 	return s, nil
 }
 
-// sameRegistries compares all but the passwords, of which the version tells.
+// sameRegistries compares everything except the passwords, which have a version.
 func sameRegistries(want, live *corev1.Secret) bool {
 	return maps.EqualFunc(registriesOf(want), registriesOf(live), func(a, b Registry) bool {
 		return a.Username == b.Username && a.Version == b.Version
