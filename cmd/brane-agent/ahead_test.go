@@ -13,7 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
-// ahead begins the main container of a step that waits for another one, and returns when it waits.
+// ahead starts the main container of a step that waits for another step, and returns when it waits.
 func (r *run) ahead(t *testing.T) (cmd *exec.Cmd, output *bytes.Buffer) {
 	t.Helper()
 	p := r.pod("second", map[string][]string{"second": {"first"}, "first": nil})

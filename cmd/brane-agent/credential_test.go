@@ -21,15 +21,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// The test binary is a program that looks for the credential when this is its first argument; the others are folders to look in.
+// The test binary searches for the credential if this is its first argument. The other arguments are directories to search.
 const asThief = "steal"
 
-// treasures are what the program must not find.
+// treasures returns what the command must not find.
 func treasures() []string { return []string{"s3" + "cret", "redis" + "s://", "-----BEGIN" + " "} }
 
-// TestTheProgramFindsTheCredentialNowhere looks where a program of the same user would: environment, arguments, files,
-// memory and descriptors of the agent.
-func TestTheProgramFindsTheCredentialNowhere(t *testing.T) {
+// TestTheCommandCannotFindTheCredential searches where a process of the same user could: the environment, arguments, files, memory and descriptors of the agent.
+func TestTheCommandCannotFindTheCredential(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +62,7 @@ func TestTheProgramFindsTheCredentialNowhere(t *testing.T) {
 			if got := p.stage(); got.code != 0 {
 				t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
 			}
-			// Where nobody gets at it.
+			// In a directory that the command can read.
 			thief := filepath.Join(p.data, "thief")
 			if err := copyFile(thief, self); err != nil {
 				t.Fatal(err)
@@ -81,8 +80,8 @@ func TestTheProgramFindsTheCredentialNowhere(t *testing.T) {
 	}
 }
 
-// steal prints what it finds, and ends with 3.
-func steal(folders []string) {
+// steal prints what it finds, and exits with 3.
+func steal(directories []string) {
 	parent := os.Getppid()
 	proc := "/proc/" + strconv.Itoa(parent)
 	look := func(where string, content []byte) {
@@ -98,7 +97,7 @@ func steal(folders []string) {
 			fmt.Println("got", name)
 		}
 	}
-	for _, name := range []string{"cmdline", "mountinfo", "status", "stat", "comm"} { // these are for everybody
+	for _, name := range []string{"cmdline", "mountinfo", "status", "stat", "comm"} { // every user can read these
 		content, _ := os.ReadFile(filepath.Join(proc, name))
 		look(name, content)
 	}
@@ -108,14 +107,14 @@ func steal(folders []string) {
 			if err != nil {
 				continue
 			}
-			if n, err := f.Read(make([]byte, 1)); err == nil && n > 0 { // some open, and then do not tell
+			if n, err := f.Read(make([]byte, 1)); err == nil && n > 0 { // some can be opened, but not read
 				fmt.Println("read", f.Name())
 			}
 			_ = f.Close()
 		}
 	}
-	for _, pattern := range []string{"fd/*", "map_files/*", "cwd", "root", "ns/*"} { // root may list the numbers of descriptors, no more
-		links, _ := filepath.Glob(filepath.Join(proc, pattern)) // the pattern is one
+	for _, pattern := range []string{"fd/*", "map_files/*", "cwd", "root", "ns/*"} { // root may only list the numbers of descriptors
+		links, _ := filepath.Glob(filepath.Join(proc, pattern)) // the pattern is valid
 		for _, link := range links {
 			if target, err := os.Readlink(link); err == nil {
 				fmt.Println("saw", link, target)
@@ -130,8 +129,8 @@ func steal(folders []string) {
 			fmt.Println(name, err)
 		}
 	}
-	for _, folder := range append(folders, "/proc/self/fd") {
-		err := filepath.WalkDir(folder, func(at string, entry fs.DirEntry, err error) error {
+	for _, directory := range append(directories, "/proc/self/fd") {
+		err := filepath.WalkDir(directory, func(at string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || entry.Name() == "thief" || entry.Name() == "brane-agent" { // these two are programs
 				return err
 			}
@@ -179,22 +178,22 @@ func copyFile(to, from string) error {
 	return os.WriteFile(to, content, 0o755)
 }
 
-// nobody is the user of a container that is not root's.
+// nobody is the user of a container that does not run as root.
 const nobody = 65532
 
-// share gives a pod's folders to nobody. Without root, the tests' own user is as good.
+// share makes nobody the owner of a pod's directories. Without root, the user of the tests is used instead.
 func share(t testing.TB, p *pod) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return
 	}
-	for _, folder := range []string{p.mount, p.data} {
-		for at := folder; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
-			if err := os.Chmod(at, 0o755); err != nil { // a test's own folder
+	for _, directory := range []string{p.mount, p.data} {
+		for at := directory; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+			if err := os.Chmod(at, 0o755); err != nil { // a directory of the test
 				t.Fatal(err)
 			}
 		}
-		err := filepath.Walk(folder, func(at string, _ os.FileInfo, err error) error {
+		err := filepath.Walk(directory, func(at string, _ os.FileInfo, err error) error {
 			if err != nil {
 				return err
 			}

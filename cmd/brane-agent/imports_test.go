@@ -12,13 +12,13 @@ import (
 
 const module = "github.com/braneframework/terraform-provider-brane/"
 
-// TestImports keeps the promises of the package comments: what a package must not know is not linked into it.
+// TestImports checks that packages do not depend on what their package comments exclude.
 func TestImports(t *testing.T) {
 	for name, banned := range map[string][]string{
 		"internal/brane/files": {"k8s.io/", "sigs.k8s.io/", "github.com/hashicorp/", module},
 		"internal/brane/agent": {"k8s.io/", "sigs.k8s.io/", "github.com/hashicorp/", "net/http"},
 		"cmd/brane-agent":      {"k8s.io/", "sigs.k8s.io/", "github.com/hashicorp/", "net/http", "go.yaml.in/"},
-		// A library of its own, small enough for the agent.
+		// A separate library, small enough for the agent.
 		"internal/brane/branelet":             {"k8s.io/", "sigs.k8s.io/", "github.com/", "go.yaml.in/", "net"},
 		"internal/brane/branelet/packagefile": {"k8s.io/", "sigs.k8s.io/", "github.com/", "net"},
 	} {
@@ -29,7 +29,7 @@ func TestImports(t *testing.T) {
 			}
 			for _, dependency := range strings.Fields(string(list)) {
 				for _, prefix := range banned {
-					if strings.HasPrefix(dependency, prefix) && !strings.HasPrefix(dependency, module+name) { // what is below it is its own
+					if strings.HasPrefix(dependency, prefix) && !strings.HasPrefix(dependency, module+name) { // packages below it belong to it
 						t.Errorf("it depends on %s", dependency)
 					}
 				}
@@ -38,13 +38,13 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// maxSize is what the agent may weigh: each step copies it.
+// maxSize limits the size of the agent in bytes, because each step copies it.
 const maxSize = 9_000_000
 
-// TestTheProgramIsSmallAndStatic builds it as a release does.
-func TestTheProgramIsSmallAndStatic(t *testing.T) {
+// TestTheAgentIsSmallAndStatic builds the agent like a release.
+func TestTheAgentIsSmallAndStatic(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "brane-agent")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, ".") // the test's own folder
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, ".") // the directory of the test
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -54,13 +54,13 @@ func TestTheProgramIsSmallAndStatic(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Size() > maxSize {
-		t.Errorf("it has %d bytes, at most %d are wanted", info.Size(), maxSize)
+		t.Errorf("it has %d bytes, more than %d", info.Size(), maxSize)
 	}
-	text, err := exec.Command(at, "version").CombinedOutput() // the program just built
+	text, err := exec.Command(at, "version").CombinedOutput() // the agent that was just built
 	if err != nil || string(text) != "dev\n" {
 		t.Errorf("version says %q, %v", text, err)
 	}
-	content, err := os.ReadFile(at) // the program just built
+	content, err := os.ReadFile(at) // the agent that was just built
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// TestTheAgentOnOtherKindsOfRedis: in a Cluster as the user of its run, whom every master has to know. A Sentinel group may fail over at any time, and loses its users then.
+// TestTheAgentOnOtherKindsOfRedis runs a step with a Redis Cluster, as the user of its run, which every master must have; and with a Sentinel group, which may
+// fail over at any time and then loses its users.
 func TestTheAgentOnOtherKindsOfRedis(t *testing.T) {
 	for name, url := range map[string]string{"a Sentinel group": redistest.StartSentinel(t).URL(), "a Cluster": redistest.StartCluster(t).URL()} {
 		t.Run(name, func(t *testing.T) {

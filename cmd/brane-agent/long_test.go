@@ -16,17 +16,17 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// maxResident is what the agent may hold in memory.
+// maxResident limits the memory of the agent in bytes.
 const maxResident = 32 << 20
 
-// TestLongAFileOf5GiB is stored and restored within the bound. It needs 5 GiB of memory for Redis and 10 GiB of disk.
+// TestLongAFileOf5GiB stores and restores a file within the limit. It needs 5 GiB of memory for Redis and 10 GiB of disk.
 func TestLongAFileOf5GiB(t *testing.T) {
 	const size = 5 << 30
 	r := newRun(t, nil)
 	program := built(t)
 	first := r.pod("first", nil)
 	first.bounded(t, program, func() {
-		// Every chunk is another one, and none takes disk twice: a number at the beginning of each.
+		// A number at the beginning of each chunk makes them all different.
 		f, err := os.Create(filepath.Join(first.data, "large"))
 		if err != nil {
 			t.Fatal(err)
@@ -46,19 +46,19 @@ func TestLongAFileOf5GiB(t *testing.T) {
 	if text, err := exec.Command("cmp", filepath.Join(first.data, "large"), filepath.Join(second.data, "large")).CombinedOutput(); err != nil {
 		t.Errorf("the restored file differs: %v %s", err, text)
 	}
-	// In one process, which reads it all again.
+	// In one process, which reads everything again.
 	third := r.pod("third", map[string][]string{"third": {"first"}, "first": nil})
 	third.alone = true
 	resident(t, third.main("touch", filepath.Join(third.data, "large")), program)
 }
 
-func TestLongAStepSurvivesRedisThatStandsStill(t *testing.T) { survivesAPause(t, time.Minute) }
+func TestLongAStepSurvivesAPauseOfRedis(t *testing.T) { survivesAPause(t, time.Minute) }
 
-// TestLongTheUnionOfManyFiles of two steps, which nobody has in memory as a whole. Each has rewritten half of what it began with.
+// TestLongTheUnionOfManyFiles merges the files of two steps without holding them in memory. Each step has rewritten half of its input.
 func TestLongTheUnionOfManyFiles(t *testing.T) {
 	const many = 100_000
 	r := newRun(t, nil)
-	var packs []files.Entry // as many files are in one as the layer itself puts there
+	var packs []files.Entry // with as many files in each pack as the file layer writes
 	for i := range many / 2000 {
 		layer, err := r.store.PutInputs(t.Context(), map[string]files.Source{"seed": {Content: fmt.Appendf(nil, "content %3d", i)}})
 		if err != nil {
@@ -107,7 +107,7 @@ func TestLongTheUnionOfManyFiles(t *testing.T) {
 	}
 }
 
-// built is the program as it is shipped; the race detector's would need several times the memory.
+// built returns the agent as it is released; the race detector would need several times the memory.
 func built(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "brane-agent")
@@ -119,7 +119,7 @@ func built(t *testing.T) string {
 	return program
 }
 
-// bounded runs both containers with a program as the agent, and looks at its memory.
+// bounded runs both containers with a built agent and measures its memory.
 func (p *pod) bounded(t *testing.T, program string, fill func()) {
 	t.Helper()
 	resident(t, p.told("stage"), program)
@@ -129,7 +129,7 @@ func (p *pod) bounded(t *testing.T, program string, fill func()) {
 	resident(t, p.main("true"), filepath.Join(p.mount, "brane-agent"))
 }
 
-// resident runs a command of this program to its end and fails the test where it has held too much.
+// resident runs a command of the agent and fails the test if it has used too much memory.
 func resident(t *testing.T, cmd *exec.Cmd, program string) {
 	t.Helper()
 	cmd.Path = program
@@ -157,7 +157,7 @@ func resident(t *testing.T, cmd *exec.Cmd, program string) {
 		case <-tick.C:
 			status, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/status")
 			if err != nil {
-				continue // it has ended meanwhile
+				continue // it has ended in the meantime
 			}
 			_, rest, _ := strings.Cut(string(status), "VmHWM:")
 			if fields := strings.Fields(rest); len(fields) > 0 {
@@ -168,8 +168,8 @@ func resident(t *testing.T, cmd *exec.Cmd, program string) {
 	}
 }
 
-// TestLongTheProgramIsBuiltForArm, as small as for the other processors.
-func TestLongTheProgramIsBuiltForArm(t *testing.T) {
+// TestLongTheAgentIsBuiltForArm checks that the agent for arm64 is as small as the other one.
+func TestLongTheAgentIsBuiltForArm(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "brane-agent")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, ".") // the test's own folder
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=arm64")

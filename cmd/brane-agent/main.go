@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command brane-agent runs inside the containers of a step: `stage` in the init container, `run -- PROGRAM` around the
-// user's program; or `alone -- PROGRAM`, which is both. Package agent does all of it.
+// Command brane-agent runs inside the containers of a step: `stage` in the init container, and `run -- COMMAND` in the main container, where it runs the command
+// of the step; or `alone -- COMMAND`, which does both. It is a thin main around package agent.
 package main
 
 import (
@@ -20,19 +20,19 @@ import (
 var version = "dev"
 
 const usage = `usage: brane-agent stage
-       brane-agent run -- PROGRAM [ARGUMENT...]
-       brane-agent alone -- PROGRAM [ARGUMENT...]
+       brane-agent run -- COMMAND [ARGUMENT...]
+       brane-agent alone -- COMMAND [ARGUMENT...]
        brane-agent version
 
 The agent of a step: it brings the files in, runs the program, and stores what it leaves. Pods start it; see the guide
 "Redis data format".
 `
 
-// exitUsage is that of every program that does not understand its arguments.
+// exitUsage is the usual exit code for wrong arguments.
 const exitUsage = 2
 
 func main() {
-	// A tree of files costs memory that is the program's by right. The limit makes the collector work more, not the agent fail.
+	// The memory of the container belongs to the command. The limit makes the garbage collector run more often; it does not make the agent fail.
 	debug.SetMemoryLimit(24 << 20)
 	if code, is := agent.Witness(os.Args); is {
 		os.Exit(code)
@@ -53,7 +53,7 @@ func execute(args []string) int {
 	flags.StringVar(&paths.Mount, "mount", "", "directory of the agent and its specification (default "+agent.Mount+")")
 	flags.StringVar(&paths.Data, "data", "", "directory of the files (default "+agent.DataMount+")")
 	flags.StringVar(&paths.Secret, "secret", "", "directory of the mounted Secret (default "+agent.SecretMount+")")
-	flags.StringVar(&paths.LastWords, "last-words", "", "file for why the agent gives up (default "+agent.LastWords+")")
+	flags.StringVar(&paths.LastWords, "last-words", "", "file for the termination message (default "+agent.LastWords+")")
 	if err := flags.Parse(args[1:]); err != nil {
 		return exitUsage
 	}

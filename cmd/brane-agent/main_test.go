@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// The test binary is the agent when this is set: the agent runs as the program it is, and copies itself.
+// The test binary is the agent if this is set, because the agent runs as a process and copies itself.
 const asAgent = "BRANE_TEST_AS_AGENT"
 
 func TestMain(m *testing.M) {
@@ -31,30 +31,30 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// noInit makes pods without an init container, where it is set: TestAllHoldsAlone.
+// noInit makes pods without an init container if it is set; see TestAllHoldsAlone.
 const noInit = "BRANE_TEST_NO_INIT"
 
-// pod is what two containers of one pod share, and the folder of the Secret; or the one that it has.
+// pod has the directories that the containers of a pod share, and the directory of the Secret.
 type pod struct {
 	t      testing.TB
 	alone  bool
 	mount  string
 	data   string
 	secret string
-	words  string // the container's last ones, for Kubernetes
+	words  string // the file of the termination message
 	step   agent.Step
 	env    []string
 }
 
-// TestAllHoldsAlone runs all tests of this package that start an agent once more, with pods that have no init container.
+// TestAllHoldsAlone runs all tests of this package that start an agent again, with pods that have no init container.
 func TestAllHoldsAlone(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Those that are skipped start none, or are about what passes from one container to the other.
-	cmd := exec.Command(self, "-test.skip", "^(TestAllHoldsAlone|TestImports|TestTheProgramIsSmallAndStatic|TestUsage|TestMainContainerFails.*|TestAFileThatMayNotBeRead|Fuzz.*|TestLong.*)$")
+	// The skipped tests start no agent, or test what one container passes to the other.
+	cmd := exec.Command(self, "-test.skip", "^(TestAllHoldsAlone|TestImports|TestTheAgentIsSmallAndStatic|TestUsage|TestMainContainerFails.*|TestAFileThatMayNotBeRead|Fuzz.*|TestLong.*)$")
 	cmd.Env = append(os.Environ(), noInit+"=1")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, text)
@@ -90,7 +90,7 @@ func runOn(t testing.TB, server *redistest.Server, inputs map[string]files.Sourc
 	return r
 }
 
-// input stores what the first steps see.
+// input stores the files that the first steps read.
 func (r *run) input(inputs map[string]files.Source) {
 	r.t.Helper()
 	layer, err := r.store.PutInputs(r.t.Context(), inputs)
@@ -102,13 +102,13 @@ func (r *run) input(inputs map[string]files.Source) {
 	}
 }
 
-// pod is a fresh pod of a step; needs are those of the step and its ancestors.
+// pod returns a new pod of a step; needs are those of the step and its ancestors.
 func (r *run) pod(step string, needs map[string][]string) *pod {
 	r.t.Helper()
 	return r.podAt(step, needs, r.server.URL())
 }
 
-// podAt is a pod with another address of Redis.
+// podAt returns a pod with another address of Redis.
 func (r *run) podAt(step string, needs map[string][]string, url string) *pod {
 	r.t.Helper()
 	p := &pod{t: r.t, alone: os.Getenv(noInit) != "", mount: r.t.TempDir(), data: r.t.TempDir(), secret: r.t.TempDir()}
@@ -141,7 +141,7 @@ func (p *pod) command(path, verb string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// told is the command of a container that is told of its step.
+// told returns the command of a container whose environment describes the step.
 func (p *pod) told(verb string, args ...string) *exec.Cmd {
 	p.t.Helper()
 	text, err := p.step.Encode()
@@ -166,7 +166,7 @@ func (p *pod) stage() result {
 	return finish(p.t, p.told("stage"))
 }
 
-// main is the command of the main container, with the binary that stage copied; or of the only one.
+// main returns the command of the main container, with the binary that stage has copied if there is an init container.
 func (p *pod) main(program ...string) *exec.Cmd {
 	p.t.Helper()
 	args := append([]string{"--"}, program...)
@@ -182,7 +182,7 @@ func (p *pod) main(program ...string) *exec.Cmd {
 	return cmd
 }
 
-// lastWords are what Kubernetes shows as the container's termination message.
+// lastWords returns the termination message of the container.
 func (p *pod) lastWords() string {
 	p.t.Helper()
 	text, err := os.ReadFile(p.words)
@@ -198,7 +198,7 @@ func (p *pod) run(program ...string) result {
 	return finish(p.t, p.main(program...))
 }
 
-// staged runs the container that stages in.
+// staged runs the container that stages the files in.
 func (p *pod) staged() result {
 	p.t.Helper()
 	if p.alone {
@@ -207,7 +207,7 @@ func (p *pod) staged() result {
 	return p.stage()
 }
 
-// sh stages in and runs a shell script in the folder of the files.
+// sh stages in and runs a shell script in the directory of the files.
 func (p *pod) sh(script string) result {
 	p.t.Helper()
 	if r := p.stage(); r.code != 0 {
@@ -263,7 +263,7 @@ func (r *run) log(step string) string {
 	return string(text)
 }
 
-// TestChain is the whole path: inputs, two parallel steps, and one that needs both.
+// TestChain runs a whole graph: inputs, two parallel steps, and one that needs both.
 //
 //	     ┌── upper ──┐
 //	in ──┤           ├── join

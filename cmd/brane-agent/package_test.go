@@ -13,20 +13,20 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
-// braneImage is what the image of a Brane package holds: branelet, and the folder of the package.
+// braneImage returns the content of a Brane package's image: branelet, and the directory of the package.
 func braneImage(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	if text, err := exec.Command("go", "build", "-o", filepath.Join(root, "branelet"), "../../test/brane-package").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	for folder, file := range map[string]string{"tagged": "tagged.yml", "plain": "plain.yml"} {
+	for directory, file := range map[string]string{"tagged": "tagged.yml", "plain": "plain.yml"} {
 		description, err := os.ReadFile(filepath.Join("../../test/brane-package/probe", file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The program lies deeper, behind a link, and has a helper and a start script beside it: as in real packages.
-		at := filepath.Join(root, folder)
+		// As in real packages, the program is in a subdirectory, behind a link, with a helper and a start script beside it.
+		at := filepath.Join(root, directory)
 		if err := os.MkdirAll(filepath.Join(at, "bin"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -52,11 +52,11 @@ func (r *run) call(image, name string, version branelet.Version, function string
 	r.t.Helper()
 	p := r.pod(name, nil)
 	p.step.Brane = version
-	folder := "tagged"
+	directory := "tagged"
 	if version >= branelet.V1 {
-		folder = "plain"
+		directory = "plain"
 	}
-	p.env = []string{"BRANELET_VERSION=" + string(version), branelet.EnvWorkDir + "=" + filepath.Join(image, folder)}
+	p.env = []string{"BRANELET_VERSION=" + string(version), branelet.EnvWorkDir + "=" + filepath.Join(image, directory)}
 	for name, value := range version.Environment("application", "location", "job") {
 		p.env = append(p.env, name+"="+value)
 	}
@@ -126,14 +126,14 @@ func TestAPackageThatFailsCommitsNothing(t *testing.T) {
 		code      int
 		want      string
 	}{
-		"hidden-4":  {branelet.V04, "fails", nil, 3, `brane: step "hidden-4": the package's program ended with exit code 3, of which Brane 0.4 does not tell`},
-		"hidden-5":  {branelet.V05, "fails", nil, 3, `the package's program ended with exit code 3, of which Brane 0.5 does not tell`},
+		"hidden-4":  {branelet.V04, "fails", nil, 3, `brane: step "hidden-4": the package's program exited with code 3, which branelet of Brane 0.4 does not report`},
+		"hidden-5":  {branelet.V05, "fails", nil, 3, `the package's program exited with code 3, which branelet of Brane 0.5 does not report`},
 		"told":      {branelet.V06, "fails", nil, 3, "non-zero exit code 3"},
 		"plain":     {branelet.V2, "fails", nil, 3, "non-zero exit code 3"},
 		"panic":     {branelet.V04, "crash", nil, 101, "branelet panicked: the program failed, or its output is not the YAML of the outputs that the package declares (exit code 101 of Brane 0.4)"},
 		"killed-6":  {branelet.V06, "killed", nil, 255, "branelet failed (its message has the reason), or a signal ended the program (exit code 255 of Brane 0.6)"},
 		"missing":   {branelet.V05, "echo", nil, 1, "branelet failed; its message has the reason (exit code 1 of Brane 0.5)"},
-		"too-large": {branelet.V06, "large", map[string]branelet.Value{"n": branelet.Integer(branelet.MaxResult)}, agent.ExitNoResult, "branelet of Brane 0.6 ended with 0, but its result is larger than 1048576 bytes; write large values to files"},
+		"too-large": {branelet.V06, "large", map[string]branelet.Value{"n": branelet.Integer(branelet.MaxResult)}, agent.ExitNoResult, "branelet of Brane 0.6 exited with code 0, but its result is larger than 1048576 bytes; write large values to files"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := r.call(image, name, tt.version, tt.function, tt.arguments)
@@ -147,13 +147,13 @@ func TestAPackageThatFailsCommitsNothing(t *testing.T) {
 	}
 }
 
-// A program that is no package, called as one.
-func TestAProgramWithoutAResultCommitsNothing(t *testing.T) {
+// A command that is not a package, called like one.
+func TestACommandWithoutAResultCommitsNothing(t *testing.T) {
 	r := newRun(t, nil)
 	for _, version := range branelet.Versions() {
 		p := r.pod("no-result", nil)
 		p.step.Brane = version
-		want := `brane: step "no-result": branelet of Brane ` + string(version) + " ended with 0, but no line of its output is a result\n"
+		want := `brane: step "no-result": branelet of Brane ` + string(version) + " exited with code 0, but no line of its output is a result\n"
 		if got := p.sh("echo hello"); got.code != agent.ExitNoResult || !strings.HasSuffix(got.stderr, want) {
 			t.Errorf("Brane %s: ended with %d: %s", version, got.code, got.stderr)
 		}

@@ -29,7 +29,7 @@ func (r *run) committed(step string) bool {
 	return found
 }
 
-func TestExitCodesAreTheProgramsOwn(t *testing.T) {
+func TestExitCodesAreTheCommandsOwn(t *testing.T) {
 	r := newRun(t, nil)
 	if err := os.WriteFile(filepath.Join(t.TempDir(), "text"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -43,17 +43,17 @@ func TestExitCodesAreTheProgramsOwn(t *testing.T) {
 		code    int
 		stderr  string // a part
 	}{
-		"it ends well":                      {[]string{"true"}, 0, ""},
-		"it fails":                          {[]string{"sh", "-c", "echo oh no >&2; exit 42"}, 42, "oh no\n"},
-		"it is killed":                      {[]string{"sh", "-c", "kill -9 $$"}, 137, `brane: step "code": the program was ended by signal 9 (SIGKILL)`},
-		"it crashes":                        {[]string{"sh", "-c", "kill -SEGV $$"}, 139, `brane: step "code": the program was ended by signal 11 (SIGSEGV)`},
-		"it is not there":                   {[]string{"no-such-program"}, 127, `brane: step "code": start "no-such-program": exec: "no-such-program": executable file not found in $PATH; it, or the interpreter in its first line, is not in the image`},
-		"its path is not there":             {[]string{"/no/such/program"}, 127, `start "/no/such/program"`},
-		"its interpreter is not there":      {[]string{script}, 127, "it, or the interpreter in its first line, is not in the image"},
-		"it is a folder":                    {[]string{"/etc"}, 126, `start "/etc"`},
-		"it is no program":                  {[]string{"/etc/hostname"}, 126, `start "/etc/hostname"`},
-		"its code is one of the agent's":    {[]string{"sh", "-c", "exit 202"}, 202, ""},
-		"it says nothing and reads nothing": {[]string{"cat"}, 0, ""},
+		"it succeeds":                         {[]string{"true"}, 0, ""},
+		"it fails":                            {[]string{"sh", "-c", "echo oh no >&2; exit 42"}, 42, "oh no\n"},
+		"it is killed":                        {[]string{"sh", "-c", "kill -9 $$"}, 137, `brane: step "code": the command was terminated by signal 9 (SIGKILL)`},
+		"it crashes":                          {[]string{"sh", "-c", "kill -SEGV $$"}, 139, `brane: step "code": the command was terminated by signal 11 (SIGSEGV)`},
+		"it is not there":                     {[]string{"no-such-program"}, 127, `brane: step "code": start "no-such-program": exec: "no-such-program": executable file not found in $PATH; it, or the interpreter in its first line, is not in the image`},
+		"its path is not there":               {[]string{"/no/such/program"}, 127, `start "/no/such/program"`},
+		"its interpreter is not there":        {[]string{script}, 127, "it, or the interpreter in its first line, is not in the image"},
+		"it is a directory":                   {[]string{"/etc"}, 126, `start "/etc"`},
+		"it is not executable":                {[]string{"/etc/hostname"}, 126, `start "/etc/hostname"`},
+		"its code is also the agent's":        {[]string{"sh", "-c", "exit 202"}, 202, ""},
+		"it prints nothing and reads nothing": {[]string{"cat"}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := r.pod("code", nil)
@@ -61,7 +61,7 @@ func TestExitCodesAreTheProgramsOwn(t *testing.T) {
 				t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
 			}
 			got := p.run(tt.program...)
-			if words := p.lastWords(); words != "" { // by which a program's 202 is told from the agent's
+			if words := p.lastWords(); words != "" { // which distinguishes the command's 202 from the agent's
 				t.Errorf("the agent's last words are %q", words)
 			}
 			if got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) {
@@ -101,8 +101,8 @@ func TestASecondAttemptOfACommittedStepRunsNothing(t *testing.T) {
 	}
 }
 
-// TestTheFirstOfTwoAttemptsStands: both run, one is slower.
-func TestTheFirstOfTwoAttemptsStands(t *testing.T) {
+// TestTheFirstOfTwoAttemptsIsUsed runs two attempts, of which one is slower.
+func TestTheFirstOfTwoAttemptsIsUsed(t *testing.T) {
 	r := newRun(t, nil)
 	slow, fast := r.pod("twice", nil), r.pod("twice", nil)
 	for _, p := range []*pod{slow, fast} {
@@ -128,7 +128,7 @@ func TestTheFirstOfTwoAttemptsStands(t *testing.T) {
 	if err := open.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-ended; got.code != 0 || !strings.Contains(got.stderr, "another attempt was committed first; its files stand") {
+	if got := <-ended; got.code != 0 || !strings.Contains(got.stderr, "another attempt was committed first; its files are used") {
 		t.Errorf("the slow one ended with %d: %s", got.code, got.stderr)
 	}
 	if got := r.content("twice", "who"); got != "fast\n" {
@@ -136,7 +136,7 @@ func TestTheFirstOfTwoAttemptsStands(t *testing.T) {
 	}
 }
 
-// begin starts the main container and waits for the program's first line.
+// begin starts the main container and waits for the first line of the command's output.
 func (p *pod) begin(script string) (*exec.Cmd, *bytes.Buffer) {
 	p.t.Helper()
 	if got := p.stage(); got.code != 0 {
@@ -192,7 +192,7 @@ test "$line" = child && exit 7`)
 	}
 }
 
-// TestStragglersAreGoneBeforeTheSnapshot: a daemon in a session of its own still writes when the program ends.
+// TestStragglersAreGoneBeforeTheSnapshot starts a daemon in a session of its own, which still writes when the command ends.
 func TestStragglersAreGoneBeforeTheSnapshot(t *testing.T) {
 	r := newRun(t, nil)
 	p := r.pod("daemon", nil)
@@ -217,7 +217,7 @@ func TestStragglersAreGoneBeforeTheSnapshot(t *testing.T) {
 	}
 }
 
-// TestOrphansAreReaped: where the agent is process 1 of the container, nobody else would, and a program that starts many would run out of processes.
+// TestOrphansAreReaped checks that a command that starts many processes does not run out of process IDs, because the agent may be process 1 of the container.
 func TestOrphansAreReaped(t *testing.T) {
 	r := newRun(t, nil)
 	got := r.pod("orphans", nil).sh(`for i in $(seq 20); do sh -c 'sh -c "exit 0" & exit 0'; done
@@ -237,7 +237,7 @@ exit 5`)
 	}
 }
 
-// TestTheEndOfTheOutputIsKept to the byte, for whoever looks when the pod is gone; and both streams are, in an order that nobody promises.
+// TestTheEndOfTheOutputIsKept checks that the end of the output is kept to the byte for the time after the pod, and both streams in any order.
 func TestTheEndOfTheOutputIsKept(t *testing.T) {
 	r := newRun(t, nil)
 	got := r.pod("long", nil).sh("seq 50000")
@@ -255,7 +255,7 @@ func TestTheEndOfTheOutputIsKept(t *testing.T) {
 	}
 }
 
-func TestStageInFailsBeforeTheProgramRuns(t *testing.T) {
+func TestStageInFailsBeforeTheCommandStarts(t *testing.T) {
 	r := newRun(t, nil)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -286,15 +286,15 @@ func TestStageInFailsBeforeTheProgramRuns(t *testing.T) {
 		},
 		"a need without a commit": {
 			func(p *pod) { p.step.Needs = map[string][]string{"fails": {"before"}} },
-			`brane: step "fails": step "before", which this step needs, has no commit: its files is not in redis any more; files of this run are lost: start a new run`,
+			`brane: step "fails": the commit of step "before", which this step needs, is not in redis any more; files of this run are lost: start a new run`,
 		},
 		"an index that is none": {
 			func(p *pod) { p.step.Indexed = true },
-			`brane: step "fails.": the step is one of many, but JOB_COMPLETION_INDEX is ""`,
+			`brane: step "fails.": the step has indexes, but JOB_COMPLETION_INDEX is ""`,
 		},
 		"a deadline that has passed": {
 			func(p *pod) { p.step.Deadline = 1 },
-			`brane: step "fails": the files of run test-1 were kept until 1970-01-01T00:00:01Z; start a new run`,
+			`brane: step "fails": the files of run test-1 expired at 1970-01-01T00:00:01Z; start a new run`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestStageInFailsBeforeTheProgramRuns(t *testing.T) {
 	}
 }
 
-func TestMainContainerFailsBeforeTheProgramRuns(t *testing.T) {
+func TestMainContainerFailsBeforeTheCommandStarts(t *testing.T) {
 	r := newRun(t, nil)
 	for name, tt := range map[string]struct {
 		change func(p *pod)
@@ -368,7 +368,7 @@ func setPassword(t testing.TB, r *run) {
 		t.Fatal(err)
 	}
 	defer client.Close() // nothing is lost
-	// Where the password was not changed, there is nothing to do.
+	// An error means that the password was not changed.
 	_ = client.ConfigSet(t.Context(), "requirepass", "s3cret").Err()
 }
 
@@ -380,7 +380,7 @@ func TestParallelStepsThatWroteToOnePathConflict(t *testing.T) {
 		}
 	}
 	got := r.pod("both", map[string][]string{"both": {"other", "one"}}).staged()
-	want := `brane: step "both": bring the files of its parents together: steps "one" and "other" wrote different content to "same"; let one of them need the other, or write to other paths` + "\n"
+	want := `brane: step "both": merge the files of the needed steps: steps "one" and "other" wrote different content to "same"; let one of them need the other, or write to other paths` + "\n"
 	if got.code != agent.ExitStageIn || got.stderr != want {
 		t.Errorf("ended with %d: %s\nwant %s", got.code, got.stderr, want)
 	}
@@ -422,7 +422,7 @@ func TestStageOutFailureIsItsOwnCode(t *testing.T) {
 	}
 }
 
-// TestTheOutputOfARunningStepIsKept: a container that runs out of memory has no last word.
+// TestTheOutputOfARunningStepIsKept checks that output is stored before the end, because a container that is killed for its memory cannot store it.
 func TestTheOutputOfARunningStepIsKept(t *testing.T) {
 	r := newRun(t, nil)
 	cmd, _ := r.pod("talks", nil).begin("echo ready; exec sleep 60")
@@ -438,7 +438,7 @@ func TestTheOutputOfARunningStepIsKept(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // it was told to end
+	_ = cmd.Wait() // it was stopped
 }
 
 func TestUsage(t *testing.T) {

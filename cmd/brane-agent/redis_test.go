@@ -22,7 +22,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// gate is a named pipe that a program waits on until open.
+// gate returns a named pipe on which a command waits until open is called.
 func gate(t testing.TB) (path string, open func()) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "gate")
@@ -48,7 +48,7 @@ func TestAStepSurvivesRedisThatDiesWhileItRuns(t *testing.T) {
 	r.server.Kill()
 	open()
 	r.server.Restart()
-	_ = cmd.Wait() // the code tells
+	_ = cmd.Wait() // the code is what counts
 	if code := cmd.ProcessState.ExitCode(); code != 0 {
 		t.Fatalf("ended with %d: %s", code, stderr)
 	}
@@ -57,10 +57,10 @@ func TestAStepSurvivesRedisThatDiesWhileItRuns(t *testing.T) {
 	}
 }
 
-// A pause that is shorter than an answer is waited for (20 s) only takes time; the long test has one that is longer, in which commands fail and are tried again.
-func TestAStepSurvivesRedisThatStandsStill(t *testing.T) { survivesAPause(t, 5*time.Second) }
+// TestAStepSurvivesAPauseOfRedis has a pause that is shorter than the read timeout (20 s). In the long test commands fail and are retried.
+func TestAStepSurvivesAPauseOfRedis(t *testing.T) { survivesAPause(t, 5*time.Second) }
 
-// survivesAPause runs a step whose Redis stands still while it stages in, and again while it stages out.
+// survivesAPause runs a step whose Redis is paused while it stages in, and again while it stages out.
 func survivesAPause(t *testing.T, pause time.Duration) {
 	t.Helper()
 	r := newRun(t, map[string]files.Source{"in": {Content: bytes.Repeat([]byte("0123456789"), 300_000)}})
@@ -80,15 +80,15 @@ func survivesAPause(t *testing.T, pause time.Duration) {
 	again := stand()
 	cmd, stderr := p.begin("echo ready; cat " + path + "; cat in in >out")
 	if took := time.Since(began); took < pause {
-		t.Errorf("it had staged in after %s, while Redis stood still", took)
+		t.Errorf("it had staged in after %s, while Redis was paused", took)
 	}
 	again()
 	began = time.Now()
 	again = stand()
 	open()
-	_ = cmd.Wait() // the code tells
+	_ = cmd.Wait() // the code is what counts
 	if took := time.Since(began); took < pause {
-		t.Errorf("it had staged out after %s, while Redis stood still", took)
+		t.Errorf("it had staged out after %s, while Redis was paused", took)
 	}
 	again()
 	if code := cmd.ProcessState.ExitCode(); code != 0 {
@@ -99,7 +99,7 @@ func survivesAPause(t *testing.T, pause time.Duration) {
 	}
 }
 
-// TestAStepWhoseRedisIsGoneForGoodPublishesNothing: it dies in the middle of storing, with some of the files on its disk.
+// TestAStepWhoseRedisIsGoneForGoodPublishesNothing kills Redis in the middle of storing, with some of the files on its disk.
 func TestAStepWhoseRedisIsGoneForGoodPublishesNothing(t *testing.T) {
 	r := newRun(t, nil, "--appendonly", "yes", "--appendfsync", "always")
 	client := r.server.Client()
@@ -125,7 +125,7 @@ func TestAStepWhoseRedisIsGoneForGoodPublishesNothing(t *testing.T) {
 	r.server.Kill()
 	proxy.Close()
 	close(release)
-	_ = cmd.Wait() // the code tells
+	_ = cmd.Wait() // the code is what counts
 	if code := cmd.ProcessState.ExitCode(); code != agent.ExitStageOut {
 		t.Errorf("ended with %d: %s", code, stderr)
 	}
@@ -150,7 +150,7 @@ func TestAFullRedisPublishesNothing(t *testing.T) {
 	r := newRun(t, nil, "--maxmemory", "8mb", "--maxmemory-policy", "noeviction")
 	got := r.pod("large", nil).sh("head -c 20000000 /dev/urandom >large")
 	if got.code != agent.ExitStageOut || !strings.Contains(got.stderr, "redis has no memory left: OOM") ||
-		!strings.Contains(got.stderr, "; give redis more memory (maxmemory), or let the step leave less") {
+		!strings.Contains(got.stderr, "; give Redis more memory (maxmemory), or let the step write less") {
 		t.Errorf("ended with %d: %s", got.code, got.stderr)
 	}
 	if r.committed("large") {
@@ -158,15 +158,15 @@ func TestAFullRedisPublishesNothing(t *testing.T) {
 	}
 }
 
-// TestTheGuidesRightsAreEnough: a user with the rights that the guide lists runs a step, and reaches no other run.
-func TestTheGuidesRightsAreEnough(t *testing.T) {
+// TestThePermissionsOfTheGuideAreEnough runs a step as a user with the permissions that the guide lists, and checks that it reaches no other run.
+func TestThePermissionsOfTheGuideAreEnough(t *testing.T) {
 	text, err := os.ReadFile("../../templates/guides/format.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	rules := regexp.MustCompile("~brane:<run>:.*").FindString(string(text))
 	if rules == "" {
-		t.Fatal("the guide has no rights for the agent")
+		t.Fatal("the guide lists no permissions for the agent")
 	}
 	r := newRun(t, nil)
 	user := append([]string{"on", ">n0ther", "resetchannels"}, strings.Fields(strings.ReplaceAll(rules, "<run>", r.id))...)
@@ -186,12 +186,12 @@ func TestTheGuidesRightsAreEnough(t *testing.T) {
 	p = r.pod("elsewhere", nil)
 	p.writeSecret(url)
 	got := p.staged()
-	if got.code != agent.ExitStageIn || !strings.Contains(got.stderr, "the redis user lacks a permission: NOPERM") || !strings.Contains(got.stderr, "give the redis user the rights") {
+	if got.code != agent.ExitStageIn || !strings.Contains(got.stderr, "the redis user lacks a permission: NOPERM") || !strings.Contains(got.stderr, "give the Redis user the permissions") {
 		t.Errorf("in another run, it ended with %d: %s", got.code, got.stderr)
 	}
 }
 
-// TestAStepWhoseUserIsRemovedWhileItRuns waits for it to be made again, as long as its patience lasts; nothing is published without.
+// TestAStepWhoseUserIsRemovedWhileItRuns checks that the agent retries until the user is created again, and publishes nothing if it is not.
 func TestAStepWhoseUserIsRemovedWhileItRuns(t *testing.T) {
 	for name, tt := range map[string]struct {
 		again bool
@@ -223,7 +223,7 @@ func TestAStepWhoseUserIsRemovedWhileItRuns(t *testing.T) {
 					t.Fatalf("the user was made again: %v, %v", again, err)
 				}
 			}
-			_ = cmd.Wait() // the code tells
+			_ = cmd.Wait() // the code is what counts
 			if code := cmd.ProcessState.ExitCode(); code != tt.code || r.committed("removed") != tt.again {
 				t.Errorf("ended with %d, committed: %v: %s", code, r.committed("removed"), stderr)
 			}
@@ -237,7 +237,7 @@ func TestAStepWhoseUserIsRemovedWhileItRuns(t *testing.T) {
 	}
 }
 
-// refused returns when the server has refused several times: whoever listens for announcements is, and so is whoever stores the files.
+// refused returns when the server has refused several requests: of the subscription, and of storing the files.
 func refused(t *testing.T, r *run) {
 	t.Helper()
 	client := r.server.Client()
@@ -259,10 +259,10 @@ func refused(t *testing.T, r *run) {
 	}
 }
 
-// TestThePingComesBeforeAnythingElse: a server that does not let the agent in is found out by the first thing that it sends.
-func TestThePingComesBeforeAnythingElse(t *testing.T) {
+// TestThePingComesFirst checks that the first command shows whether the server accepts the agent.
+func TestThePingComesFirst(t *testing.T) {
 	r := newRun(t, nil)
-	// Not the client's own Monitor, which spins and hears nothing of this server.
+	// Not the Monitor of the client, which does not work with this server.
 	monitor, err := net.Dial("tcp", r.server.Addr())
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// second is another implementation of the file layer, made after the guide "Format of the file layer" alone: it shares no code with package files.
+// second is another implementation of the file layer. It follows the guide "Format of the file layer" alone and shares no code with package files.
 type second struct {
 	t     *testing.T
 	redis *redis.Client
@@ -57,7 +57,7 @@ func sum(content []byte) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// chunk reads one, and checks it.
+// chunk reads and checks a chunk.
 func (s second) chunk(digest string) []byte {
 	s.t.Helper()
 	content, err := s.redis.Get(s.t.Context(), s.key("c:"+digest)).Bytes()
@@ -67,7 +67,7 @@ func (s second) chunk(digest string) []byte {
 	return content
 }
 
-// layer reads a tree: of each path what is there, and who wrote it.
+// layer reads a tree: for each path its content, and the step that wrote it.
 func (s second) layer(layer string) map[string]string {
 	s.t.Helper()
 	var packed []byte
@@ -104,7 +104,7 @@ func (s second) shown(l secondLine) string {
 	s.t.Helper()
 	switch l.T {
 	case "d":
-		return "folder " + l.M
+		return "directory " + l.M
 	case "l":
 		return "-> " + l.L + string(l.LB)
 	}
@@ -119,7 +119,7 @@ func (s second) shown(l secondLine) string {
 	return fmt.Sprintf("file %s %d %s", l.M, len(content), sum(content))
 }
 
-// put writes one chunk.
+// put writes a chunk.
 func (s second) put(content []byte) string {
 	s.t.Helper()
 	digest := sum(content)
@@ -150,7 +150,7 @@ func (s second) input(lines ...secondLine) {
 	}
 }
 
-// TestASecondImplementationUnderstandsTheAgent: what it writes after the guide, the agent stages in; what the agent leaves, it reads.
+// TestASecondImplementationUnderstandsTheAgent writes files that the agent stages in, and reads the files that the agent has stored.
 func TestASecondImplementationUnderstandsTheAgent(t *testing.T) {
 	r := newRun(t, nil)
 	s := second{t, r.server.Client(), r.id, r.limit}
@@ -187,14 +187,14 @@ func TestASecondImplementationUnderstandsTheAgent(t *testing.T) {
 	}
 	want := onDisk(t, p.data, map[string]bool{"deep/small": true, "hollow": true, "link": true, "odd\xff": true})
 	if diff := cmp.Diff(want, s.layer(record.Layer)); diff != "" {
-		t.Errorf("the layer differs from the folder (-folder +layer):\n%s", diff)
+		t.Errorf("the layer differs from the directory (-directory +layer):\n%s", diff)
 	}
 	if len(want) != 11 {
-		t.Errorf("the folder has %d entries", len(want))
+		t.Errorf("the directory has %d entries", len(want))
 	}
 }
 
-// onDisk describes a folder as second.layer describes a layer.
+// onDisk describes a directory as second.layer describes a layer.
 func onDisk(t *testing.T, dir string, inputs map[string]bool) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -221,7 +221,7 @@ func onDisk(t *testing.T, dir string, inputs map[string]bool) map[string]string 
 		octal := strconv.FormatUint(mode, 8)
 		switch {
 		case info.IsDir():
-			found[name] = "folder " + octal
+			found[name] = "directory " + octal
 		case info.Mode()&fs.ModeSymlink != 0:
 			target, err := os.Readlink(at)
 			if err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
-// stops is a script that writes half of its result, and exits with a code on a signal.
+// stops returns a script that writes half of its result, and exits with a code on a signal.
 func stops(signal, code string) string {
 	return "trap 'exit " + code + "' " + signal + "; echo half >out; echo ready; while :; do sleep 0.1; done"
 }
 
-// TestAStoppedCommandIsNotCommitted: only a command that ends by itself has written its result. Whatever it returns when it is asked to stop, the container
-// exits with the code that says so.
+// TestAStoppedCommandIsNotCommitted checks that the container exits with the code of a stop, whatever the command returns, because only a command that ends by
+// itself has written its result.
 func TestAStoppedCommandIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	signal := func(signals ...syscall.Signal) func(*run, *exec.Cmd) error {
@@ -38,7 +38,7 @@ func TestAStoppedCommandIsNotCommitted(t *testing.T) {
 		script  string
 		request func(*run, *exec.Cmd) error
 		code    int
-		says    string // the end of what the agent says
+		says    string // the end of the agent's messages
 	}{
 		"SIGTERM, and it exits with 0": {stops("TERM", "0"), signal(syscall.SIGTERM), agent.ExitStopped,
 			"the container received SIGTERM before the command had ended; it exited with code 0, and its files are not stored\n"},
@@ -98,7 +98,7 @@ func TestAStoppedCommandIsNotCommitted(t *testing.T) {
 	}
 }
 
-// TestACommandsOwnExitCodeIsNeverThatOfAStop: the Job controller would create a new pod for ever.
+// TestACommandsOwnExitCodeIsNeverThatOfAStop checks that the agent replaces the codes for which the Job controller would create new pods for ever.
 func TestACommandsOwnExitCodeIsNeverThatOfAStop(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)
@@ -119,7 +119,7 @@ func TestACommandsOwnExitCodeIsNeverThatOfAStop(t *testing.T) {
 	}
 }
 
-// TestAStopWhileFilesAreStored: the command has ended by itself, and its result is complete.
+// TestAStopWhileFilesAreStored checks that a command that has ended by itself is committed, because its result is complete.
 func TestAStopWhileFilesAreStored(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -176,7 +176,7 @@ func TestAStopWhileFilesAreStored(t *testing.T) {
 
 func terminate(_ *run, cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }
 
-// TestAStopWhileFilesAreStagedIn: of the init container, and of the only one where there is none.
+// TestAStopWhileFilesAreStagedIn stops the init container, or the main container if there is no init container.
 func TestAStopWhileFilesAreStagedIn(t *testing.T) {
 	t.Parallel()
 	for _, number := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
@@ -231,7 +231,7 @@ func TestACancelledRunStartsNothing(t *testing.T) {
 	}
 }
 
-// TestAnIndexThatIsStoppedIsNotCommitted: nor is the step.
+// TestAnIndexThatIsStoppedIsNotCommitted checks that neither the index nor its step is committed.
 func TestAnIndexThatIsStoppedIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)
@@ -248,7 +248,7 @@ func TestAnIndexThatIsStoppedIsNotCommitted(t *testing.T) {
 	}
 }
 
-// TestAPackageThatIsStoppedIsNotCommitted: branelet may exit with 0, and has printed a result.
+// TestAPackageThatIsStoppedIsNotCommitted stops a command that is run like branelet.
 func TestAPackageThatIsStoppedIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)

@@ -9,13 +9,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
-// TestAFileThatMayNotBeRead by the user of the step, who may have made it all the same, is named.
+// TestAFileThatMayNotBeRead checks that the message names a file that the user of the step cannot read, even if that user has created it.
 func TestAFileThatMayNotBeRead(t *testing.T) {
 	r := newRun(t, nil)
 	for name, tt := range map[string]struct{ script, want string }{
 		"a small file": {"echo x >closed; chmod 0 closed", `file "closed": open closed: permission denied; make it readable by the user of the step`},
 		"a large file": {"head -c 3000000 /dev/zero >closed; chmod 0 closed", `file "closed": open closed: permission denied; make it readable by the user of the step`},
-		"a folder":     {"mkdir -p a/closed; echo x >a/closed/x; chmod 0 a/closed", `read directory "a/closed": open closed: permission denied; make it readable by the user of the step`},
+		"a directory":  {"mkdir -p a/closed; echo x >a/closed/x; chmod 0 a/closed", `read directory "a/closed": open closed: permission denied; make it readable by the user of the step`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := r.pod("closed", nil)

@@ -93,7 +93,7 @@ func quantityProblems(text string) []string {
 	case err != nil:
 		return []string{"write it as Kubernetes does, for example 2, 500m, 64Mi or 1.5Gi"}
 	case value.Sign() < 0:
-		return []string{"it is less than nothing"}
+		return []string{"it is negative"}
 	default:
 		return nil
 	}

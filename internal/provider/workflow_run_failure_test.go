@@ -65,7 +65,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			// The run's own time must not be what ends it: an image that is not there is told within a minute.
 			`steps = { pull = { image = "$REGISTRY/no-such-image:1", command = ["true"] } }
 			 timeouts = { create = "59s" }`,
-			[]string{`Step "pull" of run "image" failed`, `/no-such-image:1`, `ImagePull`, `not found`, `Correct the step's image, or see that the node can pull it`},
+			[]string{`Step "pull" of run "image" failed`, `/no-such-image:1`, `ImagePull`, `not found`, `Correct the step's image, or make sure that the node can pull it`},
 		},
 		"conflict-at-the-end": {
 			`steps = {
@@ -93,13 +93,13 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			`steps = { mounts = { image = "$TOOLS", command = ["true"], volumes = { x = { mount_path = "/x", secret = "nowhere" } } } }
 			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
-			[]string{`Step "mounts" of run "volume" failed`, `FailedMount: MountVolume.SetUp failed for volume "x" : secret "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
+			[]string{`Step "mounts" of run "volume" failed`, `FailedMount: MountVolume.SetUp failed for volume "x" : secret "nowhere" not found`, `Correct what the message names, or ask for it to be created or allowed: kubectl -n`},
 		},
 		"account": {
 			`steps = { acts = { image = "$TOOLS", command = ["true"], service_account_name = "nowhere" } }
 			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
-			[]string{`Step "acts" of run "account" failed`, `FailedCreate: Error creating: pods "brane-account-`, `serviceaccount "nowhere" not found`, `Correct what the message names, or have it made or allowed: kubectl -n`},
+			[]string{`Step "acts" of run "account" failed`, `FailedCreate: Error creating: pods "brane-account-`, `serviceaccount "nowhere" not found`, `Correct what the message names, or ask for it to be created or allowed: kubectl -n`},
 		},
 		"priority": {
 			`steps = { waits = { image = "$TOOLS", command = ["true"], priority_class_name = "nowhere" } }
@@ -145,7 +145,7 @@ func TestAccWorkflowRun_exitCode(t *testing.T) {
 		}`
 	config := s.run(t, "exit", body)
 	failing(t, resource.TestStep{Config: config}, []string{
-		`Step "boom" of run "exit" failed`, `boom = {`, `the program ended with exit code 3`, `Last lines: the abacus is full`, `Because of this 2 of 4 steps were stopped or not started`,
+		`Step "boom" of run "exit" failed`, `boom = {`, `the command failed with exit code 3`, `Last lines: the abacus is full`, `Because of this 2 of 4 steps were stopped or not started`,
 	}, resource.TestStep{ // what is known of the failure is kept until the next apply
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{

@@ -51,7 +51,7 @@ func TestAccWorkflowRun_fanOutFails(t *testing.T) {
 		t.Parallel()
 		failing(t,
 			resource.TestStep{Config: s.run(t, "one-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo I am $BRANE_ITEM; test $BRANE_INDEX != 1 || exit 9"], items = ["a", "b"] } }`)},
-			[]string{`Step "fan" of run "one-of-many" failed`, `index 1`, `the program ended with exit code 9`, `I am b`},
+			[]string{`Step "fan" of run "one-of-many" failed`, `index 1`, `the command failed with exit code 9`, `I am b`},
 		)
 	})
 	t.Run("two", func(t *testing.T) {

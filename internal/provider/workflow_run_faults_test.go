@@ -115,7 +115,7 @@ var runFaults = map[string]runFault{
 			other := s.elsewhere(t)
 			s.says(t, other.apply(t), `
 Run is carried on by another apply
-Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is being carried on by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
+Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is locked by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
 
 Wait until that apply has ended, then apply again: what is done is not done again. A process that was killed is followed as soon as its lease has ended.`)
 			s.server.letGo()
@@ -147,7 +147,7 @@ Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finishe
 		attributes: "prewarm = true",
 		says: `
 Step "slow" of run "fault" failed
-Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 1 (Error).
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the command failed with exit code 1 (Error).
 
 Last lines:
   says this
@@ -164,7 +164,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		attributes: "lifecycle { create_before_destroy = true }",
 		says: `
 Step "slow" of run "fault" failed
-Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 1 (Error).
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the command failed with exit code 1 (Error).
 
 Last lines:
   wget: server returned error: HTTP/1.1 503 Service Unavailable
@@ -180,14 +180,14 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		more: `resources = { limits = { memory = "48Mi" } }`,
 		says: `
 Step "slow" of run "fault" failed
-Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the program ended with exit code 137 (OOMKilled).
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the command failed with exit code 137 (OOMKilled).
 
 Last lines:
   hungry
   wget: server returned error: HTTP/1.1 503 Service Unavailable
   Killed
 
-The program needs more memory than its limit: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+The command needs more memory than its limit: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
@@ -224,7 +224,7 @@ Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node
 Last lines:
   brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored
 
-Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
@@ -240,7 +240,7 @@ Job brane-$RUN-slow-2 in namespace $NAMESPACE, pod brane-$RUN-slow-2-POD on node
 Last lines:
   brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored
 
-Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-2
+Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-2
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		ran: "first 1, slow 2",
@@ -274,7 +274,7 @@ Step "join" of run "fault" failed
 Job brane-$RUN-join-1 in namespace $NAMESPACE, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201).
 
 Last lines:
-  brane: step "join": bring the files of its parents together: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
 
 See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-1 --all-containers`,
 		status: "failed",
@@ -283,10 +283,10 @@ Step "join" of run "fault" failed
 Job brane-$RUN-join-2 in namespace $NAMESPACE, pod brane-$RUN-join-2-POD on node $NODE: its files could not be staged in (exit code 201).
 
 Last lines:
-  brane: step "join": bring the files of its parents together: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
 
 Before, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201)
-  brane: step "join": bring the files of its parents together: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
 
 See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-2 --all-containers`,
 		ran: "left 1, right 1",
@@ -309,7 +309,7 @@ See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-2 --all-container
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: JobDeleted: the Job was deleted before its step had stored its files.
 
-Nobody knows how far its program had come. Apply again to run it anew.
+How far its command had come is not known. Apply again to run the step again.
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",

@@ -24,10 +24,10 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 			   b = { image = "tools:1", command = ["true"], needs = ["a"] }
 			   c = { image = "tools:1", command = ["true"], needs = ["b"] }
 			 }`,
-			[]string{`Steps form no graph`, `steps wait for each other: a → c → b → a.`},
+			[]string{`Steps form no graph`, `steps need each other: a → c → b → a.`},
 		},
 		"a step that waits for itself": {
-			step(`needs = ["a"]`), []string{`steps wait for each other: a → a.`},
+			step(`needs = ["a"]`), []string{`steps need each other: a → a.`},
 		},
 		"a need that is no step": {
 			step(`needs = ["b"]`), []string{`step "a" needs "b", which is not a step of this run.`},
@@ -48,10 +48,10 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 			 }`,
 			[]string{`Step not possible`, `step "b" reads "corpora/**", which is none of the inputs, and no step that it needs may write it.`},
 		},
-		"an argument beyond Linux":     {step(`args = [format("%0131072d", 1)]`), []string{`step "a": argument 0 of args has 131072 bytes, Linux takes at most 131071; put the text into an input.`}},
-		"an argument with a NUL byte":  {step(`args = ["a\u0000b"]`), []string{`step "a": argument 0 of args has a NUL byte or is no UTF-8, no program can be given that; put it into an input.`}},
+		"an argument beyond Linux":     {step(`args = [format("%0131072d", 1)]`), []string{`step "a": argument 0 of args has 131072 bytes, Linux accepts at most 131071; put the text into an input.`}},
+		"an argument with a NUL byte":  {step(`args = ["a\u0000b"]`), []string{`step "a": argument 0 of args has a NUL byte or is not UTF-8, and no command accepts that; put it into an input.`}},
 		"a variable with a NUL byte":   {step(`env = { X = "\u0000" }`), []string{`step "a": variable X has a NUL byte or is no UTF-8`}},
-		"more parts than there can be": {step(`completions = 10001`), []string{`step "a": 10001 parts are more than 10000; let each do more.`}},
+		"more parts than there can be": {step(`completions = 10001`), []string{`step "a": 10001 indexes are more than 10000; let each do more.`}},
 		"no step":                      {`steps = {}`, []string{`must contain at least 1 elements`}},
 		"an empty command":             {`steps = { a = { image = "tools:1", command = [] } }`, []string{`must contain at least 1 elements`}},
 		"an empty image":               {`steps = { a = { image = "", command = ["true"] } }`, []string{`string length must be at least 1`}},

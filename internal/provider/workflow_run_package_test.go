@@ -135,16 +135,16 @@ func TestAccWorkflowRun_packageFails(t *testing.T) {
 		want []string
 	}{
 		"hidden": {`package = "probe:0.4.0", function = "fails", brane_version = "0.4"`, []string{
-			`Step "call" of run "hidden" failed`, `the program ended with exit code 3`, `the package's program ended with exit code 3, of which Brane 0.4 does not tell`,
+			`Step "call" of run "hidden" failed`, `the command failed with exit code 3`, `the package's program exited with code 3, which branelet of Brane 0.4 does not report`,
 		}},
 		"told": {`package = "probe:0.6.0", function = "crash"`, []string{
-			`Step "call" of run "told" failed`, `the program ended with exit code 1`, `Traceback: the abacus is full`,
+			`Step "call" of run "told" failed`, `the command failed with exit code 1`, `Traceback: the abacus is full`,
 		}},
 		"large": {`package = "probe:0.6.0", function = "large", arguments = { n = { integer = 1048577 } }`, []string{
-			`Step "call" of run "large" failed`, `its package gave no result that can be kept (exit code 203)`, `its result is larger than 1048576 bytes; write large values to files`,
+			`Step "call" of run "large" failed`, `its package returned no usable result (exit code 203)`, `its result is larger than 1048576 bytes; write large values to files`,
 		}},
 		"missing": {`package = "probe:0.6.0", function = "echo"`, []string{
-			`Step "call" of run "missing" failed`, `the program ended with exit code 255`, `argument not provided: text`, `branelet failed (its message has the reason)`,
+			`Step "call" of run "missing" failed`, `the command failed with exit code 255`, `argument not provided: text`, `branelet failed (its message has the reason)`,
 		}},
 		"none": {`package = "no-such-package:1.0.0", function = "f"`, []string{
 			`Step "call" of run "none" failed`, `/library/no-such-package:1.0.0`, `ImagePull`,

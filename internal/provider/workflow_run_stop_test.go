@@ -62,7 +62,7 @@ Last lines:
   Terminated
   brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 0, and its files are not stored
 
-Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1`,
+Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1`,
 			status: "failed",
 		},
 		"Ctrl-C": {
@@ -79,7 +79,7 @@ Raise the step's timeout, or see why it takes so long: kubectl -n $NAMESPACE des
 			},
 			says: `
 Step "other" of run "fault" failed
-Job brane-$RUN-other-1 in namespace $NAMESPACE, pod brane-$RUN-other-1-POD on node $NODE: the program ended with exit code 1 (Error).
+Job brane-$RUN-other-1 in namespace $NAMESPACE, pod brane-$RUN-other-1-POD on node $NODE: the command failed with exit code 1 (Error).
 
 Last lines:
   wget: server returned error: HTTP/1.1 503 Service Unavailable

@@ -188,8 +188,8 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 		attributes, provider string
 		want                 []string
 	}{
-		"no-agent":        {"startup_timeout = \"2s\"\nagent_injection = \"init_container\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
-		"no-agent-volume": {"startup_timeout = \"2s\"\nagent_injection = \"image_volume\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or see that the node can pull it`}},
+		"no-agent":        {"startup_timeout = \"2s\"\nagent_injection = \"init_container\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or make sure that the node can pull it`}},
+		"no-agent-volume": {"startup_timeout = \"2s\"\nagent_injection = \"image_volume\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or make sure that the node can pull it`}},
 		"no-image-volume": {"startup_timeout = \"2s\"\nagent_injection = \"image_volume\"\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
 		"no-redis-volume": {
 			`agent_injection = "image_volume"`, "redis = { acl_users = \"off\", pod_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.variable(t, "BRANE_REDIS_POD_URL"), "@")[1] + "\" }",

@@ -77,7 +77,7 @@ func TestAccWorkflowRun_retriesAndTidies(t *testing.T) {
     tidy  = { command = ["sh", "-c", "echo tidied; exit 5"], needs = ["flaky"], when = "always" }
   }`)},
 		[]string{
-			`Step "flaky" of run "tidy" failed`, `the program ended with exit code 7`, `Last lines: I am brane-tidy-`, `Before, pod brane-tidy-`, `exit code 7 (Error) I am brane-tidy-`, `Step "tidy" of run "tidy" failed`, `tidied`, `exit code 5`,
+			`Step "flaky" of run "tidy" failed`, `the command failed with exit code 7`, `Last lines: I am brane-tidy-`, `Before, pod brane-tidy-`, `exit code 7 (Error) I am brane-tidy-`, `Step "tidy" of run "tidy" failed`, `tidied`, `exit code 5`,
 			`Because of this 1 of 3 steps were stopped or not started.`,
 		},
 	)

@@ -10,7 +10,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
-// call runs the program; where it is branelet, also takes its result and knows how to read its exit code.
+// call runs the command. If that is branelet, it also reads the result from the output and interprets the exit code.
 func (r *runner) call(ctx context.Context, command []string, stdout io.Writer) (code int, result json.RawMessage, err error) {
 	version := r.spec.Step.Brane
 	if version == "" {
@@ -20,7 +20,7 @@ func (r *runner) call(ctx context.Context, command []string, stdout io.Writer) (
 	output := &branelet.Output{Version: version}
 	var watch witness
 	if version.HidesExitCode() {
-		if r.alone { // the volume of its image is no place for links
+		if r.alone { // links cannot be created in the image volume
 			if err = copySelf(r.paths.binary()); err != nil {
 				return ExitStageIn, nil, err
 			}
@@ -29,7 +29,7 @@ func (r *runner) call(ctx context.Context, command []string, stdout io.Writer) (
 			return ExitStageIn, nil, err
 		}
 	}
-	code, err = r.execute(ctx, command, append(r.spec.Step.environment(), watch.environment()...), io.MultiWriter(output, stdout)) // output first: the log may be gone
+	code, err = r.execute(ctx, command, append(r.spec.Step.environment(), watch.environment()...), io.MultiWriter(output, stdout)) // output first, because writing to the log may fail
 	switch {
 	case err != nil:
 		return code, nil, err
@@ -40,11 +40,11 @@ func (r *runner) call(ctx context.Context, command []string, stdout io.Writer) (
 		return code, nil, nil
 	}
 	if hidden, found := watch.code(); found && hidden != 0 {
-		return hidden, nil, fmt.Errorf("the package's program ended with exit code %d, of which Brane %s does not tell", hidden, version)
+		return hidden, nil, fmt.Errorf("the package's program exited with code %d, which branelet of Brane %s does not report", hidden, version)
 	}
 	text, err := output.Result()
 	if err != nil {
-		return ExitNoResult, nil, fmt.Errorf("branelet of Brane %s ended with 0, but %w", version, err)
+		return ExitNoResult, nil, fmt.Errorf("branelet of Brane %s exited with code 0, but %w", version, err)
 	}
 	return 0, text, nil
 }

@@ -9,20 +9,20 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// greeting is how long Redis may take to answer first: a restart is fine, a wrong address should not look like a slow step.
-const greeting = 30 * time.Second
+// firstPatience limits how long Redis may take to answer for the first time: long enough for a restart, short enough to report a wrong address early.
+const firstPatience = 30 * time.Second
 
-// connect says how to open the step's run, and makes sure that Redis answers and accepts the password, before anything is done.
+// connect returns the configuration of the step's run, after checking that Redis answers and accepts the password.
 func connect(ctx context.Context, a access, step Step) (config files.Config, err error) {
 	client, err := a.dial()
 	if err != nil {
 		return config, err
 	}
-	config = files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.ownUser(step.Run)}
+	config = files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.hasOwnUser(step.Run)}
 	first := config
-	first.Patience = greeting
+	first.Patience = firstPatience
 	if config.Patience > 0 {
-		first.Patience = min(greeting, config.Patience)
+		first.Patience = min(firstPatience, config.Patience)
 	}
 	hello, err := files.Open(first)
 	if err != nil {
@@ -31,14 +31,14 @@ func connect(ctx context.Context, a access, step Step) (config files.Config, err
 	if err := hello.Ping(ctx); err != nil {
 		return config, err
 	}
-	// By the server's clock: that of a node may be anywhere.
+	// Compare with the clock of the server, because the clock of a node may be wrong.
 	if !step.deadline().After(hello.Now(ctx)) {
-		return config, fmt.Errorf("the files of run %s were kept until %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
+		return config, fmt.Errorf("the files of run %s expired at %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
 	}
 	return config, nil
 }
 
-// hint says what to do about an error.
+// hint returns what to do about an error.
 func hint(err error) string {
 	var conflict *files.ConflictError
 	switch {
@@ -47,11 +47,11 @@ func hint(err error) string {
 	case errors.Is(err, files.ErrPassword):
 		return "check user and password in redis.pod_url"
 	case errors.Is(err, files.ErrForbidden):
-		return "give the redis user the rights that the guide on the format lists"
+		return "give the Redis user the permissions that the guide on the format lists"
 	case errors.Is(err, files.ErrUnreachable):
 		return "check that pods reach redis.pod_url (address, NetworkPolicy, TLS)"
 	case errors.Is(err, files.ErrFull):
-		return "give redis more memory (maxmemory), or let the step leave less"
+		return "give Redis more memory (maxmemory), or let the step write less"
 	case errors.Is(err, files.ErrGone):
 		return "files of this run are lost: start a new run"
 	case errors.Is(err, files.ErrNewer):

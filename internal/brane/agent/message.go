@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Message is a line of the agent between the lines of the program.
+// Message formats a line that the agent writes between the lines of the command.
 func Message(step, text string) string {
 	if step == "" {
 		return fmt.Sprintf("brane: %s\n", text)
@@ -13,10 +13,10 @@ func Message(step, text string) string {
 	return fmt.Sprintf("brane: step %q: %s\n", step, text)
 }
 
-// IsMessage says whether a text is one of the agent's, and not of a program.
+// IsMessage reports whether the agent wrote a text, and not a command.
 func IsMessage(text string) bool { return strings.HasPrefix(text, "brane: ") }
 
-// Explain is the error and what to do about it.
+// Explain returns the text of an error and what to do about it.
 func Explain(err error) string {
 	if advice := hint(err); advice != "" {
 		return fmt.Sprintf("%v; %s", err, advice)

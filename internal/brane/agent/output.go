@@ -6,14 +6,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// tail keeps the end of what was written to it, by both streams of the program and by the agent.
+// tail keeps the end of what both streams of the command and the agent have written to it.
 type tail struct {
 	mu      sync.Mutex
-	kept    []byte // at most twice MaxLog, so that old output moves seldom
+	kept    []byte // at most twice MaxLog, so that old output is seldom moved
 	written int64
 }
 
-// Write never fails.
+// Write appends to the tail. It never fails.
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -26,7 +26,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last is a copy of the end and how much was written in all.
+// last returns a copy of the end, and how many bytes were written in total.
 func (t *tail) last() ([]byte, int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exit codes of shells for programs that cannot be started.
+// Exit codes that shells return for commands that cannot be started.
 const (
 	exitNotRunnable = 126
 	exitNotFound    = 127
@@ -28,45 +28,45 @@ const (
 // exitReserved replaces an exit code of the command that is reserved for the agent's.
 const exitReserved = 1
 
-// Stragglers get this long to die of SIGKILL, and what they wrote to arrive.
+// Limits for processes that the command left running: until SIGKILL has ended them, and until their output has arrived.
 const (
-	reapTime  = 5 * time.Second
-	drainTime = 2 * time.Second
+	killTimeout  = 5 * time.Second
+	drainTimeout = 2 * time.Second
 )
 
-// program is the user's program and all it started. It has a process group of its own.
-type program struct {
+// process is the command of the step and everything that it has started. It has a process group of its own.
+type process struct {
 	pid     int
-	ended   chan unix.WaitStatus // of the program itself
-	orphans chan struct{}        // closed when no process is left
-	copies  sync.WaitGroup       // of the two outputs
-	outputs []*os.File           // our ends
+	ended   chan unix.WaitStatus // of the command itself
+	orphans chan struct{}        // closed when no child process is left
+	copies  sync.WaitGroup       // of stdout and stderr
+	outputs []*os.File           // the read ends of the pipes
 }
 
-// hide keeps the program, which runs as the same user, from looking into the agent's memory and files through /proc and ptrace.
-// It also makes orphans the agent's children, where the agent is not process 1 of the container.
+// hide prevents the command, which runs as the same user, from reading the memory and files of the agent through /proc and ptrace. It also makes orphaned
+// processes children of the agent if the agent is not process 1 of the container.
 func hide() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("hide the credential from the program: %w", err)
+		return fmt.Errorf("hide the credential from the command: %w", err)
 	}
-	// Without it, stragglers outside the process group would survive where the agent is not process 1; nothing else is lost.
+	// An error is ignored: then only processes outside of the process group survive, and only if the agent is not process 1.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	return nil
 }
 
-// start starts the program, with env beside the container's environment. code is what a shell would return where that is not possible.
-func start(command, env []string, stdout, stderr io.Writer) (p *program, code int, err error) {
-	cmd := exec.Command(command[0], command[1:]...) // running it is the purpose
+// start starts the command with the environment of the container and env. If that fails, code is what a shell would return.
+func start(command, env []string, stdout, stderr io.Writer) (p *process, code int, err error) {
+	cmd := exec.Command(command[0], command[1:]...) // the command comes from the step
 	if errors.Is(cmd.Err, exec.ErrDot) {
-		cmd.Err = nil // the image's PATH says so
+		cmd.Err = nil // the PATH of the image contains a relative directory
 	}
-	cmd.Env = append(environment(os.Environ()), env...)
+	cmd.Env = append(commandEnvironment(os.Environ()), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p = &program{ended: make(chan unix.WaitStatus, 1), orphans: make(chan struct{})}
+	p = &process{ended: make(chan unix.WaitStatus, 1), orphans: make(chan struct{})}
 	var theirs []*os.File
 	defer func() {
 		for _, f := range theirs {
-			_ = f.Close() // the program has its own copies
+			_ = f.Close() // the command has its own copies
 		}
 	}()
 	for _, to := range []struct {
@@ -86,12 +86,13 @@ func start(command, env []string, stdout, stderr io.Writer) (p *program, code in
 		return nil, startCode(err), fmt.Errorf("start %q: %w", command[0], startError(err))
 	}
 	p.pid = cmd.Process.Pid
-	// From here on reap is the only one who waits for children; the exec package must not.
+	// From here on only reap waits for children; the exec package must not.
 	_ = cmd.Process.Release()
 	go p.reap()
 	return p, 0, nil
 }
 
+// startCode returns the exit code of a shell for a command that could not be started.
 func startCode(err error) int {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return exitNotFound
@@ -99,19 +100,19 @@ func startCode(err error) int {
 	return exitNotRunnable
 }
 
-// startError adds what the bare error of a missing interpreter or a wrong architecture does not say.
+// startError adds the likely cause, which the error for a missing interpreter or a wrong architecture does not contain.
 func startError(err error) error {
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w; it, or the interpreter in its first line, is not in the image", err)
 	case errors.Is(err, unix.ENOEXEC):
-		return fmt.Errorf("%w; it is no program for this processor, or a script whose first line names no interpreter", err)
+		return fmt.Errorf("%w; it is not built for this processor, or it is a script whose first line names no interpreter", err)
 	}
 	return err
 }
 
-// environment is the container's without what is the agent's own.
-func environment(all []string) []string {
+// commandEnvironment returns the environment of the container without the variables of the agent.
+func commandEnvironment(all []string) []string {
 	var kept []string
 	for _, variable := range all {
 		name, _, _ := strings.Cut(variable, "=")
@@ -122,15 +123,15 @@ func environment(all []string) []string {
 	return kept
 }
 
-// copyOutput goes on when the container's log is gone, so that the program does not block on a full pipe.
+// copyOutput copies until the pipe is closed. It continues when the log of the container cannot be written, so that the command does not block on a full pipe.
 func copyOutput(to io.Writer, from *os.File) {
 	if _, err := io.Copy(to, from); err != nil {
-		_, _ = io.Copy(io.Discard, from) // ends with the pipe
+		_, _ = io.Copy(io.Discard, from) // until the pipe is closed
 	}
 }
 
-// reap waits for all children, orphans included, until none is left.
-func (p *program) reap() {
+// reap waits for all children, including orphans, until none is left.
+func (p *process) reap() {
 	defer close(p.orphans)
 	for {
 		var status unix.WaitStatus
@@ -146,48 +147,49 @@ func (p *program) reap() {
 }
 
 // finish returns the exit code of a command that ended with this status, when everything it started is gone too and all output has arrived.
-func (p *program) finish(status unix.WaitStatus) (code int, err error) {
+func (p *process) finish(status unix.WaitStatus) (code int, err error) {
 	err = p.killStragglers()
 	for _, f := range p.outputs {
-		_ = f.SetReadDeadline(time.Now().Add(drainTime)) // pipes have deadlines
+		_ = f.SetReadDeadline(time.Now().Add(drainTimeout)) // pipes support deadlines
 	}
 	p.copies.Wait()
 	for _, f := range p.outputs {
-		_ = f.Close() // all that will come has been read
+		_ = f.Close() // all output has been read
 	}
 	if status.Signaled() {
-		return exitSignal + int(status.Signal()), errors.Join(fmt.Errorf("the program was ended by signal %d (%s)", status.Signal(), unix.SignalName(status.Signal())), err)
+		return exitSignal + int(status.Signal()), errors.Join(fmt.Errorf("the command was terminated by signal %d (%s)", status.Signal(), unix.SignalName(status.Signal())), err)
 	}
 	return status.ExitStatus(), err
 }
 
-// killStragglers ends what the program left running: a process that still writes would make every snapshot a guess.
-func (p *program) killStragglers() error {
-	deadline := time.NewTimer(reapTime)
+// killStragglers kills the processes that the command left running, because a process that still writes would make the snapshot inconsistent.
+func (p *process) killStragglers() error {
+	deadline := time.NewTimer(killTimeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		p.signal(unix.SIGKILL)
-		for _, pid := range children() {
-			_ = unix.Kill(pid, unix.SIGKILL) // it may be gone
+		for _, pid := range childPIDs() {
+			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
 		}
 		select {
 		case <-p.orphans:
 			return nil
 		case <-deadline.C:
-			return errors.New("a process that the program left behind cannot be ended; its files may be incomplete")
+			return errors.New("a process that the command left running cannot be killed; its files may be incomplete")
 		case <-tick.C:
 		}
 	}
 }
 
-func (p *program) signal(number syscall.Signal) {
-	_ = unix.Kill(-p.pid, number) // the group may be gone
+// signal sends a signal to the process group of the command.
+func (p *process) signal(number syscall.Signal) {
+	_ = unix.Kill(-p.pid, number) // the group may have ended
 }
 
-// children are the processes whose parent is this one. Orphans come to us, so killing these again and again gets all.
-func children() []int {
+// childPIDs lists the child processes of the agent. Orphans become its children, so killing all children repeatedly ends every process.
+func childPIDs() []int {
 	var found []int
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -197,9 +199,9 @@ func children() []int {
 	for _, name := range stats {
 		stat, err := os.ReadFile(name) // of /proc
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // it has ended in the meantime
 		}
-		// The command's name, in parentheses, may itself have spaces and parentheses. State and parent follow it.
+		// The name of the process, in parentheses, may contain spaces and parentheses. Its state and its parent follow.
 		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 		if len(fields) < 2 || fields[1] != self {
 			continue

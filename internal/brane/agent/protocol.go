@@ -1,12 +1,11 @@
-// Package agent is what runs inside a step's pod: it stages the files in, runs the program, and commits what it left.
+// Package agent runs inside the pod of a step: it stages the files in, runs the command, and commits the files that the command has written.
 //
-// The init container runs [Stage]: it copies the agent beside the program, restores the step's files and leaves a
-// specification with the Redis credential. The main container runs [Run]: it takes the specification away before the user's
-// program exists, then runs the program and commits. Where the node mounts the agent's image as a volume, there is no init
-// container: [RunAlone] does all of it, and finds the credential in its environment. This file and step.go are the whole
-// protocol between the engine that builds the pod and the agent inside it.
+// The init container runs [Stage]: it copies the agent into a volume, restores the files of the step and writes a specification with the Redis credential. The
+// main container runs [Run]: it removes the specification before the command is started, then runs the command and commits. If the agent's image is mounted as a
+// volume, there is no init container: [RunAlone] does everything, and reads the credential from its environment. This file and step.go are the whole protocol
+// between package workflow, which creates the pod, and the agent inside it.
 //
-// It knows the file layer and nothing of Kubernetes.
+// The package depends on the file layer, and not on Kubernetes.
 package agent
 
 // Exit codes of the agent's own. Every other code is the command's: 128+n if signal n ended it, 126 and 127 if it could not be started. A command that exits
@@ -22,29 +21,29 @@ const (
 	ExitCancelled = 205
 )
 
-// Where things are in the pod. Both containers mount the two empty folders at Mount and DataMount; only the init
-// container has the Secret.
+// Paths in the pod. Both containers mount two empty directories at Mount and DataMount; only the init container mounts the Secret.
 const (
-	ImageBinary = "/brane-agent"       // in the agent's image: the entry point of the init container
-	Mount       = "/brane"             // the agent and, for a moment, the specification
-	Binary      = "/brane/brane-agent" // what the main container runs
-	ImageMount  = "/brane/image"       // the agent's image, where it is a volume; Mount is another one only where a witness needs it
+	ImageBinary = "/brane-agent"       // in the agent's image, the entry point of the init container
+	Mount       = "/brane"             // the agent and, until the main container starts, the specification
+	Binary      = "/brane/brane-agent" // the command of the main container
+	ImageMount  = "/brane/image"       // the agent's image, if it is mounted as a volume; then Mount exists only if a witness needs it
 	DataMount   = "/data"              // the files
 	SecretMount = "/brane-secret"      // a path
 	LastWords   = "/dev/termination-log"
-	SecretKey   = "redis-url" // the key of the Secret, hence the file's name
-	// Optional keys of the Secret for rediss://, each PEM: the authority that signed the server's certificate, and a client's certificate and key.
+	SecretKey   = "redis-url" // the key of the Secret, and so the name of the file
+	// Optional keys of the Secret for rediss://, each PEM: the CA of the server's certificate, and the certificate and the key of the client.
 	SecretCA   = "redis-ca"
 	SecretCert = "redis-cert"
 	SecretTLS  = "redis-key"
 )
 
-// Environment of the init container, or of the only one. Beside an init container the main container gets none of it: its environment is the program's.
+// Environment of the init container, or of the main container if there is no init container. Otherwise the main container has none of these variables: its
+// environment belongs to the command.
 const (
 	EnvStep = "BRANE_STEP" // a Step as JSON; no secret
 	EnvNode = "BRANE_NODE" // spec.nodeName, by the downward API
 	EnvPod  = "BRANE_POD"  // metadata.name, by the downward API
-	// The values of the Secret, for a container that is the only one.
+	// The values of the Secret, for a main container without an init container.
 	EnvURL  = "BRANE_ACCESS_URL"
 	EnvCA   = "BRANE_ACCESS_CA"
 	EnvCert = "BRANE_ACCESS_CERT"
@@ -53,24 +52,24 @@ const (
 	EnvIndex = "JOB_COMPLETION_INDEX"
 )
 
-// Environment of the program of a step that is one of many, beside what its container has.
+// Environment of the command of one index of a fan-out step, in addition to the environment of its container.
 const (
 	EnvStepIndex = "BRANE_INDEX" // from 0
-	EnvItem      = "BRANE_ITEM"  // where the step has items
+	EnvItem      = "BRANE_ITEM"  // if the step has items
 )
 
-// Handed are the variables by which an agent is told what to do. No program gets them.
+// Handed lists the variables that configure the agent. The command does not get them.
 var Handed = []string{EnvStep, EnvNode, EnvPod, EnvURL, EnvCA, EnvCert, EnvTLS}
 
-// StageArgs are the arguments of the init container.
+// StageArgs returns the arguments of the init container.
 func StageArgs() []string { return []string{"stage"} }
 
-// RunCommand is the command of the main container: the agent around the program.
-func RunCommand(program []string) []string {
-	return append([]string{Binary, "run", "--"}, program...)
+// RunCommand returns the command of the main container: the agent, which runs the command of the step.
+func RunCommand(command []string) []string {
+	return append([]string{Binary, "run", "--"}, command...)
 }
 
-// AloneCommand is the command of the only container: the agent from its image, around the program.
-func AloneCommand(program []string) []string {
-	return append([]string{ImageMount + ImageBinary, "alone", "--"}, program...)
+// AloneCommand returns the command of a main container without an init container: the agent from its image, which runs the command of the step.
+func AloneCommand(command []string) []string {
+	return append([]string{ImageMount + ImageBinary, "alone", "--"}, command...)
 }

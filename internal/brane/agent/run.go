@@ -17,36 +17,36 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Times of the agent's own.
+// Limits and intervals of the agent.
 const (
-	farewell   = 10 * time.Second // to note the start of a program, and to keep the output of one that failed
-	logRefresh = 2 * time.Second  // how old the kept output of a running step may be; a container that runs out of memory has no last word
+	noteTimeout = 10 * time.Second // to record the start of a command, and to keep the output of one that has failed
+	logRefresh  = 2 * time.Second  // between two copies of the output of a running command; a container that is killed for its memory cannot store the rest
 )
 
-// runner is the container in which the program of one step runs.
+// runner is the main container of a step.
 type runner struct {
 	stopper
 	paths  Paths
 	alone  bool // there is no init container
 	spec   spec
-	stamps files.Stamps // of what was staged in; nil: nothing was
+	stamps files.Stamps // of the staged files; nil if nothing was staged in
 	store  *files.Store
 	output tail
 	stderr io.Writer
 }
 
-// Run is the main container beside an init container: it runs the program and commits what it left. It returns the exit code.
-func Run(p Paths, program []string, stdout, stderr io.Writer) int {
-	return (&runner{paths: p.withDefaults(), stderr: stderr}).run(program, stdout)
+// Run is the main container of a pod with an init container: it runs the command and commits its files. It returns the exit code.
+func Run(p Paths, command []string, stdout, stderr io.Writer) int {
+	return (&runner{paths: p.withDefaults(), stderr: stderr}).run(command, stdout)
 }
 
-// RunAlone is the only container: it stages in, runs the program and commits what it left. It returns the exit code.
-func RunAlone(p Paths, program []string, stdout, stderr io.Writer) int {
-	return (&runner{paths: p.withDefaults(), alone: true, stderr: stderr}).run(program, stdout)
+// RunAlone is the main container of a pod without an init container: it stages in, runs the command and commits its files. It returns the exit code.
+func RunAlone(p Paths, command []string, stdout, stderr io.Writer) int {
+	return (&runner{paths: p.withDefaults(), alone: true, stderr: stderr}).run(command, stdout)
 }
 
 func (r *runner) run(command []string, stdout io.Writer) int {
-	if err := hide(); err != nil { // first of all: the environment may hold the credential
+	if err := hide(); err != nil { // first, because the environment may hold the credential
 		return r.fail(ExitStageIn, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -91,8 +91,8 @@ func (r *runner) run(command []string, stdout io.Writer) int {
 	return 0
 }
 
-// report writes what the agent has to say about the end of the command, and returns the exit code of the container. An exit code of the command that the Job
-// controller would take for a stop is replaced: otherwise a command that always exits with it would get another pod for ever.
+// report writes a message about the end of the command, and returns the exit code of the container. It replaces an exit code of the command that the Job
+// controller would take for a stop, because a command that always exits with it would get new pods for ever.
 func (r *runner) report(code int, err error) int {
 	isStop := errors.As(err, new(stopError))
 	switch {
@@ -108,16 +108,16 @@ func (r *runner) report(code int, err error) int {
 	return code
 }
 
-// noteStart lets the program be counted. A count is worth neither a failure nor much time.
+// noteStart counts the start of the command. An error is only logged, because the count is not worth failing the step.
 func (r *runner) noteStart(ctx context.Context, at time.Time) {
-	ctx, stop := context.WithTimeout(ctx, farewell)
+	ctx, stop := context.WithTimeout(ctx, noteTimeout)
 	defer stop()
 	if err := r.store.NoteStart(ctx, r.spec.Step.Name, r.spec.Pod, at); err != nil {
 		r.say("%v", err)
 	}
 }
 
-// take learns what is to be done.
+// take reads the specification of the step.
 func (r *runner) take() (err error) {
 	if r.alone {
 		r.spec, err = specFrom(os.Getenv)
@@ -131,7 +131,7 @@ func (r *runner) take() (err error) {
 	return err
 }
 
-// prepare connects and sees to it that all is staged in. done says that another attempt was first.
+// prepare connects to Redis and makes sure that the files are staged in. done reports whether another attempt has committed the step already.
 func (r *runner) prepare(ctx context.Context) (done bool, err error) {
 	config, err := connect(ctx, r.spec.Access, r.spec.Step)
 	if err != nil {
@@ -158,37 +158,37 @@ func (r *runner) prepare(ctx context.Context) (done bool, err error) {
 		return r.begin(ctx, config)
 	}
 	if r.spec.Layer == "" {
-		// The commit that stage in saw is gone: only the run's deadline or a deletion does that.
+		// The commit that Stage saw is gone, by the deadline or a deletion of the run.
 		return false, fmt.Errorf("the commit of the step %w", files.ErrGone)
 	}
 	return false, nil
 }
 
-// begin is what the init container does otherwise, once all is there that the step needs.
+// begin stages in instead of the init container, as soon as all needed steps are committed.
 func (r *runner) begin(ctx context.Context, config files.Config) (done bool, err error) {
 	if r.spec.Step.Ahead {
 		if err := awaitNeeds(ctx, r.store, r.spec.Step); err != nil {
 			return false, err
 		}
 	}
-	// Among the step's files, not in memory; and gone from there before any of them is.
+	// The file is on the volume of the step's files, not in memory, and removed before any of them exists.
 	name := filepath.Join(r.paths.Data, filepath.Base(r.paths.stamps()))
 	stamps, err := openStamps(name)
 	if err != nil {
 		return false, err
 	}
 	if err := os.Remove(name); err != nil {
-		return false, fmt.Errorf("keep what the file system says of the files: %w", err)
+		return false, fmt.Errorf("record the state of the staged files: %w", err)
 	}
 	r.stamps = stamps
 	err = r.spec.stageIn(ctx, config, r.paths.Data, stamps)
-	debug.FreeOSMemory() // it is the program's by right
+	debug.FreeOSMemory() // the memory belongs to the command
 	return r.spec.Layer == "", err
 }
 
-// execute runs the program, while the output is kept now and then and the run may be cancelled.
+// execute runs the command. Meanwhile it keeps the output regularly, and stops the command if the run is cancelled.
 func (r *runner) execute(ctx context.Context, command, env []string, stdout io.Writer) (code int, err error) {
-	p, code, err := r.start(func() (*program, int, error) {
+	p, code, err := r.start(func() (*process, int, error) {
 		return start(command, env, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
 	})
 	if err != nil {
@@ -209,7 +209,7 @@ func (r *runner) execute(ctx context.Context, command, env []string, stdout io.W
 	return code, err
 }
 
-// keepOutput stores the end of the output while the program runs. A failure is no reason to stop it.
+// keepOutput stores the end of the output while the command runs. It ignores errors, which are no reason to stop the command.
 func (r *runner) keepOutput(ctx context.Context) {
 	tick := time.NewTicker(logRefresh)
 	defer tick.Stop()
@@ -262,7 +262,7 @@ func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 		return err
 	}
 	if !won {
-		r.say("another attempt was committed first; its files stand")
+		r.say("another attempt was committed first; its files are used")
 	}
 	return nil
 }
@@ -270,7 +270,7 @@ func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 // keepLast keeps the last output of a command that has failed or was stopped; nothing else is published.
 func (r *runner) keepLast(code int) {
 	isStopped := code == ExitStopped || code == ExitCancelled
-	timeout := farewell
+	timeout := noteTimeout
 	if isStopped {
 		timeout = stopFarewell
 	}
@@ -282,7 +282,7 @@ func (r *runner) keepLast(code int) {
 		return
 	}
 	if !isStopped {
-		// An announcement is a hint; the pod's end is the truth.
+		// The announcement is only a hint: the status of the pod decides.
 		_ = r.store.Announce(ctx, files.Event{Step: r.spec.Step.Name, State: files.Failed})
 	}
 }
@@ -290,7 +290,7 @@ func (r *runner) keepLast(code int) {
 // failBefore reports why the command did not start, and returns the exit code of the container.
 func (r *runner) failBefore(err error) int { return r.fail(ExitStageIn, beforeStart(err)) }
 
-// fail reports an error of the agent itself, for those who read the output of the container or the one that is kept. It returns the exit code of the container.
+// fail writes an error of the agent itself to the output of the container and to the kept output. It returns the exit code of the container.
 func (r *runner) fail(code int, err error) int {
 	code = exitCode(err, code)
 	r.sayLast(Explain(err))
@@ -300,18 +300,19 @@ func (r *runner) fail(code int, err error) int {
 	return code
 }
 
+// say writes a message of the agent to the output of the container and to the kept output.
 func (r *runner) say(format string, args ...any) {
 	text := Message(r.spec.Step.Name, fmt.Sprintf(format, args...))
-	// Both are the end of the line: there is nobody left to tell.
+	// There is no other place to report an error to.
 	_, _ = io.WriteString(&r.output, text)
 	_, _ = io.WriteString(r.stderr, text)
 }
 
-// sayLast also leaves the text where Kubernetes looks for a container's last words: a program can end with any of the agent's own exit codes, and this
-// tells the two apart.
+// sayLast writes a message and also makes it the termination message of the container. That distinguishes an exit code of the agent from the same exit code of
+// a command.
 func (r *runner) sayLast(text string) {
 	r.say("%s", text)
-	if f, err := os.OpenFile(r.paths.LastWords, os.O_WRONLY|os.O_TRUNC, 0); err == nil { // there is none outside of a pod
+	if f, err := os.OpenFile(r.paths.LastWords, os.O_WRONLY|os.O_TRUNC, 0); err == nil { // the file exists in a pod only
 		_, _ = io.WriteString(f, Message(r.spec.Step.Name, text))
 		_ = f.Close()
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Paths are the folders of the pod. The zero value means the mounts of the protocol.
+// Paths are the directories of the pod. The zero value means the mounts of the protocol.
 type Paths struct{ Mount, Data, Secret, LastWords string }
 
 func (p Paths) withDefaults() Paths {
@@ -31,18 +31,18 @@ func (p Paths) spec() string   { return filepath.Join(p.Mount, "spec.json") }
 func (p Paths) stamps() string { return filepath.Join(p.Mount, "stamps") }
 func (p Paths) binary() string { return filepath.Join(p.Mount, filepath.Base(Binary)) }
 
-// spec is what the init container hands to the main container. It exists from the end of stage in to the first moment of the
-// main container, readable for the user of the pod alone.
+// spec is what the init container passes to the main container. The file exists from the end of staging in until the main container starts, and only the user
+// of the pod can read it.
 type spec struct {
 	Step    Step        `json:"step"`
 	Access  access      `json:"access"`
-	Layer   files.Layer `json:"layer"`             // what was staged in
+	Layer   files.Layer `json:"layer"`             // that was staged in
 	Trusted int64       `json:"trusted,omitempty"` // see [files.Staged]; the stamps are in a file of their own
 	Node    string      `json:"node,omitempty"`
 	Pod     string      `json:"pod,omitempty"`
 }
 
-// specFrom is what a container's environment says of its step. It has the step's name even where there is an error.
+// specFrom reads the specification from the environment of a container. The result has the step's name even if there is an error.
 func specFrom(env func(string) string) (spec, error) {
 	s := spec{Node: env(EnvNode), Pod: env(EnvPod)}
 	step, err := ParseStep([]byte(env(EnvStep)))
@@ -62,14 +62,14 @@ type access struct {
 }
 
 // readAccess reads the mounted Secret.
-func readAccess(folder string) (access, error) {
-	address, err := os.ReadFile(filepath.Join(folder, SecretKey)) // the folder is the pod's own
+func readAccess(directory string) (access, error) {
+	address, err := os.ReadFile(filepath.Join(directory, SecretKey)) // a directory of the pod
 	if err != nil {
 		return access{}, fmt.Errorf("read the address of redis: %w", err)
 	}
 	a := access{URL: strings.TrimSpace(string(address))} // an editor may have added a newline
 	for name, into := range map[string]*[]byte{SecretCA: &a.CA, SecretCert: &a.Cert, SecretTLS: &a.Key} {
-		content, err := os.ReadFile(filepath.Join(folder, name)) // the folder is the pod's own
+		content, err := os.ReadFile(filepath.Join(directory, name)) // a directory of the pod
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return access{}, fmt.Errorf("read the certificates for redis: %w", err)
 		}
@@ -78,14 +78,14 @@ func readAccess(folder string) (access, error) {
 	return a, nil
 }
 
-// accessFrom is the Secret as a container's environment has it.
+// accessFrom reads the content of the Secret from the environment of a container.
 func accessFrom(env func(string) string) access {
 	return access{strings.TrimSpace(env(EnvURL)), []byte(env(EnvCA)), []byte(env(EnvCert)), []byte(env(EnvTLS))}
 }
 
-// ReadAccess reads a mounted Secret of the protocol: the address of Redis with its credential, and the certificates for it.
-func ReadAccess(folder string) (address string, certificates files.Certificates, err error) {
-	a, err := readAccess(folder)
+// ReadAccess reads a mounted Secret of the protocol: the address of Redis with the credential, and the certificates.
+func ReadAccess(directory string) (address string, certificates files.Certificates, err error) {
+	a, err := readAccess(directory)
 	return a.URL, files.Certificates{CA: a.CA, Cert: a.Cert, Key: a.Key}, err
 }
 
@@ -97,8 +97,8 @@ func (a access) dial() (redis.UniversalClient, error) {
 	return files.Dialer{TLS: config}.Dial(a.URL)
 }
 
-// ownUser tells whether the address has the user of the run.
-func (a access) ownUser(run string) bool {
+// hasOwnUser reports whether the address contains the Redis user of the run.
+func (a access) hasOwnUser(run string) bool {
 	u, err := url.Parse(a.URL)
 	return err == nil && u.User.Username() == files.UserName(run)
 }
@@ -114,16 +114,16 @@ func writeSpec(p Paths, s spec) error {
 	return nil
 }
 
-// openStamps makes the file for the stamps, anew.
+// openStamps creates the file for the stamps, or empties it.
 func openStamps(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("keep what the file system says of the files: %w", err)
+		return nil, fmt.Errorf("record the state of the staged files: %w", err)
 	}
 	return f, nil
 }
 
-// takeStamps opens what stage in has left and removes it, so that only this process has it. There is none where nothing was staged in.
+// takeStamps opens and removes the file that Stage has written, so that only this process has it. There is none if nothing was staged in.
 func takeStamps(p Paths) (files.Stamps, error) {
 	f, err := os.OpenFile(p.stamps(), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -133,12 +133,12 @@ func takeStamps(p Paths) (files.Stamps, error) {
 		err = os.Remove(p.stamps())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read what the file system said of the files: %w", err)
+		return nil, fmt.Errorf("read the recorded state of the staged files: %w", err)
 	}
 	return f, nil
 }
 
-// takeSpec reads the specification and removes it. Where it cannot be removed, the program must not start: it could read it.
+// takeSpec reads the specification and removes it. If it cannot be removed, the command must not start, because it could read it.
 func takeSpec(p Paths) (spec, error) {
 	text, err := os.ReadFile(p.spec())
 	switch {

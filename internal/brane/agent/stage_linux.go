@@ -10,7 +10,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Stage is the init container: it puts the agent and the specification at Mount and the files at DataMount. It returns the exit code.
+// Stage is the init container: it writes the agent and the specification to Mount and the files to DataMount. It returns the exit code.
 func Stage(p Paths, env func(string) string, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -23,11 +23,11 @@ func Stage(p Paths, env func(string) string, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	_, _ = io.WriteString(stderr, Message(name, Explain(beforeStart(err)))) // there is no other place for it
+	_, _ = io.WriteString(stderr, Message(name, Explain(beforeStart(err)))) // there is no other place to report it to
 	return exitCode(err, ExitStageIn)
 }
 
-// stage does what [Stage] promises. It returns the step's name as well, for the message.
+// stage implements [Stage]. It also returns the step's name, for the message.
 func stage(ctx context.Context, p Paths, env func(string) string) (name string, err error) {
 	s, err := specFrom(env)
 	name = s.Step.Name
@@ -44,7 +44,7 @@ func stage(ctx context.Context, p Paths, env func(string) string) (name string, 
 	if err := copySelf(p.binary()); err != nil {
 		return name, err
 	}
-	if !s.Step.Ahead { // otherwise the main container does it: it can begin at once, without the second that the kubelet takes between the two
+	if !s.Step.Ahead { // otherwise the main container does it, which saves the second that the kubelet takes between the two containers
 		stamps, err := openStamps(p.stamps())
 		if err != nil {
 			return name, err
@@ -56,8 +56,8 @@ func stage(ctx context.Context, p Paths, env func(string) string) (name string, 
 	return name, writeSpec(p, s)
 }
 
-// stageIn restores what the step sees, unless it is committed already and nothing will run: then it leaves the layer empty. It has a store of its own,
-// so that nothing of its buffers stays while a program runs.
+// stageIn restores the files that the step reads. If the step is committed already, nothing will run and the layer stays empty. It uses a store of its own, so
+// that its buffers are freed before the command runs.
 func (s *spec) stageIn(ctx context.Context, config files.Config, data string, stamps files.Stamps) error {
 	store, err := files.Open(config)
 	if err != nil {
@@ -80,12 +80,12 @@ func (s *spec) stageIn(ctx context.Context, config files.Config, data string, st
 	return err
 }
 
-// staged is what the step begins with.
+// staged describes the files that were staged in.
 func (s *spec) staged(stamps files.Stamps) *files.Staged {
 	return &files.Staged{Layer: s.Layer, Reads: s.Step.Reads, Stamps: stamps, Trusted: s.Trusted}
 }
 
-// union is the layer that a step with these needs begins with.
+// union returns the layer that a step with these needs starts from.
 func union(ctx context.Context, store *files.Store, needs []string, commits map[string]files.Record, graph files.Ancestry) (files.Layer, error) {
 	if len(needs) == 0 {
 		return store.Input(ctx)
@@ -94,25 +94,25 @@ func union(ctx context.Context, store *files.Store, needs []string, commits map[
 	for _, need := range needs {
 		record, found := commits[need]
 		if !found {
-			return "", fmt.Errorf("step %q, which this step needs, has no commit: its files %w", need, files.ErrGone)
+			return "", fmt.Errorf("the commit of step %q, which this step needs, %w", need, files.ErrGone)
 		}
 		layers[need] = record.Layer
 	}
 	layer, err := store.Union(ctx, layers, graph)
 	if err != nil {
-		return "", fmt.Errorf("bring the files of its parents together: %w", err)
+		return "", fmt.Errorf("merge the files of the needed steps: %w", err)
 	}
 	return layer, nil
 }
 
-// copySelf puts the running program where the main container finds it.
+// copySelf copies the running agent to a path that the main container can run.
 func copySelf(to string) (err error) {
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return fmt.Errorf("copy the agent: %w", err)
 	}
 	defer self.Close()                                                   // it was only read
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755) //nolint:gosec // another user may have to run it
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755) //nolint:gosec // another user may run it
 	if err != nil {
 		return fmt.Errorf("copy the agent: %w", err)
 	}
@@ -124,6 +124,6 @@ func copySelf(to string) (err error) {
 	if _, err := io.Copy(f, self); err != nil {
 		return fmt.Errorf("copy the agent: %w", err)
 	}
-	// The umask may have taken the right to run it.
+	// The umask may have removed the permission to run it.
 	return f.Chmod(0o755)
 }

@@ -14,11 +14,11 @@ func TestParseStepRefuses(t *testing.T) {
 		``:                                    "read the step: unexpected end of JSON input",
 		`{"name":"a","deadline":1}`:           `read the step: the run id "" may only have a-z, 0-9 and -`,
 		`{"run":"r:x","name":"a"}`:            `read the step: the run id "r:x" may only have a-z, 0-9 and -`,
-		`{"run":"r","name":"A","deadline":1}`: `read the step: "A" is no name of a step`,
+		`{"run":"r","name":"A","deadline":1}`: `read the step: "A" is not a valid step name`,
 		`{"run":"r","name":"a"}`:              `read the step: no deadline`,
-		`{"run":"r","name":"a","deadline":1,"needs":{"a":["*"]}}`: `read the step: "*" is no name of a step`,
-		`{"run":"r","name":"a","deadline":1,"brane":"0.7"}`:       `read the step: "0.7" is no version of Brane`,
-		`{"run":"r","name":"a","deadline":1,"reads":["/x"]}`:      `read the step: reads: pattern "/x": path "/x" is absolute; it has to be relative to the root of the files`,
+		`{"run":"r","name":"a","deadline":1,"needs":{"a":["*"]}}`: `read the step: "*" is not a valid step name`,
+		`{"run":"r","name":"a","deadline":1,"brane":"0.7"}`:       `read the step: "0.7" is not a supported version of Brane`,
+		`{"run":"r","name":"a","deadline":1,"reads":["/x"]}`:      `read the step: reads: pattern "/x": path "/x" is absolute; it must be relative to the root of the files`,
 		`{"run":"r","name":"a","deadline":1,"writes":["["]}`:      `read the step: writes: pattern "[": syntax error in pattern`,
 	} {
 		if _, err := ParseStep([]byte(text)); fmt.Sprint(err) != want {
@@ -36,7 +36,7 @@ func TestAnIndexHasTheNeedsOfItsStep(t *testing.T) {
 	if env := got.environment(); !slices.Equal(env, []string{"BRANE_INDEX=3", "BRANE_ITEM=d d"}) || step.environment() != nil {
 		t.Errorf("environment %q, of the step itself %q", env, step.environment())
 	}
-	if _, err := step.indexed("4"); fmt.Sprint(err) != `the step is one of 4, but JOB_COMPLETION_INDEX is "4"` {
+	if _, err := step.indexed("4"); fmt.Sprint(err) != `the step has 4 indexes, but JOB_COMPLETION_INDEX is "4"` {
 		t.Errorf("beyond the items: %v", err)
 	}
 	if len(step.Needs) != 1 {
@@ -44,7 +44,7 @@ func TestAnIndexHasTheNeedsOfItsStep(t *testing.T) {
 	}
 }
 
-// FuzzStep: what parses can be encoded, and is the same when it is parsed again.
+// FuzzStep checks that a step that can be parsed can be encoded, and is the same when it is parsed again.
 func FuzzStep(f *testing.F) {
 	f.Add([]byte(`{"run":"wordcount-3f9a1c02","name":"count","attempt":1,"needs":{"count":["split"],"split":[]},"deadline":1767225600}`))
 	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"items":["a","b"],"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5}`))

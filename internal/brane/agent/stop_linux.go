@@ -64,13 +64,13 @@ type stopper struct {
 	cancel context.CancelCauseFunc // ends what the agent itself does
 
 	mu       sync.Mutex
-	command  *program // nil until it is started
+	command  *process // nil until it is started
 	hasEnded bool     // the command has; a request to stop does not prevent the commit any more
 	request  error    // a stopError that came before the command had ended, or nil
 }
 
 // start starts the command, unless the step was asked to stop before.
-func (s *stopper) start(do func() (*program, int, error)) (p *program, code int, err error) {
+func (s *stopper) start(do func() (*process, int, error)) (p *process, code int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.request != nil {

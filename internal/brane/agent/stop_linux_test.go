@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestTheOrderOfAStopAndTheEnd: what counts is whether the request came before the end of the command, and a cancellation counts more than a signal.
+// TestTheOrderOfAStopAndTheEnd checks that a request counts if it came before the end of the command, and that a cancellation overrides a signal.
 func TestTheOrderOfAStopAndTheEnd(t *testing.T) {
 	const start, end, sigterm, sigquit, cancel = "start", "end", "SIGTERM", "SIGQUIT", "cancel"
 	for name, tt := range map[string]struct {
@@ -37,9 +37,9 @@ func TestTheOrderOfAStopAndTheEnd(t *testing.T) {
 				switch event {
 				case start:
 					var code int
-					_, code, got = s.start(func() (*program, int, error) {
+					_, code, got = s.start(func() (*process, int, error) {
 						started = true
-						return &program{pid: 1 << 30}, 0, nil // there is no such process group
+						return &process{pid: 1 << 30}, 0, nil // there is no such process group
 					})
 					if want := exitCode(tt.want, 0); !started && code != want {
 						t.Errorf("the code is %d, not %d", code, want)

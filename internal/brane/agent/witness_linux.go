@@ -18,28 +18,28 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
-// witness sees how a package's program ends, of which branelet of Brane 0.4 and 0.5 does not tell. Branelet is given another working folder, in which
-// every program of the package is the agent: that runs the real one in the package's own folder, and writes its exit code down.
+// witness records the exit code of a package's program, which branelet of Brane 0.4 and 0.5 does not report. Branelet gets another working directory, in which
+// every program of the package is the agent. The agent runs the real program from the directory of the package, and records its exit code.
 type witness struct {
-	folder   string // what branelet takes for the package's folder; empty where nothing is seen
-	packaged string
+	directory string // the working directory of branelet; empty if nothing is recorded
+	packaged  string
 }
 
-// EnvWitness tells the agent, started as one of a package's programs, where these really are.
+// EnvWitness is the directory of the package, for an agent that branelet has started instead of one of the package's programs.
 const EnvWitness = "BRANE_WITNESS"
 
-// braneletsOwn are the files that branelet itself reads or runs, some of which may be executable where everything is.
+// braneletsOwn lists the files that branelet itself reads or runs, which may be executable as well.
 var braneletsOwn = []string{"container.yml", "init.sh"}
 
-// witness makes the folder. at is where branelet would look for the package.
+// witness creates the working directory. at is the directory in which branelet would look for the package.
 func (p Paths) witness(at string) (witness, error) {
 	if at == "" {
 		at = branelet.WorkDir
 	}
-	w := witness{folder: filepath.Join(p.Mount, "package"), packaged: at}
+	w := witness{directory: filepath.Join(p.Mount, "package"), packaged: at}
 	err := filepath.WalkDir(at, func(name string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrPermission) {
-			return nil // branelet, the same user, does not get in either
+			return nil // branelet runs as the same user and cannot read it either
 		}
 		if err != nil {
 			return err
@@ -48,36 +48,36 @@ func (p Paths) witness(at string) (witness, error) {
 		if err != nil {
 			return err
 		}
-		here := filepath.Join(w.folder, below)
+		here := filepath.Join(w.directory, below)
 		if entry.IsDir() {
 			return os.Mkdir(here, 0o755)
 		}
-		info, err := os.Stat(name) // of what a link leads to
+		info, err := os.Stat(name) // of the target of a link
 		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 && !slices.Contains(braneletsOwn, below) {
-			return os.Link(p.binary(), here) // branelet follows symbolic links, and would run the agent under its own name
+			return os.Link(p.binary(), here) // branelet follows symbolic links, and would run the agent under the agent's name
 		}
-		return os.Symlink(name, here) //nolint:gosec // nobody else is in the container yet
+		return os.Symlink(name, here) //nolint:gosec // no other process runs in the container yet
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return witness{}, nil // branelet will say that there is no package
+		return witness{}, nil // branelet will report that there is no package
 	}
 	if err != nil {
-		return witness{}, fmt.Errorf("prepare to see how the package's program ends: %w", err)
+		return witness{}, fmt.Errorf("prepare to record the exit code of the package's program: %w", err)
 	}
 	return w, nil
 }
 
-// environment is what branelet needs to run the agent instead.
+// environment returns the variables that make branelet run the agent instead of the package's program.
 func (w witness) environment() []string {
-	if w.folder == "" {
+	if w.directory == "" {
 		return nil
 	}
-	return []string{branelet.EnvWorkDir + "=" + w.folder, EnvWitness + "=" + w.packaged}
+	return []string{branelet.EnvWorkDir + "=" + w.directory, EnvWitness + "=" + w.packaged}
 }
 
-// code is how the program ended; false where none was run, as where the package calls a web API.
+// code returns the exit code of the program; false if none was run, for example because the package calls a web API.
 func (w witness) code() (int, bool) {
-	text, err := os.ReadFile(w.folder + ".exit") // in the agent's own folder
+	text, err := os.ReadFile(w.directory + ".exit") // in the agent's own directory
 	if err != nil {
 		return 0, false
 	}
@@ -85,13 +85,13 @@ func (w witness) code() (int, bool) {
 	return code, err == nil
 }
 
-// Witness runs the program of a package in whose place the agent was started, and returns its exit code; is says whether that is so.
+// Witness runs the program of a package if the agent was started instead of it, and returns its exit code; is reports whether that is the case.
 func Witness(args []string) (code int, is bool) {
-	from, folder := os.Getenv(EnvWitness), os.Getenv(branelet.EnvWorkDir)
-	if from == "" || folder == "" || len(args) == 0 {
+	from, directory := os.Getenv(EnvWitness), os.Getenv(branelet.EnvWorkDir)
+	if from == "" || directory == "" || len(args) == 0 {
 		return 0, false
 	}
-	below, err := filepath.Rel(folder, args[0])
+	below, err := filepath.Rel(directory, args[0])
 	if err != nil || !filepath.IsLocal(below) {
 		return 0, false
 	}
@@ -99,15 +99,15 @@ func Witness(args []string) (code int, is bool) {
 	if err != nil {
 		fmt.Fprint(os.Stderr, Message("", err.Error()))
 	}
-	if err := os.WriteFile(folder+".exit", []byte(strconv.Itoa(code)), 0o600); err != nil {
-		fmt.Fprint(os.Stderr, Message("", "note how the package's program ended: "+err.Error()))
+	if err := os.WriteFile(directory+".exit", []byte(strconv.Itoa(code)), 0o600); err != nil {
+		fmt.Fprint(os.Stderr, Message("", "record the exit code of the package's program: "+err.Error()))
 	}
 	return code, true
 }
 
-// runWitnessed runs the real program with all that the agent was started with.
+// runWitnessed runs the real program with the arguments, streams and environment of the agent.
 func runWitnessed(program string, args []string) (int, error) {
-	// The program's group has got the signal too: it decides. Caught, not ignored: the program would inherit that.
+	// The process group receives the signal, so the program decides. The agent catches it, because the program would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	cmd := exec.Command(program, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

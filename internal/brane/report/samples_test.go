@@ -53,8 +53,8 @@ func failed() report.Run {
 	fetch, align, filter, plot := step("fetch", 1, 4), step("align", 5, 31, "fetch"), step("filter", 5.1, 0, "fetch"), step("plot", 0, 0, "align", "filter")
 	align.Status, align.Code = report.Failed, new(137)
 	align.Log = "reading 214 sequences\naligning …\nsort: cannot allocate memory\n"
-	align.Failure = "Job brane-align-7c1e-align in namespace brane-runs, pod brane-align-7c1e-align-x2x9p on node n3: the program ended with exit code 137 (OOMKilled).\n\n" +
-		"Last lines:\n  aligning …\n  sort: cannot allocate memory\n\nThe program needs more memory than its limit: kubectl -n brane-runs describe job/brane-align-7c1e-align"
+	align.Failure = "Job brane-align-7c1e-align in namespace brane-runs, pod brane-align-7c1e-align-x2x9p on node n3: the command failed with exit code 137 (OOMKilled).\n\n" +
+		"Last lines:\n  aligning …\n  sort: cannot allocate memory\n\nThe command needs more memory than its limit: kubectl -n brane-runs describe job/brane-align-7c1e-align"
 	filter.Status, filter.Ended, filter.Code = report.Stopped, time.Time{}, nil
 	plot.Status, plot.Made, plot.Started, plot.Ended, plot.Code, plot.Attempts = report.Skipped, time.Time{}, time.Time{}, time.Time{}, nil, 0
 	r := run("align", fetch, align, filter, plot)
@@ -111,7 +111,7 @@ func fanOut() report.Run {
 	for i := range 298 {
 		s := step(fmt.Sprintf("shard-%03d", i), 13+float64(i)/4, 25+float64(i)/4+float64(i%7), "split")
 		if i == 211 {
-			s.Status, s.Code, s.Failure = report.Failed, new(1), "the program ended with exit code 1 (Error)"
+			s.Status, s.Code, s.Failure = report.Failed, new(1), "the command failed with exit code 1 (Error)"
 		}
 		steps, shards = append(steps, s), append(shards, s.Name)
 	}

@@ -55,7 +55,7 @@ func (r *Run) putAccess(ctx context.Context, name, address string, owner metav1.
 		}
 	}
 	if err := r.put(ctx, secret); err != nil { // the password may have changed since, and the account may not read which one is there
-		return fmt.Errorf("make the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
+		return fmt.Errorf("create the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func (r *Run) podURL(ctx context.Context, store *files.Store) (address string, o
 		return r.RedisURL, false, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("make the Redis user of run %q: %w", r.ID, err)
+		return "", false, fmt.Errorf("create the Redis user of run %q: %w", r.ID, err)
 	}
 	parsed, err := url.Parse(r.RedisURL)
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillN
 		stop()
 		looker.Wait()
 		if lost > 0 {
-			r.observe(Event{Kind: RunDisturbed, Detail: fmt.Sprintf("Redis had lost the user of the run, which was made again (%d times)", lost)})
+			r.observe(Event{Kind: RunDisturbed, Detail: fmt.Sprintf("Redis had lost the user of the run; it was created again (%d times)", lost)})
 		}
 		if stillNeeded {
 			return

@@ -59,7 +59,7 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	if err := <-removed; err != nil {
 		t.Error(err)
 	}
-	if want := []string{"Redis had lost the user of the run, which was made again (1 times)"}; !slices.Equal(made, want) {
+	if want := []string{"Redis had lost the user of the run; it was created again (1 times)"}; !slices.Equal(made, want) {
 		t.Errorf("told: %q, want %q", made, want)
 	}
 	if users := server.ACLUsers(t.Context()).Val(); slices.Contains(users, files.UserName(run.ID)) {

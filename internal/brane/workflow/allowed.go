@@ -21,7 +21,7 @@ func (l *loop) keepFailure(ctx context.Context, failure *Failure) error {
 		err = l.store.SetFailure(ctx, failure.Step, text)
 	}
 	if err != nil {
-		return fmt.Errorf("keep that step %q of run %q has failed: %w", failure.Step, l.ID, err)
+		return fmt.Errorf("store the failure of step %q of run %q: %w", failure.Step, l.ID, err)
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (r *Run) standing(ctx context.Context, store *files.Store) (map[string]*Fai
 	for step, text := range texts {
 		failures[step] = &Failure{}
 		if err := json.Unmarshal(text, failures[step]); err != nil {
-			return nil, fmt.Errorf("read how step %q of run %q has failed: %w", step, r.ID, err)
+			return nil, fmt.Errorf("read the failure of step %q of run %q: %w", step, r.ID, err)
 		}
 	}
 	return failures, nil

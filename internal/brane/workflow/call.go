@@ -94,7 +94,7 @@ func (r *Run) value(call *Call, argument Argument, records map[string]files.Reco
 	}
 	giver := r.Graph.steps[argument.Step]
 	if giver.Call == nil || len(records[argument.Step].Result) == 0 {
-		return nil, fmt.Errorf("step %q gave no result", argument.Step)
+		return nil, fmt.Errorf("step %q returned no result", argument.Step)
 	}
 	value, err := giver.Call.Brane.Decode(records[argument.Step].Result)
 	if err != nil {
@@ -134,13 +134,13 @@ func (g Graph) calls() []error {
 			case !found:
 				wrong("%q is not a step of this run", giver)
 			case from.Call == nil:
-				wrong("step %q calls no function of a package, so it gives no result", giver)
+				wrong("step %q calls no function of a package, so it returns no result", giver)
 			case !slices.Contains(step.Needs, giver):
 				wrong("step %q has to be among the needs", giver)
 			case step.When != OnSuccess:
 				wrong("a step that runs when others have failed cannot take the result of %q, which may be one of them", giver)
 			case from.AllowFailure:
-				wrong("step %q may fail, and gives no result then", giver)
+				wrong("step %q may fail, and returns no result then", giver)
 			}
 		}
 	}

@@ -99,11 +99,11 @@ func TestCallsThatAreNotPossible(t *testing.T) {
 		want  string
 	}{
 		"a result of no step":             {[]Step{change(taker, func(s *Step) { s.Needs = nil })}, `argument "x" of step "b": "a" is not a step of this run`},
-		"a result of a program":           {[]Step{{Name: "a", Image: "tools:1", Command: []string{"true"}}, taker}, `argument "x" of step "b": step "a" calls no function of a package, so it gives no result`},
+		"a result of a program":           {[]Step{{Name: "a", Image: "tools:1", Command: []string{"true"}}, taker}, `argument "x" of step "b": step "a" calls no function of a package, so it returns no result`},
 		"a result that is not waited for": {[]Step{giver, change(taker, func(s *Step) { s.Needs = nil })}, `argument "x" of step "b": step "a" has to be among the needs`},
 		"a result of a failure":           {[]Step{giver, change(taker, func(s *Step) { s.When = OnFailure })}, `argument "x" of step "b": a step that runs when others have failed cannot take the result of "a", which may be one of them`},
-		"a result of what may fail":       {[]Step{change(giver, func(s *Step) { s.AllowFailure = true }), taker}, `argument "x" of step "b": step "a" may fail, and gives no result then`},
-		"its own result":                  {[]Step{calling("a", branelet.V06, map[string]Argument{"x": {Step: "a"}}, "a")}, `steps wait for each other: a → a`},
+		"a result of what may fail":       {[]Step{change(giver, func(s *Step) { s.AllowFailure = true }), taker}, `argument "x" of step "b": step "a" may fail, and returns no result then`},
+		"its own result":                  {[]Step{calling("a", branelet.V06, map[string]Argument{"x": {Step: "a"}}, "a")}, `steps need each other: a → a`},
 		"a value of another version":      {[]Step{calling("a", branelet.V06, map[string]Argument{"x": given("3")})}, `step "a": argument "x": read a value of Brane 0.6: a value must be an object with "v" and "c"`},
 		"arguments of both sorts":         {[]Step{change(giver, func(s *Step) { s.Args = []string{"x"} })}, `step "a": a call of a package has arguments, not args`},
 		"a kind of another version":       {[]Step{change(giver, func(s *Step) { s.Call = &Call{Brane: branelet.V06, Kind: branelet.Code} })}, `step "a": packages of Brane 0.6 are of kind [ecu oas], not code`},

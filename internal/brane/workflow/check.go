@@ -68,7 +68,7 @@ func (g Graph) tellable() []error {
 			problems = append(problems, &StepError{Step: step.Name, Problem: err.Error()})
 		} else if size := len(text) + ofTheRun; size > maxText {
 			problems = append(problems, &StepError{Step: step.Name, Problem: fmt.Sprintf(
-				"step %q: what its pod has to know of its items, its patterns and the steps before it has %d bytes, Linux takes at most %d; put items into an input, or let it build on fewer steps", step.Name, size, maxText)})
+				"step %q: the items, the patterns and the names of earlier steps that its pod is given have %d bytes, Linux accepts at most %d; put the items into an input, or let it need fewer steps", step.Name, size, maxText)})
 		}
 	}
 	return problems
@@ -106,7 +106,7 @@ func (c *checker) sizes() {
 			total += len(text)
 			c.carries(field, "", text, "argument %d of %s", i, field)
 			if len(text) > maxText {
-				c.wrong(field, "", "argument %d of %s has %d bytes, Linux takes at most %d; put the text into an input", i, field, len(text), maxText)
+				c.wrong(field, "", "argument %d of %s has %d bytes, Linux accepts at most %d; put the text into an input", i, field, len(text), maxText)
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func (c *checker) sizes() {
 			total += size
 			c.carries(field, name, env[name], "variable %s", name)
 			if size > maxText {
-				c.wrong(field, name, "variable %s has %d bytes, Linux takes at most %d; put the text into an input", name, size, maxText)
+				c.wrong(field, name, "variable %s has %d bytes, Linux accepts at most %d; put the text into an input", name, size, maxText)
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func (c *checker) sizes() {
 // carries finds what cannot be given to a program: there a text ends at its first NUL byte, and the API takes UTF-8 alone.
 func (c *checker) carries(field, key, text, what string, args ...any) {
 	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
-		c.wrong(field, key, what+" has a NUL byte or is no UTF-8, no program can be given that; put it into an input", args...)
+		c.wrong(field, key, what+" has a NUL byte or is not UTF-8, and no command accepts that; put it into an input", args...)
 	}
 }
 
@@ -143,11 +143,11 @@ func (c *checker) many() {
 	}
 	switch {
 	case c.step.Completions > maxMany:
-		c.wrong(field, "", "%d parts are more than %d; let each do more", c.step.Completions, maxMany)
+		c.wrong(field, "", "%d indexes are more than %d; let each do more", c.step.Completions, maxMany)
 	case size > maxItem:
-		c.wrong("items", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each part take its line by %s", size, maxItem, agent.EnvStepIndex)
+		c.wrong("items", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each index take its line by %s", size, maxItem, agent.EnvStepIndex)
 	case c.step.many() && c.step.Call != nil:
-		c.wrong(field, "", "a call of a function has one result, so it cannot be many; let several steps call it")
+		c.wrong(field, "", "a function call has one result, so it cannot have indexes; let several steps call it")
 	case c.step.Completions == 0 && c.step.Parallel > 0:
 		c.wrong("parallelism", "", "parallelism needs completions or items")
 	case c.step.Completions == 0 && c.step.MaxFailedIndexes > 0:
@@ -189,13 +189,13 @@ func (c *checker) resources(kind string, list corev1.ResourceList) {
 		quantity := list[name]
 		switch {
 		case quantity.Sign() < 0:
-			c.wrong("resources", kind, "%s of %s is less than nothing", kind, name)
+			c.wrong("resources", kind, "%s of %s is negative", kind, name)
 		case isOwnResource(name):
 		case strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
 		case !strings.Contains(string(name), "/") || len(validation.IsQualifiedName(string(name))) > 0:
-			c.wrong("resources", kind, "%q is no resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu", name)
+			c.wrong("resources", kind, "%q is not a resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu", name)
 		case !quantity.IsZero() && quantity.AsDec().Scale() > 0:
-			c.wrong("resources", kind, "%s is counted, %s is no whole number", name, quantity.String())
+			c.wrong("resources", kind, "%s is counted, and %s is not a whole number", name, quantity.String())
 		}
 	}
 }
@@ -270,7 +270,7 @@ func (c *checker) volumes() {
 		}
 		switch {
 		case !path.IsAbs(volume.MountPath) || path.Clean(volume.MountPath) != volume.MountPath || strings.ContainsAny(volume.MountPath, ":\x00"):
-			c.wrong("volumes", volume.Name, "volume %q: %q is no absolute path of a folder without . and .. or a colon", volume.Name, volume.MountPath)
+			c.wrong("volumes", volume.Name, "volume %q: %q is not an absolute path of a directory without ., .. or a colon", volume.Name, volume.MountPath)
 		case volume.MountPath == "/":
 			c.wrong("volumes", volume.Name, "volume %q would hide the whole image", volume.Name)
 		}
@@ -281,7 +281,7 @@ func (c *checker) volumes() {
 		}
 		taken[volume.MountPath] = fmt.Sprintf("volume %q", volume.Name)
 		if sub := volume.SubPath; sub != "" && (path.IsAbs(sub) || slices.Contains(strings.Split(sub, "/"), "..")) {
-			c.wrong("volumes", volume.Name, "volume %q: sub_path %q is no path below the volume's root", volume.Name, sub)
+			c.wrong("volumes", volume.Name, "volume %q: sub_path %q is not a path below the volume's root", volume.Name, sub)
 		}
 	}
 }

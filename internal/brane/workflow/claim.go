@@ -18,7 +18,7 @@ const (
 type TakenError struct{ Run, Place string }
 
 func (e *TakenError) Error() string {
-	return fmt.Sprintf("there is a run %q in this Redis already, in %s; give one of the two another name, or another trigger", e.Run, e.Place)
+	return fmt.Sprintf("run %q exists in this Redis already, in %s; give one of the two another name or other triggers", e.Run, e.Place)
 }
 
 // place is where the run's Jobs are, whoever submits them.
@@ -34,7 +34,7 @@ func (r *Run) checkPlace(ctx context.Context) error {
 	}
 	meta, err := store.Meta(ctx)
 	if err != nil {
-		return fmt.Errorf("see whether Redis knows run %q: %w", r.ID, err)
+		return fmt.Errorf("check whether Redis has run %q: %w", r.ID, err)
 	}
 	if place := meta[metaPlace]; place != "" && place != r.place() {
 		return &TakenError{Run: r.ID, Place: place}

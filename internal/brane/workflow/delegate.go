@@ -24,14 +24,14 @@ const (
 type AccountError struct{ User, Namespace string }
 
 func (e *AccountError) Error() string {
-	return fmt.Sprintf("the registered credential is that of %q, which is no service account in namespace %q", e.User, e.Namespace)
+	return fmt.Sprintf("the registered credential belongs to %q, which is not a service account in namespace %q", e.User, e.Namespace)
 }
 
 // account is the service account by which this process submits, and by which an engine will.
 func (r *Run) account(ctx context.Context) (string, error) {
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := r.Kube.Create(ctx, review); err != nil {
-		return "", fmt.Errorf("ask the cluster at %s who the registered credential is: %w", r.Kube.Host(), err)
+		return "", fmt.Errorf("ask the cluster at %s for the user of the registered credential: %w", r.Kube.Host(), err)
 	}
 	user := review.Status.UserInfo.Username
 	name, found := strings.CutPrefix(user, "system:serviceaccount:"+r.Namespace+":")
@@ -89,7 +89,7 @@ func (r *Run) install(ctx context.Context, lease *lease, account string, outputs
 	object.OwnerReferences = append(object.OwnerReferences, lease.owner())
 	object.Data = map[string]string{ordersFile: text}
 	if err := r.put(ctx, object); err != nil { // in the place of those of an engine that has ended
-		return "", fmt.Errorf("tell the engine of run %q what to do, %s: %w", r.ID, kube.Describe(object), err)
+		return "", fmt.Errorf("write the orders for the engine of run %q, %s: %w", r.ID, kube.Describe(object), err)
 	}
 	// The engine sees to the run's Redis user, as this process would: the credential of that user is not enough for it.
 	if err := r.putAccess(ctx, r.ordersName(), r.RedisURL, lease.owner()); err != nil {
@@ -97,7 +97,7 @@ func (r *Run) install(ctx context.Context, lease *lease, account string, outputs
 	}
 	job := r.engineJob(objectName("brane", r.ID, "engine", strconv.Itoa(lease.term)), account, lease.owner())
 	if err := r.Kube.Create(ctx, job); err != nil && !apierrors.IsAlreadyExists(err) {
-		return "", fmt.Errorf("make the engine of run %q, %s: %w", r.ID, kube.Describe(job), err)
+		return "", fmt.Errorf("create the engine of run %q, %s: %w", r.ID, kube.Describe(job), err)
 	}
 	return job.Name, nil
 }
@@ -111,7 +111,7 @@ func (r *Run) Adopt(ctx context.Context, outputs []string) (bool, error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("see who carries run %q on, %s: %w", r.ID, kube.Describe(record), err)
+			return false, fmt.Errorf("read the holder of run %q, %s: %w", r.ID, kube.Describe(record), err)
 		}
 		if found, err := r.delegated(ctx, record); err != nil || record.Data[engineKey] == "" || found.Status != RunRunning {
 			return false, err
@@ -142,7 +142,7 @@ func (r *Run) Declare(ctx context.Context, outputs []string) error {
 		err = r.Kube.Update(ctx, object)
 	}
 	if err != nil {
-		return fmt.Errorf("tell the engine of run %q which outputs to keep, %s: %w", r.ID, kube.Describe(object), err)
+		return fmt.Errorf("write which outputs the engine of run %q has to keep, %s: %w", r.ID, kube.Describe(object), err)
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ErrSuperseded says that a later execution has taken the run over, so that the run is not the caller's to delete.
-var ErrSuperseded = errors.New("a later execution has taken the run over")
+// ErrSuperseded says that a later execution has taken over the run, so that the run is not the caller's to delete.
+var ErrSuperseded = errors.New("a later execution has taken over the run")
 
 // Delete removes every object of the run from the cluster, stops what still runs, and waits until no pod is left. Where the run belongs to another execution
 // than this, nothing is deleted and the error is [ErrSuperseded]; an empty execution asks for no such care.
@@ -25,7 +25,7 @@ func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string
 		record := &corev1.ConfigMap{ObjectMeta: run.meta()}
 		err := c.Get(ctx, record)
 		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("see whose run %q is, %s: %w", id, kube.Describe(record), err)
+			return fmt.Errorf("read the execution of run %q, %s: %w", id, kube.Describe(record), err)
 		}
 		if owner := record.Data[executionKey]; owner != "" && owner != execution {
 			return ErrSuperseded

@@ -33,7 +33,7 @@ func (r *Run) decideDelivery(ctx context.Context, ownUser bool) {
 		r.byVolume = r.AgentInjection == InjectImageVolume
 		return
 	}
-	whyNot := "the credential of its pods is not its own"
+	whyNot := "its pods share a Redis user with others"
 	switch {
 	case !ownUser:
 	case r.largeCertificate() > 0:
@@ -41,7 +41,7 @@ func (r *Run) decideDelivery(ctx context.Context, ownUser bool) {
 	case r.handedOver != nil && *r.handedOver:
 		whyNot = ""
 	case r.handedOver != nil:
-		whyNot = "it was decided so when the run was handed over"
+		whyNot = "it was decided when the run was handed over"
 	default:
 		whyNot = nodesMount(ctx, cmp.Or(r.Nodes, r.Kube))
 	}
@@ -110,7 +110,7 @@ func (r *Run) advice(f *Failure) string {
 	switch f.Reason {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
 		if f.Container == stageContainer || strings.Contains(f.Message, r.AgentImage) {
-			return "Correct agent_image of the provider, or see that the node can pull it"
+			return "Correct agent_image of the provider, or make sure that the node can pull it"
 		}
 	case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun":
 		if r.byVolume {

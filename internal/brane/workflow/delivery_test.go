@@ -13,7 +13,7 @@ import (
 
 func TestAdviceIsAboutTheAgent(t *testing.T) {
 	const (
-		pull    = "Correct agent_image of the provider, or see that the node can pull it"
+		pull    = "Correct agent_image of the provider, or make sure that the node can pull it"
 		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_injection = \"init_container\""
 	)
 	notFound := `Failed to pull image "example.org/agent:1": not found`
@@ -70,13 +70,13 @@ func TestDeliveryIsDecided(t *testing.T) {
 		"what was asked for, with the credential of all runs": {Run{AgentInjection: InjectImageVolume}, false, true, ""},
 		"what was asked for, on nodes that mount":             {Run{AgentInjection: InjectInitContainer, Kube: lab.admin}, true, false, ""},
 		"nodes that mount": {Run{Kube: lab.admin}, true, true, ""},
-		"nodes that mount, and the credential of all runs":            {Run{Kube: lab.admin}, false, false, "the credential of its pods is not its own"},
+		"nodes that mount, and the credential of all runs":            {Run{Kube: lab.admin}, false, false, "its pods share a Redis user with others"},
 		"nodes that mount, and a certificate for no variable":         {Run{Kube: lab.admin, RedisCerts: large}, true, false, "a certificate for Redis is too large for a variable"},
 		"nodes that the account may not list":                         {Run{Kube: restricted}, true, false, refusal},
 		"nodes that another account may list":                         {Run{Kube: restricted, Nodes: lab.admin}, true, true, ""},
 		"an engine, on nodes that mount":                              {Run{Kube: restricted, handedOver: new(true)}, true, true, ""},
-		"an engine, on nodes that mount, whose run has lost its user": {Run{Kube: restricted, handedOver: new(true)}, false, false, "the credential of its pods is not its own"},
-		"an engine, on nodes that do not":                             {Run{Kube: lab.admin, handedOver: new(false)}, true, false, "it was decided so when the run was handed over"},
+		"an engine, on nodes that mount, whose run has lost its user": {Run{Kube: restricted, handedOver: new(true)}, false, false, "its pods share a Redis user with others"},
+		"an engine, on nodes that do not":                             {Run{Kube: lab.admin, handedOver: new(false)}, true, false, "it was decided when the run was handed over"},
 		"an engine, by a volume that was asked for":                   {Run{AgentInjection: InjectImageVolume, handedOver: new(true)}, false, true, ""},
 		"nodes that no account may list":                              {Run{Kube: lab.admin, Nodes: restricted}, true, false, refusal},
 	} {

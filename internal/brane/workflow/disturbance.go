@@ -14,11 +14,11 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// NamespaceGoneError says that the namespace was deleted while the run went on, and all of the run in it.
+// NamespaceGoneError says that the namespace was deleted during the run, and all of the run in it.
 type NamespaceGoneError struct{ Run, Namespace string }
 
 func (e *NamespaceGoneError) Error() string {
-	return fmt.Sprintf("namespace %q was deleted while run %q went on in it, and the run's Jobs with it", e.Namespace, e.Run)
+	return fmt.Sprintf("namespace %q was deleted while run %q was running in it, and the Jobs of the run with it", e.Namespace, e.Run)
 }
 
 // isRetryable reports whether to send a request of the loop again later. A denial is final only if the API server has denied requests for a while.

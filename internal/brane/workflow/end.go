@@ -61,11 +61,11 @@ func (e End) what() string {
 	case e.Agent && e.Code == agent.ExitStageOut:
 		return fmt.Sprintf("its files could not be stored (exit code %d)", e.Code)
 	case e.Agent && e.Code == agent.ExitNoResult:
-		return fmt.Sprintf("its package gave no result that can be kept (exit code %d)", e.Code)
+		return fmt.Sprintf("its package returned no usable result (exit code %d)", e.Code)
 	case e.Code != 0 && e.Deleted:
-		return fmt.Sprintf("the program ended with exit code %d (%s) when the pod was deleted", e.Code, e.Reason)
+		return fmt.Sprintf("the command failed with exit code %d (%s) when the pod was deleted", e.Code, e.Reason)
 	case e.Code != 0:
-		return fmt.Sprintf("the program ended with exit code %d (%s)", e.Code, e.Reason)
+		return fmt.Sprintf("the command failed with exit code %d (%s)", e.Code, e.Reason)
 	}
 	return e.Reason
 }

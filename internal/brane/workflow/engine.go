@@ -22,7 +22,7 @@ import (
 type Engine struct{ run *Run }
 
 // errPastDeadline ends a run whose files are gone.
-var errPastDeadline = errors.New("the time of its retention has passed, and with it its files are gone")
+var errPastDeadline = errors.New("its retention has passed, and its files are deleted")
 
 // OpenEngine reads what its pod was given: orders, the Redis credential, and the steps' secret environment. The client must have the account of the pod.
 func OpenEngine(client *kube.Client, env func(string) string, observe func(Event)) (*Engine, error) {

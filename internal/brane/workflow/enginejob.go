@@ -64,7 +64,7 @@ func (r *Run) ordersObject() *corev1.ConfigMap {
 func (o orders) encode() (string, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
-		return "", fmt.Errorf("write down run %q for its engine: %w", o.Run, err)
+		return "", fmt.Errorf("encode run %q for its engine: %w", o.Run, err)
 	}
 	return string(text), nil
 }

@@ -70,7 +70,7 @@ func (f *Failure) Detail() string {
 		}
 	}
 	if f.More > 0 {
-		fmt.Fprintf(&b, "\nAnd %d more pods ended badly.\n", f.More)
+		fmt.Fprintf(&b, "\nAnd %d more pods failed.\n", f.More)
 	}
 	hint := "\n" + f.hint()
 	return bounded(b.String(), detailBytes-len(hint)) + hint
@@ -82,21 +82,21 @@ func (f *Failure) hint() string {
 		return f.Advice + ": " + see
 	}
 	if slices.Contains(hindrances, f.Reason) {
-		return "Correct what the message names, or have it made or allowed: " + see
+		return "Correct what the message names, or ask for it to be created or allowed: " + see
 	}
 	switch f.Reason {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
-		return "Correct the step's image, or see that the node can pull it: " + see
+		return "Correct the step's image, or make sure that the node can pull it: " + see
 	case "Unschedulable":
-		return "No node takes the pod: ask for less, or add a node: " + see
+		return "No node fits the pod: request less, or add a node: " + see
 	case "DeadlineExceeded":
-		return "Raise the step's timeout, or see why it takes so long: " + see
+		return "Raise the step's timeout, or find out why it takes so long: " + see
 	case conflictReason:
-		return "Let each part write to paths of its own, for example with its BRANE_INDEX in the name: with another program it is another run. Where the program stays as it is, change a value in triggers; what the parts of this run have left stays."
+		return "Let each index write to paths of its own, for example with BRANE_INDEX in the name: another command starts a new run. If the command stays the same, change a value in triggers, because the files that the indexes of this run have stored are not replaced."
 	case jobDeletedReason:
-		return "Nobody knows how far its program had come. Apply again to run it anew."
+		return "How far its command had come is not known. Apply again to run the step again."
 	case "OOMKilled":
-		return "The program needs more memory than its limit: " + see
+		return "The command needs more memory than its limit: " + see
 	}
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
 }

@@ -43,16 +43,16 @@ func TestHowAPodEnded(t *testing.T) {
 		reason string
 		want   string
 	}{
-		"by the program's own code": {endedPod("p", 0, stepContainer, 3, "Error"), "BackoffLimitExceeded", "pod p on node n1: the program ended with exit code 3 (Error)"},
-		"out of memory":             {endedPod("p", 0, stepContainer, 137, "OOMKilled"), "BackoffLimitExceeded", "pod p on node n1: the program ended with exit code 137 (OOMKilled)"},
+		"by the program's own code": {endedPod("p", 0, stepContainer, 3, "Error"), "BackoffLimitExceeded", "pod p on node n1: the command failed with exit code 3 (Error)"},
+		"out of memory":             {endedPod("p", 0, stepContainer, 137, "OOMKilled"), "BackoffLimitExceeded", "pod p on node n1: the command failed with exit code 137 (OOMKilled)"},
 		"staging in":                {endedPod("p", 0, stageContainer, 1, "Error"), "BackoffLimitExceeded", "pod p on node n1: its files could not be staged in (exit code 1)"},
 		"staging in, by the agent":  {said(201), "BackoffLimitExceeded", "pod p on node n1: its files could not be staged in (exit code 201)"},
 		"staging out":               {said(202), "BackoffLimitExceeded", "pod p on node n1: its files could not be stored (exit code 202)"},
-		"no result":                 {said(203), "BackoffLimitExceeded", "pod p on node n1: its package gave no result that can be kept (exit code 203)"},
-		"a program's own 201":       {endedPod("p", 0, stepContainer, 201, "Error"), "PodFailurePolicy", "pod p on node n1: the program ended with exit code 201 (Error)"},
-		"a program's own 202":       {endedPod("p", 0, stepContainer, 202, "Error"), "PodFailurePolicy", "pod p on node n1: the program ended with exit code 202 (Error)"},
+		"no result":                 {said(203), "BackoffLimitExceeded", "pod p on node n1: its package returned no usable result (exit code 203)"},
+		"a program's own 201":       {endedPod("p", 0, stepContainer, 201, "Error"), "PodFailurePolicy", "pod p on node n1: the command failed with exit code 201 (Error)"},
+		"a program's own 202":       {endedPod("p", 0, stepContainer, 202, "Error"), "PodFailurePolicy", "pod p on node n1: the command failed with exit code 202 (Error)"},
 		"stopped by its time":       {endedPod("p", 0, stepContainer, 143, "Error"), "DeadlineExceeded", "pod p on node n1: DeadlineExceeded"},
-		"deleted":                   {deleted, "PodFailurePolicy", "pod p on node n1: the program ended with exit code 143 (Error) when the pod was deleted"},
+		"deleted":                   {deleted, "PodFailurePolicy", "pod p on node n1: the command failed with exit code 143 (Error) when the pod was deleted"},
 		"stopped":                   {said(204), "JobDeleted", "pod p on node n1: JobDeleted"},
 		"stopped before":            {said(204), "BackoffLimitExceeded", "pod p on node n1: it was stopped before its command had ended (exit code 204)"},
 		"stopped while staging in":  {endedPod("p", 0, stageContainer, 204, "Error"), "BackoffLimitExceeded", "pod p on node n1: it was stopped before its command had ended (exit code 204)"},
@@ -60,7 +60,7 @@ func TestHowAPodEnded(t *testing.T) {
 		"cancelled":                 {said(205), "PodFailurePolicy", "pod p on node n1: it was stopped because the run was cancelled (exit code 205)"},
 		"evicted":                   {evicted, "BackoffLimitExceeded", "pod p on node n1: Evicted"},
 		"no image":                  {waits, "ImagePullBackOff", "pod p on node n1: ImagePullBackOff"},
-		"one of many":               {part, "FailedIndexes", "pod p (index 7) on node n1: the program ended with exit code 3 (Error)"},
+		"one of many":               {part, "FailedIndexes", "pod p (index 7) on node n1: the command failed with exit code 3 (Error)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			end := endOf(tt.pod, tt.reason)
@@ -141,7 +141,7 @@ func TestAFailureIsBoundedAndScrubbed(t *testing.T) {
 			t.Errorf("it tells %q: %s", secret, text)
 		}
 	}
-	for _, part := range []string{"pod p2 on node n1: the program ended with exit code 1 (Error)", "the token is (secret)", "yes", "Before, pod p1: the program ended with exit code 137 (OOMKilled)", "And 2 more pods ended badly."} {
+	for _, part := range []string{"pod p2 on node n1: the command failed with exit code 1 (Error)", "the token is (secret)", "yes", "Before, pod p1: the command failed with exit code 137 (OOMKilled)", "And 2 more pods failed."} {
 		if !strings.Contains(text, part) {
 			t.Errorf("it does not tell %q: %s", part, text)
 		}

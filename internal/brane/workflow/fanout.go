@@ -42,7 +42,7 @@ func (r *Run) Parts(ctx context.Context, step string) ([]Part, error) {
 	}
 	records, err := store.Commits(ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("read the commits of the parts of step %q: %w", step, err)
+		return nil, fmt.Errorf("read the commits of the indexes of step %q: %w", step, err)
 	}
 	starts, err := store.Starts(ctx, names)
 	if err != nil {
@@ -100,7 +100,7 @@ func (g *gatherer) commits(ctx context.Context, steps []string, nothing func(ste
 		record, conflict, err := g.gather(ctx, step, g.graph.ancestry(name, nothing))
 		switch {
 		case err != nil:
-			return nil, nil, fmt.Errorf("bring the files of the %d parts of step %q together: %w", step.Completions, name, err)
+			return nil, nil, fmt.Errorf("merge the files of the %d indexes of step %q: %w", step.Completions, name, err)
 		case conflict != nil:
 			conflicts[name] = conflict
 		default:

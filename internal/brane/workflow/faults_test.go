@@ -143,7 +143,7 @@ func TestNamespaceDeleted(t *testing.T) {
 	}
 	err := await(t, "the end", ended).err
 	var gone *NamespaceGoneError
-	if want := fmt.Sprintf(`namespace %q was deleted while run %q went on in it, and the run's Jobs with it`, l.namespace, run.ID); !errors.As(err, &gone) || err.Error() != want {
+	if want := fmt.Sprintf(`namespace %q was deleted while run %q was running in it, and the Jobs of the run with it`, l.namespace, run.ID); !errors.As(err, &gone) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

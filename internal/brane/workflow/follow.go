@@ -128,7 +128,7 @@ func (l *loop) takeJob(job *batchv1.Job) (look bool) {
 		return l.suspect(of.step, of.number, suspicion{condition.Reason, condition.Message})
 	}
 	if job.Status.CompletionTime != nil {
-		return l.suspect(of.step, of.number, suspicion{"CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; somebody may have deleted the run's keys", of.step)})
+		return l.suspect(of.step, of.number, suspicion{"CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; the keys of the run may have been deleted", of.step)})
 	}
 	return false
 }

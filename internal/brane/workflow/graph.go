@@ -49,7 +49,7 @@ func NewGraph(steps []Step) (Graph, error) {
 	problems = append(problems, g.calls()...)
 	if len(problems) == 0 {
 		if cycle := g.sort(); cycle != nil {
-			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", Problem: "steps wait for each other: " + strings.Join(cycle, " → ")})
+			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", Problem: "steps need each other: " + strings.Join(cycle, " → ")})
 		} else {
 			problems = g.tellable()
 		}

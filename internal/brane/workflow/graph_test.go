@@ -33,14 +33,14 @@ func TestNewGraph(t *testing.T) {
 	}{
 		"no step at all":                   {nil, "a run needs at least one step"},
 		"a need is no step":                {steps("a: x"), `step "a" needs "x", which is not a step of this run`},
-		"a step needs itself":              {steps("a: a"), "steps wait for each other: a → a"},
-		"two steps wait for each other":    {steps("a: b", "b: a"), "steps wait for each other: a → b → a"},
-		"a cycle behind a step that is ok": {steps("a: b", "b: c", "c: d", "d: b"), "steps wait for each other: b → c → d → b"},
+		"a step needs itself":              {steps("a: a"), "steps need each other: a → a"},
+		"two steps wait for each other":    {steps("a: b", "b: a"), "steps need each other: a → b → a"},
+		"a cycle behind a step that is ok": {steps("a: b", "b: c", "c: d", "d: b"), "steps need each other: b → c → d → b"},
 		"a name that is no DNS label":      {steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 		"a name that is too long":          {steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
 		"a condition on nothing":           {[]Step{{Name: "a", When: Always}}, `step "a" has a condition on the steps that it needs, but needs none`},
 		"items that JSON writes longer": {[]Step{{Name: "a", Completions: 1, Items: []string{strings.Repeat("<", 30_000)}}},
-			`step "a": what its pod has to know of its items, its patterns and the steps before it has 180338 bytes, Linux takes at most 131071; put items into an input, or let it build on fewer steps`},
+			`step "a": the items, the patterns and the names of earlier steps that its pod is given have 180338 bytes, Linux accepts at most 131071; put the items into an input, or let it need fewer steps`},
 		"a diamond": {steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,7 +52,7 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("run %q is being carried on by %s; its lease lasts until %s and is renewed every %s", e.Run, e.Holder, e.Until.Format(time.RFC3339), e.Renewed)
+	return fmt.Sprintf("run %q is locked by %s; its lease lasts until %s and is renewed every %s", e.Run, e.Holder, e.Until.Format(time.RFC3339), e.Renewed)
 }
 
 // LostError says that another process has taken the run over, because this one did not renew its lease in time.
@@ -62,11 +62,11 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("run %q was taken over by %s, because this process had not renewed its lease in time", e.Run, e.Holder)
 }
 
-// RecordGoneError says that the run object was deleted while the run went on: somebody has destroyed the run.
+// RecordGoneError says that the run object was deleted during the run: somebody has destroyed the run.
 type RecordGoneError struct{ Run, Namespace string }
 
 func (e *RecordGoneError) Error() string {
-	return fmt.Sprintf("the record of run %q in namespace %q was deleted while the run went on", e.Run, e.Namespace)
+	return fmt.Sprintf("the record of run %q in namespace %q was deleted during the run", e.Run, e.Namespace)
 }
 
 // leaseView is a lease as the run object has it. Two views are equal when nobody has touched the lease between them.
@@ -121,7 +121,7 @@ func (r *Run) acquire(ctx context.Context) (*lease, error) {
 				return true, l.holds(object)
 			}
 			if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) { // otherwise another process was faster: look again
-				return false, fmt.Errorf("take the lease of run %q, %s: %w", r.ID, kube.Describe(object), err)
+				return false, fmt.Errorf("acquire the lease of run %q, %s: %w", r.ID, kube.Describe(object), err)
 			}
 		case found.id != first.id:
 			first, since = found, time.Now()

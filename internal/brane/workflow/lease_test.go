@@ -22,7 +22,7 @@ func TestTwoApplies(t *testing.T) {
 	if !errors.As(err, &held) {
 		t.Fatalf("the second apply ended with %v", err)
 	}
-	if want := fmt.Sprintf("run %q is being carried on by alice@laptop, process 4711; its lease lasts until ", run.ID); !strings.HasPrefix(err.Error(), want) {
+	if want := fmt.Sprintf("run %q is locked by alice@laptop, process 4711; its lease lasts until ", run.ID); !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got  %v\nwant %s…", err, want)
 	}
 	if left := time.Until(held.Until); left <= 0 || left > run.leaseTime {

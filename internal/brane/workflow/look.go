@@ -25,7 +25,7 @@ type Delegated struct {
 // Reason is why a run has stopped, for people.
 func (d Delegated) Reason() string {
 	if d.Problem == "" {
-		return "it was not carried to its end"
+		return "it did not finish"
 	}
 	return d.Problem
 }
@@ -48,7 +48,7 @@ func (r *Run) stands(ctx context.Context) (Delegated, error) {
 		return Delegated{Status: RunStopped, Outcome: Outcome{Problem: fmt.Sprintf("its record, %s, is gone", kube.Describe(record))}}, nil
 	}
 	if err != nil {
-		return Delegated{}, fmt.Errorf("see how run %q stands, %s: %w", r.ID, kube.Describe(record), err)
+		return Delegated{}, fmt.Errorf("read the status of run %q, %s: %w", r.ID, kube.Describe(record), err)
 	}
 	return r.delegated(ctx, record)
 }
@@ -101,7 +101,7 @@ func (r *Run) delegated(ctx context.Context, record *corev1.ConfigMap) (Delegate
 		}
 		// It may have written its outcome after we had read the record.
 		if err := r.Kube.Get(ctx, record); err != nil {
-			return found, fmt.Errorf("see how run %q stands, %s: %w", r.ID, kube.Describe(record), err)
+			return found, fmt.Errorf("read the status of run %q, %s: %w", r.ID, kube.Describe(record), err)
 		}
 	}
 }
@@ -115,11 +115,11 @@ func (r *Run) engineProblem(ctx context.Context, name string) (problem string, i
 		return fmt.Sprintf("its engine, %s, is gone", kube.Describe(job)), true, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("see whether the engine of run %q runs, %s: %w", r.ID, kube.Describe(job), err)
+		return "", false, fmt.Errorf("read the Job of the engine of run %q, %s: %w", r.ID, kube.Describe(job), err)
 	}
 	see := fmt.Sprintf("to see why: kubectl -n %s logs job/%s", r.Namespace, name)
 	if condition, failed := jobFailed(job); failed {
-		return fmt.Sprintf("its engine, %s, has given up (%s: %s); %s", kube.Describe(job), condition.Reason, strings.TrimSuffix(condition.Message, "."), see), true, nil
+		return fmt.Sprintf("its engine, %s, has failed (%s: %s); %s", kube.Describe(job), condition.Reason, strings.TrimSuffix(condition.Message, "."), see), true, nil
 	}
 	if job.Status.CompletionTime != nil {
 		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), true, nil

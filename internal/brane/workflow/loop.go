@@ -204,12 +204,12 @@ func (l *loop) start(ctx context.Context, names []string) error {
 	for _, name := range names {
 		step, err := l.called(l.Graph.steps[name], l.records)
 		if err != nil {
-			return fmt.Errorf("make the Job of step %q: %w", name, err)
+			return fmt.Errorf("create the Job of step %q: %w", name, err)
 		}
 		number := l.nextAttempt(name, l.lease.term)
 		job, err := l.job(step, number, l.phaseOf(name) == early, leavesNothing(l.Graph, l.known), l.lease.owner())
 		if err != nil {
-			return fmt.Errorf("make the Job of step %q: %w", name, err)
+			return fmt.Errorf("create the Job of step %q: %w", name, err)
 		}
 		kind := StepStarted
 		err = l.Kube.Create(ctx, job)
@@ -217,7 +217,7 @@ func (l *loop) start(ctx context.Context, names []string) error {
 			kind, err = StepAdopted, nil
 		}
 		if err != nil {
-			return l.postpone(ctx, fmt.Errorf("make the Job of step %q, %s: %w", name, kube.Describe(job), err))
+			return l.postpone(ctx, fmt.Errorf("create the Job of step %q, %s: %w", name, kube.Describe(job), err))
 		}
 		l.begin(name, number)
 		l.awaitPod(name)
@@ -245,7 +245,7 @@ func (l *loop) prewarm(ctx context.Context) error {
 	for _, step := range withdraw {
 		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.jobName(step)}}
 		if err := l.Kube.Delete(ctx, job); err != nil && !apierrors.IsNotFound(err) {
-			return l.postpone(ctx, fmt.Errorf("take back %s, which was made early: %w", kube.Describe(job), err))
+			return l.postpone(ctx, fmt.Errorf("delete %s, which was created early: %w", kube.Describe(job), err))
 		}
 		l.takeBack(step)
 		l.observe(Event{Step: step, Kind: StepWithdrawn, Detail: job.Name})

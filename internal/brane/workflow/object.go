@@ -43,7 +43,7 @@ func (r *Run) record(ctx context.Context, sign func(*corev1.ConfigMap)) (object 
 				continue // it was deleted between the two
 			}
 		}
-		return nil, false, fmt.Errorf("make the record of run %q, %s: %w", r.ID, kube.Describe(object), err)
+		return nil, false, fmt.Errorf("create the record of run %q, %s: %w", r.ID, kube.Describe(object), err)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 type Outcome struct {
 	Result
 	Outputs files.Layer // the declared outputs, which are kept; empty where there are none
-	Problem string      // why it was not carried to its end; empty where it was
+	Problem string      // why it did not finish; empty where it was
 }
 
 // mostFailures of a run are told in full: one is at most some 8 KiB, and an object of the API at most 1 MiB.
@@ -25,7 +25,7 @@ func (o Outcome) encode() (string, error) {
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
-		return "", fmt.Errorf("write the outcome down: %w", err)
+		return "", fmt.Errorf("encode the outcome: %w", err)
 	}
 	return string(text), nil
 }

@@ -48,7 +48,7 @@ func (r *Run) left(ctx context.Context, result Result, paths []string) (*files.S
 	for _, name := range leaves {
 		tree, err := store.Tree(ctx, result.Steps[name].Layer)
 		if err != nil {
-			return nil, files.Tree{}, fmt.Errorf("read what step %q left: %w", name, err)
+			return nil, files.Tree{}, fmt.Errorf("read the files of step %q: %w", name, err)
 		}
 		parents = append(parents, files.Parent{Step: name, Tree: tree})
 	}

@@ -90,7 +90,7 @@ func (r *Run) prepare(ctx context.Context, lease *lease) (*files.Store, error) {
 		return nil, err
 	}
 	if err := store.SetMeta(ctx, r.placeMeta()); err != nil {
-		return nil, fmt.Errorf("note run %q in Redis: %w", r.ID, err)
+		return nil, fmt.Errorf("record run %q in Redis: %w", r.ID, err)
 	}
 	if err := r.putInputs(ctx, store); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (r *Run) putSecretEnv(ctx context.Context, owner metav1.OwnerReference) err
 		return nil
 	}
 	if err := r.put(ctx, secret); err != nil { // the values may have changed since an earlier apply of the run made it
-		return fmt.Errorf("make the secret environment of run %q, %s: %w", r.ID, kube.Describe(secret), err)
+		return fmt.Errorf("create the secret environment of run %q, %s: %w", r.ID, kube.Describe(secret), err)
 	}
 	return nil
 }
