@@ -24,8 +24,8 @@ const usage = `usage: brane-agent stage
        brane-agent alone -- COMMAND [ARGUMENT...]
        brane-agent version
 
-The agent of a step: it brings the files in, runs the program, and stores what it leaves. Pods start it; see the guide
-"Redis data format".
+The agent of a step: it stages the files in, runs the command, and stores the files that the command has written. Pods start
+it; see the guide "Redis data format".
 `
 
 // exitUsage is the usual exit code for wrong arguments.

@@ -90,7 +90,7 @@ func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 	    bad  = { image = "$TOOLS", command = ["sh", "-c", "test $BRANE_INDEX != 1 && exit; echo 'no such luck'; exit 7"], needs = ["good"], items = ["Ada", "Grace"], max_failed_indexes = 1 }
 	    then = { image = "$TOOLS", command = ["true"], needs = ["bad"] }
 	  }
-	  report_path = "`+file+`"`)}, []string{"ended with exit code 7"})
+	  report_path = "`+file+`"`)}, []string{"failed with exit code 7"})
 	must(t, pageSays(file, []string{
 		"1 of 3 steps succeeded, 1 failed, 1 skipped", "What went wrong", "the command failed with exit code 7", "no such luck", "<code>first</code>", `class="step failed"`, `<span class="name">0 Ada</span><span class="took"><span class="hidden">succeeded in`, `<span class="name">1 Grace</span><span class="took">failed`, `<dt>Attempts</dt><dd>1</dd>`, `class="step skipped"`,
 	}, nil)(nil))

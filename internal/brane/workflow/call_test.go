@@ -66,7 +66,7 @@ func TestACallIsTheProgramOfItsStep(t *testing.T) {
 			t.Errorf("step %s has %v", tt.step.Name, got.Env)
 		}
 	}
-	if _, err := run.called(plain, nil); fmt.Sprint(err) != `argument "data": step "first" gave no result` {
+	if _, err := run.called(plain, nil); fmt.Sprint(err) != `argument "data": step "first" returned no result` {
 		t.Errorf("got %v", err)
 	}
 	if len(plain.Args)+len(first.Env) > 0 {

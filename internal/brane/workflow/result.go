@@ -153,7 +153,7 @@ func (r *Run) Recall(ctx context.Context) (Result, error) {
 			continue
 		}
 		if !found {
-			return Result{}, fmt.Errorf("what step %q of run %q left %w", name, r.ID, files.ErrGone)
+			return Result{}, fmt.Errorf("the commit of step %q of run %q %w", name, r.ID, files.ErrGone)
 		}
 		result.Steps[name] = succeeded(r.Graph.steps[name], record)
 	}
