@@ -18,20 +18,20 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// RedisUsers says whether a run gets a Redis user of its own, which reaches the run's keys and nothing else.
+// RedisUsers configures whether a run gets a Redis user of its own, which can only access the run's keys.
 type RedisUsers string
 
-// What a run does about a Redis user of its own.
+// Values of RedisUsers.
 const (
-	UsersAuto    RedisUsers = "auto"    // make one; where the server makes none, the pods get the credential of RedisURL
-	UsersRequire RedisUsers = "require" // make one, or fail
+	UsersAuto    RedisUsers = "auto"    // create one; if the server does not allow that, the pods get the credential of RedisURL
+	UsersRequire RedisUsers = "require" // create one, or fail
 	UsersOff     RedisUsers = "off"     // the pods get the credential of RedisURL
 )
 
-// userLook is how often the run's user is looked for: a restart of Redis takes it away, and agents try for two minutes.
+// userLook is the interval at which the run's user is checked. A restart of Redis removes the user, and agents retry for two minutes.
 const userLook = 5 * time.Second
 
-// handOver makes the Secret by which the pods reach Redis, and decides how it gets to them.
+// handOver creates the Secret with which the pods connect to Redis, and decides how the agent gets into the pods.
 func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.OwnerReference) error {
 	if size := r.largeCertificate(); size > 0 && r.AgentInjection == InjectImageVolume {
 		return fmt.Errorf("hand the certificates for Redis over: one has %d bytes, a variable holds at most %d; leave agent_injection out, or name fewer authorities", size, maxText)
@@ -44,7 +44,7 @@ func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.Own
 	return r.putAccess(ctx, r.objectName(), address, owner)
 }
 
-// putAccess makes a Secret of that name with what an agent, or an engine, needs to reach Redis.
+// putAccess writes a Secret of that name with what an agent or an engine needs to connect to Redis.
 func (r *Run) putAccess(ctx context.Context, name, address string, owner metav1.OwnerReference) error {
 	secret := &corev1.Secret{ObjectMeta: r.meta()}
 	secret.Name, secret.OwnerReferences = name, []metav1.OwnerReference{owner}
@@ -54,13 +54,13 @@ func (r *Run) putAccess(ctx context.Context, name, address string, owner metav1.
 			secret.Data[key] = content
 		}
 	}
-	if err := r.put(ctx, secret); err != nil { // the password may have changed since, and the account may not read which one is there
+	if err := r.put(ctx, secret); err != nil { // the password may have changed, and the service account has no permission to read the Secret
 		return fmt.Errorf("create the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
 	}
 	return nil
 }
 
-// podURL is the address with the credential that the pods get, which is the run's own or not. Passwords that an earlier Execute has handed out stay good.
+// podURL returns the address with the credential for the pods, and whether the credential is the run's own. Passwords of earlier executions stay valid.
 func (r *Run) podURL(ctx context.Context, store *files.Store) (address string, own bool, err error) {
 	if r.Users == UsersOff {
 		return r.RedisURL, false, nil
@@ -76,13 +76,13 @@ func (r *Run) podURL(ctx context.Context, store *files.Store) (address string, o
 	}
 	parsed, err := url.Parse(r.RedisURL)
 	if err != nil {
-		return "", false, errors.New("the Redis URL of the pods cannot be parsed") // not err: its text holds the URL with the password
+		return "", false, errors.New("the Redis URL of the pods cannot be parsed") // not err, whose text contains the URL with the password
 	}
 	parsed.User = url.UserPassword(name, password)
 	return parsed.String(), true, nil
 }
 
-// holdUser makes the run's user again whenever Redis has lost it, until let is called. That removes the user, unless pods still need it.
+// holdUser creates the run's user again whenever Redis has lost it, until let is called. That removes the user, unless pods still need it.
 func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillNeeded bool)) {
 	if r.Users == UsersOff {
 		return func(bool) {}
@@ -100,7 +100,7 @@ func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillN
 		if stillNeeded {
 			return
 		}
-		// It must happen after Ctrl-C too, so it has a short time of its own.
+		// This has to happen after Ctrl-C as well, so it has a short timeout of its own.
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer done()
 		if err := store.RevokeUser(ctx); err != nil {

@@ -6,19 +6,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Starting ahead. A step's Job may be made one step early, so that its pod is there, with image and agent, when the last of its needs commits; its agent waits
-// for that. Such a pod holds resources and does nothing, so it must never hold what one of its needs still waits for:
+// Prewarming. The Job of a step may be created one step early, so that its pod is there, with image and agent, when the last of its needs is committed; its agent
+// waits for that. Such a pod holds resources without using them, so it must never hold what one of its needs is still waiting for:
 //
-//   - it is made only when every need is committed, or runs in a pod that is bound to a node and so has all that it asked for; a pod that mounts volumes of the
-//     cluster has all of that only when it runs;
-//   - a need must not itself be early, hence one step ahead and no more;
-//   - when a need's pod is gone or fails and another one has to be found a place, the early Job is taken back, and is not made early again.
+//   - it is created only if every need is committed, or runs in a pod that is bound to a node and so has all requested resources; a pod that mounts volumes of the
+//     cluster has them only when it runs;
+//   - a need must not be early itself, so a Job is at most one step early;
+//   - if the pod of a need is gone or fails and has to be scheduled again, the early Job is deleted, and is not created early again.
 //
-// It is for steps that run after success, and whose needs must succeed: of others nobody knows yet with which files they begin, and of calls not even with
-// which arguments. Nor is it for steps with a timeout, which counts from a Job's
-// beginning, nor before or after steps that are many.
+// Only steps that run after success, and whose needs must succeed, are prewarmed: the files of others are not known yet, and of calls not even the arguments. Steps
+// with a timeout are not prewarmed, because the timeout counts from the start of the Job, and neither are fan-out steps and their neighbours.
 
-// ahead names the steps to start early, and those whose early Jobs are to be taken back. bound says of a step whether its pod has all that it asked for.
+// ahead returns the steps to start early, and those whose early Jobs have to be deleted. bound reports whether the pod of a step has all requested resources.
 func (p *progress) ahead(bound func(step string) bool, free int) (begin, withdraw []string) {
 	_, hasFailed := decide(p.graph, p.known)
 	for _, name := range p.graph.order {
@@ -37,7 +36,7 @@ func (p *progress) ahead(bound func(step string) bool, free int) (begin, withdra
 	return begin, withdraw
 }
 
-// needsHold says whether no need of the step waits for anything that the cluster has.
+// needsHold reports whether no need of the step waits for resources of the cluster.
 func (p *progress) needsHold(name string, bound func(step string) bool) bool {
 	for _, need := range p.graph.steps[name].Needs {
 		if p.known[need] != committed && (p.known[need] != started || !bound(need)) {
@@ -47,7 +46,7 @@ func (p *progress) needsHold(name string, bound func(step string) bool) bool {
 	return true
 }
 
-// mayBeEarly says whether a step begins, if at all, with the files of all that it needs.
+// mayBeEarly reports whether a step, if it runs at all, starts with the files of all its needs.
 func (g Graph) mayBeEarly(name string) bool {
 	step := g.steps[name]
 	if step.When != OnSuccess || len(step.Needs) == 0 || step.Call != nil || step.Timeout > 0 || step.many() {
@@ -61,7 +60,7 @@ func (g Graph) mayBeEarly(name string) bool {
 	return true
 }
 
-// promote makes an early step a started one, once its needs are committed.
+// promote turns early steps into started ones when their needs are committed.
 func (p *progress) promote() {
 	for name, phase := range p.known {
 		if phase == early && p.needsCommitted(name) {
@@ -74,7 +73,7 @@ func (p *progress) needsCommitted(step string) bool {
 	return !slices.ContainsFunc(p.graph.steps[step].Needs, func(need string) bool { return p.known[need] != committed })
 }
 
-// phaseOf is that of a step whose Job is there.
+// phaseOf returns the phase of a step whose Job exists.
 func (p *progress) phaseOf(step string) phase {
 	if p.graph.mayBeEarly(step) && !p.needsCommitted(step) {
 		return early
@@ -82,13 +81,13 @@ func (p *progress) phaseOf(step string) phase {
 	return started
 }
 
-// takeBack is that the early Job of a step is deleted, or came to nothing.
+// takeBack records that the early Job of a step was deleted or has failed.
 func (p *progress) takeBack(step string) {
 	p.known[step] = waiting
 	p.notEarly[step] = true
 }
 
-// holdsAll says whether a pod has all that it asked for.
+// holdsAll reports whether a pod has all requested resources.
 func holdsAll(pod *corev1.Pod) bool {
 	if pod == nil || pod.DeletionTimestamp != nil || pod.Spec.NodeName == "" {
 		return false
@@ -98,7 +97,7 @@ func holdsAll(pod *corev1.Pod) bool {
 	}
 	for _, volume := range pod.Spec.Volumes {
 		if volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil || volume.CSI != nil {
-			return false // one that only one node can have at a time may be attached later than the pod is bound
+			return false // a volume that only one node can use at a time may be attached after the pod is bound
 		}
 	}
 	return pod.Status.Phase == corev1.PodPending

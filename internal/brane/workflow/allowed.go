@@ -8,10 +8,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// A failure that is allowed stands, as a commit does: what follows has begun because of it, so whoever carries the run on must not try the step again. It is
-// kept in Redis, beside the commits, so that both are there or neither is. All other failures are tried again.
+// An allowed failure is final, like a commit: later steps have started because of it, so a later execution must not run the step again. It is stored in Redis beside
+// the commits, so that either both exist or neither. Steps with any other failure run again.
 
-// keepFailure keeps how a step has failed, where that is allowed.
+// keepFailure stores the failure of a step if it is allowed.
 func (l *loop) keepFailure(ctx context.Context, failure *Failure) error {
 	if !l.Graph.steps[failure.Step].AllowFailure {
 		return nil
@@ -26,7 +26,7 @@ func (l *loop) keepFailure(ctx context.Context, failure *Failure) error {
 	return nil
 }
 
-// recallFailures takes up the failures that earlier Executes have seen. A step that was committed all the same, by a pod that came back to life, has not failed.
+// recallFailures restores the failures that earlier executions stored. A step that was committed nevertheless, by a pod that had been unreachable, has not failed.
 func (l *loop) recallFailures(ctx context.Context) error {
 	failures, err := l.standing(ctx, l.store)
 	if err != nil {
@@ -34,7 +34,7 @@ func (l *loop) recallFailures(ctx context.Context) error {
 	}
 	for _, step := range l.Graph.order {
 		if failure := failures[step]; failure != nil && l.known[step] != committed {
-			l.stand(step)
+			l.restoreFailure(step)
 			l.failures = append(l.failures, failure)
 			l.observe(Event{Step: step, Kind: StepFailed, Detail: failure.Reason + ", before"})
 		}
@@ -42,7 +42,7 @@ func (l *loop) recallFailures(ctx context.Context) error {
 	return nil
 }
 
-// standing are the failures that stand, by their steps.
+// standing returns the stored failures by step.
 func (r *Run) standing(ctx context.Context, store *files.Store) (map[string]*Failure, error) {
 	var may []string
 	for _, step := range r.Graph.All() {

@@ -14,7 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Call is a call of a function of a Brane package, which is a step's program. The step's image is the package's in the run's registry, unless it has one of its own.
+// Call is a call of a function of a Brane package, which a step runs instead of a command. Its image is that of the package in the run's registry, unless the step
+// has an image of its own.
 type Call struct {
 	Package   string              `json:"package"` // name:version
 	Brane     branelet.Version    `json:"brane"`
@@ -23,13 +24,13 @@ type Call struct {
 	Arguments map[string]Argument `json:"arguments,omitempty"`
 }
 
-// Argument is a value, or the result of a step that is needed.
+// Argument is a value, or the result of a needed step.
 type Argument struct {
-	Value json.RawMessage `json:"value,omitempty"` // as the call's version of Brane writes it
+	Value json.RawMessage `json:"value,omitempty"` // as encoded by the call's version of Brane
 	Step  string          `json:"step,omitempty"`
 }
 
-// Results are the steps whose results the call takes.
+// Results returns the steps whose results the call takes.
 func (c *Call) Results() []string {
 	taken := map[string]bool{}
 	for _, argument := range c.Arguments {
@@ -40,12 +41,12 @@ func (c *Call) Results() []string {
 	return slices.Sorted(maps.Keys(taken))
 }
 
-// takes says whether the step's call takes the result of another one.
+// takes reports whether the step's call takes the result of another step.
 func (s Step) takes(result string) bool {
 	return s.Call != nil && slices.Contains(s.Call.Results(), result)
 }
 
-// brane is the version of Brane whose branelet is the step's program; empty where that is any other.
+// brane returns the version of Brane whose branelet the step runs; empty if it runs another command.
 func (s Step) brane() branelet.Version {
 	if s.Call == nil {
 		return ""
@@ -53,8 +54,8 @@ func (s Step) brane() branelet.Version {
 	return s.Call.Brane
 }
 
-// called is the step as its Job runs it: a call becomes the program, its arguments and its environment. What it takes of other steps is in their commits, so
-// that it cannot be made before.
+// called returns the step as its Job runs it: a call becomes a command with arguments and environment. The results of other steps that it takes are in their
+// commits, so it cannot be built earlier.
 func (r *Run) called(step Step, records map[string]files.Record) (Step, error) {
 	call := step.Call
 	if call == nil {
@@ -113,7 +114,7 @@ func jobID(run, step string) string {
 	return "A" + applicationID(run)[:8] + "R" + text[:6] + "-" + text[6:16]
 }
 
-// calls says what is wrong with the calls of a graph's steps beyond what each is by itself.
+// calls reports the problems of calls that depend on other steps of the graph.
 func (g Graph) calls() []error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(g.steps)) {
@@ -147,7 +148,7 @@ func (g Graph) calls() []error {
 	return problems
 }
 
-// call checks the values of the step's own call. How long they are together is known only with the results of other steps.
+// call checks the values of the step's own call. Their total size is known only with the results of other steps.
 func (c *checker) call() {
 	call := c.step.Call
 	if call == nil {

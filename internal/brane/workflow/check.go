@@ -17,21 +17,21 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// What the kernel and the API server take.
+// Limits of the kernel and of the API server.
 const (
 	maxText = 128<<10 - 1 // one argument or one variable, with the byte that ends it (MAX_ARG_STRLEN)
-	maxStep = 512 << 10   // all of them: a Job has to fit into 1.5 MiB, and what is written there is written twice
-	maxItem = 64 << 10    // all items of a step: they are in one variable, with the graph
-	maxMany = 10_000      // parts of a step: the engine reads what each has left
+	maxStep = 512 << 10   // all of them: a Job has to fit into 1.5 MiB, and contains them twice
+	maxItem = 64 << 10    // all items of a step, which are in one variable together with the graph
+	maxMany = 10_000      // indexes of a step, because the files of each are read and merged
 )
 
-// checker collects what is wrong with one step.
+// checker collects the problems of one step.
 type checker struct {
 	step  Step
 	found []error
 }
 
-// check says what is wrong with a step by itself, a [StepError] each.
+// check reports the problems of a step that do not depend on other steps, each as a [StepError].
 func (s Step) check() []error {
 	c := &checker{step: s}
 	if problem := CheckName(s.Name); problem != "" {
@@ -51,15 +51,15 @@ func (s Step) check() []error {
 	return c.found
 }
 
-// tellable says of which steps the agent cannot be told all that it has to know: that is one variable of its container.
+// tellable reports the steps whose description for the agent does not fit into one environment variable.
 func (g Graph) tellable() []error {
-	const ofTheRun = 256 // is enough for the variable's name, the run's id, the attempt and the deadline
+	const ofTheRun = 256 // enough for the name of the variable, the run's id, the attempt and the deadline
 	none := func(string) bool { return false }
 	leaves, _ := g.leaves(none)
 	var problems []error
 	for _, step := range g.All() {
 		if !slices.Contains(leaves, step.Name) && len(step.Items)+len(step.Reads)+len(step.Writes) == 0 {
-			continue // it builds on no more steps than one that builds on it
+			continue // a step that needs it has at least as many ancestors
 		}
 		told := g.told(step, none)
 		told.Run, told.Deadline = "x", 1
@@ -74,8 +74,8 @@ func (g Graph) tellable() []error {
 	return problems
 }
 
-// CheckReads says which steps read what cannot be there for them, a [StepError] each: what none of the run's inputs is, and no step that they need, directly or
-// through others, may write. Where one of those may write anything, nobody knows.
+// CheckReads reports the steps that read files that cannot exist, each as a [StepError]: files that are neither inputs of the run nor written by a direct or indirect
+// need. If one of the needs may write anything, this is not known.
 func (g Graph) CheckReads(inputs []string) error {
 	var problems []error
 	for _, step := range g.All() {
@@ -125,7 +125,7 @@ func (c *checker) sizes() {
 	}
 }
 
-// carries finds what cannot be given to a program: there a text ends at its first NUL byte, and the API takes UTF-8 alone.
+// carries checks that a text can be passed to a command: it ends at its first NUL byte, and the API accepts only UTF-8.
 func (c *checker) carries(field, key, text, what string, args ...any) {
 	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
 		c.wrong(field, key, what+" has a NUL byte or is not UTF-8, and no command accepts that; put it into an input", args...)
@@ -183,7 +183,7 @@ func (c *checker) patterns(field string, patterns files.Patterns) {
 	}
 }
 
-// resources checks the names: Kubernetes knows three of its own and those with a domain, which device plugins offer.
+// resources checks the names of resources: three of Kubernetes, and those with a domain, which device plugins provide.
 func (c *checker) resources(kind string, list corev1.ResourceList) {
 	for _, name := range slices.Sorted(maps.Keys(list)) {
 		quantity := list[name]
@@ -204,7 +204,7 @@ func isOwnResource(name corev1.ResourceName) bool {
 	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage
 }
 
-// requests compares both lists as the API server would.
+// requests compares requests and limits like the API server.
 func (c *checker) requests() {
 	for _, name := range slices.Sorted(maps.Keys(c.step.Resources.Requests)) {
 		request := c.step.Resources.Requests[name]
@@ -258,7 +258,7 @@ func (c *checker) seccompProfile(field string, profile corev1.SeccompProfile) {
 	}
 }
 
-// volumes keeps a step's own mounts away from Brane's and from each other.
+// volumes checks that the mounts of a step do not overlap with Brane's or with each other.
 func (c *checker) volumes() {
 	taken := map[string]string{agent.Mount: "Brane", agent.DataMount: "Brane"}
 	for _, volume := range c.step.Volumes {

@@ -1,34 +1,34 @@
 package workflow
 
-// phase is how far a step has come.
+// phase is the progress of a step.
 type phase int
 
 const (
 	waiting   phase = iota // no Job yet
-	started                // its Job is made
-	early                  // its Job is made before its needs are over; its agent waits for them
-	committed              // its files are stored; nothing can undo that
-	failed                 // its Job will not commit any more
+	started                // its Job is created
+	early                  // its Job is created before its needs have ended; its agent waits for them
+	committed              // its files are stored, which is final
+	failed                 // its Job can no longer commit
 )
 
-// fate is what becomes of a step, given how far all steps have come.
+// fate is what happens to a step, given the phases of all steps.
 type fate int
 
 const (
-	open      fate = iota // its needs are not over yet
-	ready                 // it may start
-	running               // its Job is made
+	open      fate = iota // its needs have not ended yet
+	ready                 // it can start
+	running               // its Job is created
 	done                  // it is committed
 	broken                // it has failed
-	spared                // it will not start: nothing went wrong that it is there for
-	cancelled             // it will not start: something that it builds on went wrong
+	spared                // it will not start, because no failure occurred that it is meant for
+	cancelled             // it will not start, because a step that it depends on has failed
 )
 
-// over says whether nothing will change it any more.
+// over reports whether the fate is final.
 func (f fate) over() bool { return f >= done }
 
-// next names the steps to start now. At most parallel Jobs run at once; 0 is no limit. It calls nothing and waits for nothing;
-// the same input gives the same steps in the same order.
+// next returns the steps to start now. At most parallel Jobs run at the same time; 0 means no limit. It is a pure function: the same input gives the same steps in
+// the same order.
 func next(g Graph, known map[string]phase, parallel int) []string {
 	fates, _ := decide(g, known)
 	free := len(g.order)
@@ -49,8 +49,8 @@ func next(g Graph, known map[string]phase, parallel int) []string {
 	return names
 }
 
-// ended says whether the run is over. When a step has failed whose failure is not allowed, it is over as soon as no step is left that is there for
-// failures; what else still runs then is to be stopped.
+// ended reports whether the run has ended. After a failure that is not allowed it has ended as soon as no step is left that runs after failures; steps that still
+// run then have to be stopped.
 func ended(g Graph, known map[string]phase) bool {
 	fates, hasFailed := decide(g, known)
 	for _, name := range g.order {
@@ -61,7 +61,7 @@ func ended(g Graph, known map[string]phase) bool {
 	return true
 }
 
-// decide says what becomes of each step, and whether the run has failed. After a failure that is not allowed only steps start that are there for it.
+// decide returns the fate of each step, and whether the run has failed. After a failure that is not allowed only steps start that run after failures.
 func decide(g Graph, known map[string]phase) (fates map[string]fate, hasFailed bool) {
 	for _, name := range g.order {
 		if known[name] == failed && !g.steps[name].AllowFailure {
@@ -69,7 +69,7 @@ func decide(g Graph, known map[string]phase) (fates map[string]fate, hasFailed b
 		}
 	}
 	fates = map[string]fate{}
-	for _, name := range g.order { // every step after those that it needs
+	for _, name := range g.order { // every step comes after its needs
 		switch known[name] {
 		case started, early:
 			fates[name] = running
@@ -84,7 +84,7 @@ func decide(g Graph, known map[string]phase) (fates map[string]fate, hasFailed b
 	return fates, hasFailed
 }
 
-// fate is that of a step that has not started, given those of the steps that it needs.
+// fate returns the fate of a step that has not started, given the fates of its needs.
 func (s Step) fate(fates map[string]fate, hasFailed bool) fate {
 	over, good, bad := true, true, false
 	for _, need := range s.Needs {
@@ -103,7 +103,7 @@ func (s Step) fate(fates map[string]fate, hasFailed bool) fate {
 	return ready
 }
 
-// leavesNothing says of a step whether it has ended, or never will begin, without files.
+// leavesNothing returns a function that reports whether a step has ended without files or will never start.
 func leavesNothing(g Graph, known map[string]phase) func(step string) bool {
 	fates, _ := decide(g, known)
 	return func(step string) bool { return fates[step].over() && fates[step] != done }

@@ -13,21 +13,21 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// A run can be carried on inside the cluster, by an [Engine] in a Job of its own. This file is the side of those who start it and ask how it stands; what the
-// two sides tell each other stands in the run object, which outlives the files of the run.
+// A run can be executed inside the cluster, by an [Engine] in a Job of its own. This file is the side of the process that starts the engine and reads its status.
+// Both sides communicate through the run object, which outlives the files of the run.
 const (
-	engineKey  = "engine"  // of the run object: the Job whose pod carries the run on, or has; none where no engine does
-	outcomeKey = "outcome" // of the run object: an Outcome, as the engine leaves it
+	engineKey  = "engine"  // of the run object: the Job of the engine that executes the run, or has executed it; missing if there is no engine
+	outcomeKey = "outcome" // of the run object: the Outcome that the engine has written
 )
 
-// AccountError says that a run's credential is none that a pod in its namespace can have.
+// AccountError reports that the credential of a run does not belong to a service account that a pod in its namespace can use.
 type AccountError struct{ User, Namespace string }
 
 func (e *AccountError) Error() string {
 	return fmt.Sprintf("the registered credential belongs to %q, which is not a service account in namespace %q", e.User, e.Namespace)
 }
 
-// account is the service account by which this process submits, and by which an engine will.
+// account returns the service account with which this process submits Jobs, and with which the engine will.
 func (r *Run) account(ctx context.Context) (string, error) {
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := r.Kube.Create(ctx, review); err != nil {
@@ -41,8 +41,8 @@ func (r *Run) account(ctx context.Context) (string, error) {
 	return name, nil
 }
 
-// Delegate prepares the run as Execute does, and makes the Job that carries it on inside the cluster. Outputs are the paths that are kept at its end. Where an
-// engine carries the run on already, because whoever started it was killed, it goes on with the run, which is this execution's from then on.
+// Delegate prepares the run like Execute, and creates the Job that executes it inside the cluster. Outputs are the paths that are kept at its end. If an engine
+// executes the run already, because the process that started it was killed, it continues, and the run belongs to this execution from then on.
 func (r *Run) Delegate(ctx context.Context, outputs []string) error {
 	if err := r.checkPlace(ctx); err != nil {
 		return err
@@ -68,12 +68,12 @@ func (r *Run) Delegate(ctx context.Context, outputs []string) error {
 		lease.release(ctx, RunStopped, nil)
 		return err
 	}
-	// From here on the engine can take the lease.
+	// From here on the engine can acquire the lease.
 	lease.release(ctx, RunRunning, map[string]string{engineKey: engine})
 	return nil
 }
 
-// install makes all that the engine needs, and the engine.
+// install creates the objects that the engine needs, and the Job of the engine.
 func (r *Run) install(ctx context.Context, lease *lease, account string, outputs []string) (engine string, err error) {
 	if _, err := r.prepare(ctx, lease); err != nil {
 		return "", err
@@ -88,10 +88,10 @@ func (r *Run) install(ctx context.Context, lease *lease, account string, outputs
 	object := r.ordersObject()
 	object.OwnerReferences = append(object.OwnerReferences, lease.owner())
 	object.Data = map[string]string{ordersFile: text}
-	if err := r.put(ctx, object); err != nil { // in the place of those of an engine that has ended
+	if err := r.put(ctx, object); err != nil { // replaces the orders of an engine that has ended
 		return "", fmt.Errorf("write the orders for the engine of run %q, %s: %w", r.ID, kube.Describe(object), err)
 	}
-	// The engine sees to the run's Redis user, as this process would: the credential of that user is not enough for it.
+	// The engine keeps the run's Redis user, like this process would; the credential of that user is not sufficient for that.
 	if err := r.putAccess(ctx, r.ordersName(), r.RedisURL, lease.owner()); err != nil {
 		return "", err
 	}
@@ -102,7 +102,8 @@ func (r *Run) install(ctx context.Context, lease *lease, account string, outputs
 	return job.Name, nil
 }
 
-// Adopt takes over a run that an engine carries on: it is this execution's from then on, and the engine keeps these outputs. It answers whether there was one.
+// Adopt takes over a run that an engine executes: it belongs to this execution from then on, and the engine keeps these outputs. It reports whether there was such
+// a run.
 func (r *Run) Adopt(ctx context.Context, outputs []string) (bool, error) {
 	for {
 		record := &corev1.ConfigMap{ObjectMeta: r.meta()}
@@ -126,7 +127,7 @@ func (r *Run) Adopt(ctx context.Context, outputs []string) (bool, error) {
 	}
 }
 
-// Declare tells the engine which outputs to keep at the end of the run. It needs no more of a Run than ID, Namespace and Kube.
+// Declare writes which outputs the engine has to keep at the end of the run. It uses only the fields ID, Namespace and Kube of the Run.
 func (r *Run) Declare(ctx context.Context, outputs []string) error {
 	object := r.ordersObject()
 	err := r.Kube.Get(ctx, object)

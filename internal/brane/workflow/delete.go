@@ -14,11 +14,11 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ErrSuperseded says that a later execution has taken over the run, so that the run is not the caller's to delete.
+// ErrSuperseded reports that a later execution has taken over the run, so the caller must not delete it.
 var ErrSuperseded = errors.New("a later execution has taken over the run")
 
-// Delete removes every object of the run from the cluster, stops what still runs, and waits until no pod is left. Where the run belongs to another execution
-// than this, nothing is deleted and the error is [ErrSuperseded]; an empty execution asks for no such care.
+// Delete removes every object of the run from the cluster, stops running pods, and waits until no pod is left. If the run belongs to another execution, nothing is
+// deleted and the error is [ErrSuperseded]; an empty execution skips this check.
 func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string) error {
 	run := &Run{Kube: c, ID: id, Namespace: namespace}
 	if execution != "" {
@@ -36,7 +36,7 @@ func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string
 	}
 	env := &corev1.Secret{ObjectMeta: run.meta()}
 	env.Name = run.secretEnvName()
-	// The record first: whoever carries the run on then learns that it is gone.
+	// The record first, so that the process that executes the run notices that it is gone.
 	for _, object := range []kube.Object{&corev1.ConfigMap{ObjectMeta: run.meta()}, &corev1.Secret{ObjectMeta: run.meta()}, env} {
 		if err := c.Delete(ctx, object); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("delete %s: %w", kube.Describe(object), err)
@@ -48,7 +48,7 @@ func Delete(ctx context.Context, c *kube.Client, namespace, id, execution string
 	return run.waitForPods(ctx, run.stepLabels(), anyPod)
 }
 
-// deleteJobs deletes the run's Jobs but those that keep wants to keep, and in the background their pods.
+// deleteJobs deletes the run's Jobs except those that keep selects, and their pods in the background.
 func (r *Run) deleteJobs(ctx context.Context, keep func(*batchv1.Job) bool) error {
 	var jobs batchv1.JobList
 	if err := r.Kube.List(ctx, &jobs, r.Namespace, r.stepLabels()); err != nil {
@@ -66,7 +66,7 @@ func (r *Run) deleteJobs(ctx context.Context, keep func(*batchv1.Job) bool) erro
 	return nil
 }
 
-// deleteEngines ends the engines of a run, before all else of it is deleted: one that goes on would make what was just deleted.
+// deleteEngines deletes the engines of a run before everything else, because a running engine would create what was just deleted.
 func (r *Run) deleteEngines(ctx context.Context) error {
 	labels := RunLabel + "=" + r.ID + "," + EngineLabel
 	var jobs batchv1.JobList
@@ -91,13 +91,13 @@ func (r *Run) deleteEngines(ctx context.Context) error {
 	return r.waitForPods(ctx, labels, anyPod)
 }
 
-// Which pods to wait for.
+// Selections of pods for waitForPods.
 func anyPod(*corev1.Pod) bool { return true }
 func stillRuns(pod *corev1.Pod) bool {
 	return pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
 }
 
-// waitForPods waits until none of these pods of the run is left: a pod that still runs could write to Redis.
+// waitForPods waits until none of these pods of the run is left, because a pod that still runs could write to Redis.
 func (r *Run) waitForPods(ctx context.Context, labels string, these func(*corev1.Pod) bool) error {
 	left := 0
 	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {

@@ -11,10 +11,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
-// The agent and what it has to know get into a step's pod in one of two ways. An init container that copies the agent works on every cluster, but costs the node
-// more processor time than the rest of a short step. Where nodes can mount an image as a volume, the step's container finds the agent there, and does all.
+// The agent and its configuration get into the pod of a step in one of two ways. An init container that copies the agent works on every cluster, but costs the node
+// more processor time than the rest of a short step. If the nodes can mount an image as a volume, the main container runs the agent from there.
 //
-// What nobody has said is decided once an execution. The pods of a run that is taken up may have the agent in both ways, which is nothing to them.
+// Unless it is configured, this is decided once for each execution. The pods of a resumed run may have the agent in either way.
 
 // AgentInjection is how the agent gets into a step's pod.
 type AgentInjection string
@@ -26,8 +26,8 @@ const (
 	InjectImageVolume   AgentInjection = "image_volume"   // the agent's image is mounted as a volume
 )
 
-// decideDelivery says by which way the agent gets into the pods. A volume that nobody has asked for has to be known to work, and to tell nobody more than an init
-// container does: who may `kubectl exec` into a pod reads its container's environment, so the credential there must be of use for the files of this run alone.
+// decideDelivery decides how the agent gets into the pods. A volume that was not configured has to be known to work, and must not expose more than an init container:
+// a user with permission for `kubectl exec` can read the environment of a container, so the credential there must only give access to the files of this run.
 func (r *Run) decideDelivery(ctx context.Context, ownUser bool) {
 	if r.AgentInjection != "" && r.AgentInjection != InjectAuto {
 		r.byVolume = r.AgentInjection == InjectImageVolume
@@ -50,7 +50,7 @@ func (r *Run) decideDelivery(ctx context.Context, ownUser bool) {
 	}
 }
 
-// largeCertificate is the size of a certificate for Redis that no variable can hold; 0 where there is none.
+// largeCertificate returns the size of a certificate for Redis that is too large for a variable; 0 if there is none.
 func (r *Run) largeCertificate() int {
 	for _, content := range [][]byte{r.RedisCerts.CA, r.RedisCerts.Cert, r.RedisCerts.Key} {
 		if len(content) > maxText-len(agent.EnvCert+"=") {
@@ -60,24 +60,24 @@ func (r *Run) largeCertificate() int {
 	return 0
 }
 
-// withInit lets an init container bring the agent and the files. The credential is a file that only this container has.
-func (r *Run) withInit(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
-	folder := corev1.VolumeMount{Name: agentVolume, MountPath: agent.Mount}
+// withInit adds an init container that copies the agent and stages the files in. The credential is a file that only this container mounts.
+func (r *Run) withInit(pod *corev1.PodSpec, step Step, env []corev1.EnvVar) {
+	binary := corev1.VolumeMount{Name: agentVolume, MountPath: agent.Mount}
 	pod.InitContainers = []corev1.Container{{
 		Name:  stageContainer,
 		Image: r.AgentImage,
 		Args:  agent.StageArgs(),
-		Env:   told,
+		Env:   env,
 		VolumeMounts: []corev1.VolumeMount{
-			folder, {Name: dataVolume, MountPath: agent.DataMount}, {Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
+			binary, {Name: dataVolume, MountPath: agent.DataMount}, {Name: redisVolume, MountPath: agent.SecretMount, ReadOnly: true},
 		},
 		Resources:       stageResources(step.Resources),
 		SecurityContext: restricted(step.SecurityContext.ReadOnlyRootFilesystem, nil),
 	}}
-	pod.Containers[0].Command = agent.RunCommand(program(step))
-	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, folder)
+	pod.Containers[0].Command = agent.RunCommand(commandOf(step))
+	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, binary)
 	pod.Volumes = append(pod.Volumes,
-		// In memory: the credential passes through it on its way from the init container to the agent.
+		// In memory, because the init container passes the credential to the agent through it.
 		corev1.Volume{Name: agentVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
 			Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("64Mi")),
 		}}},
@@ -85,9 +85,9 @@ func (r *Run) withInit(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
 	)
 }
 
-// withVolume mounts the agent's image. The credential is in the environment of the step's container: a file would stay there for the program, and these variables
-// the agent neither passes on nor lets be seen.
-func (r *Run) withVolume(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
+// withVolume mounts the agent's image. The credential is in the environment of the main container: the command could read a file, but the agent hides these variables
+// and does not pass them on.
+func (r *Run) withVolume(pod *corev1.PodSpec, step Step, env []corev1.EnvVar) {
 	mount := func(name, path string, source corev1.VolumeSource) {
 		pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path})
 		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: name, VolumeSource: source})
@@ -97,15 +97,15 @@ func (r *Run) withVolume(pod *corev1.PodSpec, step Step, told []corev1.EnvVar) {
 	}
 	mount(agentVolume, agent.ImageMount, corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: r.AgentImage}})
 	for _, secret := range [][2]string{{agent.EnvURL, agent.SecretKey}, {agent.EnvCA, agent.SecretCA}, {agent.EnvCert, agent.SecretCert}, {agent.EnvTLS, agent.SecretTLS}} {
-		told = append(told, corev1.EnvVar{Name: secret[0], ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+		env = append(env, corev1.EnvVar{Name: secret[0], ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: r.objectName()}, Key: secret[1], Optional: new(secret[1] != agent.SecretKey),
 		}}})
 	}
-	pod.Containers[0].Command = agent.AloneCommand(program(step))
-	pod.Containers[0].Env = append(pod.Containers[0].Env, told...)
+	pod.Containers[0].Command = agent.AloneCommand(commandOf(step))
+	pod.Containers[0].Env = append(pod.Containers[0].Env, env...)
 }
 
-// advice is what to do where it is the agent that does not get into a pod; empty where it does.
+// advice returns what to do if a pod failed because the agent could not be added to it; empty otherwise.
 func (r *Run) advice(f *Failure) string {
 	switch f.Reason {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":

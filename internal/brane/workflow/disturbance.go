@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// NamespaceGoneError says that the namespace was deleted during the run, and all of the run in it.
+// NamespaceGoneError reports that the namespace was deleted during the run, and all objects of the run with it.
 type NamespaceGoneError struct{ Run, Namespace string }
 
 func (e *NamespaceGoneError) Error() string {
@@ -32,24 +32,25 @@ func (l *loop) isRetryable(err error) bool {
 	return isRetryable(err)
 }
 
-// isRetryable reports whether the same request may succeed later, of a client that has reached the API server before: then any reason for which there is no answer
-// may pass, for example a name that only a VPN resolves, or a credential plugin that fails while the network is away.
+// isRetryable reports whether the same request may succeed later, for a client that has reached the API server before: then any reason for a missing answer may be
+// temporary, for example a name that only a VPN resolves, or a credential plugin that fails without a network.
 func isRetryable(err error) bool {
 	var noAnswer *url.Error
 	return kube.IsRetryable(err) || errors.As(err, &noAnswer)
 }
 
-// namespaceThere asks whether something could still be made in the namespace; nothing is. The account may not ask for the namespace itself.
+// namespaceThere checks with a dry run whether an object could still be created in the namespace, because the service account has no permission to read the
+// namespace itself.
 func (l *loop) namespaceThere(ctx context.Context) error {
 	probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, GenerateName: "brane-"}}
 	err := l.Kube.DryRunCreate(ctx, probe)
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err) {
 		return &NamespaceGoneError{l.ID, l.Namespace}
 	}
-	return nil // it is, or nobody can tell
+	return nil // it exists, or that is not known
 }
 
-// explainGone puts the reason in the place of its consequence, where the namespace is gone.
+// explainGone replaces an error by its reason if the namespace is gone.
 func (l *loop) explainGone(ctx context.Context, err error) error {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err) {
 		return &NamespaceGoneError{l.ID, l.Namespace}

@@ -16,16 +16,16 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
-// End is how one pod of a step ended, or why it does not get on.
+// End describes how one pod of a step ended, or why it does not start.
 type End struct {
-	Pod       string // empty where none was seen
+	Pod       string // empty if there was none
 	Node      string
-	Index     string // where the step is many
+	Index     string // of a fan-out step
 	Container string // the container that ended, or did not start
-	Reason    string // Kubernetes' own word: Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
-	Code      int    // exit code of the program; 0 where it did not end by itself
-	Agent     bool   // the code is the agent's: it has left a message
-	Deleted   bool   // somebody has deleted the pod
+	Reason    string // Kubernetes' reason: Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
+	Code      int    // exit code of the container; 0 if it did not end by itself
+	Agent     bool   // the exit code is the agent's, which has written a termination message
+	Deleted   bool   // the pod was deleted
 	Log       []string
 }
 
@@ -40,12 +40,12 @@ func (e End) where() string {
 	return text
 }
 
-// stagingIn says whether the program did not begin, for want of its files.
+// stagingIn reports whether the command did not start because its files could not be staged in.
 func (e End) stagingIn() bool {
 	return e.Code != 0 && (e.Container == stageContainer || e.Agent && e.Code == agent.ExitStageIn) && !e.isStop()
 }
 
-// isStop reports whether the container was stopped from outside before its command had ended. The agent leaves these exit codes to no command.
+// isStop reports whether the container was stopped from outside before its command had ended. The agent replaces these exit codes if the command returns them itself.
 func (e End) isStop() bool { return e.Code == agent.ExitStopped || e.Code == agent.ExitCancelled }
 
 func (e End) what() string {
@@ -70,7 +70,7 @@ func (e End) what() string {
 	return e.Reason
 }
 
-// endOf reads how a pod's containers ended; a Job only says that its pods failed. reason is what ended the step.
+// endOf reads how the containers of a pod ended; a Job only shows that its pods failed. reason is the reason of the step's failure.
 func endOf(pod *corev1.Pod, reason string) End {
 	end := End{Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason, Deleted: pod.DeletionTimestamp != nil}
 	if pod.Status.Reason != "" && reason != jobDeletedReason {
@@ -79,7 +79,7 @@ func endOf(pod *corev1.Pod, reason string) End {
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if ended := status.State.Terminated; ended != nil && ended.ExitCode != 0 {
 			end.Container = status.Name
-			if end.Reason != batchv1.JobReasonDeadlineExceeded && end.Reason != jobDeletedReason { // by which the container was only stopped
+			if end.Reason != batchv1.JobReasonDeadlineExceeded && end.Reason != jobDeletedReason { // then the container was only stopped
 				end.Code, end.Reason, end.Agent = int(ended.ExitCode), ended.Reason, agent.IsMessage(ended.Message)
 			}
 			return end
@@ -91,7 +91,7 @@ func endOf(pod *corev1.Pod, reason string) End {
 	return end
 }
 
-// ran is when the program of a step's latest attempt began and ended, as its pod tells; of a step that is many, the first and the last of its pods.
+// ran returns when the command of a step's latest attempt started and ended, according to its pod; of a fan-out step, the first start and the last end.
 func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
 	pods := []*corev1.Pod{pod}
 	if l.Graph.steps[step].many() {
@@ -125,7 +125,7 @@ func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
 	return from.UTC(), to.UTC()
 }
 
-// isLatest says whether a pod is one of the step's latest attempt.
+// isLatest reports whether a pod belongs to the step's latest attempt.
 func (l *loop) isLatest(step string, pod *corev1.Pod) bool {
 	return pod.Labels[AttemptLabel] == strconv.Itoa(l.attempts[step])
 }

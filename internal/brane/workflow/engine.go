@@ -18,13 +18,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Engine carries a run on inside the cluster that [Run.Delegate] has prepared.
+// Engine executes a run that [Run.Delegate] has prepared, inside the cluster.
 type Engine struct{ run *Run }
 
-// errPastDeadline ends a run whose files are gone.
+// errPastDeadline ends a run whose files have expired.
 var errPastDeadline = errors.New("its retention has passed, and its files are deleted")
 
-// OpenEngine reads what its pod was given: orders, the Redis credential, and the steps' secret environment. The client must have the account of the pod.
+// OpenEngine reads the configuration of its pod: the orders, the Redis credential, and the steps' secret environment. The client must use the service account of
+// the pod.
 func OpenEngine(client *kube.Client, env func(string) string, observe func(Event)) (*Engine, error) {
 	text, err := os.ReadFile(filepath.Join(ordersMount, ordersFile))
 	if err != nil {
@@ -97,8 +98,8 @@ func (g Graph) readSecretEnv(folder string) error {
 	return nil
 }
 
-// Run carries the run on until it is over, which is no error, however it ended: the record says how. An error says that another pod may have more luck. Where the
-// record is gone or names another engine there is nothing to do.
+// Run executes the run until it has ended. That is not an error, whatever the status of the run, which is written to the record. An error means that another pod
+// should try. If the record is gone or names another engine, there is nothing to do.
 func (e *Engine) Run(ctx context.Context) error {
 	r := e.run
 	ours, err := e.ours(ctx)
@@ -116,13 +117,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	end()
 	if gone(err) {
 		r.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
-		return nil // whoever has it carries it on, or has deleted it
+		return nil // another process executes the run, or it was deleted
 	}
 	status := outcome.Status(err)
 	final := err == nil || hopeless(err)
 	switch {
 	case !final:
-		status, outcome.Problem = RunRunning, err.Error() // for the next pod, and for those who ask meanwhile
+		status, outcome.Problem = RunRunning, err.Error() // for the next pod, and for a refresh in the meantime
 	case err != nil:
 		outcome.Problem = err.Error()
 	case outcome.Problem != "":
@@ -139,13 +140,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// hopeless says whether another pod would meet the same error: it would have the same credential, the same namespace and the same deadline.
+// hopeless reports whether another pod would get the same error, because it has the same credential, namespace and deadline.
 func hopeless(err error) bool {
 	var away *NamespaceGoneError
 	return errors.Is(err, errPastDeadline) || errors.As(err, &away) || errors.Is(err, files.ErrPassword) || errors.Is(err, files.ErrForbidden)
 }
 
-// ours reports whether the run is this engine's to run, and not over. It waits while the process that created this engine still holds the lease.
+// ours reports whether this engine has to execute the run, and the run has not ended. It waits while the process that created this engine still holds the lease.
 func (e *Engine) ours(ctx context.Context) (ours bool, err error) {
 	record := &corev1.ConfigMap{ObjectMeta: e.run.meta()}
 	err = pollUntilCanceled(ctx, leaseLook, true, func(ctx context.Context) (bool, error) {
@@ -166,7 +167,7 @@ func (e *Engine) ours(ctx context.Context) (ours bool, err error) {
 	return ours, err
 }
 
-// carryOn is the run itself, and what is kept of it.
+// carryOn executes the run and keeps its outputs.
 func (e *Engine) carryOn(ctx context.Context, lease *lease) (Outcome, error) {
 	r := e.run
 	store, err := r.open()
@@ -192,7 +193,7 @@ func (e *Engine) carryOn(ctx context.Context, lease *lease) (Outcome, error) {
 	return outcome, err
 }
 
-// outputs are the paths to keep, which may have changed since the pod was made.
+// outputs returns the paths to keep, which may have changed since the pod was created.
 func (e *Engine) outputs(ctx context.Context) ([]string, error) {
 	object := e.run.ordersObject()
 	if err := e.run.Kube.Get(ctx, object); err != nil {

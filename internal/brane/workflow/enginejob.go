@@ -12,10 +12,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
-// EngineLabel is on the Job that carries a run on inside the cluster, and on its pods, in the place of the label of a step.
+// EngineLabel is the label of the Job that executes a run inside the cluster, and of its pods, instead of the label of a step.
 const EngineLabel = "brane/engine"
 
-// What is where in the engine's pod.
+// Names and paths in the engine's pod.
 const (
 	engineProgram   = "/brane-engine" // in the agent's image
 	engineContainer = "engine"
@@ -29,13 +29,13 @@ const (
 
 const (
 	engineUser int64 = 65532 // "nonroot" of distroless images
-	// engineRetries are many, with pauses of up to 10 minutes between them: a Redis or an API server that is away for some hours ends no run.
+	// engineRetries is large, with pauses of up to 10 minutes, so that a run survives some hours without Redis or the API server.
 	engineRetries int32 = 30
-	// engineGrace is for the last write of an engine that is told to end.
+	// engineGrace is the time for the last write of an engine that is stopped.
 	engineGrace int64 = 15
 )
 
-// orders are what an engine is told of its run. There is no secret in them.
+// orders are the description of a run for its engine. They contain no secret.
 type orders struct {
 	Run            string         `json:"run"`
 	Namespace      string         `json:"namespace"`
@@ -47,14 +47,14 @@ type orders struct {
 	Parallel       int            `json:"parallel,omitempty"`
 	Prewarm        bool           `json:"prewarm,omitempty"`
 	AgentInjection AgentInjection `json:"agent_injection,omitempty"`
-	ByVolume       bool           `json:"by_volume,omitempty"` // what was decided then: an engine may not list the nodes, but has to see for itself what credential its pods get
+	ByVolume       bool           `json:"by_volume,omitempty"` // as decided then: an engine has no permission to list the nodes, but decides itself which credential its pods get
 	Steps          []Step         `json:"steps"`
-	Outputs        []string       `json:"outputs,omitempty"` // paths that are kept at the end
+	Outputs        []string       `json:"outputs,omitempty"` // paths to keep at the end
 }
 
 func (r *Run) ordersName() string { return objectName("brane", r.ID, "engine") }
 
-// ordersObject is the ConfigMap of an engine's orders. It is not the run object: that is written every few seconds.
+// ordersObject returns the ConfigMap with the orders of an engine. It is separate from the run object, which is written every few seconds.
 func (r *Run) ordersObject() *corev1.ConfigMap {
 	object := &corev1.ConfigMap{ObjectMeta: r.meta()}
 	object.Name = r.ordersName()
@@ -69,7 +69,7 @@ func (o orders) encode() (string, error) {
 	return string(text), nil
 }
 
-// engineJob is the Job whose pod carries the run on, as the account that made it. A pod that is gone is followed by another, which takes the run up.
+// engineJob returns the Job whose pod executes the run, with the service account that created it. A pod that is gone is replaced by another, which resumes the run.
 func (r *Run) engineJob(name, account string, owner metav1.OwnerReference) *batchv1.Job {
 	meta := r.meta()
 	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
@@ -96,7 +96,7 @@ func (r *Run) enginePod(name, account string) corev1.PodSpec {
 	}
 	security := restricted(true, nil)
 	return corev1.PodSpec{
-		RestartPolicy:                 corev1.RestartPolicyNever, // so that the log of each that failed stays
+		RestartPolicy:                 corev1.RestartPolicyNever, // so that the log of each failed pod stays
 		ServiceAccountName:            account,
 		AutomountServiceAccountToken:  new(true),
 		EnableServiceLinks:            new(false),
@@ -124,7 +124,7 @@ func (r *Run) enginePod(name, account string) corev1.PodSpec {
 		Volumes: []corev1.Volume{
 			{Name: "orders", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: r.ordersName()}}}},
 			{Name: redisVolume, VolumeSource: secret(r.ordersName(), false)},
-			// To know what must not be told of what programs print: the loop takes it out.
+			// The loop removes these values from the output of commands.
 			{Name: "secret-env", VolumeSource: secret(r.secretEnvName(), true)},
 		},
 	}

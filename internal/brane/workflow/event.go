@@ -5,28 +5,28 @@ import "time"
 // Event is something that happened in a run.
 type Event struct {
 	At     time.Time
-	Step   string // empty where it concerns the whole run
+	Step   string // empty if it concerns the whole run
 	Kind   EventKind
 	Detail string
 }
 
-// EventKind is what happened.
+// EventKind is the kind of an event.
 type EventKind string
 
-// The kinds of events.
+// Kinds of events.
 const (
-	StepStarted   EventKind = "step started"   // its Job is made
-	StepAdopted   EventKind = "step adopted"   // its Job was there already
+	StepStarted   EventKind = "step started"   // its Job was created
+	StepAdopted   EventKind = "step adopted"   // its Job existed already
 	StepCommitted EventKind = "step committed" // its files are stored
-	StepWithdrawn EventKind = "step withdrawn" // its Job was made early and is taken back
+	StepWithdrawn EventKind = "step withdrawn" // its Job was created early and deleted again
 	StepFailed    EventKind = "step failed"
 	RunWaits      EventKind = "run waits"     // another process holds its lease
-	RunShares     EventKind = "run shares"    // Redis makes no users, so the pods have the credential of all runs
-	RunStages     EventKind = "run stages"    // nobody has said how the agent gets into the pods, and it is by init containers
-	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; it is tried again
+	RunShares     EventKind = "run shares"    // Redis does not allow to create users, so the pods use the credential of all runs
+	RunStages     EventKind = "run stages"    // the delivery of the agent is not configured, and init containers are used
+	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; the request is retried
 )
 
-// String is the event as a line of a log.
+// String returns the event as a line of a log.
 func (e Event) String() string {
 	line := string(e.Kind)
 	if e.Step != "" {

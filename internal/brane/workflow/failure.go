@@ -11,35 +11,35 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// What of a step's output and of its pod's events goes into a failure.
+// Limits for the output and the events that a failure contains.
 const (
 	logLines    = 20
 	logBytes    = 4 << 10
 	lastFew     = 3
-	detailBytes = 8<<10 - 256      // of 8 KiB that people get to read about one failure: a title and how many steps were not run come to it
-	askLimit    = 10 * time.Second // for the logs and the events, which are a help and not the matter itself
+	detailBytes = 8<<10 - 256      // a failure has at most 8 KiB, including its title and the number of steps that did not run
+	askLimit    = 10 * time.Second // for the logs and the events, which are optional
 )
 
-// Failure is why a step did not commit, with all that helps to see why.
+// Failure describes why a step did not commit, with its last output and events.
 type Failure struct {
 	Step      string
 	Namespace string
 	Job       string
-	End                 // of the last of its pods that did not end well; where none was seen, what the Job says
-	Started   time.Time // of the program, as the node tells; of a step that is many, the first of its latest attempt
-	Ended     time.Time // likewise, the last
-	Message   string    // what Kubernetes says about it
-	Events    []string  // the pod's last ones
-	Earlier   []End     // of other pods: earlier attempts, or other parts of a step that is many
-	More      int       // pods that ended badly, beyond these
-	Advice    string    // what to do, where that does not follow from the rest
+	End                 // of the last of its pods that failed; if there was none, the reason of the Job
+	Started   time.Time // of the command, according to the node; of a fan-out step, the first start of its latest attempt
+	Ended     time.Time // likewise, the last end end
+	Message   string    // Kubernetes' message
+	Events    []string  // the last events of the pod
+	Earlier   []End     // of other pods: earlier attempts, or other indexes
+	More      int       // number of further failed pods
+	Advice    string    // what to do, if that does not follow from the reason
 }
 
 func (f *Failure) Error() string {
 	return fmt.Sprintf("step %q: %s", f.Step, f.sentence())
 }
 
-// sentence says what happened in one sentence.
+// sentence returns what happened in one sentence.
 func (f *Failure) sentence() string {
 	where := fmt.Sprintf("Job %s in namespace %s", f.Job, f.Namespace)
 	if f.Pod != "" {
@@ -52,10 +52,10 @@ func (f *Failure) sentence() string {
 	return where + ": " + what
 }
 
-// Detail is the failure for people: the sentence, the last events and lines, and how to see more.
+// Detail returns the text of a diagnostic: the sentence, the last events and lines, and how to see more.
 func (f *Failure) Detail() string {
 	var b strings.Builder
-	b.WriteString(strings.TrimSuffix(f.sentence(), ".") + ".\n") // some of Kubernetes' messages end in one
+	b.WriteString(strings.TrimSuffix(f.sentence(), ".") + ".\n") // some of Kubernetes' messages end with a period
 	section := func(title string, lines []string) {
 		if len(lines) > 0 {
 			b.WriteString("\n" + title + "\n  " + strings.Join(lines, "\n  ") + "\n")
@@ -101,7 +101,7 @@ func (f *Failure) hint() string {
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
 }
 
-// failure collects what is known of a step that failed. The reason is what ended it; the pods' containers may know better.
+// failure collects what is known about a failed step. The status of its containers may be more precise than the reason of the Job.
 func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure {
 	ctx, done := context.WithTimeout(ctx, askLimit)
 	defer done()
@@ -113,7 +113,7 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 			f.Started, f.Ended = l.ran(step, pod)
 		}
 		switch {
-		case i == 0 && why.reason != noPodReason: // else it is none of them, but one that could not be made
+		case i == 0 && why.reason != noPodReason: // otherwise the reason is a pod that could not be created
 			f.End = end
 			f.Events = l.podEvents(ctx, pod.Name)
 		case len(f.Earlier) < lastFew:
@@ -128,18 +128,18 @@ func (l *loop) failure(ctx context.Context, step string, why suspicion) *Failure
 	return f
 }
 
-// refreshPods reads how the pods of a step stand. Their watch may be behind that of the Jobs: after an outage both begin anew, in any order.
+// refreshPods reads the pods of a step, because their watch may be behind the watch of the Jobs: after an outage both are opened again, in any order.
 func (l *loop) refreshPods(ctx context.Context, step string) {
 	var pods corev1.PodList
 	if err := l.Kube.List(ctx, &pods, l.Namespace, RunLabel+"="+l.ID+","+StepLabel+"="+step); err != nil {
-		return // what the watch has told has to do
+		return // use what the watch has delivered
 	}
 	for i := range pods.Items {
 		l.remember(&pods.Items[i])
 	}
 }
 
-// podEvents are the pod's last warnings, which say why it could not be scheduled, pulled or started.
+// podEvents returns the last warnings of a pod, which show why it could not be scheduled, pulled or started.
 func (l *loop) podEvents(ctx context.Context, pod string) []string {
 	var events corev1.EventList
 	if err := l.Kube.Events(ctx, &events, l.Namespace, pod); err != nil {
@@ -147,7 +147,7 @@ func (l *loop) podEvents(ctx context.Context, pod string) []string {
 	}
 	var lines []string
 	for _, event := range events.Items {
-		// A cluster without a DNS of its own says so for every pod: it is no reason why this one failed.
+		// A cluster without DNS has this warning for every pod, so it is not the reason.
 		if event.Type == corev1.EventTypeWarning && event.Reason != "MissingClusterDNS" {
 			lines = append(lines, event.Reason+": "+event.Message)
 		}
@@ -155,8 +155,8 @@ func (l *loop) podEvents(ctx context.Context, pod string) []string {
 	return tail(lines, lastFew)
 }
 
-// log is the end of the output of one of a step's pods: as the agent kept it in Redis, which outlives the pod but has only the last attempt's, else as the
-// node has it.
+// log returns the end of the output of one of a step's pods: from Redis, where the agent keeps it after the pod is gone, but only for the last attempt; otherwise
+// from the node.
 func (l *loop) log(ctx context.Context, step string, end End, last bool) []string {
 	var text []byte
 	if last && !end.stagingIn() {
@@ -164,10 +164,10 @@ func (l *loop) log(ctx context.Context, step string, end End, last bool) []strin
 		if end.Index != "" {
 			name += "." + end.Index
 		}
-		text, _ = l.store.Log(ctx, name) // without it the node is asked
+		text, _ = l.store.Log(ctx, name) // otherwise the node is asked
 	}
 	if len(text) == 0 && end.Pod != "" && end.Container != "" {
-		text, _ = l.Kube.Logs(ctx, l.Namespace, end.Pod, end.Container, logLines) // a container that did not start has none
+		text, _ = l.Kube.Logs(ctx, l.Namespace, end.Pod, end.Container, logLines) // a container that did not start has no log
 	}
 	if len(text) > logBytes {
 		text = text[len(text)-logBytes:]
@@ -183,7 +183,7 @@ func tail(lines []string, n int) []string {
 	return lines[max(0, len(lines)-n):]
 }
 
-// bounded is the text, or as much of its beginning as fits, up to the end of a line.
+// bounded returns the text, or as many complete lines from its beginning as fit.
 func bounded(text string, size int) string {
 	const cut = "\n(shortened)\n"
 	if len(text) <= size {

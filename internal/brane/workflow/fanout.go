@@ -10,13 +10,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// A step can be many: one Indexed Job, each of whose pods commits for itself, as "fan.3". When all have, their trees together are the step's, which the engine
-// commits under the step's own name: from then on it is a step like any other.
+// A fan-out step is one Indexed Job. The pod of each index commits by itself, for example as "fan.3". When all indexes are committed, their trees are merged and
+// committed under the name of the step, which is then a step like any other.
 
-// many says whether the step is many.
+// many reports whether the step is a fan-out step.
 func (s Step) many() bool { return s.Completions > 0 }
 
-// parts are the names under which the many commit.
+// parts returns the names under which the indexes commit.
 func (s Step) parts() []string {
 	names := make([]string, s.Completions)
 	for i := range names {
@@ -25,15 +25,15 @@ func (s Step) parts() []string {
 	return names
 }
 
-// Part is what became of one of the many.
+// Part is the result of one index.
 type Part struct {
 	Committed bool
-	Started   time.Time // of its program, where it is committed
+	Started   time.Time // of its command, if it is committed
 	Ended     time.Time
-	Attempts  int // how often its program was begun
+	Attempts  int // how often its command was started
 }
 
-// Parts are those of a step, by their indices; none where the step is not many. It needs no more of a Run than ID, Graph and Redis.
+// Parts returns the results of a step's indexes in their order; none if the step is not a fan-out step. It uses only the fields ID, Graph and Redis of the Run.
 func (r *Run) Parts(ctx context.Context, step string) ([]Part, error) {
 	names := r.Graph.steps[step].parts()
 	store, err := Files(r.Redis, r.ID)
@@ -56,15 +56,15 @@ func (r *Run) Parts(ctx context.Context, step string) ([]Part, error) {
 	return parts, nil
 }
 
-// gatherer reads commits, and makes those of the steps that are many.
+// gatherer reads commits, and creates the commits of fan-out steps.
 type gatherer struct {
 	graph Graph
 	store *files.Store
-	parts map[string]files.Record // of the many, as far as they are known
+	parts map[string]files.Record // of indexes, as far as they are known
 }
 
-// commits are the commits of those steps that have one. nothing says of a step whether it is over without files. The conflicts are of steps that are many,
-// all committed, and cannot be brought together.
+// commits returns the commits of these steps. nothing reports whether a step has ended without files. The conflicts are of fan-out steps whose indexes are all
+// committed, but whose files cannot be merged.
 func (g *gatherer) commits(ctx context.Context, steps []string, nothing func(step string) bool) (records map[string]files.Record, conflicts map[string]*files.ConflictError, err error) {
 	var keys []string
 	for _, name := range steps {
@@ -110,12 +110,12 @@ func (g *gatherer) commits(ctx context.Context, steps []string, nothing func(ste
 	return records, conflicts, nil
 }
 
-// gather commits a step all of whose parts are committed. Two engines that do so at once come to the same layer, and the first commit stands.
+// gather commits a fan-out step whose indexes are all committed. Two processes that do so concurrently create the same layer, and the first commit is used.
 func (g *gatherer) gather(ctx context.Context, step Step, ancestry files.Ancestry) (files.Record, *files.ConflictError, error) {
 	parents := make([]files.Parent, step.Completions)
 	var record files.Record
 	readers, reading := errgroup.WithContext(ctx)
-	readers.SetLimit(8) // enough to hide a far Redis' latency, few enough for its connections
+	readers.SetLimit(8) // enough to hide the latency of Redis, few enough for its connections
 	for i, part := range step.parts() {
 		of := g.parts[part]
 		if record.Started.IsZero() || of.Started.Before(record.Started) {

@@ -15,7 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// The signals that the loop takes, beside files.Event.
+// Signals of the loop, in addition to files.Event.
 type (
 	jobChanged struct{ job *batchv1.Job }
 	jobDeleted struct{ job *batchv1.Job }
@@ -24,8 +24,8 @@ type (
 	disturbed  struct{ err error }
 )
 
-// follow starts the followers of Redis' events and of the run's Jobs and Pods. All that happens arrives in one stream, which is closed when ctx has ended and
-// they have.
+// follow starts to follow the events of Redis and the watches of the run's Jobs and Pods. Everything arrives in one channel, which is closed when ctx and all of them
+// have ended.
 func (l *loop) follow(ctx context.Context) <-chan any {
 	all := make(chan any)
 	send := func(signal any) {
@@ -63,7 +63,7 @@ func (l *loop) follow(ctx context.Context) <-chan any {
 	return all
 }
 
-// take takes one signal into account and says whether the commits are worth reading now.
+// take handles one signal and reports whether the commits should be read now.
 func (l *loop) take(ctx context.Context, signal any) (look bool, err error) {
 	switch signal := signal.(type) {
 	case files.Event:
@@ -72,7 +72,7 @@ func (l *loop) take(ctx context.Context, signal any) (look bool, err error) {
 		return l.takePod(signal.pod), nil
 	case podDeleted:
 		l.remember(signal.pod)
-		l.noteGone(signal.pod) // the Job controller has the say: it makes another, or fails the Job
+		l.noteGone(signal.pod) // the Job controller decides: it creates another pod, or fails the Job
 	case jobChanged:
 		return l.takeJob(signal.job), nil
 	case jobDeleted:
@@ -84,7 +84,7 @@ func (l *loop) take(ctx context.Context, signal any) (look bool, err error) {
 	return false, nil
 }
 
-// takeDisturbance: watches open themselves again. One that is refused may tell that the namespace is gone.
+// takeDisturbance handles an error of a watch, which is opened again automatically. A denied watch may mean that the namespace is gone.
 func (l *loop) takeDisturbance(ctx context.Context, err error) (look bool, gone error) {
 	if err != nil && ctx.Err() == nil {
 		l.observe(Event{Kind: RunDisturbed, Detail: err.Error()})
@@ -95,8 +95,8 @@ func (l *loop) takeDisturbance(ctx context.Context, err error) (look bool, gone 
 	return true, l.missJobs(ctx)
 }
 
-// takePod remembers the pods of a step. That the step's container has ended well is a hint to look for its commit: it comes a second before
-// the pod's phase and two before the Job's end, and Redis' announcement may have been lost.
+// takePod remembers a pod of a step. A main container that has succeeded is a hint to read the commits: it comes one second before the phase of the pod and two before
+// the end of the Job, and the announcement of Redis may have been lost.
 func (l *loop) takePod(pod *corev1.Pod) (look bool) {
 	step := l.remember(pod)
 	if l.known[step] != started {
@@ -111,7 +111,7 @@ func (l *loop) takePod(pod *corev1.Pod) (look bool) {
 	return false
 }
 
-// remember keeps how a pod stands, and answers which step's it is.
+// remember stores the state of a pod, and returns its step.
 func (l *loop) remember(pod *corev1.Pod) (step string) {
 	step = pod.Labels[StepLabel]
 	if l.pods[step] == nil {
@@ -121,7 +121,7 @@ func (l *loop) remember(pod *corev1.Pod) (step string) {
 	return step
 }
 
-// takeJob: a Job that has failed will not commit any more; one that is complete has a commit, or somebody has emptied Redis.
+// takeJob handles a change of a Job. A Job that has failed will not commit any more; a complete Job has a commit, unless keys in Redis were deleted.
 func (l *loop) takeJob(job *batchv1.Job) (look bool) {
 	of := attemptOf(job)
 	if condition, isFailed := jobFailed(job); isFailed {
@@ -133,7 +133,7 @@ func (l *loop) takeJob(job *batchv1.Job) (look bool) {
 	return false
 }
 
-// missJobs looks for Jobs that were deleted before a watch had told of them: it does not tell of their end either.
+// missJobs looks for Jobs that were deleted before a watch had reported them, because it does not report their deletion either.
 func (l *loop) missJobs(ctx context.Context) error {
 	jobs, err := l.listAttempts(ctx)
 	switch {
@@ -152,7 +152,7 @@ func (l *loop) missJobs(ctx context.Context) error {
 	return nil
 }
 
-// listAttempts are the Jobs of the run that are there now.
+// listAttempts lists the existing Jobs of the run.
 func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 	var jobs batchv1.JobList
 	if err := l.Kube.List(ctx, &jobs, l.Namespace, l.stepLabels()); err != nil {
@@ -165,26 +165,26 @@ func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 	return attempts, nil
 }
 
-// attemptOf is what a Job is to the run.
+// attemptOf returns the attempt of a Job.
 func attemptOf(job *batchv1.Job) attempt {
-	number, _ := strconv.Atoi(job.Labels[AttemptLabel]) // we wrote it
+	number, _ := strconv.Atoi(job.Labels[AttemptLabel]) // it was written by this package
 	_, isFailed := jobFailed(job)
 	return attempt{job.Labels[StepLabel], number, isFailed || job.DeletionTimestamp != nil}
 }
 
-// jobName is the name of a step's latest Job.
+// jobName returns the name of a step's latest Job.
 func (l *loop) jobName(step string) string { return jobName(l.ID, step, l.attempts[step]) }
 
-// vanished: somebody deleted the Job before its step was committed, and nobody knows whether its program had ended.
+// vanished is the reason if a Job was deleted before its step was committed. Whether its command had ended is not known.
 var vanished = suspicion{jobDeletedReason, "the Job was deleted before its step had stored its files"}
 
-// Our own words beside Kubernetes' reasons.
+// Reasons of this package, in addition to those of Kubernetes.
 const (
 	jobDeletedReason = "JobDeleted"
-	conflictReason   = "FilesConflict" // the parts of a step have committed what cannot be brought together
+	conflictReason   = "FilesConflict" // the indexes of a step have committed files that cannot be merged
 )
 
-// isOver says whether a Job has failed or is complete.
+// isOver reports whether a Job has failed or is complete.
 func isOver(job *batchv1.Job) bool {
 	_, isFailed := jobFailed(job)
 	return isFailed || job.Status.CompletionTime != nil

@@ -10,11 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// maxName bounds the names of runs and steps, so that the names of Jobs made of both stay readable.
+// maxName limits the length of the names of runs and steps, so that the names of Jobs, which contain both, stay readable.
 const maxName = 40
 
-// StepError says what is wrong with one step of a graph. Step is empty where no single one is to blame, Field where no single attribute is,
-// and Key where no single part of the attribute is.
+// StepError describes a problem of a graph. Step is empty if it is not about a single step, Field if it is not about a single attribute, and Key if it is not about a
+// single element of the attribute.
 type StepError struct{ Step, Field, Key, Problem string }
 
 func (e *StepError) Error() string { return e.Problem }
@@ -22,10 +22,10 @@ func (e *StepError) Error() string { return e.Problem }
 // Graph is a set of steps whose needs are steps of the set and form no cycle.
 type Graph struct {
 	steps map[string]Step
-	order []string // every step after those that it needs; among equals by name
+	order []string // topological, and by name among steps that do not depend on each other
 }
 
-// NewGraph checks the steps. The error joins a [StepError] for each thing that is wrong.
+// NewGraph checks the steps. The error joins a [StepError] for each problem.
 func NewGraph(steps []Step) (Graph, error) {
 	g := Graph{steps: map[string]Step{}}
 	var problems []error
@@ -41,7 +41,7 @@ func NewGraph(steps []Step) (Graph, error) {
 			problems = append(problems, &StepError{Step: name, Field: "when", Problem: fmt.Sprintf("step %q has a condition on the steps that it needs, but needs none", name)})
 		}
 		for _, need := range g.steps[name].Needs {
-			if _, ok := g.steps[need]; !ok && !g.steps[name].takes(need) { // what it takes is looked at by itself
+			if _, ok := g.steps[need]; !ok && !g.steps[name].takes(need) { // the results that it takes are checked separately
 				problems = append(problems, &StepError{Step: name, Field: "needs", Problem: fmt.Sprintf("step %q needs %q, which is not a step of this run", name, need)})
 			}
 		}
@@ -57,7 +57,7 @@ func NewGraph(steps []Step) (Graph, error) {
 	return g, errors.Join(problems...)
 }
 
-// CheckName says what is wrong with the name of a run or of a step; empty means nothing.
+// CheckName returns the problem of a name of a run or of a step; empty if there is none.
 func CheckName(name string) string {
 	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 		return strings.Join(problems, "; ")
@@ -68,7 +68,7 @@ func CheckName(name string) string {
 	return ""
 }
 
-// sort fills in the order, or returns a cycle that begins and ends with the same step.
+// sort sets the order, or returns a cycle that starts and ends with the same step.
 func (g *Graph) sort() (cycle []string) {
 	const (
 		onPath = 1
@@ -104,10 +104,10 @@ func (g *Graph) sort() (cycle []string) {
 	return nil
 }
 
-// Steps are the names of all steps, each after those that it needs.
+// Steps returns the names of all steps in topological order.
 func (g Graph) Steps() []string { return slices.Clone(g.order) }
 
-// parents are the steps whose files a step begins with: those that it needs, and in the place of one that left nothing those with whose files that one began.
+// parents returns the steps whose files a step starts with: its needs, and instead of a need without files the parents of that need.
 func (g Graph) parents(name string, nothing func(step string) bool) []string {
 	parents := map[string]bool{}
 	var add func(string)
@@ -124,7 +124,7 @@ func (g Graph) parents(name string, nothing func(step string) bool) []string {
 	return slices.Sorted(maps.Keys(parents))
 }
 
-// ancestry is what a step descends from, directly and through others: each of these steps, and itself, with its parents.
+// ancestry returns a step and all its direct and indirect ancestors, each with its parents.
 func (g Graph) ancestry(name string, nothing func(step string) bool) map[string][]string {
 	ancestry := map[string][]string{}
 	var visit func(string)
@@ -141,7 +141,7 @@ func (g Graph) ancestry(name string, nothing func(step string) bool) map[string]
 	return ancestry
 }
 
-// leaves are the steps with files that are the parent of no other: together their trees are what the run leaves. ancestry is that of all of them.
+// leaves returns the steps with files that are no other step's parent: their merged trees are the files of the run. ancestry is that of all of them.
 func (g Graph) leaves(nothing func(step string) bool) (leaves []string, ancestry map[string][]string) {
 	ancestry = map[string][]string{}
 	inner := map[string]bool{}
@@ -162,8 +162,8 @@ func (g Graph) leaves(nothing func(step string) bool) (leaves []string, ancestry
 	return leaves, ancestry
 }
 
-// optional are the steps of which a run that has succeeded may have no files: those whose failure is allowed, those that are there for failures, and all
-// that need one of these.
+// optional returns the steps that may have no files in a succeeded run: those whose failure is allowed, those that run after failures, and all that need one of
+// these.
 func (g Graph) optional() map[string]bool {
 	optional := map[string]bool{}
 	for _, name := range g.order {
@@ -173,7 +173,7 @@ func (g Graph) optional() map[string]bool {
 	return optional
 }
 
-// All are the steps themselves, in the same order as [Graph.Steps].
+// All returns the steps, in the same order as [Graph.Steps].
 func (g Graph) All() []Step {
 	all := make([]Step, 0, len(g.order))
 	for _, name := range g.order {

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// leastSecret is below what hiding would make every text unreadable without keeping anything secret: "1", "yes".
+// leastSecret is the length of the shortest value that is hidden. Hiding shorter ones, such as "1" or "yes", would make texts unreadable and protect nothing.
 const leastSecret = 4
 
-// Hide makes a function that takes out of a text what the run was given in secret: programs may print their environment, and Kubernetes their volumes. It needs no
-// more of a Run than Graph and RedisURL.
+// Hide returns a function that removes the secrets of the run from a text, because commands may print their environment, and Kubernetes their volumes. It uses only
+// the fields Graph and RedisURL of the Run.
 func (r *Run) Hide() func(string) string {
 	secrets := map[string]bool{r.RedisURL: true}
 	if address, err := url.Parse(r.RedisURL); err == nil && address.User != nil {
@@ -25,12 +25,12 @@ func (r *Run) Hide() func(string) string {
 		for _, value := range step.SecretEnv {
 			secrets[value] = true
 			for line := range strings.Lines(value) {
-				secrets[strings.TrimRight(line, "\n")] = true // output is told in lines
+				secrets[strings.TrimRight(line, "\n")] = true // output is reported in lines
 			}
 		}
 	}
 	var pairs []string
-	// The longest first: a secret may be the beginning of another.
+	// The longest first, because a secret may be the beginning of another.
 	for _, secret := range slices.SortedFunc(maps.Keys(secrets), func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
 		if len(secret) >= leastSecret {
 			pairs = append(pairs, secret, "(secret)")
@@ -39,7 +39,7 @@ func (r *Run) Hide() func(string) string {
 	return strings.NewReplacer(pairs...).Replace
 }
 
-// hide takes what is secret out of a failure.
+// hide removes secrets from a failure.
 func (f *Failure) hide(clean func(string) string) {
 	lines := func(texts []string) {
 		for i := range texts {

@@ -11,7 +11,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Labels of everything that belongs to a run; the step's and the attempt's are on Jobs and Pods.
+// Labels of all objects of a run; Jobs and Pods also have those of the step and of the attempt.
 const (
 	RunLabel     = "brane/run"
 	StepLabel    = "brane/step"
@@ -30,20 +30,20 @@ func (r *Run) podLabels(component string) map[string]string {
 	}
 }
 
-// jobName is the name of the Job of one attempt. There is room behind it for the index of one of many.
+// jobName returns the name of the Job of one attempt, with room for an index.
 func jobName(run, step string, attempt int) string {
 	return nameOf(maxIndexed, "brane", run, step, strconv.Itoa(attempt))
 }
 
-// keepJobs is how long a finished Job stays for people to look at, should nobody destroy the run.
+// keepJobs is how long a finished Job is kept for inspection if the run is not destroyed.
 const keepJobs int32 = 7 * 24 * 60 * 60
 
-// job is the Job of one step. The step's container starts the agent, which runs the program and stores what it left; how the agent gets there, and the files,
-// is told in delivery.go.
+// job returns the Job of one step. The main container starts the agent, which runs the command and stores its files; delivery.go describes how the agent and the files
+// get into the pod.
 //
-// Where it is made ahead, its agent waits for what it needs. nothing says of a step whether it has ended, or will not begin, without files; such a step is passed over.
+// If the Job is created early, its agent waits for the needs. nothing reports whether a step has ended without files or will never start; such a step is skipped.
 //
-// The attempt is part of its name: a Job that is made again under the name of one that has failed can inherit the other's back-off.
+// The attempt is part of the name, because a Job that has the name of an earlier, failed Job can inherit its back-off.
 func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
 	told := r.Graph.told(step, nothing)
 	told.Run, told.Attempt, told.Deadline, told.Ahead = r.ID, attempt, r.deadline.Unix(), ahead
@@ -60,7 +60,7 @@ func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) 
 		BackoffLimit:            new(step.Retries),
 		TTLSecondsAfterFinished: new(keepJobs),
 		PodFailurePolicy:        failurePolicy(step),
-		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at once
+		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at the same time
 		Template:                corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: r.pod(step, spec)},
 	}
 	if step.many() {
@@ -72,14 +72,14 @@ func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) 
 	return job, nil
 }
 
-// told is what the agent of a step is told of the step and of the graph.
+// told returns the description of a step and of its graph for the agent.
 func (g Graph) told(step Step, nothing func(step string) bool) agent.Step {
 	return agent.Step{
 		Name: step.Name, Needs: g.ancestry(step.Name, nothing), Reads: step.Reads, Writes: step.Writes, Brane: step.brane(), Indexed: step.many(), Items: step.Items,
 	}
 }
 
-// spread makes one pod many.
+// spread makes a Job an Indexed Job.
 func spread(spec *batchv1.JobSpec, step Step) {
 	many := int32(step.Completions) //nolint:gosec // at most maxMany
 	spec.CompletionMode = new(batchv1.IndexedCompletion)

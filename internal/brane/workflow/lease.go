@@ -19,14 +19,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// The lease on a run: whoever has it carries the run on, and nobody else does. A holder renews it three times in its duration; one that was killed is
-// followed when it has passed. Clocks are not compared: a holder is dead when its lease has not changed for as long as it lasts while somebody looked.
+// Only the process that holds the lease on a run executes it. The holder renews the lease three times in its duration; if the holder was killed, another process takes
+// over when the lease has expired. Clocks are not compared: a lease has expired if the waiting process has not seen it change for its duration.
 const (
 	defaultLease = 30 * time.Second
 	leaseLook    = time.Second
 )
 
-// leases is how long a lease on this run lasts.
+// leases returns the duration of a lease on this run.
 func (r *Run) leases() time.Duration {
 	if r.leaseTime > 0 {
 		return r.leaseTime
@@ -34,49 +34,49 @@ func (r *Run) leases() time.Duration {
 	return defaultLease
 }
 
-// What the run object says of its lease.
+// Keys of the lease in the run object.
 const (
-	holderKey  = "holder"  // who carries the run on, for people; empty where nobody does
-	leaseKey   = "lease"   // tells two holders of the same name apart
-	renewedKey = "renewed" // by the holder's clock
-	termKey    = "term"    // how often the lease was taken
-	// executionKey is whose run this is now: an older execution must not delete it. See [Run].
+	holderKey  = "holder"  // the process that executes the run, for display; empty if there is none
+	leaseKey   = "lease"   // distinguishes two holders of the same name
+	renewedKey = "renewed" // by the clock of the holder
+	termKey    = "term"    // how often the lease was acquired
+	// executionKey is the execution that owns the run: an older execution must not delete it. See [Run].
 	executionKey = "execution"
 )
 
-// HeldError says that another process is carrying the run on.
+// HeldError reports that another process executes the run.
 type HeldError struct {
 	Run, Holder string
-	Until       time.Time     // when its lease ends, should it not be renewed again
-	Renewed     time.Duration // every which it is
+	Until       time.Time     // when its lease expires if it is not renewed
+	Renewed     time.Duration // the interval of renewals
 }
 
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("run %q is locked by %s; its lease lasts until %s and is renewed every %s", e.Run, e.Holder, e.Until.Format(time.RFC3339), e.Renewed)
 }
 
-// LostError says that another process has taken the run over, because this one did not renew its lease in time.
+// LostError reports that another process has taken over the run, because this one did not renew its lease in time.
 type LostError struct{ Run, Holder string }
 
 func (e *LostError) Error() string {
 	return fmt.Sprintf("run %q was taken over by %s, because this process had not renewed its lease in time", e.Run, e.Holder)
 }
 
-// RecordGoneError says that the run object was deleted during the run: somebody has destroyed the run.
+// RecordGoneError reports that the run object was deleted during the run, because the run was destroyed.
 type RecordGoneError struct{ Run, Namespace string }
 
 func (e *RecordGoneError) Error() string {
 	return fmt.Sprintf("the record of run %q in namespace %q was deleted during the run", e.Run, e.Namespace)
 }
 
-// leaseView is a lease as the run object has it. Two views are equal when nobody has touched the lease between them.
+// leaseView is the lease in the run object. Two views are equal if the lease was not changed between them.
 type leaseView struct{ holder, id, renewed string }
 
 func viewLease(object *corev1.ConfigMap) leaseView {
 	return leaseView{object.Data[holderKey], object.Data[leaseKey], object.Data[renewedKey]}
 }
 
-// until is when the lease ends by its holder's clock; the zero time where that cannot be read.
+// until returns when the lease expires by the clock of its holder; the zero time if that cannot be read.
 func (v leaseView) until(leaseTime time.Duration) time.Time {
 	renewed, err := time.Parse(time.RFC3339, v.renewed)
 	if err != nil {
@@ -85,15 +85,15 @@ func (v leaseView) until(leaseTime time.Duration) time.Time {
 	return renewed.Add(leaseTime)
 }
 
-// lease is the right to carry a run on.
+// lease is the lease on a run, which allows to execute it.
 type lease struct {
 	run  *Run
 	id   string
-	term int // the first holder's is 1
+	term int // 1 for the first holder
 
 	mu      sync.Mutex // guards object and renewed
 	object  *corev1.ConfigMap
-	renewed time.Time // by the wall clock, which goes on while a machine sleeps
+	renewed time.Time // by the wall clock, which continues while a machine sleeps
 }
 
 // acquire creates the run object, or takes over that of an earlier apply. If its lease is held, acquire waits until the lease has expired, and fails with a
@@ -137,7 +137,7 @@ func (r *Run) acquire(ctx context.Context) (*lease, error) {
 	return l, nil
 }
 
-// sign writes this holder into the object.
+// sign enters this holder into the object.
 func (l *lease) sign(object *corev1.ConfigMap) {
 	term, _ := strconv.Atoi(object.Data[termKey]) // a new object has none
 	l.term = term + 1
@@ -154,7 +154,7 @@ func (l *lease) sign(object *corev1.ConfigMap) {
 	}
 }
 
-// holds takes over the object as the server has it.
+// holds stores the object that the server has returned.
 func (l *lease) holds(object *corev1.ConfigMap) (err error) {
 	l.object, l.renewed = object, time.Now().Round(0)
 	l.run.deadline, err = time.Parse(time.RFC3339, object.Data[deadlineKey])
@@ -170,15 +170,15 @@ func (l *lease) owner() metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: l.object.Name, UID: l.object.UID}
 }
 
-// hold renews the lease until the function that it returns is called, which waits for the end of that. The context it returns ends with a [LostError] or a
-// [RecordGoneError] when the run is somebody else's from then on.
+// hold renews the lease until the returned function is called, which waits for that to end. The returned context ends with a [LostError] or a [RecordGoneError] if
+// the run does not belong to this process any more.
 func (l *lease) hold(ctx context.Context) (held context.Context, done func()) {
 	held, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = pollUntilCanceled(held, l.run.leases()/3, false, func(ctx context.Context) (bool, error) {
-			// If the API server is away, the watches report it, and no other process can take the lease meanwhile.
+			// If the API server does not answer, the watches report it, and no other process can acquire the lease in the meantime.
 			if err := l.renew(ctx); gone(err) {
 				cancel(err)
 			}
@@ -191,14 +191,14 @@ func (l *lease) hold(ctx context.Context) (held context.Context, done func()) {
 	}
 }
 
-// renew says that we are still there.
+// renew renews the lease.
 func (l *lease) renew(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.write(ctx, map[string]string{renewedKey: time.Now().UTC().Format(time.RFC3339Nano)})
 }
 
-// write changes the run object, which must still be ours.
+// write changes the run object if this process still holds the lease.
 func (l *lease) write(ctx context.Context, data map[string]string) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		object := l.object.DeepCopy()
@@ -210,7 +210,7 @@ func (l *lease) write(ctx context.Context, data map[string]string) error {
 			return nil
 		}
 		conflict := err
-		if apierrors.IsConflict(err) { // it has changed; or our own last write arrived, but its answer did not
+		if apierrors.IsConflict(err) { // the object has changed, or the answer to the last write was lost
 			err = l.run.Kube.Get(ctx, object)
 		}
 		switch {
@@ -228,7 +228,7 @@ func (l *lease) write(ctx context.Context, data map[string]string) error {
 	})
 }
 
-// check makes sure that the lease is still ours, before anything is made: this process may have been stopped for long, with its machine.
+// check checks that this process still holds the lease before it creates an object, because the process may have been suspended together with its machine.
 func (l *lease) check(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -238,8 +238,8 @@ func (l *lease) check(ctx context.Context) error {
 	return l.write(ctx, map[string]string{renewedKey: time.Now().UTC().Format(time.RFC3339Nano)})
 }
 
-// release lets the next one begin at once, and says how the run stands, and what else there is to note. It is what must happen after Ctrl-C too, so it has a
-// short time of its own.
+// release releases the lease, so that the next process does not have to wait, and writes the status of the run and more data. This has to happen after Ctrl-C as
+// well, so it has a short timeout of its own.
 func (l *lease) release(ctx context.Context, status RunStatus, notes map[string]string) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
 	defer done()
@@ -252,14 +252,14 @@ func (l *lease) release(ctx context.Context, status RunStatus, notes map[string]
 	}
 }
 
-// gone says whether an error means that the run is not ours any more, so that nothing of it may be touched.
+// gone reports whether an error means that the run does not belong to this process any more, so that its objects must not be changed.
 func gone(err error) bool {
 	var lost *LostError
 	var deleted *RecordGoneError
 	return errors.As(err, &lost) || errors.As(err, &deleted)
 }
 
-// pollUntilCanceled is wait.PollUntilContextCancel, but its error names the reason why the context ended.
+// pollUntilCanceled is wait.PollUntilContextCancel, but its error contains the reason why the context ended.
 func pollUntilCanceled(ctx context.Context, interval time.Duration, immediate bool, condition wait.ConditionWithContextFunc) error {
 	err := wait.PollUntilContextCancel(ctx, interval, immediate, condition)
 	if cause := context.Cause(ctx); errors.Is(err, ctx.Err()) && !errors.Is(err, cause) {

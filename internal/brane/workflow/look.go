@@ -14,15 +14,15 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// How a run stands that was handed over, for those who ask from outside of the cluster.
+// The status of a delegated run, as read from outside of the cluster.
 
-// Delegated is how a run stands that an engine carries on, or has.
+// Delegated is the status of a run that an engine executes, or has executed.
 type Delegated struct {
 	Status RunStatus
 	Outcome
 }
 
-// Reason is why a run has stopped, for people.
+// Reason returns why a run has stopped, as a text.
 func (d Delegated) Reason() string {
 	if d.Problem == "" {
 		return "it did not finish"
@@ -30,8 +30,8 @@ func (d Delegated) Reason() string {
 	return d.Problem
 }
 
-// Look asks how a delegated run stands, and what holds it up. A run that nobody carries on any more is stopped, and its problem says why. It needs no more of a
-// Run than ID, Namespace and Kube.
+// Look reads the status of a delegated run, and which pods do not start. A run that no engine executes any more is stopped, with the reason in its problem. It uses
+// only the fields ID, Namespace and Kube of the Run.
 func (r *Run) Look(ctx context.Context) (Delegated, error) {
 	found, err := r.stands(ctx)
 	if err == nil && found.Status == RunRunning && found.Problem == "" {
@@ -40,7 +40,7 @@ func (r *Run) Look(ctx context.Context) (Delegated, error) {
 	return found, err
 }
 
-// stands is Look without what holds the run up, which takes a list of all its pods.
+// stands is Look without the pods that do not start, for which all pods have to be listed.
 func (r *Run) stands(ctx context.Context) (Delegated, error) {
 	record := &corev1.ConfigMap{ObjectMeta: r.meta()}
 	err := r.Kube.Get(ctx, record)
@@ -53,7 +53,7 @@ func (r *Run) stands(ctx context.Context) (Delegated, error) {
 	return r.delegated(ctx, record)
 }
 
-// heldUp says which pods do not get on: the engine's, or those of steps whose timeout has not passed.
+// heldUp describes the pods that do not start: of the engine, or of steps whose timeout has not passed.
 func (r *Run) heldUp(ctx context.Context) (string, error) {
 	labels := RunLabel + "=" + r.ID
 	var pods corev1.PodList
@@ -72,7 +72,7 @@ func (r *Run) heldUp(ctx context.Context) (string, error) {
 	return bounded(problems, detailBytes) + fmt.Sprintf("To see more: kubectl -n %s describe pods -l %s", r.Namespace, labels), nil
 }
 
-// delegated reads the run object. While that says that the run goes on, the engine's Job must be there.
+// delegated reads the run object. While its status is running, the Job of the engine must exist.
 func (r *Run) delegated(ctx context.Context, record *corev1.ConfigMap) (Delegated, error) {
 	for again := false; ; again = true {
 		found := Delegated{Status: RunStatus(record.Data[statusKey])}
@@ -89,7 +89,7 @@ func (r *Run) delegated(ctx context.Context, record *corev1.ConfigMap) (Delegate
 			return found, nil
 		}
 		problem, isLost, err := r.engineProblem(ctx, name)
-		if isLost || found.Problem == "" { // what the engine itself has said last is nearer to the cause
+		if isLost || found.Problem == "" { // the last problem that the engine has written is closer to the cause
 			found.Problem = problem
 		}
 		if err != nil || !isLost {
@@ -99,14 +99,14 @@ func (r *Run) delegated(ctx context.Context, record *corev1.ConfigMap) (Delegate
 			found.Status = RunStopped
 			return found, nil
 		}
-		// It may have written its outcome after we had read the record.
+		// The engine may have written its outcome after the record was read.
 		if err := r.Kube.Get(ctx, record); err != nil {
 			return found, fmt.Errorf("read the status of run %q, %s: %w", r.ID, kube.Describe(record), err)
 		}
 	}
 }
 
-// engineProblem says what is the matter with an engine, empty where nothing is, and whether it is lost: then it will not carry its run on.
+// engineProblem returns the problem of an engine, empty if there is none, and whether the engine is lost: then it will not continue its run.
 func (r *Run) engineProblem(ctx context.Context, name string) (problem string, isLost bool, err error) {
 	job := &batchv1.Job{}
 	job.Namespace, job.Name = r.Namespace, name

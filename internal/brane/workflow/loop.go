@@ -19,13 +19,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// resync is how often commits and Jobs are read although nothing has happened; it heals what no event told of.
+// resync is the interval at which commits and Jobs are read without an event, in case an event was lost.
 const resync = 30 * time.Second
 
-// retryBackoff is the pause before a request is repeated that the API server did not answer: from 250 ms up to 5 s.
+// retryBackoff is the pause before a request that the API server did not answer is repeated: from 250 ms up to 5 s.
 var retryBackoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Cap: 5 * time.Second, Steps: 10}
 
-// loop is one Execute: its progress, fed by the store's events and by the watches on Jobs and Pods, and what follows from it.
+// loop is one execution: it updates its progress from the events of Redis and the watches on Jobs and Pods, and acts on it.
 type loop struct {
 	*Run
 	progress
@@ -33,11 +33,11 @@ type loop struct {
 	lease    *lease
 	records  map[string]files.Record // of committed steps
 	gatherer *gatherer
-	pods     map[string]map[types.UID]*corev1.Pod // of each step, all that were seen
-	stuck    map[string]stuck                     // steps whose pod does not get on by itself
+	pods     map[string]map[types.UID]*corev1.Pod // of each step, all that the watches have delivered
+	stuck    map[string]stuck                     // steps whose pod does not start
 	failures []*Failure
-	resync   time.Time    // when to look at everything the next time
-	retry    time.Time    // when to try again what the API server did not answer; zero when all was answered
+	resync   time.Time    // when to read everything the next time
+	retry    time.Time    // when to repeat a request that the API server did not answer; zero if there is none
 	backoff  wait.Backoff // of the next retry
 	// deniedSince is when the API server began to deny requests; zero if it does not.
 	deniedSince time.Time
@@ -51,7 +51,7 @@ func newLoop(r *Run, store *files.Store, lease *lease) *loop {
 	}
 }
 
-// run goes on until the run has ended or ctx has. All watches have ended when it returns.
+// run returns when the run or ctx has ended. All watches have ended then.
 func (l *loop) run(ctx context.Context) error {
 	if err := l.takeUp(ctx); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (l *loop) run(ctx context.Context) error {
 	defer func() {
 		cancel()
 		for range signals {
-			// drained until the followers have ended and closed it
+			// until the watches have ended and the channel is closed
 		}
 	}()
 	look, err := len(l.suspects) > 0, error(nil) // whether to read the commits before the next decision
@@ -98,7 +98,7 @@ func (l *loop) run(ctx context.Context) error {
 	}
 }
 
-// takeTime looks at everything once in a while, although nothing has happened.
+// takeTime handles the timer: it reads everything if a resync is due.
 func (l *loop) takeTime(ctx context.Context, now time.Time) (look bool, err error) {
 	if now.Before(l.resync) {
 		return false, nil // a retry or a timeout is due
@@ -107,14 +107,14 @@ func (l *loop) takeTime(ctx context.Context, now time.Time) (look bool, err erro
 	return true, l.missJobs(ctx)
 }
 
-// takeUp learns what earlier Executes have done and begun.
+// takeUp reads what earlier executions have done and started.
 func (l *loop) takeUp(ctx context.Context) error {
 	if err := l.readCommits(ctx); err != nil {
 		return err
 	}
 	l.resync = time.Now().Add(resync)
 	if l.lease.term == 1 {
-		return nil // nobody was here before
+		return nil // this is the first execution
 	}
 	if err := l.recallFailures(ctx); err != nil {
 		return err
@@ -130,17 +130,17 @@ func (l *loop) takeUp(ctx context.Context) error {
 	return nil
 }
 
-// look reads the commits. What is suspect and still has none has failed.
+// look reads the commits. Suspect steps that are not committed have failed.
 func (l *loop) look(ctx context.Context) error {
 	if err := l.readCommits(ctx); err != nil {
 		return err
 	}
-	if len(l.suspects) > 0 { // the deletion of a namespace takes pods, Jobs and all, in any order
+	if len(l.suspects) > 0 { // the deletion of a namespace deletes pods, Jobs and everything else in any order
 		if err := l.namespaceThere(ctx); err != nil {
 			return err
 		}
 	}
-	failures := l.convict()
+	failures := l.failSuspects()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
 		failure := l.failure(ctx, step, failures[step])
 		l.failures = append(l.failures, failure)
@@ -152,7 +152,7 @@ func (l *loop) look(ctx context.Context) error {
 	return nil
 }
 
-// readCommits learns which steps are committed. Redis may be away for a while: the store tries again by itself, up to its patience.
+// readCommits reads which steps are committed. If Redis does not answer, the store retries for as long as its patience lasts.
 func (l *loop) readCommits(ctx context.Context) error {
 	var open []string
 	for _, name := range l.Graph.order {
@@ -179,7 +179,7 @@ func (l *loop) readCommits(ctx context.Context) error {
 	for name, conflict := range conflicts {
 		l.suspects[name] = suspicion{conflictReason, conflict.Error()}
 	}
-	for _, name := range open { // what was early is started now, and what its pods wait for counts from now
+	for _, name := range open { // early steps may be started now, and the timeouts of their pods count from now
 		for _, pod := range l.pods[name] {
 			if l.known[name] == started {
 				l.noteStuck(name, pod, time.Now())
@@ -189,8 +189,8 @@ func (l *loop) readCommits(ctx context.Context) error {
 	return nil
 }
 
-// start makes the Jobs of these steps. One that is there already was made by a request whose answer got lost. Where the API server does not answer, the steps
-// wait, and it is tried again: commits come through Redis, so a run can outlive a long restart.
+// start creates the Jobs of these steps. A Job that exists was created by a request whose answer was lost. If the API server does not answer, the request is repeated
+// later: commits arrive through Redis, so a run survives a long restart.
 func (l *loop) start(ctx context.Context, names []string) error {
 	if len(names) == 0 || time.Now().Before(l.retry) {
 		return nil
@@ -227,7 +227,7 @@ func (l *loop) start(ctx context.Context, names []string) error {
 	return nil
 }
 
-// prewarm makes Jobs one step early, where the run wants that, and takes back what is in the way.
+// prewarm creates Jobs one step early if that is configured, and deletes early Jobs that others wait for.
 func (l *loop) prewarm(ctx context.Context) error {
 	if !l.Prewarm {
 		return nil
@@ -253,7 +253,7 @@ func (l *loop) prewarm(ctx context.Context) error {
 	return l.start(ctx, begin)
 }
 
-// holdsAll says whether the pod of a step's latest attempt has all that it asked for.
+// holdsAll reports whether the pod of a step's latest attempt has all requested resources.
 func (l *loop) holdsAll(step string) bool {
 	for _, pod := range l.pods[step] {
 		if l.isLatest(step, pod) && holdsAll(pod) {
@@ -263,7 +263,7 @@ func (l *loop) holdsAll(step string) bool {
 	return false
 }
 
-// postpone lets a request be tried again later, where that can help.
+// postpone schedules a retry of a request if its error is retryable.
 func (l *loop) postpone(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -276,7 +276,7 @@ func (l *loop) postpone(ctx context.Context, err error) error {
 	return nil
 }
 
-// wake is when to go on although nothing has happened.
+// wake returns when the loop has to continue without a signal.
 func (l *loop) wake(now time.Time) time.Time {
 	at := l.resync
 	if !l.retry.IsZero() && l.retry.Before(at) {
@@ -293,11 +293,11 @@ func (l *loop) wake(now time.Time) time.Time {
 	return at
 }
 
-// stop tells the agents to stop, and deletes the Jobs that are not committed. It is what must happen after Ctrl-C too, so it has a short time of its own.
+// stop cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has a short timeout of its own.
 func (l *loop) stop(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer done()
-	brief, told := context.WithTimeout(ctx, 5*time.Second) // Redis may be what is away
+	brief, told := context.WithTimeout(ctx, 5*time.Second) // Redis may be the part that does not answer
 	defer told()
 	return errors.Join(
 		l.store.Cancel(brief),

@@ -12,17 +12,17 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Since these versions nodes mount image volumes (KEP-4639) without anybody having to switch it on: with 1.35 the kubelet's gate ImageVolume is on by default.
-// The API server knows them as well then, as no kubelet may be newer than it.
+// Since these versions nodes mount image volumes (KEP-4639) by default: with 1.35 the kubelet's feature gate ImageVolume is enabled. The API server supports them as
+// well, because no kubelet may be newer.
 var (
 	mountingKubelet  = version.MustParseGeneric("1.35")
 	mountingRuntimes = map[string]*version.Version{"containerd": version.MustParseGeneric("2.1"), "cri-o": version.MustParseGeneric("1.31")}
 )
 
-// nodesWithin is how long the answer about the nodes is waited for: not knowing them costs less than a longer wait.
+// nodesWithin is the timeout for listing the nodes. Without the list the run only starts more slowly.
 const nodesWithin = 5 * time.Second
 
-// nodesMount says whether all nodes are known to mount image volumes; otherwise why not is what is known.
+// nodesMount reports whether all nodes are known to mount image volumes, and otherwise why not.
 func nodesMount(ctx context.Context, client *kube.Client) (whyNot string) {
 	ctx, done := context.WithTimeout(ctx, nodesWithin)
 	defer done()
@@ -33,14 +33,14 @@ func nodesMount(ctx context.Context, client *kube.Client) (whyNot string) {
 	return unableToMount(nodes.Items)
 }
 
-// unableToMount says which node may run a step and is not known to mount image volumes; it is empty where there is none. Every Linux node counts: a step may tolerate any
-// taint, and one that is cordoned or not ready now may be back when the step's pod looks for a node. Nodes that pretend to be one (virtual kubelets) name no runtime that is known.
+// unableToMount describes a node that may run a step and is not known to mount image volumes; empty if there is none. Every Linux node counts: a step may tolerate any
+// taint, and a node that is cordoned or not ready may be back when the pod is scheduled. Virtual kubelets do not have a known runtime.
 func unableToMount(nodes []corev1.Node) (which string) {
 	linux := 0
 	for _, node := range nodes {
 		info := node.Status.NodeInfo
 		if info.OperatingSystem != "linux" {
-			continue // steps are programs for Linux
+			continue // steps run on Linux
 		}
 		linux++
 		if kubelet, err := version.ParseGeneric(info.KubeletVersion); err != nil || !kubelet.AtLeast(mountingKubelet) {

@@ -15,18 +15,18 @@ import (
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	deadlineKey    = "deadline" // of the run object: when all Redis keys of the run expire, RFC 3339
-	statusKey      = "status"   // of the run object: how the run ended; none while it goes on
+	statusKey      = "status"   // of the run object: how the run ended; missing while it runs
 )
 
-// objectName is the name of the run's ConfigMap and of its Secret.
+// objectName returns the name of the run's ConfigMap and of its Secret.
 func (r *Run) objectName() string { return objectName("brane", r.ID) }
 
 func (r *Run) meta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: r.Namespace, Name: r.objectName(), Labels: map[string]string{managedByLabel: kube.FieldManager, RunLabel: r.ID}}
 }
 
-// record makes the run's ConfigMap, signed, or finds the one of an earlier apply. It owns all other objects of the run, so that its deletion is theirs,
-// and keeps the deadline that every writer of the run's keys must use.
+// record creates the run's ConfigMap with this holder, or reads the one of an earlier apply. It owns all other objects of the run, so that they are deleted with it, and
+// contains the deadline that every writer of the run's keys must use.
 func (r *Run) record(ctx context.Context, sign func(*corev1.ConfigMap)) (object *corev1.ConfigMap, made bool, err error) {
 	for {
 		object = &corev1.ConfigMap{ObjectMeta: r.meta()}
@@ -40,14 +40,14 @@ func (r *Run) record(ctx context.Context, sign func(*corev1.ConfigMap)) (object 
 				return object, false, nil
 			}
 			if apierrors.IsNotFound(err) {
-				continue // it was deleted between the two
+				continue // it was deleted in the meantime
 			}
 		}
 		return nil, false, fmt.Errorf("create the record of run %q, %s: %w", r.ID, kube.Describe(object), err)
 	}
 }
 
-// put makes an object of the run, or overwrites that of an earlier apply.
+// put creates an object of the run, or overwrites that of an earlier apply.
 func (r *Run) put(ctx context.Context, object kube.Object) error {
 	err := r.Kube.Create(ctx, object)
 	if apierrors.IsAlreadyExists(err) {
@@ -56,5 +56,5 @@ func (r *Run) put(ctx context.Context, object kube.Object) error {
 	return err
 }
 
-// stepLabels select the Jobs and pods of the run's steps, and not those of an engine.
+// stepLabels returns the selector of the Jobs and pods of the run's steps, without those of an engine.
 func (r *Run) stepLabels() string { return RunLabel + "=" + r.ID + "," + StepLabel }

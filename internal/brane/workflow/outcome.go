@@ -8,17 +8,17 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Outcome is what an engine leaves of a run that is over.
+// Outcome is what an engine writes about a run that has ended.
 type Outcome struct {
 	Result
-	Outputs files.Layer // the declared outputs, which are kept; empty where there are none
-	Problem string      // why it did not finish; empty where it was
+	Outputs files.Layer // the declared outputs, which are kept; empty if there are none
+	Problem string      // why it did not finish; empty if it did
 }
 
-// mostFailures of a run are told in full: one is at most some 8 KiB, and an object of the API at most 1 MiB.
+// mostFailures limits the failures that are written in full: one has at most about 8 KiB, and an API object at most 1 MiB.
 const mostFailures = 32
 
-// encode writes an outcome down. Of more failures than anybody reads the first are told; the results name every step that failed.
+// encode encodes an outcome, with the first mostFailures failures. The results contain every failed step.
 func (o Outcome) encode() (string, error) {
 	for _, failures := range []*[]*Failure{&o.Failures, &o.Allowed} {
 		*failures = (*failures)[:min(len(*failures), mostFailures)]
@@ -30,7 +30,7 @@ func (o Outcome) encode() (string, error) {
 	return string(text), nil
 }
 
-// lasting says whether outputs will not be there at another try either.
+// lasting reports whether the outputs will be missing at another attempt as well.
 func lasting(err error) bool {
 	var missing *files.MissingError
 	var conflict *files.ConflictError

@@ -10,8 +10,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Keep takes the declared outputs out of what the steps left, and keeps them in Redis beyond the run's retention. A path that no step left is a
-// [files.MissingError]; one that two parallel steps left differently is a [files.ConflictError].
+// Keep selects the declared outputs from the files of the run, and keeps them in Redis beyond the run's retention. A path that no step has written is a
+// [files.MissingError]; a path that two parallel steps have written with different content is a [files.ConflictError].
 func (r *Run) Keep(ctx context.Context, result Result, paths []string) (files.Layer, error) {
 	store, tree, err := r.left(ctx, result, paths)
 	if err != nil {
@@ -20,7 +20,7 @@ func (r *Run) Keep(ctx context.Context, result Result, paths []string) (files.La
 	return store.Keep(ctx, paths, tree)
 }
 
-// Left finds outputs as [Run.Keep] does, by their paths, but keeps them no longer than the run's retention.
+// Left selects outputs by their paths, like [Run.Keep], but does not keep them beyond the run's retention.
 func (r *Run) Left(ctx context.Context, result Result, paths []string) (map[string]files.Entry, error) {
 	_, tree, err := r.left(ctx, result, paths)
 	if err != nil {
@@ -37,7 +37,7 @@ func (r *Run) Left(ctx context.Context, result Result, paths []string) (map[stri
 	return entries, nil
 }
 
-// left is what the run has left as a whole. Of the files in paths there must be one version each.
+// left returns the merged files of the run. The files in paths must not conflict.
 func (r *Run) left(ctx context.Context, result Result, paths []string) (*files.Store, files.Tree, error) {
 	store, err := Files(r.Redis, r.ID)
 	if err != nil {
@@ -58,15 +58,15 @@ func (r *Run) left(ctx context.Context, result Result, paths []string) (*files.S
 		wanted[path] = true
 	}
 	for _, conflict := range conflicts {
-		if wanted[conflict.Path] { // what nobody asks for may differ
+		if wanted[conflict.Path] { // other paths may conflict
 			return nil, files.Tree{}, &files.ConflictError{Conflicts: []files.Conflict{conflict}}
 		}
 	}
 	return store, tree, nil
 }
 
-// Files opens the store of a run that is over, to read its outputs, to keep them or to delete it.
+// Files opens the store of a run that has ended, to read or keep its outputs or to delete it.
 func Files(r redis.UniversalClient, id string) (*files.Store, error) {
-	// What is written through it is kept for good in the end; the deadline is for what an interrupted Keep leaves.
+	// The deadline applies to what an interrupted Keep has written; everything else that is written through the store is kept permanently.
 	return files.Open(files.Config{Redis: r, Run: id, Deadline: time.Now().Add(24 * time.Hour)})
 }

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	stageContainer = "stage" // carries the agent and the files into the pod
-	stepContainer  = "step"  // the user's program, wrapped by the agent
+	stageContainer = "stage" // copies the agent and stages the files in
+	stepContainer  = "step"  // the main container: the agent, which runs the command
 )
 
-// The volumes that every step has.
+// The volumes of every step.
 const (
 	agentVolume   = "brane"
 	dataVolume    = "data"
@@ -25,10 +25,10 @@ const (
 
 var ownVolumes = []string{agentVolume, dataVolume, redisVolume, scratchVolume}
 
-// pod is what a step runs in. The agent is told the spec.
+// pod returns the specification of a step's pod. spec is the description of the step for the agent.
 func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	pod := corev1.PodSpec{
-		RestartPolicy:                corev1.RestartPolicyNever, // a container started again would find no spec
+		RestartPolicy:                corev1.RestartPolicyNever, // a restarted container would not find its specification
 		AutomountServiceAccountToken: new(step.AutomountServiceAccountToken),
 		EnableServiceLinks:           new(false),
 		ServiceAccountName:           step.ServiceAccountName,
@@ -43,11 +43,11 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 	}
-	deliver, told := r.withInit, []corev1.EnvVar{{Name: agent.EnvStep, Value: literal(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")}
+	deliver, env := r.withInit, []corev1.EnvVar{{Name: agent.EnvStep, Value: literal(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")}
 	if r.byVolume {
 		deliver = r.withVolume
 	}
-	deliver(&pod, step, told)
+	deliver(&pod, step, env)
 	if step.Placement.RuntimeClassName != "" {
 		pod.RuntimeClassName = new(step.Placement.RuntimeClassName)
 	}
@@ -60,10 +60,10 @@ func (r *Run) pod(step Step, spec string) corev1.PodSpec {
 	return pod
 }
 
-// program is what the agent runs.
-func program(step Step) []string { return literals(slices.Concat(step.Command, step.Args)) }
+// commandOf returns the command that the agent runs.
+func commandOf(step Step) []string { return literals(slices.Concat(step.Command, step.Args)) }
 
-// container is the step's own.
+// container returns the main container.
 func (r *Run) container(step Step) corev1.Container {
 	container := corev1.Container{
 		Name:            stepContainer,
@@ -82,11 +82,11 @@ func (r *Run) container(step Step) corev1.Container {
 	return container
 }
 
-// stageMemory is enough for the agent (at most 32 MiB), its binary in the folder in memory and the page cache of what it stages in.
+// stageMemory is enough for the agent (at most 32 MiB), its binary in the volume in memory, and the page cache of the staged files.
 var stageMemory = resource.MustParse("128Mi")
 
-// stageResources are those of the init container. They add nothing to what the pod takes, as it ends before the program starts; but a namespace with a
-// quota lets no container in that names none. Devices are the program's alone.
+// stageResources returns the resources of the init container. They do not increase the resources of the pod, because the init container ends before the main container
+// starts; but a namespace with a quota does not admit a container without resources. Only the main container gets devices.
 func stageResources(of Resources) corev1.ResourceRequirements {
 	own := func(list corev1.ResourceList) corev1.ResourceList {
 		kept := corev1.ResourceList{}
@@ -103,7 +103,7 @@ func stageResources(of Resources) corev1.ResourceRequirements {
 	resources := corev1.ResourceRequirements{Requests: own(of.Requests), Limits: own(of.Limits)}
 	if limit, found := resources.Limits[corev1.ResourceMemory]; found && limit.Cmp(stageMemory) < 0 {
 		resources.Limits[corev1.ResourceMemory] = stageMemory
-		// Without a request of its own a container requests its limit, and the pod would, which is more than the step asks for.
+		// Without a request a container requests its limit, and the pod would request more than the step.
 		if _, found := resources.Requests[corev1.ResourceMemory]; !found {
 			if resources.Requests == nil {
 				resources.Requests = corev1.ResourceList{}
@@ -114,7 +114,7 @@ func stageResources(of Resources) corev1.ResourceRequirements {
 	return resources
 }
 
-// podSecurity holds for both containers: the program can change what was staged in, and nobody else reads the credential.
+// podSecurity returns the security context of both containers, so that the command can change the staged files, and no other user can read the credential.
 func podSecurity(step Step) *corev1.PodSecurityContext {
 	security := &corev1.PodSecurityContext{
 		RunAsUser:          step.SecurityContext.RunAsUser,
@@ -124,7 +124,7 @@ func podSecurity(step Step) *corev1.PodSecurityContext {
 		SeccompProfile:     &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
 	if step.SecurityContext.RunAsUser != nil && *step.SecurityContext.RunAsUser != 0 {
-		security.RunAsNonRoot = new(true) // with it the pod passes the level "restricted" of Pod Security
+		security.RunAsNonRoot = new(true) // as the Pod Security level "restricted" requires
 	}
 	if profile := step.SecurityContext.SeccompProfile; profile != nil {
 		security.SeccompProfile = profile
@@ -132,7 +132,8 @@ func podSecurity(step Step) *corev1.PodSecurityContext {
 	return security
 }
 
-// restricted is what Pod Security's "restricted" level asks of a container, but for the user, which is the image's own business, and for what a step adds.
+// restricted returns the security context that the Pod Security level "restricted" requires of a container, except for the user, which the image may choose, and for
+// what the step adds.
 func restricted(readOnlyRoot bool, add []string) *corev1.SecurityContext {
 	security := &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false),
@@ -147,7 +148,7 @@ func restricted(readOnlyRoot bool, add []string) *corev1.SecurityContext {
 	return security
 }
 
-// literal keeps Kubernetes from putting values in the place of $(NAME) and one dollar in that of two: both mean something else to a shell.
+// literal prevents Kubernetes from expanding $(NAME) and $$, which have another meaning in a shell.
 func literal(text string) string { return strings.ReplaceAll(text, "$", "$$") }
 
 func literals(texts []string) []string {
@@ -158,7 +159,7 @@ func literals(texts []string) []string {
 	return escaped
 }
 
-// environment is the program's, by name; values from Secrets stay there.
+// environment returns the environment of the command, sorted by name. Values of Secrets are referenced.
 func (r *Run) environment(step Step) []corev1.EnvVar {
 	var vars []corev1.EnvVar
 	for name, value := range step.Env {

@@ -5,34 +5,34 @@ import (
 	"slices"
 )
 
-// progress is what one Execute knows of its run. Its methods take facts and answer what they mean; they call nothing and wait for nothing, so a test can put
-// the facts into any order, lose them and repeat them.
+// progress is what one execution knows about its run. Its methods are given facts and return their consequences; they make no requests and do not wait, so a test can
+// reorder, lose and repeat the facts.
 //
-// Facts about Jobs are about one attempt. What an earlier attempt of a step still tells is not taken.
+// Facts about Jobs are about one attempt. Facts about earlier attempts of a step are ignored.
 type progress struct {
 	graph    Graph
 	known    map[string]phase
-	attempts map[string]int       // of each step, the latest; 0 where there was none
-	notEarly map[string]bool      // whose early Job was taken back once
-	suspects map[string]suspicion // started steps that cannot commit any more, unless they have: the commits decide
+	attempts map[string]int       // the latest of each step; 0 if there was none
+	notEarly map[string]bool      // steps whose early Job was deleted once
+	suspects map[string]suspicion // started steps that cannot commit any more, and have failed unless they are committed already
 }
 
-// suspicion is what would be the reason of a step's failure.
+// suspicion is the possible reason of a step's failure.
 type suspicion struct{ reason, message string }
 
 func newProgress(g Graph) progress {
 	return progress{graph: g, known: map[string]phase{}, attempts: map[string]int{}, notEarly: map[string]bool{}, suspects: map[string]suspicion{}}
 }
 
-// attempt is a Job that was there before this Execute.
+// attempt is a Job that existed before this execution.
 type attempt struct {
 	step   string
 	number int
-	over   bool // it has failed or is being deleted: nothing will come of it
+	over   bool // it has failed or is being deleted, so it will not commit
 }
 
-// adopt takes up what earlier Executes have begun, once the commits are known. A step whose latest Job still goes on is started; one whose Job is over waits
-// for the next attempt.
+// adopt resumes what earlier executions have started, when the commits are known. A step whose latest Job still runs is started; a step whose Job has ended waits for
+// the next attempt.
 func (p *progress) adopt(jobs []attempt) (adopted []string) {
 	latest := map[string]attempt{}
 	for _, job := range jobs {
@@ -54,22 +54,22 @@ func (p *progress) adopt(jobs []attempt) (adopted []string) {
 	return adopted
 }
 
-// stand is that the failure of a step stands, whose end an earlier Execute has seen.
-func (p *progress) stand(step string) {
+// restoreFailure records a failure that an earlier execution has stored.
+func (p *progress) restoreFailure(step string) {
 	if p.known[step] == waiting {
 		p.known[step] = failed
 	}
 }
 
-// nextAttempt is the number of a step's next attempt. It is at least term, so that no two Executes use one twice.
+// nextAttempt returns the number of a step's next attempt. It is at least term, so that no two executions use the same number.
 func (p *progress) nextAttempt(step string, term int) int { return max(term, p.attempts[step]+1) }
 
-// begin is that the Job of an attempt is made.
+// begin records that the Job of an attempt was created.
 func (p *progress) begin(step string, number int) {
 	p.attempts[step], p.known[step] = number, p.phaseOf(step)
 }
 
-// commit is that the commit of a step was read. It answers whether that is news.
+// commit records that a step is committed. It reports whether that was not known.
 func (p *progress) commit(step string) bool {
 	if p.known[step] == committed {
 		return false
@@ -80,10 +80,10 @@ func (p *progress) commit(step string) bool {
 	return true
 }
 
-// suspect is that an attempt will not commit any more. It answers whether the commits are worth reading: the attempt may have committed before it ended.
+// suspect records that an attempt will not commit any more. It reports whether to read the commits, because the attempt may have committed before it ended.
 func (p *progress) suspect(step string, number int, why suspicion) bool {
 	if p.known[step] == early && p.attempts[step] == number {
-		p.takeBack(step) // its program has not run
+		p.takeBack(step) // its command has not run
 		return false
 	}
 	if p.known[step] != started || p.attempts[step] != number {
@@ -95,8 +95,8 @@ func (p *progress) suspect(step string, number int, why suspicion) bool {
 	return true
 }
 
-// convict is that the commits were read after all that is known so far: what is still suspect has failed.
-func (p *progress) convict() map[string]suspicion {
+// failSuspects records that the commits were read after all known facts: steps that are still suspect have failed. It returns them.
+func (p *progress) failSuspects() map[string]suspicion {
 	failures := p.suspects
 	p.suspects = map[string]suspicion{}
 	for step := range failures {
@@ -105,7 +105,7 @@ func (p *progress) convict() map[string]suspicion {
 	return failures
 }
 
-// missing are the steps that should have a Job, and have none among these attempts.
+// missing returns the steps that should have a Job but have none among these attempts.
 func (p *progress) missing(jobs []attempt) []string {
 	there := map[string]bool{}
 	for _, job := range jobs {

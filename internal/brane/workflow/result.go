@@ -9,14 +9,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// Result is what became of a run that came to its end.
+// Result is the result of a run that has ended.
 type Result struct {
 	Steps    map[string]StepResult
-	Failures []*Failure // none when the run has succeeded
+	Failures []*Failure // empty if the run has succeeded
 	Allowed  []*Failure // of steps whose failure is allowed
 }
 
-// Status is how the run stands after an Execute that ended with this error.
+// Status returns the status of the run after an Execute that returned this error.
 func (r Result) Status(err error) RunStatus {
 	switch {
 	case err != nil:
@@ -27,32 +27,32 @@ func (r Result) Status(err error) RunStatus {
 	return RunSucceeded
 }
 
-// RunStatus is how a run stands.
+// RunStatus is the status of a run.
 type RunStatus string
 
-// How a run can stand.
+// Values of RunStatus.
 const (
 	RunRunning   RunStatus = "running"
 	RunSucceeded RunStatus = "succeeded"
 	RunFailed    RunStatus = "failed"
-	RunStopped   RunStatus = "stopped" // it could not be carried on, or was interrupted
+	RunStopped   RunStatus = "stopped" // it could not continue, or was interrupted
 )
 
-// StepResult is what became of one step.
+// StepResult is the result of one step.
 type StepResult struct {
 	Status   StepStatus
-	Code     int       // exit code of the program; 0 unless the step has failed by one
-	Started  time.Time // of the program; the last attempt's where there were several
+	Code     int       // exit code of the container; 0 unless the step has failed with one
+	Started  time.Time // of the command, in the last attempt
 	Ended    time.Time
-	Attempts int            // how often its program was begun, by all Executes of the run; of a step that is many, by the part that was begun most often
-	Layer    files.Layer    // the tree that a committed step left
-	Value    branelet.Value `json:"-"` // the result of its call, which its commit holds; nil where it calls no package
+	Attempts int            // how often its command was started, by all executions of the run; of a fan-out step, the maximum of its indexes
+	Layer    files.Layer    // the files of a committed step
+	Value    branelet.Value `json:"-"` // the result of its call, which is part of the commit; nil if it calls no package
 }
 
-// StepStatus is how a step ended.
+// StepStatus is the status of a step.
 type StepStatus string
 
-// How a step can end.
+// Values of StepStatus.
 const (
 	Succeeded StepStatus = "succeeded"
 	Failed    StepStatus = "failed"
@@ -60,7 +60,7 @@ const (
 	Skipped   StepStatus = "skipped" // was not started
 )
 
-// result is what became of the run so far.
+// result returns the result of the run so far.
 func (l *loop) result(ctx context.Context) Result {
 	result := Result{Steps: map[string]StepResult{}}
 	for _, name := range l.Graph.order {
@@ -71,13 +71,13 @@ func (l *loop) result(ctx context.Context) Result {
 			result.Steps[name] = StepResult{Status: Stopped}
 		case waiting:
 			result.Steps[name] = StepResult{Status: Skipped}
-		case failed: // told with its failure
+		case failed: // added with its failure
 		}
 	}
 	for _, failure := range l.failures {
 		result.add(failure, l.Graph.steps[failure.Step].AllowFailure)
 	}
-	// It is told after Ctrl-C too, so it has a short time of its own.
+	// This has to happen after Ctrl-C as well, so it has a short timeout of its own.
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
 	defer done()
 	if err := result.count(ctx, l.store, l.Graph); err != nil {
@@ -86,7 +86,7 @@ func (l *loop) result(ctx context.Context) Result {
 	return result
 }
 
-// add takes in how a step has failed.
+// add adds the failure of a step.
 func (r *Result) add(failure *Failure, isAllowed bool) {
 	r.Steps[failure.Step] = StepResult{Status: Failed, Code: failure.Code, Started: failure.Started, Ended: failure.Ended}
 	if isAllowed {
@@ -96,7 +96,7 @@ func (r *Result) add(failure *Failure, isAllowed bool) {
 	}
 }
 
-// count fills in how often the program of each step was begun. Agents note that in Redis, where it outlives Jobs, pods and whoever carried the run on.
+// count sets how often the command of each step was started. Agents count that in Redis, where it outlives Jobs, pods and earlier executions.
 func (r *Result) count(ctx context.Context, store *files.Store, g Graph) error {
 	var keys []string
 	for _, name := range g.order {
@@ -109,7 +109,7 @@ func (r *Result) count(ctx context.Context, store *files.Store, g Graph) error {
 			step.Attempts = max(step.Attempts, starts[part])
 		}
 		if step.Status == Succeeded {
-			step.Attempts = max(step.Attempts, 1) // an agent that could not note it has run it all the same
+			step.Attempts = max(step.Attempts, 1) // the agent may have failed to count it
 		}
 		r.Steps[name] = step
 	}
@@ -119,15 +119,15 @@ func (r *Result) count(ctx context.Context, store *files.Store, g Graph) error {
 func succeeded(step Step, record files.Record) StepResult {
 	result := StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer}
 	if step.Call != nil {
-		if value, err := step.Call.Brane.Decode(record.Result); err == nil { // the agent commits nothing else
+		if value, err := step.Call.Brane.Decode(record.Result); err == nil { // the agent commits only valid results
 			result.Value = value
 		}
 	}
 	return result
 }
 
-// Recall is the result of a run that has succeeded, read from its commits alone: nothing is made in the cluster, nothing runs. Where commits are gone the
-// error wraps [files.ErrGone]. Recall and Keep need no more of a Run than ID, Graph and Redis.
+// Recall reads the result of a run that has succeeded from its commits alone, without the cluster. If commits are gone, the error wraps [files.ErrGone]. Recall and Keep
+// use only the fields ID, Graph and Redis of the Run.
 func (r *Run) Recall(ctx context.Context) (Result, error) {
 	store, err := Files(r.Redis, r.ID)
 	if err != nil {
@@ -160,8 +160,7 @@ func (r *Run) Recall(ctx context.Context) (Result, error) {
 	return result, result.count(ctx, store, r.Graph)
 }
 
-// Recount completes a result with what the commits say: which steps are committed by now, and what calls of packages gave. It needs no more of a Run than ID,
-// Graph and Redis.
+// Recount adds to a result which steps are committed by now, and the results of calls of packages. It uses only the fields ID, Graph and Redis of the Run.
 func (r *Run) Recount(ctx context.Context, result *Result) error {
 	store, err := Files(r.Redis, r.ID)
 	if err != nil {

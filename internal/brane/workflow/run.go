@@ -1,7 +1,7 @@
-// Package workflow runs a graph of containers on a cluster. Each step is a Job; the files of a step are committed to Redis at once or not at all, and that
-// commit alone is what makes a step done. Jobs and Pods tell why a step is not done; announcements by Redis only say when to look.
+// Package workflow runs a graph of containers on a cluster. Each step is a Job. The files of a step are committed to Redis atomically, and only the commit decides
+// whether a step is done. Jobs and Pods show why a step is not done; announcements through Redis only trigger a look at the commits.
 //
-// It uses kube and files; it knows nothing of Terraform, nor where the cluster's credential comes from.
+// The package uses kube and files. It does not depend on Terraform, and does not decide which credential is used for the cluster.
 package workflow
 
 import (
@@ -21,42 +21,43 @@ type Run struct {
 	ID         string // see [Identity.ID]
 	Graph      Graph
 	Inputs     map[string]files.Source // path below /data → content
-	Kube       *kube.Client            // with the account that submits
-	Nodes      *kube.Client            // with an account that may list the nodes; nil means Kube
+	Kube       *kube.Client            // connects with the service account that submits the Jobs
+	Nodes      *kube.Client            // connects with an account that has permission to list the nodes; nil means Kube
 	Namespace  string
-	Location   string // by which Brane knows the cluster
-	Address    string // of the cluster, as Brane knows it; empty means as Kube does
-	Registry   string // host:port from which packages are pulled; needed only where there are any
+	Location   string // name of the cluster in Brane's configuration files
+	Address    string // of the cluster in Brane's configuration files; empty means the address of Kube
+	Registry   string // host:port from which packages are pulled; needed only if there are any
 	AgentImage string
-	Redis      redis.UniversalClient // as this process dials it
-	RedisURL   string                // the same server as a pod dials it, with its password
+	Redis      redis.UniversalClient // connects from this process
+	RedisURL   string                // of the same server for the pods, with its password
 	RedisCerts files.Certificates    // for a RedisURL that is rediss://; may be empty
 	Users      RedisUsers            // empty means UsersAuto
-	Retention  time.Duration         // how long the run's files stay, but for its outputs
-	Timeouts   PodTimeouts           // for pods that do not get on
-	Parallel   int                   // Jobs of the run at once; 0 means no limit
-	Prewarm    bool                  // make Jobs one step early, see ahead.go
+	Retention  time.Duration         // how long the files of the run are kept, except for its outputs
+	Timeouts   PodTimeouts           // for pods that do not start
+	Parallel   int                   // Jobs of the run at the same time; 0 means no limit
+	Prewarm    bool                  // create Jobs one step early, see ahead.go
 	// AgentInjection is how the agent gets into the pods; empty means InjectAuto, see delivery.go.
 	AgentInjection AgentInjection
-	Holder         string      // who carries the run on, for people: a user, a machine, a process
-	LeaseID        string      // holders with the same one are the same; empty means that this is another than all before
-	Execution      string      // tells this user of the run from later ones of the same id, see [Delete]; may be empty
-	Detach         bool        // leave the Jobs running when ctx is cancelled; past a deadline they are stopped all the same
-	Observe        func(Event) // hears what happens, one call after another; may be nil
+	Holder         string      // this process, for display: a user, a machine, a process id
+	LeaseID        string      // the same for the same holder; empty means a new holder
+	Execution      string      // distinguishes this execution from later ones of the same id, see [Delete]; may be empty
+	Detach         bool        // leave the Jobs running when ctx is cancelled; they are stopped when its deadline has passed
+	Observe        func(Event) // is called for each event, one call at a time; may be nil
 
 	byVolume   bool          // the agent's image is mounted; known once the run has its Redis user
-	handedOver *bool         // what byVolume was for whoever handed the run over to this engine; nil outside of one
-	engine     string        // the Job in which this process carries the run on; empty outside of the cluster
+	handedOver *bool         // byVolume of the process that delegated the run to this engine; nil outside of an engine
+	engine     string        // the Job in which this process executes the run; empty outside of the cluster
 	deadline   time.Time     // of all Redis keys; known once the run's record is
 	leaseTime  time.Duration // 0 means defaultLease; tests have less time
 }
 
-// Execute runs the steps that are not committed yet and returns when all are or one has failed. What an earlier Execute of the same id has begun is taken up
-// where it stands. A failed step is no error but part of the result; the error says why the run could not be carried on, and when ctx ended that is its cause:
-// then the Jobs that still ran are deleted, unless Detach says otherwise.
+// Execute runs the steps that are not committed yet, and returns when all are committed or one has failed. It resumes what an earlier Execute of the same id has
+// started. A failed step is not an error but part of the result. The error is the reason why the run could not continue; if ctx has ended, it is the cause of ctx, and
+// the running Jobs are deleted unless Detach is set.
 //
-// One process at a time carries a run on. Execute waits for one that was killed, and returns a [HeldError] where it lives; a [LostError] or a [RecordGoneError]
-// says that the run is not this one's any more. The error is a [TakenError] where the id is that of a run elsewhere; nothing is made then.
+// Only one process at a time executes a run. If another process holds the lease, Execute waits until the lease has expired, and returns a [HeldError] if it is renewed.
+// A [LostError] or a [RecordGoneError] means that the run does not belong to this process any more. A [TakenError] means that the id belongs to a run in another place;
+// then nothing is created.
 func (r *Run) Execute(ctx context.Context) (result Result, err error) {
 	if err := r.checkPlace(ctx); err != nil {
 		return Result{}, err
@@ -74,7 +75,7 @@ func (r *Run) Execute(ctx context.Context) (result Result, err error) {
 	return result, err
 }
 
-// carryOn prepares the run and lets its loop do the rest.
+// carryOn prepares the run and runs its steps.
 func (r *Run) carryOn(ctx context.Context, lease *lease) (Result, error) {
 	store, err := r.prepare(ctx, lease)
 	if err != nil {
@@ -83,7 +84,7 @@ func (r *Run) carryOn(ctx context.Context, lease *lease) (Result, error) {
 	return r.proceed(ctx, lease, store)
 }
 
-// prepare brings all that steps need.
+// prepare stores the inputs and creates the Secrets that steps need.
 func (r *Run) prepare(ctx context.Context, lease *lease) (*files.Store, error) {
 	store, err := r.open()
 	if err != nil {
@@ -122,19 +123,19 @@ func (r *Run) proceed(ctx context.Context, lease *lease, store *files.Store) (Re
 	return loop.result(ctx), err
 }
 
-// stopTime is how long a pod that was told to stop may take: Kubernetes' own 30 s, and as much for a busy node.
+// stopTime is how long a pod that was asked to stop may take: the 30 s of Kubernetes, and as much again for a busy node.
 const stopTime = time.Minute
 
-// Leaves says whether an Execute that ended with this error has left the Jobs running.
+// Leaves reports whether an Execute that returned this error has left the Jobs running.
 func (r *Run) Leaves(err error) bool { return r.Detach && errors.Is(err, context.Canceled) }
 
-// endCancel takes back that an earlier Execute has stopped the run, once its pods have ended: two of one step must not run at once.
+// endCancel resumes a run that an earlier Execute has cancelled, when its pods have ended, because two pods of one step must not run at the same time.
 func (r *Run) endCancel(ctx context.Context, store *files.Store) error {
 	cancelled, err := store.Cancelled(ctx)
 	if err != nil || !cancelled {
 		return err
 	}
-	// A Job that could not get on was left for people to look at; waiting for its pod would be in vain.
+	// A Job that has failed is kept for inspection; its pod does not have to be waited for.
 	if err := r.deleteJobs(ctx, isOver); err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (r *Run) endCancel(ctx context.Context, store *files.Store) error {
 	if err := r.waitForPods(soon, r.stepLabels(), stillRuns); ctx.Err() != nil {
 		return context.Cause(ctx)
 	} else if err != nil {
-		r.observe(Event{Kind: RunDisturbed, Detail: err.Error()}) // whichever commits first stands
+		r.observe(Event{Kind: RunDisturbed, Detail: err.Error()}) // the first commit is used
 	}
 	return store.Resume(ctx)
 }

@@ -114,7 +114,7 @@ func (w *world) takeOver() {
 	w.engine, w.read, w.changed = newProgress(w.graph), map[string]bool{}, true
 	w.look()
 	for step := range w.stands {
-		w.engine.stand(step)
+		w.engine.restoreFailure(step)
 	}
 	var found []attempt
 	for _, job := range w.jobs {
@@ -264,7 +264,7 @@ func (w *world) look() {
 		w.read[step] = true
 		w.changed = w.engine.commit(step) || w.changed
 	}
-	for step, why := range w.engine.convict() {
+	for step, why := range w.engine.failSuspects() {
 		w.changed = true
 		job := *w.latest(step)
 		job.term = w.term

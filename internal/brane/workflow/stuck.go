@@ -11,15 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// How long a pod may stay in a state from which it hardly ever gets out by itself, where the run does not say.
+// Default timeouts for pods in a state that hardly ever ends by itself.
 const (
-	// defaultStartupTimeout lets a registry hiccup pass: the kubelet tries again after 10 s and after 20 s more.
+	// defaultStartupTimeout allows for a short failure of a registry: the kubelet retries after 10 s and after another 20 s.
 	defaultStartupTimeout = 35 * time.Second
-	// defaultSchedulingTimeout lets an autoscaler bring a node, which takes it minutes.
+	// defaultSchedulingTimeout allows an autoscaler to add a node, which takes minutes.
 	defaultSchedulingTimeout = 5 * time.Minute
 )
 
-// PodTimeouts is how long a pod may stay in such a state. Zero means 35 s for images and what else a container needs to start, and 5 minutes for a node.
+// PodTimeouts limit how long a pod may stay in such a state. Zero means 35 s for images and everything else that a container needs to start, and 5 minutes for a node.
 type PodTimeouts struct{ Startup, Scheduling time.Duration }
 
 func (t PodTimeouts) startup() time.Duration { return cmp.Or(t.Startup, defaultStartupTimeout) }
@@ -27,21 +27,21 @@ func (t PodTimeouts) scheduling() time.Duration {
 	return cmp.Or(t.Scheduling, defaultSchedulingTimeout)
 }
 
-// stuck is a pod that does not get on, or a Job without any.
+// stuck is a pod that does not start, or a Job without a pod.
 type stuck struct {
-	pod     types.UID // empty where there is none yet
+	pod     types.UID // empty if there is none yet
 	since   time.Time
 	timeout time.Duration
-	reason  string // Kubernetes' own word, for example ImagePullBackOff; empty where only the events tell it
+	reason  string // Kubernetes' reason, for example ImagePullBackOff; empty if only the events contain it
 	message string
 }
 
-// awaitPod begins to wait for the first pod of a step's Job, or for one in the place of the last that has ended.
+// awaitPod starts to wait for the first pod of a step's Job, or for the replacement of a pod that has ended.
 func (l *loop) awaitPod(step string) {
 	l.stuck[step] = stuck{since: time.Now(), timeout: l.Timeouts.startup()}
 }
 
-// noteStuck notes that a pod does not get on, or that it does again.
+// noteStuck records whether a pod is stuck.
 func (l *loop) noteStuck(step string, pod *corev1.Pod, now time.Time) {
 	found, ok := l.Timeouts.stuckPod(pod)
 	if !ok {
@@ -52,15 +52,15 @@ func (l *loop) noteStuck(step string, pod *corev1.Pod, now time.Time) {
 	switch before := l.stuck[step]; {
 	case before.pod == "": // it is the first
 	case before.pod == pod.UID && before.timeout == found.timeout && (before.reason == "") == (found.reason == ""):
-		// ErrImagePull and ImagePullBackOff take turns: the first of them starts the clock. The first message says more than "back-off".
+		// ErrImagePull and ImagePullBackOff alternate: the first of them starts the timeout, and its message is more helpful than "back-off".
 		found = before
 	case before.pod != pod.UID && l.Graph.steps[step].many() && (before.reason != "" || found.reason == ""):
-		return // one of the many is stuck already, and will be the first whose time has passed
+		return // another index is stuck already, and its timeout passes first
 	}
 	l.stuck[step] = found
 }
 
-// noteGone notes that a pod gets on, has ended, or is not there any more. Where none is left, the step's Job owes another, which may be refused.
+// noteGone records that a pod has started, has ended, or is gone. If none is left, the Job has to create another, which may be denied.
 func (l *loop) noteGone(pod *corev1.Pod) {
 	step := pod.Labels[StepLabel]
 	s, found := l.stuck[step]
@@ -74,7 +74,7 @@ func (l *loop) noteGone(pod *corev1.Pod) {
 	}
 }
 
-// hasPod says whether a pod of the step's latest attempt has not ended.
+// hasPod reports whether a pod of the step's latest attempt has not ended.
 func (l *loop) hasPod(step string) bool {
 	for _, pod := range l.pods[step] {
 		ended := pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded || pod.DeletionTimestamp != nil
@@ -107,7 +107,7 @@ func (t PodTimeouts) stuckPod(pod *corev1.Pod) (stuck, bool) {
 	return stuck{timeout: t.startup()}, pod.Status.Phase == corev1.PodPending && !begun(pod)
 }
 
-// begun says whether a container of the pod has started: then it has its place, its volumes and its sandbox.
+// begun reports whether a container of the pod has started: then it has a node, its volumes and its sandbox.
 func begun(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(status corev1.ContainerStatus) bool {
 		return status.State.Running != nil || status.State.Terminated != nil
@@ -131,18 +131,18 @@ func (l *loop) giveUpStuck(ctx context.Context, now time.Time) (look bool) {
 	return look
 }
 
-// askWhy asks the events why a step has no pod, or why its pod does not begin, once its timeout has passed.
+// askWhy reads from the events why a step has no pod, or why its pod does not start, when its timeout has passed.
 func (l *loop) askWhy(ctx context.Context, step string, s stuck, now time.Time) stuck {
 	name := l.jobName(step)
 	if pod := l.pods[step][s.pod]; pod != nil {
 		name = pod.Name
 	}
 	reason, message := l.hindrance(ctx, name)
-	// What others hold they give back, as they do a node.
+	// Other pods may release it, like a node.
 	isTaken := reason == "FailedAttachVolume" || strings.Contains(message, "exceeded quota")
 	switch {
 	case reason == "":
-		s.since = now // all are just slow
+		s.since = now // the pod is only slow
 	case isTaken && s.timeout < l.Timeouts.scheduling():
 		s.timeout = l.Timeouts.scheduling()
 	default:
@@ -151,18 +151,18 @@ func (l *loop) askWhy(ctx context.Context, step string, s stuck, now time.Time) 
 	return s
 }
 
-// noPodReason is the reason of a Job's event that it could not make a pod.
+// noPodReason is the reason of a Job's event that it could not create a pod.
 const noPodReason = "FailedCreate"
 
-// hindrances are the reasons of events that keep a Job from having a pod, or a pod from having a container.
+// hindrances are the reasons of events that a Job cannot create a pod, or a pod cannot start a container.
 var hindrances = []string{noPodReason, "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 
-// hindrance is the last event of a Job or a pod, where that is a hindrance. It is empty as long as something goes on, such as the pull of a large image.
+// hindrance returns the last event of a Job or a pod if that is a hindrance. It is empty while there is progress, such as the pull of a large image.
 func (r *Run) hindrance(ctx context.Context, name string) (reason, message string) {
 	ctx, done := context.WithTimeout(ctx, askLimit)
 	defer done()
 	var events corev1.EventList
-	_ = r.Kube.Events(ctx, &events, r.Namespace, name) // without an answer it is asked again
+	_ = r.Kube.Events(ctx, &events, r.Namespace, name) // without an answer the events are read again later
 	var last corev1.Event
 	for _, event := range events.Items {
 		if !event.LastTimestamp.Before(&last.LastTimestamp) {
