@@ -48,7 +48,7 @@ func TestStepsThatCannotBe(t *testing.T) {
 		"a pattern above the files":              {Step{Reads: []string{"../x"}}, `reads[]: step "x": pattern "../x": path "../x" points outside the files`},
 		"a pattern that is none":                 {Step{Writes: []string{"["}}, `writes[]: step "x": pattern "[": syntax error in pattern`},
 		"a resource of nobody":                   {Step{Resources: Resources{Limits: quantities("gpu", "1")}}, `resources[limits]: step "x": "gpu" is not a resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu`},
-		"half a GPU":                             {Step{Resources: Resources{Limits: quantities("nvidia.com/gpu", "500m")}}, `resources[limits]: step "x": nvidia.com/gpu is counted, 500m is no whole number`},
+		"half a GPU":                             {Step{Resources: Resources{Limits: quantities("nvidia.com/gpu", "500m")}}, `resources[limits]: step "x": nvidia.com/gpu is counted, and 500m is not a whole number`},
 		"a GPU requested and not limited":        {Step{Resources: Resources{Requests: quantities("nvidia.com/gpu", "1")}}, `resources[requests]: step "x": the request of nvidia.com/gpu has to be the same as its limit; leave the request out`},
 		"a request above the limit":              {Step{Resources: Resources{Requests: quantities("memory", "2Gi"), Limits: quantities("memory", "1Gi")}}, `resources[requests]: step "x": it requests 2Gi of memory, more than its limit of 1Gi`},
 		"a request of the limit":                 {Step{Resources: Resources{Requests: quantities("cpu", "1000m"), Limits: quantities("cpu", "1")}}, ""},
