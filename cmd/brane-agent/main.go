@@ -37,7 +37,7 @@ func main() {
 	if code, is := agent.Witness(os.Args); is {
 		os.Exit(code)
 	}
-	logging.Disable() // of go-redis: each line on stderr is the program's, or the agent's own
+	logging.Disable() // of go-redis: stderr is for the command and for the messages of the agent
 	files.Overlap()
 	os.Exit(execute(os.Args[1:]))
 }

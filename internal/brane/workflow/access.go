@@ -34,7 +34,7 @@ const userLook = 5 * time.Second
 // handOver creates the Secret with which the pods connect to Redis, and decides how the agent gets into the pods.
 func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.OwnerReference) error {
 	if size := r.largeCertificate(); size > 0 && r.AgentInjection == InjectImageVolume {
-		return fmt.Errorf("hand the certificates for Redis over: one has %d bytes, a variable holds at most %d; leave agent_injection out, or name fewer authorities", size, maxText)
+		return fmt.Errorf("pass the certificates for Redis in variables: one has %d bytes, a variable holds at most %d; leave agent_injection out, or list fewer CAs", size, maxText)
 	}
 	address, ownUser, err := r.podURL(ctx, store)
 	if err != nil {

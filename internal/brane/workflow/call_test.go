@@ -84,7 +84,7 @@ func TestAResultThatIsTooLongForAnArgument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `call function "write": the arguments are 266684 bytes long when they are encoded, and Linux takes no more than 131071: pass large values in files`
+	const want = `call function "write": the encoded arguments are 266684 bytes long, and Linux accepts at most 131071; pass large values in files`
 	if _, err := run.called(run.Graph.steps["b"], map[string]files.Record{"a": {Result: long}}); fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

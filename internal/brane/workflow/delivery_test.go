@@ -48,7 +48,7 @@ func TestAdviceIsAboutTheAgent(t *testing.T) {
 func TestCertificatesThatAreNoVariable(t *testing.T) {
 	run := &Run{AgentInjection: InjectImageVolume, RedisCerts: files.Certificates{CA: make([]byte, 200_000)}}
 	err := run.handOver(t.Context(), nil, metav1.OwnerReference{})
-	if want := "hand the certificates for Redis over: one has 200000 bytes, a variable holds at most 131071; leave agent_injection out, or name fewer authorities"; fmt.Sprint(err) != want {
+	if want := "pass the certificates for Redis in variables: one has 200000 bytes, a variable holds at most 131071; leave agent_injection out, or list fewer CAs"; fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
