@@ -1,11 +1,10 @@
-# One command for each thing one does here; `make` alone tells them. Nothing but Go, and for the cluster
-# Debian's packages and root, is needed.
+# The tasks of the project; `make` lists them. They need Go, and for the cluster root on Debian or Ubuntu.
 
 CLUSTER_DIR ?= .cluster
-# The number to try first: where it is taken, the cluster gets the next free one.
+# The cluster number to try first; if it is taken, the next free one is used.
 CLUSTER_NUMBER ?= $(if $(filter .cluster-test,$(notdir $(CLUSTER_DIR))),2,1)
 
-# The CLI: Terraform or OpenTofu, whichever is there; TF=tofu chooses. Where there is neither, OpenTofu is built.
+# The CLI: Terraform or OpenTofu, whichever is installed; TF=tofu selects one. If neither is installed, OpenTofu is built.
 TF ?= $(or $(shell command -v terraform || command -v tofu),tofu)
 CLI := $(shell command -v $(TF))
 ifeq ($(CLI),)
@@ -19,47 +18,47 @@ endif
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Tell what there is
+help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The provider ----------------------------------------------------------------------------------------------
 
-# Where a CLI finds the provider that was built here, under the addresses that Terraform and OpenTofu know it by.
-# Its version is one that no release has.
+# The directory in which a CLI finds the built provider, under its addresses for Terraform and OpenTofu.
+# No release has this version.
 PLATFORM := $(shell go env GOOS)_$(shell go env GOARCH)
 MIRRORED := $(foreach host,registry.terraform.io registry.opentofu.org,.bin/mirror/$(host)/braneframework/brane/0.0.1/$(PLATFORM))
 
 .PHONY: build
-build: ## Build the provider, where a CLI finds it (TF_CLI_CONFIG_FILE in the cluster's env)
+build: ## Build the provider into the directory in which a CLI finds it (TF_CLI_CONFIG_FILE in the cluster's env)
 	@echo "Building the provider: 2 minutes the first time, then seconds."
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o .bin/terraform-provider-brane .
 	@for dir in $(MIRRORED); do mkdir -p $$dir && cp -f .bin/terraform-provider-brane $$dir/terraform-provider-brane_v0.0.1 || exit 1; done
 
 .PHONY: quickstart
-# CLUSTER=external uses the cluster and the Redis that the environment names.
-quickstart: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Apply examples/quickstart on a cluster on this machine, and print the result
+# CLUSTER=external uses the cluster and the Redis of the environment.
+quickstart: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Start a cluster, apply examples/quickstart and print the result
 	@CLI=$(CLI) CLUSTER_DIR=$(if $(filter external,$(CLUSTER)),,$(abspath $(CLUSTER_DIR))) tools/quickstart up
 
 .PHONY: quickstart-down
-quickstart-down: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Destroy what make quickstart has made; the cluster goes on
+quickstart-down: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Destroy what make quickstart has created; the cluster keeps running
 	@CLI=$(CLI) CLUSTER_DIR=$(if $(filter external,$(CLUSTER)),,$(abspath $(CLUSTER_DIR))) tools/quickstart down
 
 # Tests -----------------------------------------------------------------------------------------------------
 
 TEST_CLUSTER := .cluster-test
 PACKAGES ?= ./...
-# Several acceptance tests wait for the cluster rather than for a processor, so more run at once than there are.
+# Acceptance tests mostly wait for the cluster, so more of them run concurrently than there are processors.
 TEST_FLAGS ?= -race -parallel 6 -timeout 60m
 
 .PHONY: test
-test: chromium $(CLI_BUILT) ## All tests, with the race detector, on a cluster of their own
+test: chromium $(CLI_BUILT) ## Run all tests but the long ones, with the race detector, on a separate cluster
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@go -C tools/image test -timeout 40m ./...
 	@go -C test/cluster test ./...
 	@go -C test/browser test ./...
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test $(TEST_FLAGS) $(PACKAGES)
 
-# A browser for the pages of test/browser. Debian's package without a window is 12 s and needs no display; any other Chromium does as well.
+# A browser for test/browser. Debian's headless package is installed in 12 s and needs no display; any other Chromium can be used as well.
 .PHONY: chromium
 chromium:
 	@for program in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$program >/dev/null && exit 0; done; \
@@ -68,22 +67,22 @@ chromium:
 	{ apt-get -o DPkg::Lock::Timeout=300 update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends chromium-headless-shell fonts-dejavu-core; } \
 		>.bin/chromium.log 2>&1 || { cat .bin/chromium.log >&2; echo "the tests need a Chromium on the PATH" >&2; exit 1; }
 
-# The CLI that the tests do not run by default: Terraform's place in the tests is as good as OpenTofu's.
+# The CLI that make test does not use.
 OTHER := $(if $(filter tofu,$(notdir $(CLI))),$(shell command -v terraform),$(or $(shell command -v tofu),$(CURDIR)/.bin/tofu))
-# What shows most of a CLI: a whole lifecycle of each resource, imports, runs and their outputs, write-only values, and what it does when a provider dies or on Ctrl-C.
+# The tests that depend most on the CLI: the lifecycle of each resource, imports, runs and their outputs, write-only values, killed providers and Ctrl-C.
 OTHER_TESTS := ^(TestAccNamespace|TestAccInfrastructure|TestAccFileSet|TestAccFileSet_import|TestAccWorkflowRun|TestAccWorkflowRun_(pod|fails|waitNot)|TestAccRunFaults)$$
 
 .PHONY: test-long
-test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Tests that take long or much memory: a file of 5 GiB, 100,000 files, runs killed at every turn and cut off, the other CLI; 30 to 60 minutes, 6 GiB
+test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Run the long tests: a file of 5 GiB, 100,000 files, kills and outages in many kinds of runs, the other CLI; 30 to 60 minutes, 6 GiB
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -parallel 6 -timeout 90m $(PACKAGES)
-	@if [ -z '$(OTHER)' ]; then echo "There is no Terraform on the PATH, so the tests ran with OpenTofu alone."; else \
+	@if [ -z '$(OTHER)' ]; then echo "There is no Terraform on the PATH, so the tests ran only with OpenTofu."; else \
 		. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(OTHER) $(call tf-acc-host,$(OTHER)) go test -run '$(OTHER_TESTS)' -parallel 6 -timeout 30m ./internal/provider; \
 	fi
 
-# The file layer is measured without a cluster beside it, which takes a tenth of a processor even when nothing runs there; it was up to install what it needs.
+# Files are measured without a running cluster, because an idle cluster uses a tenth of a processor. It is started before to install what it needs.
 .PHONY: bench
-bench: build $(CLI_BUILT) ## Measure the file layer, the engine and 350 namespaces against the limits; ONLY=files, engine or namespaces for a part; 20 minutes
+bench: build $(CLI_BUILT) ## Measure files, runs and 350 namespaces, with limits; ONLY=files, engine or namespaces for a part; 20 minutes
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@missed=0; for part in $(or $(ONLY),files engine namespaces); do \
 		if [ $$part = files ]; then cluster=down; else cluster=up; fi; \
@@ -91,7 +90,7 @@ bench: build $(CLI_BUILT) ## Measure the file layer, the engine and 350 namespac
 		. ./$(TEST_CLUSTER)/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only $$part || missed=1; \
 	done; exit $$missed
 
-# What plugin-testing must be told where the CLI is OpenTofu.
+# The environment that plugin-testing needs for OpenTofu.
 tf-acc-host = $(if $(filter tofu,$(notdir $(1))),TF_ACC_PROVIDER_HOST=registry.opentofu.org TF_ACC_PROVIDER_NAMESPACE=hashicorp)
 TF_ACC_HOST = $(call tf-acc-host,$(CLI))
 
@@ -103,20 +102,20 @@ launcher:
 	@go -C test/cluster build -o ../../.bin/launcher .
 
 .PHONY: cluster-up
-cluster-up: launcher build ## Start Kubernetes, Redis and a registry on this machine, or bring them up to date
+cluster-up: launcher build ## Start Kubernetes, Redis and a registry, or update them
 	@.bin/launcher up -dir $(CLUSTER_DIR) -number $(CLUSTER_NUMBER)
 
 .PHONY: cluster-down
-cluster-down: launcher ## Stop them; what they stored stays in CLUSTER_DIR (.cluster)
+cluster-down: launcher ## Stop them and keep their data in CLUSTER_DIR (.cluster)
 	@.bin/launcher down -dir $(CLUSTER_DIR)
 
 .PHONY: cluster-clean
-cluster-clean: launcher ## Stop them and remove the folder
+cluster-clean: launcher ## Stop them and remove the directory
 	@.bin/launcher clean -dir $(CLUSTER_DIR)
 
 # Lint, docs, release ---------------------------------------------------------------------------------------
 
-# Tools are pinned in modules of their own, tools/*/go.mod, and built into .bin when that file changes.
+# Tools are pinned in separate modules, tools/*/go.mod, and built into .bin when that file changes.
 BIN := $(CURDIR)/.bin
 build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -w $(2)' -o $(BIN)/ tool && touch $@
 
@@ -133,14 +132,14 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 	$(call build-tool,release)
 
 .bin/tofu: tools/opentofu/go.mod
-	@echo "There is no $(TF) on this machine: building OpenTofu, 4 minutes on two idle cores, 7 to 12 on busy ones; only once."
+	@echo "$(TF) is not installed: building OpenTofu, 4 minutes on two idle cores, 7 to 12 on busy ones; only once."
 	$(call build-tool,opentofu,-X github.com/opentofu/opentofu/version.dev=no)
 
-# The modules that are linted one by one: golangci-lint stays in the one it starts in.
+# The modules to lint. golangci-lint only lints the module in which it is started.
 GO_MODULES := . tools/image test/cluster test/browser
 
 .PHONY: lint
-lint: .bin/golangci-lint ## Check the house rules (.golangci.yml)
+lint: .bin/golangci-lint ## Run golangci-lint (.golangci.yml)
 	@for module in $(GO_MODULES); do \
 		echo "lint $$module"; \
 		(cd $$module && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
@@ -154,16 +153,16 @@ fmt: .bin/golangci-lint $(CLI_BUILT) ## Format Go and Terraform files
 	@$(CLI) fmt -recursive examples
 
 .PHONY: fmt-check
-fmt-check: $(CLI_BUILT) ## Fail where make fmt would change a file
+fmt-check: $(CLI_BUILT) ## Check that make fmt would not change a file
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')) || exit 1; \
 	if [ -n "$$files" ]; then printf 'not formatted; run make fmt:\n%s\n' "$$files" >&2; exit 1; fi
 	@$(CLI) fmt -check -diff -recursive examples
 
 .PHONY: validate
-validate: $(CLI_BUILT) ## Check every example against the provider's schemas
+validate: $(CLI_BUILT) ## Validate all examples with the provider's schemas
 	@CLI=$(CLI) .ci/validate-examples
 
-# docs/format.md and other pages at its top are written by hand; the rest of docs/ comes from here.
+# The generated files and directories in docs/.
 GENERATED_DOCS := index.md actions data-sources ephemeral-resources functions guides list-resources resources
 PLUGINDOCS_ARGS := --provider-name brane --providers-schema .bin/schema.json
 
@@ -185,7 +184,7 @@ docs-check: ## Check that docs/ is up to date, that the registry accepts it, and
 	@.bin/tfplugindocs validate $(PLUGINDOCS_ARGS) > .bin/docs.log 2>&1 || { cat .bin/docs.log >&2; exit 1; }
 
 .PHONY: release-check
-release-check: .bin/goreleaser ## Check .goreleaser.yml, and build what it says for this machine, and the agent's image, into dist/
+release-check: .bin/goreleaser ## Check .goreleaser.yml, and build the provider for this platform and the agent's image into dist/
 	@.bin/goreleaser check --quiet
 	@.bin/goreleaser build --snapshot --single-target --clean
 	@go -C tools/image run ./release -layout $(CURDIR)/dist/brane-agent
@@ -193,7 +192,7 @@ release-check: .bin/goreleaser ## Check .goreleaser.yml, and build what it says 
 # Cleaning up -----------------------------------------------------------------------------------------------
 
 .PHONY: clean
-clean: ## Remove all that was built, started and applied here
+clean: ## Remove everything that was built, started and applied in this directory
 	@for dir in .cluster $(TEST_CLUSTER); do \
 		if [ -d $$dir ]; then $(MAKE) --no-print-directory cluster-clean CLUSTER_DIR=$$dir || exit 1; fi; \
 	done

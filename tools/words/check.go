@@ -47,19 +47,19 @@ func check(root fs.FS, documents, sources []string) ([]finding, error) {
 	return all, err
 }
 
-// isDocument reports whether a file contains text that is written for people.
+// isDocument reports whether a file contains text for people: scripts and the Makefile have no extension.
 func isDocument(name string) bool {
-	return slices.Contains([]string{".md", ".tmpl", ".tf", ".hcl", ".sh", ".yml"}, path.Ext(name))
+	return path.Ext(name) == "" || slices.Contains([]string{".md", ".tmpl", ".tf", ".hcl", ".sh", ".yml"}, path.Ext(name))
 }
 
 // walk calls visit for every file in these files and directories, except hidden ones and testdata.
 func walk(root fs.FS, names []string, visit func(name string, text []byte) error) error {
-	for _, name := range names {
-		err := fs.WalkDir(root, name, func(name string, entry fs.DirEntry, err error) error {
+	for _, top := range names {
+		err := fs.WalkDir(root, top, func(name string, entry fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
 				return err
-			case entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata"):
+			case entry.IsDir() && (name != top && strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata"):
 				return fs.SkipDir
 			case entry.IsDir():
 				return nil

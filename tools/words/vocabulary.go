@@ -3,7 +3,7 @@ package main
 import "regexp"
 
 // documents are the files and directories whose text is checked.
-var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/index.md", "docs/guides", "docs/data-sources", "docs/ephemeral-resources", "docs/functions", "docs/list-resources",
+var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", ".ci", "tools/quickstart", "docs/index.md", "docs/guides", "docs/data-sources", "docs/ephemeral-resources", "docs/functions", "docs/list-resources",
 	"docs/resources/infrastructure.md", "docs/resources/namespace.md", "templates", "examples", "test/cluster/README.md"}
 
 // sources are the directories of Go packages whose string literals and comments are checked. Tests are not.
