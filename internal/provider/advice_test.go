@@ -26,7 +26,7 @@ func TestAdvice(t *testing.T) {
 		},
 		"no cluster at all": {
 			object{"kubernetes": object{}}, "brane_namespace", object{"name": "brane"},
-			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": no cluster is named: give a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
+			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": no cluster is configured: set a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
 		},
 		"a control plane that is not there": {
 			object{"control_plane": object{"directory": "/no/such/place"}}, "brane_infrastructure", infrastructure,
@@ -40,7 +40,7 @@ func TestAdvice(t *testing.T) {
 		},
 		"a Secret takes precedence over the environment": {
 			object{"kubernetes": object{}, "control_plane": object{"kubernetes_secret": object{"namespace": "brane", "name": "config"}}}, "brane_infrastructure", infrastructure,
-			"ERROR: Control plane not available: Opening the configuration files of the Brane instance to register location \"compute\": no cluster is named: give a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
+			"ERROR: Control plane not available: Opening the configuration files of the Brane instance to register location \"compute\": no cluster is configured: set a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

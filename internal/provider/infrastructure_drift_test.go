@@ -78,7 +78,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				func() { i.register(t, i.token(t, "default")) },
 				[]string{
 					`the registered credential was replaced by another one`,
-					fmt.Sprintf(`%s does not let the credential create Jobs (create jobs.batch) in namespace %q: its account needs a Role there, and the namespace must be there`, i.client.Host(), i.namespace),
+					fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.client.Host(), i.namespace),
 				},
 			},
 			{
@@ -87,13 +87,13 @@ func TestAccInfrastructure_drift(t *testing.T) {
 			},
 			{
 				i.dropRole(t),
-				[]string{fmt.Sprintf(`%s does not let the credential create Jobs (create jobs.batch) in namespace %q: its account needs a Role there, and the namespace must be there`, i.client.Host(), i.namespace)},
+				[]string{fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.client.Host(), i.namespace)},
 			},
 			{
 				func() { i.edit(t, "infra.yml", "address: "+i.address(), "address: 203.0.113.7:6443") },
 				[]string{
 					fmt.Sprintf(`address is "203.0.113.7:6443" instead of %q in infra.yml`, i.address()),
-					fmt.Sprintf(`the kubeconfig's server is %s and Brane will connect there; the address "203.0.113.7:6443" must be the same`, i.address()),
+					fmt.Sprintf(`the kubeconfig's server is %s, to which Brane connects; the address "203.0.113.7:6443" must be the same`, i.address()),
 				},
 			},
 			{
@@ -205,7 +205,7 @@ func TestAccInfrastructure_otherAuthority(t *testing.T) {
 					},
 					Config: config,
 					ConfigPlanChecks: driftsLike(
-						`^the certificate of ` + regexp.QuoteMeta(i.client.Host()) + ` is not valid by the kubeconfig's certificate-authority-data: `),
+						`^the certificate of ` + regexp.QuoteMeta(i.client.Host()) + ` is not valid for the kubeconfig's certificate-authority-data: `),
 				},
 				{Config: config, ConfigPlanChecks: emptyPlan()},
 			},

@@ -176,7 +176,7 @@ func TestKubeconfigProblems(t *testing.T) {
 		"the cluster is not known yet": {"oslo", `ERROR: Failed to connect to the cluster: ` + tried + `the provider's configuration is not known before apply.
 
 Apply the resources on which the provider block depends first, for example with -target, then plan again.`},
-		"the cluster does not answer": {"berlin", `ERROR: Failed to request a token: ` + tried + `request a token of service account "brane" in namespace "compute" on https://127.0.0.1:1: ` +
+		"the cluster does not answer": {"berlin", `ERROR: Failed to request a token: ` + tried + `request a token for service account "brane" in namespace "compute" on https://127.0.0.1:1: ` +
 			`Post "https://127.0.0.1:1/api/v1/namespaces/compute/serviceaccounts/brane/token": dial tcp 127.0.0.1:1: connect: connection refused.
 
 Check that the cluster is running and that the machine that runs Terraform can connect to this address.`},

@@ -94,9 +94,9 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	must(t, c.client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "brane"}}))
 	plan, _ := c.planned(config)
 	want := `WARNING: Existing namespace will be adopted: Namespace "` + c.namespace + `" exists and will be managed by this resource. These differences will be corrected:
-- Namespace "` + c.namespace + `" has other labels: app.kubernetes.io/managed-by, team
+- Namespace "` + c.namespace + `" has different labels: app.kubernetes.io/managed-by, team
 - ServiceAccount "brane" is missing
-- Role "brane" has other rules
+- Role "brane" has different rules
 - RoleBinding "brane" is missing`
 	if got := tell(plan.Diagnostics); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -15,14 +15,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Check compares the kubeconfig with the location that it is for: Brane connects to the kubeconfig's server and shows the location's address.
-// The problems are on the fields "address" and "namespace"; nil is good.
+// Check compares the kubeconfig with its location: Brane connects to the kubeconfig's server and displays the location's address.
+// The errors are for the fields "address" and "namespace".
 func (k *Kubeconfig) Check(address, namespace string) []*FieldError {
 	var problems []*FieldError
 	server := serverAddress(k.Server)
 	if normalAddress(address) != server {
 		problems = append(problems, &FieldError{"address", fmt.Sprintf(
-			"the kubeconfig's server is %s and Brane will connect there; the address %q must be the same", server, address)})
+			"the kubeconfig's server is %s, to which Brane connects; the address %q must be the same", server, address)})
 	}
 	if k.Namespace != "" && k.Namespace != namespace {
 		problems = append(problems, &FieldError{"namespace", fmt.Sprintf(
@@ -31,7 +31,7 @@ func (k *Kubeconfig) Check(address, namespace string) []*FieldError {
 	return problems
 }
 
-// serverAddress is host:port of a server's URL.
+// serverAddress returns host:port of a server's URL.
 func serverAddress(server string) string {
 	u, err := url.Parse(server)
 	if err != nil {
@@ -44,7 +44,7 @@ func serverAddress(server string) string {
 	return normalAddress(net.JoinHostPort(u.Hostname(), port))
 }
 
-// normalAddress is an address in the one form in which equal ones are the same text.
+// normalAddress converts an address to a form in which equal addresses are equal strings.
 func normalAddress(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -57,7 +57,7 @@ func normalAddress(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// Client is a client with exactly this credential. It contacts nothing.
+// Client returns a client with exactly this credential. It does not contact the server.
 func (k *Kubeconfig) Client() (*kube.Client, error) {
 	return kube.New(&rest.Config{
 		Host:        k.Server,
@@ -78,8 +78,8 @@ func (k *Kubeconfig) NeedsRenewal(now time.Time, renewBefore time.Duration) bool
 	return ok && !expires.IsZero() && expires.Sub(now) < renewBefore
 }
 
-// Lifetime returns when the credential was issued and when it expires, according to the credential; a zero time is unknown.
-// It is false where the credential says nothing about it.
+// Lifetime returns when the credential was issued and when it expires, as its token or certificate states; a time is zero if it is not stated.
+// ok is false if neither can be read.
 func (k *Kubeconfig) Lifetime() (issued, expires time.Time, ok bool) {
 	if k.Token != "" {
 		return Expiry(k.Token)

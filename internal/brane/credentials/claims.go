@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ServiceAccount is whose token the kubeconfig holds, by the token's own word (its "sub" claim); false where it is no service account's.
+// ServiceAccount returns the service account of the kubeconfig's token (its "sub" claim); ok is false if the token is not of a service account.
 func (k *Kubeconfig) ServiceAccount() (namespace, name string, ok bool) {
 	var claims struct {
 		Subject string `json:"sub"`
@@ -21,7 +21,7 @@ func (k *Kubeconfig) ServiceAccount() (namespace, name string, ok bool) {
 	return strings.Cut(account, ":")
 }
 
-// TokenSecret is the Secret in which the cluster keeps the kubeconfig's long-lived token, by the token's own word; empty where it is no such token.
+// TokenSecret returns the name of the Secret of the kubeconfig's long-lived token, as the token states; empty for another token.
 func (k *Kubeconfig) TokenSecret() string {
 	var claims struct {
 		Secret string `json:"kubernetes.io/serviceaccount/secret.name"`
@@ -32,7 +32,7 @@ func (k *Kubeconfig) TokenSecret() string {
 	return claims.Secret
 }
 
-// readClaims decodes what a JWT says of itself, without verifying it; false where it is none.
+// readClaims decodes the claims of a JWT without verifying it, and reports whether it is one.
 func readClaims(token string, into any) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

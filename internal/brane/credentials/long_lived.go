@@ -19,20 +19,20 @@ import (
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	componentLabel = "app.kubernetes.io/component"
-	component      = "registered-token"     // as opposed to a token that belongs to the namespace
+	component      = "registered-token"     // as opposed to the token of brane_namespace
 	tokenInterval  = 100 * time.Millisecond // the token controller takes a few milliseconds where it is not busy
 )
 
-// LongLived is a token that never expires, with the name of the Secret in which the cluster keeps it. The token is good as long as the Secret is there.
+// LongLived is a token that never expires, with the name of the Secret in which the cluster stores it. The token is valid as long as the Secret exists.
 type LongLived struct {
 	Value  string // a secret
 	Secret string
 }
 
-// MintLongLived makes a Secret for a service account and waits until the cluster has put a token into it. What it made does not outlive an error.
+// CreateLongLivedToken creates a Secret for a service account and waits until the cluster has stored a token in it. If that fails, the Secret is deleted again.
 func CreateLongLivedToken(ctx context.Context, c *kube.Client, namespace, serviceAccount string) (_ LongLived, err error) {
-	tried := fmt.Sprintf("make a long-lived token of service account %q in namespace %q on %s", serviceAccount, namespace, c.Host())
-	// For an account that is not there the cluster would silently remove the Secret again.
+	tried := fmt.Sprintf("create a long-lived token for service account %q in namespace %q on %s", serviceAccount, namespace, c.Host())
+	// The cluster silently deletes the Secret of a service account that does not exist.
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: serviceAccount}}
 	if err := c.Retry(ctx, func() error { return c.Get(ctx, account) }); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -49,7 +49,7 @@ func CreateLongLivedToken(ctx context.Context, c *kube.Client, namespace, servic
 		Type: corev1.SecretTypeServiceAccountToken,
 	}
 	err = c.Retry(ctx, func() error { return c.Create(ctx, secret) })
-	if err != nil && !apierrors.IsAlreadyExists(err) { // only this function uses the name: an earlier request succeeded, and its response was lost
+	if err != nil && !apierrors.IsAlreadyExists(err) { // the name is random: an earlier attempt created it, and its response was lost
 		return LongLived{}, fmt.Errorf("%s: %w", tried, err)
 	}
 	defer func() {
@@ -64,7 +64,7 @@ func CreateLongLivedToken(ctx context.Context, c *kube.Client, namespace, servic
 		return len(secret.Data[corev1.ServiceAccountTokenKey]) > 0, err
 	})
 	if err != nil && ctx.Err() != nil {
-		return LongLived{}, fmt.Errorf("%s: the cluster has put no token into Secret %q: %w", tried, secret.Name, context.Cause(ctx))
+		return LongLived{}, fmt.Errorf("%s: the cluster has not stored a token in Secret %q: %w", tried, secret.Name, context.Cause(ctx))
 	}
 	if err != nil {
 		return LongLived{}, fmt.Errorf("%s: %w", tried, err)
@@ -72,7 +72,7 @@ func CreateLongLivedToken(ctx context.Context, c *kube.Client, namespace, servic
 	return LongLived{string(secret.Data[corev1.ServiceAccountTokenKey]), secret.Name}, nil
 }
 
-// Revoke deletes the Secret of a long-lived token and with it the token. Where it is gone nothing changes; a Secret that [MintLongLived] has not made stays.
+// Revoke deletes the Secret of a long-lived token, which invalidates the token. A Secret that [CreateLongLivedToken] has not created stays.
 func Revoke(ctx context.Context, c *kube.Client, namespace, secret string) error {
 	tried := fmt.Sprintf("revoke the token in Secret %q in namespace %q on %s", secret, namespace, c.Host())
 	live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: secret}}

@@ -14,9 +14,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// FieldError says what is wrong with one field of a kubeconfig, and what to write instead. It never holds a secret.
+// FieldError describes what is wrong with one field of a kubeconfig, and what to write instead. It never contains a secret.
 type FieldError struct {
-	Field    string // users["brane"].exec; empty where it is the whole document
+	Field    string // users["brane"].exec; empty for the whole document
 	Sentence string
 }
 
@@ -27,7 +27,7 @@ func (e *FieldError) Error() string {
 	return "kubeconfig: " + e.Field + ": " + e.Sentence
 }
 
-// Problems are the field errors in an error of [Parse].
+// FieldErrors returns the field errors in an error of [Parse].
 func FieldErrors(err error) []*FieldError {
 	var one *FieldError
 	joined, ok := err.(interface{ Unwrap() []error })
@@ -44,15 +44,15 @@ func FieldErrors(err error) []*FieldError {
 	return all
 }
 
-// parser collects all errors, so that they are reported together.
+// parser collects the errors, so that the user sees all of them.
 type parser struct{ errs []error }
 
 func (p *parser) addError(field, format string, args ...any) {
 	p.errs = append(p.errs, &FieldError{field, fmt.Sprintf(format, args...)})
 }
 
-// Parse reads a kubeconfig under the rules of one that is used inside a Brane container: everything in the document itself, nothing to execute,
-// and a current context that says which of it counts. The error joins [FieldError]s.
+// Parse reads a kubeconfig that will be used inside a Brane container: it must not refer to files or execute programs,
+// and must have a current context. The error joins [FieldError]s.
 func Parse(data []byte) (*Kubeconfig, error) {
 	d, err := decodeDocument(data)
 	if err != nil {
@@ -60,7 +60,7 @@ func Parse(data []byte) (*Kubeconfig, error) {
 	}
 	p := &parser{}
 	if d.Kind != "" && d.Kind != "Config" || d.APIVersion != "" && d.APIVersion != "v1" {
-		p.addError("kind", "this is no kubeconfig; its kind must be Config and its apiVersion v1")
+		p.addError("kind", "the document is not a kubeconfig; its kind must be Config and its apiVersion v1")
 	}
 	c, ok := p.currentContext(d)
 	if !ok {
@@ -87,8 +87,8 @@ func Parse(data []byte) (*Kubeconfig, error) {
 		p.addError(in+".user", "there is no user %q; write the name of one under users", c.User)
 	}
 	if len(d.Users) > 1 {
-		k.Warnings = append(k.Warnings, fmt.Sprintf("the kubeconfig holds credentials of other users than %q as well, and Brane would keep them all; "+
-			"kubectl config view --minify --raw leaves only those of the current context", c.User))
+		k.Warnings = append(k.Warnings, fmt.Sprintf("the kubeconfig contains credentials of other users than %q, and Brane would store all of them; "+
+			"kubectl config view --minify --raw prints only the current context", c.User))
 	}
 	if p.errs != nil {
 		return nil, errors.Join(p.errs...)
@@ -96,7 +96,7 @@ func Parse(data []byte) (*Kubeconfig, error) {
 	return k, nil
 }
 
-// What in messages of the YAML decoder is not for people: values, which may be secrets, and the names of our types.
+// Parts of the messages of the YAML decoder that are removed: values, which may be secrets, and the names of our types.
 var (
 	quoted   = regexp.MustCompile("`[^`]*`?|\"[^\"]*\"?|'[^']*'?")
 	intoType = regexp.MustCompile(` into [\w.\[\]]+`)
@@ -115,7 +115,7 @@ func decodeDocument(data []byte) (document, error) {
 			reason = strings.Join(types.Errors, "; ")
 		}
 		if looksEncoded(data) {
-			reason = "this looks like base64; write the kubeconfig itself, it is encoded on its way to Brane"
+			reason = "this looks like base64; write the kubeconfig itself, the provider encodes it"
 		}
 		return d, &FieldError{"", "the document cannot be read: " + quoted.ReplaceAllString(intoType.ReplaceAllString(reason, ""), "…")}
 	}
@@ -131,7 +131,7 @@ func looksEncoded(data []byte) bool {
 	return err == nil && len(decoded) > 0
 }
 
-// currentContext is the context that the document says counts. Names that stand twice are refused: clients differ in which they take.
+// currentContext returns the current context. It rejects duplicate names, because clients differ in which of them they use.
 func (p *parser) currentContext(d document) (contextRef, bool) {
 	checkUnique(p, "clusters", d.Clusters, func(n namedCluster) string { return n.Name })
 	checkUnique(p, "users", d.Users, func(n namedUser) string { return n.Name })
@@ -153,7 +153,7 @@ func checkUnique[T any](p *parser, key string, named []T, name func(T) string) {
 	seen := map[string]bool{}
 	for _, n := range named {
 		if seen[name(n)] {
-			p.addError(fmt.Sprintf("%s[%q]", key, name(n)), "the name stands twice; take one of them out")
+			p.addError(fmt.Sprintf("%s[%q]", key, name(n)), "the name is used twice; remove one of them")
 		}
 		seen[name(n)] = true
 	}
@@ -165,31 +165,31 @@ func (p *parser) parseCluster(k *Kubeconfig, at string, c cluster) {
 	case c.Server == "":
 		p.addError(at+".server", "it is not set; write the API server's address, like https://203.0.113.7:6443")
 	case err != nil || u.Hostname() == "":
-		p.addError(at+".server", "it is no address; write it like https://203.0.113.7:6443")
+		p.addError(at+".server", "it is not an address; write it like https://203.0.113.7:6443")
 	case u.Scheme != "https":
 		p.addError(at+".server", "it does not begin with https://, so the credential would travel unencrypted; write it like https://203.0.113.7:6443")
 	case u.User != nil:
-		p.addError(at+".server", "it holds a user name; write the address alone, like https://203.0.113.7:6443")
+		p.addError(at+".server", "it contains a user name; write only the address, like https://203.0.113.7:6443")
 	}
 	if c.CAFile != "" {
-		p.addError(at+".certificate-authority", "it names a file, which is not there inside Brane; write its content as certificate-authority-data (base64 of the PEM)")
+		p.addError(at+".certificate-authority", "it names a file, which does not exist inside Brane; write its content as certificate-authority-data (base64 of the PEM)")
 	}
 	k.CA = p.decodeData(at+".certificate-authority-data", c.CAData)
 	if c.TLSServerName != "" {
-		p.addError(at+".tls-server-name", "Brane's client does not know it; write a server whose certificate is valid for the host in server")
+		p.addError(at+".tls-server-name", "Brane's client does not support it; use a server whose certificate is valid for the host in server")
 	}
 	if c.ProxyURL != "" {
-		p.addError(at+".proxy-url", "Brane's client does not know it; write a server that Brane reaches directly")
+		p.addError(at+".proxy-url", "Brane's client does not support it; use a server that Brane reaches directly")
 	}
 	switch {
 	case c.Insecure && c.CAData != "":
-		p.addError(at+".insecure-skip-tls-verify", "it contradicts certificate-authority-data; take it out")
+		p.addError(at+".insecure-skip-tls-verify", "it contradicts certificate-authority-data; remove it")
 	case c.Insecure:
-		k.Warnings = append(k.Warnings, "the server's certificate is not verified (insecure-skip-tls-verify), so a server in between can read the credentials")
+		k.Warnings = append(k.Warnings, "the server's certificate is not verified (insecure-skip-tls-verify), so a host on the network path can read the credential")
 	case c.CAData == "" && c.CAFile == "":
-		k.Warnings = append(k.Warnings, "there is no certificate-authority-data, so the CA certificates in Brane's container must include that of the server")
+		k.Warnings = append(k.Warnings, "there is no certificate-authority-data, so the server's certificate must be issued by a CA that Brane's container trusts")
 	case len(k.CA) > 0 && !isPEM(k.CA):
-		k.Warnings = append(k.Warnings, "certificate-authority-data holds no certificate in PEM")
+		k.Warnings = append(k.Warnings, "certificate-authority-data contains no PEM certificate")
 	}
 }
 
@@ -209,34 +209,34 @@ func (p *parser) parseUser(k *Kubeconfig, at string, u user) {
 		{"client-key", u.ClientKeyFile, "client-key-data (base64 of the PEM)"},
 	} {
 		if file.value != "" {
-			p.addError(at+"."+file.field, "it names a file, which is not there inside Brane; write its content as %s", file.instead)
+			p.addError(at+"."+file.field, "it names a file, which does not exist inside Brane; write its content as %s", file.instead)
 		}
 	}
 	if u.Username != "" || u.Password != "" {
-		p.addError(at+".username", "Kubernetes has had no passwords since 1.19; "+instead)
+		p.addError(at+".username", "Kubernetes has not supported passwords since 1.19; "+instead)
 	}
 	if u.As != "" {
-		p.addError(at+".as", "Brane does not support impersonation; use the credentials of that user")
+		p.addError(at+".as", "Brane does not support impersonation; use the credential of that user")
 	}
 	if strings.ContainsFunc(u.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		p.addError(at+".token", "it has a space, a line break or a character outside ASCII; write it in one piece, without base64")
+		p.addError(at+".token", "it contains a space, a line break or a character outside ASCII; write the token itself, not encoded with base64")
 	}
 	k.Token = u.Token
 	k.ClientCertificate = p.decodeData(at+".client-certificate-data", u.ClientCertData)
 	k.ClientKey = p.decodeData(at+".client-key-data", u.ClientKeyData)
 	switch {
 	case u.ClientCertData != "" && u.ClientKeyData == "" && u.ClientKeyFile == "":
-		p.addError(at+".client-key-data", "it is not set, and the certificate is nothing without its key; write the key (base64 of the PEM)")
+		p.addError(at+".client-key-data", "it is not set, but the client certificate needs its key; write the key (base64 of the PEM)")
 	case u.ClientKeyData != "" && u.ClientCertData == "" && u.ClientCertFile == "":
-		p.addError(at+".client-certificate-data", "it is not set, and the key is nothing without its certificate; write the certificate (base64 of the PEM)")
+		p.addError(at+".client-certificate-data", "it is not set, but the client key needs its certificate; write the certificate (base64 of the PEM)")
 	case p.errs == nil && u.Token == "" && u.ClientCertData == "":
 		p.addError(at, "it has no credential; %s", instead)
 	case u.Token != "" && u.ClientCertData != "":
-		p.addError(at+".token", "the user has a client certificate as well, and which of them counts depends on the reader; take one of them out")
+		p.addError(at+".token", "the user also has a client certificate, and clients differ in which of them they use; remove one of them")
 	}
 }
 
-// data decodes a …-data field.
+// decodeData decodes a …-data field.
 func (p *parser) decodeData(field, value string) []byte {
 	if value == "" {
 		return nil
@@ -247,11 +247,11 @@ func (p *parser) decodeData(field, value string) []byte {
 	case err == nil:
 		return decoded
 	case strings.Contains(compact, "-----BEGIN"):
-		p.addError(field, "it is PEM as it is; write it encoded with base64")
+		p.addError(field, "it is PEM; encode it with base64")
 	case strings.ContainsAny(compact, "-_"):
-		p.addError(field, "it is base64 in the URL-safe alphabet; write it in the standard one (+ and / in place of - and _)")
+		p.addError(field, "it is base64 in the URL-safe alphabet; use the standard alphabet (+ and / instead of - and _)")
 	default:
-		p.addError(field, "it is no base64; write the PEM encoded with base64, once")
+		p.addError(field, "it is not base64; encode the PEM with base64 once")
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func TestRendersNothingThatBraneCannotUse(t *testing.T) {
 
 func TestParsesTheGoldenKubeconfig(t *testing.T) {
 	want := brane
-	want.Warnings = []string{"certificate-authority-data holds no certificate in PEM"}
+	want.Warnings = []string{"certificate-authority-data contains no PEM certificate"}
 	for name, document := range map[string]string{
 		"as it is":             read(t, "golden.yml"),
 		"with a context more":  strings.Replace(read(t, "golden.yml"), "contexts:\n", "contexts:\n- {name: other, context: {cluster: gone, user: gone}}\n", 1),
@@ -95,42 +95,42 @@ func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
 		"two documents": {golden + "---\n" + golden, `kubeconfig: a second YAML document follows the first; Brane reads one only`},
 		"no YAML":       {"a: [", `kubeconfig: the document cannot be read: line 1: did not find expected node content`},
 		"a list":        {"[SECRET]", `kubeconfig: the document cannot be read: line 1: cannot unmarshal !!seq`},
-		"base64":        {"YXBpVmVyc2lvbjogdjEK\n", `kubeconfig: the document cannot be read: this looks like base64; write the kubeconfig itself, it is encoded on its way to Brane`},
+		"base64":        {"YXBpVmVyc2lvbjogdjEK\n", `kubeconfig: the document cannot be read: this looks like base64; write the kubeconfig itself, the provider encodes it`},
 		"a secret in the wrong place": {replaced("  user:\n    token: TOKEN", "  user: TOKEN"),
 			`kubeconfig: the document cannot be read: line 10: cannot unmarshal !!str …`},
-		"another kind":       {replaced("kind: Config", "kind: Secret"), `kubeconfig: kind: this is no kubeconfig; its kind must be Config and its apiVersion v1`},
+		"another kind":       {replaced("kind: Config", "kind: Secret"), `kubeconfig: kind: the document is not a kubeconfig; its kind must be Config and its apiVersion v1`},
 		"no current context": {replaced("current-context: brane\n", ""), `kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
 		"a current context that is not there": {replaced("current-context: brane", "current-context: admin"),
 			`kubeconfig: current-context: there is no context "admin"; write the name of one under contexts`},
 		"a cluster that is not there": {replaced("cluster: c\n", "cluster: d\n"), `kubeconfig: contexts["brane"].cluster: there is no cluster "d"; write the name of one under clusters`},
 		"a user that is not there":    {replaced("    user: brane\n", "    user: d\n"), `kubeconfig: contexts["brane"].user: there is no user "d"; write the name of one under users`},
 		"a name twice": {replaced("users:\n", "users:\n- name: brane\n  user: {token: x}\n"),
-			`kubeconfig: users["brane"]: the name stands twice; take one of them out`},
+			`kubeconfig: users["brane"]: the name is used twice; remove one of them`},
 		"no server":         {replaced("    server: https://203.0.113.7:6443\n", ""), `kubeconfig: clusters["c"].server: it is not set; write the API server's address, like https://203.0.113.7:6443`},
-		"a server by name":  {replaced("https://203.0.113.7:6443", "203.0.113.7"), `kubeconfig: clusters["c"].server: it is no address; write it like https://203.0.113.7:6443`},
+		"a server by name":  {replaced("https://203.0.113.7:6443", "203.0.113.7"), `kubeconfig: clusters["c"].server: it is not an address; write it like https://203.0.113.7:6443`},
 		"a server in clear": {replaced("https:", "http:"), `kubeconfig: clusters["c"].server: it does not begin with https://, so the credential would travel unencrypted; write it like https://203.0.113.7:6443`},
 		"an authority in a file": {replaced("certificate-authority-data: Q0E=", "certificate-authority: /etc/ca.pem"),
-			`kubeconfig: clusters["c"].certificate-authority: it names a file, which is not there inside Brane; write its content as certificate-authority-data (base64 of the PEM)`},
-		"an authority in PEM": {replaced("Q0E=", `"-----BEGIN CERTIFICATE-----"`), `kubeconfig: clusters["c"].certificate-authority-data: it is PEM as it is; write it encoded with base64`},
+			`kubeconfig: clusters["c"].certificate-authority: it names a file, which does not exist inside Brane; write its content as certificate-authority-data (base64 of the PEM)`},
+		"an authority in PEM": {replaced("Q0E=", `"-----BEGIN CERTIFICATE-----"`), `kubeconfig: clusters["c"].certificate-authority-data: it is PEM; encode it with base64`},
 		"an authority in the URL-safe alphabet": {replaced("Q0E=", "Q0-_"),
-			`kubeconfig: clusters["c"].certificate-authority-data: it is base64 in the URL-safe alphabet; write it in the standard one (+ and / in place of - and _)`},
-		"an authority that is not encoded": {replaced("Q0E=", "CA!"), `kubeconfig: clusters["c"].certificate-authority-data: it is no base64; write the PEM encoded with base64, once`},
+			`kubeconfig: clusters["c"].certificate-authority-data: it is base64 in the URL-safe alphabet; use the standard alphabet (+ and / instead of - and _)`},
+		"an authority that is not encoded": {replaced("Q0E=", "CA!"), `kubeconfig: clusters["c"].certificate-authority-data: it is not base64; encode the PEM with base64 once`},
 		"an unverified server with an authority": {replaced("    server:", "    insecure-skip-tls-verify: true\n    server:"),
-			`kubeconfig: clusters["c"].insecure-skip-tls-verify: it contradicts certificate-authority-data; take it out`},
+			`kubeconfig: clusters["c"].insecure-skip-tls-verify: it contradicts certificate-authority-data; remove it`},
 		"a program":         {replaced("token: TOKEN", "exec: {command: aws}"), `kubeconfig: users["brane"].exec: Brane cannot run a plugin inside its container; ` + instead},
 		"a provider":        {replaced("token: TOKEN", "auth-provider: {name: gcp}"), `kubeconfig: users["brane"].auth-provider: Brane cannot run a plugin inside its container; ` + instead},
-		"a token in a file": {replaced("token: TOKEN", "tokenFile: /t"), `kubeconfig: users["brane"].tokenFile: it names a file, which is not there inside Brane; write its content as token`},
+		"a token in a file": {replaced("token: TOKEN", "tokenFile: /t"), `kubeconfig: users["brane"].tokenFile: it names a file, which does not exist inside Brane; write its content as token`},
 		"certificates in files": {replaced("token: TOKEN", "client-certificate: /c\n    client-key: /k"),
-			`kubeconfig: users["brane"].client-certificate: it names a file, which is not there inside Brane; write its content as client-certificate-data (base64 of the PEM)` + "\n" +
-				`kubeconfig: users["brane"].client-key: it names a file, which is not there inside Brane; write its content as client-key-data (base64 of the PEM)`},
-		"a password":                  {replaced("token: TOKEN", "username: u\n    password: SECRET"), `kubeconfig: users["brane"].username: Kubernetes has had no passwords since 1.19; ` + instead},
+			`kubeconfig: users["brane"].client-certificate: it names a file, which does not exist inside Brane; write its content as client-certificate-data (base64 of the PEM)` + "\n" +
+				`kubeconfig: users["brane"].client-key: it names a file, which does not exist inside Brane; write its content as client-key-data (base64 of the PEM)`},
+		"a password":                  {replaced("token: TOKEN", "username: u\n    password: SECRET"), `kubeconfig: users["brane"].username: Kubernetes has not supported passwords since 1.19; ` + instead},
 		"no credential":               {replaced("token: TOKEN", "{}"), `kubeconfig: users["brane"]: it has no credential; ` + instead},
-		"a certificate without a key": {replaced("token: TOKEN", "client-certificate-data: Q0E="), `kubeconfig: users["brane"].client-key-data: it is not set, and the certificate is nothing without its key; write the key (base64 of the PEM)`},
-		"a token with a line break":   {replaced("token: TOKEN", `token: "TO\nKEN"`), `kubeconfig: users["brane"].token: it has a space, a line break or a character outside ASCII; write it in one piece, without base64`},
-		"a credential of both kinds":  {replaced("token: TOKEN", "token: TOKEN\n    client-certificate-data: Q0E=\n    client-key-data: Q0E="), `kubeconfig: users["brane"].token: the user has a client certificate as well, and which of them counts depends on the reader; take one of them out`},
-		"a user who acts for another": {replaced("token: TOKEN", "token: TOKEN\n    as: admin"), `kubeconfig: users["brane"].as: Brane does not support impersonation; use the credentials of that user`},
-		"a server of another name":    {replaced("    server:", "    tls-server-name: x\n    server:"), `kubeconfig: clusters["c"].tls-server-name: Brane's client does not know it; write a server whose certificate is valid for the host in server`},
-		"a server behind a proxy":     {replaced("    server:", "    proxy-url: http://p:1\n    server:"), `kubeconfig: clusters["c"].proxy-url: Brane's client does not know it; write a server that Brane reaches directly`},
+		"a certificate without a key": {replaced("token: TOKEN", "client-certificate-data: Q0E="), `kubeconfig: users["brane"].client-key-data: it is not set, but the client certificate needs its key; write the key (base64 of the PEM)`},
+		"a token with a line break":   {replaced("token: TOKEN", `token: "TO\nKEN"`), `kubeconfig: users["brane"].token: it contains a space, a line break or a character outside ASCII; write the token itself, not encoded with base64`},
+		"a credential of both kinds":  {replaced("token: TOKEN", "token: TOKEN\n    client-certificate-data: Q0E=\n    client-key-data: Q0E="), `kubeconfig: users["brane"].token: the user also has a client certificate, and clients differ in which of them they use; remove one of them`},
+		"a user who acts for another": {replaced("token: TOKEN", "token: TOKEN\n    as: admin"), `kubeconfig: users["brane"].as: Brane does not support impersonation; use the credential of that user`},
+		"a server of another name":    {replaced("    server:", "    tls-server-name: x\n    server:"), `kubeconfig: clusters["c"].tls-server-name: Brane's client does not support it; use a server whose certificate is valid for the host in server`},
+		"a server behind a proxy":     {replaced("    server:", "    proxy-url: http://p:1\n    server:"), `kubeconfig: clusters["c"].proxy-url: Brane's client does not support it; use a server that Brane reaches directly`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(tt.document))
@@ -148,9 +148,9 @@ func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
 func TestWarnsOfWhatIsAllowedAndDoubtful(t *testing.T) {
 	golden := read(t, "golden.yml")
 	for name, tt := range map[string]struct{ old, new, want string }{
-		"no authority":        {"    certificate-authority-data: Q0E=\n", "", "there is no certificate-authority-data, so the CA certificates in Brane's container must include that of the server"},
-		"no verification":     {"certificate-authority-data: Q0E=", "insecure-skip-tls-verify: true", "the server's certificate is not verified (insecure-skip-tls-verify), so a server in between can read the credentials"},
-		"others' credentials": {"users:\n", "users:\n- {name: admin, user: {token: x}}\n", `the kubeconfig holds credentials of other users than "brane" as well, and Brane would keep them all; kubectl config view --minify --raw leaves only those of the current context`},
+		"no authority":        {"    certificate-authority-data: Q0E=\n", "", "there is no certificate-authority-data, so the server's certificate must be issued by a CA that Brane's container trusts"},
+		"no verification":     {"certificate-authority-data: Q0E=", "insecure-skip-tls-verify: true", "the server's certificate is not verified (insecure-skip-tls-verify), so a host on the network path can read the credential"},
+		"others' credentials": {"users:\n", "users:\n- {name: admin, user: {token: x}}\n", `the kubeconfig contains credentials of other users than "brane", and Brane would store all of them; kubectl config view --minify --raw prints only the current context`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, err := Parse([]byte(strings.Replace(golden, tt.old, tt.new, 1)))
@@ -169,9 +169,9 @@ func TestComparesTheKubeconfigWithItsLocation(t *testing.T) {
 		"the same":                     {"https://203.0.113.7:6443", "brane", "203.0.113.7:6443", "brane", ""},
 		"the port of https":            {"https://K8s.example.org./", "", "k8s.example.org:443", "brane", ""},
 		"two forms of one IPv6":        {"https://[2001:db8::0:7]:6443", "brane", "[2001:DB8:0::7]:6443", "brane", ""},
-		"another port":                 {"https://203.0.113.7", "brane", "203.0.113.7:6443", "brane", `address: the kubeconfig's server is 203.0.113.7:443 and Brane will connect there; the address "203.0.113.7:6443" must be the same`},
-		"another host":                 {"https://a:1", "brane", "b:1", "brane", `address: the kubeconfig's server is a:1 and Brane will connect there; the address "b:1" must be the same`},
-		"an address without a port":    {"https://a", "brane", "a", "brane", `address: the kubeconfig's server is a:443 and Brane will connect there; the address "a" must be the same`},
+		"another port":                 {"https://203.0.113.7", "brane", "203.0.113.7:6443", "brane", `address: the kubeconfig's server is 203.0.113.7:443, to which Brane connects; the address "203.0.113.7:6443" must be the same`},
+		"another host":                 {"https://a:1", "brane", "b:1", "brane", `address: the kubeconfig's server is a:1, to which Brane connects; the address "b:1" must be the same`},
+		"an address without a port":    {"https://a", "brane", "a", "brane", `address: the kubeconfig's server is a:443, to which Brane connects; the address "a" must be the same`},
 		"a context for another corner": {"https://a:1", "default", "a:1", "brane", `namespace: the kubeconfig's context is for namespace "default" and the location for "brane"; make them the same`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,24 +17,24 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// What a probe may end with; a [ProbeError] is one of them.
+// The kinds of a [ProbeError].
 var (
-	// ErrUnauthorized says that the server does not know the credential: it has expired or was revoked. A new one repairs it.
+	// ErrUnauthorized reports that the server does not accept the credential: it has expired or was revoked, and has to be replaced.
 	ErrUnauthorized = errors.New("the credential is not accepted")
-	// ErrForbidden says that the credential may not create Jobs. A role, or the missing namespace, repairs it.
+	// ErrForbidden reports that the credential has no permission to create Jobs: a Role, or the namespace, is missing.
 	ErrForbidden = errors.New("the credential may not create Jobs")
-	// ErrUnreachable says that no API server answers at the address, at least not from the machine that runs Terraform.
+	// ErrUnreachable reports that no API server answers at the address from the machine that runs Terraform.
 	ErrUnreachable = errors.New("the API server is not reachable")
-	// ErrTLS says that a server answers and its certificate is not signed by the CA of the kubeconfig.
+	// ErrTLS reports that the server's certificate is not issued by the kubeconfig's CA, or not valid.
 	ErrTLS = errors.New("the API server's certificate is not valid")
 )
 
-// ProbeError says why a credential is of no use to Brane.
+// ProbeError describes why Brane cannot use a credential.
 type ProbeError struct {
 	Server    string
 	Namespace string
 	Kind      error // ErrUnauthorized, ErrForbidden, ErrUnreachable or ErrTLS
-	Err       error // what came back; nil where the answer itself was a no
+	Err       error // the cause; nil if the server answered
 }
 
 func (e *ProbeError) Error() string {
@@ -42,15 +42,15 @@ func (e *ProbeError) Error() string {
 	case errors.Is(e.Kind, ErrUnauthorized):
 		return fmt.Sprintf("%s does not accept the credential: it has expired, or its service account or token was deleted", e.Server)
 	case errors.Is(e.Kind, ErrForbidden):
-		return fmt.Sprintf("%s does not let the credential create Jobs (create jobs.batch) in namespace %q: its account needs a Role there, and the namespace must be there",
+		return fmt.Sprintf("%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist",
 			e.Server, e.Namespace)
 	case errors.Is(e.Kind, ErrTLS):
-		return fmt.Sprintf("the certificate of %s is not valid by the kubeconfig's certificate-authority-data: %v", e.Server, e.Err)
+		return fmt.Sprintf("the certificate of %s is not valid for the kubeconfig's certificate-authority-data: %v", e.Server, e.Err)
 	}
 	return fmt.Sprintf("no API server answers at %s: %v", e.Server, e.Err)
 }
 
-// Unwrap gives the kind, for errors.Is, and what came back.
+// Unwrap returns the kind, for errors.Is, and the cause.
 func (e *ProbeError) Unwrap() []error {
 	if e.Err == nil {
 		return []error{e.Kind}
@@ -58,12 +58,12 @@ func (e *ProbeError) Unwrap() []error {
 	return []error{e.Kind, e.Err}
 }
 
-// Report is what a credential that Brane can work with may do beyond that.
+// Report lists permissions that a credential has beyond what Brane needs.
 type Report struct {
-	Powers []string // sentences; empty where it is as weak as it should be
+	Powers []string // sentences; empty if it has no more than it needs
 }
 
-// Probe acts with a credential: it asks the API server what the credential may do, which changes nothing. The error is a [ProbeError] where Brane could not
+// Probe uses a credential: it asks the API server for the credential's permissions, which changes nothing. The error is a [ProbeError] if Brane could not
 // create Jobs in the namespace.
 func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error) {
 	may := func(namespace, verb, group, resource string) (bool, error) {
@@ -104,7 +104,7 @@ func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error
 	return report, nil
 }
 
-// Await probes a credential that was just issued until Brane could work with it, or for as long as the timeout: the API server may need a moment to know the
+// WaitUntilAccepted probes a credential that was just issued until Brane could work with it, or for as long as the timeout: the API server may need a moment to know the
 // service account, or the role that it was given. The error is that of the last [Probe].
 func WaitUntilAccepted(ctx context.Context, c *kube.Client, namespace string, timeout time.Duration) (report Report, err error) {
 	_ = wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, timeout, true, func(context.Context) (bool, error) {
@@ -114,14 +114,14 @@ func WaitUntilAccepted(ctx context.Context, c *kube.Client, namespace string, ti
 	return report, err
 }
 
-// power is something that a credential for Brane should not be able to do.
+// power is a permission that a credential for Brane should not have.
 type power struct {
 	about                            string
 	namespace, verb, group, resource string
 	sentence                         string
 }
 
-// powers are asked for one after another: of those about the same thing the greatest comes first.
+// excessPermissions returns the permissions to check, in this order: the broadest of each subject first.
 func excessPermissions(namespace string) []power {
 	ps := []power{
 		{"everything", "", "*", "*", "*", "it may do everything in the whole cluster (cluster-admin)"},
@@ -139,7 +139,7 @@ func excessPermissions(namespace string) []power {
 	return ps
 }
 
-// at adds the place to a probe error.
+// addTarget adds the server and the namespace to a probe error.
 func addTarget(err error, server, namespace string) error {
 	var probe *ProbeError
 	if errors.As(err, &probe) {
@@ -176,7 +176,7 @@ func isTLS(err error) bool {
 		errors.As(err, &host) || errors.As(err, &invalid) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// rootOf drops the request in front of what went wrong: its URL is one of ours and says nothing to people.
+// rootOf returns the cause of a failed request without the URL, which the provider itself has chosen.
 func rootOf(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {

@@ -147,13 +147,13 @@ func TestProbeTellsWhyACredentialIsOfNoUse(t *testing.T) {
 		"another token": {func(k *Kubeconfig) { k.Token = "e30.e30.c2ln" }, namespace, ErrUnauthorized,
 			server + " does not accept the credential: it has expired, or its service account or token was deleted"},
 		"another namespace": {func(*Kubeconfig) {}, "default", ErrForbidden,
-			server + ` does not let the credential create Jobs (create jobs.batch) in namespace "default": its account needs a Role there, and the namespace must be there`},
+			server + ` does not allow the credential to create Jobs (create jobs.batch) in namespace "default": its service account needs a Role there, and the namespace must exist`},
 		"nobody listens": {func(k *Kubeconfig) { k.Server = closed }, namespace, ErrUnreachable,
 			"no API server answers at " + closed + ": dial tcp " + closed[len("https://"):] + ": connect: connection refused"},
 		"another's certificate": {func(k *Kubeconfig) { k.Server = stranger.URL }, namespace, ErrTLS,
-			"the certificate of " + stranger.URL + " is not valid by the kubeconfig's certificate-authority-data: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+			"the certificate of " + stranger.URL + " is not valid for the kubeconfig's certificate-authority-data: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
 		"no TLS at all": {func(k *Kubeconfig) { k.Server = "https" + plain.URL[len("http"):] }, namespace, ErrTLS,
-			"the certificate of https" + plain.URL[len("http"):] + " is not valid by the kubeconfig's certificate-authority-data: http: server gave HTTP response to HTTPS client"},
+			"the certificate of https" + plain.URL[len("http"):] + " is not valid for the kubeconfig's certificate-authority-data: http: server gave HTTP response to HTTPS client"},
 		"another server": {func(k *Kubeconfig) {
 			k.Server, k.CA = stranger.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: stranger.Certificate().Raw})
 		}, namespace, ErrUnreachable, "no API server answers at " + stranger.URL + ": the server could not find the requested resource (post selfsubjectaccessreviews.authorization.k8s.io)"},

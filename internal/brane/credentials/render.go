@@ -12,20 +12,20 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Kubeconfig is one cluster, one user and the context that joins them: all that Brane looks at.
+// Kubeconfig is one cluster, one user and their context, which is all that Brane reads.
 type Kubeconfig struct {
 	Server            string // https://host:port
-	CA                []byte // PEM; empty means the trusted root CAs of the reader's machine
+	CA                []byte // PEM; empty means the CAs that the reader's machine trusts
 	Insecure          bool   // the server's certificate is not verified
 	Token             string // a secret; this, or the certificate with its key
 	ClientCertificate []byte // PEM
 	ClientKey         []byte // PEM, a secret
-	Namespace         string // of the context; Brane itself uses the location's
+	Namespace         string // of the context; Brane uses the location's
 	Name              string // of cluster, user and context; empty means "brane"
 	Warnings          []string
 }
 
-// The document in the order in which kubectl's documentation has it.
+// The types of the document, with the keys in the order of kubectl's documentation. Plans need stable bytes, so clientcmd does not write it.
 type (
 	document struct {
 		APIVersion     string         `yaml:"apiVersion"`
@@ -75,7 +75,7 @@ type (
 	}
 )
 
-// Render writes a kubeconfig that needs nothing beside itself. The same input gives the same bytes.
+// Render writes a kubeconfig that refers to no files. The same input gives the same bytes.
 func Render(k Kubeconfig) ([]byte, error) {
 	if k.Server == "" {
 		return nil, errors.New("render a kubeconfig: it has no server")
@@ -108,7 +108,7 @@ func Render(k Kubeconfig) ([]byte, error) {
 
 func encodeBase64(pem []byte) string { return base64.StdEncoding.EncodeToString(pem) }
 
-// Fingerprint returns a digest that distinguishes kubeconfigs without revealing their content. Each has another salt, so that two digests cannot be compared.
+// Fingerprint identifies a kubeconfig without revealing its content. With a different salt for each it cannot be compared with that of another kubeconfig.
 func Fingerprint(kubeconfig, salt []byte) string {
 	mac := hmac.New(sha256.New, salt)
 	mac.Write(kubeconfig)

@@ -1,7 +1,7 @@
-// Package credentials is what Brane authenticates to a cluster with: tokens of service accounts and the kubeconfigs around them. It requests and renders
-// them, parses those of users under the rules of Brane, which reads them in a separate container, and verifies their permissions.
+// Package credentials handles the credentials with which Brane authenticates to a cluster: tokens of service accounts, and kubeconfigs. It requests tokens,
+// renders kubeconfigs, parses those of users under the rules of a program that reads them inside a container, and checks their permissions.
 //
-// It uses package kube for requests. It knows nothing of infra.yml, Redis and Terraform.
+// It uses package kube for requests. It does not depend on infra.yml, Redis or Terraform.
 package credentials
 
 import (
@@ -16,26 +16,26 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ErrNoAccount says that the service account, or its namespace, is not there.
-var ErrNoAccount = errors.New("the service account is not there")
+// ErrNoAccount reports that the service account, or its namespace, does not exist.
+var ErrNoAccount = errors.New("the service account does not exist")
 
-// Token is a service account's token. Its value is a secret.
+// Token is a token of a service account. Its value is a secret.
 type Token struct {
 	Value   string
 	Issued  time.Time
 	Expires time.Time
-	Asked   time.Duration // the lifetime that was asked for
+	Asked   time.Duration // the lifetime that was requested
 }
 
-// Lifetime is how long the server lets the token live in all.
+// Lifetime returns the time from issue to expiry.
 func (t Token) Lifetime() time.Duration { return t.Expires.Sub(t.Issued) }
 
-// Shortened says whether the server granted less than was asked, as its --service-account-max-token-expiration may demand.
-// A minute less is no news: it is what clocks and roundings make.
+// Shortened reports whether the server granted a shorter lifetime than was requested, for example because of --service-account-max-token-expiration.
+// It ignores up to a minute, which clocks and rounding can account for.
 func (t Token) Shortened() bool { return t.Asked-t.Lifetime() > time.Minute }
 
-// RequestToken requests a token of a service account. Without audiences, it is for the API server.
-// It asks once, so that a plan may do it; an apply lets kube.Client.Persist wait for an API server that is away.
+// RequestToken requests a token for a service account. Without audiences it is for the API server.
+// It sends one request, so that a plan does not wait; an apply repeats it with kube.Client.Retry.
 func RequestToken(ctx context.Context, c *kube.Client, namespace, serviceAccount string, lifetime time.Duration, audiences []string) (Token, error) {
 	seconds := int64(lifetime / time.Second)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}
@@ -43,7 +43,7 @@ func RequestToken(ctx context.Context, c *kube.Client, namespace, serviceAccount
 		if apierrors.IsNotFound(err) {
 			err = fmt.Errorf("%w: %w", ErrNoAccount, err)
 		}
-		return Token{}, fmt.Errorf("request a token of service account %q in namespace %q on %s: %w", serviceAccount, namespace, c.Host(), err)
+		return Token{}, fmt.Errorf("request a token for service account %q in namespace %q on %s: %w", serviceAccount, namespace, c.Host(), err)
 	}
 	t := Token{Value: request.Status.Token, Expires: request.Status.ExpirationTimestamp.Time, Asked: lifetime}
 	issued, expires, ok := Expiry(t.Value)
@@ -53,13 +53,13 @@ func RequestToken(ctx context.Context, c *kube.Client, namespace, serviceAccount
 		t.Issued = time.Now().Truncate(time.Second)
 	}
 	if ok && !expires.IsZero() {
-		t.Expires = expires // the token's own word: it is what the server will look at
+		t.Expires = expires // the server checks the token's own claim
 	}
 	return t, nil
 }
 
-// Expiry reads when a token was issued and when it expires, without verifying it. A zero time is not in the token: a long-lived token
-// never expires. It is false for tokens that are no JWT.
+// Expiry returns when a token was issued and when it expires, without verifying it. A time is zero if the token has no such claim: a long-lived token
+// never expires. ok is false if the token is not a JWT.
 func Expiry(token string) (issued, expires time.Time, ok bool) {
 	var claims struct {
 		Issued  *float64 `json:"iat"`
@@ -71,7 +71,7 @@ func Expiry(token string) (issued, expires time.Time, ok bool) {
 	return toTime(claims.Issued), toTime(claims.Expires), true
 }
 
-// unix is a JWT's NumericDate; what is no time of these centuries is none.
+// toTime converts a NumericDate of a JWT; it returns the zero time for a value out of range.
 func toTime(seconds *float64) time.Time {
 	const year10000 = 253402300800
 	if seconds == nil || !(*seconds > 0 && *seconds < year10000) {

@@ -15,11 +15,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// ErrNoFile says that an image does not hold a file.
-var ErrNoFile = errors.New("the image does not hold it")
+// ErrNoFile reports that an image does not contain a file.
+var ErrNoFile = errors.New("the image does not contain it")
 
-// File is the first of these files that the image holds, of at most limit bytes. Its layers are read from the last one on, until one has it; a package's own
-// files are in the last ones. Where the image has several platforms, it is that of linux/amd64, else of linux/arm64.
+// File returns the first of these files that the image contains, of at most limit bytes. It reads the layers from the last to the first, because a package's own
+// files are in the last layers. Of a multi-platform image it reads linux/amd64, or else linux/arm64.
 func File(ctx context.Context, reference string, limit int64, names ...string) (content []byte, err error) {
 	parsed, err := name.ParseReference(reference)
 	if err != nil {
@@ -52,7 +52,7 @@ func findFile(image v1.Image, limit int64, names []string) ([]byte, error) {
 	return nil, ErrNoFile
 }
 
-// inLayer looks into one layer, in which a removed file is an empty file with a special name.
+// readFromLayer reads one of the files from one layer. A removed file is a whiteout in it: an empty file whose name begins with ".wh.".
 func readFromLayer(layer v1.Layer, limit int64, names []string) (_ []byte, err error) {
 	content, err := layer.Uncompressed()
 	if err != nil {

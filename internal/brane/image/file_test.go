@@ -48,8 +48,8 @@ func TestFile(t *testing.T) {
 	}{
 		"the last layer that has it": {layered(t, [2]string{"opt/wd/a.yml", "old"}, [2]string{"opt/wd/a.yml", "new"}, [2]string{"etc/x", ""}), "new", ""},
 		"under its second name":      {layered(t, [2]string{"./opt/wd/b.yml", "b"}), "b", ""},
-		"nowhere":                    {layered(t, [2]string{"opt/a.yml", "a"}), "", "the image does not hold it"},
-		"no layers":                  {empty.Image, "", "the image does not hold it"},
+		"nowhere":                    {layered(t, [2]string{"opt/a.yml", "a"}), "", "the image does not contain it"},
+		"no layers":                  {empty.Image, "", "the image does not contain it"},
 		"removed":                    {layered(t, [2]string{"opt/wd/a.yml", "old"}, [2]string{"opt/wd/.wh.a.yml", ""}), "", "a later layer has removed it"},
 		"larger than it may be":      {layered(t, [2]string{"opt/wd/a.yml", "much too long"}), "", "it has 13 bytes, more than the 8 that such a file may have"},
 	} {

@@ -1,6 +1,6 @@
-// Package image reads the default command of an image and its current digest from its registry.
+// Package image reads the entry point, the digest and single files of an image from its registry.
 //
-// It pulls nothing but manifests and configurations, and knows nothing of Terraform, clusters or runs.
+// It does not depend on Terraform, clusters or runs.
 package image
 
 import (
@@ -16,27 +16,26 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Image is the data of an image in a registry.
+// Image is the metadata of an image in its registry.
 type Image struct {
-	Pinned     string // the reference with its digest, which stands for the same content for ever; for a multi-platform image that of its index
+	Pinned     string // the reference with its digest; for a multi-platform image the digest of its index
 	Entrypoint []string
 	Cmd        []string
 	Labels     map[string]string
 }
 
-// Program is what a container of the image runs: the entry point and the arguments after it. Empty means that the image does not say.
+// Program returns the entry point and the command of the image; empty if the image has neither.
 func (i Image) Program() []string { return slices.Concat(i.Entrypoint, i.Cmd) }
 
-// ErrPlatforms says that the platforms of an image run different programs, so that no one answer holds on every node.
+// ErrPlatforms reports that the platforms of an image have different entry points or commands, so the program depends on the node.
 var ErrPlatforms = errors.New("its platforms have different entry points")
 
-// Lookup requests an image from the registry, with the credentials that docker and podman store for the current user, by HTTPS, and by HTTP too at loopback and private
-// addresses. Where it is not reachable or refuses, the error says for which image; its cause is the registry's own word. It is [ErrPlatforms]
-// where the image has several platforms whose programs differ.
+// Lookup reads the metadata of an image with the credentials of docker and podman on the machine that runs Terraform, over HTTPS, and over HTTP at loopback and
+// private addresses. The error is [ErrPlatforms] if the image has several platforms whose programs differ.
 func Lookup(ctx context.Context, reference string) (Image, error) {
 	image, err := lookUpImage(ctx, reference)
 	if err != nil {
-		return Image{}, fmt.Errorf("look image %q up in its registry: %w", reference, err)
+		return Image{}, fmt.Errorf("read image %q from its registry: %w", reference, err)
 	}
 	return image, nil
 }
@@ -71,7 +70,7 @@ func remoteOptions(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("terraform-provider-brane"), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
-// configs are the configurations of each platform on which a step can run, at least one.
+// readConfigs returns the configuration of each Linux platform, at least one.
 func readConfigs(found *remote.Descriptor, repository name.Repository, options []remote.Option) ([]v1.Config, error) {
 	if !found.MediaType.IsIndex() {
 		image, err := found.Image()

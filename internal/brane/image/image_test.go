@@ -110,9 +110,9 @@ func TestAnImageOfSeveralPlatforms(t *testing.T) {
 		want      string
 	}{
 		"with the same program has one answer": {map[string]v1.Image{amd64: one, arm64: made(t, v1.Config{Entrypoint: []string{"/one"}, WorkingDir: "/x"})}, "[/one]"},
-		"with different programs has none":     {map[string]v1.Image{amd64: one, arm64: made(t, v1.Config{Entrypoint: []string{"/two"}})}, `look image "HOST/a:1" up in its registry: its platforms have different entry points`},
+		"with different programs has none":     {map[string]v1.Image{amd64: one, arm64: made(t, v1.Config{Entrypoint: []string{"/two"}})}, `read image "HOST/a:1" from its registry: its platforms have different entry points`},
 		"may have others than Linux":           {map[string]v1.Image{amd64: one, windows: made(t, v1.Config{Entrypoint: []string{"w.exe"}}), attestation: made(t, v1.Config{})}, "[/one]"},
-		"may have none for Linux":              {map[string]v1.Image{windows: made(t, v1.Config{})}, `look image "HOST/a:1" up in its registry: it has no image for Linux`},
+		"may have none for Linux":              {map[string]v1.Image{windows: made(t, v1.Config{})}, `read image "HOST/a:1" from its registry: it has no image for Linux`},
 	} {
 		t.Run(title, func(t *testing.T) {
 			digest := push(t, host+"/a:1", index(t, tt.platforms))

@@ -1,7 +1,7 @@
-// Package kube is one connection to one Kubernetes cluster: a few generic verbs over the handful of API types that Brane needs.
-// It has a custom scheme and requests fixed group versions, so there is no discovery, no clientset and no cache; answers come as protobuf.
+// Package kube is a client for one Kubernetes cluster: a few generic verbs for the API types that Brane needs. It has its own scheme and uses fixed
+// group versions, so it needs no discovery, no clientset and no cache; responses are encoded as protobuf.
 //
-// It knows nothing of Brane, Redis and Terraform: what objects mean is its callers' business.
+// It does not depend on Brane, Redis or Terraform, and does not interpret objects.
 package kube
 
 import (
@@ -25,10 +25,10 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 )
 
-// FieldManager is the name under which the API server records the fields that we own.
+// FieldManager is the name of this client in the managed fields of objects.
 const FieldManager = "terraform-provider-brane"
 
-// The limits where the configuration has none.
+// Request limits of a configuration that sets none.
 const (
 	defaultQPS   = 100
 	defaultBurst = 200
@@ -46,15 +46,15 @@ type List interface {
 	runtime.Object
 }
 
-// Client talks to one cluster. It is safe for concurrent use.
+// Client sends requests to one cluster. It is safe for concurrent use.
 type Client struct {
 	config *rest.Config
 	groups map[schema.GroupVersion]rest.Interface
-	away   atomic.Int64 // when the server was last found unreachable, in nanoseconds since 1970
-	writes atomic.Int64 // grows when a write begins and when it has ended: what was read before may not be true any more
+	away   atomic.Int64 // when a request last found the server unreachable, in Unix nanoseconds
+	writes atomic.Int64 // incremented before and after each write, which makes earlier reads stale
 }
 
-// resource says under which path the API serves a kind.
+// resource is the path segment of a kind in the API.
 type resource struct {
 	name       string
 	namespaced bool
@@ -94,21 +94,21 @@ func newScheme() *runtime.Scheme {
 		corev1.AddToScheme, batchv1.AddToScheme, rbacv1.AddToScheme, networkingv1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme,
 	} {
 		if err := add(s); err != nil {
-			panic(err) // two types under one name in our own list: no input can cause it
+			panic(err) // two types with one name in our own list: no input can cause it
 		}
 	}
 	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
 	return s
 }
 
-// New makes a client from a REST configuration; it contacts nothing. The groups share one HTTP client and one rate limiter.
+// New creates a client from a REST configuration without contacting the server. The groups share one HTTP client and one rate limiter.
 func New(config *rest.Config) (*Client, error) {
 	c := rest.CopyConfig(config)
 	c.NegotiatedSerializer = codecs.WithoutConversion()
 	c.ContentType = runtime.ContentTypeProtobuf
 	c.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	c.UserAgent = FieldManager
-	// The server's warnings would go to this process' stderr, which Terraform shows as noise without an origin.
+	// By default the server's warnings are written to stderr, which Terraform shows without their origin.
 	c.WarningHandler = rest.NoWarnings{}
 	if c.QPS == 0 {
 		c.QPS = defaultQPS
@@ -146,10 +146,10 @@ func restClient(c *rest.Config, gv schema.GroupVersion, web *http.Client) (rest.
 	return rest.RESTClientForConfigAndClient(gc, web)
 }
 
-// Host is the address of the API server as the connection has it, for example "https://203.0.113.7:6443".
+// Host returns the address of the API server, for example "https://203.0.113.7:6443".
 func (c *Client) Host() string { return c.config.Host }
 
-// CA returns the PEM-encoded CA certificate that the connection trusts; empty means the system's.
+// CA returns the CA certificate that the connection trusts, as PEM; empty means the system's.
 func (c *Client) CA() ([]byte, error) {
 	config := rest.CopyConfig(c.config)
 	if err := rest.LoadTLSFiles(config); err != nil {
@@ -158,7 +158,7 @@ func (c *Client) CA() ([]byte, error) {
 	return config.CAData, nil
 }
 
-// request starts a request on the kind of obj; a list counts as its elements' kind.
+// request starts a request for the kind of obj, or for the kind of a list's elements.
 func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Request, error) {
 	gvk, err := kindOf(obj)
 	if err != nil {
@@ -166,28 +166,28 @@ func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Requ
 	}
 	r, ok := resources[gvk]
 	if !ok {
-		return nil, fmt.Errorf("kind %s is not among those this client knows", gvk)
+		return nil, fmt.Errorf("kind %s is not supported by this client", gvk)
 	}
 	return c.groups[gvk.GroupVersion()].Verb(verb).NamespaceIfScoped(namespace, r.namespaced && namespace != "").Resource(r.name), nil
 }
 
-// write sends a request that changes something.
+// sendChange sends a request that changes an object.
 func (c *Client) sendChange(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	c.writes.Add(1)
 	defer c.writes.Add(1)
 	return c.do(ctx, r, obj)
 }
 
-// answerWithin is how long an answer is waited for. An API server gives a request up after a minute (--request-timeout), so one that has said nothing by then
-// will not. Watches are not bound by it.
+// answerWithin is the timeout of a request, except watches. An API server itself ends a request after a minute (--request-timeout).
 const answerWithin = 65 * time.Second
 
 var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWithin)
 
-// do sends the request and decodes the answer into obj. Only the server's time is bounded: with a low QPS and many requests, the turn of one may come after minutes.
+// do sends the request and decodes the response into obj. The timeout does not include the wait for the rate limiter, which takes minutes if the QPS is low and
+// there are many requests.
 func (c *Client) do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	if err := c.config.RateLimiter.Wait(ctx); err != nil {
-		return withCause(ctx, fmt.Errorf("wait for a turn, at %g requests a second: %w", c.config.QPS, err))
+		return withCause(ctx, fmt.Errorf("wait for the client's rate limit of %g requests per second: %w", c.config.QPS, err))
 	}
 	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
 	defer done()

@@ -11,11 +11,11 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// ErrNoConnection says that nothing names a cluster. There is no fallback to localhost or to the cluster this process may run in:
-// a forgotten setting would then change the wrong cluster.
-var ErrNoConnection = errors.New("no cluster is named: give a kubeconfig file, a host, or in_cluster = true")
+// ErrNoConnection reports that no cluster is configured. There is no fallback to localhost or to the cluster that this process may run in:
+// a missing setting would then change the wrong cluster.
+var ErrNoConnection = errors.New("no cluster is configured: set a kubeconfig file, a host, or in_cluster = true")
 
-// Connection says how to reach a cluster: by a kubeconfig file, whose values the other fields override, by a host with credentials, or from inside it.
+// Connection describes how to reach a cluster: with a kubeconfig file, whose values the other fields override, with a host and credentials, or from inside it.
 type Connection struct {
 	ConfigPath    string // a kubeconfig file
 	ConfigContext string // a context of that file; empty means its current one
@@ -32,8 +32,8 @@ type Connection struct {
 
 	InCluster bool // use the service account of the pod that this process runs in
 
-	// Requests per second, and how many may be sent in a burst; 0 means 100 and 200. client-go's own 5 a second would make a plan over
-	// hundreds of namespaces wait for minutes that no server asked for.
+	// QPS is the rate of requests per second, Burst how many may exceed it; 0 means 100 and 200. With client-go's default of 5 a plan of hundreds of
+	// namespaces would take minutes.
 	QPS, Burst int
 }
 
@@ -45,7 +45,8 @@ type Exec struct {
 	Env        map[string]string
 }
 
-// Config turns the connection into client-go's configuration. It reads files and contacts nothing. The error is [ErrNoConnection] where nothing is set.
+// Config converts the connection to client-go's configuration. It reads files, but does not contact the server. The error is [ErrNoConnection] if
+// no cluster is configured.
 func (c Connection) Config() (*rest.Config, error) {
 	config, err := c.loadConfig()
 	if err != nil {
@@ -66,7 +67,7 @@ func (c Connection) loadConfig() (*rest.Config, error) {
 	if c.ConfigPath == "" && c.Host == "" {
 		return nil, ErrNoConnection
 	}
-	// clientcmd itself treats a missing explicit file as an error, but an unreadable one in its own words.
+	// clientcmd reports a file that it cannot read less clearly.
 	if c.ConfigPath != "" {
 		if _, err := os.Stat(c.ConfigPath); err != nil {
 			return nil, fmt.Errorf("read the kubeconfig: %w", err)
@@ -76,7 +77,7 @@ func (c Connection) loadConfig() (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An empty file name would make clientcmd look at KUBECONFIG and ~/.kube/config.
+	// Without a file name clientcmd would read KUBECONFIG and ~/.kube/config.
 	var loader clientcmd.ClientConfig
 	if c.ConfigPath == "" {
 		loader = clientcmd.NewDefaultClientConfig(*clientcmdapi.NewConfig(), overrides)

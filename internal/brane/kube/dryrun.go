@@ -6,7 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Try asks whether the server would make the object, with all its checks; nothing is made.
+// DryRunCreate checks whether the server would create the object, with all its admission checks; it creates nothing.
 func (c *Client) DryRunCreate(ctx context.Context, obj Object) error {
 	r, err := c.request(obj, "POST", obj.GetNamespace())
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Follower hears what becomes of the objects that [Follow] follows. Its functions are called one after another and must not block.
+// Follower receives the changes that [Follow] observes. Its functions are called one after another and must not block.
 type Follower[T Object] struct {
-	Changed func(T)     // an object is there: at the start, when made, at every change; the same state may come twice
-	Deleted func(T)     // an object is gone; T is the last state seen
-	Failed  func(error) // listing or watching did not work; it is tried again
+	Changed func(T)     // an object exists at the start, was created or has changed; the same state may be received twice
+	Deleted func(T)     // an object was deleted; T is its last known state
+	Failed  func(error) // listing or watching failed; it is repeated
 }
 
-// Follow reports every object of one kind that has the labels, from now until ctx ends; it returns when ctx has ended. list names the kind.
-// When a watch breaks (the API server restarts, a resource version has expired) it continues or lists again, so no change is lost.
+// Follow reports every object of one kind that has the labels until ctx ends. The type of list determines the kind.
+// If a watch ends (the API server restarts, a resource version has expired), Follow watches or lists again, so no change is lost.
 func Follow[T Object](ctx context.Context, c *Client, list List, namespace, labels string, to Follower[T]) error {
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {

@@ -19,10 +19,10 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// Forward names a port inside the cluster that is reached through the API server, without a local port.
+// Forward is a port inside the cluster that is reached through the API server, without a local port.
 type Forward struct {
 	Namespace string
-	Service   string // either a Service, of which any ready pod will do,
+	Service   string // a Service, of which any ready pod is used,
 	Pod       string // or a pod
 	Port      int    // of the Service or of the pod
 }
@@ -34,8 +34,8 @@ func (f Forward) String() string {
 	return fmt.Sprintf("port %d of Pod %q in namespace %q", f.Port, f.Pod, f.Namespace)
 }
 
-// DialForward opens a connection to the port. Each has a separate request to the API server, by WebSocket or, where a server or a proxy on the way does not
-// know that, by SPDY; so a pod that is replaced only ends the connections that it had.
+// DialForward opens a connection to the port. Each connection is a separate request to the API server, over WebSocket or, if the server or a proxy does not support
+// that, over SPDY; so a pod that is replaced ends only its own connections.
 func (c *Client) DialForward(ctx context.Context, to Forward) (net.Conn, error) {
 	pod, port, err := c.findTarget(ctx, to)
 	if err != nil {
@@ -53,9 +53,9 @@ func (c *Client) DialForward(ctx context.Context, to Forward) (net.Conn, error) 
 		}
 		return d.conn, nil
 	case <-ctx.Done():
-		go func() { // client-go's dialers know no context
+		go func() { // client-go's dialers have no context
 			if d := <-dialed; d.err == nil {
-				_ = d.conn.Close() // the caller has given up
+				_ = d.conn.Close() // it is not needed any more
 			}
 		}()
 		return nil, fmt.Errorf("connect to %s: %w", to, context.Cause(ctx))
@@ -67,7 +67,7 @@ type dialedForward struct {
 	err  error
 }
 
-// target is the pod behind a Forward, and its port.
+// findTarget returns the pod behind a Forward, and its port.
 func (c *Client) findTarget(ctx context.Context, to Forward) (pod string, port int, err error) {
 	if to.Service == "" {
 		return to.Pod, to.Port, nil
@@ -102,7 +102,7 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// targetPort is the pod's port behind a port of the Service.
+// targetPort returns the pod's port behind a port of the Service.
 func targetPort(service *corev1.Service, pod *corev1.Pod, port int) (int, error) {
 	for _, p := range service.Spec.Ports {
 		if int(p.Port) != port {
@@ -155,7 +155,7 @@ func (c *Client) dialPod(namespace, pod string, port int) (net.Conn, error) {
 	return conn, err
 }
 
-// forwardOver opens the two streams of a forwarded connection. A stream knows no deadlines, so what callers get is the end of a pipe, which does.
+// forwardOver opens the two streams of a forwarded connection. It returns one end of a pipe, because a stream has no deadlines.
 func forwardOver(streams httpstream.Connection, port int) (net.Conn, error) {
 	headers := http.Header{}
 	headers.Set(corev1.PortHeader, strconv.Itoa(port))
@@ -165,7 +165,7 @@ func forwardOver(streams httpstream.Connection, port int) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the stream of errors: %w", err)
 	}
-	_ = failures.Close() // our direction of it, which is not used
+	_ = failures.Close() // the direction to the server, which is not used
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
 	data, err := streams.CreateStream(headers)
 	if err != nil {
@@ -174,7 +174,7 @@ func forwardOver(streams httpstream.Connection, port int) (net.Conn, error) {
 	near, far := net.Pipe()
 	conn := &forwarded{Conn: near}
 	go func() {
-		// The other side says in one message why a connection cannot be, or is no more.
+		// The server sends one message with the reason why the connection failed.
 		if text, _ := io.ReadAll(io.LimitReader(failures, 4<<10)); len(text) > 0 {
 			conn.setReason(strings.TrimSpace(string(text)))
 			_ = data.Reset()
@@ -205,7 +205,7 @@ func (f *forwarded) setReason(reason string) {
 	f.reason = reason
 }
 
-// Read returns the error of the other side if there is one.
+// Read returns the reason that the server sent, if the connection failed.
 func (f *forwarded) Read(p []byte) (int, error) {
 	n, err := f.Conn.Read(p)
 	if errors.Is(err, io.EOF) {

@@ -16,15 +16,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// retryTimeout bounds [Client.Persist]. An API server that restarts answers again within half a minute; one that is still away after this is away for longer.
+// retryTimeout bounds [Client.Retry]. An API server that restarts answers again within half a minute.
 const retryTimeout = 90 * time.Second
 
 // retryBackoff is the pause between two attempts of one request: from 200 ms up to 5 s.
 var retryBackoff = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.1, Cap: 5 * time.Second, Steps: 10}
 
-var errAway = errors.New("the API server was away for too long")
+var errAway = errors.New("the API server was unreachable for too long")
 
-// Persist repeats a request while its error is retryable, up to retryTimeout; client-go itself repeats a request only if the server asked for that.
+// Retry repeats a request while its error is retryable, up to retryTimeout; client-go itself repeats a request only if the server asked for that.
 // The request must be safe to send twice.
 func (c *Client) Retry(ctx context.Context, request func() error) error {
 	ctx, done := context.WithTimeoutCause(ctx, retryTimeout, errAway)

@@ -182,7 +182,7 @@ func TestIsRetryableOfErrors(t *testing.T) {
 	checkError(t, client.Get(canceled, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}}), false, false)
 }
 
-// TestDenialsAfterAnOutage checks that Persist repeats a request that is denied only if the server has just been unreachable.
+// TestDenialsAfterAnOutage checks that Retry repeats a request that is denied only if the server has just been unreachable.
 func TestDenialsAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	for name, outage := range map[string]bool{"after an outage": true, "without an outage": false} {
@@ -214,8 +214,8 @@ func TestDenialsAfterAnOutage(t *testing.T) {
 	}
 }
 
-// TestPersistEndsWithItsContext checks that the error names the reason why the context ended, and the last error of the request.
-func TestPersistEndsWithItsContext(t *testing.T) {
+// TestRetryEndsWithItsContext checks that the error names the reason why the context ended, and the last error of the request.
+func TestRetryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	client := newClient(t, &rest.Config{Host: closedAddress()})
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -16,43 +16,42 @@ import (
 )
 
 const (
-	// Requests for a kind that go to the server one by one. It is not known how many will come; for two that is as cheap as a list of all, and for hundreds
-	// it adds two.
+	// few is how many objects of a kind are read one by one before all are listed: for so few that is as cheap as a list, and for hundreds it adds two requests.
 	few = 2
-	// How long a list is valid: a plan reads everything in one burst.
+	// fresh is how long a list is used: a plan reads everything in one burst.
 	fresh = time.Minute
 )
 
-// Snapshot answers many reads from a few lists: from the third request for a kind on, all its objects that carry the labels are listed once, in all
-// namespaces, and kept for a minute. What others change meanwhile is seen by the next process.
+// Snapshot answers many reads from a few lists: with the third read of a kind it lists all objects of the kind that have the labels, in all
+// namespaces, and uses the list for a minute. Changes by other clients in that time are not seen.
 //
-// It is the client itself where that would not be right: for kinds it is not for, for objects that are not in the list (they may have lost their labels), after
-// this process has written anything, and where the account may not list.
+// It sends a separate request for kinds that it does not list, for objects that are not in the list (they may have lost their labels), after this process
+// has written anything, and if the client has no permission to list.
 //
-// An API server that is unreachable is not asked again for a minute: hundreds of reads would each wait for it.
+// If the API server is unreachable, Snapshot does not contact it again for a minute: otherwise hundreds of reads would each wait for it.
 type Snapshot struct {
 	client *Client
 	labels string
 	kinds  map[schema.GroupVersionKind]*listing
 
 	mu   sync.Mutex
-	away error // that it was unreachable
+	away error // the error with which the server was unreachable
 	at   time.Time
 }
 
-// listing is one kind's share of a snapshot.
+// listing is the list of one kind in a snapshot.
 type listing struct {
 	example List
 
-	sync.Mutex // held while the kind is listed, so that all who need it wait for one list
+	sync.Mutex // held while the kind is listed, so that concurrent reads wait for one list
 	asked      int
 	refused    bool
 	taken      time.Time
-	writes     int64 // those of the client before the list was taken
+	writes     int64 // the client's writes before the list was read
 	objects    map[string]map[string]Object
 }
 
-// NewSnapshot makes a snapshot of objects that carry the labels; kinds are empty lists that name the kinds. It contacts nothing.
+// NewSnapshot creates a snapshot of objects that have the labels; kinds are empty lists of the kinds. It does not contact the server.
 func NewSnapshot(c *Client, labels string, kinds ...List) (*Snapshot, error) {
 	s := &Snapshot{client: c, labels: labels, kinds: map[schema.GroupVersionKind]*listing{}}
 	for _, kind := range kinds {
@@ -70,7 +69,7 @@ func (s *Snapshot) Get(ctx context.Context, obj Object) error {
 	return s.unlessAway(func() error { return s.get(ctx, obj) })
 }
 
-// List fills list with the objects of its kind in a namespace that carry the labels.
+// List fills list with the objects of its kind in a namespace that have the labels.
 func (s *Snapshot) List(ctx context.Context, list List, namespace, labels string) error {
 	return s.unlessAway(func() error { return s.list(ctx, list, namespace, labels) })
 }
@@ -82,7 +81,7 @@ func (s *Snapshot) unlessAway(ask func() error) error {
 	return s.recordUnreachable(ask())
 }
 
-// isAway is the error with which the server was unreachable, as long as it is not asked again.
+// isAway returns the error with which the server was unreachable, while it is not contacted again.
 func (s *Snapshot) isAway() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +91,7 @@ func (s *Snapshot) isAway() error {
 	return s.away
 }
 
-// note remembers an error that says that the server is unreachable.
+// recordUnreachable stores an error if the server is unreachable.
 func (s *Snapshot) recordUnreachable(err error) error {
 	if known := new(awayError); IsUnreachable(err) && !errors.As(err, &known) {
 		s.mu.Lock()
@@ -102,7 +101,7 @@ func (s *Snapshot) recordUnreachable(err error) error {
 	return err
 }
 
-// awayError is what a read gets for which an unreachable server was not asked again. It contains the error of the request that detected that.
+// awayError is the error of a read for which an unreachable server was not contacted again. It does not name the request that found the server unreachable.
 type awayError struct{ err error }
 
 func (e *awayError) Error() string {
@@ -111,7 +110,7 @@ func (e *awayError) Error() string {
 	if errors.As(e.err, &request) {
 		why = request.Err
 	}
-	return fmt.Sprintf("the API server was not reachable a moment ago and was not asked again: %v", why)
+	return fmt.Sprintf("the API server was unreachable less than a minute ago and was not contacted again: %v", why)
 }
 
 func (e *awayError) Unwrap() error { return e.err }
@@ -147,7 +146,7 @@ func (s *Snapshot) list(ctx context.Context, list List, namespace, labels string
 	return meta.SetList(list, items)
 }
 
-// objects are all objects of the kind of obj by namespace and name, nil where the client itself is to be asked.
+// objects returns all objects of the kind of obj by namespace and name, or nil if the read needs a separate request.
 func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]map[string]Object, error) {
 	gvk, err := kindOf(obj)
 	if err != nil {
@@ -165,7 +164,7 @@ func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]
 	}
 	if time.Since(l.taken) > fresh {
 		if err := s.isAway(); err != nil {
-			return nil, err // found by the one who held the lock
+			return nil, err // found by the read that held the lock
 		}
 		if err := s.recordUnreachable(l.listAll(ctx, s.client, s.labels)); err != nil {
 			return nil, fmt.Errorf("list every %s labelled %s: %w", gvk.Kind, s.labels, err)
@@ -174,7 +173,7 @@ func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]
 	return l.objects, nil
 }
 
-// take lists the kind. Where that is forbidden it is not tried again.
+// listAll lists the kind. If that is forbidden, it is not tried again.
 func (l *listing) listAll(ctx context.Context, c *Client, labels string) error {
 	list, taken, writes := Empty(l.example), time.Now(), c.writes.Load()
 	err := c.List(ctx, list, "", labels)

@@ -51,7 +51,7 @@ func TestWaitingForATurn(t *testing.T) {
 	}{
 		"the last turn comes after three minutes": {anyNamespace, 181, time.Hour, 3 * time.Minute, ""},
 		"the operation has less time than that": {anyNamespace, 181, time.Minute, time.Minute,
-			"wait for a turn, at 1 requests a second: rate: Wait(n=1) would exceed context deadline"},
+			"wait for the client's rate limit of 1 requests per second: rate: Wait(n=1) would exceed context deadline"},
 		"a server that says nothing has its own time": {func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()

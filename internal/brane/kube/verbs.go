@@ -28,7 +28,7 @@ func (c *Client) Get(ctx context.Context, obj Object) error {
 	return c.do(ctx, r.Name(obj.GetName()), obj)
 }
 
-// Create makes the object and fills it with the server's answer. It also asks the access reviews, whose answer is their status.
+// Create creates the object and fills it with the server's response. An access review is created too, but not stored: its response is its status.
 func (c *Client) Create(ctx context.Context, obj Object) error {
 	r, err := c.request(obj, "POST", obj.GetNamespace())
 	if err != nil {
@@ -37,13 +37,13 @@ func (c *Client) Create(ctx context.Context, obj Object) error {
 	r = r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager}, params).Body(obj)
 	switch obj.(type) {
 	case *authenticationv1.SelfSubjectReview, *authorizationv1.SelfSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
-		return c.do(ctx, r, obj) // a question
+		return c.do(ctx, r, obj)
 	default:
 		return c.sendChange(ctx, r, obj)
 	}
 }
 
-// Update replaces the object where its resource version is still the one in obj; otherwise the error is a conflict.
+// Update replaces the object if its resource version is still the one in obj; otherwise the error is a conflict.
 func (c *Client) Update(ctx context.Context, obj Object) error {
 	r, err := c.request(obj, "PUT", obj.GetNamespace())
 	if err != nil {
@@ -52,8 +52,8 @@ func (c *Client) Update(ctx context.Context, obj Object) error {
 	return c.sendChange(ctx, r.Name(obj.GetName()).VersionedParams(&metav1.UpdateOptions{FieldManager: FieldManager}, params).Body(obj), obj)
 }
 
-// Apply makes the object's fields ours with these values and lets go of fields that an earlier Apply had and this one has not;
-// fields of others stay (server-side apply with force). It fills obj with the whole object as the server then has it.
+// Apply sets the fields of the object with server-side apply and force, and removes fields that an earlier Apply set and this one does not;
+// fields of other managers stay. It fills obj with the resulting object.
 func (c *Client) Apply(ctx context.Context, obj Object) error {
 	gvk, err := kindOf(obj)
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *Client) Apply(ctx context.Context, obj Object) error {
 	return c.sendChange(ctx, r.Body(body), obj)
 }
 
-// MergePatch changes the object's fields named in patch (RFC 7396) and fills obj with the answer.
+// MergePatch changes the object's fields named in patch (RFC 7396) and fills obj with the response.
 func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error {
 	r, err := c.request(obj, "PATCH", obj.GetNamespace())
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error
 	return c.sendChange(ctx, r.Body(patch), obj)
 }
 
-// Delete asks for the object's deletion; what it owns is deleted in the background. It does not wait.
+// Delete requests the object's deletion and does not wait for it; dependent objects are deleted in the background.
 func (c *Client) Delete(ctx context.Context, obj Object) error {
 	r, err := c.request(obj, "DELETE", obj.GetNamespace())
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *Client) Delete(ctx context.Context, obj Object) error {
 	return c.sendChange(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
 }
 
-// List fills list with the objects of its kind that carry the labels; no namespace means all of them. Long lists are read page by page.
+// List fills list with the objects of its kind that have the labels; an empty namespace means all namespaces. Long lists are read in pages.
 func (c *Client) List(ctx context.Context, list List, namespace, labels string) error {
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		r, err := c.request(list, "GET", namespace)
@@ -131,7 +131,7 @@ func (c *Client) Events(ctx context.Context, list *corev1.EventList, namespace, 
 	return c.do(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
 }
 
-// Watch reports changes since the resource version; list names the kind.
+// Watch watches the kind of list.
 func (c *Client) Watch(ctx context.Context, list List, namespace string, options metav1.ListOptions) (watch.Interface, error) {
 	r, err := c.request(list, "GET", namespace)
 	if err != nil {
@@ -141,7 +141,7 @@ func (c *Client) Watch(ctx context.Context, list List, namespace string, options
 	return r.VersionedParams(&options, params).Watch(ctx)
 }
 
-// CreateToken asks for a token of a service account; the answer is in request.Status.
+// CreateToken requests a token for a service account; the response is in request.Status.
 func (c *Client) CreateToken(ctx context.Context, namespace, serviceAccount string, request *authenticationv1.TokenRequest) error {
 	r, err := c.request(&corev1.ServiceAccount{}, "POST", namespace)
 	if err != nil {
@@ -150,7 +150,7 @@ func (c *Client) CreateToken(ctx context.Context, namespace, serviceAccount stri
 	return c.do(ctx, r.Name(serviceAccount).SubResource("token").Body(request), request)
 }
 
-// Logs reads the last lines that a container of a pod has printed.
+// Logs returns the last lines that a container of a pod has printed.
 func (c *Client) Logs(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error) {
 	r, err := c.request(&corev1.Pod{}, "GET", namespace)
 	if err != nil {
@@ -158,12 +158,12 @@ func (c *Client) Logs(ctx context.Context, namespace, pod, container string, lin
 	}
 	text, err := r.Name(pod).SubResource("log").VersionedParams(&corev1.PodLogOptions{Container: container, TailLines: &lines}, params).DoRaw(ctx)
 	if err != nil {
-		return nil, err // beside it the text is the server's refusal
+		return nil, err // text is then the body of the error
 	}
 	return text, nil
 }
 
-// Describe names an object for people: `Role "run" in namespace "brane"`.
+// Describe returns the kind, name and namespace of an object: `Role "run" in namespace "brane"`.
 func Describe(obj Object) string {
 	if obj.GetNamespace() == "" {
 		return fmt.Sprintf("%s %q", Kind(obj), obj.GetName())
@@ -171,7 +171,7 @@ func Describe(obj Object) string {
 	return fmt.Sprintf("%s %q in namespace %q", Kind(obj), obj.GetName(), obj.GetNamespace())
 }
 
-// kindOf is the kind of an object, or of a list's elements.
+// kindOf returns the group, version and kind of an object, or of a list's elements.
 func kindOf(obj runtime.Object) (schema.GroupVersionKind, error) {
 	kinds, _, err := scheme.ObjectKinds(obj)
 	if err != nil {
@@ -184,7 +184,7 @@ func kindOf(obj runtime.Object) (schema.GroupVersionKind, error) {
 	return gvk, nil
 }
 
-// Kind is the kind of an object, for example "Role", or of a list's elements.
+// Kind returns the kind of an object, for example "Role", or of a list's elements.
 func Kind(obj runtime.Object) string {
 	gvk, err := kindOf(obj)
 	if err != nil {
@@ -193,7 +193,7 @@ func Kind(obj runtime.Object) string {
 	return gvk.Kind
 }
 
-// Empty is an object or a list of the same kind with nothing in it.
+// Empty returns an empty object or list of the same type.
 func Empty[T runtime.Object](obj T) T {
 	fresh, _ := reflect.New(reflect.TypeOf(obj).Elem()).Interface().(T) // a pointer to the same type
 	return fresh

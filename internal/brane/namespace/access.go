@@ -8,21 +8,21 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// Access is what the service account may do in its namespace.
+// Access is a set of permissions of the service account in its namespace.
 type Access string
 
 // The levels of access.
 const (
-	// AccessSubmit lets create Jobs, which is all that Brane 0.4 to 0.6 asks of the API (brane-job/src/cmd_create.rs@v0.6.3).
+	// AccessSubmit permits to create Jobs, which is all that Brane 0.4 to 0.6 needs (brane-job/src/cmd_create.rs@v0.6.3).
 	AccessSubmit Access = "submit"
-	// AccessRun lets do as well what a workflow run needs: follow Jobs and their Pods, read logs, keep the run's own objects.
+	// AccessRun also permits what a workflow run needs: watch Jobs and Pods, read logs, and manage the run's own objects.
 	AccessRun Access = "run"
 )
 
-// Accesses are the levels, for validators and documentation.
+// Accesses returns the levels, for validators and documentation.
 func Accesses() []string { return []string{string(AccessSubmit), string(AccessRun)} }
 
-// Rules are the Role's rules of a level; nil where there is no such level.
+// Rules returns the Role's rules of a level, or nil if there is no such level.
 func (a Access) Rules() []rbacv1.PolicyRule {
 	submit := rbacv1.PolicyRule{APIGroups: []string{batchv1.GroupName}, Resources: []string{"jobs"}, Verbs: []string{"create"}}
 	switch a {
@@ -48,7 +48,7 @@ func (a Access) Rules() []rbacv1.PolicyRule {
 	}
 }
 
-// sameRules compares rules without regard to order, which has no meaning in RBAC.
+// sameRules compares rules without their order, which has no meaning in RBAC.
 func sameRules(a, b []rbacv1.PolicyRule) bool {
 	return slices.Equal(ruleKeys(a), ruleKeys(b))
 }
@@ -56,7 +56,7 @@ func sameRules(a, b []rbacv1.PolicyRule) bool {
 func ruleKeys(rules []rbacv1.PolicyRule) []string {
 	var keys []string
 	for i := range rules {
-		r := rules[i].DeepCopy() // what is compared stays as it is
+		r := rules[i].DeepCopy() // it is sorted
 		for _, part := range [][]string{r.APIGroups, r.Resources, r.Verbs, r.ResourceNames, r.NonResourceURLs} {
 			slices.Sort(part)
 		}

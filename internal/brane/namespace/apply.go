@@ -14,19 +14,19 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ErrExists says that there is such a namespace already and that it was not made by us.
-var ErrExists = errors.New("the namespace exists already")
+// ErrExists reports that the namespace exists and was not created by this package.
+var ErrExists = errors.New("the namespace already exists")
 
-// Create makes the Namespace and what belongs into it. A namespace of that name that is being deleted is waited for; one that we began to make and did
-// not finish is finished. Where the name is taken the error is [ErrExists], or with adopt the namespace is taken over as [Apply] does.
+// Create creates the Namespace and its objects. It waits for a namespace of that name that is being deleted, and completes one that an earlier Create did not
+// complete. If the namespace exists, the error is [ErrExists], or with adopt the namespace is changed as [Apply] does.
 //
-// When Create ends early the state has a UID if a Namespace was made by us; it may be there without all its children, and [Apply] finishes it.
+// If Create fails, the state has a UID if it created the Namespace; some objects may be missing then, and [Apply] creates them.
 func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, error) {
 	if _, err := spec.withPasswords(nil); err != nil {
-		return State{}, err // before anything is there
+		return State{}, err // before anything is created
 	}
 	for {
-		// POST sets nothing else: what Apply sets later it must own alone, to be able to take it away again.
+		// Create sets no other field: Apply must be the only owner of a field to be able to remove it.
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{ManagedByLabel: unfinished}}}
 		err := c.Retry(ctx, func() error { return c.Create(ctx, ns) })
 		if err == nil {
@@ -60,14 +60,14 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 	}
 }
 
-// unfinished is the label's value on a Namespace of which not everything is there yet. When the answer to its POST was lost, or the process was killed,
-// the next Create finds it and continues.
+// unfinished is the label's value of a Namespace that Create has not completed. If the response was lost or the process was killed, the next Create
+// completes it.
 const unfinished = ManagedBy + ".unfinished"
 
-// Apply brings the namespace and its children to what is wanted: it makes those that are missing, changes those that differ, and deletes those of ours
-// that are left over, among them what before wanted and want does not. What others have set stays. The error is [ErrGone] when the Namespace is not there.
+// Apply reconciles the namespace and its objects with want: it creates missing objects, changes those that differ, and deletes those that are
+// not in want any more, including those of before. Fields of other managers stay. The error is [ErrGone] if the Namespace does not exist.
 func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error) {
-	// What before has beside is looked for as well, to be deleted: Secrets are in no list.
+	// Objects of before are read as well, to delete them: Secrets are not listed.
 	var now *inventory
 	err := c.Retry(ctx, func() (err error) {
 		if now, err = readInventory(ctx, c, want); err != nil {
@@ -101,7 +101,7 @@ func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error
 	return stateOf(now.namespace), nil
 }
 
-// fillPullSecret puts the passwords that were not given into the Secret that is to be written.
+// fillPullSecret adds the passwords that the Spec does not contain to the Secret that will be written.
 func (s Spec) fillPullSecret(objects []kube.Object, live *corev1.Secret) error {
 	for i, object := range objects {
 		if object.GetName() != pullSecretName || object.GetNamespace() == "" {
@@ -116,15 +116,15 @@ func (s Spec) fillPullSecret(objects []kube.Object, live *corev1.Secret) error {
 	return nil
 }
 
-// write applies objects of the spec: first what needs nothing else, then what needs another (the binding its role, so that the server can see that we may
-// grant it; the token's Secret its account), then the Namespace itself: its fields say that the rest is there. ns is filled with what it then is.
+// applyInStages applies objects in the order of their dependencies: the RoleBinding and the token's Secret after the Role and the service account, and the Namespace
+// last, because its label records that the rest is complete. It fills ns with the resulting Namespace.
 func applyInStages(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace, objects []kube.Object) error {
 	var stages [3][]kube.Object
 	for _, object := range objects {
 		at := 0
 		switch object := object.(type) {
 		case *corev1.Namespace:
-			object.UID = ns.UID // does not create a new one if it has just been deleted
+			object.UID = ns.UID // fails if the Namespace was deleted, instead of creating it
 			at = 2
 		case *rbacv1.RoleBinding:
 			at = 1
@@ -166,7 +166,7 @@ func applyObject(ctx context.Context, c *kube.Client, object kube.Object) error 
 	return nil
 }
 
-// unchangeable are objects with an immutable field, which have to be created again: a binding's roleRef, a Secret's type.
+// isImmutable reports whether an object has a field that cannot be changed: the roleRef of a RoleBinding, the type of a Secret. Such an object is replaced.
 func isImmutable(object kube.Object) bool {
 	switch object.(type) {
 	case *rbacv1.RoleBinding, *corev1.Secret:

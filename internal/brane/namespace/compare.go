@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// compare says how an object is not as wanted, in a sentence, or nothing; live is nil where there is none.
+// describeDrift returns a sentence about how an object differs from want, or nothing; live is nil if the object does not exist.
 func describeDrift(want, live kube.Object) string {
 	name := fmt.Sprintf("%s %q", kube.Kind(want), want.GetName())
 	switch {
@@ -24,12 +24,12 @@ func describeDrift(want, live kube.Object) string {
 		return name + " is being deleted"
 	}
 	if field := findDifference(want, live); field != "" {
-		return fmt.Sprintf("%s has other %s", name, field)
+		return fmt.Sprintf("%s has different %s", name, field)
 	}
 	return ""
 }
 
-// difference names the first field of ours in which live is not as wanted. Fields of others do not count.
+// findDifference returns the name of the first field in which live differs from want. It ignores fields of other managers.
 func findDifference(want, live kube.Object) string {
 	if field := findContentDifference(want, live); field != "" {
 		return field
@@ -45,7 +45,7 @@ func findDifference(want, live kube.Object) string {
 	}
 }
 
-// holds says whether live has what is wanted, and of what is ours nothing else.
+// matchesOwned reports whether live has the entries of want, and no other entries that this package owns.
 func matchesOwned(want, live map[string]string, own []string) bool {
 	for key, value := range want {
 		if got, ok := live[key]; !ok || got != value {
@@ -96,7 +96,7 @@ func findContentDifference(want, live kube.Object) string {
 	return ""
 }
 
-// as is live in the type of want: both were read by the same kind.
+// castLike returns live with the type of want; both have the same kind.
 func castLike[T kube.Object](_ T, live kube.Object) T {
 	t, ok := live.(T)
 	if !ok {
@@ -116,7 +116,7 @@ func accountDifference(want, live *corev1.ServiceAccount) string {
 		}
 		return set
 	}
-	// Some clusters add a pull secret to every service account. The list may then contain more than ours.
+	// Some clusters add a pull Secret to every service account. They own the list then, with our entries in it.
 	var own []string
 	if owns(live, "f:imagePullSecrets") {
 		own = slices.Collect(maps.Keys(names(live.ImagePullSecrets)))
@@ -138,7 +138,7 @@ func secretDifference(want, live *corev1.Secret) string {
 	}
 }
 
-// sameQuota ignores limits that others have added.
+// sameQuota ignores limits of other managers.
 func sameQuota(want, live *corev1.ResourceQuota) bool {
 	for name, value := range want.Spec.Hard {
 		if got, ok := live.Spec.Hard[name]; !ok || got.Cmp(value) != 0 {
@@ -165,7 +165,7 @@ func sameSubjects(a, b []rbacv1.Subject) bool {
 	return slices.Equal(keys(a), keys(b))
 }
 
-// shown says whether a label or annotation is one of those in the spec, which [State] shows as they are.
+// isShown reports whether a label or annotation is in the Spec, so that [State] contains it.
 func (s Spec) isShown(key string) bool {
 	_, label := s.Labels[key]
 	_, annotation := s.Annotations[key]
@@ -174,8 +174,8 @@ func (s Spec) isShown(key string) bool {
 
 func nothingShown(string) bool { return false }
 
-// namespaceDrift is what is not as wanted of the Namespace itself, but for labels and annotations that are shown elsewhere. A setting that is not kept is none:
-// it counts without that, and namespaces of earlier versions have none.
+// namespaceDrift returns how the Namespace differs, except for labels and annotations that are shown elsewhere. A setting without an annotation is not drift,
+// because namespaces of earlier versions have none.
 func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool) []string {
 	want := s.namespace()
 	own := ownFields(live).at("f:metadata")
@@ -193,12 +193,12 @@ func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool
 		}
 		for _, key := range own.keys("f:" + m.field) {
 			if _, wanted := m.want[key]; !wanted {
-				other = append(other, key) // left from before
+				other = append(other, key) // set by an earlier Apply
 			}
 		}
 		if len(other) > 0 {
 			slices.Sort(other)
-			found = append(found, fmt.Sprintf("Namespace %q has other %s: %s", s.Name, m.field, strings.Join(other, ", ")))
+			found = append(found, fmt.Sprintf("Namespace %q has different %s: %s", s.Name, m.field, strings.Join(other, ", ")))
 		}
 	}
 	return found

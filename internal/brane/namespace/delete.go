@@ -20,8 +20,8 @@ import (
 // goneInterval is the pause between two reads of a namespace that is being deleted, which takes Kubernetes five seconds or more.
 const goneInterval = 500 * time.Millisecond
 
-// Retain lets go of the namespace: it deletes our objects in it, so that the account's tokens are worth nothing from then on, and takes our labels and
-// annotations off. The Namespace and what others have made there stay.
+// Retain stops managing the namespace: it deletes our objects in it, which invalidates the service account's tokens, and removes our labels and
+// annotations. The Namespace and all other objects in it stay.
 func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	var now *inventory
 	err := c.Retry(ctx, func() (err error) {
@@ -41,7 +41,7 @@ func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	return applyObject(ctx, c, nothing)
 }
 
-// Delete deletes the namespace with everything in it and waits until it is gone. When ctx ends first the error says what is still there.
+// Delete deletes the namespace with everything in it and waits until it is gone. If ctx ends first, the error names what remains.
 func Delete(ctx context.Context, c *kube.Client, name string) error {
 	err := c.Retry(ctx, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
 	if apierrors.IsNotFound(err) {
@@ -53,10 +53,10 @@ func Delete(ctx context.Context, c *kube.Client, name string) error {
 	return waitGone(ctx, c, name)
 }
 
-// RemainsError says that a namespace was not gone when we had to stop waiting.
+// RemainsError reports that a namespace still existed when ctx ended.
 type RemainsError struct {
 	Name       string
-	Conditions []string // the namespace's conditions that are true: what remains in it, and which finalizers hold it
+	Conditions []string // the namespace's conditions that are true, which name the remaining objects and finalizers
 	Cause      error
 }
 

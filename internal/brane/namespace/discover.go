@@ -14,8 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Discover returns the Spec of a namespace that Create has created, read from its objects and without passwords. For any other namespace it returns
-// the default access for the service account of the given name. The error is [ErrGone] when the namespace is not there.
+// Discover reads the Spec of a namespace from its objects, without passwords. For a namespace that is not managed by this package it is the default
+// access for the service account of the given name. The error is [ErrGone] if the namespace does not exist.
 func Discover(ctx context.Context, r Reader, name, account string) (Spec, error) {
 	spec := Spec{Name: name, ServiceAccount: account, Access: AccessRun}
 	now, err := readInventory(ctx, r, spec)
@@ -55,7 +55,7 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 	return spec, spec.takeSecrets(ctx, r)
 }
 
-// takeSettings takes the settings out of annotations.
+// takeSettings removes the settings from annotations and returns them.
 func takeSettings(annotations map[string]string) map[string]string {
 	settings := map[string]string{}
 	for key, value := range annotations {
@@ -67,7 +67,7 @@ func takeSettings(annotations map[string]string) map[string]string {
 	return settings
 }
 
-// ours are the objects of one kind that bear our label, by name.
+// listOwned returns the objects of one kind that have our label, sorted by name.
 func listOwned[T kube.Object](now *inventory) []T {
 	var found []T
 	for _, object := range now.children {
@@ -102,7 +102,7 @@ func (s *Spec) takeAccount(account *corev1.ServiceAccount) {
 	}
 }
 
-// takeSecrets reads the Secrets that Apply creates. Without permission to read Secrets there are none.
+// takeSecrets reads the Secrets that this package creates. A client without the permission to read Secrets has created none.
 func (s *Spec) takeSecrets(ctx context.Context, r Reader) error {
 	get := func(name string) (*corev1.Secret, error) {
 		secret := &corev1.Secret{ObjectMeta: s.childMeta(name)}

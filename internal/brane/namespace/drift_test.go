@@ -61,27 +61,27 @@ func TestDrift(t *testing.T) {
 		}, nil},
 		{"the service account is deleted, and the token with it", []edit{{token, ""}, {account, ""}},
 			[]string{`ServiceAccount "runner" is missing`, `Secret "runner-token" is missing`}},
-		{"the service account mounts its token", []edit{{account, `{"automountServiceAccountToken":true}`}}, []string{`ServiceAccount "runner" has other automountServiceAccountToken`}},
-		{"the service account loses a pull secret", []edit{{account, `{"imagePullSecrets":[{"name":"of-others"}]}`}}, []string{`ServiceAccount "runner" has other imagePullSecrets`}},
-		{"the service account loses a label", []edit{{account, `{"metadata":{"labels":{"a":null}}}`}}, []string{`ServiceAccount "runner" has other labels`}},
-		{"the service account has another annotation", []edit{{account, `{"metadata":{"annotations":{"c":"x"}}}`}}, []string{`ServiceAccount "runner" has other annotations`}},
-		{"the role allows more", []edit{{role, `{"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}`}}, []string{`Role "runner" has other rules`}},
-		{"the role loses the label by which we find it", []edit{{role, `{"metadata":{"labels":null}}`}}, []string{`Role "runner" has other labels`}},
+		{"the service account mounts its token", []edit{{account, `{"automountServiceAccountToken":true}`}}, []string{`ServiceAccount "runner" has different automountServiceAccountToken`}},
+		{"the service account loses a pull secret", []edit{{account, `{"imagePullSecrets":[{"name":"of-others"}]}`}}, []string{`ServiceAccount "runner" has different imagePullSecrets`}},
+		{"the service account loses a label", []edit{{account, `{"metadata":{"labels":{"a":null}}}`}}, []string{`ServiceAccount "runner" has different labels`}},
+		{"the service account has another annotation", []edit{{account, `{"metadata":{"annotations":{"c":"x"}}}`}}, []string{`ServiceAccount "runner" has different annotations`}},
+		{"the role allows more", []edit{{role, `{"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}`}}, []string{`Role "runner" has different rules`}},
+		{"the role loses the label by which we find it", []edit{{role, `{"metadata":{"labels":null}}`}}, []string{`Role "runner" has different labels`}},
 		{"the role is deleted", []edit{{role, ""}}, []string{`Role "runner" is missing`}},
 		{"the binding is deleted", []edit{{binding, ""}}, []string{`RoleBinding "runner" is missing`}},
-		{"the binding has another subject beside", []edit{{binding, `{"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"eve"}]}`}}, []string{`RoleBinding "runner" has other subjects`}},
+		{"the binding has another subject beside", []edit{{binding, `{"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"eve"}]}`}}, []string{`RoleBinding "runner" has different subjects`}},
 		{"the quota is deleted", []edit{{quota, ""}}, []string{`ResourceQuota "brane" is missing`}},
-		{"the quota is raised", []edit{{quota, `{"spec":{"hard":{"pods":"51"}}}`}}, []string{`ResourceQuota "brane" has other hard limits`}},
+		{"the quota is raised", []edit{{quota, `{"spec":{"hard":{"pods":"51"}}}`}}, []string{`ResourceQuota "brane" has different hard limits`}},
 		{"the limits are deleted", []edit{{limits, ""}}, []string{`LimitRange "brane" is missing`}},
-		{"the limits are changed", []edit{{limits, `{"spec":{"limits":[{"type":"Container","max":{"cpu":"64"}}]}}`}}, []string{`LimitRange "brane" has other limits`}},
+		{"the limits are changed", []edit{{limits, `{"spec":{"limits":[{"type":"Container","max":{"cpu":"64"}}]}}`}}, []string{`LimitRange "brane" has different limits`}},
 		{"a policy is deleted", []edit{{policy, ""}}, []string{`NetworkPolicy "brane-egress-redis" is missing`}},
-		{"a policy lets all out", []edit{{policy, `{"spec":{"egress":[{}]}}`}}, []string{`NetworkPolicy "brane-egress-redis" has other rules`}},
+		{"a policy lets all out", []edit{{policy, `{"spec":{"egress":[{}]}}`}}, []string{`NetworkPolicy "brane-egress-redis" has different rules`}},
 		{"the pull secret is deleted", []edit{{pull, ""}}, []string{`Secret "brane-registries" is missing`}},
 		{"the pull secret is edited", []edit{{pull, `{"data":{".dockerconfigjson":"eyJhdXRocyI6eyIxOTguNTEuMTAwLjEwOjUwMDUwIjp7InVzZXJuYW1lIjoicHVsbGVyIn19fQ=="}}`}},
-			[]string{`Secret "brane-registries" has other credentials`}},
+			[]string{`Secret "brane-registries" has different credentials`}},
 		{"the token's secret is deleted", []edit{{token, ""}}, []string{`Secret "runner-token" is missing`}},
 		{"the Pod Security level is lowered", []edit{{ns, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`}},
-			[]string{`Namespace "` + spec.Name + `" has other labels: pod-security.kubernetes.io/enforce`}},
+			[]string{`Namespace "` + spec.Name + `" has different labels: pod-security.kubernetes.io/enforce`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, e := range tt.edits {
@@ -125,7 +125,7 @@ func TestDriftOfABindingToAnotherRole(t *testing.T) {
 	if err := c.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := read(t, c, spec).Drift, []string{`RoleBinding "runner" has other roleRef`}; !slices.Equal(got, want) {
+	if got, want := read(t, c, spec).Drift, []string{`RoleBinding "runner" has different roleRef`}; !slices.Equal(got, want) {
 		t.Errorf("drift %q, want %q", got, want)
 	}
 	change(t, c, spec, spec)
@@ -139,12 +139,12 @@ func TestApplyRemovesWhatIsNotWantedAnyMore(t *testing.T) {
 	want := smallest()
 	want.Name, want.ServiceAccount = before.Name, "other"
 	left := []string{
-		`Namespace "` + before.Name + `" has other labels: pod-security.kubernetes.io/audit, pod-security.kubernetes.io/audit-version, pod-security.kubernetes.io/enforce, pod-security.kubernetes.io/enforce-version, pod-security.kubernetes.io/warn, pod-security.kubernetes.io/warn-version`,
-		`Namespace "` + before.Name + `" has other annotations: example.org/note`,
+		`Namespace "` + before.Name + `" has different labels: pod-security.kubernetes.io/audit, pod-security.kubernetes.io/audit-version, pod-security.kubernetes.io/enforce, pod-security.kubernetes.io/enforce-version, pod-security.kubernetes.io/warn, pod-security.kubernetes.io/warn-version`,
+		`Namespace "` + before.Name + `" has different annotations: example.org/note`,
 		`ServiceAccount "other" is missing`, `Role "other" is missing`, `RoleBinding "other" is missing`,
-		`LimitRange "brane" is left over`, `NetworkPolicy "brane-default-deny" is left over`, `NetworkPolicy "brane-dns" is left over`,
-		`NetworkPolicy "brane-egress-redis" is left over`, `NetworkPolicy "brane-ingress-scrape" is left over`, `ResourceQuota "brane" is left over`,
-		`Role "runner" is left over`, `RoleBinding "runner" is left over`, `ServiceAccount "runner" is left over`,
+		`LimitRange "brane" is no longer configured`, `NetworkPolicy "brane-default-deny" is no longer configured`, `NetworkPolicy "brane-dns" is no longer configured`,
+		`NetworkPolicy "brane-egress-redis" is no longer configured`, `NetworkPolicy "brane-ingress-scrape" is no longer configured`, `ResourceQuota "brane" is no longer configured`,
+		`Role "runner" is no longer configured`, `RoleBinding "runner" is no longer configured`, `ServiceAccount "runner" is no longer configured`,
 	}
 	if got := read(t, c, want).Drift; !slices.Equal(got, left) {
 		t.Errorf("drift %q\nwant  %q", got, left)

@@ -12,14 +12,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Found is a namespace that is looked at and not managed.
+// Found is a namespace that may not be managed.
 type Found struct {
 	State
-	Managed bool // it bears our label
-	Spec    Spec // how it was wanted, where it is managed
+	Managed bool // it has our label
+	Spec    Spec // of a managed namespace
 }
 
-// Find looks at one namespace. The error is [ErrGone] when it is not there.
+// Find reads one namespace. The error is [ErrGone] if it does not exist.
 func Find(ctx context.Context, r Reader, name string) (Found, error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	err := r.Get(ctx, ns)
@@ -38,7 +38,7 @@ func Find(ctx context.Context, r Reader, name string) (Found, error) {
 	return found, err
 }
 
-// Names are the names of all namespaces that a label selector is true for, in order; those that are being deleted are left out.
+// Names returns the sorted names of all namespaces that match a label selector, except those that are being deleted.
 func Names(ctx context.Context, c *kube.Client, selector string) ([]string, error) {
 	var all corev1.NamespaceList
 	if err := c.List(ctx, &all, "", selector); err != nil {

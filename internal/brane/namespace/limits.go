@@ -7,10 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// LimitRange has the limits for containers.
+// LimitRange contains the limits of containers.
 type LimitRange struct {
-	Default        corev1.ResourceList // limits of a container that names none
-	DefaultRequest corev1.ResourceList // requests of a container that names none
+	Default        corev1.ResourceList // limits of a container without limits
+	DefaultRequest corev1.ResourceList // requests of a container without requests
 	Max, Min       corev1.ResourceList
 }
 
@@ -18,8 +18,8 @@ func (l LimitRange) isEmpty() bool {
 	return len(l.Default)+len(l.DefaultRequest)+len(l.Max)+len(l.Min) == 0
 }
 
-// item is what the API server makes of the limits: Max counts as Default where that has nothing, Default as DefaultRequest, and then Min as
-// DefaultRequest (SetDefaults_LimitRangeItem in kubernetes/pkg/apis/core/v1/defaults.go). It is written out to be comparable.
+// item returns the limits with the API server's defaults, which makes them comparable: Default defaults to Max, and DefaultRequest to Default, and then
+// to Min (SetDefaults_LimitRangeItem in kubernetes/pkg/apis/core/v1/defaults.go).
 func (l LimitRange) item() corev1.LimitRangeItem {
 	item := corev1.LimitRangeItem{
 		Type: corev1.LimitTypeContainer, Max: l.Max, Min: l.Min,
@@ -34,7 +34,7 @@ func (l LimitRange) item() corev1.LimitRangeItem {
 	return item
 }
 
-// limitsOf are the shortest limits that make this item.
+// limitsOf returns the limits of an item without those that are defaults.
 func limitsOf(item corev1.LimitRangeItem) LimitRange {
 	l := LimitRange{Max: item.Max, Min: item.Min, Default: maps.Clone(item.Default), DefaultRequest: maps.Clone(item.DefaultRequest)}
 	implied := LimitRange{Max: item.Max, Min: item.Min, Default: item.Default}.item()

@@ -1,8 +1,7 @@
-// Package namespace is the namespace in which Brane runs, as one thing: the Namespace, a service account, the Role and RoleBinding that let the account
-// do there what Brane needs and nothing more, and where asked quota, limits, network policies and Secrets. It says which objects these are, makes them,
-// compares and deletes them.
+// Package namespace manages the namespace in which Brane runs as one unit: the Namespace, a service account, the Role and RoleBinding with the permissions
+// that Brane needs, and optionally a quota, a limit range, network policies and Secrets. It creates, compares, updates and deletes these objects.
 //
-// It knows nothing of Terraform, of Brane's configuration files and of short-lived tokens.
+// It does not depend on Terraform, on Brane's configuration files or on short-lived tokens.
 package namespace
 
 import (
@@ -17,46 +16,46 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ManagedByLabel marks the objects that we made (Kubernetes' recommended labels). An object in the namespace that bears it and that is not wanted any more
-// is deleted.
+// ManagedByLabel is the recommended label of Kubernetes that marks the objects of this package. An object in the namespace that has it and is not in the
+// Spec any more is deleted.
 const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	ManagedBy      = kube.FieldManager
 )
 
-// ObjectName is the name of the objects of which a namespace has one, but for those that bear the service account's name.
+// ObjectName is the name of the objects, except for those that have the service account's name.
 const ObjectName = "brane"
 
-// settingPrefix is of the annotations in which settings are kept.
+// settingPrefix is the prefix of the annotations that store settings.
 const settingPrefix = kube.FieldManager + "/"
 
-// Spec is the wanted namespace.
+// Spec is the desired namespace.
 type Spec struct {
 	Name        string
-	Labels      map[string]string // ours; labels of others stay
+	Labels      map[string]string // labels of other managers stay
 	Annotations map[string]string // likewise
 	PodSecurity PodSecurity
 
 	ServiceAccount     string            // also the name of the Role and of the RoleBinding
-	AccountLabels      map[string]string // ours, beside those of others
+	AccountLabels      map[string]string // labels of other managers stay
 	AccountAnnotations map[string]string
-	PullSecrets        []string // Secrets that the account's pods pull images with, beside the one of RegistryCredentials
-	LongLivedToken     bool     // keep a token that does not expire in a Secret
+	PullSecrets        []string // pull Secrets of the service account, in addition to that of RegistryCredentials
+	LongLivedToken     bool     // create a Secret with a token that does not expire
 
-	Access   Access              // what the account may do, where Rules says nothing
+	Access   Access              // the permissions of the service account, unless Rules is set
 	Rules    []rbacv1.PolicyRule // instead of Access
-	Subjects []rbacv1.Subject    // who else may do it
+	Subjects []rbacv1.Subject    // subjects that get the same permissions
 
-	ResourceQuota       corev1.ResourceList // no quota where empty
+	ResourceQuota       corev1.ResourceList // no quota if empty
 	LimitRange          LimitRange
 	Network             *Network
 	RegistryCredentials map[string]Registry // by host[:port]
 
-	// Settings are the front end's own, which mean nothing to the cluster. They are kept with the Namespace, so that [Discover] finds them.
+	// Settings belong to the caller and have no meaning in the cluster. They are stored in annotations of the Namespace, so that [Discover] finds them.
 	Settings map[string]string
 }
 
-// objects are the namespace's parts; the first is the Namespace itself.
+// objects returns all objects; the first is the Namespace.
 func (s Spec) objects() []kube.Object {
 	objects := []kube.Object{s.namespace(), s.serviceAccount(), s.role(), s.roleBinding()}
 	if len(s.ResourceQuota) > 0 {
@@ -73,8 +72,8 @@ func (s Spec) objects() []kube.Object {
 	return append(objects, s.secrets()...)
 }
 
-// kinds are the kinds of which objects that bear our label are ours, wanted or not. Secrets are not among them: to list them is a right that few should
-// have, so of Secrets only those are looked at that are wanted.
+// kinds returns the kinds whose objects are listed by label. Secrets are not among them, because few service accounts should have the permission to
+// list Secrets: only Secrets of the Spec are read.
 func kinds() []kube.List {
 	return []kube.List{
 		&corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
@@ -97,7 +96,7 @@ func (s Spec) namespace() *corev1.Namespace {
 }
 
 func (s Spec) serviceAccount() *corev1.ServiceAccount {
-	// No pod mounts this token by default: the service account is for the client that submits Jobs, not for the Jobs.
+	// The service account is for the client that creates Jobs, not for the pods.
 	mount := false
 	account := &corev1.ServiceAccount{ObjectMeta: s.childMeta(s.ServiceAccount), AutomountServiceAccountToken: &mount}
 	maps.Copy(account.Labels, s.AccountLabels)

@@ -13,21 +13,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Network is what the namespace's pods may reach, and who may reach them; what it does not name is denied.
+// Network is the traffic that the namespace's pods may send and receive; all other traffic is denied.
 type Network struct {
 	DNS     bool               // the cluster's DNS: port 53 of the pods in kube-system that are labelled k8s-app=kube-dns
-	Egress  map[string]Traffic // by a name that says what for
+	Egress  map[string]Traffic // by name
 	Ingress map[string]Traffic
 }
 
 // Traffic is a set of addresses and ports.
 type Traffic struct {
 	CIDRs     []string
-	Ports     []int32  // none means all
-	Protocols []string // none means TCP
+	Ports     []int32  // empty means all
+	Protocols []string // empty means TCP
 }
 
-// The names of the policies. One policy for each purpose lets a plan say which is gone, and an import find the names.
+// The names of the policies. With one policy for each entry a plan can name the missing one, and an import finds the names.
 const (
 	denyPolicy    = ObjectName + "-default-deny"
 	dnsPolicy     = ObjectName + "-dns"
@@ -35,7 +35,7 @@ const (
 	ingressPrefix = ObjectName + "-ingress-"
 )
 
-// policies are the policies by name, always in the same order.
+// policies yields the policies with their names, always in the same order.
 func (n *Network) policies() iter.Seq2[string, networkingv1.NetworkPolicySpec] {
 	return func(yield func(string, networkingv1.NetworkPolicySpec) bool) {
 		if n == nil {
@@ -105,7 +105,7 @@ func policyPorts(numbers []int32, protocols []string) []networkingv1.NetworkPoli
 	return all
 }
 
-// sortPolicy brings a policy into the order in which [Network] writes it; the order has no meaning.
+// sortPolicy sorts a policy as [Network] writes it; the order has no meaning.
 func sortPolicy(spec *networkingv1.NetworkPolicySpec) {
 	slices.Sort(spec.PolicyTypes)
 	for _, rule := range spec.Egress {
@@ -121,7 +121,7 @@ func sortRule(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.Netwo
 	slices.SortFunc(ports, func(a, b networkingv1.NetworkPolicyPort) int { return cmp.Compare(a.String(), b.String()) })
 }
 
-// networkOf finds the network that has these policies; nil where there are none.
+// networkOf returns the Network of these policies, or nil if there are none.
 func networkOf(policies []*networkingv1.NetworkPolicy) *Network {
 	if len(policies) == 0 {
 		return nil

@@ -97,9 +97,9 @@ func TestThePullSecretKeepsPasswordsThatWereNotGiven(t *testing.T) {
 		"given, the same version":     {with("second", 1), live, "second"},
 		"given, another version":      {with("second", 2), live, "second"},
 		"not given, the same version": {with("", 1), live, "first"},
-		"not given, another version":  {with("", 2), live, `the password for registry "r" is needed and was not given`},
-		"not given, nothing there":    {with("", 1), nil, `the password for registry "r" is needed and was not given`},
-		"not given, edited by others": {with("", 1), with("first", 1).pullSecret(), `the password for registry "r" is needed and was not given`},
+		"not given, another version":  {with("", 2), live, `the password for registry "r" is required`},
+		"not given, nothing there":    {with("", 1), nil, `the password for registry "r" is required`},
+		"not given, edited by others": {with("", 1), with("first", 1).pullSecret(), `the password for registry "r" is required`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			filled, err := tt.spec.withPasswords(tt.live)

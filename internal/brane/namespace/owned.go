@@ -10,10 +10,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// fieldTree is a tree of fields as the API server keeps it for each field manager: "f:metadata" → "f:labels" → "f:team" → {}.
+// fieldTree is the tree of fields that the API server stores for a field manager: "f:metadata" → "f:labels" → "f:team" → {}.
 type fieldTree map[string]any
 
-// ownFields are the fields of an object that were applied and have not been changed since.
+// ownFields returns the fields of an object that this package has applied and no other manager has changed since.
 func ownFields(object metav1.Object) fieldTree {
 	own := fieldTree{}
 	for _, entry := range object.GetManagedFields() {
@@ -21,7 +21,7 @@ func ownFields(object metav1.Object) fieldTree {
 			continue
 		}
 		var found fieldTree
-		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &found) == nil { // else it is a format of a later server: then nothing is known to be ours
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &found) == nil { // otherwise it is a format of a later server, and the owner is not known
 			maps.Copy(own, found)
 		}
 	}
@@ -39,7 +39,7 @@ func (f fieldTree) at(path ...string) fieldTree {
 	return f
 }
 
-// keys are the map keys that are ours at a path.
+// keys returns the map keys that this package owns at a path.
 func (f fieldTree) keys(path ...string) []string {
 	var keys []string
 	for field := range f.at(path...) {
@@ -50,14 +50,14 @@ func (f fieldTree) keys(path ...string) []string {
 	return keys
 }
 
-// owns says whether the field is as we have applied it.
+// owns reports whether this package owns the field.
 func owns(object metav1.Object, path ...string) bool {
 	at := ownFields(object).at(path[:len(path)-1]...)
 	_, ok := at[path[len(path)-1]]
 	return ok
 }
 
-// pick takes the entries of these keys.
+// selectKeys returns the entries of these keys.
 func selectKeys[K ~string, V any](from map[K]V, keys []string) map[K]V {
 	picked := map[K]V{}
 	for _, key := range keys {

@@ -2,13 +2,13 @@ package namespace
 
 import "strings"
 
-// PodSecurity says what the API server's Pod Security admission asks of the namespace's pods; an empty level leaves it to the cluster's default.
+// PodSecurity contains the levels of Pod Security admission; an empty level leaves the cluster's default.
 type PodSecurity struct {
 	Enforce, Audit, Warn string // one of PodSecurityLevels
 	Version              string // of the levels' definition, for example "v1.35"; empty means "latest"
 }
 
-// PodSecurityLevels are the levels that Kubernetes defines, from lax to strict.
+// PodSecurityLevels returns the levels that Kubernetes defines, from privileged to restricted.
 func PodSecurityLevels() []string { return []string{"privileged", "baseline", "restricted"} }
 
 const podSecurityPrefix = "pod-security.kubernetes.io/"
@@ -27,7 +27,7 @@ func (p PodSecurity) labels() map[string]string {
 	return labels
 }
 
-// takePodSecurity takes the levels out of labels.
+// takePodSecurity removes the levels from labels and returns them.
 func takePodSecurity(labels map[string]string) PodSecurity {
 	p := PodSecurity{
 		Enforce: labels[podSecurityPrefix+"enforce"], Audit: labels[podSecurityPrefix+"audit"], Warn: labels[podSecurityPrefix+"warn"],

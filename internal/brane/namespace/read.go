@@ -17,26 +17,26 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ErrGone says that the Namespace itself is not there, or is on its way out; everything in it goes with it.
-var ErrGone = errors.New("the namespace is gone")
+// ErrGone reports that the Namespace does not exist or is being deleted.
+var ErrGone = errors.New("the namespace does not exist")
 
-// Reader is what reading needs of a cluster. *kube.Client has it; and so does a snapshot of many namespaces.
+// Reader reads objects. *kube.Client implements it, and so does a snapshot of many namespaces.
 type Reader interface {
 	Get(ctx context.Context, object kube.Object) error
 	List(ctx context.Context, list kube.List, namespace, labels string) error
 }
 
-// State is the namespace as the cluster has it.
+// State is the namespace in the cluster.
 type State struct {
 	UID         string
-	Labels      map[string]string // all of them, also those of others
+	Labels      map[string]string // all labels, also those of other managers
 	Annotations map[string]string
-	// Drift has a sentence for each object that is missing, differs from what was wanted or is left over, for example
-	// `RoleBinding "brane" is missing`; it is empty where all is as wanted.
+	// Drift has a sentence for each object that is missing, differs from the Spec or is not in it any more, for example
+	// `RoleBinding "brane" is missing`; it is empty if there is no drift.
 	Drift []string
 }
 
-// Read compares the cluster with what was wanted. The error is [ErrGone] when the Namespace is not there; an object in it that is missing is drift.
+// Read compares the cluster with want. The error is [ErrGone] if the Namespace does not exist; a missing object in it is drift.
 func Read(ctx context.Context, r Reader, want Spec) (State, error) {
 	now, err := readInventory(ctx, r, want)
 	if err != nil {
@@ -51,18 +51,18 @@ func stateOf(ns *corev1.Namespace) State {
 	return State{UID: string(ns.UID), Labels: ns.Labels, Annotations: ns.Annotations}
 }
 
-// inventory is what is there of ours.
+// inventory contains the objects of one namespace.
 type inventory struct {
 	namespace *corev1.Namespace
 	children  map[string]kube.Object // by id
 }
 
-// id identifies an object of one namespace.
+// objectKey returns the kind and name of an object, which are unique in a namespace.
 func objectKey(object kube.Object) string {
 	return fmt.Sprintf("%s %q", kube.Kind(object), object.GetName())
 }
 
-// look reads the Namespace, all children that bear our label, and those that are wanted and do not.
+// readInventory reads the Namespace, all objects that have our label, and those of want that do not have it.
 func readInventory(ctx context.Context, r Reader, want Spec) (*inventory, error) {
 	now := &inventory{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: want.Name}}, children: map[string]kube.Object{}}
 	lists := kinds()
@@ -109,7 +109,7 @@ func (now *inventory) addItems(list kube.List) error {
 	})
 }
 
-// lookFor reads the wanted objects that no list has shown: Secrets, and those that have lost their label.
+// readUnlisted reads the objects of want that are in no list: Secrets, and those that have lost their label.
 func (now *inventory) readUnlisted(ctx context.Context, r Reader, want Spec) error {
 	var missing []kube.Object
 	for _, object := range want.objects()[1:] {
@@ -138,7 +138,7 @@ func (now *inventory) readUnlisted(ctx context.Context, r Reader, want Spec) err
 	return err
 }
 
-// empty is an object of the same kind and name with nothing in it, to be filled by an answer.
+// emptyCopy returns an object with only the type, namespace and name of another.
 func emptyCopy(object kube.Object) kube.Object {
 	fresh := kube.Empty(object)
 	fresh.SetNamespace(object.GetNamespace())
@@ -146,19 +146,19 @@ func emptyCopy(object kube.Object) kube.Object {
 	return fresh
 }
 
-// childDrift returns the differences in the namespace, one sentence per object.
+// childDrift returns a sentence for each object in the namespace that differs from want.
 func (now *inventory) childDrift(want Spec) []string {
 	var found []string
 	for _, object := range want.objects()[1:] {
 		found = append(found, describeDrift(object, now.children[objectKey(object)]))
 	}
 	for _, object := range now.leftovers(want) {
-		found = append(found, objectKey(object)+" is left over")
+		found = append(found, objectKey(object)+" is no longer configured")
 	}
 	return slices.DeleteFunc(found, func(s string) bool { return s == "" })
 }
 
-// leftovers are objects of ours that are not wanted any more.
+// leftovers returns the objects with our label that are not in want.
 func (now *inventory) leftovers(want Spec) []kube.Object {
 	wanted := map[string]bool{}
 	for _, object := range want.objects() {
@@ -174,7 +174,7 @@ func (now *inventory) leftovers(want Spec) []kube.Object {
 	return left
 }
 
-// Changes returns what [Apply] would change in a namespace that is not managed yet, one sentence per object. The error is [ErrGone] when it is not there.
+// Changes returns a sentence for each object that [Apply] would change in a namespace that is not managed yet. The error is [ErrGone] if it does not exist.
 func Changes(ctx context.Context, r Reader, want Spec) ([]string, error) {
 	now, err := readInventory(ctx, r, want)
 	if err != nil {

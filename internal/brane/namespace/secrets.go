@@ -12,27 +12,27 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Registry is a credential with which the account's pods pull images.
+// Registry is a credential to pull images.
 type Registry struct {
 	Username string
-	Password string // empty means the one that the Secret has already, as long as Version is the same
-	Version  int64  // changes with the password, which cannot be compared
+	Password string // empty means the password in the Secret, as long as Version is the same
+	Version  int64  // changes with the password, which is not compared
 }
 
 const (
 	pullSecretName = ObjectName + "-registries"
-	// versionsAnnotation keeps the passwords' versions beside them, so that an import finds them.
+	// versionsAnnotation stores the versions of the passwords, so that an import finds them.
 	versionsAnnotation = "terraform-provider-brane/password-versions"
 )
 
-// TokenSecret is the name of the Secret in which the long-lived token of an account is.
+// TokenSecret returns the name of the Secret with the long-lived token of a service account.
 func TokenSecret(account string) string { return account + "-token" }
 
-// MissingPasswordError says that a registry's password is needed and not given.
+// MissingPasswordError reports that the password of a registry is needed and not set.
 type MissingPasswordError struct{ Registry string }
 
 func (e *MissingPasswordError) Error() string {
-	return fmt.Sprintf("the password for registry %q is needed and was not given", e.Registry)
+	return fmt.Sprintf("the password for registry %q is required", e.Registry)
 }
 
 func (s Spec) secrets() []kube.Object {
@@ -48,7 +48,7 @@ func (s Spec) secrets() []kube.Object {
 	return secrets
 }
 
-// dockerConfig is what a Secret of type kubernetes.io/dockerconfigjson holds.
+// dockerConfig is the content of a Secret of type kubernetes.io/dockerconfigjson.
 type dockerConfig struct {
 	Auths map[string]dockerAuth `json:"auths"`
 }
@@ -72,7 +72,7 @@ func (s Spec) pullSecret() *corev1.Secret {
 	return secret
 }
 
-// compact is JSON with sorted keys; it is only for maps and structs of text and numbers, which always have one.
+// mustMarshal returns JSON with sorted keys. It is only for maps and structs of strings and numbers, for which it cannot fail.
 func mustMarshal(value any) string {
 	data, err := json.Marshal(value)
 	if err != nil {
@@ -81,12 +81,12 @@ func mustMarshal(value any) string {
 	return string(data)
 }
 
-// registriesOf are the registries of a pull Secret, with their passwords.
+// registriesOf returns the registries of a pull Secret, with their passwords.
 func registriesOf(secret *corev1.Secret) map[string]Registry {
 	var config dockerConfig
 	var versions map[string]int64
 	if secret == nil || json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], &config) != nil {
-		return nil // it was changed by others and is written again
+		return nil // it was changed by another client, and is written again
 	}
 	if json.Unmarshal([]byte(secret.Annotations[versionsAnnotation]), &versions) != nil {
 		versions = nil
@@ -98,7 +98,7 @@ func registriesOf(secret *corev1.Secret) map[string]Registry {
 	return registries
 }
 
-// withPasswords is the spec with the passwords that were not given taken from the Secret as it is, as far as it is still as we have written it.
+// withPasswords returns the Spec with missing passwords taken from the Secret, if no other client has changed it.
 func (s Spec) withPasswords(live *corev1.Secret) (Spec, error) {
 	if len(s.RegistryCredentials) == 0 {
 		return s, nil
@@ -123,7 +123,7 @@ func (s Spec) withPasswords(live *corev1.Secret) (Spec, error) {
 	return s, nil
 }
 
-// sameRegistries compares everything except the passwords, which have a version.
+// sameRegistries compares all but the passwords; their versions are compared instead.
 func sameRegistries(want, live *corev1.Secret) bool {
 	return maps.EqualFunc(registriesOf(want), registriesOf(live), func(a, b Registry) bool {
 		return a.Username == b.Username && a.Version == b.Version

@@ -8,7 +8,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// NewReader is a [Reader] for many namespaces. Secrets are read one by one all the same: few accounts should be able to list them.
+// NewReader returns a [Reader] for many namespaces. It reads Secrets one by one, because few service accounts should have the permission to list them.
 func NewReader(c *kube.Client) (Reader, error) {
 	return kube.NewSnapshot(c, ManagedByLabel+"="+ManagedBy,
 		&corev1.NamespaceList{}, &corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
