@@ -58,7 +58,7 @@ func TestAccWorkflowRun_fanOutFails(t *testing.T) {
 		t.Parallel()
 		failing(t,
 			resource.TestStep{Config: s.run(t, "two-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo $BRANE_INDEX > /data/same"], completions = 2 } }`)},
-			[]string{`Step "fan" of run "two-of-many" failed`, `steps "fan.0" and "fan.1" wrote different content to "same"`, `Let each part write to paths of its own`},
+			[]string{`Step "fan" of run "two-of-many" failed`, `steps "fan.0" and "fan.1" wrote different content to "same"`, `Let each index write to different paths`},
 		)
 	})
 }

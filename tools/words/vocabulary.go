@@ -4,11 +4,10 @@ import "regexp"
 
 // documents are the files and directories whose text is checked.
 var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", ".ci", "tools/quickstart", "docs/index.md", "docs/guides", "docs/data-sources", "docs/ephemeral-resources", "docs/functions", "docs/list-resources",
-	"docs/resources/infrastructure.md", "docs/resources/namespace.md", "templates", "examples", "test/cluster/README.md"}
+	"docs/resources/file_set.md", "docs/resources/infrastructure.md", "docs/resources/namespace.md", "docs/actions", "templates", "examples", "test/cluster/README.md"}
 
 // sources are the directories of Go packages whose string literals and comments are checked. Tests are not.
-var sources = []string{"main.go", "cmd", "internal/brane/branelet", "internal/brane/credentials", "internal/brane/files", "internal/brane/image", "internal/brane/infra", "internal/brane/kube", "internal/brane/namespace",
-	"internal/brane/report", "internal/clustertest", "internal/redistest", "tools", "test"}
+var sources = []string{"main.go", "cmd", "internal/brane", "internal/clustertest", "internal/redistest", "tools", "test"}
 
 // rule is a word or phrase that is not used, and its replacements.
 type rule struct {

@@ -34,7 +34,7 @@ const (
 	drainTimeout = 2 * time.Second
 )
 
-// process is the command of the step and everything that it has started. It has a process group of its own.
+// process is the command of the step and everything that it has started. It has a separate process group.
 type process struct {
 	pid     int
 	ended   chan unix.WaitStatus // of the command itself

@@ -5,7 +5,7 @@
 // volume, there is no init container: [RunAlone] does everything, and reads the credential from its environment. This file and step.go are the whole protocol
 // between package workflow, which creates the pod, and the agent inside it.
 //
-// The package depends on the file layer, and not on Kubernetes.
+// The package depends on package files, and not on Kubernetes.
 package agent
 
 // Exit codes of the agent's own. Every other code is the command's: 128+n if signal n ended it, 126 and 127 if it could not be started. A command that exits

@@ -37,7 +37,7 @@ type spec struct {
 	Step    Step        `json:"step"`
 	Access  access      `json:"access"`
 	Layer   files.Layer `json:"layer"`             // that was staged in
-	Trusted int64       `json:"trusted,omitempty"` // see [files.Staged]; the stamps are in a file of their own
+	Trusted int64       `json:"trusted,omitempty"` // see [files.Staged]; the stamps are in a separate file
 	Node    string      `json:"node,omitempty"`
 	Pod     string      `json:"pod,omitempty"`
 }

@@ -56,7 +56,7 @@ func stage(ctx context.Context, p Paths, env func(string) string) (name string, 
 	return name, writeSpec(p, s)
 }
 
-// stageIn restores the files that the step reads. If the step is committed already, nothing will run and the layer stays empty. It uses a store of its own, so
+// stageIn restores the files that the step reads. If the step is committed already, nothing will run and the layer stays empty. It uses a separate store, so
 // that its buffers are freed before the command runs.
 func (s *spec) stageIn(ctx context.Context, config files.Config, data string, stamps files.Stamps) error {
 	store, err := files.Open(config)

@@ -48,7 +48,7 @@ func beforeStart(err error) error {
 	return err
 }
 
-// exitCode returns the code with which the container exits because of err: one of its own for a request to stop, otherwise for all other errors.
+// exitCode returns the code with which the container exits because of err: a dedicated one for a request to stop, otherwise for all other errors.
 func exitCode(err error, otherwise int) int {
 	switch stop := (stopError{}); {
 	case !errors.As(err, &stop):

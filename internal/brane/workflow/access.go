@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// RedisUsers configures whether a run gets a Redis user of its own, which can only access the run's keys.
+// RedisUsers configures whether a run gets a dedicated Redis user, which can only access the run's keys.
 type RedisUsers string
 
 // Values of RedisUsers.
@@ -100,7 +100,7 @@ func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillN
 		if stillNeeded {
 			return
 		}
-		// This has to happen after Ctrl-C as well, so it has a short timeout of its own.
+		// This has to happen after Ctrl-C as well, so it has a separate short timeout.
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer done()
 		if err := store.RevokeUser(ctx); err != nil {

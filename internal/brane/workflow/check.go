@@ -61,7 +61,7 @@ func (g Graph) tellable() []error {
 		if !slices.Contains(leaves, step.Name) && len(step.Items)+len(step.Reads)+len(step.Writes) == 0 {
 			continue // a step that needs it has at least as many ancestors
 		}
-		told := g.told(step, none)
+		told := g.agentStep(step, none)
 		told.Run, told.Deadline = "x", 1
 		text, err := told.Encode()
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// A run can be executed inside the cluster, by an [Engine] in a Job of its own. This file is the side of the process that starts the engine and reads its status.
+// A run can be executed inside the cluster, by an [Engine] in a separate Job. This file is the side of the process that starts the engine and reads its status.
 // Both sides communicate through the run object, which outlives the files of the run.
 const (
 	engineKey  = "engine"  // of the run object: the Job of the engine that executes the run, or has executed it; missing if there is no engine

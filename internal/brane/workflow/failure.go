@@ -31,7 +31,7 @@ type Failure struct {
 	Message   string    // Kubernetes' message
 	Events    []string  // the last events of the pod
 	Earlier   []End     // of other pods: earlier attempts, or other indexes
-	More      int       // number of further failed pods
+	More      int       // number of other failed pods
 	Advice    string    // what to do, if that does not follow from the reason
 }
 
@@ -92,7 +92,7 @@ func (f *Failure) hint() string {
 	case "DeadlineExceeded":
 		return "Raise the step's timeout, or find out why it takes so long: " + see
 	case conflictReason:
-		return "Let each index write to paths of its own, for example with BRANE_INDEX in the name: another command starts a new run. If the command stays the same, change a value in triggers, because the files that the indexes of this run have stored are not replaced."
+		return "Let each index write to different paths, for example with BRANE_INDEX in the name: another command starts a new run. If the command stays the same, change a value in triggers, because the files that the indexes of this run have stored are not replaced."
 	case jobDeletedReason:
 		return "How far its command had come is not known. Apply again to run the step again."
 	case "OOMKilled":

@@ -45,7 +45,7 @@ const keepJobs int32 = 7 * 24 * 60 * 60
 //
 // The attempt is part of the name, because a Job that has the name of an earlier, failed Job can inherit its back-off.
 func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) bool, owner metav1.OwnerReference) (*batchv1.Job, error) {
-	told := r.Graph.told(step, nothing)
+	told := r.Graph.agentStep(step, nothing)
 	told.Run, told.Attempt, told.Deadline, told.Ahead = r.ID, attempt, r.deadline.Unix(), ahead
 	spec, err := told.Encode()
 	if err != nil {
@@ -72,8 +72,8 @@ func (r *Run) job(step Step, attempt int, ahead bool, nothing func(step string) 
 	return job, nil
 }
 
-// told returns the description of a step and of its graph for the agent.
-func (g Graph) told(step Step, nothing func(step string) bool) agent.Step {
+// agentStep returns the description of a step and of its graph for the agent.
+func (g Graph) agentStep(step Step, nothing func(step string) bool) agent.Step {
 	return agent.Step{
 		Name: step.Name, Needs: g.ancestry(step.Name, nothing), Reads: step.Reads, Writes: step.Writes, Brane: step.brane(), Indexed: step.many(), Items: step.Items,
 	}

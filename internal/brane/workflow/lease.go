@@ -239,7 +239,7 @@ func (l *lease) check(ctx context.Context) error {
 }
 
 // release releases the lease, so that the next process does not have to wait, and writes the status of the run and more data. This has to happen after Ctrl-C as
-// well, so it has a short timeout of its own.
+// well, so it has a separate short timeout.
 func (l *lease) release(ctx context.Context, status RunStatus, notes map[string]string) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
 	defer done()

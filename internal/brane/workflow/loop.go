@@ -293,7 +293,7 @@ func (l *loop) wake(now time.Time) time.Time {
 	return at
 }
 
-// stop cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has a short timeout of its own.
+// stop cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has a separate short timeout.
 func (l *loop) stop(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer done()

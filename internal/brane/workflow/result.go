@@ -77,7 +77,7 @@ func (l *loop) result(ctx context.Context) Result {
 	for _, failure := range l.failures {
 		result.add(failure, l.Graph.steps[failure.Step].AllowFailure)
 	}
-	// This has to happen after Ctrl-C as well, so it has a short timeout of its own.
+	// This has to happen after Ctrl-C as well, so it has a separate short timeout.
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
 	defer done()
 	if err := result.count(ctx, l.store, l.Graph); err != nil {
