@@ -17,32 +17,35 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// imitation is what stands for Brane's program of one version.
+// imitation behaves like branelet of one version of Brane.
 type imitation struct{ version string }
 
-func (b imitation) early() bool { return b.version == "0.4" || b.version == "0.5" }
-func (b imitation) plain() bool { return !strings.HasPrefix(b.version, "0.") }
+// isEarly reports whether the version is 0.4 or 0.5.
+func (b imitation) isEarly() bool { return b.version == "0.4" || b.version == "0.5" }
 
-// Exit codes that are not the program's.
+// isPlain reports whether values are plain JSON.
+func (b imitation) isPlain() bool { return !strings.HasPrefix(b.version, "0.") }
+
+// Exit codes of branelet itself.
 const (
 	exitUsage = 2
 	exitPanic = 101
 )
 
-// failure is the exit code of branelet's own errors.
+// failure returns the exit code of branelet's own errors.
 func (b imitation) failure() int {
-	if b.early() {
+	if b.isEarly() {
 		return 1
 	}
 	return 255
 }
 
-// panicked is what a Rust program does that trusts what it reads.
+// panicked is the error of a Rust program that panics on unexpected input.
 type panicked struct{ why string }
 
 func (p panicked) Error() string { return "thread 'main' panicked at '" + p.why + "'" }
 
-// run does what the command line and the environment ask for.
+// run executes a command line in the environment of the process and returns the exit code.
 func (b imitation) run(args []string) int {
 	for _, name := range []string{"BRANE_APPLICATION_ID", "BRANE_LOCATION_ID", "BRANE_JOB_ID"} {
 		if os.Getenv(name) == "" {
@@ -92,20 +95,20 @@ func (b imitation) dispatch(args []string) (result []byte, code int, err error) 
 }
 
 func (b imitation) nothing() []byte {
-	if b.plain() {
+	if b.isPlain() {
 		return []byte("null")
 	}
 	return []byte(`{"v":"unit"}`)
 }
 
-// log writes what env_logger writes at its level info; 0.4 and 0.5 say nothing.
+// log writes a line like env_logger at level info; 0.4 and 0.5 write none.
 func (b imitation) log(text string) {
-	if !b.early() {
+	if !b.isEarly() {
 		fmt.Fprintf(os.Stderr, "[2022-05-11T12:00:00Z INFO  branelet] %s\n", text)
 	}
 }
 
-// container is container.yml as it is in the image.
+// container is container.yml in the image.
 type container struct {
 	Name       string
 	Kind       string
@@ -132,14 +135,14 @@ func (b imitation) call(function, encoded string) (result []byte, code int, err 
 	if err != nil {
 		return nil, 0, err
 	}
-	folder, file := os.Getenv("BRANE_WORKDIR"), "local_container.yml"
-	if folder == "" {
-		folder = "/opt/wd"
+	directory, file := os.Getenv("BRANE_WORKDIR"), "local_container.yml"
+	if directory == "" {
+		directory = "/opt/wd"
 	}
-	if b.early() {
+	if b.isEarly() {
 		file = "container.yml"
 	}
-	text, err := os.ReadFile(filepath.Join(folder, file))
+	text, err := os.ReadFile(filepath.Join(directory, file))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -149,7 +152,7 @@ func (b imitation) call(function, encoded string) (result []byte, code int, err 
 	}
 	a := c.Actions[function]
 	if a == nil {
-		if b.early() {
+		if b.isEarly() {
 			return nil, 0, panicked{fmt.Sprintf("Function '%s' not found", function)}
 		}
 		return nil, 0, fmt.Errorf("unknown function '%s' in package '%s' (%s)", function, c.Name, c.Kind)
@@ -159,17 +162,17 @@ func (b imitation) call(function, encoded string) (result []byte, code int, err 
 		if !found {
 			return nil, 0, fmt.Errorf("argument not provided: %s", p.Name)
 		}
-		if got := b.typeOf(argument); got != p.Type && (!b.plain() || got != "any[]") {
+		if got := b.typeOf(argument); got != p.Type && (!b.isPlain() || got != "any[]") {
 			return nil, 0, fmt.Errorf("type check for '%s' failed: '%s' is not '%s' or subtype thereof", p.Name, p.Type, got)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(folder, "init.sh")); err == nil {
-		if out, err := exec.Command(filepath.Join(folder, "init.sh")).CombinedOutput(); err != nil {
+	if _, err := os.Stat(filepath.Join(directory, "init.sh")); err == nil {
+		if out, err := exec.Command(filepath.Join(directory, "init.sh")).CombinedOutput(); err != nil {
 			return nil, 0, fmt.Errorf("init.sh: %w: %s", err, out)
 		}
 	}
 	b.log("Reached target 'Initialized'")
-	program, err := filepath.EvalSymlinks(filepath.Join(folder, c.Entrypoint.Exec)) // "canonicalize"
+	program, err := filepath.EvalSymlinks(filepath.Join(directory, c.Entrypoint.Exec)) // "canonicalize"
 	if err != nil {
 		return nil, 0, err
 	}
@@ -185,7 +188,7 @@ func (b imitation) call(function, encoded string) (result []byte, code int, err 
 	return result, 0, err
 }
 
-// decode takes the arguments apart; numbers stay as they are written.
+// decode decodes the arguments and keeps numbers as they are written.
 func (b imitation) decode(encoded string) (map[string]any, error) {
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
@@ -200,13 +203,13 @@ func (b imitation) decode(encoded string) (map[string]any, error) {
 	return arguments, nil
 }
 
-// execute runs the program. 0.4 and 0.5 echo what it prints, errors included, and do not look at how it ended; newer ones keep stderr apart.
+// execute runs the program. 0.4 and 0.5 print its stdout and stderr and ignore its exit code; newer versions keep stderr apart.
 func (b imitation) execute(program string, args, env []string) (output string, code int, err error) {
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if b.early() {
+	if b.isEarly() {
 		both := io.MultiWriter(os.Stdout, &out)
 		cmd.Stdout, cmd.Stderr = both, both
 	}
@@ -214,7 +217,7 @@ func (b imitation) execute(program string, args, env []string) (output string, c
 	err = cmd.Run()
 	var ended *exec.ExitError
 	switch {
-	case errors.As(err, &ended) && b.early():
+	case errors.As(err, &ended) && b.isEarly():
 		return out.String(), 0, nil
 	case errors.As(err, &ended) && ended.ExitCode() < 0:
 		fmt.Fprintln(os.Stderr, "Internal package call was forcefully stopped with signal 9")
@@ -229,7 +232,7 @@ func (b imitation) execute(program string, args, env []string) (output string, c
 	return out.String(), 0, nil
 }
 
-// capture is the part of the output that is the result.
+// capture returns the part of the output that has the result.
 func capture(output, mode string) string {
 	if mode == "" || mode == "complete" {
 		return output

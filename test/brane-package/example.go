@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// lengths are the lengths of a text's words.
+// lengths returns the lengths of the words of a text.
 func lengths() (any, error) {
 	content, err := os.ReadFile(file("text"))
 	if err != nil {
@@ -22,6 +22,7 @@ func lengths() (any, error) {
 	return found, nil
 }
 
+// describe returns statistics of numbers.
 func describe() (any, error) {
 	numbers, err := integers(list("numbers"))
 	if err != nil || len(numbers) == 0 {
@@ -34,7 +35,7 @@ func describe() (any, error) {
 	return map[string]any{"count": len(numbers), "largest": slices.Max(numbers), "mean": decimal(float64(total) / float64(len(numbers)))}, nil
 }
 
-// chart draws how many numbers there are of each size.
+// chart writes a bar chart of how often each number occurs.
 func chart() (any, error) {
 	numbers, err := integers(list("numbers"))
 	if err != nil {
@@ -50,7 +51,7 @@ func chart() (any, error) {
 		fmt.Fprintf(&drawn, "%2d %s\n", n+1, strings.Repeat("#", count[n+1]))
 	}
 	const at = "/data/chart.txt"
-	return at, os.WriteFile(at, []byte(drawn.String()), 0o644) //nolint:gosec // for everybody
+	return at, os.WriteFile(at, []byte(drawn.String()), 0o644) //nolint:gosec // readable by all users
 }
 
 func integers(texts []string) ([]int, error) {

@@ -1,7 +1,7 @@
-// Command brane-package is all that is in the images of the test packages: as /branelet it does what Brane's own branelet of the version in BRANELET_VERSION
-// does with the arguments of a call and with what the package's program prints, and under any other name it is that program.
+// Command brane-package is the only program in the images of the test packages. As /branelet it handles the arguments of a call and the output of the
+// package's program like the branelet of Brane version BRANELET_VERSION; under any other name it is the package's program.
 //
-// It stands for images that were built by Brane, so it shares nothing with package branelet, which it tests: two readings of one interface.
+// It represents images that Brane has built, so it shares no code with package branelet, which it tests.
 package main
 
 import (

@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
-// images are the folders that the test images have, a branelet and a package's files in each, made of this test's own program.
+// images returns directories with the content of the test images: branelet and the files of a package. The test program is the program in them.
 func images(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -41,7 +41,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// call calls a function as a step does.
+// call calls a function like a step does.
 func call(t *testing.T, root string, version branelet.Version, args ...string) (output *branelet.Output, code int, log string) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(root, "branelet"), args...)
@@ -65,8 +65,8 @@ func call(t *testing.T, root string, version branelet.Version, args ...string) (
 	return output, code, errs.String()
 }
 
-// Every function with every version: the arguments arrive, and the result comes back as it is.
-func TestEveryVersionTakesArgumentsAndGivesResults(t *testing.T) {
+// TestArgumentsAndResults calls every function with every version.
+func TestArgumentsAndResults(t *testing.T) {
 	root := images(t)
 	in := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(in, "a.txt"), []byte("Ada"), 0o600))
@@ -132,8 +132,8 @@ func TestEveryVersionTakesArgumentsAndGivesResults(t *testing.T) {
 	}
 }
 
-// How a call ends that does not end well, with every version.
-func TestEveryVersionFailsInItsOwnWay(t *testing.T) {
+// TestFailures checks how a call fails with every version.
+func TestFailures(t *testing.T) {
 	root := images(t)
 	for name, tt := range map[string]struct {
 		function     string
@@ -164,7 +164,7 @@ func TestEveryVersionFailsInItsOwnWay(t *testing.T) {
 	}
 }
 
-func TestEveryVersionDoesNothing(t *testing.T) {
+func TestNoOp(t *testing.T) {
 	root := images(t)
 	for _, version := range branelet.Versions() {
 		output, code, log := call(t, root, version, "no-op")
@@ -178,8 +178,8 @@ func TestEveryVersionDoesNothing(t *testing.T) {
 	}
 }
 
-// The kinds are the names of branelet's subcommands.
-func TestEveryVersionKnowsItsKinds(t *testing.T) {
+// TestKinds checks that each kind of a package is a subcommand of branelet.
+func TestKinds(t *testing.T) {
 	root := images(t)
 	for _, version := range branelet.Versions() {
 		for _, kind := range []branelet.Kind{branelet.ECU, branelet.Code, branelet.OAS} {

@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// program is what the packages' functions do; the first argument says which. It prints a YAML mapping, of which JSON is a part.
+// program runs the function that the first argument names and prints its result as a mapping in JSON, which is also YAML.
 func program(args []string) error {
 	if len(args) == 0 {
 		return errors.New("no function")
@@ -39,7 +39,7 @@ func program(args []string) error {
 }
 
 var functions = map[string]func() (any, error){
-	// Of the probes: each type in and out.
+	// Functions of the probes, with each type as parameter and result.
 	"echo":      func() (any, error) { return text("text"), nil },
 	"successor": successor,
 	"half":      func() (any, error) { x, err := strconv.ParseFloat(os.Getenv("X"), 64); return decimal(x / 2), err },
@@ -54,43 +54,43 @@ var functions = map[string]func() (any, error){
 	"noisy":     noisy,
 	"large":     large,
 	"variables": variables,
-	// And what goes wrong.
+	// Functions that fail.
 	"fails":  func() (any, error) { fmt.Println(`{"output": 1}`); os.Exit(3); return nil, nil },
 	"crash":  func() (any, error) { return nil, errors.New("the abacus is full") },
 	"killed": func() (any, error) { return nil, syscall.Kill(os.Getpid(), syscall.SIGKILL) },
-	// Of the example's packages.
+	// Functions of the packages in the example.
 	"lengths":  lengths,
 	"describe": describe,
 	"chart":    chart,
 }
 
-// plain says whether arguments come as JSON, as from Brane 1 on.
-func plain() bool { return imitation{version: os.Getenv("BRANELET_VERSION")}.plain() }
+// isPlain reports whether arguments are plain JSON, as in Brane 1 and newer.
+func isPlain() bool { return imitation{version: os.Getenv("BRANELET_VERSION")}.isPlain() }
 
-// text is a string argument.
+// text returns a string argument.
 func text(name string) string {
 	value := os.Getenv(strings.ToUpper(name))
-	if plain() {
+	if isPlain() {
 		var decoded string
-		_ = json.Unmarshal([]byte(value), &decoded) // the test sees what came of it
+		_ = json.Unmarshal([]byte(value), &decoded) // the test checks the result
 		return decoded
 	}
 	return value
 }
 
-// list is an array argument.
+// list returns the entries of an array argument.
 func list(name string) []string {
 	upper := strings.ToUpper(name)
-	if plain() {
+	if isPlain() {
 		var decoded []json.RawMessage
-		_ = json.Unmarshal([]byte(os.Getenv(upper)), &decoded) // the test sees what came of it
+		_ = json.Unmarshal([]byte(os.Getenv(upper)), &decoded) // the test checks the result
 		entries := make([]string, len(decoded))
 		for i, entry := range decoded {
 			entries[i] = string(entry)
 		}
 		return entries
 	}
-	count, _ := strconv.Atoi(os.Getenv(upper)) // branelet counts
+	count, _ := strconv.Atoi(os.Getenv(upper)) // set by branelet
 	entries := make([]string, count)
 	for i := range entries {
 		entries[i] = os.Getenv(fmt.Sprintf("%s_%d", upper, i))
@@ -98,31 +98,31 @@ func list(name string) []string {
 	return entries
 }
 
-// field is a property of a struct argument.
+// field returns a property of a struct argument.
 func field(name, property string) string {
 	upper := strings.ToUpper(name)
-	if plain() {
+	if isPlain() {
 		var decoded [2]json.RawMessage
 		var properties map[string]string
-		_ = json.Unmarshal([]byte(os.Getenv(upper)), &decoded) // the test sees what came of it
-		_ = json.Unmarshal(decoded[1], &properties)            // fields of other types are left out
+		_ = json.Unmarshal([]byte(os.Getenv(upper)), &decoded) // the test checks the result
+		_ = json.Unmarshal(decoded[1], &properties)            // fields of other types are omitted
 		return properties[property]
 	}
-	if (imitation{version: os.Getenv("BRANELET_VERSION")}).early() {
+	if (imitation{version: os.Getenv("BRANELET_VERSION")}).isEarly() {
 		property = strings.ToUpper(property)
 	}
 	return os.Getenv(upper + "_" + property)
 }
 
-// file is the path of a file or directory.
+// file returns the path of a file or directory argument.
 func file(name string) string {
-	if plain() {
+	if isPlain() {
 		return text(name)
 	}
 	return field(name, "url")
 }
 
-// decimal is a real with a fraction, without which it would be an integer.
+// decimal encodes a real with a fraction; without one it would be an integer.
 func decimal(x float64) json.RawMessage {
 	written := strconv.FormatFloat(x, 'f', -1, 64)
 	if !strings.Contains(written, ".") {
@@ -151,7 +151,7 @@ func sum() (any, error) {
 func pair() (any, error) {
 	n, err := strconv.ParseInt(os.Getenv("RIGHT"), 10, 64)
 	properties := map[string]any{"left": text("left"), "right": n}
-	if plain() {
+	if isPlain() {
 		return []any{"Pair", properties}, err
 	}
 	return properties, err
@@ -180,7 +180,7 @@ func tree() (any, error) {
 	return found, err
 }
 
-// noisy prints its result between lines of a log, of which one looks like a result.
+// noisy prints its result between log lines, one of which looks like a result.
 func noisy() (any, error) {
 	written, err := json.Marshal(map[string]any{"output": text("text")})
 	if err != nil {
@@ -197,7 +197,7 @@ func large() (any, error) {
 	return strings.Repeat("x", n), err
 }
 
-// variables are those of Brane's, and where the program is.
+// variables returns Brane's environment variables, the working directory and the path of the program.
 func variables() (any, error) {
 	folder, err := os.Getwd()
 	found := []string{"cwd=" + folder, "program=" + os.Args[0]}

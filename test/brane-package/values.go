@@ -12,16 +12,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// tagged takes {"v": kind, "c": content} apart.
+// tagged returns the parts of {"v": kind, "c": content}.
 func tagged(value any) (kind string, content any) {
 	object, _ := value.(map[string]any)
 	kind, _ = object["v"].(string)
 	return kind, object["c"]
 }
 
-// typeOf is the name of an argument's type.
+// typeOf returns the name of an argument's type.
 func (b imitation) typeOf(value any) string {
-	if b.plain() {
+	if b.isPlain() {
 		return plainType(value)
 	}
 	kind, content := tagged(value)
@@ -65,13 +65,13 @@ func plainType(value any) string {
 	return "?"
 }
 
-// environment is how the arguments reach the program.
+// environment returns the environment variables in which the program receives the arguments.
 func (b imitation) environment(arguments map[string]any) ([]string, error) {
 	var env []string
 	add := func(name, text string) { env = append(env, name+"="+text) }
 	for _, name := range slices.Sorted(maps.Keys(arguments)) {
 		upper := strings.ToUpper(name)
-		if b.plain() {
+		if b.isPlain() {
 			text, err := json.Marshal(arguments[name])
 			if err != nil {
 				return nil, err
@@ -109,7 +109,7 @@ func (b imitation) addOne(add func(name, text string), name string, value any) e
 		object, _ := content.(map[string]any)
 		properties, _ := object["properties"].(map[string]any)
 		for key, property := range properties {
-			if b.early() {
+			if b.isEarly() {
 				key = strings.ToUpper(key)
 			}
 			kind, content := tagged(property)
@@ -130,18 +130,18 @@ func (b imitation) addOne(add func(name, text string), name string, value any) e
 	return fmt.Errorf("unsupported argument of kind %q", kind)
 }
 
-// result makes the value out of what was captured, which has to be a YAML mapping.
+// result converts the captured output, which must be a YAML mapping, to a value.
 func (b imitation) result(captured string, outputs []parameter, c container) ([]byte, error) {
 	var document yaml.Node
 	err := yaml.Unmarshal([]byte(captured), &document)
 	switch {
-	case err != nil && b.early():
+	case err != nil && b.isEarly():
 		return nil, panicked{"called `Result::unwrap()` on an `Err` value: " + err.Error()}
 	case err != nil:
 		return nil, fmt.Errorf("failed to decode output from function: %w", err)
 	}
 	if len(document.Content) == 0 {
-		if b.plain() {
+		if b.isPlain() {
 			return b.nothing(), nil
 		}
 		return nil, panicked{"index out of bounds: the len is 0 but the index is 0"}
@@ -150,7 +150,7 @@ func (b imitation) result(captured string, outputs []parameter, c container) ([]
 	if mapping.Kind != yaml.MappingNode {
 		return nil, b.mismatch("the output is no mapping")
 	}
-	if b.plain() {
+	if b.isPlain() {
 		switch len(mapping.Content) {
 		case 0:
 			return b.nothing(), nil
@@ -179,16 +179,16 @@ func (b imitation) result(captured string, outputs []parameter, c container) ([]
 }
 
 func (b imitation) mismatch(why string) error {
-	if b.early() {
+	if b.isEarly() {
 		return panicked{why}
 	}
 	return errors.New(why)
 }
 
-// value is how 0.4 to 0.6 write one.
+// value returns a value as 0.4 to 0.6 write it.
 func value(kind string, content any) map[string]any { return map[string]any{"v": kind, "c": content} }
 
-// typed is a value of the declared type, and nothing that is only nearly one.
+// typed converts a node to a value of the declared type, without conversions between types.
 func (b imitation) typed(node *yaml.Node, name string, c container) (any, error) {
 	if inner, isArray := strings.CutSuffix(name, "[]"); isArray && node.Kind == yaml.SequenceNode {
 		entries := []any{}
@@ -237,7 +237,7 @@ func (b imitation) typed(node *yaml.Node, name string, c container) (any, error)
 	return value(kind, content), nil
 }
 
-// plainOf is the JSON that Brane 1 and newer take for the YAML: the same.
+// plainOf converts a node to JSON, as Brane 1 and newer do.
 func plainOf(node *yaml.Node) (any, error) {
 	switch {
 	case node.Kind == yaml.SequenceNode:
