@@ -206,7 +206,7 @@ func TestEditsTheCrowdedFile(t *testing.T) {
 	}
 }
 
-func TestKeepsUnknownKeysOfALocation(t *testing.T) {
+func TestChangesOnlyTheKeysThatDiffer(t *testing.T) {
 	const document = `locations:
   kube: # ours
     extra: 1   # nobody knows why
@@ -227,12 +227,13 @@ func TestKeepsUnknownKeysOfALocation(t *testing.T) {
 `
 	const want = `locations:
   kube: # ours
-    extra: 1 # nobody knows why
-    notes: |
+    extra: 1   # nobody knows why
+    notes: >
       two
+
       lines
     address: 203.0.113.8:6443 # the old one
-    kind: kube
+    kind: 'kube'
     callback_to: http://198.51.100.10:50052
     namespace: brane-2
     registry: 198.51.100.10:50050
@@ -255,6 +256,42 @@ func TestKeepsUnknownKeysOfALocation(t *testing.T) {
 	}
 	if err := d.Set(l); err != nil || string(d.Bytes()) != want {
 		t.Errorf("a second time: %v\n%s", err, d.Bytes())
+	}
+}
+
+// TestKeepsCommentsBetweenKeys edits a location with a comment and a blank line above each of its keys.
+func TestKeepsCommentsBetweenKeys(t *testing.T) {
+	before := string(read(t, "infra/commented.yml"))
+	l := berlin
+	l.Name, l.SecretName = "template", "brane-config"
+	d := parse(t, []byte(before))
+	if err := d.Set(l); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.NewReplacer("<server>:6443", l.Address, "namespace: default", "namespace: brane-2", `"<host>:50050"`, l.Registry, `"http://<host>:50052"`, l.CallbackTo,
+		`"redis://<host>"`, l.MountDFS).Replace(before)
+	if got := string(d.Bytes()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	l.MountDFS = ""
+	if err := d.Set(l); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(d.Bytes()), strings.Replace(want, "    mount_dfs: redis://198.51.100.10\n", "", 1); got != want {
+		t.Errorf("without mount_dfs, got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestRewritesAnEntry edits a location with a key that has no line of its own.
+func TestRewritesAnEntry(t *testing.T) {
+	const rest = "    kind: kube\n    callback_to: http://198.51.100.10:50052\n    namespace: brane\n    registry: 198.51.100.10:50050\n    mount_dfs: redis://198.51.100.10\n"
+	const credentials = "    credentials:\n      mechanism: config\n      file: s$kube\n"
+	d := parse(t, []byte("locations:\n  kube:\n    ? address\n    : h:1\n    notes: >\n      two\n\n      lines\n\n"+rest+credentials))
+	if err := d.Set(golden); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(d.Bytes()), "locations:\n  kube:\n    address: 203.0.113.7:6443\n    notes: |\n      two\n      lines\n"+rest+credentials; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -286,7 +323,6 @@ func TestRefusesToRemoveAReferencedLocation(t *testing.T) {
 		"an anchor":                    {"locations:\n  kube: &k " + one + "\n  b: *k\n", refused + ": infra.yml:2:6: unknown anchor 'k' referenced"},
 		"the second anchor of a name":  {"locations:\n  a: &k " + one + "\n  kube: &k " + other + "\n  b: *k\n", refused},
 		"an anchor inside of it":       {"locations:\n  kube: {kind: local, callback_to: &c c, network: n, registry: r}\nb: [*c]\n", refused + ": infra.yml:2:5: unknown anchor 'c' referenced"},
-		"locations that are an alias":  {"a: &l\n  kube: " + one + "\n  b: " + one + "\nlocations: *l\n", refused},
 		"an anchor in a file of flows": {"{locations: {kube: &k " + one + ", b: *k}}", refused + ": infra.yml:1:17: unknown anchor 'k' referenced"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,6 +334,17 @@ func TestRefusesToRemoveAReferencedLocation(t *testing.T) {
 				t.Errorf("changed to\n%s", d.Bytes())
 			}
 		})
+	}
+}
+
+func TestRemovesALocationFromAnAlias(t *testing.T) {
+	const one = "{kind: local, callback_to: c, network: n, registry: r}\n"
+	d := parse(t, []byte("a: &l\n  kube: "+one+"  b: "+one+"locations: *l\n"))
+	if err := d.Remove("kube"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(d.Bytes()), "a: &l\n  kube: "+one+"  b: "+one+"locations:\n  b: "+one; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 // errShape reports that an entry cannot be edited without changing another one.
 var errShape = errors.New("the YAML around it cannot be edited without changing other entries")
 
-// editEntry returns the document with the entry of a name added or replaced, or removed if value is nil. It replaces the lines of that entry. If lines do not
-// separate the entries, it encodes the mapping that holds them again, and in a file in flow style (such as JSON) the whole file. Each result is parsed and
-// compared with the original; if anything but the entry differs, it is discarded.
+// editEntry returns the document with the entry of a name added or replaced, or removed if value is nil. It replaces as few lines as possible. Each result
+// is parsed and compared with the original; if anything but the entry differs, the next rewrite is tried.
 func (d *document) editEntry(name string, value *yaml.Node) (*document, error) {
+	root := d.withEntry(name, value)
 	refused := errShape
-	for _, rewrite := range []func(string, *yaml.Node) ([]byte, error){d.editLines, d.encodeMapping, d.encodeRoot} {
-		data, err := rewrite(name, value)
+	for _, rewrite := range []func(root *yaml.Node) ([]byte, error){d.rewriteEmpty, d.rewriteLines, d.rewriteFlow} {
+		data, err := rewrite(root)
 		if err == nil {
 			var edited *document
 			if edited, err = d.verifyEdit(data, name, value); err == nil {
@@ -32,6 +32,24 @@ func (d *document) editEntry(name string, value *yaml.Node) (*document, error) {
 		}
 	}
 	return nil, refused
+}
+
+// withEntry returns the top-level mapping with the entry of a name added or replaced, or removed if value is nil.
+func (d *document) withEntry(name string, value *yaml.Node) *yaml.Node {
+	key, m := d.mapping()
+	switch {
+	case m == nil && d.holder == "":
+		return mappingNode(stringNode(name), value)
+	case m == nil:
+		return mappingNode(stringNode(d.holder), mappingNode(stringNode(name), value))
+	case key == nil:
+		return withEntry(m, stringNode(name), value)
+	}
+	edited := withEntry(m, stringNode(name), value)
+	if e, _ := lookup(d.root, d.holder); e.value.Kind == yaml.AliasNode {
+		edited.Anchor = "" // it stays where it is
+	}
+	return withEntry(d.root, key, edited)
 }
 
 // removeEntries returns the document without the entries of a name.
@@ -95,75 +113,59 @@ func (d *document) otherEntries(name string) []entry {
 	return others
 }
 
-// editLines replaces the lines of one entry.
-func (d *document) editLines(name string, value *yaml.Node) ([]byte, error) {
+// rewriteEmpty writes the first entry into a file without entries, or removes the last one. The lines around "{}" are kept, so that removing what was
+// added restores the text.
+func (d *document) rewriteEmpty(root *yaml.Node) ([]byte, error) {
 	key, m := d.mapping()
-	es := entries(m)
-	e, exists := lookup(m, name)
 	switch {
 	case m == nil:
-		content := mappingNode(stringNode(name), value)
-		if d.holder != "" {
-			content = mappingNode(stringNode(d.holder), content)
-		}
-		return d.replaceLines(len(d.starts), len(d.starts), content, 0)
-	case len(es) == 0:
-		return d.fillMapping(key, m, mappingNode(stringNode(name), value))
-	case m.Style&yaml.FlowStyle != 0:
-		return nil, errShape
-	case value == nil && len(es) == 1:
-		return d.emptyMapping(key, e)
-	case exists:
-		var content *yaml.Node
-		if value != nil {
-			content = mappingNode(e.key, value)
-		}
-		from, to, err := d.lineRange(e, e.key.Column-1)
-		if err != nil {
-			return nil, err
-		}
-		return d.replaceLines(from, to, content, e.key.Column-1)
+		return d.replaceLines(len(d.starts), len(d.starts), root, 0)
+	case len(m.Content) == 0:
+		return d.fillMapping(key, m, root)
+	case len(m.Content) == 2:
+		return d.emptyMapping(key, m, root)
 	}
-	last := es[len(es)-1]
-	_, to, err := d.lineRange(last, last.key.Column-1)
-	if err != nil {
-		return nil, err
-	}
-	return d.replaceLines(to, to, mappingNode(stringNode(name), value), last.key.Column-1)
+	return nil, errShape
 }
 
-// fillMapping writes the first entry in place of "{}". The lines around it are kept, so that emptyMapping restores the text.
-func (d *document) fillMapping(key, m, content *yaml.Node) ([]byte, error) {
+// fillMapping writes the first entry in place of "{}".
+func (d *document) fillMapping(key, m, root *yaml.Node) ([]byte, error) {
 	open, line := d.nodeOffset(m), m.Line-1
 	if key == nil {
 		if string(bytes.TrimRight(d.line(line), "\r\n")) != "{}" {
 			return nil, errShape
 		}
-		return d.replaceLines(line, line+1, content, 0)
+		return d.replaceLines(line, line+1, root, 0)
 	}
-	_, to, err := d.lineRange(entry{key, m}, key.Column-1)
+	_, to, err := d.lineRange(entry{key, m}, key.Column-1, d.root)
 	if err != nil || !bytes.HasSuffix(d.data[:open], []byte(": ")) || !bytes.HasPrefix(d.data[open:], []byte("{}")) {
 		return nil, errShape
 	}
-	data, err := d.replaceLines(to, to, content, key.Column+1)
+	e, _ := lookup(root, d.holder)
+	data, err := d.replaceLines(to, to, e.value, key.Column+1)
 	if err != nil {
 		return nil, err
 	}
 	return slices.Delete(data, open-1, open+len("{}")), nil
 }
 
-// emptyMapping removes the only entry and writes "{}".
-func (d *document) emptyMapping(key *yaml.Node, e entry) ([]byte, error) {
-	indent := e.key.Column - 1
-	if key == nil && lastNode(e.value).Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+// emptyMapping writes "{}" in place of the last entry.
+func (d *document) emptyMapping(key, m, root *yaml.Node) ([]byte, error) {
+	e, _ := lookup(root, d.holder)
+	if m.Style&yaml.FlowStyle != 0 || key == nil && len(root.Content) > 0 || key != nil && len(e.value.Content) > 0 {
+		return nil, errShape
+	}
+	last := entries(m)[0]
+	indent := last.key.Column - 1
+	if key == nil && lastNode(last.value).Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 		indent = math.MaxInt // comments after the entry stay
 	}
-	from, to, err := d.lineRange(e, indent)
+	from, to, err := d.lineRange(last, indent, d.root, m)
 	if err != nil {
 		return nil, err
 	}
 	if key == nil {
-		return d.replaceLines(from, to, mappingNode(), 0)
+		return d.replaceLines(from, to, root, 0)
 	}
 	data, err := d.replaceLines(from, to, nil, 0)
 	if err != nil {
@@ -176,39 +178,96 @@ func (d *document) emptyMapping(key *yaml.Node, e entry) ([]byte, error) {
 	return slices.Insert(data, d.nodeOffset(key)+colon+1, []byte(" {}")...), nil
 }
 
-// encodeMapping encodes the mapping that holds the entries again and replaces its lines.
-func (d *document) encodeMapping(name string, value *yaml.Node) ([]byte, error) {
-	key, m := d.mapping()
-	if key == nil || d.root.Style&yaml.FlowStyle != 0 {
-		return nil, errShape
-	}
-	e, _ := lookup(d.root, d.holder)
-	from, to, err := d.lineRange(e, key.Column-1)
-	if err != nil || e.value != m {
-		return nil, errShape
-	}
-	return d.replaceLines(from, to, mappingNode(key, withEntry(m, stringNode(name), value)), key.Column-1)
+// change is the replacement of lines by a node, which is nil if they are removed.
+type change struct {
+	from, to int
+	content  *yaml.Node
+	indent   int
 }
 
-// encodeRoot encodes a file in flow style again. The new entry has double quotes everywhere, as the file may be JSON.
-func (d *document) encodeRoot(name string, value *yaml.Node) ([]byte, error) {
+// rewriteLines replaces the lines of all keys whose values differ in the wanted top-level mapping.
+func (d *document) rewriteLines(root *yaml.Node) ([]byte, error) {
+	if d.root == nil {
+		return nil, errShape
+	}
+	changes, err := d.compareLines(d.root, root)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(changes, func(a, b change) int { return a.from - b.from })
+	edited := d
+	for _, c := range slices.Backward(changes) {
+		data, err := edited.replaceLines(c.from, c.to, c.content, c.indent)
+		if err != nil {
+			return nil, err
+		}
+		edited = &document{format: d.format, data: data, starts: lineStarts(data)}
+	}
+	return edited.data, nil
+}
+
+// compareLines returns the changes that turn a mapping in block style into another one, in which the keys that are kept are the same nodes. If the lines of
+// a nested mapping cannot be changed one by one, all of them are replaced. outer are the mappings around it.
+func (d *document) compareLines(have, want *yaml.Node, outer ...*yaml.Node) ([]change, error) {
+	if have.Kind != yaml.MappingNode || want.Kind != yaml.MappingNode || have.Style&yaml.FlowStyle != 0 || len(have.Content) == 0 || len(want.Content) == 0 {
+		return nil, errShape
+	}
+	outer = append(slices.Clone(outer), have)
+	old, indent, previous := entries(have), have.Content[0].Column-1, -1
+	var changes []change
+	for _, e := range entries(want) {
+		i := slices.IndexFunc(old, func(o entry) bool { return o.key == e.key })
+		switch {
+		case i < 0 && previous < 0:
+			return nil, errShape
+		case i < 0:
+			_, to, err := d.lineRange(old[previous], indent, outer...)
+			if err != nil {
+				return nil, err
+			}
+			changes = append(changes, change{to, to, mappingNode(e.key, e.value), indent})
+			continue
+		}
+		previous = i
+		if isSame(old[i].value, e.value, false) {
+			continue
+		}
+		inner, err := d.compareLines(old[i].value, e.value, outer...)
+		if err != nil {
+			from, to, err := d.lineRange(old[i], indent, outer...)
+			if err != nil {
+				return nil, err
+			}
+			inner = []change{{from, to, mappingNode(e.key, e.value), indent}}
+		}
+		changes = append(changes, inner...)
+	}
+	for _, o := range old {
+		if !slices.Contains(want.Content, o.key) {
+			from, to, err := d.lineRange(o, indent, outer...)
+			if err != nil {
+				return nil, err
+			}
+			changes = append(changes, change{from, to, nil, indent})
+		}
+	}
+	return changes, nil
+}
+
+// rewriteFlow encodes a file in flow style again. The new entry has double quotes everywhere, as the file may be JSON.
+func (d *document) rewriteFlow(root *yaml.Node) ([]byte, error) {
 	if d.root == nil || d.root.Style&yaml.FlowStyle == 0 {
 		return nil, errShape
 	}
-	key, m := d.mapping()
-	root := withEntry(m, quoteAll(stringNode(name)), quoteAll(value))
-	if key != nil {
-		root = withEntry(d.root, key, root)
-	}
 	tree := *d.tree
-	tree.Content = []*yaml.Node{root}
+	tree.Content = []*yaml.Node{quoteNew(root)}
 	lines, err := d.encodeNode(&tree, 0)
 	return slices.Concat(d.data[:d.lineStart(0)], []byte(lines)), err
 }
 
 // lineRange returns the lines, from 0, of an entry of a block mapping: from its key up to, but not including, the next key and the blank lines and comments
-// above that. A comment that is indented by more than indent belongs to the entry.
-func (d *document) lineRange(e entry, indent int) (from, to int, err error) {
+// above that. A comment that is indented by more than indent belongs to the entry. outer are the mapping and those around it.
+func (d *document) lineRange(e entry, indent int, outer ...*yaml.Node) (from, to int, err error) {
 	from = e.key.Line - 1
 	if before := d.data[d.lineStart(from):d.nodeOffset(e.key)]; len(bytes.Trim(before, " ")) > 0 {
 		return 0, 0, errShape
@@ -217,13 +276,11 @@ func (d *document) lineRange(e entry, indent int) (from, to int, err error) {
 	for end < len(d.starts) && !bytes.HasPrefix(d.line(end), []byte("...")) {
 		end++
 	}
-	next := entries(d.root)
-	if key, _ := d.mapping(); key != e.key {
-		next = slices.Concat(next, d.entries())
-	}
-	for _, other := range next {
-		if line := other.key.Line - 1; line > from {
-			end = min(end, line)
+	for _, m := range outer {
+		for _, next := range entries(m) {
+			if line := next.key.Line - 1; line > from {
+				end = min(end, line)
+			}
 		}
 	}
 	to = end

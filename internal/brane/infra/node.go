@@ -56,18 +56,15 @@ func mappingNode(content ...*yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: content}
 }
 
-// quoteAll returns a copy of a node in which all strings are in double quotes, as in JSON; nil for nil.
-func quoteAll(n *yaml.Node) *yaml.Node {
-	if n == nil {
-		return nil
-	}
+// quoteNew returns a copy of a node in which all strings that the parser did not read are in double quotes, as in JSON.
+func quoteNew(n *yaml.Node) *yaml.Node {
 	c := *n
-	if c.Kind == yaml.ScalarNode && c.Tag == "!!str" {
+	if c.Line == 0 && c.Tag == "!!str" {
 		c.Style = yaml.DoubleQuotedStyle
 	}
 	c.Content = nil
 	for _, child := range n.Content {
-		c.Content = append(c.Content, quoteAll(child))
+		c.Content = append(c.Content, quoteNew(child))
 	}
 	return &c
 }
