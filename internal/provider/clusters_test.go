@@ -149,8 +149,8 @@ func TestAccClusters_away(t *testing.T) {
 	connect(berlin.speaker)
 
 	before := bergen.state
-	want := fmt.Sprintf(`WARNING: Cluster unreachable: Cluster "bergen" does not answer at %s, so namespace %q was not looked at and is planned as it was last seen. `+
-		"What is in other clusters is not affected.\n\n", bergen.URL, bergen.namespace)
+	want := fmt.Sprintf(`WARNING: Cluster unreachable: Cluster "bergen" at %s is unreachable, so that namespace %q was not refreshed; the plan uses its last known state. `+
+		"Resources in other clusters are not affected.\n\n", bergen.URL, bergen.namespace)
 	for range 3 {
 		if got := tell(bergen.refresh()); !strings.HasPrefix(got, want) || !strings.Contains(got, "not finished after 2s (timeouts.read)") {
 			t.Errorf("got  %s\nwant %s…", got, want)
@@ -160,7 +160,7 @@ func TestAccClusters_away(t *testing.T) {
 		t.Errorf("it was asked %d times; the first refresh alone needs 7", asked)
 	}
 	if _, changes := bergen.planned(configs["bergen"]); changes || !bergen.is(before) {
-		t.Error("something is planned in the cluster that was not looked at")
+		t.Error("something is planned in the unreachable cluster")
 	}
 	if diagnostics := bergen.apply(nil); !failed(diagnostics) || !bergen.there() {
 		t.Errorf("it cannot be deleted, and this is what was said: %s", tell(diagnostics))

@@ -65,7 +65,7 @@ func (c trial) told(t *testing.T, f fault, diagnostics []*tfprotov6.Diagnostic) 
 	case "401":
 		wants = append(wants, "does not accept the credential")
 	case "403":
-		wants = append(wants, "The account lacks a right")
+		wants = append(wants, "The credentials lack a permission")
 	case "no answer":
 		wants = append(wants[:1], "not finished after")
 	case "connection reset":
@@ -182,7 +182,7 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 			clean.arm(n, faults[len(faults)-1])
 			diagnostics := clean.refresh()
 			clean.told(t, faults[len(faults)-1], diagnostics)
-			if said := tell(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "See that the cluster runs") {
+			if said := tell(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "Check that the cluster is running") {
 				t.Errorf("the error says %s", said)
 			}
 			if clean.state != before {
