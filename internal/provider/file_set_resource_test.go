@@ -220,7 +220,7 @@ func TestAccFileSet_fails(t *testing.T) {
 		"a file that is not there":       {file(`files = { a = { source = "/no/such" } }`), []string{"File not readable", `Reading the file for "a": open /no/such: no such file or directory.`}},
 		"a path that leads outside":      {file(`files = { "../a" = { content = "" } }`), []string{`"../a": must be relative`}},
 		"more than Redis has memory for": {file(fmt.Sprintf("files = { a = { source = %q } }", large)), []string{"Failed to store file set", "the files need 8.2 MiB of memory, redis has"}},
-		"a reference that is none":       {onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is no reference of a set of files`}},
+		"a reference that is none":       {onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is not a reference to a file set`}},
 		"a content that nobody has": {
 			onRedis(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus@"+strings.Repeat("0", 64)+"\"\n  path = \"a\"\n}\n"),
 			[]string{"Failed to read file", `the content 000000000000… of file set "corpus" is not in redis any more`},
