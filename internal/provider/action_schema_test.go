@@ -18,10 +18,10 @@ func TestRunWorkflowValidates(t *testing.T) {
 	}{
 		"all is well":         {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}}, ""},
 		"not known yet":       {object{"name": "r", "infrastructure": "i", "steps": notKnown}, ""},
-		"a circle":            {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x", "b"), "b": step("x", "a")}}, `Steps form no graph: steps need each other: a → b → a.`},
+		"a circle":            {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x", "b"), "b": step("x", "a")}}, `Cycle in steps: steps need each other: a → b → a.`},
 		"no name":             {object{"name": "R", "infrastructure": "i", "steps": object{"a": step("x")}}, `AttributeName("name")`},
 		"an input of nobody":  {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "inputs": object{"in": object{}}}, `AttributeName("inputs").ElementKeyString("in")`},
-		"a cluster of nobody": {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "cluster": "oslo"}, `Leave cluster out, or set submit_with = "provider".`},
+		"a cluster of nobody": {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "cluster": "oslo"}, `Remove cluster, or set submit_with = "provider".`},
 		"too short a stay":    {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "retention": "1m"}, `AttributeName("retention")`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -136,7 +136,7 @@ func (d *packageDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		name := model.File.ValueString()
 		described, err := readPackageFile(name)
 		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("file"), "Package file not readable", explain(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
+			resp.Diagnostics.AddAttributeError(path.Root("file"), "Failed to read package file", explain(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
 			return
 		}
 		model.describe(described)

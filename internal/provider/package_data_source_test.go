@@ -64,7 +64,7 @@ data "brane_package" "old" {
 			},
 			{Config: s.hcl(t, `data "brane_package" "a" { image = "$TOOLS" }`), ExpectError: regexp.MustCompile(`(?s)Image is not a Brane package.*contains\s+neither\s+/opt/wd/local_container.yml\s+nor\s+/opt/wd/container.yml`)},
 			{Config: s.hcl(t, `data "brane_package" "a" { image = "$REGISTRY/library/none:1" }`), ExpectError: regexp.MustCompile(`(?s)Failed to read image.*Reading\s+package\s+".*/library/none:1"`)},
-			{Config: s.hcl(t, `data "brane_package" "a" { file = "`+s.file("broken.yml")+`" }`), ExpectError: regexp.MustCompile(`(?s)Package file not readable.*kind\s+is\s+missing`)},
+			{Config: s.hcl(t, `data "brane_package" "a" { file = "`+s.file("broken.yml")+`" }`), ExpectError: regexp.MustCompile(`(?s)Failed to read package file.*kind\s+is\s+missing`)},
 			{Config: s.hcl(t, `data "brane_package" "a" {}`), ExpectError: regexp.MustCompile(`(?s)No\s+attribute\s+specified\s+when\s+one\s+\(and\s+only\s+one\)\s+of\s+\[.*file.*image.*\]\s+is\s+required`)},
 			{Config: s.provider()}, // what the end destroys has to be possible
 		},

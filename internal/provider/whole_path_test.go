@@ -82,8 +82,8 @@ func TestAccWholePath(t *testing.T) {
 		plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate),
 		attributeChanges{"brane_infrastructure.test", "registry", elsewhere, here},
 	}
-	changed := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) is changed in Redis`).PreApply
-	lost := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) is lost in Redis`).PreApply
+	changed := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) was modified in Redis`).PreApply
+	lost := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) was lost in Redis`).PreApply
 	untouched := func(addresses ...string) (checks []plancheck.PlanCheck) {
 		for _, address := range addresses {
 			checks = append(checks, plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop))

@@ -87,7 +87,7 @@ func TestAccRunWorkflow_fails(t *testing.T) {
 	for _, want := range []string{
 		`^step "second" failed: Error \(2 of 2 ended, `,
 		`^run "again-[0-9a-f]{8}" failed \(2 of 2 ended, `,
-		`^its Jobs stay for a week; to remove everything: kubectl -n ` + s.namespace + ` delete jobs,configmaps -l brane/run=again-`,
+		`^the Jobs are kept for 7 days; to delete everything: kubectl -n ` + s.namespace + ` delete jobs,configmaps -l brane/run=again-`,
 		`(?s)^ERROR, .*AttributeName\("steps"\).*: Step "second" of run "again" failed: .*exit code 7.*no such luck`,
 	} {
 		if !slices.ContainsFunc(said, regexp.MustCompile(want).MatchString) {
@@ -96,7 +96,7 @@ func TestAccRunWorkflow_fails(t *testing.T) {
 	}
 	must(t, pageSays(s.file("action.html"), []string{"What went wrong", "no such luck"}, nil)(nil))
 	said = talk.invoke("brane_run_workflow", s.workflowAgain(t, "true"))
-	if last := said[len(said)-1]; !strings.Contains(last, `AttributeName("outputs").ElementKeyString("all"): Output missing`) {
+	if last := said[len(said)-1]; !strings.Contains(last, `AttributeName("outputs").ElementKeyString("all"): Missing output`) {
 		t.Errorf("where an output is missing it says at last %s", last)
 	}
 }

@@ -58,13 +58,13 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		return false // what is there is another's, which a destroy must not touch
 	case run.Leaves(err):
 		status = workflow.RunRunning
-		diags.AddError("Run left to itself", fmt.Sprintf("Interrupted while running %q in namespace %q. As on_interrupt is \"detach\", its Jobs that are made go on. "+
-			"Apply again to take it up: what is done meanwhile is not done again. To stop it, destroy it.", run.ID, run.Namespace))
+		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
+			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.ID, run.Namespace))
 	case errors.Is(err, context.Canceled):
-		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The steps that ran were stopped. "+
-			"Apply again to go on: what is done is not done again. Or destroy it.", run.ID, run.Namespace))
+		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The running steps were stopped. "+
+			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.ID, run.Namespace))
 	case err != nil:
-		report(diags, "Run not finished", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		report(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
@@ -111,7 +111,7 @@ func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunMode
 	}
 	redis, warnings, err := r.files(ctx)
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to take the outputs of run %q", run.ID), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
 		return false
 	}
 	warnRedis(diags, warnings)
@@ -142,8 +142,8 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	}
 	id := identity.ID()
 	if !model.ID.IsUnknown() && model.ID.ValueString() != id {
-		diags.AddAttributeError(path.Root("inputs"), "Inputs have changed since the plan",
-			fmt.Sprintf("Run %q was planned, but a file that is the source of an input now has other content. Plan again.", model.ID.ValueString()))
+		diags.AddAttributeError(path.Root("inputs"), "Inputs changed since the plan",
+			fmt.Sprintf("Run %q was planned, but the content of an input file has changed since. Plan again.", model.ID.ValueString()))
 		return nil, false
 	}
 	if graph = programs(ctx, graph, diags); diags.HasError() {
@@ -152,7 +152,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	name := model.Infrastructure.ValueString()
 	target, err := r.target(ctx, model)
 	if err != nil {
-		diags.AddAttributeError(path.Root("infrastructure"), "Infrastructure not usable", explain(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", explain(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
 		return nil, false
 	}
 	redis, warnings, err := r.files(ctx)
@@ -163,7 +163,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	warnRedis(diags, warnings)
 	url, err := r.stepRedisURL(target.MountDFS)
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Finding the address under which the steps of run %q reach Redis", id), err)
+		report(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
 		return nil, false
 	}
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
@@ -243,9 +243,9 @@ func notOurs(err error) bool {
 func reportNotOurs(diags *diag.Diagnostics, run *workflow.Run, err error) {
 	var taken *workflow.TakenError
 	if errors.As(err, &taken) {
-		diags.AddAttributeError(path.Root("name"), "Run exists elsewhere", taken.Error()+".")
+		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")
 		return
 	}
-	diags.AddError("Run is carried on by another apply", explain(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
-		"\n\nWait until that apply has ended, then apply again: what is done is not done again. A process that was killed is followed as soon as its lease has ended.")
+	diags.AddError("Run locked by another apply", explain(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
+		"\n\nWait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.")
 }

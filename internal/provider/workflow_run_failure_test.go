@@ -73,7 +73,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			   right = { image = "$TOOLS", command = ["sh", "-c", "echo right > /data/side"] }
 			 }
 			 outputs = { side = { path = "side" } }`,
-			[]string{`Outputs not taken`, `steps "left" and "right" wrote different content to "side"`, `Let one of the steps need the other`},
+			[]string{`Failed to read outputs`, `steps "left" and "right" wrote different content to "side"`, `Add one of the steps to`},
 		},
 		"program": {
 			`steps = { none = { image = "$TOOLS", command = ["no-such-program"] } }`,

@@ -114,10 +114,10 @@ var runFaults = map[string]runFault{
 			s.atWork(t)
 			other := s.elsewhere(t)
 			s.says(t, other.apply(t), `
-Run is carried on by another apply
+Run locked by another apply
 Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is locked by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
 
-Wait until that apply has ended, then apply again: what is done is not done again. A process that was killed is followed as soon as its lease has ended.`)
+Wait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.`)
 			s.server.letGo()
 		},
 		status: "succeeded",
@@ -134,7 +134,7 @@ Wait until that apply has ended, then apply again: what is done is not done agai
   timeouts = { create = "30s" }
 `,
 		says: `
-Run not finished
+Failed to finish run
 Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create).`,
 		status: "stopped",
 		mends:  func(t *testing.T, s *survival) { s.change(t, `create = "30s"`, `create = "10m"`); s.server.letGo() },
@@ -255,8 +255,8 @@ Because of this 1 of 3 steps were stopped or not started.`,
   outputs = { both = { path = "no/where" } }
 `,
 		says: `
-Output missing
-All steps of run "$RUN" ended well, but none left a file at /data/no/where. Correct the path, or let a step write there.`,
+Missing output
+All steps of run "$RUN" succeeded, but none wrote a file to /data/no/where. Correct the path, or write the file in a step.`,
 		status: "stopped",
 		mends:  func(t *testing.T, s *survival) { s.change(t, "no/where", "left") },
 		ran:    "first 1",
@@ -359,13 +359,13 @@ Because of this 1 of 3 steps were stopped or not started.`,
 const (
 	stopped = `
 Run interrupted
-Interrupted while running "$RUN" in namespace "$NAMESPACE". The steps that ran were stopped. Apply again to go on: what is done is not done again. Or destroy it.`
+Interrupted while running "$RUN" in namespace "$NAMESPACE". The running steps were stopped. Apply again to resume the run: completed steps do not run again. Or destroy it.`
 
 	killed = `
 Plugin did not respond
 The plugin encountered an error, and failed to respond to the plugin6.(*GRPCProvider).ApplyResourceChange call. The plugin logs may contain more details.`
 
 	leftToItself = `
-Run left to itself
-Interrupted while running "$RUN" in namespace "$NAMESPACE". As on_interrupt is "detach", its Jobs that are made go on. Apply again to take it up: what is done meanwhile is not done again. To stop it, destroy it.`
+Run detached
+Interrupted while running "$RUN" in namespace "$NAMESPACE". on_interrupt is "detach", so its Jobs keep running. Apply again to resume the run: completed steps do not run again. To stop it, destroy it.`
 )

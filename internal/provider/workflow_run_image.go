@@ -88,13 +88,13 @@ func programs(ctx context.Context, graph workflow.Graph, diags *diag.Diagnostics
 			steps[i].Command = image.Program()
 		}
 		if len(steps[i].Command)+len(step.Args) == 0 {
-			diags.AddAttributeError(path.Root("steps").AtMapKey(step.Name), "No program to run",
-				fmt.Sprintf("Step %q has no command, and its image %s has neither an entry point nor a command. Set command.", step.Name, image.Pinned))
+			diags.AddAttributeError(path.Root("steps").AtMapKey(step.Name), "Missing command",
+				fmt.Sprintf("Step %q has no command, and its image %s has no entry point and no command. Set command.", step.Name, image.Pinned))
 		}
 	}
 	complete, err := workflow.NewGraph(steps)
 	if err != nil {
-		diags.AddError("Steps form no graph", err.Error()) // they did before, and their programs change nothing about it
+		diags.AddError("Invalid step configuration", err.Error()) // they did before, and their programs change nothing about it
 	}
 	return complete
 }
@@ -117,8 +117,8 @@ func lookUpAll(ctx context.Context, steps []workflow.Step, diags *diag.Diagnosti
 	found, errs := lookUp(ctx, steps)
 	for _, name := range slices.Sorted(maps.Keys(errs)) {
 		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Failed to read image",
-			explain(fmt.Sprintf("Step %q has no command. Asking a registry what its image runs", name), errs[name])+
-				"\n\nSet command, or log in to the registry from here (docker login): the credential is taken from where docker and podman keep theirs.")
+			explain(fmt.Sprintf("Step %q has no command. Reading the entry point of its image from the registry", name), errs[name])+
+				"\n\nSet command, or log in to the registry on the machine that runs Terraform (docker login): the provider uses the credentials of docker and podman.")
 	}
 	return found
 }

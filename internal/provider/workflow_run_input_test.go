@@ -24,7 +24,7 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 			   b = { image = "tools:1", command = ["true"], needs = ["a"] }
 			   c = { image = "tools:1", command = ["true"], needs = ["b"] }
 			 }`,
-			[]string{`Steps form no graph`, `steps need each other: a → c → b → a.`},
+			[]string{`Cycle in steps`, `steps need each other: a → c → b → a.`},
 		},
 		"a step that waits for itself": {
 			step(`needs = ["a"]`), []string{`steps need each other: a → a.`},
@@ -46,11 +46,11 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 			   a = { image = "tools:1", command = ["true"], writes = ["parts/*"] }
 			   b = { image = "tools:1", command = ["true"], needs = ["a"], reads = ["corpora/**"] }
 			 }`,
-			[]string{`Step not possible`, `step "b" reads "corpora/**", which is none of the inputs, and no step that it needs may write it.`},
+			[]string{`Invalid step configuration`, `step "b" reads "corpora/**", which is none of the inputs, and no step that it needs may write it.`},
 		},
 		"an argument beyond Linux":     {step(`args = [format("%0131072d", 1)]`), []string{`step "a": argument 0 of args has 131072 bytes, Linux accepts at most 131071; put the text into an input.`}},
 		"an argument with a NUL byte":  {step(`args = ["a\u0000b"]`), []string{`step "a": argument 0 of args has a NUL byte or is not UTF-8, and no command accepts that; put it into an input.`}},
-		"a variable with a NUL byte":   {step(`env = { X = "\u0000" }`), []string{`step "a": variable X has a NUL byte or is no UTF-8`}},
+		"a variable with a NUL byte":   {step(`env = { X = "\u0000" }`), []string{`step "a": variable X has a NUL byte or is not UTF-8`}},
 		"more parts than there can be": {step(`completions = 10001`), []string{`step "a": 10001 indexes are more than 10000; let each do more.`}},
 		"no step":                      {`steps = {}`, []string{`must contain at least 1 elements`}},
 		"an empty command":             {`steps = { a = { image = "tools:1", command = [] } }`, []string{`must contain at least 1 elements`}},
@@ -67,15 +67,15 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"an output that is /data":      {steps + "\noutputs = { x = { path = \".\" } }", []string{`".": must be relative`}},
 		"content and source":           {steps + "\ninputs = { x = { content = \"\", source = \"x\" } }", []string{`Invalid Attribute Combination`}},
 		"neither content nor source":   {steps + "\ninputs = { x = {} }", []string{`Invalid Attribute Combination`}},
-		"a source that is not there":   {steps + "\ninputs = { x = { source = \"no/such/file\" } }", []string{`Input file not readable`, `open no/such/file: no such file or directory`}},
-		"a source that is a folder":    {steps + "\ninputs = { x = { source = \"/\" } }", []string{`Input file not readable`, `is a directory`}},
-		"an input below another one":   {steps + "\ninputs = { x = { content = \"\" }, \"x/y\" = { content = \"\" } }", []string{`"x/y" lies below "x", which is a file.`}},
+		"a source that is not there":   {steps + "\ninputs = { x = { source = \"no/such/file\" } }", []string{`Failed to read input file`, `open no/such/file: no such file or directory`}},
+		"a source that is a folder":    {steps + "\ninputs = { x = { source = \"/\" } }", []string{`Failed to read input file`, `is a directory`}},
+		"an input below another one":   {steps + "\ninputs = { x = { content = \"\" }, \"x/y\" = { content = \"\" } }", []string{`"x/y" is below "x", which is a file.`}},
 		"a variable without a name":    {step(`env = { "" = "x" }`), []string{`Value is not a name of an environment variable`}},
 		"a variable with an = inside":  {step(`env = { "a=b" = "x" }`), []string{`Value is not a name of an environment variable`}},
-		"no image at all":              {`steps = { a = { command = ["true"] } }`, []string{`Image missing`, `Step "a" has no image, and there is none in defaults either.`}},
+		"no image at all":              {`steps = { a = { command = ["true"] } }`, []string{`Missing image`, `Step "a" has no image, and defaults has none either.`}},
 		"a quantity that is none":      {step(`resources = { limits = { cpu = "lots" } }`), []string{`Value is not a quantity`, `"lots"`}},
-		"a request above the limit":    {steps + "\ndefaults = { resources = { requests = { cpu = 2 }, limits = { cpu = 1 } } }", []string{`Step not possible`, `step "a": it requests 2 of cpu, more than its limit of 1.`}},
-		"an affinity that is none":     {step(`affinity = jsonencode({ nodeAffinty = {} })`), []string{`Value is not an affinity`, `unknown field "nodeAffinty"`}},
+		"a request above the limit":    {steps + "\ndefaults = { resources = { requests = { cpu = 2 }, limits = { cpu = 1 } } }", []string{`Invalid step configuration`, `step "a": it requests 2 of cpu, more than its limit of 1.`}},
+		"an affinity that is none":     {step(`affinity = jsonencode({ nodeAffinty = {} })`), []string{`Invalid affinity`, `unknown field "nodeAffinty"`}},
 		"a volume of two kinds":        {step(`volumes = { x = { mount_path = "/x", secret = "a", config_map = "b" } }`), []string{`Invalid Attribute Combination`}},
 		"a volume of no kind":          {step(`volumes = { x = { mount_path = "/x" } }`), []string{`Invalid Attribute Combination`}},
 		"a volume among the files":     {step(`volumes = { x = { mount_path = "/data/x", empty_dir = {} } }`), []string{`volume "x": /data belongs to Brane.`}},
@@ -110,6 +110,6 @@ func TestAccWorkflowRun_notRegistered(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)
 	failing(t, resource.TestStep{Config: s.run(t, "nowhere", `steps = { a = { image = "tools:1", command = ["true"] } }`)}, []string{
-		`Infrastructure not usable`, `Looking up infrastructure "` + s.namespace + `" to run "nowhere-`, `Register it with a brane_infrastructure`,
+		`Failed to use infrastructure`, `Looking up infrastructure "` + s.namespace + `" to run "nowhere-`, `Register it with a brane_infrastructure`,
 	})
 }

@@ -121,8 +121,8 @@ func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) 
 	for name, model := range models {
 		digest, err := model.digest()
 		if err != nil {
-			diags.AddAttributeError(path.Root("inputs").AtMapKey(name).AtName("source"), "Input file not readable",
-				fmt.Sprintf("Reading the file for input %q: %s. Give the path of a file that is there when Terraform plans.", name, err))
+			diags.AddAttributeError(path.Root("inputs").AtMapKey(name).AtName("source"), "Failed to read input file",
+				fmt.Sprintf("Reading the file for input %q: %s. The file must exist when Terraform plans.", name, err))
 			continue
 		}
 		digests[name] = digest

@@ -37,8 +37,8 @@ func (m packageModel) file(at path.Path, diags *diag.Diagnostics) *packagefile.P
 	name := m.PackageFile.ValueString()
 	file, err := readPackageFile(name)
 	if err != nil {
-		diags.AddAttributeError(at.AtName("package_file"), "Package file not readable",
-			fmt.Sprintf("Reading %q: %s. Give the package.yml or container.yml of the package, as it is when Terraform plans.", name, err))
+		diags.AddAttributeError(at.AtName("package_file"), "Failed to read package file",
+			fmt.Sprintf("Reading %q: %s. Set the path of the package.yml or container.yml of the package; the file must exist when Terraform plans.", name, err))
 		return nil
 	}
 	return &file
@@ -55,23 +55,23 @@ type checkCall struct {
 // check says what is wrong with a call whose arguments have these types.
 func (c checkCall) check(call *workflow.Call, given map[string]string, diags *diag.Diagnostics) {
 	if named := c.file.Name + ":" + c.file.Version; named != call.Package && (c.file.Version != "" || call.Package != c.file.Name) && c.file.Version != "latest" {
-		diags.AddAttributeError(c.at.AtName("package"), "Package is another than in its file",
-			fmt.Sprintf("Step %q calls package %q, but its package_file is that of %q.", c.step, call.Package, named))
+		diags.AddAttributeError(c.at.AtName("package"), "Package does not match its file",
+			fmt.Sprintf("Step %q calls package %q, but its package_file describes %q.", c.step, call.Package, named))
 		return
 	}
 	if c.file.Kind == "dsl" || c.file.Kind == "cwl" {
-		diags.AddAttributeError(c.at.AtName("package_file"), "Package not callable", fmt.Sprintf("Step %q: package %q is of kind %q, which no version of Brane runs.", c.step, call.Package, c.file.Kind))
+		diags.AddAttributeError(c.at.AtName("package_file"), "Unsupported package", fmt.Sprintf("Step %q: package %q is of kind %q, which no version of Brane can run.", c.step, call.Package, c.file.Kind))
 		return
 	}
 	if c.file.Detached {
-		diags.AddAttributeError(c.at.AtName("package_file"), "Package not callable",
-			fmt.Sprintf("Step %q: package %q runs services: its functions do not end, so that a step could not either. Run its program as an ordinary step.", c.step, call.Package))
+		diags.AddAttributeError(c.at.AtName("package_file"), "Unsupported package",
+			fmt.Sprintf("Step %q: package %q runs services: its functions do not end, so the step would not either. Run its command as an ordinary step.", c.step, call.Package))
 		return
 	}
 	function, found := c.file.Functions[call.Function]
 	if !found {
 		if call.Function != "" {
-			diags.AddAttributeError(c.at.AtName("function"), "No such function", fmt.Sprintf("Step %q: package %q has no function %q. It has: %s.", c.step, call.Package, call.Function, listed(c.file.Names())))
+			diags.AddAttributeError(c.at.AtName("function"), "Unknown function", fmt.Sprintf("Step %q: package %q has no function %q. It has: %s.", c.step, call.Package, call.Function, listed(c.file.Names())))
 		}
 		return
 	}
@@ -84,7 +84,7 @@ func (c checkCall) arguments(call *workflow.Call, function packagefile.Function,
 		known = append(known, parameter.Name)
 		if _, found := call.Arguments[parameter.Name]; !found {
 			if _, wrong := given[parameter.Name]; !wrong {
-				diags.AddAttributeError(c.at.AtName("arguments"), "Argument missing",
+				diags.AddAttributeError(c.at.AtName("arguments"), "Missing argument",
 					fmt.Sprintf("Step %q: function %q of package %q needs argument %q, of type %s.", c.step, call.Function, call.Package, parameter.Name, parameter.Type))
 			}
 		}
@@ -94,14 +94,14 @@ func (c checkCall) arguments(call *workflow.Call, function packagefile.Function,
 		parameter, found := function.Parameter(name)
 		switch {
 		case !found:
-			diags.AddAttributeError(at, "No such argument", fmt.Sprintf("Step %q: function %q of package %q has no argument %q. It has: %s.", c.step, call.Function, call.Package, name, listed(known)))
+			diags.AddAttributeError(at, "Unknown argument", fmt.Sprintf("Step %q: function %q of package %q has no argument %q. It has: %s.", c.step, call.Function, call.Package, name, listed(known)))
 		case given[name] != "" && !c.version.Accepts(parameter.Type, given[name]):
-			diags.AddAttributeError(at, "Argument of another type",
+			diags.AddAttributeError(at, "Invalid argument type",
 				fmt.Sprintf("Step %q: argument %q of function %q of package %q is of type %s, not %s.", c.step, name, call.Function, call.Package, parameter.Type, given[name]))
 		case parameter.Secret:
-			diags.AddAttributeWarning(at, "Secret in a Job",
-				fmt.Sprintf("Step %q: argument %q of function %q is confidential to package %q, but arguments stand in the step's Job, where everybody reads them who may read Jobs, and in Terraform's state. "+
-					"Give the package another way to its secret, for example env_from_secret.", c.step, name, call.Function, call.Package))
+			diags.AddAttributeWarning(at, "Secret argument in a Job",
+				fmt.Sprintf("Step %q: argument %q of function %q is confidential to package %q, but arguments are stored in plaintext in the Job, readable by anyone with permission to get Jobs, and in the Terraform state. "+
+					"Pass the secret another way, for example with env_from_secret.", c.step, name, call.Function, call.Package))
 		}
 	}
 }
@@ -127,7 +127,7 @@ func checkResults(steps map[string]stepModel, calls map[string]*workflow.Call, d
 			if !declared || call.Brane != from.Brane || call.Brane.Accepts(parameter.Type, function.Returns) {
 				continue // types of two versions are compared when the value is there
 			}
-			diags.AddAttributeError(path.Root("steps").AtMapKey(taker).AtName("arguments").AtMapKey(name), "Argument of another type",
+			diags.AddAttributeError(path.Root("steps").AtMapKey(taker).AtName("arguments").AtMapKey(name), "Invalid argument type",
 				fmt.Sprintf("Step %q: argument %q of function %q of package %q is of type %s, but step %q gives %s.", taker, name, call.Function, call.Package, parameter.Type, giver, function.Returns))
 		}
 	}

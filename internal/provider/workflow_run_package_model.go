@@ -71,7 +71,7 @@ func (m packageModel) call(at path.Path, step string, usual branelet.Version, di
 		version = branelet.V06
 	}
 	if m.Function.IsNull() {
-		diags.AddAttributeError(at, "Function missing", fmt.Sprintf("Step %q calls package %q, but no function of it. Set function.", step, m.Package.ValueString()))
+		diags.AddAttributeError(at, "Missing function", fmt.Sprintf("Step %q calls package %q without a function. Set function.", step, m.Package.ValueString()))
 	}
 	call := &workflow.Call{
 		Package: m.Package.ValueString(), Brane: version, Kind: version.CodeKind(), Function: m.Function.ValueString(), Arguments: map[string]workflow.Argument{},
@@ -80,7 +80,7 @@ func (m packageModel) call(at path.Path, step string, usual branelet.Version, di
 	for _, name := range slices.Sorted(maps.Keys(m.Arguments)) {
 		argument, kind, err := m.Arguments[name].argument(version)
 		if err != nil {
-			diags.AddAttributeError(at.AtName("arguments").AtMapKey(name), "Argument not possible", fmt.Sprintf("Argument %q of step %q: %s.", name, step, err))
+			diags.AddAttributeError(at.AtName("arguments").AtMapKey(name), "Invalid argument", fmt.Sprintf("Argument %q of step %q: %s.", name, step, err))
 			continue
 		}
 		call.Arguments[name], given[name] = argument, kind
@@ -135,9 +135,9 @@ func (m argumentModel) argument(version branelet.Version) (argument workflow.Arg
 	take(m.Step, text(m.Step))
 	switch {
 	case found != 1:
-		return argument, "", fmt.Errorf("it has %d values; it needs one, for example { integer = 3 } or { step = \"name\" }", found)
+		return argument, "", fmt.Errorf("it has %d values; it needs exactly one, for example { integer = 3 } or { step = \"name\" }", found)
 	case !m.Unit.IsNull() && !m.Unit.ValueBool():
-		return argument, "", errors.New("unit can only be true")
+		return argument, "", errors.New("unit must be true")
 	case !m.Step.IsNull():
 		return workflow.Argument{Step: m.Step.ValueString()}, "", nil
 	}
@@ -179,7 +179,7 @@ func resultOf(value branelet.Value, diags *diag.Diagnostics) (kind, json types.S
 	}
 	written, err := branelet.JSON(value)
 	if err != nil {
-		diags.AddError("Result not readable", explain("Writing the result of a step as JSON", err))
+		diags.AddError("Failed to encode result", explain("Encoding the result of a step as JSON", err))
 	}
 	return types.StringValue(value.Type()), types.StringValue(string(written))
 }

@@ -26,7 +26,7 @@ func TestPackageArgumentsAreNotTold(t *testing.T) {
 		if strings.Contains(d.Summary()+d.Detail(), secret) {
 			t.Errorf("told: %s", d.Detail())
 		}
-		warned = warned || d.Severity() == diag.SeverityWarning && d.Summary() == "Secret in a Job" && strings.HasPrefix(d.Detail(), `Step "a": argument "key" of function "look" is confidential to package "survey:1.2.0-rc.1"`)
+		warned = warned || d.Severity() == diag.SeverityWarning && d.Summary() == "Secret argument in a Job" && strings.HasPrefix(d.Detail(), `Step "a": argument "key" of function "look" is confidential to package "survey:1.2.0-rc.1"`)
 	}
 	if !warned || diags.ErrorsCount() < 3 { // a type, an argument with two values, one that is missing
 		t.Errorf("got %v", diags)

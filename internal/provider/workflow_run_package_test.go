@@ -168,24 +168,24 @@ func TestAccWorkflowRun_packagePlan(t *testing.T) {
 	must(t, os.WriteFile(s.file("dsl.yml"), []byte(strings.Replace(string(description), "kind: ecu", "kind: dsl", 1)), 0o600))
 	must(t, os.WriteFile(s.file("broken.yml"), []byte("name: ["), 0o600))
 	steps := map[string]struct{ body, summary, detail string }{
-		"file":      {`function = "echo", package_file = "$FOLDER/none.yml"`, "Package file not readable", `Reading "$FOLDER/none.yml": open $FOLDER/none.yml: no such file or directory.`},
-		"broken":    {`function = "echo", package_file = "$FOLDER/broken.yml"`, "Package file not readable", `Reading "$FOLDER/broken.yml": line 1: did not find expected node content.`},
-		"service":   {`function = "echo", package_file = "$FOLDER/service.yml"`, "Package not callable", `Step "service": package "probe:1.0.0" runs services: its functions do not end`},
-		"dsl":       {`function = "echo", package_file = "$FOLDER/dsl.yml"`, "Package not callable", `Step "dsl": package "probe:1.0.0" is of kind "dsl", which no version of Brane runs.`},
-		"function":  {`function = "ecko", package_file = "$FOLDER/probe.yml"`, "No such function", `Step "function": package "probe:1.0.0" has no function "ecko". It has: copy, crash, echo,`},
-		"without":   {``, "Function missing", `Step "without" calls package "probe:1.0.0", but no function of it. Set function.`},
-		"name":      {`function = "echo", arguments = { txt = { string = "a" } }, package_file = "$FOLDER/probe.yml"`, "No such argument", `Step "name": function "echo" of package "probe:1.0.0" has no argument "txt". It has: text.`},
-		"missing":   {`function = "echo", package_file = "$FOLDER/probe.yml"`, "Argument missing", `Step "missing": function "echo" of package "probe:1.0.0" needs argument "text", of type string.`},
-		"type":      {`function = "half", arguments = { x = { integer = 1 } }, package_file = "$FOLDER/probe.yml"`, "Argument of another type", `Step "type": argument "x" of function "half" of package "probe:1.0.0" is of type real, not integer.`},
-		"file-type": {`function = "copy", arguments = { file = { directory = "in" } }, package_file = "$FOLDER/probe.yml"`, "Argument of another type", `is of type File, not Directory.`},
-		"result":    {`function = "sum", arguments = { numbers = { step = "giver" } }, package_file = "$FOLDER/probe.yml"`, "Argument of another type", `Step "result": argument "numbers" of function "sum" of package "probe:1.0.0" is of type integer[], but step "giver" gives string.`},
+		"file":      {`function = "echo", package_file = "$FOLDER/none.yml"`, "Failed to read package file", `Reading "$FOLDER/none.yml": open $FOLDER/none.yml: no such file or directory.`},
+		"broken":    {`function = "echo", package_file = "$FOLDER/broken.yml"`, "Failed to read package file", `Reading "$FOLDER/broken.yml": line 1: did not find expected node content.`},
+		"service":   {`function = "echo", package_file = "$FOLDER/service.yml"`, "Unsupported package", `Step "service": package "probe:1.0.0" runs services: its functions do not end`},
+		"dsl":       {`function = "echo", package_file = "$FOLDER/dsl.yml"`, "Unsupported package", `Step "dsl": package "probe:1.0.0" is of kind "dsl", which no version of Brane can run.`},
+		"function":  {`function = "ecko", package_file = "$FOLDER/probe.yml"`, "Unknown function", `Step "function": package "probe:1.0.0" has no function "ecko". It has: copy, crash, echo,`},
+		"without":   {``, "Missing function", `Step "without" calls package "probe:1.0.0" without a function. Set function.`},
+		"name":      {`function = "echo", arguments = { txt = { string = "a" } }, package_file = "$FOLDER/probe.yml"`, "Unknown argument", `Step "name": function "echo" of package "probe:1.0.0" has no argument "txt". It has: text.`},
+		"missing":   {`function = "echo", package_file = "$FOLDER/probe.yml"`, "Missing argument", `Step "missing": function "echo" of package "probe:1.0.0" needs argument "text", of type string.`},
+		"type":      {`function = "half", arguments = { x = { integer = 1 } }, package_file = "$FOLDER/probe.yml"`, "Invalid argument type", `Step "type": argument "x" of function "half" of package "probe:1.0.0" is of type real, not integer.`},
+		"file-type": {`function = "copy", arguments = { file = { directory = "in" } }, package_file = "$FOLDER/probe.yml"`, "Invalid argument type", `is of type File, not Directory.`},
+		"result":    {`function = "sum", arguments = { numbers = { step = "giver" } }, package_file = "$FOLDER/probe.yml"`, "Invalid argument type", `Step "result": argument "numbers" of function "sum" of package "probe:1.0.0" is of type integer[], but step "giver" gives string.`},
 		"giver":     {`function = "echo", arguments = { text = { string = "a" } }, package_file = "$FOLDER/probe.yml"`, "", ""},
-		"two":       {`function = "echo", arguments = { text = { string = "a", integer = 1 } }`, "Argument not possible", `Argument "text" of step "two": it has 2 values; it needs one`},
-		"no-value":  {`function = "echo", arguments = { text = {} }`, "Argument not possible", `Argument "text" of step "no-value": it has 0 values`},
-		"unit":      {`function = "echo", arguments = { text = { unit = false } }`, "Argument not possible", `unit can only be true`},
-		"lonely":    {`function = "echo", arguments = { text = { step = "nobody" } }`, "Step not possible", `argument "text" of step "lonely": "nobody" is not a step of this run.`},
-		"kind":      {`function = "echo", kind = "code", brane_version = "0.6"`, "Step not possible", `packages of Brane 0.6 are of kind [ecu oas], not code`},
-		"long":      {`function = "echo", arguments = { text = { string = join("", [for i in range(1000) : "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"]) } }`, "Step not possible", `Linux accepts at most 131071; pass large values in files`},
+		"two":       {`function = "echo", arguments = { text = { string = "a", integer = 1 } }`, "Invalid argument", `Argument "text" of step "two": it has 2 values; it needs exactly one`},
+		"no-value":  {`function = "echo", arguments = { text = {} }`, "Invalid argument", `Argument "text" of step "no-value": it has 0 values`},
+		"unit":      {`function = "echo", arguments = { text = { unit = false } }`, "Invalid argument", `unit must be true`},
+		"lonely":    {`function = "echo", arguments = { text = { step = "nobody" } }`, "Invalid step configuration", `argument "text" of step "lonely": "nobody" is not a step of this run.`},
+		"kind":      {`function = "echo", kind = "code", brane_version = "0.6"`, "Invalid step configuration", `packages of Brane 0.6 are of kind [ecu oas], not code`},
+		"long":      {`function = "echo", arguments = { text = { string = join("", [for i in range(1000) : "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"]) } }`, "Invalid step configuration", `Linux accepts at most 131071; pass large values in files`},
 	}
 	var body strings.Builder
 	body.WriteString("steps = {\n")
@@ -202,7 +202,7 @@ func TestAccWorkflowRun_packagePlan(t *testing.T) {
 
 	other := `steps = { a = { package = "probe:2.0.0", function = "echo", package_file = "$FOLDER/probe.yml" } }`
 	failing(t, resource.TestStep{Config: strings.ReplaceAll(s.run(t, "other", other), "$FOLDER", s.folder), PlanOnly: true},
-		[]string{"Package is another than in its file", `Step "a" calls package "probe:2.0.0", but its package_file is that of "probe:1.0.0".`})
+		[]string{"Package does not match its file", `Step "a" calls package "probe:2.0.0", but its package_file describes "probe:1.0.0".`})
 	for body, want := range map[string]string{
 		`package = "probe", function = "a"`:                                              `write it as name:version, for example filesystem:1.0.0`,
 		`function = "a", image = "a"`:                                                    `Attribute "steps[\"a\"].package" must be specified when "steps[\"a\"].function" is specified`,

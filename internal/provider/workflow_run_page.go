@@ -32,19 +32,19 @@ func checkPage(name types.String, diags *diag.Diagnostics) {
 	}
 	problem := ""
 	if info, err := os.Stat(name.ValueString()); err == nil && info.IsDir() {
-		problem = "it is a folder; name a file in it"
+		problem = "it is a directory; set the path of a file"
 	}
 	for folder := filepath.Dir(name.ValueString()); ; folder = filepath.Dir(folder) {
 		info, err := os.Stat(folder)
 		if err == nil && !info.IsDir() {
-			problem = folder + " is no folder"
+			problem = folder + " is not a directory"
 		}
 		if err == nil || folder == filepath.Dir(folder) {
 			break
 		}
 	}
 	if problem != "" {
-		diags.AddAttributeError(path.Root("report_path"), "Report not possible", fmt.Sprintf("The report cannot be written to %q: %s.", name.ValueString(), problem))
+		diags.AddAttributeError(path.Root("report_path"), "Invalid report path", fmt.Sprintf("The report cannot be written to %q: %s.", name.ValueString(), problem))
 	}
 }
 
@@ -71,8 +71,8 @@ func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, 
 	defer done()
 	name := model.ReportPath.ValueString()
 	if err := replaceFile(name, page(ctx, run, model, progress, result, problem)); err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Report not written", explain(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
-			"\n\nThe run itself is not concerned. With another path in `report_path` the next apply writes it.")
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", explain(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
+			"\n\nThe run itself is not affected. If you change `report_path`, the next apply writes the report there.")
 	}
 }
 
@@ -251,8 +251,8 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 		result, err = run.Recall(ctx)
 	}
 	if err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Report not written", explain(fmt.Sprintf("Reading in Redis what became of run %q", run.ID), err)+
-			"\n\nWhat is no output is kept for the time of `retention` only. The report is written when the run is run again.")
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", explain(fmt.Sprintf("Reading the results of run %q from Redis", run.ID), err)+
+			"\n\nFiles other than outputs are only kept for the time set with `retention`. The report is written when the run is run again.")
 		return
 	}
 	writePage(ctx, run, model, &runProgress{}, result, nil, diags)

@@ -103,8 +103,8 @@ func TestAccWorkflowRun_reportNotPossible(t *testing.T) {
 	s.register(t)
 	must(t, os.WriteFile(s.file("file"), nil, 0o600))
 	for file, want := range map[string]string{
-		s.folder:                        `it is a folder; name a file in it`,
-		s.file("file") + "/report.html": `file is no folder`,
+		s.folder:                        `it is a directory; set the path of a file`,
+		s.file("file") + "/report.html": `file is not a directory`,
 	} {
 		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{
 			{Config: s.run(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(strings.ReplaceAll(want, " ", `\s+`))},

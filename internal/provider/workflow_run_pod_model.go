@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -212,7 +213,7 @@ func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Place
 	if !m.Affinity.IsNull() {
 		affinity, err := parseAffinity(m.Affinity.ValueString())
 		if err != nil { // was not known when it was validated
-			diags.AddAttributeError(path.Root("steps").AtMapKey(step).AtName("affinity"), "Value is not an affinity", err.Error()+".")
+			diags.AddAttributeError(path.Root("steps").AtMapKey(step).AtName("affinity"), "Invalid affinity", fmt.Sprintf("Parsing it as spec.affinity of a pod: %s.", err))
 		}
 		placement.Affinity = affinity
 	}

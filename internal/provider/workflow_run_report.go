@@ -35,7 +35,7 @@ func reportFailures(diags *diag.Diagnostics, name string, result workflow.Result
 // reportAllowed adds a warning for each step that has failed and may.
 func reportAllowed(diags *diag.Diagnostics, name string, result workflow.Result) {
 	for _, failure := range result.Allowed {
-		diags.AddAttributeWarning(path.Root("steps").AtMapKey(failure.Step), fmt.Sprintf("Step %q of run %q failed, which is allowed", failure.Step, name), failure.Detail())
+		diags.AddAttributeWarning(path.Root("steps").AtMapKey(failure.Step), fmt.Sprintf("Step %q of run %q failed (allow_failure is set)", failure.Step, name), failure.Detail())
 	}
 }
 
@@ -46,19 +46,19 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 		for _, name := range slices.Sorted(maps.Keys(paths)) {
 			if slices.Contains(missing.Paths, paths[name]) {
 				// Not on its path: the CLI shows lines of the configuration for elements of a map, not for what is in them.
-				diags.AddAttributeError(path.Root("outputs").AtMapKey(name), "Output missing",
-					fmt.Sprintf("All steps of run %q ended well, but none left a file at /data/%s. Correct the path, or let a step write there.", id, paths[name]))
+				diags.AddAttributeError(path.Root("outputs").AtMapKey(name), "Missing output",
+					fmt.Sprintf("All steps of run %q succeeded, but none wrote a file to /data/%s. Correct the path, or write the file in a step.", id, paths[name]))
 			}
 		}
 		return
 	}
-	summary, detail := "Outputs not taken", explain(fmt.Sprintf("Taking the outputs of run %q", id), err)
+	summary, detail := "Failed to read outputs", explain(fmt.Sprintf("Reading the outputs of run %q", id), err)
 	if errors.Is(err, files.ErrGone) {
-		detail += "\n\nWhat is no output is kept for the time of `retention` only. To run again, change a value in `triggers`, or: terraform apply -replace=ADDRESS"
+		detail += "\n\nFiles other than outputs are only kept for the time set with `retention`. To run all steps again, change `triggers` or use: terraform apply -replace=ADDRESS"
 	}
 	var conflict *files.ConflictError
 	if errors.As(err, &conflict) {
-		detail += "\n\nLet one of the steps need the other, or let them write to other paths."
+		detail += "\n\nAdd one of the steps to `needs` of the other, or write to different paths."
 	}
 	diags.AddAttributeError(path.Root("outputs"), summary, detail)
 }
@@ -84,11 +84,11 @@ func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalCl
 		case slices.Contains(gone, paths[name]):
 			what = "lost"
 		case slices.Contains(changed, paths[name]):
-			what = "changed"
+			what = "modified"
 		default:
 			continue
 		}
-		sentences = append(sentences, fmt.Sprintf("output %q (%s) is %s in Redis", name, paths[name], what))
+		sentences = append(sentences, fmt.Sprintf("output %q (%s) was %s in Redis", name, paths[name], what))
 	}
 	return sentences, nil
 }

@@ -149,7 +149,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		lost, err = r.lost(ctx, redis, &model)
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Outputs not looked up", fmt.Sprintf("Looking in Redis for the outputs of run %q", id), err)
+		report(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
 		return
 	}
 	model.Drift = drift(lost)
@@ -200,7 +200,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		return // with create_before_destroy, Create has taken it over
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Run not deleted", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
+		report(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // its keys stay: a pod may still write
 	}
 	redis, warnings, err := r.files(ctx)
@@ -212,7 +212,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		}
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Files of the run not deleted", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
+		report(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
 	}
 }
 

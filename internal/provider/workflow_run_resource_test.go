@@ -294,7 +294,7 @@ data "brane_file" "large" {
 				PreConfig: func() {
 					must(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+digest(large[:size%files.ChunkSize]), "\x00", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 				},
-				Config: config, ConfigPlanChecks: drifts(runAddress, plancheck.ResourceActionReplace, `output "large" (large) is changed in Redis`), ConfigStateChecks: readable, Check: remember,
+				Config: config, ConfigPlanChecks: drifts(runAddress, plancheck.ResourceActionReplace, `output "large" (large) was modified in Redis`), ConfigStateChecks: readable, Check: remember,
 			},
 		},
 	})

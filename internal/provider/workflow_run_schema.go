@@ -326,8 +326,8 @@ func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest,
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		for above := slash.Dir(name); above != "." && above != "/"; above = slash.Dir(above) {
 			if _, found := inputs[above]; found {
-				resp.Diagnostics.AddAttributeError(req.Path.AtMapKey(name), "Input below another one",
-					fmt.Sprintf("%q lies below %q, which is a file. Give one of them another path.", name, above))
+				resp.Diagnostics.AddAttributeError(req.Path.AtMapKey(name), "Conflicting input paths",
+					fmt.Sprintf("%q is below %q, which is a file. Change one of the paths.", name, above))
 			}
 		}
 	}

@@ -77,7 +77,10 @@ func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) wo
 // reportSteps adds an error for each step error joined in err, on its attribute.
 func reportSteps(diags *diag.Diagnostics, err error) {
 	for _, problem := range problems(err) {
-		at, summary := path.Root("steps"), "Steps form no graph"
+		at, summary := path.Root("steps"), "Invalid step configuration"
+		if problem.IsCycle {
+			summary = "Cycle in steps"
+		}
 		if problem.Field == secretEnvAttribute {
 			at = path.Root(secretEnvAttribute)
 		}
@@ -93,9 +96,6 @@ func reportSteps(diags *diag.Diagnostics, err error) {
 			at = at.AtName(problem.Key)
 		default:
 			at = at.AtMapKey(problem.Key)
-		}
-		if problem.Field != "" && problem.Field != "needs" {
-			summary = "Step not possible"
 		}
 		diags.AddAttributeError(at, summary, problem.Problem+".")
 	}
@@ -137,7 +137,7 @@ func (m stepModel) step(name string, defaults podModel, brane branelet.Version, 
 		return step
 	}
 	if step.Image == "" {
-		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Image missing", fmt.Sprintf("Step %q has no image, and there is none in defaults either.", name))
+		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Missing image", fmt.Sprintf("Step %q has no image, and defaults has none either.", name))
 	}
 	return step
 }

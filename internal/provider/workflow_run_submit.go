@@ -50,12 +50,12 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 	}
 	byProvider := m.SubmitWith.ValueString() == submitProvider
 	if !byProvider && !m.Cluster.IsNull() {
-		diags.AddAttributeError(path.Root("cluster"), "Cluster of a registered credential",
-			"The Jobs are submitted with the credential that is registered for the infrastructure, which tells the cluster. Leave cluster out, or set submit_with = \"provider\".")
+		diags.AddAttributeError(path.Root("cluster"), "Conflicting cluster",
+			"The Jobs are submitted with the credentials that are registered for the infrastructure, which identify the cluster. Remove cluster, or set submit_with = \"provider\".")
 	}
 	if byProvider && !m.waits() {
-		diags.AddAttributeError(path.Root("submit_with"), "Run inside the cluster without a registered credential",
-			"With wait = false the run is carried on by a pod with the account that is registered for the infrastructure. Leave submit_with out, or wait.")
+		diags.AddAttributeError(path.Root("submit_with"), "Unsupported submit_with",
+			"With wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Remove submit_with, or set wait = true.")
 	}
 }
 
@@ -88,7 +88,7 @@ func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunM
 		ownErr = do(own)
 	}
 	if ownErr != nil {
-		return fmt.Errorf("%w; and with the provider's own account: %w", err, ownErr)
+		return fmt.Errorf("%w; and with the provider's own credentials: %w", err, ownErr)
 	}
 	return nil
 }

@@ -41,15 +41,15 @@ func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, d
 	var account *workflow.AccountError
 	switch {
 	case errors.As(err, &account):
-		diags.AddAttributeError(path.Root("wait"), "Run not possible inside the cluster", explain(fmt.Sprintf("Handing run %q over to the cluster at %s", run.ID, run.Kube.Host()), err)+
-			"\n\nWith wait = false the run is carried on by a pod with the account that is registered for the infrastructure. Register a service account of that namespace, or leave wait out.")
+		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", explain(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.ID, run.Kube.Host()), err)+
+			"\n\nWith wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Register a service account of that namespace, or set wait = true.")
 		return false // nothing was made
 	case notOurs(err):
 		reportNotOurs(diags, run, err)
 		return false
 	case err != nil:
 		status = workflow.RunStopped
-		report(diags, "Run not handed over", fmt.Sprintf("Handing run %q over to namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		report(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	}
 	model.setRunning(ctx, status, diags)
 	return true
@@ -81,8 +81,8 @@ func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diag
 		err = run.Recount(ctx, &found.Result)
 	}
 	if err != nil {
-		report(diags, "Run not waited for", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
-		diags.AddWarning("Run goes on", fmt.Sprintf("Run %q is carried on inside the cluster. Apply again to wait for its end. To stop it, destroy it.", run.ID))
+		report(diags, "Failed to wait for run", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
+		diags.AddWarning("Run continues", fmt.Sprintf("Run %q continues inside the cluster. Apply again to wait for it to end. To stop it, destroy it.", run.ID))
 		return false
 	}
 	tellOutcome(diags, model, found)
@@ -116,7 +116,7 @@ func tellOutcome(diags *diag.Diagnostics, model *workflowRunModel, found workflo
 	reportFailures(diags, model.Name.ValueString(), found.Result)
 	reportAllowed(diags, model.Name.ValueString(), found.Result)
 	if found.Status == workflow.RunStopped {
-		diags.AddError(fmt.Sprintf("Run %q has stopped", model.Name.ValueString()), found.Reason()+"\n\nApply again to go on: what is done is not done again. Or destroy it.")
+		diags.AddError(fmt.Sprintf("Run %q stopped", model.Name.ValueString()), found.Reason()+"\n\nApply again to resume the run: completed steps do not run again. Or destroy it.")
 	}
 }
 
@@ -142,7 +142,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 		return run.Declare(ctx, model.keptPaths(ctx, diags))
 	})
 	if err != nil {
-		report(diags, "Run not followed", fmt.Sprintf("Asking in namespace %q for run %q", run.Namespace, run.ID), err)
+		report(diags, "Failed to update run", fmt.Sprintf("Looking up in namespace %q run %q", run.Namespace, run.ID), err)
 	}
 	return kept && err == nil
 }
@@ -172,13 +172,13 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		outputs, err = readOutputs(ctx, run, found.Outputs, paths)
 	}
 	if err != nil && !errors.Is(err, files.ErrGone) {
-		report(diags, "Run not looked up", fmt.Sprintf("Looking how run %q in namespace %q stands", run.ID, run.Namespace), err)
+		report(diags, "Failed to read run", fmt.Sprintf("Reading the state of run %q in namespace %q", run.ID, run.Namespace), err)
 		return false
 	}
 	var told diag.Diagnostics
 	tellOutcome(&told, model, found)
 	if found.Status == workflow.RunRunning && found.Problem != "" {
-		told.AddWarning(fmt.Sprintf("Run %q is held up", model.Name.ValueString()), found.Problem+"\n\nIt is tried again inside the cluster.")
+		told.AddWarning(fmt.Sprintf("Run %q is blocked", model.Name.ValueString()), found.Problem+"\n\nThe engine in the cluster keeps retrying.")
 	}
 	for _, d := range told {
 		diags.AddWarning(d.Summary(), d.Detail())
@@ -198,17 +198,17 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 // wentWrong are the sentences of what makes another run necessary.
 func wentWrong(found workflow.Delegated, lost error) (sentences []string) {
 	for _, failure := range found.Failures {
-		sentence := fmt.Sprintf("step %q has failed: %s", failure.Step, failure.Reason)
+		sentence := fmt.Sprintf("step %q failed: %s", failure.Step, failure.Reason)
 		if failure.Code != 0 {
 			sentence += fmt.Sprintf(", exit code %d", failure.Code)
 		}
 		sentences = append(sentences, sentence)
 	}
 	if found.Status == workflow.RunStopped {
-		sentences = append(sentences, "the run has stopped: "+found.Reason())
+		sentences = append(sentences, "the run stopped: "+found.Reason())
 	}
 	if lost != nil {
-		sentences = append(sentences, "the run's files are lost in Redis")
+		sentences = append(sentences, "the files of the run were lost in Redis")
 	}
 	return sentences
 }

@@ -50,7 +50,7 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 	if got := s.over(t); got != workflow.RunStopped {
 		t.Fatalf("the run has %s", got)
 	}
-	s.planned(t, `Run "choosy" has stopped`, `keep outputs: no such file: "none"`, "must be replaced")
+	s.planned(t, `Run "choosy" stopped`, `keep outputs: no such file: "none"`, "must be replaced")
 
 	s.change(t, `none = { path = "none" }, `, "")
 	s.cli.run(t, "apply", "-auto-approve", "-no-color")
@@ -81,7 +81,7 @@ func TestAccWorkflowRun_engineLost(t *testing.T) {
 	if out, err := kill.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s.planned(t, `Run "orphan" has stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.namespace), "Apply again to go on: what is done is not done again.", "must be replaced")
+	s.planned(t, `Run "orphan" stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.namespace), "Apply again to resume the run: completed steps do not run again.", "must be replaced")
 	s.cli.run(t, "apply", "-auto-approve", "-no-color")
 	close(s.server.release)
 	if got := s.over(t); got != workflow.RunSucceeded {
@@ -106,7 +106,7 @@ func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
 	}
 	cmd, out := s.cli.command(t.Context(), "plan", "-no-color")
 	must(t, cmd.Run())
-	tells(t, out, `Run "locked-out" has stopped`, "redis refuses the user name or password", "must be replaced")
+	tells(t, out, `Run "locked-out" stopped`, "redis refuses the user name or password", "must be replaced")
 	if strings.Contains(out.String(), wrong) {
 		t.Errorf("it tells the password:\n%s", out)
 	}
@@ -130,7 +130,7 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
 	must(t, infra.Register(t.Context(), store, location, admin))
-	s.fails(t, nil, "Run not possible inside the cluster", "which is no service account in namespace", "Register a service account of that namespace, or leave wait out.")
+	s.fails(t, nil, "Unsupported service account for wait = false", "which is no service account in namespace", "Register a service account of that namespace, or set wait = true.")
 	must(t, s.nothingOfRuns(t.Context()))
 }
 
@@ -176,9 +176,9 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 			var out string
 			holds(t, "a refresh to tell what holds the run up", func() bool {
 				out = s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
-				return strings.Contains(out, "is held up")
+				return strings.Contains(out, "is blocked")
 			})
-			tells(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is held up", name), "It is tried again inside the cluster.")...)
+			tells(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is blocked", name), "The engine in the cluster keeps retrying.")...)
 			s.leavesNothing(t)
 		})
 	}

@@ -148,7 +148,7 @@ func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
 			t.Fatalf("the plan ended with %v:\n%s", err, out)
 		}
-		tells(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" has failed: Error, exit code 1`, "must be replaced")
+		tells(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" failed: Error, exit code 1`, "must be replaced")
 		s.cli.run(t, "apply", "-refresh-only", "-auto-approve", "-no-color")
 	}
 	if got := s.status(t); got != "failed" {

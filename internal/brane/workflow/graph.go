@@ -15,7 +15,10 @@ const maxName = 40
 
 // StepError describes a problem of a graph. Step is empty if it is not about a single step, Field if it is not about a single attribute, and Key if it is not about a
 // single element of the attribute.
-type StepError struct{ Step, Field, Key, Problem string }
+type StepError struct {
+	Step, Field, Key, Problem string
+	IsCycle                   bool // the steps need each other
+}
 
 func (e *StepError) Error() string { return e.Problem }
 
@@ -49,7 +52,7 @@ func NewGraph(steps []Step) (Graph, error) {
 	problems = append(problems, g.calls()...)
 	if len(problems) == 0 {
 		if cycle := g.sort(); cycle != nil {
-			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", Problem: "steps need each other: " + strings.Join(cycle, " → ")})
+			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", IsCycle: true, Problem: "steps need each other: " + strings.Join(cycle, " → ")})
 		} else {
 			problems = g.tellable()
 		}
