@@ -248,13 +248,13 @@ func TestAnIndexThatIsStoppedIsNotCommitted(t *testing.T) {
 	}
 }
 
-// TestAPackageThatIsStoppedIsNotCommitted stops a command that is run like branelet.
+// TestAPackageThatIsStoppedIsNotCommitted stops a command that is run like branelet, and has printed a result.
 func TestAPackageThatIsStoppedIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)
 	p := r.pod("call", nil)
 	p.step.Brane = "2"
-	cmd, stderr := p.begin("trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done")
+	cmd, stderr := p.begin("trap 'exit 0' TERM; echo MA==; while :; do sleep 0.1; done")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
