@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// A run's pods have a user that reaches this run alone. Somebody removes it in the middle; it is made again, and the step does not notice.
+// The pods of a run use a Redis user that has access to this run alone. The user is removed during the run and created again, and the step does not notice.
 func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	universal, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
@@ -40,7 +40,7 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(store.Delete(context.Background()), server.Close()); err != nil { // the test's own context has ended by now
+		if err := errors.Join(store.Delete(context.Background()), server.Close()); err != nil { // the context of the test has ended
 			t.Error(err)
 		}
 	})
@@ -67,7 +67,7 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	}
 }
 
-// removeUser waits until the step's program has said something, which the agent keeps with the run's user, and removes that.
+// removeUser waits until the agent has stored output of the step as the run's user, and removes that user.
 func removeUser(ctx context.Context, server *redis.Client, store *files.Store, id string) error {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Which steps are started early, and which taken back. The graph is a ─ b ─ c ─ d, and e beside them needs a and c.
+// Which steps are started early, and which early Jobs are deleted. The graph is a ─ b ─ c ─ d, and e needs a and c.
 func TestAhead(t *testing.T) {
 	g := graph(t, "a", "b: a", "c: b", "d: c", "e: a c")
 	for name, tt := range map[string]struct {
@@ -61,7 +61,7 @@ func TestAPodHoldsAllThatItAskedFor(t *testing.T) {
 	}
 }
 
-// A chain that is started ahead passes its files on, and what waits for a step that fails is taken back.
+// A prewarmed chain passes its files on, and the early Job of a step whose need fails is deleted.
 func TestPrewarm(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -13,18 +13,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// script is a step that does what the shell is told.
+// script returns a step that runs a shell script.
 func (l *lab) script(name, do string, needs ...string) Step {
 	return Step{Name: name, Image: l.variable("BRANE_TOOLS_IMAGE"), Needs: needs, Command: []string{"sh", "-ec", do}}
 }
 
-// endedAs is what a result says of a step in numbers.
+// endedAs is the expected result of a step.
 type endedAs struct {
 	status         StepStatus
 	code, attempts int
 }
 
-// is checks how the steps of a run have ended, and that all have times that began.
+// is checks how the steps of a run have ended, and that all started ones have times.
 func (e executed) is(t *testing.T, want map[string]endedAs) {
 	t.Helper()
 	if e.err != nil {
@@ -42,7 +42,7 @@ func (e executed) is(t *testing.T, want map[string]endedAs) {
 	}
 }
 
-// What a killed process has seen is known to the next: how often each program was begun, and that a failure stands which is allowed.
+// The next process knows what a killed process has seen: how often each command was started, and the allowed failures.
 //
 //	flaky (fails once) ───────────────────╲    fan (of two, one fails once)
 //	risky (may fail, does) → rescue (failure) → slow → bad (fails)
@@ -77,7 +77,7 @@ func TestAttemptsAndAllowedFailures(t *testing.T) {
 	}
 }
 
-// Of a step that is many, no part that is committed runs again: neither when the process is killed, nor when another part has failed and the step is tried anew.
+// A committed index of a fan-out step does not run again: neither when the process is killed, nor when another index has failed and the step runs again.
 func TestPartsAcrossAKilledProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -124,7 +124,7 @@ func TestPartsAcrossAKilledProcess(t *testing.T) {
 	}
 }
 
-// What parts have committed that disagree, stays: the step fails again, and nothing runs for that.
+// Conflicting files of indexes stay committed: the step fails again, and nothing runs.
 func TestConflictStays(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -147,7 +147,7 @@ func TestConflictStays(t *testing.T) {
 	}
 }
 
-// The pod of a step that is tried again is refused: that is told as it is of a first one, with how the one before it ended.
+// The pod of a retry is denied: the failure is reported like that of a first pod, together with the end of the pod before.
 func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 	t.Parallel()
 	for name, count := range map[string]int{"alone": 0, "many": 2} {

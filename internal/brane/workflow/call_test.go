@@ -13,7 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// calling is a step that calls a function.
+// calling returns a step that calls a function.
 func calling(name string, version branelet.Version, arguments map[string]Argument, needs ...string) Step {
 	return Step{
 		Name: name, Command: []string{branelet.EntryPoint}, Needs: needs,
@@ -77,7 +77,7 @@ func TestACallIsTheProgramOfItsStep(t *testing.T) {
 	}
 }
 
-// A result that is too long for the program's arguments is told before a Job is made of it.
+// A result that is too long for the arguments of a command is reported before its Job is created.
 func TestAResultThatIsTooLongForAnArgument(t *testing.T) {
 	run := &Run{ID: "r", Graph: graphOf(t, calling("a", branelet.V3, nil), calling("b", branelet.V3, map[string]Argument{"text": {Step: "a"}}, "a"))}
 	long, err := json.Marshal(strings.Repeat("x", 200_000))
@@ -116,7 +116,7 @@ func TestCallsThatAreNotPossible(t *testing.T) {
 	}
 }
 
-// The engine in the cluster is handed the steps as JSON.
+// The engine in the cluster reads the steps as JSON.
 func TestACallSurvivesAsJSON(t *testing.T) {
 	step := calling("b", branelet.V06, map[string]Argument{"x": {Step: "a"}, "n": given(`{"v":"integer","c":9007199254740993}`)}, "a")
 	text, err := json.Marshal(step)

@@ -87,7 +87,7 @@ func TestStepsThatCannotBe(t *testing.T) {
 	}
 }
 
-// Patterns that read what nobody provides are found as far as that can be known.
+// Patterns that read files that nothing provides are reported, as far as that is known.
 func TestCheckReads(t *testing.T) {
 	reads := func(patterns ...string) Step { return Step{Name: "count", Needs: []string{"split"}, Reads: patterns} }
 	split := Step{Name: "split", Writes: []string{"parts/*"}}
@@ -121,7 +121,7 @@ func TestCheckReads(t *testing.T) {
 	}
 }
 
-// Runs that were made by an older provider must be found again by a newer one.
+// A newer provider must find the runs of an older one.
 func TestTheIDOfAnOldRunStays(t *testing.T) {
 	g, err := NewGraph([]Step{
 		{Name: "split", Image: "tools:1", Command: []string{"split"}},
@@ -136,7 +136,7 @@ func TestTheIDOfAnOldRunStays(t *testing.T) {
 	}
 }
 
-// What is worth the same makes the same run, and a secret is no part of it.
+// Equal values give the same run, and a secret is not part of the identity.
 func TestIdentityOfAStep(t *testing.T) {
 	text := func(change func(*Step)) string {
 		step := full()

@@ -16,7 +16,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
-// through is the cluster's administrator, whose requests go through a function that may refuse them or answer itself.
+// through returns a client of the cluster's administrator whose requests pass a function, which may deny or answer them.
 func through(t *testing.T, passes func(*http.Request, http.RoundTripper) (*http.Response, error)) *kube.Client {
 	t.Helper()
 	return throughWith(t, adminConfig(t), passes)
@@ -43,7 +43,7 @@ func adminConfig(t *testing.T) *rest.Config {
 	return config
 }
 
-// cutOff is an administrator whose cable can be pulled. Watches that are open stay so, and tell nothing new of what is made by others meanwhile.
+// cutOff returns a client of the administrator whose connection can be cut. Open watches stay open, and deliver nothing in the meantime.
 func cutOff(t *testing.T) (client *kube.Client, cut func(bool)) {
 	var off atomic.Bool
 	client = through(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -55,7 +55,7 @@ func cutOff(t *testing.T) (client *kube.Client, cut func(bool)) {
 	return client, off.Store
 }
 
-// cable is an error of the network, as a dialer makes them.
+// cable returns a network error like that of a dialer.
 type cable struct{ error }
 
 func (*cable) Timeout() bool   { return false }

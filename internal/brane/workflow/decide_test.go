@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// conditional is a graph with steps for failures:
+// conditional returns a graph with steps that run after failures:
 //
 //	a → b → c
 //	 ╲   ╲→ rescue (failure)
@@ -68,8 +68,8 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// Random graphs with random orders of commits, some of them failing: every run ends, no step is started twice or before what it needs is over, never more
-// run than may, without a failure all are committed that are not there for one, and after a failure all have run that always do.
+// Random graphs with random orders of commits and failures: every run ends, no step starts twice or before its needs have ended, the limit of parallel Jobs holds,
+// without a failure all steps are committed that do not run after failures only, and after a failure all steps have run that always run.
 func TestEveryRunEnds(t *testing.T) {
 	for seed := range uint64(20_000) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -111,7 +111,7 @@ func TestEveryRunEnds(t *testing.T) {
 	}
 }
 
-// buildsOnHandler says whether a step needs one that is there for failures, and hence does not run without one.
+// buildsOnHandler reports whether a step needs one that runs after failures, and so does not run without a failure.
 func buildsOnHandler(g Graph, name string) bool {
 	for _, need := range g.steps[name].Needs {
 		if g.steps[need].When == OnFailure || g.steps[need].When == OnSuccess && buildsOnHandler(g, need) {

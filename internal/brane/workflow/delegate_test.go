@@ -17,7 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// account makes a service account in the lab's namespace that may run things there, and answers its token.
+// account creates a service account in the lab's namespace with permission to run workflows there, and returns its token.
 func (l *lab) account(name string) string {
 	l.t.Helper()
 	kubectl := func(args ...string) string {
@@ -32,7 +32,7 @@ func (l *lab) account(name string) string {
 	return kubectl("token", name)
 }
 
-// as is a client with that token, whose requests go through a function.
+// as returns a client with that token, whose requests pass a function.
 func as(t *testing.T, token string, passes func(*http.Request, http.RoundTripper) (*http.Response, error)) *kube.Client {
 	t.Helper()
 	config := rest.AnonymousClientConfig(adminConfig(t))
@@ -40,7 +40,7 @@ func as(t *testing.T, token string, passes func(*http.Request, http.RoundTripper
 	return throughWith(t, config, passes)
 }
 
-// delegateAndDie hands a run over, up to this many changes in the cluster; before the next one the process is killed.
+// delegateAndDie delegates a run up to this number of changes in the cluster; before the next one the process is killed.
 func delegateAndDie(t *testing.T, run *Run, token string, changes int) {
 	run.Kube = as(t, token, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
 		if request.Method != http.MethodGet && !strings.HasSuffix(request.URL.Path, "selfsubjectreviews") {
@@ -53,7 +53,7 @@ func delegateAndDie(t *testing.T, run *Run, token string, changes int) {
 	t.Error(run.Delegate(t.Context(), nil))
 }
 
-// The process that hands a run over is killed half way: the next one hands it over again, one engine carries it on, and nothing runs twice.
+// The process that delegates a run is killed in between: the next one delegates it again, one engine executes it, and nothing runs twice.
 func TestKilledHalfWayOfTheHandOver(t *testing.T) {
 	t.Parallel()
 	// The changes are: the record, the Secret of the pods, the orders, the Secret of the engine, its Job, and the end of the lease.
@@ -84,7 +84,7 @@ func TestKilledHalfWayOfTheHandOver(t *testing.T) {
 			if err := l.admin.List(t.Context(), &engines, l.namespace, EngineLabel); err != nil {
 				t.Fatal(err)
 			}
-			if want := 1 + changes/5; len(engines.Items) != want { // one that was made by the first process finds that the run is another's
+			if want := 1 + changes/5; len(engines.Items) != want { // the engine of the first process finds that the run belongs to another engine
 				t.Errorf("there are %d engines", len(engines.Items))
 			}
 		})

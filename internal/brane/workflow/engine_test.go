@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Everything of a step arrives in the engine, but for what is secret: that comes by another way.
+// The engine gets every field of a step except secrets, which it gets in another way.
 func TestOrdersHoldTheWholeStep(t *testing.T) {
 	var step Step
 	fill(reflect.ValueOf(&step).Elem(), 0)
@@ -37,7 +37,7 @@ func TestOrdersHoldTheWholeStep(t *testing.T) {
 	}
 }
 
-// Whoever adds a field to Run decides whether an engine needs it.
+// For every field of Run it is decided here whether an engine needs it.
 func TestOrdersHoldTheWholeRun(t *testing.T) {
 	byAnotherWay := map[string]string{
 		"ID": "as run", "Graph": "as steps", "Inputs": "stored before", "Address": "noted before", "Kube": "the pod's own", "Nodes": "decided before", "Redis": "dialled", "RedisURL": "in a Secret", "RedisCerts": "in a Secret",
@@ -51,14 +51,14 @@ func TestOrdersHoldTheWholeRun(t *testing.T) {
 	}
 }
 
-// fill gives every field of a value, at any depth, something that is not zero.
+// fill sets every field of a value, at any depth, to something that is not zero.
 func fill(v reflect.Value, depth int) {
 	if quantity, ok := v.Addr().Interface().(*resource.Quantity); ok {
 		*quantity = resource.MustParse("1500m")
 		return
 	}
 	if source, ok := v.Addr().Interface().(*corev1.VolumeSource); ok {
-		source.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "text", ReadOnly: true} // the others are Kubernetes' business
+		source.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "text", ReadOnly: true} // the others are up to Kubernetes
 		return
 	}
 	if raw, ok := v.Addr().Interface().(*json.RawMessage); ok {
@@ -102,7 +102,7 @@ func fill(v reflect.Value, depth int) {
 	}
 }
 
-// The secret environment arrives in the steps that have it; what else is in the folder is Kubernetes' own.
+// The secret environment is set in the steps that have it; other files in the directory belong to Kubernetes.
 func TestReadSecretEnv(t *testing.T) {
 	folder := t.TempDir()
 	for name, content := range map[string]string{"one.TOKEN": "t1", "one.KEY.X": "k1", "two.TOKEN": "t2", "..data": "", "gone.TOKEN": "t3"} {
@@ -125,7 +125,7 @@ func TestReadSecretEnv(t *testing.T) {
 	}
 }
 
-// What an engine writes down can be read again, and is not more than fits.
+// What an engine writes can be read again, and fits into an object.
 func TestOutcomeIsBounded(t *testing.T) {
 	outcome := Outcome{Result: Result{Steps: map[string]StepResult{"one": {Status: Failed, Code: 3}}}, Problem: "why", Outputs: "sha256:1"}
 	for i := range mostFailures + 1 {

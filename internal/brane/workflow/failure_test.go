@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// endedPod is a pod one of whose containers has ended with a code; 0 is none that has.
+// endedPod returns a pod with a container that has ended with a code; 0 means that none has ended.
 func endedPod(name string, at int, container string, code int32, reason string) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(int64(at), 0)}, Spec: corev1.PodSpec{NodeName: "n1"}}
 	if code != 0 {
@@ -113,7 +113,7 @@ func TestTheLastBadPodComesFirst(t *testing.T) {
 	}
 }
 
-// However much there is to tell, it is at most 8 KiB, holds what to do, and no secret.
+// A failure has at most 8 KiB, and contains what to do, and no secret.
 func TestAFailureIsBoundedAndScrubbed(t *testing.T) {
 	long := strings.Repeat("x", 600)
 	g, err := NewGraph([]Step{{Name: "count", SecretEnv: map[string]string{"TOKEN": "s3cret", "KEY": "BEGIN\nsecond line\nEND", "YES": "y"}}})
@@ -148,7 +148,7 @@ func TestAFailureIsBoundedAndScrubbed(t *testing.T) {
 	}
 }
 
-// One of the many that does not get on counts until it does, whatever the others do; a step alone by its latest pod.
+// In a fan-out step a stuck index counts until it starts, whatever the others do; for other steps the latest pod counts.
 func TestStuckPods(t *testing.T) {
 	pod := func(name, waits string) *corev1.Pod {
 		p := endedPod(name, 0, "", 0, "")

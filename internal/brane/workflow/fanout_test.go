@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// Parts that have committed files of their own become one step; parts that have left different content at one path do not.
+// Indexes that have committed different files are merged into one step; indexes with different content for one path are not.
 func TestManyBecomeOne(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -95,7 +95,7 @@ func TestManyBecomeOne(t *testing.T) {
 			if record.Attempt != 3 || record.Started.Unix() != 1000 || record.Ended.Unix() != 1062 {
 				t.Errorf("the record is %+v", record)
 			}
-			// Another engine finds the step's own commit.
+			// Another process finds the commit of the step.
 			g = &gatherer{graph: graph, store: store, parts: map[string]files.Record{}}
 			if again, got := look(); again.Layer != record.Layer || got != tt.want {
 				t.Errorf("read again it is %s in %+v", got, again)
@@ -107,7 +107,7 @@ func TestManyBecomeOne(t *testing.T) {
 	}
 }
 
-// The list of what a step that is many has left is lost by a fail-over before the step is committed, and is stored again.
+// A fail-over loses the merged layer of a fan-out step before the step is committed, and it is stored again.
 func TestTheJoiningOfManyIsStoredAgain(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -148,7 +148,7 @@ func TestTheJoiningOfManyIsStoredAgain(t *testing.T) {
 	}
 }
 
-// forgetful loses the first value that is set, as a replica that takes over right then.
+// forgetful loses the first value that is set, like a replica that takes over at that moment.
 type forgetful struct {
 	server *redis.Client
 	done   bool

@@ -21,7 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// chain is two steps in a row; the first lasts until it is released, where it waits.
+// chain returns two steps in a row; if wait is set, the first lasts until it is released.
 func (l *lab) chain(waits bool) []Step {
 	then := "true"
 	if waits {
@@ -40,7 +40,7 @@ func (l *lab) ranOnce(run *Run) {
 	}
 }
 
-// child is a process that executes the run and can be killed. It is this test's own program, see TestChild.
+// child returns a process that executes the run and can be killed. It is the test binary, see TestChild.
 func (l *lab) child(run *Run) *exec.Cmd {
 	l.t.Helper()
 	return l.program(childSpec{ID: run.ID, Namespace: run.Namespace, Steps: run.Graph.All(), Lease: run.leaseTime})
@@ -77,11 +77,11 @@ type childSpec struct {
 	ID, Namespace string
 	Steps         []Step
 	Lease         time.Duration
-	Token         string // where the run is to be handed over, of the account that does
+	Token         string // of the service account that delegates the run; empty if the run is executed
 	Changes       int    // see delegateAndDie
 }
 
-// TestChild is no test: it is the process that others kill.
+// TestChild is not a test: it is the process that other tests kill.
 func TestChild(t *testing.T) {
 	text := os.Getenv(childVariable)
 	if text == "" {
@@ -103,7 +103,7 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// A watch whose resource version is too old, as after a compaction of etcd: it lists again, and nothing is missed.
+// The resource version of a watch is too old, as after a compaction of etcd: it lists again, and misses nothing.
 func TestWatchExpires(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -131,7 +131,7 @@ func TestWatchExpires(t *testing.T) {
 	l.ranOnce(run)
 }
 
-// Somebody deletes the namespace while the run goes on.
+// The namespace is deleted during the run.
 func TestNamespaceDeleted(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -148,7 +148,7 @@ func TestNamespaceDeleted(t *testing.T) {
 	}
 }
 
-// Somebody destroys the run while another process carries it on.
+// The run is destroyed while another process executes it.
 func TestRunDeleted(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -22,7 +22,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// arbitrary is a step with whatever a step can say, of each a part by chance. It may be one that NewGraph refuses.
+// arbitrary returns a step with random values for random fields. NewGraph may reject it.
 func arbitrary(random *rand.Rand, name string) Step {
 	maybe := func(do func()) {
 		if random.IntN(3) == 0 {
@@ -79,7 +79,7 @@ func arbitrary(random *rand.Rand, name string) Step {
 	return step
 }
 
-// arbitraryJob makes the Job of a step behind another one; where the attempt is even, the agent is a volume. ok is false where there can be no such step.
+// arbitraryJob returns the Job of a step that needs another one; if the attempt is even, the agent is a volume. ok is false if NewGraph rejects the step.
 func arbitraryJob(t *testing.T, step Step, id string, attempt int) (job *batchv1.Job, ok bool) {
 	t.Helper()
 	step.Needs = []string{"before"}
@@ -95,7 +95,7 @@ func arbitraryJob(t *testing.T, step Step, id string, attempt int) (job *batchv1
 	return job, true
 }
 
-// expanded is a text as Kubernetes hands it to a program, where no variable is put into it.
+// expanded returns a text as Kubernetes passes it to a command, if it contains no references to variables.
 func expanded(t *testing.T, text string) string {
 	t.Helper()
 	var b strings.Builder
@@ -113,10 +113,10 @@ func expanded(t *testing.T, text string) string {
 	return b.String()
 }
 
-// FuzzJob: whatever step passes NewGraph becomes a Job with names and labels that the API takes, that holds no secret and fits, and of which program and agent
-// read what the step says.
+// FuzzJob checks that every step that NewGraph accepts becomes a Job with valid names and labels, without secrets and of valid size, whose command and agent get the
+// values of the step.
 func FuzzJob(f *testing.F) {
-	for seed := range uint64(16) { // so that each thing that a step can say is among them
+	for seed := range uint64(16) { // so that every field is among them
 		f.Add(seed, "count", "wordcount-3f9a1c02", "wc -w /data/* > $(hostname).$$", "$(LANG) $$$", "it $$ em", "s3cret")
 		f.Add(seed, strings.Repeat("a", maxName), strings.Repeat("b", maxName)+"-3f9a1c02", strings.Repeat("<", 100_000), "\u2028", strings.Repeat("<&>", 10_000), "$$")
 		f.Add(seed, "a--b", "0-3f9a1c02", "", "", "", "")
@@ -125,11 +125,11 @@ func FuzzJob(f *testing.F) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		for _, text := range []string{arg, value, item, secret} {
 			if !utf8.ValidString(text) {
-				return // Terraform has no such texts
+				return // Terraform has only UTF-8 texts
 			}
 		}
 		if base, _, _ := strings.Cut(id, "-"); CheckName(base) != "" || len(id) > maxName+9 || len(validation.IsDNS1123Label(id)) > 0 || name == "before" {
-			return // no identity has such an id
+			return // ids do not have this form
 		}
 		step := arbitrary(random, name)
 		step.Args = []string{arg}
@@ -183,7 +183,7 @@ func namesFit(t *testing.T, job *batchv1.Job, step Step) {
 	}
 }
 
-// programReads checks that a step's program and its agent get what the step says.
+// programReads checks that a step's command and its agent get the values of the step.
 func programReads(t *testing.T, job *batchv1.Job, step Step) {
 	t.Helper()
 	pod := job.Spec.Template.Spec
@@ -226,14 +226,14 @@ func programReads(t *testing.T, job *batchv1.Job, step Step) {
 	}
 }
 
-// The API server takes the Job of every step that passes NewGraph; nothing is made.
+// The API server accepts the Job of every step that NewGraph accepts, in a dry run.
 func TestEveryJobIsTaken(t *testing.T) {
 	t.Parallel()
 	client, namespace := clustertest.Client(t), clustertest.Namespace(t)
 	taken := 0
 	for seed := range uint64(150) {
 		step := arbitrary(rand.New(rand.NewPCG(seed, 3)), "step")
-		step.Placement.PriorityClassName, step.Placement.RuntimeClassName = "", "" // these the server looks for
+		step.Placement.PriorityClassName, step.Placement.RuntimeClassName = "", "" // the server requires that these exist
 		job, ok := arbitraryJob(t, step, "taken-3f9a1c02", 1+int(seed%2))
 		if !ok {
 			continue

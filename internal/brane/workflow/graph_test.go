@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// steps makes steps from "name: need need".
+// steps returns steps for texts like "name: need need".
 func steps(lines ...string) []Step {
 	var all []Step
 	for _, line := range lines {
@@ -51,7 +51,7 @@ func TestNewGraph(t *testing.T) {
 	}
 }
 
-// TestGraphKnowsItsWays asks about
+// TestGraphKnowsItsWays uses the graph
 //
 //	a → b → d → e
 //	a → c ↗

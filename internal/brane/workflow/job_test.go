@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// full is a step with everything that a step can say of its pod.
+// full returns a step with all fields that concern its pod.
 func full() Step {
 	return Step{
 		Name: "full", Image: "registry.example.org/train:2", Command: []string{"train"}, Needs: []string{"split"},
@@ -56,7 +56,7 @@ func localhost(profile string) *corev1.SeccompProfile {
 	return &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: &profile}
 }
 
-// jobOf is the Job of one of these steps, in a run of which nothing is left to chance.
+// jobOf returns the Job of one of these steps, in a run with fixed values.
 func jobOf(t *testing.T, byVolume bool, name string, steps ...Step) *batchv1.Job {
 	t.Helper()
 	g, err := NewGraph(steps)

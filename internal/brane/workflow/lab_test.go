@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// lab is a namespace of the test cluster, in which a test executes runs, and the counter that their steps call.
+// lab is a namespace of the test cluster in which a test executes runs, with the counter that their steps call.
 type lab struct {
 	t         *testing.T
 	admin     *kube.Client
@@ -34,7 +34,7 @@ func newLab(t *testing.T) *lab {
 	return &lab{t, clustertest.Client(t), clustertest.Namespace(t), dial(t), newCounter(t, variable("BRANE_BRIDGE_IP")), variable}
 }
 
-// dial is the test cluster's Redis as this machine sees it.
+// dial connects to the Redis of the test cluster from this machine.
 func dial(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	client, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
@@ -45,7 +45,7 @@ func dial(t *testing.T) redis.UniversalClient {
 	return client
 }
 
-// run is a run of these steps, with nothing left of it in Redis at the end.
+// run returns a run of these steps, whose keys in Redis are deleted at the end.
 func (l *lab) run(steps ...Step) *Run {
 	l.t.Helper()
 	g, err := NewGraph(steps)
@@ -59,7 +59,7 @@ func (l *lab) run(steps ...Step) *Run {
 	l.t.Cleanup(func() {
 		store, err := Files(l.redis, run.ID)
 		if err == nil {
-			err = store.Delete(context.Background()) // the test's own context has ended by now
+			err = store.Delete(context.Background()) // the context of the test has ended
 		}
 		if err != nil {
 			l.t.Error(err)
@@ -68,7 +68,7 @@ func (l *lab) run(steps ...Step) *Run {
 	return run
 }
 
-// step is one that counts each of its starts, then does what the shell is told.
+// step returns a step that counts each start and then runs a shell script.
 func (l *lab) step(name, then string, needs ...string) Step {
 	return Step{
 		Name: name, Image: l.variable("BRANE_TOOLS_IMAGE"), Needs: needs,
@@ -76,15 +76,15 @@ func (l *lab) step(name, then string, needs ...string) Step {
 	}
 }
 
-// second is a command that counts under this name, and fails the first time.
+// second returns a command that counts under this name and fails the first time.
 func (l *lab) second(name string) string {
 	return fmt.Sprintf("test $(wget -q -O - %s/ran/%s) -gt 1", l.counter.url, name)
 }
 
-// wait is a command that lasts until the test calls counter.release.
+// wait returns a command that lasts until the test calls counter.release.
 func (l *lab) wait() string { return "wget -q -O /dev/null " + l.counter.url + "/wait" }
 
-// jobs are the Jobs of a run that are there.
+// jobs lists the Jobs of a run.
 func (l *lab) jobs(run *Run) []string {
 	l.t.Helper()
 	var jobs batchv1.JobList
@@ -98,14 +98,14 @@ func (l *lab) jobs(run *Run) []string {
 	return names
 }
 
-// counter is what steps call over HTTP: it counts how often each has run, and keeps those waiting that ask for it.
+// counter is a server that steps call over HTTP: it counts how often each has run, and lets them wait.
 type counter struct {
 	url     string
 	mu      sync.Mutex
 	ran     map[string]int
 	arrived chan struct{} // closed when the first step asks to wait
 	waits   chan struct{}
-	release func() // lets all go on that wait, now and later
+	release func() // ends all waits, now and later
 }
 
 func newCounter(t *testing.T, address string) *counter {
@@ -122,7 +122,7 @@ func newCounter(t *testing.T, address string) *counter {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.ran[path.Base(r.URL.Path)]++
-		_, _ = fmt.Fprint(w, c.ran[path.Base(r.URL.Path)]) // a step that is not there any more misses nothing
+		_, _ = fmt.Fprint(w, c.ran[path.Base(r.URL.Path)]) // an error means that the step has ended
 	})
 	mux.HandleFunc("/wait", func(_ http.ResponseWriter, r *http.Request) {
 		once.Do(func() { close(c.arrived) })
@@ -132,7 +132,7 @@ func newCounter(t *testing.T, address string) *counter {
 		}
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
-	go func() { _ = server.Serve(listener) }() // ends with Close
+	go func() { _ = server.Serve(listener) }() // until Close
 	t.Cleanup(func() { _ = server.Close() })
 	return c
 }
@@ -143,13 +143,13 @@ func (c *counter) of(step string) int {
 	return c.ran[step]
 }
 
-// executed is how an Execute ended.
+// executed is the result of an Execute.
 type executed struct {
 	result Result
 	err    error
 }
 
-// execute executes a run beside the test.
+// execute executes a run in the background.
 func execute(ctx context.Context, run *Run) <-chan executed {
 	ended := make(chan executed, 1)
 	go func() {
@@ -159,14 +159,14 @@ func execute(ctx context.Context, run *Run) <-chan executed {
 	return ended
 }
 
-// another is a second process' view of the same run.
+// another returns the same run for a second process.
 func another(run *Run, holder string) *Run {
 	other := *run
 	other.Holder = holder
 	return &other
 }
 
-// heard lets a test wait for an event of a run.
+// heard returns a channel that is closed at an event of a run.
 func heard(run *Run, kind EventKind, step string) <-chan Event {
 	events := make(chan Event, 1)
 	before := run.Observe
@@ -184,7 +184,7 @@ func heard(run *Run, kind EventKind, step string) <-chan Event {
 	return events
 }
 
-// await fails the test where nothing comes.
+// await waits for a value and fails the test if none arrives.
 func await[T any](t *testing.T, what string, from <-chan T) T {
 	t.Helper()
 	select {
@@ -196,7 +196,7 @@ func await[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-// succeeds checks that a run has ended well.
+// succeeds checks that a run has succeeded.
 func (e executed) succeeds(t *testing.T) {
 	t.Helper()
 	if e.err != nil {

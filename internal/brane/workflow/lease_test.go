@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Two applies at once: the second names the holder, and the first goes on undisturbed.
+// Two concurrent applies: the second names the holder, and the first continues.
 func TestTwoApplies(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t)
@@ -46,7 +46,7 @@ func TestTwoApplies(t *testing.T) {
 	}
 }
 
-// A holder that has not renewed its lease in time is followed, and does nothing any more.
+// Another process takes over from a holder that has not renewed its lease in time, and the holder does nothing any more.
 func TestLostLease(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t)

@@ -31,8 +31,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// A step fails while the watches are cut, and etcd forgets how that came about: they cannot go on from where they were (410 Expired), and nothing is missed.
-// The API server has no cache of its own for Jobs and Pods here, so it is etcd that refuses.
+// A step fails while the watches are cut, and etcd is compacted: the watches cannot continue (410 Expired), and miss nothing. The API server has no watch cache for Jobs
+// and Pods here, so etcd rejects the watches.
 func TestLongCompaction(t *testing.T) {
 	cluster := clustertest.Another(t, "40")
 	server := cluster.Program(t, "kube-apiserver")
@@ -77,7 +77,7 @@ func TestLongCompaction(t *testing.T) {
 	}
 }
 
-// labOn is a lab on another cluster.
+// labOn returns a lab on another cluster.
 func labOn(t *testing.T, cluster clustertest.Cluster) *lab {
 	t.Helper()
 	store, err := files.Dial(cluster.Variable(t, "BRANE_REDIS_URL"))
@@ -89,7 +89,7 @@ func labOn(t *testing.T, cluster clustertest.Cluster) *lab {
 	return &lab{t, cluster.Client, "default", store, newCounter(t, variable("BRANE_BRIDGE_IP")), variable}
 }
 
-// holds waits until something is so.
+// holds waits until a condition is true.
 func holds(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 3*time.Minute, true, func(context.Context) (bool, error) { return is(), nil })
@@ -98,7 +98,7 @@ func holds(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// watchers lets a test cut the watches of a client, and counts those that were told that they begin too far in the past.
+// watchers lets a test cut the watches of a client, and counts those that were rejected with 410 Expired.
 type watchers struct {
 	expired atomic.Int64
 	mu      sync.Mutex
@@ -111,7 +111,7 @@ func (w *watchers) cut(off bool) {
 	defer w.mu.Unlock()
 	w.off = off
 	for body := range w.open {
-		_ = body.Close() // that is the cut
+		_ = body.Close() // cuts the watch
 	}
 	clear(w.open)
 }
@@ -127,7 +127,7 @@ func (w *watchers) roundTrip(request *http.Request, next http.RoundTripper) (*ht
 		return next.RoundTrip(request)
 	}
 	if w.isOff() {
-		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED} // after which it begins where it was
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED} // after which the watch continues where it was
 	}
 	response, err := next.RoundTrip(request)
 	if err != nil {
@@ -158,7 +158,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// compact makes the cluster's etcd forget all but the present. It is asked in JSON, with the API server's own certificate.
+// compact compacts the etcd of the cluster, with a request in JSON and the certificate of the API server.
 func compact(t *testing.T, cluster clustertest.Cluster) {
 	t.Helper()
 	dir := filepath.Dir(cluster.Kubeconfig)

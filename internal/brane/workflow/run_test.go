@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// The API server makes a Job, but its answer gets lost: the Job is adopted when it is to be made again.
+// The API server creates a Job, but its answer is lost: the Job is adopted when it is created again.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t)
@@ -35,7 +35,7 @@ func TestAnswerLost(t *testing.T) {
 	lab.ranOnce(run)
 }
 
-// Whoever takes a run up reads its commits before anything else: a step that is committed gets no Job, although none is left of it, as after their TTL.
+// A process that resumes a run reads the commits first: a committed step gets no Job, even if its Job is gone, for example after its TTL.
 func TestCommittedStepsGetNoJob(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t)
@@ -58,7 +58,7 @@ func TestCommittedStepsGetNoJob(t *testing.T) {
 	}
 }
 
-// A step that did not get on is begun anew at once by the next Execute, when what was missing is there.
+// The next Execute starts a stuck step again without waiting, when what was missing exists.
 func TestAStepThatDidNotGetOn(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t)
@@ -86,7 +86,7 @@ func TestAStepThatDidNotGetOn(t *testing.T) {
 	lab.ranOnce(run)
 }
 
-// A Job that is made and deleted while the watch is broken never shows in it; the run must not wait for it for ever.
+// A Job that is created and deleted while the watch is broken never appears in it; the run must not wait for it for ever.
 func TestJobDeletedUnseen(t *testing.T) {
 	t.Parallel()
 	var blind atomic.Bool
@@ -103,7 +103,7 @@ func TestJobDeletedUnseen(t *testing.T) {
 		if event.Kind != StepStarted {
 			return
 		}
-		// The Job is made; nobody has seen it yet.
+		// The Job is created, and no watch has delivered it yet.
 		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: jobName(run.ID, "long", 1)}}
 		if err := lab.admin.Delete(t.Context(), job); err != nil {
 			t.Error(err)

@@ -7,19 +7,19 @@ import (
 	"testing"
 )
 
-// schedules is how many orders of events the simulator goes through.
+// schedules is the number of event orders that the simulator runs.
 const schedules = 100_000
 
-// TestSchedules drives the decisions through random orders of events over a simulated cluster and Redis: announcements and watch events are lost, doubled and
-// late in any order, Jobs fail and are deleted, and the engine is killed and another one takes up what it finds. Then:
-//   - every run ends, and well unless a program failed or somebody deleted a Job;
-//   - no step starts before those that it needs are over, and no program of a committed step starts;
-//   - an engine makes no Job for a step whose commit it could have read, nor for one whose failure is allowed and stands.
+// TestSchedules runs the decisions through random orders of events in a simulated cluster and Redis: announcements and watch events are lost, doubled and delayed in
+// any order, Jobs fail and are deleted, and the engine is killed and another one resumes. Then:
+//   - every run ends, and succeeds unless a command failed or a Job was deleted;
+//   - no step starts before its needs have ended, and no command of a committed step starts;
+//   - an engine creates no Job for a step whose commit it could have read, or whose allowed failure is stored.
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	var graphs []Graph
 	for seed := uint64(0); len(graphs) < 200; seed++ {
-		if g := randomGraph(t, rand.New(rand.NewPCG(seed, 7))); len(g.order) <= 4 { // what can go wrong between more, goes wrong between four
+		if g := randomGraph(t, rand.New(rand.NewPCG(seed, 7))); len(g.order) <= 4 { // four steps are enough for all interactions
 			graphs = append(graphs, g)
 		}
 	}
@@ -36,8 +36,8 @@ func TestSchedules(t *testing.T) {
 type simJob struct {
 	attempt
 	complete, deleted, left bool // left: its pod still runs, after the Job was deleted or has failed
-	idle                    bool // its agent found the step committed and runs no program
-	ended, term             int  // in which term it was over or deleted, and when that was noticed
+	idle                    bool // its agent found the step committed and runs no command
+	ended, term             int  // the terms in which it ended or was deleted, and in which that was noticed
 }
 
 // fact is an event on its way to the engine.
@@ -53,16 +53,16 @@ type world struct {
 	graph     Graph
 	jobs      []*simJob
 	committed map[string]bool
-	stands    map[string]bool // the failures that are allowed, and kept
+	stands    map[string]bool // stored allowed failures
 	onTheWay  []fact
-	harmed    bool     // a program failed, or somebody deleted a Job
-	convicted []simJob // the Jobs by which steps have failed
+	harmed    bool     // a command failed, or a Job was deleted
+	convicted []simJob // Jobs whose steps have failed
 
 	engine  progress
-	read    map[string]bool // the commits that there were when the engine looked last
+	read    map[string]bool // the commits at the last look of the engine
 	term    int
-	changed bool // what the engine knows
-	faults  int  // how many more of them there will be
+	changed bool // whether the engine knows more than at its last decision
+	faults  int  // number of further faults
 	history []fact
 }
 
@@ -78,7 +78,7 @@ func (w *world) String() string {
 	return strings.Join(lines, "; ")
 }
 
-// play runs until the engine says that the run has ended, and answers what is wrong.
+// play runs until the run has ended for the engine, and returns what is wrong.
 func (w *world) play() string {
 	w.takeOver()
 	for range 1000 {
@@ -108,7 +108,7 @@ func (w *world) play() string {
 	return "the run does not end"
 }
 
-// takeOver is a new engine, as takeUp does it.
+// takeOver starts a new engine, like takeUp.
 func (w *world) takeOver() {
 	w.term++
 	w.engine, w.read, w.changed = newProgress(w.graph), map[string]bool{}, true
@@ -128,7 +128,7 @@ func (w *world) takeOver() {
 	w.list()
 }
 
-// list is a new watch: it tells of all Jobs that are there, and nothing of those that are not any more.
+// list opens a new watch, which delivers all existing Jobs, and nothing about deleted ones.
 func (w *world) list() {
 	w.onTheWay = nil
 	for _, job := range w.jobs {
@@ -138,7 +138,7 @@ func (w *world) list() {
 	}
 }
 
-// latest is the latest Job of a step.
+// latest returns the latest Job of a step.
 func (w *world) latest(step string) (latest *simJob) {
 	for _, job := range w.jobs {
 		if job.step == step && (latest == nil || job.number > latest.number) {
@@ -148,7 +148,7 @@ func (w *world) latest(step string) (latest *simJob) {
 	return latest
 }
 
-// watch puts on its way what a watch tells of a Job.
+// watch sends what a watch delivers about a Job.
 func (w *world) watch(job *simJob) {
 	switch {
 	case job.deleted:
@@ -160,7 +160,7 @@ func (w *world) watch(job *simJob) {
 	}
 }
 
-// decide makes the Jobs that are to be made now.
+// decide creates the Jobs that have to be created now.
 func (w *world) decide() string {
 	fates, _ := decide(w.graph, w.engine.known)
 	for _, step := range next(w.graph, w.engine.known, 0) {
@@ -191,7 +191,7 @@ func (w *world) decide() string {
 	return ""
 }
 
-// decideAhead makes Jobs early and takes them back, as pods find and lose their places.
+// decideAhead creates and deletes early Jobs, while pods are scheduled and lose their nodes.
 func (w *world) decideAhead() {
 	begin, withdraw := w.engine.ahead(func(string) bool { return w.random.IntN(3) > 0 }, len(w.graph.order))
 	for _, step := range withdraw {
@@ -208,7 +208,7 @@ func (w *world) decideAhead() {
 	}
 }
 
-// work lets one Job get on.
+// work advances one Job.
 func (w *world) work() string {
 	if len(w.jobs) == 0 {
 		return ""
@@ -224,7 +224,7 @@ func (w *world) work() string {
 		}
 	}
 	if w.committed[job.step] && !job.idle {
-		// The other pod of the step was first: this one's commit is refused, and its files are not taken.
+		// The other pod of the step was first: this commit is rejected.
 		job.left = false
 	} else if !job.idle {
 		w.committed[job.step], job.left = true, false
@@ -238,21 +238,21 @@ func (w *world) work() string {
 	return ""
 }
 
-// deliver brings one event to the engine: in any order, at times twice, at times not at all.
+// deliver delivers one event to the engine: in any order, sometimes twice, sometimes not at all.
 func (w *world) deliver() {
 	if len(w.onTheWay) == 0 {
 		return
 	}
 	i := w.random.IntN(len(w.onTheWay))
 	f := w.onTheWay[i]
-	if w.random.IntN(5) > 0 { // otherwise it comes again
+	if w.random.IntN(5) > 0 { // otherwise it is delivered again
 		w.onTheWay[i] = w.onTheWay[len(w.onTheWay)-1]
 		w.onTheWay = w.onTheWay[:len(w.onTheWay)-1]
 	}
 	if w.random.IntN(5) == 0 {
 		return // lost
 	}
-	w.changed = true // pods come and go meanwhile
+	w.changed = true // pods change in the meantime
 	if f.kind == "announced" || w.engine.suspect(f.step, f.number, suspicion{f.kind, ""}) {
 		w.look()
 	}
@@ -274,7 +274,7 @@ func (w *world) look() {
 	}
 }
 
-// resync lists the Jobs and looks at each, as the loop does when nothing has happened for long.
+// resync lists and handles all Jobs, like the loop after some time without events.
 func (w *world) resync() {
 	w.list()
 	var there []attempt
@@ -290,7 +290,7 @@ func (w *world) resync() {
 	w.look()
 }
 
-// fault is what goes wrong.
+// fault causes one fault.
 func (w *world) fault() {
 	if w.faults == 0 {
 		return
@@ -306,10 +306,10 @@ func (w *world) fault() {
 		return
 	}
 	if w.random.IntN(2) == 0 {
-		job.deleted = true // somebody's kubectl; the pod may have the time to commit
+		job.deleted = true // deleted from outside; the pod may still commit
 		w.tell("deleted", job.step, job.number)
 	} else if !job.complete {
-		job.over = true // its program failed, or its node died and the pod comes back to life
+		job.over = true // its command failed, or its node died and the pod becomes reachable again
 		w.tell("fails", job.step, job.number)
 	} else {
 		return
@@ -320,7 +320,7 @@ func (w *world) fault() {
 	w.watch(job)
 }
 
-// outcome is what is wrong with how the run has ended.
+// outcome returns what is wrong with the end of the run.
 func (w *world) outcome() string {
 	for _, job := range w.convicted {
 		if !job.over && !job.deleted {
