@@ -256,7 +256,7 @@ func resultsSchema() schema.Attribute {
 				Computed:            true,
 			},
 			"exit_code": schema.Int64Attribute{
-				MarkdownDescription: "Exit code of the command. Null if the step did not run, was stopped, or failed before an exit code was known, for example because its pod could not be scheduled. The codes 201 to 205 are those of Brane's agent (see the guide on the file layer's format).",
+				MarkdownDescription: "Exit code of the command. Null if the step did not run, was stopped, or failed before an exit code was known, for example because its pod could not be scheduled. The codes 201 to 205 are those of Brane's agent (see the guide on the [Redis data format](../guides/format.md#exit-codes)).",
 				Computed:            true,
 			},
 			"started_at": schema.StringAttribute{
