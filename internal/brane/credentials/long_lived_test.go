@@ -11,7 +11,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-func TestALongLivedTokenIsGoodUntilItIsRevoked(t *testing.T) {
+func TestLongLivedTokenIsValidUntilRevoked(t *testing.T) {
 	c := clustertest.Client(t)
 	namespace, name := account(t, createJobs, nil)
 	token, err := CreateLongLivedToken(t.Context(), c, namespace, name)
@@ -39,14 +39,14 @@ func TestALongLivedTokenIsGoodUntilItIsRevoked(t *testing.T) {
 	}
 }
 
-func TestALongLivedTokenNeedsItsAccount(t *testing.T) {
+func TestLongLivedTokenNeedsServiceAccount(t *testing.T) {
 	namespace := clustertest.Namespace(t)
 	if _, err := CreateLongLivedToken(t.Context(), clustertest.Client(t), namespace, "nobody"); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestRevokesOnlyItsOwn(t *testing.T) {
+func TestRevokeKeepsOtherSecrets(t *testing.T) {
 	c := clustertest.Client(t)
 	others := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: clustertest.Namespace(t), Name: "others"}}
 	if err := c.Create(t.Context(), others); err != nil {
@@ -60,8 +60,8 @@ func TestRevokesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// The API server breaks every connection once, before it has done what it was asked to or after that: there is one Secret, and none in the end.
-func TestALongLivedTokenOutlivesAnAPIServerThatIsAway(t *testing.T) {
+// TestLongLivedTokenRetries interrupts each connection once, before or after the API server has handled the request, and expects one token.
+func TestLongLivedTokenRetries(t *testing.T) {
 	for name, done := range map[string]bool{"before a request is done": false, "before a request is answered": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,7 +23,7 @@ func read(t testing.TB, name string) string {
 
 var brane = Kubeconfig{Server: "https://203.0.113.7:6443", CA: []byte("CA"), Token: "TOKEN", Namespace: "brane", Name: "brane"}
 
-func TestRendersAKubeconfigThatNeedsNothingElse(t *testing.T) {
+func TestRender(t *testing.T) {
 	got, err := Render(brane)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestRendersAKubeconfigThatNeedsNothingElse(t *testing.T) {
 	}
 }
 
-func TestRendersNothingThatBraneCannotUse(t *testing.T) {
+func TestRenderErrors(t *testing.T) {
 	for name, k := range map[string]Kubeconfig{
 		"without a server":     {Token: "t"},
 		"without a credential": {Server: "https://h:1"},
@@ -60,7 +60,7 @@ func TestRendersNothingThatBraneCannotUse(t *testing.T) {
 	}
 }
 
-func TestParsesTheGoldenKubeconfig(t *testing.T) {
+func TestParseGolden(t *testing.T) {
 	want := brane
 	want.Warnings = []string{"certificate-authority-data contains no PEM certificate"}
 	for name, document := range map[string]string{
@@ -81,7 +81,7 @@ func TestParsesTheGoldenKubeconfig(t *testing.T) {
 	}
 }
 
-func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	golden := read(t, "golden.yml")
 	replaced := func(from, to string) string {
 		if !strings.Contains(golden, from) {
@@ -145,7 +145,7 @@ func TestRefusesWhatDoesNotWorkInsideBrane(t *testing.T) {
 	}
 }
 
-func TestWarnsOfWhatIsAllowedAndDoubtful(t *testing.T) {
+func TestParseWarnings(t *testing.T) {
 	golden := read(t, "golden.yml")
 	for name, tt := range map[string]struct{ old, new, want string }{
 		"no authority":        {"    certificate-authority-data: Q0E=\n", "", "there is no certificate-authority-data, so the server's certificate must be issued by a CA that Brane's container trusts"},
@@ -164,7 +164,7 @@ func TestWarnsOfWhatIsAllowedAndDoubtful(t *testing.T) {
 	}
 }
 
-func TestComparesTheKubeconfigWithItsLocation(t *testing.T) {
+func TestCheck(t *testing.T) {
 	for name, tt := range map[string]struct{ server, context, address, namespace, want string }{
 		"the same":                     {"https://203.0.113.7:6443", "brane", "203.0.113.7:6443", "brane", ""},
 		"the port of https":            {"https://K8s.example.org./", "", "k8s.example.org:443", "brane", ""},
@@ -187,7 +187,7 @@ func TestComparesTheKubeconfigWithItsLocation(t *testing.T) {
 	}
 }
 
-func TestReadsATokensLifetime(t *testing.T) {
+func TestLifetime(t *testing.T) {
 	at := func(n int64) time.Time {
 		if n == 0 {
 			return time.Time{}
@@ -215,7 +215,7 @@ func TestReadsATokensLifetime(t *testing.T) {
 	}
 }
 
-func TestFingerprintsDifferByContentAndSalt(t *testing.T) {
+func TestFingerprint(t *testing.T) {
 	a := Fingerprint([]byte("a"), []byte("salt"))
 	if a != Fingerprint([]byte("a"), []byte("salt")) || a == Fingerprint([]byte("b"), []byte("salt")) || a == Fingerprint([]byte("a"), []byte("pepper")) {
 		t.Error("a fingerprint must depend on content and salt alone")

@@ -20,7 +20,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// account makes a service account in a namespace of its own and gives it the rights there, and in the whole cluster.
+// account creates a service account in a new namespace, with permissions in the namespace and in the cluster.
 func account(t *testing.T, here, everywhere []rbacv1.PolicyRule) (namespace, name string) {
 	t.Helper()
 	c := clustertest.Client(t)
@@ -54,7 +54,7 @@ func account(t *testing.T, here, everywhere []rbacv1.PolicyRule) (namespace, nam
 	return namespace, "brane"
 }
 
-// registered is a kubeconfig as Brane gets it: minted, rendered and parsed again.
+// registered returns a kubeconfig as Brane gets it: with a new token, rendered and parsed again.
 func registered(t *testing.T, namespace, name string) *Kubeconfig {
 	t.Helper()
 	c := clustertest.Client(t)
@@ -77,7 +77,7 @@ func registered(t *testing.T, namespace, name string) *Kubeconfig {
 	return k
 }
 
-// probe waits until the API server's authorizer knows of new roles, which takes it a moment: until the probe ends as wanted, or for long.
+// probe repeats Probe until it returns what is expected, because the API server needs a moment to observe new roles.
 func probe(t *testing.T, k *Kubeconfig, namespace string, done func(Report, error) bool) (Report, error) {
 	t.Helper()
 	c, err := k.Client()
@@ -96,7 +96,7 @@ func probe(t *testing.T, k *Kubeconfig, namespace string, done func(Report, erro
 
 var createJobs = []rbacv1.PolicyRule{{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create"}}}
 
-func TestProbeTellsWhatACredentialMayDo(t *testing.T) {
+func TestProbeReportsPermissions(t *testing.T) {
 	for name, tt := range map[string]struct {
 		here, everywhere []rbacv1.PolicyRule
 		powers           []string
@@ -117,7 +117,7 @@ func TestProbeTellsWhatACredentialMayDo(t *testing.T) {
 	}
 }
 
-func TestProbeTellsWhyACredentialIsOfNoUse(t *testing.T) {
+func TestProbeErrors(t *testing.T) {
 	namespace, name := account(t, createJobs, nil)
 	good := registered(t, namespace, name)
 	if _, err := probe(t, good, namespace, func(_ Report, err error) bool { return err == nil }); err != nil {
@@ -199,7 +199,7 @@ func TestProbeEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestMintsATokenOfAnAccount(t *testing.T) {
+func TestRequestToken(t *testing.T) {
 	c := clustertest.Client(t)
 	namespace, name := account(t, nil, nil)
 	token, err := RequestToken(t.Context(), c, namespace, name, 2*time.Hour, nil)
@@ -217,7 +217,7 @@ func TestMintsATokenOfAnAccount(t *testing.T) {
 	}
 }
 
-func TestAShortenedToken(t *testing.T) {
+func TestTokenShortened(t *testing.T) {
 	now := time.Unix(1800000000, 0)
 	for granted, want := range map[time.Duration]bool{time.Hour: false, time.Hour - 30*time.Second: false, 30 * time.Minute: true, 2 * time.Hour: false} {
 		token := Token{Issued: now, Expires: now.Add(granted), Asked: time.Hour}

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// layered is an image of layers, each with one file.
+// layered returns an image with one file in each layer.
 func layered(t *testing.T, layers ...[2]string) v1.Image {
 	t.Helper()
 	image := empty.Image

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// serve starts a registry on loopback that wants the credential, where one is given, and gives its host and port.
+// serve starts a registry on loopback, which requires the credential if there is one, and returns its address.
 func serve(t *testing.T, username, password string) string {
 	t.Helper()
 	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
@@ -46,7 +46,7 @@ func made(t *testing.T, config v1.Config) v1.Image {
 	return image
 }
 
-// index is an image for several platforms, such as linux/arm64.
+// index returns a multi-platform image; the keys are platforms such as linux/arm64.
 func index(t *testing.T, images map[string]v1.Image) v1.ImageIndex {
 	t.Helper()
 	all := v1.ImageIndex(empty.Index)
@@ -76,7 +76,7 @@ func push(t *testing.T, reference string, what remote.Taggable) string {
 	return found.Digest.String()
 }
 
-// What the platforms are called.
+// Names of platforms.
 const (
 	amd64       = "linux/amd64"
 	arm64       = "linux/arm64"
@@ -84,7 +84,7 @@ const (
 	attestation = "unknown/unknown" // which docker buildx puts beside the platforms
 )
 
-func TestAnImageTellsItsProgramAndItsDigest(t *testing.T) {
+func TestLookup(t *testing.T) {
 	host := serve(t, "", "")
 	digest := push(t, host+"/tools:1", made(t, v1.Config{
 		Entrypoint: []string{"/entry", "-v"}, Cmd: []string{"run"}, WorkingDir: "/work", Labels: map[string]string{"l": "x"},
@@ -102,7 +102,7 @@ func TestAnImageTellsItsProgramAndItsDigest(t *testing.T) {
 	}
 }
 
-func TestAnImageOfSeveralPlatforms(t *testing.T) {
+func TestLookupMultiPlatform(t *testing.T) {
 	host := serve(t, "", "")
 	one := made(t, v1.Config{Entrypoint: []string{"/one"}})
 	for title, tt := range map[string]struct {
@@ -137,7 +137,7 @@ func TestAnImageOfSeveralPlatforms(t *testing.T) {
 	}
 }
 
-func TestARegistryThatWantsACredential(t *testing.T) {
+func TestLookupCredentials(t *testing.T) {
 	host := serve(t, "robot", "s3cret-word")
 	for title, tt := range map[string]struct{ config, want string }{
 		"takes one for the registry":      {`{"auths":{"HOST":{"username":"robot","password":"s3cret-word"}}}`, "NAME_UNKNOWN"},
@@ -162,8 +162,8 @@ func TestARegistryThatWantsACredential(t *testing.T) {
 	}
 }
 
-// By plain HTTP no registry is asked that is neither here nor at a private address.
-func TestPlainHTTPIsForPrivateAddresses(t *testing.T) {
+// TestPlainHTTPOnlyForPrivateAddresses checks that other registries are only contacted over HTTPS.
+func TestPlainHTTPOnlyForPrivateAddresses(t *testing.T) {
 	for reference, want := range map[string]string{
 		"198.51.100.10:50050/library/a:1": "https",
 		"10.0.0.7:50050/library/a:1":      "http",

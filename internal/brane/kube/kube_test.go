@@ -51,8 +51,8 @@ func TestConnectionByHost(t *testing.T) {
 	}
 }
 
-// What the API server answers where there is no log is its refusal, in protobuf, and nothing that a program has said.
-func TestLogsOfAPodThatIsNotThere(t *testing.T) {
+// TestLogsOfMissingPod checks that the body of the error, which is protobuf, is not returned as a log.
+func TestLogsOfMissingPod(t *testing.T) {
 	text, err := clustertest.Client(t).Logs(t.Context(), clustertest.Namespace(t), "nowhere", "main", 10)
 	if !apierrors.IsNotFound(err) || len(text) > 0 {
 		t.Errorf("got %q, %v", text, err)
@@ -98,7 +98,7 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-func TestFollowTellsOfEveryChange(t *testing.T) {
+func TestFollowReportsEveryChange(t *testing.T) {
 	c, ns := clustertest.Client(t), clustertest.Namespace(t)
 	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "one", Labels: map[string]string{"follow": "me"}}}
 	if err := c.Create(t.Context(), object); err != nil {
@@ -146,7 +146,7 @@ func TestFollowTellsOfEveryChange(t *testing.T) {
 	}
 }
 
-func TestErrorsOfAnUnreachableServer(t *testing.T) {
+func TestErrorsOfUnreachableServer(t *testing.T) {
 	client, err := kube.New(must(t)(kube.Connection{Host: "https://127.0.0.1:1", Insecure: true}.Config()))
 	if err != nil {
 		t.Fatal(err)

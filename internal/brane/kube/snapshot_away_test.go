@@ -25,8 +25,8 @@ func newClient(t *testing.T, config *rest.Config) *kube.Client {
 	return client
 }
 
-// An API server that takes connections and never answers is waited for once, by those who ask at the same time.
-func TestSnapshotOfAServerThatDoesNotAnswer(t *testing.T) {
+// TestSnapshotOfSilentServer checks that concurrent reads wait only once for a server that accepts connections and never answers.
+func TestSnapshotOfSilentServer(t *testing.T) {
 	t.Parallel()
 	silent := newSilent(t)
 	client := newClient(t, &rest.Config{Host: "http://" + silent.Addr().String()})
@@ -56,7 +56,7 @@ func TestSnapshotOfAServerThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// silent is a server that takes connections and says nothing.
+// silent is a server that accepts connections and never answers.
 type silent struct {
 	net.Listener
 	mutex sync.Mutex

@@ -20,7 +20,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// counted is a connection to the test cluster that counts its requests.
+// counted returns a client of the test cluster that counts its requests.
 type counted struct {
 	*kube.Client
 	mutex sync.Mutex
@@ -50,7 +50,7 @@ func newCounted(t *testing.T, config *rest.Config) *counted {
 	return c
 }
 
-// since is what was requested since the last call.
+// since returns the requests since its last call.
 func (c *counted) since() string {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -68,7 +68,7 @@ func admin(t *testing.T) *rest.Config {
 	return must(t)(kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config())
 }
 
-// six makes six objects; all but the last are labelled.
+// six creates six objects; all but the last have the label.
 func six(t *testing.T, c *kube.Client, ns string) []*corev1.ConfigMap {
 	t.Helper()
 	var made []*corev1.ConfigMap
@@ -156,8 +156,8 @@ func TestSnapshot(t *testing.T) {
 	requested("a read after a write", "1 GET, 0 LIST")
 }
 
-// All who ask at once wait for one list.
-func TestSnapshotIsTakenOnce(t *testing.T) {
+// TestSnapshotConcurrentReads checks that concurrent reads wait for one list.
+func TestSnapshotConcurrentReads(t *testing.T) {
 	t.Parallel()
 	c, ns := newCounted(t, admin(t)), clustertest.Namespace(t)
 	made := six(t, c.Client, ns)
@@ -181,8 +181,8 @@ func TestSnapshotIsTakenOnce(t *testing.T) {
 	}
 }
 
-// An account that may read single objects and not list them is served all the same.
-func TestSnapshotWhereListsAreForbidden(t *testing.T) {
+// TestSnapshotListForbidden checks that a client without the permission to list reads single objects.
+func TestSnapshotListForbidden(t *testing.T) {
 	t.Parallel()
 	own, ns := clustertest.Client(t), clustertest.Namespace(t)
 	made := six(t, own, ns)

@@ -15,7 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// edit is what somebody does to one object by hand; without a patch the object is deleted.
+// edit is a change of one object by another client; without a patch the object is deleted.
 type edit struct {
 	object kube.Object
 	patch  string
@@ -23,7 +23,7 @@ type edit struct {
 
 func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 
-// Everything in the fullest namespace is deleted or edited in turn: exactly that shows, and is put right without touching the namespace.
+// TestDrift deletes or edits each object of the fullest namespace in turn, and checks the sentence and the repair.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
@@ -116,7 +116,7 @@ func meddle(t *testing.T, c *kube.Client, spec namespace.Spec, e edit) {
 	}
 }
 
-func TestDriftOfABindingToAnotherRole(t *testing.T) {
+func TestDriftOfRoleRef(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	spec := create(t, c, smallest())
@@ -131,8 +131,8 @@ func TestDriftOfABindingToAnotherRole(t *testing.T) {
 	change(t, c, spec, spec)
 }
 
-// What is not wanted any more is removed, whatever it is, and what others have added to it does not count.
-func TestApplyRemovesWhatIsNotWantedAnyMore(t *testing.T) {
+// TestApplyDeletesRemovedObjects checks that objects are deleted that the Spec does not contain any more, even if other clients have changed them.
+func TestApplyDeletesRemovedObjects(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	before := create(t, c, fullest())
@@ -156,7 +156,7 @@ func TestApplyRemovesWhatIsNotWantedAnyMore(t *testing.T) {
 	}
 }
 
-func TestApplyTakesOneLimitOffTheQuota(t *testing.T) {
+func TestApplyRemovesOneQuotaLimit(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	before := create(t, c, fullest())

@@ -27,7 +27,7 @@ func smallest() namespace.Spec {
 	}
 }
 
-// fullest has every field set, each to something that a default is not.
+// fullest returns a Spec in which every field differs from its default.
 func fullest() namespace.Spec {
 	list := func(cpu, memory string) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
@@ -55,7 +55,7 @@ func fullest() namespace.Spec {
 	return spec
 }
 
-// create makes a namespace that is deleted when the test ends.
+// create creates a namespace that is deleted when the test ends.
 func create(t *testing.T, c *kube.Client, spec namespace.Spec) namespace.Spec {
 	t.Helper()
 	cleanUp(t, c, spec.Name)
@@ -100,7 +100,7 @@ func in(spec namespace.Spec) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: spec.Name, Name: spec.ServiceAccount}
 }
 
-func TestApplyLetsGoOfItsOwnLabelsOnly(t *testing.T) {
+func TestApplyRemovesOnlyOwnLabels(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	spec := create(t, c, smallest())
@@ -117,7 +117,7 @@ func TestApplyLetsGoOfItsOwnLabelsOnly(t *testing.T) {
 	}
 }
 
-func TestDiscoverFindsWhatWasWanted(t *testing.T) {
+func TestDiscover(t *testing.T) {
 	c := clustertest.Client(t)
 	for name, spec := range map[string]namespace.Spec{"the smallest": smallest(), "the fullest": fullest()} {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestDiscoverFindsWhatWasWanted(t *testing.T) {
 	}
 }
 
-// noEmpty makes empty maps nil in the comparison of specs.
+// noEmpty replaces empty maps by nil, to compare Specs.
 func noEmpty(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil
@@ -146,7 +146,7 @@ func noEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-func TestCreateRefusesATakenName(t *testing.T) {
+func TestCreateExistingNamespace(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	taken := clustertest.Namespace(t)
@@ -156,7 +156,7 @@ func TestCreateRefusesATakenName(t *testing.T) {
 	}
 }
 
-func TestCreateWaitsForTheNamespaceThatGoes(t *testing.T) {
+func TestCreateWaitsForTerminatingNamespace(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	spec := create(t, c, smallest())
@@ -174,7 +174,7 @@ func TestCreateWaitsForTheNamespaceThatGoes(t *testing.T) {
 	}
 }
 
-func TestDeleteSaysWhatRemains(t *testing.T) {
+func TestDeleteReportsRemainingObjects(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	spec := create(t, c, smallest())
@@ -211,7 +211,7 @@ func TestDeleteSaysWhatRemains(t *testing.T) {
 	}
 }
 
-func TestCreateFinishesWhatWasBegun(t *testing.T) {
+func TestCreateCompletesUnfinishedNamespace(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
 	spec := smallest()
@@ -274,8 +274,8 @@ func TestAdoptAndRetain(t *testing.T) {
 	}
 }
 
-// A plan over many namespaces asks for each kind three times, however many there are.
-func TestReadManyWithFewRequests(t *testing.T) {
+// TestReadManyNamespaces checks that a plan of many namespaces sends three requests for each kind, whatever their number.
+func TestReadManyNamespaces(t *testing.T) {
 	t.Parallel()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
 	if err != nil {

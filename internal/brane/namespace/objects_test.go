@@ -13,7 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-func TestLimitsAreFilledInAndFoundAgain(t *testing.T) {
+func TestLimitRangeDefaults(t *testing.T) {
 	cpu := func(value string) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(value)}
 	}
@@ -54,7 +54,7 @@ func TestLimitsAreFilledInAndFoundAgain(t *testing.T) {
 	}
 }
 
-func TestPoliciesAndTheirNetwork(t *testing.T) {
+func TestNetworkPolicies(t *testing.T) {
 	n := &Network{
 		DNS: true,
 		Egress: map[string]Traffic{
@@ -80,7 +80,7 @@ func TestPoliciesAndTheirNetwork(t *testing.T) {
 	}
 }
 
-func TestThePullSecretKeepsPasswordsThatWereNotGiven(t *testing.T) {
+func TestPullSecretKeepsPasswords(t *testing.T) {
 	with := func(password string, version int64) Spec {
 		return Spec{Name: "ns", RegistryCredentials: map[string]Registry{"r": {"u", password, version}}}
 	}
@@ -115,7 +115,7 @@ func TestThePullSecretKeepsPasswordsThatWereNotGiven(t *testing.T) {
 	}
 }
 
-// A pull secret is other people's input once they have edited it.
+// FuzzRegistriesOf covers pull Secrets that another client has edited.
 func FuzzRegistriesOf(f *testing.F) {
 	f.Add([]byte(`{"auths":{"r":{"username":"u","password":"p","auth":"dTpw"}}}`), `{"r":1}`)
 	f.Add([]byte(`{"auths":null}`), ``)
@@ -134,7 +134,7 @@ func FuzzRegistriesOf(f *testing.F) {
 	})
 }
 
-func TestEveryAccessHasRules(t *testing.T) {
+func TestAccessRules(t *testing.T) {
 	for _, access := range Accesses() {
 		if len(Access(access).Rules()) == 0 {
 			t.Errorf("access %q has no rules", access)

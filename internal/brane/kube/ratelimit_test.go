@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// transport is a function as an API server in the test's own process, for which the test's clock counts.
+// transport is a function that answers requests inside the synctest bubble, where the fake clock applies.
 type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
@@ -31,7 +31,7 @@ func anyNamespace(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// ask reads as many namespaces at the same time.
+// ask reads this many namespaces concurrently.
 func ask(ctx context.Context, client *kube.Client, requests int) error {
 	var group errgroup.Group
 	for range requests {
@@ -40,8 +40,8 @@ func ask(ctx context.Context, client *kube.Client, requests int) error {
 	return group.Wait()
 }
 
-// With few requests a second, one may wait for minutes for its turn. That is not the server's time.
-func TestWaitingForATurn(t *testing.T) {
+// TestRateLimitIsNotServerTime checks that the timeout of a request does not include the wait for the rate limiter.
+func TestRateLimitIsNotServerTime(t *testing.T) {
 	for name, tt := range map[string]struct {
 		server   transport
 		requests int
@@ -78,8 +78,8 @@ func TestWaitingForATurn(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends the wait too, with its reason.
-func TestWaitingForATurnEnds(t *testing.T) {
+// TestRateLimitEndsWithContext checks that the wait for the rate limiter ends with the context and its cause.
+func TestRateLimitEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, err := kube.New(&rest.Config{Host: "https://203.0.113.7", QPS: 1, Burst: 1, Transport: transport(anyNamespace)})
 		if err != nil {
