@@ -3,6 +3,7 @@ package branelet
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"math"
 	"math/rand"
 	"reflect"
@@ -141,7 +142,7 @@ func addValues(f *testing.F) {
 	}
 }
 
-// FuzzDecode checks that a decoded value can be encoded, and that decoding it again gives the same value.
+// FuzzDecode checks that a decoded value can be encoded, that decoding it again gives the same value, and that [JSON] is JSON.
 func FuzzDecode(f *testing.F) {
 	addValues(f)
 	f.Fuzz(func(t *testing.T, release string, text []byte) {
@@ -160,6 +161,9 @@ func FuzzDecode(f *testing.F) {
 		again, err := version.Decode(written)
 		if err != nil || !reflect.DeepEqual(again, value) {
 			t.Fatalf("%s\nwas  %#v\nnow  %#v, %v", written, value, again, err)
+		}
+		if readable, err := JSON(value); err != nil || !json.Valid(readable) {
+			t.Fatalf("%#v is not JSON: %s, %v", value, readable, err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func parseSecrets(t testing.TB, data []byte) *Secrets {
@@ -188,5 +189,23 @@ func FuzzParseSecrets(f *testing.F) {
 			t.Fatalf("%v\n%q", err, document)
 		}
 		wantRestored(t, parseSecrets(t, document).document, d.document)
+	})
+}
+
+// FuzzDecodeKubeconfig checks that an encoded kubeconfig is decoded to the same text, however its lines are wrapped, and that an error never contains the
+// secret.
+func FuzzDecodeKubeconfig(f *testing.F) {
+	f.Add(read(f, "kubeconfig.yml"), "")
+	f.Add([]byte("apiVersion: v1\n"), "YQ==YQ==")
+	f.Add([]byte("a"), "s$k8s-config")
+	f.Fuzz(func(t *testing.T, kubeconfig []byte, secret string) {
+		encoded := EncodeKubeconfig(kubeconfig)
+		if decoded, err := DecodeKubeconfig(strings.Join(strings.SplitAfter(encoded, "A"), "\n ")); utf8.Valid(kubeconfig) && len(kubeconfig) > 0 &&
+			!bytes.HasPrefix(kubeconfig, encodedTwice) && (err != nil || !bytes.Equal(decoded, kubeconfig)) {
+			t.Errorf("%q became %q, %v", kubeconfig, decoded, err)
+		}
+		if _, err := DecodeKubeconfig(secret); err != nil && len(secret) > 20 && strings.Contains(err.Error(), secret) {
+			t.Errorf("the error contains the secret: %v", err)
+		}
 	})
 }

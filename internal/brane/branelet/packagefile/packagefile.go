@@ -136,7 +136,11 @@ func Parse(text []byte) (Package, error) {
 func toOneLine(err error) error {
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
-		return errors.New(goType.ReplaceAllString(strings.Join(types.Errors, "; "), "${1}a mapping"))
+		reason := strings.Join(types.Errors, "; ")
+		for _, t := range goTypes {
+			reason = t.pattern.ReplaceAllString(reason, t.name)
+		}
+		return errors.New(reason)
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 }
@@ -178,8 +182,14 @@ func (d *file) toPackage() (Package, error) {
 	return p, err
 }
 
-// goType matches the name of a Go type of this package in an error of the parser, which always stands for a mapping.
-var goType = regexp.MustCompile(`(into )(?:map\[string\]|\*)*packagefile\.\w+`)
+// goTypes replaces the Go types of this package in errors of the parser.
+var goTypes = []struct {
+	pattern *regexp.Regexp
+	name    string
+}{
+	{regexp.MustCompile(`into \[\]packagefile\.\w+`), "into a list"},
+	{regexp.MustCompile(`into (map\[string\])?\*?packagefile\.\w+`), "into a mapping"},
+}
 
 // version matches a semantic version, or "latest", which Brane 0.6 accepts as well.
 var version = regexp.MustCompile(`^(latest|\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?)$`)

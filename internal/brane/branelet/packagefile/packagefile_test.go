@@ -1,6 +1,7 @@
 package packagefile
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,6 +41,17 @@ func TestParse(t *testing.T) {
 			Functions: map[string]Function{"getreadme": {Returns: "Readme", Parameters: []Parameter{{Name: "owner", Type: "string"}, {Name: "repo", Type: "string"}}}},
 			Types:     map[string]Type{"Readme": {Properties: []Property{{"content", "string"}}}},
 		},
+		"survey.container.yml": {
+			Name: "survey_tools", Version: "1.0.0", Kind: "remote",
+			Functions: map[string]Function{
+				"ping": {Returns: "string", Parameters: []Parameter{}},
+				"fetch": {Returns: "File[]", Parameters: []Parameter{
+					{Name: "files", Type: "File[]"}, {Name: "target", Type: "Directory"}, {Name: "token", Type: "string", Secret: true},
+				}},
+				"grid": {Returns: "IntermediateResult", Parameters: []Parameter{{Name: "input", Type: "int[][]"}, {Name: "frame", Type: "Frame"}, {Name: "data", Type: "Data"}}},
+			},
+			Types: map[string]Type{"Frame": {Properties: []Property{{"label", "string"}, {"is_good", "bool"}, {"samples", "integer"}, {"target", "Directory"}}}},
+		},
 		"netcat.local_container.yml": {
 			Name: "netcat", Kind: "ecu", Detached: true, Types: map[string]Type{}, Functions: map[string]Function{"start": {Returns: "unit", Parameters: []Parameter{}}},
 		},
@@ -64,6 +76,9 @@ func TestParseRefuses(t *testing.T) {
 		"only a comment":                  {"# later\n", "the file is empty"},
 		"null":                            {"~\n", "the file is empty"},
 		"a list":                          {"[1]", "line 1: cannot unmarshal !!seq into a mapping"},
+		"an action that is a list":        {head + entry + "actions: {f: [1]}\n", "line 5: cannot unmarshal !!seq into a mapping"},
+		"actions that are a list":         {head + entry + "actions: [f]\n", "line 5: cannot unmarshal !!seq into a mapping"},
+		"inputs that are a mapping":       {head + entry + "actions: {f: {input: {a: b}}}\n", "line 5: cannot unmarshal !!map into a list"},
 		"no YAML":                         {"a: [", "line 1: did not find expected node content"},
 		"two documents":                   {head + "actions: {}\n" + entry + "---\na: 1\n", "the file contains more than one YAML document"},
 		"no name":                         {"kind: ecu\n", "name is missing"},
@@ -93,7 +108,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that Parse finds every parameter by its name, and never panics or hangs.
+// FuzzParse checks that a package is complete, that every parameter is found by its name, and that an error is one line without Go types.
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.yml")
 	if err != nil || len(files) == 0 {
@@ -109,7 +124,13 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := Parse(text)
 		if err != nil {
+			if message := err.Error(); strings.ContainsAny(message, "\n\r") || strings.Contains(message, "packagefile.") && !bytes.Contains(text, []byte("packagefile.")) {
+				t.Errorf("an error with a line break or a Go type: %q", message)
+			}
 			return
+		}
+		if p.Name == "" && !bytes.Contains(text, []byte("name")) || p.Functions == nil || p.Types == nil {
+			t.Errorf("incomplete: %+v", p)
 		}
 		for name, function := range p.Functions {
 			for _, parameter := range function.Parameters {
