@@ -70,7 +70,7 @@ func TestDecodeIsAsTolerantAsBrane(t *testing.T) {
 		want    Value
 	}{
 		"keys in any order":                        {V06, `{"c":42,"v":"integer"}`, Integer(42)},
-		"keys that nobody knows":                   {V06, `{"v":"integer","c":42,"x":[1]}`, Integer(42)},
+		"unknown keys":                             {V06, `{"v":"integer","c":42,"x":[1]}`, Integer(42)},
 		"a real without a fraction":                {V06, `{"v":"real","c":3}`, Real(3)},
 		"a unit with null":                         {V06, `{"v":"unit","c":null}`, Unit{}},
 		"space around":                             {V04, " {\"v\" : \"unit\"}\n", Unit{}},

@@ -209,7 +209,7 @@ func TestEditsTheCrowdedFile(t *testing.T) {
 func TestChangesOnlyTheKeysThatDiffer(t *testing.T) {
 	const document = `locations:
   kube: # ours
-    extra: 1   # nobody knows why
+    extra: 1   # reason unknown
     notes: >
       two
 
@@ -227,7 +227,7 @@ func TestChangesOnlyTheKeysThatDiffer(t *testing.T) {
 `
 	const want = `locations:
   kube: # ours
-    extra: 1   # nobody knows why
+    extra: 1   # reason unknown
     notes: >
       two
 

@@ -28,7 +28,7 @@ type Store interface {
 	String() string
 }
 
-// parseFiles parses the texts of the files; nil stands for a file that does not exist.
+// parseFiles parses the texts of the files; nil means that the file does not exist.
 func parseFiles(infra, secrets []byte) (Files, error) {
 	i, err := parseDocument(infraFormat, infra)
 	if err != nil {
