@@ -134,15 +134,15 @@ func Parse(text []byte) (Package, error) {
 
 // toOneLine returns an error of the parser in one line, without names of Go types.
 func toOneLine(err error) error {
+	reason := strings.TrimPrefix(err.Error(), "yaml: ")
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
-		reason := strings.Join(types.Errors, "; ")
-		for _, t := range goTypes {
-			reason = t.pattern.ReplaceAllString(reason, t.name)
-		}
-		return errors.New(reason)
+		reason = strings.Join(types.Errors, "; ")
 	}
-	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	for _, t := range goTypes {
+		reason = t.pattern.ReplaceAllString(reason, t.name)
+	}
+	return errors.New(strings.Join(strings.Fields(reason), " "))
 }
 
 func (d *file) toPackage() (Package, error) {
