@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// fields takes an object or a map of a function's dynamic argument apart; false where it is neither. Objects are dynamic because the type of a function's
-// argument knows no optional attributes.
+// fields returns the fields of an object or a map in a function's dynamic argument; false if it is neither. Objects are dynamic because the type of a function's
+// argument does not support optional attributes.
 func fields(value attr.Value) (map[string]attr.Value, bool) {
 	switch v := value.(type) {
 	case types.Dynamic:
@@ -25,14 +25,14 @@ func fields(value attr.Value) (map[string]attr.Value, bool) {
 	}
 }
 
-// record reads an object of a function's argument. Whatever is wrong is remembered, the first thing counts.
+// record reads an object of a function's argument. It keeps the first problem that it finds.
 type record struct {
 	what    string // `location "compute"`
 	fields  map[string]attr.Value
 	problem error
 }
 
-// newRecord starts with an object that may have these fields and no others.
+// newRecord returns a record of an object that may only have the known fields.
 func newRecord(what string, value attr.Value, known ...string) *record {
 	r := &record{what: what}
 	var ok bool
@@ -53,7 +53,7 @@ func (r *record) wrong(name, what string) {
 	}
 }
 
-// text is a field's string; empty where it is left out or null.
+// text returns the string of a field; empty if it is missing or null.
 func (r *record) text(name string) string {
 	value, ok := r.fields[name]
 	if !ok || value.IsNull() {
@@ -66,20 +66,20 @@ func (r *record) text(name string) string {
 	return text.ValueString()
 }
 
-// truth is a field's truth value; nil where it is left out or null.
-func (r *record) truth(name string) *bool {
+// boolean returns the boolean of a field; nil if it is missing or null.
+func (r *record) boolean(name string) *bool {
 	value, ok := r.fields[name]
 	if !ok || value.IsNull() {
 		return nil
 	}
-	truth, ok := value.(types.Bool)
+	boolean, ok := value.(types.Bool)
 	if !ok {
 		r.wrong(name, "true or false")
 	}
-	return truth.ValueBoolPointer()
+	return boolean.ValueBoolPointer()
 }
 
-// texts is a field's list of strings.
+// texts returns the list of strings of a field.
 func (r *record) texts(name string) []string {
 	value, ok := r.fields[name]
 	if !ok || value.IsNull() {

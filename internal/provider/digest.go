@@ -26,7 +26,7 @@ func (inputDigest) PlanModifyString(ctx context.Context, req planmodifier.String
 	input := req.Path.ParentPath()
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("content"), &model.Content)...)
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("source"), &model.Source)...)
-	if set := input.ParentPath(); set.Equal(path.Root("inputs")) { // the files of a brane_file are not those of another one
+	if set := input.ParentPath(); set.Equal(path.Root("inputs")) { // a file set has no inputs from file sets
 		resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("file_set"), &model.FileSet)...)
 	}
 	if resp.Diagnostics.HasError() || model.FileSet.IsUnknown() || model.Content.IsUnknown() || model.Source.IsUnknown() {
@@ -38,7 +38,7 @@ func (inputDigest) PlanModifyString(ctx context.Context, req planmodifier.String
 	}
 }
 
-// digestWriter passes on what is written, and digests it.
+// digestWriter forwards what is written and computes its digest.
 type digestWriter struct {
 	to   io.Writer
 	hash hash.Hash
@@ -54,7 +54,7 @@ func (w *digestWriter) Write(p []byte) (int, error) {
 
 func (w *digestWriter) hex() string { return hex.EncodeToString(w.hash.Sum(nil)) }
 
-// fileDigest streams a file: inputs may be larger than memory.
+// fileDigest computes the digest of a file. It streams the file, which may be larger than memory.
 func fileDigest(name string) (string, error) {
 	file, err := os.Open(name)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// contentLimit is the size up to which an output's text goes into the state; larger files would make every plan slow.
+// contentLimit is the maximum size of an output whose text is stored in the state; larger files would make every plan slow.
 const contentLimit = 64 << 10
 
 // The values of on_interrupt.
@@ -29,7 +29,7 @@ const (
 	detach = "detach"
 )
 
-// execute carries the run to its end and fills the model. It returns whether there is anything to keep in the state.
+// execute runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
 func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	run, ok := r.prepare(ctx, model, diags)
 	if !ok {
@@ -41,7 +41,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	progress := watchProgress(ctx, run, nil)
 	result, problem := run.Execute(ctx)
 	if held := new(workflow.HeldError); errors.As(problem, &held) {
-		// Perhaps by an engine: the apply that made it, with wait = false, was killed.
+		// The holder may be an engine whose apply, with wait = false, was killed.
 		if adopted, err := run.Adopt(ctx, model.keptPaths(ctx, diags)); adopted && err == nil {
 			if !await(ctx, run, model, diags) {
 				model.setRunning(ctx, workflow.RunRunning, diags)
@@ -53,9 +53,9 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	err := problem
 	status := result.Status(err)
 	switch {
-	case notOurs(err):
-		reportNotOurs(diags, run, err)
-		return false // what is there is another's, which a destroy must not touch
+	case isOwnedElsewhere(err):
+		reportOwnedElsewhere(diags, run, err)
+		return false // the objects belong to another run, which a destroy must not delete
 	case run.Leaves(err):
 		status = workflow.RunRunning
 		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
@@ -73,24 +73,24 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	var outputs map[string]outputModel
 	paths := model.outputPaths(ctx, diags)
 	if status == workflow.RunSucceeded {
-		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err != nil {
+		if layer, outputs, err = keepOutputs(ctx, run, result, paths); err != nil {
 			reportOutputs(diags, run.ID, paths, err)
 			if !errors.Is(err, files.ErrGone) {
-				status = workflow.RunStopped // it goes on from here; where files are gone, it has to begin anew
+				status = workflow.RunStopped // the run can be resumed; if files are gone, all steps have to run again
 			}
 		}
 	}
 	model.setResult(ctx, status, result, diags)
 	if outputs == nil {
-		outputs = noOutputs(paths)
+		outputs = emptyOutputs(paths)
 	}
 	model.setOutputs(ctx, layer, outputs, diags)
 	writePage(ctx, run, model, progress, result, problem, diags)
 	return true
 }
 
-// noOutputs are the declared outputs of which nothing is known; no unknown value may be left.
-func noOutputs(paths map[string]string) map[string]outputModel {
+// emptyOutputs returns the declared outputs without sizes, digests and content: no value may stay unknown after apply.
+func emptyOutputs(paths map[string]string) map[string]outputModel {
 	outputs := map[string]outputModel{}
 	for name, file := range paths {
 		outputs[name] = outputModel{Path: types.StringValue(file)}
@@ -98,8 +98,8 @@ func noOutputs(paths map[string]string) map[string]outputModel {
 	return outputs
 }
 
-// retake takes the outputs of a run that is over. It returns whether it could.
-func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+// rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
+func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	model.Brane = r.packages()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	paths := model.outputPaths(ctx, diags)
@@ -120,7 +120,7 @@ func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunMode
 	if err == nil {
 		var layer files.Layer
 		var outputs map[string]outputModel
-		if layer, outputs, err = takeOutputs(ctx, run, result, paths); err == nil {
+		if layer, outputs, err = keepOutputs(ctx, run, result, paths); err == nil {
 			model.setOutputs(ctx, layer, outputs, diags)
 			return true
 		}
@@ -129,7 +129,7 @@ func (r *workflowRunResource) retake(ctx context.Context, model *workflowRunMode
 	return false
 }
 
-// prepare makes the run from the plan and checks all that can be checked before anything is made in the cluster.
+// prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
 func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
 	model.Brane = r.packages()
 	model.pinImages(ctx, diags)
@@ -146,7 +146,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 			fmt.Sprintf("Run %q was planned, but the content of an input file has changed since. Plan again.", model.ID.ValueString()))
 		return nil, false
 	}
-	if graph = programs(ctx, graph, diags); diags.HasError() {
+	if graph = resolveCommands(ctx, graph, diags); diags.HasError() {
 		return nil, false
 	}
 	name := model.Infrastructure.ValueString()
@@ -170,14 +170,14 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	return &workflow.Run{
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.agentImage, Location: name, Registry: target.Registry,
 		Redis: redis, RedisURL: url, RedisCerts: r.redis.certificates, Users: r.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
-		Holder: holder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
+		Holder: describeHolder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
 		Prewarm: model.Prewarm.ValueBool(), AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
-		Nodes: r.at(target.kube.Host()), // a registered account sees its namespace alone
+		Nodes: r.at(target.kube.Host()), // registered credentials only have permissions in their namespace
 	}, true
 }
 
-// takeOutputs keeps the declared outputs in Redis and reads what goes into the state.
-func takeOutputs(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
+// keepOutputs removes the expiry of the declared outputs in Redis and reads the values for the state.
+func keepOutputs(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
 	if len(paths) == 0 {
 		return "", nil, nil
 	}
@@ -189,7 +189,7 @@ func takeOutputs(ctx context.Context, run *workflow.Run, result workflow.Result,
 	return layer, outputs, err
 }
 
-// readOutputs reads outputs that are kept.
+// readOutputs reads the values of outputs that are kept in Redis.
 func readOutputs(ctx context.Context, run *workflow.Run, layer files.Layer, paths map[string]string) (map[string]outputModel, error) {
 	store, err := workflow.Files(run.Redis, run.ID)
 	if err != nil {
@@ -220,9 +220,9 @@ func readOutputs(ctx context.Context, run *workflow.Run, layer files.Layer, path
 	return outputs, nil
 }
 
-// holder is this process, as others are told who carries a run on.
-func holder() string {
-	name, host := "somebody", "an unknown machine"
+// describeHolder describes this process in the lease of a run: user, host and process ID.
+func describeHolder() string {
+	name, host := "an unknown user", "an unknown host"
 	if current, err := user.Current(); err == nil {
 		name = current.Username
 	}
@@ -232,15 +232,15 @@ func holder() string {
 	return fmt.Sprintf("%s on %s, process %d", name, host, os.Getpid())
 }
 
-// notOurs says whether the run is another's, so that nothing of it may be kept in this state.
-func notOurs(err error) bool {
+// isOwnedElsewhere reports whether the error says that the run belongs to another process or place, so that nothing of it may be stored in this state.
+func isOwnedElsewhere(err error) bool {
 	var taken *workflow.TakenError
 	var held *workflow.HeldError
 	var lost *workflow.LostError
 	return errors.As(err, &taken) || errors.As(err, &held) || errors.As(err, &lost)
 }
 
-func reportNotOurs(diags *diag.Diagnostics, run *workflow.Run, err error) {
+func reportOwnedElsewhere(diags *diag.Diagnostics, run *workflow.Run, err error) {
 	var taken *workflow.TakenError
 	if errors.As(err, &taken) {
 		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")

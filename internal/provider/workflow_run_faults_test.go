@@ -65,7 +65,7 @@ var runFaults = map[string]runFault{
 		says:    killed,
 		mends:   func(*testing.T, *survival) {},
 		meanwhile: func(t *testing.T, s *survival, a *applying) {
-			a.logs(t, `step "slow" was started before and is followed`)
+			a.logs(t, `step "slow" was already started`)
 			s.server.letGo()
 		},
 		ran: once,

@@ -18,20 +18,20 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// planLookup is how long a plan waits for registries: it can do without them, and must not hang where they are out of reach.
+// planLookup limits how long a plan waits for registries: it works without them, and must not hang if they cannot be reached.
 const planLookup = 10 * time.Second
 
-// planImages pins the images of steps that have no command of their own. What a registry does not tell now stays as the state has it, since a plan has to
-// work without it; where there is no state the apply looks again, and the run's id is not known before.
+// planImages pins the images of steps that have no command. If a registry does not answer, the image stays as it is in the state, because a plan has to work
+// without registries; if there is no state, the apply reads the image, and the id of the run is unknown until then.
 func (m *workflowRunModel) planImages(ctx context.Context, state workflowRunModel) {
-	var diags diag.Diagnostics // what is wrong with the steps is told where the graph is made
-	steps := m.unpinned(ctx, &diags)
+	var diags diag.Diagnostics // errors in the steps are reported when the graph is built
+	steps := m.unpinnedSteps(ctx, &diags)
 	if diags.HasError() {
 		return
 	}
 	var before []workflow.Step
 	if !state.Steps.IsNull() {
-		before = state.unpinned(ctx, &diags)
+		before = state.unpinnedSteps(ctx, &diags)
 	}
 	limited, done := context.WithTimeout(ctx, planLookup)
 	defer done()
@@ -49,15 +49,15 @@ func (m *workflowRunModel) planImages(ctx context.Context, state workflowRunMode
 	m.setImages(found)
 }
 
-// pinImages does what the plan could not, and says on the step where it cannot be done now either.
+// pinImages pins the images that the plan could not pin; an image that cannot be read is an error on its step.
 func (m *workflowRunModel) pinImages(ctx context.Context, diags *diag.Diagnostics) {
 	if m.Images.IsUnknown() {
-		m.setImages(lookUpAll(ctx, m.unpinned(ctx, diags), diags))
+		m.setImages(lookUpAll(ctx, m.unpinnedSteps(ctx, diags), diags))
 	}
 }
 
-// unpinned are the steps that have no command, with their images as they were written.
-func (m workflowRunModel) unpinned(ctx context.Context, diags *diag.Diagnostics) []workflow.Step {
+// unpinnedSteps returns the steps that have no command, with their images as configured.
+func (m workflowRunModel) unpinnedSteps(ctx context.Context, diags *diag.Diagnostics) []workflow.Step {
 	m.Images = types.MapNull(types.StringType)
 	return withoutCommand(m.graph(ctx, diags))
 }
@@ -70,8 +70,9 @@ func (m *workflowRunModel) setImages(found map[string]image.Image) {
 	m.Images = types.MapValueMust(types.StringType, pins)
 }
 
-// programs gives the steps that have no command what their images run. It comes after the run's id, which follows from the images' digests alone.
-func programs(ctx context.Context, graph workflow.Graph, diags *diag.Diagnostics) workflow.Graph {
+// resolveCommands sets the commands of the steps that have none to those of their images. It is called after the run's id is computed, which depends on the
+// digests of the images only.
+func resolveCommands(ctx context.Context, graph workflow.Graph, diags *diag.Diagnostics) workflow.Graph {
 	found := lookUpAll(ctx, withoutCommand(graph), diags)
 	if len(found) == 0 {
 		return graph
@@ -82,7 +83,7 @@ func programs(ctx context.Context, graph workflow.Graph, diags *diag.Diagnostics
 		if !ok {
 			continue
 		}
-		// As everywhere: own arguments take the place of the image's.
+		// As in Kubernetes, the step's arguments replace those of the image.
 		steps[i].Command = image.Entrypoint
 		if len(step.Args) == 0 {
 			steps[i].Command = image.Program()
@@ -94,7 +95,7 @@ func programs(ctx context.Context, graph workflow.Graph, diags *diag.Diagnostics
 	}
 	complete, err := workflow.NewGraph(steps)
 	if err != nil {
-		diags.AddError("Invalid step configuration", err.Error()) // they did before, and their programs change nothing about it
+		diags.AddError("Invalid step configuration", err.Error()) // they were valid before, and commands do not change that
 	}
 	return complete
 }
@@ -112,7 +113,7 @@ func imageOf(steps []workflow.Step, name string) string {
 	return ""
 }
 
-// lookUpAll reports each image that its registry does not tell of.
+// lookUpAll reads the images of the steps and reports each one that cannot be read.
 func lookUpAll(ctx context.Context, steps []workflow.Step, diags *diag.Diagnostics) map[string]image.Image {
 	found, errs := lookUp(ctx, steps)
 	for _, name := range slices.Sorted(maps.Keys(errs)) {
@@ -123,7 +124,7 @@ func lookUpAll(ctx context.Context, steps []workflow.Step, diags *diag.Diagnosti
 	return found
 }
 
-// lookUp asks the registries for the images of the steps, each image once.
+// lookUp reads the images of the steps from their registries, each image once.
 func lookUp(ctx context.Context, steps []workflow.Step) (found map[string]image.Image, errs map[string]error) {
 	type answer struct {
 		image image.Image
@@ -138,10 +139,10 @@ func lookUp(ctx context.Context, steps []workflow.Step) (found map[string]image.
 	for reference, answer := range answers {
 		group.Go(func() error {
 			answer.image, answer.err = image.Lookup(ctx, reference)
-			return nil // each step tells its own
+			return nil // the errors are returned by step
 		})
 	}
-	_ = group.Wait() // see above
+	_ = group.Wait() // the functions return no errors
 	found, errs = map[string]image.Image{}, map[string]error{}
 	for _, step := range steps {
 		if answer := answers[step.Image]; answer.err != nil {

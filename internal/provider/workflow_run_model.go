@@ -55,7 +55,7 @@ type workflowRunModel struct {
 	Timeouts           timeouts.Value       `tfsdk:"timeouts"`
 
 	SecretEnv map[string]map[string]string `tfsdk:"-"` // by step; see secretEnv
-	Brane     branelet.Version             `tfsdk:"-"` // of packages whose steps name none; empty while no provider is configured
+	Brane     branelet.Version             `tfsdk:"-"` // default version for packages; empty if the provider is not configured
 }
 
 func (m *workflowRunModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, runTimeout }
@@ -97,8 +97,8 @@ var (
 	}}
 )
 
-// known says whether all that decides about the run's identity is known.
-func (m workflowRunModel) known() bool {
+// hasKnownIdentity reports whether all values that identify the run are known.
+func (m workflowRunModel) hasKnownIdentity() bool {
 	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Images, m.Defaults, m.Triggers, m.SecretEnvWOVersion} {
 		if unknown(value) {
 			return false
@@ -113,7 +113,7 @@ func (m workflowRunModel) known() bool {
 	return !m.Inputs.IsUnknown()
 }
 
-// sources are the contents of the inputs, and their digests.
+// sources returns the contents of the inputs and their digests.
 func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, map[string]string) {
 	models := map[string]inputModel{}
 	diags.Append(m.Inputs.ElementsAs(ctx, &models, false)...)
@@ -131,21 +131,21 @@ func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) 
 	return sources, digests
 }
 
-// source is where the content comes from.
+// source returns where the content comes from.
 func (m inputModel) source() files.Source {
 	switch {
 	case !m.Content.IsNull():
 		return files.Source{Content: []byte(m.Content.ValueString())}
 	case !m.FileSet.IsNull():
 		reference, err := files.ParseReference(m.FileSet.ValueString())
-		if err == nil { // the schema has refused others
+		if err == nil { // the schema rejects invalid ones
 			return files.Source{Set: reference}
 		}
 	}
 	return files.Source{Path: m.Source.ValueString()}
 }
 
-// digest is the sha256 of an input's content, in hex.
+// digest returns the SHA-256 digest of the content, in hexadecimal.
 func (m inputModel) digest() (string, error) {
 	if !m.FileSet.IsNull() {
 		reference, err := files.ParseReference(m.FileSet.ValueString())
@@ -158,14 +158,14 @@ func (m inputModel) digest() (string, error) {
 	return fileDigest(m.Source.ValueString())
 }
 
-// identity is what makes this run another one than those with other inputs, steps or triggers.
+// identity returns the values that identify the run.
 func (m workflowRunModel) identity(ctx context.Context, graph workflow.Graph, digests map[string]string, diags *diag.Diagnostics) workflow.Identity {
 	identity := workflow.Identity{Name: m.Name.ValueString(), Infrastructure: m.Infrastructure.ValueString(), Steps: graph.All(), Inputs: digests, SecretEnvVersion: m.SecretEnvWOVersion.ValueInt64()}
 	diags.Append(m.Triggers.ElementsAs(ctx, &identity.Triggers, false)...)
 	return identity
 }
 
-// outputPaths are the declared outputs' paths by their names.
+// outputPaths returns the paths of the declared outputs by name.
 func (m workflowRunModel) outputPaths(ctx context.Context, diags *diag.Diagnostics) map[string]string {
 	models := map[string]outputModel{}
 	diags.Append(m.Outputs.ElementsAs(ctx, &models, false)...)
@@ -176,9 +176,9 @@ func (m workflowRunModel) outputPaths(ctx context.Context, diags *diag.Diagnosti
 	return paths
 }
 
-// outputsThatStay are the planned outputs of a run that stays; those that the state has under the same path are known from there. all says whether these are all,
-// and the state has no others.
-func outputsThatStay(plan, state types.Map) (outputs types.Map, all bool) {
+// planOutputs returns the planned outputs of a run that is not replaced. Outputs with an unchanged path keep their values from the state. all reports whether
+// these are all outputs, and the state has no others.
+func planOutputs(plan, state types.Map) (outputs types.Map, all bool) {
 	if plan.IsUnknown() || plan.IsNull() {
 		return plan, plan.IsNull() && state.IsNull()
 	}
@@ -195,12 +195,12 @@ func outputsThatStay(plan, state types.Map) (outputs types.Map, all bool) {
 	return types.MapValueMust(outputType, elements), all
 }
 
-// podTimeouts is how long pods may not get on.
+// podTimeouts returns how long pods may stay unscheduled or not started.
 func (m workflowRunModel) podTimeouts(diags *diag.Diagnostics) workflow.PodTimeouts {
 	return workflow.PodTimeouts{Startup: duration(m.StartupTimeout, diags), Scheduling: duration(m.SchedulingTimeout, diags)}
 }
 
-// setResult takes over how the run ended. What it does not know becomes null, so that nothing unknown is left after apply.
+// setResult sets the results of the run. Values that are not known become null, because no value may stay unknown after apply.
 func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunStatus, result workflow.Result, diags *diag.Diagnostics) {
 	var first, last time.Time
 	results := map[string]resultModel{}
@@ -234,7 +234,7 @@ func exitCode(step workflow.StepResult) types.Int64 {
 	return types.Int64Null()
 }
 
-// span is how long something took; null where that is not known.
+// span returns the time between two moments; null if one of them is not known.
 func span(from, to time.Time) types.String {
 	if from.IsZero() || to.IsZero() {
 		return types.StringNull()
@@ -242,7 +242,7 @@ func span(from, to time.Time) types.String {
 	return types.StringValue(to.Sub(from).Round(time.Millisecond).String())
 }
 
-// setOutputs takes over the declared outputs, or that there are none of them.
+// setOutputs sets the values of the declared outputs, if any.
 func (m *workflowRunModel) setOutputs(ctx context.Context, layer files.Layer, outputs map[string]outputModel, diags *diag.Diagnostics) {
 	m.OutputsDigest = text(string(layer))
 	if m.Outputs.IsNull() {

@@ -15,7 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// readPackageFile reads what a package's file says of it, and no more of a file than any package has.
+// readPackageFile reads a package's description; it reads no more than the maximum size of one.
 func readPackageFile(name string) (packagefile.Package, error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -29,8 +29,8 @@ func readPackageFile(name string) (packagefile.Package, error) {
 	return packagefile.Parse(text)
 }
 
-// file is what the package's file says; nil where there is none, or it is of no use, which is told.
-func (m packageModel) file(at path.Path, diags *diag.Diagnostics) *packagefile.Package {
+// readFile returns the package's description; nil if there is none, or if it cannot be read, which is reported.
+func (m packageModel) readFile(at path.Path, diags *diag.Diagnostics) *packagefile.Package {
 	if m.PackageFile.IsNull() {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (m packageModel) file(at path.Path, diags *diag.Diagnostics) *packagefile.P
 	return &file
 }
 
-// checkCall compares a call with what the package's file says of the function. No message holds the value of an argument.
+// checkCall compares a call with the package's description of the function. No message contains the value of an argument.
 type checkCall struct {
 	at      path.Path
 	step    string
@@ -52,7 +52,7 @@ type checkCall struct {
 	version branelet.Version
 }
 
-// check says what is wrong with a call whose arguments have these types.
+// check reports the differences between a call, whose arguments have the given types, and the description.
 func (c checkCall) check(call *workflow.Call, given map[string]string, diags *diag.Diagnostics) {
 	if named := c.file.Name + ":" + c.file.Version; named != call.Package && (c.file.Version != "" || call.Package != c.file.Name) && c.file.Version != "latest" {
 		diags.AddAttributeError(c.at.AtName("package"), "Package does not match its file",
@@ -106,7 +106,7 @@ func (c checkCall) arguments(call *workflow.Call, function packagefile.Function,
 	}
 }
 
-// checkResults compares the results that calls take of each other, as far as the packages' files tell of both.
+// checkResults compares the types of results that calls pass to each other, if both packages have descriptions.
 func checkResults(steps map[string]stepModel, calls map[string]*workflow.Call, diags *diag.Diagnostics) {
 	files := map[string]packagefile.Package{}
 	for name, model := range steps {
@@ -125,7 +125,7 @@ func checkResults(steps map[string]stepModel, calls map[string]*workflow.Call, d
 			}
 			function, declared := files[giver].Functions[from.Function]
 			if !declared || call.Brane != from.Brane || call.Brane.Accepts(parameter.Type, function.Returns) {
-				continue // types of two versions are compared when the value is there
+				continue // types of different versions are compared when the value is known
 			}
 			diags.AddAttributeError(path.Root("steps").AtMapKey(taker).AtName("arguments").AtMapKey(name), "Invalid argument type",
 				fmt.Sprintf("Step %q: argument %q of function %q of package %q is of type %s, but step %q gives %s.", taker, name, call.Function, call.Package, parameter.Type, giver, function.Returns))

@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// packageModel is the call of a function, in the place of a program.
+// packageModel is the call of a package function, instead of a command.
 type packageModel struct {
 	Package      types.String             `tfsdk:"package"`
 	Function     types.String             `tfsdk:"function"`
@@ -44,7 +44,7 @@ type argumentModel struct {
 	Step      types.String  `tfsdk:"step"`
 }
 
-// packageName is what a registry takes as the name and the tag of an image.
+// packageName matches what a registry accepts as the name and the tag of an image.
 var packageName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 
 func packageReference() validator.String {
@@ -56,14 +56,14 @@ func packageReference() validator.String {
 	}}
 }
 
-// call makes the call of a step; what is wrong with it is told on the attribute. usual is the version where the step says none; it is empty while validation
-// runs without a configured provider. It is one of those then whose values are written alike, so only the names of the kinds are not looked at.
+// call builds the call of a step and reports errors on the attributes. usual is the default version; it is empty if validation runs without a configured
+// provider. The versions that can be the default then encode values alike, so only the names of the kinds are not checked.
 func (m packageModel) call(at path.Path, step string, usual branelet.Version, diags *diag.Diagnostics) *workflow.Call {
 	version, told := usual, usual != ""
 	if !m.BraneVersion.IsNull() {
 		parsed, err := branelet.ParseVersion(m.BraneVersion.ValueString())
 		if err != nil {
-			return nil // the attribute's validator has said it
+			return nil // reported by the validator of the attribute
 		}
 		version, told = parsed, true
 	}
@@ -85,7 +85,7 @@ func (m packageModel) call(at path.Path, step string, usual branelet.Version, di
 		}
 		call.Arguments[name], given[name] = argument, kind
 	}
-	if file := m.file(at, diags); file != nil {
+	if file := m.readFile(at, diags); file != nil {
 		if file.Kind == string(branelet.OAS) {
 			call.Kind = branelet.OAS
 		}
@@ -95,12 +95,12 @@ func (m packageModel) call(at path.Path, step string, usual branelet.Version, di
 		call.Kind = branelet.Kind(m.Kind.ValueString())
 	}
 	if !told && !slices.Contains(version.Kinds(), call.Kind) {
-		call.Kind = version.CodeKind() // the plan knows better
+		call.Kind = version.CodeKind() // the plan checks it
 	}
 	return call
 }
 
-// argument is a value, or the step that gives it; kind is its type, empty where it is a step's.
+// argument returns the value of an argument, or the step whose result it is; kind is its type, empty for the result of a step.
 func (m argumentModel) argument(version branelet.Version) (argument workflow.Argument, kind string, err error) {
 	var value branelet.Value
 	found := 0
@@ -145,7 +145,7 @@ func (m argumentModel) argument(version branelet.Version) (argument workflow.Arg
 	return workflow.Argument{Value: encoded}, value.Type(), err
 }
 
-// array is a list of values of one type.
+// array returns a list of values of one type.
 func array(of string, list types.List, entry func(attr.Value) branelet.Value) branelet.Value {
 	entries := make([]branelet.Value, 0, len(list.Elements()))
 	for _, element := range list.Elements() {
@@ -154,7 +154,7 @@ func array(of string, list types.List, entry func(attr.Value) branelet.Value) br
 	return branelet.Array{Of: of, Entries: entries}
 }
 
-// scalar is an element of a list; nil, which cannot be written, where it is null.
+// scalar returns an element of a list; nil, which cannot be encoded, if it is null.
 func scalar(element attr.Value) branelet.Value {
 	if element.IsNull() {
 		return nil
@@ -172,7 +172,7 @@ func scalar(element attr.Value) branelet.Value {
 	return nil
 }
 
-// resultOf is what the state says of a call's result: its type, and its value as JSON. Both are null where a step calls nothing.
+// resultOf returns the type and the value, as JSON, of a call's result. Both are null if the step calls no function.
 func resultOf(value branelet.Value, diags *diag.Diagnostics) (kind, json types.String) {
 	if value == nil {
 		return types.StringNull(), types.StringNull()
@@ -184,7 +184,7 @@ func resultOf(value branelet.Value, diags *diag.Diagnostics) (kind, json types.S
 	return types.StringValue(value.Type()), types.StringValue(string(written))
 }
 
-// listed is what there is, for a message.
+// listed formats a list of names for a message.
 func listed(all []string) string {
 	if len(all) == 0 {
 		return "none"

@@ -20,12 +20,12 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// The page of a run: what report needs is collected here, from the run's result and from Redis.
+// The report of a run: its values are collected here, from the run's result and from Redis.
 
-// collectLimit bounds the reading of what steps wrote and said. The run is over; the page does without what Redis does not answer by then.
+// collectLimit limits how long files and logs of steps are read. The report omits what Redis has not returned by then.
 const collectLimit = 30 * time.Second
 
-// checkPage finds while planning what would keep the page from being written. Folders that are not there are made with the page.
+// checkPage reports during plan whether the report could not be written. Missing directories are created with the report.
 func checkPage(name types.String, diags *diag.Diagnostics) {
 	if name.IsNull() || name.IsUnknown() {
 		return
@@ -48,10 +48,10 @@ func checkPage(name types.String, diags *diag.Diagnostics) {
 	}
 }
 
-// reports says whether apply writes the report of a run that stays the same, or forgets it.
-func (m workflowRunModel) reports(state workflowRunModel) bool {
+// shouldWriteReport reports whether apply writes the report of a run that is not replaced, or resets the time at which it was written.
+func (m workflowRunModel) shouldWriteReport(state workflowRunModel) bool {
 	switch {
-	case state.goesOn() && !m.waits():
+	case state.isDelegated() && !m.waits():
 		return false // it has not ended
 	case m.ReportPath.IsNull():
 		return !state.ReportWrittenAt.IsNull()
@@ -59,8 +59,8 @@ func (m workflowRunModel) reports(state workflowRunModel) bool {
 	return state.ReportWrittenAt.IsNull() || !m.ReportPath.Equal(state.ReportPath)
 }
 
-// writePage writes the report of a run that has just ended, however it did, unless none is wanted. That it could not be written is a warning: an error would
-// make Terraform run everything again.
+// writePage writes the report of a run that has just ended, if one is configured. A failure to write it is a warning: an error would
+// make Terraform replace the run.
 func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
 	model.ReportWrittenAt = types.StringNull()
 	if model.ReportPath.IsNull() {
@@ -70,14 +70,14 @@ func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, 
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), collectLimit) // also after Ctrl-C
 	defer done()
 	name := model.ReportPath.ValueString()
-	if err := replaceFile(name, page(ctx, run, model, progress, result, problem)); err != nil {
+	if err := replaceFile(name, buildPage(ctx, run, model, progress, result, problem)); err != nil {
 		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", explain(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
 			"\n\nThe run itself is not affected. If you change `report_path`, the next apply writes the report there.")
 	}
 }
 
-// page is the report of a run.
-func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
+// buildPage returns the report of a run.
+func buildPage(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
 	hide := run.Hide()
 	told := htmlreport.Run{
 		ID: run.ID, Name: model.Name.ValueString(), Infrastructure: model.Infrastructure.ValueString(), Namespace: model.Namespace.ValueString(),
@@ -110,15 +110,15 @@ func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progr
 			if outcome.Code != 0 {
 				s.Code = &outcome.Code
 			}
-		case workflow.Stopped, workflow.Skipped: // no end of a program to tell of
+		case workflow.Stopped, workflow.Skipped: // the command has no exit code
 		case "":
-			s.Status = htmlreport.Skipped // the run ended before it looked at its steps
+			s.Status = htmlreport.Skipped // the run ended before its steps were considered
 		}
 		if failure := failures[step.Name]; failure != nil {
 			s.Failure = hide(failure.Detail())
 		}
 		if err == nil {
-			err = tellFromRedis(ctx, store, outcome.Layer, &s, hide)
+			err = addFromRedis(ctx, store, outcome.Layer, &s, hide)
 		}
 		if err == nil {
 			s.Parts, err = pageParts(ctx, run, step, failures[step.Name], hide)
@@ -127,7 +127,7 @@ func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progr
 			s.Note = "Its files and its output could not be read from Redis: " + hide(err.Error())
 		}
 		if !errors.Is(err, context.DeadlineExceeded) {
-			err = nil // the next step may have more luck; without time nobody has
+			err = nil // reading the next step may succeed, unless the time is up
 		}
 		told.Steps = append(told.Steps, s)
 	}
@@ -135,8 +135,8 @@ func page(ctx context.Context, run *workflow.Run, model *workflowRunModel, progr
 	return told
 }
 
-// pageParts are those of a step that is many. Of those that were begun and have no commit the failure names some; of the others nobody knows whether they failed
-// or were stopped.
+// pageParts returns the indexes of a fan-out step. The failure names some of those that were started and have no commit; of the others it is not known whether
+// they failed or were stopped.
 func pageParts(ctx context.Context, run *workflow.Run, step workflow.Step, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
 	found, err := run.Parts(ctx, step.Name)
 	if err != nil {
@@ -168,11 +168,11 @@ func pageParts(ctx context.Context, run *workflow.Run, step workflow.Step, failu
 	return parts, nil
 }
 
-// pageOutputs are the declared outputs that were taken.
+// pageOutputs returns the declared outputs that were read.
 func pageOutputs(ctx context.Context, model *workflowRunModel) (outputs []htmlreport.File) {
 	models := map[string]outputModel{}
 	if model.Outputs.ElementsAs(ctx, &models, false).HasError() {
-		return nil // not known, as the run has not come to them
+		return nil // unknown, because the run did not get that far
 	}
 	for _, name := range slices.Sorted(maps.Keys(models)) {
 		if output := models[name]; !output.Size.IsNull() && !output.Size.IsUnknown() {
@@ -182,8 +182,8 @@ func pageOutputs(ctx context.Context, model *workflowRunModel) (outputs []htmlre
 	return outputs
 }
 
-// tellFromRedis adds what a step wrote and said.
-func tellFromRedis(ctx context.Context, store *files.Store, layer files.Layer, s *htmlreport.Step, hide func(string) string) error {
+// addFromRedis adds the files and the log of a step.
+func addFromRedis(ctx context.Context, store *files.Store, layer files.Layer, s *htmlreport.Step, hide func(string) string) error {
 	if s.Status != htmlreport.Skipped {
 		text, err := store.Log(ctx, s.Name)
 		if err != nil {
@@ -211,18 +211,18 @@ func tellFromRedis(ctx context.Context, store *files.Store, layer files.Layer, s
 	return nil
 }
 
-// replaceFile writes the page beside the old one and takes its place, so that a reader sees the one or the other.
+// replaceFile writes the report to a temporary file and renames it, so that readers see either the old or the new one.
 func replaceFile(name string, run htmlreport.Run) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // for its owner only: programs say much
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // readable by its owner only: logs may contain confidential text
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(file.Name()) // what was to say is said by the error
+			_ = os.Remove(file.Name()) // the error that is returned matters more
 		}
 	}()
 	if err := errors.Join(htmlreport.Write(file, run), file.Close()); err != nil {
@@ -231,13 +231,13 @@ func replaceFile(name string, run htmlreport.Run) (err error) {
 	return os.Rename(file.Name(), name)
 }
 
-// rewritePage writes the report of a run that was over before, from what Redis still knows of it.
+// rewritePage writes the report of a run that ended earlier, from what is still stored in Redis.
 func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
 	model.ReportWrittenAt = types.StringNull()
 	if model.ReportPath.IsNull() {
 		return
 	}
-	model.ReportWrittenAt = moment(time.Now()) // also where it cannot be written, or every plan would want to
+	model.ReportWrittenAt = moment(time.Now()) // also if it cannot be written, or every plan would try again
 	model.Brane = r.packages()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {

@@ -14,7 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// podModel is what steps and `defaults` have in common.
+// podModel has the attributes that steps and `defaults` have in common.
 type podModel struct {
 	Image                        types.String              `tfsdk:"image"`
 	WorkingDir                   types.String              `tfsdk:"working_dir"`
@@ -95,7 +95,7 @@ type emptyDirModel struct {
 	SizeLimit quantity     `tfsdk:"size_limit"`
 }
 
-// over is the step's own with the defaults below it.
+// over returns the step's values merged with the defaults; the step's take precedence.
 func (m podModel) over(defaults podModel) podModel {
 	m.Image = over(m.Image, defaults.Image)
 	m.WorkingDir = over(m.WorkingDir, defaults.WorkingDir)
@@ -121,7 +121,7 @@ func (m podModel) over(defaults podModel) podModel {
 	return m
 }
 
-// over is a value, or where it was not given the default.
+// over returns a value, or the default if it is null.
 func over[T interface{ IsNull() bool }](own, otherwise T) T {
 	if own.IsNull() {
 		return otherwise
@@ -129,7 +129,7 @@ func over[T interface{ IsNull() bool }](own, otherwise T) T {
 	return own
 }
 
-// entriesOver are the entries of both, own ones first.
+// entriesOver merges two maps; the first takes precedence.
 func entriesOver[V any](own, otherwise map[string]V) map[string]V {
 	all := maps.Clone(otherwise)
 	if all == nil {
@@ -173,7 +173,7 @@ func (m *securityContextModel) over(defaults *securityContextModel) *securityCon
 	return &both
 }
 
-// fill puts what the model says into a step.
+// fill sets the values of the model in a step.
 func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 	step.Image, step.WorkingDir = m.Image.ValueString(), m.WorkingDir.ValueString()
 	step.Timeout = duration(m.Timeout, diags)
@@ -212,7 +212,7 @@ func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Place
 	}
 	if !m.Affinity.IsNull() {
 		affinity, err := parseAffinity(m.Affinity.ValueString())
-		if err != nil { // was not known when it was validated
+		if err != nil { // it was unknown during validation
 			diags.AddAttributeError(path.Root("steps").AtMapKey(step).AtName("affinity"), "Invalid affinity", fmt.Sprintf("Parsing it as spec.affinity of a pod: %s.", err))
 		}
 		placement.Affinity = affinity
@@ -228,7 +228,7 @@ func (m securityContextModel) securityContext() workflow.SecurityContext {
 	if m.Capabilities != nil {
 		security.Capabilities = slices.Sorted(slices.Values(m.Capabilities.Add))
 	}
-	// RuntimeDefault, written or not, is the same run.
+	// RuntimeDefault is the default: setting it explicitly does not change the identity of the run.
 	if profile := m.SeccompProfile; profile != nil && profile.Type.ValueString() != string(corev1.SeccompProfileTypeRuntimeDefault) {
 		security.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileType(profile.Type.ValueString()), LocalhostProfile: profile.LocalhostProfile.ValueStringPointer()}
 	}

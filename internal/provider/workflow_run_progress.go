@@ -11,18 +11,18 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// runProgress tells how a run gets on, a line a thing: in the log at INFO, and to whoever else listens. It remembers what the run's result does not say.
+// runProgress reports the progress of a run, one line per event, in the log at INFO and to a listener. It records what the result of the run does not contain.
 type runProgress struct {
 	id      string
 	tell    func(string)
 	began   time.Time
 	of      int // steps
-	ended   int // of them, well or not
+	ended   int // of them, successfully or not
 	started map[string]time.Time
 	failed  map[string]time.Time
 }
 
-// watchProgress makes the run tell of itself; listener may be nil.
+// watchProgress observes the events of a run; listener may be nil.
 func watchProgress(ctx context.Context, run *workflow.Run, listener func(string)) *runProgress {
 	p := &runProgress{id: run.ID, began: time.Now(), of: len(run.Graph.Steps()), started: map[string]time.Time{}, failed: map[string]time.Time{}}
 	p.tell = func(line string) {
@@ -52,19 +52,19 @@ func (p *runProgress) observe(event workflow.Event) {
 	case workflow.StepFailed:
 		p.ended++
 		p.failed[event.Step] = event.At
-	default: // it changes no count
+	default: // other events change no count
 	}
 	p.tell(p.line(event))
 }
 
-// line says what happened, how far the run is, and how long it has taken.
+// line formats an event with the number of steps that have ended and the elapsed time.
 func (p *runProgress) line(event workflow.Event) string {
-	what := string(event.Kind) // of those that are not told in words of their own: "run disturbed"
+	what := string(event.Kind) // for events without a text below, such as "run disturbed"
 	switch event.Kind {
 	case workflow.StepStarted:
 		what = fmt.Sprintf("step %q started", event.Step)
 	case workflow.StepAdopted:
-		what = fmt.Sprintf("step %q was started before and is followed", event.Step)
+		what = fmt.Sprintf("step %q was already started", event.Step)
 	case workflow.StepCommitted:
 		what = fmt.Sprintf("step %q finished in %s", event.Step, event.Detail)
 	case workflow.StepFailed:
@@ -80,14 +80,14 @@ func (p *runProgress) line(event workflow.Event) string {
 	return fmt.Sprintf("%s (%d of %d ended, %s elapsed)", what, p.ended, p.of, p.elapsed(event.At))
 }
 
-// end tells how the run has ended.
+// end reports the end of the run.
 func (p *runProgress) end(result workflow.Result, err error) {
 	what := "succeeded"
 	switch {
 	case errors.Is(err, context.Canceled):
 		what = "was interrupted"
 	case err != nil:
-		what = "could not be carried on: " + err.Error()
+		what = "stopped: " + err.Error()
 	case len(result.Failures) > 0:
 		what = "failed"
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// reportFailures adds an error for each failed step, and says how many were not run because of them.
+// reportFailures adds an error for each failed step. The first one contains how many steps did not run because of it.
 func reportFailures(diags *diag.Diagnostics, name string, result workflow.Result) {
 	left := 0
 	for _, step := range result.Steps {
@@ -32,20 +32,20 @@ func reportFailures(diags *diag.Diagnostics, name string, result workflow.Result
 	}
 }
 
-// reportAllowed adds a warning for each step that has failed and may.
+// reportAllowed adds a warning for each failed step with allow_failure.
 func reportAllowed(diags *diag.Diagnostics, name string, result workflow.Result) {
 	for _, failure := range result.Allowed {
 		diags.AddAttributeWarning(path.Root("steps").AtMapKey(failure.Step), fmt.Sprintf("Step %q of run %q failed (allow_failure is set)", failure.Step, name), failure.Detail())
 	}
 }
 
-// reportOutputs adds an error for outputs that could not be taken, on the output where one is to blame.
+// reportOutputs adds an error for outputs that could not be read, on the output if the error is about one.
 func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, err error) {
 	var missing *files.MissingError
 	if errors.As(err, &missing) {
 		for _, name := range slices.Sorted(maps.Keys(paths)) {
 			if slices.Contains(missing.Paths, paths[name]) {
-				// Not on its path: the CLI shows lines of the configuration for elements of a map, not for what is in them.
+				// The error is not on the attribute path of the output: the CLI only shows the configuration of elements of a map, not of their attributes.
 				diags.AddAttributeError(path.Root("outputs").AtMapKey(name), "Missing output",
 					fmt.Sprintf("All steps of run %q succeeded, but none wrote a file to /data/%s. Correct the path, or write the file in a step.", id, paths[name]))
 			}
@@ -63,7 +63,7 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 	diags.AddAttributeError(path.Root("outputs"), summary, detail)
 }
 
-// lost says which outputs are not in Redis any more as they were, as far as [files.Store.Damage] looks.
+// lost returns a message for each output that is missing or modified in Redis, as far as [files.Store.Damage] checks.
 func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) (sentences []string, err error) {
 	store, err := workflow.Files(client, model.ID.ValueString())
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalCl
 	paths := model.outputPaths(ctx, &diags)
 	gone, changed, err := store.Damage(ctx, files.Layer(model.OutputsDigest.ValueString()))
 	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
-		gone, err = slices.Collect(maps.Values(paths)), nil // nobody knows where they are
+		gone, err = slices.Collect(maps.Values(paths)), nil // the list of files is lost, and with it all outputs
 	}
 	if err != nil {
 		return nil, err

@@ -23,12 +23,12 @@ var (
 	_ resource.ResourceWithValidateConfig = &workflowRunResource{}
 )
 
-// runTimeout bounds a run where `timeouts` does not.
+// runTimeout is the default time limit of a run.
 const runTimeout = time.Hour
 
-// successorKey is where a plan tells Delete the id of the run that is created in the place of the one that it deletes. A run that has failed or was
-// interrupted is tainted, so Terraform deletes it and creates it again: with the same id, that is to go on from its commits. Terraform tells Delete nothing of
-// this by itself; what ModifyPlan has written as private data of the plan is all that reaches it.
+// successorKey is the private data in which a plan passes Delete the id of the run that replaces the deleted one. A run that failed or was
+// interrupted is tainted, so Terraform deletes it and creates it again: with the same id, the run is resumed from its commits. Terraform does not pass this to
+// Delete in any other way.
 const successorKey = "successor"
 
 func newWorkflowRunResource() resource.Resource {
@@ -47,7 +47,7 @@ func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.V
 	}
 }
 
-// ModifyPlan computes the run's id, which decides whether it is another run.
+// ModifyPlan computes the id of the run; if it differs from the one in the state, the run is replaced.
 func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
@@ -68,7 +68,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	plan.planImages(ctx, state)
 	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
-	if plan.known() {
+	if plan.hasKnownIdentity() {
 		graph := plan.graph(ctx, &resp.Diagnostics)
 		_, digests := plan.sources(ctx, &resp.Diagnostics)
 		identity := plan.identity(ctx, graph, digests, &resp.Diagnostics)
@@ -87,18 +87,18 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		resp.RequiresReplace.Append(path.Root("id"))
 		return
 	}
-	// The same run: what it has done stays as it is, and what is declared of it as well.
+	// The run is not replaced: its results keep their values.
 	stays := map[string]any{"namespace": state.Namespace, "execution_id": state.ExecutionID}
-	if !state.goesOn() || !plan.waits() { // else apply brings what is not known yet
+	if !state.isDelegated() || !plan.waits() { // otherwise apply sets the results
 		maps.Copy(stays, map[string]any{"status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results})
-		outputs, all := outputsThatStay(plan.Outputs, state.Outputs)
+		outputs, all := planOutputs(plan.Outputs, state.Outputs)
 		stays["outputs"] = outputs
 		if all {
 			stays["outputs_digest"] = state.OutputsDigest
 		}
 	}
 	stays["report_written_at"] = state.ReportWrittenAt
-	if plan.reports(state) {
+	if plan.shouldWriteReport(state) {
 		stays["report_written_at"] = types.StringUnknown()
 	}
 	for name, value := range stays {
@@ -135,7 +135,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	if model.OutputsDigest.IsNull() {
-		return // a run without outputs leaves nothing that could get lost
+		return // a run without outputs has nothing that could be lost
 	}
 	id := model.ID.ValueString()
 	redis, warnings, err := r.files(ctx)
@@ -162,18 +162,18 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	model.SecretEnv = config.secretEnv(&resp.Diagnostics) // for the report, to hide it there
+	model.SecretEnv = config.secretEnv(&resp.Diagnostics) // to hide it in the report
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if state.goesOn() {
+	if state.isDelegated() {
 		if r.follow(ctx, &model, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 		}
 		return
 	}
-	// The same run. Unless other outputs or a report are asked for, only what bounds the next operation has changed.
-	if unknown(model.OutputsDigest) && !r.retake(ctx, &model, &resp.Diagnostics) {
+	// The run is not replaced. Unless other outputs or a report are configured, only settings of later operations have changed.
+	if unknown(model.OutputsDigest) && !r.rereadOutputs(ctx, &model, &resp.Diagnostics) {
 		return
 	}
 	if unknown(model.ReportWrittenAt) {
@@ -193,15 +193,15 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	successor, diags := req.Private.GetKey(ctx, successorKey)
 	resp.Diagnostics.Append(diags...)
 	if string(successor) == strconv.Quote(id) && model.Status.ValueString() != string(workflow.RunSucceeded) {
-		return // it is replaced by itself: Create goes on from its commits
+		return // it is replaced by itself: Create resumes it from its commits
 	}
 	err := r.deleteObjects(ctx, &model)
 	if errors.Is(err, workflow.ErrSuperseded) {
-		return // with create_before_destroy, Create has taken it over
+		return // with create_before_destroy, Create has already resumed it
 	}
 	if err != nil {
 		report(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
-		return // its keys stay: a pod may still write
+		return // the keys are not deleted: a pod may still write
 	}
 	redis, warnings, err := r.files(ctx)
 	warnRedis(&resp.Diagnostics, warnings)

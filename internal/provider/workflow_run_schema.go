@@ -313,7 +313,7 @@ func runName() validator.String {
 	}}
 }
 
-// noneBelowAnother refuses files that would have to lie in another file.
+// noneBelowAnother rejects paths below the path of another file.
 type noneBelowAnother struct{}
 
 func (noneBelowAnother) Description(context.Context) string {
@@ -333,7 +333,7 @@ func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest,
 	}
 }
 
-// localPath is a path below /data.
+// localPath validates a path below /data.
 func localPath() validator.String {
 	return textRule{description: "a path below /data", problems: func(name string) []string {
 		switch {

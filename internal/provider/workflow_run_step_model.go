@@ -31,7 +31,7 @@ type stepModel struct {
 	Writes           []string     `tfsdk:"writes"`
 }
 
-// stepModels are the steps as they were written, and what holds for all of them.
+// stepModels returns the steps as configured, and the defaults.
 func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostics) (steps map[string]stepModel, defaults podModel) {
 	diags.Append(m.Steps.ElementsAs(ctx, &steps, false)...)
 	if !m.Defaults.IsNull() {
@@ -52,7 +52,7 @@ func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostic
 	}
 }
 
-// graph turns the steps into a graph; what is wrong with it is told on the attribute.
+// graph builds the graph of the steps and reports errors on the attributes.
 func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) workflow.Graph {
 	models, defaults := m.stepModels(ctx, diags)
 	var steps []workflow.Step
@@ -101,9 +101,9 @@ func reportSteps(diags *diag.Diagnostics, err error) {
 	}
 }
 
-// problems are the step errors joined in err.
+// problems returns the step errors that are joined in err.
 func problems(err error) []*workflow.StepError {
-	joined, ok := err.(interface{ Unwrap() []error }) // errors.Join gives no other way to take its parts apart
+	joined, ok := err.(interface{ Unwrap() []error }) // errors.Join provides no other access to its parts
 	if !ok {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (m stepModel) step(name string, defaults podModel, brane branelet.Version, 
 	}
 	m.over(defaults).fill(&step, diags)
 	if !m.Package.IsNull() {
-		step.Image = m.Image.ValueString() // that of the defaults is for programs
+		step.Image = m.Image.ValueString() // the default image is for commands
 		if step.Call = m.call(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {
 			step.Command = []string{branelet.EntryPoint}
 			step.Needs = slices.Compact(slices.Sorted(slices.Values(append(step.Needs, step.Call.Results()...))))

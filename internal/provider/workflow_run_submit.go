@@ -43,7 +43,7 @@ func submitClusterSchema() schema.Attribute {
 	}
 }
 
-// checkSubmit refuses what contradicts submit_with.
+// checkSubmit reports attributes that conflict with submit_with.
 func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 	if m.SubmitWith.IsUnknown() {
 		return
@@ -59,7 +59,7 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 	}
 }
 
-// target is where the run's Jobs are made, and the connection by which they are.
+// target returns the location of the run's Jobs and the client to create them with.
 func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*registered, error) {
 	name := model.Infrastructure.ValueString()
 	if model.SubmitWith.ValueString() != submitProvider {
@@ -73,14 +73,14 @@ func (r *workflowRunResource) target(ctx context.Context, model *workflowRunMode
 	return &registered{Location: registration.Location, kube: client}, err
 }
 
-// inCluster does something with a run's objects with the credential that made them. Where that is not registered any more or has lost its rights,
-// it does so with the provider's own: Terraform destroys the run before it repairs what the run depends on.
+// inCluster calls do with the credentials that created the objects of a run. If these are no longer registered or lack permissions,
+// it calls do with the provider's own: Terraform destroys the run before it repairs the resources that the run depends on.
 func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
 	target, err := r.target(ctx, model)
 	if err == nil {
 		err = do(target.kube)
 	}
-	if !notGood(err) {
+	if !isCredentialError(err) {
 		return err
 	}
 	own, ownErr := r.kube(model.Cluster)
@@ -93,8 +93,8 @@ func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunM
 	return nil
 }
 
-// notGood says whether an error comes from a registered credential that is missing, unusable, without rights, or of a cluster that was made anew.
-func notGood(err error) bool {
+// isCredentialError reports whether registered credentials are missing, invalid, without permissions, or for a cluster that was recreated.
+func isCredentialError(err error) bool {
 	var encoding *infra.EncodingError
 	var field *credentials.FieldError
 	var certificate *tls.CertificateVerificationError

@@ -16,24 +16,24 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// Runs with `wait = false`, which an engine carries on inside the cluster: handed over by Create, looked at by Read, followed by Update.
+// Runs with `wait = false`, which an engine runs inside the cluster: Create starts it, Read reads its state, Update waits for it or changes its outputs.
 
-// waits says whether apply waits for the end of the run.
+// waits reports whether apply waits for the end of the run.
 func (m workflowRunModel) waits() bool {
 	return m.Wait.IsNull() || m.Wait.IsUnknown() || m.Wait.ValueBool()
 }
 
-// goesOn says whether the run of a state is one that an engine carries on, as far as that state knows.
-func (m workflowRunModel) goesOn() bool {
+// isDelegated reports whether an engine was still running the workflow when the state was written.
+func (m workflowRunModel) isDelegated() bool {
 	return !m.waits() && m.Status.ValueString() == string(workflow.RunRunning)
 }
 
-// keptPaths are the declared outputs' paths, sorted.
+// keptPaths returns the paths of the declared outputs, sorted.
 func (m workflowRunModel) keptPaths(ctx context.Context, diags *diag.Diagnostics) []string {
 	return slices.Sorted(maps.Values(m.outputPaths(ctx, diags)))
 }
 
-// delegate hands the run over to the cluster. It returns whether there is anything to keep in the state.
+// delegate starts an engine that runs the workflow inside the cluster. It returns whether there is anything to store in the state.
 func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	status := workflow.RunRunning
 	pageBefore(ctx, run, model, diags)
@@ -43,9 +43,9 @@ func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, d
 	case errors.As(err, &account):
 		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", explain(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.ID, run.Kube.Host()), err)+
 			"\n\nWith wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Register a service account of that namespace, or set wait = true.")
-		return false // nothing was made
-	case notOurs(err):
-		reportNotOurs(diags, run, err)
+		return false // nothing was created
+	case isOwnedElsewhere(err):
+		reportOwnedElsewhere(diags, run, err)
 		return false
 	case err != nil:
 		status = workflow.RunStopped
@@ -55,26 +55,26 @@ func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, d
 	return true
 }
 
-// setRunning takes over that nothing is known yet of what a run does.
+// setRunning sets the results of a run that has not ended to null.
 func (m *workflowRunModel) setRunning(ctx context.Context, status workflow.RunStatus, diags *diag.Diagnostics) {
 	m.setResult(ctx, status, workflow.Result{}, diags)
-	m.setOutputs(ctx, "", noOutputs(m.outputPaths(ctx, diags)), diags)
+	m.setOutputs(ctx, "", emptyOutputs(m.outputPaths(ctx, diags)), diags)
 	m.ReportWrittenAt = types.StringNull()
 }
 
-// pageBefore writes the report of a run that has failed inside the cluster, before it is handed over again: nobody else tells how it ended.
+// pageBefore writes the report of a run that failed inside the cluster, before an engine is started again: afterwards that result is gone.
 func pageBefore(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) {
 	if model.ReportPath.IsNull() {
 		return
 	}
 	found, err := run.Look(ctx)
 	if err != nil || found.Status == workflow.RunRunning || len(found.Steps) == 0 || run.Recount(ctx, &found.Result) != nil {
-		return // nobody has left an outcome, or what is the matter the handing over will tell
+		return // there is no outcome, or starting the engine will report the problem
 	}
 	writePage(ctx, run, model, &runProgress{}, found.Result, stopReason(found), diags)
 }
 
-// await waits for the end of a run that was handed over, and fills the model. It returns whether that end has come.
+// await waits until an engine has ended the run, and sets the results in the model. It returns whether the run has ended.
 func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	found, err := run.Await(ctx)
 	if err == nil {
@@ -85,11 +85,11 @@ func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diag
 		diags.AddWarning("Run continues", fmt.Sprintf("Run %q continues inside the cluster. Apply again to wait for it to end. To stop it, destroy it.", run.ID))
 		return false
 	}
-	tellOutcome(diags, model, found)
+	reportOutcome(diags, model, found)
 	paths := model.outputPaths(ctx, diags)
-	outputs, layer := noOutputs(paths), files.Layer("")
+	outputs, layer := emptyOutputs(paths), files.Layer("")
 	if found.Status == workflow.RunSucceeded {
-		taken, kept, err := takeOutputs(ctx, run, found.Result, paths)
+		taken, kept, err := keepOutputs(ctx, run, found.Result, paths)
 		if err != nil {
 			reportOutputs(diags, run.ID, paths, err)
 			found.Status = workflow.RunStopped
@@ -103,7 +103,7 @@ func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diag
 	return true
 }
 
-// stopReason is why a run has stopped, nil where it has not.
+// stopReason returns why a run stopped; nil if it did not.
 func stopReason(found workflow.Delegated) error {
 	if found.Status != workflow.RunStopped {
 		return nil
@@ -111,8 +111,8 @@ func stopReason(found workflow.Delegated) error {
 	return errors.New(found.Reason())
 }
 
-// tellOutcome adds an error for each thing that went wrong with a run that is over.
-func tellOutcome(diags *diag.Diagnostics, model *workflowRunModel, found workflow.Delegated) {
+// reportOutcome adds an error for each failure of a run that has ended.
+func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found workflow.Delegated) {
 	reportFailures(diags, model.Name.ValueString(), found.Result)
 	reportAllowed(diags, model.Name.ValueString(), found.Result)
 	if found.Status == workflow.RunStopped {
@@ -120,7 +120,7 @@ func tellOutcome(diags *diag.Diagnostics, model *workflowRunModel, found workflo
 	}
 }
 
-// follow updates a run that an engine carries on: it waits for it, or tells which outputs are wanted now. It returns whether there is anything new to keep.
+// follow updates a run that an engine runs: it waits for the end, or passes the changed outputs to the engine. It returns whether there is anything new to store.
 func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	run, ok := r.delegatedRun(ctx, model, diags)
 	if !ok {
@@ -134,10 +134,10 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 			return nil
 		}
 		if !unknown(model.OutputsDigest) {
-			kept = true // they are what they were
+			kept = true // the outputs are unchanged
 			return nil
 		}
-		model.setOutputs(ctx, "", noOutputs(model.outputPaths(ctx, diags)), diags)
+		model.setOutputs(ctx, "", emptyOutputs(model.outputPaths(ctx, diags)), diags)
 		kept = true
 		return run.Declare(ctx, model.keptPaths(ctx, diags))
 	})
@@ -147,8 +147,8 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 	return kept && err == nil
 }
 
-// refresh looks how a run that was handed over stands, and fills the model. What went wrong with it is drift, and a warning tells it in full. It returns whether
-// it could.
+// refresh reads the state of a run that an engine runs, and sets the results in the model. A failure is drift, and a warning contains its details. It returns
+// whether it succeeded.
 func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	run, ok := r.delegatedRun(ctx, model, diags)
 	if !ok {
@@ -176,7 +176,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		return false
 	}
 	var told diag.Diagnostics
-	tellOutcome(&told, model, found)
+	reportOutcome(&told, model, found)
 	if found.Status == workflow.RunRunning && found.Problem != "" {
 		told.AddWarning(fmt.Sprintf("Run %q is blocked", model.Name.ValueString()), found.Problem+"\n\nThe engine in the cluster keeps retrying.")
 	}
@@ -184,19 +184,19 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		diags.AddWarning(d.Summary(), d.Detail())
 	}
 	if outputs == nil {
-		outputs = noOutputs(paths)
+		outputs = emptyOutputs(paths)
 	}
 	model.setResult(ctx, found.Status, found.Result, diags)
 	model.setOutputs(ctx, found.Outputs, outputs, diags)
 	if found.Status == workflow.RunRunning {
 		model.ReportWrittenAt = types.StringNull()
 	}
-	model.Drift = drift(wentWrong(found, err))
+	model.Drift = drift(describeFailures(found, err))
 	return true
 }
 
-// wentWrong are the sentences of what makes another run necessary.
-func wentWrong(found workflow.Delegated, lost error) (sentences []string) {
+// describeFailures returns a message for each reason to resume or replace the run.
+func describeFailures(found workflow.Delegated, lost error) (sentences []string) {
 	for _, failure := range found.Failures {
 		sentence := fmt.Sprintf("step %q failed: %s", failure.Step, failure.Reason)
 		if failure.Code != 0 {
@@ -213,7 +213,7 @@ func wentWrong(found workflow.Delegated, lost error) (sentences []string) {
 	return sentences
 }
 
-// delegatedRun is the run of a state, as far as asking for it needs.
+// delegatedRun returns the run of a state, with the fields that are needed to read its state.
 func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
 	model.Brane = r.packages()
 	run := &workflow.Run{
