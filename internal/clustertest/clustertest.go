@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -65,7 +66,7 @@ func Namespace(t testing.TB) string {
 		// The test's context has already ended.
 		ctx, done := context.WithTimeout(context.Background(), time.Minute)
 		defer done()
-		if err := client.Delete(ctx, ns); err != nil {
+		if err := client.Delete(ctx, ns); err != nil && !apierrors.IsNotFound(err) { // the test may have deleted it
 			t.Errorf("delete namespace %s: %v", ns.Name, err)
 		}
 	})

@@ -60,3 +60,14 @@ func (l *loop) explainGone(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// explainRecordGone replaces a [RecordGoneError] by its reason if the namespace is gone: the lease may notice the deletion before the watches do. ctx may have ended.
+func (l *loop) explainRecordGone(ctx context.Context, err error) error {
+	var deleted *RecordGoneError
+	if !errors.As(err, &deleted) {
+		return err
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
+	defer done()
+	return l.explainGone(ctx, err)
+}

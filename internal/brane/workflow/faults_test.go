@@ -131,20 +131,34 @@ func TestWatchExpires(t *testing.T) {
 	l.ranOnce(run)
 }
 
-// The namespace is deleted during the run.
+// The namespace is deleted during the run: the error is the same whether a watch or the renewal of the lease notices it.
 func TestNamespaceDeleted(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	run := l.run(l.chain(true)...)
-	ended := execute(t.Context(), run)
-	await(t, "the step", l.counter.arrived)
-	if err := l.admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.namespace}}); err != nil {
-		t.Fatal(err)
-	}
-	err := await(t, "the end", ended).err
-	var gone *NamespaceGoneError
-	if want := fmt.Sprintf(`namespace %q was deleted while run %q was running in it, and the Jobs of the run with it`, l.namespace, run.ID); !errors.As(err, &gone) || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
+	for name, isWatched := range map[string]bool{"a watch notices it": true, "the renewal of the lease notices it": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			run := l.run(l.chain(true)...)
+			if !isWatched {
+				run.Kube = through(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+					if request.URL.Query().Has("watch") { // it never reports an event
+						<-request.Context().Done()
+						return nil, request.Context().Err()
+					}
+					return next.RoundTrip(request)
+				})
+			}
+			ended := execute(t.Context(), run)
+			await(t, "the step", l.counter.arrived)
+			if err := l.admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.namespace}}); err != nil {
+				t.Fatal(err)
+			}
+			err := await(t, "the end", ended).err
+			var gone *NamespaceGoneError
+			if want := fmt.Sprintf(`namespace %q was deleted while run %q was running in it, and the Jobs of the run with it`, l.namespace, run.ID); !errors.As(err, &gone) || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
 	}
 }
 

@@ -109,7 +109,7 @@ func (r *Run) proceed(ctx context.Context, lease *lease, store *files.Store) (Re
 	}
 	loop := newLoop(r, store, lease)
 	letUserGo := r.holdUser(ctx, store)
-	err := loop.run(ctx)
+	err := loop.explainRecordGone(ctx, loop.run(ctx))
 	if gone(err) || r.Leaves(err) {
 		letUserGo(true)
 		return loop.result(ctx), err
