@@ -187,6 +187,9 @@ var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWi
 // there are many requests.
 func (c *Client) do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	if err := c.config.RateLimiter.Wait(ctx); err != nil {
+		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+			<-ctx.Done() // the limiter has seen the deadline before the context's own timer
+		}
 		return withCause(ctx, fmt.Errorf("wait for the client's rate limit of %g requests per second: %w", c.config.QPS, err))
 	}
 	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)

@@ -93,3 +93,21 @@ func TestRateLimitEndsWithContext(t *testing.T) {
 		}
 	})
 }
+
+// lateContext is a context whose deadline has passed, but whose timer has not fired yet.
+type lateContext struct{ context.Context }
+
+func (lateContext) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
+
+// TestRateLimitAtTheDeadline checks that the error names the cause of the context's end if the limiter sees the deadline before the context does.
+func TestRateLimitAtTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(t, &rest.Config{Host: "https://203.0.113.7", Transport: transport(anyNamespace)})
+		timeout := errors.New("not finished after a second")
+		ctx, done := context.WithTimeoutCause(t.Context(), time.Second, timeout)
+		defer done()
+		if err := ask(lateContext{ctx}, client, 1); !errors.Is(err, timeout) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the context's cause and its own error in it", err)
+		}
+	})
+}
