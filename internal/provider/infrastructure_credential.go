@@ -25,7 +25,7 @@ const settling = 15 * time.Second
 type credential struct {
 	raw       []byte
 	parsed    *credentials.Kubeconfig
-	minted    bool   // whether the provider has just requested the token
+	issued    bool   // whether the provider has just requested the token
 	namespace string // of the Secret of a new long-lived token
 	secret    string
 }
@@ -63,7 +63,7 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 		report(diags, "Failed to request a token", tried, err)
 		return credential{}
 	}
-	minted, granted, err := mint(ctx, client, location, account, config.LongLived.ValueBool(), lifetime)
+	issued, granted, err := issueToken(ctx, client, location, account, config.LongLived.ValueBool(), lifetime)
 	if err != nil {
 		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "Failed to request a token", explain(tried, err))
 		return credential{}
@@ -72,16 +72,16 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 		diags.AddAttributeWarning(path.Root("credentials").AtName("lifetime"), "Token lifetime shorter than requested", fmt.Sprintf(
 			"%s for %s, the API server granted %s. Apply more often than that, so that the token is renewed before it expires.", tried, formatDuration(lifetime), formatDuration(granted.Lifetime())))
 	}
-	return minted
+	return issued
 }
 
-// mint returns a kubeconfig with a new token, and the token as granted by the API server if it expires.
-func mint(ctx context.Context, client *kube.Client, location infra.Location, account string, longLived bool, lifetime time.Duration) (credential, credentials.Token, error) {
+// issueToken returns a kubeconfig with a new token, and the token as granted by the API server if it expires.
+func issueToken(ctx context.Context, client *kube.Client, location infra.Location, account string, longLived bool, lifetime time.Duration) (credential, credentials.Token, error) {
 	ca, err := client.CA()
 	if err != nil {
 		return credential{}, credentials.Token{}, err
 	}
-	made := credential{minted: true}
+	made := credential{issued: true}
 	var token credentials.Token
 	if longLived {
 		var stored credentials.LongLived
@@ -133,7 +133,7 @@ func (r *infrastructureResource) isUsable(ctx context.Context, model *infrastruc
 		return true
 	}
 	patience := time.Duration(0)
-	if credential.minted {
+	if credential.issued {
 		patience = settling
 	}
 	name, namespace := model.Name.ValueString(), model.Namespace.ValueString()

@@ -103,7 +103,7 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 		return errNoToken
 	}
 	issued, expires, _ := old.Lifetime()
-	made, granted, err := mint(ctx, client, registration.Location, account, expires.IsZero(), expires.Sub(issued))
+	made, granted, err := issueToken(ctx, client, registration.Location, account, expires.IsZero(), expires.Sub(issued))
 	if err != nil {
 		return err
 	}

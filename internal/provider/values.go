@@ -72,7 +72,7 @@ func text(s string) types.String {
 	return types.StringValue(s)
 }
 
-// formatDuration writes a duration as a user does, without units that are zero: 1h, not 1h0m0s.
+// formatDuration writes a duration as a user does, without units that are zero, for example `1h`.
 func formatDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

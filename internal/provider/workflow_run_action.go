@@ -32,7 +32,7 @@ var (
 
 func newRunWorkflowAction() action.Action { return &runWorkflowAction{} }
 
-// runWorkflowAction runs a workflow, each time as a run of its own. An action has no state: it reports what the run produced, whose files stay in Redis for
+// runWorkflowAction runs a workflow, each time as a new run. An action has no state: it reports what the run produced, whose files stay in Redis for
 // `retention`.
 type runWorkflowAction struct{ workflowRunResource }
 

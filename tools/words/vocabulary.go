@@ -8,7 +8,7 @@ var documents = []string{
 }
 
 // sources are the directories of Go packages whose string literals and comments are checked. Tests are not.
-var sources = []string{"main.go", "cmd", "internal/brane", "internal/clustertest", "internal/redistest", "tools", "test"}
+var sources = []string{"main.go", "cmd", "internal", "tools", "test"}
 
 // rule is a word or phrase that is not used, and its replacements.
 type rule struct {
