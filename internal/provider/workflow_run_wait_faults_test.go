@@ -130,7 +130,7 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
 	must(t, infra.Register(t.Context(), store, location, admin))
-	s.fails(t, nil, "Unsupported service account for wait = false", "which is no service account in namespace", "Register a service account of that namespace, or set wait = true.")
+	s.fails(t, nil, "Unsupported service account for wait = false", "which is not a service account in namespace", "Register a service account of that namespace, or set wait = true.")
 	must(t, s.nothingOfRuns(t.Context()))
 }
 
