@@ -211,7 +211,7 @@ func TestAccInfrastructure_noAccount(t *testing.T) {
 		CheckDestroy:             i.holds(t, "", ""),
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "nobody" }`)),
-			ExpectError: regexp.MustCompile(`Failed to request a token[\s\S]*the\s+service\s+account\s+is\s+not\s+there`),
+			ExpectError: regexp.MustCompile(`Failed to request a token[\s\S]*the\s+service\s+account\s+does\s+not\s+exist`),
 		}},
 	})
 }

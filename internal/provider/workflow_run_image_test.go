@@ -107,7 +107,7 @@ resource "brane_workflow_run" "test" {
 			},
 			{
 				Config:      strings.ReplaceAll(config, `"by $argument"`, `"once more"`),
-				ExpectError: regexp.MustCompile(`(?s)Failed to read image.*Step "args" has no command.*look\s+image\s+"` + regexp.QuoteMeta(repository) + `.*Set\s+command,\s+or\s+log\s+in`),
+				ExpectError: regexp.MustCompile(`(?s)Failed to read image.*Step "args" has no command.*read\s+image\s+"` + regexp.QuoteMeta(repository) + `.*Set\s+command,\s+or\s+log\s+in`),
 			},
 		},
 	})

@@ -166,7 +166,7 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	s := inside(t, "awaited", "/wait; echo so $SAID")
 	s.atWork(t)
 	page := s.file("awaited.html")
-	s.change(t, "wait = false", fmt.Sprintf("wait = true\nreport = %q", page))
+	s.change(t, "wait = false", fmt.Sprintf("wait = true\nreport_path = %q", page))
 	cmd, out := s.cli.command(t.Context(), "apply", "-auto-approve", "-no-color")
 	must(t, cmd.Start())
 	time.AfterFunc(time.Second, func() { close(s.server.release) }) // nothing depends on which of the two is first
