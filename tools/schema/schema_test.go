@@ -68,7 +68,7 @@ func TestADocumentIsWrittenOnlyWhenAllIsDescribed(t *testing.T) {
 			"  function shout.suffixes\n  identity of stub_thing.name\n" +
 			"  resource stub_thing.ports (its fields: only a nested attribute can describe them)\n  resource stub_thing.rule\n" +
 			"  resource stub_thing.rule.verbs\n  resource stub_thing.size.width"},
-		"the provider answers with an error": {&stub{broken: true}, "ask the provider for its schemas: it answered with errors: "},
+		"the provider answers with an error": {&stub{broken: true}, "read the provider's schemas: the provider returned errors: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
