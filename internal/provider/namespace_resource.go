@@ -51,7 +51,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	state, err := namespace.Create(ctx, client, spec, config.Adopt.ValueBool())
+	state, err := namespace.Create(ctx, client, spec, model.Adopt.ValueBool())
 	switch {
 	case errors.Is(err, namespace.ErrExists):
 		id := spec.Name

@@ -226,10 +226,16 @@ resource "brane_namespace" "test" {
 				Config: adopting,
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("uid"), knownvalue.StringExact(string(theirs.UID))),
-					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("adopt"), knownvalue.Null()),
+					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("adopt"), knownvalue.Bool(true)),
 				},
 			},
 			{Config: adopting, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}},
+			{ // adopt has no effect after the creation
+				Config: strings.Replace(adopting, "  adopt      = true\n", "", 1), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_namespace.test", plancheck.ResourceActionUpdate)}},
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("uid"), knownvalue.StringExact(string(theirs.UID))),
+				},
+			},
 		},
 	})
 }

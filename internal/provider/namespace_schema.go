@@ -72,9 +72,8 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"network_policy":       networkPolicySchema(),
 			"registry_credentials": registryCredentialsSchema(),
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Adopt an existing Namespace when the resource is created. Without it, an existing Namespace is an error. The plan warns about the changes to the Namespace. Not stored in the state. Defaults to `false`.",
+				MarkdownDescription: "Adopt an existing Namespace when the resource is created. Without it, an existing Namespace is an error. The plan warns about the changes to the Namespace. Has no effect after the creation. Defaults to `false`.",
 				Optional:            true,
-				WriteOnly:           true,
 			},
 			"deletion_protection": schema.BoolAttribute{
 				MarkdownDescription: "Do not allow the resource to be destroyed or replaced until this is set to `false` and applied. Defaults to `false`.",
