@@ -26,7 +26,6 @@ resource "brane_infrastructure" "compute" {
   namespace   = brane_namespace.compute.name
   registry    = var.registry
   callback_to = var.callback_to
-  credentials = { service_account = brane_namespace.compute.service_account.name }
 }
 
 # Counts the words of a book: both halves concurrently, then their sum. Every step is a Job; its files are stored in Redis.

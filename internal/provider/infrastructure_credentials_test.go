@@ -46,6 +46,7 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		i.submitters(t, nil)
 		one, other := i.token(t, "brane"), i.token(t, "other")
+		var token []byte
 		writeOnly := func(kubeconfig []byte, version int) string {
 			return i.hcl(t, alone(fmt.Sprintf("{\n kubeconfig_wo_version = %d\n kubeconfig_wo = <<EOT\n%sEOT\n }", version, kubeconfig)))
 		}
@@ -53,6 +54,9 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 			return func(state *terraform.State) error {
 				if got := i.kubeconfig(t, "compute"); string(got) != string(kubeconfig) {
 					return fmt.Errorf("another kubeconfig is registered")
+				}
+				if state == nil {
+					return nil
 				}
 				for key, value := range state.RootModule().Resources[infrastructureAddress].Primary.Attributes {
 					if strings.Contains(value, "token:") {
@@ -80,7 +84,17 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, "the registered credential was replaced by another one"),
 					Check:            registered(other),
 				},
-				{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: plannedUpdate()},
+				{
+					Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: plannedUpdate(),
+					Check: func(*terraform.State) error { token = i.kubeconfig(t, "compute"); return nil },
+				},
+				{ // the default are the same credentials
+					Config: i.hcl(t, alone("null")), ConfigPlanChecks: plannedUpdate(),
+					Check: func(*terraform.State) error { return registered(token)(nil) },
+				},
+				{Config: i.hcl(t, alone("null")), ConfigPlanChecks: emptyPlan()},
+				{Config: writeOnly(other, 3), ConfigPlanChecks: plannedUpdate(), Check: registered(other)},
+				{Config: i.hcl(t, alone("null")), ConfigPlanChecks: plannedUpdate()},
 			},
 		})
 	})

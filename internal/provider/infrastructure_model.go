@@ -16,6 +16,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
 type infrastructureModel struct {
@@ -69,13 +70,30 @@ func (m infrastructureModel) location() infra.Location {
 
 func (m infrastructureModel) identity() identity { return identity{m.Name, m.Cluster} }
 
-// credentials decodes the credentials. All attributes are null if the object is null or unknown, as after an import.
+// credentials decodes the credentials. All attributes are null if the object is unknown.
 func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagnostics) credentialsModel {
 	var model credentialsModel
-	if !m.Credentials.IsNull() && !m.Credentials.IsUnknown() {
-		diags.Append(m.Credentials.As(ctx, &model, basetypes.ObjectAsOptions{})...)
+	if wanted := m.credentialsOrDefault(); !wanted.IsUnknown() {
+		diags.Append(wanted.As(ctx, &model, basetypes.ObjectAsOptions{})...)
 	}
 	return model
+}
+
+// credentialsOrDefault returns the configured credentials, or a token of the service account that brane_namespace creates by default. The default is not part
+// of the plan, because the CLI would print a line for kubeconfig_wo in it.
+func (m infrastructureModel) credentialsOrDefault() types.Object {
+	if !m.Credentials.IsNull() {
+		return m.Credentials
+	}
+	return serviceAccountCredentials(types.StringValue(namespace.ObjectName), timetypes.NewGoDurationNull(), types.BoolNull())
+}
+
+// serviceAccountCredentials returns credentials whose other attributes are null.
+func serviceAccountCredentials(account types.String, lifetime timetypes.GoDuration, longLived types.Bool) types.Object {
+	return types.ObjectValueMust(credentialsTypes, map[string]attr.Value{
+		"service_account": account, "lifetime": lifetime, "renew_before": timetypes.NewGoDurationNull(), "long_lived": longLived,
+		"rotation_triggers": types.MapNull(types.StringType), "kubeconfig_wo": types.StringNull(), "kubeconfig_wo_version": types.Int64Null(),
+	})
 }
 
 // lifetime returns the lifetime to request for a token.
@@ -90,24 +108,21 @@ func (m *infrastructureModel) refresh(live infra.Location) {
 	m.ProxyAddress, m.MountDFS = text(live.ProxyAddress), text(live.MountDFS)
 }
 
-// adopt sets the attributes of imported credentials from their token. A kubeconfig of the user contains no such values; the plan shows what replaces it.
+// adopt sets the attributes of imported credentials from their token. A kubeconfig of the user contains no such values; they are null, and the plan shows what
+// replaces it.
 func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconfig) {
-	defer func() { m.setCredential(raw, kubeconfig) }()
-	namespace, account, ok := kubeconfig.ServiceAccount()
-	if !ok || namespace != m.Namespace.ValueString() {
-		return
+	account, lifetime, longLived := types.StringNull(), timetypes.NewGoDurationNull(), types.BoolNull()
+	if inNamespace, name, ok := kubeconfig.ServiceAccount(); ok && inNamespace == m.Namespace.ValueString() {
+		account = types.StringValue(name)
+		issued, expires, _ := kubeconfig.Lifetime()
+		if expires.IsZero() {
+			longLived = types.BoolValue(true)
+		} else if asked := expires.Sub(issued); asked != defaultLifetime {
+			lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(asked))
+		}
 	}
-	lifetime, longLived := timetypes.NewGoDurationNull(), types.BoolNull()
-	issued, expires, _ := kubeconfig.Lifetime()
-	if expires.IsZero() {
-		longLived = types.BoolValue(true)
-	} else if asked := expires.Sub(issued); asked != defaultLifetime {
-		lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(asked))
-	}
-	m.Credentials = types.ObjectValueMust(credentialsTypes, map[string]attr.Value{
-		"service_account": types.StringValue(account), "lifetime": lifetime, "renew_before": timetypes.NewGoDurationNull(), "long_lived": longLived, "rotation_triggers": types.MapNull(types.StringType),
-		"kubeconfig_wo": types.StringNull(), "kubeconfig_wo_version": types.Int64Null(),
-	})
+	m.Credentials = serviceAccountCredentials(account, lifetime, longLived)
+	m.setCredential(raw, kubeconfig)
 }
 
 // setCredential sets the computed attributes of the registered credentials. The fingerprint is salted with the name of the location, so that it only shows

@@ -82,7 +82,7 @@ func (m infrastructureModel) keepsCredential(ctx context.Context, state infrastr
 			return false
 		}
 	}
-	return noDrift().Equal(state.Drift) && withoutRenewBefore(m.Credentials).Equal(withoutRenewBefore(state.Credentials)) && m.Name.Equal(state.Name) &&
+	return noDrift().Equal(state.Drift) && withoutRenewBefore(m.credentialsOrDefault()).Equal(withoutRenewBefore(state.credentialsOrDefault())) && m.Name.Equal(state.Name) &&
 		m.Namespace.Equal(state.Namespace) && m.Address.Equal(state.Address)
 }
 

@@ -17,6 +17,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
 func (r *infrastructureResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
@@ -72,9 +74,10 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"credentials": schema.SingleNestedAttribute{
-				MarkdownDescription: "Credentials to register. Set either `service_account` or `kubeconfig_wo`.",
-				Required:            true,
-				Attributes:          credentialsAttributes(),
+				MarkdownDescription: "Credentials to register. Set either `service_account` or `kubeconfig_wo`. Defaults to a token of the service account `" + namespace.ObjectName +
+					"`, which `brane_namespace` creates by default.",
+				Optional:   true,
+				Attributes: credentialsAttributes(),
 			},
 			"verify_credentials": schema.BoolAttribute{
 				MarkdownDescription: "Verify the credentials against the API server before they are registered and on each refresh. " +
