@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(write(orders[0], orders[1], orders[2])) // the output is not "ready"
 		os.Exit(1)
 	}
+	logging.Disable() // of go-redis: its lines about interrupted connections hide the reason of a failure
 	os.Exit(m.Run())
 }
 
