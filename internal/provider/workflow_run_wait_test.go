@@ -1,8 +1,10 @@
 package provider_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -168,8 +170,20 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	page := s.file("awaited.html")
 	s.change(t, "wait = false", fmt.Sprintf("wait = true\nreport_path = %q", page))
 	cmd, out := s.cli.command(t.Context(), "apply", "-auto-approve", "-no-color")
+	cmd.Stdout = nil
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	cmd.Stderr = cmd.Stdout
 	must(t, cmd.Start())
-	time.AfterFunc(time.Second, func() { close(s.server.release) }) // nothing depends on which of the two is first
+	for lines := bufio.NewReader(io.TeeReader(stdout, out)); ; {
+		line, err := lines.ReadString('\n')
+		if strings.Contains(line, "Modifying...") {
+			close(s.server.release)
+		}
+		if err != nil {
+			break
+		}
+	}
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
