@@ -130,6 +130,9 @@ func (q quickstart) up(t *testing.T) (commands []printed) {
 	if !found {
 		t.Fatalf("the quickstart does not print the number of words:\n%s", out)
 	}
+	if lines := strings.Count(string(out), "(write-only attribute)"); lines > 1 { // the CLI prints one for each write-only attribute, also if it is not set
+		t.Errorf("the plan of the quickstart has %d lines about write-only attributes:\n%s", lines, out)
+	}
 	for line := range strings.Lines(text) {
 		if command, isCommand := strings.CutPrefix(line, "    "); isCommand {
 			commands = append(commands, printed{"quickstart", strings.TrimSpace(command)})
