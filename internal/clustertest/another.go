@@ -20,6 +20,7 @@ type Cluster struct {
 // The cluster gets the first free number, starting at number.
 func Another(t testing.TB, number string) Cluster {
 	t.Helper()
+	RequireOwn(t)
 	built := Getenv(t, "BRANE_TEST_KUBE")
 	root := repository(t)
 	launcher, dir := filepath.Join(t.TempDir(), "launcher"), t.TempDir()

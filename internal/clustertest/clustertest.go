@@ -15,11 +15,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
-// Getenv returns a variable of the test cluster's environment. It fails the test if there is no test cluster or the variable is empty.
+// external is the value of BRANE_TEST_CLUSTER for a cluster that `make test` did not start.
+const external = "external"
+
+// RequireOwn skips a test that stops parts of the cluster, or reads files of its nodes, unless `make test` has started the cluster on this machine.
+func RequireOwn(t testing.TB) {
+	t.Helper()
+	testenv.RequireAcceptance(t)
+	if os.Getenv("BRANE_TEST_CLUSTER") == external {
+		t.Skip("this test needs a cluster that `make test` starts; CLUSTER=external names another one")
+	}
+}
+
+// Getenv returns a variable of the test cluster's environment. Without TF_ACC the test is skipped. With it the test fails if there is no test cluster or the
+// variable is empty.
 func Getenv(t testing.TB, name string) string {
 	t.Helper()
+	testenv.RequireAcceptance(t)
 	if os.Getenv("BRANE_TEST_CLUSTER") == "" {
 		t.Fatal("this test needs the test cluster: run `make test`, or `make cluster-up` and then `. .cluster/env` in this shell")
 	}

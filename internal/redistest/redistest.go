@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // startTime is the limit for a start, which takes 20 ms on an idle machine and seconds on one that builds Kubernetes.
@@ -36,12 +38,10 @@ type Server struct {
 	ended    chan struct{} // closed when the process has ended
 }
 
-// Start starts a server with arguments of redis-server ("--maxmemory", "64mb"). It fails the test if the program is missing.
+// Start starts a server with arguments of redis-server ("--maxmemory", "64mb"). The test is skipped, or fails if acceptance tests run, if the program is missing.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatalf("this test needs redis-server: apt-get install redis-server (%v)", err)
-	}
+	testenv.RequireProgram(t, "redis-server", "apt-get install redis-server")
 	s := &Server{t: t, dir: t.TempDir(), args: args}
 	for i, arg := range args {
 		if arg == "--requirepass" && i+1 < len(args) {

@@ -1,0 +1,44 @@
+// Package testenv decides whether a test can run on this machine. Without TF_ACC a test that needs more than Go is skipped, so that `go test ./...` passes
+// everywhere. With TF_ACC, which `make test` sets, nothing is skipped for a missing program or cluster: such a test fails.
+package testenv
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// IsAcceptance reports whether acceptance tests run.
+func IsAcceptance() bool { return os.Getenv("TF_ACC") != "" }
+
+// RequireAcceptance skips a test that needs a cluster unless acceptance tests run.
+func RequireAcceptance(t testing.TB) {
+	t.Helper()
+	if !IsAcceptance() {
+		t.Skip("acceptance tests run if TF_ACC is set; `make test` sets it and starts a cluster")
+	}
+}
+
+// RequireProgram skips a test whose program is not on the PATH; if acceptance tests run, the test fails. hint describes how to install the program.
+func RequireProgram(t testing.TB, name, hint string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		skipOrFail(t, "this test needs "+name+" on the PATH: "+hint)
+	}
+}
+
+// RequireRoot skips a test that needs the permissions of root; if acceptance tests run, the test fails.
+func RequireRoot(t testing.TB, purpose string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		skipOrFail(t, "this test needs root: "+purpose)
+	}
+}
+
+func skipOrFail(t testing.TB, reason string) {
+	t.Helper()
+	if IsAcceptance() {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
