@@ -33,8 +33,7 @@ func (l *loop) recallFailures(ctx context.Context) error {
 		return err
 	}
 	for _, step := range l.Graph.order {
-		if failure := failures[step]; failure != nil && l.known[step] != committed {
-			l.restoreFailure(step)
+		if failure := failures[step]; failure != nil && l.restoreFailure(step) {
 			l.failures = append(l.failures, failure)
 			l.observe(Event{Step: step, Kind: StepFailed, Detail: failure.Reason + ", before"})
 		}

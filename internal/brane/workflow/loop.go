@@ -154,12 +154,7 @@ func (l *loop) look(ctx context.Context) error {
 
 // readCommits reads which steps are committed. If Redis does not answer, the store retries for as long as its patience lasts.
 func (l *loop) readCommits(ctx context.Context) error {
-	var open []string
-	for _, name := range l.Graph.order {
-		if l.known[name] != committed {
-			open = append(open, name)
-		}
-	}
+	open := l.unsettled()
 	if len(open) == 0 {
 		return nil
 	}
@@ -177,7 +172,7 @@ func (l *loop) readCommits(ctx context.Context) error {
 		l.observe(Event{Step: name, Kind: StepCommitted, Detail: record.Ended.Sub(record.Started).Round(time.Millisecond).String()})
 	}
 	for name, conflict := range conflicts {
-		l.suspects[name] = suspicion{conflictReason, conflict.Error()}
+		l.conflict(name, suspicion{conflictReason, conflict.Error()})
 	}
 	for _, name := range open { // early steps may be started now, and the timeouts of their pods count from now
 		for _, pod := range l.pods[name] {

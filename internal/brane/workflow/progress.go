@@ -54,11 +54,19 @@ func (p *progress) adopt(jobs []attempt) (adopted []string) {
 	return adopted
 }
 
-// restoreFailure records a failure that an earlier execution has stored.
-func (p *progress) restoreFailure(step string) {
-	if p.known[step] == waiting {
-		p.known[step] = failed
+// restoreFailure records a failure that an earlier execution has stored. It reports whether that was not known. A commit that was read before wins.
+func (p *progress) restoreFailure(step string) bool {
+	if p.known[step] != waiting {
+		return false
 	}
+	p.known[step] = failed
+	delete(p.suspects, step)
+	return true
+}
+
+// unsettled returns the steps whose commits may still matter: a commit and a failure are final.
+func (p *progress) unsettled() []string {
+	return slices.DeleteFunc(slices.Clone(p.graph.order), func(step string) bool { return p.known[step] == committed || p.known[step] == failed })
 }
 
 // nextAttempt returns the number of a step's next attempt. It is at least term, so that no two executions use the same number.
@@ -69,9 +77,10 @@ func (p *progress) begin(step string, number int) {
 	p.attempts[step], p.known[step] = number, p.phaseOf(step)
 }
 
-// commit records that a step is committed. It reports whether that was not known.
+// commit records that a step is committed. It reports whether that was not known. A step that has failed stays so in this execution, even if a pod that was
+// unreachable commits it: steps have started or were cancelled because of the failure. The next execution finds the commit.
 func (p *progress) commit(step string) bool {
-	if p.known[step] == committed {
+	if p.known[step] == committed || p.known[step] == failed {
 		return false
 	}
 	p.known[step] = committed
@@ -93,6 +102,13 @@ func (p *progress) suspect(step string, number int, why suspicion) bool {
 		p.suspects[step] = why
 	}
 	return true
+}
+
+// conflict records that all indexes of a fan-out step are committed, but that their files conflict. Whatever else is known of its Job, that is the reason.
+func (p *progress) conflict(step string, why suspicion) {
+	if p.known[step] != committed && p.known[step] != failed {
+		p.suspects[step] = why
+	}
 }
 
 // failSuspects records that the commits were read after all known facts: steps that are still suspect have failed. It returns them.

@@ -260,9 +260,16 @@ func (w *world) deliver() {
 
 // look reads the commits; suspects without one have failed.
 func (w *world) look() {
+	for _, step := range w.engine.unsettled() {
+		if w.committed[step] {
+			w.read[step] = true
+			w.changed = w.engine.commit(step) || w.changed
+		}
+	}
 	for step := range w.committed {
-		w.read[step] = true
-		w.changed = w.engine.commit(step) || w.changed
+		if w.engine.known[step] == failed && w.engine.commit(step) {
+			panic("a failed step became committed")
+		}
 	}
 	for step, why := range w.engine.failSuspects() {
 		w.changed = true
