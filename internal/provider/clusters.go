@@ -1,22 +1,12 @@
 package provider
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -119,43 +109,4 @@ func (e *noClusterError) Error() string {
 		return "cluster is not set, and the provider block has no kubernetes block, which is the default: " + known
 	}
 	return fmt.Sprintf("there is no cluster %q in clusters of the provider block: %s", e.name, known)
-}
-
-// clusterAttribute returns the attribute that all resources in a cluster share.
-func clusterAttribute() schema.StringAttribute {
-	return schema.StringAttribute{
-		MarkdownDescription: clusterDescription + " " + forcesReplacement,
-		Optional:            true,
-		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
-	}
-}
-
-const clusterDescription = "Name of the cluster, a key of `clusters` in the provider block. Defaults to the cluster of `kubernetes`."
-
-// planCluster adds an error to a plan if the provider block does not have the cluster. If the CLI supports it, a resource in a cluster that is not known yet is
-// deferred.
-func (r *resourceBase) planCluster(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.connections == nil {
-		return // destroy, or validation without a configured provider
-	}
-	at := path.Root("cluster")
-	var name types.String
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, at, &name)...)
-	_, err := r.kube(name)
-	var none *noClusterError
-	switch {
-	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(at, "Unknown cluster", explain("Looking for the cluster", err))
-	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
-		resp.Deferred = &resource.Deferred{Reason: resource.DeferredReasonProviderConfigUnknown}
-	}
-}
-
-// warnUnreachable adds the warning that a resource was not refreshed because its cluster is unreachable. It is a warning, so that resources in other clusters
-// are planned and applied. For the cluster of `kubernetes` it would be an error.
-func warnUnreachable(diags *diag.Diagnostics, cluster types.String, address, what string, err error) {
-	diags.AddWarning("Cluster unreachable", fmt.Sprintf(
-		"Cluster %q at %s is unreachable, so that %s was not refreshed; the plan uses its last known state. Resources in other clusters are not affected.\n\n%s.",
-		cluster.ValueString(), address, what, strings.TrimSuffix(err.Error(), ".")))
 }

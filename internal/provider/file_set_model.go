@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/redis/go-redis/v9"
 
@@ -192,14 +191,4 @@ func openReference(ctx context.Context, client redis.UniversalClient, text strin
 	}
 	store, err := set.Store()
 	return store, layer, err
-}
-
-// fileSetReference validates the reference of a brane_file_set.
-func fileSetReference() validator.String {
-	return textRule{description: "the reference of a brane_file_set", problems: func(text string) []string {
-		if _, err := files.ParseReference(text); err != nil {
-			return []string{err.Error()}
-		}
-		return nil
-	}}
 }

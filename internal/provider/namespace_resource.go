@@ -194,9 +194,3 @@ func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (n
 	}
 	return spec, diags
 }
-
-// notRefreshed adds the warning that a resource was not refreshed because the configuration of the provider is not known yet.
-func notRefreshed(diags *diag.Diagnostics, what string) {
-	diags.AddWarning("Resource not refreshed", fmt.Sprintf(
-		"The configuration of the provider depends on a resource that is not applied yet, so that %s was not refreshed; the plan uses its last known state.", what))
-}

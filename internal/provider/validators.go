@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
 // textRule validates a string with a function that returns its problems, one sentence per item.
@@ -68,6 +70,34 @@ func durationAtLeast(limit time.Duration, words string) validator.String {
 	return textRule{description: "at least " + words, problems: func(text string) []string {
 		if d, err := time.ParseDuration(text); err == nil && d < limit {
 			return []string{"must be at least " + words}
+		}
+		return nil
+	}}
+}
+
+// dnsSubdomain validates a name by Kubernetes' rule for most objects.
+func dnsSubdomain() validator.String {
+	return textRule{description: "a name of an object", problems: validation.IsDNS1123Subdomain}
+}
+
+func secretKey() validator.String {
+	return textRule{description: "a key of a Secret", problems: validation.IsConfigMapKey}
+}
+
+// absolutePath validates a path in a container, which runs Linux on every platform of Terraform.
+func absolutePath() validator.String {
+	return textRule{description: "an absolute path", problems: func(name string) []string {
+		if !strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
+			return []string{"must be an absolute path"}
+		}
+		return nil
+	}}
+}
+
+func runName() validator.String {
+	return textRule{description: "a name of a run", problems: func(name string) []string {
+		if problem := workflow.CheckName(name); problem != "" {
+			return []string{problem}
 		}
 		return nil
 	}}

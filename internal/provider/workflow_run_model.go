@@ -2,8 +2,6 @@ package provider
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -59,13 +57,6 @@ type workflowRunModel struct {
 }
 
 func (m *workflowRunModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, runTimeout }
-
-type inputModel struct {
-	Content types.String `tfsdk:"content"`
-	Source  types.String `tfsdk:"source"`
-	FileSet types.String `tfsdk:"file_set"`
-	SHA256  types.String `tfsdk:"sha256"`
-}
 
 type outputModel struct {
 	Path    types.String `tfsdk:"path"`
@@ -129,33 +120,6 @@ func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) 
 		sources[name] = model.source()
 	}
 	return sources, digests
-}
-
-// source returns where the content comes from.
-func (m inputModel) source() files.Source {
-	switch {
-	case !m.Content.IsNull():
-		return files.Source{Content: []byte(m.Content.ValueString())}
-	case !m.FileSet.IsNull():
-		reference, err := files.ParseReference(m.FileSet.ValueString())
-		if err == nil { // the schema rejects invalid ones
-			return files.Source{Set: reference}
-		}
-	}
-	return files.Source{Path: m.Source.ValueString()}
-}
-
-// digest returns the SHA-256 digest of the content, in hexadecimal.
-func (m inputModel) digest() (string, error) {
-	if !m.FileSet.IsNull() {
-		reference, err := files.ParseReference(m.FileSet.ValueString())
-		return reference.Content, err
-	}
-	if !m.Content.IsNull() {
-		sum := sha256.Sum256([]byte(m.Content.ValueString()))
-		return hex.EncodeToString(sum[:]), nil
-	}
-	return fileDigest(m.Source.ValueString())
 }
 
 // identity returns the values that identify the run.

@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -307,35 +306,6 @@ func volumesAttribute() schema.Attribute {
 			},
 		}},
 	}
-}
-
-// names returns the schema of a set of object names.
-func names(description string) schema.Attribute {
-	return schema.SetAttribute{
-		MarkdownDescription: description,
-		ElementType:         types.StringType,
-		Optional:            true,
-		Validators:          []validator.Set{setvalidator.ValueStringsAre(dnsSubdomain())},
-	}
-}
-
-// dnsSubdomain validates a name by Kubernetes' rule for most objects.
-func dnsSubdomain() validator.String {
-	return textRule{description: "a name of an object", problems: validation.IsDNS1123Subdomain}
-}
-
-func secretKey() validator.String {
-	return textRule{description: "a key of a Secret", problems: validation.IsConfigMapKey}
-}
-
-// absolutePath validates a path in a container, which runs Linux on every platform of Terraform.
-func absolutePath() validator.String {
-	return textRule{description: "an absolute path", problems: func(name string) []string {
-		if !strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
-			return []string{"must be an absolute path"}
-		}
-		return nil
-	}}
 }
 
 // affinityText validates an affinity as Kubernetes defines it.

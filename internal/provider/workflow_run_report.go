@@ -92,9 +92,3 @@ func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalCl
 	}
 	return sentences, nil
 }
-
-func warnRedis(diags *diag.Diagnostics, warnings []string) {
-	for _, warning := range warnings {
-		diags.AddWarning("Redis may lose files", warning)
-	}
-}

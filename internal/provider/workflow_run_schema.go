@@ -2,12 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	slash "path"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -191,35 +185,6 @@ func inputsSchema() schema.Attribute {
 	return inputs
 }
 
-// sourcesSchema returns the schema of a map of files by path, each with exactly one of the named attributes.
-func sourcesSchema(either ...string) schema.MapNestedAttribute {
-	var others []path.Expression
-	for _, name := range either[1:] {
-		others = append(others, path.MatchRelative().AtParent().AtName(name))
-	}
-	return schema.MapNestedAttribute{
-		Optional:   true,
-		Validators: []validator.Map{mapvalidator.KeysAre(localPath()), noneBelowAnother{}},
-		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"content": schema.StringAttribute{
-				MarkdownDescription: "Content of the file, as text.",
-				Optional:            true,
-				Validators:          []validator.String{stringvalidator.ExactlyOneOf(others...)},
-			},
-			"source": schema.StringAttribute{
-				MarkdownDescription: "Path of a file on the machine that runs Terraform. It is read during plan and again during apply.",
-				Optional:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-			},
-			"sha256": schema.StringAttribute{
-				MarkdownDescription: "SHA-256 digest of the content, in hexadecimal.",
-				Computed:            true,
-				PlanModifiers:       []planmodifier.String{inputDigest{}},
-			},
-		}},
-	}
-}
-
 func outputsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
 		MarkdownDescription: "Output files, by names of your choice. They stay in Redis as long as the resource exists." + runsNothing,
@@ -302,46 +267,4 @@ func runDriftAttribute() schema.Attribute {
 // anyDrift requires a replacement if the last refresh found drift.
 func anyDrift(_ context.Context, req planmodifier.ListRequest, resp *listplanmodifier.RequiresReplaceIfFuncResponse) {
 	resp.RequiresReplace = len(req.StateValue.Elements()) > 0
-}
-
-func runName() validator.String {
-	return textRule{description: "a name of a run", problems: func(name string) []string {
-		if problem := workflow.CheckName(name); problem != "" {
-			return []string{problem}
-		}
-		return nil
-	}}
-}
-
-// noneBelowAnother rejects paths below the path of another file.
-type noneBelowAnother struct{}
-
-func (noneBelowAnother) Description(context.Context) string {
-	return "no path lies below another one"
-}
-func (v noneBelowAnother) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
-	inputs := req.ConfigValue.Elements()
-	for _, name := range slices.Sorted(maps.Keys(inputs)) {
-		for above := slash.Dir(name); above != "." && above != "/"; above = slash.Dir(above) {
-			if _, found := inputs[above]; found {
-				resp.Diagnostics.AddAttributeError(req.Path.AtMapKey(name), "Conflicting input paths",
-					fmt.Sprintf("%q is below %q, which is a file. Change one of the paths.", name, above))
-			}
-		}
-	}
-}
-
-// localPath validates a path below /data.
-func localPath() validator.String {
-	return textRule{description: "a path below /data", problems: func(name string) []string {
-		switch {
-		case strings.Contains(name, "\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			return []string{"must hold no backslash and no control character"}
-		case !filepath.IsLocal(name) || name != filepath.ToSlash(filepath.Clean(name)) || name == ".":
-			return []string{"must be relative, without . and .., doubled or trailing slashes"}
-		}
-		return nil
-	}}
 }

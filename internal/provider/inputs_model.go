@@ -1,0 +1,44 @@
+package provider
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+)
+
+type inputModel struct {
+	Content types.String `tfsdk:"content"`
+	Source  types.String `tfsdk:"source"`
+	FileSet types.String `tfsdk:"file_set"`
+	SHA256  types.String `tfsdk:"sha256"`
+}
+
+// source returns where the content comes from.
+func (m inputModel) source() files.Source {
+	switch {
+	case !m.Content.IsNull():
+		return files.Source{Content: []byte(m.Content.ValueString())}
+	case !m.FileSet.IsNull():
+		reference, err := files.ParseReference(m.FileSet.ValueString())
+		if err == nil { // the schema rejects invalid ones
+			return files.Source{Set: reference}
+		}
+	}
+	return files.Source{Path: m.Source.ValueString()}
+}
+
+// digest returns the SHA-256 digest of the content, in hexadecimal.
+func (m inputModel) digest() (string, error) {
+	if !m.FileSet.IsNull() {
+		reference, err := files.ParseReference(m.FileSet.ValueString())
+		return reference.Content, err
+	}
+	if !m.Content.IsNull() {
+		sum := sha256.Sum256([]byte(m.Content.ValueString()))
+		return hex.EncodeToString(sum[:]), nil
+	}
+	return fileDigest(m.Source.ValueString())
+}

@@ -1,0 +1,72 @@
+package provider
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+type redisModel struct {
+	URL               types.String `tfsdk:"url"`
+	PodURL            types.String `tfsdk:"pod_url"`
+	Password          types.String `tfsdk:"password"`
+	CACertificate     types.String `tfsdk:"ca_certificate"`
+	ClientCertificate types.String `tfsdk:"client_certificate"`
+	ClientKey         types.String `tfsdk:"client_key"`
+	AllowEviction     types.Bool   `tfsdk:"allow_eviction"`
+	ACLUsers          types.String `tfsdk:"acl_users"`
+	PortForward       types.Object `tfsdk:"port_forward"`
+}
+
+type portForwardModel struct {
+	Cluster   types.String `tfsdk:"cluster"`
+	Namespace types.String `tfsdk:"namespace"`
+	Service   types.String `tfsdk:"service"`
+	Pod       types.String `tfsdk:"pod"`
+	Port      types.Int64  `tfsdk:"port"`
+}
+
+// redisPort is the default port of Redis.
+const redisPort = 6379
+
+func (r *redisServer) configure(ctx context.Context, block types.Object, diags *diag.Diagnostics) {
+	var m redisModel
+	decode(ctx, block, &m, diags)
+	password := setting(m.Password, "BRANE_REDIS_PASSWORD")
+	r.url, r.podURL = withPassword(setting(m.URL, "BRANE_REDIS_URL"), password), withPassword(setting(m.PodURL, "BRANE_REDIS_POD_URL"), password)
+	r.certificates = files.Certificates{
+		CA:   []byte(setting(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
+		Cert: []byte(setting(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
+		Key:  []byte(setting(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
+	}
+	r.allowEviction = m.AllowEviction.ValueBool()
+	r.users = workflow.RedisUsers(m.ACLUsers.ValueString())
+	r.unknown = unknown(block)
+	var f portForwardModel
+	if !m.PortForward.IsNull() && !unknown(m.PortForward) && decode(ctx, m.PortForward, &f, diags) {
+		r.forwardCluster = f.Cluster
+		r.forward = &kube.Forward{Namespace: f.Namespace.ValueString(), Service: f.Service.ValueString(), Pod: f.Pod.ValueString(), Port: redisPort}
+		if !f.Port.IsNull() {
+			r.forward.Port = int(f.Port.ValueInt64())
+		}
+	}
+}
+
+// withPassword adds a password to a Redis URL that contains none. An invalid URL is returned as it is; connecting to it fails.
+func withPassword(address, password string) string {
+	parsed, err := url.Parse(address)
+	if err != nil || address == "" || password == "" {
+		return address
+	}
+	if _, found := parsed.User.Password(); found {
+		return address
+	}
+	parsed.User = url.UserPassword(parsed.User.Username(), password)
+	return parsed.String()
+}
