@@ -34,7 +34,7 @@ const progressEvery = 5 * time.Second
 
 func newFileDataSource() datasource.DataSource { return &fileDataSource{} }
 
-type fileDataSource struct{ *connections }
+type fileDataSource struct{ clients *connections }
 
 func (d *fileDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_file"
@@ -89,7 +89,7 @@ type fileDataModel struct {
 }
 
 func (d *fileDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -117,7 +117,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 
 // find returns the file in its stored files.
 func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *diag.Diagnostics) (*files.Store, files.Entry, error) {
-	client, warnings, err := d.files(ctx)
+	client, warnings, err := d.clients.files(ctx)
 	if err != nil {
 		return nil, files.Entry{}, err
 	}

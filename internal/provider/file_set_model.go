@@ -123,7 +123,7 @@ func (m *fileSetModel) setContent(digest string) {
 
 // open opens a file set in the Redis of the provider block.
 func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
-	redis, warnings, err := r.files(ctx)
+	redis, warnings, err := r.clients.files(ctx)
 	var set *files.Set
 	if err == nil {
 		warnRedis(diags, warnings)

@@ -133,7 +133,7 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 		return
 	}
 	what := fmt.Sprintf("file set %q", model.Name.ValueString())
-	redis, warnings, err := r.files(ctx)
+	redis, warnings, err := r.clients.files(ctx)
 	if errors.Is(err, errNotKnown) {
 		notRefreshed(&resp.Diagnostics, what)
 		return

@@ -58,7 +58,7 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
 	location, account, lifetime := model.location(), config.ServiceAccount.ValueString(), config.lifetime(diags)
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", account, location.Namespace)
-	client, err := r.kube(model.Cluster)
+	client, err := r.clients.kube(model.Cluster)
 	if err != nil {
 		report(diags, "Failed to request a token", tried, err)
 		return credential{}
@@ -152,7 +152,7 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 	}
 	ctx, done := afterwards(ctx)
 	defer done()
-	client, err := r.kube(cluster)
+	client, err := r.clients.kube(cluster)
 	if err == nil {
 		err = credentials.Revoke(ctx, client, credential.namespace, credential.secret)
 	}
@@ -204,7 +204,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 
 // inspectLifetime reports a credential that must be renewed. A kubeconfig of the user is drift only when it has expired, because the provider cannot renew it.
 func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig, wanted credentialsModel, diags *diag.Diagnostics) []string {
-	now := r.now()
+	now := r.clients.now()
 	_, expires, _ := parsed.Lifetime()
 	at := expires.UTC().Format(time.RFC3339)
 	switch {
@@ -253,7 +253,7 @@ func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace st
 
 // checkPodSecurity warns if the namespace rejects Brane's Jobs. It ignores a namespace that the credentials of the provider cannot read.
 func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster types.String, namespace string, diags *diag.Diagnostics) {
-	client, err := r.kube(cluster)
+	client, err := r.clients.kube(cluster)
 	if err != nil {
 		return
 	}

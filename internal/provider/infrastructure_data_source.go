@@ -18,7 +18,7 @@ var _ datasource.DataSourceWithConfigure = &infrastructureDataSource{}
 
 func newInfrastructureDataSource() datasource.DataSource { return &infrastructureDataSource{} }
 
-type infrastructureDataSource struct{ *connections }
+type infrastructureDataSource struct{ clients *connections }
 
 func (d *infrastructureDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructure"
@@ -91,7 +91,7 @@ func newLocationModel(registration infra.Registration) locationModel {
 }
 
 func (d *infrastructureDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -101,7 +101,7 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 		return
 	}
 	name := model.Name.ValueString()
-	store, err := d.store()
+	store, err := d.clients.store()
 	if err != nil {
 		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return

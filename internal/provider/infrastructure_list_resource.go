@@ -30,7 +30,7 @@ func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context,
 
 func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
 	var diags diag.Diagnostics
-	store, err := l.store()
+	store, err := l.clients.store()
 	var files infra.Files
 	if err == nil {
 		files, err = store.Read(ctx)

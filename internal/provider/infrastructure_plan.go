@@ -36,7 +36,7 @@ func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resourc
 
 // ModifyPlan sets computed defaults and plans whether new credentials are registered. If not, the plan contains the attributes of the registered ones.
 func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.connections == nil {
+	if req.Plan.Raw.IsNull() || r.clients == nil {
 		return // destroy, or the provider is not configured
 	}
 	var config, plan, state infrastructureModel
@@ -50,7 +50,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	}
 	wanted := config.credentials(ctx, &resp.Diagnostics)
 	if wanted.KubeconfigWO.IsNull() || !config.Cluster.IsNull() { // kubeconfig_wo does not need a cluster of the provider block
-		r.planCluster(ctx, req, resp)
+		r.clients.planCluster(ctx, req, resp)
 		if resp.Diagnostics.HasError() {
 			return
 		}
@@ -62,11 +62,11 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		plan.SecretName = plan.Name
 	}
 	plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
-	if plan.keepsCredential(ctx, state, r.now(), &resp.Diagnostics) {
+	if plan.keepsCredential(ctx, state, r.clients.now(), &resp.Diagnostics) {
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-	if r.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
+	if r.clients.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
 		resp.Diagnostics.AddWarning("Brane 0.6.0 must be rebuilt", fmt.Sprintf(
 			"The images of Brane 0.6.0 contain infra.yml and secrets.yml. For the change of location %q to take effect, rebuild the images with the new files, "+
 				"or use Brane 0.6.1 or later, which mounts the files.", plan.Name.ValueString()))
@@ -116,7 +116,7 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 	}
 	var server string
 	if given.IsNull() {
-		client, err := r.kube(cluster)
+		client, err := r.clients.kube(cluster)
 		if errors.Is(err, errNotKnown) {
 			return types.StringUnknown()
 		}

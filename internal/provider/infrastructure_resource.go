@@ -40,7 +40,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
-	store, err := r.store()
+	store, err := r.clients.store()
 	if err != nil {
 		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to register location %q", name), err)
 	}
@@ -81,7 +81,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		return
 	}
 	name := model.Name.ValueString()
-	store, err := r.store()
+	store, err := r.clients.store()
 	if errors.Is(err, errNotKnown) {
 		notRefreshed(&resp.Diagnostics, fmt.Sprintf("infrastructure %q", name))
 		return
@@ -127,7 +127,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
-	store, err := r.store()
+	store, err := r.clients.store()
 	if err != nil {
 		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to update location %q", name), err)
 	}
@@ -166,7 +166,7 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	name := model.Name.ValueString()
-	store, err := r.store()
+	store, err := r.clients.store()
 	if err != nil {
 		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to remove location %q", name), err)
 	}
@@ -219,7 +219,7 @@ func (r *infrastructureResource) revoke(ctx context.Context, state infrastructur
 	if state.TokenSecret.IsNull() {
 		return
 	}
-	client, err := r.kube(state.Cluster)
+	client, err := r.clients.kube(state.Cluster)
 	if err == nil {
 		err = credentials.Revoke(ctx, client, state.Namespace.ValueString(), state.TokenSecret.ValueString())
 	}

@@ -11,7 +11,7 @@ var _ datasource.DataSourceWithConfigure = &infrastructuresDataSource{}
 
 func newInfrastructuresDataSource() datasource.DataSource { return &infrastructuresDataSource{} }
 
-type infrastructuresDataSource struct{ *connections }
+type infrastructuresDataSource struct{ clients *connections }
 
 func (d *infrastructuresDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructures"
@@ -35,11 +35,11 @@ type infrastructuresModel struct {
 }
 
 func (d *infrastructuresDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
-	store, err := d.store()
+	store, err := d.clients.store()
 	if err != nil {
 		report(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
 		return

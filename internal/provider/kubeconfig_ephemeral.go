@@ -34,7 +34,7 @@ const shortLifetime = time.Hour
 
 func newKubeconfigEphemeral() ephemeral.EphemeralResource { return &kubeconfigEphemeral{} }
 
-type kubeconfigEphemeral struct{ *connections }
+type kubeconfigEphemeral struct{ clients *connections }
 
 func (e *kubeconfigEphemeral) Metadata(_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_kubeconfig"
@@ -108,7 +108,7 @@ type kubeconfigModel struct {
 }
 
 func (e *kubeconfigEphemeral) Configure(_ context.Context, req ephemeral.ConfigureRequest, resp *ephemeral.ConfigureResponse) {
-	e.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	e.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
@@ -124,7 +124,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(shortLifetime))
 	}
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
-	client, err := e.kube(model.Cluster)
+	client, err := e.clients.kube(model.Cluster)
 	var none *noClusterError
 	switch {
 	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:

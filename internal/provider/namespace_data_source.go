@@ -19,7 +19,7 @@ var _ datasource.DataSourceWithConfigure = &namespaceDataSource{}
 
 func newNamespaceDataSource() datasource.DataSource { return &namespaceDataSource{} }
 
-type namespaceDataSource struct{ *connections }
+type namespaceDataSource struct{ clients *connections }
 
 func (d *namespaceDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_namespace"
@@ -77,7 +77,7 @@ type accountDataModel struct {
 }
 
 func (d *namespaceDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -112,7 +112,7 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 }
 
 func (d *namespaceDataSource) find(ctx context.Context, model namespaceDataModel) (namespace.Found, error) {
-	reader, err := d.reader(model.Cluster)
+	reader, err := d.clients.reader(model.Cluster)
 	if err != nil {
 		return namespace.Found{}, err
 	}

@@ -61,7 +61,7 @@ func (l *namespaceListResource) List(ctx context.Context, req list.ListRequest, 
 	if selector.IsNull() {
 		selector = types.StringValue(ourSelector)
 	}
-	client, err := l.kube(cluster)
+	client, err := l.clients.kube(cluster)
 	var names []string
 	if err == nil {
 		names, err = namespace.Names(ctx, client, selector.ValueString())
@@ -104,7 +104,7 @@ func (l *namespaceListResource) result(ctx context.Context, req list.ListRequest
 // describe sets the attributes as an import of the namespace does.
 func (l *namespaceListResource) describe(ctx context.Context, req list.ListRequest, model *namespaceModel) diag.Diagnostics {
 	var diags diag.Diagnostics
-	reader, err := l.reader(model.Cluster)
+	reader, err := l.clients.reader(model.Cluster)
 	var spec namespace.Spec
 	var state namespace.State
 	if err == nil {

@@ -71,7 +71,7 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 // ModifyPlan reports what is known before apply: an unknown cluster, a protected namespace that would be destroyed, a missing password, and the changes that
 // adopting a namespace makes.
 func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	r.planCluster(ctx, req, resp)
+	r.clients.planCluster(ctx, req, resp)
 	if resp.Diagnostics.HasError() || resp.Deferred != nil {
 		return
 	}
@@ -132,7 +132,7 @@ func needPasswords(wanted, before map[string]registryModel, diags *diag.Diagnost
 
 // planAdoption warns about the changes that adopting the namespace makes. An unreachable cluster is not an error yet.
 func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceModel, diags *diag.Diagnostics) {
-	client, err := r.kube(plan.Cluster)
+	client, err := r.clients.kube(plan.Cluster)
 	if errors.Is(err, errNotKnown) {
 		return
 	}

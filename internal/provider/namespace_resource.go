@@ -44,7 +44,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.kube(model.Cluster)
+	client, err := r.clients.kube(model.Cluster)
 	if err != nil {
 		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
 	}
@@ -83,7 +83,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		return
 	}
 	name := model.Name.ValueString()
-	client, err := r.kube(model.Cluster)
+	client, err := r.clients.kube(model.Cluster)
 	if errors.Is(err, errNotKnown) {
 		notRefreshed(&resp.Diagnostics, fmt.Sprintf("namespace %q", name))
 		return
@@ -103,7 +103,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	}
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	reader, err := r.reader(model.Cluster)
+	reader, err := r.clients.reader(model.Cluster)
 	if err != nil {
 		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
@@ -138,7 +138,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(diags...)
 	old, diags := before.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.kube(model.Cluster)
+	client, err := r.clients.kube(model.Cluster)
 	if err != nil {
 		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
 	}
@@ -161,7 +161,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
 	model.refuseProtected(&resp.Diagnostics)
-	client, err := r.kube(model.Cluster)
+	client, err := r.clients.kube(model.Cluster)
 	if err != nil {
 		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
 	}

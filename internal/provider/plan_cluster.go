@@ -11,14 +11,14 @@ import (
 
 // planCluster adds an error to a plan if the provider block does not have the cluster. If the CLI supports it, a resource in a cluster that is not known yet is
 // deferred.
-func (r *resourceBase) planCluster(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.connections == nil {
+func (c *connections) planCluster(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() || c == nil {
 		return // destroy, or validation without a configured provider
 	}
 	at := path.Root("cluster")
 	var name types.String
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, at, &name)...)
-	_, err := r.kube(name)
+	_, err := c.kube(name)
 	var none *noClusterError
 	switch {
 	case errors.As(err, &none):

@@ -8,8 +8,8 @@ import (
 
 // resourceBase is the part that all resources share: a name and the connections of the provider.
 type resourceBase struct {
-	name string
-	*connections
+	name    string
+	clients *connections
 }
 
 func (r *resourceBase) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -17,5 +17,5 @@ func (r *resourceBase) Metadata(_ context.Context, req resource.MetadataRequest,
 }
 
 func (r *resourceBase) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }

@@ -22,7 +22,7 @@ var _ action.ActionWithConfigure = &rotateCredentialAction{}
 func newRotateCredentialAction() action.Action { return &rotateCredentialAction{} }
 
 // rotateCredentialAction replaces a registered token by a new one of the same service account and lifetime. The next refresh of the resource accepts it.
-type rotateCredentialAction struct{ *connections }
+type rotateCredentialAction struct{ clients *connections }
 
 func (a *rotateCredentialAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_rotate_credential"
@@ -54,7 +54,7 @@ type rotateCredentialModel struct {
 }
 
 func (a *rotateCredentialAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
-	a.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	a.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
@@ -82,11 +82,11 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 var errNoToken = errors.New("the registered credentials are not a token of a service account; set another kubeconfig_wo of the brane_infrastructure instead")
 
 func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluster types.String, progress func(format string, args ...any)) (err error) {
-	store, err := a.store()
+	store, err := a.clients.store()
 	if err != nil {
 		return err
 	}
-	client, err := a.kube(cluster)
+	client, err := a.clients.kube(cluster)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (a *runWorkflowAction) Metadata(_ context.Context, req action.MetadataReque
 }
 
 func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
-	a.connections = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	a.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
 }
 
 // stateOnly are the attributes of the resource that an action does not have, because it has no state.

@@ -238,12 +238,12 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 		return
 	}
 	model.ReportWrittenAt = moment(time.Now()) // also if it cannot be written, or every plan would try again
-	model.Brane = r.packages()
+	model.Brane = r.clients.packages()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {
 		return
 	}
-	client, warnings, err := r.files(ctx)
+	client, warnings, err := r.clients.files(ctx)
 	warnRedis(diags, warnings)
 	var result workflow.Result
 	if err == nil {

@@ -62,9 +62,9 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	if plan.SubmitWith.ValueString() == submitProvider {
-		r.planCluster(ctx, req, resp)
+		r.clients.planCluster(ctx, req, resp)
 	}
-	plan.Brane, state.Brane = r.packages(), r.packages()
+	plan.Brane, state.Brane = r.clients.packages(), r.clients.packages()
 	plan.planImages(ctx, state)
 	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
@@ -138,7 +138,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		return // a run without outputs has nothing that could be lost
 	}
 	id := model.ID.ValueString()
-	redis, warnings, err := r.files(ctx)
+	redis, warnings, err := r.clients.files(ctx)
 	if errors.Is(err, errNotKnown) {
 		notRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
 		return
@@ -203,7 +203,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		report(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // the keys are not deleted: a pod may still write
 	}
-	redis, warnings, err := r.files(ctx)
+	redis, warnings, err := r.clients.files(ctx)
 	warnRedis(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store

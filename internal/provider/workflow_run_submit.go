@@ -63,13 +63,13 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*registered, error) {
 	name := model.Infrastructure.ValueString()
 	if model.SubmitWith.ValueString() != submitProvider {
-		return r.infrastructure(ctx, name)
+		return r.clients.infrastructure(ctx, name)
 	}
-	registration, err := r.registration(ctx, name)
+	registration, err := r.clients.registration(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	client, err := r.kube(model.Cluster)
+	client, err := r.clients.kube(model.Cluster)
 	return &registered{Location: registration.Location, kube: client}, err
 }
 
@@ -83,7 +83,7 @@ func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunM
 	if !isCredentialError(err) {
 		return err
 	}
-	own, ownErr := r.kube(model.Cluster)
+	own, ownErr := r.clients.kube(model.Cluster)
 	if ownErr == nil {
 		ownErr = do(own)
 	}

@@ -215,15 +215,15 @@ func describeFailures(found workflow.Delegated, lost error) (sentences []string)
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
 func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
-	model.Brane = r.packages()
+	model.Brane = r.clients.packages()
 	run := &workflow.Run{
-		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.agentImage, Execution: model.ExecutionID.ValueString(),
+		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.clients.agentImage, Execution: model.ExecutionID.ValueString(),
 		Parallel: int(model.Parallelism.ValueInt64()),
 	}
 	if diags.HasError() {
 		return nil, false
 	}
-	client, warnings, err := r.files(ctx)
+	client, warnings, err := r.clients.files(ctx)
 	if errors.Is(err, errNotKnown) {
 		notRefreshed(diags, fmt.Sprintf("run %q", run.ID))
 		return nil, false
