@@ -29,9 +29,17 @@ var (
 // fileTimeout is the default limit of each operation.
 const fileTimeout = time.Hour
 
-func newFileSetResource() resource.Resource { return &fileSetResource{resourceBase{name: "file_set"}} }
+func newFileSetResource() resource.Resource { return &fileSetResource{} }
 
-type fileSetResource struct{ resourceBase }
+type fileSetResource struct{ clients *connections }
+
+func (r *fileSetResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_file_set"
+}
+
+func (r *fileSetResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
 
 func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/list/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
@@ -15,12 +16,18 @@ import (
 
 var _ list.ListResourceWithConfigure = &infrastructureListResource{}
 
-func newInfrastructureListResource() list.ListResource {
-	return &infrastructureListResource{resourceBase{name: "infrastructure"}}
-}
+func newInfrastructureListResource() list.ListResource { return &infrastructureListResource{} }
 
 // infrastructureListResource lists the locations that can be imported: those on Kubernetes, also those that Terraform does not manage.
-type infrastructureListResource struct{ resourceBase }
+type infrastructureListResource struct{ clients *connections }
+
+func (l *infrastructureListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_infrastructure"
+}
+
+func (l *infrastructureListResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	l.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
 
 func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{

@@ -25,13 +25,19 @@ var (
 // infrastructureTimeout is the default limit of each operation, which requests a token, verifies it and writes two files.
 const infrastructureTimeout = 2 * time.Minute
 
-func newInfrastructureResource() resource.Resource {
-	return &infrastructureResource{resourceBase{name: "infrastructure"}}
-}
+func newInfrastructureResource() resource.Resource { return &infrastructureResource{} }
 
 // infrastructureResource has its schema in infrastructure_schema.go, its plan in infrastructure_plan.go and the handling of credentials in
 // infrastructure_credential.go.
-type infrastructureResource struct{ resourceBase }
+type infrastructureResource struct{ clients *connections }
+
+func (r *infrastructureResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_infrastructure"
+}
+
+func (r *infrastructureResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
 
 func (r *infrastructureResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config infrastructureModel

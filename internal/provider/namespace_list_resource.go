@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/list/schema"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"k8s.io/apimachinery/pkg/labels"
@@ -18,12 +19,18 @@ import (
 
 var _ list.ListResourceWithConfigure = &namespaceListResource{}
 
-func newNamespaceListResource() list.ListResource {
-	return &namespaceListResource{resourceBase{name: "namespace"}}
-}
+func newNamespaceListResource() list.ListResource { return &namespaceListResource{} }
 
 // namespaceListResource lists namespaces for `terraform query`.
-type namespaceListResource struct{ resourceBase }
+type namespaceListResource struct{ clients *connections }
+
+func (l *namespaceListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_namespace"
+}
+
+func (l *namespaceListResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	l.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
 
 func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{

@@ -30,11 +30,17 @@ const defaultAccount = namespace.ObjectName
 // terminate slowly.
 const namespaceTimeout = 10 * time.Minute
 
-func newNamespaceResource() resource.Resource {
-	return &namespaceResource{resourceBase{name: "namespace"}}
+func newNamespaceResource() resource.Resource { return &namespaceResource{} }
+
+type namespaceResource struct{ clients *connections }
+
+func (r *namespaceResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_namespace"
 }
 
-type namespaceResource struct{ resourceBase }
+func (r *namespaceResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
 
 func (r *namespaceResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config namespaceModel

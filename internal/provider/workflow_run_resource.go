@@ -31,11 +31,17 @@ const runTimeout = time.Hour
 // Delete in any other way.
 const successorKey = "successor"
 
-func newWorkflowRunResource() resource.Resource {
-	return &workflowRunResource{resourceBase{name: "workflow_run"}}
+func newWorkflowRunResource() resource.Resource { return &workflowRunResource{} }
+
+type workflowRunResource struct{ clients *connections }
+
+func (r *workflowRunResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_workflow_run"
 }
 
-type workflowRunResource struct{ resourceBase }
+func (r *workflowRunResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+}
 
 // ValidateConfig checks the graph as soon as the steps are known.
 func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
