@@ -16,12 +16,12 @@ import (
 
 // fileSetReference validates the reference of a brane_file_set.
 func fileSetReference() validator.String {
-	return textRule{description: "the reference of a brane_file_set", problems: func(text string) []string {
+	return newStringRule("the reference of a brane_file_set", func(text string) []string {
 		if _, err := files.ParseReference(text); err != nil {
 			return []string{err.Error()}
 		}
 		return nil
-	}}
+	})
 }
 
 // noneBelowAnother rejects paths below the path of another file.
@@ -47,7 +47,7 @@ func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest,
 
 // localPath validates a path below /data.
 func localPath() validator.String {
-	return textRule{description: "a path below /data", problems: func(name string) []string {
+	return newStringRule("a path below /data", func(name string) []string {
 		switch {
 		case strings.Contains(name, "\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 			return []string{"must hold no backslash and no control character"}
@@ -55,5 +55,5 @@ func localPath() validator.String {
 			return []string{"must be relative, without . and .., doubled or trailing slashes"}
 		}
 		return nil
-	}}
+	})
 }

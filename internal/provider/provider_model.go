@@ -167,10 +167,10 @@ func home(file string) string {
 
 // braneVersion validates a version or release of Brane that runs on Kubernetes.
 func braneVersion() validator.String {
-	return textRule{description: "a version of Brane that runs on Kubernetes", problems: func(text string) []string {
+	return newStringRule("a version of Brane that runs on Kubernetes", func(text string) []string {
 		if _, err := infra.ParseVersion(text); err != nil {
 			return []string{err.Error()}
 		}
 		return nil
-	}}
+	})
 }

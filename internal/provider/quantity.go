@@ -84,7 +84,7 @@ func (q quantity) amount(name string, diags *diag.Diagnostics) resource.Quantity
 }
 
 // quantityRule is a validator of attributes, because the framework does not call the validators of the element type of a map.
-var quantityRule = textRule{description: "a quantity", problems: quantityProblems}
+var quantityRule = newStringRule("a quantity", quantityProblems)
 
 // quantityProblems returns the problems of a string as a quantity.
 func quantityProblems(text string) []string {

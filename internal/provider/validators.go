@@ -14,16 +14,21 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// textRule validates a string with a function that returns its problems, one sentence per item.
-type textRule struct {
+// stringRule validates a string with a function that returns its problems, one sentence per item.
+type stringRule struct {
 	description string
 	problems    func(string) []string
 }
 
-func (r textRule) Description(context.Context) string         { return r.description }
-func (r textRule) MarkdownDescription(context.Context) string { return r.description }
+// newStringRule returns a validator. description completes "Value is not …"; problems returns one sentence per problem of a value.
+func newStringRule(description string, problems func(string) []string) validator.String {
+	return stringRule{description, problems}
+}
 
-func (r textRule) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (r stringRule) Description(context.Context) string         { return r.description }
+func (r stringRule) MarkdownDescription(context.Context) string { return r.description }
+
+func (r stringRule) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
@@ -35,12 +40,12 @@ func (r textRule) ValidateString(_ context.Context, req validator.StringRequest,
 
 // dnsLabel validates a DNS label (RFC 1123), such as the name of a namespace.
 func dnsLabel() validator.String {
-	return textRule{description: "a DNS label", problems: validation.IsDNS1123Label}
+	return newStringRule("a DNS label", validation.IsDNS1123Label)
 }
 
 // cidr validates an address range such as 198.51.100.0/24. Like Kubernetes it rejects bits beyond the prefix.
 func cidr() validator.String {
-	return textRule{description: "an address range", problems: func(text string) []string {
+	return newStringRule("an address range", func(text string) []string {
 		prefix, err := netip.ParsePrefix(text)
 		switch {
 		case err != nil:
@@ -50,55 +55,55 @@ func cidr() validator.String {
 		default:
 			return nil
 		}
-	}}
+	})
 }
 
 // kubernetesVersion validates a version for Pod Security admission.
 func kubernetesVersion() validator.String {
-	return textRule{description: "a Kubernetes version", problems: func(text string) []string {
+	return newStringRule("a Kubernetes version", func(text string) []string {
 		major, minor, ok := strings.Cut(strings.TrimPrefix(text, "v"), ".")
 		number := func(text string) bool { _, err := strconv.ParseUint(text, 10, 16); return err == nil }
 		if text == "latest" || ok && strings.HasPrefix(text, "v") && number(major) && number(minor) {
 			return nil
 		}
 		return []string{"write it as v1.35, or latest"}
-	}}
+	})
 }
 
 // durationAtLeast validates the minimum of a duration; words is the minimum in words. The type of the attribute validates the format.
 func durationAtLeast(limit time.Duration, words string) validator.String {
-	return textRule{description: "at least " + words, problems: func(text string) []string {
+	return newStringRule("at least " + words, func(text string) []string {
 		if d, err := time.ParseDuration(text); err == nil && d < limit {
 			return []string{"must be at least " + words}
 		}
 		return nil
-	}}
+	})
 }
 
 // dnsSubdomain validates a name by Kubernetes' rule for most objects.
 func dnsSubdomain() validator.String {
-	return textRule{description: "a name of an object", problems: validation.IsDNS1123Subdomain}
+	return newStringRule("a name of an object", validation.IsDNS1123Subdomain)
 }
 
 func secretKey() validator.String {
-	return textRule{description: "a key of a Secret", problems: validation.IsConfigMapKey}
+	return newStringRule("a key of a Secret", validation.IsConfigMapKey)
 }
 
 // absolutePath validates a path in a container, which runs Linux on every platform of Terraform.
 func absolutePath() validator.String {
-	return textRule{description: "an absolute path", problems: func(name string) []string {
+	return newStringRule("an absolute path", func(name string) []string {
 		if !strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
 			return []string{"must be an absolute path"}
 		}
 		return nil
-	}}
+	})
 }
 
 func runName() validator.String {
-	return textRule{description: "a name of a run", problems: func(name string) []string {
+	return newStringRule("a name of a run", func(name string) []string {
 		if problem := workflow.CheckName(name); problem != "" {
 			return []string{problem}
 		}
 		return nil
-	}}
+	})
 }

@@ -48,12 +48,12 @@ type argumentModel struct {
 var packageName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 
 func packageReference() validator.String {
-	return textRule{description: "a package", problems: func(text string) []string {
+	return newStringRule("a package", func(text string) []string {
 		if !packageName.MatchString(text) {
 			return []string{"write it as name:version, for example filesystem:1.0.0"}
 		}
 		return nil
-	}}
+	})
 }
 
 // call builds the call of a step and reports errors on the attributes. usual is the default version; it is empty if validation runs without a configured

@@ -75,7 +75,7 @@ func podAttributes() map[string]schema.Attribute {
 
 // variableName is Kubernetes' rule for the names of environment variables.
 func variableName() validator.String {
-	return textRule{description: "a name of an environment variable", problems: validation.IsRelaxedEnvVarName}
+	return newStringRule("a name of an environment variable", validation.IsRelaxedEnvVarName)
 }
 
 // environmentAttributes returns the attributes for environment variables.
@@ -107,8 +107,8 @@ func placementAttributes() map[string]schema.Attribute {
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators: []validator.Map{
-				mapvalidator.KeysAre(textRule{description: "a key of a label", problems: validation.IsQualifiedName}),
-				mapvalidator.ValueStringsAre(textRule{description: "a value of a label", problems: validation.IsValidLabelValue}),
+				mapvalidator.KeysAre(newStringRule("a key of a label", validation.IsQualifiedName)),
+				mapvalidator.ValueStringsAre(newStringRule("a value of a label", validation.IsValidLabelValue)),
 			},
 		},
 		"tolerations": schema.ListNestedAttribute{
@@ -118,7 +118,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"key": schema.StringAttribute{
 					MarkdownDescription: "Key of the taint. Omit it, with `operator = \"Exists\"`, to tolerate every taint.",
 					Optional:            true,
-					Validators:          []validator.String{textRule{description: "a key of a taint", problems: validation.IsQualifiedName}},
+					Validators:          []validator.String{newStringRule("a key of a taint", validation.IsQualifiedName)},
 				},
 				"operator": schema.StringAttribute{
 					MarkdownDescription: "`Equal` or `Exists`. Defaults to `Equal`.",
@@ -128,7 +128,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"value": schema.StringAttribute{
 					MarkdownDescription: "Value of the taint, with `Equal`.",
 					Optional:            true,
-					Validators:          []validator.String{textRule{description: "a value of a taint", problems: validation.IsValidLabelValue}},
+					Validators:          []validator.String{newStringRule("a value of a taint", validation.IsValidLabelValue)},
 				},
 				"effect": schema.StringAttribute{
 					MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`. Defaults to all effects.",
