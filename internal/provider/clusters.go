@@ -48,6 +48,11 @@ type connectionError struct{ err error }
 func (e *connectionError) Error() string { return e.err.Error() }
 func (e *connectionError) Unwrap() error { return e.err }
 
+// Remedy returns what to do about it.
+func (e *connectionError) Remedy() string {
+	return "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
+}
+
 // add adds a cluster. connection is nil if a part of it is not known before apply.
 func (c *clusters) add(name string, connection *kube.Connection) {
 	if c.known == nil {

@@ -17,25 +17,39 @@ import (
 )
 
 // errNotKnown reports that a connection depends on a resource of the same apply, so that it cannot be used yet.
-var errNotKnown = errors.New("the provider's configuration is not known before apply")
+var errNotKnown error = notKnownError{}
+
+type notKnownError struct{}
+
+func (notKnownError) Error() string { return "the provider's configuration is not known before apply" }
+
+// Remedy returns what to do about it.
+func (notKnownError) Remedy() string {
+	return "Apply the resources on which the provider block depends first, for example with -target, then plan again."
+}
 
 // connections holds the connections of the provider block. Each is opened on first use and then shared, so that a plan that needs none of them works offline.
 type connections struct {
 	clusters
-	redis           redisServer
+	redis        redisServer
+	controlPlane controlPlane
+	agentImage   string
+	now          func() time.Time
+
+	redisConnection redisConnection
+	secretsOnce     sync.Once
+	secrets         *infra.SecretStore
+}
+
+// controlPlane describes where the Brane instance keeps its configuration files: in a directory, or in a Secret if it has a name.
+type controlPlane struct {
 	directory       string
-	braneVersion    infra.Version
 	secretCluster   types.String
-	bakesFiles      bool // whether the images of the instance contain the files and must be rebuilt after a change
 	secretNamespace string
 	secretName      string
-	agentImage      string
-	now             func() time.Time
-
-	controlPlaneUnknown bool
-
-	secretsOnce sync.Once
-	secrets     *infra.SecretStore
+	version         infra.Version
+	bakesFiles      bool // whether the images of the instance contain the files and must be rebuilt after a change
+	isUnknown       bool // whether a part of the block is not known before apply
 }
 
 // connectionsOf returns the connections that Configure has passed on. They are nil during validation, when the provider is not configured.
@@ -52,18 +66,19 @@ func connectionsOf(providerData any, diags *diag.Diagnostics) *connections {
 
 // store returns the store of the configuration files of the Brane instance. A Secret has one store for all resources, because a store serialises its writers.
 func (c *connections) store() (infra.Store, error) {
+	plane := &c.controlPlane
 	switch {
-	case c.controlPlaneUnknown:
+	case plane.isUnknown:
 		return nil, errNotKnown
-	case c.secretName != "":
-		client, err := c.kube(c.secretCluster)
+	case plane.secretName != "":
+		client, err := c.kube(plane.secretCluster)
 		if err != nil {
 			return nil, err
 		}
-		c.secretsOnce.Do(func() { c.secrets = infra.NewSecretStore(client, c.secretNamespace, c.secretName) })
+		c.secretsOnce.Do(func() { c.secrets = infra.NewSecretStore(client, plane.secretNamespace, plane.secretName) })
 		return c.secrets, nil
-	case c.directory != "":
-		return infra.NewDirectoryStore(c.directory, c.braneVersion), nil
+	case plane.directory != "":
+		return infra.NewDirectoryStore(plane.directory, plane.version), nil
 	default:
 		return nil, errors.New("the control plane is not configured: set control_plane.directory (or BRANE_CONTROL_PLANE_DIRECTORY) or control_plane.kubernetes_secret in the provider block")
 	}
@@ -71,10 +86,10 @@ func (c *connections) store() (infra.Store, error) {
 
 // packages returns the version of Brane for steps that call a package without brane_version. It is empty if it is not known.
 func (c *connections) packages() branelet.Version {
-	if c == nil || c.controlPlaneUnknown {
+	if c == nil || c.controlPlane.isUnknown {
 		return ""
 	}
-	return branelet.Version(c.braneVersion)
+	return branelet.Version(c.controlPlane.version)
 }
 
 // registered is a registered location, with a client of its cluster.

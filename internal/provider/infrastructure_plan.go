@@ -66,7 +66,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-	if r.clients.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
+	if r.clients.controlPlane.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
 		resp.Diagnostics.AddWarning("Brane 0.6.0 must be rebuilt", fmt.Sprintf(
 			"The images of Brane 0.6.0 contain infra.yml and secrets.yml. For the change of location %q to take effect, rebuild the images with the new files, "+
 				"or use Brane 0.6.1 or later, which mounts the files.", plan.Name.ValueString()))

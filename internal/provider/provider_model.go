@@ -89,21 +89,29 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 		}
 	}
 
-	c.redis.configure(ctx, m.Redis, &diags)
-
-	var cp controlPlaneModel
-	decode(ctx, m.ControlPlane, &cp, &diags)
-	c.directory, c.braneVersion = setting(cp.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"), infra.V06
-	if v, err := infra.ParseVersion(cp.BraneVersion.ValueString()); err == nil { // empty if it is not set; the schema rejects other values
-		c.braneVersion = v
-	}
-	c.bakesFiles = cp.BraneVersion.ValueString() == "0.6.0"
-	var secret secretModel
-	if !cp.KubernetesSecret.IsNull() && !unknown(cp.KubernetesSecret) && decode(ctx, cp.KubernetesSecret, &secret, &diags) {
-		c.secretCluster, c.secretNamespace, c.secretName, c.directory = secret.Cluster, secret.Namespace, secret.Name, ""
-	}
-	c.controlPlaneUnknown = unknown(m.ControlPlane)
+	c.redis = toRedisServer(ctx, m.Redis, &diags)
+	c.controlPlane = toControlPlane(ctx, m.ControlPlane, &diags)
 	return c, diags
+}
+
+// toControlPlane converts the control_plane block.
+func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnostics) controlPlane {
+	var m controlPlaneModel
+	decode(ctx, block, &m, diags)
+	plane := controlPlane{
+		directory:  setting(m.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"),
+		version:    infra.V06,
+		bakesFiles: m.BraneVersion.ValueString() == "0.6.0",
+		isUnknown:  unknown(block),
+	}
+	if v, err := infra.ParseVersion(m.BraneVersion.ValueString()); err == nil { // empty if it is not set; the schema rejects other values
+		plane.version = v
+	}
+	var secret secretModel
+	if !m.KubernetesSecret.IsNull() && !unknown(m.KubernetesSecret) && decode(ctx, m.KubernetesSecret, &secret, diags) {
+		plane.secretCluster, plane.secretNamespace, plane.secretName, plane.directory = secret.Cluster, secret.Namespace, secret.Name, ""
+	}
+	return plane
 }
 
 // connection converts the block of one cluster. It returns nil if a part of the block is not known before apply. from returns a configured value, or that of

@@ -17,7 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// redisServer is the Redis of the provider block. The provider connects to it on first use.
+// redisServer describes the Redis of the provider block.
 type redisServer struct {
 	url, podURL    string
 	certificates   files.Certificates
@@ -25,44 +25,47 @@ type redisServer struct {
 	users          workflow.RedisUsers
 	forward        *kube.Forward // nil for a direct connection
 	forwardCluster types.String
-	unknown        bool // whether a part of the block is not known before apply
+	isUnknown      bool // whether a part of the block is not known before apply
+}
 
-	connecting sync.Mutex // guards client; after an error the next caller connects again
-	client     redis.UniversalClient
+// redisConnection is the connection to that Redis, which is opened on first use.
+type redisConnection struct {
+	mutex  sync.Mutex // guards client; after an error the next caller connects again
+	client redis.UniversalClient
 }
 
 // files returns a client of the Redis that stores the files of workflow runs. On first use it verifies the server. Only the first caller gets the warnings; every
 // caller passes them to warnRedis.
 func (c *connections) files(ctx context.Context) (redis.UniversalClient, []string, error) {
-	r := &c.redis
-	if r.unknown {
+	server, connection := &c.redis, &c.redisConnection
+	if server.isUnknown {
 		return nil, nil, errNotKnown
 	}
-	if r.url == "" {
+	if server.url == "" {
 		return nil, nil, errors.New("no Redis is configured: set redis.url in the provider block, or BRANE_REDIS_URL")
 	}
-	r.connecting.Lock()
-	defer r.connecting.Unlock()
-	if r.client != nil {
-		return r.client, nil, nil
+	connection.mutex.Lock()
+	defer connection.mutex.Unlock()
+	if connection.client != nil {
+		return connection.client, nil, nil
 	}
 	dialer, err := c.redisDialer()
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := dialer.Dial(r.url)
+	client, err := dialer.Dial(server.url)
 	if err != nil {
 		return nil, nil, err
 	}
 	warnings, err := files.Check(ctx, client)
-	if errors.Is(err, files.ErrEvicts) && r.allowEviction {
+	if errors.Is(err, files.ErrEvicts) && server.allowEviction {
 		warnings, err = append(warnings, err.Error()), nil
 	}
 	if err != nil {
 		_ = client.Close() // the error of the check is returned
 		return nil, nil, err
 	}
-	r.client = client
+	connection.client = client
 	return client, warnings, nil
 }
 

@@ -35,19 +35,23 @@ type portForwardModel struct {
 // redisPort is the default port of Redis.
 const redisPort = 6379
 
-func (r *redisServer) configure(ctx context.Context, block types.Object, diags *diag.Diagnostics) {
+// toRedisServer converts the redis block.
+func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnostics) redisServer {
 	var m redisModel
 	decode(ctx, block, &m, diags)
 	password := setting(m.Password, "BRANE_REDIS_PASSWORD")
-	r.url, r.podURL = withPassword(setting(m.URL, "BRANE_REDIS_URL"), password), withPassword(setting(m.PodURL, "BRANE_REDIS_POD_URL"), password)
-	r.certificates = files.Certificates{
-		CA:   []byte(setting(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
-		Cert: []byte(setting(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
-		Key:  []byte(setting(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
+	r := redisServer{
+		url:    withPassword(setting(m.URL, "BRANE_REDIS_URL"), password),
+		podURL: withPassword(setting(m.PodURL, "BRANE_REDIS_POD_URL"), password),
+		certificates: files.Certificates{
+			CA:   []byte(setting(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
+			Cert: []byte(setting(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
+			Key:  []byte(setting(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
+		},
+		allowEviction: m.AllowEviction.ValueBool(),
+		users:         workflow.RedisUsers(m.ACLUsers.ValueString()),
+		isUnknown:     unknown(block),
 	}
-	r.allowEviction = m.AllowEviction.ValueBool()
-	r.users = workflow.RedisUsers(m.ACLUsers.ValueString())
-	r.unknown = unknown(block)
 	var f portForwardModel
 	if !m.PortForward.IsNull() && !unknown(m.PortForward) && decode(ctx, m.PortForward, &f, diags) {
 		r.forwardCluster = f.Cluster
@@ -56,6 +60,7 @@ func (r *redisServer) configure(ctx context.Context, block types.Object, diags *
 			r.forward.Port = int(f.Port.ValueInt64())
 		}
 	}
+	return r
 }
 
 // withPassword adds a password to a Redis URL that contains none. An invalid URL is returned as it is; connecting to it fails.

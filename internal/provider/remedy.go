@@ -14,15 +14,13 @@ import (
 
 // advice returns what to do about an error; it is empty if that is not known.
 func advice(err error) string {
+	var remedied interface{ Remedy() string }
 	var password *namespace.MissingPasswordError
-	var connection *connectionError
 	switch {
-	case errors.As(err, &connection):
-		return "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
+	case errors.As(err, &remedied):
+		return remedied.Remedy()
 	case errors.As(err, &password):
 		return "Set password_wo of that registry: its Secret was deleted or modified, or password_wo_version has changed, and the provider does not store the password."
-	case errors.Is(err, errNotKnown):
-		return "Apply the resources on which the provider block depends first, for example with -target, then plan again."
 	case errors.Is(err, infra.ErrUnparsable):
 		return "Nothing was written. Correct the file, then run Terraform again."
 	case errors.Is(err, infra.ErrNoDirectory):

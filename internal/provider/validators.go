@@ -72,7 +72,7 @@ func kubernetesVersion() validator.String {
 
 // durationAtLeast validates the minimum of a duration; words is the minimum in words. The type of the attribute validates the format.
 func durationAtLeast(limit time.Duration, words string) validator.String {
-	return newStringRule("at least " + words, func(text string) []string {
+	return newStringRule("at least "+words, func(text string) []string {
 		if d, err := time.ParseDuration(text); err == nil && d < limit {
 			return []string{"must be at least " + words}
 		}
