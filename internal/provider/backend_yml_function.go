@@ -45,7 +45,7 @@ func (backendYMLFunction) Run(ctx context.Context, req function.RunRequest, resp
 	if resp.Error != nil {
 		return
 	}
-	if unknown(backend) {
+	if hasUnknown(backend) {
 		resp.Error = resp.Result.Set(ctx, types.StringUnknown())
 		return
 	}

@@ -26,7 +26,7 @@ type cluster struct {
 	reader namespace.Reader
 }
 
-func connect(to *kube.Connection) (cluster, error) {
+func connectCluster(to *kube.Connection) (cluster, error) {
 	if to == nil {
 		return cluster{}, errNotKnown
 	}
@@ -53,23 +53,23 @@ func (e *connectionError) Remedy() string {
 	return "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
 }
 
-// add adds a cluster. connection is nil if a part of it is not known before apply.
-func (c *clusters) add(name string, connection *kube.Connection) {
+// addCluster adds a cluster. connection is nil if a part of it is not known before apply.
+func (c *clusters) addCluster(name string, connection *kube.Connection) {
 	if c.known == nil {
 		c.known = map[string]func() (cluster, error){}
 	}
-	c.known[name] = sync.OnceValues(func() (cluster, error) { return connect(connection) })
+	c.known[name] = sync.OnceValues(func() (cluster, error) { return connectCluster(connection) })
 }
 
-// kube returns a client of a cluster with the credentials of the provider. A null name selects the cluster of `kubernetes`.
+// kubernetes returns a client of a cluster with the credentials of the provider. A null name selects the cluster of `kubernetes`.
 // The error is [errNotKnown] if the connection or the name depends on a resource that is not applied yet.
-func (c *clusters) kube(name types.String) (*kube.Client, error) {
-	found, err := c.cluster(name)
+func (c *clusters) kubernetes(name types.String) (*kube.Client, error) {
+	found, err := c.findCluster(name)
 	return found.client, err
 }
 
-// at returns a client with the credentials of the provider for the cluster whose API server has this address, or nil if the provider block has none.
-func (c *clusters) at(host string) *kube.Client {
+// kubernetesAt returns a client with the credentials of the provider for the cluster whose API server has this address, or nil if the provider block has none.
+func (c *clusters) kubernetesAt(host string) *kube.Client {
 	for _, name := range slices.Sorted(maps.Keys(c.known)) {
 		if own, err := c.known[name](); err == nil && own.client.Host() == host {
 			return own.client
@@ -78,13 +78,13 @@ func (c *clusters) at(host string) *kube.Client {
 	return nil
 }
 
-// reader returns a reader that reads many namespaces of a cluster with few requests. Its cache suits a refresh, not reads after a write.
-func (c *clusters) reader(name types.String) (namespace.Reader, error) {
-	found, err := c.cluster(name)
+// namespaceReader returns a reader that reads many namespaces of a cluster with few requests. Its cache suits a refresh, not reads after a write.
+func (c *clusters) namespaceReader(name types.String) (namespace.Reader, error) {
+	found, err := c.findCluster(name)
 	return found.reader, err
 }
 
-func (c *clusters) cluster(name types.String) (cluster, error) {
+func (c *clusters) findCluster(name types.String) (cluster, error) {
 	if name.IsUnknown() {
 		return cluster{}, errNotKnown
 	}

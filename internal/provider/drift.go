@@ -8,22 +8,22 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// driftAttribute returns the attribute in which every resource lists the differences that Read found, one message per item. consequence is the sentence about
+// newDrift returns the attribute in which every resource lists the differences that Read found, one message per item. consequence is the sentence about
 // what the next apply does. The planned value is always empty, so that any difference makes a plan that shows it.
-func driftAttribute(consequence string, modifiers ...planmodifier.List) schema.ListAttribute {
+func newDrift(consequence string, modifiers ...planmodifier.List) schema.ListAttribute {
 	return schema.ListAttribute{
 		MarkdownDescription: "Differences found during the last refresh, one message per item. " + consequence,
 		ElementType:         types.StringType,
 		Computed:            true,
-		Default:             listdefault.StaticValue(noDrift()),
+		Default:             listdefault.StaticValue(emptyDrift()),
 		PlanModifiers:       modifiers,
 	}
 }
 
-func noDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }
+func emptyDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }
 
-// drift returns the value of the drift attribute.
-func drift(sentences []string) types.List {
+// driftValue returns the value of the drift attribute.
+func driftValue(sentences []string) types.List {
 	values := make([]attr.Value, len(sentences))
 	for i, sentence := range sentences {
 		values[i] = types.StringValue(sentence)

@@ -34,7 +34,7 @@ const progressEvery = 5 * time.Second
 
 func newFileDataSource() datasource.DataSource { return &fileDataSource{} }
 
-type fileDataSource struct{ clients *connections }
+type fileDataSource struct{ clients *Clients }
 
 func (d *fileDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_file"
@@ -62,7 +62,7 @@ func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, r
 			"path": schema.StringAttribute{
 				MarkdownDescription: "Path of the file: relative to `/data` for an output, or in the set.",
 				Required:            true,
-				Validators:          []validator.String{localPath()},
+				Validators:          []validator.String{relativePath()},
 			},
 			"save_to": schema.StringAttribute{
 				MarkdownDescription: "Path on the machine that runs Terraform to which the file is saved, of any size. The file is written atomically, and not written if it already has this content. " +
@@ -89,7 +89,7 @@ type fileDataModel struct {
 }
 
 func (d *fileDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -98,7 +98,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := within(ctx, fileTimeout)
+	ctx, done := withLimit(ctx, fileTimeout)
 	defer done()
 	store, entry, err := d.find(ctx, model, &resp.Diagnostics)
 	if err == nil {
@@ -109,7 +109,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	case errors.As(err, &missing):
 		resp.Diagnostics.AddAttributeError(path.Root("path"), "File not found", err.Error()+".")
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to read file", fmt.Sprintf("Reading the file %q", model.Path.ValueString()), err)
+		addError(&resp.Diagnostics, "Failed to read file", fmt.Sprintf("Reading the file %q", model.Path.ValueString()), err)
 	default:
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
@@ -117,11 +117,11 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 
 // find returns the file in its stored files.
 func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *diag.Diagnostics) (*files.Store, files.Entry, error) {
-	client, warnings, err := d.clients.files(ctx)
+	client, warnings, err := d.clients.redisClient(ctx)
 	if err != nil {
 		return nil, files.Entry{}, err
 	}
-	warnRedis(diags, warnings)
+	addRedisWarnings(diags, warnings)
 	var store *files.Store
 	layer := files.Layer(model.OutputsDigest.ValueString())
 	if model.FileSet.IsNull() {
@@ -152,14 +152,14 @@ func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry file
 		return err
 	}
 	var content bytes.Buffer
-	digest := newDigest(io.Discard)
+	digest := newDigestWriter(io.Discard)
 	if entry.Size <= stateLimit {
-		digest = newDigest(&content)
+		digest = newDigestWriter(&content)
 	}
 	if err := store.Read(ctx, entry, digest); err != nil {
 		return err
 	}
-	m.SHA256 = types.StringValue(digest.hex())
+	m.SHA256 = types.StringValue(digest.hexDigest())
 	if entry.Size <= stateLimit && utf8.Valid(content.Bytes()) {
 		m.Content = types.StringValue(content.String())
 	}
@@ -180,7 +180,7 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 			_ = os.Remove(part.Name()) // incomplete
 		}
 	}()
-	content := newDigest(&progress{ctx: ctx, to: part, name: to, size: entry.Size, logged: logged})
+	content := newDigestWriter(&progress{ctx: ctx, to: part, name: to, size: entry.Size, logged: logged})
 	err = store.Read(ctx, entry, content)
 	if err == nil {
 		err = part.Chmod(entry.Mode.Perm())
@@ -192,7 +192,7 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 		return "", fmt.Errorf("save to %s: %w", to, err)
 	}
 	tflog.Info(ctx, "file saved", map[string]any{"path": to, "bytes": entry.Size})
-	return content.hex(), nil
+	return content.hexDigest(), nil
 }
 
 // savedBefore returns the digest of the file at a path, and whether it has the content of the entry.
@@ -205,9 +205,9 @@ func savedBefore(entry files.Entry, to string) (digest string, is bool) {
 	if info, err := file.Stat(); err != nil || info.Size() != entry.Size {
 		return "", false
 	}
-	all := newDigest(io.Discard)
+	all := newDigestWriter(io.Discard)
 	is, err = entry.IsContent(io.TeeReader(file, all))
-	return all.hex(), is && err == nil
+	return all.hexDigest(), is && err == nil
 }
 
 // progress logs how much is written, at intervals.

@@ -31,7 +31,9 @@ type fileSetModel struct {
 	Timeouts  timeouts.Value `tfsdk:"timeouts"`
 }
 
-func (m *fileSetModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, fileTimeout }
+func (m *fileSetModel) timeoutLimits() (timeouts.Value, time.Duration) {
+	return m.Timeouts, fileTimeout
+}
 
 // fileSetIdentity identifies a file set in a Redis.
 type fileSetIdentity struct {
@@ -49,12 +51,12 @@ type sourceModel struct {
 
 // known reports whether all values that determine the content are known.
 func (m fileSetModel) known() bool {
-	if unknown(m.Name) || unknown(m.Directory) || m.Files.IsUnknown() {
+	if hasUnknown(m.Name) || hasUnknown(m.Directory) || m.Files.IsUnknown() {
 		return false
 	}
 	for _, file := range m.Files.Elements() {
 		object, ok := file.(types.Object)
-		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) {
+		if !ok || object.IsUnknown() || hasUnknown(object.Attributes()["content"]) || hasUnknown(object.Attributes()["source"]) {
 			return false
 		}
 	}
@@ -88,7 +90,7 @@ func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map
 			continue
 		}
 		fmt.Fprintf(all, "%s  %s\n", digest, name)
-		sources[name] = models[name].source()
+		sources[name] = models[name].toSource()
 	}
 	return sources, hex.EncodeToString(all.Sum(nil)), !diags.HasError()
 }
@@ -123,14 +125,14 @@ func (m *fileSetModel) setContent(digest string) {
 
 // open opens a file set in the Redis of the provider block.
 func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
-	redis, warnings, err := r.clients.files(ctx)
+	redis, warnings, err := r.clients.redisClient(ctx)
 	var set *files.Set
 	if err == nil {
-		warnRedis(diags, warnings)
+		addRedisWarnings(diags, warnings)
 		set, err = files.OpenSet(redis, name)
 	}
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis for file set %q", name), err)
+		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis for file set %q", name), err)
 	}
 	return set, err == nil
 }
@@ -147,7 +149,7 @@ func (r *fileSetResource) put(ctx context.Context, set *files.Set, model *fileSe
 	}
 	model.setContent(digest)
 	if _, err := set.Put(ctx, digest, sources); err != nil {
-		report(diags, "Failed to store file set", fmt.Sprintf("Storing file set %q in Redis", model.Name.ValueString()), err)
+		addError(diags, "Failed to store file set", fmt.Sprintf("Storing file set %q in Redis", model.Name.ValueString()), err)
 		return false
 	}
 	return model.setDigests(ctx, diags)

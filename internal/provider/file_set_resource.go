@@ -31,14 +31,14 @@ const fileTimeout = time.Hour
 
 func newFileSetResource() resource.Resource { return &fileSetResource{} }
 
-type fileSetResource struct{ clients *connections }
+type fileSetResource struct{ clients *Clients }
 
 func (r *fileSetResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_file_set"
 }
 
 func (r *fileSetResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
@@ -48,7 +48,7 @@ func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentityS
 }
 
 func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	sources := sourcesSchema("content", "source")
+	sources := newSources("content", "source")
 	sources.MarkdownDescription = "Files by their path in the set. Each has either `content` or `source`. Conflicts with `directory`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A shared set of files stored in Redis. It is uploaded once and kept until destroyed. Runs that use its `reference` as an input get a server-side copy. " +
@@ -77,8 +77,8 @@ func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				MarkdownDescription: "Reference to this content of the set, `<name>@<sha256>`, for the inputs of a run. It changes with the content, so that a run that uses it is replaced.",
 				Computed:            true,
 			},
-			"drift":    driftAttribute("The next apply corrects them."),
-			"timeouts": timeoutsAttribute(ctx, fileTimeout),
+			"drift":    newDrift("The next apply corrects them."),
+			"timeouts": newTimeouts(ctx, fileTimeout),
 		},
 	}
 }
@@ -107,7 +107,7 @@ func (r *fileSetResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 
 func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model fileSetModel
-	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
@@ -124,7 +124,7 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
+		addError(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
 		return
 	}
 	if r.put(ctx, set, &model, &resp.Diagnostics) {
@@ -134,19 +134,19 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 
 func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model fileSetModel
-	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	what := fmt.Sprintf("file set %q", model.Name.ValueString())
-	redis, warnings, err := r.clients.files(ctx)
+	redis, warnings, err := r.clients.redisClient(ctx)
 	if errors.Is(err, errNotKnown) {
-		notRefreshed(&resp.Diagnostics, what)
+		addNotRefreshed(&resp.Diagnostics, what)
 		return
 	}
-	warnRedis(&resp.Diagnostics, warnings)
+	addRedisWarnings(&resp.Diagnostics, warnings)
 	var set *files.Set
 	var sentences []string
 	if err == nil {
@@ -162,9 +162,9 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	case errors.Is(err, errNoSet):
 		resp.State.RemoveResource(ctx) // the plan shows it and creates it again
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to read file set", "Reading "+what+" from Redis", err)
+		addError(&resp.Diagnostics, "Failed to read file set", "Reading "+what+" from Redis", err)
 	default:
-		model.Drift = drift(sentences)
+		model.Drift = driftValue(sentences)
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -203,7 +203,7 @@ func fileSetDrift(ctx context.Context, set *files.Set, want string) ([]string, e
 
 func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model fileSetModel
-	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
@@ -217,7 +217,7 @@ func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest
 
 func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model fileSetModel
-	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	if resp.Diagnostics.HasError() {
 		return
@@ -227,6 +227,6 @@ func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	if err := set.Delete(ctx); err != nil {
-		report(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting file set %q from Redis", model.Name.ValueString()), err)
+		addError(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting file set %q from Redis", model.Name.ValueString()), err)
 	}
 }

@@ -18,16 +18,16 @@ type identity struct {
 	Cluster types.String `tfsdk:"cluster"`
 }
 
-// identitySchema returns the schema of an identity. name is the description of the name.
-func identitySchema(name string) identityschema.Schema {
+// newIdentitySchema returns the schema of an identity. name is the description of the name.
+func newIdentitySchema(name string) identityschema.Schema {
 	return identityschema.Schema{Attributes: map[string]identityschema.Attribute{
 		"name":    identityschema.StringAttribute{Description: name, RequiredForImport: true},
 		"cluster": identityschema.StringAttribute{Description: "Name of the cluster, if it is a key of `clusters` in the provider block.", OptionalForImport: true},
 	}}
 }
 
-// importNamed imports a resource by "name", by "cluster/name" if it is in one of `clusters`, or by its identity.
-func importNamed(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+// importByName imports a resource by "name", by "cluster/name" if it is in one of `clusters`, or by its identity.
+func importByName(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	var of identity
 	if req.ID == "" {
 		resp.Diagnostics.Append(req.Identity.Get(ctx, &of)...)
@@ -40,7 +40,7 @@ func importNamed(ctx context.Context, req resource.ImportStateRequest, resp *res
 			resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("The import ID %q is neither a name nor cluster/name, with a key of clusters in the provider block. Import by name, or by cluster/name.", req.ID))
 			return
 		}
-		of = identity{types.StringValue(name), text(cluster)}
+		of = identity{types.StringValue(name), stringOrNull(cluster)}
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), of.Name)...)
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("cluster"), of.Cluster)...)

@@ -44,7 +44,7 @@ func (infraYMLFunction) Run(ctx context.Context, req function.RunRequest, resp *
 	if resp.Error != nil {
 		return
 	}
-	if unknown(locations) {
+	if hasUnknown(locations) {
 		resp.Error = resp.Result.Set(ctx, types.StringUnknown())
 		return
 	}

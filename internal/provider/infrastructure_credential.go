@@ -58,14 +58,14 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
 	location, account, lifetime := model.location(), config.ServiceAccount.ValueString(), config.lifetime(diags)
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", account, location.Namespace)
-	client, err := r.clients.kube(model.Cluster)
+	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		report(diags, "Failed to request a token", tried, err)
+		addError(diags, "Failed to request a token", tried, err)
 		return credential{}
 	}
 	issued, granted, err := issueToken(ctx, client, location, account, config.LongLived.ValueBool(), lifetime)
 	if err != nil {
-		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "Failed to request a token", explain(tried, err))
+		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "Failed to request a token", errorDetail(tried, err))
 		return credential{}
 	}
 	if granted.Shortened() {
@@ -109,7 +109,7 @@ func registeredCredential(ctx context.Context, store infra.Store, model infrastr
 	tried := fmt.Sprintf("Reading the credentials of location %q from the %s to keep them", name, store)
 	registration, err := infra.Lookup(ctx, store, name)
 	if err != nil {
-		report(diags, "Failed to update location", tried, err)
+		addError(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
 	if model.fingerprintOf(registration.Kubeconfig) != model.Fingerprint.ValueString() {
@@ -118,7 +118,7 @@ func registeredCredential(ctx context.Context, store infra.Store, model infrastr
 	}
 	parsed, err := credentials.Parse(registration.Kubeconfig)
 	if err != nil {
-		report(diags, "Failed to update location", tried, err)
+		addError(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
 	return credential{raw: registration.Kubeconfig, parsed: parsed}
@@ -138,7 +138,7 @@ func (r *infrastructureResource) isUsable(ctx context.Context, model *infrastruc
 	}
 	name, namespace := model.Name.ValueString(), model.Namespace.ValueString()
 	if err := probe(ctx, credential.parsed, namespace, patience, diags); err != nil {
-		report(diags, "Credentials failed verification", fmt.Sprintf("Verifying the credentials of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
+		addError(diags, "Credentials failed verification", fmt.Sprintf("Verifying the credentials of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
 		return false
 	}
 	r.checkPodSecurity(ctx, model.Cluster, namespace, diags)
@@ -150,14 +150,14 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 	if credential.secret == "" {
 		return
 	}
-	ctx, done := afterwards(ctx)
+	ctx, done := withCleanupLimit(ctx)
 	defer done()
-	client, err := r.clients.kube(cluster)
+	client, err := r.clients.kubernetes(cluster)
 	if err == nil {
 		err = credentials.Revoke(ctx, client, credential.namespace, credential.secret)
 	}
 	if err != nil {
-		report(diags, "Failed to revoke an unused token", "Deleting the Secret of a new token that could not be registered", err)
+		addError(diags, "Failed to revoke an unused token", "Deleting the Secret of a new token that could not be registered", err)
 	}
 }
 
@@ -195,7 +195,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 	case errors.Is(err, credentials.ErrUnauthorized), errors.Is(err, credentials.ErrForbidden), errors.Is(err, credentials.ErrTLS):
 		found = append(found, err.Error())
 	case err != nil:
-		diags.AddWarning("Could not verify credentials", explain(fmt.Sprintf("Verifying the registered credentials of location %q", model.Name.ValueString()), err))
+		diags.AddWarning("Could not verify credentials", errorDetail(fmt.Sprintf("Verifying the registered credentials of location %q", model.Name.ValueString()), err))
 	default:
 		r.checkPodSecurity(ctx, model.Cluster, registration.Location.Namespace, diags)
 	}
@@ -208,7 +208,7 @@ func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig,
 	_, expires, _ := parsed.Lifetime()
 	at := expires.UTC().Format(time.RFC3339)
 	switch {
-	case !parsed.NeedsRenewal(now, duration(wanted.RenewBefore, diags)):
+	case !parsed.NeedsRenewal(now, durationOrZero(wanted.RenewBefore, diags)):
 		return nil
 	case !now.Before(expires):
 		return []string{"the registered credential expired at " + at}
@@ -246,14 +246,14 @@ func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace st
 	report, err := credentials.WaitUntilAccepted(ctx, client, namespace, patience)
 	if len(report.Powers) > 0 {
 		diags.AddAttributeWarning(path.Root("credentials"), "Registered credentials are over-privileged",
-			fmt.Sprintf("The registered credentials are stored in plaintext on the control plane. They can:\n%s\n\nUse a service account that is limited to namespace %q.", bullets(report.Powers), namespace))
+			fmt.Sprintf("The registered credentials are stored in plaintext on the control plane. They can:\n%s\n\nUse a service account that is limited to namespace %q.", bulletList(report.Powers), namespace))
 	}
 	return err
 }
 
 // checkPodSecurity warns if the namespace rejects Brane's Jobs. It ignores a namespace that the credentials of the provider cannot read.
 func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster types.String, namespace string, diags *diag.Diagnostics) {
-	client, err := r.clients.kube(cluster)
+	client, err := r.clients.kubernetes(cluster)
 	if err != nil {
 		return
 	}

@@ -18,7 +18,7 @@ var _ datasource.DataSourceWithConfigure = &infrastructureDataSource{}
 
 func newInfrastructureDataSource() datasource.DataSource { return &infrastructureDataSource{} }
 
-type infrastructureDataSource struct{ clients *connections }
+type infrastructureDataSource struct{ clients *Clients }
 
 func (d *infrastructureDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructure"
@@ -79,19 +79,19 @@ type namedLocationModel struct {
 func newLocationModel(registration infra.Registration) locationModel {
 	l := registration.Location
 	m := locationModel{
-		Kind: text(l.Kind), Address: text(l.Address), Namespace: text(l.Namespace), Registry: text(l.Registry), CallbackTo: text(l.CallbackTo),
-		ProxyAddress: text(l.ProxyAddress), MountDFS: text(l.MountDFS), SecretName: text(l.SecretName),
+		Kind: stringOrNull(l.Kind), Address: stringOrNull(l.Address), Namespace: stringOrNull(l.Namespace), Registry: stringOrNull(l.Registry), CallbackTo: stringOrNull(l.CallbackTo),
+		ProxyAddress: stringOrNull(l.ProxyAddress), MountDFS: stringOrNull(l.MountDFS), SecretName: stringOrNull(l.SecretName),
 	}
 	if kubeconfig, err := credentials.Parse(registration.Kubeconfig); err == nil {
 		_, account, _ := kubeconfig.ServiceAccount()
 		_, expires, _ := kubeconfig.Lifetime()
-		m.ServiceAccount, m.ExpiresAt = text(account), moment(expires)
+		m.ServiceAccount, m.ExpiresAt = stringOrNull(account), timeOrNull(expires)
 	}
 	return m
 }
 
 func (d *infrastructureDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -101,25 +101,25 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 		return
 	}
 	name := model.Name.ValueString()
-	store, err := d.clients.store()
+	store, err := d.clients.configStore()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
+		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return
 	}
-	ctx, done := within(ctx, infrastructureTimeout)
+	ctx, done := withLimit(ctx, infrastructureTimeout)
 	defer done()
 
 	registration, err := infra.Lookup(ctx, store, name)
 	var encoding *infra.EncodingError
 	switch {
 	case errors.Is(err, infra.ErrNoLocation):
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "Location not found", explain(fmt.Sprintf("Reading location %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "Location not found", errorDetail(fmt.Sprintf("Reading location %q", name), err))
 		return
 	case errors.Is(err, infra.ErrNoSecret), errors.As(err, &encoding):
-		resp.Diagnostics.AddWarning("Location has no usable credentials", explain(fmt.Sprintf("Reading the credential of location %q", name), err))
+		resp.Diagnostics.AddWarning("Location has no usable credentials", errorDetail(fmt.Sprintf("Reading the credential of location %q", name), err))
 	case errors.Is(err, infra.ErrOtherKind):
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
+		addError(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
 		return
 	}
 	model.locationModel = newLocationModel(registration)

@@ -19,14 +19,14 @@ var _ list.ListResourceWithConfigure = &infrastructureListResource{}
 func newInfrastructureListResource() list.ListResource { return &infrastructureListResource{} }
 
 // infrastructureListResource lists the locations that can be imported: those on Kubernetes, also those that Terraform does not manage.
-type infrastructureListResource struct{ clients *connections }
+type infrastructureListResource struct{ clients *Clients }
 
 func (l *infrastructureListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructure"
 }
 
 func (l *infrastructureListResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	l.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	l.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
@@ -37,13 +37,13 @@ func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context,
 
 func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
 	var diags diag.Diagnostics
-	store, err := l.clients.store()
+	store, err := l.clients.configStore()
 	var files infra.Files
 	if err == nil {
 		files, err = store.Read(ctx)
 	}
 	if err != nil {
-		report(&diags, "Failed to list locations", "Reading the locations of the Brane instance", err)
+		addError(&diags, "Failed to list locations", "Reading the locations of the Brane instance", err)
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}
@@ -68,8 +68,8 @@ func (l *infrastructureListResource) result(ctx context.Context, req list.ListRe
 	location := registration.Location
 	result.DisplayName = fmt.Sprintf("%s (namespace %s at %s)", location.Name, location.Namespace, location.Address)
 	model := infrastructureModel{
-		Name: types.StringValue(location.Name), SecretName: text(location.SecretName), Credentials: types.ObjectNull(credentialsTypes),
-		VerifyCredentials: types.BoolValue(true), Drift: noDrift(), Timeouts: noTimeouts(req),
+		Name: types.StringValue(location.Name), SecretName: stringOrNull(location.SecretName), Credentials: types.ObjectNull(credentialsTypes),
+		VerifyCredentials: types.BoolValue(true), Drift: emptyDrift(), Timeouts: nullTimeouts(req),
 	}
 	result.Diagnostics.Append(result.Identity.Set(ctx, model.identity())...)
 	if req.IncludeResource {

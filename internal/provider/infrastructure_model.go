@@ -38,7 +38,7 @@ type infrastructureModel struct {
 	Timeouts          timeouts.Value `tfsdk:"timeouts"`
 }
 
-func (m *infrastructureModel) limits() (timeouts.Value, time.Duration) {
+func (m *infrastructureModel) timeoutLimits() (timeouts.Value, time.Duration) {
 	return m.Timeouts, infrastructureTimeout
 }
 
@@ -98,14 +98,14 @@ func serviceAccountCredentials(account types.String, lifetime timetypes.GoDurati
 
 // lifetime returns the lifetime to request for a token.
 func (m credentialsModel) lifetime(diags *diag.Diagnostics) time.Duration {
-	return cmp.Or(duration(m.Lifetime, diags), defaultLifetime)
+	return cmp.Or(durationOrZero(m.Lifetime, diags), defaultLifetime)
 }
 
 // refresh sets the attributes from infra.yml, except secret_name: if another name was written there, the resource must still remove the secret that it has
 // registered.
 func (m *infrastructureModel) refresh(live infra.Location) {
-	m.Address, m.Namespace, m.Registry, m.CallbackTo = text(live.Address), text(live.Namespace), text(live.Registry), text(live.CallbackTo)
-	m.ProxyAddress, m.MountDFS = text(live.ProxyAddress), text(live.MountDFS)
+	m.Address, m.Namespace, m.Registry, m.CallbackTo = stringOrNull(live.Address), stringOrNull(live.Namespace), stringOrNull(live.Registry), stringOrNull(live.CallbackTo)
+	m.ProxyAddress, m.MountDFS = stringOrNull(live.ProxyAddress), stringOrNull(live.MountDFS)
 }
 
 // adopt sets the attributes of imported credentials from their token. A kubeconfig of the user contains no such values; they are null, and the plan shows what
@@ -130,10 +130,10 @@ func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconf
 func (m *infrastructureModel) setCredential(raw []byte, kubeconfig *credentials.Kubeconfig) {
 	_, expires, _ := kubeconfig.Lifetime()
 	m.Fingerprint = types.StringValue(m.fingerprintOf(raw))
-	m.ExpiresAt = moment(expires)
+	m.ExpiresAt = timeOrNull(expires)
 	m.TokenSecret = types.StringNull()
 	if longLived, ok := m.Credentials.Attributes()["long_lived"].(types.Bool); ok && longLived.ValueBool() {
-		m.TokenSecret = text(kubeconfig.TokenSecret())
+		m.TokenSecret = stringOrNull(kubeconfig.TokenSecret())
 	}
 }
 

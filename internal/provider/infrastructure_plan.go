@@ -78,11 +78,11 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 func (m infrastructureModel) keepsCredential(ctx context.Context, state infrastructureModel, now time.Time, diags *diag.Diagnostics) bool {
 	wanted, registered := m.credentials(ctx, diags), state.credentials(ctx, diags)
 	if expires, err := time.Parse(time.RFC3339, state.ExpiresAt.ValueString()); err == nil && !wanted.RenewBefore.Equal(registered.RenewBefore) {
-		if expires.Sub(now) < duration(wanted.RenewBefore, diags) {
+		if expires.Sub(now) < durationOrZero(wanted.RenewBefore, diags) {
 			return false
 		}
 	}
-	return noDrift().Equal(state.Drift) && withoutRenewBefore(m.credentialsOrDefault()).Equal(withoutRenewBefore(state.credentialsOrDefault())) && m.Name.Equal(state.Name) &&
+	return emptyDrift().Equal(state.Drift) && withoutRenewBefore(m.credentialsOrDefault()).Equal(withoutRenewBefore(state.credentialsOrDefault())) && m.Name.Equal(state.Name) &&
 		m.Namespace.Equal(state.Namespace) && m.Address.Equal(state.Address)
 }
 
@@ -101,7 +101,7 @@ func (m credentialsModel) checkRenewal(diags *diag.Diagnostics) {
 	if m.Lifetime.IsUnknown() {
 		return
 	}
-	if lifetime, renewBefore := m.lifetime(diags), duration(m.RenewBefore, diags); renewBefore >= lifetime {
+	if lifetime, renewBefore := m.lifetime(diags), durationOrZero(m.RenewBefore, diags); renewBefore >= lifetime {
 		diags.AddAttributeError(path.Root("credentials").AtName("renew_before"), "Invalid renew_before", fmt.Sprintf(
 			"renew_before is %s and the lifetime of the token is %s, so that each plan would replace the token. Set renew_before to less than the lifetime.",
 			formatDuration(renewBefore), formatDuration(lifetime)))
@@ -116,12 +116,12 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 	}
 	var server string
 	if given.IsNull() {
-		client, err := r.clients.kube(cluster)
+		client, err := r.clients.kubernetes(cluster)
 		if errors.Is(err, errNotKnown) {
 			return types.StringUnknown()
 		}
 		if err != nil {
-			report(diags, "Cannot determine API server address", "Reading the address of the API server from the provider block", err)
+			addError(diags, "Cannot determine API server address", "Reading the address of the API server from the provider block", err)
 			return types.StringUnknown()
 		}
 		server = client.Host()

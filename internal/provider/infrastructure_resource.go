@@ -29,26 +29,26 @@ func newInfrastructureResource() resource.Resource { return &infrastructureResou
 
 // infrastructureResource has its schema in infrastructure_schema.go, its plan in infrastructure_plan.go and the handling of credentials in
 // infrastructure_credential.go.
-type infrastructureResource struct{ clients *connections }
+type infrastructureResource struct{ clients *Clients }
 
 func (r *infrastructureResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructure"
 }
 
 func (r *infrastructureResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *infrastructureResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config infrastructureModel
-	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
-	store, err := r.clients.store()
+	store, err := r.clients.configStore()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to register location %q", name), err)
+		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to register location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -80,20 +80,20 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 
 func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model infrastructureModel
-	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	name := model.Name.ValueString()
-	store, err := r.clients.store()
+	store, err := r.clients.configStore()
 	if errors.Is(err, errNotKnown) {
-		notRefreshed(&resp.Diagnostics, fmt.Sprintf("infrastructure %q", name))
+		addNotRefreshed(&resp.Diagnostics, fmt.Sprintf("infrastructure %q", name))
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to read location %q", name), err)
+		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to read location %q", name), err)
 		return
 	}
 	imported := model.Namespace.IsNull()
@@ -104,7 +104,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	}
 	found, err := missing(store, registration, name, err)
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
+		addError(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
 		return
 	}
 	if registration.Location.Name != "" {
@@ -115,27 +115,27 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		}
 		model.refresh(registration.Location)
 		if imported {
-			model.SecretName = text(registration.Location.SecretName)
+			model.SecretName = stringOrNull(registration.Location.SecretName)
 		}
 	}
 	if registration.Kubeconfig != nil {
 		found = append(found, r.inspect(ctx, &model, registration, imported, &resp.Diagnostics)...)
 	}
-	model.Drift = drift(found)
+	model.Drift = driftValue(found)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
 func (r *infrastructureResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, state, config infrastructureModel
-	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
-	store, err := r.clients.store()
+	store, err := r.clients.configStore()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to update location %q", name), err)
+		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to update location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -152,14 +152,14 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	}
 	if err := infra.Register(ctx, store, model.location(), credential.raw); err != nil {
 		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
-		report(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Updating location %q in the %s", name, store), err)
+		addError(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Updating location %q in the %s", name, store), err)
 		return
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	if !model.SecretName.Equal(state.SecretName) {
 		if err := infra.RemoveUnusedSecret(ctx, store, state.SecretName.ValueString()); err != nil {
-			report(&resp.Diagnostics, "Failed to remove the old secret", fmt.Sprintf("Removing secret %q from secrets.yml in the %s, the previous secret_name of location %q; remove it manually if this error persists", state.SecretName.ValueString(), store, name), err)
+			addError(&resp.Diagnostics, "Failed to remove the old secret", fmt.Sprintf("Removing secret %q from secrets.yml in the %s, the previous secret_name of location %q; remove it manually if this error persists", state.SecretName.ValueString(), store, name), err)
 		}
 	}
 	if !model.TokenSecret.Equal(state.TokenSecret) {
@@ -169,18 +169,18 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 
 func (r *infrastructureResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model infrastructureModel
-	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	name := model.Name.ValueString()
-	store, err := r.clients.store()
+	store, err := r.clients.configStore()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to remove location %q", name), err)
+		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to remove location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	if err := infra.Unregister(ctx, store, name, model.SecretName.ValueString()); err != nil {
-		report(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
+		addError(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
 	}
 	r.revoke(ctx, model, &resp.Diagnostics)
@@ -188,12 +188,12 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 
 // ImportState imports by "name", by "cluster/name" or by identity.
 func (r *infrastructureResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importNamed(ctx, req, resp)
+	importByName(ctx, req, resp)
 }
 
 func notRegistered(diags *diag.Diagnostics, name string, store infra.Store, err error) {
 	if !errors.Is(err, infra.ErrExists) {
-		report(diags, "Failed to register location", fmt.Sprintf("Registering location %q in the %s", name, store), err)
+		addError(diags, "Failed to register location", fmt.Sprintf("Registering location %q in the %s", name, store), err)
 		return
 	}
 	diags.AddAttributeError(path.Root("name"), "Location already exists", fmt.Sprintf(
@@ -225,12 +225,12 @@ func (r *infrastructureResource) revoke(ctx context.Context, state infrastructur
 	if state.TokenSecret.IsNull() {
 		return
 	}
-	client, err := r.clients.kube(state.Cluster)
+	client, err := r.clients.kubernetes(state.Cluster)
 	if err == nil {
 		err = credentials.Revoke(ctx, client, state.Namespace.ValueString(), state.TokenSecret.ValueString())
 	}
 	if err != nil {
-		report(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q to revoke the token that was registered for location %q; delete it manually if this error persists",
+		addError(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q to revoke the token that was registered for location %q; delete it manually if this error persists",
 			state.TokenSecret.ValueString(), state.Namespace.ValueString(), state.Name.ValueString()), err)
 	}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 func (r *infrastructureResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema("Name of the location.")
+	resp.IdentitySchema = newIdentitySchema("Name of the location.")
 }
 
 func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -38,7 +38,7 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 				Required:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"cluster": clusterAttribute(),
+			"cluster": newCluster(),
 			"address": schema.StringAttribute{
 				MarkdownDescription: "`host:port` of the API server to which the Brane instance connects. Defaults to the server of `kubeconfig_wo`, or to the API server to which the provider connects.",
 				Optional:            true,
@@ -98,8 +98,8 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 				MarkdownDescription: "Name of the Secret in `namespace` that holds the token, if `credentials.long_lived` is set.",
 				Computed:            true,
 			},
-			"drift":    driftAttribute("The next apply corrects them."),
-			"timeouts": timeoutsAttribute(ctx, infrastructureTimeout),
+			"drift":    newDrift("The next apply corrects them."),
+			"timeouts": newTimeouts(ctx, infrastructureTimeout),
 		},
 	}
 }

@@ -11,7 +11,7 @@ var _ datasource.DataSourceWithConfigure = &infrastructuresDataSource{}
 
 func newInfrastructuresDataSource() datasource.DataSource { return &infrastructuresDataSource{} }
 
-type infrastructuresDataSource struct{ clients *connections }
+type infrastructuresDataSource struct{ clients *Clients }
 
 func (d *infrastructuresDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructures"
@@ -35,21 +35,21 @@ type infrastructuresModel struct {
 }
 
 func (d *infrastructuresDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
-	store, err := d.clients.store()
+	store, err := d.clients.configStore()
 	if err != nil {
-		report(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
+		addError(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
 		return
 	}
-	ctx, done := within(ctx, infrastructureTimeout)
+	ctx, done := withLimit(ctx, infrastructureTimeout)
 	defer done()
 
 	files, err := store.Read(ctx)
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to read locations", "Reading all locations from the "+store.String(), err)
+		addError(&resp.Diagnostics, "Failed to read locations", "Reading all locations from the "+store.String(), err)
 		return
 	}
 	model := infrastructuresModel{map[string]locationModel{}}

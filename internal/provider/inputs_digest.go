@@ -13,15 +13,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// inputDigest plans an input's sha256 from its content or its file, so that the plan shows which inputs have changed.
-type inputDigest struct{}
+// planDigest plans an input's sha256 from its content or its file, so that the plan shows which inputs have changed.
+type planDigest struct{}
 
-func (inputDigest) Description(context.Context) string {
+func (planDigest) Description(context.Context) string {
 	return "the digest of the content or of the file"
 }
-func (d inputDigest) MarkdownDescription(ctx context.Context) string { return d.Description(ctx) }
+func (d planDigest) MarkdownDescription(ctx context.Context) string { return d.Description(ctx) }
 
-func (inputDigest) PlanModifyString(ctx context.Context, req planmodifier.StringRequest, resp *planmodifier.StringResponse) {
+func (planDigest) PlanModifyString(ctx context.Context, req planmodifier.StringRequest, resp *planmodifier.StringResponse) {
 	var model inputModel
 	input := req.Path.ParentPath()
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("content"), &model.Content)...)
@@ -44,7 +44,7 @@ type digestWriter struct {
 	hash hash.Hash
 }
 
-func newDigest(to io.Writer) *digestWriter { return &digestWriter{to, sha256.New()} }
+func newDigestWriter(to io.Writer) *digestWriter { return &digestWriter{to, sha256.New()} }
 
 func (w *digestWriter) Write(p []byte) (int, error) {
 	n, err := w.to.Write(p)
@@ -52,7 +52,7 @@ func (w *digestWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *digestWriter) hex() string { return hex.EncodeToString(w.hash.Sum(nil)) }
+func (w *digestWriter) hexDigest() string { return hex.EncodeToString(w.hash.Sum(nil)) }
 
 // fileDigest computes the digest of a file. It streams the file, which may be larger than memory.
 func fileDigest(name string) (string, error) {
@@ -61,7 +61,7 @@ func fileDigest(name string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
-	digest := newDigest(io.Discard)
+	digest := newDigestWriter(io.Discard)
 	_, err = io.Copy(digest, file)
-	return digest.hex(), err
+	return digest.hexDigest(), err
 }

@@ -16,8 +16,8 @@ type inputModel struct {
 	SHA256  types.String `tfsdk:"sha256"`
 }
 
-// source returns where the content comes from.
-func (m inputModel) source() files.Source {
+// toSource returns where the content comes from.
+func (m inputModel) toSource() files.Source {
 	switch {
 	case !m.Content.IsNull():
 		return files.Source{Content: []byte(m.Content.ValueString())}

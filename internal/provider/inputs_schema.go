@@ -9,15 +9,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
 
-// sourcesSchema returns the schema of a map of files by path, each with exactly one of the named attributes.
-func sourcesSchema(either ...string) schema.MapNestedAttribute {
+// newSources returns the schema of a map of files by path, each with exactly one of the named attributes.
+func newSources(either ...string) schema.MapNestedAttribute {
 	var others []path.Expression
 	for _, name := range either[1:] {
 		others = append(others, path.MatchRelative().AtParent().AtName(name))
 	}
 	return schema.MapNestedAttribute{
 		Optional:   true,
-		Validators: []validator.Map{mapvalidator.KeysAre(localPath()), noneBelowAnother{}},
+		Validators: []validator.Map{mapvalidator.KeysAre(relativePath()), noneBelowAnother{}},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"content": schema.StringAttribute{
 				MarkdownDescription: "Content of the file, as text.",
@@ -32,7 +32,7 @@ func sourcesSchema(either ...string) schema.MapNestedAttribute {
 			"sha256": schema.StringAttribute{
 				MarkdownDescription: "SHA-256 digest of the content, in hexadecimal.",
 				Computed:            true,
-				PlanModifiers:       []planmodifier.String{inputDigest{}},
+				PlanModifiers:       []planmodifier.String{planDigest{}},
 			},
 		}},
 	}

@@ -45,8 +45,8 @@ func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest,
 	}
 }
 
-// localPath validates a path below /data.
-func localPath() validator.String {
+// relativePath validates a path below /data.
+func relativePath() validator.String {
 	return newStringRule("a path below /data", func(name string) []string {
 		switch {
 		case strings.Contains(name, "\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):

@@ -34,7 +34,7 @@ const shortLifetime = time.Hour
 
 func newKubeconfigEphemeral() ephemeral.EphemeralResource { return &kubeconfigEphemeral{} }
 
-type kubeconfigEphemeral struct{ clients *connections }
+type kubeconfigEphemeral struct{ clients *Clients }
 
 func (e *kubeconfigEphemeral) Metadata(_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_kubeconfig"
@@ -108,7 +108,7 @@ type kubeconfigModel struct {
 }
 
 func (e *kubeconfigEphemeral) Configure(_ context.Context, req ephemeral.ConfigureRequest, resp *ephemeral.ConfigureResponse) {
-	e.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	e.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
@@ -124,17 +124,17 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(shortLifetime))
 	}
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
-	client, err := e.clients.kube(model.Cluster)
+	client, err := e.clients.kubernetes(model.Cluster)
 	var none *noClusterError
 	switch {
 	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
 		resp.Deferred = &ephemeral.Deferred{Reason: ephemeral.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", explain(tried, err))
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", errorDetail(tried, err))
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to connect to the cluster", tried, err)
+		addError(&resp.Diagnostics, "Failed to connect to the cluster", tried, err)
 		return
 	}
 	token := model.open(ctx, client, tried, &resp.Diagnostics)
@@ -145,7 +145,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 	resp.RenewAt = token.Expires.Add(-token.Lifetime() / 10)
 	left, err := json.Marshal(openToken{model.ServiceAccount.ValueString(), model.Namespace.ValueString(), model.ExpiresAt.ValueString()})
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to store the token's expiry", tried, err)
+		addError(&resp.Diagnostics, "Failed to store the token's expiry", tried, err)
 		return
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openTokenKey, left)...)
@@ -153,11 +153,11 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 
 // open requests the token and sets the computed attributes.
 func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried string, diags *diag.Diagnostics) credentials.Token {
-	lifetime := duration(m.Lifetime, diags)
+	lifetime := durationOrZero(m.Lifetime, diags)
 	if !m.NamespaceUID.IsNull() {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.Namespace.ValueString()}}
 		if err := client.Get(ctx, ns); err != nil {
-			report(diags, "Failed to request a token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
+			addError(diags, "Failed to request a token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
 		} else if uid := m.NamespaceUID.ValueString(); string(ns.UID) != uid {
 			diags.AddAttributeError(path.Root("namespace_uid"), "Namespace UID mismatch",
 				fmt.Sprintf("Namespace %q in the cluster at %s has the UID %s, not %s: it was deleted and created again.", ns.Name, client.Host(), ns.UID, uid))
@@ -172,7 +172,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		ca, err = client.CA()
 	}
 	if err != nil {
-		report(diags, "Failed to request a token", tried, err)
+		addError(diags, "Failed to request a token", tried, err)
 		return token
 	}
 	if token.Shortened() {
@@ -187,10 +187,10 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		Server: m.Host.ValueString(), CA: ca, Token: token.Value, Namespace: m.Namespace.ValueString(), Name: m.Namespace.ValueString(),
 	})
 	if err != nil {
-		report(diags, "Failed to write kubeconfig", tried, err)
+		addError(diags, "Failed to write kubeconfig", tried, err)
 	}
 	m.ClusterCACertificate, m.Token = types.StringValue(string(ca)), types.StringValue(token.Value)
-	m.Kubeconfig, m.ExpiresAt = types.StringValue(string(kubeconfig)), moment(token.Expires)
+	m.Kubeconfig, m.ExpiresAt = types.StringValue(string(kubeconfig)), timeOrNull(token.Expires)
 	return token
 }
 
@@ -206,7 +206,7 @@ func (e *kubeconfigEphemeral) Renew(ctx context.Context, req ephemeral.RenewRequ
 	resp.Diagnostics.Append(diags...)
 	var token openToken
 	if err := json.Unmarshal(left, &token); err != nil {
-		report(&resp.Diagnostics, "Failed to read the token's expiry", "Reading the data that was stored when the token was issued", err)
+		addError(&resp.Diagnostics, "Failed to read the token's expiry", "Reading the data that was stored when the token was issued", err)
 		return
 	}
 	resp.Diagnostics.AddWarning("Token expires during this operation", fmt.Sprintf(

@@ -19,7 +19,7 @@ var _ datasource.DataSourceWithConfigure = &namespaceDataSource{}
 
 func newNamespaceDataSource() datasource.DataSource { return &namespaceDataSource{} }
 
-type namespaceDataSource struct{ clients *connections }
+type namespaceDataSource struct{ clients *Clients }
 
 func (d *namespaceDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_namespace"
@@ -77,7 +77,7 @@ type accountDataModel struct {
 }
 
 func (d *namespaceDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -94,25 +94,25 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 		resp.Deferred = &datasource.Deferred{Reason: datasource.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", explain(fmt.Sprintf("Reading namespace %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", errorDetail(fmt.Sprintf("Reading namespace %q", name), err))
 		return
 	case errors.Is(err, namespace.ErrGone):
 		resp.Diagnostics.AddAttributeError(path.Root("name"), "Namespace not found",
 			fmt.Sprintf("Reading namespace %q: the cluster does not have it, or it is being deleted. For a namespace of the same configuration, refer to its resource instead of a data source.", name))
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", name), err)
+		addError(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", name), err)
 		return
 	}
 	model.UID, model.Labels, model.Annotations, model.Managed = types.StringValue(found.UID), found.Labels, found.Annotations, types.BoolValue(found.Managed)
 	if found.Managed {
-		model.Access, model.ServiceAccount = text(string(found.Spec.Access)), &accountDataModel{text(found.Spec.ServiceAccount)}
+		model.Access, model.ServiceAccount = stringOrNull(string(found.Spec.Access)), &accountDataModel{stringOrNull(found.Spec.ServiceAccount)}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
 func (d *namespaceDataSource) find(ctx context.Context, model namespaceDataModel) (namespace.Found, error) {
-	reader, err := d.clients.reader(model.Cluster)
+	reader, err := d.clients.namespaceReader(model.Cluster)
 	if err != nil {
 		return namespace.Found{}, err
 	}

@@ -22,14 +22,14 @@ var _ list.ListResourceWithConfigure = &namespaceListResource{}
 func newNamespaceListResource() list.ListResource { return &namespaceListResource{} }
 
 // namespaceListResource lists namespaces for `terraform query`.
-type namespaceListResource struct{ clients *connections }
+type namespaceListResource struct{ clients *Clients }
 
 func (l *namespaceListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_namespace"
 }
 
 func (l *namespaceListResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	l.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	l.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
@@ -68,13 +68,13 @@ func (l *namespaceListResource) List(ctx context.Context, req list.ListRequest, 
 	if selector.IsNull() {
 		selector = types.StringValue(ourSelector)
 	}
-	client, err := l.clients.kube(cluster)
+	client, err := l.clients.kubernetes(cluster)
 	var names []string
 	if err == nil {
 		names, err = namespace.Names(ctx, client, selector.ValueString())
 	}
 	if err != nil {
-		report(&diags, "Failed to list Namespaces", "Listing namespaces labelled "+selector.ValueString(), err)
+		addError(&diags, "Failed to list Namespaces", "Listing namespaces labelled "+selector.ValueString(), err)
 	}
 	if diags.HasError() {
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
@@ -111,7 +111,7 @@ func (l *namespaceListResource) result(ctx context.Context, req list.ListRequest
 // describe sets the attributes as an import of the namespace does.
 func (l *namespaceListResource) describe(ctx context.Context, req list.ListRequest, model *namespaceModel) diag.Diagnostics {
 	var diags diag.Diagnostics
-	reader, err := l.clients.reader(model.Cluster)
+	reader, err := l.clients.namespaceReader(model.Cluster)
 	var spec namespace.Spec
 	var state namespace.State
 	if err == nil {
@@ -121,10 +121,10 @@ func (l *namespaceListResource) describe(ctx context.Context, req list.ListReque
 		state, err = namespace.Read(ctx, reader, spec)
 	}
 	if err != nil {
-		report(&diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
+		addError(&diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
 		return diags
 	}
-	model.Timeouts = noTimeouts(req)
+	model.Timeouts = nullTimeouts(req)
 	diags.Append(model.found(ctx, spec)...)
 	diags.Append(model.refresh(ctx, state)...)
 	return diags

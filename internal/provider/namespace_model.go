@@ -37,7 +37,7 @@ type namespaceModel struct {
 	Timeouts            timeouts.Value           `tfsdk:"timeouts"`
 }
 
-func (m *namespaceModel) limits() (timeouts.Value, time.Duration) {
+func (m *namespaceModel) timeoutLimits() (timeouts.Value, time.Duration) {
 	return m.Timeouts, namespaceTimeout
 }
 
@@ -133,11 +133,11 @@ func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnost
 		}
 		spec.Subjects = append(spec.Subjects, subject)
 	}
-	spec.ResourceQuota = resourceList(m.ResourceQuota, &diags)
+	spec.ResourceQuota = toResourceList(m.ResourceQuota, &diags)
 	if l := m.LimitRange; l != nil {
 		spec.LimitRange = namespace.LimitRange{
-			Default: resourceList(l.Default, &diags), DefaultRequest: resourceList(l.DefaultRequest, &diags),
-			Max: resourceList(l.Max, &diags), Min: resourceList(l.Min, &diags),
+			Default: toResourceList(l.Default, &diags), DefaultRequest: toResourceList(l.DefaultRequest, &diags),
+			Max: toResourceList(l.Max, &diags), Min: toResourceList(l.Min, &diags),
 		}
 	}
 	if n := m.NetworkPolicy; n != nil {
@@ -168,22 +168,22 @@ func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Di
 	m.Labels, m.Annotations = ownMap(ctx, spec.Labels, &diags), ownMap(ctx, spec.Annotations, &diags)
 	m.takeSettings(ctx, spec.Settings, &diags)
 	if p := spec.PodSecurity; p != (namespace.PodSecurity{}) {
-		m.PodSecurity = &podSecurityModel{text(p.Enforce), text(p.Audit), text(p.Warn), text(p.Version)}
+		m.PodSecurity = &podSecurityModel{stringOrNull(p.Enforce), stringOrNull(p.Audit), stringOrNull(p.Warn), stringOrNull(p.Version)}
 	}
 	m.ServiceAccount = &serviceAccountModel{
 		Name: types.StringValue(spec.ServiceAccount), Labels: ownMap(ctx, spec.AccountLabels, &diags), Annotations: ownMap(ctx, spec.AccountAnnotations, &diags),
 		ImagePullSecrets: spec.PullSecrets, CreateTokenSecret: types.BoolValue(spec.LongLivedToken),
 	}
-	m.Access = text(string(spec.Access))
+	m.Access = stringOrNull(string(spec.Access))
 	for _, r := range spec.Rules {
 		m.Rules = append(m.Rules, ruleModel{APIGroups: r.APIGroups, Resources: r.Resources, Verbs: r.Verbs, ResourceNames: r.ResourceNames})
 	}
 	for _, s := range spec.Subjects {
-		m.Subjects = append(m.Subjects, subjectModel{types.StringValue(s.Kind), types.StringValue(s.Name), text(s.Namespace)})
+		m.Subjects = append(m.Subjects, subjectModel{types.StringValue(s.Kind), types.StringValue(s.Name), stringOrNull(s.Namespace)})
 	}
-	m.ResourceQuota = quantitiesOf(spec.ResourceQuota)
+	m.ResourceQuota = fromResourceList(spec.ResourceQuota)
 	limits := limitRangeModel{
-		quantitiesOf(spec.LimitRange.Default), quantitiesOf(spec.LimitRange.DefaultRequest), quantitiesOf(spec.LimitRange.Max), quantitiesOf(spec.LimitRange.Min),
+		fromResourceList(spec.LimitRange.Default), fromResourceList(spec.LimitRange.DefaultRequest), fromResourceList(spec.LimitRange.Max), fromResourceList(spec.LimitRange.Min),
 	}
 	if slices.ContainsFunc([]map[string]quantity{limits.Default, limits.DefaultRequest, limits.Max, limits.Min}, func(q map[string]quantity) bool { return len(q) > 0 }) {
 		m.LimitRange = &limits
@@ -221,7 +221,7 @@ func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) dia
 	m.UID = types.StringValue(state.UID)
 	m.Labels = keepOurs(ctx, m.Labels, state.Labels, &diags)
 	m.Annotations = keepOurs(ctx, m.Annotations, state.Annotations, &diags)
-	m.Drift = drift(state.Drift)
+	m.Drift = driftValue(state.Drift)
 	return diags
 }
 

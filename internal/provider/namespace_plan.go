@@ -53,11 +53,11 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("subjects"), &subjects)...)
 	for _, element := range subjects.Elements() {
 		object, ok := element.(types.Object)
-		if !ok || unknown(object) {
+		if !ok || hasUnknown(object) {
 			continue
 		}
 		var subject subjectModel
-		if !decode(ctx, object, &subject, &resp.Diagnostics) {
+		if !decodeObject(ctx, object, &subject, &resp.Diagnostics) {
 			continue
 		}
 		inNamespace := !subject.Namespace.IsNull()
@@ -95,7 +95,7 @@ func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 	}
 	var registries types.Map
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("registry_credentials"), &registries)...)
-	if !unknown(registries) {
+	if !hasUnknown(registries) {
 		var wanted map[string]registryModel
 		resp.Diagnostics.Append(registries.ElementsAs(ctx, &wanted, false)...)
 		needPasswords(wanted, before.RegistryCredentials, &resp.Diagnostics)
@@ -132,7 +132,7 @@ func needPasswords(wanted, before map[string]registryModel, diags *diag.Diagnost
 
 // planAdoption warns about the changes that adopting the namespace makes. An unreachable cluster is not an error yet.
 func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceModel, diags *diag.Diagnostics) {
-	client, err := r.clients.kube(plan.Cluster)
+	client, err := r.clients.kubernetes(plan.Cluster)
 	if errors.Is(err, errNotKnown) {
 		return
 	}
@@ -145,13 +145,13 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	switch {
 	case errors.Is(err, namespace.ErrGone):
 	case kube.IsUnreachable(err) && !plan.Cluster.IsNull():
-		warnUnreachable(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
+		addUnreachable(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
 	case err != nil:
-		report(diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q to adopt it", spec.Name), err)
+		addError(diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q to adopt it", spec.Name), err)
 	case len(changes) == 0:
 		diags.AddWarning("Existing namespace will be adopted", fmt.Sprintf("Namespace %q exists and will be managed by this resource. No changes are needed.", spec.Name))
 	default:
 		diags.AddWarning("Existing namespace will be adopted", fmt.Sprintf(
-			"Namespace %q exists and will be managed by this resource. These differences will be corrected:\n%s", spec.Name, bullets(changes)))
+			"Namespace %q exists and will be managed by this resource. These differences will be corrected:\n%s", spec.Name, bulletList(changes)))
 	}
 }

@@ -32,27 +32,27 @@ const namespaceTimeout = 10 * time.Minute
 
 func newNamespaceResource() resource.Resource { return &namespaceResource{} }
 
-type namespaceResource struct{ clients *connections }
+type namespaceResource struct{ clients *Clients }
 
 func (r *namespaceResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_namespace"
 }
 
 func (r *namespaceResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *namespaceResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config namespaceModel
-	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.clients.kube(model.Cluster)
+	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
+		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -69,7 +69,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 				"import {\n  to = brane_namespace.<NAME>\n  id = %q\n}", spec.Name, client.Host(), id))
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to create Namespace", fmt.Sprintf("Creating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		addError(&resp.Diagnostics, "Failed to create Namespace", fmt.Sprintf("Creating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		if state.UID == "" {
 			return // nothing was created
 		}
@@ -82,36 +82,36 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 
 func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model namespaceModel
-	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	name := model.Name.ValueString()
-	client, err := r.clients.kube(model.Cluster)
+	client, err := r.clients.kubernetes(model.Cluster)
 	if errors.Is(err, errNotKnown) {
-		notRefreshed(&resp.Diagnostics, fmt.Sprintf("namespace %q", name))
+		addNotRefreshed(&resp.Diagnostics, fmt.Sprintf("namespace %q", name))
 		return
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
+		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
 	imported := model.ServiceAccount == nil // only the name is known
 	if imported {
 		spec, err := namespace.Discover(ctx, client, name, defaultAccount)
 		if err != nil && !errors.Is(err, namespace.ErrGone) {
-			report(&resp.Diagnostics, "Failed to import Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
+			addError(&resp.Diagnostics, "Failed to import Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 			return
 		}
 		resp.Diagnostics.Append(model.found(ctx, spec)...)
 	}
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	reader, err := r.clients.reader(model.Cluster)
+	reader, err := r.clients.namespaceReader(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
+		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
 	state, err := namespace.Read(ctx, reader, spec)
@@ -120,10 +120,10 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		resp.State.RemoveResource(ctx)
 		return
 	case kube.IsUnreachable(err) && !imported && !model.Cluster.IsNull():
-		warnUnreachable(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
+		addUnreachable(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
 		return
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
+		addError(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 		return
 	}
 	before := model
@@ -135,7 +135,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 
 func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, before, config namespaceModel
-	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -144,16 +144,16 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(diags...)
 	old, diags := before.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.clients.kube(model.Cluster)
+	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
+		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	state, err := namespace.Apply(ctx, client, old, spec)
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to update Namespace", fmt.Sprintf("Updating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		addError(&resp.Diagnostics, "Failed to update Namespace", fmt.Sprintf("Updating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		return
 	}
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
@@ -162,32 +162,32 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 
 func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model namespaceModel
-	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
 	model.refuseProtected(&resp.Diagnostics)
-	client, err := r.clients.kube(model.Cluster)
+	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
+		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	if model.DeletionPolicy.ValueString() == policyRetain {
 		if err := namespace.Retain(ctx, client, spec); err != nil {
-			report(&resp.Diagnostics, "Failed to release Namespace", fmt.Sprintf("Removing the managed objects, labels and annotations from namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+			addError(&resp.Diagnostics, "Failed to release Namespace", fmt.Sprintf("Removing the managed objects, labels and annotations from namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		}
 		return
 	}
 	if err := namespace.Delete(ctx, client, spec.Name); err != nil {
-		report(&resp.Diagnostics, "Failed to delete Namespace", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		addError(&resp.Diagnostics, "Failed to delete Namespace", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 	}
 }
 
 // ImportState imports by "name", by "cluster/name" or by identity.
 func (r *namespaceResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importNamed(ctx, req, resp)
+	importByName(ctx, req, resp)
 }
 
 // specWith returns the wanted namespace with the passwords of the configuration, which the plan does not contain.

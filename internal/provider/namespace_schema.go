@@ -32,7 +32,7 @@ const (
 )
 
 func (r *namespaceResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema("Name of the Namespace.")
+	resp.IdentitySchema = newIdentitySchema("Name of the Namespace.")
 }
 
 func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -50,7 +50,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators:          []validator.String{dnsLabel()},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"cluster":         clusterAttribute(),
+			"cluster":         newCluster(),
 			"labels":          metadataAttribute("Labels of the Namespace. Labels set by other tools are preserved."),
 			"annotations":     metadataAttribute("Annotations of the Namespace. Annotations set by other tools are preserved."),
 			"pod_security":    podSecuritySchema(),
@@ -66,7 +66,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"rules":    rulesSchema(),
 			"subjects": subjectsSchema(),
-			"resource_quota": quantities("Hard limits of a ResourceQuota for all pods and objects in the namespace, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }`. " +
+			"resource_quota": newQuantities("Hard limits of a ResourceQuota for all pods and objects in the namespace, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }`. " +
 				"Entries added by other tools are preserved."),
 			"limit_range":          limitRangeSchema(),
 			"network_policy":       networkPolicySchema(),
@@ -94,8 +94,8 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
-			"drift":    driftAttribute("The next apply corrects them."),
-			"timeouts": timeoutsAttribute(ctx, namespaceTimeout),
+			"drift":    newDrift("The next apply corrects them."),
+			"timeouts": newTimeouts(ctx, namespaceTimeout),
 		},
 	}
 }
@@ -220,10 +220,10 @@ func limitRangeSchema() schema.Attribute {
 		MarkdownDescription: "LimitRange for the containers of the namespace. Kubernetes fills missing values: `default` falls back to `max`; `default_request` falls back to `default`, then `min`.",
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
-			"default":         quantities("Limits of containers that set none."),
-			"default_request": quantities("Requests of containers that set none."),
-			"max":             quantities("Maximum limits of a container."),
-			"min":             quantities("Minimum requests of a container."),
+			"default":         newQuantities("Limits of containers that set none."),
+			"default_request": newQuantities("Requests of containers that set none."),
+			"max":             newQuantities("Maximum limits of a container."),
+			"min":             newQuantities("Minimum requests of a container."),
 		},
 	}
 }

@@ -43,7 +43,7 @@ func (m *namespaceModel) takeSettings(ctx context.Context, settings map[string]s
 	operations := m.Timeouts.AttributeTypes(ctx)
 	limits, set := map[string]attr.Value{}, false
 	for operation := range operations {
-		limit := text(settings[timeoutSetting+operation])
+		limit := stringOrNull(settings[timeoutSetting+operation])
 		limits[operation], set = limit, set || !limit.IsNull()
 	}
 	if set {

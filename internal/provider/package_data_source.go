@@ -136,7 +136,7 @@ func (d *packageDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		name := model.File.ValueString()
 		described, err := readPackageFile(name)
 		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("file"), "Failed to read package file", explain(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
+			resp.Diagnostics.AddAttributeError(path.Root("file"), "Failed to read package file", errorDetail(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
 			return
 		}
 		model.describe(described)
@@ -151,12 +151,12 @@ var descriptions = []string{branelet.WorkDir + "/local_container.yml", branelet.
 
 // lookUp reads the configuration of the image and the description of the package in it.
 func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) {
-	ctx, done := within(ctx, packageTimeout)
+	ctx, done := withLimit(ctx, packageTimeout)
 	defer done()
 	reference := m.Image.ValueString()
 	found, err := image.Lookup(ctx, reference)
 	if err != nil {
-		diags.AddAttributeError(path.Root("image"), "Failed to read image", explain(fmt.Sprintf("Reading package %q", reference), err)+
+		diags.AddAttributeError(path.Root("image"), "Failed to read image", errorDetail(fmt.Sprintf("Reading package %q", reference), err)+
 			"\n\nCheck that the machine that runs Terraform can connect to the registry and that the image exists; log in if the registry requires it (docker login).")
 		return
 	}
@@ -173,7 +173,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	case errors.Is(err, image.ErrNoFile):
 		diags.AddAttributeError(path.Root("image"), "Image is not a Brane package", fmt.Sprintf("Image %q contains neither %s nor %s, one of which is in every Brane package.", reference, descriptions[0], descriptions[1]))
 	case err != nil:
-		diags.AddAttributeError(path.Root("image"), "Failed to read package", explain(fmt.Sprintf("Reading the description of package %q", reference), err))
+		diags.AddAttributeError(path.Root("image"), "Failed to read package", errorDetail(fmt.Sprintf("Reading the description of package %q", reference), err))
 	default:
 		m.describe(described)
 	}
@@ -181,10 +181,10 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 
 // describe sets the attributes from the description of a package.
 func (m *packageDataModel) describe(p packagefile.Package) {
-	m.Name, m.Version, m.Kind, m.Description, m.Detached = text(p.Name), text(p.Version), text(p.Kind), text(p.Description), types.BoolValue(p.Detached)
+	m.Name, m.Version, m.Kind, m.Description, m.Detached = stringOrNull(p.Name), stringOrNull(p.Version), stringOrNull(p.Kind), stringOrNull(p.Description), types.BoolValue(p.Detached)
 	m.Owners, m.Functions, m.Types = append([]string{}, p.Owners...), map[string]functionModel{}, map[string]typeModel{}
 	for name, function := range p.Functions {
-		described := functionModel{Description: text(function.Description), Returns: types.StringValue(function.Returns), Parameters: []parameterModel{}}
+		described := functionModel{Description: stringOrNull(function.Description), Returns: types.StringValue(function.Returns), Parameters: []parameterModel{}}
 		for _, parameter := range function.Parameters {
 			described.Parameters = append(described.Parameters, parameterModel(parameter))
 		}

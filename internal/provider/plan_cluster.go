@@ -11,18 +11,18 @@ import (
 
 // planCluster adds an error to a plan if the provider block does not have the cluster. If the CLI supports it, a resource in a cluster that is not known yet is
 // deferred.
-func (c *connections) planCluster(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (c *Clients) planCluster(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() || c == nil {
 		return // destroy, or validation without a configured provider
 	}
 	at := path.Root("cluster")
 	var name types.String
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, at, &name)...)
-	_, err := c.kube(name)
+	_, err := c.kubernetes(name)
 	var none *noClusterError
 	switch {
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(at, "Unknown cluster", explain("Looking for the cluster", err))
+		resp.Diagnostics.AddAttributeError(at, "Unknown cluster", errorDetail("Looking for the cluster", err))
 	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
 		resp.Deferred = &resource.Deferred{Reason: resource.DeferredReasonProviderConfigUnknown}
 	}

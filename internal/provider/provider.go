@@ -67,7 +67,7 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	connections, diags := model.connections(ctx, p.version)
+	connections, diags := model.toClients(ctx, p.version)
 	resp.Diagnostics.Append(diags...)
 	connections.now = p.now
 	resp.ResourceData = connections
@@ -75,7 +75,7 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 	resp.EphemeralResourceData = connections
 	resp.ListResourceData = connections
 	resp.ActionData = connections
-	if model.unknown() && req.ClientCapabilities.DeferralAllowed {
+	if model.hasUnknown() && req.ClientCapabilities.DeferralAllowed {
 		resp.Deferred = &provider.Deferred{Reason: provider.DeferredReasonProviderConfigUnknown}
 	}
 }

@@ -64,28 +64,28 @@ type secretModel struct {
 	Name      string       `tfsdk:"name"`
 }
 
-// unknown reports whether a part of the configuration that any resource can need is not known before apply. Unknown values of one of several clusters only
+// hasUnknown reports whether a part of the configuration that any resource can need is not known before apply. Unknown values of one of several clusters only
 // affect the resources in that cluster.
-func (m providerModel) unknown() bool {
-	return unknown(m.Kubernetes) || m.Clusters.IsUnknown() || unknown(m.Redis) || unknown(m.ControlPlane) || m.AgentImage.IsUnknown()
+func (m providerModel) hasUnknown() bool {
+	return hasUnknown(m.Kubernetes) || m.Clusters.IsUnknown() || hasUnknown(m.Redis) || hasUnknown(m.ControlPlane) || m.AgentImage.IsUnknown()
 }
 
-// connections returns the connections that the configuration describes. Each connects when it is first used.
-func (m providerModel) connections(ctx context.Context, version string) (*connections, diag.Diagnostics) {
+// toClients returns the clients that the configuration describes. Each connects when it is first used.
+func (m providerModel) toClients(ctx context.Context, version string) (*Clients, diag.Diagnostics) {
 	var diags diag.Diagnostics
-	c := &connections{agentImage: setting(m.AgentImage, "BRANE_AGENT_IMAGE")}
+	c := &Clients{agentImage: valueOrEnvironment(m.AgentImage, "BRANE_AGENT_IMAGE")}
 	if c.agentImage == "" {
 		c.agentImage = releasedAgent + ":" + version
 	}
 
 	// The environment describes one cluster, that of `kubernetes`. If `clusters` is set, it applies only if `kubernetes` is present.
 	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
-		c.add("", connection(ctx, path.Root("kubernetes"), m.Kubernetes, setting, &diags))
+		c.addCluster("", toConnection(ctx, path.Root("kubernetes"), m.Kubernetes, valueOrEnvironment, &diags))
 	}
 	c.namesUnknown = m.Clusters.IsUnknown()
 	for name, entry := range m.Clusters.Elements() {
 		if object, ok := entry.(types.Object); ok {
-			c.add(name, connection(ctx, path.Root("clusters").AtMapKey(name), object, configured, &diags))
+			c.addCluster(name, toConnection(ctx, path.Root("clusters").AtMapKey(name), object, valueOnly, &diags))
 		}
 	}
 
@@ -97,33 +97,33 @@ func (m providerModel) connections(ctx context.Context, version string) (*connec
 // toControlPlane converts the control_plane block.
 func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnostics) controlPlane {
 	var m controlPlaneModel
-	decode(ctx, block, &m, diags)
+	decodeObject(ctx, block, &m, diags)
 	plane := controlPlane{
-		directory:  setting(m.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"),
+		directory:  valueOrEnvironment(m.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"),
 		version:    infra.V06,
 		bakesFiles: m.BraneVersion.ValueString() == "0.6.0",
-		isUnknown:  unknown(block),
+		isUnknown:  hasUnknown(block),
 	}
 	if v, err := infra.ParseVersion(m.BraneVersion.ValueString()); err == nil { // empty if it is not set; the schema rejects other values
 		plane.version = v
 	}
 	var secret secretModel
-	if !m.KubernetesSecret.IsNull() && !unknown(m.KubernetesSecret) && decode(ctx, m.KubernetesSecret, &secret, diags) {
+	if !m.KubernetesSecret.IsNull() && !hasUnknown(m.KubernetesSecret) && decodeObject(ctx, m.KubernetesSecret, &secret, diags) {
 		plane.secretCluster, plane.secretNamespace, plane.secretName, plane.directory = secret.Cluster, secret.Namespace, secret.Name, ""
 	}
 	return plane
 }
 
-// connection converts the block of one cluster. It returns nil if a part of the block is not known before apply. from returns a configured value, or that of
+// toConnection converts the block of one cluster. It returns nil if a part of the block is not known before apply. from returns a configured value, or that of
 // the environment variable.
-func connection(ctx context.Context, at path.Path, block types.Object, from func(types.String, string) string, diags *diag.Diagnostics) *kube.Connection {
-	if unknown(block) {
+func toConnection(ctx context.Context, at path.Path, block types.Object, from func(types.String, string) string, diags *diag.Diagnostics) *kube.Connection {
+	if hasUnknown(block) {
 		return nil
 	}
 	var m kubernetesModel
-	decode(ctx, block, &m, diags)
+	decodeObject(ctx, block, &m, diags)
 	c := kube.Connection{
-		ConfigPath:           home(from(m.ConfigPath, "KUBE_CONFIG_PATH")),
+		ConfigPath:           expandHome(from(m.ConfigPath, "KUBE_CONFIG_PATH")),
 		ConfigContext:        from(m.ConfigContext, "KUBE_CTX"),
 		Host:                 from(m.Host, "KUBE_HOST"),
 		Token:                from(m.Token, "KUBE_TOKEN"),
@@ -146,25 +146,25 @@ func connection(ctx context.Context, at path.Path, block types.Object, from func
 		c.Insecure = insecure
 	}
 	var exec execModel
-	if !m.Exec.IsNull() && decode(ctx, m.Exec, &exec, diags) {
+	if !m.Exec.IsNull() && decodeObject(ctx, m.Exec, &exec, diags) {
 		c.Exec = &kube.Exec{APIVersion: exec.APIVersion, Command: exec.Command, Args: exec.Args, Env: exec.Env}
 	}
 	return &c
 }
 
-// setting returns the configured value, or that of the environment variable if none is configured.
-func setting(value types.String, variable string) string {
+// valueOrEnvironment returns the configured value, or that of the environment variable if none is configured.
+func valueOrEnvironment(value types.String, variable string) string {
 	if value.IsNull() {
 		return os.Getenv(variable)
 	}
 	return value.ValueString()
 }
 
-// configured returns the configured value. It ignores the environment, which does not name one of several clusters.
-func configured(value types.String, _ string) string { return value.ValueString() }
+// valueOnly returns the configured value. It ignores the environment, which does not name one of several clusters.
+func valueOnly(value types.String, _ string) string { return value.ValueString() }
 
-// home replaces a leading ~ by the home directory.
-func home(file string) string {
+// expandHome replaces a leading ~ by the home directory.
+func expandHome(file string) string {
 	if rest, ok := strings.CutPrefix(file, "~"); ok && (rest == "" || rest[0] == '/') {
 		if dir, err := os.UserHomeDir(); err == nil {
 			return filepath.Join(dir, rest)

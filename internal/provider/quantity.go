@@ -61,11 +61,11 @@ func (q quantity) Equal(other attr.Value) bool {
 
 func (q quantity) StringSemanticEquals(_ context.Context, other basetypes.StringValuable) (bool, diag.Diagnostics) {
 	o, ok := other.(quantity)
-	return ok && q.same(o), nil
+	return ok && q.isEqual(o), nil
 }
 
-// same reports whether two quantities are equal.
-func (q quantity) same(other quantity) bool {
+// isEqual reports whether two quantities are equal.
+func (q quantity) isEqual(other quantity) bool {
 	if q.IsNull() || q.IsUnknown() || other.IsNull() || other.IsUnknown() {
 		return q.Equal(other)
 	}
@@ -74,8 +74,8 @@ func (q quantity) same(other quantity) bool {
 	return errA == nil && errB == nil && a.Cmp(b) == 0
 }
 
-// amount returns the quantity for the API. name is the name of the resource, for errors.
-func (q quantity) amount(name string, diags *diag.Diagnostics) resource.Quantity {
+// toAPI returns the quantity for the API. name is the name of the resource, for errors.
+func (q quantity) toAPI(name string, diags *diag.Diagnostics) resource.Quantity {
 	value, err := resource.ParseQuantity(q.ValueString())
 	if err != nil { // it was not known during validation
 		diags.AddError("Value is not a quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
@@ -83,8 +83,8 @@ func (q quantity) amount(name string, diags *diag.Diagnostics) resource.Quantity
 	return value
 }
 
-// quantityRule is a validator of attributes, because the framework does not call the validators of the element type of a map.
-var quantityRule = newStringRule("a quantity", quantityProblems)
+// validQuantity is a validator of attributes, because the framework does not call the validators of the element type of a map.
+var validQuantity = newStringRule("a quantity", quantityProblems)
 
 // quantityProblems returns the problems of a string as a quantity.
 func quantityProblems(text string) []string {
@@ -99,25 +99,27 @@ func quantityProblems(text string) []string {
 	}
 }
 
-// quantities returns an attribute that maps names of resources to quantities. Equal quantities in another notation are not a change.
-func quantities(description string) schema.MapAttribute {
+// newQuantities returns an attribute that maps names of resources to quantities. Equal quantities in another notation are not a change.
+func newQuantities(description string) schema.MapAttribute {
 	return schema.MapAttribute{
 		MarkdownDescription: description,
 		ElementType:         quantityType{},
 		Optional:            true,
-		Validators:          []validator.Map{mapvalidator.ValueStringsAre(quantityRule)},
-		PlanModifiers:       []planmodifier.Map{sameQuantities{}},
+		Validators:          []validator.Map{mapvalidator.ValueStringsAre(validQuantity)},
+		PlanModifiers:       []planmodifier.Map{keepEqualQuantities{}},
 	}
 }
 
-type sameQuantities struct{}
+type keepEqualQuantities struct{}
 
-func (sameQuantities) Description(context.Context) string {
+func (keepEqualQuantities) Description(context.Context) string {
 	return "Equal quantities in another notation are not a change."
 }
-func (m sameQuantities) MarkdownDescription(ctx context.Context) string { return m.Description(ctx) }
+func (m keepEqualQuantities) MarkdownDescription(ctx context.Context) string {
+	return m.Description(ctx)
+}
 
-func (sameQuantities) PlanModifyMap(_ context.Context, req planmodifier.MapRequest, resp *planmodifier.MapResponse) {
+func (keepEqualQuantities) PlanModifyMap(_ context.Context, req planmodifier.MapRequest, resp *planmodifier.MapResponse) {
 	planned, before := req.PlanValue.Elements(), req.StateValue.Elements()
 	if req.PlanValue.IsUnknown() || req.PlanValue.IsNull() || len(planned) != len(before) {
 		return
@@ -125,27 +127,27 @@ func (sameQuantities) PlanModifyMap(_ context.Context, req planmodifier.MapReque
 	for name, value := range planned {
 		a, okA := value.(quantity)
 		b, okB := before[name].(quantity)
-		if !okA || !okB || !a.same(b) {
+		if !okA || !okB || !a.isEqual(b) {
 			return
 		}
 	}
 	resp.PlanValue = req.StateValue
 }
 
-// resourceList converts validated quantities to the type of the API.
-func resourceList(quantities map[string]quantity, diags *diag.Diagnostics) corev1.ResourceList {
+// toResourceList converts validated quantities to the type of the API.
+func toResourceList(quantities map[string]quantity, diags *diag.Diagnostics) corev1.ResourceList {
 	if len(quantities) == 0 {
 		return nil
 	}
 	list := corev1.ResourceList{}
 	for name, q := range quantities {
-		list[corev1.ResourceName(name)] = q.amount(name, diags)
+		list[corev1.ResourceName(name)] = q.toAPI(name, diags)
 	}
 	return list
 }
 
-// quantitiesOf converts the type of the API to quantities; an empty list becomes null.
-func quantitiesOf(list corev1.ResourceList) map[string]quantity {
+// fromResourceList converts the type of the API to quantities; an empty list becomes null.
+func fromResourceList(list corev1.ResourceList) map[string]quantity {
 	if len(list) == 0 {
 		return nil
 	}

@@ -43,7 +43,7 @@ func FuzzQuantity(f *testing.F) {
 		if valid := err == nil && value.Sign() >= 0; valid != (problems == nil) {
 			t.Fatalf("%q: %v, %v", text, err, problems)
 		}
-		if err == nil && !q.same(written(value.String())) {
+		if err == nil && !q.isEqual(written(value.String())) {
 			t.Errorf("%q is written %q by the server, and that is not the same", text, value.String())
 		}
 	})

@@ -34,9 +34,9 @@ type redisConnection struct {
 	client redis.UniversalClient
 }
 
-// files returns a client of the Redis that stores the files of workflow runs. On first use it verifies the server. Only the first caller gets the warnings; every
+// redisClient returns a client of the Redis that stores the files of workflow runs. On first use it verifies the server. Only the first caller gets the warnings; every
 // caller passes them to warnRedis.
-func (c *connections) files(ctx context.Context) (redis.UniversalClient, []string, error) {
+func (c *Clients) redisClient(ctx context.Context) (redis.UniversalClient, []string, error) {
 	server, connection := &c.redis, &c.redisConnection
 	if server.isUnknown {
 		return nil, nil, errNotKnown
@@ -70,7 +70,7 @@ func (c *connections) files(ctx context.Context) (redis.UniversalClient, []strin
 }
 
 // redisDialer returns a dialer with the certificates and, if configured, the port forwarding.
-func (c *connections) redisDialer() (files.Dialer, error) {
+func (c *Clients) redisDialer() (files.Dialer, error) {
 	certificates, err := c.redis.certificates.Config()
 	if err != nil {
 		return files.Dialer{}, err
@@ -82,7 +82,7 @@ func (c *connections) redisDialer() (files.Dialer, error) {
 	if scheme, _, _ := strings.Cut(c.redis.url, ":"); strings.Contains(scheme, "+") {
 		return files.Dialer{}, errors.New("redis.port_forward connects to one server; it does not support Redis Cluster and Sentinel, whose servers have different addresses")
 	}
-	client, err := c.kube(c.redis.forwardCluster)
+	client, err := c.kubernetes(c.redis.forwardCluster)
 	if err != nil {
 		return files.Dialer{}, fmt.Errorf("connect to the cluster of redis.port_forward: %w", err)
 	}
@@ -92,8 +92,8 @@ func (c *connections) redisDialer() (files.Dialer, error) {
 	return dialer, nil
 }
 
-// stepRedisURL returns the URL to which pods connect: pod_url, else mount_dfs of the location with the user and password of url, else url.
-func (c *connections) stepRedisURL(mountDFS string) (string, error) {
+// podRedisURL returns the URL to which pods connect: pod_url, else mount_dfs of the location with the user and password of url, else url.
+func (c *Clients) podRedisURL(mountDFS string) (string, error) {
 	if c.redis.podURL != "" {
 		return c.redis.podURL, nil
 	}

@@ -38,22 +38,22 @@ const redisPort = 6379
 // toRedisServer converts the redis block.
 func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnostics) redisServer {
 	var m redisModel
-	decode(ctx, block, &m, diags)
-	password := setting(m.Password, "BRANE_REDIS_PASSWORD")
+	decodeObject(ctx, block, &m, diags)
+	password := valueOrEnvironment(m.Password, "BRANE_REDIS_PASSWORD")
 	r := redisServer{
-		url:    withPassword(setting(m.URL, "BRANE_REDIS_URL"), password),
-		podURL: withPassword(setting(m.PodURL, "BRANE_REDIS_POD_URL"), password),
+		url:    withPassword(valueOrEnvironment(m.URL, "BRANE_REDIS_URL"), password),
+		podURL: withPassword(valueOrEnvironment(m.PodURL, "BRANE_REDIS_POD_URL"), password),
 		certificates: files.Certificates{
-			CA:   []byte(setting(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
-			Cert: []byte(setting(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
-			Key:  []byte(setting(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
+			CA:   []byte(valueOrEnvironment(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
+			Cert: []byte(valueOrEnvironment(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
+			Key:  []byte(valueOrEnvironment(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
 		},
 		allowEviction: m.AllowEviction.ValueBool(),
 		users:         workflow.RedisUsers(m.ACLUsers.ValueString()),
-		isUnknown:     unknown(block),
+		isUnknown:     hasUnknown(block),
 	}
 	var f portForwardModel
-	if !m.PortForward.IsNull() && !unknown(m.PortForward) && decode(ctx, m.PortForward, &f, diags) {
+	if !m.PortForward.IsNull() && !hasUnknown(m.PortForward) && decodeObject(ctx, m.PortForward, &f, diags) {
 		r.forwardCluster = f.Cluster
 		r.forward = &kube.Forward{Namespace: f.Namespace.ValueString(), Service: f.Service.ValueString(), Pod: f.Pod.ValueString(), Port: redisPort}
 		if !f.Port.IsNull() {

@@ -12,8 +12,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
-// advice returns what to do about an error; it is empty if that is not known.
-func advice(err error) string {
+// remedyOf returns what to do about an error; it is empty if that is not known.
+func remedyOf(err error) string {
 	var remedied interface{ Remedy() string }
 	var password *namespace.MissingPasswordError
 	switch {

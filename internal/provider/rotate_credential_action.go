@@ -22,7 +22,7 @@ var _ action.ActionWithConfigure = &rotateCredentialAction{}
 func newRotateCredentialAction() action.Action { return &rotateCredentialAction{} }
 
 // rotateCredentialAction replaces a registered token by a new one of the same service account and lifetime. The next refresh of the resource accepts it.
-type rotateCredentialAction struct{ clients *connections }
+type rotateCredentialAction struct{ clients *Clients }
 
 func (a *rotateCredentialAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_rotate_credential"
@@ -54,7 +54,7 @@ type rotateCredentialModel struct {
 }
 
 func (a *rotateCredentialAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
-	a.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	a.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
@@ -63,7 +63,7 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := within(ctx, infrastructureTimeout)
+	ctx, done := withLimit(ctx, infrastructureTimeout)
 	defer done()
 
 	name := model.Infrastructure.ValueString()
@@ -72,9 +72,9 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 	})
 	switch {
 	case errors.Is(err, infra.ErrNoLocation), errors.Is(err, errNoToken):
-		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Failed to rotate credential", explain(fmt.Sprintf("Requesting a new token for infrastructure %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Failed to rotate credential", errorDetail(fmt.Sprintf("Requesting a new token for infrastructure %q", name), err))
 	case err != nil:
-		report(&resp.Diagnostics, "Failed to rotate credential", fmt.Sprintf("Requesting a new token for infrastructure %q", name), err)
+		addError(&resp.Diagnostics, "Failed to rotate credential", fmt.Sprintf("Requesting a new token for infrastructure %q", name), err)
 	}
 }
 
@@ -82,11 +82,11 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 var errNoToken = errors.New("the registered credentials are not a token of a service account; set another kubeconfig_wo of the brane_infrastructure instead")
 
 func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluster types.String, progress func(format string, args ...any)) (err error) {
-	store, err := a.clients.store()
+	store, err := a.clients.configStore()
 	if err != nil {
 		return err
 	}
-	client, err := a.clients.kube(cluster)
+	client, err := a.clients.kubernetes(cluster)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 	registered := false
 	defer func() {
 		if made.secret != "" && !registered {
-			after, done := afterwards(ctx)
+			after, done := withCleanupLimit(ctx)
 			defer done()
 			err = errors.Join(err, credentials.Revoke(after, client, made.namespace, made.secret))
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// clusterAttribute returns the attribute that all resources in a cluster share.
-func clusterAttribute() schema.StringAttribute {
+// newCluster returns the attribute that all resources in a cluster share.
+func newCluster() schema.StringAttribute {
 	return schema.StringAttribute{
 		MarkdownDescription: clusterDescription + " " + forcesReplacement,
 		Optional:            true,

@@ -15,8 +15,8 @@ import (
 // readTimeout is the default limit of a refresh: longer than a page of a list takes, and short enough that an unavailable server does not block a plan.
 const readTimeout = 2 * time.Minute
 
-// timeoutsAttribute returns the attribute that limits the operations. limit is the default of create, update and delete.
-func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribute {
+// newTimeouts returns the attribute that limits the operations. limit is the default of create, update and delete.
+func newTimeouts(ctx context.Context, limit time.Duration) schema.Attribute {
 	each := fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))
 	attribute := timeouts.Attributes(ctx, timeouts.Opts{
 		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
@@ -29,8 +29,8 @@ func timeoutsAttribute(ctx context.Context, limit time.Duration) schema.Attribut
 	return attribute
 }
 
-// noTimeouts returns the timeouts of a listed resource, which has no configuration.
-func noTimeouts(req list.ListRequest) timeouts.Value {
+// nullTimeouts returns the timeouts of a listed resource, which has no configuration.
+func nullTimeouts(req list.ListRequest) timeouts.Value {
 	of, ok := req.ResourceSchema.GetAttributes()["timeouts"].GetType().(timeouts.Type)
 	if !ok {
 		return timeouts.Value{}
@@ -38,18 +38,18 @@ func noTimeouts(req list.ListRequest) timeouts.Value {
 	return timeouts.Value{Object: types.ObjectNull(of.AttrTypes)}
 }
 
-// operated is the model of a resource with its `timeouts` and their default.
-type operated interface {
-	limits() (timeouts.Value, time.Duration)
+// timedModel is the model of a resource with its `timeouts` and their default.
+type timedModel interface {
+	timeoutLimits() (timeouts.Value, time.Duration)
 }
 
-// begin starts an operation of a resource: it reads the model from a plan or a state, and bounds the operation by the model's `timeouts`.
-func begin(ctx context.Context, operation string, from interface {
+// startOperation starts an operation of a resource: it reads the model from a plan or a state, and bounds the operation by the model's `timeouts`.
+func startOperation(ctx context.Context, operation string, from interface {
 	Get(ctx context.Context, into any) diag.Diagnostics
-}, model operated, diags *diag.Diagnostics,
+}, model timedModel, diags *diag.Diagnostics,
 ) (context.Context, context.CancelFunc) {
 	diags.Append(from.Get(ctx, model)...)
-	set, limit := model.limits()
+	set, limit := model.timeoutLimits()
 	var problems diag.Diagnostics
 	switch operation {
 	case "create":
@@ -70,12 +70,12 @@ func withTimeout(ctx context.Context, operation string, limit time.Duration) (co
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", formatDuration(limit), operation))
 }
 
-// within limits an operation without `timeouts`.
-func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+// withLimit limits an operation without `timeouts`.
+func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s", formatDuration(limit)))
 }
 
-// afterwards returns a context for cleanup after an operation has timed out or was interrupted.
-func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+// withCleanupLimit returns a context for cleanup after an operation has timed out or was interrupted.
+func withCleanupLimit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 }

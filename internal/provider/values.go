@@ -14,8 +14,8 @@ import (
 
 // Conversions between values of Terraform, which can be null or unknown, and of Go.
 
-// decode decodes an object into a struct. A null or unknown object leaves the zero values of the struct, which mean not set.
-func decode(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
+// decodeObject decodes an object into a struct. A null or unknown object leaves the zero values of the struct, which mean not set.
+func decodeObject(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
 	if object.IsNull() || object.IsUnknown() {
 		return true
 	}
@@ -24,8 +24,8 @@ func decode(ctx context.Context, object types.Object, into any, diags *diag.Diag
 	return !found.HasError()
 }
 
-// unknown reports whether a part of the value is not known before apply.
-func unknown(value attr.Value) bool {
+// hasUnknown reports whether a part of the value is not known before apply.
+func hasUnknown(value attr.Value) bool {
 	if value.IsUnknown() {
 		return true
 	}
@@ -46,26 +46,26 @@ func unknown(value attr.Value) bool {
 	case types.Tuple:
 		parts = v.Elements()
 	case types.Dynamic:
-		return v.UnderlyingValue() != nil && unknown(v.UnderlyingValue())
+		return v.UnderlyingValue() != nil && hasUnknown(v.UnderlyingValue())
 	}
 	for _, part := range parts {
-		if unknown(part) {
+		if hasUnknown(part) {
 			return true
 		}
 	}
 	return false
 }
 
-// moment formats a time; the zero time becomes null.
-func moment(t time.Time) types.String {
+// timeOrNull formats a time; the zero time becomes null.
+func timeOrNull(t time.Time) types.String {
 	if t.IsZero() {
 		return types.StringNull()
 	}
 	return types.StringValue(t.UTC().Format(time.RFC3339))
 }
 
-// text converts a string; the empty string becomes null.
-func text(s string) types.String {
+// stringOrNull converts a string; the empty string becomes null.
+func stringOrNull(s string) types.String {
 	if s == "" {
 		return types.StringNull()
 	}
@@ -84,8 +84,8 @@ func formatDuration(d time.Duration) string {
 	return text
 }
 
-// duration converts a duration; null and unknown become zero.
-func duration(value timetypes.GoDuration, diags *diag.Diagnostics) time.Duration {
+// durationOrZero converts a duration; null and unknown become zero.
+func durationOrZero(value timetypes.GoDuration, diags *diag.Diagnostics) time.Duration {
 	if value.IsNull() || value.IsUnknown() {
 		return 0
 	}

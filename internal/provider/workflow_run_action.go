@@ -41,7 +41,7 @@ func (a *runWorkflowAction) Metadata(_ context.Context, req action.MetadataReque
 }
 
 func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
-	a.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	a.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 // stateOnly are the attributes of the resource that an action does not have, because it has no state.
@@ -170,7 +170,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	reportAllowed(diags, model.Name.ValueString(), result)
 	switch {
 	case err != nil:
-		report(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		addError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	default:
@@ -184,7 +184,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 		return
 	}
 	if err := workflow.Delete(ctx, run.Kube, run.Namespace, run.ID, ""); err != nil {
-		report(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.ID), err)
+		addError(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.ID), err)
 	}
 }
 

@@ -64,7 +64,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The running steps were stopped. "+
 			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.ID, run.Namespace))
 	case err != nil:
-		report(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		addError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
@@ -100,7 +100,7 @@ func emptyOutputs(paths map[string]string) map[string]outputModel {
 
 // rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
 func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	model.Brane = r.clients.packages()
+	model.Brane = r.clients.packageVersion()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	paths := model.outputPaths(ctx, diags)
 	if len(paths) == 0 {
@@ -109,12 +109,12 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 	if diags.HasError() || len(paths) == 0 {
 		return !diags.HasError()
 	}
-	redis, warnings, err := r.clients.files(ctx)
+	redis, warnings, err := r.clients.redisClient(ctx)
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
+		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
 		return false
 	}
-	warnRedis(diags, warnings)
+	addRedisWarnings(diags, warnings)
 	run.Redis = redis
 	result, err := run.Recall(ctx)
 	if err == nil {
@@ -131,12 +131,12 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 
 // prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
 func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
-	model.Brane = r.clients.packages()
+	model.Brane = r.clients.packageVersion()
 	model.pinImages(ctx, diags)
 	graph := model.graph(ctx, diags)
 	sources, digests := model.sources(ctx, diags)
 	identity := model.identity(ctx, graph, digests, diags)
-	retention := duration(model.Retention, diags)
+	retention := durationOrZero(model.Retention, diags)
 	if diags.HasError() {
 		return nil, false
 	}
@@ -152,18 +152,18 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	name := model.Infrastructure.ValueString()
 	target, err := r.target(ctx, model)
 	if err != nil {
-		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", explain(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", errorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
 		return nil, false
 	}
-	redis, warnings, err := r.clients.files(ctx)
+	redis, warnings, err := r.clients.redisClient(ctx)
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
+		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
 		return nil, false
 	}
-	warnRedis(diags, warnings)
-	url, err := r.clients.stepRedisURL(target.MountDFS)
+	addRedisWarnings(diags, warnings)
+	url, err := r.clients.podRedisURL(target.MountDFS)
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
+		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
 		return nil, false
 	}
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
@@ -172,7 +172,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		Redis: redis, RedisURL: url, RedisCerts: r.clients.redis.certificates, Users: r.clients.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
 		Holder: describeHolder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
 		Prewarm: model.Prewarm.ValueBool(), AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
-		Nodes: r.clients.at(target.kube.Host()), // registered credentials only have permissions in their namespace
+		Nodes: r.clients.kubernetesAt(target.kube.Host()), // registered credentials only have permissions in their namespace
 	}, true
 }
 
@@ -246,6 +246,6 @@ func reportOwnedElsewhere(diags *diag.Diagnostics, run *workflow.Run, err error)
 		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")
 		return
 	}
-	diags.AddError("Run locked by another apply", explain(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
+	diags.AddError("Run locked by another apply", errorDetail(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
 		"\n\nWait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.")
 }

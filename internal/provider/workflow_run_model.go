@@ -56,7 +56,9 @@ type workflowRunModel struct {
 	Brane     branelet.Version             `tfsdk:"-"` // default version for packages; empty if the provider is not configured
 }
 
-func (m *workflowRunModel) limits() (timeouts.Value, time.Duration) { return m.Timeouts, runTimeout }
+func (m *workflowRunModel) timeoutLimits() (timeouts.Value, time.Duration) {
+	return m.Timeouts, runTimeout
+}
 
 type outputModel struct {
 	Path    types.String `tfsdk:"path"`
@@ -91,13 +93,13 @@ var (
 // hasKnownIdentity reports whether all values that identify the run are known.
 func (m workflowRunModel) hasKnownIdentity() bool {
 	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Images, m.Defaults, m.Triggers, m.SecretEnvWOVersion} {
-		if unknown(value) {
+		if hasUnknown(value) {
 			return false
 		}
 	}
 	for _, input := range m.Inputs.Elements() {
 		object, ok := input.(types.Object)
-		if !ok || object.IsUnknown() || unknown(object.Attributes()["content"]) || unknown(object.Attributes()["source"]) || unknown(object.Attributes()["file_set"]) {
+		if !ok || object.IsUnknown() || hasUnknown(object.Attributes()["content"]) || hasUnknown(object.Attributes()["source"]) || hasUnknown(object.Attributes()["file_set"]) {
 			return false
 		}
 	}
@@ -117,7 +119,7 @@ func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) 
 			continue
 		}
 		digests[name] = digest
-		sources[name] = model.source()
+		sources[name] = model.toSource()
 	}
 	return sources, digests
 }
@@ -161,7 +163,7 @@ func planOutputs(plan, state types.Map) (outputs types.Map, all bool) {
 
 // podTimeouts returns how long pods may stay unscheduled or not started.
 func (m workflowRunModel) podTimeouts(diags *diag.Diagnostics) workflow.PodTimeouts {
-	return workflow.PodTimeouts{Startup: duration(m.StartupTimeout, diags), Scheduling: duration(m.SchedulingTimeout, diags)}
+	return workflow.PodTimeouts{Startup: durationOrZero(m.StartupTimeout, diags), Scheduling: durationOrZero(m.SchedulingTimeout, diags)}
 }
 
 // setResult sets the results of the run. Values that are not known become null, because no value may stay unknown after apply.
@@ -173,8 +175,8 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 		results[name] = resultModel{
 			ReturnType: kind, ReturnValue: value,
 			Status: types.StringValue(string(step.Status)), ExitCode: exitCode(step),
-			StartedAt: moment(step.Started), FinishedAt: moment(step.Ended), Duration: span(step.Started, step.Ended),
-			Attempts: types.Int64Value(int64(step.Attempts)), Digest: text(string(step.Layer)),
+			StartedAt: timeOrNull(step.Started), FinishedAt: timeOrNull(step.Ended), Duration: span(step.Started, step.Ended),
+			Attempts: types.Int64Value(int64(step.Attempts)), Digest: stringOrNull(string(step.Layer)),
 		}
 		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
 			first = step.Started
@@ -183,7 +185,7 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 			last = step.Ended
 		}
 	}
-	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), moment(first), moment(last)
+	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), timeOrNull(first), timeOrNull(last)
 	m.Duration = span(first, last)
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
@@ -208,7 +210,7 @@ func span(from, to time.Time) types.String {
 
 // setOutputs sets the values of the declared outputs, if any.
 func (m *workflowRunModel) setOutputs(ctx context.Context, layer files.Layer, outputs map[string]outputModel, diags *diag.Diagnostics) {
-	m.OutputsDigest = text(string(layer))
+	m.OutputsDigest = stringOrNull(string(layer))
 	if m.Outputs.IsNull() {
 		return
 	}

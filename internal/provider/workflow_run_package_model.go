@@ -179,7 +179,7 @@ func resultOf(value branelet.Value, diags *diag.Diagnostics) (kind, json types.S
 	}
 	written, err := branelet.JSON(value)
 	if err != nil {
-		diags.AddError("Failed to encode result", explain("Encoding the result of a step as JSON", err))
+		diags.AddError("Failed to encode result", errorDetail("Encoding the result of a step as JSON", err))
 	}
 	return types.StringValue(value.Type()), types.StringValue(string(written))
 }

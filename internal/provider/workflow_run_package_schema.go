@@ -69,12 +69,12 @@ func argumentsSchema() schema.Attribute {
 			"file": schema.StringAttribute{
 				MarkdownDescription: "Path below `/data` of a file, passed as a `File`. For Brane 1 and newer, the path is passed as a string.",
 				Optional:            true,
-				Validators:          []validator.String{localPath()},
+				Validators:          []validator.String{relativePath()},
 			},
 			"directory": schema.StringAttribute{
 				MarkdownDescription: "Path below `/data` of a directory, passed as a `Directory`. For Brane 1 and newer, the path is passed as a string.",
 				Optional:            true,
-				Validators:          []validator.String{localPath()},
+				Validators:          []validator.String{relativePath()},
 			},
 			"booleans": schema.ListAttribute{MarkdownDescription: "A `boolean[]`.", ElementType: types.BoolType, Optional: true},
 			"integers": schema.ListAttribute{MarkdownDescription: "An `integer[]`.", ElementType: types.Int64Type, Optional: true},
@@ -84,7 +84,7 @@ func argumentsSchema() schema.Attribute {
 				MarkdownDescription: "Paths below `/data` of files, passed as a `File[]`.",
 				ElementType:         types.StringType,
 				Optional:            true,
-				Validators:          []validator.List{listvalidator.ValueStringsAre(localPath())},
+				Validators:          []validator.List{listvalidator.ValueStringsAre(relativePath())},
 			},
 			"step": schema.StringAttribute{
 				MarkdownDescription: "Name of another step that calls a function, to pass its result. The other step is added to `needs`.",

@@ -66,12 +66,12 @@ func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, 
 	if model.ReportPath.IsNull() {
 		return
 	}
-	model.ReportWrittenAt = moment(time.Now())
+	model.ReportWrittenAt = timeOrNull(time.Now())
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), collectLimit) // also after Ctrl-C
 	defer done()
 	name := model.ReportPath.ValueString()
 	if err := replaceFile(name, buildPage(ctx, run, model, progress, result, problem)); err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", explain(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", errorDetail(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
 			"\n\nThe run itself is not affected. If you change `report_path`, the next apply writes the report there.")
 	}
 }
@@ -237,21 +237,21 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 	if model.ReportPath.IsNull() {
 		return
 	}
-	model.ReportWrittenAt = moment(time.Now()) // also if it cannot be written, or every plan would try again
-	model.Brane = r.clients.packages()
+	model.ReportWrittenAt = timeOrNull(time.Now()) // also if it cannot be written, or every plan would try again
+	model.Brane = r.clients.packageVersion()
 	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {
 		return
 	}
-	client, warnings, err := r.clients.files(ctx)
-	warnRedis(diags, warnings)
+	client, warnings, err := r.clients.redisClient(ctx)
+	addRedisWarnings(diags, warnings)
 	var result workflow.Result
 	if err == nil {
 		run.Redis = client
 		result, err = run.Recall(ctx)
 	}
 	if err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", explain(fmt.Sprintf("Reading the results of run %q from Redis", run.ID), err)+
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", errorDetail(fmt.Sprintf("Reading the results of run %q from Redis", run.ID), err)+
 			"\n\nFiles other than outputs are only kept for the time set with `retention`. The report is written when the run is run again.")
 		return
 	}

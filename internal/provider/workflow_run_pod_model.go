@@ -176,7 +176,7 @@ func (m *securityContextModel) over(defaults *securityContextModel) *securityCon
 // fill sets the values of the model in a step.
 func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 	step.Image, step.WorkingDir = m.Image.ValueString(), m.WorkingDir.ValueString()
-	step.Timeout = duration(m.Timeout, diags)
+	step.Timeout = durationOrZero(m.Timeout, diags)
 	step.Retries = int32(m.Retries.ValueInt64()) //nolint:gosec // at most 100
 	step.Env = m.Env
 	for name, source := range m.EnvFromSecret {
@@ -187,7 +187,7 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 	}
 	step.ServiceAccountName, step.PullSecrets = m.ServiceAccountName.ValueString(), slices.Sorted(slices.Values(m.ImagePullSecrets))
 	if m.Resources != nil {
-		step.Resources = workflow.Resources{Requests: resourceList(m.Resources.Requests, diags), Limits: resourceList(m.Resources.Limits, diags)}
+		step.Resources = workflow.Resources{Requests: toResourceList(m.Resources.Requests, diags), Limits: toResourceList(m.Resources.Limits, diags)}
 	}
 	step.Placement = m.placement(step.Name, diags)
 	step.AutomountServiceAccountToken = m.AutomountServiceAccountToken.ValueBool()
@@ -255,7 +255,7 @@ func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volum
 	case m.EmptyDir != nil:
 		source.EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMedium(m.EmptyDir.Medium.ValueString())}
 		if !m.EmptyDir.SizeLimit.IsNull() {
-			limit := m.EmptyDir.SizeLimit.amount("size_limit", diags)
+			limit := m.EmptyDir.SizeLimit.toAPI("size_limit", diags)
 			source.EmptyDir.SizeLimit = &limit
 		}
 	}

@@ -52,7 +52,7 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 		}
 		return
 	}
-	summary, detail := "Failed to read outputs", explain(fmt.Sprintf("Reading the outputs of run %q", id), err)
+	summary, detail := "Failed to read outputs", errorDetail(fmt.Sprintf("Reading the outputs of run %q", id), err)
 	if errors.Is(err, files.ErrGone) {
 		detail += "\n\nFiles other than outputs are only kept for the time set with `retention`. To run all steps again, change `triggers` or use: terraform apply -replace=ADDRESS"
 	}

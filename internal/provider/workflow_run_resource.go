@@ -33,14 +33,14 @@ const successorKey = "successor"
 
 func newWorkflowRunResource() resource.Resource { return &workflowRunResource{} }
 
-type workflowRunResource struct{ clients *connections }
+type workflowRunResource struct{ clients *Clients }
 
 func (r *workflowRunResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_workflow_run"
 }
 
 func (r *workflowRunResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = connectionsOf(req.ProviderData, &resp.Diagnostics)
+	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 // ValidateConfig checks the graph as soon as the steps are known.
@@ -70,7 +70,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if plan.SubmitWith.ValueString() == submitProvider {
 		r.clients.planCluster(ctx, req, resp)
 	}
-	plan.Brane, state.Brane = r.clients.packages(), r.clients.packages()
+	plan.Brane, state.Brane = r.clients.packageVersion(), r.clients.packageVersion()
 	plan.planImages(ctx, state)
 	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
@@ -114,7 +114,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 
 func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config workflowRunModel
-	ctx, done := begin(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	model.SecretEnv = config.secretEnv(&resp.Diagnostics)
@@ -129,7 +129,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 
 func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model workflowRunModel
-	ctx, done := begin(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	if resp.Diagnostics.HasError() {
 		return
@@ -144,27 +144,27 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		return // a run without outputs has nothing that could be lost
 	}
 	id := model.ID.ValueString()
-	redis, warnings, err := r.clients.files(ctx)
+	redis, warnings, err := r.clients.redisClient(ctx)
 	if errors.Is(err, errNotKnown) {
-		notRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
+		addNotRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
 		return
 	}
 	var lost []string
 	if err == nil {
-		warnRedis(&resp.Diagnostics, warnings)
+		addRedisWarnings(&resp.Diagnostics, warnings)
 		lost, err = r.lost(ctx, redis, &model)
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
+		addError(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
 		return
 	}
-	model.Drift = drift(lost)
+	model.Drift = driftValue(lost)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
 func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, state, config workflowRunModel
-	ctx, done := begin(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -179,10 +179,10 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	// The run is not replaced. Unless other outputs or a report are configured, only settings of later operations have changed.
-	if unknown(model.OutputsDigest) && !r.rereadOutputs(ctx, &model, &resp.Diagnostics) {
+	if hasUnknown(model.OutputsDigest) && !r.rereadOutputs(ctx, &model, &resp.Diagnostics) {
 		return
 	}
-	if unknown(model.ReportWrittenAt) {
+	if hasUnknown(model.ReportWrittenAt) {
 		r.rewritePage(ctx, &model, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -190,7 +190,7 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 
 func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model workflowRunModel
-	ctx, done := begin(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	if resp.Diagnostics.HasError() {
 		return
@@ -206,11 +206,11 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		return // with create_before_destroy, Create has already resumed it
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
+		addError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // the keys are not deleted: a pod may still write
 	}
-	redis, warnings, err := r.clients.files(ctx)
-	warnRedis(&resp.Diagnostics, warnings)
+	redis, warnings, err := r.clients.redisClient(ctx)
+	addRedisWarnings(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store
 		if store, err = workflow.Files(redis, id); err == nil {
@@ -218,7 +218,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		}
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
+		addError(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
 	}
 }
 

@@ -169,13 +169,13 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Computed:            true,
 			},
 			"drift":    runDriftAttribute(),
-			"timeouts": timeoutsAttribute(ctx, runTimeout),
+			"timeouts": newTimeouts(ctx, runTimeout),
 		},
 	}
 }
 
 func inputsSchema() schema.Attribute {
-	inputs := sourcesSchema("content", "source", "file_set")
+	inputs := newSources("content", "source", "file_set")
 	inputs.MarkdownDescription = "Input files, by their paths below `/data`. Each has exactly one of `content`, `source` and `file_set`." + runsAgain
 	inputs.NestedObject.Attributes["file_set"] = schema.StringAttribute{
 		MarkdownDescription: "The `reference` of a `brane_file_set`, whose files appear in a directory at this path. Redis copies them into the run.",
@@ -193,7 +193,7 @@ func outputsSchema() schema.Attribute {
 			"path": schema.StringAttribute{
 				MarkdownDescription: "Path of the file below `/data`.",
 				Required:            true,
-				Validators:          []validator.String{localPath()},
+				Validators:          []validator.String{relativePath()},
 			},
 			"size": schema.Int64Attribute{
 				MarkdownDescription: "Size in bytes.",
@@ -260,7 +260,7 @@ func resultsSchema() schema.Attribute {
 // runDriftAttribute returns the drift attribute of a run, which cannot be repaired in place: lost outputs can only be written again by running the steps.
 func runDriftAttribute() schema.Attribute {
 	const why = "Lost outputs can only be written again by running the steps again."
-	return driftAttribute("The next apply replaces the run: a run that failed or was lost is resumed, and a run whose outputs were lost runs all steps again.",
+	return newDrift("The next apply replaces the run: a run that failed or was lost is resumed, and a run whose outputs were lost runs all steps again.",
 		listplanmodifier.RequiresReplaceIf(anyDrift, why, why))
 }
 

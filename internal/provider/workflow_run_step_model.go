@@ -43,11 +43,11 @@ func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostic
 // checkSteps checks the graph as soon as the steps are known.
 func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
 	m.SecretEnv = m.secretEnv(diags)
-	if unknown(m.Steps) || unknown(m.Defaults) || m.Steps.IsNull() {
+	if hasUnknown(m.Steps) || hasUnknown(m.Defaults) || m.Steps.IsNull() {
 		return
 	}
 	graph := m.graph(ctx, diags)
-	if !diags.HasError() && !unknown(m.Inputs) {
+	if !diags.HasError() && !hasUnknown(m.Inputs) {
 		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))
 	}
 }

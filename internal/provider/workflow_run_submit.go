@@ -60,17 +60,17 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 }
 
 // target returns the location of the run's Jobs and the client to create them with.
-func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*registered, error) {
+func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*infrastructure, error) {
 	name := model.Infrastructure.ValueString()
 	if model.SubmitWith.ValueString() != submitProvider {
-		return r.clients.infrastructure(ctx, name)
+		return r.clients.connectInfrastructure(ctx, name)
 	}
-	registration, err := r.clients.registration(ctx, name)
+	registration, err := r.clients.readRegistration(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	client, err := r.clients.kube(model.Cluster)
-	return &registered{Location: registration.Location, kube: client}, err
+	client, err := r.clients.kubernetes(model.Cluster)
+	return &infrastructure{Location: registration.Location, kube: client}, err
 }
 
 // inCluster calls do with the credentials that created the objects of a run. If these are no longer registered or lack permissions,
@@ -83,7 +83,7 @@ func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunM
 	if !isCredentialError(err) {
 		return err
 	}
-	own, ownErr := r.clients.kube(model.Cluster)
+	own, ownErr := r.clients.kubernetes(model.Cluster)
 	if ownErr == nil {
 		ownErr = do(own)
 	}

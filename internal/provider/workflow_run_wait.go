@@ -41,7 +41,7 @@ func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, d
 	var account *workflow.AccountError
 	switch {
 	case errors.As(err, &account):
-		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", explain(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.ID, run.Kube.Host()), err)+
+		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", errorDetail(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.ID, run.Kube.Host()), err)+
 			"\n\nWith wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Register a service account of that namespace, or set wait = true.")
 		return false // nothing was created
 	case isOwnedElsewhere(err):
@@ -49,7 +49,7 @@ func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, d
 		return false
 	case err != nil:
 		status = workflow.RunStopped
-		report(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		addError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	}
 	model.setRunning(ctx, status, diags)
 	return true
@@ -81,7 +81,7 @@ func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diag
 		err = run.Recount(ctx, &found.Result)
 	}
 	if err != nil {
-		report(diags, "Failed to wait for run", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
+		addError(diags, "Failed to wait for run", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
 		diags.AddWarning("Run continues", fmt.Sprintf("Run %q continues inside the cluster. Apply again to wait for it to end. To stop it, destroy it.", run.ID))
 		return false
 	}
@@ -133,7 +133,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 			kept = await(ctx, run, model, diags)
 			return nil
 		}
-		if !unknown(model.OutputsDigest) {
+		if !hasUnknown(model.OutputsDigest) {
 			kept = true // the outputs are unchanged
 			return nil
 		}
@@ -142,7 +142,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 		return run.Declare(ctx, model.keptPaths(ctx, diags))
 	})
 	if err != nil {
-		report(diags, "Failed to update run", fmt.Sprintf("Looking up in namespace %q run %q", run.Namespace, run.ID), err)
+		addError(diags, "Failed to update run", fmt.Sprintf("Looking up in namespace %q run %q", run.Namespace, run.ID), err)
 	}
 	return kept && err == nil
 }
@@ -161,7 +161,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		return err
 	})
 	if errors.Is(err, errNotKnown) {
-		notRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		addNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
 		return false
 	}
 	outputs, paths := map[string]outputModel(nil), model.outputPaths(ctx, diags)
@@ -172,7 +172,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		outputs, err = readOutputs(ctx, run, found.Outputs, paths)
 	}
 	if err != nil && !errors.Is(err, files.ErrGone) {
-		report(diags, "Failed to read run", fmt.Sprintf("Reading the state of run %q in namespace %q", run.ID, run.Namespace), err)
+		addError(diags, "Failed to read run", fmt.Sprintf("Reading the state of run %q in namespace %q", run.ID, run.Namespace), err)
 		return false
 	}
 	var told diag.Diagnostics
@@ -191,7 +191,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 	if found.Status == workflow.RunRunning {
 		model.ReportWrittenAt = types.StringNull()
 	}
-	model.Drift = drift(describeFailures(found, err))
+	model.Drift = driftValue(describeFailures(found, err))
 	return true
 }
 
@@ -215,7 +215,7 @@ func describeFailures(found workflow.Delegated, lost error) (sentences []string)
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
 func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
-	model.Brane = r.clients.packages()
+	model.Brane = r.clients.packageVersion()
 	run := &workflow.Run{
 		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.clients.agentImage, Execution: model.ExecutionID.ValueString(),
 		Parallel: int(model.Parallelism.ValueInt64()),
@@ -223,16 +223,16 @@ func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowR
 	if diags.HasError() {
 		return nil, false
 	}
-	client, warnings, err := r.clients.files(ctx)
+	client, warnings, err := r.clients.redisClient(ctx)
 	if errors.Is(err, errNotKnown) {
-		notRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		addNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
 		return nil, false
 	}
 	if err != nil {
-		report(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
+		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
 		return nil, false
 	}
-	warnRedis(diags, warnings)
+	addRedisWarnings(diags, warnings)
 	run.Redis = client
 	return run, true
 }

@@ -28,8 +28,8 @@ func (notKnownError) Remedy() string {
 	return "Apply the resources on which the provider block depends first, for example with -target, then plan again."
 }
 
-// connections holds the connections of the provider block. Each is opened on first use and then shared, so that a plan that needs none of them works offline.
-type connections struct {
+// Clients holds the clients of the provider block. Each is opened on first use and then shared, so that a plan that needs none of them works offline.
+type Clients struct {
 	clusters
 	redis        redisServer
 	controlPlane controlPlane
@@ -52,26 +52,26 @@ type controlPlane struct {
 	isUnknown       bool // whether a part of the block is not known before apply
 }
 
-// connectionsOf returns the connections that Configure has passed on. They are nil during validation, when the provider is not configured.
-func connectionsOf(providerData any, diags *diag.Diagnostics) *connections {
+// fromProviderData returns the clients that Configure has passed on. They are nil during validation, when the provider is not configured.
+func fromProviderData(providerData any, diags *diag.Diagnostics) *Clients {
 	if providerData == nil {
 		return nil
 	}
-	c, ok := providerData.(*connections)
+	c, ok := providerData.(*Clients)
 	if !ok {
 		diags.AddError("Unexpected provider data type", fmt.Sprintf("The provider passed a %T. This is a bug in the provider: please report it.", providerData))
 	}
 	return c
 }
 
-// store returns the store of the configuration files of the Brane instance. A Secret has one store for all resources, because a store serialises its writers.
-func (c *connections) store() (infra.Store, error) {
+// configStore returns the store of the configuration files of the Brane instance. A Secret has one store for all resources, because a store serialises its writers.
+func (c *Clients) configStore() (infra.Store, error) {
 	plane := &c.controlPlane
 	switch {
 	case plane.isUnknown:
 		return nil, errNotKnown
 	case plane.secretName != "":
-		client, err := c.kube(plane.secretCluster)
+		client, err := c.kubernetes(plane.secretCluster)
 		if err != nil {
 			return nil, err
 		}
@@ -84,32 +84,32 @@ func (c *connections) store() (infra.Store, error) {
 	}
 }
 
-// packages returns the version of Brane for steps that call a package without brane_version. It is empty if it is not known.
-func (c *connections) packages() branelet.Version {
+// packageVersion returns the version of Brane for steps that call a package without brane_version. It is empty if it is not known.
+func (c *Clients) packageVersion() branelet.Version {
 	if c == nil || c.controlPlane.isUnknown {
 		return ""
 	}
 	return branelet.Version(c.controlPlane.version)
 }
 
-// registered is a registered location, with a client of its cluster.
-type registered struct {
+// infrastructure is a registered location, with a client of its cluster.
+type infrastructure struct {
 	infra.Location
 	kube *kube.Client
 }
 
-// registration reads a location from the configuration files of the Brane instance.
-func (c *connections) registration(ctx context.Context, name string) (infra.Registration, error) {
-	store, err := c.store()
+// readRegistration reads a location from the configuration files of the Brane instance.
+func (c *Clients) readRegistration(ctx context.Context, name string) (infra.Registration, error) {
+	store, err := c.configStore()
 	if err != nil {
 		return infra.Registration{}, err
 	}
 	return infra.Lookup(ctx, store, name)
 }
 
-// infrastructure returns a location, with a client that uses the registered credentials.
-func (c *connections) infrastructure(ctx context.Context, name string) (*registered, error) {
-	registration, err := c.registration(ctx, name)
+// connectInfrastructure returns a location, with a client that uses the registered credentials.
+func (c *Clients) connectInfrastructure(ctx context.Context, name string) (*infrastructure, error) {
+	registration, err := c.readRegistration(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -121,5 +121,5 @@ func (c *connections) infrastructure(ctx context.Context, name string) (*registe
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig that is registered for infrastructure %q: %w", name, err)
 	}
-	return &registered{Location: registration.Location, kube: client}, nil
+	return &infrastructure{Location: registration.Location, kube: client}, nil
 }
