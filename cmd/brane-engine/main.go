@@ -14,6 +14,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // version is set when a release is built.
@@ -42,7 +43,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := workflow.OpenEngine(client, os.Getenv, logEvent)
+	engine, err := engine.OpenEngine(client, os.Getenv, logEvent)
 	if err != nil {
 		return err
 	}

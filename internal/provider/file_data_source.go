@@ -21,7 +21,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 var _ datasource.DataSourceWithConfigure = &fileDataSource{}
@@ -125,7 +125,7 @@ func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *d
 	var store *files.Store
 	layer := files.Layer(model.OutputsDigest.ValueString())
 	if model.FileSet.IsNull() {
-		store, err = workflow.Files(client, model.Run.ValueString())
+		store, err = engine.Files(client, model.Run.ValueString())
 	} else {
 		store, layer, err = openReference(ctx, client, model.FileSet.ValueString())
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 var (
@@ -183,7 +184,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 		send(fmt.Sprintf("the Jobs are kept for 7 days; to delete everything: kubectl -n %s delete jobs,configmaps -l %s=%s", run.Namespace, workflow.RunLabel, run.ID))
 		return
 	}
-	if err := workflow.Delete(ctx, run.Kube, run.Namespace, run.ID, ""); err != nil {
+	if err := engine.Delete(ctx, run.Kube, run.Namespace, run.ID, ""); err != nil {
 		addError(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.ID), err)
 	}
 }
@@ -192,12 +193,12 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 const shownContent = 1 << 10
 
 // reportContents reports each output in one line, with its content if that is short text.
-func reportContents(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string, send func(string)) error {
+func reportContents(ctx context.Context, run *engine.Run, result workflow.Result, paths map[string]string, send func(string)) error {
 	entries, err := run.Left(ctx, result, slices.Collect(maps.Values(paths)))
 	if err != nil {
 		return err
 	}
-	store, err := workflow.Files(run.Redis, run.ID)
+	store, err := engine.Files(run.Redis, run.ID)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // contentLimit is the maximum size of an output whose text is stored in the state; larger files would make every plan slow.
@@ -101,7 +102,7 @@ func emptyOutputs(paths map[string]string) map[string]outputModel {
 // rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
 func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	model.Brane = r.clients.packageVersion()
-	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	paths := model.outputPaths(ctx, diags)
 	if len(paths) == 0 {
 		model.setOutputs(ctx, "", map[string]outputModel{}, diags)
@@ -130,7 +131,7 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 }
 
 // prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
-func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
+func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*engine.Run, bool) {
 	model.Brane = r.clients.packageVersion()
 	model.pinImages(ctx, diags)
 	graph := model.graph(ctx, diags)
@@ -167,7 +168,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		return nil, false
 	}
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
-	return &workflow.Run{
+	return &engine.Run{
 		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.clients.agentImage, Location: name, Registry: target.Registry,
 		Redis: redis, RedisURL: url, RedisCerts: r.clients.redis.certificates, Users: r.clients.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
 		Holder: describeHolder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
@@ -177,7 +178,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 }
 
 // keepOutputs removes the expiry of the declared outputs in Redis and reads the values for the state.
-func keepOutputs(ctx context.Context, run *workflow.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
+func keepOutputs(ctx context.Context, run *engine.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
 	if len(paths) == 0 {
 		return "", nil, nil
 	}
@@ -190,8 +191,8 @@ func keepOutputs(ctx context.Context, run *workflow.Run, result workflow.Result,
 }
 
 // readOutputs reads the values of outputs that are kept in Redis.
-func readOutputs(ctx context.Context, run *workflow.Run, layer files.Layer, paths map[string]string) (map[string]outputModel, error) {
-	store, err := workflow.Files(run.Redis, run.ID)
+func readOutputs(ctx context.Context, run *engine.Run, layer files.Layer, paths map[string]string) (map[string]outputModel, error) {
+	store, err := engine.Files(run.Redis, run.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -234,14 +235,14 @@ func describeHolder() string {
 
 // isOwnedElsewhere reports whether the error says that the run belongs to another process or place, so that nothing of it may be stored in this state.
 func isOwnedElsewhere(err error) bool {
-	var taken *workflow.TakenError
+	var taken *workflow.RunExistsElsewhereError
 	var held *workflow.HeldError
 	var lost *workflow.LostError
 	return errors.As(err, &taken) || errors.As(err, &held) || errors.As(err, &lost)
 }
 
-func reportOwnedElsewhere(diags *diag.Diagnostics, run *workflow.Run, err error) {
-	var taken *workflow.TakenError
+func reportOwnedElsewhere(diags *diag.Diagnostics, run *engine.Run, err error) {
+	var taken *workflow.RunExistsElsewhereError
 	if errors.As(err, &taken) {
 		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")
 		return

@@ -18,6 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	htmlreport "github.com/braneframework/terraform-provider-brane/internal/brane/report"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // The report of a run: its values are collected here, from the run's result and from Redis.
@@ -61,7 +62,7 @@ func (m workflowRunModel) shouldWriteReport(state workflowRunModel) bool {
 
 // writePage writes the report of a run that has just ended, if one is configured. A failure to write it is a warning: an error would
 // make Terraform replace the run.
-func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
+func writePage(ctx context.Context, run *engine.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
 	model.ReportWrittenAt = types.StringNull()
 	if model.ReportPath.IsNull() {
 		return
@@ -77,8 +78,8 @@ func writePage(ctx context.Context, run *workflow.Run, model *workflowRunModel, 
 }
 
 // buildPage returns the report of a run.
-func buildPage(ctx context.Context, run *workflow.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
-	hide := run.Hide()
+func buildPage(ctx context.Context, run *engine.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
+	hide := workflow.HideSecrets(run.Graph, run.RedisURL)
 	told := htmlreport.Run{
 		ID: run.ID, Name: model.Name.ValueString(), Infrastructure: model.Infrastructure.ValueString(), Namespace: model.Namespace.ValueString(),
 		Status: htmlreport.Succeeded, Written: time.Now(),
@@ -93,7 +94,7 @@ func buildPage(ctx context.Context, run *workflow.Run, model *workflowRunModel, 
 	for _, failure := range slices.Concat(result.Failures, result.Allowed) {
 		failures[failure.Step] = failure
 	}
-	store, err := workflow.Files(run.Redis, run.ID)
+	store, err := engine.Files(run.Redis, run.ID)
 	for _, step := range run.Graph.All() {
 		outcome := result.Steps[step.Name]
 		s := htmlreport.Step{
@@ -137,7 +138,7 @@ func buildPage(ctx context.Context, run *workflow.Run, model *workflowRunModel, 
 
 // pageParts returns the indexes of a fan-out step. The failure names some of those that were started and have no commit; of the others it is not known whether
 // they failed or were stopped.
-func pageParts(ctx context.Context, run *workflow.Run, step workflow.Step, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
+func pageParts(ctx context.Context, run *engine.Run, step workflow.Step, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
 	found, err := run.Parts(ctx, step.Name)
 	if err != nil {
 		return nil, err
@@ -239,7 +240,7 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 	}
 	model.ReportWrittenAt = timeOrNull(time.Now()) // also if it cannot be written, or every plan would try again
 	model.Brane = r.clients.packageVersion()
-	run := &workflow.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // runProgress reports the progress of a run, one line per event, in the log at INFO and to a listener. It records what the result of the run does not contain.
@@ -23,7 +24,7 @@ type runProgress struct {
 }
 
 // watchProgress observes the events of a run; listener may be nil.
-func watchProgress(ctx context.Context, run *workflow.Run, listener func(string)) *runProgress {
+func watchProgress(ctx context.Context, run *engine.Run, listener func(string)) *runProgress {
 	p := &runProgress{id: run.ID, began: time.Now(), of: len(run.Graph.Steps()), started: map[string]time.Time{}, failed: map[string]time.Time{}}
 	p.tell = func(line string) {
 		tflog.Info(ctx, line, map[string]any{"run": run.ID})

@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 var (
@@ -213,7 +214,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	addRedisWarnings(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store
-		if store, err = workflow.Files(redis, id); err == nil {
+		if store, err = engine.Files(redis, id); err == nil {
 			err = errors.Join(store.RevokeUser(ctx), store.Delete(ctx))
 		}
 	}
@@ -225,6 +226,6 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 // deleteObjects removes the run from the cluster.
 func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
 	return r.inCluster(ctx, model, func(client *kube.Client) error {
-		return workflow.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.ExecutionID.ValueString())
+		return engine.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.ExecutionID.ValueString())
 	})
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // survival is a run that the CLI applies and that a test disturbs. Its steps count their starts in Redis, and send requests to a server of the test.
@@ -243,7 +244,7 @@ func (s *survival) id(t *testing.T) string {
 // committed waits until a step is committed.
 func (s *survival) committed(t *testing.T, step string) {
 	t.Helper()
-	store, err := workflow.Files(s.redis, s.id(t))
+	store, err := engine.Files(s.redis, s.id(t))
 	must(t, err)
 	holds(t, "the commit of step "+step, func() bool {
 		commits, err := store.Commits(t.Context(), []string{step})

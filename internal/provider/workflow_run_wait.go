@@ -14,6 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // Runs with `wait = false`, which an engine runs inside the cluster: Create starts it, Read reads its state, Update waits for it or changes its outputs.
@@ -34,7 +35,7 @@ func (m workflowRunModel) keptPaths(ctx context.Context, diags *diag.Diagnostics
 }
 
 // delegate starts an engine that runs the workflow inside the cluster. It returns whether there is anything to store in the state.
-func delegate(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
+func delegate(ctx context.Context, run *engine.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	status := workflow.RunRunning
 	pageBefore(ctx, run, model, diags)
 	err := run.Delegate(ctx, model.keptPaths(ctx, diags))
@@ -63,7 +64,7 @@ func (m *workflowRunModel) setRunning(ctx context.Context, status workflow.RunSt
 }
 
 // pageBefore writes the report of a run that failed inside the cluster, before an engine is started again: afterwards that result is gone.
-func pageBefore(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) {
+func pageBefore(ctx context.Context, run *engine.Run, model *workflowRunModel, diags *diag.Diagnostics) {
 	if model.ReportPath.IsNull() {
 		return
 	}
@@ -75,7 +76,7 @@ func pageBefore(ctx context.Context, run *workflow.Run, model *workflowRunModel,
 }
 
 // await waits until an engine has ended the run, and sets the results in the model. It returns whether the run has ended.
-func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
+func await(ctx context.Context, run *engine.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	found, err := run.Await(ctx)
 	if err == nil {
 		err = run.Recount(ctx, &found.Result)
@@ -104,7 +105,7 @@ func await(ctx context.Context, run *workflow.Run, model *workflowRunModel, diag
 }
 
 // stopReason returns why a run stopped; nil if it did not.
-func stopReason(found workflow.Delegated) error {
+func stopReason(found engine.Delegated) error {
 	if found.Status != workflow.RunStopped {
 		return nil
 	}
@@ -112,7 +113,7 @@ func stopReason(found workflow.Delegated) error {
 }
 
 // reportOutcome adds an error for each failure of a run that has ended.
-func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found workflow.Delegated) {
+func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found engine.Delegated) {
 	reportFailures(diags, model.Name.ValueString(), found.Result)
 	reportAllowed(diags, model.Name.ValueString(), found.Result)
 	if found.Status == workflow.RunStopped {
@@ -154,7 +155,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 	if !ok {
 		return false
 	}
-	var found workflow.Delegated
+	var found engine.Delegated
 	err := r.inCluster(ctx, model, func(client *kube.Client) (err error) {
 		run.Kube = client
 		found, err = run.Look(ctx)
@@ -196,7 +197,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 }
 
 // describeFailures returns a message for each reason to resume or replace the run.
-func describeFailures(found workflow.Delegated, lost error) (sentences []string) {
+func describeFailures(found engine.Delegated, lost error) (sentences []string) {
 	for _, failure := range found.Failures {
 		sentence := fmt.Sprintf("step %q failed: %s", failure.Step, failure.Reason)
 		if failure.Code != 0 {
@@ -214,9 +215,9 @@ func describeFailures(found workflow.Delegated, lost error) (sentences []string)
 }
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
-func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflow.Run, bool) {
+func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*engine.Run, bool) {
 	model.Brane = r.clients.packageVersion()
-	run := &workflow.Run{
+	run := &engine.Run{
 		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.clients.agentImage, Execution: model.ExecutionID.ValueString(),
 		Parallel: int(model.Parallelism.ValueInt64()),
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // Tests of runs inside the cluster, without a running Terraform.
@@ -54,7 +55,7 @@ func (s *survival) over(t *testing.T) workflow.RunStatus {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer done()
-	run := &workflow.Run{ID: s.id(t), Namespace: s.namespace, Kube: s.client}
+	run := &engine.Run{ID: s.id(t), Namespace: s.namespace, Kube: s.client}
 	found, err := run.Await(ctx)
 	must(t, err)
 	return found.Status

@@ -19,6 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // The compared chains. Each runs twice and the faster run counts, because disturbances only add time.
@@ -43,9 +44,9 @@ type lab struct {
 	serial    int // for unique names
 }
 
-// engine measures the overhead of the run engine: it compares its Jobs with plain Jobs of the same program that are chained by what a
+// measureEngine measures the overhead of the run engine: it compares its Jobs with plain Jobs of the same program that are chained by what a
 // client can watch.
-func engine(ctx context.Context, r *report) (err error) {
+func measureEngine(ctx context.Context, r *report) (err error) {
 	l, done, err := newLab(ctx)
 	if err != nil {
 		return err
@@ -156,7 +157,7 @@ func (l *lab) chain(ctx context.Context, c chain, ahead bool) (chained, error) {
 
 // announcements subscribes to the announcements in Redis, as the engine does; the times are complete when stop has returned.
 func (l *lab) announcements(ctx context.Context, id string) (times func() []time.Time, stop func(), err error) {
-	store, err := workflow.Files(l.redis, id)
+	store, err := engine.Files(l.redis, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,21 +180,21 @@ func (l *lab) step(name, shell string) workflow.Step {
 	return workflow.Step{Name: name, Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", shell}}
 }
 
-func (l *lab) run(steps []workflow.Step) (*workflow.Run, error) {
+func (l *lab) run(steps []workflow.Step) (*engine.Run, error) {
 	graph, err := workflow.NewGraph(steps)
 	if err != nil {
 		return nil, err
 	}
 	l.serial++
-	return &workflow.Run{
+	return &engine.Run{
 		ID: fmt.Sprintf("bench-%d-%d", os.Getpid(), l.serial), Graph: graph, Kube: l.kube, Namespace: l.namespace, AgentImage: os.Getenv("BRANE_AGENT_IMAGE"),
 		Redis: l.redis, RedisURL: os.Getenv("BRANE_REDIS_POD_URL"), Users: workflow.UsersRequire, Retention: time.Hour, Holder: "make bench",
 	}, nil
 }
 
 // execute executes a run and deletes it.
-func (l *lab) execute(ctx context.Context, run *workflow.Run) (err error) {
-	store, err := workflow.Files(l.redis, run.ID)
+func (l *lab) execute(ctx context.Context, run *engine.Run) (err error) {
+	store, err := engine.Files(l.redis, run.ID)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func bench(ctx context.Context, o options) (kept bool, err error) {
 		run  func() error
 	}{
 		{"files", func() error { return fileLayer(ctx, r) }},
-		{"engine", func() error { return engine(ctx, r) }},
+		{"engine", func() error { return measureEngine(ctx, r) }},
 		{"namespaces", func() error { return namespaces(ctx, r, o) }},
 	} {
 		if o.only != "" && o.only != part.name {

@@ -19,56 +19,56 @@ import (
 
 // Limits of the kernel and of the API server.
 const (
-	maxText = 128<<10 - 1 // one argument or one variable, with the byte that ends it (MAX_ARG_STRLEN)
-	maxStep = 512 << 10   // all of them: a Job has to fit into 1.5 MiB, and contains them twice
-	maxItem = 64 << 10    // all items of a step, which are in one variable together with the graph
-	maxMany = 10_000      // indexes of a step, because the files of each are read and merged
+	MaxText      = 128<<10 - 1 // one argument or one variable, with the byte that ends it (MAX_ARG_STRLEN)
+	maxStepTexts = 512 << 10   // all of them: a Job has to fit into 1.5 MiB, and contains them twice
+	maxItems     = 64 << 10    // all items of a step, which are in one variable together with the graph
+	MaxIndexes   = 10_000      // indexes of a step, because the files of each are read and merged
 )
 
 // checker collects the problems of one step.
 type checker struct {
-	step  Step
-	found []error
+	step     Step
+	problems []error
 }
 
-// check reports the problems of a step that do not depend on other steps, each as a [StepError].
-func (s Step) check() []error {
+// findProblems reports the problems of a step that do not depend on other steps, each as a [StepError].
+func (s Step) findProblems() []error {
 	c := &checker{step: s}
 	if problem := CheckName(s.Name); problem != "" {
-		c.found = append(c.found, &StepError{Step: s.Name, Problem: fmt.Sprintf("step name %q: %s", s.Name, problem)})
+		c.problems = append(c.problems, &StepError{Step: s.Name, Problem: fmt.Sprintf("step name %q: %s", s.Name, problem)})
 	}
-	c.sizes()
-	c.many()
-	c.variables()
-	c.patterns("reads", s.Reads)
-	c.patterns("writes", s.Writes)
-	c.resources("requests", s.Resources.Requests)
-	c.resources("limits", s.Resources.Limits)
-	c.requests()
-	c.securityContext()
-	c.volumes()
-	c.call()
-	return c.found
+	c.checkSizes()
+	c.checkIndexes()
+	c.checkVariables()
+	c.checkPatterns("reads", s.Reads)
+	c.checkPatterns("writes", s.Writes)
+	c.checkResources("requests", s.Resources.Requests)
+	c.checkResources("limits", s.Resources.Limits)
+	c.checkRequests()
+	c.checkSecurityContext()
+	c.checkVolumes()
+	c.checkCall()
+	return c.problems
 }
 
-// tellable reports the steps whose description for the agent does not fit into one environment variable.
-func (g Graph) tellable() []error {
+// validateAgentSpecSize reports the steps whose description for the agent does not fit into one environment variable.
+func (g Graph) validateAgentSpecSize() []error {
 	const ofTheRun = 256 // enough for the name of the variable, the run's id, the attempt and the deadline
 	none := func(string) bool { return false }
-	leaves, _ := g.leaves(none)
+	leaves, _ := g.Leaves(none)
 	var problems []error
 	for _, step := range g.All() {
 		if !slices.Contains(leaves, step.Name) && len(step.Items)+len(step.Reads)+len(step.Writes) == 0 {
 			continue // a step that needs it has at least as many ancestors
 		}
-		told := g.agentStep(step, none)
+		told := g.AgentSpec(step, none)
 		told.Run, told.Deadline = "x", 1
 		text, err := told.Encode()
 		if err != nil {
 			problems = append(problems, &StepError{Step: step.Name, Problem: err.Error()})
-		} else if size := len(text) + ofTheRun; size > maxText {
+		} else if size := len(text) + ofTheRun; size > MaxText {
 			problems = append(problems, &StepError{Step: step.Name, Problem: fmt.Sprintf(
-				"step %q: the items, the patterns and the names of earlier steps that its pod is given have %d bytes, Linux accepts at most %d; put the items into an input, or let it need fewer steps", step.Name, size, maxText)})
+				"step %q: the items, the patterns and the names of earlier steps that its pod is given have %d bytes, Linux accepts at most %d; put the items into an input, or let it need fewer steps", step.Name, size, MaxText)})
 		}
 	}
 	return problems
@@ -80,7 +80,7 @@ func (g Graph) CheckReads(inputs []string) error {
 	var problems []error
 	for _, step := range g.All() {
 		provided, isKnown := slices.Clone(inputs), true
-		for name := range g.ancestry(step.Name, func(string) bool { return false }) {
+		for name := range g.Ancestry(step.Name, func(string) bool { return false }) {
 			if name != step.Name {
 				provided = append(provided, g.steps[name].Writes...)
 				isKnown = isKnown && len(g.steps[name].Writes) > 0
@@ -95,18 +95,18 @@ func (g Graph) CheckReads(inputs []string) error {
 	return errors.Join(problems...)
 }
 
-func (c *checker) wrong(field, key, format string, args ...any) {
-	c.found = append(c.found, &StepError{Step: c.step.Name, Field: field, Key: key, Problem: fmt.Sprintf("step %q: ", c.step.Name) + fmt.Sprintf(format, args...)})
+func (c *checker) addProblem(field, key, format string, args ...any) {
+	c.problems = append(c.problems, &StepError{Step: c.step.Name, Field: field, Key: key, Problem: fmt.Sprintf("step %q: ", c.step.Name) + fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) sizes() {
+func (c *checker) checkSizes() {
 	total := 0
 	for field, texts := range map[string][]string{"command": c.step.Command, "args": c.step.Args} {
 		for i, text := range texts {
 			total += len(text)
-			c.carries(field, "", text, "argument %d of %s", i, field)
-			if len(text) > maxText {
-				c.wrong(field, "", "argument %d of %s has %d bytes, Linux accepts at most %d; put the text into an input", i, field, len(text), maxText)
+			c.checkText(field, "", text, "argument %d of %s", i, field)
+			if len(text) > MaxText {
+				c.addProblem(field, "", "argument %d of %s has %d bytes, Linux accepts at most %d; put the text into an input", i, field, len(text), MaxText)
 			}
 		}
 	}
@@ -114,48 +114,48 @@ func (c *checker) sizes() {
 		for _, name := range slices.Sorted(maps.Keys(env)) {
 			size := len(name) + len("=") + len(env[name])
 			total += size
-			c.carries(field, name, env[name], "variable %s", name)
-			if size > maxText {
-				c.wrong(field, name, "variable %s has %d bytes, Linux accepts at most %d; put the text into an input", name, size, maxText)
+			c.checkText(field, name, env[name], "variable %s", name)
+			if size > MaxText {
+				c.addProblem(field, name, "variable %s has %d bytes, Linux accepts at most %d; put the text into an input", name, size, MaxText)
 			}
 		}
 	}
-	if total > maxStep {
-		c.wrong("", "", "command, args and env have %d bytes together, a Job holds at most %d; put them into an input", total, maxStep)
+	if total > maxStepTexts {
+		c.addProblem("", "", "command, args and env have %d bytes together, a Job holds at most %d; put them into an input", total, maxStepTexts)
 	}
 }
 
-// carries checks that a text can be passed to a command: it ends at its first NUL byte, and the API accepts only UTF-8.
-func (c *checker) carries(field, key, text, what string, args ...any) {
+// checkText checks that a text can be passed to a command: it ends at its first NUL byte, and the API accepts only UTF-8.
+func (c *checker) checkText(field, key, text, what string, args ...any) {
 	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
-		c.wrong(field, key, what+" has a NUL byte or is not UTF-8, and no command accepts that; put it into an input", args...)
+		c.addProblem(field, key, what+" has a NUL byte or is not UTF-8, and no command accepts that; put it into an input", args...)
 	}
 }
 
-func (c *checker) many() {
+func (c *checker) checkIndexes() {
 	field, size := "completions", 0
 	if len(c.step.Items) > 0 {
 		field = "items"
 	}
 	for i, item := range c.step.Items {
 		size += len(item) + len(`"",`)
-		c.carries("items", "", item, "item %d", i)
+		c.checkText("items", "", item, "item %d", i)
 	}
 	switch {
-	case c.step.Completions > maxMany:
-		c.wrong(field, "", "%d indexes are more than %d; let each do more", c.step.Completions, maxMany)
-	case size > maxItem:
-		c.wrong("items", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each index take its line by %s", size, maxItem, agent.EnvStepIndex)
-	case c.step.many() && c.step.Call != nil:
-		c.wrong(field, "", "a function call has one result, so it cannot have indexes; let several steps call it")
+	case c.step.Completions > MaxIndexes:
+		c.addProblem(field, "", "%d indexes are more than %d; let each do more", c.step.Completions, MaxIndexes)
+	case size > maxItems:
+		c.addProblem("items", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each index take its line by %s", size, maxItems, agent.EnvStepIndex)
+	case c.step.IsIndexed() && c.step.Call != nil:
+		c.addProblem(field, "", "a function call has one result, so it cannot have indexes; let several steps call it")
 	case c.step.Completions == 0 && c.step.Parallel > 0:
-		c.wrong("parallelism", "", "parallelism needs completions or items")
+		c.addProblem("parallelism", "", "parallelism needs completions or items")
 	case c.step.Completions == 0 && c.step.MaxFailedIndexes > 0:
-		c.wrong("max_failed_indexes", "", "max_failed_indexes needs completions or items")
+		c.addProblem("max_failed_indexes", "", "max_failed_indexes needs completions or items")
 	}
 }
 
-func (c *checker) variables() {
+func (c *checker) checkVariables() {
 	where := map[string]string{}
 	for _, source := range []struct {
 		field string
@@ -167,82 +167,82 @@ func (c *checker) variables() {
 	} {
 		for _, name := range source.names {
 			if other, found := where[name]; found {
-				c.wrong(source.field, name, "variable %s is in %s as well", name, other)
+				c.addProblem(source.field, name, "variable %s is in %s as well", name, other)
 			}
 			where[name] = source.field
 			if slices.Contains(slices.Concat(agent.Handed, []string{agent.EnvIndex, agent.EnvStepIndex, agent.EnvItem}), name) {
-				c.wrong(source.field, name, "variable %s is one that Brane or Kubernetes sets itself", name)
+				c.addProblem(source.field, name, "variable %s is one that Brane or Kubernetes sets itself", name)
 			}
 		}
 	}
 }
 
-func (c *checker) patterns(field string, patterns files.Patterns) {
+func (c *checker) checkPatterns(field string, patterns files.Patterns) {
 	if err := patterns.Check(); err != nil {
-		c.wrong(field, "", "%v", err)
+		c.addProblem(field, "", "%v", err)
 	}
 }
 
-// resources checks the names of resources: three of Kubernetes, and those with a domain, which device plugins provide.
-func (c *checker) resources(kind string, list corev1.ResourceList) {
+// checkResources checks the names of resources: three of Kubernetes, and those with a domain, which device plugins provide.
+func (c *checker) checkResources(kind string, list corev1.ResourceList) {
 	for _, name := range slices.Sorted(maps.Keys(list)) {
 		quantity := list[name]
 		switch {
 		case quantity.Sign() < 0:
-			c.wrong("resources", kind, "%s of %s is negative", kind, name)
-		case isOwnResource(name):
+			c.addProblem("resources", kind, "%s of %s is negative", kind, name)
+		case IsComputeResource(name):
 		case strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
 		case !strings.Contains(string(name), "/") || len(validation.IsQualifiedName(string(name))) > 0:
-			c.wrong("resources", kind, "%q is not a resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu", name)
+			c.addProblem("resources", kind, "%q is not a resource of a container: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu", name)
 		case !quantity.IsZero() && quantity.AsDec().Scale() > 0:
-			c.wrong("resources", kind, "%s is counted, and %s is not a whole number", name, quantity.String())
+			c.addProblem("resources", kind, "%s is counted, and %s is not a whole number", name, quantity.String())
 		}
 	}
 }
 
-func isOwnResource(name corev1.ResourceName) bool {
+func IsComputeResource(name corev1.ResourceName) bool {
 	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage
 }
 
-// requests compares requests and limits like the API server.
-func (c *checker) requests() {
+// checkRequests compares requests and limits like the API server.
+func (c *checker) checkRequests() {
 	for _, name := range slices.Sorted(maps.Keys(c.step.Resources.Requests)) {
 		request := c.step.Resources.Requests[name]
 		limit, limited := c.step.Resources.Limits[name]
 		switch {
-		case !isOwnResource(name) && (!limited || request.Cmp(limit) != 0):
-			c.wrong("resources", "requests", "the request of %s has to be the same as its limit; leave the request out", name)
+		case !IsComputeResource(name) && (!limited || request.Cmp(limit) != 0):
+			c.addProblem("resources", "requests", "the request of %s has to be the same as its limit; leave the request out", name)
 		case limited && request.Cmp(limit) > 0:
-			c.wrong("resources", "requests", "it requests %s of %s, more than its limit of %s", request.String(), name, limit.String())
+			c.addProblem("resources", "requests", "it requests %s of %s, more than its limit of %s", request.String(), name, limit.String())
 		}
 	}
 }
 
 var capability = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
-func (c *checker) securityContext() {
+func (c *checker) checkSecurityContext() {
 	const field = "security_context"
 	security := c.step.SecurityContext
 	if security.RunAsGroup != nil && security.RunAsUser == nil {
-		c.wrong(field, "run_as_group", "run_as_group needs run_as_user: a container runtime takes no group without a user")
+		c.addProblem(field, "run_as_group", "run_as_group needs run_as_user: a container runtime takes no group without a user")
 	}
 	for _, name := range security.Capabilities {
 		switch {
 		case name == "ALL" || name == "SYS_ADMIN":
-			c.wrong(field, "capabilities", "capability %s makes a container privileged; privileged steps are not supported", name)
+			c.addProblem(field, "capabilities", "capability %s makes a container privileged; privileged steps are not supported", name)
 		case strings.HasPrefix(name, "CAP_"):
-			c.wrong(field, "capabilities", "capability %s: Kubernetes writes it %s", name, strings.TrimPrefix(name, "CAP_"))
+			c.addProblem(field, "capabilities", "capability %s: Kubernetes writes it %s", name, strings.TrimPrefix(name, "CAP_"))
 		case !capability.MatchString(name):
-			c.wrong(field, "capabilities", "%q is not a capability; they are written as NET_RAW", name)
+			c.addProblem(field, "capabilities", "%q is not a capability; they are written as NET_RAW", name)
 		}
 	}
 	if security.SeccompProfile != nil {
-		c.seccompProfile(field, *security.SeccompProfile)
+		c.checkSeccompProfile(field, *security.SeccompProfile)
 	}
 }
 
-// seccompProfile checks a profile as the API server would.
-func (c *checker) seccompProfile(field string, profile corev1.SeccompProfile) {
+// checkSeccompProfile checks a profile as the API server would.
+func (c *checker) checkSeccompProfile(field string, profile corev1.SeccompProfile) {
 	isLocal := profile.Type == corev1.SeccompProfileTypeLocalhost
 	file := ""
 	if profile.LocalhostProfile != nil {
@@ -250,38 +250,38 @@ func (c *checker) seccompProfile(field string, profile corev1.SeccompProfile) {
 	}
 	switch {
 	case isLocal && file == "":
-		c.wrong(field, "seccomp_profile", "a seccomp profile of type Localhost needs localhost_profile")
+		c.addProblem(field, "seccomp_profile", "a seccomp profile of type Localhost needs localhost_profile")
 	case !isLocal && file != "":
-		c.wrong(field, "seccomp_profile", "localhost_profile needs a seccomp profile of type Localhost, not %s", profile.Type)
+		c.addProblem(field, "seccomp_profile", "localhost_profile needs a seccomp profile of type Localhost, not %s", profile.Type)
 	case path.IsAbs(file) || file != "" && path.Clean(file) != file || strings.HasPrefix(file, ".."):
-		c.wrong(field, "seccomp_profile", "localhost_profile %q is not a path below the kubelet's seccomp directory", file)
+		c.addProblem(field, "seccomp_profile", "localhost_profile %q is not a path below the kubelet's seccomp directory", file)
 	}
 }
 
-// volumes checks that the mounts of a step do not overlap with Brane's or with each other.
-func (c *checker) volumes() {
+// checkVolumes checks that the mounts of a step do not overlap with Brane's or with each other.
+func (c *checker) checkVolumes() {
 	taken := map[string]string{agent.Mount: "Brane", agent.DataMount: "Brane"}
 	for _, volume := range c.step.Volumes {
 		switch problems := validation.IsDNS1123Label(volume.Name); {
 		case len(problems) > 0:
-			c.wrong("volumes", volume.Name, "volume %q: %s", volume.Name, strings.Join(problems, "; "))
+			c.addProblem("volumes", volume.Name, "volume %q: %s", volume.Name, strings.Join(problems, "; "))
 		case slices.Contains(ownVolumes, volume.Name):
-			c.wrong("volumes", volume.Name, "volume %q has a name that Brane uses itself", volume.Name)
+			c.addProblem("volumes", volume.Name, "volume %q has a name that Brane uses itself", volume.Name)
 		}
 		switch {
 		case !path.IsAbs(volume.MountPath) || path.Clean(volume.MountPath) != volume.MountPath || strings.ContainsAny(volume.MountPath, ":\x00"):
-			c.wrong("volumes", volume.Name, "volume %q: %q is not an absolute path of a directory without ., .. or a colon", volume.Name, volume.MountPath)
+			c.addProblem("volumes", volume.Name, "volume %q: %q is not an absolute path of a directory without ., .. or a colon", volume.Name, volume.MountPath)
 		case volume.MountPath == "/":
-			c.wrong("volumes", volume.Name, "volume %q would hide the whole image", volume.Name)
+			c.addProblem("volumes", volume.Name, "volume %q would hide the whole image", volume.Name)
 		}
 		for _, other := range slices.Sorted(maps.Keys(taken)) {
 			if owner := taken[other]; volume.MountPath == other || owner == "Brane" && strings.HasPrefix(volume.MountPath, other+"/") {
-				c.wrong("volumes", volume.Name, "volume %q: %s belongs to %s", volume.Name, other, owner)
+				c.addProblem("volumes", volume.Name, "volume %q: %s belongs to %s", volume.Name, other, owner)
 			}
 		}
 		taken[volume.MountPath] = fmt.Sprintf("volume %q", volume.Name)
 		if sub := volume.SubPath; sub != "" && (path.IsAbs(sub) || slices.Contains(strings.Split(sub, "/"), "..")) {
-			c.wrong("volumes", volume.Name, "volume %q: sub_path %q is not a path below the volume's root", volume.Name, sub)
+			c.addProblem("volumes", volume.Name, "volume %q: sub_path %q is not a path below the volume's root", volume.Name, sub)
 		}
 	}
 }

@@ -8,10 +8,12 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
-// maxName limits the length of the names of runs and steps, so that the names of Jobs, which contain both, stay readable.
-const maxName = 40
+// MaxName limits the length of the names of runs and steps, so that the names of Jobs, which contain both, stay readable.
+const MaxName = 40
 
 // StepError describes a problem of a graph. Step is empty if it is not about a single step, Field if it is not about a single attribute, and Key if it is not about a
 // single element of the attribute.
@@ -34,7 +36,7 @@ func NewGraph(steps []Step) (Graph, error) {
 	var problems []error
 	for _, step := range steps {
 		g.steps[step.Name] = step
-		problems = append(problems, step.check()...)
+		problems = append(problems, step.findProblems()...)
 	}
 	if len(steps) == 0 {
 		problems = append(problems, &StepError{Problem: "a run needs at least one step"})
@@ -44,17 +46,17 @@ func NewGraph(steps []Step) (Graph, error) {
 			problems = append(problems, &StepError{Step: name, Field: "when", Problem: fmt.Sprintf("step %q has a condition on the steps that it needs, but needs none", name)})
 		}
 		for _, need := range g.steps[name].Needs {
-			if _, ok := g.steps[need]; !ok && !g.steps[name].takes(need) { // the results that it takes are checked separately
+			if _, ok := g.steps[need]; !ok && !g.steps[name].takesResult(need) { // the results that it takes are checked separately
 				problems = append(problems, &StepError{Step: name, Field: "needs", Problem: fmt.Sprintf("step %q needs %q, which is not a step of this run", name, need)})
 			}
 		}
 	}
-	problems = append(problems, g.calls()...)
+	problems = append(problems, g.findCallProblems()...)
 	if len(problems) == 0 {
-		if cycle := g.sort(); cycle != nil {
+		if cycle := g.sortSteps(); cycle != nil {
 			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", IsCycle: true, Problem: "steps need each other: " + strings.Join(cycle, " → ")})
 		} else {
-			problems = g.tellable()
+			problems = g.validateAgentSpecSize()
 		}
 	}
 	return g, errors.Join(problems...)
@@ -65,14 +67,14 @@ func CheckName(name string) string {
 	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 		return strings.Join(problems, "; ")
 	}
-	if len(name) > maxName {
-		return fmt.Sprintf("must be no more than %d characters", maxName)
+	if len(name) > MaxName {
+		return fmt.Sprintf("must be no more than %d characters", MaxName)
 	}
 	return ""
 }
 
-// sort sets the order, or returns a cycle that starts and ends with the same step.
-func (g *Graph) sort() (cycle []string) {
+// sortSteps sets the order, or returns a cycle that starts and ends with the same step.
+func (g *Graph) sortSteps() (cycle []string) {
 	const (
 		onPath = 1
 		done   = 2
@@ -107,11 +109,34 @@ func (g *Graph) sort() (cycle []string) {
 	return nil
 }
 
+// Step returns the step with this name; the zero Step if there is none.
+func (g Graph) Step(name string) Step { return g.steps[name] }
+
+// HasStep reports whether there is a step with this name.
+func (g Graph) HasStep(name string) bool {
+	_, found := g.steps[name]
+	return found
+}
+
+// SetSecretEnv sets one variable of a step's secret environment. It reports whether there is such a step.
+func (g Graph) SetSecretEnv(step, name, value string) bool {
+	s, found := g.steps[step]
+	if !found {
+		return false
+	}
+	if s.SecretEnv == nil {
+		s.SecretEnv = map[string]string{}
+	}
+	s.SecretEnv[name] = value
+	g.steps[step] = s
+	return true
+}
+
 // Steps returns the names of all steps in topological order.
 func (g Graph) Steps() []string { return slices.Clone(g.order) }
 
-// parents returns the steps whose files a step starts with: its needs, and instead of a need without files the parents of that need.
-func (g Graph) parents(name string, nothing func(step string) bool) []string {
+// listParents returns the steps whose files a step starts with: its needs, and instead of a need without files the parents of that need.
+func (g Graph) listParents(name string, nothing func(step string) bool) []string {
 	parents := map[string]bool{}
 	var add func(string)
 	add = func(name string) {
@@ -127,15 +152,15 @@ func (g Graph) parents(name string, nothing func(step string) bool) []string {
 	return slices.Sorted(maps.Keys(parents))
 }
 
-// ancestry returns a step and all its direct and indirect ancestors, each with its parents.
-func (g Graph) ancestry(name string, nothing func(step string) bool) map[string][]string {
+// Ancestry returns a step and all its direct and indirect ancestors, each with its parents.
+func (g Graph) Ancestry(name string, nothing func(step string) bool) map[string][]string {
 	ancestry := map[string][]string{}
 	var visit func(string)
 	visit = func(name string) {
 		if _, seen := ancestry[name]; seen {
 			return
 		}
-		ancestry[name] = g.parents(name, nothing)
+		ancestry[name] = g.listParents(name, nothing)
 		for _, parent := range ancestry[name] {
 			visit(parent)
 		}
@@ -144,15 +169,15 @@ func (g Graph) ancestry(name string, nothing func(step string) bool) map[string]
 	return ancestry
 }
 
-// leaves returns the steps with files that are no other step's parent: their merged trees are the files of the run. ancestry is that of all of them.
-func (g Graph) leaves(nothing func(step string) bool) (leaves []string, ancestry map[string][]string) {
+// Leaves returns the steps with files that are no other step's parent: their merged trees are the files of the run. ancestry is that of all of them.
+func (g Graph) Leaves(nothing func(step string) bool) (leaves []string, ancestry map[string][]string) {
 	ancestry = map[string][]string{}
 	inner := map[string]bool{}
 	for _, name := range g.order {
 		if nothing(name) {
 			continue
 		}
-		ancestry[name] = g.parents(name, nothing)
+		ancestry[name] = g.listParents(name, nothing)
 		for _, parent := range ancestry[name] {
 			inner[parent] = true
 		}
@@ -165,9 +190,9 @@ func (g Graph) leaves(nothing func(step string) bool) (leaves []string, ancestry
 	return leaves, ancestry
 }
 
-// optional returns the steps that may have no files in a succeeded run: those whose failure is allowed, those that run after failures, and all that need one of
+// ListOptional returns the steps that may have no files in a succeeded run: those whose failure is allowed, those that run after failures, and all that need one of
 // these.
-func (g Graph) optional() map[string]bool {
+func (g Graph) ListOptional() map[string]bool {
 	optional := map[string]bool{}
 	for _, name := range g.order {
 		step := g.steps[name]
@@ -183,4 +208,11 @@ func (g Graph) All() []Step {
 		all = append(all, g.steps[name])
 	}
 	return all
+}
+
+// AgentSpec returns the description of a step and of its graph for the agent.
+func (g Graph) AgentSpec(step Step, nothing func(step string) bool) agent.Step {
+	return agent.Step{
+		Name: step.Name, Needs: g.Ancestry(step.Name, nothing), Reads: step.Reads, Writes: step.Writes, Brane: step.BraneVersion(), Indexed: step.IsIndexed(), Items: step.Items,
+	}
 }

@@ -1,50 +1,34 @@
-package workflow
+package workflow_test
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 )
-
-// steps returns steps for texts like "name: need need".
-func steps(lines ...string) []Step {
-	var all []Step
-	for _, line := range lines {
-		name, needs, _ := strings.Cut(line, ":")
-		all = append(all, Step{Name: name, Needs: strings.Fields(needs)})
-	}
-	return all
-}
-
-func graph(t *testing.T, lines ...string) Graph {
-	t.Helper()
-	g, err := NewGraph(steps(lines...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
 
 func TestNewGraph(t *testing.T) {
 	for name, tt := range map[string]struct {
-		steps []Step
+		steps []workflow.Step
 		want  string
 	}{
 		"no step at all":                   {nil, "a run needs at least one step"},
-		"a need is no step":                {steps("a: x"), `step "a" needs "x", which is not a step of this run`},
-		"a step needs itself":              {steps("a: a"), "steps need each other: a → a"},
-		"two steps wait for each other":    {steps("a: b", "b: a"), "steps need each other: a → b → a"},
-		"a cycle behind a step that is ok": {steps("a: b", "b: c", "c: d", "d: b"), "steps need each other: b → c → d → b"},
-		"a name that is no DNS label":      {steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
-		"a name that is too long":          {steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
-		"a condition on nothing":           {[]Step{{Name: "a", When: Always}}, `step "a" has a condition on the steps that it needs, but needs none`},
-		"items that JSON writes longer": {[]Step{{Name: "a", Completions: 1, Items: []string{strings.Repeat("<", 30_000)}}},
+		"a need is no step":                {workflowtest.Steps("a: x"), `step "a" needs "x", which is not a step of this run`},
+		"a step needs itself":              {workflowtest.Steps("a: a"), "steps need each other: a → a"},
+		"two steps wait for each other":    {workflowtest.Steps("a: b", "b: a"), "steps need each other: a → b → a"},
+		"a cycle behind a step that is ok": {workflowtest.Steps("a: b", "b: c", "c: d", "d: b"), "steps need each other: b → c → d → b"},
+		"a name that is no DNS label":      {workflowtest.Steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
+		"a name that is too long":          {workflowtest.Steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
+		"a condition on nothing":           {[]workflow.Step{{Name: "a", When: workflow.Always}}, `step "a" has a condition on the steps that it needs, but needs none`},
+		"items that JSON writes longer": {[]workflow.Step{{Name: "a", Completions: 1, Items: []string{strings.Repeat("<", 30_000)}}},
 			`step "a": the items, the patterns and the names of earlier steps that its pod is given have 180338 bytes, Linux accepts at most 131071; put the items into an input, or let it need fewer steps`},
-		"a diamond": {steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
+		"a diamond": {workflowtest.Steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := NewGraph(tt.steps); fmt.Sprint(err) != tt.want {
+			if _, err := workflow.NewGraph(tt.steps); fmt.Sprint(err) != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
@@ -57,7 +41,7 @@ func TestNewGraph(t *testing.T) {
 //	a → c ↗
 //	f (alone).
 func TestGraphKnowsItsWays(t *testing.T) {
-	g := graph(t, "e: d", "d: c b", "c: a", "b: a", "a", "f")
+	g := workflowtest.Graph(t, "e: d", "d: c b", "c: a", "b: a", "a", "f")
 	if got := fmt.Sprint(g.Steps()); got != "[a b c d e f]" {
 		t.Errorf("order %s", got)
 	}
@@ -75,10 +59,10 @@ func TestGraphKnowsItsWays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			nothing := func(step string) bool { return slices.Contains(tt.nothing, step) }
-			if got, _ := g.leaves(nothing); fmt.Sprint(got) != tt.leaves {
+			if got, _ := g.Leaves(nothing); fmt.Sprint(got) != tt.leaves {
 				t.Errorf("leaves %s, want %s", got, tt.leaves)
 			}
-			if got := fmt.Sprint(g.ancestry("d", nothing)); got != tt.ancestry {
+			if got := fmt.Sprint(g.Ancestry("d", nothing)); got != tt.ancestry {
 				t.Errorf("ancestry of d %s, want %s", got, tt.ancestry)
 			}
 		})
@@ -86,21 +70,21 @@ func TestGraphKnowsItsWays(t *testing.T) {
 }
 
 func TestIDFollowsFromAllThatDecides(t *testing.T) {
-	base := func() Identity {
-		return Identity{Name: "wordcount", Infrastructure: "compute", Steps: graph(t, "a", "b: a").All(), Inputs: map[string]string{"x": "1"}, Triggers: map[string]string{"t": "1"}}
+	base := func() workflow.Identity {
+		return workflow.Identity{Name: "wordcount", Infrastructure: "compute", Steps: workflowtest.Graph(t, "a", "b: a").All(), Inputs: map[string]string{"x": "1"}, Triggers: map[string]string{"t": "1"}}
 	}
 	ids := []string{base().ID()}
 	if again := base().ID(); again != ids[0] {
 		t.Errorf("the same identity has ids %s and %s", ids[0], again)
 	}
-	for _, change := range []func(*Identity){
-		func(i *Identity) { i.Infrastructure = "other" },
-		func(i *Identity) { i.Inputs["x"] = "2" },
-		func(i *Identity) { i.Inputs["y"] = "1" },
-		func(i *Identity) { i.Triggers["t"] = "2" },
-		func(i *Identity) { i.Steps[0].Image = "other" },
-		func(i *Identity) { i.Steps[0].Env = map[string]string{"A": "b"} },
-		func(i *Identity) { i.SecretEnvVersion = 2 },
+	for _, change := range []func(*workflow.Identity){
+		func(i *workflow.Identity) { i.Infrastructure = "other" },
+		func(i *workflow.Identity) { i.Inputs["x"] = "2" },
+		func(i *workflow.Identity) { i.Inputs["y"] = "1" },
+		func(i *workflow.Identity) { i.Triggers["t"] = "2" },
+		func(i *workflow.Identity) { i.Steps[0].Image = "other" },
+		func(i *workflow.Identity) { i.Steps[0].Env = map[string]string{"A": "b"} },
+		func(i *workflow.Identity) { i.SecretEnvVersion = 2 },
 	} {
 		changed := base()
 		change(&changed)
@@ -116,11 +100,11 @@ func TestIDFollowsFromAllThatDecides(t *testing.T) {
 
 func TestObjectNamesFitIntoALabel(t *testing.T) {
 	long := strings.Repeat("x", 40)
-	one, two := objectName("brane", long+"-3f9a1c02", long), objectName("brane", long+"-3f9a1c02", long[:39]+"y")
+	one, two := workflow.ObjectName("brane", long+"-3f9a1c02", long), workflow.ObjectName("brane", long+"-3f9a1c02", long[:39]+"y")
 	if len(one) > 63 || len(two) > 63 || one == two {
 		t.Errorf("%q and %q", one, two)
 	}
-	if got := objectName("brane", "w-3f9a1c02", "count"); got != "brane-w-3f9a1c02-count" {
+	if got := workflow.ObjectName("brane", "w-3f9a1c02", "count"); got != "brane-w-3f9a1c02-count" {
 		t.Errorf("got %q", got)
 	}
 }

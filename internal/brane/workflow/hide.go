@@ -11,17 +11,16 @@ import (
 // leastSecret is the length of the shortest value that is hidden. Hiding shorter ones, such as "1" or "yes", would make texts unreadable and protect nothing.
 const leastSecret = 4
 
-// Hide returns a function that removes the secrets of the run from a text, because commands may print their environment, and Kubernetes their volumes. It uses only
-// the fields Graph and RedisURL of the Run.
-func (r *Run) Hide() func(string) string {
-	secrets := map[string]bool{r.RedisURL: true}
-	if address, err := url.Parse(r.RedisURL); err == nil && address.User != nil {
+// HideSecrets returns a function that removes the secrets of a run from a text, because commands may print their environment, and Kubernetes their volumes.
+func HideSecrets(graph Graph, redisURL string) func(string) string {
+	secrets := map[string]bool{redisURL: true}
+	if address, err := url.Parse(redisURL); err == nil && address.User != nil {
 		password, _ := address.User.Password()
 		for _, written := range []string{password, url.QueryEscape(password), url.PathEscape(password)} {
 			secrets[written] = true
 		}
 	}
-	for _, step := range r.Graph.All() {
+	for _, step := range graph.All() {
 		for _, value := range step.SecretEnv {
 			secrets[value] = true
 			for line := range strings.Lines(value) {
@@ -39,8 +38,8 @@ func (r *Run) Hide() func(string) string {
 	return strings.NewReplacer(pairs...).Replace
 }
 
-// hide removes secrets from a failure.
-func (f *Failure) hide(clean func(string) string) {
+// HideSecrets removes secrets from a failure.
+func (f *Failure) HideSecrets(clean func(string) string) {
 	lines := func(texts []string) {
 		for i := range texts {
 			texts[i] = clean(texts[i])

@@ -35,14 +35,14 @@ func shortDigest(data []byte) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// maxIndexed leaves room for the index that Kubernetes appends to the name of an Indexed Job to name its pods.
-const maxIndexed = validation.DNS1123LabelMaxLength - len("-9999")
+// MaxIndexedName leaves room for the index that Kubernetes appends to the name of an Indexed Job to name its pods.
+const MaxIndexedName = validation.DNS1123LabelMaxLength - len("-9999")
 
-// objectName joins the parts of a name for an API object. The limit is 63 characters, because the name of a Job is a label of its pods.
-func objectName(parts ...string) string { return nameOf(validation.DNS1123LabelMaxLength, parts...) }
+// ObjectName joins the parts of a name for an API object. The limit is 63 characters, because the name of a Job is a label of its pods.
+func ObjectName(parts ...string) string { return LimitName(validation.DNS1123LabelMaxLength, parts...) }
 
-// nameOf joins the parts of a name. A name that is too long is shortened and gets a digest of the whole.
-func nameOf(limit int, parts ...string) string {
+// LimitName joins the parts of a name. A name that is too long is shortened and gets a digest of the whole.
+func LimitName(limit int, parts ...string) string {
 	name := strings.Join(parts, "-")
 	if len(name) <= limit {
 		return name

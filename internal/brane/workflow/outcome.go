@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -15,24 +14,17 @@ type Outcome struct {
 	Problem string      // why it did not finish; empty if it did
 }
 
-// mostFailures limits the failures that are written in full: one has at most about 8 KiB, and an API object at most 1 MiB.
-const mostFailures = 32
+// MostFailures limits the failures that are written in full: one has at most about 8 KiB, and an API object at most 1 MiB.
+const MostFailures = 32
 
-// encode encodes an outcome, with the first mostFailures failures. The results contain every failed step.
-func (o Outcome) encode() (string, error) {
+// Encode encodes an outcome, with the first mostFailures failures. The results contain every failed step.
+func (o Outcome) Encode() (string, error) {
 	for _, failures := range []*[]*Failure{&o.Failures, &o.Allowed} {
-		*failures = (*failures)[:min(len(*failures), mostFailures)]
+		*failures = (*failures)[:min(len(*failures), MostFailures)]
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
 		return "", fmt.Errorf("encode the outcome: %w", err)
 	}
 	return string(text), nil
-}
-
-// lasting reports whether the outputs will be missing at another attempt as well.
-func lasting(err error) bool {
-	var missing *files.MissingError
-	var conflict *files.ConflictError
-	return errors.As(err, &missing) || errors.As(err, &conflict) || errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt)
 }

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -115,4 +116,16 @@ type Volume struct {
 	SubPath   string              `json:"sub_path,omitempty"`
 	ReadOnly  bool                `json:"read_only,omitempty"`
 	Source    corev1.VolumeSource `json:"source"`
+}
+
+// IsIndexed reports whether the step is a fan-out step.
+func (s Step) IsIndexed() bool { return s.Completions > 0 }
+
+// IndexKeys returns the names under which the indexes commit.
+func (s Step) IndexKeys() []string {
+	names := make([]string, s.Completions)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s.%d", s.Name, i)
+	}
+	return names
 }

@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// The pods of a run use a Redis user that has access to this run alone. The user is removed during the run and created again, and the step does not notice.
+func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	universal, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, ok := universal.(*redis.Client)
+	if !ok {
+		t.Fatalf("the client is %T", universal)
+	}
+	graph, err := workflow.NewGraph([]workflow.Step{{
+		Name: "long", Image: clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", "echo ready; while test ! -e /tmp/x; do sleep 4; touch /tmp/x; done; echo done > /data/out"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := &Run{
+		ID: clustertest.Name("user"), Graph: graph, Kube: clustertest.Client(t), Namespace: clustertest.Namespace(t), AgentImage: clustertest.Getenv(t, "BRANE_AGENT_IMAGE"),
+		Redis: server, RedisURL: clustertest.Getenv(t, "BRANE_REDIS_POD_URL"), Retention: time.Hour, Users: workflow.UsersRequire,
+	}
+	store, err := Files(server, run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(store.Delete(context.Background()), server.Close()); err != nil { // the context of the test has ended
+			t.Error(err)
+		}
+	})
+	var made []string
+	run.Observe = func(event workflow.Event) {
+		if event.Kind == workflow.RunDisturbed {
+			made = append(made, event.Detail)
+		}
+	}
+	removed := make(chan error, 1)
+	go func() { removed <- removeUser(t.Context(), server, store, run.ID) }()
+	result, err := run.Execute(t.Context())
+	if err != nil || len(result.Failures) > 0 {
+		t.Fatalf("the run ended with %+v, %v", result, err)
+	}
+	if err := <-removed; err != nil {
+		t.Error(err)
+	}
+	if want := []string{"Redis had lost the user of the run; it was created again (1 times)"}; !slices.Equal(made, want) {
+		t.Errorf("told: %q, want %q", made, want)
+	}
+	if users := server.ACLUsers(t.Context()).Val(); slices.Contains(users, files.UserName(run.ID)) {
+		t.Error("the user is still there when the run has ended")
+	}
+}
+
+// removeUser waits until the agent has stored output of the step as the run's user, and removes that user.
+func removeUser(ctx context.Context, server *redis.Client, store *files.Store, id string) error {
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	defer stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		said, err := store.Log(ctx, "long")
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(said), "ready") {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if n, err := server.ACLDelUser(ctx, files.UserName(id)).Result(); err != nil || n != 1 {
+		return errors.Join(errors.New("there was no user to remove"), err)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// emptyCluster returns a client of an API server that has no objects and accepts every object in a dry run.
+func emptyCluster(t *testing.T) *kube.Client {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodPost {
+			fmt.Fprint(w, `{"kind":"ConfigMap","apiVersion":"v1"}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "List", "apiVersion": "v1", "metadata": metav1.ListMeta{}, "items": []any{}})
+	}))
+	t.Cleanup(server.Close)
+	client, err := kube.New(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// openLoop returns the loop of a run whose steps are all started, in an empty cluster, and the events that it reports.
+func openLoop(t *testing.T, steps ...workflow.Step) (l *loop, client *redis.Client, events *[]string) {
+	t.Helper()
+	client = redistest.Start(t).Client()
+	graph, err := workflow.NewGraph(steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events = &[]string{}
+	run := &Run{
+		ID: "run", Graph: graph, Kube: emptyCluster(t), Namespace: "brane", Redis: client, deadline: time.Now().Add(time.Hour),
+		Observe: func(event workflow.Event) { *events = append(*events, event.String()) },
+	}
+	store, err := run.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = newLoop(run, store, nil)
+	for _, step := range steps {
+		l.begin(step.Name, 1)
+	}
+	return l, client, events
+}
+
+// commitFile commits a step, or an index of one, that has written one file.
+func commitFile(t *testing.T, store *files.Store, step, name, content string) {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := store.Snapshot(t.Context(), folder, nil, nil, step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.Commit(t.Context(), step, files.Record{Attempt: 1, Layer: layer, Started: time.Now().UTC(), Ended: time.Now().UTC()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// counting counts the values that are stored under keys with this text.
+type counting struct {
+	text string
+	n    atomic.Int32
+}
+
+func (c *counting) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (c *counting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (c *counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "set" && strings.Contains(fmt.Sprint(cmd.Args()[1]), c.text) {
+			c.n.Add(1)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// A conflict between the indexes of a step is reported, stored and counted once, however long the run continues and however often it is resumed.
+func TestConflictIsReportedOnce(t *testing.T) {
+	t.Parallel()
+	l, client, events := openLoop(t, workflow.Step{Name: "fan", Completions: 2, AllowFailure: true}, workflow.Step{Name: "slow"})
+	stored := &counting{text: ":failed:"}
+	client.AddHook(stored)
+	commitFile(t, l.store, "fan.0", "same", "0")
+	commitFile(t, l.store, "fan.1", "same", "1")
+	for range 3 {
+		if err := l.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ended(l.Graph, l.known) {
+		t.Fatal("the other step still runs")
+	}
+	isReportedOnce := func(event string) {
+		t.Helper()
+		result := l.result(t.Context())
+		if len(l.failures) != 1 || len(result.Allowed) != 1 || result.Steps["fan"].Status != workflow.Failed || fmt.Sprint(*events) != "["+event+"]" || stored.n.Load() != 1 {
+			t.Errorf("%d failures, %d of them in the result, stored %d times; events %q", len(l.failures), len(result.Allowed), stored.n.Load(), *events)
+		}
+	}
+	isReportedOnce("step failed fan: FilesConflict")
+
+	resumed := newLoop(l.Run, l.store, &lease{term: 2})
+	l, *events = resumed, nil
+	for _, do := range []func(context.Context) error{l.readCommits, l.recallFailures, l.look, l.look} {
+		if err := do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	isReportedOnce("step failed fan: FilesConflict, before")
+}
+
+// A step that has failed and then commits, because its pod was only unreachable, has failed in this execution: for the steps after it, in the list of failures and in
+// the result. The next execution finds the commit.
+func TestCommitAfterFailure(t *testing.T) {
+	t.Parallel()
+	for name, isAllowed := range map[string]bool{"allowed": true, "not allowed": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, _, events := openLoop(t, workflow.Step{Name: "lost", AllowFailure: isAllowed}, workflow.Step{Name: "slow"})
+			l.suspect("lost", 1, vanished)
+			if err := l.look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			commitFile(t, l.store, "lost", "file", "content")
+			if err := l.look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			result := l.result(t.Context())
+			_, hasFailed := decide(l.Graph, l.known)
+			if want := "[step failed lost: JobDeleted]"; fmt.Sprint(*events) != want {
+				t.Errorf("events %q, want %s", *events, want)
+			}
+			if len(l.failures) != 1 || result.Steps["lost"].Status != workflow.Failed || len(result.Failures)+len(result.Allowed) != 1 {
+				t.Errorf("failures %v, result %+v", l.failures, result)
+			}
+			if hasFailed == isAllowed || !leavesNothing(l.Graph, l.known)("lost") {
+				t.Errorf("the run has failed: %t; the step has files: %t", hasFailed, !leavesNothing(l.Graph, l.known)("lost"))
+			}
+
+			next := newLoop(l.Run, l.store, &lease{term: 2})
+			for _, do := range []func(context.Context) error{next.readCommits, next.recallFailures} {
+				if err := do(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if status := next.result(t.Context()).Steps["lost"].Status; status != workflow.Succeeded {
+				t.Errorf("in the next execution it is %s", status)
+			}
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// RunExistsElsewhereError reports that the id belongs to a run in another namespace or cluster. The id depends on the configuration alone, so two configurations with the same
+// names, steps and inputs that share a Redis have the same id, and each would use and delete the files of the other.
+type RunExistsElsewhereError struct{ Run, Place string }
+
+func (e *RunExistsElsewhereError) Error() string {
+	return fmt.Sprintf("run %q exists in this Redis already, in %s; give one of the two another name or other triggers", e.Run, e.Place)
+}
+
+// AccountError reports that the credential of a run does not belong to a service account that a pod in its namespace can use.
+type AccountError struct{ User, Namespace string }
+
+func (e *AccountError) Error() string {
+	return fmt.Sprintf("the registered credential belongs to %q, which is not a service account in namespace %q", e.User, e.Namespace)
+}
+
+// ErrSuperseded reports that a later execution has taken over the run, so the caller must not delete it.
+var ErrSuperseded = errors.New("a later execution has taken over the run")
+
+// NamespaceGoneError reports that the namespace was deleted during the run, and all objects of the run with it.
+type NamespaceGoneError struct{ Run, Namespace string }
+
+func (e *NamespaceGoneError) Error() string {
+	return fmt.Sprintf("namespace %q was deleted while run %q was running in it, and the Jobs of the run with it", e.Namespace, e.Run)
+}
+
+// HeldError reports that another process executes the run.
+type HeldError struct {
+	Run, Holder string
+	Until       time.Time     // when its lease expires if it is not renewed
+	Renewed     time.Duration // the interval of renewals
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("run %q is locked by %s; its lease lasts until %s and is renewed every %s", e.Run, e.Holder, e.Until.Format(time.RFC3339), e.Renewed)
+}
+
+// LostError reports that another process has taken over the run, because this one did not renew its lease in time.
+type LostError struct{ Run, Holder string }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("run %q was taken over by %s, because this process had not renewed its lease in time", e.Run, e.Holder)
+}
+
+// RecordGoneError reports that the run object was deleted during the run, because the run was destroyed.
+type RecordGoneError struct{ Run, Namespace string }
+
+func (e *RecordGoneError) Error() string {
+	return fmt.Sprintf("the record of run %q in namespace %q was deleted during the run", e.Run, e.Namespace)
+}
+
+// IsLost reports whether an error means that the run does not belong to this process any more, so that its objects must not be changed.
+func IsLost(err error) bool {
+	var lost *LostError
+	var deleted *RecordGoneError
+	return errors.As(err, &lost) || errors.As(err, &deleted)
+}

@@ -1,0 +1,45 @@
+package workflow
+
+import (
+	"cmp"
+	"time"
+)
+
+// RedisUsers configures whether a run gets a dedicated Redis user, which can only access the run's keys.
+type RedisUsers string
+
+// Values of RedisUsers.
+const (
+	UsersAuto    RedisUsers = "auto"    // create one; if the server does not allow that, the pods get the credential of RedisURL
+	UsersRequire RedisUsers = "require" // create one, or fail
+	UsersOff     RedisUsers = "off"     // the pods get the credential of RedisURL
+)
+
+// AgentInjection is how the agent gets into a step's pod.
+type AgentInjection string
+
+// The ways to inject the agent.
+const (
+	InjectAuto          AgentInjection = "auto"           // InjectImageVolume if it is known to work and to expose no more than the other, else InjectInitContainer
+	InjectInitContainer AgentInjection = "init_container" // an init container copies the agent
+	InjectImageVolume   AgentInjection = "image_volume"   // the agent's image is mounted as a volume
+)
+
+// Default timeouts for pods in a state that hardly ever ends by itself.
+const (
+	// DefaultStartupTimeout allows for a short failure of a registry: the kubelet retries after 10 s and after another 20 s.
+	DefaultStartupTimeout = 35 * time.Second
+	// DefaultSchedulingTimeout allows an autoscaler to add a node, which takes minutes.
+	DefaultSchedulingTimeout = 5 * time.Minute
+)
+
+// PodTimeouts limit how long a pod may stay in such a state. Zero means 35 s for images and everything else that a container needs to start, and 5 minutes for a node.
+type PodTimeouts struct{ Startup, Scheduling time.Duration }
+
+func (t PodTimeouts) StartupOrDefault() time.Duration {
+	return cmp.Or(t.Startup, DefaultStartupTimeout)
+}
+
+func (t PodTimeouts) SchedulingOrDefault() time.Duration {
+	return cmp.Or(t.Scheduling, DefaultSchedulingTimeout)
+}
