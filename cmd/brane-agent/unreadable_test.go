@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,6 +26,7 @@ func TestAFileThatMayNotBeRead(t *testing.T) {
 			}
 			share(t, p)
 			cmd := p.main("/bin/sh", "-c", "cd "+p.data+"\n"+tt.script)
+			t.Cleanup(func() { _ = os.Chmod(filepath.Join(p.data, "a/closed"), 0o700) }) // only one case has it; the test's user must be able to remove it
 			asNobody(cmd)
 			got := finish(t, cmd)
 			if got.code != agent.ExitStageOut || !strings.Contains(got.stderr, tt.want) {
