@@ -113,8 +113,10 @@ func stamp(version string) string {
 }
 
 // buildPrograms builds the programs of the images into the cluster's directory. Go's build cache makes it fast.
-func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binaries, error) {
-	built := binaries{agent: o.agent, pause: c.path("bin/pause"), engine: c.path("bin/brane-engine"), brane: c.path("bin/brane-package")}
+func buildPrograms(ctx context.Context, o options, dir string, st *status) (binaries, error) {
+	built := binaries{
+		agent: o.agent, pause: filepath.Join(dir, "pause"), engine: filepath.Join(dir, "brane-engine"), brane: filepath.Join(dir, "brane-package"),
+	}
 	if err := goBuild(ctx, filepath.Join(o.root, "test/cluster"), "./pause", built.pause, "-s -w", nil); err != nil {
 		return built, err
 	}
@@ -128,7 +130,7 @@ func buildPrograms(ctx context.Context, o options, c cluster, st *status) (binar
 	if built.agent != "" {
 		return built, nil
 	}
-	built.agent = c.path("bin/brane-agent")
+	built.agent = filepath.Join(dir, "brane-agent")
 	return built, goBuild(ctx, o.root, "./cmd/brane-agent", built.agent, "-s -w", compiling)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,7 +28,9 @@ const (
 
 const busyboxFile = "/bin/busybox"
 
-func (c cluster) image(name, tag string) string { return c.registry() + "/" + name + ":" + tag }
+func (c cluster) image(name, tag string) string { return reference(c.registry(), name, tag) }
+
+func reference(registry, name, tag string) string { return registry + "/" + name + ":" + tag }
 
 // toolsImage contains busybox under the name of each applet, for examples and tests.
 func toolsImage(busybox []byte, applets []string) (v1.Image, error) {
@@ -70,9 +73,30 @@ func busyboxApplets(ctx context.Context) ([]string, error) {
 // binaries are the programs in the images.
 type binaries struct{ agent, engine, pause, brane string }
 
-// pushImages pushes every image and returns the name of the agent's. The files that describe Brane's packages are below root.
-func pushImages(ctx context.Context, c cluster, root string, built binaries) (agent string, err error) {
-	index, agent, err := agentImage(c, built)
+// images builds and pushes the images for a cluster that the launcher did not start, and writes the variables that name them to out.
+func images(ctx context.Context, o options, out io.Writer, st *status) error {
+	dir, err := os.MkdirTemp("", "brane-images-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	built, err := buildPrograms(ctx, o, dir, st)
+	if err != nil {
+		return err
+	}
+	agent, err := pushImages(ctx, o.registry, o.root, built)
+	if err != nil {
+		return err
+	}
+	for _, v := range []variable{{"BRANE_REGISTRY", o.registry}, {"BRANE_AGENT_IMAGE", agent}, {"BRANE_TOOLS_IMAGE", reference(o.registry, toolsName, toolsTag)}} {
+		fmt.Fprintf(out, "export %s=%s\n", v.name, shellQuote(v.value))
+	}
+	return nil
+}
+
+// pushImages pushes every image to a registry, host:port, and returns the name of the agent's. The files that describe Brane's packages are below root.
+func pushImages(ctx context.Context, registry, root string, built binaries) (agent string, err error) {
+	index, agent, err := agentImage(registry, built)
 	if err != nil {
 		return "", err
 	}
@@ -96,13 +120,13 @@ func pushImages(ctx context.Context, c cluster, root string, built binaries) (ag
 	if err != nil {
 		return "", err
 	}
-	images, err := packageImages(c, root, built.brane)
+	images, err := packageImages(registry, root, built.brane)
 	if err != nil {
 		return "", err
 	}
-	images[c.image(pauseName, pauseTag)], images[c.image(toolsName, toolsTag)], images[agent] = pauseImage, toolsImage, index
-	for reference, made := range images {
-		if err := push(ctx, reference, made); err != nil {
+	images[reference(registry, pauseName, pauseTag)], images[reference(registry, toolsName, toolsTag)], images[agent] = pauseImage, toolsImage, index
+	for name, made := range images {
+		if err := push(ctx, name, made); err != nil {
 			return "", err
 		}
 	}
@@ -111,7 +135,7 @@ func pushImages(ctx context.Context, c cluster, root string, built binaries) (ag
 
 // agentImage builds the image like a release, but only for the architecture of the machine. A changed agent or engine gets another name, so that no node
 // runs an older one that it has already pulled.
-func agentImage(c cluster, built binaries) (v1.ImageIndex, string, error) {
+func agentImage(registry string, built binaries) (v1.ImageIndex, string, error) {
 	agent, err := os.ReadFile(built.agent)
 	if err != nil {
 		return nil, "", err
@@ -130,7 +154,7 @@ func agentImage(c cluster, built binaries) (v1.ImageIndex, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return index, c.image(agentName, digest.Hex[:12]), nil
+	return index, reference(registry, agentName, digest.Hex[:12]), nil
 }
 
 // push uploads what the registry does not have, over plain HTTP and without a proxy.

@@ -107,7 +107,7 @@ func TestAnotherAgentIsAnotherTag(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, name, err := agentImage(cluster{}, built)
+		_, name, err := agentImage("", built)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@
 //	launcher up    -dir .cluster   build what is missing, start what is not running, write .cluster/env
 //	launcher down  -dir .cluster   stop the cluster and keep its data
 //	launcher clean -dir .cluster   stop the cluster and remove its directory
+//	launcher images -registry HOST:PORT   build the images, push them to a registry, and print the variables that name them
 //
 // The files of a cluster are in its directory. Its addresses, its bridge and its cgroup are derived from its number,
 // which claims under /run assign to clusters. Of the provider the launcher uses only the agent, which it puts into an
@@ -21,7 +22,7 @@ import (
 	"syscall"
 )
 
-const usage = `usage: launcher up|down|clean -dir DIRECTORY [flags]; launcher up -h lists the flags`
+const usage = `usage: launcher up|down|clean -dir DIRECTORY [flags], or launcher images -registry HOST:PORT; launcher up -h lists the flags`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -40,6 +41,8 @@ type options struct {
 	cache  string // directory of the built Kubernetes and containerd
 	agent  string // path of a built brane-agent; if empty, it is built from the repository
 	number int    // the first number to try
+
+	registry string // of the command images
 }
 
 func command(ctx context.Context, args []string) error {
@@ -55,6 +58,9 @@ func command(ctx context.Context, args []string) error {
 		flags.StringVar(&o.cache, "cache", "", "directory for Kubernetes and containerd, once built (default ROOT/.cache)")
 		flags.StringVar(&o.agent, "agent", "", "a built, static brane-agent (default: build ROOT/cmd/brane-agent)")
 		flags.IntVar(&o.number, "number", 1, "cluster number to try first; if it is taken, the next free one is used")
+	case "images":
+		flags.StringVar(&o.root, "root", ".", "directory of the provider's repository")
+		flags.StringVar(&o.registry, "registry", "", "host:port of a registry that accepts plain HTTP and from which the nodes pull")
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -72,6 +78,14 @@ func command(ctx context.Context, args []string) error {
 			return err
 		}
 		return up(ctx, o, newStatus(os.Stderr))
+	case "images":
+		if o.registry == "" {
+			return fmt.Errorf("-registry is missing; %s", usage)
+		}
+		if o.root, err = realPath(o.root); err != nil {
+			return err
+		}
+		return images(ctx, o, os.Stdout, newStatus(os.Stderr))
 	case "down":
 		return down(ctx, o.dir, newStatus(os.Stderr))
 	case "clean":

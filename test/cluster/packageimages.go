@@ -33,7 +33,7 @@ func branePackages() []branePackage {
 	return packages
 }
 
-func packageImages(c cluster, root, program string) (map[string]remote.Taggable, error) {
+func packageImages(registry, root, program string) (map[string]remote.Taggable, error) {
 	content, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func packageImages(c cluster, root, program string) (map[string]remote.Taggable,
 		if err != nil {
 			return nil, err
 		}
-		if images[c.image("library/"+p.name, p.version)], err = packageImage(content, description, p); err != nil {
+		if images[reference(registry, "library/"+p.name, p.version)], err = packageImage(content, description, p); err != nil {
 			return nil, err
 		}
 	}

@@ -23,7 +23,7 @@ func TestPackageImage(t *testing.T) {
 }
 
 func TestPackagesHaveNamesOfTheirOwn(t *testing.T) {
-	images, err := packageImages(cluster{}, "../..", "packageimages_test.go")
+	images, err := packageImages("", "../..", "packageimages_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}

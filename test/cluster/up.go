@@ -238,11 +238,11 @@ func (s *start) containerd(ctx context.Context) error {
 }
 
 func (s *start) images(ctx context.Context) error {
-	built, err := buildPrograms(ctx, s.options, s.cluster, s.status)
+	built, err := buildPrograms(ctx, s.options, s.path("bin"), s.status)
 	if err != nil {
 		return err
 	}
-	s.agent, err = pushImages(ctx, s.cluster, s.options.root, built)
+	s.agent, err = pushImages(ctx, s.registry(), s.options.root, built)
 	return err
 }
 
