@@ -50,13 +50,29 @@ PACKAGES ?= ./...
 # Acceptance tests mostly wait for the cluster, so more of them run concurrently than there are processors.
 TEST_FLAGS ?= -race -parallel 6 -timeout 60m
 
+# Starts the test cluster and sets its environment. With CLUSTER=external, the environment names another cluster: then only tests are skipped that stop parts
+# of the cluster or read files of its nodes.
+ifeq ($(CLUSTER),external)
+TEST_CLUSTER_UP := @for name in KUBECONFIG BRANE_REDIS_URL BRANE_REDIS_POD_URL BRANE_REGISTRY BRANE_AGENT_IMAGE BRANE_TOOLS_IMAGE BRANE_BRIDGE_IP; do \
+	eval "test -n \"\$$$$name\"" || { echo "CLUSTER=external needs $$name in the environment; see CONTRIBUTING.md" >&2; exit 1; }; done
+TEST_ENV := export BRANE_TEST_CLUSTER=external KUBE_CONFIG_PATH="$$KUBECONFIG"
+else
+TEST_CLUSTER_UP = @$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+TEST_ENV := . ./$(TEST_CLUSTER)/env
+endif
+
 .PHONY: test
-test: chromium $(CLI_BUILT) ## Run all tests but the long ones, with the race detector, on a separate cluster
-	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+test: chromium $(CLI_BUILT) .bin/gotestsum ## Run all tests but the long ones, with the race detector, on a separate cluster; CLUSTER=external uses that of the environment
+	$(TEST_CLUSTER_UP)
 	@go -C tools/image test -timeout 40m ./...
 	@go -C test/cluster test ./...
 	@go -C test/browser test ./...
-	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test $(TEST_FLAGS) $(PACKAGES)
+	@$(TEST_ENV) && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) .bin/gotestsum --format standard-quiet --hide-summary output --jsonfile .bin/tests.json -- $(TEST_FLAGS) $(PACKAGES)
+	@.ci/skipped-tests .bin/tests.json $(CLUSTER)
+
+.PHONY: images
+images: ## Build the images of the tests, push them to REGISTRY=host:port, and print the variables that CLUSTER=external needs for them
+	@go -C test/cluster run . images -root $(CURDIR) -registry "$(REGISTRY)"
 
 # A browser for test/browser. Debian's headless package is installed in 12 s and needs no display; any other Chromium can be used as well.
 .PHONY: chromium
@@ -126,6 +142,10 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 .bin/tfplugindocs: tools/docs/go.mod
 	@echo "Building tfplugindocs: 10 s on two idle cores."
 	$(call build-tool,docs)
+
+.bin/gotestsum: tools/test/go.mod
+	@echo "Building gotestsum: 5 s on two idle cores."
+	$(call build-tool,test)
 
 .bin/goreleaser: tools/release/go.mod
 	@echo "Building goreleaser: 2.5 minutes on two idle cores; only once."
