@@ -22,6 +22,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ datasource.DataSourceWithConfigure = &fileDataSource{}
@@ -109,7 +110,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	case errors.As(err, &missing):
 		resp.Diagnostics.AddAttributeError(path.Root("path"), "File not found", err.Error()+".")
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to read file", fmt.Sprintf("Reading the file %q", model.Path.ValueString()), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read file", fmt.Sprintf("Reading the file %q", model.Path.ValueString()), err)
 	default:
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
@@ -121,7 +122,7 @@ func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *d
 	if err != nil {
 		return nil, files.Entry{}, err
 	}
-	addRedisWarnings(diags, warnings)
+	diagnostic.AddRedisWarnings(diags, warnings)
 	var store *files.Store
 	layer := files.Layer(model.OutputsDigest.ValueString())
 	if model.FileSet.IsNull() {

@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 type fileSetModel struct {
@@ -31,7 +32,7 @@ type fileSetModel struct {
 	Timeouts  timeouts.Value `tfsdk:"timeouts"`
 }
 
-func (m *fileSetModel) timeoutLimits() (timeouts.Value, time.Duration) {
+func (m *fileSetModel) TimeoutLimits() (timeouts.Value, time.Duration) {
 	return m.Timeouts, fileTimeout
 }
 
@@ -128,11 +129,11 @@ func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Dia
 	redis, warnings, err := r.clients.redisClient(ctx)
 	var set *files.Set
 	if err == nil {
-		addRedisWarnings(diags, warnings)
+		diagnostic.AddRedisWarnings(diags, warnings)
 		set, err = files.OpenSet(redis, name)
 	}
 	if err != nil {
-		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis for file set %q", name), err)
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis for file set %q", name), err)
 	}
 	return set, err == nil
 }
@@ -149,7 +150,7 @@ func (r *fileSetResource) put(ctx context.Context, set *files.Set, model *fileSe
 	}
 	model.setContent(digest)
 	if _, err := set.Put(ctx, digest, sources); err != nil {
-		addError(diags, "Failed to store file set", fmt.Sprintf("Storing file set %q in Redis", model.Name.ValueString()), err)
+		diagnostic.AddError(diags, "Failed to store file set", fmt.Sprintf("Storing file set %q in Redis", model.Name.ValueString()), err)
 		return false
 	}
 	return model.setDigests(ctx, diags)

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var (
@@ -124,7 +125,7 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 		return
 	}
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
 		return
 	}
 	if r.put(ctx, set, &model, &resp.Diagnostics) {
@@ -143,10 +144,10 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	what := fmt.Sprintf("file set %q", model.Name.ValueString())
 	redis, warnings, err := r.clients.redisClient(ctx)
 	if errors.Is(err, errNotKnown) {
-		addNotRefreshed(&resp.Diagnostics, what)
+		diagnostic.AddNotRefreshed(&resp.Diagnostics, what)
 		return
 	}
-	addRedisWarnings(&resp.Diagnostics, warnings)
+	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
 	var set *files.Set
 	var sentences []string
 	if err == nil {
@@ -162,7 +163,7 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	case errors.Is(err, errNoSet):
 		resp.State.RemoveResource(ctx) // the plan shows it and creates it again
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to read file set", "Reading "+what+" from Redis", err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read file set", "Reading "+what+" from Redis", err)
 	default:
 		model.Drift = driftValue(sentences)
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -227,6 +228,6 @@ func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	if err := set.Delete(ctx); err != nil {
-		addError(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting file set %q from Redis", model.Name.ValueString()), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting file set %q from Redis", model.Name.ValueString()), err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // settling is the time for which a new service account and role may be unknown to the API server.
@@ -60,12 +61,12 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", account, location.Namespace)
 	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		addError(diags, "Failed to request a token", tried, err)
+		diagnostic.AddError(diags, "Failed to request a token", tried, err)
 		return credential{}
 	}
 	issued, granted, err := issueToken(ctx, client, location, account, config.LongLived.ValueBool(), lifetime)
 	if err != nil {
-		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "Failed to request a token", errorDetail(tried, err))
+		diags.AddAttributeError(path.Root("credentials").AtName("service_account"), "Failed to request a token", diagnostic.ErrorDetail(tried, err))
 		return credential{}
 	}
 	if granted.Shortened() {
@@ -109,7 +110,7 @@ func registeredCredential(ctx context.Context, store infra.Store, model infrastr
 	tried := fmt.Sprintf("Reading the credentials of location %q from the %s to keep them", name, store)
 	registration, err := infra.Lookup(ctx, store, name)
 	if err != nil {
-		addError(diags, "Failed to update location", tried, err)
+		diagnostic.AddError(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
 	if model.fingerprintOf(registration.Kubeconfig) != model.Fingerprint.ValueString() {
@@ -118,7 +119,7 @@ func registeredCredential(ctx context.Context, store infra.Store, model infrastr
 	}
 	parsed, err := credentials.Parse(registration.Kubeconfig)
 	if err != nil {
-		addError(diags, "Failed to update location", tried, err)
+		diagnostic.AddError(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
 	return credential{raw: registration.Kubeconfig, parsed: parsed}
@@ -138,7 +139,7 @@ func (r *infrastructureResource) isUsable(ctx context.Context, model *infrastruc
 	}
 	name, namespace := model.Name.ValueString(), model.Namespace.ValueString()
 	if err := probe(ctx, credential.parsed, namespace, patience, diags); err != nil {
-		addError(diags, "Credentials failed verification", fmt.Sprintf("Verifying the credentials of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
+		diagnostic.AddError(diags, "Credentials failed verification", fmt.Sprintf("Verifying the credentials of location %q against %s; nothing was registered", name, credential.parsed.Server), err)
 		return false
 	}
 	r.checkPodSecurity(ctx, model.Cluster, namespace, diags)
@@ -157,7 +158,7 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 		err = credentials.Revoke(ctx, client, credential.namespace, credential.secret)
 	}
 	if err != nil {
-		addError(diags, "Failed to revoke an unused token", "Deleting the Secret of a new token that could not be registered", err)
+		diagnostic.AddError(diags, "Failed to revoke an unused token", "Deleting the Secret of a new token that could not be registered", err)
 	}
 }
 
@@ -195,7 +196,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 	case errors.Is(err, credentials.ErrUnauthorized), errors.Is(err, credentials.ErrForbidden), errors.Is(err, credentials.ErrTLS):
 		found = append(found, err.Error())
 	case err != nil:
-		diags.AddWarning("Could not verify credentials", errorDetail(fmt.Sprintf("Verifying the registered credentials of location %q", model.Name.ValueString()), err))
+		diags.AddWarning("Could not verify credentials", diagnostic.ErrorDetail(fmt.Sprintf("Verifying the registered credentials of location %q", model.Name.ValueString()), err))
 	default:
 		r.checkPodSecurity(ctx, model.Cluster, registration.Location.Namespace, diags)
 	}
@@ -246,7 +247,7 @@ func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace st
 	report, err := credentials.WaitUntilAccepted(ctx, client, namespace, patience)
 	if len(report.Powers) > 0 {
 		diags.AddAttributeWarning(path.Root("credentials"), "Registered credentials are over-privileged",
-			fmt.Sprintf("The registered credentials are stored in plaintext on the control plane. They can:\n%s\n\nUse a service account that is limited to namespace %q.", bulletList(report.Powers), namespace))
+			fmt.Sprintf("The registered credentials are stored in plaintext on the control plane. They can:\n%s\n\nUse a service account that is limited to namespace %q.", diagnostic.BulletList(report.Powers), namespace))
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ datasource.DataSourceWithConfigure = &infrastructureDataSource{}
@@ -103,7 +104,7 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 	name := model.Name.ValueString()
 	store, err := d.clients.configStore()
 	if err != nil {
-		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return
 	}
 	ctx, done := withLimit(ctx, infrastructureTimeout)
@@ -113,13 +114,13 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 	var encoding *infra.EncodingError
 	switch {
 	case errors.Is(err, infra.ErrNoLocation):
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "Location not found", errorDetail(fmt.Sprintf("Reading location %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "Location not found", diagnostic.ErrorDetail(fmt.Sprintf("Reading location %q", name), err))
 		return
 	case errors.Is(err, infra.ErrNoSecret), errors.As(err, &encoding):
-		resp.Diagnostics.AddWarning("Location has no usable credentials", errorDetail(fmt.Sprintf("Reading the credential of location %q", name), err))
+		resp.Diagnostics.AddWarning("Location has no usable credentials", diagnostic.ErrorDetail(fmt.Sprintf("Reading the credential of location %q", name), err))
 	case errors.Is(err, infra.ErrOtherKind):
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
 		return
 	}
 	model.locationModel = newLocationModel(registration)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ list.ListResourceWithConfigure = &infrastructureListResource{}
@@ -43,7 +44,7 @@ func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequ
 		files, err = store.Read(ctx)
 	}
 	if err != nil {
-		addError(&diags, "Failed to list locations", "Reading the locations of the Brane instance", err)
+		diagnostic.AddError(&diags, "Failed to list locations", "Reading the locations of the Brane instance", err)
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}

@@ -38,7 +38,7 @@ type infrastructureModel struct {
 	Timeouts          timeouts.Value `tfsdk:"timeouts"`
 }
 
-func (m *infrastructureModel) timeoutLimits() (timeouts.Value, time.Duration) {
+func (m *infrastructureModel) TimeoutLimits() (timeouts.Value, time.Duration) {
 	return m.Timeouts, infrastructureTimeout
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // ValidateConfig checks known values that Brane does not check.
@@ -121,7 +122,7 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 			return types.StringUnknown()
 		}
 		if err != nil {
-			addError(diags, "Cannot determine API server address", "Reading the address of the API server from the provider block", err)
+			diagnostic.AddError(diags, "Cannot determine API server address", "Reading the address of the API server from the provider block", err)
 			return types.StringUnknown()
 		}
 		server = client.Host()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var (
@@ -48,7 +49,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	name := model.Name.ValueString()
 	store, err := r.clients.configStore()
 	if err != nil {
-		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to register location %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to register location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -89,11 +90,11 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	name := model.Name.ValueString()
 	store, err := r.clients.configStore()
 	if errors.Is(err, errNotKnown) {
-		addNotRefreshed(&resp.Diagnostics, fmt.Sprintf("infrastructure %q", name))
+		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("infrastructure %q", name))
 		return
 	}
 	if err != nil {
-		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to read location %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to read location %q", name), err)
 		return
 	}
 	imported := model.Namespace.IsNull()
@@ -104,7 +105,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	}
 	found, err := missing(store, registration, name, err)
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
 		return
 	}
 	if registration.Location.Name != "" {
@@ -135,7 +136,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	name := model.Name.ValueString()
 	store, err := r.clients.configStore()
 	if err != nil {
-		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to update location %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to update location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -152,14 +153,14 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	}
 	if err := infra.Register(ctx, store, model.location(), credential.raw); err != nil {
 		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
-		addError(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Updating location %q in the %s", name, store), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Updating location %q in the %s", name, store), err)
 		return
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	if !model.SecretName.Equal(state.SecretName) {
 		if err := infra.RemoveUnusedSecret(ctx, store, state.SecretName.ValueString()); err != nil {
-			addError(&resp.Diagnostics, "Failed to remove the old secret", fmt.Sprintf("Removing secret %q from secrets.yml in the %s, the previous secret_name of location %q; remove it manually if this error persists", state.SecretName.ValueString(), store, name), err)
+			diagnostic.AddError(&resp.Diagnostics, "Failed to remove the old secret", fmt.Sprintf("Removing secret %q from secrets.yml in the %s, the previous secret_name of location %q; remove it manually if this error persists", state.SecretName.ValueString(), store, name), err)
 		}
 	}
 	if !model.TokenSecret.Equal(state.TokenSecret) {
@@ -174,13 +175,13 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	name := model.Name.ValueString()
 	store, err := r.clients.configStore()
 	if err != nil {
-		addError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to remove location %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to remove location %q", name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	if err := infra.Unregister(ctx, store, name, model.SecretName.ValueString()); err != nil {
-		addError(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
 	}
 	r.revoke(ctx, model, &resp.Diagnostics)
@@ -193,7 +194,7 @@ func (r *infrastructureResource) ImportState(ctx context.Context, req resource.I
 
 func notRegistered(diags *diag.Diagnostics, name string, store infra.Store, err error) {
 	if !errors.Is(err, infra.ErrExists) {
-		addError(diags, "Failed to register location", fmt.Sprintf("Registering location %q in the %s", name, store), err)
+		diagnostic.AddError(diags, "Failed to register location", fmt.Sprintf("Registering location %q in the %s", name, store), err)
 		return
 	}
 	diags.AddAttributeError(path.Root("name"), "Location already exists", fmt.Sprintf(
@@ -230,7 +231,7 @@ func (r *infrastructureResource) revoke(ctx context.Context, state infrastructur
 		err = credentials.Revoke(ctx, client, state.Namespace.ValueString(), state.TokenSecret.ValueString())
 	}
 	if err != nil {
-		addError(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q to revoke the token that was registered for location %q; delete it manually if this error persists",
+		diagnostic.AddError(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q to revoke the token that was registered for location %q; delete it manually if this error persists",
 			state.TokenSecret.ValueString(), state.Namespace.ValueString(), state.Name.ValueString()), err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ datasource.DataSourceWithConfigure = &infrastructuresDataSource{}
@@ -41,7 +43,7 @@ func (d *infrastructuresDataSource) Configure(_ context.Context, req datasource.
 func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
 	store, err := d.clients.configStore()
 	if err != nil {
-		addError(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
+		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
 		return
 	}
 	ctx, done := withLimit(ctx, infrastructureTimeout)
@@ -49,7 +51,7 @@ func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadR
 
 	files, err := store.Read(ctx)
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to read locations", "Reading all locations from the "+store.String(), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read locations", "Reading all locations from the "+store.String(), err)
 		return
 	}
 	model := infrastructuresModel{map[string]locationModel{}}

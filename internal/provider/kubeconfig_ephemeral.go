@@ -22,6 +22,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var (
@@ -131,10 +132,10 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		resp.Deferred = &ephemeral.Deferred{Reason: ephemeral.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", errorDetail(tried, err))
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", diagnostic.ErrorDetail(tried, err))
 		return
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to connect to the cluster", tried, err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", tried, err)
 		return
 	}
 	token := model.open(ctx, client, tried, &resp.Diagnostics)
@@ -145,7 +146,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 	resp.RenewAt = token.Expires.Add(-token.Lifetime() / 10)
 	left, err := json.Marshal(openToken{model.ServiceAccount.ValueString(), model.Namespace.ValueString(), model.ExpiresAt.ValueString()})
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to store the token's expiry", tried, err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to store the token's expiry", tried, err)
 		return
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openTokenKey, left)...)
@@ -157,7 +158,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 	if !m.NamespaceUID.IsNull() {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.Namespace.ValueString()}}
 		if err := client.Get(ctx, ns); err != nil {
-			addError(diags, "Failed to request a token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
+			diagnostic.AddError(diags, "Failed to request a token", fmt.Sprintf("Reading namespace %q for its UID", ns.Name), err)
 		} else if uid := m.NamespaceUID.ValueString(); string(ns.UID) != uid {
 			diags.AddAttributeError(path.Root("namespace_uid"), "Namespace UID mismatch",
 				fmt.Sprintf("Namespace %q in the cluster at %s has the UID %s, not %s: it was deleted and created again.", ns.Name, client.Host(), ns.UID, uid))
@@ -172,7 +173,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		ca, err = client.CA()
 	}
 	if err != nil {
-		addError(diags, "Failed to request a token", tried, err)
+		diagnostic.AddError(diags, "Failed to request a token", tried, err)
 		return token
 	}
 	if token.Shortened() {
@@ -187,7 +188,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		Server: m.Host.ValueString(), CA: ca, Token: token.Value, Namespace: m.Namespace.ValueString(), Name: m.Namespace.ValueString(),
 	})
 	if err != nil {
-		addError(diags, "Failed to write kubeconfig", tried, err)
+		diagnostic.AddError(diags, "Failed to write kubeconfig", tried, err)
 	}
 	m.ClusterCACertificate, m.Token = types.StringValue(string(ca)), types.StringValue(token.Value)
 	m.Kubeconfig, m.ExpiresAt = types.StringValue(string(kubeconfig)), timeOrNull(token.Expires)
@@ -206,7 +207,7 @@ func (e *kubeconfigEphemeral) Renew(ctx context.Context, req ephemeral.RenewRequ
 	resp.Diagnostics.Append(diags...)
 	var token openToken
 	if err := json.Unmarshal(left, &token); err != nil {
-		addError(&resp.Diagnostics, "Failed to read the token's expiry", "Reading the data that was stored when the token was issued", err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read the token's expiry", "Reading the data that was stored when the token was issued", err)
 		return
 	}
 	resp.Diagnostics.AddWarning("Token expires during this operation", fmt.Sprintf(

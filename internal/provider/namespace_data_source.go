@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ datasource.DataSourceWithConfigure = &namespaceDataSource{}
@@ -94,14 +95,14 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 		resp.Deferred = &datasource.Deferred{Reason: datasource.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", errorDetail(fmt.Sprintf("Reading namespace %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Unknown cluster", diagnostic.ErrorDetail(fmt.Sprintf("Reading namespace %q", name), err))
 		return
 	case errors.Is(err, namespace.ErrGone):
 		resp.Diagnostics.AddAttributeError(path.Root("name"), "Namespace not found",
 			fmt.Sprintf("Reading namespace %q: the cluster does not have it, or it is being deleted. For a namespace of the same configuration, refer to its resource instead of a data source.", name))
 		return
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", name), err)
 		return
 	}
 	model.UID, model.Labels, model.Annotations, model.Managed = types.StringValue(found.UID), found.Labels, found.Annotations, types.BoolValue(found.Managed)

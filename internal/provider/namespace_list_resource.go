@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ list.ListResourceWithConfigure = &namespaceListResource{}
@@ -74,7 +75,7 @@ func (l *namespaceListResource) List(ctx context.Context, req list.ListRequest, 
 		names, err = namespace.Names(ctx, client, selector.ValueString())
 	}
 	if err != nil {
-		addError(&diags, "Failed to list Namespaces", "Listing namespaces labelled "+selector.ValueString(), err)
+		diagnostic.AddError(&diags, "Failed to list Namespaces", "Listing namespaces labelled "+selector.ValueString(), err)
 	}
 	if diags.HasError() {
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
@@ -121,7 +122,7 @@ func (l *namespaceListResource) describe(ctx context.Context, req list.ListReque
 		state, err = namespace.Read(ctx, reader, spec)
 	}
 	if err != nil {
-		addError(&diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
+		diagnostic.AddError(&diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
 		return diags
 	}
 	model.Timeouts = nullTimeouts(req)

@@ -37,7 +37,7 @@ type namespaceModel struct {
 	Timeouts            timeouts.Value           `tfsdk:"timeouts"`
 }
 
-func (m *namespaceModel) timeoutLimits() (timeouts.Value, time.Duration) {
+func (m *namespaceModel) TimeoutLimits() (timeouts.Value, time.Duration) {
 	return m.Timeouts, namespaceTimeout
 }
 

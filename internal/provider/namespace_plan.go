@@ -14,6 +14,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // accessUnlessRules sets the default of access: `run` without rules, and null with rules.
@@ -145,13 +146,13 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	switch {
 	case errors.Is(err, namespace.ErrGone):
 	case kube.IsUnreachable(err) && !plan.Cluster.IsNull():
-		addUnreachable(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
+		diagnostic.AddUnreachable(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
 	case err != nil:
-		addError(diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q to adopt it", spec.Name), err)
+		diagnostic.AddError(diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q to adopt it", spec.Name), err)
 	case len(changes) == 0:
 		diags.AddWarning("Existing namespace will be adopted", fmt.Sprintf("Namespace %q exists and will be managed by this resource. No changes are needed.", spec.Name))
 	default:
 		diags.AddWarning("Existing namespace will be adopted", fmt.Sprintf(
-			"Namespace %q exists and will be managed by this resource. These differences will be corrected:\n%s", spec.Name, bulletList(changes)))
+			"Namespace %q exists and will be managed by this resource. These differences will be corrected:\n%s", spec.Name, diagnostic.BulletList(changes)))
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var (
@@ -52,7 +53,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	resp.Diagnostics.Append(diags...)
 	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -69,7 +70,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 				"import {\n  to = brane_namespace.<NAME>\n  id = %q\n}", spec.Name, client.Host(), id))
 		return
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to create Namespace", fmt.Sprintf("Creating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to create Namespace", fmt.Sprintf("Creating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		if state.UID == "" {
 			return // nothing was created
 		}
@@ -91,18 +92,18 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	name := model.Name.ValueString()
 	client, err := r.clients.kubernetes(model.Cluster)
 	if errors.Is(err, errNotKnown) {
-		addNotRefreshed(&resp.Diagnostics, fmt.Sprintf("namespace %q", name))
+		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("namespace %q", name))
 		return
 	}
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
 	imported := model.ServiceAccount == nil // only the name is known
 	if imported {
 		spec, err := namespace.Discover(ctx, client, name, defaultAccount)
 		if err != nil && !errors.Is(err, namespace.ErrGone) {
-			addError(&resp.Diagnostics, "Failed to import Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
+			diagnostic.AddError(&resp.Diagnostics, "Failed to import Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 			return
 		}
 		resp.Diagnostics.Append(model.found(ctx, spec)...)
@@ -111,7 +112,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	resp.Diagnostics.Append(diags...)
 	reader, err := r.clients.namespaceReader(model.Cluster)
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
 	}
 	state, err := namespace.Read(ctx, reader, spec)
@@ -120,10 +121,10 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		resp.State.RemoveResource(ctx)
 		return
 	case kube.IsUnreachable(err) && !imported && !model.Cluster.IsNull():
-		addUnreachable(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
+		diagnostic.AddUnreachable(&resp.Diagnostics, model.Cluster, client.Host(), fmt.Sprintf("namespace %q", name), err)
 		return
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q in the cluster at %s", name, client.Host()), err)
 		return
 	}
 	before := model
@@ -146,14 +147,14 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(diags...)
 	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	state, err := namespace.Apply(ctx, client, old, spec)
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to update Namespace", fmt.Sprintf("Updating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to update Namespace", fmt.Sprintf("Updating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		return
 	}
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
@@ -169,19 +170,19 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	model.refuseProtected(&resp.Diagnostics)
 	client, err := r.clients.kubernetes(model.Cluster)
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	if model.DeletionPolicy.ValueString() == policyRetain {
 		if err := namespace.Retain(ctx, client, spec); err != nil {
-			addError(&resp.Diagnostics, "Failed to release Namespace", fmt.Sprintf("Removing the managed objects, labels and annotations from namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+			diagnostic.AddError(&resp.Diagnostics, "Failed to release Namespace", fmt.Sprintf("Removing the managed objects, labels and annotations from namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		}
 		return
 	}
 	if err := namespace.Delete(ctx, client, spec.Name); err != nil {
-		addError(&resp.Diagnostics, "Failed to delete Namespace", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete Namespace", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 	}
 }
 

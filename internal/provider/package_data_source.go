@@ -17,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet/packagefile"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/image"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ datasource.DataSource = &packageDataSource{}
@@ -136,7 +137,7 @@ func (d *packageDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		name := model.File.ValueString()
 		described, err := readPackageFile(name)
 		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("file"), "Failed to read package file", errorDetail(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
+			resp.Diagnostics.AddAttributeError(path.Root("file"), "Failed to read package file", diagnostic.ErrorDetail(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
 			return
 		}
 		model.describe(described)
@@ -156,7 +157,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	reference := m.Image.ValueString()
 	found, err := image.Lookup(ctx, reference)
 	if err != nil {
-		diags.AddAttributeError(path.Root("image"), "Failed to read image", errorDetail(fmt.Sprintf("Reading package %q", reference), err)+
+		diags.AddAttributeError(path.Root("image"), "Failed to read image", diagnostic.ErrorDetail(fmt.Sprintf("Reading package %q", reference), err)+
 			"\n\nCheck that the machine that runs Terraform can connect to the registry and that the image exists; log in if the registry requires it (docker login).")
 		return
 	}
@@ -173,7 +174,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	case errors.Is(err, image.ErrNoFile):
 		diags.AddAttributeError(path.Root("image"), "Image is not a Brane package", fmt.Sprintf("Image %q contains neither %s nor %s, one of which is in every Brane package.", reference, descriptions[0], descriptions[1]))
 	case err != nil:
-		diags.AddAttributeError(path.Root("image"), "Failed to read package", errorDetail(fmt.Sprintf("Reading the description of package %q", reference), err))
+		diags.AddAttributeError(path.Root("image"), "Failed to read package", diagnostic.ErrorDetail(fmt.Sprintf("Reading the description of package %q", reference), err))
 	default:
 		m.describe(described)
 	}

@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // planCluster adds an error to a plan if the provider block does not have the cluster. If the CLI supports it, a resource in a cluster that is not known yet is
@@ -22,7 +24,7 @@ func (c *Clients) planCluster(ctx context.Context, req resource.ModifyPlanReques
 	var none *noClusterError
 	switch {
 	case errors.As(err, &none):
-		resp.Diagnostics.AddAttributeError(at, "Unknown cluster", errorDetail("Looking for the cluster", err))
+		resp.Diagnostics.AddAttributeError(at, "Unknown cluster", diagnostic.ErrorDetail("Looking for the cluster", err))
 	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
 		resp.Deferred = &resource.Deferred{Reason: resource.DeferredReasonProviderConfigUnknown}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var _ action.ActionWithConfigure = &rotateCredentialAction{}
@@ -72,9 +73,9 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 	})
 	switch {
 	case errors.Is(err, infra.ErrNoLocation), errors.Is(err, errNoToken):
-		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Failed to rotate credential", errorDetail(fmt.Sprintf("Requesting a new token for infrastructure %q", name), err))
+		resp.Diagnostics.AddAttributeError(path.Root("infrastructure"), "Failed to rotate credential", diagnostic.ErrorDetail(fmt.Sprintf("Requesting a new token for infrastructure %q", name), err))
 	case err != nil:
-		addError(&resp.Diagnostics, "Failed to rotate credential", fmt.Sprintf("Requesting a new token for infrastructure %q", name), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to rotate credential", fmt.Sprintf("Requesting a new token for infrastructure %q", name), err)
 	}
 }
 

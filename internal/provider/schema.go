@@ -25,8 +25,8 @@ const clusterDescription = "Name of the cluster, a key of `clusters` in the prov
 // forcesReplacement is the sentence of every attribute whose change replaces the resource.
 const forcesReplacement = "Changing this forces a new resource."
 
-// names returns the schema of a set of object names.
-func names(description string) schema.Attribute {
+// newNames returns the schema of a set of object names.
+func newNames(description string) schema.Attribute {
 	return schema.SetAttribute{
 		MarkdownDescription: description,
 		ElementType:         types.StringType,

@@ -38,18 +38,18 @@ func nullTimeouts(req list.ListRequest) timeouts.Value {
 	return timeouts.Value{Object: types.ObjectNull(of.AttrTypes)}
 }
 
-// timedModel is the model of a resource with its `timeouts` and their default.
-type timedModel interface {
-	timeoutLimits() (timeouts.Value, time.Duration)
+// TimedModel is the model of a resource with its `timeouts` and their default.
+type TimedModel interface {
+	TimeoutLimits() (timeouts.Value, time.Duration)
 }
 
 // startOperation starts an operation of a resource: it reads the model from a plan or a state, and bounds the operation by the model's `timeouts`.
 func startOperation(ctx context.Context, operation string, from interface {
 	Get(ctx context.Context, into any) diag.Diagnostics
-}, model timedModel, diags *diag.Diagnostics,
+}, model TimedModel, diags *diag.Diagnostics,
 ) (context.Context, context.CancelFunc) {
 	diags.Append(from.Get(ctx, model)...)
-	set, limit := model.timeoutLimits()
+	set, limit := model.TimeoutLimits()
 	var problems diag.Diagnostics
 	switch operation {
 	case "create":

@@ -24,6 +24,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var (
@@ -102,12 +103,12 @@ func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, 
 
 // invokeTimeout returns the timeouts of an action with a default.
 func invokeTimeout(ctx context.Context, limit time.Duration) schema.Attribute {
-	attribute := timeouts.AttributesWithOpts(ctx, timeouts.Opts{InvokeDescription: fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))})
-	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
+	timeout := timeouts.AttributesWithOpts(ctx, timeouts.Opts{InvokeDescription: fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))})
+	if nested, ok := timeout.(schema.SingleNestedAttribute); ok {
 		nested.MarkdownDescription = "Time limit of the action."
 		return nested
 	}
-	return attribute
+	return timeout
 }
 
 // runSchema returns the schema of the resource.
@@ -171,7 +172,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	reportAllowed(diags, model.Name.ValueString(), result)
 	switch {
 	case err != nil:
-		addError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	default:
@@ -185,7 +186,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 		return
 	}
 	if err := engine.Delete(ctx, run.Kube, run.Namespace, run.ID, ""); err != nil {
-		addError(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.ID), err)
+		diagnostic.AddError(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.ID), err)
 	}
 }
 

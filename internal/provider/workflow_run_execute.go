@@ -19,6 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // contentLimit is the maximum size of an output whose text is stored in the state; larger files would make every plan slow.
@@ -65,7 +66,7 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The running steps were stopped. "+
 			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.ID, run.Namespace))
 	case err != nil:
-		addError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
@@ -112,10 +113,10 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 	}
 	redis, warnings, err := r.clients.redisClient(ctx)
 	if err != nil {
-		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
 		return false
 	}
-	addRedisWarnings(diags, warnings)
+	diagnostic.AddRedisWarnings(diags, warnings)
 	run.Redis = redis
 	result, err := run.Recall(ctx)
 	if err == nil {
@@ -153,18 +154,18 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	name := model.Infrastructure.ValueString()
 	target, err := r.target(ctx, model)
 	if err != nil {
-		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", errorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
 		return nil, false
 	}
 	redis, warnings, err := r.clients.redisClient(ctx)
 	if err != nil {
-		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
 		return nil, false
 	}
-	addRedisWarnings(diags, warnings)
+	diagnostic.AddRedisWarnings(diags, warnings)
 	url, err := r.clients.podRedisURL(target.MountDFS)
 	if err != nil {
-		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
 		return nil, false
 	}
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
@@ -247,6 +248,6 @@ func reportOwnedElsewhere(diags *diag.Diagnostics, run *engine.Run, err error) {
 		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")
 		return
 	}
-	diags.AddError("Run locked by another apply", errorDetail(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
+	diags.AddError("Run locked by another apply", diagnostic.ErrorDetail(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
 		"\n\nWait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.")
 }

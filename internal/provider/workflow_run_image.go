@@ -16,6 +16,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/image"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // planLookup limits how long a plan waits for registries: it works without them, and must not hang if they cannot be reached.
@@ -118,7 +119,7 @@ func lookUpAll(ctx context.Context, steps []workflow.Step, diags *diag.Diagnosti
 	found, errs := lookUp(ctx, steps)
 	for _, name := range slices.Sorted(maps.Keys(errs)) {
 		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Failed to read image",
-			errorDetail(fmt.Sprintf("Step %q has no command. Reading the entry point of its image from the registry", name), errs[name])+
+			diagnostic.ErrorDetail(fmt.Sprintf("Step %q has no command. Reading the entry point of its image from the registry", name), errs[name])+
 				"\n\nSet command, or log in to the registry on the machine that runs Terraform (docker login): the provider uses the credentials of docker and podman.")
 	}
 	return found

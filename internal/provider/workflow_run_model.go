@@ -56,7 +56,7 @@ type workflowRunModel struct {
 	Brane     branelet.Version             `tfsdk:"-"` // default version for packages; empty if the provider is not configured
 }
 
-func (m *workflowRunModel) timeoutLimits() (timeouts.Value, time.Duration) {
+func (m *workflowRunModel) TimeoutLimits() (timeouts.Value, time.Duration) {
 	return m.Timeouts, runTimeout
 }
 

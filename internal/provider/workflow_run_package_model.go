@@ -16,6 +16,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // packageModel is the call of a package function, instead of a command.
@@ -179,7 +180,7 @@ func resultOf(value branelet.Value, diags *diag.Diagnostics) (kind, json types.S
 	}
 	written, err := branelet.JSON(value)
 	if err != nil {
-		diags.AddError("Failed to encode result", errorDetail("Encoding the result of a step as JSON", err))
+		diags.AddError("Failed to encode result", diagnostic.ErrorDetail("Encoding the result of a step as JSON", err))
 	}
 	return types.StringValue(value.Type()), types.StringValue(string(written))
 }

@@ -19,6 +19,7 @@ import (
 	htmlreport "github.com/braneframework/terraform-provider-brane/internal/brane/report"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // The report of a run: its values are collected here, from the run's result and from Redis.
@@ -72,7 +73,7 @@ func writePage(ctx context.Context, run *engine.Run, model *workflowRunModel, pr
 	defer done()
 	name := model.ReportPath.ValueString()
 	if err := replaceFile(name, buildPage(ctx, run, model, progress, result, problem)); err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", errorDetail(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", diagnostic.ErrorDetail(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
 			"\n\nThe run itself is not affected. If you change `report_path`, the next apply writes the report there.")
 	}
 }
@@ -245,14 +246,14 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 		return
 	}
 	client, warnings, err := r.clients.redisClient(ctx)
-	addRedisWarnings(diags, warnings)
+	diagnostic.AddRedisWarnings(diags, warnings)
 	var result workflow.Result
 	if err == nil {
 		run.Redis = client
 		result, err = run.Recall(ctx)
 	}
 	if err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", errorDetail(fmt.Sprintf("Reading the results of run %q from Redis", run.ID), err)+
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", diagnostic.ErrorDetail(fmt.Sprintf("Reading the results of run %q from Redis", run.ID), err)+
 			"\n\nFiles other than outputs are only kept for the time set with `retention`. The report is written when the run is run again.")
 		return
 	}

@@ -53,7 +53,7 @@ func podAttributes() map[string]schema.Attribute {
 		},
 		"security_context":   securityContextAttribute(),
 		"volumes":            volumesAttribute(),
-		"image_pull_secrets": names("Names of Secrets in the namespace with the credentials for pulling images. Defaults to those of the service account." + runsAgain),
+		"image_pull_secrets": newNames("Names of Secrets in the namespace with the credentials for pulling images. Defaults to those of the service account." + runsAgain),
 		"service_account_name": schema.StringAttribute{
 			MarkdownDescription: "Name of the ServiceAccount of the pod. Defaults to the `default` ServiceAccount of the namespace." + runsAgain,
 			Optional:            true,

@@ -14,6 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // reportFailures adds an error for each failed step. The first one contains how many steps did not run because of it.
@@ -53,7 +54,7 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 		}
 		return
 	}
-	summary, detail := "Failed to read outputs", errorDetail(fmt.Sprintf("Reading the outputs of run %q", id), err)
+	summary, detail := "Failed to read outputs", diagnostic.ErrorDetail(fmt.Sprintf("Reading the outputs of run %q", id), err)
 	if errors.Is(err, files.ErrGone) {
 		detail += "\n\nFiles other than outputs are only kept for the time set with `retention`. To run all steps again, change `triggers` or use: terraform apply -replace=ADDRESS"
 	}

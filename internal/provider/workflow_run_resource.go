@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 var (
@@ -147,16 +148,16 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 	id := model.ID.ValueString()
 	redis, warnings, err := r.clients.redisClient(ctx)
 	if errors.Is(err, errNotKnown) {
-		addNotRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
+		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
 		return
 	}
 	var lost []string
 	if err == nil {
-		addRedisWarnings(&resp.Diagnostics, warnings)
+		diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
 		lost, err = r.lost(ctx, redis, &model)
 	}
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
 		return
 	}
 	model.Drift = driftValue(lost)
@@ -207,11 +208,11 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		return // with create_before_destroy, Create has already resumed it
 	}
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // the keys are not deleted: a pod may still write
 	}
 	redis, warnings, err := r.clients.redisClient(ctx)
-	addRedisWarnings(&resp.Diagnostics, warnings)
+	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store
 		if store, err = engine.Files(redis, id); err == nil {
@@ -219,7 +220,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		}
 	}
 	if err != nil {
-		addError(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // Runs with `wait = false`, which an engine runs inside the cluster: Create starts it, Read reads its state, Update waits for it or changes its outputs.
@@ -42,7 +43,7 @@ func delegate(ctx context.Context, run *engine.Run, model *workflowRunModel, dia
 	var account *workflow.AccountError
 	switch {
 	case errors.As(err, &account):
-		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", errorDetail(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.ID, run.Kube.Host()), err)+
+		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.ID, run.Kube.Host()), err)+
 			"\n\nWith wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Register a service account of that namespace, or set wait = true.")
 		return false // nothing was created
 	case isOwnedElsewhere(err):
@@ -50,7 +51,7 @@ func delegate(ctx context.Context, run *engine.Run, model *workflowRunModel, dia
 		return false
 	case err != nil:
 		status = workflow.RunStopped
-		addError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		diagnostic.AddError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
 	}
 	model.setRunning(ctx, status, diags)
 	return true
@@ -82,7 +83,7 @@ func await(ctx context.Context, run *engine.Run, model *workflowRunModel, diags 
 		err = run.Recount(ctx, &found.Result)
 	}
 	if err != nil {
-		addError(diags, "Failed to wait for run", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
+		diagnostic.AddError(diags, "Failed to wait for run", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
 		diags.AddWarning("Run continues", fmt.Sprintf("Run %q continues inside the cluster. Apply again to wait for it to end. To stop it, destroy it.", run.ID))
 		return false
 	}
@@ -143,7 +144,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 		return run.Declare(ctx, model.keptPaths(ctx, diags))
 	})
 	if err != nil {
-		addError(diags, "Failed to update run", fmt.Sprintf("Looking up in namespace %q run %q", run.Namespace, run.ID), err)
+		diagnostic.AddError(diags, "Failed to update run", fmt.Sprintf("Looking up in namespace %q run %q", run.Namespace, run.ID), err)
 	}
 	return kept && err == nil
 }
@@ -162,7 +163,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		return err
 	})
 	if errors.Is(err, errNotKnown) {
-		addNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
 		return false
 	}
 	outputs, paths := map[string]outputModel(nil), model.outputPaths(ctx, diags)
@@ -173,7 +174,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		outputs, err = readOutputs(ctx, run, found.Outputs, paths)
 	}
 	if err != nil && !errors.Is(err, files.ErrGone) {
-		addError(diags, "Failed to read run", fmt.Sprintf("Reading the state of run %q in namespace %q", run.ID, run.Namespace), err)
+		diagnostic.AddError(diags, "Failed to read run", fmt.Sprintf("Reading the state of run %q in namespace %q", run.ID, run.Namespace), err)
 		return false
 	}
 	var told diag.Diagnostics
@@ -226,14 +227,14 @@ func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowR
 	}
 	client, warnings, err := r.clients.redisClient(ctx)
 	if errors.Is(err, errNotKnown) {
-		addNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
 		return nil, false
 	}
 	if err != nil {
-		addError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
 		return nil, false
 	}
-	addRedisWarnings(diags, warnings)
+	diagnostic.AddRedisWarnings(diags, warnings)
 	run.Redis = client
 	return run, true
 }

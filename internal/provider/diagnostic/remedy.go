@@ -1,4 +1,4 @@
-package provider
+package diagnostic
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
-// remedyOf returns what to do about an error; it is empty if that is not known.
-func remedyOf(err error) string {
+// findRemedy returns what to do about an error; it is empty if that is not known.
+func findRemedy(err error) string {
 	var remedied interface{ Remedy() string }
 	var password *namespace.MissingPasswordError
 	switch {
