@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 var _ function.Function = backendYMLFunction{}
@@ -45,7 +46,7 @@ func (backendYMLFunction) Run(ctx context.Context, req function.RunRequest, resp
 	if resp.Error != nil {
 		return
 	}
-	if hasUnknown(backend) {
+	if attribute.HasUnknown(backend) {
 		resp.Error = resp.Result.Set(ctx, types.StringUnknown())
 		return
 	}

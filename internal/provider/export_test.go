@@ -18,6 +18,3 @@ func NewAt(now func() time.Time) func() provider.Provider {
 func SaveFile(ctx context.Context, store *files.Store, entry files.Entry, to string, logged time.Time) (digest string, err error) {
 	return saveFile(ctx, store, entry, to, logged)
 }
-
-// FormatDuration exports formatDuration.
-func FormatDuration(d time.Duration) string { return formatDuration(d) }

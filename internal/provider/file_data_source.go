@@ -22,6 +22,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -99,7 +100,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withLimit(ctx, fileTimeout)
+	ctx, done := attribute.WithLimit(ctx, fileTimeout)
 	defer done()
 	store, entry, err := d.find(ctx, model, &resp.Diagnostics)
 	if err == nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -52,12 +53,12 @@ type sourceModel struct {
 
 // known reports whether all values that determine the content are known.
 func (m fileSetModel) known() bool {
-	if hasUnknown(m.Name) || hasUnknown(m.Directory) || m.Files.IsUnknown() {
+	if attribute.HasUnknown(m.Name) || attribute.HasUnknown(m.Directory) || m.Files.IsUnknown() {
 		return false
 	}
 	for _, file := range m.Files.Elements() {
 		object, ok := file.(types.Object)
-		if !ok || object.IsUnknown() || hasUnknown(object.Attributes()["content"]) || hasUnknown(object.Attributes()["source"]) {
+		if !ok || object.IsUnknown() || attribute.HasUnknown(object.Attributes()["content"]) || attribute.HasUnknown(object.Attributes()["source"]) {
 			return false
 		}
 	}

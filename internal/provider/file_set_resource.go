@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -59,9 +60,9 @@ func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"A larger file that was modified without changing its size is only detected when it is next read; repair it with `terraform apply -replace`.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the set, unique in this Redis: a DNS label of at most 40 characters. Its Redis keys start with `brane:set--<name>:`. " + forcesReplacement,
+				MarkdownDescription: "Name of the set, unique in this Redis: a DNS label of at most 40 characters. Its Redis keys start with `brane:set--<name>:`. " + attribute.ForcesReplacement,
 				Required:            true,
-				Validators:          []validator.String{runName()},
+				Validators:          []validator.String{attribute.RunName()},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"files": sources,
@@ -78,8 +79,8 @@ func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				MarkdownDescription: "Reference to this content of the set, `<name>@<sha256>`, for the inputs of a run. It changes with the content, so that a run that uses it is replaced.",
 				Computed:            true,
 			},
-			"drift":    newDrift("The next apply corrects them."),
-			"timeouts": newTimeouts(ctx, fileTimeout),
+			"drift":    attribute.NewDrift("The next apply corrects them."),
+			"timeouts": attribute.NewTimeouts(ctx, fileTimeout),
 		},
 	}
 }
@@ -108,7 +109,7 @@ func (r *fileSetResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 
 func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model fileSetModel
-	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
@@ -135,7 +136,7 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 
 func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model fileSetModel
-	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
@@ -165,7 +166,7 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	case err != nil:
 		diagnostic.AddError(&resp.Diagnostics, "Failed to read file set", "Reading "+what+" from Redis", err)
 	default:
-		model.Drift = driftValue(sentences)
+		model.Drift = attribute.DriftValue(sentences)
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -204,7 +205,7 @@ func fileSetDrift(ctx context.Context, set *files.Set, want string) ([]string, e
 
 func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model fileSetModel
-	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
@@ -218,7 +219,7 @@ func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest
 
 func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model fileSetModel
-	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	if resp.Diagnostics.HasError() {
 		return

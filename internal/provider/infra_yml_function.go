@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 var _ function.Function = infraYMLFunction{}
@@ -44,7 +45,7 @@ func (infraYMLFunction) Run(ctx context.Context, req function.RunRequest, resp *
 	if resp.Error != nil {
 		return
 	}
-	if hasUnknown(locations) {
+	if attribute.HasUnknown(locations) {
 		resp.Error = resp.Result.Set(ctx, types.StringUnknown())
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -71,7 +72,7 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 	}
 	if granted.Shortened() {
 		diags.AddAttributeWarning(path.Root("credentials").AtName("lifetime"), "Token lifetime shorter than requested", fmt.Sprintf(
-			"%s for %s, the API server granted %s. Apply more often than that, so that the token is renewed before it expires.", tried, formatDuration(lifetime), formatDuration(granted.Lifetime())))
+			"%s for %s, the API server granted %s. Apply more often than that, so that the token is renewed before it expires.", tried, attribute.FormatDuration(lifetime), attribute.FormatDuration(granted.Lifetime())))
 	}
 	return issued
 }
@@ -151,7 +152,7 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 	if credential.secret == "" {
 		return
 	}
-	ctx, done := withCleanupLimit(ctx)
+	ctx, done := attribute.WithCleanupLimit(ctx)
 	defer done()
 	client, err := r.clients.kubernetes(cluster)
 	if err == nil {
@@ -209,7 +210,7 @@ func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig,
 	_, expires, _ := parsed.Lifetime()
 	at := expires.UTC().Format(time.RFC3339)
 	switch {
-	case !parsed.NeedsRenewal(now, durationOrZero(wanted.RenewBefore, diags)):
+	case !parsed.NeedsRenewal(now, attribute.DurationOrZero(wanted.RenewBefore, diags)):
 		return nil
 	case !now.Before(expires):
 		return []string{"the registered credential expired at " + at}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -80,13 +81,13 @@ type namedLocationModel struct {
 func newLocationModel(registration infra.Registration) locationModel {
 	l := registration.Location
 	m := locationModel{
-		Kind: stringOrNull(l.Kind), Address: stringOrNull(l.Address), Namespace: stringOrNull(l.Namespace), Registry: stringOrNull(l.Registry), CallbackTo: stringOrNull(l.CallbackTo),
-		ProxyAddress: stringOrNull(l.ProxyAddress), MountDFS: stringOrNull(l.MountDFS), SecretName: stringOrNull(l.SecretName),
+		Kind: attribute.StringOrNull(l.Kind), Address: attribute.StringOrNull(l.Address), Namespace: attribute.StringOrNull(l.Namespace), Registry: attribute.StringOrNull(l.Registry), CallbackTo: attribute.StringOrNull(l.CallbackTo),
+		ProxyAddress: attribute.StringOrNull(l.ProxyAddress), MountDFS: attribute.StringOrNull(l.MountDFS), SecretName: attribute.StringOrNull(l.SecretName),
 	}
 	if kubeconfig, err := credentials.Parse(registration.Kubeconfig); err == nil {
 		_, account, _ := kubeconfig.ServiceAccount()
 		_, expires, _ := kubeconfig.Lifetime()
-		m.ServiceAccount, m.ExpiresAt = stringOrNull(account), timeOrNull(expires)
+		m.ServiceAccount, m.ExpiresAt = attribute.StringOrNull(account), attribute.TimeOrNull(expires)
 	}
 	return m
 }
@@ -107,7 +108,7 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return
 	}
-	ctx, done := withLimit(ctx, infrastructureTimeout)
+	ctx, done := attribute.WithLimit(ctx, infrastructureTimeout)
 	defer done()
 
 	registration, err := infra.Lookup(ctx, store, name)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -69,8 +70,8 @@ func (l *infrastructureListResource) result(ctx context.Context, req list.ListRe
 	location := registration.Location
 	result.DisplayName = fmt.Sprintf("%s (namespace %s at %s)", location.Name, location.Namespace, location.Address)
 	model := infrastructureModel{
-		Name: types.StringValue(location.Name), SecretName: stringOrNull(location.SecretName), Credentials: types.ObjectNull(credentialsTypes),
-		VerifyCredentials: types.BoolValue(true), Drift: emptyDrift(), Timeouts: nullTimeouts(req),
+		Name: types.StringValue(location.Name), SecretName: attribute.StringOrNull(location.SecretName), Credentials: types.ObjectNull(credentialsTypes),
+		VerifyCredentials: types.BoolValue(true), Drift: attribute.EmptyDrift(), Timeouts: attribute.NullTimeouts(req),
 	}
 	result.Diagnostics.Append(result.Identity.Set(ctx, model.identity())...)
 	if req.IncludeResource {

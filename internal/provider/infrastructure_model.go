@@ -17,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 type infrastructureModel struct {
@@ -68,7 +69,9 @@ func (m infrastructureModel) location() infra.Location {
 	}
 }
 
-func (m infrastructureModel) identity() identity { return identity{m.Name, m.Cluster} }
+func (m infrastructureModel) identity() attribute.Identity {
+	return attribute.Identity{Name: m.Name, Cluster: m.Cluster}
+}
 
 // credentials decodes the credentials. All attributes are null if the object is unknown.
 func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagnostics) credentialsModel {
@@ -98,14 +101,14 @@ func serviceAccountCredentials(account types.String, lifetime timetypes.GoDurati
 
 // lifetime returns the lifetime to request for a token.
 func (m credentialsModel) lifetime(diags *diag.Diagnostics) time.Duration {
-	return cmp.Or(durationOrZero(m.Lifetime, diags), defaultLifetime)
+	return cmp.Or(attribute.DurationOrZero(m.Lifetime, diags), defaultLifetime)
 }
 
 // refresh sets the attributes from infra.yml, except secret_name: if another name was written there, the resource must still remove the secret that it has
 // registered.
 func (m *infrastructureModel) refresh(live infra.Location) {
-	m.Address, m.Namespace, m.Registry, m.CallbackTo = stringOrNull(live.Address), stringOrNull(live.Namespace), stringOrNull(live.Registry), stringOrNull(live.CallbackTo)
-	m.ProxyAddress, m.MountDFS = stringOrNull(live.ProxyAddress), stringOrNull(live.MountDFS)
+	m.Address, m.Namespace, m.Registry, m.CallbackTo = attribute.StringOrNull(live.Address), attribute.StringOrNull(live.Namespace), attribute.StringOrNull(live.Registry), attribute.StringOrNull(live.CallbackTo)
+	m.ProxyAddress, m.MountDFS = attribute.StringOrNull(live.ProxyAddress), attribute.StringOrNull(live.MountDFS)
 }
 
 // adopt sets the attributes of imported credentials from their token. A kubeconfig of the user contains no such values; they are null, and the plan shows what
@@ -118,7 +121,7 @@ func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconf
 		if expires.IsZero() {
 			longLived = types.BoolValue(true)
 		} else if asked := expires.Sub(issued); asked != defaultLifetime {
-			lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(asked))
+			lifetime = timetypes.NewGoDurationValueFromStringMust(attribute.FormatDuration(asked))
 		}
 	}
 	m.Credentials = serviceAccountCredentials(account, lifetime, longLived)
@@ -130,10 +133,10 @@ func (m *infrastructureModel) adopt(raw []byte, kubeconfig *credentials.Kubeconf
 func (m *infrastructureModel) setCredential(raw []byte, kubeconfig *credentials.Kubeconfig) {
 	_, expires, _ := kubeconfig.Lifetime()
 	m.Fingerprint = types.StringValue(m.fingerprintOf(raw))
-	m.ExpiresAt = timeOrNull(expires)
+	m.ExpiresAt = attribute.TimeOrNull(expires)
 	m.TokenSecret = types.StringNull()
 	if longLived, ok := m.Credentials.Attributes()["long_lived"].(types.Bool); ok && longLived.ValueBool() {
-		m.TokenSecret = stringOrNull(kubeconfig.TokenSecret())
+		m.TokenSecret = attribute.StringOrNull(kubeconfig.TokenSecret())
 	}
 }
 

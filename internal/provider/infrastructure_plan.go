@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -79,11 +80,11 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 func (m infrastructureModel) keepsCredential(ctx context.Context, state infrastructureModel, now time.Time, diags *diag.Diagnostics) bool {
 	wanted, registered := m.credentials(ctx, diags), state.credentials(ctx, diags)
 	if expires, err := time.Parse(time.RFC3339, state.ExpiresAt.ValueString()); err == nil && !wanted.RenewBefore.Equal(registered.RenewBefore) {
-		if expires.Sub(now) < durationOrZero(wanted.RenewBefore, diags) {
+		if expires.Sub(now) < attribute.DurationOrZero(wanted.RenewBefore, diags) {
 			return false
 		}
 	}
-	return emptyDrift().Equal(state.Drift) && withoutRenewBefore(m.credentialsOrDefault()).Equal(withoutRenewBefore(state.credentialsOrDefault())) && m.Name.Equal(state.Name) &&
+	return attribute.EmptyDrift().Equal(state.Drift) && withoutRenewBefore(m.credentialsOrDefault()).Equal(withoutRenewBefore(state.credentialsOrDefault())) && m.Name.Equal(state.Name) &&
 		m.Namespace.Equal(state.Namespace) && m.Address.Equal(state.Address)
 }
 
@@ -102,10 +103,10 @@ func (m credentialsModel) checkRenewal(diags *diag.Diagnostics) {
 	if m.Lifetime.IsUnknown() {
 		return
 	}
-	if lifetime, renewBefore := m.lifetime(diags), durationOrZero(m.RenewBefore, diags); renewBefore >= lifetime {
+	if lifetime, renewBefore := m.lifetime(diags), attribute.DurationOrZero(m.RenewBefore, diags); renewBefore >= lifetime {
 		diags.AddAttributeError(path.Root("credentials").AtName("renew_before"), "Invalid renew_before", fmt.Sprintf(
 			"renew_before is %s and the lifetime of the token is %s, so that each plan would replace the token. Set renew_before to less than the lifetime.",
-			formatDuration(renewBefore), formatDuration(lifetime)))
+			attribute.FormatDuration(renewBefore), attribute.FormatDuration(lifetime)))
 	}
 }
 

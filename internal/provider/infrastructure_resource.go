@@ -12,6 +12,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -42,7 +43,7 @@ func (r *infrastructureResource) Configure(_ context.Context, req resource.Confi
 
 func (r *infrastructureResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config infrastructureModel
-	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
@@ -81,7 +82,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 
 func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model infrastructureModel
-	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
@@ -116,19 +117,19 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		}
 		model.refresh(registration.Location)
 		if imported {
-			model.SecretName = stringOrNull(registration.Location.SecretName)
+			model.SecretName = attribute.StringOrNull(registration.Location.SecretName)
 		}
 	}
 	if registration.Kubeconfig != nil {
 		found = append(found, r.inspect(ctx, &model, registration, imported, &resp.Diagnostics)...)
 	}
-	model.Drift = driftValue(found)
+	model.Drift = attribute.DriftValue(found)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
 func (r *infrastructureResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, state, config infrastructureModel
-	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -170,7 +171,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 
 func (r *infrastructureResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model infrastructureModel
-	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	name := model.Name.ValueString()
 	store, err := r.clients.configStore()
@@ -189,7 +190,7 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 
 // ImportState imports by "name", by "cluster/name" or by identity.
 func (r *infrastructureResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importByName(ctx, req, resp)
+	attribute.ImportByName(ctx, req, resp)
 }
 
 func notRegistered(diags *diag.Diagnostics, name string, store infra.Store, err error) {

@@ -19,10 +19,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 func (r *infrastructureResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = newIdentitySchema("Name of the location.")
+	resp.IdentitySchema = attribute.NewIdentitySchema("Name of the location.")
 }
 
 func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -34,11 +35,11 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 			"and stored only in `secrets.yml`. Apply more often than that, or the token expires.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the location, to which BraneScript refers in `on \"compute\" { … }`. " + forcesReplacement,
+				MarkdownDescription: "Name of the location, to which BraneScript refers in `on \"compute\" { … }`. " + attribute.ForcesReplacement,
 				Required:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"cluster": newCluster(),
+			"cluster": attribute.NewCluster(),
 			"address": schema.StringAttribute{
 				MarkdownDescription: "`host:port` of the API server to which the Brane instance connects. Defaults to the server of `kubeconfig_wo`, or to the API server to which the provider connects.",
 				Optional:            true,
@@ -47,7 +48,7 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 			"namespace": schema.StringAttribute{
 				MarkdownDescription: "Namespace of Brane's Jobs and of the service account.",
 				Required:            true,
-				Validators:          []validator.String{dnsLabel()},
+				Validators:          []validator.String{attribute.DNSLabel()},
 			},
 			"registry": schema.StringAttribute{
 				MarkdownDescription: "`host:port` of the registry of the Brane instance to which the nodes of the cluster connect, without a scheme. The `infra.yml` key of the same name.",
@@ -98,8 +99,8 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 				MarkdownDescription: "Name of the Secret in `namespace` that holds the token, if `credentials.long_lived` is set.",
 				Computed:            true,
 			},
-			"drift":    newDrift("The next apply corrects them."),
-			"timeouts": newTimeouts(ctx, infrastructureTimeout),
+			"drift":    attribute.NewDrift("The next apply corrects them."),
+			"timeouts": attribute.NewTimeouts(ctx, infrastructureTimeout),
 		},
 	}
 }
@@ -111,7 +112,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Service account in `namespace` for which the provider requests a token.",
 			Optional:            true,
 			Validators: []validator.String{
-				dnsLabel(), stringvalidator.ExactlyOneOf(sibling("service_account"), sibling("kubeconfig_wo")),
+				attribute.DNSLabel(), stringvalidator.ExactlyOneOf(sibling("service_account"), sibling("kubeconfig_wo")),
 			},
 		},
 		"lifetime": schema.StringAttribute{
@@ -119,7 +120,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 			CustomType:          timetypes.GoDurationType{},
 			Optional:            true,
 			Validators: []validator.String{
-				durationAtLeast(10*time.Minute, "ten minutes"), // the API server's own lower bound
+				attribute.DurationAtLeast(10*time.Minute, "ten minutes"), // the API server's own lower bound
 				stringvalidator.AlsoRequires(sibling("service_account")), stringvalidator.ConflictsWith(sibling("long_lived")),
 			},
 		},
@@ -129,7 +130,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 			CustomType: timetypes.GoDurationType{},
 			Optional:   true,
 			Validators: []validator.String{
-				durationAtLeast(time.Minute, "one minute"),
+				attribute.DurationAtLeast(time.Minute, "one minute"),
 				stringvalidator.AlsoRequires(sibling("service_account")), stringvalidator.ConflictsWith(sibling("long_lived")),
 			},
 		},

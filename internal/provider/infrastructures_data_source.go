@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -46,7 +47,7 @@ func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadR
 		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
 		return
 	}
-	ctx, done := withLimit(ctx, infrastructureTimeout)
+	ctx, done := attribute.WithLimit(ctx, infrastructureTimeout)
 	defer done()
 
 	files, err := store.Read(ctx)

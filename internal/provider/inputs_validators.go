@@ -12,11 +12,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // fileSetReference validates the reference of a brane_file_set.
 func fileSetReference() validator.String {
-	return newStringRule("the reference of a brane_file_set", func(text string) []string {
+	return attribute.NewStringRule("the reference of a brane_file_set", func(text string) []string {
 		if _, err := files.ParseReference(text); err != nil {
 			return []string{err.Error()}
 		}
@@ -47,7 +48,7 @@ func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest,
 
 // relativePath validates a path below /data.
 func relativePath() validator.String {
-	return newStringRule("a path below /data", func(name string) []string {
+	return attribute.NewStringRule("a path below /data", func(name string) []string {
 		switch {
 		case strings.Contains(name, "\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 			return []string{"must hold no backslash and no control character"}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -47,14 +48,14 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 			"Kubernetes cannot extend a token: a warning is shown when it is about to expire during an operation.",
 		Attributes: map[string]schema.Attribute{
 			"cluster": schema.StringAttribute{
-				MarkdownDescription: clusterDescription,
+				MarkdownDescription: attribute.ClusterDescription,
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"namespace": schema.StringAttribute{
 				MarkdownDescription: "Namespace of the service account, and of the kubeconfig's context.",
 				Required:            true,
-				Validators:          []validator.String{dnsLabel()},
+				Validators:          []validator.String{attribute.DNSLabel()},
 			},
 			"namespace_uid": schema.StringAttribute{
 				MarkdownDescription: "Required UID of the namespace. With `brane_namespace.….uid` Terraform requests the token after a namespace of the same apply is created.",
@@ -64,7 +65,7 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 				MarkdownDescription: "Name of the service account. Defaults to `" + defaultAccount + "`.",
 				Optional:            true,
 				Computed:            true,
-				Validators:          []validator.String{dnsLabel()},
+				Validators:          []validator.String{attribute.DNSLabel()},
 			},
 			"audiences": schema.ListAttribute{
 				MarkdownDescription: "Audiences of the token. Defaults to that of the API server.",
@@ -77,7 +78,7 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
 				Computed:            true,
-				Validators:          []validator.String{durationAtLeast(10*time.Minute, "ten minutes")},
+				Validators:          []validator.String{attribute.DurationAtLeast(10*time.Minute, "ten minutes")},
 			},
 			"address": schema.StringAttribute{
 				MarkdownDescription: "`host:port` of the API server for the users of the kubeconfig. Defaults to the API server to which the provider connects.",
@@ -122,7 +123,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		model.ServiceAccount = types.StringValue(defaultAccount)
 	}
 	if model.Lifetime.IsNull() {
-		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(formatDuration(shortLifetime))
+		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(attribute.FormatDuration(shortLifetime))
 	}
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
 	client, err := e.clients.kubernetes(model.Cluster)
@@ -154,7 +155,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 
 // open requests the token and sets the computed attributes.
 func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried string, diags *diag.Diagnostics) credentials.Token {
-	lifetime := durationOrZero(m.Lifetime, diags)
+	lifetime := attribute.DurationOrZero(m.Lifetime, diags)
 	if !m.NamespaceUID.IsNull() {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.Namespace.ValueString()}}
 		if err := client.Get(ctx, ns); err != nil {
@@ -178,7 +179,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 	}
 	if token.Shortened() {
 		diags.AddAttributeWarning(path.Root("lifetime"), "Token lifetime shorter than requested",
-			fmt.Sprintf("%s for %s, the API server granted %s.", tried, formatDuration(lifetime), formatDuration(token.Lifetime())))
+			fmt.Sprintf("%s for %s, the API server granted %s.", tried, attribute.FormatDuration(lifetime), attribute.FormatDuration(token.Lifetime())))
 	}
 	m.Host = types.StringValue(client.Host())
 	if !m.Address.IsNull() {
@@ -191,7 +192,7 @@ func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried s
 		diagnostic.AddError(diags, "Failed to write kubeconfig", tried, err)
 	}
 	m.ClusterCACertificate, m.Token = types.StringValue(string(ca)), types.StringValue(token.Value)
-	m.Kubeconfig, m.ExpiresAt = types.StringValue(string(kubeconfig)), timeOrNull(token.Expires)
+	m.Kubeconfig, m.ExpiresAt = types.StringValue(string(kubeconfig)), attribute.TimeOrNull(token.Expires)
 	return token
 }
 

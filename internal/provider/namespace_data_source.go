@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -36,10 +37,10 @@ func (d *namespaceDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the Namespace.",
 				Required:            true,
-				Validators:          []validator.String{dnsLabel()},
+				Validators:          []validator.String{attribute.DNSLabel()},
 			},
 			"cluster": schema.StringAttribute{
-				MarkdownDescription: clusterDescription,
+				MarkdownDescription: attribute.ClusterDescription,
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
@@ -107,7 +108,7 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 	}
 	model.UID, model.Labels, model.Annotations, model.Managed = types.StringValue(found.UID), found.Labels, found.Annotations, types.BoolValue(found.Managed)
 	if found.Managed {
-		model.Access, model.ServiceAccount = stringOrNull(string(found.Spec.Access)), &accountDataModel{stringOrNull(found.Spec.ServiceAccount)}
+		model.Access, model.ServiceAccount = attribute.StringOrNull(string(found.Spec.Access)), &accountDataModel{attribute.StringOrNull(found.Spec.ServiceAccount)}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }

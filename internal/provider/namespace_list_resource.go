@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -38,7 +39,7 @@ func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ li
 		MarkdownDescription: "Lists namespaces by their labels, to import them as `brane_namespace`.",
 		Attributes: map[string]schema.Attribute{
 			"cluster": schema.StringAttribute{
-				MarkdownDescription: clusterDescription,
+				MarkdownDescription: attribute.ClusterDescription,
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
@@ -46,7 +47,7 @@ func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ li
 				MarkdownDescription: "[Label selector](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors), for example `team in (imaging, genomics),env!=test`; " +
 					"an empty string selects all namespaces. Defaults to `" + ourSelector + "`, which selects those that a `brane_namespace` manages.",
 				Optional:   true,
-				Validators: []validator.String{newStringRule("a label selector", selectorProblems)},
+				Validators: []validator.String{attribute.NewStringRule("a label selector", selectorProblems)},
 			},
 		},
 	}
@@ -125,7 +126,7 @@ func (l *namespaceListResource) describe(ctx context.Context, req list.ListReque
 		diagnostic.AddError(&diags, "Failed to read Namespace", fmt.Sprintf("Reading namespace %q", model.Name.ValueString()), err)
 		return diags
 	}
-	model.Timeouts = nullTimeouts(req)
+	model.Timeouts = attribute.NullTimeouts(req)
 	diags.Append(model.found(ctx, spec)...)
 	diags.Append(model.refresh(ctx, state)...)
 	return diags

@@ -12,36 +12,39 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // namespaceModel holds the attributes of the resource. Its nested values are plain Go values, so that it can only decode known values; ModifyPlan checks that first.
 type namespaceModel struct {
-	Name                types.String             `tfsdk:"name"`
-	Cluster             types.String             `tfsdk:"cluster"`
-	Labels              types.Map                `tfsdk:"labels"`
-	Annotations         types.Map                `tfsdk:"annotations"`
-	PodSecurity         *podSecurityModel        `tfsdk:"pod_security"`
-	ServiceAccount      *serviceAccountModel     `tfsdk:"service_account"`
-	Access              types.String             `tfsdk:"access"`
-	Rules               []ruleModel              `tfsdk:"rules"`
-	Subjects            []subjectModel           `tfsdk:"subjects"`
-	ResourceQuota       map[string]quantity      `tfsdk:"resource_quota"`
-	LimitRange          *limitRangeModel         `tfsdk:"limit_range"`
-	NetworkPolicy       *networkPolicyModel      `tfsdk:"network_policy"`
-	RegistryCredentials map[string]registryModel `tfsdk:"registry_credentials"`
-	Adopt               types.Bool               `tfsdk:"adopt"`
-	DeletionProtection  types.Bool               `tfsdk:"deletion_protection"`
-	DeletionPolicy      types.String             `tfsdk:"deletion_policy"`
-	UID                 types.String             `tfsdk:"uid"`
-	Drift               types.List               `tfsdk:"drift"`
-	Timeouts            timeouts.Value           `tfsdk:"timeouts"`
+	Name                types.String                  `tfsdk:"name"`
+	Cluster             types.String                  `tfsdk:"cluster"`
+	Labels              types.Map                     `tfsdk:"labels"`
+	Annotations         types.Map                     `tfsdk:"annotations"`
+	PodSecurity         *podSecurityModel             `tfsdk:"pod_security"`
+	ServiceAccount      *serviceAccountModel          `tfsdk:"service_account"`
+	Access              types.String                  `tfsdk:"access"`
+	Rules               []ruleModel                   `tfsdk:"rules"`
+	Subjects            []subjectModel                `tfsdk:"subjects"`
+	ResourceQuota       map[string]attribute.Quantity `tfsdk:"resource_quota"`
+	LimitRange          *limitRangeModel              `tfsdk:"limit_range"`
+	NetworkPolicy       *networkPolicyModel           `tfsdk:"network_policy"`
+	RegistryCredentials map[string]registryModel      `tfsdk:"registry_credentials"`
+	Adopt               types.Bool                    `tfsdk:"adopt"`
+	DeletionProtection  types.Bool                    `tfsdk:"deletion_protection"`
+	DeletionPolicy      types.String                  `tfsdk:"deletion_policy"`
+	UID                 types.String                  `tfsdk:"uid"`
+	Drift               types.List                    `tfsdk:"drift"`
+	Timeouts            timeouts.Value                `tfsdk:"timeouts"`
 }
 
 func (m *namespaceModel) TimeoutLimits() (timeouts.Value, time.Duration) {
 	return m.Timeouts, namespaceTimeout
 }
 
-func (m namespaceModel) identity() identity { return identity{m.Name, m.Cluster} }
+func (m namespaceModel) identity() attribute.Identity {
+	return attribute.Identity{Name: m.Name, Cluster: m.Cluster}
+}
 
 type podSecurityModel struct {
 	Enforce types.String `tfsdk:"enforce"`
@@ -72,10 +75,10 @@ type subjectModel struct {
 }
 
 type limitRangeModel struct {
-	Default        map[string]quantity `tfsdk:"default"`
-	DefaultRequest map[string]quantity `tfsdk:"default_request"`
-	Max            map[string]quantity `tfsdk:"max"`
-	Min            map[string]quantity `tfsdk:"min"`
+	Default        map[string]attribute.Quantity `tfsdk:"default"`
+	DefaultRequest map[string]attribute.Quantity `tfsdk:"default_request"`
+	Max            map[string]attribute.Quantity `tfsdk:"max"`
+	Min            map[string]attribute.Quantity `tfsdk:"min"`
 }
 
 type networkPolicyModel struct {
@@ -133,11 +136,11 @@ func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnost
 		}
 		spec.Subjects = append(spec.Subjects, subject)
 	}
-	spec.ResourceQuota = toResourceList(m.ResourceQuota, &diags)
+	spec.ResourceQuota = attribute.ToResourceList(m.ResourceQuota, &diags)
 	if l := m.LimitRange; l != nil {
 		spec.LimitRange = namespace.LimitRange{
-			Default: toResourceList(l.Default, &diags), DefaultRequest: toResourceList(l.DefaultRequest, &diags),
-			Max: toResourceList(l.Max, &diags), Min: toResourceList(l.Min, &diags),
+			Default: attribute.ToResourceList(l.Default, &diags), DefaultRequest: attribute.ToResourceList(l.DefaultRequest, &diags),
+			Max: attribute.ToResourceList(l.Max, &diags), Min: attribute.ToResourceList(l.Min, &diags),
 		}
 	}
 	if n := m.NetworkPolicy; n != nil {
@@ -168,24 +171,24 @@ func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Di
 	m.Labels, m.Annotations = ownMap(ctx, spec.Labels, &diags), ownMap(ctx, spec.Annotations, &diags)
 	m.takeSettings(ctx, spec.Settings, &diags)
 	if p := spec.PodSecurity; p != (namespace.PodSecurity{}) {
-		m.PodSecurity = &podSecurityModel{stringOrNull(p.Enforce), stringOrNull(p.Audit), stringOrNull(p.Warn), stringOrNull(p.Version)}
+		m.PodSecurity = &podSecurityModel{attribute.StringOrNull(p.Enforce), attribute.StringOrNull(p.Audit), attribute.StringOrNull(p.Warn), attribute.StringOrNull(p.Version)}
 	}
 	m.ServiceAccount = &serviceAccountModel{
 		Name: types.StringValue(spec.ServiceAccount), Labels: ownMap(ctx, spec.AccountLabels, &diags), Annotations: ownMap(ctx, spec.AccountAnnotations, &diags),
 		ImagePullSecrets: spec.PullSecrets, CreateTokenSecret: types.BoolValue(spec.LongLivedToken),
 	}
-	m.Access = stringOrNull(string(spec.Access))
+	m.Access = attribute.StringOrNull(string(spec.Access))
 	for _, r := range spec.Rules {
 		m.Rules = append(m.Rules, ruleModel{APIGroups: r.APIGroups, Resources: r.Resources, Verbs: r.Verbs, ResourceNames: r.ResourceNames})
 	}
 	for _, s := range spec.Subjects {
-		m.Subjects = append(m.Subjects, subjectModel{types.StringValue(s.Kind), types.StringValue(s.Name), stringOrNull(s.Namespace)})
+		m.Subjects = append(m.Subjects, subjectModel{types.StringValue(s.Kind), types.StringValue(s.Name), attribute.StringOrNull(s.Namespace)})
 	}
-	m.ResourceQuota = fromResourceList(spec.ResourceQuota)
+	m.ResourceQuota = attribute.FromResourceList(spec.ResourceQuota)
 	limits := limitRangeModel{
-		fromResourceList(spec.LimitRange.Default), fromResourceList(spec.LimitRange.DefaultRequest), fromResourceList(spec.LimitRange.Max), fromResourceList(spec.LimitRange.Min),
+		attribute.FromResourceList(spec.LimitRange.Default), attribute.FromResourceList(spec.LimitRange.DefaultRequest), attribute.FromResourceList(spec.LimitRange.Max), attribute.FromResourceList(spec.LimitRange.Min),
 	}
-	if slices.ContainsFunc([]map[string]quantity{limits.Default, limits.DefaultRequest, limits.Max, limits.Min}, func(q map[string]quantity) bool { return len(q) > 0 }) {
+	if slices.ContainsFunc([]map[string]attribute.Quantity{limits.Default, limits.DefaultRequest, limits.Max, limits.Min}, func(q map[string]attribute.Quantity) bool { return len(q) > 0 }) {
 		m.LimitRange = &limits
 	}
 	if n := spec.Network; n != nil {
@@ -221,7 +224,7 @@ func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) dia
 	m.UID = types.StringValue(state.UID)
 	m.Labels = keepOurs(ctx, m.Labels, state.Labels, &diags)
 	m.Annotations = keepOurs(ctx, m.Annotations, state.Annotations, &diags)
-	m.Drift = driftValue(state.Drift)
+	m.Drift = attribute.DriftValue(state.Drift)
 	return diags
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -54,11 +55,11 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("subjects"), &subjects)...)
 	for _, element := range subjects.Elements() {
 		object, ok := element.(types.Object)
-		if !ok || hasUnknown(object) {
+		if !ok || attribute.HasUnknown(object) {
 			continue
 		}
 		var subject subjectModel
-		if !decodeObject(ctx, object, &subject, &resp.Diagnostics) {
+		if !attribute.DecodeObject(ctx, object, &subject, &resp.Diagnostics) {
 			continue
 		}
 		inNamespace := !subject.Namespace.IsNull()
@@ -96,7 +97,7 @@ func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 	}
 	var registries types.Map
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("registry_credentials"), &registries)...)
-	if !hasUnknown(registries) {
+	if !attribute.HasUnknown(registries) {
 		var wanted map[string]registryModel
 		resp.Diagnostics.Append(registries.ElementsAs(ctx, &wanted, false)...)
 		needPasswords(wanted, before.RegistryCredentials, &resp.Diagnostics)

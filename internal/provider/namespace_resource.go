@@ -13,6 +13,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -45,7 +46,7 @@ func (r *namespaceResource) Configure(_ context.Context, req resource.ConfigureR
 
 func (r *namespaceResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config namespaceModel
-	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
@@ -83,7 +84,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 
 func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model namespaceModel
-	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
@@ -136,7 +137,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 
 func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, before, config namespaceModel
-	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -163,7 +164,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 
 func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model namespaceModel
-	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
@@ -188,7 +189,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 
 // ImportState imports by "name", by "cluster/name" or by identity.
 func (r *namespaceResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importByName(ctx, req, resp)
+	attribute.ImportByName(ctx, req, resp)
 }
 
 // specWith returns the wanted namespace with the passwords of the configuration, which the plan does not contain.

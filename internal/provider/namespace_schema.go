@@ -23,6 +23,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // Values of deletion_policy.
@@ -32,7 +33,7 @@ const (
 )
 
 func (r *namespaceResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = newIdentitySchema("Name of the Namespace.")
+	resp.IdentitySchema = attribute.NewIdentitySchema("Name of the Namespace.")
 }
 
 func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -45,12 +46,12 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"Brane needs such a namespace: do not set `pod_security.enforce` to `baseline` or `restricted` in it. Steps of `brane_workflow_run` do not need privileged containers.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the Namespace. " + forcesReplacement + " The old Namespace is deleted with everything in it, unless `deletion_policy` is `retain`.",
+				MarkdownDescription: "Name of the Namespace. " + attribute.ForcesReplacement + " The old Namespace is deleted with everything in it, unless `deletion_policy` is `retain`.",
 				Required:            true,
-				Validators:          []validator.String{dnsLabel()},
+				Validators:          []validator.String{attribute.DNSLabel()},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"cluster":         newCluster(),
+			"cluster":         attribute.NewCluster(),
 			"labels":          metadataAttribute("Labels of the Namespace. Labels set by other tools are preserved."),
 			"annotations":     metadataAttribute("Annotations of the Namespace. Annotations set by other tools are preserved."),
 			"pod_security":    podSecuritySchema(),
@@ -66,7 +67,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"rules":    rulesSchema(),
 			"subjects": subjectsSchema(),
-			"resource_quota": newQuantities("Hard limits of a ResourceQuota for all pods and objects in the namespace, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }`. " +
+			"resource_quota": attribute.NewQuantities("Hard limits of a ResourceQuota for all pods and objects in the namespace, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }`. " +
 				"Entries added by other tools are preserved."),
 			"limit_range":          limitRangeSchema(),
 			"network_policy":       networkPolicySchema(),
@@ -94,8 +95,8 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
-			"drift":    newDrift("The next apply corrects them."),
-			"timeouts": newTimeouts(ctx, namespaceTimeout),
+			"drift":    attribute.NewDrift("The next apply corrects them."),
+			"timeouts": attribute.NewTimeouts(ctx, namespaceTimeout),
 		},
 	}
 }
@@ -131,7 +132,7 @@ func podSecuritySchema() schema.Attribute {
 			"version": schema.StringAttribute{
 				MarkdownDescription: "Kubernetes version that defines the levels, for example `v1.35`. Defaults to the version of the cluster, which changes when the cluster is upgraded.",
 				Optional:            true,
-				Validators:          []validator.String{kubernetesVersion()},
+				Validators:          []validator.String{attribute.KubernetesVersion()},
 			},
 		},
 	}
@@ -144,7 +145,7 @@ func serviceAccountSchema() schema.Attribute {
 			Optional:            true,
 			Computed:            true,
 			Default:             stringdefault.StaticString(defaultAccount),
-			Validators:          []validator.String{dnsLabel()},
+			Validators:          []validator.String{attribute.DNSLabel()},
 		},
 		"labels":      metadataAttribute("Labels of the ServiceAccount. Labels set by other tools are preserved."),
 		"annotations": metadataAttribute("Annotations of the ServiceAccount. Annotations set by other tools are preserved."),
@@ -210,7 +211,7 @@ func subjectsSchema() schema.Attribute {
 				MarkdownDescription: "Name of the subject, as reported by the authentication of the cluster.", Required: true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
-			"namespace": schema.StringAttribute{MarkdownDescription: "Namespace of the subject. Required for `ServiceAccount`, not allowed for other kinds.", Optional: true, Validators: []validator.String{dnsLabel()}},
+			"namespace": schema.StringAttribute{MarkdownDescription: "Namespace of the subject. Required for `ServiceAccount`, not allowed for other kinds.", Optional: true, Validators: []validator.String{attribute.DNSLabel()}},
 		}},
 	}
 }
@@ -220,10 +221,10 @@ func limitRangeSchema() schema.Attribute {
 		MarkdownDescription: "LimitRange for the containers of the namespace. Kubernetes fills missing values: `default` falls back to `max`; `default_request` falls back to `default`, then `min`.",
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
-			"default":         newQuantities("Limits of containers that set none."),
-			"default_request": newQuantities("Requests of containers that set none."),
-			"max":             newQuantities("Maximum limits of a container."),
-			"min":             newQuantities("Minimum requests of a container."),
+			"default":         attribute.NewQuantities("Limits of containers that set none."),
+			"default_request": attribute.NewQuantities("Requests of containers that set none."),
+			"max":             attribute.NewQuantities("Maximum limits of a container."),
+			"min":             attribute.NewQuantities("Minimum requests of a container."),
 		},
 	}
 }
@@ -233,11 +234,11 @@ func networkPolicySchema() schema.Attribute {
 		return schema.MapNestedAttribute{
 			MarkdownDescription: description,
 			Optional:            true,
-			Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(dnsLabel())},
+			Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(attribute.DNSLabel())},
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"cidrs": schema.SetAttribute{
 					MarkdownDescription: "Address ranges in CIDR notation, for example `198.51.100.10/32`.", ElementType: types.StringType, Required: true,
-					Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(cidr())},
+					Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(attribute.CIDR())},
 				},
 				"ports": schema.SetAttribute{
 					MarkdownDescription: "Ports. Defaults to all ports.", ElementType: types.Int64Type, Optional: true,

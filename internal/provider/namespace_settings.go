@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // Settings of the resource that only Terraform uses. They are stored in annotations of the Namespace, so that an import finds them and the next plan is empty.
@@ -43,7 +45,7 @@ func (m *namespaceModel) takeSettings(ctx context.Context, settings map[string]s
 	operations := m.Timeouts.AttributeTypes(ctx)
 	limits, set := map[string]attr.Value{}, false
 	for operation := range operations {
-		limit := stringOrNull(settings[timeoutSetting+operation])
+		limit := attribute.StringOrNull(settings[timeoutSetting+operation])
 		limits[operation], set = limit, set || !limit.IsNull()
 	}
 	if set {

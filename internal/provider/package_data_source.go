@@ -17,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet/packagefile"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/image"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -152,7 +153,7 @@ var descriptions = []string{branelet.WorkDir + "/local_container.yml", branelet.
 
 // lookUp reads the configuration of the image and the description of the package in it.
 func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) {
-	ctx, done := withLimit(ctx, packageTimeout)
+	ctx, done := attribute.WithLimit(ctx, packageTimeout)
 	defer done()
 	reference := m.Image.ValueString()
 	found, err := image.Lookup(ctx, reference)
@@ -182,10 +183,10 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 
 // describe sets the attributes from the description of a package.
 func (m *packageDataModel) describe(p packagefile.Package) {
-	m.Name, m.Version, m.Kind, m.Description, m.Detached = stringOrNull(p.Name), stringOrNull(p.Version), stringOrNull(p.Kind), stringOrNull(p.Description), types.BoolValue(p.Detached)
+	m.Name, m.Version, m.Kind, m.Description, m.Detached = attribute.StringOrNull(p.Name), attribute.StringOrNull(p.Version), attribute.StringOrNull(p.Kind), attribute.StringOrNull(p.Description), types.BoolValue(p.Detached)
 	m.Owners, m.Functions, m.Types = append([]string{}, p.Owners...), map[string]functionModel{}, map[string]typeModel{}
 	for name, function := range p.Functions {
-		described := functionModel{Description: stringOrNull(function.Description), Returns: types.StringValue(function.Returns), Parameters: []parameterModel{}}
+		described := functionModel{Description: attribute.StringOrNull(function.Description), Returns: types.StringValue(function.Returns), Parameters: []parameterModel{}}
 		for _, parameter := range function.Parameters {
 			described.Parameters = append(described.Parameters, parameterModel(parameter))
 		}

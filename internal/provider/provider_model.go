@@ -14,6 +14,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // releasedAgent is the repository of the agent images of releases. Their tag is the version of the provider.
@@ -67,7 +68,7 @@ type secretModel struct {
 // hasUnknown reports whether a part of the configuration that any resource can need is not known before apply. Unknown values of one of several clusters only
 // affect the resources in that cluster.
 func (m providerModel) hasUnknown() bool {
-	return hasUnknown(m.Kubernetes) || m.Clusters.IsUnknown() || hasUnknown(m.Redis) || hasUnknown(m.ControlPlane) || m.AgentImage.IsUnknown()
+	return attribute.HasUnknown(m.Kubernetes) || m.Clusters.IsUnknown() || attribute.HasUnknown(m.Redis) || attribute.HasUnknown(m.ControlPlane) || m.AgentImage.IsUnknown()
 }
 
 // toClients returns the clients that the configuration describes. Each connects when it is first used.
@@ -97,18 +98,18 @@ func (m providerModel) toClients(ctx context.Context, version string) (*Clients,
 // toControlPlane converts the control_plane block.
 func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnostics) controlPlane {
 	var m controlPlaneModel
-	decodeObject(ctx, block, &m, diags)
+	attribute.DecodeObject(ctx, block, &m, diags)
 	plane := controlPlane{
 		directory:  valueOrEnvironment(m.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"),
 		version:    infra.V06,
 		bakesFiles: m.BraneVersion.ValueString() == "0.6.0",
-		isUnknown:  hasUnknown(block),
+		isUnknown:  attribute.HasUnknown(block),
 	}
 	if v, err := infra.ParseVersion(m.BraneVersion.ValueString()); err == nil { // empty if it is not set; the schema rejects other values
 		plane.version = v
 	}
 	var secret secretModel
-	if !m.KubernetesSecret.IsNull() && !hasUnknown(m.KubernetesSecret) && decodeObject(ctx, m.KubernetesSecret, &secret, diags) {
+	if !m.KubernetesSecret.IsNull() && !attribute.HasUnknown(m.KubernetesSecret) && attribute.DecodeObject(ctx, m.KubernetesSecret, &secret, diags) {
 		plane.secretCluster, plane.secretNamespace, plane.secretName, plane.directory = secret.Cluster, secret.Namespace, secret.Name, ""
 	}
 	return plane
@@ -117,11 +118,11 @@ func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnos
 // toConnection converts the block of one cluster. It returns nil if a part of the block is not known before apply. from returns a configured value, or that of
 // the environment variable.
 func toConnection(ctx context.Context, at path.Path, block types.Object, from func(types.String, string) string, diags *diag.Diagnostics) *kube.Connection {
-	if hasUnknown(block) {
+	if attribute.HasUnknown(block) {
 		return nil
 	}
 	var m kubernetesModel
-	decodeObject(ctx, block, &m, diags)
+	attribute.DecodeObject(ctx, block, &m, diags)
 	c := kube.Connection{
 		ConfigPath:           expandHome(from(m.ConfigPath, "KUBE_CONFIG_PATH")),
 		ConfigContext:        from(m.ConfigContext, "KUBE_CTX"),
@@ -146,7 +147,7 @@ func toConnection(ctx context.Context, at path.Path, block types.Object, from fu
 		c.Insecure = insecure
 	}
 	var exec execModel
-	if !m.Exec.IsNull() && decodeObject(ctx, m.Exec, &exec, diags) {
+	if !m.Exec.IsNull() && attribute.DecodeObject(ctx, m.Exec, &exec, diags) {
 		c.Exec = &kube.Exec{APIVersion: exec.APIVersion, Command: exec.Command, Args: exec.Args, Env: exec.Env}
 	}
 	return &c
@@ -175,7 +176,7 @@ func expandHome(file string) string {
 
 // braneVersion validates a version or release of Brane that runs on Kubernetes.
 func braneVersion() validator.String {
-	return newStringRule("a version of Brane that runs on Kubernetes", func(text string) []string {
+	return attribute.NewStringRule("a version of Brane that runs on Kubernetes", func(text string) []string {
 		if _, err := infra.ParseVersion(text); err != nil {
 			return []string{err.Error()}
 		}

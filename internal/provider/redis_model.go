@@ -10,6 +10,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 type redisModel struct {
@@ -38,7 +39,7 @@ const redisPort = 6379
 // toRedisServer converts the redis block.
 func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnostics) redisServer {
 	var m redisModel
-	decodeObject(ctx, block, &m, diags)
+	attribute.DecodeObject(ctx, block, &m, diags)
 	password := valueOrEnvironment(m.Password, "BRANE_REDIS_PASSWORD")
 	r := redisServer{
 		url:    withPassword(valueOrEnvironment(m.URL, "BRANE_REDIS_URL"), password),
@@ -50,10 +51,10 @@ func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnost
 		},
 		allowEviction: m.AllowEviction.ValueBool(),
 		users:         workflow.RedisUsers(m.ACLUsers.ValueString()),
-		isUnknown:     hasUnknown(block),
+		isUnknown:     attribute.HasUnknown(block),
 	}
 	var f portForwardModel
-	if !m.PortForward.IsNull() && !hasUnknown(m.PortForward) && decodeObject(ctx, m.PortForward, &f, diags) {
+	if !m.PortForward.IsNull() && !attribute.HasUnknown(m.PortForward) && attribute.DecodeObject(ctx, m.PortForward, &f, diags) {
 		r.forwardCluster = f.Cluster
 		r.forward = &kube.Forward{Namespace: f.Namespace.ValueString(), Service: f.Service.ValueString(), Pod: f.Pod.ValueString(), Port: redisPort}
 		if !f.Port.IsNull() {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -41,7 +42,7 @@ func (a *rotateCredentialAction) Schema(_ context.Context, _ action.SchemaReques
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"cluster": schema.StringAttribute{
-				MarkdownDescription: clusterDescription,
+				MarkdownDescription: attribute.ClusterDescription,
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
@@ -64,7 +65,7 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, done := withLimit(ctx, infrastructureTimeout)
+	ctx, done := attribute.WithLimit(ctx, infrastructureTimeout)
 	defer done()
 
 	name := model.Infrastructure.ValueString()
@@ -111,7 +112,7 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 	registered := false
 	defer func() {
 		if made.secret != "" && !registered {
-			after, done := withCleanupLimit(ctx)
+			after, done := attribute.WithCleanupLimit(ctx)
 			defer done()
 			err = errors.Join(err, credentials.Revoke(after, client, made.namespace, made.secret))
 		}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -103,7 +104,7 @@ func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, 
 
 // invokeTimeout returns the timeouts of an action with a default.
 func invokeTimeout(ctx context.Context, limit time.Duration) schema.Attribute {
-	timeout := timeouts.AttributesWithOpts(ctx, timeouts.Opts{InvokeDescription: fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))})
+	timeout := timeouts.AttributesWithOpts(ctx, timeouts.Opts{InvokeDescription: fmt.Sprintf("For example `30m`. Defaults to `%s`.", attribute.FormatDuration(limit))})
 	if nested, ok := timeout.(schema.SingleNestedAttribute); ok {
 		nested.MarkdownDescription = "Time limit of the action."
 		return nested
@@ -146,7 +147,7 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("timeouts"), &limits)...)
 	limit, problems := limits.Invoke(ctx, runTimeout)
 	resp.Diagnostics.Append(problems...)
-	ctx, done := withTimeout(ctx, "invoke", limit)
+	ctx, done := attribute.WithTimeout(ctx, "invoke", limit)
 	defer done()
 	checkPage(model.ReportPath, &resp.Diagnostics)
 	model.SecretEnv = model.secretEnv(&resp.Diagnostics)

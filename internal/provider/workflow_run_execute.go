@@ -19,6 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -138,7 +139,7 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 	graph := model.graph(ctx, diags)
 	sources, digests := model.sources(ctx, diags)
 	identity := model.identity(ctx, graph, digests, diags)
-	retention := durationOrZero(model.Retention, diags)
+	retention := attribute.DurationOrZero(model.Retention, diags)
 	if diags.HasError() {
 		return nil, false
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 type workflowRunModel struct {
@@ -93,13 +94,13 @@ var (
 // hasKnownIdentity reports whether all values that identify the run are known.
 func (m workflowRunModel) hasKnownIdentity() bool {
 	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Images, m.Defaults, m.Triggers, m.SecretEnvWOVersion} {
-		if hasUnknown(value) {
+		if attribute.HasUnknown(value) {
 			return false
 		}
 	}
 	for _, input := range m.Inputs.Elements() {
 		object, ok := input.(types.Object)
-		if !ok || object.IsUnknown() || hasUnknown(object.Attributes()["content"]) || hasUnknown(object.Attributes()["source"]) || hasUnknown(object.Attributes()["file_set"]) {
+		if !ok || object.IsUnknown() || attribute.HasUnknown(object.Attributes()["content"]) || attribute.HasUnknown(object.Attributes()["source"]) || attribute.HasUnknown(object.Attributes()["file_set"]) {
 			return false
 		}
 	}
@@ -163,7 +164,7 @@ func planOutputs(plan, state types.Map) (outputs types.Map, all bool) {
 
 // podTimeouts returns how long pods may stay unscheduled or not started.
 func (m workflowRunModel) podTimeouts(diags *diag.Diagnostics) workflow.PodTimeouts {
-	return workflow.PodTimeouts{Startup: durationOrZero(m.StartupTimeout, diags), Scheduling: durationOrZero(m.SchedulingTimeout, diags)}
+	return workflow.PodTimeouts{Startup: attribute.DurationOrZero(m.StartupTimeout, diags), Scheduling: attribute.DurationOrZero(m.SchedulingTimeout, diags)}
 }
 
 // setResult sets the results of the run. Values that are not known become null, because no value may stay unknown after apply.
@@ -175,8 +176,8 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 		results[name] = resultModel{
 			ReturnType: kind, ReturnValue: value,
 			Status: types.StringValue(string(step.Status)), ExitCode: exitCode(step),
-			StartedAt: timeOrNull(step.Started), FinishedAt: timeOrNull(step.Ended), Duration: span(step.Started, step.Ended),
-			Attempts: types.Int64Value(int64(step.Attempts)), Digest: stringOrNull(string(step.Layer)),
+			StartedAt: attribute.TimeOrNull(step.Started), FinishedAt: attribute.TimeOrNull(step.Ended), Duration: span(step.Started, step.Ended),
+			Attempts: types.Int64Value(int64(step.Attempts)), Digest: attribute.StringOrNull(string(step.Layer)),
 		}
 		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
 			first = step.Started
@@ -185,7 +186,7 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 			last = step.Ended
 		}
 	}
-	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), timeOrNull(first), timeOrNull(last)
+	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), attribute.TimeOrNull(first), attribute.TimeOrNull(last)
 	m.Duration = span(first, last)
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
@@ -210,7 +211,7 @@ func span(from, to time.Time) types.String {
 
 // setOutputs sets the values of the declared outputs, if any.
 func (m *workflowRunModel) setOutputs(ctx context.Context, layer files.Layer, outputs map[string]outputModel, diags *diag.Diagnostics) {
-	m.OutputsDigest = stringOrNull(string(layer))
+	m.OutputsDigest = attribute.StringOrNull(string(layer))
 	if m.Outputs.IsNull() {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -49,7 +50,7 @@ type argumentModel struct {
 var packageName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 
 func packageReference() validator.String {
-	return newStringRule("a package", func(text string) []string {
+	return attribute.NewStringRule("a package", func(text string) []string {
 		if !packageName.MatchString(text) {
 			return []string{"write it as name:version, for example filesystem:1.0.0"}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // besidePackage is the attribute that all other attributes of a call require.
@@ -97,7 +98,7 @@ func argumentsSchema() schema.Attribute {
 
 // packageVersion validates a version of Brane whose packages can be called.
 func packageVersion() validator.String {
-	return newStringRule("a version of Brane", func(text string) []string {
+	return attribute.NewStringRule("a version of Brane", func(text string) []string {
 		if _, err := branelet.ParseVersion(text); err != nil {
 			return []string{"write 0.4, 0.5, 0.6, 1, 2, 3, 4, or a release of one of them like 0.6.3"}
 		}

@@ -19,6 +19,7 @@ import (
 	htmlreport "github.com/braneframework/terraform-provider-brane/internal/brane/report"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -68,7 +69,7 @@ func writePage(ctx context.Context, run *engine.Run, model *workflowRunModel, pr
 	if model.ReportPath.IsNull() {
 		return
 	}
-	model.ReportWrittenAt = timeOrNull(time.Now())
+	model.ReportWrittenAt = attribute.TimeOrNull(time.Now())
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), collectLimit) // also after Ctrl-C
 	defer done()
 	name := model.ReportPath.ValueString()
@@ -239,7 +240,7 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 	if model.ReportPath.IsNull() {
 		return
 	}
-	model.ReportWrittenAt = timeOrNull(time.Now()) // also if it cannot be written, or every plan would try again
+	model.ReportWrittenAt = attribute.TimeOrNull(time.Now()) // also if it cannot be written, or every plan would try again
 	model.Brane = r.clients.packageVersion()
 	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {

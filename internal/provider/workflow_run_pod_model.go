@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // podModel has the attributes that steps and `defaults` have in common.
@@ -41,8 +42,8 @@ type secretKeyModel struct {
 }
 
 type resourcesModel struct {
-	Requests map[string]quantity `tfsdk:"requests"`
-	Limits   map[string]quantity `tfsdk:"limits"`
+	Requests map[string]attribute.Quantity `tfsdk:"requests"`
+	Limits   map[string]attribute.Quantity `tfsdk:"limits"`
 }
 
 type tolerationModel struct {
@@ -91,8 +92,8 @@ type csiModel struct {
 }
 
 type emptyDirModel struct {
-	Medium    types.String `tfsdk:"medium"`
-	SizeLimit quantity     `tfsdk:"size_limit"`
+	Medium    types.String       `tfsdk:"medium"`
+	SizeLimit attribute.Quantity `tfsdk:"size_limit"`
 }
 
 // over returns the step's values merged with the defaults; the step's take precedence.
@@ -176,7 +177,7 @@ func (m *securityContextModel) over(defaults *securityContextModel) *securityCon
 // fill sets the values of the model in a step.
 func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 	step.Image, step.WorkingDir = m.Image.ValueString(), m.WorkingDir.ValueString()
-	step.Timeout = durationOrZero(m.Timeout, diags)
+	step.Timeout = attribute.DurationOrZero(m.Timeout, diags)
 	step.Retries = int32(m.Retries.ValueInt64()) //nolint:gosec // at most 100
 	step.Env = m.Env
 	for name, source := range m.EnvFromSecret {
@@ -187,7 +188,7 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 	}
 	step.ServiceAccountName, step.PullSecrets = m.ServiceAccountName.ValueString(), slices.Sorted(slices.Values(m.ImagePullSecrets))
 	if m.Resources != nil {
-		step.Resources = workflow.Resources{Requests: toResourceList(m.Resources.Requests, diags), Limits: toResourceList(m.Resources.Limits, diags)}
+		step.Resources = workflow.Resources{Requests: attribute.ToResourceList(m.Resources.Requests, diags), Limits: attribute.ToResourceList(m.Resources.Limits, diags)}
 	}
 	step.Placement = m.placement(step.Name, diags)
 	step.AutomountServiceAccountToken = m.AutomountServiceAccountToken.ValueBool()
@@ -255,7 +256,7 @@ func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volum
 	case m.EmptyDir != nil:
 		source.EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMedium(m.EmptyDir.Medium.ValueString())}
 		if !m.EmptyDir.SizeLimit.IsNull() {
-			limit := m.EmptyDir.SizeLimit.toAPI("size_limit", diags)
+			limit := m.EmptyDir.SizeLimit.ToAPI("size_limit", diags)
 			source.EmptyDir.SizeLimit = &limit
 		}
 	}

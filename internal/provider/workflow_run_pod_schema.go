@@ -17,6 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // podAttributes returns the attributes of a container and its pod that steps and `defaults` have in common.
@@ -30,13 +32,13 @@ func podAttributes() map[string]schema.Attribute {
 		"working_dir": schema.StringAttribute{
 			MarkdownDescription: "Working directory of the command, an absolute path. Defaults to that of the image." + runsAgain,
 			Optional:            true,
-			Validators:          []validator.String{absolutePath()},
+			Validators:          []validator.String{attribute.AbsolutePath()},
 		},
 		"timeout": schema.StringAttribute{
 			MarkdownDescription: "Maximum duration of the step, including its start, for example `10m` (`activeDeadlineSeconds` of the Job). Defaults to no limit other than that of the run." + runsAgain,
 			CustomType:          timetypes.GoDurationType{},
 			Optional:            true,
-			Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
+			Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 		},
 		"retries": schema.Int64Attribute{
 			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count. Defaults to `0`." + runsAgain,
@@ -47,17 +49,17 @@ func podAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Resource requests and limits of the container, by resource name: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` or any other resource of the nodes." + runsAgain,
 			Optional:            true,
 			Attributes: map[string]schema.Attribute{
-				"requests": newQuantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`."),
-				"limits":   newQuantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`."),
+				"requests": attribute.NewQuantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`."),
+				"limits":   attribute.NewQuantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`."),
 			},
 		},
 		"security_context":   securityContextAttribute(),
 		"volumes":            volumesAttribute(),
-		"image_pull_secrets": newNames("Names of Secrets in the namespace with the credentials for pulling images. Defaults to those of the service account." + runsAgain),
+		"image_pull_secrets": attribute.NewNames("Names of Secrets in the namespace with the credentials for pulling images. Defaults to those of the service account." + runsAgain),
 		"service_account_name": schema.StringAttribute{
 			MarkdownDescription: "Name of the ServiceAccount of the pod. Defaults to the `default` ServiceAccount of the namespace." + runsAgain,
 			Optional:            true,
-			Validators:          []validator.String{dnsSubdomain()},
+			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},
 		"automount_service_account_token": schema.BoolAttribute{
 			MarkdownDescription: "Whether to mount the ServiceAccount token into the container, for commands that use the Kubernetes API. Defaults to `false`." + runsAgain,
@@ -75,7 +77,7 @@ func podAttributes() map[string]schema.Attribute {
 
 // variableName is Kubernetes' rule for the names of environment variables.
 func variableName() validator.String {
-	return newStringRule("a name of an environment variable", validation.IsRelaxedEnvVarName)
+	return attribute.NewStringRule("a name of an environment variable", validation.IsRelaxedEnvVarName)
 }
 
 // environmentAttributes returns the attributes for environment variables.
@@ -92,8 +94,8 @@ func environmentAttributes() map[string]schema.Attribute {
 			Optional:            true,
 			Validators:          []validator.Map{mapvalidator.KeysAre(variableName())},
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"secret": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true, Validators: []validator.String{dnsSubdomain()}},
-				"key":    schema.StringAttribute{MarkdownDescription: "Key in the Secret.", Required: true, Validators: []validator.String{secretKey()}},
+				"secret": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true, Validators: []validator.String{attribute.DNSSubdomain()}},
+				"key":    schema.StringAttribute{MarkdownDescription: "Key in the Secret.", Required: true, Validators: []validator.String{attribute.SecretKey()}},
 			}},
 		},
 	}
@@ -107,8 +109,8 @@ func placementAttributes() map[string]schema.Attribute {
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators: []validator.Map{
-				mapvalidator.KeysAre(newStringRule("a key of a label", validation.IsQualifiedName)),
-				mapvalidator.ValueStringsAre(newStringRule("a value of a label", validation.IsValidLabelValue)),
+				mapvalidator.KeysAre(attribute.NewStringRule("a key of a label", validation.IsQualifiedName)),
+				mapvalidator.ValueStringsAre(attribute.NewStringRule("a value of a label", validation.IsValidLabelValue)),
 			},
 		},
 		"tolerations": schema.ListNestedAttribute{
@@ -118,7 +120,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"key": schema.StringAttribute{
 					MarkdownDescription: "Key of the taint. Omit it, with `operator = \"Exists\"`, to tolerate every taint.",
 					Optional:            true,
-					Validators:          []validator.String{newStringRule("a key of a taint", validation.IsQualifiedName)},
+					Validators:          []validator.String{attribute.NewStringRule("a key of a taint", validation.IsQualifiedName)},
 				},
 				"operator": schema.StringAttribute{
 					MarkdownDescription: "`Equal` or `Exists`. Defaults to `Equal`.",
@@ -128,7 +130,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"value": schema.StringAttribute{
 					MarkdownDescription: "Value of the taint, with `Equal`.",
 					Optional:            true,
-					Validators:          []validator.String{newStringRule("a value of a taint", validation.IsValidLabelValue)},
+					Validators:          []validator.String{attribute.NewStringRule("a value of a taint", validation.IsValidLabelValue)},
 				},
 				"effect": schema.StringAttribute{
 					MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`. Defaults to all effects.",
@@ -152,12 +154,12 @@ func placementAttributes() map[string]schema.Attribute {
 		"priority_class_name": schema.StringAttribute{
 			MarkdownDescription: "Name of the PriorityClass." + runsAgain,
 			Optional:            true,
-			Validators:          []validator.String{dnsSubdomain()},
+			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},
 		"runtime_class_name": schema.StringAttribute{
 			MarkdownDescription: "Name of the RuntimeClass, for example of a sandbox or of a GPU vendor's runtime." + runsAgain,
 			Optional:            true,
-			Validators:          []validator.String{dnsSubdomain()},
+			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},
 	}
 }
@@ -234,7 +236,7 @@ func volumesAttribute() schema.Attribute {
 			"mount_path": schema.StringAttribute{
 				MarkdownDescription: "Absolute path in the container, not at or below `/data` or `/brane`.",
 				Required:            true,
-				Validators:          []validator.String{absolutePath()},
+				Validators:          []validator.String{attribute.AbsolutePath()},
 			},
 			"sub_path": schema.StringAttribute{
 				MarkdownDescription: "Directory or file in the volume to mount, instead of its root.",
@@ -249,18 +251,18 @@ func volumesAttribute() schema.Attribute {
 				MarkdownDescription: "Name of a PersistentVolumeClaim.",
 				Optional:            true,
 				Validators: []validator.String{
-					dnsSubdomain(), stringvalidator.ExactlyOneOf(source("config_map"), source("secret"), source("csi"), source("empty_dir")),
+					attribute.DNSSubdomain(), stringvalidator.ExactlyOneOf(source("config_map"), source("secret"), source("csi"), source("empty_dir")),
 				},
 			},
 			"config_map": schema.StringAttribute{
 				MarkdownDescription: "Name of a ConfigMap; each key becomes a file.",
 				Optional:            true,
-				Validators:          []validator.String{dnsSubdomain()},
+				Validators:          []validator.String{attribute.DNSSubdomain()},
 			},
 			"secret": schema.StringAttribute{
 				MarkdownDescription: "Name of a Secret; each key becomes a file.",
 				Optional:            true,
-				Validators:          []validator.String{dnsSubdomain()},
+				Validators:          []validator.String{attribute.DNSSubdomain()},
 			},
 			"csi": schema.SingleNestedAttribute{
 				MarkdownDescription: "Ephemeral volume of a CSI driver, created and removed with the pod, for example a mount of an existing JuiceFS volume.",
@@ -269,7 +271,7 @@ func volumesAttribute() schema.Attribute {
 					"driver": schema.StringAttribute{
 						MarkdownDescription: "Name of the driver.",
 						Required:            true,
-						Validators:          []validator.String{dnsSubdomain()},
+						Validators:          []validator.String{attribute.DNSSubdomain()},
 					},
 					"volume_attributes": schema.MapAttribute{
 						MarkdownDescription: "Attributes passed to the driver.",
@@ -283,7 +285,7 @@ func volumesAttribute() schema.Attribute {
 					"node_publish_secret": schema.StringAttribute{
 						MarkdownDescription: "Name of the Secret passed to the driver (`nodePublishSecretRef`).",
 						Optional:            true,
-						Validators:          []validator.String{dnsSubdomain()},
+						Validators:          []validator.String{attribute.DNSSubdomain()},
 					},
 				},
 			},
@@ -298,9 +300,9 @@ func volumesAttribute() schema.Attribute {
 					},
 					"size_limit": schema.StringAttribute{
 						MarkdownDescription: "Maximum size. A pod that exceeds it is evicted.",
-						CustomType:          quantityType{},
+						CustomType:          attribute.QuantityType{},
 						Optional:            true,
-						Validators:          []validator.String{validQuantity},
+						Validators:          []validator.String{attribute.ValidQuantity},
 					},
 				},
 			},

@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -116,7 +117,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 
 func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model, config workflowRunModel
-	ctx, done := startOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	model.SecretEnv = config.secretEnv(&resp.Diagnostics)
@@ -131,7 +132,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 
 func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var model workflowRunModel
-	ctx, done := startOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
 	if resp.Diagnostics.HasError() {
 		return
@@ -160,13 +161,13 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		diagnostic.AddError(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
 		return
 	}
-	model.Drift = driftValue(lost)
+	model.Drift = attribute.DriftValue(lost)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
 func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var model, state, config workflowRunModel
-	ctx, done := startOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -181,10 +182,10 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	// The run is not replaced. Unless other outputs or a report are configured, only settings of later operations have changed.
-	if hasUnknown(model.OutputsDigest) && !r.rereadOutputs(ctx, &model, &resp.Diagnostics) {
+	if attribute.HasUnknown(model.OutputsDigest) && !r.rereadOutputs(ctx, &model, &resp.Diagnostics) {
 		return
 	}
-	if hasUnknown(model.ReportWrittenAt) {
+	if attribute.HasUnknown(model.ReportWrittenAt) {
 		r.rewritePage(ctx, &model, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -192,7 +193,7 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 
 func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model workflowRunModel
-	ctx, done := startOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	if resp.Diagnostics.HasError() {
 		return

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // What follows a change of an attribute of a run, as the last sentence of the attribute's description. [actionAttributes] leaves it out: an action has no
@@ -45,7 +46,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the run: a DNS label of at most 40 characters. Several runs may have the same name. Two runs that are identical, also in the names of run and infrastructure, but in different namespaces or clusters cannot share a Redis." + runsAgain,
 				Required:            true,
-				Validators:          []validator.String{runName()},
+				Validators:          []validator.String{attribute.RunName()},
 			},
 			"infrastructure": schema.StringAttribute{
 				MarkdownDescription: "Name of the `brane_infrastructure` to run on." + runsAgain,
@@ -79,13 +80,13 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				MarkdownDescription: "How long to wait for a pod to be created and its container to start before the step fails, for example on `ImagePullBackOff`, a missing Secret or ServiceAccount, or an admission rejection. Defaults to `35s`." + runsNothing,
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
-				Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
+				Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 			},
 			"scheduling_timeout": schema.StringAttribute{
 				MarkdownDescription: "How long a pod may stay unschedulable, or wait for quota or for a volume in use elsewhere, before the step fails. Set this longer than your cluster autoscaler needs to add a node. Defaults to `5m`." + runsNothing,
 				CustomType:          timetypes.GoDurationType{},
 				Optional:            true,
-				Validators:          []validator.String{durationAtLeast(time.Second, "a second")},
+				Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 			},
 			"triggers": schema.MapAttribute{
 				MarkdownDescription: "Arbitrary values, for example a version." + runsAgain,
@@ -99,7 +100,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString("168h"),
-				Validators: []validator.String{durationAtLeast(time.Hour, "an hour")},
+				Validators: []validator.String{attribute.DurationAtLeast(time.Hour, "an hour")},
 			},
 			"report_path": schema.StringAttribute{
 				MarkdownDescription: "Path of a file, on the machine that runs Terraform, to write a report of the run to when it ends, whether it succeeded or failed. The report is one self-contained HTML page with the graph, a timeline and, for each step, " +
@@ -169,7 +170,7 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Computed:            true,
 			},
 			"drift":    runDriftAttribute(),
-			"timeouts": newTimeouts(ctx, runTimeout),
+			"timeouts": attribute.NewTimeouts(ctx, runTimeout),
 		},
 	}
 }
@@ -260,7 +261,7 @@ func resultsSchema() schema.Attribute {
 // runDriftAttribute returns the drift attribute of a run, which cannot be repaired in place: lost outputs can only be written again by running the steps.
 func runDriftAttribute() schema.Attribute {
 	const why = "Lost outputs can only be written again by running the steps again."
-	return newDrift("The next apply replaces the run: a run that failed or was lost is resumed, and a run whose outputs were lost runs all steps again.",
+	return attribute.NewDrift("The next apply replaces the run: a run that failed or was lost is resumed, and a run whose outputs were lost runs all steps again.",
 		listplanmodifier.RequiresReplaceIf(anyDrift, why, why))
 }
 

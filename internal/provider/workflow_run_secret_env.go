@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // secretEnvAttribute is the name of the attribute with the secret environment of all steps. It is not an attribute of a step: a CLI prints a write-only
@@ -27,7 +29,7 @@ func secretEnvSchema(additional ...validator.Map) schema.MapAttribute {
 		Optional:    true,
 		WriteOnly:   true,
 		Validators: append([]validator.Map{
-			mapvalidator.ValueMapsAre(mapvalidator.KeysAre(variableName(), secretKey()), mapvalidator.NoNullValues()),
+			mapvalidator.ValueMapsAre(mapvalidator.KeysAre(variableName(), attribute.SecretKey()), mapvalidator.NoNullValues()),
 		}, additional...),
 	}
 }

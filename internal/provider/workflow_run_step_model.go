@@ -13,6 +13,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 type stepModel struct {
@@ -43,11 +44,11 @@ func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostic
 // checkSteps checks the graph as soon as the steps are known.
 func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
 	m.SecretEnv = m.secretEnv(diags)
-	if hasUnknown(m.Steps) || hasUnknown(m.Defaults) || m.Steps.IsNull() {
+	if attribute.HasUnknown(m.Steps) || attribute.HasUnknown(m.Defaults) || m.Steps.IsNull() {
 		return
 	}
 	graph := m.graph(ctx, diags)
-	if !diags.HasError() && !hasUnknown(m.Inputs) {
+	if !diags.HasError() && !attribute.HasUnknown(m.Inputs) {
 		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -135,7 +136,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 			kept = await(ctx, run, model, diags)
 			return nil
 		}
-		if !hasUnknown(model.OutputsDigest) {
+		if !attribute.HasUnknown(model.OutputsDigest) {
 			kept = true // the outputs are unchanged
 			return nil
 		}
@@ -193,7 +194,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 	if found.Status == workflow.RunRunning {
 		model.ReportWrittenAt = types.StringNull()
 	}
-	model.Drift = driftValue(describeFailures(found, err))
+	model.Drift = attribute.DriftValue(describeFailures(found, err))
 	return true
 }
 

@@ -1,4 +1,4 @@
-package provider
+package attribute
 
 import (
 	"context"
@@ -17,30 +17,30 @@ import (
 )
 
 var (
-	_ basetypes.StringTypable                    = quantityType{}
-	_ basetypes.StringValuableWithSemanticEquals = quantity{}
+	_ basetypes.StringTypable                    = QuantityType{}
+	_ basetypes.StringValuableWithSemanticEquals = Quantity{}
 )
 
-// quantityType is the type of Kubernetes quantities, for which "1000m" and "1" are equal and "lots" is invalid.
-type quantityType struct{ basetypes.StringType }
+// QuantityType is the type of Kubernetes quantities, for which "1000m" and "1" are equal and "lots" is invalid.
+type QuantityType struct{ basetypes.StringType }
 
-// quantity is a value of quantityType, as written in the configuration.
-type quantity struct{ basetypes.StringValue }
+// Quantity is a value of quantityType, as written in the configuration.
+type Quantity struct{ basetypes.StringValue }
 
-func (quantityType) String() string { return "quantity" }
+func (QuantityType) String() string { return "quantity" }
 
-func (t quantityType) Equal(other attr.Type) bool {
-	o, ok := other.(quantityType)
+func (t QuantityType) Equal(other attr.Type) bool {
+	o, ok := other.(QuantityType)
 	return ok && t.StringType.Equal(o.StringType)
 }
 
-func (quantityType) ValueType(context.Context) attr.Value { return quantity{} }
+func (QuantityType) ValueType(context.Context) attr.Value { return Quantity{} }
 
-func (quantityType) ValueFromString(_ context.Context, in basetypes.StringValue) (basetypes.StringValuable, diag.Diagnostics) {
-	return quantity{in}, nil
+func (QuantityType) ValueFromString(_ context.Context, in basetypes.StringValue) (basetypes.StringValuable, diag.Diagnostics) {
+	return Quantity{in}, nil
 }
 
-func (t quantityType) ValueFromTerraform(ctx context.Context, in tftypes.Value) (attr.Value, error) {
+func (t QuantityType) ValueFromTerraform(ctx context.Context, in tftypes.Value) (attr.Value, error) {
 	value, err := t.StringType.ValueFromTerraform(ctx, in)
 	if err != nil {
 		return nil, err
@@ -49,23 +49,23 @@ func (t quantityType) ValueFromTerraform(ctx context.Context, in tftypes.Value) 
 	if !ok {
 		return nil, fmt.Errorf("a quantity came as %T", value)
 	}
-	return quantity{text}, nil
+	return Quantity{text}, nil
 }
 
-func (quantity) Type(context.Context) attr.Type { return quantityType{} }
+func (Quantity) Type(context.Context) attr.Type { return QuantityType{} }
 
-func (q quantity) Equal(other attr.Value) bool {
-	o, ok := other.(quantity)
+func (q Quantity) Equal(other attr.Value) bool {
+	o, ok := other.(Quantity)
 	return ok && q.StringValue.Equal(o.StringValue)
 }
 
-func (q quantity) StringSemanticEquals(_ context.Context, other basetypes.StringValuable) (bool, diag.Diagnostics) {
-	o, ok := other.(quantity)
+func (q Quantity) StringSemanticEquals(_ context.Context, other basetypes.StringValuable) (bool, diag.Diagnostics) {
+	o, ok := other.(Quantity)
 	return ok && q.isEqual(o), nil
 }
 
 // isEqual reports whether two quantities are equal.
-func (q quantity) isEqual(other quantity) bool {
+func (q Quantity) isEqual(other Quantity) bool {
 	if q.IsNull() || q.IsUnknown() || other.IsNull() || other.IsUnknown() {
 		return q.Equal(other)
 	}
@@ -74,8 +74,8 @@ func (q quantity) isEqual(other quantity) bool {
 	return errA == nil && errB == nil && a.Cmp(b) == 0
 }
 
-// toAPI returns the quantity for the API. name is the name of the resource, for errors.
-func (q quantity) toAPI(name string, diags *diag.Diagnostics) resource.Quantity {
+// ToAPI returns the quantity for the API. name is the name of the resource, for errors.
+func (q Quantity) ToAPI(name string, diags *diag.Diagnostics) resource.Quantity {
 	value, err := resource.ParseQuantity(q.ValueString())
 	if err != nil { // it was not known during validation
 		diags.AddError("Value is not a quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
@@ -83,8 +83,8 @@ func (q quantity) toAPI(name string, diags *diag.Diagnostics) resource.Quantity 
 	return value
 }
 
-// validQuantity is a validator of attributes, because the framework does not call the validators of the element type of a map.
-var validQuantity = newStringRule("a quantity", quantityProblems)
+// ValidQuantity is a validator of attributes, because the framework does not call the validators of the element type of a map.
+var ValidQuantity = NewStringRule("a quantity", quantityProblems)
 
 // quantityProblems returns the problems of a string as a quantity.
 func quantityProblems(text string) []string {
@@ -99,13 +99,13 @@ func quantityProblems(text string) []string {
 	}
 }
 
-// newQuantities returns an attribute that maps names of resources to quantities. Equal quantities in another notation are not a change.
-func newQuantities(description string) schema.MapAttribute {
+// NewQuantities returns an attribute that maps names of resources to quantities. Equal quantities in another notation are not a change.
+func NewQuantities(description string) schema.MapAttribute {
 	return schema.MapAttribute{
 		MarkdownDescription: description,
-		ElementType:         quantityType{},
+		ElementType:         QuantityType{},
 		Optional:            true,
-		Validators:          []validator.Map{mapvalidator.ValueStringsAre(validQuantity)},
+		Validators:          []validator.Map{mapvalidator.ValueStringsAre(ValidQuantity)},
 		PlanModifiers:       []planmodifier.Map{keepEqualQuantities{}},
 	}
 }
@@ -125,8 +125,8 @@ func (keepEqualQuantities) PlanModifyMap(_ context.Context, req planmodifier.Map
 		return
 	}
 	for name, value := range planned {
-		a, okA := value.(quantity)
-		b, okB := before[name].(quantity)
+		a, okA := value.(Quantity)
+		b, okB := before[name].(Quantity)
 		if !okA || !okB || !a.isEqual(b) {
 			return
 		}
@@ -134,26 +134,26 @@ func (keepEqualQuantities) PlanModifyMap(_ context.Context, req planmodifier.Map
 	resp.PlanValue = req.StateValue
 }
 
-// toResourceList converts validated quantities to the type of the API.
-func toResourceList(quantities map[string]quantity, diags *diag.Diagnostics) corev1.ResourceList {
+// ToResourceList converts validated quantities to the type of the API.
+func ToResourceList(quantities map[string]Quantity, diags *diag.Diagnostics) corev1.ResourceList {
 	if len(quantities) == 0 {
 		return nil
 	}
 	list := corev1.ResourceList{}
 	for name, q := range quantities {
-		list[corev1.ResourceName(name)] = q.toAPI(name, diags)
+		list[corev1.ResourceName(name)] = q.ToAPI(name, diags)
 	}
 	return list
 }
 
-// fromResourceList converts the type of the API to quantities; an empty list becomes null.
-func fromResourceList(list corev1.ResourceList) map[string]quantity {
+// FromResourceList converts the type of the API to quantities; an empty list becomes null.
+func FromResourceList(list corev1.ResourceList) map[string]Quantity {
 	if len(list) == 0 {
 		return nil
 	}
-	quantities := map[string]quantity{}
+	quantities := map[string]Quantity{}
 	for name, value := range list {
-		quantities[string(name)] = quantity{basetypes.NewStringValue(value.String())}
+		quantities[string(name)] = Quantity{basetypes.NewStringValue(value.String())}
 	}
 	return quantities
 }

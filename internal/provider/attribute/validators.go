@@ -1,4 +1,4 @@
-package provider
+package attribute
 
 import (
 	"context"
@@ -20,8 +20,8 @@ type stringRule struct {
 	problems    func(string) []string
 }
 
-// newStringRule returns a validator. description completes "Value is not …"; problems returns one sentence per problem of a value.
-func newStringRule(description string, problems func(string) []string) validator.String {
+// NewStringRule returns a validator. description completes "Value is not …"; problems returns one sentence per problem of a value.
+func NewStringRule(description string, problems func(string) []string) validator.String {
 	return stringRule{description, problems}
 }
 
@@ -38,14 +38,14 @@ func (r stringRule) ValidateString(_ context.Context, req validator.StringReques
 	}
 }
 
-// dnsLabel validates a DNS label (RFC 1123), such as the name of a namespace.
-func dnsLabel() validator.String {
-	return newStringRule("a DNS label", validation.IsDNS1123Label)
+// DNSLabel validates a DNS label (RFC 1123), such as the name of a namespace.
+func DNSLabel() validator.String {
+	return NewStringRule("a DNS label", validation.IsDNS1123Label)
 }
 
-// cidr validates an address range such as 198.51.100.0/24. Like Kubernetes it rejects bits beyond the prefix.
-func cidr() validator.String {
-	return newStringRule("an address range", func(text string) []string {
+// CIDR validates an address range such as 198.51.100.0/24. Like Kubernetes it rejects bits beyond the prefix.
+func CIDR() validator.String {
+	return NewStringRule("an address range", func(text string) []string {
 		prefix, err := netip.ParsePrefix(text)
 		switch {
 		case err != nil:
@@ -58,9 +58,9 @@ func cidr() validator.String {
 	})
 }
 
-// kubernetesVersion validates a version for Pod Security admission.
-func kubernetesVersion() validator.String {
-	return newStringRule("a Kubernetes version", func(text string) []string {
+// KubernetesVersion validates a version for Pod Security admission.
+func KubernetesVersion() validator.String {
+	return NewStringRule("a Kubernetes version", func(text string) []string {
 		major, minor, ok := strings.Cut(strings.TrimPrefix(text, "v"), ".")
 		number := func(text string) bool { _, err := strconv.ParseUint(text, 10, 16); return err == nil }
 		if text == "latest" || ok && strings.HasPrefix(text, "v") && number(major) && number(minor) {
@@ -70,9 +70,9 @@ func kubernetesVersion() validator.String {
 	})
 }
 
-// durationAtLeast validates the minimum of a duration; words is the minimum in words. The type of the attribute validates the format.
-func durationAtLeast(limit time.Duration, words string) validator.String {
-	return newStringRule("at least "+words, func(text string) []string {
+// DurationAtLeast validates the minimum of a duration; words is the minimum in words. The type of the attribute validates the format.
+func DurationAtLeast(limit time.Duration, words string) validator.String {
+	return NewStringRule("at least "+words, func(text string) []string {
 		if d, err := time.ParseDuration(text); err == nil && d < limit {
 			return []string{"must be at least " + words}
 		}
@@ -80,18 +80,19 @@ func durationAtLeast(limit time.Duration, words string) validator.String {
 	})
 }
 
-// dnsSubdomain validates a name by Kubernetes' rule for most objects.
-func dnsSubdomain() validator.String {
-	return newStringRule("a name of an object", validation.IsDNS1123Subdomain)
+// DNSSubdomain validates a name by Kubernetes' rule for most objects.
+func DNSSubdomain() validator.String {
+	return NewStringRule("a name of an object", validation.IsDNS1123Subdomain)
 }
 
-func secretKey() validator.String {
-	return newStringRule("a key of a Secret", validation.IsConfigMapKey)
+// SecretKey validates a key of a Secret.
+func SecretKey() validator.String {
+	return NewStringRule("a key of a Secret", validation.IsConfigMapKey)
 }
 
-// absolutePath validates a path in a container, which runs Linux on every platform of Terraform.
-func absolutePath() validator.String {
-	return newStringRule("an absolute path", func(name string) []string {
+// AbsolutePath validates a path in a container, which runs Linux on every platform of Terraform.
+func AbsolutePath() validator.String {
+	return NewStringRule("an absolute path", func(name string) []string {
 		if !strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
 			return []string{"must be an absolute path"}
 		}
@@ -99,8 +100,9 @@ func absolutePath() validator.String {
 	})
 }
 
-func runName() validator.String {
-	return newStringRule("a name of a run", func(name string) []string {
+// RunName validates the name of a run or of a file set.
+func RunName() validator.String {
+	return NewStringRule("a name of a run", func(name string) []string {
 		if problem := workflow.CheckName(name); problem != "" {
 			return []string{problem}
 		}

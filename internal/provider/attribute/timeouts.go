@@ -1,4 +1,4 @@
-package provider
+package attribute
 
 import (
 	"context"
@@ -15,12 +15,12 @@ import (
 // readTimeout is the default limit of a refresh: longer than a page of a list takes, and short enough that an unavailable server does not block a plan.
 const readTimeout = 2 * time.Minute
 
-// newTimeouts returns the attribute that limits the operations. limit is the default of create, update and delete.
-func newTimeouts(ctx context.Context, limit time.Duration) schema.Attribute {
-	each := fmt.Sprintf("For example `30m`. Defaults to `%s`.", formatDuration(limit))
+// NewTimeouts returns the attribute that limits the operations. limit is the default of create, update and delete.
+func NewTimeouts(ctx context.Context, limit time.Duration) schema.Attribute {
+	each := fmt.Sprintf("For example `30m`. Defaults to `%s`.", FormatDuration(limit))
 	attribute := timeouts.Attributes(ctx, timeouts.Opts{
 		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
-		ReadDescription: fmt.Sprintf("Limits the refresh before a plan, for example `30s`. Defaults to `%s`.", formatDuration(readTimeout)),
+		ReadDescription: fmt.Sprintf("Limits the refresh before a plan, for example `30s`. Defaults to `%s`.", FormatDuration(readTimeout)),
 	})
 	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
 		nested.MarkdownDescription = "Time limits of the operations."
@@ -29,8 +29,8 @@ func newTimeouts(ctx context.Context, limit time.Duration) schema.Attribute {
 	return attribute
 }
 
-// nullTimeouts returns the timeouts of a listed resource, which has no configuration.
-func nullTimeouts(req list.ListRequest) timeouts.Value {
+// NullTimeouts returns the timeouts of a listed resource, which has no configuration.
+func NullTimeouts(req list.ListRequest) timeouts.Value {
 	of, ok := req.ResourceSchema.GetAttributes()["timeouts"].GetType().(timeouts.Type)
 	if !ok {
 		return timeouts.Value{}
@@ -43,8 +43,8 @@ type TimedModel interface {
 	TimeoutLimits() (timeouts.Value, time.Duration)
 }
 
-// startOperation starts an operation of a resource: it reads the model from a plan or a state, and bounds the operation by the model's `timeouts`.
-func startOperation(ctx context.Context, operation string, from interface {
+// StartOperation starts an operation of a resource: it reads the model from a plan or a state, and bounds the operation by the model's `timeouts`.
+func StartOperation(ctx context.Context, operation string, from interface {
 	Get(ctx context.Context, into any) diag.Diagnostics
 }, model TimedModel, diags *diag.Diagnostics,
 ) (context.Context, context.CancelFunc) {
@@ -62,20 +62,20 @@ func startOperation(ctx context.Context, operation string, from interface {
 		limit, problems = set.Delete(ctx, limit)
 	}
 	diags.Append(problems...)
-	return withTimeout(ctx, operation, limit)
+	return WithTimeout(ctx, operation, limit)
 }
 
-// withTimeout bounds an operation; the error of what exceeds the limit names the entry of `timeouts` to raise.
-func withTimeout(ctx context.Context, operation string, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", formatDuration(limit), operation))
+// WithTimeout bounds an operation; the error of what exceeds the limit names the entry of `timeouts` to raise.
+func WithTimeout(ctx context.Context, operation string, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", FormatDuration(limit), operation))
 }
 
-// withLimit limits an operation without `timeouts`.
-func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s", formatDuration(limit)))
+// WithLimit limits an operation without `timeouts`.
+func WithLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s", FormatDuration(limit)))
 }
 
-// withCleanupLimit returns a context for cleanup after an operation has timed out or was interrupted.
-func withCleanupLimit(ctx context.Context) (context.Context, context.CancelFunc) {
+// WithCleanupLimit returns a context for cleanup after an operation has timed out or was interrupted.
+func WithCleanupLimit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 }

@@ -1,4 +1,4 @@
-package provider
+package attribute
 
 import (
 	"context"
@@ -11,24 +11,24 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// identity identifies a resource in one of the clusters of the provider. Operations set it first, because Terraform requires an identity also after an apply
+// Identity identifies a resource in one of the clusters of the provider. Operations set it first, because Terraform requires an identity also after an apply
 // that ends early.
-type identity struct {
+type Identity struct {
 	Name    types.String `tfsdk:"name"`
 	Cluster types.String `tfsdk:"cluster"`
 }
 
-// newIdentitySchema returns the schema of an identity. name is the description of the name.
-func newIdentitySchema(name string) identityschema.Schema {
+// NewIdentitySchema returns the schema of an identity. name is the description of the name.
+func NewIdentitySchema(name string) identityschema.Schema {
 	return identityschema.Schema{Attributes: map[string]identityschema.Attribute{
 		"name":    identityschema.StringAttribute{Description: name, RequiredForImport: true},
 		"cluster": identityschema.StringAttribute{Description: "Name of the cluster, if it is a key of `clusters` in the provider block.", OptionalForImport: true},
 	}}
 }
 
-// importByName imports a resource by "name", by "cluster/name" if it is in one of `clusters`, or by its identity.
-func importByName(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	var of identity
+// ImportByName imports a resource by "name", by "cluster/name" if it is in one of `clusters`, or by its identity.
+func ImportByName(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	var of Identity
 	if req.ID == "" {
 		resp.Diagnostics.Append(req.Identity.Get(ctx, &of)...)
 	} else {
@@ -40,7 +40,7 @@ func importByName(ctx context.Context, req resource.ImportStateRequest, resp *re
 			resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("The import ID %q is neither a name nor cluster/name, with a key of clusters in the provider block. Import by name, or by cluster/name.", req.ID))
 			return
 		}
-		of = identity{types.StringValue(name), stringOrNull(cluster)}
+		of = Identity{types.StringValue(name), StringOrNull(cluster)}
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), of.Name)...)
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("cluster"), of.Cluster)...)

@@ -1,4 +1,4 @@
-package provider
+package attribute
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 
 // Conversions between values of Terraform, which can be null or unknown, and of Go.
 
-// decodeObject decodes an object into a struct. A null or unknown object leaves the zero values of the struct, which mean not set.
-func decodeObject(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
+// DecodeObject decodes an object into a struct. A null or unknown object leaves the zero values of the struct, which mean not set.
+func DecodeObject(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
 	if object.IsNull() || object.IsUnknown() {
 		return true
 	}
@@ -24,8 +24,8 @@ func decodeObject(ctx context.Context, object types.Object, into any, diags *dia
 	return !found.HasError()
 }
 
-// hasUnknown reports whether a part of the value is not known before apply.
-func hasUnknown(value attr.Value) bool {
+// HasUnknown reports whether a part of the value is not known before apply.
+func HasUnknown(value attr.Value) bool {
 	if value.IsUnknown() {
 		return true
 	}
@@ -46,34 +46,34 @@ func hasUnknown(value attr.Value) bool {
 	case types.Tuple:
 		parts = v.Elements()
 	case types.Dynamic:
-		return v.UnderlyingValue() != nil && hasUnknown(v.UnderlyingValue())
+		return v.UnderlyingValue() != nil && HasUnknown(v.UnderlyingValue())
 	}
 	for _, part := range parts {
-		if hasUnknown(part) {
+		if HasUnknown(part) {
 			return true
 		}
 	}
 	return false
 }
 
-// timeOrNull formats a time; the zero time becomes null.
-func timeOrNull(t time.Time) types.String {
+// TimeOrNull formats a time; the zero time becomes null.
+func TimeOrNull(t time.Time) types.String {
 	if t.IsZero() {
 		return types.StringNull()
 	}
 	return types.StringValue(t.UTC().Format(time.RFC3339))
 }
 
-// stringOrNull converts a string; the empty string becomes null.
-func stringOrNull(s string) types.String {
+// StringOrNull converts a string; the empty string becomes null.
+func StringOrNull(s string) types.String {
 	if s == "" {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
 }
 
-// formatDuration writes a duration as a user does, without units that are zero, for example `1h`.
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a duration as a user does, without units that are zero, for example `1h`.
+func FormatDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
@@ -84,8 +84,8 @@ func formatDuration(d time.Duration) string {
 	return text
 }
 
-// durationOrZero converts a duration; null and unknown become zero.
-func durationOrZero(value timetypes.GoDuration, diags *diag.Diagnostics) time.Duration {
+// DurationOrZero converts a duration; null and unknown become zero.
+func DurationOrZero(value timetypes.GoDuration, diags *diag.Diagnostics) time.Duration {
 	if value.IsNull() || value.IsUnknown() {
 		return 0
 	}

@@ -1,4 +1,4 @@
-package provider
+package attribute
 
 import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -8,22 +8,23 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// newDrift returns the attribute in which every resource lists the differences that Read found, one message per item. consequence is the sentence about
+// NewDrift returns the attribute in which every resource lists the differences that Read found, one message per item. consequence is the sentence about
 // what the next apply does. The planned value is always empty, so that any difference makes a plan that shows it.
-func newDrift(consequence string, modifiers ...planmodifier.List) schema.ListAttribute {
+func NewDrift(consequence string, modifiers ...planmodifier.List) schema.ListAttribute {
 	return schema.ListAttribute{
 		MarkdownDescription: "Differences found during the last refresh, one message per item. " + consequence,
 		ElementType:         types.StringType,
 		Computed:            true,
-		Default:             listdefault.StaticValue(emptyDrift()),
+		Default:             listdefault.StaticValue(EmptyDrift()),
 		PlanModifiers:       modifiers,
 	}
 }
 
-func emptyDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }
+// EmptyDrift returns the value without differences.
+func EmptyDrift() types.List { return types.ListValueMust(types.StringType, []attr.Value{}) }
 
-// driftValue returns the value of the drift attribute.
-func driftValue(sentences []string) types.List {
+// DriftValue returns the value of the drift attribute.
+func DriftValue(sentences []string) types.List {
 	values := make([]attr.Value, len(sentences))
 	for i, sentence := range sentences {
 		values[i] = types.StringValue(sentence)

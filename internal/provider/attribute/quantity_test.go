@@ -1,4 +1,4 @@
-package provider
+package attribute
 
 import (
 	"testing"
@@ -7,11 +7,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-func written(value string) quantity { return quantity{basetypes.NewStringValue(value)} }
+func written(value string) Quantity { return Quantity{basetypes.NewStringValue(value)} }
 
 func TestQuantitiesThatAreTheSame(t *testing.T) {
 	for name, tt := range map[string]struct {
-		a, b quantity
+		a, b Quantity
 		want bool
 	}{
 		"a thousand thousandths are one":     {written("1000m"), written("1"), true},
@@ -19,9 +19,9 @@ func TestQuantitiesThatAreTheSame(t *testing.T) {
 		"a decimal prefix is another":        {written("1G"), written("1Gi"), false},
 		"an exponent is a prefix":            {written("1e3"), written("1k"), true},
 		"what is no quantity is never equal": {written("lots"), written("lots"), false},
-		"null is null":                       {quantity{basetypes.NewStringNull()}, quantity{basetypes.NewStringNull()}, true},
-		"null is not zero":                   {quantity{basetypes.NewStringNull()}, written("0"), false},
-		"unknown is nothing that is known":   {quantity{basetypes.NewStringUnknown()}, written("0"), false},
+		"null is null":                       {Quantity{basetypes.NewStringNull()}, Quantity{basetypes.NewStringNull()}, true},
+		"null is not zero":                   {Quantity{basetypes.NewStringNull()}, written("0"), false},
+		"unknown is nothing that is known":   {Quantity{basetypes.NewStringUnknown()}, written("0"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, diags := tt.a.StringSemanticEquals(t.Context(), tt.b); got != tt.want || diags.HasError() {
