@@ -24,6 +24,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
 
 var _ datasource.DataSourceWithConfigure = &fileDataSource{}
@@ -59,12 +60,12 @@ func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, r
 			"file_set": schema.StringAttribute{
 				MarkdownDescription: "`reference` of a `brane_file_set`.",
 				Optional:            true,
-				Validators:          []validator.String{fileSetReference()},
+				Validators:          []validator.String{inputs.FileSetReference()},
 			},
 			"path": schema.StringAttribute{
 				MarkdownDescription: "Path of the file: relative to `/data` for an output, or in the set.",
 				Required:            true,
-				Validators:          []validator.String{relativePath()},
+				Validators:          []validator.String{inputs.RelativePath()},
 			},
 			"save_to": schema.StringAttribute{
 				MarkdownDescription: "Path on the machine that runs Terraform to which the file is saved, of any size. The file is written atomically, and not written if it already has this content. " +
@@ -154,14 +155,14 @@ func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry file
 		return err
 	}
 	var content bytes.Buffer
-	digest := newDigestWriter(io.Discard)
+	digest := inputs.NewDigestWriter(io.Discard)
 	if entry.Size <= stateLimit {
-		digest = newDigestWriter(&content)
+		digest = inputs.NewDigestWriter(&content)
 	}
 	if err := store.Read(ctx, entry, digest); err != nil {
 		return err
 	}
-	m.SHA256 = types.StringValue(digest.hexDigest())
+	m.SHA256 = types.StringValue(digest.HexDigest())
 	if entry.Size <= stateLimit && utf8.Valid(content.Bytes()) {
 		m.Content = types.StringValue(content.String())
 	}
@@ -182,7 +183,7 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 			_ = os.Remove(part.Name()) // incomplete
 		}
 	}()
-	content := newDigestWriter(&progress{ctx: ctx, to: part, name: to, size: entry.Size, logged: logged})
+	content := inputs.NewDigestWriter(&progress{ctx: ctx, to: part, name: to, size: entry.Size, logged: logged})
 	err = store.Read(ctx, entry, content)
 	if err == nil {
 		err = part.Chmod(entry.Mode.Perm())
@@ -194,7 +195,7 @@ func saveFile(ctx context.Context, store *files.Store, entry files.Entry, to str
 		return "", fmt.Errorf("save to %s: %w", to, err)
 	}
 	tflog.Info(ctx, "file saved", map[string]any{"path": to, "bytes": entry.Size})
-	return content.hexDigest(), nil
+	return content.HexDigest(), nil
 }
 
 // savedBefore returns the digest of the file at a path, and whether it has the content of the entry.
@@ -207,9 +208,9 @@ func savedBefore(entry files.Entry, to string) (digest string, is bool) {
 	if info, err := file.Stat(); err != nil || info.Size() != entry.Size {
 		return "", false
 	}
-	all := newDigestWriter(io.Discard)
+	all := inputs.NewDigestWriter(io.Discard)
 	is, err = entry.IsContent(io.TeeReader(file, all))
-	return all.hexDigest(), is && err == nil
+	return all.HexDigest(), is && err == nil
 }
 
 // progress logs how much is written, at intervals.

@@ -21,6 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
 
 type fileSetModel struct {
@@ -67,14 +68,14 @@ func (m fileSetModel) known() bool {
 
 // sources returns the files and the digest of all of them. It returns false and adds an error if a file cannot be read.
 func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, string, bool) {
-	models := map[string]inputModel{}
+	models := map[string]inputs.Model{}
 	at := path.Root("directory")
 	if m.Directory.IsNull() {
 		at = path.Root("files")
 		declared := map[string]sourceModel{}
 		diags.Append(m.Files.ElementsAs(ctx, &declared, false)...)
 		for name, file := range declared {
-			models[name] = inputModel{Content: file.Content, Source: file.Source}
+			models[name] = inputs.Model{Content: file.Content, Source: file.Source}
 		}
 	} else {
 		found, err := filesBelow(m.Directory.ValueString())
@@ -86,20 +87,20 @@ func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map
 	sources := map[string]files.Source{}
 	all := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(models)) {
-		digest, err := models[name].digest()
+		digest, err := models[name].Digest()
 		if err != nil {
 			diags.AddAttributeError(at, "File not readable", fmt.Sprintf("Reading the file for %q: %s. Set the path of a file that exists when Terraform plans.", name, err))
 			continue
 		}
 		fmt.Fprintf(all, "%s  %s\n", digest, name)
-		sources[name] = models[name].toSource()
+		sources[name] = models[name].ToSource()
 	}
 	return sources, hex.EncodeToString(all.Sum(nil)), !diags.HasError()
 }
 
 // filesBelow returns the regular files of a directory, by their path in it. Other entries are errors: a symbolic link could refer to something else elsewhere.
-func filesBelow(directory string) (map[string]inputModel, error) {
-	found := map[string]inputModel{}
+func filesBelow(directory string) (map[string]inputs.Model, error) {
+	found := map[string]inputs.Model{}
 	err := filepath.WalkDir(directory, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -109,7 +110,7 @@ func filesBelow(directory string) (map[string]inputModel, error) {
 		}
 		name, err := filepath.Rel(directory, file)
 		if err == nil {
-			found[filepath.ToSlash(name)] = inputModel{Source: types.StringValue(file)}
+			found[filepath.ToSlash(name)] = inputs.Model{Source: types.StringValue(file)}
 		}
 		return err
 	})
@@ -165,7 +166,7 @@ func (m *fileSetModel) setDigests(ctx context.Context, diags *diag.Diagnostics) 
 	declared := map[string]sourceModel{}
 	diags.Append(m.Files.ElementsAs(ctx, &declared, false)...)
 	for name, file := range declared {
-		if digest, err := (inputModel{Content: file.Content, Source: file.Source}).digest(); err == nil {
+		if digest, err := (inputs.Model{Content: file.Content, Source: file.Source}).Digest(); err == nil {
 			file.SHA256 = types.StringValue(digest)
 		}
 		declared[name] = file

@@ -19,6 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
 
 var (
@@ -50,7 +51,7 @@ func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentityS
 }
 
 func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	sources := newSources("content", "source")
+	sources := inputs.NewSources("content", "source")
 	sources.MarkdownDescription = "Files by their path in the set. Each has either `content` or `source`. Conflicts with `directory`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A shared set of files stored in Redis. It is uploaded once and kept until destroyed. Runs that use its `reference` as an input get a server-side copy. " +

@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
 
 type workflowRunModel struct {
@@ -109,18 +110,18 @@ func (m workflowRunModel) hasKnownIdentity() bool {
 
 // sources returns the contents of the inputs and their digests.
 func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, map[string]string) {
-	models := map[string]inputModel{}
+	models := map[string]inputs.Model{}
 	diags.Append(m.Inputs.ElementsAs(ctx, &models, false)...)
 	sources, digests := map[string]files.Source{}, map[string]string{}
 	for name, model := range models {
-		digest, err := model.digest()
+		digest, err := model.Digest()
 		if err != nil {
 			diags.AddAttributeError(path.Root("inputs").AtMapKey(name).AtName("source"), "Failed to read input file",
 				fmt.Sprintf("Reading the file for input %q: %s. The file must exist when Terraform plans.", name, err))
 			continue
 		}
 		digests[name] = digest
-		sources[name] = model.toSource()
+		sources[name] = model.ToSource()
 	}
 	return sources, digests
 }

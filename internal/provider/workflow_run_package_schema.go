@@ -13,6 +13,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
 
 // besidePackage is the attribute that all other attributes of a call require.
@@ -70,12 +71,12 @@ func argumentsSchema() schema.Attribute {
 			"file": schema.StringAttribute{
 				MarkdownDescription: "Path below `/data` of a file, passed as a `File`. For Brane 1 and newer, the path is passed as a string.",
 				Optional:            true,
-				Validators:          []validator.String{relativePath()},
+				Validators:          []validator.String{inputs.RelativePath()},
 			},
 			"directory": schema.StringAttribute{
 				MarkdownDescription: "Path below `/data` of a directory, passed as a `Directory`. For Brane 1 and newer, the path is passed as a string.",
 				Optional:            true,
-				Validators:          []validator.String{relativePath()},
+				Validators:          []validator.String{inputs.RelativePath()},
 			},
 			"booleans": schema.ListAttribute{MarkdownDescription: "A `boolean[]`.", ElementType: types.BoolType, Optional: true},
 			"integers": schema.ListAttribute{MarkdownDescription: "An `integer[]`.", ElementType: types.Int64Type, Optional: true},
@@ -85,7 +86,7 @@ func argumentsSchema() schema.Attribute {
 				MarkdownDescription: "Paths below `/data` of files, passed as a `File[]`.",
 				ElementType:         types.StringType,
 				Optional:            true,
-				Validators:          []validator.List{listvalidator.ValueStringsAre(relativePath())},
+				Validators:          []validator.List{listvalidator.ValueStringsAre(inputs.RelativePath())},
 			},
 			"step": schema.StringAttribute{
 				MarkdownDescription: "Name of another step that calls a function, to pass its result. The other step is added to `needs`.",

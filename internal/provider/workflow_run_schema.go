@@ -19,6 +19,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
 
 // What follows a change of an attribute of a run, as the last sentence of the attribute's description. [actionAttributes] leaves it out: an action has no
@@ -176,14 +177,14 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 }
 
 func inputsSchema() schema.Attribute {
-	inputs := newSources("content", "source", "file_set")
-	inputs.MarkdownDescription = "Input files, by their paths below `/data`. Each has exactly one of `content`, `source` and `file_set`." + runsAgain
-	inputs.NestedObject.Attributes["file_set"] = schema.StringAttribute{
+	sources := inputs.NewSources("content", "source", "file_set")
+	sources.MarkdownDescription = "Input files, by their paths below `/data`. Each has exactly one of `content`, `source` and `file_set`." + runsAgain
+	sources.NestedObject.Attributes["file_set"] = schema.StringAttribute{
 		MarkdownDescription: "The `reference` of a `brane_file_set`, whose files appear in a directory at this path. Redis copies them into the run.",
 		Optional:            true,
-		Validators:          []validator.String{fileSetReference()},
+		Validators:          []validator.String{inputs.FileSetReference()},
 	}
-	return inputs
+	return sources
 }
 
 func outputsSchema() schema.Attribute {
@@ -194,7 +195,7 @@ func outputsSchema() schema.Attribute {
 			"path": schema.StringAttribute{
 				MarkdownDescription: "Path of the file below `/data`.",
 				Required:            true,
-				Validators:          []validator.String{relativePath()},
+				Validators:          []validator.String{inputs.RelativePath()},
 			},
 			"size": schema.Int64Attribute{
 				MarkdownDescription: "Size in bytes.",

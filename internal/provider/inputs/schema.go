@@ -1,4 +1,4 @@
-package provider
+package inputs
 
 import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
@@ -9,15 +9,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
 
-// newSources returns the schema of a map of files by path, each with exactly one of the named attributes.
-func newSources(either ...string) schema.MapNestedAttribute {
+// NewSources returns the schema of a map of files by path, each with exactly one of the named attributes.
+func NewSources(either ...string) schema.MapNestedAttribute {
 	var others []path.Expression
 	for _, name := range either[1:] {
 		others = append(others, path.MatchRelative().AtParent().AtName(name))
 	}
 	return schema.MapNestedAttribute{
 		Optional:   true,
-		Validators: []validator.Map{mapvalidator.KeysAre(relativePath()), noneBelowAnother{}},
+		Validators: []validator.Map{mapvalidator.KeysAre(RelativePath()), noneBelowAnother{}},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"content": schema.StringAttribute{
 				MarkdownDescription: "Content of the file, as text.",

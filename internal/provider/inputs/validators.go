@@ -1,4 +1,4 @@
-package provider
+package inputs
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
-// fileSetReference validates the reference of a brane_file_set.
-func fileSetReference() validator.String {
+// FileSetReference validates the reference of a brane_file_set.
+func FileSetReference() validator.String {
 	return attribute.NewStringRule("the reference of a brane_file_set", func(text string) []string {
 		if _, err := files.ParseReference(text); err != nil {
 			return []string{err.Error()}
@@ -46,8 +46,8 @@ func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest,
 	}
 }
 
-// relativePath validates a path below /data.
-func relativePath() validator.String {
+// RelativePath validates a path below /data.
+func RelativePath() validator.String {
 	return attribute.NewStringRule("a path below /data", func(name string) []string {
 		switch {
 		case strings.Contains(name, "\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):

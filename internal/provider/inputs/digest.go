@@ -1,4 +1,4 @@
-package provider
+package inputs
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func (planDigest) Description(context.Context) string {
 func (d planDigest) MarkdownDescription(ctx context.Context) string { return d.Description(ctx) }
 
 func (planDigest) PlanModifyString(ctx context.Context, req planmodifier.StringRequest, resp *planmodifier.StringResponse) {
-	var model inputModel
+	var model Model
 	input := req.Path.ParentPath()
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("content"), &model.Content)...)
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, input.AtName("source"), &model.Source)...)
@@ -33,26 +33,29 @@ func (planDigest) PlanModifyString(ctx context.Context, req planmodifier.StringR
 		return
 	}
 	// A file that is not readable is reported once, when the id of the run is computed.
-	if digest, err := model.digest(); err == nil {
+	if digest, err := model.Digest(); err == nil {
 		resp.PlanValue = types.StringValue(digest)
 	}
 }
 
-// digestWriter forwards what is written and computes its digest.
-type digestWriter struct {
+// DigestWriter forwards what is written and computes its digest.
+type DigestWriter struct {
 	to   io.Writer
 	hash hash.Hash
 }
 
-func newDigestWriter(to io.Writer) *digestWriter { return &digestWriter{to, sha256.New()} }
+// NewDigestWriter returns a writer that forwards to another one.
+func NewDigestWriter(to io.Writer) *DigestWriter { return &DigestWriter{to, sha256.New()} }
 
-func (w *digestWriter) Write(p []byte) (int, error) {
+// Write implements [io.Writer].
+func (w *DigestWriter) Write(p []byte) (int, error) {
 	n, err := w.to.Write(p)
 	w.hash.Write(p[:n]) // never fails
 	return n, err
 }
 
-func (w *digestWriter) hexDigest() string { return hex.EncodeToString(w.hash.Sum(nil)) }
+// HexDigest returns the digest of what was written, in hexadecimal.
+func (w *DigestWriter) HexDigest() string { return hex.EncodeToString(w.hash.Sum(nil)) }
 
 // fileDigest computes the digest of a file. It streams the file, which may be larger than memory.
 func fileDigest(name string) (string, error) {
@@ -61,7 +64,7 @@ func fileDigest(name string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
-	digest := newDigestWriter(io.Discard)
+	digest := NewDigestWriter(io.Discard)
 	_, err = io.Copy(digest, file)
-	return digest.hexDigest(), err
+	return digest.HexDigest(), err
 }

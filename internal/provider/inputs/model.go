@@ -1,4 +1,6 @@
-package provider
+// Package inputs holds what file sets and the inputs of runs have in common: the schema of a map of files, its model, and digests. It is apart from package
+// attribute, because it depends on the file store.
+package inputs
 
 import (
 	"crypto/sha256"
@@ -9,15 +11,16 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-type inputModel struct {
+// Model is one input file, or the files of a set.
+type Model struct {
 	Content types.String `tfsdk:"content"`
 	Source  types.String `tfsdk:"source"`
 	FileSet types.String `tfsdk:"file_set"`
 	SHA256  types.String `tfsdk:"sha256"`
 }
 
-// toSource returns where the content comes from.
-func (m inputModel) toSource() files.Source {
+// ToSource returns where the content comes from.
+func (m Model) ToSource() files.Source {
 	switch {
 	case !m.Content.IsNull():
 		return files.Source{Content: []byte(m.Content.ValueString())}
@@ -30,8 +33,8 @@ func (m inputModel) toSource() files.Source {
 	return files.Source{Path: m.Source.ValueString()}
 }
 
-// digest returns the SHA-256 digest of the content, in hexadecimal.
-func (m inputModel) digest() (string, error) {
+// Digest returns the SHA-256 digest of the content, in hexadecimal.
+func (m Model) Digest() (string, error) {
 	if !m.FileSet.IsNull() {
 		reference, err := files.ParseReference(m.FileSet.ValueString())
 		return reference.Content, err
