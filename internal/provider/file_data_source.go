@@ -23,6 +23,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
@@ -37,7 +38,7 @@ const progressEvery = 5 * time.Second
 
 func newFileDataSource() datasource.DataSource { return &fileDataSource{} }
 
-type fileDataSource struct{ clients *Clients }
+type fileDataSource struct{ clients *clients.Clients }
 
 func (d *fileDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_file"
@@ -92,7 +93,7 @@ type fileDataModel struct {
 }
 
 func (d *fileDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	d.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -120,7 +121,7 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 
 // find returns the file in its stored files.
 func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *diag.Diagnostics) (*files.Store, files.Entry, error) {
-	client, warnings, err := d.clients.redisClient(ctx)
+	client, warnings, err := d.clients.RedisClient(ctx)
 	if err != nil {
 		return nil, files.Entry{}, err
 	}

@@ -128,7 +128,7 @@ func (m *fileSetModel) setContent(digest string) {
 
 // open opens a file set in the Redis of the provider block.
 func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
-	redis, warnings, err := r.clients.redisClient(ctx)
+	redis, warnings, err := r.clients.RedisClient(ctx)
 	var set *files.Set
 	if err == nil {
 		diagnostic.AddRedisWarnings(diags, warnings)

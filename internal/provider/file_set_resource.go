@@ -18,6 +18,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
 )
@@ -34,14 +35,14 @@ const fileTimeout = time.Hour
 
 func newFileSetResource() resource.Resource { return &fileSetResource{} }
 
-type fileSetResource struct{ clients *Clients }
+type fileSetResource struct{ clients *clients.Clients }
 
 func (r *fileSetResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_file_set"
 }
 
 func (r *fileSetResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	r.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *fileSetResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
@@ -144,8 +145,8 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 		return
 	}
 	what := fmt.Sprintf("file set %q", model.Name.ValueString())
-	redis, warnings, err := r.clients.redisClient(ctx)
-	if errors.Is(err, errNotKnown) {
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(&resp.Diagnostics, what)
 		return
 	}

@@ -60,7 +60,7 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
 	location, account, lifetime := model.location(), config.ServiceAccount.ValueString(), config.lifetime(diags)
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", account, location.Namespace)
-	client, err := r.clients.kubernetes(model.Cluster)
+	client, err := r.clients.Kubernetes(model.Cluster)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to request a token", tried, err)
 		return credential{}
@@ -154,7 +154,7 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 	}
 	ctx, done := attribute.WithCleanupLimit(ctx)
 	defer done()
-	client, err := r.clients.kubernetes(cluster)
+	client, err := r.clients.Kubernetes(cluster)
 	if err == nil {
 		err = credentials.Revoke(ctx, client, credential.namespace, credential.secret)
 	}
@@ -206,7 +206,7 @@ func (r *infrastructureResource) inspect(ctx context.Context, model *infrastruct
 
 // inspectLifetime reports a credential that must be renewed. A kubeconfig of the user is drift only when it has expired, because the provider cannot renew it.
 func (r *infrastructureResource) inspectLifetime(parsed *credentials.Kubeconfig, wanted credentialsModel, diags *diag.Diagnostics) []string {
-	now := r.clients.now()
+	now := r.clients.Now()
 	_, expires, _ := parsed.Lifetime()
 	at := expires.UTC().Format(time.RFC3339)
 	switch {
@@ -255,7 +255,7 @@ func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace st
 
 // checkPodSecurity warns if the namespace rejects Brane's Jobs. It ignores a namespace that the credentials of the provider cannot read.
 func (r *infrastructureResource) checkPodSecurity(ctx context.Context, cluster types.String, namespace string, diags *diag.Diagnostics) {
-	client, err := r.clients.kubernetes(cluster)
+	client, err := r.clients.Kubernetes(cluster)
 	if err != nil {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -20,7 +21,7 @@ var _ datasource.DataSourceWithConfigure = &infrastructureDataSource{}
 
 func newInfrastructureDataSource() datasource.DataSource { return &infrastructureDataSource{} }
 
-type infrastructureDataSource struct{ clients *Clients }
+type infrastructureDataSource struct{ clients *clients.Clients }
 
 func (d *infrastructureDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructure"
@@ -93,7 +94,7 @@ func newLocationModel(registration infra.Registration) locationModel {
 }
 
 func (d *infrastructureDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	d.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -103,7 +104,7 @@ func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.Read
 		return
 	}
 	name := model.Name.ValueString()
-	store, err := d.clients.configStore()
+	store, err := d.clients.ConfigStore()
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Looking for the files of the Brane instance to read location %q", name), err)
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -21,14 +22,14 @@ var _ list.ListResourceWithConfigure = &infrastructureListResource{}
 func newInfrastructureListResource() list.ListResource { return &infrastructureListResource{} }
 
 // infrastructureListResource lists the locations that can be imported: those on Kubernetes, also those that Terraform does not manage.
-type infrastructureListResource struct{ clients *Clients }
+type infrastructureListResource struct{ clients *clients.Clients }
 
 func (l *infrastructureListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructure"
 }
 
 func (l *infrastructureListResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	l.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	l.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
@@ -39,7 +40,7 @@ func (l *infrastructureListResource) ListResourceConfigSchema(_ context.Context,
 
 func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
 	var diags diag.Diagnostics
-	store, err := l.clients.configStore()
+	store, err := l.clients.ConfigStore()
 	var files infra.Files
 	if err == nil {
 		files, err = store.Read(ctx)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -52,7 +53,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	}
 	wanted := config.credentials(ctx, &resp.Diagnostics)
 	if wanted.KubeconfigWO.IsNull() || !config.Cluster.IsNull() { // kubeconfig_wo does not need a cluster of the provider block
-		r.clients.planCluster(ctx, req, resp)
+		r.clients.PlanCluster(ctx, req, resp)
 		if resp.Diagnostics.HasError() {
 			return
 		}
@@ -64,11 +65,11 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		plan.SecretName = plan.Name
 	}
 	plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
-	if plan.keepsCredential(ctx, state, r.clients.now(), &resp.Diagnostics) {
+	if plan.keepsCredential(ctx, state, r.clients.Now(), &resp.Diagnostics) {
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-	if r.clients.controlPlane.bakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
+	if r.clients.ControlPlane.BakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
 		resp.Diagnostics.AddWarning("Brane 0.6.0 must be rebuilt", fmt.Sprintf(
 			"The images of Brane 0.6.0 contain infra.yml and secrets.yml. For the change of location %q to take effect, rebuild the images with the new files, "+
 				"or use Brane 0.6.1 or later, which mounts the files.", plan.Name.ValueString()))
@@ -118,8 +119,8 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 	}
 	var server string
 	if given.IsNull() {
-		client, err := r.clients.kubernetes(cluster)
-		if errors.Is(err, errNotKnown) {
+		client, err := r.clients.Kubernetes(cluster)
+		if errors.Is(err, clients.ErrNotKnown) {
 			return types.StringUnknown()
 		}
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -31,14 +32,14 @@ func newInfrastructureResource() resource.Resource { return &infrastructureResou
 
 // infrastructureResource has its schema in infrastructure_schema.go, its plan in infrastructure_plan.go and the handling of credentials in
 // infrastructure_credential.go.
-type infrastructureResource struct{ clients *Clients }
+type infrastructureResource struct{ clients *clients.Clients }
 
 func (r *infrastructureResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructure"
 }
 
 func (r *infrastructureResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	r.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *infrastructureResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -48,7 +49,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
-	store, err := r.clients.configStore()
+	store, err := r.clients.ConfigStore()
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to register location %q", name), err)
 	}
@@ -89,8 +90,8 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		return
 	}
 	name := model.Name.ValueString()
-	store, err := r.clients.configStore()
-	if errors.Is(err, errNotKnown) {
+	store, err := r.clients.ConfigStore()
+	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("infrastructure %q", name))
 		return
 	}
@@ -135,7 +136,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
-	store, err := r.clients.configStore()
+	store, err := r.clients.ConfigStore()
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to update location %q", name), err)
 	}
@@ -174,7 +175,7 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
 	name := model.Name.ValueString()
-	store, err := r.clients.configStore()
+	store, err := r.clients.ConfigStore()
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", fmt.Sprintf("Opening the configuration files of the Brane instance to remove location %q", name), err)
 	}
@@ -227,7 +228,7 @@ func (r *infrastructureResource) revoke(ctx context.Context, state infrastructur
 	if state.TokenSecret.IsNull() {
 		return
 	}
-	client, err := r.clients.kubernetes(state.Cluster)
+	client, err := r.clients.Kubernetes(state.Cluster)
 	if err == nil {
 		err = credentials.Revoke(ctx, client, state.Namespace.ValueString(), state.TokenSecret.ValueString())
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -14,7 +15,7 @@ var _ datasource.DataSourceWithConfigure = &infrastructuresDataSource{}
 
 func newInfrastructuresDataSource() datasource.DataSource { return &infrastructuresDataSource{} }
 
-type infrastructuresDataSource struct{ clients *Clients }
+type infrastructuresDataSource struct{ clients *clients.Clients }
 
 func (d *infrastructuresDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_infrastructures"
@@ -38,11 +39,11 @@ type infrastructuresModel struct {
 }
 
 func (d *infrastructuresDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	d.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *infrastructuresDataSource) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
-	store, err := d.clients.configStore()
+	store, err := d.clients.ConfigStore()
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Control plane not available", "Looking for the files of the Brane instance to read its locations", err)
 		return

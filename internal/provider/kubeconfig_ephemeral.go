@@ -23,6 +23,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -36,7 +37,7 @@ const shortLifetime = time.Hour
 
 func newKubeconfigEphemeral() ephemeral.EphemeralResource { return &kubeconfigEphemeral{} }
 
-type kubeconfigEphemeral struct{ clients *Clients }
+type kubeconfigEphemeral struct{ clients *clients.Clients }
 
 func (e *kubeconfigEphemeral) Metadata(_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_kubeconfig"
@@ -110,7 +111,7 @@ type kubeconfigModel struct {
 }
 
 func (e *kubeconfigEphemeral) Configure(_ context.Context, req ephemeral.ConfigureRequest, resp *ephemeral.ConfigureResponse) {
-	e.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	e.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
@@ -126,10 +127,10 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(attribute.FormatDuration(shortLifetime))
 	}
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
-	client, err := e.clients.kubernetes(model.Cluster)
-	var none *noClusterError
+	client, err := e.clients.Kubernetes(model.Cluster)
+	var none *clients.NoClusterError
 	switch {
-	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
+	case errors.Is(err, clients.ErrNotKnown) && req.ClientCapabilities.DeferralAllowed:
 		resp.Deferred = &ephemeral.Deferred{Reason: ephemeral.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):

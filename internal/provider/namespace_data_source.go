@@ -14,6 +14,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -21,7 +22,7 @@ var _ datasource.DataSourceWithConfigure = &namespaceDataSource{}
 
 func newNamespaceDataSource() datasource.DataSource { return &namespaceDataSource{} }
 
-type namespaceDataSource struct{ clients *Clients }
+type namespaceDataSource struct{ clients *clients.Clients }
 
 func (d *namespaceDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_namespace"
@@ -79,7 +80,7 @@ type accountDataModel struct {
 }
 
 func (d *namespaceDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	d.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -90,9 +91,9 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 	}
 	name := model.Name.ValueString()
 	found, err := d.find(ctx, model)
-	var none *noClusterError
+	var none *clients.NoClusterError
 	switch {
-	case errors.Is(err, errNotKnown) && req.ClientCapabilities.DeferralAllowed:
+	case errors.Is(err, clients.ErrNotKnown) && req.ClientCapabilities.DeferralAllowed:
 		resp.Deferred = &datasource.Deferred{Reason: datasource.DeferredReasonProviderConfigUnknown}
 		return
 	case errors.As(err, &none):
@@ -114,7 +115,7 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 }
 
 func (d *namespaceDataSource) find(ctx context.Context, model namespaceDataModel) (namespace.Found, error) {
-	reader, err := d.clients.namespaceReader(model.Cluster)
+	reader, err := d.clients.NamespaceReader(model.Cluster)
 	if err != nil {
 		return namespace.Found{}, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -24,14 +25,14 @@ var _ list.ListResourceWithConfigure = &namespaceListResource{}
 func newNamespaceListResource() list.ListResource { return &namespaceListResource{} }
 
 // namespaceListResource lists namespaces for `terraform query`.
-type namespaceListResource struct{ clients *Clients }
+type namespaceListResource struct{ clients *clients.Clients }
 
 func (l *namespaceListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_namespace"
 }
 
 func (l *namespaceListResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	l.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	l.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
@@ -70,7 +71,7 @@ func (l *namespaceListResource) List(ctx context.Context, req list.ListRequest, 
 	if selector.IsNull() {
 		selector = types.StringValue(ourSelector)
 	}
-	client, err := l.clients.kubernetes(cluster)
+	client, err := l.clients.Kubernetes(cluster)
 	var names []string
 	if err == nil {
 		names, err = namespace.Names(ctx, client, selector.ValueString())
@@ -113,7 +114,7 @@ func (l *namespaceListResource) result(ctx context.Context, req list.ListRequest
 // describe sets the attributes as an import of the namespace does.
 func (l *namespaceListResource) describe(ctx context.Context, req list.ListRequest, model *namespaceModel) diag.Diagnostics {
 	var diags diag.Diagnostics
-	reader, err := l.clients.namespaceReader(model.Cluster)
+	reader, err := l.clients.NamespaceReader(model.Cluster)
 	var spec namespace.Spec
 	var state namespace.State
 	if err == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -73,7 +74,7 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 // ModifyPlan reports what is known before apply: an unknown cluster, a protected namespace that would be destroyed, a missing password, and the changes that
 // adopting a namespace makes.
 func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	r.clients.planCluster(ctx, req, resp)
+	r.clients.PlanCluster(ctx, req, resp)
 	if resp.Diagnostics.HasError() || resp.Deferred != nil {
 		return
 	}
@@ -134,8 +135,8 @@ func needPasswords(wanted, before map[string]registryModel, diags *diag.Diagnost
 
 // planAdoption warns about the changes that adopting the namespace makes. An unreachable cluster is not an error yet.
 func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceModel, diags *diag.Diagnostics) {
-	client, err := r.clients.kubernetes(plan.Cluster)
-	if errors.Is(err, errNotKnown) {
+	client, err := r.clients.Kubernetes(plan.Cluster)
+	if errors.Is(err, clients.ErrNotKnown) {
 		return
 	}
 	spec, found := plan.spec(ctx)

@@ -14,6 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -34,14 +35,14 @@ const namespaceTimeout = 10 * time.Minute
 
 func newNamespaceResource() resource.Resource { return &namespaceResource{} }
 
-type namespaceResource struct{ clients *Clients }
+type namespaceResource struct{ clients *clients.Clients }
 
 func (r *namespaceResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_namespace"
 }
 
 func (r *namespaceResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	r.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *namespaceResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -52,7 +53,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.clients.kubernetes(model.Cluster)
+	client, err := r.clients.Kubernetes(model.Cluster)
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
 	}
@@ -91,8 +92,8 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		return
 	}
 	name := model.Name.ValueString()
-	client, err := r.clients.kubernetes(model.Cluster)
-	if errors.Is(err, errNotKnown) {
+	client, err := r.clients.Kubernetes(model.Cluster)
+	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("namespace %q", name))
 		return
 	}
@@ -111,7 +112,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	}
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	reader, err := r.clients.namespaceReader(model.Cluster)
+	reader, err := r.clients.NamespaceReader(model.Cluster)
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to read namespace %q", name), err)
 		return
@@ -146,7 +147,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(diags...)
 	old, diags := before.spec(ctx)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.clients.kubernetes(model.Cluster)
+	client, err := r.clients.Kubernetes(model.Cluster)
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
 	}
@@ -169,7 +170,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	spec, diags := model.spec(ctx)
 	resp.Diagnostics.Append(diags...)
 	model.refuseProtected(&resp.Diagnostics)
-	client, err := r.clients.kubernetes(model.Cluster)
+	client, err := r.clients.Kubernetes(model.Cluster)
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to delete namespace %q", spec.Name), err)
 	}

@@ -69,7 +69,7 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 	}
 	connections, diags := model.toClients(ctx, p.version)
 	resp.Diagnostics.Append(diags...)
-	connections.now = p.now
+	connections.Now = p.now
 	resp.ResourceData = connections
 	resp.DataSourceData = connections
 	resp.EphemeralResourceData = connections

@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 )
 
 // releasedAgent is the repository of the agent images of releases. Their tag is the version of the provider.
@@ -72,45 +73,45 @@ func (m providerModel) hasUnknown() bool {
 }
 
 // toClients returns the clients that the configuration describes. Each connects when it is first used.
-func (m providerModel) toClients(ctx context.Context, version string) (*Clients, diag.Diagnostics) {
+func (m providerModel) toClients(ctx context.Context, version string) (*clients.Clients, diag.Diagnostics) {
 	var diags diag.Diagnostics
-	c := &Clients{agentImage: valueOrEnvironment(m.AgentImage, "BRANE_AGENT_IMAGE")}
-	if c.agentImage == "" {
-		c.agentImage = releasedAgent + ":" + version
+	c := &clients.Clients{AgentImage: valueOrEnvironment(m.AgentImage, "BRANE_AGENT_IMAGE")}
+	if c.AgentImage == "" {
+		c.AgentImage = releasedAgent + ":" + version
 	}
 
 	// The environment describes one cluster, that of `kubernetes`. If `clusters` is set, it applies only if `kubernetes` is present.
 	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
-		c.addCluster("", toConnection(ctx, path.Root("kubernetes"), m.Kubernetes, valueOrEnvironment, &diags))
+		c.AddCluster("", toConnection(ctx, path.Root("kubernetes"), m.Kubernetes, valueOrEnvironment, &diags))
 	}
-	c.namesUnknown = m.Clusters.IsUnknown()
+	c.NamesUnknown = m.Clusters.IsUnknown()
 	for name, entry := range m.Clusters.Elements() {
 		if object, ok := entry.(types.Object); ok {
-			c.addCluster(name, toConnection(ctx, path.Root("clusters").AtMapKey(name), object, valueOnly, &diags))
+			c.AddCluster(name, toConnection(ctx, path.Root("clusters").AtMapKey(name), object, valueOnly, &diags))
 		}
 	}
 
-	c.redis = toRedisServer(ctx, m.Redis, &diags)
-	c.controlPlane = toControlPlane(ctx, m.ControlPlane, &diags)
+	c.Redis = toRedisServer(ctx, m.Redis, &diags)
+	c.ControlPlane = toControlPlane(ctx, m.ControlPlane, &diags)
 	return c, diags
 }
 
 // toControlPlane converts the control_plane block.
-func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnostics) controlPlane {
+func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnostics) clients.ControlPlane {
 	var m controlPlaneModel
 	attribute.DecodeObject(ctx, block, &m, diags)
-	plane := controlPlane{
-		directory:  valueOrEnvironment(m.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"),
-		version:    infra.V06,
-		bakesFiles: m.BraneVersion.ValueString() == "0.6.0",
-		isUnknown:  attribute.HasUnknown(block),
+	plane := clients.ControlPlane{
+		Directory:  valueOrEnvironment(m.Directory, "BRANE_CONTROL_PLANE_DIRECTORY"),
+		Version:    infra.V06,
+		BakesFiles: m.BraneVersion.ValueString() == "0.6.0",
+		IsUnknown:  attribute.HasUnknown(block),
 	}
 	if v, err := infra.ParseVersion(m.BraneVersion.ValueString()); err == nil { // empty if it is not set; the schema rejects other values
-		plane.version = v
+		plane.Version = v
 	}
 	var secret secretModel
 	if !m.KubernetesSecret.IsNull() && !attribute.HasUnknown(m.KubernetesSecret) && attribute.DecodeObject(ctx, m.KubernetesSecret, &secret, diags) {
-		plane.secretCluster, plane.secretNamespace, plane.secretName, plane.directory = secret.Cluster, secret.Namespace, secret.Name, ""
+		plane.SecretCluster, plane.SecretNamespace, plane.SecretName, plane.Directory = secret.Cluster, secret.Namespace, secret.Name, ""
 	}
 	return plane
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 )
 
 type redisModel struct {
@@ -37,28 +38,28 @@ type portForwardModel struct {
 const redisPort = 6379
 
 // toRedisServer converts the redis block.
-func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnostics) redisServer {
+func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnostics) clients.RedisServer {
 	var m redisModel
 	attribute.DecodeObject(ctx, block, &m, diags)
 	password := valueOrEnvironment(m.Password, "BRANE_REDIS_PASSWORD")
-	r := redisServer{
-		url:    withPassword(valueOrEnvironment(m.URL, "BRANE_REDIS_URL"), password),
-		podURL: withPassword(valueOrEnvironment(m.PodURL, "BRANE_REDIS_POD_URL"), password),
-		certificates: files.Certificates{
+	r := clients.RedisServer{
+		URL:    withPassword(valueOrEnvironment(m.URL, "BRANE_REDIS_URL"), password),
+		PodURL: withPassword(valueOrEnvironment(m.PodURL, "BRANE_REDIS_POD_URL"), password),
+		Certificates: files.Certificates{
 			CA:   []byte(valueOrEnvironment(m.CACertificate, "BRANE_REDIS_CA_CERTIFICATE")),
 			Cert: []byte(valueOrEnvironment(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
 			Key:  []byte(valueOrEnvironment(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
 		},
-		allowEviction: m.AllowEviction.ValueBool(),
-		users:         workflow.RedisUsers(m.ACLUsers.ValueString()),
-		isUnknown:     attribute.HasUnknown(block),
+		AllowEviction: m.AllowEviction.ValueBool(),
+		Users:         workflow.RedisUsers(m.ACLUsers.ValueString()),
+		IsUnknown:     attribute.HasUnknown(block),
 	}
 	var f portForwardModel
 	if !m.PortForward.IsNull() && !attribute.HasUnknown(m.PortForward) && attribute.DecodeObject(ctx, m.PortForward, &f, diags) {
-		r.forwardCluster = f.Cluster
-		r.forward = &kube.Forward{Namespace: f.Namespace.ValueString(), Service: f.Service.ValueString(), Pod: f.Pod.ValueString(), Port: redisPort}
+		r.ForwardCluster = f.Cluster
+		r.Forward = &kube.Forward{Namespace: f.Namespace.ValueString(), Service: f.Service.ValueString(), Pod: f.Pod.ValueString(), Port: redisPort}
 		if !f.Port.IsNull() {
-			r.forward.Port = int(f.Port.ValueInt64())
+			r.Forward.Port = int(f.Port.ValueInt64())
 		}
 	}
 	return r

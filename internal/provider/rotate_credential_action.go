@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -24,7 +25,7 @@ var _ action.ActionWithConfigure = &rotateCredentialAction{}
 func newRotateCredentialAction() action.Action { return &rotateCredentialAction{} }
 
 // rotateCredentialAction replaces a registered token by a new one of the same service account and lifetime. The next refresh of the resource accepts it.
-type rotateCredentialAction struct{ clients *Clients }
+type rotateCredentialAction struct{ clients *clients.Clients }
 
 func (a *rotateCredentialAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_rotate_credential"
@@ -56,7 +57,7 @@ type rotateCredentialModel struct {
 }
 
 func (a *rotateCredentialAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
-	a.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	a.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
@@ -84,11 +85,11 @@ func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRe
 var errNoToken = errors.New("the registered credentials are not a token of a service account; set another kubeconfig_wo of the brane_infrastructure instead")
 
 func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluster types.String, progress func(format string, args ...any)) (err error) {
-	store, err := a.clients.configStore()
+	store, err := a.clients.ConfigStore()
 	if err != nil {
 		return err
 	}
-	client, err := a.clients.kubernetes(cluster)
+	client, err := a.clients.Kubernetes(cluster)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -44,7 +45,7 @@ func (a *runWorkflowAction) Metadata(_ context.Context, req action.MetadataReque
 }
 
 func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
-	a.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	a.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 // stateOnly are the attributes of the resource that an action does not have, because it has no state.

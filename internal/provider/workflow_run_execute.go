@@ -103,7 +103,7 @@ func emptyOutputs(paths map[string]string) map[string]outputModel {
 
 // rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
 func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	model.Brane = r.clients.packageVersion()
+	model.Brane = r.clients.PackageVersion()
 	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	paths := model.outputPaths(ctx, diags)
 	if len(paths) == 0 {
@@ -112,7 +112,7 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 	if diags.HasError() || len(paths) == 0 {
 		return !diags.HasError()
 	}
-	redis, warnings, err := r.clients.redisClient(ctx)
+	redis, warnings, err := r.clients.RedisClient(ctx)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
 		return false
@@ -134,7 +134,7 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 
 // prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
 func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*engine.Run, bool) {
-	model.Brane = r.clients.packageVersion()
+	model.Brane = r.clients.PackageVersion()
 	model.pinImages(ctx, diags)
 	graph := model.graph(ctx, diags)
 	sources, digests := model.sources(ctx, diags)
@@ -158,24 +158,24 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
 		return nil, false
 	}
-	redis, warnings, err := r.clients.redisClient(ctx)
+	redis, warnings, err := r.clients.RedisClient(ctx)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
 		return nil, false
 	}
 	diagnostic.AddRedisWarnings(diags, warnings)
-	url, err := r.clients.podRedisURL(target.MountDFS)
+	url, err := r.clients.PodRedisURL(target.MountDFS)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
 		return nil, false
 	}
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	return &engine.Run{
-		ID: id, Graph: graph, Inputs: sources, Kube: target.kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.clients.agentImage, Location: name, Registry: target.Registry,
-		Redis: redis, RedisURL: url, RedisCerts: r.clients.redis.certificates, Users: r.clients.redis.users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
+		ID: id, Graph: graph, Inputs: sources, Kube: target.Kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.clients.AgentImage, Location: name, Registry: target.Registry,
+		Redis: redis, RedisURL: url, RedisCerts: r.clients.Redis.Certificates, Users: r.clients.Redis.Users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
 		Holder: describeHolder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
 		Prewarm: model.Prewarm.ValueBool(), AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
-		Nodes: r.clients.kubernetesAt(target.kube.Host()), // registered credentials only have permissions in their namespace
+		Nodes: r.clients.KubernetesAt(target.Kube.Host()), // registered credentials only have permissions in their namespace
 	}, true
 }
 

@@ -241,12 +241,12 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 		return
 	}
 	model.ReportWrittenAt = attribute.TimeOrNull(time.Now()) // also if it cannot be written, or every plan would try again
-	model.Brane = r.clients.packageVersion()
+	model.Brane = r.clients.PackageVersion()
 	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
 	if diags.HasError() {
 		return
 	}
-	client, warnings, err := r.clients.redisClient(ctx)
+	client, warnings, err := r.clients.RedisClient(ctx)
 	diagnostic.AddRedisWarnings(diags, warnings)
 	var result workflow.Result
 	if err == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -36,14 +37,14 @@ const successorKey = "successor"
 
 func newWorkflowRunResource() resource.Resource { return &workflowRunResource{} }
 
-type workflowRunResource struct{ clients *Clients }
+type workflowRunResource struct{ clients *clients.Clients }
 
 func (r *workflowRunResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_workflow_run"
 }
 
 func (r *workflowRunResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = fromProviderData(req.ProviderData, &resp.Diagnostics)
+	r.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 // ValidateConfig checks the graph as soon as the steps are known.
@@ -71,9 +72,9 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	if plan.SubmitWith.ValueString() == submitProvider {
-		r.clients.planCluster(ctx, req, resp)
+		r.clients.PlanCluster(ctx, req, resp)
 	}
-	plan.Brane, state.Brane = r.clients.packageVersion(), r.clients.packageVersion()
+	plan.Brane, state.Brane = r.clients.PackageVersion(), r.clients.PackageVersion()
 	plan.planImages(ctx, state)
 	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
@@ -147,8 +148,8 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		return // a run without outputs has nothing that could be lost
 	}
 	id := model.ID.ValueString()
-	redis, warnings, err := r.clients.redisClient(ctx)
-	if errors.Is(err, errNotKnown) {
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
 		return
 	}
@@ -212,7 +213,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		diagnostic.AddError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // the keys are not deleted: a pod may still write
 	}
-	redis, warnings, err := r.clients.redisClient(ctx)
+	redis, warnings, err := r.clients.RedisClient(ctx)
 	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store

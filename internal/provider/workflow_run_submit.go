@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 )
 
 // The values of submit_with.
@@ -60,17 +61,17 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 }
 
 // target returns the location of the run's Jobs and the client to create them with.
-func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*infrastructure, error) {
+func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
 	name := model.Infrastructure.ValueString()
 	if model.SubmitWith.ValueString() != submitProvider {
-		return r.clients.connectInfrastructure(ctx, name)
+		return r.clients.ConnectInfrastructure(ctx, name)
 	}
-	registration, err := r.clients.readRegistration(ctx, name)
+	registration, err := r.clients.ReadRegistration(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	client, err := r.clients.kubernetes(model.Cluster)
-	return &infrastructure{Location: registration.Location, kube: client}, err
+	client, err := r.clients.Kubernetes(model.Cluster)
+	return &clients.Infrastructure{Location: registration.Location, Kube: client}, err
 }
 
 // inCluster calls do with the credentials that created the objects of a run. If these are no longer registered or lack permissions,
@@ -78,12 +79,12 @@ func (r *workflowRunResource) target(ctx context.Context, model *workflowRunMode
 func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
 	target, err := r.target(ctx, model)
 	if err == nil {
-		err = do(target.kube)
+		err = do(target.Kube)
 	}
 	if !isCredentialError(err) {
 		return err
 	}
-	own, ownErr := r.clients.kubernetes(model.Cluster)
+	own, ownErr := r.clients.Kubernetes(model.Cluster)
 	if ownErr == nil {
 		ownErr = do(own)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -163,7 +164,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 		found, err = run.Look(ctx)
 		return err
 	})
-	if errors.Is(err, errNotKnown) {
+	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
 		return false
 	}
@@ -218,16 +219,16 @@ func describeFailures(found engine.Delegated, lost error) (sentences []string) {
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
 func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*engine.Run, bool) {
-	model.Brane = r.clients.packageVersion()
+	model.Brane = r.clients.PackageVersion()
 	run := &engine.Run{
-		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.clients.agentImage, Execution: model.ExecutionID.ValueString(),
+		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.clients.AgentImage, Execution: model.ExecutionID.ValueString(),
 		Parallel: int(model.Parallelism.ValueInt64()),
 	}
 	if diags.HasError() {
 		return nil, false
 	}
-	client, warnings, err := r.clients.redisClient(ctx)
-	if errors.Is(err, errNotKnown) {
+	client, warnings, err := r.clients.RedisClient(ctx)
+	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
 		return nil, false
 	}

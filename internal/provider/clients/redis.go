@@ -1,4 +1,4 @@
-package provider
+package clients
 
 import (
 	"context"
@@ -17,15 +17,15 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// redisServer describes the Redis of the provider block.
-type redisServer struct {
-	url, podURL    string
-	certificates   files.Certificates
-	allowEviction  bool
-	users          workflow.RedisUsers
-	forward        *kube.Forward // nil for a direct connection
-	forwardCluster types.String
-	isUnknown      bool // whether a part of the block is not known before apply
+// RedisServer describes the Redis of the provider block.
+type RedisServer struct {
+	URL, PodURL    string
+	Certificates   files.Certificates
+	AllowEviction  bool
+	Users          workflow.RedisUsers
+	Forward        *kube.Forward // nil for a direct connection
+	ForwardCluster types.String
+	IsUnknown      bool // whether a part of the block is not known before apply
 }
 
 // redisConnection is the connection to that Redis, which is opened on first use.
@@ -34,14 +34,14 @@ type redisConnection struct {
 	client redis.UniversalClient
 }
 
-// redisClient returns a client of the Redis that stores the files of workflow runs. On first use it verifies the server. Only the first caller gets the warnings; every
-// caller passes them to warnRedis.
-func (c *Clients) redisClient(ctx context.Context) (redis.UniversalClient, []string, error) {
-	server, connection := &c.redis, &c.redisConnection
-	if server.isUnknown {
-		return nil, nil, errNotKnown
+// RedisClient returns a client of the Redis that stores the files of workflow runs. On first use it verifies the server. Only the first caller gets the warnings; every
+// caller passes them to [diagnostic.AddRedisWarnings].
+func (c *Clients) RedisClient(ctx context.Context) (redis.UniversalClient, []string, error) {
+	server, connection := &c.Redis, &c.redisConnection
+	if server.IsUnknown {
+		return nil, nil, ErrNotKnown
 	}
-	if server.url == "" {
+	if server.URL == "" {
 		return nil, nil, errors.New("no Redis is configured: set redis.url in the provider block, or BRANE_REDIS_URL")
 	}
 	connection.mutex.Lock()
@@ -53,12 +53,12 @@ func (c *Clients) redisClient(ctx context.Context) (redis.UniversalClient, []str
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := dialer.Dial(server.url)
+	client, err := dialer.Dial(server.URL)
 	if err != nil {
 		return nil, nil, err
 	}
 	warnings, err := files.Check(ctx, client)
-	if errors.Is(err, files.ErrEvicts) && server.allowEviction {
+	if errors.Is(err, files.ErrEvicts) && server.AllowEviction {
 		warnings, err = append(warnings, err.Error()), nil
 	}
 	if err != nil {
@@ -71,36 +71,36 @@ func (c *Clients) redisClient(ctx context.Context) (redis.UniversalClient, []str
 
 // redisDialer returns a dialer with the certificates and, if configured, the port forwarding.
 func (c *Clients) redisDialer() (files.Dialer, error) {
-	certificates, err := c.redis.certificates.Config()
+	certificates, err := c.Redis.Certificates.Config()
 	if err != nil {
 		return files.Dialer{}, err
 	}
 	dialer := files.Dialer{TLS: certificates}
-	if c.redis.forward == nil {
+	if c.Redis.Forward == nil {
 		return dialer, nil
 	}
-	if scheme, _, _ := strings.Cut(c.redis.url, ":"); strings.Contains(scheme, "+") {
+	if scheme, _, _ := strings.Cut(c.Redis.URL, ":"); strings.Contains(scheme, "+") {
 		return files.Dialer{}, errors.New("redis.port_forward connects to one server; it does not support Redis Cluster and Sentinel, whose servers have different addresses")
 	}
-	client, err := c.kubernetes(c.redis.forwardCluster)
+	client, err := c.Kubernetes(c.Redis.ForwardCluster)
 	if err != nil {
 		return files.Dialer{}, fmt.Errorf("connect to the cluster of redis.port_forward: %w", err)
 	}
 	dialer.Connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return client.DialForward(ctx, *c.redis.forward)
+		return client.DialForward(ctx, *c.Redis.Forward)
 	}
 	return dialer, nil
 }
 
-// podRedisURL returns the URL to which pods connect: pod_url, else mount_dfs of the location with the user and password of url, else url.
-func (c *Clients) podRedisURL(mountDFS string) (string, error) {
-	if c.redis.podURL != "" {
-		return c.redis.podURL, nil
+// PodRedisURL returns the URL to which pods connect: pod_url, else mount_dfs of the location with the user and password of url, else url.
+func (c *Clients) PodRedisURL(mountDFS string) (string, error) {
+	if c.Redis.PodURL != "" {
+		return c.Redis.PodURL, nil
 	}
 	if mountDFS == "" {
-		return c.redis.url, nil
+		return c.Redis.URL, nil
 	}
-	ours, err := url.Parse(c.redis.url)
+	ours, err := url.Parse(c.Redis.URL)
 	if err != nil {
 		return "", errors.New("redis.url is not a URL") // not err: its text holds the URL with the password
 	}

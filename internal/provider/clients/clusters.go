@@ -1,4 +1,4 @@
-package provider
+package clients
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 // unreachable cluster affects only its own resources.
 type clusters struct {
 	known        map[string]func() (cluster, error)
-	namesUnknown bool // whether the keys of `clusters` are not known before apply
+	NamesUnknown bool // whether the keys of `clusters` are not known before apply
 }
 
 // cluster is a connection to one cluster with the credentials of the provider.
@@ -28,7 +28,7 @@ type cluster struct {
 
 func connectCluster(to *kube.Connection) (cluster, error) {
 	if to == nil {
-		return cluster{}, errNotKnown
+		return cluster{}, ErrNotKnown
 	}
 	config, err := to.Config()
 	if err != nil {
@@ -53,23 +53,23 @@ func (e *connectionError) Remedy() string {
 	return "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
 }
 
-// addCluster adds a cluster. connection is nil if a part of it is not known before apply.
-func (c *clusters) addCluster(name string, connection *kube.Connection) {
+// AddCluster adds a cluster. connection is nil if a part of it is not known before apply.
+func (c *clusters) AddCluster(name string, connection *kube.Connection) {
 	if c.known == nil {
 		c.known = map[string]func() (cluster, error){}
 	}
 	c.known[name] = sync.OnceValues(func() (cluster, error) { return connectCluster(connection) })
 }
 
-// kubernetes returns a client of a cluster with the credentials of the provider. A null name selects the cluster of `kubernetes`.
+// Kubernetes returns a client of a cluster with the credentials of the provider. A null name selects the cluster of `kubernetes`.
 // The error is [errNotKnown] if the connection or the name depends on a resource that is not applied yet.
-func (c *clusters) kubernetes(name types.String) (*kube.Client, error) {
+func (c *clusters) Kubernetes(name types.String) (*kube.Client, error) {
 	found, err := c.findCluster(name)
 	return found.client, err
 }
 
-// kubernetesAt returns a client with the credentials of the provider for the cluster whose API server has this address, or nil if the provider block has none.
-func (c *clusters) kubernetesAt(host string) *kube.Client {
+// KubernetesAt returns a client with the credentials of the provider for the cluster whose API server has this address, or nil if the provider block has none.
+func (c *clusters) KubernetesAt(host string) *kube.Client {
 	for _, name := range slices.Sorted(maps.Keys(c.known)) {
 		if own, err := c.known[name](); err == nil && own.client.Host() == host {
 			return own.client
@@ -78,34 +78,34 @@ func (c *clusters) kubernetesAt(host string) *kube.Client {
 	return nil
 }
 
-// namespaceReader returns a reader that reads many namespaces of a cluster with few requests. Its cache suits a refresh, not reads after a write.
-func (c *clusters) namespaceReader(name types.String) (namespace.Reader, error) {
+// NamespaceReader returns a reader that reads many namespaces of a cluster with few requests. Its cache suits a refresh, not reads after a write.
+func (c *clusters) NamespaceReader(name types.String) (namespace.Reader, error) {
 	found, err := c.findCluster(name)
 	return found.reader, err
 }
 
 func (c *clusters) findCluster(name types.String) (cluster, error) {
 	if name.IsUnknown() {
-		return cluster{}, errNotKnown
+		return cluster{}, ErrNotKnown
 	}
 	connect, ok := c.known[name.ValueString()]
 	switch {
 	case ok:
 		return connect()
-	case c.namesUnknown:
-		return cluster{}, errNotKnown
+	case c.NamesUnknown:
+		return cluster{}, ErrNotKnown
 	}
 	names := slices.Sorted(maps.Keys(c.known))
-	return cluster{}, &noClusterError{name.ValueString(), slices.DeleteFunc(names, func(name string) bool { return name == "" })}
+	return cluster{}, &NoClusterError{name.ValueString(), slices.DeleteFunc(names, func(name string) bool { return name == "" })}
 }
 
-// noClusterError reports that the provider block has no cluster of a name, and lists those that it has.
-type noClusterError struct {
+// NoClusterError reports that the provider block has no cluster of a name, and lists those that it has.
+type NoClusterError struct {
 	name  string
 	known []string
 }
 
-func (e *noClusterError) Error() string {
+func (e *NoClusterError) Error() string {
 	known := "it has no clusters"
 	if len(e.known) > 0 {
 		known = `it has "` + strings.Join(e.known, `", "`) + `"`

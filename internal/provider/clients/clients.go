@@ -1,0 +1,127 @@
+// Package clients opens the connections that the provider block describes: to clusters, to Redis and to the configuration files of the Brane instance. It knows
+// no resource.
+package clients
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+)
+
+// ErrNotKnown reports that a connection depends on a resource of the same apply, so that it cannot be used yet.
+var ErrNotKnown error = notKnownError{}
+
+type notKnownError struct{}
+
+func (notKnownError) Error() string { return "the provider's configuration is not known before apply" }
+
+// Remedy returns what to do about it.
+func (notKnownError) Remedy() string {
+	return "Apply the resources on which the provider block depends first, for example with -target, then plan again."
+}
+
+// Clients holds the clients of the provider block. Each is opened on first use and then shared, so that a plan that needs none of them works offline.
+type Clients struct {
+	clusters
+	Redis        RedisServer
+	ControlPlane ControlPlane
+	AgentImage   string
+	Now          func() time.Time
+
+	redisConnection redisConnection
+	secretsOnce     sync.Once
+	secrets         *infra.SecretStore
+}
+
+// ControlPlane describes where the Brane instance keeps its configuration files: in a directory, or in a Secret if it has a name.
+type ControlPlane struct {
+	Directory       string
+	SecretCluster   types.String
+	SecretNamespace string
+	SecretName      string
+	Version         infra.Version
+	BakesFiles      bool // whether the images of the instance contain the files and must be rebuilt after a change
+	IsUnknown       bool // whether a part of the block is not known before apply
+}
+
+// FromProviderData returns the clients that Configure has passed on. They are nil during validation, when the provider is not configured.
+func FromProviderData(providerData any, diags *diag.Diagnostics) *Clients {
+	if providerData == nil {
+		return nil
+	}
+	c, ok := providerData.(*Clients)
+	if !ok {
+		diags.AddError("Unexpected provider data type", fmt.Sprintf("The provider passed a %T. This is a bug in the provider: please report it.", providerData))
+	}
+	return c
+}
+
+// ConfigStore returns the store of the configuration files of the Brane instance. A Secret has one store for all resources, because a store serialises its writers.
+func (c *Clients) ConfigStore() (infra.Store, error) {
+	plane := &c.ControlPlane
+	switch {
+	case plane.IsUnknown:
+		return nil, ErrNotKnown
+	case plane.SecretName != "":
+		client, err := c.Kubernetes(plane.SecretCluster)
+		if err != nil {
+			return nil, err
+		}
+		c.secretsOnce.Do(func() { c.secrets = infra.NewSecretStore(client, plane.SecretNamespace, plane.SecretName) })
+		return c.secrets, nil
+	case plane.Directory != "":
+		return infra.NewDirectoryStore(plane.Directory, plane.Version), nil
+	default:
+		return nil, errors.New("the control plane is not configured: set control_plane.directory (or BRANE_CONTROL_PLANE_DIRECTORY) or control_plane.kubernetes_secret in the provider block")
+	}
+}
+
+// PackageVersion returns the version of Brane for steps that call a package without brane_version. It is empty if it is not known.
+func (c *Clients) PackageVersion() branelet.Version {
+	if c == nil || c.ControlPlane.IsUnknown {
+		return ""
+	}
+	return branelet.Version(c.ControlPlane.Version)
+}
+
+// Infrastructure is a registered location, with a client of its cluster.
+type Infrastructure struct {
+	infra.Location
+	Kube *kube.Client
+}
+
+// ReadRegistration reads a location from the configuration files of the Brane instance.
+func (c *Clients) ReadRegistration(ctx context.Context, name string) (infra.Registration, error) {
+	store, err := c.ConfigStore()
+	if err != nil {
+		return infra.Registration{}, err
+	}
+	return infra.Lookup(ctx, store, name)
+}
+
+// ConnectInfrastructure returns a location, with a client that uses the registered credentials.
+func (c *Clients) ConnectInfrastructure(ctx context.Context, name string) (*Infrastructure, error) {
+	registration, err := c.ReadRegistration(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig that is registered for infrastructure %q: %w", name, err)
+	}
+	client, err := kubeconfig.Client()
+	if err != nil {
+		return nil, fmt.Errorf("use the kubeconfig that is registered for infrastructure %q: %w", name, err)
+	}
+	return &Infrastructure{Location: registration.Location, Kube: client}, nil
+}
