@@ -241,7 +241,7 @@ func (m infrastructureModel) sameButNewer(wanted credentialsModel, raw []byte, p
 
 // probe verifies credentials and warns if they have more permissions than Brane needs. patience is the time for which new credentials may be rejected.
 func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace string, patience time.Duration, diags *diag.Diagnostics) error {
-	client, err := kubeconfig.Client()
+	client, err := newKubeClient(kubeconfig.Config())
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
 )
 
@@ -151,7 +152,7 @@ func (i instance) probedAs(t *testing.T, want error) {
 	t.Helper()
 	kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
 	must(t, err)
-	client, err := kubeconfig.Client()
+	client, err := kube.New(kubeconfig.Config())
 	must(t, err)
 	eventually(t, func() error {
 		if _, err := credentials.Probe(context.Background(), client, i.namespace); !errors.Is(err, want) {

@@ -146,7 +146,7 @@ func (i instance) canOnlySubmit(t *testing.T, kubeconfig []byte) error {
 	if err != nil {
 		return err
 	}
-	client, err := parsed.Client()
+	client, err := kube.New(parsed.Config())
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
 // Allowed but questionable settings are a warning of the apply that registers them and of every later plan.
@@ -26,7 +27,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	t.Cleanup(func() { must(t, i.client.Delete(context.Background(), role)) })
 	kubeconfig, err := credentials.Parse(i.token(t, "brane"))
 	must(t, err)
-	client, err := kubeconfig.Client()
+	client, err := kube.New(kubeconfig.Config())
 	must(t, err)
 	eventually(t, func() error { // until the API server's authorizer knows of the role
 		return client.Get(context.Background(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
 // The test requests a kubeconfig for a namespace that is created in the same apply. The echo provider makes ephemeral values visible.
@@ -85,7 +86,7 @@ func (s setting) usable(kubeconfig string, lifetime time.Duration) error {
 	if err != nil {
 		return err
 	}
-	client, err := parsed.Client()
+	client, err := kube.New(parsed.Config())
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func parsed(t *testing.T, kubeconfig []byte) *kube.Client {
 	t.Helper()
 	k, err := credentials.Parse(kubeconfig)
 	must(t, err)
-	client, err := k.Client()
+	client, err := kube.New(k.Config())
 	must(t, err)
 	return client
 }

@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
 // Check compares the kubeconfig with its location: Brane connects to the kubeconfig's server and displays the location's address.
@@ -57,15 +56,15 @@ func normalAddress(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// Client returns a client with exactly this credential. It does not contact the server.
-func (k *Kubeconfig) Client() (*kube.Client, error) {
-	return kube.New(&rest.Config{
+// Config returns the configuration of a client with exactly this credential.
+func (k *Kubeconfig) Config() *rest.Config {
+	return &rest.Config{
 		Host:        k.Server,
 		BearerToken: k.Token,
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData: k.CA, CertData: k.ClientCertificate, KeyData: k.ClientKey, Insecure: k.Insecure,
 		},
-	})
+	}
 }
 
 // NeedsRenewal reports whether the credential should be renewed, because it expires in less than renewBefore. Zero, and a duration that is not shorter than the

@@ -80,7 +80,7 @@ func registered(t *testing.T, namespace, name string) *Kubeconfig {
 // probe repeats Probe until it returns what is expected, because the API server needs a moment to observe new roles.
 func probe(t *testing.T, k *Kubeconfig, namespace string, done func(Report, error) bool) (Report, error) {
 	t.Helper()
-	c, err := k.Client()
+	c, err := kube.New(k.Config())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestProbeErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := *good
 			tt.change(&k)
-			c, err := k.Client()
+			c, err := kube.New(k.Config())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func TestProbeErrors(t *testing.T) {
 
 func TestProbeEndsWithItsContext(t *testing.T) {
 	namespace, name := account(t, createJobs, nil)
-	c, err := registered(t, namespace, name).Client()
+	c, err := kube.New(registered(t, namespace, name).Config())
 	if err != nil {
 		t.Fatal(err)
 	}

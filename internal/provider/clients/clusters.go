@@ -8,9 +8,11 @@ import (
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/requestlog"
 )
 
 // clusters holds the clusters of the provider block by name; that of `kubernetes` has the empty name. The provider connects to each on first use, so that an
@@ -34,12 +36,18 @@ func connectCluster(to *kube.Connection) (cluster, error) {
 	if err != nil {
 		return cluster{}, &connectionError{err}
 	}
-	client, err := kube.New(config)
+	client, err := newKubeClient(config)
 	if err != nil {
 		return cluster{}, &connectionError{err}
 	}
 	reader, err := namespace.NewReader(client)
 	return cluster{client, reader}, err
+}
+
+// newKubeClient returns a client whose requests are logged.
+func newKubeClient(config *rest.Config) (*kube.Client, error) {
+	config.Wrap(requestlog.WrapTransport)
+	return kube.New(config)
 }
 
 // connectionError reports that the provider block or the environment does not describe a valid connection.

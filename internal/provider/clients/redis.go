@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/requestlog"
 )
 
 // RedisServer describes the Redis of the provider block.
@@ -57,6 +58,7 @@ func (c *Clients) RedisClient(ctx context.Context) (redis.UniversalClient, []str
 	if err != nil {
 		return nil, nil, err
 	}
+	requestlog.AddRedisHook(client)
 	warnings, err := files.Check(ctx, client)
 	if errors.Is(err, files.ErrEvicts) && server.AllowEviction {
 		warnings, err = append(warnings, err.Error()), nil
