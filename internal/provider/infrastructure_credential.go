@@ -17,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -241,7 +242,7 @@ func (m infrastructureModel) sameButNewer(wanted credentialsModel, raw []byte, p
 
 // probe verifies credentials and warns if they have more permissions than Brane needs. patience is the time for which new credentials may be rejected.
 func probe(ctx context.Context, kubeconfig *credentials.Kubeconfig, namespace string, patience time.Duration, diags *diag.Diagnostics) error {
-	client, err := newKubeClient(kubeconfig.Config())
+	client, err := clients.NewKubernetes(kubeconfig.Config())
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 		}
 	}()
 	progress("Issued a new token of service account %q", account)
-	renewed, err := newKubeClient(made.parsed.Config())
+	renewed, err := clients.NewKubernetes(made.parsed.Config())
 	if err != nil {
 		return err
 	}

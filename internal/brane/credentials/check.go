@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-
 )
 
 // Check compares the kubeconfig with its location: Brane connects to the kubeconfig's server and displays the location's address.

@@ -119,7 +119,7 @@ func (c *Clients) ConnectInfrastructure(ctx context.Context, name string) (*Infr
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig that is registered for infrastructure %q: %w", name, err)
 	}
-	client, err := newKubeClient(kubeconfig.Config())
+	client, err := NewKubernetes(kubeconfig.Config())
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig that is registered for infrastructure %q: %w", name, err)
 	}

@@ -36,7 +36,7 @@ func connectCluster(to *kube.Connection) (cluster, error) {
 	if err != nil {
 		return cluster{}, &connectionError{err}
 	}
-	client, err := newKubeClient(config)
+	client, err := NewKubernetes(config)
 	if err != nil {
 		return cluster{}, &connectionError{err}
 	}
@@ -44,8 +44,8 @@ func connectCluster(to *kube.Connection) (cluster, error) {
 	return cluster{client, reader}, err
 }
 
-// newKubeClient returns a client whose requests are logged.
-func newKubeClient(config *rest.Config) (*kube.Client, error) {
+// NewKubernetes returns a client of an API server whose requests are logged.
+func NewKubernetes(config *rest.Config) (*kube.Client, error) {
 	config.Wrap(requestlog.WrapTransport)
 	return kube.New(config)
 }
