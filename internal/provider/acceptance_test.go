@@ -10,10 +10,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
-	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
-	"github.com/hashicorp/terraform-plugin-testing/plancheck"
-	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -31,7 +27,7 @@ type setting struct {
 	client    *kube.Client // an administrator
 	namespace string
 	folder    string
-	own       *ownCluster // the test's own cluster; nil is the one of all tests
+	own       *clustertest.Cluster // the test's own cluster; nil is the one of all tests
 }
 
 // variable is one of the cluster's environment.
@@ -93,38 +89,9 @@ func (s setting) gone(objects ...kube.Object) error {
 	return nil
 }
 
-// drifts checks that the plan updates a resource, or replaces it, because of just this drift.
-func drifts(address string, action plancheck.ResourceActionType, sentences ...string) resource.ConfigPlanChecks {
-	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-		plancheck.ExpectResourceAction(address, action),
-		driftIs{address, sentences},
-	}}
-}
-
-// driftIs checks the drift that the refresh before the plan has found: it is what the plan takes away.
-type driftIs struct {
-	address   string
-	sentences []string
-}
-
-func (d driftIs) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
-	for _, change := range req.Plan.ResourceChanges {
-		if change.Address != d.address {
-			continue
-		}
-		found, err := tfjsonpath.Traverse(change.Change.Before, tfjsonpath.New("drift"))
-		if err != nil {
-			resp.Error = err
-			return
-		}
-		var want []knownvalue.Check
-		for _, sentence := range d.sentences {
-			want = append(want, knownvalue.StringExact(sentence))
-		}
-		if err := knownvalue.ListExact(want).CheckValue(found); err != nil {
-			resp.Error = fmt.Errorf("drift of %s is %q: %w", d.address, found, err)
-		}
-		return
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
-	resp.Error = fmt.Errorf("the plan holds nothing about %s", d.address)
 }

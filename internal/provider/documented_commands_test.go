@@ -83,7 +83,7 @@ func newQuickstart(t *testing.T) quickstart {
 	for _, directory := range []string{"tools", ".cluster", "bin", "examples/quickstart"} {
 		must(t, os.MkdirAll(filepath.Join(q.root, directory), 0o755))
 	}
-	q.set.copyExample(t, filepath.Join(repository, "examples/quickstart"), filepath.Join(q.root, "examples/quickstart"))
+	copyExample(t, q.set, filepath.Join(repository, "examples/quickstart"), filepath.Join(q.root, "examples/quickstart"))
 	script, err := os.ReadFile(filepath.Join(repository, "tools/quickstart"))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(q.root, "tools/quickstart"), script, 0o700))

@@ -30,7 +30,7 @@ func TestAccExamples(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, c := newSetting(t), newCLI(t)
-			s.copyExample(t, filepath.Join(root, name), c.dir)
+			copyExample(t, s, filepath.Join(root, name), c.dir)
 			if name != "quickstart" { // it has a provider block
 				c.write(t, "provider.tf", required+s.provider())
 			}
@@ -50,7 +50,7 @@ func TestAccExamples(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, c := newSetting(t), newCLI(t)
-			s.copyExample(t, filepath.Join(root, name), c.dir)
+			copyExample(t, s, filepath.Join(root, name), c.dir)
 			if name != "provider" && filepath.Dir(name) != "functions" { // those contain required_providers
 				c.write(t, "required.tf", required)
 			}
@@ -75,7 +75,7 @@ func TestAccExamples(t *testing.T) {
 var resourceName = regexp.MustCompile(`(?m)^(\s+name\s+= ")([a-z-]+)(")`)
 
 // copyExample copies the files of an example, with the name of the setting appended to all names of resources.
-func (s setting) copyExample(t *testing.T, from, to string) {
+func copyExample(t *testing.T, s setting, from, to string) {
 	t.Helper()
 	entries, err := os.ReadDir(from)
 	must(t, err)
@@ -91,14 +91,14 @@ func (s setting) copyExample(t *testing.T, from, to string) {
 			continue
 		}
 		if !strings.HasPrefix(entry.Name(), "resource_") { // additional examples on the same page, which other tests apply
-			s.copyFile(t, filepath.Join(from, entry.Name()), to)
+			copyExampleFile(t, s, filepath.Join(from, entry.Name()), to)
 		}
 	}
 	clustertest.Getenv(t, "TF_VAR_tools_image") // the default of the examples would be pulled from the internet
 }
 
-// copyFile copies one file of an example.
-func (s setting) copyFile(t *testing.T, from, to string) {
+// copyExampleFile copies one file of an example.
+func copyExampleFile(t *testing.T, s setting, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
 	must(t, err)
@@ -113,7 +113,7 @@ func (s setting) copyFile(t *testing.T, from, to string) {
 func TestAccExampleRuns(t *testing.T) {
 	t.Parallel()
 	s, c := newSetting(t), newCLI(t)
-	s.copyExamples(t, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf")
+	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf")
 	replaceIn(t, filepath.Join(c.dir, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
 	c.write(t, "provider.tf", required+s.provider()+`
 output "models" { value = brane_workflow_run.sweep.outputs.models.content }
@@ -156,7 +156,7 @@ spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, volu
 func TestAccExampleNamespaces(t *testing.T) {
 	t.Parallel()
 	s, c := newSetting(t), newCLI(t)
-	s.copyExamples(t, "brane_namespace", c, "resource_limits.tf", "resource_isolated.tf", "resource_registry.tf", "resource_adopt.tf")
+	copyExamples(t, s, "brane_namespace", c, "resource_limits.tf", "resource_isolated.tf", "resource_registry.tf", "resource_adopt.tf")
 	c.write(t, "provider.tf", required+s.provider())
 	c.env = append(c.env, "TF_VAR_registry_password=pass-w0rd")
 	shared := "shared" + strings.TrimPrefix(s.namespace, "acc")
@@ -171,7 +171,7 @@ func TestAccExampleNamespaces(t *testing.T) {
 }
 
 // copyExamples copies these files of a resource's examples.
-func (s setting) copyExamples(t *testing.T, resource string, c *cli, names ...string) {
+func copyExamples(t *testing.T, s setting, resource string, c *cli, names ...string) {
 	t.Helper()
 	directory := filepath.Join("../../examples/resources", resource)
 	all, err := filepath.Glob(filepath.Join(directory, "resource*.tf"))
@@ -182,7 +182,7 @@ func (s setting) copyExamples(t *testing.T, resource string, c *cli, names ...st
 		}
 	}
 	for _, name := range names {
-		s.copyFile(t, filepath.Join(directory, name), c.dir)
+		copyExampleFile(t, s, filepath.Join(directory, name), c.dir)
 	}
 }
 

@@ -22,11 +22,6 @@ import (
 
 const fileSetAddress = "brane_file_set.test"
 
-// onRedis returns a configuration whose provider uses the Redis of the test. more contains additional attributes of the redis block.
-func onRedis(url, more, body string) string {
-	return fmt.Sprintf("provider \"brane\" {\n  redis = {\n    url = %q\n%s\n  }\n}\n%s", url, more, body)
-}
-
 // The test creates, reads, updates, repairs and destroys a file set, also one that is missing.
 func TestAccFileSet(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ import (
 // submitters creates the namespace of the test without Terraform, with the service accounts "brane" and "other", which can create Jobs in it.
 func (i instance) submitters(t *testing.T, labels map[string]string) {
 	t.Helper()
-	i.bareNamespace(t, labels)
+	createNamespace(t, i.setting, labels)
 	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: i.namespace, Name: name} }
 	account := func(name string) rbacv1.Subject {
 		return rbacv1.Subject{Kind: "ServiceAccount", Namespace: i.namespace, Name: name}
@@ -201,7 +201,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 func TestAccInfrastructure_longLivedTooWeak(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	i.bareNamespace(t, nil)
+	createNamespace(t, i.setting, nil)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		CheckDestroy: func(*terraform.State) error {

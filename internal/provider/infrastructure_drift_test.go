@@ -340,7 +340,7 @@ func TestAccInfrastructure_renewBefore(t *testing.T) {
 // With verify_credentials = false the provider does not connect to the API server; the expiry time of a token is checked nevertheless.
 func TestAccInfrastructure_expired(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
-		i.bareNamespace(t, nil)
+		createNamespace(t, i.setting, nil)
 		config := i.hcl(t, alone(`{ service_account = "brane" }`, `address = "203.0.113.7:6443"`, `verify_credentials = false`))
 		claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.namespace)
 		old := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
@@ -365,7 +365,7 @@ func TestAccInfrastructure_expired(t *testing.T) {
 func TestAccInfrastructure_unreachable(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	i.bareNamespace(t, nil)
+	createNamespace(t, i.setting, nil)
 	body := alone(`{ service_account = "brane" }`, `address = "127.0.0.1:1"`, `verify_credentials = false`)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,

@@ -188,25 +188,3 @@ func TestAccRotateCredential_refuses(t *testing.T) {
 		t.Errorf("with somebody's own kubeconfig it says %q", said)
 	}
 }
-
-// invoke runs an action and returns its progress messages, followed by its diagnostics.
-func (s *speaker) invoke(name string, config object) (said []string) {
-	s.t.Helper()
-	actions, ok := s.ProviderServer.(tfprotov6.ActionServer)
-	if !ok {
-		s.t.Fatal("the provider has no actions")
-	}
-	stream, err := actions.InvokeAction(s.t.Context(), &tfprotov6.InvokeActionRequest{ActionType: name, Config: s.value(s.schemas.ActionSchemas[name].Schema, config)})
-	must(s.t, err)
-	for event := range stream.Events {
-		switch e := event.Type.(type) {
-		case tfprotov6.ProgressInvokeActionEventType:
-			said = append(said, e.Message)
-		case tfprotov6.CompletedInvokeActionEventType:
-			if len(e.Diagnostics) > 0 {
-				said = append(said, tell(e.Diagnostics))
-			}
-		}
-	}
-	return said
-}

@@ -25,7 +25,7 @@ const theirs = `locations:
 func TestAccInfrastructure_filesThatBraneRefuses(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	i.bareNamespace(t, nil)
+	createNamespace(t, i.setting, nil)
 	config := i.hcl(t, alone(`{ service_account = "brane" }`))
 	changed := func(from, to string) string {
 		if !strings.Contains(theirs, from) {

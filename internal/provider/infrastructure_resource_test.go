@@ -191,7 +191,7 @@ func TestAccInfrastructure_exists(t *testing.T) {
 func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	i.bareNamespace(t, nil)
+	createNamespace(t, i.setting, nil)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		CheckDestroy:             i.holds(t, "", ""),
@@ -205,7 +205,7 @@ func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
 func TestAccInfrastructure_noAccount(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	i.bareNamespace(t, nil)
+	createNamespace(t, i.setting, nil)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: inProcess,
 		CheckDestroy:             i.holds(t, "", ""),
@@ -230,8 +230,8 @@ resource "brane_infrastructure" "test" {
 `, credentials, strings.Join(more, "\n  "))
 }
 
-// bareNamespace creates the namespace of the test with only a service account.
-func (s setting) bareNamespace(t *testing.T, labels map[string]string) {
+// createNamespace creates the namespace of the test with only a service account.
+func createNamespace(t *testing.T, s setting, labels map[string]string) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: labels}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane"}}

@@ -1,27 +1,12 @@
 package provider_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
-
-const goodKubeconfig = `apiVersion: v1
-kind: Config
-clusters:
-- name: c
-  cluster: {server: "https://203.0.113.7:6443", certificate-authority-data: Q0E=}
-users:
-- name: brane
-  user: {token: TOKEN}
-contexts:
-- name: brane
-  context: {cluster: c, namespace: brane, user: brane}
-current-context: brane
-`
 
 // Errors that are known during a plan are reported on the attribute to correct.
 func TestInfrastructureChecksItsConfiguration(t *testing.T) {
@@ -100,13 +85,4 @@ func TestInfrastructureChecksItsConfiguration(t *testing.T) {
 			}
 		})
 	}
-}
-
-// merged returns the attributes of all objects; later ones take precedence.
-func merged(all ...object) object {
-	m := object{}
-	for _, each := range all {
-		maps.Copy(m, each)
-	}
-	return m
 }

@@ -56,7 +56,7 @@ resource "echo" "test" {}
 					statecheck.ExpectKnownValue("echo.test", data("lifetime"), knownvalue.StringExact("1h")),
 					statecheck.ExpectKnownValue("echo.test", data("host"), knownvalue.StringExact(s.client.Host())),
 					statecheck.ExpectKnownValue("echo.test", data("cluster_ca_certificate"), knownvalue.StringRegexp(regexp.MustCompile("BEGIN CERTIFICATE"))),
-					statecheck.ExpectKnownValue("echo.test", data("kubeconfig"), knownvalue.StringFunc(func(text string) error { return s.usable(text, time.Hour) })),
+					statecheck.ExpectKnownValue("echo.test", data("kubeconfig"), knownvalue.StringFunc(func(text string) error { return checkKubeconfig(s, text, time.Hour) })),
 				},
 			},
 			{Config: s.hcl(t, smallestNamespace)},
@@ -80,8 +80,8 @@ resource "echo" "test" {}
 	})
 }
 
-// usable sends requests with a kubeconfig.
-func (s setting) usable(kubeconfig string, lifetime time.Duration) error {
+// checkKubeconfig sends requests with a kubeconfig.
+func checkKubeconfig(s setting, kubeconfig string, lifetime time.Duration) error {
 	parsed, err := credentials.Parse([]byte(kubeconfig))
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
@@ -21,7 +20,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
@@ -61,37 +59,6 @@ func TestAccLeastPrivilege(t *testing.T) {
 			{Config: s.hcl(t, steps[namespace.AccessSubmit]), Check: check(namespace.AccessSubmit)},
 		},
 	})
-}
-
-// account is a service account and what it authenticates with.
-type account struct {
-	kubeconfig []byte
-	client     *kube.Client
-}
-
-// account makes a service account without any right of its own.
-func (s setting) account(t *testing.T, ns, name string) account {
-	t.Helper()
-	err := s.client.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}})
-	if !apierrors.IsAlreadyExists(err) { // the controller may have been first with "default"
-		must(t, err)
-	}
-	token, err := credentials.RequestToken(t.Context(), s.client, ns, name, time.Hour, nil)
-	must(t, err)
-	ca, err := s.client.CA()
-	must(t, err)
-	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: s.client.Host(), CA: ca, Token: token.Value, Namespace: ns, Name: name})
-	must(t, err)
-	return account{kubeconfig, parsed(t, kubeconfig)}
-}
-
-func parsed(t *testing.T, kubeconfig []byte) *kube.Client {
-	t.Helper()
-	k, err := credentials.Parse(kubeconfig)
-	must(t, err)
-	client, err := kube.New(k.Config())
-	must(t, err)
-	return client
 }
 
 // onlyRules checks that an account has just these rules in a namespace beside those that everybody has.

@@ -33,7 +33,7 @@ func newTrial(t *testing.T) trial {
 	speaker := newSpeaker(t)
 	speaker.ok(speaker.configure(object{"kubernetes": object{"host": g.URL, "token": "unused"}}, false).Diagnostics)
 	t.Cleanup(func() {
-		err := s.client.Delete(context.Background(), s.itself())
+		err := s.client.Delete(context.Background(), namespaceObject(s))
 		if !apierrors.IsNotFound(err) {
 			must(t, err)
 		}
@@ -52,7 +52,7 @@ func (c trial) impatient(f fault) {
 	}
 }
 
-func (s setting) itself() *corev1.Namespace {
+func namespaceObject(s setting) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
 }
 
@@ -124,7 +124,7 @@ func TestAccNamespaceFaults_create(t *testing.T) {
 		if failed(diagnostics) {
 			c.told(t, f, diagnostics)
 			c.arm(0, fault{})
-			live := c.itself()
+			live := namespaceObject(c.setting)
 			err := c.client.Get(t.Context(), live)
 			if c.there() != (err == nil) {
 				t.Fatalf("the state has a namespace: %t; reading it: %v", c.there(), err)

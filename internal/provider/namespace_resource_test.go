@@ -19,12 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-const smallestNamespace = `
-resource "brane_namespace" "test" {
-  name = "$NAMESPACE"
-}
-`
-
 // fullestNamespace sets all attributes that the cluster stores, each to another value than its default.
 const fullestNamespace = `
 resource "brane_namespace" "test" {

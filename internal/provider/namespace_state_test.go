@@ -88,7 +88,7 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	if plan, _ := c.planned(config); len(plan.Diagnostics) > 0 {
 		t.Errorf("there is nothing to adopt, and the plan reports %s", tell(plan.Diagnostics))
 	}
-	theirs := c.itself()
+	theirs := namespaceObject(c.setting)
 	theirs.Labels = map[string]string{"team": "genomics"}
 	must(t, c.client.Create(t.Context(), theirs))
 	must(t, c.client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "brane"}}))

@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,12 +20,6 @@ type speaker struct {
 	t       *testing.T
 	schemas *tfprotov6.GetProviderSchemaResponse
 }
-
-// object is a value by its attributes: those that are left out are null. Beside objects there are strings, booleans, lists and maps.
-type object map[string]any
-
-// notKnown is a value that is known only after apply.
-var notKnown = struct{ unknown bool }{true}
 
 func newSpeaker(t *testing.T) *speaker {
 	t.Helper()
@@ -160,42 +155,33 @@ func tell(diagnostics []*tfprotov6.Diagnostic) string {
 	return strings.Join(lines, "\n")
 }
 
-// build makes a value of the type from Go's.
-func build(typ tftypes.Type, from any) tftypes.Value {
-	switch from {
-	case nil:
-		return tftypes.NewValue(typ, nil)
-	case any(notKnown):
-		return tftypes.NewValue(typ, tftypes.UnknownValue)
+// invoke runs an action and returns its progress messages, followed by its diagnostics.
+func (s *speaker) invoke(name string, config object) (said []string) {
+	s.t.Helper()
+	actions, ok := s.ProviderServer.(tfprotov6.ActionServer)
+	if !ok {
+		s.t.Fatal("the provider has no actions")
 	}
-	fields, _ := from.(object)
-	elements, _ := from.([]any)
-	switch typ := typ.(type) {
-	case tftypes.Object:
-		values := map[string]tftypes.Value{}
-		for name, attribute := range typ.AttributeTypes {
-			values[name] = build(attribute, fields[name])
+	stream, err := actions.InvokeAction(s.t.Context(), &tfprotov6.InvokeActionRequest{ActionType: name, Config: s.value(s.schemas.ActionSchemas[name].Schema, config)})
+	must(s.t, err)
+	for event := range stream.Events {
+		switch e := event.Type.(type) {
+		case tfprotov6.ProgressInvokeActionEventType:
+			said = append(said, e.Message)
+		case tfprotov6.CompletedInvokeActionEventType:
+			if len(e.Diagnostics) > 0 {
+				said = append(said, tell(e.Diagnostics))
+			}
 		}
-		return tftypes.NewValue(typ, values)
-	case tftypes.Map:
-		values := map[string]tftypes.Value{}
-		for name, field := range fields {
-			values[name] = build(typ.ElementType, field)
-		}
-		return tftypes.NewValue(typ, values)
-	case tftypes.List:
-		return tftypes.NewValue(typ, buildAll(typ.ElementType, elements))
-	case tftypes.Set:
-		return tftypes.NewValue(typ, buildAll(typ.ElementType, elements))
-	default:
-		return tftypes.NewValue(typ, from)
 	}
+	return said
 }
 
-func buildAll(typ tftypes.Type, from []any) []tftypes.Value {
-	values := make([]tftypes.Value, len(from))
-	for i, element := range from {
-		values[i] = build(typ, element)
+// merged returns the attributes of all objects; later ones take precedence.
+func merged(all ...object) object {
+	m := object{}
+	for _, each := range all {
+		maps.Copy(m, each)
 	}
-	return values
+	return m
 }

@@ -2,15 +2,17 @@ package provider_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
-	"github.com/redis/go-redis/v9"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,7 +22,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
 // What the tests of runs share: a place to run in, and looks at what a run has left in the cluster and in Redis.
@@ -43,8 +44,6 @@ resource "brane_infrastructure" "test" {
 // runAddress is the run of every test.
 const runAddress = "brane_workflow_run.test"
 
-var noChange = []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}
-
 // register makes what underBrane describes without Terraform, for tests that are about runs alone. Its namespace is deleted at the end without waiting.
 func (s setting) register(t *testing.T) {
 	t.Helper()
@@ -66,39 +65,6 @@ func (s setting) register(t *testing.T) {
 		Registry: s.variable(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
 	must(t, infra.Register(ctx, infra.NewDirectoryStore(s.folder, infra.V06), location, kubeconfig))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// redisClient is the cluster's Redis as this machine dials it.
-func redisClient(t *testing.T) *redis.Client {
-	t.Helper()
-	return dial(t, clustertest.Getenv(t, "BRANE_REDIS_URL"))
-}
-
-func dial(t *testing.T, url string) *redis.Client {
-	t.Helper()
-	options, err := redis.ParseURL(url)
-	must(t, err)
-	client := redis.NewClient(options)
-	t.Cleanup(func() { must(t, client.Close()) })
-	return client
-}
-
-// runKeys are a run's keys in Redis.
-func runKeys(ctx context.Context, client *redis.Client, id string) ([]string, error) {
-	var keys []string
-	scan := client.Scan(ctx, 0, "brane:"+id+":*", 1000).Iterator()
-	for scan.Next(ctx) {
-		keys = append(keys, scan.Val())
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys), scan.Err()
 }
 
 // runID is the id of the run in the state.
@@ -150,16 +116,35 @@ func countOf(list kube.List) int {
 	return -1
 }
 
-// nothingInRedis checks that no key of a run is left.
-func nothingInRedis(ctx context.Context, client *redis.Client, ids ...string) error {
-	for _, id := range ids {
-		keys, err := runKeys(ctx, client, id)
-		if err != nil {
-			return err
-		}
-		if len(keys) > 0 {
-			return fmt.Errorf("run %s still has keys: %q", id, keys)
-		}
-	}
-	return nil
+// onRedis returns a configuration whose provider uses the Redis of the test. more contains additional attributes of the redis block.
+func onRedis(url, more, body string) string {
+	return fmt.Sprintf("provider \"brane\" {\n  redis = {\n    url = %q\n%s\n  }\n}\n%s", url, more, body)
+}
+
+const smallestNamespace = `
+resource "brane_namespace" "test" {
+  name = "$NAMESPACE"
+}
+`
+
+// run is a run with a name of its own; body is all but name and infrastructure.
+func (s setting) run(t *testing.T, name, body string) string {
+	t.Helper()
+	return s.hcl(t, fmt.Sprintf("resource \"brane_workflow_run\" \"test\" {\n  name = %q\n  infrastructure = \"$NAMESPACE\"\n%s\n}\n", name, body))
+}
+
+func runValue(attribute string, check knownvalue.Check) statecheck.StateCheck {
+	return statecheck.ExpectKnownValue(runAddress, tfjsonpath.New(attribute), check)
+}
+
+func output(path, content string) knownvalue.Check {
+	return knownvalue.ObjectExact(map[string]knownvalue.Check{
+		"path": knownvalue.StringExact(path), "size": knownvalue.Int64Exact(int64(len(content))),
+		"sha256": knownvalue.StringExact(digest(content)), "content": knownvalue.StringExact(content),
+	})
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }

@@ -64,7 +64,7 @@ func TestAccSecrets(t *testing.T) {
 			t.Errorf("%s does not hold %q", place, sign)
 		}
 	}
-	for secret, forms := range s.secrets(t) {
+	for secret, forms := range collectSecrets(t, s) {
 		for _, form := range forms {
 			for place, text := range places {
 				if at := strings.Index(text, form); at >= 0 {
@@ -90,8 +90,8 @@ func readPlan(t *testing.T, name string, places map[string]string) {
 	}
 }
 
-// secrets are the secrets of the test in the forms in which they could stand somewhere.
-func (s setting) secrets(t *testing.T) map[string][]string {
+// collectSecrets are the secrets of the test in the forms in which they could stand somewhere.
+func collectSecrets(t *testing.T, s setting) map[string][]string {
 	t.Helper()
 	registration, err := infra.Lookup(t.Context(), infra.NewDirectoryStore(s.folder, infra.V06), s.namespace)
 	must(t, err)

@@ -110,7 +110,7 @@ func TestAccWholePath(t *testing.T) {
 		CheckDestroy: func(*terraform.State) error {
 			return errors.Join(
 				s.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}),
-				s.nothingRegistered(context.Background()),
+				checkNothingRegistered(context.Background(), s),
 				nothingInRedis(context.Background(), store, id),
 			)
 		},
@@ -127,8 +127,8 @@ func TestAccWholePath(t *testing.T) {
 	})
 }
 
-// nothingRegistered checks that neither of the control plane's files knows of the location.
-func (s setting) nothingRegistered(ctx context.Context) error {
+// checkNothingRegistered checks that neither of the control plane's files knows of the location.
+func checkNothingRegistered(ctx context.Context, s setting) error {
 	files, err := infra.NewDirectoryStore(s.folder, infra.V06).Read(ctx)
 	if err != nil {
 		return err

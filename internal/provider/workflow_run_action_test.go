@@ -11,8 +11,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// workflowAgain is the configuration of the action: first, then second, and optionally an exit code of the latter.
-func (s setting) workflowAgain(t *testing.T, second string) object {
+// newActionConfig is the configuration of the action: first, then second, and optionally an exit code of the latter.
+func newActionConfig(t *testing.T, s setting, second string) object {
 	t.Helper()
 	tools := clustertest.Getenv(t, "BRANE_TOOLS_IMAGE")
 	return object{
@@ -40,7 +40,7 @@ func TestAccRunWorkflow(t *testing.T) {
 	client := redisClient(t)
 	var ids []string
 	for range 2 {
-		said := talk.invoke("brane_run_workflow", s.workflowAgain(t, `printf '\377\000' > /data/bytes; echo "$WORD"`))
+		said := talk.invoke("brane_run_workflow", newActionConfig(t, s, `printf '\377\000' > /data/bytes; echo "$WORD"`))
 		id := regexp.MustCompile(`again-[0-9a-f]{8}`).FindString(said[0])
 		ids = append(ids, id)
 		got := figures.ReplaceAllString(strings.ReplaceAll(strings.Join(said, "\n"), id, "ID"), "T")
@@ -83,7 +83,7 @@ func TestAccRunWorkflow_fails(t *testing.T) {
 	s.register(t)
 	talk := newSpeaker(t)
 	talk.ok(talk.configure(object{"control_plane": object{"directory": s.folder}}, false).Diagnostics)
-	said := talk.invoke("brane_run_workflow", s.workflowAgain(t, `echo no such luck; exit 7`))
+	said := talk.invoke("brane_run_workflow", newActionConfig(t, s, `echo no such luck; exit 7`))
 	for _, want := range []string{
 		`^step "second" failed: Error \(2 of 2 ended, `,
 		`^run "again-[0-9a-f]{8}" failed \(2 of 2 ended, `,
@@ -95,7 +95,7 @@ func TestAccRunWorkflow_fails(t *testing.T) {
 		}
 	}
 	must(t, pageSays(s.file("action.html"), []string{"What went wrong", "no such luck"}, nil)(nil))
-	said = talk.invoke("brane_run_workflow", s.workflowAgain(t, "true"))
+	said = talk.invoke("brane_run_workflow", newActionConfig(t, s, "true"))
 	if last := said[len(said)-1]; !strings.Contains(last, `AttributeName("outputs").ElementKeyString("all"): Missing output`) {
 		t.Errorf("where an output is missing it says at last %s", last)
 	}

@@ -1,23 +1,9 @@
 package provider_test
 
 import (
-	"context"
-	"os/exec"
 	"strings"
 	"testing"
 )
-
-// administrator does with kubectl what the provider's account may not.
-func (s setting) administrator(t *testing.T, stdin string, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", args...) // some of it is to be undone when the test is over
-	cmd.Stdin = strings.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("kubectl %q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
 
 // A step has the runtime and the priority of the classes that it names: what admission has made of them stands in its pod.
 func TestAccWorkflowRun_classes(t *testing.T) {
@@ -39,7 +25,7 @@ kind: PriorityClass
 metadata: {name: $NAME}
 value: 7
 `, "$NAME", s.namespace), "create", "-f", "-")
-	a := s.cli.apply(t)
+	a := startApply(t, s.cli)
 	s.atWork(t)
 	pod := s.pod(t, "only").Spec
 	if pod.RuntimeClassName == nil || *pod.RuntimeClassName != s.namespace || pod.Overhead.Memory().String() != "3Mi" {
@@ -63,8 +49,8 @@ func TestAccWorkflowRun_quota(t *testing.T) {
   }
   startup_timeout = "1s"
 `)
-	s.quota(t, "one", "1")
-	s.says(t, s.cli.apply(t), "")
+	createQuota(t, s.setting, "one", "1")
+	s.says(t, startApply(t, s.cli), "")
 	if got := s.ran(t); got != "one 1, two 1" {
 		t.Errorf("the steps ran: %s", got)
 	}

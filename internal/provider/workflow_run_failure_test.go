@@ -16,43 +16,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// run is a run with a name of its own; body is all but name and infrastructure.
-func (s setting) run(t *testing.T, name, body string) string {
-	t.Helper()
-	return s.hcl(t, fmt.Sprintf("resource \"brane_workflow_run\" \"test\" {\n  name = %q\n  infrastructure = \"$NAMESPACE\"\n%s\n}\n", name, body))
-}
-
-// errorSays takes an error of the CLI apart: line breaks are where the terminal happened to end.
-func errorSays(err error, sentences ...string) error {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	for _, sentence := range sentences {
-		if !strings.Contains(text, sentence) {
-			return fmt.Errorf("the error does not say\n%s\nbut\n%w", sentence, err)
-		}
-	}
-	return nil
-}
-
-// failing applies a configuration that must fail with these sentences, then the steps.
-func failing(t *testing.T, first resource.TestStep, sentences []string, then ...resource.TestStep) {
-	t.Helper()
-	failed := false
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		ErrorCheck: func(err error) error {
-			if failed {
-				return err // of a later step
-			}
-			failed = true
-			return errorSays(err, sentences...)
-		},
-		Steps: append([]resource.TestStep{first}, then...),
-	})
-	if !failed {
-		t.Error("there was no error")
-	}
-}
-
 func TestAccWorkflowRun_fails(t *testing.T) {
 	t.Parallel()
 	s := newSetting(t)

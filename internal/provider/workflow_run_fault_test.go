@@ -50,12 +50,12 @@ func (f runFault) test(t *testing.T, s *survival) {
 func (f runFault) begin(t *testing.T, s *survival) (first *applying, end func()) {
 	t.Helper()
 	if f.killedBeforeJob == 0 {
-		return s.cli.apply(t), func() {}
+		return startApply(t, s.cli), func() {}
 	}
 	gate := newGate(t, (*httptest.Server).StartTLS)
 	held := gate.hold(createsJob(s.namespace, f.killedBeforeJob))
 	direct := s.through(t, gate)
-	first = s.cli.apply(t)
+	first = startApply(t, s.cli)
 	came(t, "the creation of a Job", held)
 	first.killProvider(t)
 	return first, direct
@@ -85,7 +85,7 @@ func (f runFault) goOn(t *testing.T, s *survival) {
 	} else {
 		f.mends(t, s)
 	}
-	second := s.cli.apply(t)
+	second := startApply(t, s.cli)
 	if f.meanwhile != nil {
 		f.meanwhile(t, s, second)
 	}
@@ -95,7 +95,7 @@ func (f runFault) goOn(t *testing.T, s *survival) {
 	}
 	if strings.Contains(f.attributes, "wait = false") {
 		s.over(t)
-		s.says(t, s.cli.apply(t), "") // which reads the outcome
+		s.says(t, startApply(t, s.cli), "") // which reads the outcome
 	}
 	if got := s.status(t); got != "succeeded" {
 		t.Errorf("at the end the status is %q", got)

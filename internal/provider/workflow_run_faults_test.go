@@ -113,7 +113,7 @@ var runFaults = map[string]runFault{
 		happens: func(t *testing.T, s *survival, a *applying) {
 			s.atWork(t)
 			other := s.elsewhere(t)
-			s.says(t, other.apply(t), `
+			s.says(t, startApply(t, other), `
 Run locked by another apply
 Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is locked by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
 

@@ -87,7 +87,7 @@ output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_val
 					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"program": output("program", "Ada")})),
 					statecheck.ExpectKnownOutputValue("sum", knownvalue.Int64Exact(9007199254740992)),
 				},
-				Check: func(*terraform.State) error { return s.unprivileged(t.Context()) },
+				Check: func(*terraform.State) error { return checkUnprivileged(t.Context(), s) },
 			},
 			{Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange}},
 			{ // another argument is another run
@@ -101,8 +101,8 @@ output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_val
 	})
 }
 
-// unprivileged checks that no container of a call may do more than any step.
-func (s setting) unprivileged(ctx context.Context) error {
+// checkUnprivileged checks that no container of a call may do more than any step.
+func checkUnprivileged(ctx context.Context, s setting) error {
 	var jobs batchv1.JobList
 	if err := s.client.List(ctx, &jobs, s.namespace, "brane/run"); err != nil {
 		return err

@@ -2,8 +2,6 @@ package provider_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -94,7 +92,7 @@ func TestAccWorkflowRun(t *testing.T) {
 					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"hello": succeeded(), "count": succeeded(), "join": succeeded()})),
 				},
 				Check: func(state *terraform.State) (err error) {
-					was, err = s.record(t.Context(), store, state)
+					was, err = readRecord(t.Context(), s, store, state)
 					ids = append(ids, was.id)
 					return err
 				},
@@ -112,12 +110,12 @@ func TestAccWorkflowRun(t *testing.T) {
 						"joined": output("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"), "names": output("names.txt", "Ada\nGrace\n"),
 					})),
 				},
-				Check: func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
+				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
 			{ // no output any more
 				Config:            config("outputs = {\n    "+oneOutput+"\n  }", ""),
 				ConfigStateChecks: []statecheck.StateCheck{runValue("outputs", knownvalue.Null()), runValue("outputs_digest", knownvalue.Null())},
-				Check:             func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
+				Check:             func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
 			{ // and back, though the Jobs were cleaned up meanwhile, as their TTL does
 				PreConfig: func() {
@@ -130,12 +128,12 @@ func TestAccWorkflowRun(t *testing.T) {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate), // and no replacement
 				}},
-				Check: func(state *terraform.State) error { return s.unchanged(t.Context(), store, state, was) },
+				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
-			s.plansReplacement(config("Grace", "Barbara"), digest("Ada\nBarbara\n")),
-			s.plansReplacement(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), digest("Ada\nGrace\n")),
-			s.plansReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), digest("Ada\nGrace\n")),
-			s.plansReplacement(config(`release = "1"`, `release = "2"`), digest("Ada\nGrace\n")),
+			expectReplacement(s, config("Grace", "Barbara"), digest("Ada\nBarbara\n")),
+			expectReplacement(s, config("'s/^/Hello, /'", "'s/^/Good morning, /'"), digest("Ada\nGrace\n")),
+			expectReplacement(s, config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), digest("Ada\nGrace\n")),
+			expectReplacement(s, config(`release = "1"`, `release = "2"`), digest("Ada\nGrace\n")),
 			{ // a file that is a source has other content: another run, and the first leaves nothing
 				PreConfig: func() { write("Barbara\n") },
 				Config:    config(),
@@ -307,7 +305,7 @@ type record struct {
 	jobs    map[string]string
 }
 
-func (s setting) record(ctx context.Context, client *redis.Client, state *terraform.State) (r record, err error) {
+func readRecord(ctx context.Context, s setting, client *redis.Client, state *terraform.State) (r record, err error) {
 	if r.id, err = runID(state); err != nil {
 		return r, err
 	}
@@ -323,8 +321,8 @@ func (s setting) record(ctx context.Context, client *redis.Client, state *terraf
 	return r, nil
 }
 
-func (s setting) unchanged(ctx context.Context, client *redis.Client, state *terraform.State, was record) error {
-	now, err := s.record(ctx, client, state)
+func checkUnchanged(ctx context.Context, s setting, client *redis.Client, state *terraform.State, was record) error {
+	now, err := readRecord(ctx, s, client, state)
 	if err != nil {
 		return err
 	}
@@ -334,8 +332,8 @@ func (s setting) unchanged(ctx context.Context, client *redis.Client, state *ter
 	return nil
 }
 
-// plansReplacement plans only: the run would be made anew, and the plan says what the digest of names.txt will be.
-func (s setting) plansReplacement(config, namesSHA256 string) resource.TestStep {
+// expectReplacement plans only: the run would be made anew, and the plan says what the digest of names.txt will be.
+func expectReplacement(s setting, config, namesSHA256 string) resource.TestStep {
 	return resource.TestStep{
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
@@ -350,17 +348,6 @@ func inputSHA256(input string) tfjsonpath.Path {
 	return tfjsonpath.New("inputs").AtMapKey(input).AtMapKey("sha256")
 }
 
-func runValue(attribute string, check knownvalue.Check) statecheck.StateCheck {
-	return statecheck.ExpectKnownValue(runAddress, tfjsonpath.New(attribute), check)
-}
-
-func output(path, content string) knownvalue.Check {
-	return knownvalue.ObjectExact(map[string]knownvalue.Check{
-		"path": knownvalue.StringExact(path), "size": knownvalue.Int64Exact(int64(len(content))),
-		"sha256": knownvalue.StringExact(digest(content)), "content": knownvalue.StringExact(content),
-	})
-}
-
 func succeeded() knownvalue.Check {
 	moment := knownvalue.StringRegexp(regexp.MustCompile(`^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$`))
 	return knownvalue.ObjectExact(map[string]knownvalue.Check{
@@ -369,9 +356,4 @@ func succeeded() knownvalue.Check {
 		"digest":      knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
 		"return_type": knownvalue.Null(), "return_value": knownvalue.Null(), // of a call
 	})
-}
-
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
 }

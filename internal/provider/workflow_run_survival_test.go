@@ -29,6 +29,7 @@ import (
 // survival is a run that the CLI applies and that a test disturbs. Its steps count their starts in Redis, and send requests to a server of the test.
 type survival struct {
 	setting
+	own    *ownCluster // nil is the shared test cluster
 	cli    *cli
 	server *caller
 	redis  *redis.Client
@@ -60,10 +61,10 @@ func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	t.Helper()
 	place := newSetting(t)
 	if own != nil {
-		place.own, place.client = own, own.Client
+		place.own, place.client = &own.Cluster, own.Client
 	}
 	s := &survival{
-		setting: place, cli: newCLI(t), server: newCaller(t, place.variable(t, "BRANE_BRIDGE_IP")), redis: dial(t, place.variable(t, "BRANE_REDIS_URL")), counts: "ran:" + place.namespace,
+		setting: place, own: own, cli: newCLI(t), server: newCaller(t, place.variable(t, "BRANE_BRIDGE_IP")), redis: dial(t, place.variable(t, "BRANE_REDIS_URL")), counts: "ran:" + place.namespace,
 	}
 	if own != nil {
 		s.cli.env = append(s.cli.env, "KUBE_CONFIG_PATH="+ownRightsIn(t, own.Cluster))
@@ -124,8 +125,8 @@ func (l *transcript) String() string {
 	return l.text.String()
 }
 
-// apply starts an apply.
-func (c *cli) apply(t *testing.T) *applying {
+// startApply starts an apply.
+func startApply(t *testing.T, c *cli) *applying {
 	t.Helper()
 	a := &applying{ended: make(chan struct{})}
 	a.cmd, a.out = c.command(t.Context(), "apply", "-auto-approve", "-json")

@@ -80,7 +80,7 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 					if id, err = runID(state); err != nil {
 						return err
 					}
-					return s.agentComes(t.Context(), workflow.StepLabel, injection == workflow.InjectImageVolume)
+					return checkAgentInjection(t.Context(), s, workflow.StepLabel, injection == workflow.InjectImageVolume)
 				},
 			},
 			{ // the other way it is the same run
@@ -99,8 +99,8 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 	})
 }
 
-// agentComes checks by which way the agent came into pods: by a volume, or by an init container.
-func (s setting) agentComes(ctx context.Context, labels string, byVolume bool) error {
+// checkAgentInjection checks by which way the agent came into pods: by a volume, or by an init container.
+func checkAgentInjection(ctx context.Context, s setting, labels string, byVolume bool) error {
 	var pods corev1.PodList
 	if err := s.client.List(ctx, &pods, s.namespace, labels); err != nil {
 		return err
@@ -156,7 +156,7 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 						if err != nil {
 							return err
 						}
-						return s.agentComes(t.Context(), workflow.RunLabel+"="+id, tt.byVolume)
+						return checkAgentInjection(t.Context(), s, workflow.RunLabel+"="+id, tt.byVolume)
 					},
 				}},
 			})
@@ -174,7 +174,7 @@ func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	must(t, s.agentComes(t.Context(), workflow.StepLabel, true))
+	must(t, checkAgentInjection(t.Context(), s.setting, workflow.StepLabel, true))
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }

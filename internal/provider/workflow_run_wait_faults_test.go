@@ -169,7 +169,7 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 `, tt.step))
 			s.change(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
 			if tt.quota {
-				s.quota(t, "none", "0")
+				createQuota(t, s.setting, "none", "0")
 			}
 			s.cli.run(t, "apply", "-auto-approve", "-no-color")
 			s.id(t)
@@ -184,8 +184,8 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 	}
 }
 
-// quota bounds the pods in the namespace.
-func (s setting) quota(t *testing.T, name, pods string) {
+// createQuota bounds the pods in the namespace.
+func createQuota(t *testing.T, s setting, name, pods string) {
 	t.Helper()
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
 	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse(pods)}
@@ -225,7 +225,7 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.namespace+"/jobs")
 	})
 	direct := s.through(t, gate)
-	first := s.cli.apply(t)
+	first := startApply(t, s.cli)
 	came(t, "the engine to be noted", noted)
 	first.killProvider(t)
 	s.says(t, first, killed)

@@ -43,8 +43,8 @@ func literal(from any) tftypes.Value {
 	}
 }
 
-// call calls a function whose parameters are dynamic, except for the given types, and returns its result or its error.
-func (s *speaker) call(name string, parameters []tftypes.Type, arguments ...any) string {
+// callFunction calls a function whose parameters are dynamic, except for the given types, and returns its result or its error.
+func callFunction(s *speaker, name string, parameters []tftypes.Type, arguments ...any) string {
 	s.t.Helper()
 	var encoded []*tfprotov6.DynamicValue
 	for i, argument := range arguments {
@@ -125,7 +125,7 @@ func TestInfraYMLFunction(t *testing.T) {
 			`problem in argument 0: location "compute" is not valid: registry: "http://198.51.100.10:50050" has a scheme; image names begin with host:port alone, like 198.51.100.10:50050`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := newSpeaker(t).call("infra_yml", dynamic, tt.locations)
+			got := callFunction(newSpeaker(t), "infra_yml", dynamic, tt.locations)
 			if got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
@@ -152,7 +152,7 @@ func TestSecretsYMLFunction(t *testing.T) {
 		"a plugin to run": {object{"compute": strings.Replace(goodKubeconfig, "{token: TOKEN}", "{exec: {command: aws}}", 1)}, `problem in argument 0: secret "compute": kubeconfig: users["brane"].exec: Brane cannot run a plugin inside its container; write a token, or client-certificate-data with client-key-data`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := newSpeaker(t).call("secrets_yml", texts, tt.kubeconfigs); got != tt.want {
+			if got := callFunction(newSpeaker(t), "secrets_yml", texts, tt.kubeconfigs); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})
@@ -181,7 +181,7 @@ func TestBackendYMLFunction(t *testing.T) {
 		"the form of another method": {"3", object{"path": "/var/run/docker.sock"}, `problem in argument 1: the backend has no attribute "path"; it may have config, address, registry_address, capabilities, hash_containers`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := newSpeaker(t).call("backend_yml", parameters, tt.version, tt.backend); got != tt.want {
+			if got := callFunction(newSpeaker(t), "backend_yml", parameters, tt.version, tt.backend); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})

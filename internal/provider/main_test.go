@@ -1,0 +1,29 @@
+package provider_test
+
+import (
+	"os"
+	"testing"
+)
+
+// runTests runs the tests of a package; its TestMain calls it. With TF_ACC, the providers of the tests have the documented permissions.
+func runTests(m *testing.M) {
+	if os.Getenv("TF_ACC") == "" {
+		os.Exit(m.Run())
+	}
+	directory, err := os.MkdirTemp("", "brane-acctest-*")
+	if err != nil {
+		panic(err)
+	}
+	remove, err := actWithOwnRights(directory)
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := remove(); err != nil {
+		panic(err)
+	}
+	if err := os.RemoveAll(directory); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}

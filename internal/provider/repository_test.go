@@ -1,0 +1,23 @@
+package provider_test
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// repositoryPath returns the path of a file of the repository. Tests run in the directory of their package.
+func repositoryPath(elements ...string) string {
+	root, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			return filepath.Join(append([]string{root}, elements...)...)
+		}
+		if root == filepath.Dir(root) {
+			panic("no parent directory of the test has a go.mod")
+		}
+		root = filepath.Dir(root)
+	}
+}

@@ -1,0 +1,5 @@
+package provider_test
+
+import "testing"
+
+func TestMain(m *testing.M) { runTests(m) }
