@@ -9,32 +9,32 @@ import (
 
 // What is wrong with an action's configuration is told before it is invoked, on the attribute, as of the resource.
 func TestRunWorkflowValidates(t *testing.T) {
-	step := func(image string, needs ...any) object {
-		return object{"image": image, "command": []any{"true"}, "needs": needs}
+	step := func(image string, needs ...any) Object {
+		return Object{"image": image, "command": []any{"true"}, "needs": needs}
 	}
 	for name, tt := range map[string]struct {
-		config object
+		config Object
 		want   string
 	}{
-		"all is well":         {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}}, ""},
-		"not known yet":       {object{"name": "r", "infrastructure": "i", "steps": notKnown}, ""},
-		"a circle":            {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x", "b"), "b": step("x", "a")}}, `Cycle in steps: steps need each other: a → b → a.`},
-		"no name":             {object{"name": "R", "infrastructure": "i", "steps": object{"a": step("x")}}, `AttributeName("name")`},
-		"an input of nobody":  {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "inputs": object{"in": object{}}}, `AttributeName("inputs").ElementKeyString("in")`},
-		"a cluster of nobody": {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "cluster": "oslo"}, `Remove cluster, or set submit_with = "provider".`},
-		"too short a stay":    {object{"name": "r", "infrastructure": "i", "steps": object{"a": step("x")}, "retention": "1m"}, `AttributeName("retention")`},
+		"all is well":         {Object{"name": "r", "infrastructure": "i", "steps": Object{"a": step("x")}}, ""},
+		"not known yet":       {Object{"name": "r", "infrastructure": "i", "steps": Unknown}, ""},
+		"a circle":            {Object{"name": "r", "infrastructure": "i", "steps": Object{"a": step("x", "b"), "b": step("x", "a")}}, `Cycle in steps: steps need each other: a → b → a.`},
+		"no name":             {Object{"name": "R", "infrastructure": "i", "steps": Object{"a": step("x")}}, `AttributeName("name")`},
+		"an input of nobody":  {Object{"name": "r", "infrastructure": "i", "steps": Object{"a": step("x")}, "inputs": Object{"in": Object{}}}, `AttributeName("inputs").ElementKeyString("in")`},
+		"a cluster of nobody": {Object{"name": "r", "infrastructure": "i", "steps": Object{"a": step("x")}, "cluster": "oslo"}, `Remove cluster, or set submit_with = "provider".`},
+		"too short a stay":    {Object{"name": "r", "infrastructure": "i", "steps": Object{"a": step("x")}, "retention": "1m"}, `AttributeName("retention")`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSpeaker(t)
+			s := NewProtocol(t)
 			validator, ok := s.ProviderServer.(tfprotov6.ActionServer)
 			if !ok {
 				t.Fatal("the provider has no actions")
 			}
 			resp, err := validator.ValidateActionConfig(t.Context(), &tfprotov6.ValidateActionConfigRequest{
-				ActionType: "brane_run_workflow", Config: s.value(s.schemas.ActionSchemas["brane_run_workflow"].Schema, tt.config),
+				ActionType: "brane_run_workflow", Config: s.EncodeObject(s.Schemas.ActionSchemas["brane_run_workflow"].Schema, tt.config),
 			})
-			must(t, err)
-			got := tell(resp.Diagnostics)
+			NoError(t, err)
+			got := FormatDiagnostics(resp.Diagnostics)
 			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 				t.Errorf("it says %q, want %q", got, tt.want)
 			}
@@ -44,7 +44,7 @@ func TestRunWorkflowValidates(t *testing.T) {
 
 // The action has what the resource has, but for what only a state can hold.
 func TestRunWorkflowTakesWhatTheResourceTakes(t *testing.T) {
-	s := newSpeaker(t)
+	s := NewProtocol(t)
 	attributes := func(schema *tfprotov6.Schema) map[string]*tfprotov6.SchemaAttribute {
 		found := map[string]*tfprotov6.SchemaAttribute{}
 		for _, attribute := range schema.Block.Attributes {
@@ -52,7 +52,7 @@ func TestRunWorkflowTakesWhatTheResourceTakes(t *testing.T) {
 		}
 		return found
 	}
-	action, resource := attributes(s.schemas.ActionSchemas["brane_run_workflow"].Schema), attributes(s.schemas.ResourceSchemas["brane_workflow_run"])
+	action, resource := attributes(s.Schemas.ActionSchemas["brane_run_workflow"].Schema), attributes(s.Schemas.ResourceSchemas["brane_workflow_run"])
 	for name, attribute := range resource {
 		_, has := action[name]
 		if wants := (attribute.Required || attribute.Optional) && name != "triggers" && name != "on_interrupt" && name != "wait" && name != "secret_env_wo_version"; has != wants {

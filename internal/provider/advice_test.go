@@ -9,44 +9,44 @@ import (
 func TestAdvice(t *testing.T) {
 	t.Setenv("KUBE_CONFIG_PATH", "")
 	t.Setenv("BRANE_CONTROL_PLANE_DIRECTORY", "/no/such")
-	infrastructure := object{
+	infrastructure := Object{
 		"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-		"credentials": object{"kubeconfig_wo": goodKubeconfig, "kubeconfig_wo_version": 1},
+		"credentials": Object{"kubeconfig_wo": Kubeconfig, "kubeconfig_wo_version": 1},
 	}
 	const correct = "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
 	for name, tt := range map[string]struct {
-		block    object
+		block    Object
 		resource string
-		config   object
+		config   Object
 		want     string
 	}{
 		"a kubeconfig that is not there": {
-			object{"kubernetes": object{"config_path": "/no/such"}}, "brane_namespace", object{"name": "brane"},
+			Object{"kubernetes": Object{"config_path": "/no/such"}}, "brane_namespace", Object{"name": "brane"},
 			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": read the kubeconfig: stat /no/such: no such file or directory.\n\n" + correct,
 		},
 		"no cluster at all": {
-			object{"kubernetes": object{}}, "brane_namespace", object{"name": "brane"},
+			Object{"kubernetes": Object{}}, "brane_namespace", Object{"name": "brane"},
 			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": no cluster is configured: set a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
 		},
 		"a control plane that is not there": {
-			object{"control_plane": object{"directory": "/no/such/place"}}, "brane_infrastructure", infrastructure,
+			Object{"control_plane": Object{"directory": "/no/such/place"}}, "brane_infrastructure", infrastructure,
 			"ERROR: Failed to register location: Registering location \"compute\" in the directory /no/such/place: the directory does not exist.\n\n" +
 				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 		"the directory of the environment": {
-			object{"control_plane": object{"brane_version": "0.5"}}, "brane_infrastructure", infrastructure,
+			Object{"control_plane": Object{"brane_version": "0.5"}}, "brane_infrastructure", infrastructure,
 			"ERROR: Failed to register location: Registering location \"compute\" in the directory /no/such: the directory does not exist.\n\n" +
 				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 		"a Secret takes precedence over the environment": {
-			object{"kubernetes": object{}, "control_plane": object{"kubernetes_secret": object{"namespace": "brane", "name": "config"}}}, "brane_infrastructure", infrastructure,
+			Object{"kubernetes": Object{}, "control_plane": Object{"kubernetes_secret": Object{"namespace": "brane", "name": "config"}}}, "brane_infrastructure", infrastructure,
 			"ERROR: Control plane not available: Opening the configuration files of the Brane instance to register location \"compute\": no cluster is configured: set a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSpeaker(t)
-			s.ok(s.configure(tt.block, false).Diagnostics)
-			if said := tell(s.life(tt.resource).apply(tt.config)); strings.TrimSpace(said) != tt.want {
+			s := NewProtocol(t)
+			s.RequireNoErrors(s.Configure(tt.block, false).Diagnostics)
+			if said := FormatDiagnostics(s.NewLifecycle(tt.resource).Apply(tt.config)); strings.TrimSpace(said) != tt.want {
 				t.Errorf("got  %s\nwant %s", said, tt.want)
 			}
 		})

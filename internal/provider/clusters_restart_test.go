@@ -23,8 +23,8 @@ func testRestart(t *testing.T, c clustertest.Cluster) {
 	t.Helper()
 	const half = 15
 	prefix := clustertest.Name("restart")
-	cli := newCLI(t)
-	cli.write(t, "main.tf", required+fmt.Sprintf(`
+	cli := NewCLI(t)
+	cli.WriteFile(t, "main.tf", RequiredProviders+fmt.Sprintf(`
 provider "brane" {
   kubernetes = { config_path = %q }
 }
@@ -49,17 +49,17 @@ resource "brane_namespace" "after" {
   name  = "%[3]s-after-${count.index}"
   resource_quota = { pods = "5" }
 }
-`, ownRightsIn(t, c), half, prefix))
-	pause := filepath.Join(cli.dir, "pause")
-	must(t, syscall.Mkfifo(pause, 0o600))
-	cli.run(t, "init", "-no-color")
+`, WriteDocumentedKubeconfig(t, c), half, prefix))
+	pause := filepath.Join(cli.Directory, "pause")
+	NoError(t, syscall.Mkfifo(pause, 0o600))
+	cli.Run(t, "init", "-no-color")
 
 	ctx, done := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer done()
 	events, err := c.Client.Watch(ctx, &corev1.NamespaceList{}, "", metav1.ListOptions{})
-	must(t, err)
-	apply, out := cli.command(ctx, "apply", "-auto-approve", "-no-color")
-	must(t, apply.Start())
+	NoError(t, err)
+	apply, out := cli.Command(ctx, "apply", "-auto-approve", "-no-color")
+	NoError(t, apply.Start())
 	made := map[string]bool{}
 	for event := range events.ResultChan() {
 		if ns, ok := event.Object.(*corev1.Namespace); ok && strings.HasPrefix(ns.Name, prefix) {
@@ -75,8 +75,8 @@ resource "brane_namespace" "after" {
 		t.Fatalf("%d namespaces were created before the watch ended:\n%s", len(made), out)
 	}
 	end, err := os.OpenFile(pause, os.O_WRONLY, 0) // waits for the command to read
-	must(t, err)
-	must(t, end.Close())
+	NoError(t, err)
+	NoError(t, end.Close())
 	start()
 	if err := apply.Wait(); err != nil {
 		t.Fatalf("apply: %v\n%s", err, out)
@@ -84,5 +84,5 @@ resource "brane_namespace" "after" {
 	if want := fmt.Sprintf("Resources: %d added, 0 changed, 0 destroyed", 2*half+1); !strings.Contains(out.String(), want) {
 		t.Errorf("the apply does not say %q:\n%s", want, out)
 	}
-	cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+	cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 }

@@ -24,11 +24,11 @@ import (
 // The test uses two clusters in one provider block with for_each; a third, unreachable cluster does not affect them.
 func TestAccClusters(t *testing.T) {
 	t.Parallel()
-	berlin := newSetting(t)
+	berlin := NewEnv(t)
 	second := clustertest.Another(t, "5")
-	oslo := setting{client: second.Client, namespace: berlin.namespace}
+	oslo := Env{Client: second.Client, Namespace: berlin.Namespace}
 	const away = `host = "https://127.0.0.1:1"`
-	there := fmt.Sprintf("config_path = %q", ownRightsIn(t, second))
+	there := fmt.Sprintf("config_path = %q", WriteDocumentedKubeconfig(t, second))
 	config := func(bergen, body string) string {
 		return fmt.Sprintf(`
 provider "brane" {
@@ -39,7 +39,7 @@ provider "brane" {
   }
   control_plane = { directory = %q }
 }
-`, clustertest.Getenv(t, ownKubeconfig), there, bergen, berlin.folder) + strings.ReplaceAll(body, "$NAMESPACE", berlin.namespace)
+`, clustertest.Getenv(t, KubeconfigVariable), there, bergen, berlin.Directory) + strings.ReplaceAll(body, "$NAMESPACE", berlin.Namespace)
 	}
 	const two = `
 resource "brane_namespace" "test" {
@@ -72,11 +72,11 @@ resource "brane_namespace" "there" {
   name    = "$NAMESPACE-there"
 }
 `
-	address := func(s setting) knownvalue.Check {
-		return knownvalue.StringExact(strings.TrimPrefix(s.client.Host(), "https://"))
+	address := func(s Env) knownvalue.Check {
+		return knownvalue.StringExact(strings.TrimPrefix(s.Client.Host(), "https://"))
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config(away, two),
@@ -87,8 +87,8 @@ resource "brane_namespace" "there" {
 			},
 			{ // drift is found in the cluster where it is, and repaired there
 				PreConfig: func() {
-					binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: oslo.namespace, Name: "brane"}}
-					if err := oslo.client.Delete(t.Context(), binding); err != nil {
+					binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: oslo.Namespace, Name: "brane"}}
+					if err := oslo.Client.Delete(t.Context(), binding); err != nil {
 						t.Fatal(err)
 					}
 				},
@@ -96,12 +96,12 @@ resource "brane_namespace" "there" {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(`brane_namespace.test["berlin"]`, plancheck.ResourceActionNoop),
 					plancheck.ExpectResourceAction(`brane_namespace.test["oslo"]`, plancheck.ResourceActionUpdate),
-					driftIs{`brane_namespace.test["oslo"]`, []string{`RoleBinding "brane" is missing`}},
+					expectDrift{`brane_namespace.test["oslo"]`, []string{`RoleBinding "brane" is missing`}},
 				}},
 			},
 			{ // one cluster does not answer: what is in another is made all the same
 				Config:      config(away, two+oneOfThemAway),
-				ExpectError: regexp.MustCompile(`namespace "` + berlin.namespace + `-away" in the\s+cluster\s+at\s+https://127\.0\.0\.1:1`),
+				ExpectError: regexp.MustCompile(`namespace "` + berlin.Namespace + `-away" in the\s+cluster\s+at\s+https://127\.0\.0\.1:1`),
 			},
 			{ // it answers again: only what was to be in it is still to do
 				Config: config(there, two+oneOfThemAway),
@@ -116,7 +116,7 @@ resource "brane_namespace" "there" {
 	ns := func(name string) *corev1.Namespace {
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	}
-	if err := errors.Join(berlin.gone(ns(berlin.namespace)), oslo.gone(ns(oslo.namespace), ns(oslo.namespace+"-there"), ns(oslo.namespace+"-away"))); err != nil {
+	if err := errors.Join(berlin.CheckGone(ns(berlin.Namespace)), oslo.CheckGone(ns(oslo.Namespace), ns(oslo.Namespace+"-there"), ns(oslo.Namespace+"-away"))); err != nil {
 		t.Error(err)
 	}
 	t.Run("the API server is stopped and started in the middle of an apply", func(t *testing.T) { testRestart(t, second) })
@@ -125,7 +125,7 @@ resource "brane_namespace" "there" {
 // An import of a resource in one of `clusters` includes the name of the cluster; without it the next plan would replace the resource.
 func TestAccClusters_import(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	config := fmt.Sprintf(`
 provider "brane" {
   clusters      = { berlin = { config_path = %q } }
@@ -145,13 +145,13 @@ resource "brane_infrastructure" "test" {
   callback_to = "http://198.51.100.10:50052"
   credentials = { service_account = brane_namespace.test.service_account.name }
 }
-`, clustertest.Getenv(t, ownKubeconfig), s.folder, s.namespace)
+`, clustertest.Getenv(t, KubeconfigVariable), s.Directory, s.Namespace)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: config},
 			{
-				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: "berlin/" + s.namespace,
+				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: "berlin/" + s.Namespace,
 				ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name",
 			},
 			{
@@ -159,7 +159,7 @@ resource "brane_infrastructure" "test" {
 				ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name", ImportStateVerifyIgnore: []string{"credentials.lifetime"}, // 2160h0m0s
 			},
 			{
-				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: "/" + s.namespace,
+				ImportState: true, ResourceName: "brane_namespace.test", ImportStateId: "/" + s.Namespace,
 				ExpectError: regexp.MustCompile(`is neither a name nor[\s\S]cluster/name`),
 			},
 		},
@@ -168,40 +168,40 @@ resource "brane_infrastructure" "test" {
 
 // The test covers the errors of a plan about the name of a cluster, without any cluster.
 func TestClusterNames(t *testing.T) {
-	two := object{"berlin": object{"host": "https://203.0.113.7:6443"}, "oslo": object{"host": "https://203.0.113.8:6443"}}
+	two := Object{"berlin": Object{"host": "https://203.0.113.7:6443"}, "oslo": Object{"host": "https://203.0.113.8:6443"}}
 	for name, tt := range map[string]struct {
-		provider    object
+		provider    Object
 		environment string
 		cluster     any
 		want        string
 	}{
-		"it is one of them":               {object{"clusters": two}, "", "oslo", ""},
-		"it is known after apply":         {object{"clusters": two}, "", notKnown, ""},
-		"none, and kubernetes is written": {object{"clusters": two, "kubernetes": object{}}, "https://203.0.113.9", nil, ""},
-		"none, and there are no clusters": {object{}, "https://203.0.113.9", nil, ""},
-		"it is none of them": {object{"clusters": two}, "", "bergen",
+		"it is one of them":               {Object{"clusters": two}, "", "oslo", ""},
+		"it is known after apply":         {Object{"clusters": two}, "", Unknown, ""},
+		"none, and kubernetes is written": {Object{"clusters": two, "kubernetes": Object{}}, "https://203.0.113.9", nil, ""},
+		"none, and there are no clusters": {Object{}, "https://203.0.113.9", nil, ""},
+		"it is none of them": {Object{"clusters": two}, "", "bergen",
 			`Looking for the cluster: there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`},
-		"there are no clusters": {object{"kubernetes": object{"host": "https://203.0.113.7"}}, "", "bergen",
+		"there are no clusters": {Object{"kubernetes": Object{"host": "https://203.0.113.7"}}, "", "bergen",
 			`Looking for the cluster: there is no cluster "bergen" in clusters of the provider block: it has no clusters.`},
-		"none, and the environment's is not meant": {object{"clusters": two}, "https://203.0.113.9", nil,
+		"none, and the environment's is not meant": {Object{"clusters": two}, "https://203.0.113.9", nil,
 			`Looking for the cluster: cluster is not set, and the provider block has no kubernetes block, which is the default: it has "berlin", "oslo".`},
-		"the clusters are known after apply": {object{"clusters": notKnown}, "", "bergen", ""},
+		"the clusters are known after apply": {Object{"clusters": Unknown}, "", "bergen", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBE_HOST", tt.environment)
 			t.Setenv("KUBE_CONFIG_PATH", "")
-			s := newSpeaker(t)
-			s.ok(s.configure(tt.provider, false).Diagnostics)
-			for name, config := range map[string]object{
+			s := NewProtocol(t)
+			s.RequireNoErrors(s.Configure(tt.provider, false).Diagnostics)
+			for name, config := range map[string]Object{
 				"brane_namespace": {"name": "compute", "cluster": tt.cluster},
 				"brane_infrastructure": {"name": "compute", "cluster": tt.cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
-					"callback_to": "http://198.51.100.10:50052", "credentials": object{"service_account": "brane"}},
+					"callback_to": "http://198.51.100.10:50052", "credentials": Object{"service_account": "brane"}},
 			} {
 				want := ""
 				if tt.want != "" {
 					want = `ERROR, AttributeName("cluster"): Unknown cluster: ` + tt.want
 				}
-				if got := tell(s.plan(name, config, false).Diagnostics); got != want {
+				if got := FormatDiagnostics(s.Plan(name, config, false).Diagnostics); got != want {
 					t.Errorf("%s: got  %s\nwant %s", name, got, want)
 				}
 			}
@@ -212,16 +212,16 @@ func TestClusterNames(t *testing.T) {
 // Data sources are read during a plan, so that a control plane in an unknown cluster is an error of the plan.
 func TestClusterOfTheControlPlane(t *testing.T) {
 	t.Parallel()
-	s := newSpeaker(t)
-	s.ok(s.configure(object{
-		"clusters":      object{"berlin": object{"host": "https://203.0.113.7:6443"}, "oslo": object{"host": "https://203.0.113.8:6443"}},
-		"control_plane": object{"kubernetes_secret": object{"cluster": "bergen", "namespace": "brane", "name": "config"}},
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{
+		"clusters":      Object{"berlin": Object{"host": "https://203.0.113.7:6443"}, "oslo": Object{"host": "https://203.0.113.8:6443"}},
+		"control_plane": Object{"kubernetes_secret": Object{"cluster": "bergen", "namespace": "brane", "name": "config"}},
 	}, false).Diagnostics)
-	for name, config := range map[string]object{"brane_infrastructure": {"name": "compute"}, "brane_infrastructures": {}} {
-		resp, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: s.value(s.schemas.DataSourceSchemas[name], config)})
-		must(t, err)
+	for name, config := range map[string]Object{"brane_infrastructure": {"name": "compute"}, "brane_infrastructures": {}} {
+		resp, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: s.EncodeObject(s.Schemas.DataSourceSchemas[name], config)})
+		NoError(t, err)
 		const want = `there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`
-		if got := tell(resp.Diagnostics); !strings.HasPrefix(got, "ERROR: Control plane not available: ") || !strings.HasSuffix(got, want) {
+		if got := FormatDiagnostics(resp.Diagnostics); !strings.HasPrefix(got, "ERROR: Control plane not available: ") || !strings.HasSuffix(got, want) {
 			t.Errorf("%s: got %s\nwant %s", name, got, want)
 		}
 	}
@@ -229,21 +229,21 @@ func TestClusterOfTheControlPlane(t *testing.T) {
 
 // A cluster that is created in the same apply is not known yet; the others are.
 func TestClusterNotKnownYet(t *testing.T) {
-	s := newSpeaker(t)
-	s.ok(s.configure(object{"clusters": object{
-		"berlin": object{"host": "https://203.0.113.7:6443"},
-		"oslo":   object{"host": "https://203.0.113.8:6443", "token": notKnown},
-		"broken": object{"config_path": filepath.Join(t.TempDir(), "none")},
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{"clusters": Object{
+		"berlin": Object{"host": "https://203.0.113.7:6443"},
+		"oslo":   Object{"host": "https://203.0.113.8:6443", "token": Unknown},
+		"broken": Object{"config_path": filepath.Join(t.TempDir(), "none")},
 	}}, false).Diagnostics)
 	for cluster, want := range map[string]string{"berlin": "203.0.113.7:6443", "oslo": ""} {
-		plan := s.plan("brane_infrastructure", object{"name": "compute", "cluster": cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
-			"callback_to": "http://198.51.100.10:50052", "credentials": object{"service_account": "brane"}}, false)
-		s.ok(plan.Diagnostics)
-		address := s.answer(s.schemas.ResourceSchemas["brane_infrastructure"], plan.PlannedState)["address"]
+		plan := s.Plan("brane_infrastructure", Object{"name": "compute", "cluster": cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
+			"callback_to": "http://198.51.100.10:50052", "credentials": Object{"service_account": "brane"}}, false)
+		s.RequireNoErrors(plan.Diagnostics)
+		address := s.DecodeAttributes(s.Schemas.ResourceSchemas["brane_infrastructure"], plan.PlannedState)["address"]
 		if want == "" && !address.IsKnown() {
 			continue
 		}
-		if !address.IsKnown() || s.text(address) != want {
+		if !address.IsKnown() || s.DecodeString(address) != want {
 			t.Errorf("address in %s is planned as %s, want %q", cluster, address, want)
 		}
 	}

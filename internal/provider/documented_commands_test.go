@@ -73,38 +73,38 @@ func TestAccDocumentedCommands(t *testing.T) {
 // quickstart is a copy of the files that tools/quickstart works on.
 type quickstart struct {
 	root string
-	cli  *cli
-	set  setting
+	cli  *CLI
+	set  Env
 }
 
 func newQuickstart(t *testing.T) quickstart {
 	t.Helper()
-	q := quickstart{t.TempDir(), newCLI(t), newSetting(t)}
+	q := quickstart{t.TempDir(), NewCLI(t), NewEnv(t)}
 	for _, directory := range []string{"tools", ".cluster", "bin", "examples/quickstart"} {
-		must(t, os.MkdirAll(filepath.Join(q.root, directory), 0o755))
+		NoError(t, os.MkdirAll(filepath.Join(q.root, directory), 0o755))
 	}
 	copyExample(t, q.set, filepath.Join(repository, "examples/quickstart"), filepath.Join(q.root, "examples/quickstart"))
 	script, err := os.ReadFile(filepath.Join(repository, "tools/quickstart"))
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(q.root, "tools/quickstart"), script, 0o700))
+	NoError(t, err)
+	NoError(t, os.WriteFile(filepath.Join(q.root, "tools/quickstart"), script, 0o700))
 	settings := q.variable(t, "TF_CLI_CONFIG_FILE")
-	must(t, os.Mkdir(filepath.Join(q.root, ".bin"), 0o755))
-	must(t, os.Symlink(filepath.Join(filepath.Dir(settings), "mirror"), filepath.Join(q.root, ".bin/mirror")))
+	NoError(t, os.Mkdir(filepath.Join(q.root, ".bin"), 0o755))
+	NoError(t, os.Symlink(filepath.Join(filepath.Dir(settings), "mirror"), filepath.Join(q.root, ".bin/mirror")))
 	// The environment file of the cluster names the provider that make has built, not the one of this test.
 	env, err := os.ReadFile(filepath.Join(clustertest.Getenv(t, "BRANE_TEST_CLUSTER"), "env"))
-	must(t, err)
+	NoError(t, err)
 	env = regexp.MustCompile(`(?m)^export TF_CLI_CONFIG_FILE=.*$`).ReplaceAll(env, []byte("export TF_CLI_CONFIG_FILE="+settings))
-	must(t, os.WriteFile(filepath.Join(q.root, ".cluster/env"), env, 0o600))
+	NoError(t, os.WriteFile(filepath.Join(q.root, ".cluster/env"), env, 0o600))
 	// The documents call the CLI terraform.
-	must(t, os.Symlink(q.cli.program, filepath.Join(q.root, "bin/terraform")))
-	must(t, os.Symlink(q.cli.program, filepath.Join(q.root, "bin/tofu")))
+	NoError(t, os.Symlink(q.cli.Program, filepath.Join(q.root, "bin/terraform")))
+	NoError(t, os.Symlink(q.cli.Program, filepath.Join(q.root, "bin/tofu")))
 	t.Cleanup(func() { _ = q.script("down").Run() }) // nothing is applied any more, unless the test has failed
 	return q
 }
 
 func (q quickstart) variable(t *testing.T, name string) string {
 	t.Helper()
-	for _, variable := range slices.Backward(q.cli.env) {
+	for _, variable := range slices.Backward(q.cli.Env) {
 		if value, found := strings.CutPrefix(variable, name+"="); found {
 			return value
 		}
@@ -115,7 +115,7 @@ func (q quickstart) variable(t *testing.T, name string) string {
 
 func (q quickstart) script(verb string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(q.root, "tools/quickstart"), verb)
-	cmd.Env = append(q.cli.env, "CLI="+q.cli.program, "CLUSTER_DIR="+filepath.Join(q.root, ".cluster"))
+	cmd.Env = append(q.cli.Env, "CLI="+q.cli.Program, "CLUSTER_DIR="+filepath.Join(q.root, ".cluster"))
 	return cmd
 }
 
@@ -159,7 +159,7 @@ func (q quickstart) run(t *testing.T, p printed) {
 	case strings.HasPrefix(p.command, "go "):
 		directory = repository
 	}
-	env := append(q.cli.env, "PATH="+filepath.Join(q.root, "bin")+":"+os.Getenv("PATH"))
+	env := append(q.cli.Env, "PATH="+filepath.Join(q.root, "bin")+":"+os.Getenv("PATH"))
 	out := runIn(t, directory, env, ". "+filepath.Join(q.root, ".cluster/env")+"\n"+p.command)
 	if strings.HasPrefix(p.command, "kubectl ") || strings.HasPrefix(p.command, "redis-cli ") {
 		if strings.TrimSpace(out) == "" || strings.Contains(out, "No resources found") {
@@ -183,7 +183,7 @@ func runIn(t *testing.T, directory string, env []string, command string) string 
 // documentedCommands returns the commands in the shell blocks of all documents, without their comments.
 func documentedCommands(t *testing.T) (commands []printed) {
 	t.Helper()
-	must(t, filepath.WalkDir(repository, func(file string, entry fs.DirEntry, err error) error {
+	NoError(t, filepath.WalkDir(repository, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -241,7 +241,7 @@ func TestShellCommands(t *testing.T) {
 func checkMake(t *testing.T, command string) {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(repository, "Makefile"))
-	must(t, err)
+	NoError(t, err)
 	for _, word := range strings.Fields(command)[1:] {
 		pattern := `(?m)^` + regexp.QuoteMeta(word) + `:`
 		if name, _, isVariable := strings.Cut(word, "="); isVariable {
@@ -271,13 +271,13 @@ func checkGoTest(t *testing.T, command string) {
 			pattern = regexp.MustCompile(strings.Trim(words[i+1], "'"))
 		case strings.HasPrefix(word, "./"):
 			files, err := filepath.Glob(filepath.Join(module, strings.TrimSuffix(word, "..."), "*_test.go"))
-			must(t, err)
+			NoError(t, err)
 			if len(files) == 0 && !strings.HasSuffix(word, "...") {
 				t.Errorf("%s has no tests", word)
 			}
 			for _, file := range files {
 				text, err := os.ReadFile(file)
-				must(t, err)
+				NoError(t, err)
 				tests = append(tests, text...)
 			}
 		}
@@ -299,7 +299,7 @@ func checkGoTest(t *testing.T, command string) {
 func checkImport(t *testing.T, command string) {
 	t.Helper()
 	kind, _, _ := strings.Cut(strings.Fields(command)[2], ".")
-	if _, found := newSpeaker(t).schemas.ResourceSchemas[kind]; !found {
+	if _, found := NewProtocol(t).Schemas.ResourceSchemas[kind]; !found {
 		t.Errorf("there is no resource %s", kind)
 	}
 }

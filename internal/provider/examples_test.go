@@ -29,17 +29,17 @@ func TestAccExamples(t *testing.T) {
 	for name, want := range applied {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, c := newSetting(t), newCLI(t)
-			copyExample(t, s, filepath.Join(root, name), c.dir)
+			s, c := NewEnv(t), NewCLI(t)
+			copyExample(t, s, filepath.Join(root, name), c.Directory)
 			if name != "quickstart" { // it has a provider block
-				c.write(t, "provider.tf", required+s.provider())
+				c.WriteFile(t, "provider.tf", RequiredProviders+s.ProviderBlock())
 			}
-			c.run(t, "init", "-no-color")
-			c.destroyAtEnd(t)
-			if out := c.run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, want) {
+			c.Run(t, "init", "-no-color")
+			c.DestroyAtEnd(t)
+			if out := c.Run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, want) {
 				t.Errorf("apply does not print %q:\n%s", want, out)
 			}
-			c.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
+			c.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 		})
 	}
 	validated := []string{ // these refer to clusters and infrastructures that do not exist
@@ -49,18 +49,18 @@ func TestAccExamples(t *testing.T) {
 	for _, name := range validated {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, c := newSetting(t), newCLI(t)
-			copyExample(t, s, filepath.Join(root, name), c.dir)
+			s, c := NewEnv(t), NewCLI(t)
+			copyExample(t, s, filepath.Join(root, name), c.Directory)
 			if name != "provider" && filepath.Dir(name) != "functions" { // those contain required_providers
-				c.write(t, "required.tf", required)
+				c.WriteFile(t, "required.tf", RequiredProviders)
 			}
-			c.run(t, "init", "-no-color")
-			c.run(t, "validate", "-no-color")
+			c.Run(t, "init", "-no-color")
+			c.Run(t, "validate", "-no-color")
 		})
 	}
 	t.Run("no other", func(t *testing.T) {
 		t.Parallel()
-		must(t, filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
+		NoError(t, filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
 			directory, _ := filepath.Rel(root, filepath.Dir(file))
 			_, isApplied := applied[filepath.ToSlash(directory)]
 			isAction := strings.HasPrefix(filepath.ToSlash(directory), "actions/") // needs Terraform 1.14
@@ -75,10 +75,10 @@ func TestAccExamples(t *testing.T) {
 var resourceName = regexp.MustCompile(`(?m)^(\s+name\s+= ")([a-z-]+)(")`)
 
 // copyExample copies the files of an example, with the name of the setting appended to all names of resources.
-func copyExample(t *testing.T, s setting, from, to string) {
+func copyExample(t *testing.T, s Env, from, to string) {
 	t.Helper()
 	entries, err := os.ReadDir(from)
-	must(t, err)
+	NoError(t, err)
 	for _, entry := range entries {
 		if entry.Name() == "import-by-identity.tf" { // needs Terraform 1.12, and would import what the example creates
 			continue
@@ -87,7 +87,7 @@ func copyExample(t *testing.T, s setting, from, to string) {
 			continue // files of an apply in the repository
 		}
 		if entry.IsDir() { // for files that the apply writes
-			must(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))
+			NoError(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))
 			continue
 		}
 		if !strings.HasPrefix(entry.Name(), "resource_") { // additional examples on the same page, which other tests apply
@@ -98,35 +98,35 @@ func copyExample(t *testing.T, s setting, from, to string) {
 }
 
 // copyExampleFile copies one file of an example.
-func copyExampleFile(t *testing.T, s setting, from, to string) {
+func copyExampleFile(t *testing.T, s Env, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
-	must(t, err)
+	NoError(t, err)
 	if filepath.Ext(from) == ".tf" {
-		text = resourceName.ReplaceAll(text, []byte("${1}${2}"+strings.TrimPrefix(s.namespace, "acc")+"${3}"))
+		text = resourceName.ReplaceAll(text, []byte("${1}${2}"+strings.TrimPrefix(s.Namespace, "acc")+"${3}"))
 	}
-	must(t, os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600))
+	NoError(t, os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600))
 }
 
 // The additional examples of runs, on a node with what they need: a label, devices, a claim and a Secret. There is no CSI driver: its volume is replaced by an
 // empty one.
 func TestAccExampleRuns(t *testing.T) {
 	t.Parallel()
-	s, c := newSetting(t), newCLI(t)
+	s, c := NewEnv(t), NewCLI(t)
 	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf")
-	replaceIn(t, filepath.Join(c.dir, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
-	c.write(t, "provider.tf", required+s.provider()+`
+	replaceIn(t, filepath.Join(c.Directory, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
+	c.WriteFile(t, "provider.tf", RequiredProviders+s.ProviderBlock()+`
 output "models" { value = brane_workflow_run.sweep.outputs.models.content }
 output "cleaned" { value = brane_workflow_run.conditions.outputs.cleaned.content }
 `)
-	c.env = append(c.env, "TF_VAR_api_token=t0ken")
-	c.run(t, "init", "-no-color")
-	c.destroyAtEnd(t)
-	c.run(t, "apply", "-auto-approve", "-no-color", "-target=brane_infrastructure.runs")
+	c.Env = append(c.Env, "TF_VAR_api_token=t0ken")
+	c.Run(t, "init", "-no-color")
+	c.DestroyAtEnd(t)
+	c.Run(t, "apply", "-auto-approve", "-no-color", "-target=brane_infrastructure.runs")
 
-	kubectl := func(stdin string, args ...string) string { return s.administrator(t, stdin, args...) }
-	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.namespace, "acc"), t.TempDir()
-	must(t, os.Chmod(shared, 0o777)) // the step runs as another user
+	kubectl := func(stdin string, args ...string) string { return s.Kubectl(t, stdin, args...) }
+	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.Namespace, "acc"), t.TempDir()
+	NoError(t, os.Chmod(shared, 0o777)) // the step runs as another user
 	kubectl("", "label", "node", node, "accelerator=a100", "--overwrite")
 	kubectl("", "patch", "node", node, "--subresource=status", "--type=merge", "-p", `{"status":{"capacity":{"nvidia.com/gpu":"8"},"allocatable":{"nvidia.com/gpu":"8"}}}`)
 	kubectl("", "-n", namespace, "create", "secret", "generic", "hub", "--from-literal=token=t0ken")
@@ -143,46 +143,46 @@ metadata: {name: models, namespace: $NAME}
 spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, volumeName: $NAME, storageClassName: ""}
 `), "create", "-f", "-")
 
-	out := c.run(t, "apply", "-auto-approve", "-no-color")
+	out := c.Run(t, "apply", "-auto-approve", "-no-color")
 	for _, want := range []string{"rate 0.1\nrate 0.01\nrate 0.001", "done"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("apply does not print %q:\n%s", want, out)
 		}
 	}
-	c.run(t, "plan", "-detailed-exitcode", "-no-color")
+	c.Run(t, "plan", "-detailed-exitcode", "-no-color")
 }
 
 // The additional examples of namespaces, one of which adopts a namespace.
 func TestAccExampleNamespaces(t *testing.T) {
 	t.Parallel()
-	s, c := newSetting(t), newCLI(t)
+	s, c := NewEnv(t), NewCLI(t)
 	copyExamples(t, s, "brane_namespace", c, "resource_limits.tf", "resource_isolated.tf", "resource_registry.tf", "resource_adopt.tf")
-	c.write(t, "provider.tf", required+s.provider())
-	c.env = append(c.env, "TF_VAR_registry_password=pass-w0rd")
-	shared := "shared" + strings.TrimPrefix(s.namespace, "acc")
-	s.administrator(t, "", "create", "namespace", shared)
-	t.Cleanup(func() { s.administrator(t, "", "delete", "namespace", shared, "--wait=false") })
-	c.run(t, "init", "-no-color")
-	c.destroyAtEnd(t)
-	c.run(t, "apply", "-auto-approve", "-no-color")
-	c.run(t, "plan", "-detailed-exitcode", "-no-color")
-	replaceIn(t, filepath.Join(c.dir, "resource_limits.tf"), "deletion_protection = true", "deletion_protection = false")
-	c.run(t, "apply", "-auto-approve", "-no-color") // before the destroy
+	c.WriteFile(t, "provider.tf", RequiredProviders+s.ProviderBlock())
+	c.Env = append(c.Env, "TF_VAR_registry_password=pass-w0rd")
+	shared := "shared" + strings.TrimPrefix(s.Namespace, "acc")
+	s.Kubectl(t, "", "create", "namespace", shared)
+	t.Cleanup(func() { s.Kubectl(t, "", "delete", "namespace", shared, "--wait=false") })
+	c.Run(t, "init", "-no-color")
+	c.DestroyAtEnd(t)
+	c.Run(t, "apply", "-auto-approve", "-no-color")
+	c.Run(t, "plan", "-detailed-exitcode", "-no-color")
+	replaceIn(t, filepath.Join(c.Directory, "resource_limits.tf"), "deletion_protection = true", "deletion_protection = false")
+	c.Run(t, "apply", "-auto-approve", "-no-color") // before the destroy
 }
 
 // copyExamples copies these files of a resource's examples.
-func copyExamples(t *testing.T, s setting, resource string, c *cli, names ...string) {
+func copyExamples(t *testing.T, s Env, resource string, c *CLI, names ...string) {
 	t.Helper()
 	directory := filepath.Join("../../examples/resources", resource)
 	all, err := filepath.Glob(filepath.Join(directory, "resource*.tf"))
-	must(t, err)
+	NoError(t, err)
 	for _, file := range all {
 		if name := filepath.Base(file); name != "resource.tf" && !slices.Contains(names, name) {
 			t.Errorf("example %s is not tested", name)
 		}
 	}
 	for _, name := range names {
-		copyExampleFile(t, s, filepath.Join(directory, name), c.dir)
+		copyExampleFile(t, s, filepath.Join(directory, name), c.Directory)
 	}
 }
 
@@ -190,10 +190,10 @@ func copyExamples(t *testing.T, s setting, resource string, c *cli, names ...str
 func replaceIn(t *testing.T, file, pattern, by string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
-	must(t, err)
+	NoError(t, err)
 	expression := regexp.MustCompile(pattern)
 	if !expression.Match(text) {
 		t.Fatalf("%s does not contain %s:\n%s", file, pattern, text)
 	}
-	must(t, os.WriteFile(file, expression.ReplaceAll(text, []byte(by)), 0o600))
+	NoError(t, os.WriteFile(file, expression.ReplaceAll(text, []byte(by)), 0o600))
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 )
 
-// errorSays takes an error of the CLI apart: line breaks are where the terminal happened to end.
-func errorSays(err error, sentences ...string) error {
+// CheckError takes an error of the CLI apart: line breaks are where the terminal happened to end.
+func CheckError(err error, sentences ...string) error {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	for _, sentence := range sentences {
 		if !strings.Contains(text, sentence) {
@@ -19,18 +19,18 @@ func errorSays(err error, sentences ...string) error {
 	return nil
 }
 
-// failing applies a configuration that must fail with these sentences, then the steps.
-func failing(t *testing.T, first resource.TestStep, sentences []string, then ...resource.TestStep) {
+// ExpectError applies a configuration that must fail with these sentences, then the steps.
+func ExpectError(t *testing.T, first resource.TestStep, sentences []string, then ...resource.TestStep) {
 	t.Helper()
 	failed := false
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		ErrorCheck: func(err error) error {
 			if failed {
 				return err // of a later step
 			}
 			failed = true
-			return errorSays(err, sentences...)
+			return CheckError(err, sentences...)
 		},
 		Steps: append([]resource.TestStep{first}, then...),
 	})

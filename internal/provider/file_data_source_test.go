@@ -27,17 +27,17 @@ func TestAccFile_savedOnce(t *testing.T) {
 	client := server.Client()
 	large := bytes.Repeat([]byte("0123456789"), 300_000)
 	set, err := files.OpenSet(client, "corpus")
-	must(t, err)
-	_, err = set.Put(t.Context(), digest("corpus"), map[string]files.Source{"large": {Content: large}})
-	must(t, err)
+	NoError(t, err)
+	_, err = set.Put(t.Context(), SHA256("corpus"), map[string]files.Source{"large": {Content: large}})
+	NoError(t, err)
 	to := filepath.Join(t.TempDir(), "saved")
-	config := onRedis(server.URL(), "", fmt.Sprintf("data \"brane_file\" \"large\" {\n  file_set = \"corpus@%s\"\n  path = \"large\"\n  save_to = %q\n}\n", digest("corpus"), to))
-	is := []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(digest(string(large))))}
+	config := RedisConfig(server.URL(), "", fmt.Sprintf("data \"brane_file\" \"large\" {\n  file_set = \"corpus@%s\"\n  path = \"large\"\n  save_to = %q\n}\n", SHA256("corpus"), to))
+	is := []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(SHA256(string(large))))}
 	sent := func() int {
 		stats, err := client.InfoMap(t.Context(), "stats").Result()
-		must(t, err)
+		NoError(t, err)
 		n, err := strconv.Atoi(stats["Stats"]["total_net_output_bytes"])
-		must(t, err)
+		NoError(t, err)
 		return n
 	}
 	var before int
@@ -50,14 +50,14 @@ func TestAccFile_savedOnce(t *testing.T) {
 		return err
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: config, ConfigStateChecks: is, Check: hasContent},
 			{
 				PreConfig: func() {
 					var err error
 					first, err = os.Stat(to)
-					must(t, err)
+					NoError(t, err)
 					before = sent()
 				},
 				Config: config, ConfigStateChecks: is,
@@ -73,7 +73,7 @@ func TestAccFile_savedOnce(t *testing.T) {
 				},
 			},
 			{ // somebody has changed the copy, whose size is the same
-				PreConfig: func() { must(t, os.WriteFile(to, append([]byte("x"), large[1:]...), 0o600)) },
+				PreConfig: func() { NoError(t, os.WriteFile(to, append([]byte("x"), large[1:]...), 0o600)) },
 				Config:    config, ConfigStateChecks: is, Check: hasContent,
 			},
 		},

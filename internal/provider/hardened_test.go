@@ -21,8 +21,8 @@ func TestAccWorkflowRun_hardened(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSetting(t)
-			s.register(t)
+			s := NewEnv(t)
+			s.RegisterInfrastructure(t)
 			check := strings.NewReplacer("$BESIDE", way.beside).Replace(`
       image   = "$TOOLS"
       command = ["sh", "-ec"]
@@ -44,7 +44,7 @@ func TestAccWorkflowRun_hardened(t *testing.T) {
         echo hello >/data/out
 EOT
       ]`)
-			config := s.run(t, name, way.attributes+`
+			config := s.RunConfig(t, name, way.attributes+`
   defaults = {
     security_context = { run_as_user = 65532, read_only_root_filesystem = true }
   }
@@ -59,12 +59,12 @@ EOT
   }
   outputs = { out = { path = "out" } }`)
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: inProcess,
+				ProtoV6ProviderFactories: ProviderFactories,
 				Steps: []resource.TestStep{{
 					Config: config,
 					ConfigStateChecks: []statecheck.StateCheck{
-						runValue("status", knownvalue.StringExact("succeeded")),
-						runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": output("out", "hello\n")})),
+						ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+						ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": ExpectOutput("out", "hello\n")})),
 					},
 				}},
 			})

@@ -24,10 +24,10 @@ import (
 // submitters creates the namespace of the test without Terraform, with the service accounts "brane" and "other", which can create Jobs in it.
 func (i instance) submitters(t *testing.T, labels map[string]string) {
 	t.Helper()
-	createNamespace(t, i.setting, labels)
-	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: i.namespace, Name: name} }
+	createNamespace(t, i.Env, labels)
+	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: i.Namespace, Name: name} }
 	account := func(name string) rbacv1.Subject {
-		return rbacv1.Subject{Kind: "ServiceAccount", Namespace: i.namespace, Name: name}
+		return rbacv1.Subject{Kind: "ServiceAccount", Namespace: i.Namespace, Name: name}
 	}
 	for _, object := range []kube.Object{
 		&corev1.ServiceAccount{ObjectMeta: in("other")},
@@ -37,7 +37,7 @@ func (i instance) submitters(t *testing.T, labels map[string]string) {
 			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "submit"},
 		},
 	} {
-		must(t, i.client.Create(t.Context(), object))
+		NoError(t, i.Client.Create(t.Context(), object))
 	}
 }
 
@@ -67,7 +67,7 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 			}
 		}
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			Steps: []resource.TestStep{
 				{
 					Config: writeOnly(one, 1), Check: registered(one),
@@ -81,7 +81,7 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 				{
 					PreConfig:        func() { i.register(t, one) },
 					Config:           writeOnly(other, 2),
-					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, "the registered credential was replaced by another one"),
+					ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, "the registered credential was replaced by another one"),
 					Check:            registered(other),
 				},
 				{
@@ -109,7 +109,7 @@ func TestAccInfrastructure_rotation(t *testing.T) {
 	}
 	var first []byte
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: in("2026-10")},
 			{PreConfig: func() { first = i.kubeconfig(t, "compute") }, Config: in("2026-10"), ConfigPlanChecks: emptyPlan()},
@@ -141,7 +141,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 	}
 	tokens := func() []string {
 		var secrets corev1.SecretList
-		must(t, i.client.List(context.Background(), &secrets, i.namespace, ""))
+		NoError(t, i.Client.List(context.Background(), &secrets, i.Namespace, ""))
 		var names []string
 		for _, secret := range secrets.Items {
 			names = append(names, secret.Name)
@@ -165,7 +165,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 		return nil
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		CheckDestroy:             none,
 		Steps: []resource.TestStep{
 			{
@@ -183,12 +183,12 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 			{Config: config("2"), ConfigPlanChecks: plannedUpdate(), Check: one},
 			{
 				PreConfig: func() {
-					must(t, i.client.Delete(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: tokens()[0]}}))
+					NoError(t, i.Client.Delete(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: tokens()[0]}}))
 					i.probedAs(t, credentials.ErrUnauthorized)
 				},
 				Config: config("2"),
-				ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate,
-					i.client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
+				ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate,
+					i.Client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
 				Check: one,
 			},
 			{Config: i.hcl(t, alone(`{ service_account = "brane" }`)), ConfigPlanChecks: plannedUpdate(), Check: none},
@@ -201,12 +201,12 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 func TestAccInfrastructure_longLivedTooWeak(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	createNamespace(t, i.setting, nil)
+	createNamespace(t, i.Env, nil)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		CheckDestroy: func(*terraform.State) error {
 			var secrets corev1.SecretList
-			if err := i.client.List(context.Background(), &secrets, i.namespace, ""); err != nil || len(secrets.Items) != 0 {
+			if err := i.Client.List(context.Background(), &secrets, i.Namespace, ""); err != nil || len(secrets.Items) != 0 {
 				return fmt.Errorf("left behind: %v, %w", secrets.Items, err)
 			}
 			return nil
@@ -229,7 +229,7 @@ func TestAccInfrastructure_unknownUntilApply(t *testing.T) {
 	own := `{ kubeconfig_wo = terraform_data.later.output, kubeconfig_wo_version = 1 }`
 	heredoc := func(text []byte) string { return "<<EOT\n" + string(text) + "EOT\n" }
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		CheckDestroy:             i.holds(t, "locations: {}\n", "{}\n"),
 		Steps: []resource.TestStep{
 			{

@@ -50,7 +50,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`, `Brane cannot use the registered credentials: kubeconfig: the document cannot be read: line 1: cannot unmarshal !!str …`},
 			},
 			{
-				func() { must(t, infra.Unregister(context.Background(), i.place, "compute", "compute")) },
+				func() { NoError(t, infra.Unregister(context.Background(), i.place, "compute", "compute")) },
 				[]string{fmt.Sprintf(`location "compute" is missing from infra.yml in the %s`, i.place)},
 			},
 			{
@@ -79,16 +79,16 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				func() { i.register(t, i.token(t, "default")) },
 				[]string{
 					`the registered credential was replaced by another one`,
-					fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.client.Host(), i.namespace),
+					fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.Client.Host(), i.Namespace),
 				},
 			},
 			{
 				i.revoke(t),
-				[]string{fmt.Sprintf(`%s does not accept the credential: it has expired, or its service account or token was deleted`, i.client.Host())},
+				[]string{fmt.Sprintf(`%s does not accept the credential: it has expired, or its service account or token was deleted`, i.Client.Host())},
 			},
 			{
 				i.dropRole(t),
-				[]string{fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.client.Host(), i.namespace)},
+				[]string{fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.Client.Host(), i.Namespace)},
 			},
 			{
 				func() { i.edit(t, "infra.yml", "address: "+i.address(), "address: 203.0.113.7:6443") },
@@ -116,11 +116,11 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				return nil
 			}
 			steps = append(steps,
-				resource.TestStep{PreConfig: happens, Config: config, Check: healed, ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, drift.want...)},
+				resource.TestStep{PreConfig: happens, Config: config, Check: healed, ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, drift.want...)},
 				resource.TestStep{Config: config, ConfigPlanChecks: emptyPlan()})
 		}
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			CheckDestroy:             i.holds(t, "locations: {}\n", othersSecrets), // the last drift took the others' locations
 			Steps:                    steps,
 		})
@@ -130,11 +130,11 @@ func TestAccInfrastructure_drift(t *testing.T) {
 // revoke deletes the service account, creates it again, and waits until the API server rejects the old token.
 func (i instance) revoke(t *testing.T) func() {
 	return func() {
-		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "brane"}}
-		must(t, i.client.Get(context.Background(), account))
-		must(t, i.client.Delete(context.Background(), account))
-		must(t, i.client.Create(context.Background(), &corev1.ServiceAccount{
-			ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "brane", Labels: account.Labels, Annotations: account.Annotations},
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "brane"}}
+		NoError(t, i.Client.Get(context.Background(), account))
+		NoError(t, i.Client.Delete(context.Background(), account))
+		NoError(t, i.Client.Create(context.Background(), &corev1.ServiceAccount{
+			ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "brane", Labels: account.Labels, Annotations: account.Annotations},
 		}))
 		i.probedAs(t, credentials.ErrUnauthorized)
 	}
@@ -142,7 +142,7 @@ func (i instance) revoke(t *testing.T) func() {
 
 func (i instance) dropRole(t *testing.T) func() {
 	return func() {
-		must(t, i.client.Delete(context.Background(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "brane"}}))
+		NoError(t, i.Client.Delete(context.Background(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "brane"}}))
 		i.probedAs(t, credentials.ErrForbidden)
 	}
 }
@@ -151,23 +151,23 @@ func (i instance) dropRole(t *testing.T) func() {
 func (i instance) probedAs(t *testing.T, want error) {
 	t.Helper()
 	kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
-	must(t, err)
+	NoError(t, err)
 	client, err := kube.New(kubeconfig.Config())
-	must(t, err)
+	NoError(t, err)
 	eventually(t, func() error {
-		if _, err := credentials.Probe(context.Background(), client, i.namespace); !errors.Is(err, want) {
+		if _, err := credentials.Probe(context.Background(), client, i.Namespace); !errors.Is(err, want) {
 			return fmt.Errorf("a probe says %w and not %w", err, want)
 		}
 		return nil
 	})
 }
 
-func (i instance) address() string { return strings.TrimPrefix(i.client.Host(), "https://") }
+func (i instance) address() string { return strings.TrimPrefix(i.Client.Host(), "https://") }
 
 // token returns a kubeconfig for a service account of the namespace of the test.
 func (i instance) token(t testing.TB, account string) []byte {
 	t.Helper()
-	token, err := credentials.RequestToken(context.Background(), i.client, i.namespace, account, time.Hour, nil)
+	token, err := credentials.RequestToken(context.Background(), i.Client, i.Namespace, account, time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +176,11 @@ func (i instance) token(t testing.TB, account string) []byte {
 
 func (i instance) rendered(t testing.TB, token string) []byte {
 	t.Helper()
-	ca, err := i.client.CA()
+	ca, err := i.Client.CA()
 	if err != nil {
 		t.Fatal(err)
 	}
-	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: i.client.Host(), CA: ca, Token: token, Namespace: i.namespace, Name: "compute"})
+	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: i.Client.Host(), CA: ca, Token: token, Namespace: i.Namespace, Name: "compute"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,21 +192,21 @@ func TestAccInfrastructure_otherAuthority(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		config := i.hcl(t, smallestInfrastructure)
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: config},
 				{
 					PreConfig: func() {
 						kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
-						must(t, err)
-						kubeconfig.CA = otherAuthority(t)
+						NoError(t, err)
+						kubeconfig.CA = NewCA(t)
 						rendered, err := credentials.Render(*kubeconfig)
-						must(t, err)
+						NoError(t, err)
 						i.register(t, rendered)
 					},
 					Config: config,
 					ConfigPlanChecks: driftsLike(
-						`^the certificate of ` + regexp.QuoteMeta(i.client.Host()) + ` is not valid for the kubeconfig's certificate-authority-data: `),
+						`^the certificate of ` + regexp.QuoteMeta(i.Client.Host()) + ` is not valid for the kubeconfig's certificate-authority-data: `),
 				},
 				{Config: config, ConfigPlanChecks: emptyPlan()},
 			},
@@ -220,7 +220,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 		config := i.hcl(t, smallestInfrastructure)
 		var infraText, secretsText string
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: config},
 				{
@@ -233,7 +233,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 				},
 				{
 					PreConfig: func() {
-						must(t, i.holds(t, infraText+"  broken: {kind: kube\n", secretsText)(nil))
+						NoError(t, i.holds(t, infraText+"  broken: {kind: kube\n", secretsText)(nil))
 						i.put(t, "infra.yml", infraText)
 						i.put(t, "secrets.yml", "- a list\n")
 					},
@@ -242,7 +242,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 				},
 				{
 					PreConfig: func() {
-						must(t, i.holds(t, infraText, "- a list\n")(nil))
+						NoError(t, i.holds(t, infraText, "- a list\n")(nil))
 						i.put(t, "secrets.yml", secretsText)
 					},
 					Config: config, ConfigPlanChecks: emptyPlan(),
@@ -340,20 +340,20 @@ func TestAccInfrastructure_renewBefore(t *testing.T) {
 // With verify_credentials = false the provider does not connect to the API server; the expiry time of a token is checked nevertheless.
 func TestAccInfrastructure_expired(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
-		createNamespace(t, i.setting, nil)
+		createNamespace(t, i.Env, nil)
 		config := i.hcl(t, alone(`{ service_account = "brane" }`, `address = "203.0.113.7:6443"`, `verify_credentials = false`))
-		claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.namespace)
+		claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.Namespace)
 		old := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: config},
 				{
 					PreConfig: func() {
-						i.register(t, []byte(strings.Replace(string(i.rendered(t, old)), i.client.Host(), "https://203.0.113.7:6443", 1)))
+						i.register(t, []byte(strings.Replace(string(i.rendered(t, old)), i.Client.Host(), "https://203.0.113.7:6443", 1)))
 					},
 					Config:           config,
-					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
+					ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
 				},
 				{Config: config, ConfigPlanChecks: emptyPlan()},
 			},
@@ -365,10 +365,10 @@ func TestAccInfrastructure_expired(t *testing.T) {
 func TestAccInfrastructure_unreachable(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	createNamespace(t, i.setting, nil)
+	createNamespace(t, i.Env, nil)
 	body := alone(`{ service_account = "brane" }`, `address = "127.0.0.1:1"`, `verify_credentials = false`)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: i.hcl(t, body)},
 			{Config: i.hcl(t, body), ConfigPlanChecks: emptyPlan()},
@@ -384,21 +384,21 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 func TestAccInfrastructure_runsRightAfterHealing(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		registered := i.hcl(t, strings.Replace(smallestInfrastructure, `"submit"`, `"run"`, 1))
-		running := registered + i.run(t, i.namespace, `
+		running := registered + i.RunConfig(t, i.Namespace, `
   steps   = { greet = { image = "$TOOLS", command = ["sh", "-c", "echo hello > /data/greeting"] } }
   outputs = { greeting = { path = "greeting" } }
 `)
-		running = strings.ReplaceAll(strings.Replace(running, i.provider(), "", 1), fmt.Sprintf("infrastructure = %q", i.namespace), "infrastructure = brane_infrastructure.test.name")
+		running = strings.ReplaceAll(strings.Replace(running, i.ProviderBlock(), "", 1), fmt.Sprintf("infrastructure = %q", i.Namespace), "infrastructure = brane_infrastructure.test.name")
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: registered},
 				{
 					PreConfig: i.revoke(t), Config: running,
-					ConfigPlanChecks: drifts(infrastructureAddress, plancheck.ResourceActionUpdate,
-						i.client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
+					ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate,
+						i.Client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
 					ConfigStateChecks: []statecheck.StateCheck{
-						statecheck.ExpectKnownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("greeting").AtMapKey("content"), knownvalue.StringExact("hello\n")),
+						statecheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("greeting").AtMapKey("content"), knownvalue.StringExact("hello\n")),
 					},
 				},
 				{Config: running, ConfigPlanChecks: emptyPlan()},

@@ -15,39 +15,39 @@ import (
 // The API server that issues the token and stores the files becomes unavailable at each request of an apply and of a destroy, and recovers: they finish.
 func TestAccInfrastructureFaults_away(t *testing.T) {
 	t.Parallel()
-	away := refusal(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable) // which client-go does not try again
+	away := NewStatusFault(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable) // which client-go does not try again
 	for name, longLived := range map[string]bool{"a token that expires": false, "a token for good": true} {
-		begin := func(t *testing.T) (*gate, *life, object) {
+		begin := func(t *testing.T) (*FaultProxy, *Lifecycle, Object) {
 			t.Helper()
-			g, speaker, namespace := newGate(t, (*httptest.Server).Start), newSpeaker(t), clustertest.Namespace(t)
+			g, speaker, namespace := NewFaultProxy(t, (*httptest.Server).Start), NewProtocol(t), clustertest.Namespace(t)
 			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "brane"}}
-			must(t, clustertest.Client(t).Create(t.Context(), account))
-			speaker.ok(speaker.configure(object{
-				"kubernetes":    object{"host": g.URL, "token": "unused"},
-				"control_plane": object{"kubernetes_secret": object{"namespace": namespace, "name": "config"}},
+			NoError(t, clustertest.Client(t).Create(t.Context(), account))
+			speaker.RequireNoErrors(speaker.Configure(Object{
+				"kubernetes":    Object{"host": g.URL, "token": "unused"},
+				"control_plane": Object{"kubernetes_secret": Object{"namespace": namespace, "name": "config"}},
 			}, false).Diagnostics)
-			return g, speaker.life("brane_infrastructure"), object{
+			return g, speaker.NewLifecycle("brane_infrastructure"), Object{
 				"name": "compute", "namespace": namespace, "address": "127.0.0.1:1", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-				"credentials": object{"service_account": account.Name, "long_lived": longLived},
+				"credentials": Object{"service_account": account.Name, "long_lived": longLived},
 			}
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clean, l, config := begin(t)
-			l.ok(l.apply(config))
-			for n := 1; n <= clean.requests(); n++ {
+			l.RequireNoErrors(l.Apply(config))
+			for n := 1; n <= clean.CountRequests(); n++ {
 				t.Run(fmt.Sprintf("at request %d", n), func(t *testing.T) {
 					t.Parallel()
 					g, l, config := begin(t)
-					g.shut(n, 2, away)
-					l.ok(l.apply(config))
-					g.arm(0, away) // an apply that polled less often has sent fewer requests than n
-					l.ok(l.refresh())
-					if _, changes := l.planned(config); changes || !l.there() {
+					g.FailRequests(n, 2, away)
+					l.RequireNoErrors(l.Apply(config))
+					g.FailRequest(0, away) // an apply that polled less often has sent fewer requests than n
+					l.RequireNoErrors(l.Refresh())
+					if _, changes := l.PlanChange(config); changes || !l.Exists() {
 						t.Error("the plan after it is not empty")
 					}
-					g.shut(n, 2, away)
-					l.ok(l.apply(nil))
+					g.FailRequests(n, 2, away)
+					l.RequireNoErrors(l.Apply(nil))
 				})
 			}
 		})

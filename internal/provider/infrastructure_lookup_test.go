@@ -19,7 +19,7 @@ import (
 // computeLocation is the location that the tests of data sources and lists register.
 func (i instance) computeLocation() infra.Location {
 	return infra.Location{
-		Name: "compute", Address: i.address(), CallbackTo: "http://198.51.100.10:50052", Namespace: i.namespace, Registry: "198.51.100.10:50050", MountDFS: "redis://198.51.100.10",
+		Name: "compute", Address: i.address(), CallbackTo: "http://198.51.100.10:50052", Namespace: i.Namespace, Registry: "198.51.100.10:50050", MountDFS: "redis://198.51.100.10",
 	}
 }
 
@@ -28,9 +28,9 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 		i.submitters(t, nil)
 		i.put(t, "infra.yml", othersInfra)
 		i.put(t, "secrets.yml", othersSecrets)
-		must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
+		NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
 		compute := map[string]knownvalue.Check{
-			"kind": knownvalue.StringExact("kube"), "address": knownvalue.StringExact(i.address()), "namespace": knownvalue.StringExact(i.namespace),
+			"kind": knownvalue.StringExact("kube"), "address": knownvalue.StringExact(i.address()), "namespace": knownvalue.StringExact(i.Namespace),
 			"registry": knownvalue.StringExact("198.51.100.10:50050"), "callback_to": knownvalue.StringExact("http://198.51.100.10:50052"),
 			"mount_dfs": knownvalue.StringExact("redis://198.51.100.10"), "proxy_address": knownvalue.Null(), "secret_name": knownvalue.StringExact("compute"),
 			"service_account": knownvalue.StringExact("brane"), "expires_at": knownvalue.StringRegexp(regexp.MustCompile(`^20\d\d-.*Z$`)),
@@ -43,7 +43,7 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 			one = append(one, statecheck.ExpectKnownValue("data.brane_infrastructure.test", tfjsonpath.New(name), check))
 		}
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			Steps: []resource.TestStep{
 				{
 					Config: i.hcl(t, "data \"brane_infrastructure\" \"test\" {\n  name = \"compute\"\n}\ndata \"brane_infrastructures\" \"test\" {}\n"),
@@ -68,7 +68,7 @@ func TestAccInfrastructureDataSources_nothingThere(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config:            i.hcl(t, "data \"brane_infrastructures\" \"test\" {}\n"),
 			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_infrastructures.test", tfjsonpath.New("infrastructures"), knownvalue.MapSizeExact(0))},
@@ -83,37 +83,37 @@ func TestAccInfrastructureList(t *testing.T) {
 	i.submitters(t, nil)
 	i.put(t, "infra.yml", othersInfra)
 	i.put(t, "secrets.yml", othersSecrets)
-	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
+	NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
 	second := i.computeLocation()
 	second.Name = "second"
-	must(t, infra.Register(t.Context(), i.place, second, []byte(goodKubeconfig)))
+	NoError(t, infra.Register(t.Context(), i.place, second, []byte(Kubeconfig)))
 
-	s := newSpeaker(t)
-	s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory}}, false).Diagnostics)
 	lister, ok := s.ProviderServer.(tfprotov6.ListResourceServer)
 	if !ok {
 		t.Fatal("the provider lists nothing")
 	}
-	schema := s.schemas.ResourceSchemas["brane_infrastructure"]
+	schema := s.Schemas.ResourceSchemas["brane_infrastructure"]
 	listed := func(limit int64) (found []string) {
 		stream, err := lister.ListResource(t.Context(), &tfprotov6.ListResourceRequest{
-			TypeName: "brane_infrastructure", Config: s.value(s.schemas.ListResourceSchemas["brane_infrastructure"], object{}), IncludeResource: true, Limit: limit,
+			TypeName: "brane_infrastructure", Config: s.EncodeObject(s.Schemas.ListResourceSchemas["brane_infrastructure"], Object{}), IncludeResource: true, Limit: limit,
 		})
-		must(t, err)
+		NoError(t, err)
 		for result := range stream.Results {
-			s.ok(result.Diagnostics)
-			attributes := s.answer(schema, result.Resource)
+			s.RequireNoErrors(result.Diagnostics)
+			attributes := s.DecodeAttributes(schema, result.Resource)
 			identity, err := result.Identity.IdentityData.Unmarshal(tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String, "cluster": tftypes.String}})
-			must(t, err)
+			NoError(t, err)
 			var parts map[string]tftypes.Value
-			must(t, identity.As(&parts))
-			found = append(found, s.text(parts["name"])+": "+result.DisplayName+": "+s.text(attributes["registry"]))
+			NoError(t, identity.As(&parts))
+			found = append(found, s.DecodeString(parts["name"])+": "+result.DisplayName+": "+s.DecodeString(attributes["registry"]))
 		}
 		return found
 	}
 	names := []string{
-		fmt.Sprintf("compute: compute (namespace %s at %s): 198.51.100.10:50050", i.namespace, i.address()),
-		fmt.Sprintf("second: second (namespace %s at %s): 198.51.100.10:50050", i.namespace, i.address()),
+		fmt.Sprintf("compute: compute (namespace %s at %s): 198.51.100.10:50050", i.Namespace, i.address()),
+		fmt.Sprintf("second: second (namespace %s at %s): 198.51.100.10:50050", i.Namespace, i.address()),
 	}
 	if got := listed(0); !slices.Equal(got, names) {
 		t.Errorf("got %q", got)
@@ -126,16 +126,16 @@ func TestAccInfrastructureList(t *testing.T) {
 	identity := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String, "cluster": tftypes.String}}
 	imported, err := s.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{
 		TypeName: "brane_infrastructure",
-		Identity: &tfprotov6.ResourceIdentityData{IdentityData: s.encode(identity, build(identity, object{"name": "compute"}))},
+		Identity: &tfprotov6.ResourceIdentityData{IdentityData: s.EncodeValue(identity, NewValue(identity, Object{"name": "compute"}))},
 	})
-	must(t, err)
-	s.ok(imported.Diagnostics)
+	NoError(t, err)
+	s.RequireNoErrors(imported.Diagnostics)
 	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{
 		TypeName: "brane_infrastructure", CurrentState: imported.ImportedResources[0].State, CurrentIdentity: imported.ImportedResources[0].Identity, Private: imported.ImportedResources[0].Private,
 	})
-	must(t, err)
-	s.ok(read.Diagnostics)
-	if got := s.text(s.answer(schema, read.NewState)["namespace"]); got != i.namespace {
+	NoError(t, err)
+	s.RequireNoErrors(read.Diagnostics)
+	if got := s.DecodeString(s.DecodeAttributes(schema, read.NewState)["namespace"]); got != i.Namespace {
 		t.Errorf("the imported one is in namespace %q", got)
 	}
 }
@@ -150,15 +150,15 @@ func TestAccRotateCredential(t *testing.T) {
 			config := i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", long_lived = %t }`, longLived)))
 			var before []byte
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: inProcess,
+				ProtoV6ProviderFactories: ProviderFactories,
 				Steps: []resource.TestStep{
 					{Config: config},
 					{
 						PreConfig: func() {
 							before = i.kubeconfig(t, "compute")
-							s := newSpeaker(t)
-							s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
-							if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 2 {
+							s := NewProtocol(t)
+							s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory}}, false).Diagnostics)
+							if said := s.Invoke("brane_rotate_credential", Object{"infrastructure": "compute"}); len(said) != 2 {
 								t.Errorf("it says %q", said)
 							}
 							if string(i.kubeconfig(t, "compute")) == string(before) {
@@ -176,14 +176,14 @@ func TestAccRotateCredential(t *testing.T) {
 func TestAccRotateCredential_refuses(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	s := newSpeaker(t)
-	s.ok(s.configure(object{"control_plane": object{"directory": i.folder}}, false).Diagnostics)
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory}}, false).Diagnostics)
 	at := `ERROR, AttributeName("infrastructure"): Failed to rotate credential: Requesting a new token for infrastructure "compute": `
-	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look up location`).MatchString(said[0]) {
+	if said := s.Invoke("brane_rotate_credential", Object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look up location`).MatchString(said[0]) {
 		t.Errorf("where nothing is registered it says %q", said)
 	}
-	must(t, infra.Register(t.Context(), i.place, i.computeLocation(), []byte(goodKubeconfig)))
-	if said := s.invoke("brane_rotate_credential", object{"infrastructure": "compute"}); len(said) != 1 ||
+	NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), []byte(Kubeconfig)))
+	if said := s.Invoke("brane_rotate_credential", Object{"infrastructure": "compute"}); len(said) != 1 ||
 		said[0] != at+"the registered credentials are not a token of a service account; set another kubeconfig_wo of the brane_infrastructure instead." {
 		t.Errorf("with somebody's own kubeconfig it says %q", said)
 	}

@@ -25,7 +25,7 @@ const theirs = `locations:
 func TestAccInfrastructure_filesThatBraneRefuses(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	createNamespace(t, i.setting, nil)
+	createNamespace(t, i.Env, nil)
 	config := i.hcl(t, alone(`{ service_account = "brane" }`))
 	changed := func(from, to string) string {
 		if !strings.Contains(theirs, from) {
@@ -45,7 +45,7 @@ func TestAccInfrastructure_filesThatBraneRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i.put(t, "infra.yml", tt.text)
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: inProcess,
+				ProtoV6ProviderFactories: ProviderFactories,
 				Steps: []resource.TestStep{{
 					Config: config, ExpectError: regexp.MustCompile(`Failed to register location[\s\S]*` + tt.where + `[\s\S]*Nothing\s+was\s+written`),
 				}},

@@ -37,7 +37,7 @@ type place interface {
 
 // instance is the setting of a test with a Brane instance.
 type instance struct {
-	setting
+	Env
 	place
 }
 
@@ -50,23 +50,23 @@ func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
 	})
 	t.Run("Secret", func(t *testing.T) {
 		t.Parallel()
-		s := newSetting(t)
-		test(t, instance{s, &secretPlace{infra.NewSecretStore(s.client, clustertest.Namespace(t), "brane-config"), s.client}})
+		s := NewEnv(t)
+		test(t, instance{s, &secretPlace{infra.NewSecretStore(s.Client, clustertest.Namespace(t), "brane-config"), s.Client}})
 	})
 }
 
 // newInstance returns an instance whose files are in a directory.
 func newInstance(t *testing.T) instance {
 	t.Helper()
-	s := newSetting(t)
-	return instance{s, folderPlace{infra.NewDirectoryStore(s.folder, infra.V06), s.folder}}
+	s := NewEnv(t)
+	return instance{s, folderPlace{infra.NewDirectoryStore(s.Directory, infra.V06), s.Directory}}
 }
 
 // hcl returns a configuration of the instance, with $NAMESPACE and $REGISTRY replaced.
 func (i instance) hcl(t *testing.T, body string) string {
 	t.Helper()
-	whole := i.setting.hcl(t, body)
-	return strings.Replace(whole, i.provider(), fmt.Sprintf("provider \"brane\" {\n  control_plane = %s\n}\n", i.block()), 1)
+	whole := i.Env.Config(t, body)
+	return strings.Replace(whole, i.ProviderBlock(), fmt.Sprintf("provider \"brane\" {\n  control_plane = %s\n}\n", i.block()), 1)
 }
 
 // edit replaces text in one of the files.

@@ -75,7 +75,7 @@ func TestAccInfrastructure(t *testing.T) {
 			"  credentials", "  mount_dfs   = \"redis://198.51.100.10\"\n  proxy_address = \"198.51.100.10:1080\"\n  secret_name = \"compute-1\"\n  credentials").Replace(smallest)
 		var first []byte
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			CheckDestroy:             i.holds(t, othersInfra, othersSecrets),
 			Steps: []resource.TestStep{
 				{
@@ -96,7 +96,7 @@ func TestAccInfrastructure(t *testing.T) {
     credentials:
       mechanism: config
       file: s$compute
-`, address, i.namespace), othersSecrets+"compute: "+infra.EncodeKubeconfig(first)+"\n")(nil)
+`, address, i.Namespace), othersSecrets+"compute: "+infra.EncodeKubeconfig(first)+"\n")(nil)
 					},
 					ConfigStateChecks: []statecheck.StateCheck{
 						statecheck.ExpectKnownValue(infrastructureAddress, tfjsonpath.New("secret_name"), knownvalue.StringExact("compute")),
@@ -158,12 +158,12 @@ func (i instance) canOnlySubmit(t *testing.T, kubeconfig []byte) error {
 			}}},
 		}
 	}
-	if err := client.Create(t.Context(), job(i.namespace)); err != nil {
+	if err := client.Create(t.Context(), job(i.Namespace)); err != nil {
 		return fmt.Errorf("with the registered credential: %w", err)
 	}
 	for what, object := range map[string]kube.Object{
 		"a Job elsewhere": job("default"),
-		"a Pod":           &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "pod"}},
+		"a Pod":           &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "pod"}},
 	} {
 		if err := client.Create(t.Context(), object); !apierrors.IsForbidden(err) {
 			return fmt.Errorf("%s with the registered credential: %w", what, err)
@@ -177,7 +177,7 @@ func TestAccInfrastructure_exists(t *testing.T) {
 		i.put(t, "infra.yml", strings.ReplaceAll(othersInfra, "office", "compute"))
 		i.put(t, "secrets.yml", othersSecrets)
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: inProcess,
+			ProtoV6ProviderFactories: ProviderFactories,
 			CheckDestroy:             i.holds(t, strings.ReplaceAll(othersInfra, "office", "compute"), othersSecrets),
 			Steps: []resource.TestStep{{
 				Config:      i.hcl(t, smallestInfrastructure),
@@ -191,13 +191,13 @@ func TestAccInfrastructure_exists(t *testing.T) {
 func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	createNamespace(t, i.setting, nil)
+	createNamespace(t, i.Env, nil)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		CheckDestroy:             i.holds(t, "", ""),
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "brane" }`)),
-			ExpectError: regexp.MustCompile(`Credentials failed verification[\s\S]*nothing\s+was\s+registered[\s\S]*create\s+jobs\.batch[\s\S]*` + i.namespace),
+			ExpectError: regexp.MustCompile(`Credentials failed verification[\s\S]*nothing\s+was\s+registered[\s\S]*create\s+jobs\.batch[\s\S]*` + i.Namespace),
 		}},
 	})
 }
@@ -205,9 +205,9 @@ func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
 func TestAccInfrastructure_noAccount(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	createNamespace(t, i.setting, nil)
+	createNamespace(t, i.Env, nil)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		CheckDestroy:             i.holds(t, "", ""),
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "nobody" }`)),
@@ -231,19 +231,19 @@ resource "brane_infrastructure" "test" {
 }
 
 // createNamespace creates the namespace of the test with only a service account.
-func createNamespace(t *testing.T, s setting, labels map[string]string) {
+func createNamespace(t *testing.T, s Env, labels map[string]string) {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: labels}}
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane"}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace, Labels: labels}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane"}}
 	for _, object := range []kube.Object{namespace, account} {
-		if err := s.client.Create(t.Context(), object); err != nil {
+		if err := s.Client.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Cleanup(func() {
 		ctx, done := context.WithTimeout(context.Background(), time.Minute)
 		defer done()
-		if err := s.client.Delete(ctx, namespace); err != nil {
+		if err := s.Client.Delete(ctx, namespace); err != nil {
 			t.Error(err)
 		}
 	})

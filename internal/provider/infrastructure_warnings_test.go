@@ -19,50 +19,50 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	i := newInstance(t)
 	i.submitters(t, map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
 	role := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: i.namespace},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: i.namespace, Name: "brane"}},
+		ObjectMeta: metav1.ObjectMeta{Name: i.Namespace},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: i.Namespace, Name: "brane"}},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 	}
-	must(t, i.client.Create(t.Context(), role))
-	t.Cleanup(func() { must(t, i.client.Delete(context.Background(), role)) })
+	NoError(t, i.Client.Create(t.Context(), role))
+	t.Cleanup(func() { NoError(t, i.Client.Delete(context.Background(), role)) })
 	kubeconfig, err := credentials.Parse(i.token(t, "brane"))
-	must(t, err)
+	NoError(t, err)
 	client, err := kube.New(kubeconfig.Config())
-	must(t, err)
+	NoError(t, err)
 	eventually(t, func() error { // until the API server's authorizer knows of the role
-		return client.Get(context.Background(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})
+		return client.Get(context.Background(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: i.Namespace}})
 	})
 
-	s := newSpeaker(t)
-	s.ok(s.configure(object{"control_plane": object{"directory": i.folder, "brane_version": "0.6.0"}}, false).Diagnostics)
-	config := object{
-		"name": "compute", "namespace": i.namespace, "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052",
-		"credentials": object{"service_account": "brane"},
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory, "brane_version": "0.6.0"}}, false).Diagnostics)
+	config := Object{
+		"name": "compute", "namespace": i.Namespace, "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052",
+		"credentials": Object{"service_account": "brane"},
 	}
 	// The CLI proposes the defaults of computed attributes as null.
-	plan := s.plan("brane_infrastructure", config, false)
+	plan := s.Plan("brane_infrastructure", config, false)
 	says(t, plan.Diagnostics, "WARNING: Brane 0.6.0 must be rebuilt: ", "rebuild the images")
-	schema := s.schemas.ResourceSchemas["brane_infrastructure"]
+	schema := s.Schemas.ResourceSchemas["brane_infrastructure"]
 	applied, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
-		TypeName: "brane_infrastructure", Config: s.value(schema, config), PriorState: s.null(schema), PlannedState: plan.PlannedState, PlannedPrivate: plan.PlannedPrivate,
+		TypeName: "brane_infrastructure", Config: s.EncodeObject(schema, config), PriorState: s.EncodeNull(schema), PlannedState: plan.PlannedState, PlannedPrivate: plan.PlannedPrivate,
 		PlannedIdentity: plan.PlannedIdentity,
 	})
-	must(t, err)
-	s.ok(applied.Diagnostics)
+	NoError(t, err)
+	s.RequireNoErrors(applied.Diagnostics)
 	doubts := []string{
 		`WARNING, AttributeName("credentials"): Registered credentials are over-privileged: `, "it may do everything in the whole cluster (cluster-admin)",
 		`WARNING, AttributeName("namespace"): Namespace rejects Brane's Jobs: `, `enforces the Pod Security level "baseline"`,
 	}
 	says(t, applied.Diagnostics, doubts...)
 	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_infrastructure", CurrentState: applied.NewState, CurrentIdentity: applied.NewIdentity})
-	must(t, err)
-	s.ok(read.Diagnostics)
+	NoError(t, err)
+	s.RequireNoErrors(read.Diagnostics)
 	says(t, read.Diagnostics, doubts...)
 	again, err := s.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
-		TypeName: "brane_infrastructure", Config: s.value(schema, config), PriorState: read.NewState, ProposedNewState: read.NewState, PriorIdentity: read.NewIdentity,
+		TypeName: "brane_infrastructure", Config: s.EncodeObject(schema, config), PriorState: read.NewState, ProposedNewState: read.NewState, PriorIdentity: read.NewIdentity,
 	})
-	must(t, err)
-	if said := tell(again.Diagnostics); said != "" {
+	NoError(t, err)
+	if said := FormatDiagnostics(again.Diagnostics); said != "" {
 		t.Errorf("where nothing changes a plan says\n%s", said)
 	}
 }
@@ -70,7 +70,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 // says checks that the diagnostics contain all these texts.
 func says(t *testing.T, diagnostics []*tfprotov6.Diagnostic, want ...string) {
 	t.Helper()
-	said := tell(diagnostics)
+	said := FormatDiagnostics(diagnostics)
 	for _, part := range want {
 		if !strings.Contains(said, part) {
 			t.Errorf("it does not say %q but\n%s", part, said)

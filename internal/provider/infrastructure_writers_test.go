@@ -19,10 +19,10 @@ func TestAccInfrastructure_manyWriters(t *testing.T) {
 		i.submitters(t, nil)
 		i.put(t, "infra.yml", othersInfra)
 		i.put(t, "secrets.yml", othersSecrets)
-		both := []*cli{newCLI(t), newCLI(t)}
+		both := []*CLI{NewCLI(t), NewCLI(t)}
 		var all []string
 		for n, c := range both {
-			c.write(t, "main.tf", required+i.hcl(t, fmt.Sprintf(`
+			c.WriteFile(t, "main.tf", RequiredProviders+i.hcl(t, fmt.Sprintf(`
 resource "brane_infrastructure" "test" {
   count       = 20
   name        = "compute-%d-${count.index}"
@@ -32,14 +32,14 @@ resource "brane_infrastructure" "test" {
   credentials = { service_account = "brane" }
 }
 `, n)))
-			c.run(t, "init", "-no-color")
+			c.Run(t, "init", "-no-color")
 			for index := range 20 {
 				all = append(all, fmt.Sprintf("compute-%d-%d", n, index))
 			}
 		}
 		atOnce(t, both, "apply", "-auto-approve", "-no-color", "-parallelism=20")
 		files, err := i.Read(t.Context())
-		must(t, err)
+		NoError(t, err)
 		for what, names := range map[string][]string{"infra.yml": files.Infra.Names(), "secrets.yml": files.Secrets.Names()} {
 			names = names[1:] // the others' come first
 			slices.Sort(names)
@@ -54,12 +54,12 @@ resource "brane_infrastructure" "test" {
 		}
 		atOnce(t, both, "plan", "-detailed-exitcode", "-no-color", "-parallelism=20")
 		atOnce(t, both, "destroy", "-auto-approve", "-no-color", "-parallelism=20")
-		must(t, i.holds(t, othersInfra, othersSecrets)(nil))
+		NoError(t, i.holds(t, othersInfra, othersSecrets)(nil))
 	})
 }
 
 // atOnce calls several CLIs concurrently; all must succeed.
-func atOnce(t *testing.T, all []*cli, args ...string) {
+func atOnce(t *testing.T, all []*CLI, args ...string) {
 	t.Helper()
 	type call struct {
 		cmd *exec.Cmd
@@ -67,8 +67,8 @@ func atOnce(t *testing.T, all []*cli, args ...string) {
 	}
 	var calls []call
 	for _, c := range all {
-		cmd, out := c.command(context.WithoutCancel(t.Context()), args...)
-		must(t, cmd.Start())
+		cmd, out := c.Command(context.WithoutCancel(t.Context()), args...)
+		NoError(t, cmd.Start())
 		calls = append(calls, call{cmd, out})
 	}
 	for _, c := range calls {

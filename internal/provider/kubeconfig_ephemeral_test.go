@@ -28,9 +28,9 @@ import (
 // The test requests a kubeconfig for a namespace that is created in the same apply. The echo provider makes ephemeral values visible.
 func TestAccKubeconfig(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	config := func(more string) string {
-		return s.hcl(t, smallestNamespace+`
+		return s.Config(t, NamespaceConfig+`
 ephemeral "brane_kubeconfig" "test" {
   namespace     = brane_namespace.test.name
   namespace_uid = brane_namespace.test.uid
@@ -46,7 +46,7 @@ resource "echo" "test" {}
 	}
 	data := func(name string) tfjsonpath.Path { return tfjsonpath.New("data").AtMapKey(name) }
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){"brane": inProcess["brane"], "echo": echoprovider.NewProviderServer()},
+		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){"brane": ProviderFactories["brane"], "echo": echoprovider.NewProviderServer()},
 		Steps: []resource.TestStep{
 			{Config: config(`lifetime = "9m"`), ExpectError: regexp.MustCompile("must be at least ten minutes")},
 			{
@@ -54,12 +54,12 @@ resource "echo" "test" {}
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("echo.test", data("service_account"), knownvalue.StringExact("brane")),
 					statecheck.ExpectKnownValue("echo.test", data("lifetime"), knownvalue.StringExact("1h")),
-					statecheck.ExpectKnownValue("echo.test", data("host"), knownvalue.StringExact(s.client.Host())),
+					statecheck.ExpectKnownValue("echo.test", data("host"), knownvalue.StringExact(s.Client.Host())),
 					statecheck.ExpectKnownValue("echo.test", data("cluster_ca_certificate"), knownvalue.StringRegexp(regexp.MustCompile("BEGIN CERTIFICATE"))),
 					statecheck.ExpectKnownValue("echo.test", data("kubeconfig"), knownvalue.StringFunc(func(text string) error { return checkKubeconfig(s, text, time.Hour) })),
 				},
 			},
-			{Config: s.hcl(t, smallestNamespace)},
+			{Config: s.Config(t, NamespaceConfig)},
 			{
 				Config: config(`
   audiences = ["vault"]
@@ -81,7 +81,7 @@ resource "echo" "test" {}
 }
 
 // checkKubeconfig sends requests with a kubeconfig.
-func checkKubeconfig(s setting, kubeconfig string, lifetime time.Duration) error {
+func checkKubeconfig(s Env, kubeconfig string, lifetime time.Duration) error {
 	parsed, err := credentials.Parse([]byte(kubeconfig))
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func checkKubeconfig(s setting, kubeconfig string, lifetime time.Duration) error
 	if err != nil {
 		return err
 	}
-	if _, err := credentials.Probe(context.Background(), client, s.namespace); err != nil {
+	if _, err := credentials.Probe(context.Background(), client, s.Namespace); err != nil {
 		return err
 	}
 	issued, expires, _ := parsed.Lifetime()
@@ -136,19 +136,19 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 		}
 	}))
 	defer api.Close()
-	s := newSpeaker(t)
-	s.ok(s.configure(object{"kubernetes": object{"host": api.URL}}, false).Diagnostics)
-	opened := s.open("brane_kubeconfig", object{"namespace": "compute", "lifetime": "2h"})
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{"kubernetes": Object{"host": api.URL}}, false).Diagnostics)
+	opened := s.OpenEphemeral("brane_kubeconfig", Object{"namespace": "compute", "lifetime": "2h"})
 	const short = `WARNING, AttributeName("lifetime"): Token lifetime shorter than requested: ` +
 		`Requesting a token of service account "brane" in namespace "compute" for 2h, the API server granted 10m.`
-	if got := tell(opened.Diagnostics); got != short {
+	if got := FormatDiagnostics(opened.Diagnostics); got != short {
 		t.Errorf("opened with %s\nwant        %s", got, short)
 	}
 	if want := expires.Add(-time.Minute); !opened.RenewAt.Equal(want) {
 		t.Errorf("to be renewed at %s, want %s", opened.RenewAt, want)
 	}
-	result := s.answer(s.schemas.EphemeralResourceSchemas["brane_kubeconfig"], opened.Result)
-	if got, want := s.text(result["expires_at"]), expires.UTC().Format(time.RFC3339); got != want {
+	result := s.DecodeAttributes(s.Schemas.EphemeralResourceSchemas["brane_kubeconfig"], opened.Result)
+	if got, want := s.DecodeString(result["expires_at"]), expires.UTC().Format(time.RFC3339); got != want {
 		t.Errorf("expires_at is %s, want %s", got, want)
 	}
 
@@ -158,7 +158,7 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 	}
 	want := fmt.Sprintf(`WARNING: Token expires during this operation: The token of service account "brane" in namespace "compute" expires at %s; requests with it are rejected `+
 		`from then on. Set lifetime to more than the duration of the operation.`, expires.UTC().Format(time.RFC3339))
-	if got := tell(renewed.Diagnostics); got != want || !renewed.RenewAt.IsZero() {
+	if got := FormatDiagnostics(renewed.Diagnostics); got != want || !renewed.RenewAt.IsZero() {
 		t.Errorf("renewed with %s, again at %s\nwant         %s", got, renewed.RenewAt, want)
 	}
 }
@@ -166,7 +166,7 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 func TestKubeconfigProblems(t *testing.T) {
 	t.Setenv("KUBE_CONFIG_PATH", "")
 	t.Setenv("KUBE_HOST", "")
-	known := object{"clusters": object{"berlin": object{"host": "https://127.0.0.1:1"}, "oslo": object{"host": notKnown}}}
+	known := Object{"clusters": Object{"berlin": Object{"host": "https://127.0.0.1:1"}, "oslo": Object{"host": Unknown}}}
 	const tried = `Requesting a token of service account "brane" in namespace "compute": `
 	for name, tt := range map[string]struct {
 		cluster any
@@ -183,9 +183,9 @@ Apply the resources on which the provider block depends first, for example with 
 Check that the cluster is running and that the machine that runs Terraform can connect to this address.`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSpeaker(t)
-			s.ok(s.configure(known, false).Diagnostics)
-			if got := tell(s.open("brane_kubeconfig", object{"namespace": "compute", "cluster": tt.cluster}).Diagnostics); got != tt.want {
+			s := NewProtocol(t)
+			s.RequireNoErrors(s.Configure(known, false).Diagnostics)
+			if got := FormatDiagnostics(s.OpenEphemeral("brane_kubeconfig", Object{"namespace": "compute", "cluster": tt.cluster}).Diagnostics); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})

@@ -32,10 +32,10 @@ func TestKubeconfigFunction(t *testing.T) {
 		"the namespace is no name": {"203.0.113.7:6443", someCA, "t0ken", "My_Space", "", `3: "My_Space" is not the name of a namespace: a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSpeaker(t)
+			s := NewProtocol(t)
 			var arguments []*tfprotov6.DynamicValue
 			for _, argument := range []string{tt.address, tt.ca, tt.token, tt.namespace} {
-				arguments = append(arguments, s.encode(tftypes.String, tftypes.NewValue(tftypes.String, argument)))
+				arguments = append(arguments, s.EncodeValue(tftypes.String, tftypes.NewValue(tftypes.String, argument)))
 			}
 			// The provider is not configured: the function asks nobody.
 			resp, err := s.CallFunction(t.Context(), &tfprotov6.CallFunctionRequest{Name: "kubeconfig", Arguments: arguments})
@@ -52,7 +52,7 @@ func TestKubeconfigFunction(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := s.text(result); got != tt.want {
+			if got := s.DecodeString(result); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})
@@ -65,9 +65,9 @@ func TestAccKubeconfigFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newSetting(t)
+	NewEnv(t)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config: `
 output "kubeconfig" {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// otherAuthority returns the certificate of a CA that has signed no certificate.
-func otherAuthority(t testing.TB) []byte {
+// NewCA returns the certificate of a CA that has signed no certificate.
+func NewCA(t testing.TB) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -27,7 +27,7 @@ func otherAuthority(t testing.TB) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
 }
 
-const goodKubeconfig = `apiVersion: v1
+const Kubeconfig = `apiVersion: v1
 kind: Config
 clusters:
 - name: c

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// administrator does with kubectl what the provider's account may not.
-func (s setting) administrator(t *testing.T, stdin string, args ...string) string {
+// Kubectl does with kubectl what the provider's account may not.
+func (s Env) Kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", args...) // some of it is to be undone when the test is over
 	cmd.Stdin = strings.NewReader(stdin)

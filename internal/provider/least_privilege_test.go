@@ -29,34 +29,34 @@ import (
 // Acts with the credential that is registered: it can do in its namespace what its role says, and nothing else anywhere.
 func TestAccLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	other := clustertest.Namespace(t)
-	everybody := s.account(t, other, "default")
+	everybody := s.CreateServiceAccount(t, other, "default")
 	steps := map[namespace.Access]string{
-		namespace.AccessRun:    underBrane,
-		namespace.AccessSubmit: strings.Replace(underBrane, "\n}", "\n  access = \"submit\"\n}", 1),
+		namespace.AccessRun:    InfrastructureConfig,
+		namespace.AccessSubmit: strings.Replace(InfrastructureConfig, "\n}", "\n  access = \"submit\"\n}", 1),
 	}
 	check := func(access namespace.Access) func(*terraform.State) error {
 		return func(*terraform.State) error {
 			ctx := t.Context()
-			registration, err := infra.Lookup(ctx, infra.NewDirectoryStore(s.folder, infra.V06), s.namespace)
-			must(t, err)
-			registered := parsed(t, registration.Kubeconfig)
+			registration, err := infra.Lookup(ctx, infra.NewDirectoryStore(s.Directory, infra.V06), s.Namespace)
+			NoError(t, err)
+			registered := NewClient(t, registration.Kubeconfig)
 			return errors.Join(
-				onlyRules(ctx, registered, everybody.client, s.namespace, access.Rules()),
-				eachRight(ctx, registered, s.namespace, access.Rules()),
+				onlyRules(ctx, registered, everybody.Client, s.Namespace, access.Rules()),
+				eachRight(ctx, registered, s.Namespace, access.Rules()),
 				eachRight(ctx, registered, other, nil),
 				eachRight(ctx, registered, "", nil),
-				forbidden(ctx, registered, s.namespace, other),
-				kubectlList(t, registration.Kubeconfig, everybody.kubeconfig, s.namespace, access.Rules()),
+				forbidden(ctx, registered, s.Namespace, other),
+				kubectlList(t, registration.Kubeconfig, everybody.Kubeconfig, s.Namespace, access.Rules()),
 			)
 		}
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
-			{Config: s.hcl(t, steps[namespace.AccessRun]), Check: check(namespace.AccessRun)},
-			{Config: s.hcl(t, steps[namespace.AccessSubmit]), Check: check(namespace.AccessSubmit)},
+			{Config: s.Config(t, steps[namespace.AccessRun]), Check: check(namespace.AccessRun)},
+			{Config: s.Config(t, steps[namespace.AccessSubmit]), Check: check(namespace.AccessSubmit)},
 		},
 	})
 }
@@ -171,7 +171,7 @@ func kubectlList(t *testing.T, kubeconfig, everybody []byte, ns string, want []r
 	t.Helper()
 	kubectl := func(config []byte, args ...string) ([]byte, error) {
 		file := filepath.Join(t.TempDir(), "kubeconfig")
-		must(t, os.WriteFile(file, config, 0o600))
+		NoError(t, os.WriteFile(file, config, 0o600))
 		return exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", file}, args...)...).CombinedOutput()
 	}
 	list := func(config []byte) (lines []string) {

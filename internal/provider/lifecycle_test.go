@@ -7,79 +7,79 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// life is one resource from plan to plan, as a CLI keeps it: what the provider answers is what it is asked with next.
-type life struct {
-	*speaker
-	name     string // of the resource's type
-	state    *tfprotov6.DynamicValue
-	identity *tfprotov6.ResourceIdentityData
-	private  []byte
+// Lifecycle is one resource from plan to plan, as a CLI keeps it: what the provider answers is what it is asked with next.
+type Lifecycle struct {
+	*Protocol
+	TypeName string // of the resource's type
+	State    *tfprotov6.DynamicValue
+	Identity *tfprotov6.ResourceIdentityData
+	Private  []byte
 }
 
-func (s *speaker) life(name string) *life {
-	return &life{speaker: s, name: name, state: s.null(s.schemas.ResourceSchemas[name])}
+func (s *Protocol) NewLifecycle(name string) *Lifecycle {
+	return &Lifecycle{Protocol: s, TypeName: name, State: s.EncodeNull(s.Schemas.ResourceSchemas[name])}
 }
 
-func (l *life) schema() *tfprotov6.Schema { return l.schemas.ResourceSchemas[l.name] }
+func (l *Lifecycle) Schema() *tfprotov6.Schema { return l.Schemas.ResourceSchemas[l.TypeName] }
 
-// there says whether the state has the resource.
-func (l *life) there() bool {
-	l.t.Helper()
-	value, err := l.state.Unmarshal(l.schema().ValueType())
+// Exists says whether the state has the resource.
+func (l *Lifecycle) Exists() bool {
+	l.T.Helper()
+	value, err := l.State.Unmarshal(l.Schema().ValueType())
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	return !value.IsNull()
 }
 
-// is says whether the state is as it was.
-func (l *life) is(before *tfprotov6.DynamicValue) bool {
-	l.t.Helper()
-	now, errNow := l.state.Unmarshal(l.schema().ValueType())
-	then, errThen := before.Unmarshal(l.schema().ValueType())
+// HasState says whether the state is as it was.
+func (l *Lifecycle) HasState(before *tfprotov6.DynamicValue) bool {
+	l.T.Helper()
+	now, errNow := l.State.Unmarshal(l.Schema().ValueType())
+	then, errThen := before.Unmarshal(l.Schema().ValueType())
 	if errNow != nil || errThen != nil {
-		l.t.Fatal(errNow, errThen)
+		l.T.Fatal(errNow, errThen)
 	}
 	return now.Equal(then)
 }
 
-// planned is what the provider plans for the configuration, and whether that changes anything.
-func (l *life) planned(config object) (plan *tfprotov6.PlanResourceChangeResponse, changes bool) {
-	l.t.Helper()
-	given := l.null(l.schema())
+// PlanChange is what the provider plans for the configuration, and whether that changes anything.
+func (l *Lifecycle) PlanChange(config Object) (plan *tfprotov6.PlanResourceChangeResponse, changes bool) {
+	l.T.Helper()
+	given := l.EncodeNull(l.Schema())
 	proposed := given
 	if config != nil {
-		given = l.value(l.schema(), config)
-		proposed = l.proposed(given)
+		given = l.EncodeObject(l.Schema(), config)
+		proposed = l.proposeState(given)
 	}
-	plan, err := l.PlanResourceChange(l.t.Context(), &tfprotov6.PlanResourceChangeRequest{
-		TypeName: l.name, PriorState: l.state, Config: given, ProposedNewState: proposed, PriorPrivate: l.private, PriorIdentity: l.identity,
+	plan, err := l.PlanResourceChange(l.T.Context(), &tfprotov6.PlanResourceChangeRequest{
+		TypeName: l.TypeName, PriorState: l.State, Config: given, ProposedNewState: proposed, PriorPrivate: l.Private, PriorIdentity: l.Identity,
 	})
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	if plan.PlannedState == nil {
 		return plan, false
 	}
-	typ := l.schema().ValueType()
-	before, errBefore := l.state.Unmarshal(typ)
+	typ := l.Schema().ValueType()
+	before, errBefore := l.State.Unmarshal(typ)
 	after, errAfter := plan.PlannedState.Unmarshal(typ)
 	if errBefore != nil || errAfter != nil {
-		l.t.Fatal(errBefore, errAfter)
+		l.T.Fatal(errBefore, errAfter)
 	}
 	return plan, !before.Equal(after)
 }
 
-// proposed is the configuration with what is computed and not set there taken from the state.
-func (l *life) proposed(given *tfprotov6.DynamicValue) *tfprotov6.DynamicValue {
-	l.t.Helper()
-	typ := l.schema().ValueType()
-	config := l.answer(l.schema(), given)
-	if !l.there() {
+// proposeState is the configuration with what is computed and not set there taken from the state.
+func (l *Lifecycle) proposeState(given *tfprotov6.DynamicValue) *tfprotov6.DynamicValue {
+	l.T.Helper()
+	typ := l.Schema().ValueType()
+	config := l.DecodeAttributes(l.Schema(), given)
+	if !l.Exists() {
 		return given
 	}
-	state := l.answer(l.schema(), l.state)
-	for _, attribute := range l.schema().Block.Attributes {
+	state := l.DecodeAttributes(l.Schema(), l.State)
+	for _, attribute := range l.Schema().Block.Attributes {
 		if attribute.Computed && config[attribute.Name].IsNull() {
 			config[attribute.Name] = state[attribute.Name]
 		}
@@ -87,89 +87,89 @@ func (l *life) proposed(given *tfprotov6.DynamicValue) *tfprotov6.DynamicValue {
 			config[attribute.Name] = tftypes.NewValue(attribute.ValueType(), nil)
 		}
 	}
-	return l.encode(typ, tftypes.NewValue(typ, config))
+	return l.EncodeValue(typ, tftypes.NewValue(typ, config))
 }
 
-// apply plans and applies; no configuration means destroy. What the provider says is returned, and its state is kept, also after an error.
-func (l *life) apply(config object) []*tfprotov6.Diagnostic {
-	l.t.Helper()
-	plan, _ := l.planned(config)
-	if failed(plan.Diagnostics) {
+// Apply plans and applies; no configuration means destroy. What the provider says is returned, and its state is kept, also after an error.
+func (l *Lifecycle) Apply(config Object) []*tfprotov6.Diagnostic {
+	l.T.Helper()
+	plan, _ := l.PlanChange(config)
+	if HasErrors(plan.Diagnostics) {
 		return plan.Diagnostics
 	}
-	given := l.null(l.schema())
+	given := l.EncodeNull(l.Schema())
 	if config != nil {
-		given = l.value(l.schema(), config)
+		given = l.EncodeObject(l.Schema(), config)
 	}
-	resp, err := l.ApplyResourceChange(l.t.Context(), &tfprotov6.ApplyResourceChangeRequest{
-		TypeName: l.name, PriorState: l.state, PlannedState: plan.PlannedState, Config: given, PlannedPrivate: plan.PlannedPrivate, PlannedIdentity: plan.PlannedIdentity,
+	resp, err := l.ApplyResourceChange(l.T.Context(), &tfprotov6.ApplyResourceChangeRequest{
+		TypeName: l.TypeName, PriorState: l.State, PlannedState: plan.PlannedState, Config: given, PlannedPrivate: plan.PlannedPrivate, PlannedIdentity: plan.PlannedIdentity,
 	})
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	if resp.NewState != nil {
-		l.state = resp.NewState
+		l.State = resp.NewState
 	}
-	l.private, l.identity = resp.Private, resp.NewIdentity
+	l.Private, l.Identity = resp.Private, resp.NewIdentity
 	return append(plan.Diagnostics, resp.Diagnostics...)
 }
 
-func (l *life) refresh() []*tfprotov6.Diagnostic {
-	l.t.Helper()
-	resp, err := l.ReadResource(l.t.Context(), &tfprotov6.ReadResourceRequest{TypeName: l.name, CurrentState: l.state, Private: l.private, CurrentIdentity: l.identity})
+func (l *Lifecycle) Refresh() []*tfprotov6.Diagnostic {
+	l.T.Helper()
+	resp, err := l.ReadResource(l.T.Context(), &tfprotov6.ReadResourceRequest{TypeName: l.TypeName, CurrentState: l.State, Private: l.Private, CurrentIdentity: l.Identity})
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
-	if failed(resp.Diagnostics) {
+	if HasErrors(resp.Diagnostics) {
 		return resp.Diagnostics
 	}
-	l.state, l.private, l.identity = resp.NewState, resp.Private, resp.NewIdentity
+	l.State, l.Private, l.Identity = resp.NewState, resp.Private, resp.NewIdentity
 	return resp.Diagnostics
 }
 
-// imported starts a life by an import and the read that follows.
-func (s *speaker) imported(name string, req tfprotov6.ImportResourceStateRequest) *life {
-	s.t.Helper()
+// Import starts a life by an import and the read that follows.
+func (s *Protocol) Import(name string, req tfprotov6.ImportResourceStateRequest) *Lifecycle {
+	s.T.Helper()
 	req.TypeName = name
-	resp, err := s.ImportResourceState(s.t.Context(), &req)
+	resp, err := s.ImportResourceState(s.T.Context(), &req)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.ok(resp.Diagnostics)
-	l := s.life(name)
-	l.state, l.private, l.identity = resp.ImportedResources[0].State, resp.ImportedResources[0].Private, resp.ImportedResources[0].Identity
-	s.ok(l.refresh())
+	s.RequireNoErrors(resp.Diagnostics)
+	l := s.NewLifecycle(name)
+	l.State, l.Private, l.Identity = resp.ImportedResources[0].State, resp.ImportedResources[0].Private, resp.ImportedResources[0].Identity
+	s.RequireNoErrors(l.Refresh())
 	return l
 }
 
-// identified is the identity's attributes as text.
-func (l *life) identified() string {
-	l.t.Helper()
-	if l.identity == nil || l.identity.IdentityData == nil {
+// FormatIdentity is the identity's attributes as text.
+func (l *Lifecycle) FormatIdentity() string {
+	l.T.Helper()
+	if l.Identity == nil || l.Identity.IdentityData == nil {
 		return "none"
 	}
-	schemas, err := l.GetResourceIdentitySchemas(l.t.Context(), &tfprotov6.GetResourceIdentitySchemasRequest{})
+	schemas, err := l.GetResourceIdentitySchemas(l.T.Context(), &tfprotov6.GetResourceIdentitySchemasRequest{})
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
-	value, err := l.identity.IdentityData.Unmarshal(schemas.IdentitySchemas[l.name].ValueType())
+	value, err := l.Identity.IdentityData.Unmarshal(schemas.IdentitySchemas[l.TypeName].ValueType())
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	attributes := map[string]tftypes.Value{}
 	if err := value.As(&attributes); err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	var parts []string
 	for _, name := range []string{"cluster", "name"} {
 		if !attributes[name].IsNull() {
-			parts = append(parts, name+"="+l.text(attributes[name]))
+			parts = append(parts, name+"="+l.DecodeString(attributes[name]))
 		}
 	}
 	return strings.Join(parts, " ")
 }
 
-func failed(diagnostics []*tfprotov6.Diagnostic) bool {
+func HasErrors(diagnostics []*tfprotov6.Diagnostic) bool {
 	for _, d := range diagnostics {
 		if d.Severity == tfprotov6.DiagnosticSeverityError {
 			return true

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// runTests runs the tests of a package; its TestMain calls it. With TF_ACC, the providers of the tests have the documented permissions.
-func runTests(m *testing.M) {
+// Main runs the tests of a package; its TestMain calls it. With TF_ACC, the providers of the tests have the documented permissions.
+func Main(m *testing.M) {
 	if os.Getenv("TF_ACC") == "" {
 		os.Exit(m.Run())
 	}
@@ -14,7 +14,7 @@ func runTests(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	remove, err := actWithOwnRights(directory)
+	remove, err := useDocumentedPermissions(directory)
 	if err != nil {
 		panic(err)
 	}

@@ -13,53 +13,53 @@ import (
 func TestAccClusters_away(t *testing.T) {
 	t.Parallel()
 	berlin, bergen := newTrial(t), newTrial(t)
-	connect := func(s *speaker) {
+	connect := func(s *Protocol) {
 		t.Helper()
-		s.ok(s.configure(object{"clusters": object{
-			"berlin": object{"host": berlin.URL, "token": "unused"}, "bergen": object{"host": bergen.URL, "token": "unused"},
+		s.RequireNoErrors(s.Configure(Object{"clusters": Object{
+			"berlin": Object{"host": berlin.URL, "token": "unused"}, "bergen": Object{"host": bergen.URL, "token": "unused"},
 		}}, false).Diagnostics)
 	}
-	connect(berlin.speaker)
-	bergen.speaker = berlin.speaker // one provider for both
-	configs := map[string]object{}
+	connect(berlin.Protocol)
+	bergen.Protocol = berlin.Protocol // one provider for both
+	configs := map[string]Object{}
 	for cluster, c := range map[string]trial{"berlin": berlin, "bergen": bergen} {
-		configs[cluster] = object{"name": c.namespace, "cluster": cluster}
+		configs[cluster] = Object{"name": c.Namespace, "cluster": cluster}
 		if cluster == "bergen" {
-			configs[cluster]["timeouts"] = object{"read": "2s", "update": "2s", "delete": "2s"}
+			configs[cluster]["timeouts"] = Object{"read": "2s", "update": "2s", "delete": "2s"}
 		}
-		c.ok(c.apply(configs[cluster]))
+		c.RequireNoErrors(c.Apply(configs[cluster]))
 	}
 	for _, c := range []trial{berlin, bergen} {
-		must(t, c.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "brane"}}))
+		NoError(t, c.Client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}))
 	}
-	bergen.shut(1, 1000, faults[len(faults)-1]) // no answer
-	connect(berlin.speaker)
+	bergen.FailRequests(1, 1000, Faults[len(Faults)-1]) // no answer
+	connect(berlin.Protocol)
 
-	before := bergen.state
+	before := bergen.State
 	want := fmt.Sprintf(`WARNING: Cluster unreachable: Cluster "bergen" at %s is unreachable, so that namespace %q was not refreshed; the plan uses its last known state. `+
-		"Resources in other clusters are not affected.\n\n", bergen.URL, bergen.namespace)
+		"Resources in other clusters are not affected.\n\n", bergen.URL, bergen.Namespace)
 	for range 3 {
-		if got := tell(bergen.refresh()); !strings.HasPrefix(got, want) || !strings.Contains(got, "not finished after 2s (timeouts.read)") {
+		if got := FormatDiagnostics(bergen.Refresh()); !strings.HasPrefix(got, want) || !strings.Contains(got, "not finished after 2s (timeouts.read)") {
 			t.Errorf("got  %s\nwant %s…", got, want)
 		}
 	}
-	if asked := bergen.requests(); asked > 7 {
+	if asked := bergen.CountRequests(); asked > 7 {
 		t.Errorf("it was asked %d times; the first refresh alone needs 7", asked)
 	}
-	if _, changes := bergen.planned(configs["bergen"]); changes || !bergen.is(before) {
+	if _, changes := bergen.PlanChange(configs["bergen"]); changes || !bergen.HasState(before) {
 		t.Error("something is planned in the unreachable cluster")
 	}
-	if diagnostics := bergen.apply(nil); !failed(diagnostics) || !bergen.there() {
-		t.Errorf("it cannot be deleted, and this is what was said: %s", tell(diagnostics))
+	if diagnostics := bergen.Apply(nil); !HasErrors(diagnostics) || !bergen.Exists() {
+		t.Errorf("it cannot be deleted, and this is what was said: %s", FormatDiagnostics(diagnostics))
 	}
 
-	berlin.ok(berlin.refresh())
-	if _, changes := berlin.planned(configs["berlin"]); !changes {
+	berlin.RequireNoErrors(berlin.Refresh())
+	if _, changes := berlin.PlanChange(configs["berlin"]); !changes {
 		t.Error("drift in the cluster that answers was not seen")
 	}
-	berlin.ok(berlin.apply(configs["berlin"]))
-	berlin.ok(berlin.refresh())
-	if _, changes := berlin.planned(configs["berlin"]); changes {
+	berlin.RequireNoErrors(berlin.Apply(configs["berlin"]))
+	berlin.RequireNoErrors(berlin.Refresh())
+	if _, changes := berlin.PlanChange(configs["berlin"]); changes {
 		t.Error("and was not repaired")
 	}
 }

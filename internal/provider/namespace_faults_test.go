@@ -20,48 +20,48 @@ import (
 
 // trial is a namespace in a cluster behind a gate.
 type trial struct {
-	setting
-	*gate
-	*life
-	config object
+	Env
+	*FaultProxy
+	*Lifecycle
+	config Object
 }
 
 func newTrial(t *testing.T) trial {
 	t.Helper()
-	s := setting{client: clustertest.Client(t), namespace: clustertest.Name("fault")}
-	g := newGate(t, (*httptest.Server).Start)
-	speaker := newSpeaker(t)
-	speaker.ok(speaker.configure(object{"kubernetes": object{"host": g.URL, "token": "unused"}}, false).Diagnostics)
+	s := Env{Client: clustertest.Client(t), Namespace: clustertest.Name("fault")}
+	g := NewFaultProxy(t, (*httptest.Server).Start)
+	speaker := NewProtocol(t)
+	speaker.RequireNoErrors(speaker.Configure(Object{"kubernetes": Object{"host": g.URL, "token": "unused"}}, false).Diagnostics)
 	t.Cleanup(func() {
-		err := s.client.Delete(context.Background(), namespaceObject(s))
+		err := s.Client.Delete(context.Background(), namespaceObject(s))
 		if !apierrors.IsNotFound(err) {
-			must(t, err)
+			NoError(t, err)
 		}
 	})
-	return trial{s, g, speaker.life("brane_namespace"), object{
-		"name":                 s.namespace,
-		"resource_quota":       object{"pods": "5"},
-		"registry_credentials": object{"r.example.org": object{"username": "u", "password_wo": "never-told", "password_wo_version": 1}},
+	return trial{s, g, speaker.NewLifecycle("brane_namespace"), Object{
+		"name":                 s.Namespace,
+		"resource_quota":       Object{"pods": "5"},
+		"registry_credentials": Object{"r.example.org": Object{"username": "u", "password_wo": "never-told", "password_wo_version": 1}},
 	}}
 }
 
 // impatient shortens the limit of operations that get no response; other operations need more time on a busy machine.
-func (c trial) impatient(f fault) {
-	if f.name == "no answer" {
-		c.config["timeouts"] = object{"create": "3s", "update": "3s", "delete": "3s"}
+func (c trial) impatient(f Fault) {
+	if f.Name == "no answer" {
+		c.config["timeouts"] = Object{"create": "3s", "update": "3s", "delete": "3s"}
 	}
 }
 
-func namespaceObject(s setting) *corev1.Namespace {
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
+func namespaceObject(s Env) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}
 }
 
 // told checks that an error states what was attempted and what came back, and contains no secret.
-func (c trial) told(t *testing.T, f fault, diagnostics []*tfprotov6.Diagnostic) {
+func (c trial) told(t *testing.T, f Fault, diagnostics []*tfprotov6.Diagnostic) {
 	t.Helper()
-	said := tell(diagnostics)
-	wants := []string{fmt.Sprintf("namespace %q in the cluster at %s", c.namespace, c.URL), gateSays}
-	switch f.name {
+	said := FormatDiagnostics(diagnostics)
+	wants := []string{fmt.Sprintf("namespace %q in the cluster at %s", c.Namespace, c.URL), FaultMessage}
+	switch f.Name {
 	case "401":
 		wants = append(wants, "does not accept the credential")
 	case "403":
@@ -84,27 +84,27 @@ func (c trial) told(t *testing.T, f fault, diagnostics []*tfprotov6.Diagnostic) 
 // finishes checks that an apply without faults succeeds and that the next plan is empty.
 func (c trial) finishes(t *testing.T) {
 	t.Helper()
-	c.arm(0, fault{})
+	c.FailRequest(0, Fault{})
 	delete(c.config, "timeouts")
-	if c.there() {
-		c.ok(c.refresh())
+	if c.Exists() {
+		c.RequireNoErrors(c.Refresh())
 	}
-	c.ok(c.apply(c.config))
-	c.ok(c.refresh())
-	if _, changes := c.planned(c.config); changes || !c.there() {
+	c.RequireNoErrors(c.Apply(c.config))
+	c.RequireNoErrors(c.Refresh())
+	if _, changes := c.PlanChange(c.config); changes || !c.Exists() {
 		t.Error("the plan after it is not empty")
 	}
-	if got, want := c.identified(), "name="+c.namespace; got != want {
+	if got, want := c.FormatIdentity(), "name="+c.Namespace; got != want {
 		t.Errorf("identity %s, want %s", got, want)
 	}
 }
 
 // each runs a test for every fault at every request of the operation.
-func each(t *testing.T, requests int, test func(t *testing.T, n int, f fault)) {
+func each(t *testing.T, requests int, test func(t *testing.T, n int, f Fault)) {
 	t.Helper()
 	for n := 1; n <= requests; n++ {
-		for _, f := range faults {
-			t.Run(fmt.Sprintf("%s at request %d", f.name, n), func(t *testing.T) {
+		for _, f := range Faults {
+			t.Run(fmt.Sprintf("%s at request %d", f.Name, n), func(t *testing.T) {
 				t.Parallel()
 				test(t, n, f)
 			})
@@ -115,31 +115,31 @@ func each(t *testing.T, requests int, test func(t *testing.T, n int, f fault)) {
 func TestAccNamespaceFaults_create(t *testing.T) {
 	t.Parallel()
 	clean := newTrial(t)
-	clean.ok(clean.apply(clean.config))
-	each(t, clean.requests(), func(t *testing.T, n int, f fault) {
+	clean.RequireNoErrors(clean.Apply(clean.config))
+	each(t, clean.CountRequests(), func(t *testing.T, n int, f Fault) {
 		c := newTrial(t)
 		c.impatient(f)
-		c.arm(n, f)
-		diagnostics := c.apply(c.config)
-		if failed(diagnostics) {
+		c.FailRequest(n, f)
+		diagnostics := c.Apply(c.config)
+		if HasErrors(diagnostics) {
 			c.told(t, f, diagnostics)
-			c.arm(0, fault{})
-			live := namespaceObject(c.setting)
-			err := c.client.Get(t.Context(), live)
-			if c.there() != (err == nil) {
-				t.Fatalf("the state has a namespace: %t; reading it: %v", c.there(), err)
+			c.FailRequest(0, Fault{})
+			live := namespaceObject(c.Env)
+			err := c.Client.Get(t.Context(), live)
+			if c.Exists() != (err == nil) {
+				t.Fatalf("the state has a namespace: %t; reading it: %v", c.Exists(), err)
 			}
-			if c.there() {
-				if got := c.text(c.answer(c.schema(), c.state)["uid"]); got != string(live.UID) {
+			if c.Exists() {
+				if got := c.DecodeString(c.DecodeAttributes(c.Schema(), c.State)["uid"]); got != string(live.UID) {
 					t.Errorf("uid %s in the state, %s in the cluster", got, live.UID)
 				}
-				if want := "name=" + c.namespace; c.identified() != want {
-					t.Errorf("identity %s, want %s", c.identified(), want)
+				if want := "name=" + c.Namespace; c.FormatIdentity() != want {
+					t.Errorf("identity %s, want %s", c.FormatIdentity(), want)
 				}
 				delete(c.config, "timeouts")
-				c.ok(c.refresh())
-				c.ok(c.apply(c.config))
-				c.ok(c.apply(nil)) // the CLI replaces what was not made completely
+				c.RequireNoErrors(c.Refresh())
+				c.RequireNoErrors(c.Apply(c.config))
+				c.RequireNoErrors(c.Apply(nil)) // the CLI replaces what was not made completely
 			}
 		}
 		c.finishes(t)
@@ -149,51 +149,51 @@ func TestAccNamespaceFaults_create(t *testing.T) {
 func TestAccNamespaceFaults_read(t *testing.T) {
 	t.Parallel()
 	clean := newTrial(t)
-	clean.ok(clean.apply(clean.config))
-	clean.arm(0, fault{})
-	clean.ok(clean.refresh())
-	requests := clean.requests()
+	clean.RequireNoErrors(clean.Apply(clean.config))
+	clean.FailRequest(0, Fault{})
+	clean.RequireNoErrors(clean.Refresh())
+	requests := clean.CountRequests()
 	// One after the other in one namespace: reading leaves nothing behind.
 	for n := 1; n <= requests; n++ {
-		for _, f := range faults {
-			if f.name == "no answer" {
+		for _, f := range Faults {
+			if f.Name == "no answer" {
 				continue // below: with a limit of its own
 			}
-			t.Run(fmt.Sprintf("%s at request %d", f.name, n), func(t *testing.T) {
-				before := clean.state
-				clean.arm(n, f)
-				if diagnostics := clean.refresh(); failed(diagnostics) {
+			t.Run(fmt.Sprintf("%s at request %d", f.Name, n), func(t *testing.T) {
+				before := clean.State
+				clean.FailRequest(n, f)
+				if diagnostics := clean.Refresh(); HasErrors(diagnostics) {
 					clean.told(t, f, diagnostics)
-					if clean.state != before {
+					if clean.State != before {
 						t.Error("the state has changed")
 					}
 				}
 			})
 		}
 	}
-	clean.arm(0, fault{})
-	clean.config["timeouts"] = object{"read": "2s"}
-	clean.ok(clean.apply(clean.config))
-	before := clean.state
+	clean.FailRequest(0, Fault{})
+	clean.config["timeouts"] = Object{"read": "2s"}
+	clean.RequireNoErrors(clean.Apply(clean.config))
+	before := clean.State
 	for n := 1; n <= requests; n++ {
 		t.Run(fmt.Sprintf("no answer at request %d", n), func(t *testing.T) {
 			// A process of its own: one does not ask a server again that has just not answered.
-			clean.ok(clean.configure(object{"kubernetes": object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
-			clean.arm(n, faults[len(faults)-1])
-			diagnostics := clean.refresh()
-			clean.told(t, faults[len(faults)-1], diagnostics)
-			if said := tell(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "Check that the cluster is running") {
+			clean.RequireNoErrors(clean.Configure(Object{"kubernetes": Object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
+			clean.FailRequest(n, Faults[len(Faults)-1])
+			diagnostics := clean.Refresh()
+			clean.told(t, Faults[len(Faults)-1], diagnostics)
+			if said := FormatDiagnostics(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "Check that the cluster is running") {
 				t.Errorf("the error says %s", said)
 			}
-			if clean.state != before {
+			if clean.State != before {
 				t.Error("the state has changed")
 			}
 		})
 	}
-	clean.ok(clean.configure(object{"kubernetes": object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
-	clean.arm(0, fault{})
+	clean.RequireNoErrors(clean.Configure(Object{"kubernetes": Object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
+	clean.FailRequest(0, Fault{})
 	delete(clean.config, "timeouts")
-	clean.ok(clean.apply(clean.config))
+	clean.RequireNoErrors(clean.Apply(clean.config))
 	clean.finishes(t)
 }
 
@@ -201,31 +201,31 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 	t.Parallel()
 	change := func(t *testing.T, c trial) {
 		t.Helper()
-		c.config["labels"] = object{"team": "imaging"}
-		c.config["resource_quota"] = object{"pods": "6"}
-		c.config["service_account"] = object{"name": "other"}
+		c.config["labels"] = Object{"team": "imaging"}
+		c.config["resource_quota"] = Object{"pods": "6"}
+		c.config["service_account"] = Object{"name": "other"}
 	}
 	clean := newTrial(t)
-	clean.ok(clean.apply(clean.config))
-	clean.arm(0, fault{})
+	clean.RequireNoErrors(clean.Apply(clean.config))
+	clean.FailRequest(0, Fault{})
 	change(t, clean)
-	clean.ok(clean.apply(clean.config))
-	each(t, clean.requests(), func(t *testing.T, n int, f fault) {
+	clean.RequireNoErrors(clean.Apply(clean.config))
+	each(t, clean.CountRequests(), func(t *testing.T, n int, f Fault) {
 		c := newTrial(t)
-		c.ok(c.apply(c.config))
-		before := c.state
+		c.RequireNoErrors(c.Apply(c.config))
+		before := c.State
 		change(t, c)
 		c.impatient(f)
-		c.arm(n, f)
-		if diagnostics := c.apply(c.config); failed(diagnostics) {
+		c.FailRequest(n, f)
+		if diagnostics := c.Apply(c.config); HasErrors(diagnostics) {
 			c.told(t, f, diagnostics)
-			if got, want := c.answer(c.schema(), c.state)["resource_quota"], c.answer(c.schema(), before)["resource_quota"]; !got.Equal(want) {
+			if got, want := c.DecodeAttributes(c.Schema(), c.State)["resource_quota"], c.DecodeAttributes(c.Schema(), before)["resource_quota"]; !got.Equal(want) {
 				t.Errorf("the state has %s, want %s as before", got, want)
 			}
 		}
 		c.finishes(t)
-		for _, object := range []*rbacv1.Role{{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "brane"}}} {
-			must(t, c.gone(object))
+		for _, object := range []*rbacv1.Role{{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}} {
+			NoError(t, c.CheckGone(object))
 		}
 	})
 }
@@ -233,24 +233,24 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 func TestAccNamespaceFaults_delete(t *testing.T) {
 	t.Parallel()
 	const requests = 3 // DELETE, GET, and a watch; how many follow is a matter of time
-	each(t, requests, func(t *testing.T, n int, f fault) {
+	each(t, requests, func(t *testing.T, n int, f Fault) {
 		c := newTrial(t)
 		c.impatient(f)
-		c.ok(c.apply(c.config))
-		c.arm(n, f)
-		if diagnostics := c.apply(nil); failed(diagnostics) {
+		c.RequireNoErrors(c.Apply(c.config))
+		c.FailRequest(n, f)
+		if diagnostics := c.Apply(nil); HasErrors(diagnostics) {
 			c.told(t, f, diagnostics)
-			if !c.there() {
+			if !c.Exists() {
 				t.Error("the state has forgotten the namespace")
 			}
 			delete(c.config, "timeouts")
-			c.arm(0, fault{})
-			if c.ok(c.refresh()); c.there() { // and not on its way out already
-				c.ok(c.apply(c.config))
-				c.ok(c.apply(nil))
+			c.FailRequest(0, Fault{})
+			if c.RequireNoErrors(c.Refresh()); c.Exists() { // and not on its way out already
+				c.RequireNoErrors(c.Apply(c.config))
+				c.RequireNoErrors(c.Apply(nil))
 			}
 		}
-		if c.there() {
+		if c.Exists() {
 			t.Error("it is still in the state")
 		}
 	})
@@ -259,9 +259,9 @@ func TestAccNamespaceFaults_delete(t *testing.T) {
 // The API server becomes unavailable for twelve requests during an apply and a destroy, and recovers: they finish.
 func TestAccNamespaceFaults_away(t *testing.T) {
 	t.Parallel()
-	byName := map[string]fault{}
-	for _, f := range faults {
-		byName[f.name] = f
+	byName := map[string]Fault{}
+	for _, f := range Faults {
+		byName[f.Name] = f
 	}
 	for name, answers := range map[string][]string{
 		"connections are reset": {"connection reset"},
@@ -274,24 +274,24 @@ func TestAccNamespaceFaults_away(t *testing.T) {
 			c := newTrial(t)
 			shut := func(n int) {
 				var met atomic.Int64
-				c.shut(n, 12, fault{name, func(w http.ResponseWriter, r *http.Request) {
+				c.FailRequests(n, 12, Fault{name, func(w http.ResponseWriter, r *http.Request) {
 					at := min(int(met.Add(1)-1)/7, len(answers)-1) // the first seven requests, and the others
-					byName[answers[at]].answer(w, r)
+					byName[answers[at]].Answer(w, r)
 				}})
 			}
 			shut(3)
-			c.ok(c.apply(c.config))
-			if c.requests() <= 15 {
-				t.Errorf("only %d requests: it was never away", c.requests())
+			c.RequireNoErrors(c.Apply(c.config))
+			if c.CountRequests() <= 15 {
+				t.Errorf("only %d requests: it was never away", c.CountRequests())
 			}
-			c.config["labels"] = object{"team": "imaging"}
+			c.config["labels"] = Object{"team": "imaging"}
 			shut(2)
-			c.ok(c.apply(c.config))
+			c.RequireNoErrors(c.Apply(c.config))
 			c.finishes(t)
 			shut(2)
-			c.ok(c.apply(nil))
-			if c.requests() <= 14 {
-				t.Errorf("only %d requests: it was never away from the destroy", c.requests())
+			c.RequireNoErrors(c.Apply(nil))
+			if c.CountRequests() <= 14 {
+				t.Errorf("only %d requests: it was never away from the destroy", c.CountRequests())
 			}
 		})
 	}

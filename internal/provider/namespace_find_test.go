@@ -22,15 +22,15 @@ import (
 
 func TestAccNamespaceDataSource(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	check := func(attribute string, want knownvalue.Check) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue("data.brane_namespace.test", tfjsonpath.New(attribute), want)
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{
-				Config: s.hcl(t, fullestNamespace) + `
+				Config: s.Config(t, fullestNamespace) + `
 data "brane_namespace" "test" {
   name = brane_namespace.test.uid == "" ? "" : brane_namespace.test.name # after it was made
 }
@@ -43,7 +43,7 @@ data "brane_namespace" "test" {
 				},
 			},
 			{
-				Config: s.hcl(t, `
+				Config: s.Config(t, `
 data "brane_namespace" "test" {
   name = "kube-system"
 }
@@ -56,7 +56,7 @@ data "brane_namespace" "test" {
 				},
 			},
 			{
-				Config:      s.hcl(t, "data \"brane_namespace\" \"test\" {\n  name = \"none-of-that-name\"\n}\n"),
+				Config:      s.Config(t, "data \"brane_namespace\" \"test\" {\n  name = \"none-of-that-name\"\n}\n"),
 				ExpectError: regexp.MustCompile(`Reading namespace "none-of-that-name": the cluster does not have it`),
 			},
 		},
@@ -82,33 +82,33 @@ func TestListNamespaces(t *testing.T) {
 		}
 	}
 	slices.Sort(made)
-	s := newSpeaker(t)
-	s.ok(s.configure(object{"clusters": object{"berlin": object{"config_path": clustertest.Getenv(t, ownKubeconfig)}}}, false).Diagnostics)
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{"clusters": Object{"berlin": Object{"config_path": clustertest.Getenv(t, KubeconfigVariable)}}}, false).Diagnostics)
 	selector := "example.org/mark=" + mark
 	names := func(results []tfprotov6.ListResourceResult) []string {
 		t.Helper()
 		var names []string
 		for _, result := range results {
-			s.ok(result.Diagnostics)
+			s.RequireNoErrors(result.Diagnostics)
 			names = append(names, result.DisplayName)
 		}
 		return names
 	}
 
-	if got := names(s.listNamespaces(object{"cluster": "berlin", "selector": selector}, 0, false)); !slices.Equal(got, made) {
+	if got := names(s.ListNamespaces(Object{"cluster": "berlin", "selector": selector}, 0, false)); !slices.Equal(got, made) {
 		t.Errorf("listed %q, want %q", got, made)
 	}
-	if got := names(s.listNamespaces(object{"cluster": "berlin", "selector": selector}, 2, false)); !slices.Equal(got, made[:2]) {
+	if got := names(s.ListNamespaces(Object{"cluster": "berlin", "selector": selector}, 2, false)); !slices.Equal(got, made[:2]) {
 		t.Errorf("with a limit of 2: listed %q, want %q", got, made[:2])
 	}
-	if got := names(s.listNamespaces(object{"cluster": "berlin"}, 0, false)); !slices.Contains(got, made[0]) || slices.Contains(got, "kube-system") {
+	if got := names(s.ListNamespaces(Object{"cluster": "berlin"}, 0, false)); !slices.Contains(got, made[0]) || slices.Contains(got, "kube-system") {
 		t.Errorf("without a selector, which means ours: listed %q", got)
 	}
-	if got := names(s.listNamespaces(object{"cluster": "berlin", "selector": ""}, 0, false)); !slices.Contains(got, "kube-system") {
+	if got := names(s.ListNamespaces(Object{"cluster": "berlin", "selector": ""}, 0, false)); !slices.Contains(got, "kube-system") {
 		t.Errorf("with an empty selector, which means all: listed %q", got)
 	}
 
-	full := s.listNamespaces(object{"cluster": "berlin", "selector": selector}, 0, true)
+	full := s.ListNamespaces(Object{"cluster": "berlin", "selector": selector}, 0, true)
 	names(full)
 	identity, err := full[0].Identity.IdentityData.Unmarshal(tftypes.Object{AttributeTypes: map[string]tftypes.Type{"cluster": tftypes.String, "name": tftypes.String}})
 	if err != nil {
@@ -117,8 +117,8 @@ func TestListNamespaces(t *testing.T) {
 	if want := fmt.Sprintf(`tftypes.Object["cluster":tftypes.String, "name":tftypes.String]<"cluster":tftypes.String<"berlin">, "name":tftypes.String<%q>>`, made[0]); identity.String() != want {
 		t.Errorf("identity %s\nwant     %s", identity, want)
 	}
-	attributes := s.answer(s.schemas.ResourceSchemas["brane_namespace"], full[0].Resource)
-	if got := s.text(attributes["access"]); got != "submit" {
+	attributes := s.DecodeAttributes(s.Schemas.ResourceSchemas["brane_namespace"], full[0].Resource)
+	if got := s.DecodeString(attributes["access"]); got != "submit" {
 		t.Errorf("access is %q", got)
 	}
 
@@ -126,8 +126,8 @@ func TestListNamespaces(t *testing.T) {
 		"bergen": `ERROR: Failed to list Namespaces: Listing namespaces labelled app.kubernetes.io/managed-by=terraform-provider-brane: ` +
 			`there is no cluster "bergen" in clusters of the provider block: it has "berlin".`,
 	} {
-		results := s.listNamespaces(object{"cluster": problem}, 0, false)
-		if got := tell(results[0].Diagnostics); len(results) != 1 || got != want {
+		results := s.ListNamespaces(Object{"cluster": problem}, 0, false)
+		if got := FormatDiagnostics(results[0].Diagnostics); len(results) != 1 || got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

@@ -67,9 +67,9 @@ resource "brane_namespace" "test" {
 // The test updates a namespace from its minimal to its full configuration, with drift in between.
 func TestAccNamespace(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	ns := func() *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}} }
-	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.namespace, Name: name} }
+	s := NewEnv(t)
+	ns := func() *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}} }
+	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.Namespace, Name: name} }
 	meddle := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -78,11 +78,11 @@ func TestAccNamespace(t *testing.T) {
 	}
 	empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return s.gone(ns()) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return s.CheckGone(ns()) },
 		Steps: []resource.TestStep{
 			{
-				Config: s.hcl(t, smallestNamespace),
+				Config: s.Config(t, NamespaceConfig),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("access"), knownvalue.StringExact("run")),
 					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("service_account").AtMapKey("name"), knownvalue.StringExact("brane")),
@@ -90,51 +90,51 @@ func TestAccNamespace(t *testing.T) {
 				},
 			},
 			{
-				ImportState: true, ImportStateKind: resource.ImportBlockWithID, ResourceName: "brane_namespace.test", ImportStateId: s.namespace,
+				ImportState: true, ImportStateKind: resource.ImportBlockWithID, ResourceName: "brane_namespace.test", ImportStateId: s.Namespace,
 			},
 			{ // what others add is no drift
 				PreConfig: func() {
-					meddle(s.client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"labels":{"others":"x"},"annotations":{"others":"x"},"finalizers":["example.org/theirs"]}}`)))
+					meddle(s.Client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"labels":{"others":"x"},"annotations":{"others":"x"},"finalizers":["example.org/theirs"]}}`)))
 				},
-				Config: s.hcl(t, smallestNamespace), ConfigPlanChecks: empty,
+				Config: s.Config(t, NamespaceConfig), ConfigPlanChecks: empty,
 			},
 			{
 				PreConfig: func() {
-					meddle(s.client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"finalizers":null}}`))) // with it, the destroy at the end would wait
-					meddle(s.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in("brane")}))
+					meddle(s.Client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"finalizers":null}}`))) // with it, the destroy at the end would wait
+					meddle(s.Client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in("brane")}))
 				},
-				Config:           s.hcl(t, smallestNamespace),
-				ConfigPlanChecks: drifts("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`),
+				Config:           s.Config(t, NamespaceConfig),
+				ConfigPlanChecks: ExpectDrift("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`),
 			},
-			{Config: s.hcl(t, smallestNamespace), ConfigPlanChecks: empty},
+			{Config: s.Config(t, NamespaceConfig), ConfigPlanChecks: empty},
 			{ // everything changes but the name: in place, and the old account goes
-				Config: s.hcl(t, fullestNamespace),
+				Config: s.Config(t, fullestNamespace),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction("brane_namespace.test", plancheck.ResourceActionUpdate),
 				}},
 				Check: func(*terraform.State) error {
-					return s.gone(&corev1.ServiceAccount{ObjectMeta: in("brane")}, &rbacv1.Role{ObjectMeta: in("brane")}, &rbacv1.RoleBinding{ObjectMeta: in("brane")})
+					return s.CheckGone(&corev1.ServiceAccount{ObjectMeta: in("brane")}, &rbacv1.Role{ObjectMeta: in("brane")}, &rbacv1.RoleBinding{ObjectMeta: in("brane")})
 				},
 			},
 			{
-				ImportState: true, ImportStateKind: resource.ImportBlockWithID, ResourceName: "brane_namespace.test", ImportStateId: s.namespace,
+				ImportState: true, ImportStateKind: resource.ImportBlockWithID, ResourceName: "brane_namespace.test", ImportStateId: s.Namespace,
 			},
 			{ // written in another way, it is the same
-				Config:           s.hcl(t, strings.NewReplacer(`"1500m"`, `"1.5"`, `"1024Mi"`, `"1Gi"`, `["create", "get"]`, `["get", "create"]`).Replace(fullestNamespace)),
+				Config:           s.Config(t, strings.NewReplacer(`"1500m"`, `"1.5"`, `"1024Mi"`, `"1Gi"`, `["create", "get"]`, `["get", "create"]`).Replace(fullestNamespace)),
 				ConfigPlanChecks: empty,
 			},
 			{ // ours gone is drift
 				PreConfig: func() {
-					meddle(s.client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"labels":{"example.org/team":null}}}`)))
+					meddle(s.Client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"labels":{"example.org/team":null}}}`)))
 				},
-				Config: s.hcl(t, fullestNamespace),
+				Config: s.Config(t, fullestNamespace),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction("brane_namespace.test", plancheck.ResourceActionUpdate),
 				}},
 			},
 			{ // the namespace itself gone: made again
-				PreConfig: func() { meddle(s.client.Delete(t.Context(), ns())) },
-				Config:    s.hcl(t, fullestNamespace),
+				PreConfig: func() { meddle(s.Client.Delete(t.Context(), ns())) },
+				Config:    s.Config(t, fullestNamespace),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction("brane_namespace.test", plancheck.ResourceActionCreate),
 				}},
@@ -145,27 +145,27 @@ func TestAccNamespace(t *testing.T) {
 
 func TestAccNamespace_exists(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	if err := s.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}); err != nil {
+	s := NewEnv(t)
+	if err := s.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}); err != nil {
+		if err := s.Client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}); err != nil {
 			t.Error(err)
 		}
 	})
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{{
-			Config:      s.hcl(t, smallestNamespace),
-			ExpectError: regexp.MustCompile(`Namespace already exists[\s\S]*import \{[\s\S]*to = brane_namespace[\s\S]*id = "` + s.namespace + `"`),
+			Config:      s.Config(t, NamespaceConfig),
+			ExpectError: regexp.MustCompile(`Namespace already exists[\s\S]*import \{[\s\S]*to = brane_namespace[\s\S]*id = "` + s.Namespace + `"`),
 		}},
 	})
 }
 
 func TestAccNamespace_badInput(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	for name, tt := range map[string]struct{ body, want string }{
 		"a name that is no DNS label":                         {`name = "Not_A_Label"`, `Value is not a DNS label`},
 		"an access that is none":                              {"name = \"x\"\naccess = \"all\"", `value must be one of`},
@@ -181,9 +181,9 @@ func TestAccNamespace_badInput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: inProcess,
+				ProtoV6ProviderFactories: ProviderFactories,
 				Steps: []resource.TestStep{{
-					Config: s.hcl(t, "resource \"brane_namespace\" \"test\" {\n"+tt.body+"\n}"), PlanOnly: true, ExpectError: regexp.MustCompile(tt.want),
+					Config: s.Config(t, "resource \"brane_namespace\" \"test\" {\n"+tt.body+"\n}"), PlanOnly: true, ExpectError: regexp.MustCompile(tt.want),
 				}},
 			})
 		})
@@ -192,15 +192,15 @@ func TestAccNamespace_badInput(t *testing.T) {
 
 func TestAccNamespace_adopt(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace, Labels: map[string]string{"others": "x"}}}
-	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "kept"}}
-	must(t, s.client.Create(t.Context(), theirs))
-	must(t, s.client.Create(t.Context(), kept))
+	s := NewEnv(t)
+	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace, Labels: map[string]string{"others": "x"}}}
+	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "kept"}}
+	NoError(t, s.Client.Create(t.Context(), theirs))
+	NoError(t, s.Client.Create(t.Context(), kept))
 	t.Cleanup(func() {
-		must(t, s.client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
+		NoError(t, s.Client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}))
 	})
-	adopting := s.hcl(t, `
+	adopting := s.Config(t, `
 resource "brane_namespace" "test" {
   name       = "$NAMESPACE"
   adopt      = true
@@ -208,12 +208,12 @@ resource "brane_namespace" "test" {
 }
 `)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		CheckDestroy: func(*terraform.State) error {
-			if err := s.gone(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane"}}); err != nil {
+			if err := s.CheckGone(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane"}}); err != nil {
 				return err
 			}
-			return s.client.Get(context.Background(), kept) // the namespace and what others have in it stay
+			return s.Client.Get(context.Background(), kept) // the namespace and what others have in it stay
 		},
 		Steps: []resource.TestStep{
 			{
@@ -236,17 +236,17 @@ resource "brane_namespace" "test" {
 
 func TestAccNamespace_protected(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	protected := func(value string) string {
-		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  deletion_protection = "+value+"\n}\n")
+		return s.Config(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  deletion_protection = "+value+"\n}\n")
 	}
 	refused := regexp.MustCompile(`Namespace is protected from deletion[\s\S]*deletion_protection = false`)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: protected("true")},
 			{Config: protected("true"), Destroy: true, ExpectError: refused},
-			{Config: strings.Replace(protected("true"), s.namespace, s.namespace+"-2", 1), ExpectError: refused, PlanOnly: true},
+			{Config: strings.Replace(protected("true"), s.Namespace, s.Namespace+"-2", 1), ExpectError: refused, PlanOnly: true},
 			{Config: protected("false")},
 		},
 	})
@@ -254,14 +254,14 @@ func TestAccNamespace_protected(t *testing.T) {
 
 func TestAccNamespace_password(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	registry := func(credential string) string {
-		return s.hcl(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registry_credentials = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
+		return s.Config(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registry_credentials = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
 	}
 	holds := func(password string) resource.TestCheckFunc {
 		return func(state *terraform.State) error {
-			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-registries"}}
-			if err := s.client.Get(context.Background(), secret); err != nil {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-registries"}}
+			if err := s.Client.Get(context.Background(), secret); err != nil {
 				return err
 			}
 			if data := string(secret.Data[corev1.DockerConfigJsonKey]); !strings.Contains(data, `"password":"`+password+`"`) {
@@ -275,7 +275,7 @@ func TestAccNamespace_password(t *testing.T) {
 	}
 	missing := regexp.MustCompile(`Missing password[\s\S]*Set\s+password_wo`)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: registry(`password_wo_version = 1`), ExpectError: missing},
 			{Config: registry(`password_wo = "first-one", password_wo_version = 1`), Check: holds("first-one")},

@@ -13,10 +13,10 @@ import (
 // The tests of this package would show nothing about the documented rights if the provider had more.
 func TestAccOwnRights(t *testing.T) {
 	t.Parallel()
-	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, ownKubeconfig)}.Config()
-	must(t, err)
+	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, KubeconfigVariable)}.Config()
+	NoError(t, err)
 	client, err := kube.New(config)
-	must(t, err)
+	NoError(t, err)
 	var roles rbacv1.ClusterRoleList
 	if err := client.List(t.Context(), &roles, "", ""); err == nil || !strings.Contains(err.Error(), `cannot list resource "clusterroles"`) {
 		t.Errorf("the account that the provider has in tests may list ClusterRoles: %v", err)

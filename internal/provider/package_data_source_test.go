@@ -14,11 +14,11 @@ import (
 
 func TestAccPackageDataSource(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	description, err := os.ReadFile("../brane/branelet/packagefile/testdata/early.container.yml")
-	must(t, err)
-	must(t, os.WriteFile(s.file("container.yml"), description, 0o600))
-	must(t, os.WriteFile(s.file("broken.yml"), []byte("name: a\n"), 0o600))
+	NoError(t, err)
+	NoError(t, os.WriteFile(s.ControlPlaneFile("container.yml"), description, 0o600))
+	NoError(t, os.WriteFile(s.ControlPlaneFile("broken.yml"), []byte("name: a\n"), 0o600))
 	text := knownvalue.StringExact
 	parameter := func(name, kind string, optional, secret bool) knownvalue.Check {
 		return knownvalue.ObjectExact(map[string]knownvalue.Check{"name": text(name), "type": text(kind), "optional": knownvalue.Bool(optional), "secret": knownvalue.Bool(secret)})
@@ -26,7 +26,7 @@ func TestAccPackageDataSource(t *testing.T) {
 	is := func(address, attribute string, check knownvalue.Check) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue("data.brane_package."+address, tfjsonpath.New(attribute), check)
 	}
-	config := s.hcl(t, strings.ReplaceAll(`
+	config := s.Config(t, strings.ReplaceAll(`
 data "brane_package" "file" {
   file = "$FOLDER/container.yml"
 }
@@ -36,9 +36,9 @@ data "brane_package" "new" {
 data "brane_package" "old" {
   image = "$REGISTRY/library/probe:0.4.0"
 }
-`, "$FOLDER", s.folder))
+`, "$FOLDER", s.Directory))
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config,
@@ -62,11 +62,11 @@ data "brane_package" "old" {
 					is("old", "name", text("probe")), is("old", "functions", knownvalue.MapSizeExact(17)),
 				},
 			},
-			{Config: s.hcl(t, `data "brane_package" "a" { image = "$TOOLS" }`), ExpectError: regexp.MustCompile(`(?s)Image is not a Brane package.*contains\s+neither\s+/opt/wd/local_container.yml\s+nor\s+/opt/wd/container.yml`)},
-			{Config: s.hcl(t, `data "brane_package" "a" { image = "$REGISTRY/library/none:1" }`), ExpectError: regexp.MustCompile(`(?s)Failed to read image.*Reading\s+package\s+".*/library/none:1"`)},
-			{Config: s.hcl(t, `data "brane_package" "a" { file = "`+s.file("broken.yml")+`" }`), ExpectError: regexp.MustCompile(`(?s)Failed to read package file.*kind\s+is\s+missing`)},
-			{Config: s.hcl(t, `data "brane_package" "a" {}`), ExpectError: regexp.MustCompile(`(?s)No\s+attribute\s+specified\s+when\s+one\s+\(and\s+only\s+one\)\s+of\s+\[.*file.*image.*\]\s+is\s+required`)},
-			{Config: s.provider()}, // what the end destroys has to be possible
+			{Config: s.Config(t, `data "brane_package" "a" { image = "$TOOLS" }`), ExpectError: regexp.MustCompile(`(?s)Image is not a Brane package.*contains\s+neither\s+/opt/wd/local_container.yml\s+nor\s+/opt/wd/container.yml`)},
+			{Config: s.Config(t, `data "brane_package" "a" { image = "$REGISTRY/library/none:1" }`), ExpectError: regexp.MustCompile(`(?s)Failed to read image.*Reading\s+package\s+".*/library/none:1"`)},
+			{Config: s.Config(t, `data "brane_package" "a" { file = "`+s.ControlPlaneFile("broken.yml")+`" }`), ExpectError: regexp.MustCompile(`(?s)Failed to read package file.*kind\s+is\s+missing`)},
+			{Config: s.Config(t, `data "brane_package" "a" {}`), ExpectError: regexp.MustCompile(`(?s)No\s+attribute\s+specified\s+when\s+one\s+\(and\s+only\s+one\)\s+of\s+\[.*file.*image.*\]\s+is\s+required`)},
+			{Config: s.ProviderBlock()}, // what the end destroys has to be possible
 		},
 	})
 }

@@ -21,43 +21,43 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// account is a service account and what it authenticates with.
-type account struct {
-	kubeconfig []byte
-	client     *kube.Client
+// ServiceAccount is a service account and what it authenticates with.
+type ServiceAccount struct {
+	Kubeconfig []byte
+	Client     *kube.Client
 }
 
-// account makes a service account without any right of its own.
-func (s setting) account(t *testing.T, ns, name string) account {
+// CreateServiceAccount makes a service account without any right of its own.
+func (s Env) CreateServiceAccount(t *testing.T, ns, name string) ServiceAccount {
 	t.Helper()
-	err := s.client.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}})
+	err := s.Client.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}})
 	if !apierrors.IsAlreadyExists(err) { // the controller may have been first with "default"
-		must(t, err)
+		NoError(t, err)
 	}
-	token, err := credentials.RequestToken(t.Context(), s.client, ns, name, time.Hour, nil)
-	must(t, err)
-	ca, err := s.client.CA()
-	must(t, err)
-	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: s.client.Host(), CA: ca, Token: token.Value, Namespace: ns, Name: name})
-	must(t, err)
-	return account{kubeconfig, parsed(t, kubeconfig)}
+	token, err := credentials.RequestToken(t.Context(), s.Client, ns, name, time.Hour, nil)
+	NoError(t, err)
+	ca, err := s.Client.CA()
+	NoError(t, err)
+	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: s.Client.Host(), CA: ca, Token: token.Value, Namespace: ns, Name: name})
+	NoError(t, err)
+	return ServiceAccount{kubeconfig, NewClient(t, kubeconfig)}
 }
 
-func parsed(t *testing.T, kubeconfig []byte) *kube.Client {
+func NewClient(t *testing.T, kubeconfig []byte) *kube.Client {
 	t.Helper()
 	k, err := credentials.Parse(kubeconfig)
-	must(t, err)
+	NoError(t, err)
 	client, err := kube.New(k.Config())
-	must(t, err)
+	NoError(t, err)
 	return client
 }
 
 // Every provider that a test starts has just the ClusterRole that the documentation prints: TestMain puts its kubeconfig where the provider block looks for one.
 // The administrator, which KUBECONFIG names, is for what tests do themselves.
-const ownKubeconfig = "KUBE_CONFIG_PATH"
+const KubeconfigVariable = "KUBE_CONFIG_PATH"
 
-// actWithOwnRights makes the account for all tests of this process; undo removes it.
-func actWithOwnRights(folder string) (undo func() error, err error) {
+// useDocumentedPermissions makes the account for all tests of this process; undo removes it.
+func useDocumentedPermissions(folder string) (undo func() error, err error) {
 	config, err := kube.Connection{ConfigPath: os.Getenv("KUBECONFIG")}.Config()
 	if err != nil {
 		return nil, err
@@ -66,17 +66,17 @@ func actWithOwnRights(folder string) (undo func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig, undo, err := documentedAccount(context.Background(), client)
+	kubeconfig, undo, err := createDocumentedAccount(context.Background(), client)
 	if err != nil {
 		return nil, err
 	}
 	file := filepath.Join(folder, "kubeconfig")
-	return undo, errors.Join(os.WriteFile(file, kubeconfig, 0o600), os.Setenv(ownKubeconfig, file))
+	return undo, errors.Join(os.WriteFile(file, kubeconfig, 0o600), os.Setenv(KubeconfigVariable, file))
 }
 
-// documentedAccount makes an account with the documented ClusterRole and nothing else; undo removes both.
-func documentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []byte, undo func() error, err error) {
-	page, err := os.ReadFile(repositoryPath("templates", "guides", "permissions.md"))
+// createDocumentedAccount makes an account with the documented ClusterRole and nothing else; undo removes both.
+func createDocumentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []byte, undo func() error, err error) {
+	page, err := os.ReadFile(RepositoryPath("templates", "guides", "permissions.md"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,28 +120,28 @@ func documentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []by
 	}, err
 }
 
-// grant gives the provider's account more rights in a namespace, for what the documentation says that it needs more.
-func (s setting) grant(t *testing.T, namespace string, rules ...rbacv1.PolicyRule) {
+// GrantPermissions gives the provider's account more rights in a namespace, for what the documentation says that it needs more.
+func (s Env) GrantPermissions(t *testing.T, namespace string, rules ...rbacv1.PolicyRule) {
 	t.Helper()
-	text, err := os.ReadFile(clustertest.Getenv(t, ownKubeconfig))
-	must(t, err)
+	text, err := os.ReadFile(clustertest.Getenv(t, KubeconfigVariable))
+	NoError(t, err)
 	own, err := credentials.Parse(text)
-	must(t, err)
+	NoError(t, err)
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: "provider"}
-	must(t, s.client.Create(t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: rules}))
-	must(t, s.client.Create(t.Context(), &rbacv1.RoleBinding{
+	NoError(t, s.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: rules}))
+	NoError(t, s.Client.Create(t.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: meta,
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: own.Namespace, Name: own.Name}},
 	}))
 }
 
-// ownRightsIn is a kubeconfig for another cluster, with the documented rights too.
-func ownRightsIn(t *testing.T, cluster clustertest.Cluster) string {
+// WriteDocumentedKubeconfig is a kubeconfig for another cluster, with the documented rights too.
+func WriteDocumentedKubeconfig(t *testing.T, cluster clustertest.Cluster) string {
 	t.Helper()
-	kubeconfig, _, err := documentedAccount(t.Context(), cluster.Client) // it goes with the cluster
-	must(t, err)
+	kubeconfig, _, err := createDocumentedAccount(t.Context(), cluster.Client) // it goes with the cluster
+	NoError(t, err)
 	file := filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, os.WriteFile(file, kubeconfig, 0o600))
+	NoError(t, os.WriteFile(file, kubeconfig, 0o600))
 	return file
 }

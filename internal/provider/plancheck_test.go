@@ -10,21 +10,21 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 )
 
-// drifts checks that the plan updates a resource, or replaces it, because of just this drift.
-func drifts(address string, action plancheck.ResourceActionType, sentences ...string) resource.ConfigPlanChecks {
+// ExpectDrift checks that the plan updates a resource, or replaces it, because of just this drift.
+func ExpectDrift(address string, action plancheck.ResourceActionType, sentences ...string) resource.ConfigPlanChecks {
 	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 		plancheck.ExpectResourceAction(address, action),
-		driftIs{address, sentences},
+		expectDrift{address, sentences},
 	}}
 }
 
-// driftIs checks the drift that the refresh before the plan has found: it is what the plan takes away.
-type driftIs struct {
+// expectDrift checks the drift that the refresh before the plan has found: it is what the plan takes away.
+type expectDrift struct {
 	address   string
 	sentences []string
 }
 
-func (d driftIs) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+func (d expectDrift) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
 	for _, change := range req.Plan.ResourceChanges {
 		if change.Address != d.address {
 			continue
@@ -46,4 +46,4 @@ func (d driftIs) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, re
 	resp.Error = fmt.Errorf("the plan holds nothing about %s", d.address)
 }
 
-var noChange = []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}
+var NoChange = []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// providerOf is the pid of the provider that a running CLI has started, 0 where there is none.
-func providerOf(parent int) (int, error) {
+// FindProvider is the pid of the provider that a running CLI has started, 0 where there is none.
+func FindProvider(parent int) (int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0, err

@@ -26,41 +26,41 @@ func TestRedisWarnings(t *testing.T) {
 		"nothing is doubtful":            {[]string{"--appendonly", "yes"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := object{"redis": object{"url": redistest.Start(t, tt.args...).URL(), "allow_eviction": true}}
-			set := object{"name": "corpus", "files": object{"a": object{"content": "alice"}}}
-			begin := func() *speaker {
-				s := newSpeaker(t)
-				s.ok(s.configure(config, false).Diagnostics)
+			config := Object{"redis": Object{"url": redistest.Start(t, tt.args...).URL(), "allow_eviction": true}}
+			set := Object{"name": "corpus", "files": Object{"a": Object{"content": "alice"}}}
+			begin := func() *Protocol {
+				s := NewProtocol(t)
+				s.RequireNoErrors(s.Configure(config, false).Diagnostics)
 				return s
 			}
 			check := func(what string, said []*tfprotov6.Diagnostic) {
 				t.Helper()
-				if got := tell(said); got != tt.want {
+				if got := FormatDiagnostics(said); got != tt.want {
 					t.Errorf("%s says\n%s\nwant\n%s", what, got, tt.want)
 				}
 			}
 			s := begin()
-			schema := s.schemas.ResourceSchemas["brane_file_set"]
-			plan := s.plan("brane_file_set", set, false)
-			s.ok(plan.Diagnostics)
+			schema := s.Schemas.ResourceSchemas["brane_file_set"]
+			plan := s.Plan("brane_file_set", set, false)
+			s.RequireNoErrors(plan.Diagnostics)
 			made, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
-				TypeName: "brane_file_set", Config: s.value(schema, set), PriorState: s.null(schema), PlannedState: plan.PlannedState, PlannedIdentity: plan.PlannedIdentity,
+				TypeName: "brane_file_set", Config: s.EncodeObject(schema, set), PriorState: s.EncodeNull(schema), PlannedState: plan.PlannedState, PlannedIdentity: plan.PlannedIdentity,
 			})
-			must(t, err)
+			NoError(t, err)
 			check("the resource that is made", made.Diagnostics)
-			refresh := func(s *speaker) []*tfprotov6.Diagnostic {
+			refresh := func(s *Protocol) []*tfprotov6.Diagnostic {
 				read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_file_set", CurrentState: made.NewState, CurrentIdentity: made.NewIdentity})
-				must(t, err)
+				NoError(t, err)
 				return read.Diagnostics
 			}
-			if again := tell(refresh(s)); again != "" {
+			if again := FormatDiagnostics(refresh(s)); again != "" {
 				t.Errorf("a second time it says\n%s", again)
 			}
 			check("the resource that is read", refresh(begin()))
 			s = begin()
-			file := object{"file_set": s.text(s.answer(schema, made.NewState)["reference"]), "path": "a"}
-			read, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: "brane_file", Config: s.value(s.schemas.DataSourceSchemas["brane_file"], file)})
-			must(t, err)
+			file := Object{"file_set": s.DecodeString(s.DecodeAttributes(schema, made.NewState)["reference"]), "path": "a"}
+			read, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: "brane_file", Config: s.EncodeObject(s.Schemas.DataSourceSchemas["brane_file"], file)})
+			NoError(t, err)
 			check("the data source", read.Diagnostics)
 		})
 	}

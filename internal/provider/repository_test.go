@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// repositoryPath returns the path of a file of the repository. Tests run in the directory of their package.
-func repositoryPath(elements ...string) string {
+// RepositoryPath returns the path of a file of the repository. Tests run in the directory of their package.
+func RepositoryPath(elements ...string) string {
 	root, err := os.Getwd()
 	if err != nil {
 		panic(err)

@@ -22,16 +22,16 @@ import (
 // Neither state, plan, log nor output holds a password, a token or a kubeconfig: of the whole path, with a failing step, with all that a CLI can log.
 func TestAccSecrets(t *testing.T) {
 	t.Parallel()
-	s, c := newSetting(t), newCLI(t)
-	config := required + s.hcl(t, wordCount)
-	c.write(t, "main.tf", config)
+	s, c := NewEnv(t), NewCLI(t)
+	config := RequiredProviders + s.Config(t, wordCount)
+	c.WriteFile(t, "main.tf", config)
 	log := filepath.Join(t.TempDir(), "trace.log")
-	c.run(t, "init", "-no-color")
-	c.destroyAtEnd(t)
+	c.Run(t, "init", "-no-color")
+	c.DestroyAtEnd(t)
 	var printed strings.Builder
 	call := func(args ...string) {
 		t.Helper()
-		cmd, out := c.command(t.Context(), args...)
+		cmd, out := c.Command(t.Context(), args...)
 		cmd.Env = append(cmd.Env, "TF_LOG=TRACE", "TF_LOG_PATH="+log)
 		err := cmd.Run()
 		printed.Write(out.Bytes())
@@ -41,20 +41,20 @@ func TestAccSecrets(t *testing.T) {
 	}
 	call("plan", "-out", "first.plan")
 	call("apply", "first.plan")
-	c.write(t, "main.tf", strings.Replace(config, "wc -w > /data/second", "exit 3", 1))
+	c.WriteFile(t, "main.tf", strings.Replace(config, "wc -w > /data/second", "exit 3", 1))
 	call("plan", "-out", "failing.plan")
 	call("apply", "failing.plan")
 	call("show", "-json", "first.plan")
 	call("show", "-json")
 
 	places := map[string]string{"what the CLI prints": printed.String()}
-	for _, name := range []string{log, filepath.Join(c.dir, "terraform.tfstate"), filepath.Join(c.dir, "terraform.tfstate.backup")} {
+	for _, name := range []string{log, filepath.Join(c.Directory, "terraform.tfstate"), filepath.Join(c.Directory, "terraform.tfstate.backup")} {
 		text, err := os.ReadFile(name)
-		must(t, err)
+		NoError(t, err)
 		places[filepath.Base(name)] = string(text)
 	}
 	for _, name := range []string{"first.plan", "failing.plan"} {
-		readPlan(t, filepath.Join(c.dir, name), places)
+		readPlan(t, filepath.Join(c.Directory, name), places)
 	}
 	// What is looked for would be found: the places hold what is no secret.
 	for place, sign := range map[string]string{
@@ -79,26 +79,26 @@ func TestAccSecrets(t *testing.T) {
 func readPlan(t *testing.T, name string, places map[string]string) {
 	t.Helper()
 	archive, err := zip.OpenReader(name)
-	must(t, err)
+	NoError(t, err)
 	defer archive.Close()
 	for _, part := range archive.File {
 		opened, err := part.Open()
-		must(t, err)
+		NoError(t, err)
 		text, err := io.ReadAll(opened)
-		must(t, err)
+		NoError(t, err)
 		places[filepath.Base(name)+": "+part.Name] = string(text)
 	}
 }
 
 // collectSecrets are the secrets of the test in the forms in which they could stand somewhere.
-func collectSecrets(t *testing.T, s setting) map[string][]string {
+func collectSecrets(t *testing.T, s Env) map[string][]string {
 	t.Helper()
-	registration, err := infra.Lookup(t.Context(), infra.NewDirectoryStore(s.folder, infra.V06), s.namespace)
-	must(t, err)
-	provider, err := os.ReadFile(clustertest.Getenv(t, ownKubeconfig))
-	must(t, err)
+	registration, err := infra.Lookup(t.Context(), infra.NewDirectoryStore(s.Directory, infra.V06), s.Namespace)
+	NoError(t, err)
+	provider, err := os.ReadFile(clustertest.Getenv(t, KubeconfigVariable))
+	NoError(t, err)
 	redis, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_URL"))
-	must(t, err)
+	NoError(t, err)
 	password, _ := redis.User.Password()
 	if password == "" {
 		t.Fatal("the test cluster has no Redis password")

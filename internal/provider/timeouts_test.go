@@ -13,32 +13,32 @@ import (
 func TestInfrastructureTimeouts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := newSpeaker(t)
-	s.ok(s.configure(object{"control_plane": object{"directory": dir}}, false).Diagnostics)
-	config := object{
+	s := NewProtocol(t)
+	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": dir}}, false).Diagnostics)
+	config := Object{
 		"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-		"credentials": object{"kubeconfig_wo": goodKubeconfig, "kubeconfig_wo_version": 1}, "timeouts": object{"create": "1s", "read": "1100ms", "update": "1200ms", "delete": "1300ms"},
+		"credentials": Object{"kubeconfig_wo": Kubeconfig, "kubeconfig_wo_version": 1}, "timeouts": Object{"create": "1s", "read": "1100ms", "update": "1200ms", "delete": "1300ms"},
 	}
-	l := s.life("brane_infrastructure")
+	l := s.NewLifecycle("brane_infrastructure")
 	others := flock.New(filepath.Join(dir, ".brane-config.lock"))
 	impatient := func(operation func() []*tfprotov6.Diagnostic, want string) {
 		t.Helper()
-		must(t, others.Lock())
-		if said := tell(operation()); !strings.Contains(said, "wait for the lock "+others.Path()+": "+want) {
+		NoError(t, others.Lock())
+		if said := FormatDiagnostics(operation()); !strings.Contains(said, "wait for the lock "+others.Path()+": "+want) {
 			t.Errorf("got  %s\nwant …%s", said, want)
 		}
-		must(t, others.Unlock())
+		NoError(t, others.Unlock())
 	}
-	apply := func(config object) func() []*tfprotov6.Diagnostic {
-		return func() []*tfprotov6.Diagnostic { return l.apply(config) }
+	apply := func(config Object) func() []*tfprotov6.Diagnostic {
+		return func() []*tfprotov6.Diagnostic { return l.Apply(config) }
 	}
 
 	impatient(apply(config), "not finished after 1s (timeouts.create)")
-	l.ok(l.apply(config))
-	impatient(l.refresh, "not finished after 1.1s (timeouts.read)")
+	l.RequireNoErrors(l.Apply(config))
+	impatient(l.Refresh, "not finished after 1.1s (timeouts.read)")
 	config["registry"] = "198.51.100.11:50050"
 	impatient(apply(config), "not finished after 1.2s (timeouts.update)")
-	l.ok(l.apply(config))
+	l.RequireNoErrors(l.Apply(config))
 	impatient(apply(nil), "not finished after 1.3s (timeouts.delete)")
-	l.ok(l.apply(nil))
+	l.RequireNoErrors(l.Apply(nil))
 }

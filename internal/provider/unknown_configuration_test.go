@@ -17,7 +17,7 @@ import (
 // The cluster is created in the same apply as its resources: the plan succeeds, and the apply creates everything.
 func TestAccClusterOfTheSameApply(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	config := func(kubeconfig string) string {
 		return fmt.Sprintf(`
 resource "terraform_data" "cluster" { # stands for a cluster whose kubeconfig is known when it is there
@@ -40,11 +40,11 @@ resource "brane_infrastructure" "test" {
   callback_to = "http://198.51.100.10:50052"
   credentials = { service_account = brane_namespace.test.service_account.name }
 }
-`, kubeconfig, s.folder, s.namespace)
+`, kubeconfig, s.Directory, s.Namespace)
 	}
-	kubeconfig := clustertest.Getenv(t, ownKubeconfig)
+	kubeconfig := clustertest.Getenv(t, KubeconfigVariable)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config(kubeconfig),
@@ -53,7 +53,7 @@ resource "brane_infrastructure" "test" {
 					plancheck.ExpectUnknownValue("brane_infrastructure.test", tfjsonpath.New("address")),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					statecheck.ExpectKnownValue("brane_infrastructure.test", tfjsonpath.New("address"), knownvalue.StringExact(s.client.Host()[len("https://"):])),
+					statecheck.ExpectKnownValue("brane_infrastructure.test", tfjsonpath.New("address"), knownvalue.StringExact(s.Client.Host()[len("https://"):])),
 				},
 			},
 			{ // the cluster is changed: what is in it can't be looked at, and stays planned as it was
@@ -68,30 +68,30 @@ resource "brane_infrastructure" "test" {
 
 // A CLI that supports deferral is asked to defer as long as a part of the configuration that any resource can need is unknown.
 func TestDeferral(t *testing.T) {
-	compute := object{"name": "compute"}
+	compute := Object{"name": "compute"}
 	for name, tt := range map[string]struct {
-		provider object
-		resource object
+		provider Object
+		resource Object
 		allowed  bool
 		want     bool
 	}{
-		"everything is known":                       {object{"kubernetes": object{"host": "https://203.0.113.7"}}, compute, true, false},
-		"the cluster is not known":                  {object{"kubernetes": object{"host": notKnown}}, compute, true, true},
-		"the block is not known":                    {object{"kubernetes": notKnown}, compute, true, true},
-		"the clusters are not known":                {object{"clusters": notKnown}, compute, true, true},
-		"the Redis is not known":                    {object{"redis": object{"url": notKnown}}, compute, true, true},
-		"the control plane is not known":            {object{"control_plane": object{"directory": notKnown}}, compute, true, true},
-		"the cluster is not known, nothing allowed": {object{"kubernetes": object{"host": notKnown}}, compute, false, false},
-		"one of two clusters is not known, and it is this": {object{"clusters": object{"berlin": object{"host": "https://203.0.113.7"}, "oslo": object{"host": notKnown}}},
-			object{"name": "compute", "cluster": "oslo"}, true, true},
-		"one of two clusters is not known, and it is the other": {object{"clusters": object{"berlin": object{"host": "https://203.0.113.7"}, "oslo": object{"host": notKnown}}},
-			object{"name": "compute", "cluster": "berlin"}, true, false},
+		"everything is known":                       {Object{"kubernetes": Object{"host": "https://203.0.113.7"}}, compute, true, false},
+		"the cluster is not known":                  {Object{"kubernetes": Object{"host": Unknown}}, compute, true, true},
+		"the block is not known":                    {Object{"kubernetes": Unknown}, compute, true, true},
+		"the clusters are not known":                {Object{"clusters": Unknown}, compute, true, true},
+		"the Redis is not known":                    {Object{"redis": Object{"url": Unknown}}, compute, true, true},
+		"the control plane is not known":            {Object{"control_plane": Object{"directory": Unknown}}, compute, true, true},
+		"the cluster is not known, nothing allowed": {Object{"kubernetes": Object{"host": Unknown}}, compute, false, false},
+		"one of two clusters is not known, and it is this": {Object{"clusters": Object{"berlin": Object{"host": "https://203.0.113.7"}, "oslo": Object{"host": Unknown}}},
+			Object{"name": "compute", "cluster": "oslo"}, true, true},
+		"one of two clusters is not known, and it is the other": {Object{"clusters": Object{"berlin": Object{"host": "https://203.0.113.7"}, "oslo": Object{"host": Unknown}}},
+			Object{"name": "compute", "cluster": "berlin"}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSpeaker(t)
-			s.ok(s.configure(tt.provider, tt.allowed).Diagnostics)
-			planned := s.plan("brane_namespace", tt.resource, tt.allowed)
-			if got := tell(planned.Diagnostics); got != "" {
+			s := NewProtocol(t)
+			s.RequireNoErrors(s.Configure(tt.provider, tt.allowed).Diagnostics)
+			planned := s.Plan("brane_namespace", tt.resource, tt.allowed)
+			if got := FormatDiagnostics(planned.Diagnostics); got != "" {
 				t.Error(got)
 			}
 			if (planned.Deferred != nil) != tt.want {

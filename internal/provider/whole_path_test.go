@@ -21,7 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 )
 
-const wordCount = underBrane + `
+const wordCount = InfrastructureConfig + `
 resource "brane_workflow_run" "test" {
   name           = "words"
   infrastructure = brane_infrastructure.test.name
@@ -42,48 +42,48 @@ resource "brane_workflow_run" "test" {
 // The whole path: a namespace, its registration and a run, with somebody meddling with each of them.
 func TestAccWholePath(t *testing.T) {
 	t.Parallel()
-	s, store := newSetting(t), redisClient(t)
-	config := s.hcl(t, wordCount)
+	s, store := NewEnv(t), RedisClient(t)
+	config := s.Config(t, wordCount)
 	var id string
 	counted := []statecheck.StateCheck{
-		statecheck.ExpectKnownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("words").AtMapKey("content"), knownvalue.StringExact("9\n")),
+		statecheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("words").AtMapKey("content"), knownvalue.StringExact("9\n")),
 	}
 	flush := func() {
-		keys, err := runKeys(t.Context(), store, id)
-		must(t, err)
-		must(t, store.Unlink(t.Context(), keys...).Err())
+		keys, err := RunKeys(t.Context(), store, id)
+		NoError(t, err)
+		NoError(t, store.Unlink(t.Context(), keys...).Err())
 	}
 	spoil := func() {
-		must(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+digest("9\n"), "10\n", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+		NoError(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+SHA256("9\n"), "10\n", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 	}
 	unbind := func() {
-		must(t, s.client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane"}}))
+		NoError(t, s.Client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane"}}))
 	}
 	registry := func(from, to string) func() {
-		return func() { s.edit(t, "infra.yml", "registry: "+from, "registry: "+to) }
+		return func() { s.EditFile(t, "infra.yml", "registry: "+from, "registry: "+to) }
 	}
 	// As a cluster looks that was made anew at the same address: the registered credential is of the old one.
 	anew := func() {
-		files := infra.NewDirectoryStore(s.folder, infra.V06)
-		registration, err := infra.Lookup(t.Context(), files, s.namespace)
-		must(t, err)
+		files := infra.NewDirectoryStore(s.Directory, infra.V06)
+		registration, err := infra.Lookup(t.Context(), files, s.Namespace)
+		NoError(t, err)
 		kubeconfig, err := credentials.Parse(registration.Kubeconfig)
-		must(t, err)
-		kubeconfig.CA = otherAuthority(t)
+		NoError(t, err)
+		kubeconfig.CA = NewCA(t)
 		rendered, err := credentials.Render(*kubeconfig)
-		must(t, err)
-		must(t, infra.Register(t.Context(), files, registration.Location, rendered))
+		NoError(t, err)
+		NoError(t, infra.Register(t.Context(), files, registration.Location, rendered))
 		flush()
 	}
 	const elsewhere = "registry.example.org:5000"
-	here := s.hcl(t, "$REGISTRY")[len(s.provider()):]
-	unbound := drifts("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`).PreApply
+	here := s.Config(t, "$REGISTRY")[len(s.ProviderBlock()):]
+	unbound := ExpectDrift("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`).PreApply
 	moved := []plancheck.PlanCheck{
 		plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate),
 		attributeChanges{"brane_infrastructure.test", "registry", elsewhere, here},
 	}
-	changed := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) was modified in Redis`).PreApply
-	lost := drifts(runAddress, plancheck.ResourceActionReplace, `output "words" (words) was lost in Redis`).PreApply
+	changed := ExpectDrift(RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was modified in Redis`).PreApply
+	lost := ExpectDrift(RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was lost in Redis`).PreApply
 	untouched := func(addresses ...string) (checks []plancheck.PlanCheck) {
 		for _, address := range addresses {
 			checks = append(checks, plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop))
@@ -100,25 +100,25 @@ func TestAccWholePath(t *testing.T) {
 			// After the apply the framework plans twice more, once with a refresh, and wants both plans empty.
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: all},
 			Check: func(state *terraform.State) (err error) {
-				id, err = runID(state)
+				id, err = RunID(state)
 				return err
 			},
 		}
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		CheckDestroy: func(*terraform.State) error {
 			return errors.Join(
-				s.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}),
+				s.CheckGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}),
 				checkNothingRegistered(context.Background(), s),
-				nothingInRedis(context.Background(), store, id),
+				CheckNoRedisKeys(context.Background(), store, id),
 			)
 		},
 		Steps: []resource.TestStep{
 			step(nil),
 			// The probe finds as well that the account has lost its rights.
-			step(unbind, unbound, []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate)}, untouched(runAddress)),
-			step(registry(here, elsewhere), moved, untouched("brane_namespace.test", runAddress)),
+			step(unbind, unbound, []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate)}, untouched(RunAddress)),
+			step(registry(here, elsewhere), moved, untouched("brane_namespace.test", RunAddress)),
 			step(spoil, changed, untouched("brane_namespace.test", "brane_infrastructure.test")),
 			step(flush, lost, untouched("brane_namespace.test", "brane_infrastructure.test")),
 			step(func() { unbind(); registry(here, elsewhere)(); flush() }, unbound, moved, lost),
@@ -128,8 +128,8 @@ func TestAccWholePath(t *testing.T) {
 }
 
 // checkNothingRegistered checks that neither of the control plane's files knows of the location.
-func checkNothingRegistered(ctx context.Context, s setting) error {
-	files, err := infra.NewDirectoryStore(s.folder, infra.V06).Read(ctx)
+func checkNothingRegistered(ctx context.Context, s Env) error {
+	files, err := infra.NewDirectoryStore(s.Directory, infra.V06).Read(ctx)
 	if err != nil {
 		return err
 	}

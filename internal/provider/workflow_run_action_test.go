@@ -12,19 +12,19 @@ import (
 )
 
 // newActionConfig is the configuration of the action: first, then second, and optionally an exit code of the latter.
-func newActionConfig(t *testing.T, s setting, second string) object {
+func newActionConfig(t *testing.T, s Env, second string) Object {
 	t.Helper()
 	tools := clustertest.Getenv(t, "BRANE_TOOLS_IMAGE")
-	return object{
-		"name": "again", "infrastructure": s.namespace,
-		"inputs": object{"names": object{"content": "Ada\nGrace\n"}},
-		"steps": object{
-			"first":  object{"image": tools, "command": []any{"sh", "-c", "wc -l < /data/names > /data/count"}},
-			"second": object{"image": tools, "command": []any{"sh", "-c", second}, "needs": []any{"first"}},
+	return Object{
+		"name": "again", "infrastructure": s.Namespace,
+		"inputs": Object{"names": Object{"content": "Ada\nGrace\n"}},
+		"steps": Object{
+			"first":  Object{"image": tools, "command": []any{"sh", "-c", "wc -l < /data/names > /data/count"}},
+			"second": Object{"image": tools, "command": []any{"sh", "-c", second}, "needs": []any{"first"}},
 		},
-		"secret_env_wo": object{"second": object{"WORD": "abracadabra"}},
-		"outputs":       object{"lines": object{"path": "count"}, "all": object{"path": "bytes"}},
-		"report_path":   s.file("action.html"),
+		"secret_env_wo": Object{"second": Object{"WORD": "abracadabra"}},
+		"outputs":       Object{"lines": Object{"path": "count"}, "all": Object{"path": "bytes"}},
+		"report_path":   s.ControlPlaneFile("action.html"),
 	}
 }
 
@@ -33,19 +33,19 @@ var figures = regexp.MustCompile(`\d+(\.\d+)?m?s\b`)
 // The action tells what happens while it does, and the outputs; each time it is another run. Nothing of it stays in the cluster, in Redis only until the end of `retention`.
 func TestAccRunWorkflow(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	talk := newSpeaker(t)
-	talk.ok(talk.configure(object{"control_plane": object{"directory": s.folder}}, false).Diagnostics)
-	client := redisClient(t)
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	talk := NewProtocol(t)
+	talk.RequireNoErrors(talk.Configure(Object{"control_plane": Object{"directory": s.Directory}}, false).Diagnostics)
+	client := RedisClient(t)
 	var ids []string
 	for range 2 {
-		said := talk.invoke("brane_run_workflow", newActionConfig(t, s, `printf '\377\000' > /data/bytes; echo "$WORD"`))
+		said := talk.Invoke("brane_run_workflow", newActionConfig(t, s, `printf '\377\000' > /data/bytes; echo "$WORD"`))
 		id := regexp.MustCompile(`again-[0-9a-f]{8}`).FindString(said[0])
 		ids = append(ids, id)
 		got := figures.ReplaceAllString(strings.ReplaceAll(strings.Join(said, "\n"), id, "ID"), "T")
 		want := strings.Join([]string{
-			`run "ID" in namespace "` + s.namespace + `": 2 steps`,
+			`run "ID" in namespace "` + s.Namespace + `": 2 steps`,
 			`step "first" started (0 of 2 ended, T elapsed)`,
 			`step "first" finished in T (1 of 2 ended, T elapsed)`,
 			`step "second" started (1 of 2 ended, T elapsed)`,
@@ -57,15 +57,15 @@ func TestAccRunWorkflow(t *testing.T) {
 		if got != want {
 			t.Errorf("it says\n%s\nwant\n%s", got, want)
 		}
-		must(t, pageSays(s.file("action.html"), []string{id, "2 steps in", "(secret)"}, []string{"abracadabra"})(nil))
-		keys, err := runKeys(t.Context(), client, id)
-		must(t, err)
+		NoError(t, pageSays(s.ControlPlaneFile("action.html"), []string{id, "2 steps in", "(secret)"}, []string{"abracadabra"})(nil))
+		keys, err := RunKeys(t.Context(), client, id)
+		NoError(t, err)
 		if len(keys) == 0 {
 			t.Errorf("of run %s nothing is left in Redis", id)
 		}
 		for _, key := range keys {
 			ttl, err := client.TTL(t.Context(), key).Result()
-			must(t, err)
+			NoError(t, err)
 			if ttl <= 0 {
 				t.Errorf("key %s stays for ever", key)
 			}
@@ -74,28 +74,28 @@ func TestAccRunWorkflow(t *testing.T) {
 	if ids[0] == ids[1] {
 		t.Errorf("both times it is run %s", ids[0])
 	}
-	must(t, s.nothingOfRuns(t.Context()))
+	NoError(t, s.CheckNoRunObjects(t.Context()))
 }
 
 func TestAccRunWorkflow_fails(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	talk := newSpeaker(t)
-	talk.ok(talk.configure(object{"control_plane": object{"directory": s.folder}}, false).Diagnostics)
-	said := talk.invoke("brane_run_workflow", newActionConfig(t, s, `echo no such luck; exit 7`))
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	talk := NewProtocol(t)
+	talk.RequireNoErrors(talk.Configure(Object{"control_plane": Object{"directory": s.Directory}}, false).Diagnostics)
+	said := talk.Invoke("brane_run_workflow", newActionConfig(t, s, `echo no such luck; exit 7`))
 	for _, want := range []string{
 		`^step "second" failed: Error \(2 of 2 ended, `,
 		`^run "again-[0-9a-f]{8}" failed \(2 of 2 ended, `,
-		`^the Jobs are kept for 7 days; to delete everything: kubectl -n ` + s.namespace + ` delete jobs,configmaps -l brane/run=again-`,
+		`^the Jobs are kept for 7 days; to delete everything: kubectl -n ` + s.Namespace + ` delete jobs,configmaps -l brane/run=again-`,
 		`(?s)^ERROR, .*AttributeName\("steps"\).*: Step "second" of run "again" failed: .*exit code 7.*no such luck`,
 	} {
 		if !slices.ContainsFunc(said, regexp.MustCompile(want).MatchString) {
 			t.Errorf("it does not say %s but\n%s", want, strings.Join(said, "\n"))
 		}
 	}
-	must(t, pageSays(s.file("action.html"), []string{"What went wrong", "no such luck"}, nil)(nil))
-	said = talk.invoke("brane_run_workflow", newActionConfig(t, s, "true"))
+	NoError(t, pageSays(s.ControlPlaneFile("action.html"), []string{"What went wrong", "no such luck"}, nil)(nil))
+	said = talk.Invoke("brane_run_workflow", newActionConfig(t, s, "true"))
 	if last := said[len(said)-1]; !strings.Contains(last, `AttributeName("outputs").ElementKeyString("all"): Missing output`) {
 		t.Errorf("where an output is missing it says at last %s", last)
 	}
@@ -104,14 +104,14 @@ func TestAccRunWorkflow_fails(t *testing.T) {
 // A step that has no command runs what its image does, as in the resource.
 func TestAccRunWorkflow_imageProgram(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	image := clustertest.Getenv(t, "BRANE_REGISTRY") + "/" + s.namespace + ":1"
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	image := clustertest.Getenv(t, "BRANE_REGISTRY") + "/" + s.Namespace + ":1"
 	pushTools(t, image, v1.Config{Entrypoint: []string{"sh", "-c", "echo made > /data/made"}})
-	talk := newSpeaker(t)
-	talk.ok(talk.configure(object{"control_plane": object{"directory": s.folder}}, false).Diagnostics)
-	said := talk.invoke("brane_run_workflow", object{
-		"name": "again", "infrastructure": s.namespace, "steps": object{"only": object{"image": image}}, "outputs": object{"made": object{"path": "made"}},
+	talk := NewProtocol(t)
+	talk.RequireNoErrors(talk.Configure(Object{"control_plane": Object{"directory": s.Directory}}, false).Diagnostics)
+	said := talk.Invoke("brane_run_workflow", Object{
+		"name": "again", "infrastructure": s.Namespace, "steps": Object{"only": Object{"image": image}}, "outputs": Object{"made": Object{"path": "made"}},
 	})
 	if last := said[len(said)-1]; last != `output "made": made, 5 bytes: made` {
 		t.Errorf("it says\n%s", strings.Join(said, "\n"))

@@ -26,7 +26,7 @@ type caller struct {
 func newCaller(t *testing.T, address string) *caller {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(address, "0"))
-	must(t, err)
+	NoError(t, err)
 	c := &caller{url: "http://" + listener.Addr().String(), arrived: make(chan struct{}), over: make(chan struct{}), release: make(chan struct{})}
 	c.letGo = sync.OnceFunc(func() { close(c.release) })
 	finishing := make(chan struct{})
@@ -60,7 +60,7 @@ func newCaller(t *testing.T, address string) *caller {
 	mux.HandleFunc("/over", func(http.ResponseWriter, *http.Request) { over() })
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }() // ends with Close
-	t.Cleanup(func() { must(t, server.Close()) })
+	t.Cleanup(func() { NoError(t, server.Close()) })
 	return c
 }
 

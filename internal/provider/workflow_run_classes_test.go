@@ -12,8 +12,8 @@ func TestAccWorkflowRun_classes(t *testing.T) {
   defaults = { priority_class_name = "$NAMESPACE" }
   steps    = { only = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT"], runtime_class_name = "$NAMESPACE" } }
 `)
-	t.Cleanup(func() { s.administrator(t, "", "delete", "runtimeclass,priorityclass", s.namespace) })
-	s.administrator(t, strings.ReplaceAll(`
+	t.Cleanup(func() { s.Kubectl(t, "", "delete", "runtimeclass,priorityclass", s.Namespace) })
+	s.Kubectl(t, strings.ReplaceAll(`
 apiVersion: node.k8s.io/v1
 kind: RuntimeClass
 metadata: {name: $NAME}
@@ -24,14 +24,14 @@ apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
 metadata: {name: $NAME}
 value: 7
-`, "$NAME", s.namespace), "create", "-f", "-")
+`, "$NAME", s.Namespace), "create", "-f", "-")
 	a := startApply(t, s.cli)
 	s.atWork(t)
 	pod := s.pod(t, "only").Spec
-	if pod.RuntimeClassName == nil || *pod.RuntimeClassName != s.namespace || pod.Overhead.Memory().String() != "3Mi" {
+	if pod.RuntimeClassName == nil || *pod.RuntimeClassName != s.Namespace || pod.Overhead.Memory().String() != "3Mi" {
 		t.Errorf("the pod has runtime class %v and overhead %v", pod.RuntimeClassName, pod.Overhead)
 	}
-	if pod.PriorityClassName != s.namespace || pod.Priority == nil || *pod.Priority != 7 {
+	if pod.PriorityClassName != s.Namespace || pod.Priority == nil || *pod.Priority != 7 {
 		t.Errorf("the pod has priority class %q and priority %v", pod.PriorityClassName, pod.Priority)
 	}
 	s.server.letGo()
@@ -49,7 +49,7 @@ func TestAccWorkflowRun_quota(t *testing.T) {
   }
   startup_timeout = "1s"
 `)
-	createQuota(t, s.setting, "one", "1")
+	createQuota(t, s.Env, "one", "1")
 	s.says(t, startApply(t, s.cli), "")
 	if got := s.ran(t); got != "one 1, two 1" {
 		t.Errorf("the steps ran: %s", got)

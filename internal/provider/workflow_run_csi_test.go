@@ -27,7 +27,7 @@ func TestAccWorkflowRun_csi(t *testing.T) {
   outputs = { both = { path = "both" } }
 `)
 	s.serveCSI(t)
-	s.administrator(t, fmt.Sprintf(`
+	s.Kubectl(t, fmt.Sprintf(`
 apiVersion: storage.k8s.io/v1
 kind: CSIDriver
 metadata: {name: %s}
@@ -37,8 +37,8 @@ apiVersion: v1
 kind: Secret
 metadata: {name: jfs, namespace: %[1]s}
 stringData: {token: slow}
-`, s.namespace), "create", "-f", "-")
-	t.Cleanup(func() { s.administrator(t, "", "delete", "csidriver", s.namespace) })
+`, s.Namespace), "create", "-f", "-")
+	t.Cleanup(func() { s.Kubectl(t, "", "delete", "csidriver", s.Namespace) })
 	s.ends(t, nil)
 	s.leavesNothing(t)
 }
@@ -50,11 +50,11 @@ const kubelet, kubeletOutside = "/var/lib/kubelet", "lib/kubelet"
 func (s *survival) serveCSI(t *testing.T) {
 	t.Helper()
 	outside := filepath.Join(clustertest.Getenv(t, "BRANE_TEST_CLUSTER"), kubeletOutside)
-	socket := path.Join("plugins_registry", s.namespace+".sock")
+	socket := path.Join("plugins_registry", s.Namespace+".sock")
 	answer := func(method string, request wire) (wire, error) {
 		switch method {
 		case "/pluginregistration.Registration/GetInfo":
-			return wire{}.with(1, "CSIPlugin").with(2, s.namespace).with(3, path.Join(kubelet, socket)).with(4, "1.0.0"), nil
+			return wire{}.with(1, "CSIPlugin").with(2, s.Namespace).with(3, path.Join(kubelet, socket)).with(4, "1.0.0"), nil
 		case "/csi.v1.Node/NodeGetInfo":
 			return wire{}.with(1, "the-node"), nil
 		case "/csi.v1.Node/NodePublishVolume":
@@ -82,7 +82,7 @@ func (s *survival) serveCSI(t *testing.T) {
 		return stream.SendMsg(&response)
 	}))
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(outside, socket))
-	must(t, err)
+	NoError(t, err)
 	go func() { _ = server.Serve(listener) }() // ends with Stop
 	t.Cleanup(server.Stop)
 }

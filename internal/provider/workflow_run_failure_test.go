@@ -18,8 +18,8 @@ import (
 
 func TestAccWorkflowRun_fails(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
 	for name, tt := range map[string]struct {
 		body string
 		want []string
@@ -89,7 +89,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failing(t, resource.TestStep{Config: s.run(t, name, tt.body)}, tt.want)
+			ExpectError(t, resource.TestStep{Config: s.RunConfig(t, name, tt.body)}, tt.want)
 		})
 	}
 }
@@ -97,8 +97,8 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 // A step that exits 3 after printing a line; then the step is mended.
 func TestAccWorkflowRun_exitCode(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
 	const body = `
 		steps = {
 		  first = { image = "$TOOLS", command = ["sh", "-c", "echo kept > /data/kept"] }
@@ -106,33 +106,33 @@ func TestAccWorkflowRun_exitCode(t *testing.T) {
 		  then  = { image = "$TOOLS", command = ["true"], needs = ["boom"] }
 		  last  = { image = "$TOOLS", command = ["true"], needs = ["then"] }
 		}`
-	config := s.run(t, "exit", body)
-	failing(t, resource.TestStep{Config: config}, []string{
+	config := s.RunConfig(t, "exit", body)
+	ExpectError(t, resource.TestStep{Config: config}, []string{
 		`Step "boom" of run "exit" failed`, `boom = {`, `the command failed with exit code 3`, `Last lines: the abacus is full`, `Because of this 2 of 4 steps were stopped or not started`,
 	}, resource.TestStep{ // what is known of the failure is kept until the next apply
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
-			plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
+			plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
 			hadResults{"first": "succeeded", "boom": "failed", "then": "skipped", "last": "skipped"},
 		}},
 	}, resource.TestStep{
 		Config:            strings.Replace(config, "exit 3", "exit 0", 1),
-		ConfigStateChecks: []statecheck.StateCheck{runValue("status", knownvalue.StringExact("succeeded"))},
+		ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("status", knownvalue.StringExact("succeeded"))},
 	})
 }
 
 // A Redis that does not let us in: nothing is made in the cluster, and the password is not told.
 func TestAccWorkflowRun_redisPassword(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
 	const steps = `steps = { idle = { image = "$TOOLS", command = ["true"] } }`
 	const wrong = "not-the-pass-word"
 	// The steps would get a user of their own, and a password that is not the one of the URL.
 	with := func(attribute, variable string) string {
 		url := clustertest.Getenv(t, variable)
 		_, host, _ := strings.Cut(url, "@")
-		return strings.Replace(s.run(t, "password", steps), "provider \"brane\" {", fmt.Sprintf("provider \"brane\" {\n  redis = { acl_users = \"off\", %s = %q }", attribute, "redis://:"+wrong+"@"+host), 1)
+		return strings.Replace(s.RunConfig(t, "password", steps), "provider \"brane\" {", fmt.Sprintf("provider \"brane\" {\n  redis = { acl_users = \"off\", %s = %q }", attribute, "redis://:"+wrong+"@"+host), 1)
 	}
 	silent := func(err error) error {
 		if strings.Contains(err.Error(), wrong) {
@@ -148,7 +148,7 @@ func TestAccWorkflowRun_redisPassword(t *testing.T) {
 		"of the provider": {
 			with("url", "BRANE_REDIS_URL"),
 			[]string{`Failed to connect to Redis`, `redis refuses the user name or password`, `Correct user and password in redis.url`},
-			func() error { return s.nothingOfRuns(t.Context()) },
+			func() error { return s.CheckNoRunObjects(t.Context()) },
 		},
 		"of the steps": {
 			with("pod_url", "BRANE_REDIS_POD_URL"),
@@ -159,10 +159,10 @@ func TestAccWorkflowRun_redisPassword(t *testing.T) {
 		t.Run(name, func(t *testing.T) { // one after another: the second makes what the first must not
 			failed := false
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: inProcess,
+				ProtoV6ProviderFactories: ProviderFactories,
 				ErrorCheck: func(err error) error {
 					failed = true
-					return errors.Join(errorSays(err, tt.want...), silent(err), tt.left())
+					return errors.Join(CheckError(err, tt.want...), silent(err), tt.left())
 				},
 				Steps: []resource.TestStep{{Config: tt.config}},
 			})
@@ -178,7 +178,7 @@ type hadResults map[string]string
 
 func (h hadResults) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
 	for _, change := range req.Plan.ResourceChanges {
-		if change.Address != runAddress {
+		if change.Address != RunAddress {
 			continue
 		}
 		want := map[string]knownvalue.Check{}

@@ -13,14 +13,14 @@ import (
 // A step of many: each finds its item and what was there before, a child finds what all of them left, and one of them is tried again.
 func TestAccWorkflowRun_fanOut(t *testing.T) {
 	t.Parallel()
-	s, store := newSetting(t), redisClient(t)
-	s.register(t)
+	s, store := NewEnv(t), RedisClient(t)
+	s.RegisterInfrastructure(t)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{{
-			Config: s.run(t, "fan", `
+			Config: s.RunConfig(t, "fan", `
   inputs   = { word = { content = "hello" } }
   defaults = { image = "$TOOLS" }
   steps = {
@@ -30,12 +30,12 @@ func TestAccWorkflowRun_fanOut(t *testing.T) {
   }
   outputs = { all = { path = "all" } }`),
 			ConfigStateChecks: []statecheck.StateCheck{
-				runValue("status", knownvalue.StringExact("succeeded")),
-				runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": output("all", "hello Ada\nbye\nhello Grace H\nbye\nhello Edsger\n")})),
-				runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"greet": succeeded(), "change": succeeded(), "join": succeeded()})),
+				ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+				ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "hello Ada\nbye\nhello Grace H\nbye\nhello Edsger\n")})),
+				ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"greet": succeeded(), "change": succeeded(), "join": succeeded()})),
 			},
 			Check: func(state *terraform.State) (err error) {
-				id, err = runID(state)
+				id, err = RunID(state)
 				return err
 			},
 		}},
@@ -45,19 +45,19 @@ func TestAccWorkflowRun_fanOut(t *testing.T) {
 // One of many fails, or two of them disagree.
 func TestAccWorkflowRun_fanOutFails(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
 	t.Run("one", func(t *testing.T) {
 		t.Parallel()
-		failing(t,
-			resource.TestStep{Config: s.run(t, "one-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo I am $BRANE_ITEM; test $BRANE_INDEX != 1 || exit 9"], items = ["a", "b"] } }`)},
+		ExpectError(t,
+			resource.TestStep{Config: s.RunConfig(t, "one-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo I am $BRANE_ITEM; test $BRANE_INDEX != 1 || exit 9"], items = ["a", "b"] } }`)},
 			[]string{`Step "fan" of run "one-of-many" failed`, `index 1`, `the command failed with exit code 9`, `I am b`},
 		)
 	})
 	t.Run("two", func(t *testing.T) {
 		t.Parallel()
-		failing(t,
-			resource.TestStep{Config: s.run(t, "two-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo $BRANE_INDEX > /data/same"], completions = 2 } }`)},
+		ExpectError(t,
+			resource.TestStep{Config: s.RunConfig(t, "two-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo $BRANE_INDEX > /data/same"], completions = 2 } }`)},
 			[]string{`Step "fan" of run "two-of-many" failed`, `steps "fan.0" and "fan.1" wrote different content to "same"`, `Let each index write to different paths`},
 		)
 	})

@@ -52,8 +52,8 @@ func (f runFault) begin(t *testing.T, s *survival) (first *applying, end func())
 	if f.killedBeforeJob == 0 {
 		return startApply(t, s.cli), func() {}
 	}
-	gate := newGate(t, (*httptest.Server).StartTLS)
-	held := gate.hold(createsJob(s.namespace, f.killedBeforeJob))
+	gate := NewFaultProxy(t, (*httptest.Server).StartTLS)
+	held := gate.HoldRequest(createsJob(s.Namespace, f.killedBeforeJob))
 	direct := s.through(t, gate)
 	first = startApply(t, s.cli)
 	came(t, "the creation of a Job", held)
@@ -100,10 +100,10 @@ func (f runFault) goOn(t *testing.T, s *survival) {
 	if got := s.status(t); got != "succeeded" {
 		t.Errorf("at the end the status is %q", got)
 	}
-	if got := strings.TrimSpace(s.cli.run(t, "output", "-raw", "both")); got != "first\nslow" {
+	if got := strings.TrimSpace(s.cli.Run(t, "output", "-raw", "both")); got != "first\nslow" {
 		t.Errorf("the output is %q", got)
 	}
-	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
+	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 }
 
 // logs waits until the provider of the apply logs this.
@@ -113,14 +113,14 @@ func (a *applying) logs(t *testing.T, text string) {
 }
 
 // elsewhere returns a CLI with the same configuration and another state.
-func (s *survival) elsewhere(t *testing.T) *cli {
+func (s *survival) elsewhere(t *testing.T) *CLI {
 	t.Helper()
-	other := newCLI(t)
-	other.env = s.cli.env
-	text, err := os.ReadFile(filepath.Join(s.cli.dir, "main.tf"))
-	must(t, err)
-	other.write(t, "main.tf", string(text))
-	other.run(t, "init", "-no-color")
+	other := NewCLI(t)
+	other.Env = s.cli.Env
+	text, err := os.ReadFile(filepath.Join(s.cli.Directory, "main.tf"))
+	NoError(t, err)
+	other.WriteFile(t, "main.tf", string(text))
+	other.Run(t, "init", "-no-color")
 	return other
 }
 
@@ -128,7 +128,7 @@ func (s *survival) elsewhere(t *testing.T) *cli {
 func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
 	t.Helper()
 	var pods corev1.PodList
-	must(t, s.client.List(t.Context(), &pods, s.namespace, workflow.StepLabel+"="+step))
+	NoError(t, s.Client.List(t.Context(), &pods, s.Namespace, workflow.StepLabel+"="+step))
 	if len(pods.Items) != 1 {
 		t.Fatalf("step %s has %d pods", step, len(pods.Items))
 	}
@@ -139,8 +139,8 @@ func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
 func (s *survival) deletePod(t *testing.T, step string) {
 	t.Helper()
 	pod := s.pod(t, step)
-	must(t, s.client.Delete(t.Context(), pod))
-	holds(t, "the deletion of the pod", func() bool { return s.gone(pod) == nil })
+	NoError(t, s.Client.Delete(t.Context(), pod))
+	holds(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
 // evictPod evicts the pod of a step, as a drain of its node does, and waits until it does not exist.
@@ -148,32 +148,32 @@ func (s *survival) evictPod(t *testing.T, step string) {
 	t.Helper()
 	pod := s.pod(t, step)
 	name := pod.Name
-	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", s.namespace, name), "-f", "-")
-	evict.Env = s.cli.env
-	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, s.namespace))
+	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", s.Namespace, name), "-f", "-")
+	evict.Env = s.cli.Env
+	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, s.Namespace))
 	if out, err := evict.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	holds(t, "the deletion of the pod", func() bool { return s.gone(pod) == nil })
+	holds(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
 // passTimeout lets the timeout of a running Job pass: its deadline is mutable in Kubernetes, so the moment does not depend on how fast its pod has started.
 func (s *survival) passTimeout(t *testing.T, step string, attempt int) {
 	t.Helper()
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: fmt.Sprintf("brane-%s-%s-%d", s.id(t), step, attempt)}}
-	must(t, s.client.Get(t.Context(), job))
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: fmt.Sprintf("brane-%s-%s-%d", s.id(t), step, attempt)}}
+	NoError(t, s.Client.Get(t.Context(), job))
 	if limit := job.Spec.ActiveDeadlineSeconds; limit == nil || *limit != 3600 {
 		t.Errorf("the Job's deadline is %v seconds", limit)
 	}
-	must(t, s.client.MergePatch(t.Context(), job, []byte(`{"spec":{"activeDeadlineSeconds":1}}`)))
+	NoError(t, s.Client.MergePatch(t.Context(), job, []byte(`{"spec":{"activeDeadlineSeconds":1}}`)))
 }
 
 func (s *survival) deleteJob(t *testing.T, step string) {
 	t.Helper()
 	var jobs batchv1.JobList
-	must(t, s.client.List(t.Context(), &jobs, s.namespace, workflow.StepLabel+"="+step))
+	NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
 	for i := range jobs.Items {
-		must(t, s.client.Delete(t.Context(), &jobs.Items[i]))
+		NoError(t, s.Client.Delete(t.Context(), &jobs.Items[i]))
 	}
 }
 
@@ -181,15 +181,15 @@ func (s *survival) deleteJob(t *testing.T, step string) {
 func killEngine(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
-	must(t, err)
+	NoError(t, err)
 	for _, file := range environments {
 		text, err := os.ReadFile(file)
 		if err != nil || !bytes.Contains(text, []byte("BRANE_POD_UID="+string(pod.UID)+"\x00")) {
 			continue // another process, or it has ended
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		must(t, err)
-		must(t, syscall.Kill(pid, syscall.SIGKILL))
+		NoError(t, err)
+		NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 		return
 	}
 	t.Fatalf("pod %s has no engine", pod.Name)
@@ -201,6 +201,6 @@ func TestAccWorkflowRun_replaced(t *testing.T) {
 	s := newSurvival(t, "replaced", "", "/works")
 	s.server.works.Store(true)
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.ends(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+runAddress)
+	s.ends(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+RunAddress)
 	s.leavesNothing(t)
 }

@@ -136,7 +136,7 @@ func TestLongRunOutages(t *testing.T) {
 func (s *survival) nodeReady(t *testing.T, status string) {
 	t.Helper()
 	wait := exec.CommandContext(t.Context(), "kubectl", "wait", "node", "--all", "--for=condition=Ready="+status, "--timeout="+patience.String())
-	wait.Env = s.cli.env
+	wait.Env = s.cli.Env
 	if out, err := wait.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

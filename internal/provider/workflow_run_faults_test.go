@@ -340,7 +340,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		happens: func(t *testing.T, s *survival, _ *applying) {
 			s.atWork(t)
 			first := s.engine(t)
-			must(t, s.client.Delete(t.Context(), first))
+			NoError(t, s.Client.Delete(t.Context(), first))
 			s.engine(t, first.Name)
 			s.server.letGo()
 		},

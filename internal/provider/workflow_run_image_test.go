@@ -22,19 +22,19 @@ import (
 func pushTools(t *testing.T, reference string, config v1.Config) string {
 	t.Helper()
 	from, err := name.ParseReference(clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"))
-	must(t, err)
+	NoError(t, err)
 	tools, err := remote.Image(from)
-	must(t, err)
+	NoError(t, err)
 	file, err := tools.ConfigFile()
-	must(t, err)
+	NoError(t, err)
 	config.Env = file.Config.Env
 	made, err := mutate.Config(tools, config)
-	must(t, err)
+	NoError(t, err)
 	to, err := name.NewTag(reference)
-	must(t, err)
-	must(t, remote.Write(to, made))
+	NoError(t, err)
+	NoError(t, remote.Write(to, made))
 	digest, err := made.Digest()
-	must(t, err)
+	NoError(t, err)
 	return digest.String()
 }
 
@@ -42,14 +42,14 @@ func pushTools(t *testing.T, reference string, config v1.Config) string {
 // reach makes none.
 func TestAccWorkflowRun_entryPoint(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	repository := clustertest.Getenv(t, "BRANE_REGISTRY") + "/" + s.namespace
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	repository := clustertest.Getenv(t, "BRANE_REGISTRY") + "/" + s.Namespace
 	says := func(word string) v1.Config {
 		return v1.Config{Entrypoint: []string{"sh", "-c", "echo " + word + " \"$0\" > /data/$STEP"}, Cmd: []string{"by itself"}}
 	}
 	first := pushTools(t, repository+":1", says("first"))
-	config := s.hcl(t, strings.ReplaceAll(`
+	config := s.Config(t, strings.ReplaceAll(`
 resource "brane_workflow_run" "test" {
   name           = "entry"
   infrastructure = "$NAMESPACE"
@@ -69,25 +69,25 @@ resource "brane_workflow_run" "test" {
 	}
 	second := ""
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": output("all", "first by itself\nfirst by $argument\n")})),
-					runValue("images", pinned(first)),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "first by itself\nfirst by $argument\n")})),
+					ExpectRunValue("images", pinned(first)),
 				},
 			},
 			{
 				PreConfig: func() { second = pushTools(t, repository+":1", says("second")) },
 				Config:    config,
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": output("all", "second by itself\nsecond by $argument\n")})),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "second by itself\nsecond by $argument\n")})),
 				},
-				Check: resource.TestCheckResourceAttrWith(runAddress, "images.plain", func(got string) error {
+				Check: resource.TestCheckResourceAttrWith(RunAddress, "images.plain", func(got string) error {
 					if want := repository + "@" + second; got != want {
 						return fmt.Errorf("pinned to %s, not to %s", got, want)
 					}
@@ -98,8 +98,8 @@ resource "brane_workflow_run" "test" {
 				PreConfig: func() {
 					for _, reference := range []string{repository + ":1", repository + "@" + second} {
 						gone, err := name.ParseReference(reference)
-						must(t, err)
-						must(t, remote.Delete(gone))
+						NoError(t, err)
+						NoError(t, remote.Delete(gone))
 					}
 				},
 				Config:           config,

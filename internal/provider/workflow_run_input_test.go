@@ -9,7 +9,7 @@ import (
 // What can be known at plan time fails there; nothing is contacted.
 func TestAccWorkflowRun_badInput(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
+	s := NewEnv(t)
 	const steps = `steps = { a = { image = "tools:1", command = ["true"] } }`
 	step := func(more string) string {
 		return `steps = { a = { image = "tools:1", command = ["true"], ` + more + ` } }`
@@ -91,12 +91,12 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 			t.Parallel()
 			failed := false
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: inProcess,
+				ProtoV6ProviderFactories: ProviderFactories,
 				ErrorCheck: func(err error) error {
 					failed = true
-					return errorSays(err, tt.want...)
+					return CheckError(err, tt.want...)
 				},
-				Steps: []resource.TestStep{{Config: s.run(t, "bad", tt.body), PlanOnly: true}},
+				Steps: []resource.TestStep{{Config: s.RunConfig(t, "bad", tt.body), PlanOnly: true}},
 			})
 			if !failed {
 				t.Error("there was no error")
@@ -108,8 +108,8 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 // An infrastructure that nobody has registered is found out when it is needed: it may be made by the same apply.
 func TestAccWorkflowRun_notRegistered(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	failing(t, resource.TestStep{Config: s.run(t, "nowhere", `steps = { a = { image = "tools:1", command = ["true"] } }`)}, []string{
-		`Failed to use infrastructure`, `Looking up infrastructure "` + s.namespace + `" to run "nowhere-`, `Register it with a brane_infrastructure`,
+	s := NewEnv(t)
+	ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "nowhere", `steps = { a = { image = "tools:1", command = ["true"] } }`)}, []string{
+		`Failed to use infrastructure`, `Looking up infrastructure "` + s.Namespace + `" to run "nowhere-`, `Register it with a brane_infrastructure`,
 	})
 }

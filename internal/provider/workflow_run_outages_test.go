@@ -86,9 +86,9 @@ func (c *ownCluster) test(t *testing.T, f runFault) {
 	t.Helper()
 	s := newSurvivalIn(t, c, "fault", f.body())
 	before, err := s.redis.DBSize(t.Context()).Result()
-	must(t, err)
+	NoError(t, err)
 	f.test(t, s)
-	must(t, s.redis.Del(t.Context(), s.counts).Err())
+	NoError(t, s.redis.Del(t.Context(), s.counts).Err())
 	if after, err := s.redis.DBSize(t.Context()).Result(); err != nil || after != before {
 		t.Errorf("Redis has %d keys and had %d: %v", after, before, err)
 	}
@@ -99,7 +99,7 @@ func (s *survival) hasJob(t *testing.T, step string) {
 	t.Helper()
 	holds(t, "the Job of step "+step, func() bool {
 		var jobs batchv1.JobList
-		must(t, s.client.List(t.Context(), &jobs, s.namespace, workflow.StepLabel+"="+step))
+		NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
 		return len(jobs.Items) > 0
 	})
 }

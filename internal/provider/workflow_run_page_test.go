@@ -47,28 +47,30 @@ func pageSays(file string, want, not []string) resource.TestCheckFunc {
 // The report is written with the run. Its loss is no drift; another path has it written there from what Redis knows, without another run.
 func TestAccWorkflowRun_report(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	first, second := filepath.Join(s.folder, "reports", "run.html"), filepath.Join(s.folder, "elsewhere.html")
-	with := func(file string) string { return s.run(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file)) }
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	first, second := filepath.Join(s.Directory, "reports", "run.html"), filepath.Join(s.Directory, "elsewhere.html")
+	with := func(file string) string {
+		return s.RunConfig(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file))
+	}
 	whole := []string{"told <span class=\"status succeeded\">", "2 steps in", "&lt;b&gt;said&lt;/b&gt; in (secret)", "<code>first</code>", "<code>second</code>", `id="step-1"`, "Exit code</dt><dd>0"}
 	var uid string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
+		ProtoV6ProviderFactories: ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: with(first), Check: resource.ComposeTestCheckFunc(pageSays(first, whole, []string{"abracadabra", "redis://"}), func(*terraform.State) error {
-				uids, err := s.jobUIDs(t.Context())
+				uids, err := s.JobUIDs(t.Context())
 				uid = uids["one"]
 				return err
 			})},
 			{
-				PreConfig: func() { must(t, os.Remove(first)) }, Config: with(first), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange},
+				PreConfig: func() { NoError(t, os.Remove(first)) }, Config: with(first), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange},
 			},
 			{
 				Config:           with(second),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate)}},
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate)}},
 				Check: resource.ComposeTestCheckFunc(pageSays(second, whole, []string{"abracadabra"}), func(*terraform.State) error {
-					uids, err := s.jobUIDs(t.Context())
+					uids, err := s.JobUIDs(t.Context())
 					if err == nil && uids["one"] != uid {
 						err = fmt.Errorf("the step ran again")
 					}
@@ -81,17 +83,17 @@ func TestAccWorkflowRun_report(t *testing.T) {
 
 func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	file := s.file("failed.html")
-	failing(t, resource.TestStep{Config: s.run(t, "told", `
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	file := s.ControlPlaneFile("failed.html")
+	ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "told", `
 	  steps = {
 	    good = { image = "$TOOLS", command = ["sh", "-c", "echo 1 > /data/first"] }
 	    bad  = { image = "$TOOLS", command = ["sh", "-c", "test $BRANE_INDEX != 1 && exit; echo 'no such luck'; exit 7"], needs = ["good"], items = ["Ada", "Grace"], max_failed_indexes = 1 }
 	    then = { image = "$TOOLS", command = ["true"], needs = ["bad"] }
 	  }
 	  report_path = "`+file+`"`)}, []string{"failed with exit code 7"})
-	must(t, pageSays(file, []string{
+	NoError(t, pageSays(file, []string{
 		"1 of 3 steps succeeded, 1 failed, 1 skipped", "What went wrong", "the command failed with exit code 7", "no such luck", "<code>first</code>", `class="step failed"`, `<span class="name">0 Ada</span><span class="took"><span class="hidden">succeeded in`, `<span class="name">1 Grace</span><span class="took">failed`, `<dt>Attempts</dt><dd>1</dd>`, `class="step skipped"`,
 	}, nil)(nil))
 }
@@ -99,19 +101,19 @@ func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 // What would keep the report from being written is found while planning, as far as it can be; what is found later is a warning, since the run is done.
 func TestAccWorkflowRun_reportNotPossible(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	must(t, os.WriteFile(s.file("file"), nil, 0o600))
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	NoError(t, os.WriteFile(s.ControlPlaneFile("file"), nil, 0o600))
 	for file, want := range map[string]string{
-		s.folder:                        `it is a directory; set the path of a file`,
-		s.file("file") + "/report.html": `file is not a directory`,
+		s.Directory: `it is a directory; set the path of a file`,
+		s.ControlPlaneFile("file") + "/report.html": `file is not a directory`,
 	} {
-		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{
-			{Config: s.run(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(strings.ReplaceAll(want, " ", `\s+`))},
+		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: ProviderFactories, Steps: []resource.TestStep{
+			{Config: s.RunConfig(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(strings.ReplaceAll(want, " ", `\s+`))},
 		}})
 	}
-	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: inProcess, Steps: []resource.TestStep{{
-		Config: s.run(t, "told", twoSteps+`report_path = "/proc/report.html"`),
-		Check:  resource.TestCheckResourceAttr(runAddress, "status", "succeeded"),
+	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: ProviderFactories, Steps: []resource.TestStep{{
+		Config: s.RunConfig(t, "told", twoSteps+`report_path = "/proc/report.html"`),
+		Check:  resource.TestCheckResourceAttr(RunAddress, "status", "succeeded"),
 	}}})
 }

@@ -18,13 +18,13 @@ import (
 // A program finds everything that its step and the defaults say of its pod, and nothing that neither says.
 func TestAccWorkflowRun_pod(t *testing.T) {
 	t.Parallel()
-	s, store := newSetting(t), redisClient(t)
-	s.register(t)
-	meta := metav1.ObjectMeta{Namespace: s.namespace, Name: "greeting"}
-	must(t, s.client.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"one": "hello\n", "two": "goodbye\n"}}))
-	must(t, s.client.Create(t.Context(), &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"token": "from a secret"}}))
+	s, store := NewEnv(t), RedisClient(t)
+	s.RegisterInfrastructure(t)
+	meta := metav1.ObjectMeta{Namespace: s.Namespace, Name: "greeting"}
+	NoError(t, s.Client.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"one": "hello\n", "two": "goodbye\n"}}))
+	NoError(t, s.Client.Create(t.Context(), &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"token": "from a secret"}}))
 	const secret = "write only $(WORD) $$"
-	config := s.hcl(t, `
+	config := s.Config(t, `
 resource "brane_workflow_run" "test" {
   name           = "pod"
   infrastructure = "$NAMESPACE"
@@ -82,20 +82,20 @@ EOT
 `)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("status", knownvalue.StringExact("succeeded")),
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"list": output("list", "/data/b\n/data/in/a\n/data/kept\n")})),
+					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"list": ExpectOutput("list", "/data/b\n/data/in/a\n/data/kept\n")})),
 				},
 				Check: func(state *terraform.State) (err error) {
-					if id, err = runID(state); err != nil {
+					if id, err = RunID(state); err != nil {
 						return err
 					}
-					if text := fmt.Sprint(state.RootModule().Resources[runAddress].Primary.Attributes); strings.Contains(text, "write only") {
+					if text := fmt.Sprint(state.RootModule().Resources[RunAddress].Primary.Attributes); strings.Contains(text, "write only") {
 						return fmt.Errorf("the state holds %q", secret)
 					}
 					return nil
@@ -103,13 +103,13 @@ EOT
 			},
 			{ // quantities in other words and another secret of the same version: the same run
 				Config:           strings.NewReplacer(`memory = "64Mi"`, `memory = "65536Ki"`, "write only $(WORD)", "other").Replace(config),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange},
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange},
 			},
 			{
 				Config: strings.Replace(config, "secret_env_wo_version = 1", "secret_env_wo_version = 2", 1), PlanOnly: true, ExpectNonEmptyPlan: true,
-				ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace)}},
+				ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace)}},
 			},
-			{Config: s.provider(), Check: func(*terraform.State) error { return s.nothingOfRuns(t.Context()) }},
+			{Config: s.ProviderBlock(), Check: func(*terraform.State) error { return s.CheckNoRunObjects(t.Context()) }},
 		},
 	})
 }

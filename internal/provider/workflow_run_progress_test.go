@@ -11,16 +11,16 @@ import (
 // With TF_LOG_PROVIDER=INFO the log of the real CLI follows a run, a line a thing.
 func TestAccWorkflowRun_log(t *testing.T) {
 	t.Parallel()
-	s, c := newSetting(t), newCLI(t)
-	s.register(t)
+	s, c := NewEnv(t), NewCLI(t)
+	s.RegisterInfrastructure(t)
 	log := filepath.Join(t.TempDir(), "log")
-	c.env = append(c.env, "TF_LOG_PROVIDER=INFO", "TF_LOG_PATH="+log)
-	c.write(t, "main.tf", required+s.run(t, "followed", twoSteps))
-	c.run(t, "init", "-no-color")
-	c.destroyAtEnd(t)
-	c.run(t, "apply", "-auto-approve", "-no-color")
+	c.Env = append(c.Env, "TF_LOG_PROVIDER=INFO", "TF_LOG_PATH="+log)
+	c.WriteFile(t, "main.tf", RequiredProviders+s.RunConfig(t, "followed", twoSteps))
+	c.Run(t, "init", "-no-color")
+	c.DestroyAtEnd(t)
+	c.Run(t, "apply", "-auto-approve", "-no-color")
 	text, err := os.ReadFile(log)
-	must(t, err)
+	NoError(t, err)
 	var got []string
 	for _, line := range regexp.MustCompile(`\[INFO\]\s+provider\.\S+: (.* elapsed\)): .*run=(\S+)`).FindAllStringSubmatch(string(text), -1) {
 		got = append(got, figures.ReplaceAllString(strings.ReplaceAll(line[1], line[2], "ID"), "T"))

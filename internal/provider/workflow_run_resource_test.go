@@ -50,46 +50,46 @@ resource "brane_workflow_run" "test" {
 
 func TestAccWorkflowRun(t *testing.T) {
 	t.Parallel()
-	s, store := newSetting(t), redisClient(t)
-	s.register(t)
-	write := func(text string) { must(t, os.WriteFile(s.file("names.txt"), []byte(text), 0o600)) }
+	s, store := NewEnv(t), RedisClient(t)
+	s.RegisterInfrastructure(t)
+	write := func(text string) { NoError(t, os.WriteFile(s.ControlPlaneFile("names.txt"), []byte(text), 0o600)) }
 	write("Edsger\n")
 	config := func(replacements ...string) string {
-		body := strings.ReplaceAll(greetings, "$FOLDER", s.folder)
+		body := strings.ReplaceAll(greetings, "$FOLDER", s.Directory)
 		for i := 0; i < len(replacements); i += 2 {
 			if !strings.Contains(body, replacements[i]) {
 				t.Fatalf("the configuration holds no %s", replacements[i])
 			}
 			body = strings.Replace(body, replacements[i], replacements[i+1], 1)
 		}
-		return s.hcl(t, body)
+		return s.Config(t, body)
 	}
 	was := record{}
 	const oneOutput = "joined = { path = \"joined\" }\n    bytes  = { path = \"bytes\" }"
 	const others = "joined = { path = \"joined\" }\n    names  = { path = \"names.txt\" }"
 	var ids []string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, ids...) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, ids...) },
 		Steps: []resource.TestStep{
 			{
 				Config: config(),
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("status", knownvalue.StringExact("succeeded")),
-					runValue("namespace", knownvalue.StringExact(s.namespace)),
-					runValue("drift", knownvalue.ListSizeExact(0)),
-					runValue("retention", knownvalue.StringExact("168h")),
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
-						"joined": output("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"),
+					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					ExpectRunValue("namespace", knownvalue.StringExact(s.Namespace)),
+					ExpectRunValue("drift", knownvalue.ListSizeExact(0)),
+					ExpectRunValue("retention", knownvalue.StringExact("168h")),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
+						"joined": ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"),
 						"bytes": knownvalue.ObjectExact(map[string]knownvalue.Check{
-							"path": knownvalue.StringExact("bytes"), "size": knownvalue.Int64Exact(2), "sha256": knownvalue.StringExact(digest("\xff\x00")), "content": knownvalue.Null(),
+							"path": knownvalue.StringExact("bytes"), "size": knownvalue.Int64Exact(2), "sha256": knownvalue.StringExact(SHA256("\xff\x00")), "content": knownvalue.Null(),
 						}),
 					})),
-					runValue("inputs", knownvalue.MapPartial(map[string]knownvalue.Check{
-						"names.txt":      knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(digest("Ada\nGrace\n"))}),
-						"more/names.txt": knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(digest("Edsger\n"))}),
+					ExpectRunValue("inputs", knownvalue.MapPartial(map[string]knownvalue.Check{
+						"names.txt":      knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(SHA256("Ada\nGrace\n"))}),
+						"more/names.txt": knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(SHA256("Edsger\n"))}),
 					})),
-					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"hello": succeeded(), "count": succeeded(), "join": succeeded()})),
+					ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"hello": succeeded(), "count": succeeded(), "join": succeeded()})),
 				},
 				Check: func(state *terraform.State) (err error) {
 					was, err = readRecord(t.Context(), s, store, state)
@@ -100,61 +100,61 @@ func TestAccWorkflowRun(t *testing.T) {
 			{ // other outputs: taken in place, nothing runs again
 				Config: config(oneOutput, others),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
-					plancheck.ExpectKnownValue(runAddress, tfjsonpath.New("status"), knownvalue.StringExact("succeeded")),
-					plancheck.ExpectKnownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("joined"), output("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n")),
-					plancheck.ExpectUnknownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("names").AtMapKey("content")),
+					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectKnownValue(RunAddress, tfjsonpath.New("status"), knownvalue.StringExact("succeeded")),
+					plancheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("joined"), ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n")),
+					plancheck.ExpectUnknownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("names").AtMapKey("content")),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
-						"joined": output("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"), "names": output("names.txt", "Ada\nGrace\n"),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
+						"joined": ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"), "names": ExpectOutput("names.txt", "Ada\nGrace\n"),
 					})),
 				},
 				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
 			{ // no output any more
 				Config:            config("outputs = {\n    "+oneOutput+"\n  }", ""),
-				ConfigStateChecks: []statecheck.StateCheck{runValue("outputs", knownvalue.Null()), runValue("outputs_digest", knownvalue.Null())},
+				ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("outputs", knownvalue.Null()), ExpectRunValue("outputs_digest", knownvalue.Null())},
 				Check:             func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
 			{ // and back, though the Jobs were cleaned up meanwhile, as their TTL does
 				PreConfig: func() {
 					for step := range was.jobs {
-						must(t, s.client.Delete(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-" + was.id + "-" + step + "-1"}}))
+						NoError(t, s.Client.Delete(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + was.id + "-" + step + "-1"}}))
 					}
 					was.jobs = map[string]string{}
 				},
 				Config: config(),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate), // and no replacement
+					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate), // and no replacement
 				}},
 				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
-			expectReplacement(s, config("Grace", "Barbara"), digest("Ada\nBarbara\n")),
-			expectReplacement(s, config("'s/^/Hello, /'", "'s/^/Good morning, /'"), digest("Ada\nGrace\n")),
-			expectReplacement(s, config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), digest("Ada\nGrace\n")),
-			expectReplacement(s, config(`release = "1"`, `release = "2"`), digest("Ada\nGrace\n")),
+			expectReplacement(s, config("Grace", "Barbara"), SHA256("Ada\nBarbara\n")),
+			expectReplacement(s, config("'s/^/Hello, /'", "'s/^/Good morning, /'"), SHA256("Ada\nGrace\n")),
+			expectReplacement(s, config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), SHA256("Ada\nGrace\n")),
+			expectReplacement(s, config(`release = "1"`, `release = "2"`), SHA256("Ada\nGrace\n")),
 			{ // a file that is a source has other content: another run, and the first leaves nothing
 				PreConfig: func() { write("Barbara\n") },
 				Config:    config(),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
-					plancheck.ExpectKnownValue(runAddress, inputSHA256("more/names.txt"), knownvalue.StringExact(digest("Barbara\n"))),
+					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectKnownValue(RunAddress, inputSHA256("more/names.txt"), knownvalue.StringExact(SHA256("Barbara\n"))),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					statecheck.ExpectKnownValue(runAddress, tfjsonpath.New("outputs").AtMapKey("joined").AtMapKey("content"),
+					statecheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("joined").AtMapKey("content"),
 						knownvalue.StringExact("Hello, Ada\nHello, Grace\nHello, Barbara\n3\n")),
 				},
 				Check: func(state *terraform.State) error {
-					id, err := runID(state)
+					id, err := RunID(state)
 					ids = append(ids, id)
 					if err != nil || id == was.id {
 						return fmt.Errorf("the run is still %s (%w)", id, err)
 					}
-					return nothingInRedis(t.Context(), store, was.id)
+					return CheckNoRedisKeys(t.Context(), store, was.id)
 				},
 			},
-			{Config: s.provider(), Check: func(*terraform.State) error { return s.nothingOfRuns(t.Context()) }},
+			{Config: s.ProviderBlock(), Check: func(*terraform.State) error { return s.CheckNoRunObjects(t.Context()) }},
 		},
 	})
 }
@@ -162,9 +162,9 @@ func TestAccWorkflowRun(t *testing.T) {
 // A step with all its attributes, in a run with nothing but steps.
 func TestAccWorkflowRun_stepAlone(t *testing.T) {
 	t.Parallel()
-	s, store := newSetting(t), redisClient(t)
-	s.register(t)
-	config := s.hcl(t, `
+	s, store := NewEnv(t), RedisClient(t)
+	s.RegisterInfrastructure(t)
+	config := s.Config(t, `
 resource "brane_workflow_run" "test" {
   name           = "alone"
   infrastructure = "$NAMESPACE"
@@ -186,34 +186,34 @@ resource "brane_workflow_run" "test" {
 `)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("status", knownvalue.StringExact("succeeded")),
-					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"check": succeeded()})),
-					runValue("outputs", knownvalue.MapSizeExact(0)),
-					runValue("outputs_digest", knownvalue.Null()),
+					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"check": succeeded()})),
+					ExpectRunValue("outputs", knownvalue.MapSizeExact(0)),
+					ExpectRunValue("outputs_digest", knownvalue.Null()),
 				},
 				Check: func(state *terraform.State) (err error) {
-					id, err = runID(state)
+					id, err = RunID(state)
 					return err
 				},
 			},
 			{ // what is not kept may go
 				PreConfig: func() {
-					keys, err := runKeys(t.Context(), store, id)
-					must(t, err)
-					must(t, store.Unlink(t.Context(), keys...).Err())
+					keys, err := RunKeys(t.Context(), store, id)
+					NoError(t, err)
+					NoError(t, store.Unlink(t.Context(), keys...).Err())
 				},
-				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange},
+				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange},
 			},
 			{ // another bound for the next time is no reason to look at the run, of which nothing is left
 				Config: strings.Replace(config, `update = "1m"`, `update = "2m"`, 1),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate),
 				}},
 			},
 		},
@@ -223,10 +223,10 @@ resource "brane_workflow_run" "test" {
 // What the outputs need stays when the deadline of the run has passed, and no more is missed; a large output that was changed is found by its size.
 func TestAccWorkflowRun_deadlinePasses(t *testing.T) {
 	t.Parallel()
-	s, store := newSetting(t), redisClient(t)
-	s.register(t)
+	s, store := NewEnv(t), RedisClient(t)
+	s.RegisterInfrastructure(t)
 	const size = 2_500_000 // three chunks
-	config := s.hcl(t, `
+	config := s.Config(t, `
 resource "brane_workflow_run" "test" {
   name           = "stays"
   infrastructure = "$NAMESPACE"
@@ -254,45 +254,45 @@ data "brane_file" "large" {
 	var id string
 	large := strings.Repeat("\x00", size)
 	readable := []statecheck.StateCheck{
-		runValue("outputs", knownvalue.MapPartial(map[string]knownvalue.Check{"small": output("small", "alice")})),
+		ExpectRunValue("outputs", knownvalue.MapPartial(map[string]knownvalue.Check{"small": ExpectOutput("small", "alice")})),
 		statecheck.ExpectKnownValue("data.brane_file.small", tfjsonpath.New("content"), knownvalue.StringExact("alice")),
-		statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(digest(large))),
+		statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(SHA256(large))),
 	}
 	remember := func(state *terraform.State) (err error) {
-		id, err = runID(state)
+		id, err = RunID(state)
 		return err
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{Config: config, ConfigStateChecks: readable, Check: remember},
 			{ // what has the deadline goes, as Redis itself drops it
 				PreConfig: func() {
-					keys, err := runKeys(t.Context(), store, id)
-					must(t, err)
+					keys, err := RunKeys(t.Context(), store, id)
+					NoError(t, err)
 					kept := 0
 					for _, key := range keys {
 						ttl, err := store.TTL(t.Context(), key).Result()
-						must(t, err)
+						NoError(t, err)
 						if ttl < 0 {
 							kept++
 							continue
 						}
-						must(t, store.Unlink(t.Context(), key).Err())
+						NoError(t, store.Unlink(t.Context(), key).Err())
 					}
 					// Two chunks of "large", whose first two are alike, the pack of "small", the manifest and its list.
 					if kept != 5 || len(keys) <= kept {
 						t.Errorf("of %d keys, %d are kept", len(keys), kept)
 					}
 				},
-				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: noChange}, ConfigStateChecks: readable,
+				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange}, ConfigStateChecks: readable,
 			},
 			{ // somebody cuts the last chunk of the large output
 				PreConfig: func() {
-					must(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+digest(large[:size%files.ChunkSize]), "\x00", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+					NoError(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+SHA256(large[:size%files.ChunkSize]), "\x00", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 				},
-				Config: config, ConfigPlanChecks: drifts(runAddress, plancheck.ResourceActionReplace, `output "large" (large) was modified in Redis`), ConfigStateChecks: readable, Check: remember,
+				Config: config, ConfigPlanChecks: ExpectDrift(RunAddress, plancheck.ResourceActionReplace, `output "large" (large) was modified in Redis`), ConfigStateChecks: readable, Check: remember,
 			},
 		},
 	})
@@ -305,11 +305,11 @@ type record struct {
 	jobs    map[string]string
 }
 
-func readRecord(ctx context.Context, s setting, client *redis.Client, state *terraform.State) (r record, err error) {
-	if r.id, err = runID(state); err != nil {
+func readRecord(ctx context.Context, s Env, client *redis.Client, state *terraform.State) (r record, err error) {
+	if r.id, err = RunID(state); err != nil {
 		return r, err
 	}
-	if r.jobs, err = s.jobUIDs(ctx); err != nil {
+	if r.jobs, err = s.JobUIDs(ctx); err != nil {
 		return r, err
 	}
 	r.commits = map[string]string{}
@@ -321,7 +321,7 @@ func readRecord(ctx context.Context, s setting, client *redis.Client, state *ter
 	return r, nil
 }
 
-func checkUnchanged(ctx context.Context, s setting, client *redis.Client, state *terraform.State, was record) error {
+func checkUnchanged(ctx context.Context, s Env, client *redis.Client, state *terraform.State, was record) error {
 	now, err := readRecord(ctx, s, client, state)
 	if err != nil {
 		return err
@@ -333,13 +333,13 @@ func checkUnchanged(ctx context.Context, s setting, client *redis.Client, state 
 }
 
 // expectReplacement plans only: the run would be made anew, and the plan says what the digest of names.txt will be.
-func expectReplacement(s setting, config, namesSHA256 string) resource.TestStep {
+func expectReplacement(s Env, config, namesSHA256 string) resource.TestStep {
 	return resource.TestStep{
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
-			plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionReplace),
-			plancheck.ExpectKnownValue(runAddress, inputSHA256("names.txt"), knownvalue.StringExact(namesSHA256)),
-			plancheck.ExpectUnknownValue(runAddress, tfjsonpath.New("status")),
+			plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
+			plancheck.ExpectKnownValue(RunAddress, inputSHA256("names.txt"), knownvalue.StringExact(namesSHA256)),
+			plancheck.ExpectUnknownValue(RunAddress, tfjsonpath.New("status")),
 		}},
 	}
 }

@@ -21,7 +21,7 @@ func TestARunHasOneWriteOnlyAttribute(t *testing.T) {
 			}
 		}
 	}
-	collect("", newSpeaker(t).schemas.ResourceSchemas["brane_workflow_run"].Block.Attributes)
+	collect("", NewProtocol(t).Schemas.ResourceSchemas["brane_workflow_run"].Block.Attributes)
 	if got := strings.Join(found, " "); got != "secret_env_wo" {
 		t.Errorf("the write-only attributes are %s", got)
 	}

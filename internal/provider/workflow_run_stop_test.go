@@ -112,22 +112,22 @@ func (s *survival) goesOn() {
 func (s *survival) preempt(t *testing.T, step string) {
 	t.Helper()
 	var nodes corev1.NodeList
-	must(t, s.client.List(t.Context(), &nodes, "", ""))
+	NoError(t, s.Client.List(t.Context(), &nodes, "", ""))
 	if len(nodes.Items) != 1 {
 		t.Fatalf("the cluster has %d nodes", len(nodes.Items))
 	}
 	resource := func(operation string) {
-		s.administrator(t, "", "patch", "node", nodes.Items[0].Name, "--subresource=status", "--type=json",
-			"-p", strings.NewReplacer("$OPERATION", operation, "$NAME", s.namespace).Replace(`[{"op":"$OPERATION","path":"/status/capacity/example.com~1$NAME","value":"1"}]`))
+		s.Kubectl(t, "", "patch", "node", nodes.Items[0].Name, "--subresource=status", "--type=json",
+			"-p", strings.NewReplacer("$OPERATION", operation, "$NAME", s.Namespace).Replace(`[{"op":"$OPERATION","path":"/status/capacity/example.com~1$NAME","value":"1"}]`))
 	}
 	resource("add")
 	t.Cleanup(func() {
 		resource("remove")
-		s.administrator(t, "", "delete", "priorityclass", s.namespace)
+		s.Kubectl(t, "", "delete", "priorityclass", s.Namespace)
 	})
 	s.atWork(t)
 	pod := s.pod(t, step)
-	s.administrator(t, strings.NewReplacer("$NAME", s.namespace, "$IMAGE", pod.Spec.Containers[0].Image).Replace(`
+	s.Kubectl(t, strings.NewReplacer("$NAME", s.Namespace, "$IMAGE", pod.Spec.Containers[0].Image).Replace(`
 apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
 metadata: {name: $NAME}
@@ -146,6 +146,6 @@ spec:
     command: [sleep, "600"]
     resources: {limits: {example.com/$NAME: 1}}
 `), "create", "-f", "-")
-	holds(t, "the pod to be gone", func() bool { return s.gone(pod) == nil })
-	s.administrator(t, "", "-n", s.namespace, "delete", "pod", "urgent")
+	holds(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
+	s.Kubectl(t, "", "-n", s.Namespace, "delete", "pod", "urgent")
 }

@@ -28,9 +28,9 @@ import (
 
 // survival is a run that the CLI applies and that a test disturbs. Its steps count their starts in Redis, and send requests to a server of the test.
 type survival struct {
-	setting
+	Env
 	own    *ownCluster // nil is the shared test cluster
-	cli    *cli
+	cli    *CLI
 	server *caller
 	redis  *redis.Client
 	counts string // the Redis key of the counts, which does not belong to the run
@@ -59,34 +59,34 @@ func newSurvival(t *testing.T, name, attributes, slow string) *survival {
 // works is set, and $OVER reports the end of the command.
 func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	t.Helper()
-	place := newSetting(t)
+	place := NewEnv(t)
 	if own != nil {
-		place.own, place.client = &own.Cluster, own.Client
+		place.OwnCluster, place.Client = &own.Cluster, own.Client
 	}
 	s := &survival{
-		setting: place, own: own, cli: newCLI(t), server: newCaller(t, place.variable(t, "BRANE_BRIDGE_IP")), redis: dial(t, place.variable(t, "BRANE_REDIS_URL")), counts: "ran:" + place.namespace,
+		Env: place, own: own, cli: NewCLI(t), server: newCaller(t, place.Getenv(t, "BRANE_BRIDGE_IP")), redis: DialRedis(t, place.Getenv(t, "BRANE_REDIS_URL")), counts: "ran:" + place.Namespace,
 	}
 	if own != nil {
-		s.cli.env = append(s.cli.env, "KUBE_CONFIG_PATH="+ownRightsIn(t, own.Cluster))
+		s.cli.Env = append(s.cli.Env, "KUBE_CONFIG_PATH="+WriteDocumentedKubeconfig(t, own.Cluster))
 		for _, name := range []string{"KUBECONFIG", "BRANE_REDIS_URL", "BRANE_REDIS_POD_URL", "BRANE_AGENT_IMAGE"} {
-			s.cli.env = append(s.cli.env, name+"="+own.Variable(t, name))
+			s.cli.Env = append(s.cli.Env, name+"="+own.Variable(t, name))
 		}
 	}
-	t.Cleanup(func() { must(t, s.redis.Del(context.Background(), s.counts).Err()) })
-	s.register(t)
+	t.Cleanup(func() { NoError(t, s.redis.Del(context.Background(), s.counts).Err()) })
+	s.RegisterInfrastructure(t)
 	s.write(t, name, body)
-	s.cli.run(t, "init", "-no-color")
-	s.cli.destroyAtEnd(t)
+	s.cli.Run(t, "init", "-no-color")
+	s.cli.DestroyAtEnd(t)
 	return s
 }
 
 // write writes the configuration of a run with this body.
 func (s *survival) write(t *testing.T, name, body string) {
 	t.Helper()
-	options, err := redis.ParseURL(s.variable(t, "BRANE_REDIS_POD_URL"))
-	must(t, err)
+	options, err := redis.ParseURL(s.Getenv(t, "BRANE_REDIS_POD_URL"))
+	NoError(t, err)
 	host, port, err := net.SplitHostPort(options.Addr)
-	must(t, err)
+	NoError(t, err)
 	count := fmt.Sprintf(`printf 'AUTH %%s\\r\\nHINCRBY %%s %%s 1\\r\\nQUIT\\r\\n' %s %s $1 | nc %s %s > /dev/null`, options.Password, s.counts, host, port)
 	body = regexp.MustCompile(`\$RAN/([\w.$]+)`).ReplaceAllString(body, strings.NewReplacer("$1", "${1}", "$", "$$").Replace(count))
 	call := "wget -q -O /dev/null " + s.server.url
@@ -95,7 +95,7 @@ func (s *survival) write(t *testing.T, name, body string) {
 	if strings.Contains(body, "both = {") {
 		outputs += "output \"both\" {\n  value = brane_workflow_run.test.outputs.both.content\n}\n"
 	}
-	s.cli.write(t, "main.tf", required+s.run(t, name, body)+outputs)
+	s.cli.WriteFile(t, "main.tf", RequiredProviders+s.RunConfig(t, name, body)+outputs)
 }
 
 // applying is an apply that is running.
@@ -126,13 +126,13 @@ func (l *transcript) String() string {
 }
 
 // startApply starts an apply.
-func startApply(t *testing.T, c *cli) *applying {
+func startApply(t *testing.T, c *CLI) *applying {
 	t.Helper()
 	a := &applying{ended: make(chan struct{})}
-	a.cmd, a.out = c.command(t.Context(), "apply", "-auto-approve", "-json")
+	a.cmd, a.out = c.Command(t.Context(), "apply", "-auto-approve", "-json")
 	a.cmd.Env, a.cmd.Stderr = append(a.cmd.Env, "TF_LOG_PROVIDER=INFO"), &a.log
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal sends Ctrl-C to the process group
-	must(t, a.cmd.Start())
+	NoError(t, a.cmd.Start())
 	go func() {
 		defer close(a.ended)
 		a.err = a.cmd.Wait()
@@ -166,8 +166,8 @@ func (a *applying) errors(t *testing.T) string {
 // provider returns the process ID of the apply's provider.
 func (a *applying) provider(t *testing.T) int {
 	t.Helper()
-	pid, err := providerOf(a.cmd.Process.Pid)
-	must(t, err)
+	pid, err := FindProvider(a.cmd.Process.Pid)
+	NoError(t, err)
 	if pid == 0 {
 		t.Fatalf("the CLI has no provider:\n%s", a.out)
 	}
@@ -176,17 +176,17 @@ func (a *applying) provider(t *testing.T) int {
 
 func (a *applying) killProvider(t *testing.T) {
 	t.Helper()
-	must(t, syscall.Kill(a.provider(t), syscall.SIGKILL))
+	NoError(t, syscall.Kill(a.provider(t), syscall.SIGKILL))
 }
 
 // suspendProvider stops the provider's process until it is killed, and returns when it has stopped.
 func (a *applying) suspendProvider(t *testing.T) {
 	t.Helper()
 	pid := a.provider(t)
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	holds(t, "the provider to stop", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		must(t, err)
+		NoError(t, err)
 		return bytes.Contains(stat, []byte(") T "))
 	})
 }
@@ -194,7 +194,7 @@ func (a *applying) suspendProvider(t *testing.T) {
 // interrupt sends Ctrl-C to the apply.
 func (a *applying) interrupt(t *testing.T) {
 	t.Helper()
-	must(t, syscall.Kill(-a.cmd.Process.Pid, syscall.SIGINT))
+	NoError(t, syscall.Kill(-a.cmd.Process.Pid, syscall.SIGINT))
 }
 
 // patience is the limit of each wait, long enough for a busy machine.
@@ -233,7 +233,7 @@ func (s *survival) id(t *testing.T) string {
 	}
 	holds(t, "the record of the run", func() bool {
 		var records corev1.ConfigMapList
-		must(t, s.client.List(t.Context(), &records, s.namespace, workflow.RunLabel))
+		NoError(t, s.Client.List(t.Context(), &records, s.Namespace, workflow.RunLabel))
 		for _, record := range records.Items {
 			s.found = record.Labels[workflow.RunLabel]
 		}
@@ -246,10 +246,10 @@ func (s *survival) id(t *testing.T) string {
 func (s *survival) committed(t *testing.T, step string) {
 	t.Helper()
 	store, err := engine.Files(s.redis, s.id(t))
-	must(t, err)
+	NoError(t, err)
 	holds(t, "the commit of step "+step, func() bool {
 		commits, err := store.Commits(t.Context(), []string{step})
-		must(t, err)
+		NoError(t, err)
 		return len(commits) > 0
 	})
 }
@@ -258,7 +258,7 @@ func (s *survival) committed(t *testing.T, step string) {
 func (s *survival) ran(t *testing.T) string {
 	t.Helper()
 	counts, err := s.redis.HGetAll(t.Context(), s.counts).Result()
-	must(t, err)
+	NoError(t, err)
 	var all []string
 	for _, step := range slices.Sorted(maps.Keys(counts)) {
 		all = append(all, step+" "+counts[step])
@@ -275,12 +275,12 @@ func (s *survival) plain(t *testing.T, text string) string {
 	for _, as := range [][2]string{
 		// The CLI prints one of two errors when its provider has ended.
 		{`Request cancelled\n.*ApplyResourceChange request was cancelled\.`, strings.TrimSpace(killed)},
-		{regexp.QuoteMeta(s.namespace), "$$NAMESPACE"},
+		{regexp.QuoteMeta(s.Namespace), "$$NAMESPACE"},
 		{`(brane-\$RUN-\w+-\d+(-\d+)?)-[a-z0-9]{5}\b`, "$1-POD"},
 		{`on node [\w.-]+`, "on node $$NODE"},
 		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "$$TIME"},
 		{`\w+ on [\w.-]+, process \d+`, "$$HOLDER"},
-		{regexp.QuoteMeta(s.client.Host()), "$$CLUSTER"},
+		{regexp.QuoteMeta(s.Client.Host()), "$$CLUSTER"},
 		{regexp.QuoteMeta(s.server.url), "$$SERVER"},
 	} {
 		text = regexp.MustCompile(as[0]).ReplaceAllString(text, as[1])
@@ -300,7 +300,7 @@ func (s *survival) says(t *testing.T, a *applying, want string) {
 // fails applies and checks that the apply fails with these sentences.
 func (s *survival) fails(t *testing.T, args []string, sentences ...string) {
 	t.Helper()
-	cmd, out := s.cli.command(t.Context(), append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
+	cmd, out := s.cli.Command(t.Context(), append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
 	if err := cmd.Run(); err == nil {
 		t.Fatalf("apply did not fail:\n%s", out)
 	}
@@ -320,8 +320,8 @@ func tells(t *testing.T, out *bytes.Buffer, sentences ...string) {
 // ends applies and checks that the apply succeeds, the output, the number of starts of each step, and that the next plan has no changes.
 func (s *survival) ends(t *testing.T, ran map[string]int, args ...string) {
 	t.Helper()
-	s.cli.run(t, append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
-	if got := strings.TrimSpace(s.cli.run(t, "output", "-raw", "both")); got != "first\nslow" {
+	s.cli.Run(t, append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
+	if got := strings.TrimSpace(s.cli.Run(t, "output", "-raw", "both")); got != "first\nslow" {
 		t.Errorf("the output is %q", got)
 	}
 	var want []string
@@ -331,16 +331,16 @@ func (s *survival) ends(t *testing.T, ran map[string]int, args ...string) {
 	if got := s.ran(t); got != strings.Join(want, ", ") {
 		t.Errorf("the steps were started: %s\nwant: %s", got, strings.Join(want, ", "))
 	}
-	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
+	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 }
 
 // leavesNothing destroys the run and checks that nothing of it remains.
 func (s *survival) leavesNothing(t *testing.T) {
 	t.Helper()
 	id := s.id(t)
-	s.cli.run(t, "destroy", "-auto-approve", "-no-color")
-	must(t, s.nothingOfRuns(t.Context()))
-	must(t, nothingInRedis(t.Context(), s.redis, id))
+	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
+	NoError(t, s.CheckNoRunObjects(t.Context()))
+	NoError(t, CheckNoRedisKeys(t.Context(), s.redis, id))
 	if err := s.redis.Do(t.Context(), "ACL", "GETUSER", files.UserName(id)).Err(); !errors.Is(err, redis.Nil) {
 		t.Errorf("the run's Redis user still exists: %v", err)
 	}
@@ -349,13 +349,13 @@ func (s *survival) leavesNothing(t *testing.T) {
 // status returns the status of the run in the state, or "" if it is not in the state.
 func (s *survival) status(t *testing.T) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), s.cli.program, "state", "show", "-no-color", runAddress)
-	cmd.Dir, cmd.Env = s.cli.dir, s.cli.env
+	cmd := exec.CommandContext(t.Context(), s.cli.Program, "state", "show", "-no-color", RunAddress)
+	cmd.Dir, cmd.Env = s.cli.Directory, s.cli.Env
 	out, err := cmd.Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		return ""
 	}
-	must(t, err)
+	NoError(t, err)
 	for line := range strings.Lines(string(out)) {
 		if name, value, _ := strings.Cut(line, "="); strings.TrimSpace(name) == "status" && strings.HasPrefix(line, "    status") {
 			return strings.Trim(strings.TrimSpace(value), `"`)

@@ -32,14 +32,14 @@ func TestAccWorkflowRun_agentVolume(t *testing.T) {
 
 func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 	t.Helper()
-	s, store := newSetting(t), redisClient(t)
-	s.register(t)
+	s, store := NewEnv(t), RedisClient(t)
+	s.RegisterInfrastructure(t)
 	other := workflow.InjectInitContainer
 	if injection == other {
 		other = workflow.InjectImageVolume
 	}
 	set := fmt.Sprintf("agent_injection = %q", injection)
-	config := s.run(t, "volume", set+`
+	config := s.RunConfig(t, "volume", set+`
   prewarm = true
   inputs       = { word = { content = "hello" } }
   defaults     = { image = "$TOOLS" }
@@ -63,21 +63,21 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 	}
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("status", knownvalue.StringExact("succeeded")),
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": output("all", "Ada hello there again\nGrace hello there again\n")})),
-					runValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
+					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "Ada hello there again\nGrace hello there again\n")})),
+					ExpectRunValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
 						"pair": gave("Pair", `{"left":"é","right":1}`), "left": gave("string", `"é"`), "sum": gave("integer", "3"),
 						"own": ended(201, 1), "hides": ended(3, 1), "tries": ended(7, 2),
 					})),
 				},
 				Check: func(state *terraform.State) (err error) {
-					if id, err = runID(state); err != nil {
+					if id, err = RunID(state); err != nil {
 						return err
 					}
 					return checkAgentInjection(t.Context(), s, workflow.StepLabel, injection == workflow.InjectImageVolume)
@@ -86,10 +86,10 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 			{ // the other way it is the same run
 				Config: strings.Replace(config, set, fmt.Sprintf("agent_injection = %q", other), 1),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(runAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate),
 				}},
 				Check: func(state *terraform.State) error {
-					if now, err := runID(state); err != nil || now != id {
+					if now, err := RunID(state); err != nil || now != id {
 						return fmt.Errorf("the run is %s, not %s (%w)", now, id, err)
 					}
 					return nil
@@ -100,9 +100,9 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 }
 
 // checkAgentInjection checks by which way the agent came into pods: by a volume, or by an init container.
-func checkAgentInjection(ctx context.Context, s setting, labels string, byVolume bool) error {
+func checkAgentInjection(ctx context.Context, s Env, labels string, byVolume bool) error {
 	var pods corev1.PodList
-	if err := s.client.List(ctx, &pods, s.namespace, labels); err != nil {
+	if err := s.Client.List(ctx, &pods, s.Namespace, labels); err != nil {
 		return err
 	}
 	for _, pod := range pods.Items {
@@ -119,15 +119,15 @@ func checkAgentInjection(ctx context.Context, s setting, labels string, byVolume
 // Where nobody has said it, the nodes say whether the agent is a volume; so the provider has to see them, and the run to have a Redis user of its own.
 func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	blind := s.account(t, s.namespace, "blind").kubeconfig
-	own, err := os.ReadFile(clustertest.Getenv(t, ownKubeconfig))
-	must(t, err)
-	elsewhere := []byte(strings.ReplaceAll(string(own), s.client.Host(), s.client.Host()+"/")) // an address that is not the registered one
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	blind := s.CreateServiceAccount(t, s.Namespace, "blind").Kubeconfig
+	own, err := os.ReadFile(clustertest.Getenv(t, KubeconfigVariable))
+	NoError(t, err)
+	elsewhere := []byte(strings.ReplaceAll(string(own), s.Client.Host(), s.Client.Host()+"/")) // an address that is not the registered one
 	kubernetes := func(kubeconfig []byte) string {
 		file := filepath.Join(t.TempDir(), "kubeconfig")
-		must(t, os.WriteFile(file, kubeconfig, 0o600))
+		NoError(t, os.WriteFile(file, kubeconfig, 0o600))
 		return fmt.Sprintf("kubernetes = { config_path = %q }", file)
 	}
 	for name, tt := range map[string]struct {
@@ -145,14 +145,14 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config := s.run(t, name, tt.attributes+"\nsteps = { works = { image = \"$TOOLS\", command = [\"true\"] } }")
+			config := s.RunConfig(t, name, tt.attributes+"\nsteps = { works = { image = \"$TOOLS\", command = [\"true\"] } }")
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: inProcess,
+				ProtoV6ProviderFactories: ProviderFactories,
 				Steps: []resource.TestStep{{
 					Config:            strings.Replace(config, "provider \"brane\" {", "provider \"brane\" {\n  "+tt.provider, 1),
-					ConfigStateChecks: []statecheck.StateCheck{runValue("status", knownvalue.StringExact("succeeded"))},
+					ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("status", knownvalue.StringExact("succeeded"))},
 					Check: func(state *terraform.State) error {
-						id, err := runID(state)
+						id, err := RunID(state)
 						if err != nil {
 							return err
 						}
@@ -168,13 +168,13 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "volume-inside", "wait = false", "/wait")
-	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	s.atWork(t)
 	close(s.server.release)
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	must(t, checkAgentInjection(t.Context(), s.setting, workflow.StepLabel, true))
+	NoError(t, checkAgentInjection(t.Context(), s.Env, workflow.StepLabel, true))
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }
@@ -182,8 +182,8 @@ func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 // What is wrong with the agent is told as such, in both ways.
 func TestAccWorkflowRun_agentFails(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
 	for name, tt := range map[string]struct {
 		attributes, provider string
 		want                 []string
@@ -192,7 +192,7 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 		"no-agent-volume": {"startup_timeout = \"2s\"\nagent_injection = \"image_volume\"", "agent_image = \"$REGISTRY/no-such-agent:1\"", []string{`/no-such-agent:1`, `not found`, `Correct agent_image of the provider, or make sure that the node can pull it`}},
 		"no-image-volume": {"startup_timeout = \"2s\"\nagent_injection = \"image_volume\"\ndefaults = { image = \"$REGISTRY/no-such-image:1\" }", "", []string{`/no-such-image:1`, `Correct the step's image`}},
 		"no-redis-volume": {
-			`agent_injection = "image_volume"`, "redis = { acl_users = \"off\", pod_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.variable(t, "BRANE_REDIS_POD_URL"), "@")[1] + "\" }",
+			`agent_injection = "image_volume"`, "redis = { acl_users = \"off\", pod_url = \"redis://:wr0ng-pass-word@" + strings.SplitAfter(s.Getenv(t, "BRANE_REDIS_POD_URL"), "@")[1] + "\" }",
 			[]string{`its files could not be staged in (exit code 201)`, `redis refuses the user name or password`, `check user and password in redis.pod_url`},
 		},
 	} {
@@ -202,9 +202,9 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 			if strings.Contains(tt.attributes, "defaults") {
 				image = ""
 			}
-			config := s.run(t, name, tt.attributes+"\nsteps = { works = { "+image+"command = [\"true\"] } }")
-			config = strings.Replace(config, "provider \"brane\" {", "provider \"brane\" {\n  "+strings.ReplaceAll(tt.provider, "$REGISTRY", s.variable(t, "BRANE_REGISTRY")), 1)
-			failing(t, resource.TestStep{Config: config}, append([]string{fmt.Sprintf("Step \"works\" of run %q failed", name)}, tt.want...))
+			config := s.RunConfig(t, name, tt.attributes+"\nsteps = { works = { "+image+"command = [\"true\"] } }")
+			config = strings.Replace(config, "provider \"brane\" {", "provider \"brane\" {\n  "+strings.ReplaceAll(tt.provider, "$REGISTRY", s.Getenv(t, "BRANE_REGISTRY")), 1)
+			ExpectError(t, resource.TestStep{Config: config}, append([]string{fmt.Sprintf("Step \"works\" of run %q failed", name)}, tt.want...))
 		})
 	}
 }

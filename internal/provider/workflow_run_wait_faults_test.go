@@ -28,7 +28,7 @@ import (
 // planned plans, which has to find changes and to say these sentences.
 func (s *survival) planned(t *testing.T, sentences ...string) {
 	t.Helper()
-	cmd, out := s.cli.command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
+	cmd, out := s.cli.Command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
 		t.Fatalf("the plan ended with %v:\n%s", err, out)
 	}
@@ -41,9 +41,9 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 	t.Parallel()
 	s := inside(t, "choosy", "/wait")
 	s.atWork(t)
-	page := s.file("choosy.html")
+	page := s.ControlPlaneFile("choosy.html")
 	s.change(t, `outputs  = {`, fmt.Sprintf("report_path = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
-	if out := s.cli.run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "1 changed") {
+	if out := s.cli.Run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "1 changed") {
 		t.Errorf("it says\n%s", out)
 	}
 	close(s.server.release)
@@ -53,9 +53,9 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 	s.planned(t, `Run "choosy" stopped`, `keep outputs: no such file: "none"`, "must be replaced")
 
 	s.change(t, `none = { path = "none" }, `, "")
-	s.cli.run(t, "apply", "-auto-approve", "-no-color")
-	must(t, pageSays(page, []string{"no such file: &#34;none&#34;"}, nil)(nil)) // of how it had ended before
-	must(t, os.Remove(page))
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
+	NoError(t, pageSays(page, []string{"no such file: &#34;none&#34;"}, nil)(nil)) // of how it had ended before
+	NoError(t, os.Remove(page))
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
@@ -64,7 +64,7 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 		t.Error("the plan has written the report")
 	}
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1}) // and then plans nothing more
-	must(t, pageSays(page, []string{"3 steps in", "<code>first</code>"}, nil)(nil))
+	NoError(t, pageSays(page, []string{"3 steps in", "<code>first</code>"}, nil)(nil))
 	s.leavesNothing(t)
 }
 
@@ -74,15 +74,15 @@ func TestAccWorkflowRun_engineLost(t *testing.T) {
 	s := inside(t, "orphan", "/wait")
 	s.atWork(t)
 	pod := s.engine(t)
-	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // so far all is well
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
-	must(t, s.client.Delete(t.Context(), job))
-	kill := exec.CommandContext(t.Context(), "kubectl", "-n", s.namespace, "delete", "pod", pod.Name, "--grace-period=0", "--force", "--ignore-not-found")
+	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // so far all is well
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
+	NoError(t, s.Client.Delete(t.Context(), job))
+	kill := exec.CommandContext(t.Context(), "kubectl", "-n", s.Namespace, "delete", "pod", pod.Name, "--grace-period=0", "--force", "--ignore-not-found")
 	if out, err := kill.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s.planned(t, `Run "orphan" stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.namespace), "Apply again to resume the run: completed steps do not run again.", "must be replaced")
-	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	s.planned(t, `Run "orphan" stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.Namespace), "Apply again to resume the run: completed steps do not run again.", "must be replaced")
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	close(s.server.release)
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
@@ -100,18 +100,18 @@ func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
 	_, host, _ := strings.Cut(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"), "@")
 	redis := fmt.Sprintf("\n  redis = { pod_url = %q }\n", "redis://:"+wrong+"@"+host)
 	s.change(t, `provider "brane" {`, `provider "brane" {`+redis)
-	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.over(t); got != workflow.RunStopped {
 		t.Fatalf("the run has %s", got)
 	}
-	cmd, out := s.cli.command(t.Context(), "plan", "-no-color")
-	must(t, cmd.Run())
+	cmd, out := s.cli.Command(t.Context(), "plan", "-no-color")
+	NoError(t, cmd.Run())
 	tells(t, out, `Run "locked-out" stopped`, "redis refuses the user name or password", "must be replaced")
 	if strings.Contains(out.String(), wrong) {
 		t.Errorf("it tells the password:\n%s", out)
 	}
 	s.change(t, redis, "")
-	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
@@ -124,14 +124,14 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "stranger", "wait = false", "/works")
 	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
-	must(t, err)
-	store := infra.NewDirectoryStore(s.folder, infra.V06)
+	NoError(t, err)
+	store := infra.NewDirectoryStore(s.Directory, infra.V06)
 	location := infra.Location{
-		Name: s.namespace, Address: s.client.Host()[len("https://"):], Namespace: s.namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
+		Name: s.Namespace, Address: s.Client.Host()[len("https://"):], Namespace: s.Namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
-	must(t, infra.Register(t.Context(), store, location, admin))
+	NoError(t, infra.Register(t.Context(), store, location, admin))
 	s.fails(t, nil, "Unsupported service account for wait = false", "which is not a service account in namespace", "Register a service account of that namespace, or set wait = true.")
-	must(t, s.nothingOfRuns(t.Context()))
+	NoError(t, s.CheckNoRunObjects(t.Context()))
 }
 
 // While a run goes on inside the cluster, a refresh tells what holds it up; that alone is no reason to do anything.
@@ -169,13 +169,13 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 `, tt.step))
 			s.change(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
 			if tt.quota {
-				createQuota(t, s.setting, "none", "0")
+				createQuota(t, s.Env, "none", "0")
 			}
-			s.cli.run(t, "apply", "-auto-approve", "-no-color")
+			s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 			s.id(t)
 			var out string
 			holds(t, "a refresh to tell what holds the run up", func() bool {
-				out = s.cli.run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+				out = s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 				return strings.Contains(out, "is blocked")
 			})
 			tells(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is blocked", name), "The engine in the cluster keeps retrying.")...)
@@ -185,31 +185,31 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 }
 
 // createQuota bounds the pods in the namespace.
-func createQuota(t *testing.T, s setting, name, pods string) {
+func createQuota(t *testing.T, s Env, name, pods string) {
 	t.Helper()
-	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name}}
 	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse(pods)}
-	must(t, s.client.Create(t.Context(), quota))
+	NoError(t, s.Client.Create(t.Context(), quota))
 	holds(t, "the quota to be counted", func() bool {
-		must(t, s.client.Get(t.Context(), quota))
+		NoError(t, s.Client.Get(t.Context(), quota))
 		return len(quota.Status.Hard) > 0
 	})
 }
 
 // through lets the run be submitted through a gate, until direct is called.
-func (s *survival) through(t *testing.T, g *gate) (direct func()) {
+func (s *survival) through(t *testing.T, g *FaultProxy) (direct func()) {
 	t.Helper()
-	store := infra.NewDirectoryStore(s.folder, infra.V06)
-	registration, err := infra.Lookup(t.Context(), store, s.namespace)
-	must(t, err)
+	store := infra.NewDirectoryStore(s.Directory, infra.V06)
+	registration, err := infra.Lookup(t.Context(), store, s.Namespace)
+	NoError(t, err)
 	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
-	must(t, err)
+	NoError(t, err)
 	gated := *kubeconfig
 	gated.Server, gated.CA = g.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.Certificate().Raw})
 	register := func(k credentials.Kubeconfig) {
 		text, err := credentials.Render(k)
-		must(t, err)
-		must(t, infra.Register(t.Context(), store, registration.Location, text))
+		NoError(t, err)
+		NoError(t, infra.Register(t.Context(), store, registration.Location, text))
 	}
 	register(gated)
 	return func() { register(*kubeconfig) }
@@ -220,32 +220,32 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "unnoted", "wait = false", "/works")
 	s.server.works.Store(true)
-	gate := newGate(t, (*httptest.Server).StartTLS)
-	noted := gate.hold(func(r *http.Request, seen []string) bool {
-		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.namespace+"/jobs")
+	gate := NewFaultProxy(t, (*httptest.Server).StartTLS)
+	noted := gate.HoldRequest(func(r *http.Request, seen []string) bool {
+		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.Namespace+"/jobs")
 	})
 	direct := s.through(t, gate)
 	first := startApply(t, s.cli)
 	came(t, "the engine to be noted", noted)
 	first.killProvider(t)
 	s.says(t, first, killed)
-	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "brane-" + s.id(t)}}
-	must(t, s.client.Get(t.Context(), record))
+	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + s.id(t)}}
+	NoError(t, s.Client.Get(t.Context(), record))
 	if engine := record.Data["engine"]; engine != "" {
 		t.Fatalf("the record names engine %s", engine)
 	}
-	unnoted := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.engine(t).Labels[batchv1.JobNameLabel]}}
+	unnoted := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.engine(t).Labels[batchv1.JobNameLabel]}}
 	direct()
-	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	must(t, s.client.Get(t.Context(), record))
+	NoError(t, s.Client.Get(t.Context(), record))
 	if engine := record.Data["engine"]; !strings.HasSuffix(engine, "-engine-2") {
 		t.Errorf("the run was carried on by engine %s, not by the second to take its lease", engine)
 	}
 	holds(t, "the engine that nobody has noted to end", func() bool {
-		must(t, s.client.Get(t.Context(), unnoted))
+		NoError(t, s.Client.Get(t.Context(), unnoted))
 		return unnoted.Status.Succeeded == 1
 	})
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})

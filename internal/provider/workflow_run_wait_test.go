@@ -24,7 +24,7 @@ import (
 func inside(t *testing.T, name, slow string) *survival {
 	t.Helper()
 	s := newSurvival(t, name, "wait = false\nsecret_env_wo = { for step in [\"first\", \"slow\", \"last\"] : step => { SAID = \"abracadabra\" } }\nsecret_env_wo_version = 1", slow)
-	s.cli.run(t, "apply", "-auto-approve", "-no-color")
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.status(t); got != "running" {
 		t.Fatalf("the status is %q", got)
 	}
@@ -41,13 +41,13 @@ func (s *survival) atWork(t *testing.T) {
 // change replaces text in the configuration.
 func (s *survival) change(t *testing.T, from, to string) {
 	t.Helper()
-	name := filepath.Join(s.cli.dir, "main.tf")
+	name := filepath.Join(s.cli.Directory, "main.tf")
 	text, err := os.ReadFile(name)
-	must(t, err)
+	NoError(t, err)
 	if !strings.Contains(string(text), from) {
 		t.Fatalf("the configuration holds no %q:\n%s", from, text)
 	}
-	must(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
+	NoError(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
 }
 
 // over waits for the end of the run and returns its status.
@@ -55,9 +55,9 @@ func (s *survival) over(t *testing.T) workflow.RunStatus {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer done()
-	run := &engine.Run{ID: s.id(t), Namespace: s.namespace, Kube: s.client}
+	run := &engine.Run{ID: s.id(t), Namespace: s.Namespace, Kube: s.Client}
 	found, err := run.Await(ctx)
-	must(t, err)
+	NoError(t, err)
 	return found.Status
 }
 
@@ -65,9 +65,9 @@ func (s *survival) over(t *testing.T) workflow.RunStatus {
 func (s *survival) engine(t *testing.T, than ...string) *corev1.Pod {
 	t.Helper()
 	var engine *corev1.Pod
-	must(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
+	NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
-		if err := s.client.List(ctx, &pods, s.namespace, workflow.EngineLabel); err != nil {
+		if err := s.Client.List(ctx, &pods, s.Namespace, workflow.EngineLabel); err != nil {
 			return false, err
 		}
 		for i, pod := range pods.Items {
@@ -85,7 +85,7 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 	t.Parallel()
 	s := inside(t, "inside", "/wait")
 	s.atWork(t)
-	s.cli.run(t, "plan", "-detailed-exitcode", "-no-color")
+	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color")
 
 	isRestricted(t, s.engine(t))
 	close(s.server.release)
@@ -99,9 +99,9 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 	}
 	// The engine has removed the deadline of the outputs.
 	kept := 0
-	store := redisClient(t)
-	keys, err := runKeys(t.Context(), store, s.cli.run(t, "output", "-raw", "id"))
-	must(t, err)
+	store := RedisClient(t)
+	keys, err := RunKeys(t.Context(), store, s.cli.Run(t, "output", "-raw", "id"))
+	NoError(t, err)
 	for _, key := range keys {
 		if left, err := store.TTL(t.Context(), key).Result(); err != nil {
 			t.Fatal(err)
@@ -147,12 +147,12 @@ func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 		t.Fatalf("the run has %s", got)
 	}
 	for range 2 { // before and after the state contains the failure
-		cmd, out := s.cli.command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
+		cmd, out := s.cli.Command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
 			t.Fatalf("the plan ended with %v:\n%s", err, out)
 		}
 		tells(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" failed: Error, exit code 1`, "must be replaced")
-		s.cli.run(t, "apply", "-refresh-only", "-auto-approve", "-no-color")
+		s.cli.Run(t, "apply", "-refresh-only", "-auto-approve", "-no-color")
 	}
 	if got := s.status(t); got != "failed" {
 		t.Errorf("the status is %q", got)
@@ -168,14 +168,14 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	t.Parallel()
 	s := inside(t, "awaited", "/wait; echo so $SAID")
 	s.atWork(t)
-	page := s.file("awaited.html")
+	page := s.ControlPlaneFile("awaited.html")
 	s.change(t, "wait = false", fmt.Sprintf("wait = true\nreport_path = %q", page))
-	cmd, out := s.cli.command(t.Context(), "apply", "-auto-approve", "-no-color")
+	cmd, out := s.cli.Command(t.Context(), "apply", "-auto-approve", "-no-color")
 	cmd.Stdout = nil
 	stdout, err := cmd.StdoutPipe()
-	must(t, err)
+	NoError(t, err)
 	cmd.Stderr = cmd.Stdout
-	must(t, cmd.Start())
+	NoError(t, cmd.Start())
 	for lines := bufio.NewReader(io.TeeReader(stdout, out)); ; {
 		line, err := lines.ReadString('\n')
 		if strings.Contains(line, "Modifying...") {
@@ -189,7 +189,7 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	tells(t, out, "0 added, 1 changed, 0 destroyed")
-	must(t, pageSays(page, []string{"3 steps in", "so (secret)"}, []string{"abracadabra"})(nil))
+	NoError(t, pageSays(page, []string{"3 steps in", "so (secret)"}, []string{"abracadabra"})(nil))
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }

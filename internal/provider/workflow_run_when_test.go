@@ -28,35 +28,35 @@ const withFailures = `
 
 func TestAccWorkflowRun_when(t *testing.T) {
 	t.Parallel()
-	s, store := newSetting(t), redisClient(t)
-	s.register(t)
+	s, store := NewEnv(t), RedisClient(t)
+	s.RegisterInfrastructure(t)
 	ended := func(status string, code knownvalue.Check, attempts int64) knownvalue.Check {
 		return knownvalue.ObjectPartial(map[string]knownvalue.Check{"status": knownvalue.StringExact(status), "exit_code": code, "attempts": knownvalue.Int64Exact(attempts)})
 	}
 	skipped := ended("skipped", knownvalue.Null(), 0)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: inProcess,
-		CheckDestroy:             func(*terraform.State) error { return nothingInRedis(context.Background(), store, id) },
+		ProtoV6ProviderFactories: ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
-				Config: s.run(t, "when", withFailures+"outputs = { log = { path = \"log\" } }"),
+				Config: s.RunConfig(t, "when", withFailures+"outputs = { log = { path = \"log\" } }"),
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("status", knownvalue.StringExact("succeeded")),
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"log": output("log", "begin\nrescue\njoin\n")})),
-					runValue("results", knownvalue.MapExact(map[string]knownvalue.Check{
+					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"log": ExpectOutput("log", "begin\nrescue\njoin\n")})),
+					ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{
 						"begin": succeeded(), "risky": ended("failed", knownvalue.Int64Exact(3), 1), "unused": skipped, "rescue": succeeded(), "join": succeeded(), "idle": skipped,
 					})),
 				},
 				Check: func(state *terraform.State) (err error) {
-					id, err = runID(state)
+					id, err = RunID(state)
 					return err
 				},
 			},
 			{ // other outputs are taken from what is committed
-				Config: s.run(t, "when", withFailures+"outputs = { again = { path = \"log\" } }"),
+				Config: s.RunConfig(t, "when", withFailures+"outputs = { again = { path = \"log\" } }"),
 				ConfigStateChecks: []statecheck.StateCheck{
-					runValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"again": output("log", "begin\nrescue\njoin\n")})),
+					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"again": ExpectOutput("log", "begin\nrescue\njoin\n")})),
 				},
 			},
 		},
@@ -66,10 +66,10 @@ func TestAccWorkflowRun_when(t *testing.T) {
 // A run that has failed still does what is to be done at its end; a step that is tried again can succeed.
 func TestAccWorkflowRun_retriesAndTidies(t *testing.T) {
 	t.Parallel()
-	s := newSetting(t)
-	s.register(t)
-	failing(t,
-		resource.TestStep{Config: s.run(t, "tidy", `
+	s := NewEnv(t)
+	s.RegisterInfrastructure(t)
+	ExpectError(t,
+		resource.TestStep{Config: s.RunConfig(t, "tidy", `
   defaults = { image = "$TOOLS" }
   steps = {
     flaky = { command = ["sh", "-c", "echo I am $HOSTNAME; exit 7"], retries = 1 }
