@@ -3,50 +3,52 @@ package provider_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // TestAdvice finds errors of the provider block when a resource needs it; the message states what to correct.
 func TestAdvice(t *testing.T) {
 	t.Setenv("KUBE_CONFIG_PATH", "")
 	t.Setenv("BRANE_CONTROL_PLANE_DIRECTORY", "/no/such")
-	infrastructure := Object{
+	infrastructure := acctest.Object{
 		"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-		"credentials": Object{"kubeconfig_wo": Kubeconfig, "kubeconfig_wo_version": 1},
+		"credentials": acctest.Object{"kubeconfig_wo": acctest.Kubeconfig, "kubeconfig_wo_version": 1},
 	}
 	const correct = "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
 	for name, tt := range map[string]struct {
-		block    Object
+		block    acctest.Object
 		resource string
-		config   Object
+		config   acctest.Object
 		want     string
 	}{
 		"a kubeconfig that is not there": {
-			Object{"kubernetes": Object{"config_path": "/no/such"}}, "brane_namespace", Object{"name": "brane"},
+			acctest.Object{"kubernetes": acctest.Object{"config_path": "/no/such"}}, "brane_namespace", acctest.Object{"name": "brane"},
 			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": read the kubeconfig: stat /no/such: no such file or directory.\n\n" + correct,
 		},
 		"no cluster at all": {
-			Object{"kubernetes": Object{}}, "brane_namespace", Object{"name": "brane"},
+			acctest.Object{"kubernetes": acctest.Object{}}, "brane_namespace", acctest.Object{"name": "brane"},
 			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": no cluster is configured: set a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
 		},
 		"a control plane that is not there": {
-			Object{"control_plane": Object{"directory": "/no/such/place"}}, "brane_infrastructure", infrastructure,
+			acctest.Object{"control_plane": acctest.Object{"directory": "/no/such/place"}}, "brane_infrastructure", infrastructure,
 			"ERROR: Failed to register location: Registering location \"compute\" in the directory /no/such/place: the directory does not exist.\n\n" +
 				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 		"the directory of the environment": {
-			Object{"control_plane": Object{"brane_version": "0.5"}}, "brane_infrastructure", infrastructure,
+			acctest.Object{"control_plane": acctest.Object{"brane_version": "0.5"}}, "brane_infrastructure", infrastructure,
 			"ERROR: Failed to register location: Registering location \"compute\" in the directory /no/such: the directory does not exist.\n\n" +
 				"Create the directory, or correct control_plane.directory in the provider block (or BRANE_CONTROL_PLANE_DIRECTORY).",
 		},
 		"a Secret takes precedence over the environment": {
-			Object{"kubernetes": Object{}, "control_plane": Object{"kubernetes_secret": Object{"namespace": "brane", "name": "config"}}}, "brane_infrastructure", infrastructure,
+			acctest.Object{"kubernetes": acctest.Object{}, "control_plane": acctest.Object{"kubernetes_secret": acctest.Object{"namespace": "brane", "name": "config"}}}, "brane_infrastructure", infrastructure,
 			"ERROR: Control plane not available: Opening the configuration files of the Brane instance to register location \"compute\": no cluster is configured: set a kubeconfig file, a host, or in_cluster = true.\n\n" + correct,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := NewProtocol(t)
+			s := acctest.NewProtocol(t)
 			s.RequireNoErrors(s.Configure(tt.block, false).Diagnostics)
-			if said := FormatDiagnostics(s.NewLifecycle(tt.resource).Apply(tt.config)); strings.TrimSpace(said) != tt.want {
+			if said := acctest.FormatDiagnostics(s.NewLifecycle(tt.resource).Apply(tt.config)); strings.TrimSpace(said) != tt.want {
 				t.Errorf("got  %s\nwant %s", said, tt.want)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // testRestart kills the API server of a cluster in the middle of an apply and starts it again: the apply continues and succeeds, and nothing is left to do.
@@ -23,8 +24,8 @@ func testRestart(t *testing.T, c clustertest.Cluster) {
 	t.Helper()
 	const half = 15
 	prefix := clustertest.Name("restart")
-	cli := NewCLI(t)
-	cli.WriteFile(t, "main.tf", RequiredProviders+fmt.Sprintf(`
+	cli := acctest.NewCLI(t)
+	cli.WriteFile(t, "main.tf", acctest.RequiredProviders+fmt.Sprintf(`
 provider "brane" {
   kubernetes = { config_path = %q }
 }
@@ -49,17 +50,17 @@ resource "brane_namespace" "after" {
   name  = "%[3]s-after-${count.index}"
   resource_quota = { pods = "5" }
 }
-`, WriteDocumentedKubeconfig(t, c), half, prefix))
+`, acctest.WriteDocumentedKubeconfig(t, c), half, prefix))
 	pause := filepath.Join(cli.Directory, "pause")
-	NoError(t, syscall.Mkfifo(pause, 0o600))
+	acctest.NoError(t, syscall.Mkfifo(pause, 0o600))
 	cli.Run(t, "init", "-no-color")
 
 	ctx, done := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer done()
 	events, err := c.Client.Watch(ctx, &corev1.NamespaceList{}, "", metav1.ListOptions{})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	apply, out := cli.Command(ctx, "apply", "-auto-approve", "-no-color")
-	NoError(t, apply.Start())
+	acctest.NoError(t, apply.Start())
 	made := map[string]bool{}
 	for event := range events.ResultChan() {
 		if ns, ok := event.Object.(*corev1.Namespace); ok && strings.HasPrefix(ns.Name, prefix) {
@@ -75,8 +76,8 @@ resource "brane_namespace" "after" {
 		t.Fatalf("%d namespaces were created before the watch ended:\n%s", len(made), out)
 	}
 	end, err := os.OpenFile(pause, os.O_WRONLY, 0) // waits for the command to read
-	NoError(t, err)
-	NoError(t, end.Close())
+	acctest.NoError(t, err)
+	acctest.NoError(t, end.Close())
 	start()
 	if err := apply.Wait(); err != nil {
 		t.Fatalf("apply: %v\n%s", err, out)

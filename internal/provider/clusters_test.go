@@ -19,16 +19,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // The test uses two clusters in one provider block with for_each; a third, unreachable cluster does not affect them.
 func TestAccClusters(t *testing.T) {
 	t.Parallel()
-	berlin := NewEnv(t)
+	berlin := acctest.NewEnv(t)
 	second := clustertest.Another(t, "5")
-	oslo := Env{Client: second.Client, Namespace: berlin.Namespace}
+	oslo := acctest.Env{Client: second.Client, Namespace: berlin.Namespace}
 	const away = `host = "https://127.0.0.1:1"`
-	there := fmt.Sprintf("config_path = %q", WriteDocumentedKubeconfig(t, second))
+	there := fmt.Sprintf("config_path = %q", acctest.WriteDocumentedKubeconfig(t, second))
 	config := func(bergen, body string) string {
 		return fmt.Sprintf(`
 provider "brane" {
@@ -39,7 +40,7 @@ provider "brane" {
   }
   control_plane = { directory = %q }
 }
-`, clustertest.Getenv(t, KubeconfigVariable), there, bergen, berlin.Directory) + strings.ReplaceAll(body, "$NAMESPACE", berlin.Namespace)
+`, clustertest.Getenv(t, acctest.KubeconfigVariable), there, bergen, berlin.Directory) + strings.ReplaceAll(body, "$NAMESPACE", berlin.Namespace)
 	}
 	const two = `
 resource "brane_namespace" "test" {
@@ -72,11 +73,11 @@ resource "brane_namespace" "there" {
   name    = "$NAMESPACE-there"
 }
 `
-	address := func(s Env) knownvalue.Check {
+	address := func(s acctest.Env) knownvalue.Check {
 		return knownvalue.StringExact(strings.TrimPrefix(s.Client.Host(), "https://"))
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config(away, two),
@@ -96,7 +97,7 @@ resource "brane_namespace" "there" {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(`brane_namespace.test["berlin"]`, plancheck.ResourceActionNoop),
 					plancheck.ExpectResourceAction(`brane_namespace.test["oslo"]`, plancheck.ResourceActionUpdate),
-					expectDrift{`brane_namespace.test["oslo"]`, []string{`RoleBinding "brane" is missing`}},
+					acctest.NewDriftCheck(`brane_namespace.test["oslo"]`, `RoleBinding "brane" is missing`),
 				}},
 			},
 			{ // one cluster does not answer: what is in another is made all the same
@@ -125,7 +126,7 @@ resource "brane_namespace" "there" {
 // An import of a resource in one of `clusters` includes the name of the cluster; without it the next plan would replace the resource.
 func TestAccClusters_import(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	config := fmt.Sprintf(`
 provider "brane" {
   clusters      = { berlin = { config_path = %q } }
@@ -145,9 +146,9 @@ resource "brane_infrastructure" "test" {
   callback_to = "http://198.51.100.10:50052"
   credentials = { service_account = brane_namespace.test.service_account.name }
 }
-`, clustertest.Getenv(t, KubeconfigVariable), s.Directory, s.Namespace)
+`, clustertest.Getenv(t, acctest.KubeconfigVariable), s.Directory, s.Namespace)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: config},
 			{
@@ -168,40 +169,40 @@ resource "brane_infrastructure" "test" {
 
 // The test covers the errors of a plan about the name of a cluster, without any cluster.
 func TestClusterNames(t *testing.T) {
-	two := Object{"berlin": Object{"host": "https://203.0.113.7:6443"}, "oslo": Object{"host": "https://203.0.113.8:6443"}}
+	two := acctest.Object{"berlin": acctest.Object{"host": "https://203.0.113.7:6443"}, "oslo": acctest.Object{"host": "https://203.0.113.8:6443"}}
 	for name, tt := range map[string]struct {
-		provider    Object
+		provider    acctest.Object
 		environment string
 		cluster     any
 		want        string
 	}{
-		"it is one of them":               {Object{"clusters": two}, "", "oslo", ""},
-		"it is known after apply":         {Object{"clusters": two}, "", Unknown, ""},
-		"none, and kubernetes is written": {Object{"clusters": two, "kubernetes": Object{}}, "https://203.0.113.9", nil, ""},
-		"none, and there are no clusters": {Object{}, "https://203.0.113.9", nil, ""},
-		"it is none of them": {Object{"clusters": two}, "", "bergen",
+		"it is one of them":               {acctest.Object{"clusters": two}, "", "oslo", ""},
+		"it is known after apply":         {acctest.Object{"clusters": two}, "", acctest.Unknown, ""},
+		"none, and kubernetes is written": {acctest.Object{"clusters": two, "kubernetes": acctest.Object{}}, "https://203.0.113.9", nil, ""},
+		"none, and there are no clusters": {acctest.Object{}, "https://203.0.113.9", nil, ""},
+		"it is none of them": {acctest.Object{"clusters": two}, "", "bergen",
 			`Looking for the cluster: there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`},
-		"there are no clusters": {Object{"kubernetes": Object{"host": "https://203.0.113.7"}}, "", "bergen",
+		"there are no clusters": {acctest.Object{"kubernetes": acctest.Object{"host": "https://203.0.113.7"}}, "", "bergen",
 			`Looking for the cluster: there is no cluster "bergen" in clusters of the provider block: it has no clusters.`},
-		"none, and the environment's is not meant": {Object{"clusters": two}, "https://203.0.113.9", nil,
+		"none, and the environment's is not meant": {acctest.Object{"clusters": two}, "https://203.0.113.9", nil,
 			`Looking for the cluster: cluster is not set, and the provider block has no kubernetes block, which is the default: it has "berlin", "oslo".`},
-		"the clusters are known after apply": {Object{"clusters": Unknown}, "", "bergen", ""},
+		"the clusters are known after apply": {acctest.Object{"clusters": acctest.Unknown}, "", "bergen", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBE_HOST", tt.environment)
 			t.Setenv("KUBE_CONFIG_PATH", "")
-			s := NewProtocol(t)
+			s := acctest.NewProtocol(t)
 			s.RequireNoErrors(s.Configure(tt.provider, false).Diagnostics)
-			for name, config := range map[string]Object{
+			for name, config := range map[string]acctest.Object{
 				"brane_namespace": {"name": "compute", "cluster": tt.cluster},
 				"brane_infrastructure": {"name": "compute", "cluster": tt.cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
-					"callback_to": "http://198.51.100.10:50052", "credentials": Object{"service_account": "brane"}},
+					"callback_to": "http://198.51.100.10:50052", "credentials": acctest.Object{"service_account": "brane"}},
 			} {
 				want := ""
 				if tt.want != "" {
 					want = `ERROR, AttributeName("cluster"): Unknown cluster: ` + tt.want
 				}
-				if got := FormatDiagnostics(s.Plan(name, config, false).Diagnostics); got != want {
+				if got := acctest.FormatDiagnostics(s.Plan(name, config, false).Diagnostics); got != want {
 					t.Errorf("%s: got  %s\nwant %s", name, got, want)
 				}
 			}
@@ -212,16 +213,16 @@ func TestClusterNames(t *testing.T) {
 // Data sources are read during a plan, so that a control plane in an unknown cluster is an error of the plan.
 func TestClusterOfTheControlPlane(t *testing.T) {
 	t.Parallel()
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{
-		"clusters":      Object{"berlin": Object{"host": "https://203.0.113.7:6443"}, "oslo": Object{"host": "https://203.0.113.8:6443"}},
-		"control_plane": Object{"kubernetes_secret": Object{"cluster": "bergen", "namespace": "brane", "name": "config"}},
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{
+		"clusters":      acctest.Object{"berlin": acctest.Object{"host": "https://203.0.113.7:6443"}, "oslo": acctest.Object{"host": "https://203.0.113.8:6443"}},
+		"control_plane": acctest.Object{"kubernetes_secret": acctest.Object{"cluster": "bergen", "namespace": "brane", "name": "config"}},
 	}, false).Diagnostics)
-	for name, config := range map[string]Object{"brane_infrastructure": {"name": "compute"}, "brane_infrastructures": {}} {
+	for name, config := range map[string]acctest.Object{"brane_infrastructure": {"name": "compute"}, "brane_infrastructures": {}} {
 		resp, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: s.EncodeObject(s.Schemas.DataSourceSchemas[name], config)})
-		NoError(t, err)
+		acctest.NoError(t, err)
 		const want = `there is no cluster "bergen" in clusters of the provider block: it has "berlin", "oslo".`
-		if got := FormatDiagnostics(resp.Diagnostics); !strings.HasPrefix(got, "ERROR: Control plane not available: ") || !strings.HasSuffix(got, want) {
+		if got := acctest.FormatDiagnostics(resp.Diagnostics); !strings.HasPrefix(got, "ERROR: Control plane not available: ") || !strings.HasSuffix(got, want) {
 			t.Errorf("%s: got %s\nwant %s", name, got, want)
 		}
 	}
@@ -229,15 +230,15 @@ func TestClusterOfTheControlPlane(t *testing.T) {
 
 // A cluster that is created in the same apply is not known yet; the others are.
 func TestClusterNotKnownYet(t *testing.T) {
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{"clusters": Object{
-		"berlin": Object{"host": "https://203.0.113.7:6443"},
-		"oslo":   Object{"host": "https://203.0.113.8:6443", "token": Unknown},
-		"broken": Object{"config_path": filepath.Join(t.TempDir(), "none")},
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{"clusters": acctest.Object{
+		"berlin": acctest.Object{"host": "https://203.0.113.7:6443"},
+		"oslo":   acctest.Object{"host": "https://203.0.113.8:6443", "token": acctest.Unknown},
+		"broken": acctest.Object{"config_path": filepath.Join(t.TempDir(), "none")},
 	}}, false).Diagnostics)
 	for cluster, want := range map[string]string{"berlin": "203.0.113.7:6443", "oslo": ""} {
-		plan := s.Plan("brane_infrastructure", Object{"name": "compute", "cluster": cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
-			"callback_to": "http://198.51.100.10:50052", "credentials": Object{"service_account": "brane"}}, false)
+		plan := s.Plan("brane_infrastructure", acctest.Object{"name": "compute", "cluster": cluster, "namespace": "compute", "registry": "198.51.100.10:50050",
+			"callback_to": "http://198.51.100.10:50052", "credentials": acctest.Object{"service_account": "brane"}}, false)
 		s.RequireNoErrors(plan.Diagnostics)
 		address := s.DecodeAttributes(s.Schemas.ResourceSchemas["brane_infrastructure"], plan.PlannedState)["address"]
 		if want == "" && !address.IsKnown() {

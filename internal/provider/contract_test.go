@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Every resource validates and plans unknown, missing and destroyed values without a panic and without an error.
@@ -17,7 +18,7 @@ func TestUnknownsContract(t *testing.T) {
 	ctx := t.Context()
 	server := providerserver.NewProtocol6(provider.New("test")())()
 	schemas, err := server.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	configureUnknown(ctx, t, server, schemas.Provider)
 	for name, schema := range schemas.ResourceSchemas {
 		object, ok := schema.Block.ValueType().(tftypes.Object)
@@ -41,7 +42,7 @@ func TestUnknownsContract(t *testing.T) {
 				t.Parallel()
 				config := objectOf(object, schema.Block.Attributes, unknownIf(func(a *tfprotov6.SchemaAttribute) bool { return needed(a) && a.Name != attribute }))
 				values := map[string]tftypes.Value{}
-				NoError(t, config.As(&values))
+				acctest.NoError(t, config.As(&values))
 				values[attribute] = value
 				validateAndPlan(t, server, name, object, tftypes.NewValue(object, values))
 			})
@@ -59,7 +60,7 @@ func TestUnknownsContract(t *testing.T) {
 				TypeName: name, PriorState: dynamic(t, object, objectOf(object, schema.Block.Attributes, unknownIf(func(*tfprotov6.SchemaAttribute) bool { return false }))),
 				ProposedNewState: null, Config: null,
 			})
-			NoError(t, err)
+			acctest.NoError(t, err)
 			noErrors(t, plan.Diagnostics)
 		})
 	}
@@ -140,7 +141,7 @@ func valueOf(of tftypes.Type, given any) tftypes.Value {
 func partlyUnknown(t *testing.T, whole tftypes.Value) map[string]tftypes.Value {
 	t.Helper()
 	all := map[string]tftypes.Value{"nothing": whole}
-	NoError(t, tftypes.Walk(whole, func(at *tftypes.AttributePath, part tftypes.Value) (bool, error) {
+	acctest.NoError(t, tftypes.Walk(whole, func(at *tftypes.AttributePath, part tftypes.Value) (bool, error) {
 		_, isObject := part.Type().(tftypes.Object)
 		if part.IsNull() || len(at.Steps()) == 0 || isObject && len(at.Steps()) > 1 {
 			return true, nil // the framework itself takes the fields of an unknown element for missing
@@ -166,10 +167,10 @@ func configureUnknown(ctx context.Context, t *testing.T, server tfprotov6.Provid
 	}
 	config := dynamic(t, object, objectOf(object, schema.Block.Attributes, func(*tfprotov6.SchemaAttribute) any { return tftypes.UnknownValue }))
 	validated, err := server.ValidateProviderConfig(ctx, &tfprotov6.ValidateProviderConfigRequest{Config: config})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	noErrors(t, validated.Diagnostics)
 	configured, err := server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.11.4", Config: config})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	noErrors(t, configured.Diagnostics)
 }
 
@@ -180,12 +181,12 @@ func validateAndPlan(t *testing.T, server tfprotov6.ProviderServer, name string,
 	validated, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{
 		TypeName: name, Config: given, ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true},
 	})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	noErrors(t, validated.Diagnostics)
 	plan, err := server.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
 		TypeName: name, PriorState: dynamic(t, object, tftypes.NewValue(object, nil)), ProposedNewState: given, Config: given,
 	})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	noErrors(t, plan.Diagnostics)
 }
 
@@ -238,7 +239,7 @@ func nestedUnknowns(attributes []*tfprotov6.SchemaAttribute) map[string]tftypes.
 func dynamic(t *testing.T, of tftypes.Type, value tftypes.Value) *tfprotov6.DynamicValue {
 	t.Helper()
 	d, err := tfprotov6.NewDynamicValue(of, value)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	return &d
 }
 

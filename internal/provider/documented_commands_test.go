@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 const repository = "../.."
@@ -73,31 +74,31 @@ func TestAccDocumentedCommands(t *testing.T) {
 // quickstart is a copy of the files that tools/quickstart works on.
 type quickstart struct {
 	root string
-	cli  *CLI
-	set  Env
+	cli  *acctest.CLI
+	set  acctest.Env
 }
 
 func newQuickstart(t *testing.T) quickstart {
 	t.Helper()
-	q := quickstart{t.TempDir(), NewCLI(t), NewEnv(t)}
+	q := quickstart{t.TempDir(), acctest.NewCLI(t), acctest.NewEnv(t)}
 	for _, directory := range []string{"tools", ".cluster", "bin", "examples/quickstart"} {
-		NoError(t, os.MkdirAll(filepath.Join(q.root, directory), 0o755))
+		acctest.NoError(t, os.MkdirAll(filepath.Join(q.root, directory), 0o755))
 	}
 	copyExample(t, q.set, filepath.Join(repository, "examples/quickstart"), filepath.Join(q.root, "examples/quickstart"))
 	script, err := os.ReadFile(filepath.Join(repository, "tools/quickstart"))
-	NoError(t, err)
-	NoError(t, os.WriteFile(filepath.Join(q.root, "tools/quickstart"), script, 0o700))
+	acctest.NoError(t, err)
+	acctest.NoError(t, os.WriteFile(filepath.Join(q.root, "tools/quickstart"), script, 0o700))
 	settings := q.variable(t, "TF_CLI_CONFIG_FILE")
-	NoError(t, os.Mkdir(filepath.Join(q.root, ".bin"), 0o755))
-	NoError(t, os.Symlink(filepath.Join(filepath.Dir(settings), "mirror"), filepath.Join(q.root, ".bin/mirror")))
+	acctest.NoError(t, os.Mkdir(filepath.Join(q.root, ".bin"), 0o755))
+	acctest.NoError(t, os.Symlink(filepath.Join(filepath.Dir(settings), "mirror"), filepath.Join(q.root, ".bin/mirror")))
 	// The environment file of the cluster names the provider that make has built, not the one of this test.
 	env, err := os.ReadFile(filepath.Join(clustertest.Getenv(t, "BRANE_TEST_CLUSTER"), "env"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	env = regexp.MustCompile(`(?m)^export TF_CLI_CONFIG_FILE=.*$`).ReplaceAll(env, []byte("export TF_CLI_CONFIG_FILE="+settings))
-	NoError(t, os.WriteFile(filepath.Join(q.root, ".cluster/env"), env, 0o600))
+	acctest.NoError(t, os.WriteFile(filepath.Join(q.root, ".cluster/env"), env, 0o600))
 	// The documents call the CLI terraform.
-	NoError(t, os.Symlink(q.cli.Program, filepath.Join(q.root, "bin/terraform")))
-	NoError(t, os.Symlink(q.cli.Program, filepath.Join(q.root, "bin/tofu")))
+	acctest.NoError(t, os.Symlink(q.cli.Program, filepath.Join(q.root, "bin/terraform")))
+	acctest.NoError(t, os.Symlink(q.cli.Program, filepath.Join(q.root, "bin/tofu")))
 	t.Cleanup(func() { _ = q.script("down").Run() }) // nothing is applied any more, unless the test has failed
 	return q
 }
@@ -183,7 +184,7 @@ func runIn(t *testing.T, directory string, env []string, command string) string 
 // documentedCommands returns the commands in the shell blocks of all documents, without their comments.
 func documentedCommands(t *testing.T) (commands []printed) {
 	t.Helper()
-	NoError(t, filepath.WalkDir(repository, func(file string, entry fs.DirEntry, err error) error {
+	acctest.NoError(t, filepath.WalkDir(repository, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -241,7 +242,7 @@ func TestShellCommands(t *testing.T) {
 func checkMake(t *testing.T, command string) {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(repository, "Makefile"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	for _, word := range strings.Fields(command)[1:] {
 		pattern := `(?m)^` + regexp.QuoteMeta(word) + `:`
 		if name, _, isVariable := strings.Cut(word, "="); isVariable {
@@ -271,13 +272,13 @@ func checkGoTest(t *testing.T, command string) {
 			pattern = regexp.MustCompile(strings.Trim(words[i+1], "'"))
 		case strings.HasPrefix(word, "./"):
 			files, err := filepath.Glob(filepath.Join(module, strings.TrimSuffix(word, "..."), "*_test.go"))
-			NoError(t, err)
+			acctest.NoError(t, err)
 			if len(files) == 0 && !strings.HasSuffix(word, "...") {
 				t.Errorf("%s has no tests", word)
 			}
 			for _, file := range files {
 				text, err := os.ReadFile(file)
-				NoError(t, err)
+				acctest.NoError(t, err)
 				tests = append(tests, text...)
 			}
 		}
@@ -299,7 +300,7 @@ func checkGoTest(t *testing.T, command string) {
 func checkImport(t *testing.T, command string) {
 	t.Helper()
 	kind, _, _ := strings.Cut(strings.Fields(command)[2], ".")
-	if _, found := NewProtocol(t).Schemas.ResourceSchemas[kind]; !found {
+	if _, found := acctest.NewProtocol(t).Schemas.ResourceSchemas[kind]; !found {
 		t.Errorf("there is no resource %s", kind)
 	}
 }

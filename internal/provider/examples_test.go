@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Every configuration in examples/ works. Only the names are changed, because tests run concurrently and an aborted test may have left objects.
@@ -29,10 +30,10 @@ func TestAccExamples(t *testing.T) {
 	for name, want := range applied {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, c := NewEnv(t), NewCLI(t)
+			s, c := acctest.NewEnv(t), acctest.NewCLI(t)
 			copyExample(t, s, filepath.Join(root, name), c.Directory)
 			if name != "quickstart" { // it has a provider block
-				c.WriteFile(t, "provider.tf", RequiredProviders+s.ProviderBlock())
+				c.WriteFile(t, "provider.tf", acctest.RequiredProviders+s.ProviderBlock())
 			}
 			c.Run(t, "init", "-no-color")
 			c.DestroyAtEnd(t)
@@ -49,10 +50,10 @@ func TestAccExamples(t *testing.T) {
 	for _, name := range validated {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, c := NewEnv(t), NewCLI(t)
+			s, c := acctest.NewEnv(t), acctest.NewCLI(t)
 			copyExample(t, s, filepath.Join(root, name), c.Directory)
 			if name != "provider" && filepath.Dir(name) != "functions" { // those contain required_providers
-				c.WriteFile(t, "required.tf", RequiredProviders)
+				c.WriteFile(t, "required.tf", acctest.RequiredProviders)
 			}
 			c.Run(t, "init", "-no-color")
 			c.Run(t, "validate", "-no-color")
@@ -60,7 +61,7 @@ func TestAccExamples(t *testing.T) {
 	}
 	t.Run("no other", func(t *testing.T) {
 		t.Parallel()
-		NoError(t, filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
+		acctest.NoError(t, filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
 			directory, _ := filepath.Rel(root, filepath.Dir(file))
 			_, isApplied := applied[filepath.ToSlash(directory)]
 			isAction := strings.HasPrefix(filepath.ToSlash(directory), "actions/") // needs Terraform 1.14
@@ -75,10 +76,10 @@ func TestAccExamples(t *testing.T) {
 var resourceName = regexp.MustCompile(`(?m)^(\s+name\s+= ")([a-z-]+)(")`)
 
 // copyExample copies the files of an example, with the name of the setting appended to all names of resources.
-func copyExample(t *testing.T, s Env, from, to string) {
+func copyExample(t *testing.T, s acctest.Env, from, to string) {
 	t.Helper()
 	entries, err := os.ReadDir(from)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	for _, entry := range entries {
 		if entry.Name() == "import-by-identity.tf" { // needs Terraform 1.12, and would import what the example creates
 			continue
@@ -87,7 +88,7 @@ func copyExample(t *testing.T, s Env, from, to string) {
 			continue // files of an apply in the repository
 		}
 		if entry.IsDir() { // for files that the apply writes
-			NoError(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))
+			acctest.NoError(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))
 			continue
 		}
 		if !strings.HasPrefix(entry.Name(), "resource_") { // additional examples on the same page, which other tests apply
@@ -98,24 +99,24 @@ func copyExample(t *testing.T, s Env, from, to string) {
 }
 
 // copyExampleFile copies one file of an example.
-func copyExampleFile(t *testing.T, s Env, from, to string) {
+func copyExampleFile(t *testing.T, s acctest.Env, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	if filepath.Ext(from) == ".tf" {
 		text = resourceName.ReplaceAll(text, []byte("${1}${2}"+strings.TrimPrefix(s.Namespace, "acc")+"${3}"))
 	}
-	NoError(t, os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600))
+	acctest.NoError(t, os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600))
 }
 
 // The additional examples of runs, on a node with what they need: a label, devices, a claim and a Secret. There is no CSI driver: its volume is replaced by an
 // empty one.
 func TestAccExampleRuns(t *testing.T) {
 	t.Parallel()
-	s, c := NewEnv(t), NewCLI(t)
+	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
 	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf")
 	replaceIn(t, filepath.Join(c.Directory, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
-	c.WriteFile(t, "provider.tf", RequiredProviders+s.ProviderBlock()+`
+	c.WriteFile(t, "provider.tf", acctest.RequiredProviders+s.ProviderBlock()+`
 output "models" { value = brane_workflow_run.sweep.outputs.models.content }
 output "cleaned" { value = brane_workflow_run.conditions.outputs.cleaned.content }
 `)
@@ -126,7 +127,7 @@ output "cleaned" { value = brane_workflow_run.conditions.outputs.cleaned.content
 
 	kubectl := func(stdin string, args ...string) string { return s.Kubectl(t, stdin, args...) }
 	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.Namespace, "acc"), t.TempDir()
-	NoError(t, os.Chmod(shared, 0o777)) // the step runs as another user
+	acctest.NoError(t, os.Chmod(shared, 0o777)) // the step runs as another user
 	kubectl("", "label", "node", node, "accelerator=a100", "--overwrite")
 	kubectl("", "patch", "node", node, "--subresource=status", "--type=merge", "-p", `{"status":{"capacity":{"nvidia.com/gpu":"8"},"allocatable":{"nvidia.com/gpu":"8"}}}`)
 	kubectl("", "-n", namespace, "create", "secret", "generic", "hub", "--from-literal=token=t0ken")
@@ -155,9 +156,9 @@ spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, volu
 // The additional examples of namespaces, one of which adopts a namespace.
 func TestAccExampleNamespaces(t *testing.T) {
 	t.Parallel()
-	s, c := NewEnv(t), NewCLI(t)
+	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
 	copyExamples(t, s, "brane_namespace", c, "resource_limits.tf", "resource_isolated.tf", "resource_registry.tf", "resource_adopt.tf")
-	c.WriteFile(t, "provider.tf", RequiredProviders+s.ProviderBlock())
+	c.WriteFile(t, "provider.tf", acctest.RequiredProviders+s.ProviderBlock())
 	c.Env = append(c.Env, "TF_VAR_registry_password=pass-w0rd")
 	shared := "shared" + strings.TrimPrefix(s.Namespace, "acc")
 	s.Kubectl(t, "", "create", "namespace", shared)
@@ -171,11 +172,11 @@ func TestAccExampleNamespaces(t *testing.T) {
 }
 
 // copyExamples copies these files of a resource's examples.
-func copyExamples(t *testing.T, s Env, resource string, c *CLI, names ...string) {
+func copyExamples(t *testing.T, s acctest.Env, resource string, c *acctest.CLI, names ...string) {
 	t.Helper()
 	directory := filepath.Join("../../examples/resources", resource)
 	all, err := filepath.Glob(filepath.Join(directory, "resource*.tf"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	for _, file := range all {
 		if name := filepath.Base(file); name != "resource.tf" && !slices.Contains(names, name) {
 			t.Errorf("example %s is not tested", name)
@@ -190,10 +191,10 @@ func copyExamples(t *testing.T, s Env, resource string, c *CLI, names ...string)
 func replaceIn(t *testing.T, file, pattern, by string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	expression := regexp.MustCompile(pattern)
 	if !expression.Match(text) {
 		t.Fatalf("%s does not contain %s:\n%s", file, pattern, text)
 	}
-	NoError(t, os.WriteFile(file, expression.ReplaceAll(text, []byte(by)), 0o600))
+	acctest.NoError(t, os.WriteFile(file, expression.ReplaceAll(text, []byte(by)), 0o600))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -27,17 +28,17 @@ func TestAccFile_savedOnce(t *testing.T) {
 	client := server.Client()
 	large := bytes.Repeat([]byte("0123456789"), 300_000)
 	set, err := files.OpenSet(client, "corpus")
-	NoError(t, err)
-	_, err = set.Put(t.Context(), SHA256("corpus"), map[string]files.Source{"large": {Content: large}})
-	NoError(t, err)
+	acctest.NoError(t, err)
+	_, err = set.Put(t.Context(), acctest.SHA256("corpus"), map[string]files.Source{"large": {Content: large}})
+	acctest.NoError(t, err)
 	to := filepath.Join(t.TempDir(), "saved")
-	config := RedisConfig(server.URL(), "", fmt.Sprintf("data \"brane_file\" \"large\" {\n  file_set = \"corpus@%s\"\n  path = \"large\"\n  save_to = %q\n}\n", SHA256("corpus"), to))
-	is := []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(SHA256(string(large))))}
+	config := acctest.RedisConfig(server.URL(), "", fmt.Sprintf("data \"brane_file\" \"large\" {\n  file_set = \"corpus@%s\"\n  path = \"large\"\n  save_to = %q\n}\n", acctest.SHA256("corpus"), to))
+	is := []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(acctest.SHA256(string(large))))}
 	sent := func() int {
 		stats, err := client.InfoMap(t.Context(), "stats").Result()
-		NoError(t, err)
+		acctest.NoError(t, err)
 		n, err := strconv.Atoi(stats["Stats"]["total_net_output_bytes"])
-		NoError(t, err)
+		acctest.NoError(t, err)
 		return n
 	}
 	var before int
@@ -50,14 +51,14 @@ func TestAccFile_savedOnce(t *testing.T) {
 		return err
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: config, ConfigStateChecks: is, Check: hasContent},
 			{
 				PreConfig: func() {
 					var err error
 					first, err = os.Stat(to)
-					NoError(t, err)
+					acctest.NoError(t, err)
 					before = sent()
 				},
 				Config: config, ConfigStateChecks: is,
@@ -73,7 +74,7 @@ func TestAccFile_savedOnce(t *testing.T) {
 				},
 			},
 			{ // somebody has changed the copy, whose size is the same
-				PreConfig: func() { NoError(t, os.WriteFile(to, append([]byte("x"), large[1:]...), 0o600)) },
+				PreConfig: func() { acctest.NoError(t, os.WriteFile(to, append([]byte("x"), large[1:]...), 0o600)) },
 				Config:    config, ConfigStateChecks: is, Check: hasContent,
 			},
 		},

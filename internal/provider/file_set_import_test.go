@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestAccFileSet_import(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
-	NoError(t, errors.Join(os.Mkdir(filepath.Join(directory, "deep"), 0o750), os.WriteFile(filepath.Join(directory, "deep", "b"), []byte("\xff\xfe"), 0o600)))
+	acctest.NoError(t, errors.Join(os.Mkdir(filepath.Join(directory, "deep"), 0o750), os.WriteFile(filepath.Join(directory, "deep", "b"), []byte("\xff\xfe"), 0o600)))
 	for name, tt := range map[string]struct{ body, id string }{
 		"texts of the configuration": {"files = { \"a.txt\" = { content = \"alice\" }, \"deep/b\" = { content = \"bob\" } }", "corpus"},
 		"a directory":                {fmt.Sprintf("directory = %q", directory), "corpus:" + directory},
@@ -30,9 +31,9 @@ func TestAccFileSet_import(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, "--appendonly", "yes")
-			config := RedisConfig(server.URL(), "", fmt.Sprintf("resource \"brane_file_set\" \"test\" {\n  name = \"corpus\"\n  %s\n}\n", tt.body))
+			config := acctest.RedisConfig(server.URL(), "", fmt.Sprintf("resource \"brane_file_set\" \"test\" {\n  name = \"corpus\"\n  %s\n}\n", tt.body))
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				Steps: []resource.TestStep{
 					{Config: config},
 					{ResourceName: fileSetAddress, ImportState: true, ImportStateId: tt.id, ImportStateVerify: true, ImportStateVerifyIdentifierAttribute: "name"},
@@ -61,9 +62,9 @@ func TestAccFileSet_killedBeforePublishing(t *testing.T) {
 		}
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
-			Config: RedisConfig(server.URL(), "", "resource \"brane_file_set\" \"test\" {\n  name  = \"corpus\"\n  files = { a = { content = \"kept\" } }\n}\n"),
+			Config: acctest.RedisConfig(server.URL(), "", "resource \"brane_file_set\" \"test\" {\n  name  = \"corpus\"\n  files = { a = { content = \"kept\" } }\n}\n"),
 			Check: func(*terraform.State) error {
 				for _, key := range left {
 					if n := client.Exists(t.Context(), key).Val(); n != 0 {
@@ -85,7 +86,7 @@ func TestAccFileSet_killedBeforePublishing(t *testing.T) {
 func chunksOf(t *testing.T, client *redis.Client) []string {
 	t.Helper()
 	keys, err := client.Keys(t.Context(), "brane:set--*:c:*").Result()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	return keys
 }
 
@@ -93,16 +94,16 @@ func chunksOf(t *testing.T, client *redis.Client) []string {
 func interrupted(t *testing.T, url, name, content string) {
 	t.Helper()
 	client, err := files.Dial(url)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	client.AddHook(dieBefore{command: "set", key: "brane:set--" + name + ":set", die: stop})
 	set, err := files.OpenSet(client, name)
-	NoError(t, err)
-	if _, err := set.Put(ctx, SHA256(content), map[string]files.Source{"a": {Content: []byte(content)}}); !errors.Is(err, context.Canceled) {
+	acctest.NoError(t, err)
+	if _, err := set.Put(ctx, acctest.SHA256(content), map[string]files.Source{"a": {Content: []byte(content)}}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the put was not interrupted: %v", err)
 	}
-	NoError(t, client.Close())
+	acctest.NoError(t, client.Close())
 }
 
 // dieBefore cancels the context of the client before a command.

@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -28,12 +29,12 @@ func TestAccFileSet(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes")
 	client := server.Client()
 	directory := t.TempDir()
-	NoError(t, os.MkdirAll(filepath.Join(directory, "deep"), 0o750))
+	acctest.NoError(t, os.MkdirAll(filepath.Join(directory, "deep"), 0o750))
 	large := strings.Repeat("0123456789", 300_000)
-	NoError(t, os.WriteFile(filepath.Join(directory, "large"), []byte(large), 0o600))
+	acctest.NoError(t, os.WriteFile(filepath.Join(directory, "large"), []byte(large), 0o600))
 	saved := filepath.Join(t.TempDir(), "saved")
 	config := func(text string) string {
-		return RedisConfig(server.URL(), "", fmt.Sprintf(`
+		return acctest.RedisConfig(server.URL(), "", fmt.Sprintf(`
 resource "brane_file_set" "test" {
   name = "corpus"
   files = {
@@ -53,7 +54,7 @@ data "brane_file" "large" {
 `, text, filepath.Join(directory, "large"), saved))
 	}
 	sum := func(text string) string {
-		return SHA256(SHA256(text) + "  a.txt\n" + SHA256(large) + "  deep/large\n")
+		return acctest.SHA256(acctest.SHA256(text) + "  a.txt\n" + acctest.SHA256(large) + "  deep/large\n")
 	}
 	isContent := func(text string) []statecheck.StateCheck {
 		return []statecheck.StateCheck{
@@ -61,12 +62,12 @@ data "brane_file" "large" {
 			statecheck.ExpectKnownValue(fileSetAddress, tfjsonpath.New("reference"), knownvalue.StringExact("corpus@"+sum(text))),
 			statecheck.ExpectKnownValue("data.brane_file.a", tfjsonpath.New("content"), knownvalue.StringExact(text)),
 			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("content"), knownvalue.Null()),
-			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(SHA256(large))),
+			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(acctest.SHA256(large))),
 			statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("size"), knownvalue.Int64Exact(int64(len(large)))),
 		}
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy: func(*terraform.State) error {
 			if n := client.DBSize(context.Background()).Val(); n != 0 {
 				return fmt.Errorf("%d keys are left", n)
@@ -81,7 +82,7 @@ data "brane_file" "large" {
 				}
 				return err
 			}},
-			{Config: config("alice"), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange}},
+			{Config: config("alice"), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: acctest.NoChange}},
 			{
 				Config: config("bob"),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
@@ -92,55 +93,55 @@ data "brane_file" "large" {
 			},
 			{ // somebody deletes the small file's chunk
 				PreConfig: func() {
-					NoError(t, client.Unlink(t.Context(), "brane:set--corpus:c:"+SHA256("bob")).Err())
+					acctest.NoError(t, client.Unlink(t.Context(), "brane:set--corpus:c:"+acctest.SHA256("bob")).Err())
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is missing in Redis`),
+				ConfigPlanChecks:  acctest.ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is missing in Redis`),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // somebody changes both
 				PreConfig: func() {
 					other := strings.Repeat("9", files.ChunkSize)
-					NoError(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+SHA256("bob"), "rob", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
-					NoError(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+SHA256(large[:files.ChunkSize]), other, redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
-					NoError(t, os.Remove(saved)) // so that it is read again
+					acctest.NoError(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+acctest.SHA256("bob"), "rob", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+					acctest.NoError(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+acctest.SHA256(large[:files.ChunkSize]), other, redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+					acctest.NoError(t, os.Remove(saved)) // so that it is read again
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is modified in Redis`, `file "deep/large" is modified in Redis`),
+				ConfigPlanChecks:  acctest.ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, `file "a.txt" is modified in Redis`, `file "deep/large" is modified in Redis`),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // somebody changes the list of files
 				PreConfig: func() {
 					list, _, _ := strings.Cut(client.Get(t.Context(), "brane:set--corpus:set").Val(), " ")
-					NoError(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+list, "none", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+					acctest.NoError(t, client.SetArgs(t.Context(), "brane:set--corpus:c:"+list, "none", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, "the list of files is missing in Redis"),
+				ConfigPlanChecks:  acctest.ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, "the list of files is missing in Redis"),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // another configuration has taken the name
 				PreConfig: func() {
 					set, err := files.OpenSet(client, "corpus")
-					NoError(t, err)
-					_, err = set.Put(t.Context(), SHA256("theirs"), map[string]files.Source{"a.txt": {Content: []byte("theirs")}})
-					NoError(t, err)
+					acctest.NoError(t, err)
+					_, err = set.Put(t.Context(), acctest.SHA256("theirs"), map[string]files.Source{"a.txt": {Content: []byte("theirs")}})
+					acctest.NoError(t, err)
 				},
 				Config:            config("bob"),
-				ConfigPlanChecks:  ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, "other content is stored: "+SHA256("theirs")),
+				ConfigPlanChecks:  acctest.ExpectDrift(fileSetAddress, plancheck.ResourceActionUpdate, "other content is stored: "+acctest.SHA256("theirs")),
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // everything is gone
-				PreConfig:         func() { NoError(t, client.FlushAll(t.Context()).Err()) },
+				PreConfig:         func() { acctest.NoError(t, client.FlushAll(t.Context()).Err()) },
 				Config:            config("bob"),
 				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(fileSetAddress, plancheck.ResourceActionCreate)}},
 				ConfigStateChecks: isContent("bob"),
 			},
 			{ // the same from a directory
 				PreConfig: func() {
-					NoError(t, os.WriteFile(filepath.Join(directory, "a.txt"), []byte("bob"), 0o600))
-					NoError(t, os.Rename(filepath.Join(directory, "large"), filepath.Join(directory, "deep", "large")))
+					acctest.NoError(t, os.WriteFile(filepath.Join(directory, "a.txt"), []byte("bob"), 0o600))
+					acctest.NoError(t, os.Rename(filepath.Join(directory, "large"), filepath.Join(directory, "deep", "large")))
 				},
-				Config: RedisConfig(server.URL(), "", fmt.Sprintf("resource \"brane_file_set\" \"test\" {\n  name   = \"corpus\"\n  directory = %q\n}\n", directory)),
+				Config: acctest.RedisConfig(server.URL(), "", fmt.Sprintf("resource \"brane_file_set\" \"test\" {\n  name   = \"corpus\"\n  directory = %q\n}\n", directory)),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue(fileSetAddress, tfjsonpath.New("sha256"), knownvalue.StringExact(sum("bob"))),
 				},
@@ -152,7 +153,7 @@ data "brane_file" "large" {
 // Two runs use one set; new content replaces the run.
 func TestAccFileSet_inARun(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
 	config := func(text string) string {
 		return s.Config(t, fmt.Sprintf(`
@@ -179,18 +180,18 @@ data "brane_file" "copy" {
 	}
 	var ids []string
 	remember := func(state *terraform.State) error {
-		id, err := RunID(state)
+		id, err := acctest.RunID(state)
 		ids = append(ids, id, "set--"+s.Namespace)
 		return err
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, ids...) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, ids...) },
 		Steps: []resource.TestStep{
 			{Config: config("alice"), ConfigStateChecks: copied("alice"), Check: remember},
 			{
 				Config:            config("bob"),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace)}},
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace)}},
 				ConfigStateChecks: copied("bob"), Check: remember,
 			},
 		},
@@ -201,10 +202,10 @@ func TestAccFileSet_fails(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
 	file := func(body string) string {
-		return RedisConfig(server.URL(), "", "resource \"brane_file_set\" \"test\" {\n  name = \"corpus\"\n"+body+"\n}\n")
+		return acctest.RedisConfig(server.URL(), "", "resource \"brane_file_set\" \"test\" {\n  name = \"corpus\"\n"+body+"\n}\n")
 	}
 	large := filepath.Join(t.TempDir(), "large")
-	NoError(t, os.WriteFile(large, make([]byte, 8<<20), 0o600))
+	acctest.NoError(t, os.WriteFile(large, make([]byte, 8<<20), 0o600))
 	for name, tt := range map[string]struct {
 		config string
 		want   []string
@@ -215,15 +216,15 @@ func TestAccFileSet_fails(t *testing.T) {
 		"a file that is not there":       {file(`files = { a = { source = "/no/such" } }`), []string{"File not readable", `Reading the file for "a": open /no/such: no such file or directory.`}},
 		"a path that leads outside":      {file(`files = { "../a" = { content = "" } }`), []string{`"../a": must be relative`}},
 		"more than Redis has memory for": {file(fmt.Sprintf("files = { a = { source = %q } }", large)), []string{"Failed to store file set", "the files need 8.2 MiB of memory, redis has"}},
-		"a reference that is none":       {RedisConfig(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is not a reference to a file set`}},
+		"a reference that is none":       {acctest.RedisConfig(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus\"\n  path = \"a\"\n}\n"), []string{`"corpus" is not a reference to a file set`}},
 		"a content that nobody has": {
-			RedisConfig(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus@"+strings.Repeat("0", 64)+"\"\n  path = \"a\"\n}\n"),
+			acctest.RedisConfig(server.URL(), "", "data \"brane_file\" \"x\" {\n  file_set = \"corpus@"+strings.Repeat("0", 64)+"\"\n  path = \"a\"\n}\n"),
 			[]string{"Failed to read file", `the content 000000000000… of file set "corpus" is not in redis any more`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ExpectError(t, resource.TestStep{Config: tt.config}, tt.want)
+			acctest.ExpectError(t, resource.TestStep{Config: tt.config}, tt.want)
 		})
 	}
 }

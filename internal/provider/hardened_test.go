@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // All that a careful cluster asks of a pod at once: a user that is not root, a root that is only read, no capability, seccomp, and no credential anywhere; and an
@@ -21,7 +22,7 @@ func TestAccWorkflowRun_hardened(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := NewEnv(t)
+			s := acctest.NewEnv(t)
 			s.RegisterInfrastructure(t)
 			check := strings.NewReplacer("$BESIDE", way.beside).Replace(`
       image   = "$TOOLS"
@@ -59,12 +60,12 @@ EOT
   }
   outputs = { out = { path = "out" } }`)
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				Steps: []resource.TestStep{{
 					Config: config,
 					ConfigStateChecks: []statecheck.StateCheck{
-						ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-						ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": ExpectOutput("out", "hello\n")})),
+						acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+						acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": acctest.ExpectOutput("out", "hello\n")})),
 					},
 				}},
 			})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // submitters creates the namespace of the test without Terraform, with the service accounts "brane" and "other", which can create Jobs in it.
@@ -37,7 +38,7 @@ func (i instance) submitters(t *testing.T, labels map[string]string) {
 			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "submit"},
 		},
 	} {
-		NoError(t, i.Client.Create(t.Context(), object))
+		acctest.NoError(t, i.Client.Create(t.Context(), object))
 	}
 }
 
@@ -67,7 +68,7 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 			}
 		}
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			Steps: []resource.TestStep{
 				{
 					Config: writeOnly(one, 1), Check: registered(one),
@@ -81,7 +82,7 @@ func TestAccInfrastructure_ownKubeconfig(t *testing.T) {
 				{
 					PreConfig:        func() { i.register(t, one) },
 					Config:           writeOnly(other, 2),
-					ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, "the registered credential was replaced by another one"),
+					ConfigPlanChecks: acctest.ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, "the registered credential was replaced by another one"),
 					Check:            registered(other),
 				},
 				{
@@ -109,7 +110,7 @@ func TestAccInfrastructure_rotation(t *testing.T) {
 	}
 	var first []byte
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: in("2026-10")},
 			{PreConfig: func() { first = i.kubeconfig(t, "compute") }, Config: in("2026-10"), ConfigPlanChecks: emptyPlan()},
@@ -141,7 +142,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 	}
 	tokens := func() []string {
 		var secrets corev1.SecretList
-		NoError(t, i.Client.List(context.Background(), &secrets, i.Namespace, ""))
+		acctest.NoError(t, i.Client.List(context.Background(), &secrets, i.Namespace, ""))
 		var names []string
 		for _, secret := range secrets.Items {
 			names = append(names, secret.Name)
@@ -165,7 +166,7 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 		return nil
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy:             none,
 		Steps: []resource.TestStep{
 			{
@@ -183,11 +184,11 @@ func TestAccInfrastructure_longLived(t *testing.T) {
 			{Config: config("2"), ConfigPlanChecks: plannedUpdate(), Check: one},
 			{
 				PreConfig: func() {
-					NoError(t, i.Client.Delete(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: tokens()[0]}}))
+					acctest.NoError(t, i.Client.Delete(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: tokens()[0]}}))
 					i.probedAs(t, credentials.ErrUnauthorized)
 				},
 				Config: config("2"),
-				ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate,
+				ConfigPlanChecks: acctest.ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate,
 					i.Client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
 				Check: one,
 			},
@@ -203,7 +204,7 @@ func TestAccInfrastructure_longLivedTooWeak(t *testing.T) {
 	i := newInstance(t)
 	createNamespace(t, i.Env, nil)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy: func(*terraform.State) error {
 			var secrets corev1.SecretList
 			if err := i.Client.List(context.Background(), &secrets, i.Namespace, ""); err != nil || len(secrets.Items) != 0 {
@@ -229,7 +230,7 @@ func TestAccInfrastructure_unknownUntilApply(t *testing.T) {
 	own := `{ kubeconfig_wo = terraform_data.later.output, kubeconfig_wo_version = 1 }`
 	heredoc := func(text []byte) string { return "<<EOT\n" + string(text) + "EOT\n" }
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy:             i.holds(t, "locations: {}\n", "{}\n"),
 		Steps: []resource.TestStep{
 			{

@@ -26,6 +26,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Each kind of drift is reported by the plan and corrected by the apply; the next plan is empty.
@@ -50,7 +51,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`, `Brane cannot use the registered credentials: kubeconfig: the document cannot be read: line 1: cannot unmarshal !!str …`},
 			},
 			{
-				func() { NoError(t, infra.Unregister(context.Background(), i.place, "compute", "compute")) },
+				func() { acctest.NoError(t, infra.Unregister(context.Background(), i.place, "compute", "compute")) },
 				[]string{fmt.Sprintf(`location "compute" is missing from infra.yml in the %s`, i.place)},
 			},
 			{
@@ -116,11 +117,11 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				return nil
 			}
 			steps = append(steps,
-				resource.TestStep{PreConfig: happens, Config: config, Check: healed, ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, drift.want...)},
+				resource.TestStep{PreConfig: happens, Config: config, Check: healed, ConfigPlanChecks: acctest.ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, drift.want...)},
 				resource.TestStep{Config: config, ConfigPlanChecks: emptyPlan()})
 		}
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			CheckDestroy:             i.holds(t, "locations: {}\n", othersSecrets), // the last drift took the others' locations
 			Steps:                    steps,
 		})
@@ -131,9 +132,9 @@ func TestAccInfrastructure_drift(t *testing.T) {
 func (i instance) revoke(t *testing.T) func() {
 	return func() {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "brane"}}
-		NoError(t, i.Client.Get(context.Background(), account))
-		NoError(t, i.Client.Delete(context.Background(), account))
-		NoError(t, i.Client.Create(context.Background(), &corev1.ServiceAccount{
+		acctest.NoError(t, i.Client.Get(context.Background(), account))
+		acctest.NoError(t, i.Client.Delete(context.Background(), account))
+		acctest.NoError(t, i.Client.Create(context.Background(), &corev1.ServiceAccount{
 			ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "brane", Labels: account.Labels, Annotations: account.Annotations},
 		}))
 		i.probedAs(t, credentials.ErrUnauthorized)
@@ -142,7 +143,7 @@ func (i instance) revoke(t *testing.T) func() {
 
 func (i instance) dropRole(t *testing.T) func() {
 	return func() {
-		NoError(t, i.Client.Delete(context.Background(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "brane"}}))
+		acctest.NoError(t, i.Client.Delete(context.Background(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: "brane"}}))
 		i.probedAs(t, credentials.ErrForbidden)
 	}
 }
@@ -151,9 +152,9 @@ func (i instance) dropRole(t *testing.T) func() {
 func (i instance) probedAs(t *testing.T, want error) {
 	t.Helper()
 	kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	client, err := kube.New(kubeconfig.Config())
-	NoError(t, err)
+	acctest.NoError(t, err)
 	eventually(t, func() error {
 		if _, err := credentials.Probe(context.Background(), client, i.Namespace); !errors.Is(err, want) {
 			return fmt.Errorf("a probe says %w and not %w", err, want)
@@ -192,16 +193,16 @@ func TestAccInfrastructure_otherAuthority(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		config := i.hcl(t, smallestInfrastructure)
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: config},
 				{
 					PreConfig: func() {
 						kubeconfig, err := credentials.Parse(i.kubeconfig(t, "compute"))
-						NoError(t, err)
-						kubeconfig.CA = NewCA(t)
+						acctest.NoError(t, err)
+						kubeconfig.CA = acctest.NewCA(t)
 						rendered, err := credentials.Render(*kubeconfig)
-						NoError(t, err)
+						acctest.NoError(t, err)
 						i.register(t, rendered)
 					},
 					Config: config,
@@ -220,7 +221,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 		config := i.hcl(t, smallestInfrastructure)
 		var infraText, secretsText string
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: config},
 				{
@@ -233,7 +234,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 				},
 				{
 					PreConfig: func() {
-						NoError(t, i.holds(t, infraText+"  broken: {kind: kube\n", secretsText)(nil))
+						acctest.NoError(t, i.holds(t, infraText+"  broken: {kind: kube\n", secretsText)(nil))
 						i.put(t, "infra.yml", infraText)
 						i.put(t, "secrets.yml", "- a list\n")
 					},
@@ -242,7 +243,7 @@ func TestAccInfrastructure_unparseable(t *testing.T) {
 				},
 				{
 					PreConfig: func() {
-						NoError(t, i.holds(t, infraText, "- a list\n")(nil))
+						acctest.NoError(t, i.holds(t, infraText, "- a list\n")(nil))
 						i.put(t, "secrets.yml", secretsText)
 					},
 					Config: config, ConfigPlanChecks: emptyPlan(),
@@ -345,7 +346,7 @@ func TestAccInfrastructure_expired(t *testing.T) {
 		claims := fmt.Sprintf(`{"iat": 1700000000, "exp": 1700003600, "sub": "system:serviceaccount:%s:brane"}`, i.Namespace)
 		old := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: config},
 				{
@@ -353,7 +354,7 @@ func TestAccInfrastructure_expired(t *testing.T) {
 						i.register(t, []byte(strings.Replace(string(i.rendered(t, old)), i.Client.Host(), "https://203.0.113.7:6443", 1)))
 					},
 					Config:           config,
-					ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
+					ConfigPlanChecks: acctest.ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate, `the registered credential expired at 2023-11-14T23:13:20Z`),
 				},
 				{Config: config, ConfigPlanChecks: emptyPlan()},
 			},
@@ -368,7 +369,7 @@ func TestAccInfrastructure_unreachable(t *testing.T) {
 	createNamespace(t, i.Env, nil)
 	body := alone(`{ service_account = "brane" }`, `address = "127.0.0.1:1"`, `verify_credentials = false`)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: i.hcl(t, body)},
 			{Config: i.hcl(t, body), ConfigPlanChecks: emptyPlan()},
@@ -390,15 +391,15 @@ func TestAccInfrastructure_runsRightAfterHealing(t *testing.T) {
 `)
 		running = strings.ReplaceAll(strings.Replace(running, i.ProviderBlock(), "", 1), fmt.Sprintf("infrastructure = %q", i.Namespace), "infrastructure = brane_infrastructure.test.name")
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			Steps: []resource.TestStep{
 				{Config: registered},
 				{
 					PreConfig: i.revoke(t), Config: running,
-					ConfigPlanChecks: ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate,
+					ConfigPlanChecks: acctest.ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate,
 						i.Client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
 					ConfigStateChecks: []statecheck.StateCheck{
-						statecheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("greeting").AtMapKey("content"), knownvalue.StringExact("hello\n")),
+						statecheck.ExpectKnownValue(acctest.RunAddress, tfjsonpath.New("outputs").AtMapKey("greeting").AtMapKey("content"), knownvalue.StringExact("hello\n")),
 					},
 				},
 				{Config: running, ConfigPlanChecks: emptyPlan()},

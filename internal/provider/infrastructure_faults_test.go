@@ -10,25 +10,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // The API server that issues the token and stores the files becomes unavailable at each request of an apply and of a destroy, and recovers: they finish.
 func TestAccInfrastructureFaults_away(t *testing.T) {
 	t.Parallel()
-	away := NewStatusFault(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable) // which client-go does not try again
+	away := acctest.NewStatusFault(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable) // which client-go does not try again
 	for name, longLived := range map[string]bool{"a token that expires": false, "a token for good": true} {
-		begin := func(t *testing.T) (*FaultProxy, *Lifecycle, Object) {
+		begin := func(t *testing.T) (*acctest.FaultProxy, *acctest.Lifecycle, acctest.Object) {
 			t.Helper()
-			g, speaker, namespace := NewFaultProxy(t, (*httptest.Server).Start), NewProtocol(t), clustertest.Namespace(t)
+			g, speaker, namespace := acctest.NewFaultProxy(t, (*httptest.Server).Start), acctest.NewProtocol(t), clustertest.Namespace(t)
 			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "brane"}}
-			NoError(t, clustertest.Client(t).Create(t.Context(), account))
-			speaker.RequireNoErrors(speaker.Configure(Object{
-				"kubernetes":    Object{"host": g.URL, "token": "unused"},
-				"control_plane": Object{"kubernetes_secret": Object{"namespace": namespace, "name": "config"}},
+			acctest.NoError(t, clustertest.Client(t).Create(t.Context(), account))
+			speaker.RequireNoErrors(speaker.Configure(acctest.Object{
+				"kubernetes":    acctest.Object{"host": g.URL, "token": "unused"},
+				"control_plane": acctest.Object{"kubernetes_secret": acctest.Object{"namespace": namespace, "name": "config"}},
 			}, false).Diagnostics)
-			return g, speaker.NewLifecycle("brane_infrastructure"), Object{
+			return g, speaker.NewLifecycle("brane_infrastructure"), acctest.Object{
 				"name": "compute", "namespace": namespace, "address": "127.0.0.1:1", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-				"credentials": Object{"service_account": account.Name, "long_lived": longLived},
+				"credentials": acctest.Object{"service_account": account.Name, "long_lived": longLived},
 			}
 		}
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // computeLocation is the location that the tests of data sources and lists register.
@@ -28,7 +29,7 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 		i.submitters(t, nil)
 		i.put(t, "infra.yml", othersInfra)
 		i.put(t, "secrets.yml", othersSecrets)
-		NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
+		acctest.NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
 		compute := map[string]knownvalue.Check{
 			"kind": knownvalue.StringExact("kube"), "address": knownvalue.StringExact(i.address()), "namespace": knownvalue.StringExact(i.Namespace),
 			"registry": knownvalue.StringExact("198.51.100.10:50050"), "callback_to": knownvalue.StringExact("http://198.51.100.10:50052"),
@@ -43,7 +44,7 @@ func TestAccInfrastructureDataSources(t *testing.T) {
 			one = append(one, statecheck.ExpectKnownValue("data.brane_infrastructure.test", tfjsonpath.New(name), check))
 		}
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			Steps: []resource.TestStep{
 				{
 					Config: i.hcl(t, "data \"brane_infrastructure\" \"test\" {\n  name = \"compute\"\n}\ndata \"brane_infrastructures\" \"test\" {}\n"),
@@ -68,7 +69,7 @@ func TestAccInfrastructureDataSources_nothingThere(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config:            i.hcl(t, "data \"brane_infrastructures\" \"test\" {}\n"),
 			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue("data.brane_infrastructures.test", tfjsonpath.New("infrastructures"), knownvalue.MapSizeExact(0))},
@@ -83,13 +84,13 @@ func TestAccInfrastructureList(t *testing.T) {
 	i.submitters(t, nil)
 	i.put(t, "infra.yml", othersInfra)
 	i.put(t, "secrets.yml", othersSecrets)
-	NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
+	acctest.NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), i.token(t, "brane")))
 	second := i.computeLocation()
 	second.Name = "second"
-	NoError(t, infra.Register(t.Context(), i.place, second, []byte(Kubeconfig)))
+	acctest.NoError(t, infra.Register(t.Context(), i.place, second, []byte(acctest.Kubeconfig)))
 
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory}}, false).Diagnostics)
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{"control_plane": acctest.Object{"directory": i.Directory}}, false).Diagnostics)
 	lister, ok := s.ProviderServer.(tfprotov6.ListResourceServer)
 	if !ok {
 		t.Fatal("the provider lists nothing")
@@ -97,16 +98,16 @@ func TestAccInfrastructureList(t *testing.T) {
 	schema := s.Schemas.ResourceSchemas["brane_infrastructure"]
 	listed := func(limit int64) (found []string) {
 		stream, err := lister.ListResource(t.Context(), &tfprotov6.ListResourceRequest{
-			TypeName: "brane_infrastructure", Config: s.EncodeObject(s.Schemas.ListResourceSchemas["brane_infrastructure"], Object{}), IncludeResource: true, Limit: limit,
+			TypeName: "brane_infrastructure", Config: s.EncodeObject(s.Schemas.ListResourceSchemas["brane_infrastructure"], acctest.Object{}), IncludeResource: true, Limit: limit,
 		})
-		NoError(t, err)
+		acctest.NoError(t, err)
 		for result := range stream.Results {
 			s.RequireNoErrors(result.Diagnostics)
 			attributes := s.DecodeAttributes(schema, result.Resource)
 			identity, err := result.Identity.IdentityData.Unmarshal(tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String, "cluster": tftypes.String}})
-			NoError(t, err)
+			acctest.NoError(t, err)
 			var parts map[string]tftypes.Value
-			NoError(t, identity.As(&parts))
+			acctest.NoError(t, identity.As(&parts))
 			found = append(found, s.DecodeString(parts["name"])+": "+result.DisplayName+": "+s.DecodeString(attributes["registry"]))
 		}
 		return found
@@ -126,14 +127,14 @@ func TestAccInfrastructureList(t *testing.T) {
 	identity := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String, "cluster": tftypes.String}}
 	imported, err := s.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{
 		TypeName: "brane_infrastructure",
-		Identity: &tfprotov6.ResourceIdentityData{IdentityData: s.EncodeValue(identity, NewValue(identity, Object{"name": "compute"}))},
+		Identity: &tfprotov6.ResourceIdentityData{IdentityData: s.EncodeValue(identity, acctest.NewValue(identity, acctest.Object{"name": "compute"}))},
 	})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	s.RequireNoErrors(imported.Diagnostics)
 	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{
 		TypeName: "brane_infrastructure", CurrentState: imported.ImportedResources[0].State, CurrentIdentity: imported.ImportedResources[0].Identity, Private: imported.ImportedResources[0].Private,
 	})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	s.RequireNoErrors(read.Diagnostics)
 	if got := s.DecodeString(s.DecodeAttributes(schema, read.NewState)["namespace"]); got != i.Namespace {
 		t.Errorf("the imported one is in namespace %q", got)
@@ -150,15 +151,15 @@ func TestAccRotateCredential(t *testing.T) {
 			config := i.hcl(t, alone(fmt.Sprintf(`{ service_account = "brane", long_lived = %t }`, longLived)))
 			var before []byte
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				Steps: []resource.TestStep{
 					{Config: config},
 					{
 						PreConfig: func() {
 							before = i.kubeconfig(t, "compute")
-							s := NewProtocol(t)
-							s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory}}, false).Diagnostics)
-							if said := s.Invoke("brane_rotate_credential", Object{"infrastructure": "compute"}); len(said) != 2 {
+							s := acctest.NewProtocol(t)
+							s.RequireNoErrors(s.Configure(acctest.Object{"control_plane": acctest.Object{"directory": i.Directory}}, false).Diagnostics)
+							if said := s.Invoke("brane_rotate_credential", acctest.Object{"infrastructure": "compute"}); len(said) != 2 {
 								t.Errorf("it says %q", said)
 							}
 							if string(i.kubeconfig(t, "compute")) == string(before) {
@@ -176,14 +177,14 @@ func TestAccRotateCredential(t *testing.T) {
 func TestAccRotateCredential_refuses(t *testing.T) {
 	t.Parallel()
 	i := newInstance(t)
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory}}, false).Diagnostics)
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{"control_plane": acctest.Object{"directory": i.Directory}}, false).Diagnostics)
 	at := `ERROR, AttributeName("infrastructure"): Failed to rotate credential: Requesting a new token for infrastructure "compute": `
-	if said := s.Invoke("brane_rotate_credential", Object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look up location`).MatchString(said[0]) {
+	if said := s.Invoke("brane_rotate_credential", acctest.Object{"infrastructure": "compute"}); len(said) != 1 || !regexp.MustCompile(`^`+regexp.QuoteMeta(at)+`look up location`).MatchString(said[0]) {
 		t.Errorf("where nothing is registered it says %q", said)
 	}
-	NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), []byte(Kubeconfig)))
-	if said := s.Invoke("brane_rotate_credential", Object{"infrastructure": "compute"}); len(said) != 1 ||
+	acctest.NoError(t, infra.Register(t.Context(), i.place, i.computeLocation(), []byte(acctest.Kubeconfig)))
+	if said := s.Invoke("brane_rotate_credential", acctest.Object{"infrastructure": "compute"}); len(said) != 1 ||
 		said[0] != at+"the registered credentials are not a token of a service account; set another kubeconfig_wo of the brane_infrastructure instead." {
 		t.Errorf("with somebody's own kubeconfig it says %q", said)
 	}

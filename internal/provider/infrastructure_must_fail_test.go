@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // theirs is a location that Terraform does not manage and that Brane 0.6 can read.
@@ -45,7 +47,7 @@ func TestAccInfrastructure_filesThatBraneRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i.put(t, "infra.yml", tt.text)
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				Steps: []resource.TestStep{{
 					Config: config, ExpectError: regexp.MustCompile(`Failed to register location[\s\S]*` + tt.where + `[\s\S]*Nothing\s+was\s+written`),
 				}},

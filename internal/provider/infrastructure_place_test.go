@@ -24,6 +24,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // place is the store of the two files of a Brane instance.
@@ -37,7 +38,7 @@ type place interface {
 
 // instance is the setting of a test with a Brane instance.
 type instance struct {
-	Env
+	acctest.Env
 	place
 }
 
@@ -50,7 +51,7 @@ func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
 	})
 	t.Run("Secret", func(t *testing.T) {
 		t.Parallel()
-		s := NewEnv(t)
+		s := acctest.NewEnv(t)
 		test(t, instance{s, &secretPlace{infra.NewSecretStore(s.Client, clustertest.Namespace(t), "brane-config"), s.Client}})
 	})
 }
@@ -58,7 +59,7 @@ func onBothStores(t *testing.T, test func(t *testing.T, i instance)) {
 // newInstance returns an instance whose files are in a directory.
 func newInstance(t *testing.T) instance {
 	t.Helper()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	return instance{s, folderPlace{infra.NewDirectoryStore(s.Directory, infra.V06), s.Directory}}
 }
 

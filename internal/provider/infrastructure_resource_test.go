@@ -23,6 +23,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 const infrastructureAddress = "brane_infrastructure.test"
@@ -75,7 +76,7 @@ func TestAccInfrastructure(t *testing.T) {
 			"  credentials", "  mount_dfs   = \"redis://198.51.100.10\"\n  proxy_address = \"198.51.100.10:1080\"\n  secret_name = \"compute-1\"\n  credentials").Replace(smallest)
 		var first []byte
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			CheckDestroy:             i.holds(t, othersInfra, othersSecrets),
 			Steps: []resource.TestStep{
 				{
@@ -177,7 +178,7 @@ func TestAccInfrastructure_exists(t *testing.T) {
 		i.put(t, "infra.yml", strings.ReplaceAll(othersInfra, "office", "compute"))
 		i.put(t, "secrets.yml", othersSecrets)
 		resource.Test(t, resource.TestCase{
-			ProtoV6ProviderFactories: ProviderFactories,
+			ProtoV6ProviderFactories: acctest.ProviderFactories,
 			CheckDestroy:             i.holds(t, strings.ReplaceAll(othersInfra, "office", "compute"), othersSecrets),
 			Steps: []resource.TestStep{{
 				Config:      i.hcl(t, smallestInfrastructure),
@@ -193,7 +194,7 @@ func TestAccInfrastructure_tooWeakToRegister(t *testing.T) {
 	i := newInstance(t)
 	createNamespace(t, i.Env, nil)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy:             i.holds(t, "", ""),
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "brane" }`)),
@@ -207,7 +208,7 @@ func TestAccInfrastructure_noAccount(t *testing.T) {
 	i := newInstance(t)
 	createNamespace(t, i.Env, nil)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy:             i.holds(t, "", ""),
 		Steps: []resource.TestStep{{
 			Config:      i.hcl(t, alone(`{ service_account = "nobody" }`)),
@@ -231,7 +232,7 @@ resource "brane_infrastructure" "test" {
 }
 
 // createNamespace creates the namespace of the test with only a service account.
-func createNamespace(t *testing.T, s Env, labels map[string]string) {
+func createNamespace(t *testing.T, s acctest.Env, labels map[string]string) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace, Labels: labels}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane"}}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Allowed but questionable settings are a warning of the apply that registers them and of every later plan.
@@ -23,21 +24,21 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: i.Namespace, Name: "brane"}},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 	}
-	NoError(t, i.Client.Create(t.Context(), role))
-	t.Cleanup(func() { NoError(t, i.Client.Delete(context.Background(), role)) })
+	acctest.NoError(t, i.Client.Create(t.Context(), role))
+	t.Cleanup(func() { acctest.NoError(t, i.Client.Delete(context.Background(), role)) })
 	kubeconfig, err := credentials.Parse(i.token(t, "brane"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	client, err := kube.New(kubeconfig.Config())
-	NoError(t, err)
+	acctest.NoError(t, err)
 	eventually(t, func() error { // until the API server's authorizer knows of the role
 		return client.Get(context.Background(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: i.Namespace}})
 	})
 
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": i.Directory, "brane_version": "0.6.0"}}, false).Diagnostics)
-	config := Object{
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{"control_plane": acctest.Object{"directory": i.Directory, "brane_version": "0.6.0"}}, false).Diagnostics)
+	config := acctest.Object{
 		"name": "compute", "namespace": i.Namespace, "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052",
-		"credentials": Object{"service_account": "brane"},
+		"credentials": acctest.Object{"service_account": "brane"},
 	}
 	// The CLI proposes the defaults of computed attributes as null.
 	plan := s.Plan("brane_infrastructure", config, false)
@@ -47,7 +48,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 		TypeName: "brane_infrastructure", Config: s.EncodeObject(schema, config), PriorState: s.EncodeNull(schema), PlannedState: plan.PlannedState, PlannedPrivate: plan.PlannedPrivate,
 		PlannedIdentity: plan.PlannedIdentity,
 	})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	s.RequireNoErrors(applied.Diagnostics)
 	doubts := []string{
 		`WARNING, AttributeName("credentials"): Registered credentials are over-privileged: `, "it may do everything in the whole cluster (cluster-admin)",
@@ -55,14 +56,14 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 	}
 	says(t, applied.Diagnostics, doubts...)
 	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_infrastructure", CurrentState: applied.NewState, CurrentIdentity: applied.NewIdentity})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	s.RequireNoErrors(read.Diagnostics)
 	says(t, read.Diagnostics, doubts...)
 	again, err := s.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
 		TypeName: "brane_infrastructure", Config: s.EncodeObject(schema, config), PriorState: read.NewState, ProposedNewState: read.NewState, PriorIdentity: read.NewIdentity,
 	})
-	NoError(t, err)
-	if said := FormatDiagnostics(again.Diagnostics); said != "" {
+	acctest.NoError(t, err)
+	if said := acctest.FormatDiagnostics(again.Diagnostics); said != "" {
 		t.Errorf("where nothing changes a plan says\n%s", said)
 	}
 }
@@ -70,7 +71,7 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 // says checks that the diagnostics contain all these texts.
 func says(t *testing.T, diagnostics []*tfprotov6.Diagnostic, want ...string) {
 	t.Helper()
-	said := FormatDiagnostics(diagnostics)
+	said := acctest.FormatDiagnostics(diagnostics)
 	for _, part := range want {
 		if !strings.Contains(said, part) {
 			t.Errorf("it does not say %q but\n%s", part, said)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Two concurrent Terraform processes write twenty infrastructures each to the same store: none is lost when they are created or
@@ -19,10 +20,10 @@ func TestAccInfrastructure_manyWriters(t *testing.T) {
 		i.submitters(t, nil)
 		i.put(t, "infra.yml", othersInfra)
 		i.put(t, "secrets.yml", othersSecrets)
-		both := []*CLI{NewCLI(t), NewCLI(t)}
+		both := []*acctest.CLI{acctest.NewCLI(t), acctest.NewCLI(t)}
 		var all []string
 		for n, c := range both {
-			c.WriteFile(t, "main.tf", RequiredProviders+i.hcl(t, fmt.Sprintf(`
+			c.WriteFile(t, "main.tf", acctest.RequiredProviders+i.hcl(t, fmt.Sprintf(`
 resource "brane_infrastructure" "test" {
   count       = 20
   name        = "compute-%d-${count.index}"
@@ -39,7 +40,7 @@ resource "brane_infrastructure" "test" {
 		}
 		atOnce(t, both, "apply", "-auto-approve", "-no-color", "-parallelism=20")
 		files, err := i.Read(t.Context())
-		NoError(t, err)
+		acctest.NoError(t, err)
 		for what, names := range map[string][]string{"infra.yml": files.Infra.Names(), "secrets.yml": files.Secrets.Names()} {
 			names = names[1:] // the others' come first
 			slices.Sort(names)
@@ -54,12 +55,12 @@ resource "brane_infrastructure" "test" {
 		}
 		atOnce(t, both, "plan", "-detailed-exitcode", "-no-color", "-parallelism=20")
 		atOnce(t, both, "destroy", "-auto-approve", "-no-color", "-parallelism=20")
-		NoError(t, i.holds(t, othersInfra, othersSecrets)(nil))
+		acctest.NoError(t, i.holds(t, othersInfra, othersSecrets)(nil))
 	})
 }
 
 // atOnce calls several CLIs concurrently; all must succeed.
-func atOnce(t *testing.T, all []*CLI, args ...string) {
+func atOnce(t *testing.T, all []*acctest.CLI, args ...string) {
 	t.Helper()
 	type call struct {
 		cmd *exec.Cmd
@@ -68,7 +69,7 @@ func atOnce(t *testing.T, all []*CLI, args ...string) {
 	var calls []call
 	for _, c := range all {
 		cmd, out := c.Command(context.WithoutCancel(t.Context()), args...)
-		NoError(t, cmd.Start())
+		acctest.NoError(t, cmd.Start())
 		calls = append(calls, call{cmd, out})
 	}
 	for _, c := range calls {

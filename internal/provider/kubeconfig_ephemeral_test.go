@@ -23,14 +23,15 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // The test requests a kubeconfig for a namespace that is created in the same apply. The echo provider makes ephemeral values visible.
 func TestAccKubeconfig(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	config := func(more string) string {
-		return s.Config(t, NamespaceConfig+`
+		return s.Config(t, acctest.NamespaceConfig+`
 ephemeral "brane_kubeconfig" "test" {
   namespace     = brane_namespace.test.name
   namespace_uid = brane_namespace.test.uid
@@ -46,7 +47,7 @@ resource "echo" "test" {}
 	}
 	data := func(name string) tfjsonpath.Path { return tfjsonpath.New("data").AtMapKey(name) }
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){"brane": ProviderFactories["brane"], "echo": echoprovider.NewProviderServer()},
+		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){"brane": acctest.ProviderFactories["brane"], "echo": echoprovider.NewProviderServer()},
 		Steps: []resource.TestStep{
 			{Config: config(`lifetime = "9m"`), ExpectError: regexp.MustCompile("must be at least ten minutes")},
 			{
@@ -59,7 +60,7 @@ resource "echo" "test" {}
 					statecheck.ExpectKnownValue("echo.test", data("kubeconfig"), knownvalue.StringFunc(func(text string) error { return checkKubeconfig(s, text, time.Hour) })),
 				},
 			},
-			{Config: s.Config(t, NamespaceConfig)},
+			{Config: s.Config(t, acctest.NamespaceConfig)},
 			{
 				Config: config(`
   audiences = ["vault"]
@@ -81,7 +82,7 @@ resource "echo" "test" {}
 }
 
 // checkKubeconfig sends requests with a kubeconfig.
-func checkKubeconfig(s Env, kubeconfig string, lifetime time.Duration) error {
+func checkKubeconfig(s acctest.Env, kubeconfig string, lifetime time.Duration) error {
 	parsed, err := credentials.Parse([]byte(kubeconfig))
 	if err != nil {
 		return err
@@ -136,12 +137,12 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 		}
 	}))
 	defer api.Close()
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{"kubernetes": Object{"host": api.URL}}, false).Diagnostics)
-	opened := s.OpenEphemeral("brane_kubeconfig", Object{"namespace": "compute", "lifetime": "2h"})
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{"kubernetes": acctest.Object{"host": api.URL}}, false).Diagnostics)
+	opened := s.OpenEphemeral("brane_kubeconfig", acctest.Object{"namespace": "compute", "lifetime": "2h"})
 	const short = `WARNING, AttributeName("lifetime"): Token lifetime shorter than requested: ` +
 		`Requesting a token of service account "brane" in namespace "compute" for 2h, the API server granted 10m.`
-	if got := FormatDiagnostics(opened.Diagnostics); got != short {
+	if got := acctest.FormatDiagnostics(opened.Diagnostics); got != short {
 		t.Errorf("opened with %s\nwant        %s", got, short)
 	}
 	if want := expires.Add(-time.Minute); !opened.RenewAt.Equal(want) {
@@ -158,7 +159,7 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 	}
 	want := fmt.Sprintf(`WARNING: Token expires during this operation: The token of service account "brane" in namespace "compute" expires at %s; requests with it are rejected `+
 		`from then on. Set lifetime to more than the duration of the operation.`, expires.UTC().Format(time.RFC3339))
-	if got := FormatDiagnostics(renewed.Diagnostics); got != want || !renewed.RenewAt.IsZero() {
+	if got := acctest.FormatDiagnostics(renewed.Diagnostics); got != want || !renewed.RenewAt.IsZero() {
 		t.Errorf("renewed with %s, again at %s\nwant         %s", got, renewed.RenewAt, want)
 	}
 }
@@ -166,7 +167,7 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 func TestKubeconfigProblems(t *testing.T) {
 	t.Setenv("KUBE_CONFIG_PATH", "")
 	t.Setenv("KUBE_HOST", "")
-	known := Object{"clusters": Object{"berlin": Object{"host": "https://127.0.0.1:1"}, "oslo": Object{"host": Unknown}}}
+	known := acctest.Object{"clusters": acctest.Object{"berlin": acctest.Object{"host": "https://127.0.0.1:1"}, "oslo": acctest.Object{"host": acctest.Unknown}}}
 	const tried = `Requesting a token of service account "brane" in namespace "compute": `
 	for name, tt := range map[string]struct {
 		cluster any
@@ -183,9 +184,9 @@ Apply the resources on which the provider block depends first, for example with 
 Check that the cluster is running and that the machine that runs Terraform can connect to this address.`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := NewProtocol(t)
+			s := acctest.NewProtocol(t)
 			s.RequireNoErrors(s.Configure(known, false).Diagnostics)
-			if got := FormatDiagnostics(s.OpenEphemeral("brane_kubeconfig", Object{"namespace": "compute", "cluster": tt.cluster}).Diagnostics); got != tt.want {
+			if got := acctest.FormatDiagnostics(s.OpenEphemeral("brane_kubeconfig", acctest.Object{"namespace": "compute", "cluster": tt.cluster}).Diagnostics); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 const someCA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -32,7 +34,7 @@ func TestKubeconfigFunction(t *testing.T) {
 		"the namespace is no name": {"203.0.113.7:6443", someCA, "t0ken", "My_Space", "", `3: "My_Space" is not the name of a namespace: a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := NewProtocol(t)
+			s := acctest.NewProtocol(t)
 			var arguments []*tfprotov6.DynamicValue
 			for _, argument := range []string{tt.address, tt.ca, tt.token, tt.namespace} {
 				arguments = append(arguments, s.EncodeValue(tftypes.String, tftypes.NewValue(tftypes.String, argument)))
@@ -65,9 +67,9 @@ func TestAccKubeconfigFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	NewEnv(t)
+	acctest.NewEnv(t)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config: `
 output "kubeconfig" {

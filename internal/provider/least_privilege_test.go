@@ -24,24 +24,25 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Acts with the credential that is registered: it can do in its namespace what its role says, and nothing else anywhere.
 func TestAccLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	other := clustertest.Namespace(t)
 	everybody := s.CreateServiceAccount(t, other, "default")
 	steps := map[namespace.Access]string{
-		namespace.AccessRun:    InfrastructureConfig,
-		namespace.AccessSubmit: strings.Replace(InfrastructureConfig, "\n}", "\n  access = \"submit\"\n}", 1),
+		namespace.AccessRun:    acctest.InfrastructureConfig,
+		namespace.AccessSubmit: strings.Replace(acctest.InfrastructureConfig, "\n}", "\n  access = \"submit\"\n}", 1),
 	}
 	check := func(access namespace.Access) func(*terraform.State) error {
 		return func(*terraform.State) error {
 			ctx := t.Context()
 			registration, err := infra.Lookup(ctx, infra.NewDirectoryStore(s.Directory, infra.V06), s.Namespace)
-			NoError(t, err)
-			registered := NewClient(t, registration.Kubeconfig)
+			acctest.NoError(t, err)
+			registered := acctest.NewClient(t, registration.Kubeconfig)
 			return errors.Join(
 				onlyRules(ctx, registered, everybody.Client, s.Namespace, access.Rules()),
 				eachRight(ctx, registered, s.Namespace, access.Rules()),
@@ -53,7 +54,7 @@ func TestAccLeastPrivilege(t *testing.T) {
 		}
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: s.Config(t, steps[namespace.AccessRun]), Check: check(namespace.AccessRun)},
 			{Config: s.Config(t, steps[namespace.AccessSubmit]), Check: check(namespace.AccessSubmit)},
@@ -171,7 +172,7 @@ func kubectlList(t *testing.T, kubeconfig, everybody []byte, ns string, want []r
 	t.Helper()
 	kubectl := func(config []byte, args ...string) ([]byte, error) {
 		file := filepath.Join(t.TempDir(), "kubeconfig")
-		NoError(t, os.WriteFile(file, config, 0o600))
+		acctest.NoError(t, os.WriteFile(file, config, 0o600))
 		return exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", file}, args...)...).CombinedOutput()
 	}
 	list := func(config []byte) (lines []string) {

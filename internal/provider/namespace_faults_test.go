@@ -16,51 +16,52 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // trial is a namespace in a cluster behind a gate.
 type trial struct {
-	Env
-	*FaultProxy
-	*Lifecycle
-	config Object
+	acctest.Env
+	*acctest.FaultProxy
+	*acctest.Lifecycle
+	config acctest.Object
 }
 
 func newTrial(t *testing.T) trial {
 	t.Helper()
-	s := Env{Client: clustertest.Client(t), Namespace: clustertest.Name("fault")}
-	g := NewFaultProxy(t, (*httptest.Server).Start)
-	speaker := NewProtocol(t)
-	speaker.RequireNoErrors(speaker.Configure(Object{"kubernetes": Object{"host": g.URL, "token": "unused"}}, false).Diagnostics)
+	s := acctest.Env{Client: clustertest.Client(t), Namespace: clustertest.Name("fault")}
+	g := acctest.NewFaultProxy(t, (*httptest.Server).Start)
+	speaker := acctest.NewProtocol(t)
+	speaker.RequireNoErrors(speaker.Configure(acctest.Object{"kubernetes": acctest.Object{"host": g.URL, "token": "unused"}}, false).Diagnostics)
 	t.Cleanup(func() {
 		err := s.Client.Delete(context.Background(), namespaceObject(s))
 		if !apierrors.IsNotFound(err) {
-			NoError(t, err)
+			acctest.NoError(t, err)
 		}
 	})
-	return trial{s, g, speaker.NewLifecycle("brane_namespace"), Object{
+	return trial{s, g, speaker.NewLifecycle("brane_namespace"), acctest.Object{
 		"name":                 s.Namespace,
-		"resource_quota":       Object{"pods": "5"},
-		"registry_credentials": Object{"r.example.org": Object{"username": "u", "password_wo": "never-told", "password_wo_version": 1}},
+		"resource_quota":       acctest.Object{"pods": "5"},
+		"registry_credentials": acctest.Object{"r.example.org": acctest.Object{"username": "u", "password_wo": "never-told", "password_wo_version": 1}},
 	}}
 }
 
 // impatient shortens the limit of operations that get no response; other operations need more time on a busy machine.
-func (c trial) impatient(f Fault) {
+func (c trial) impatient(f acctest.Fault) {
 	if f.Name == "no answer" {
-		c.config["timeouts"] = Object{"create": "3s", "update": "3s", "delete": "3s"}
+		c.config["timeouts"] = acctest.Object{"create": "3s", "update": "3s", "delete": "3s"}
 	}
 }
 
-func namespaceObject(s Env) *corev1.Namespace {
+func namespaceObject(s acctest.Env) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}
 }
 
 // told checks that an error states what was attempted and what came back, and contains no secret.
-func (c trial) told(t *testing.T, f Fault, diagnostics []*tfprotov6.Diagnostic) {
+func (c trial) told(t *testing.T, f acctest.Fault, diagnostics []*tfprotov6.Diagnostic) {
 	t.Helper()
-	said := FormatDiagnostics(diagnostics)
-	wants := []string{fmt.Sprintf("namespace %q in the cluster at %s", c.Namespace, c.URL), FaultMessage}
+	said := acctest.FormatDiagnostics(diagnostics)
+	wants := []string{fmt.Sprintf("namespace %q in the cluster at %s", c.Namespace, c.URL), acctest.FaultMessage}
 	switch f.Name {
 	case "401":
 		wants = append(wants, "does not accept the credential")
@@ -84,7 +85,7 @@ func (c trial) told(t *testing.T, f Fault, diagnostics []*tfprotov6.Diagnostic) 
 // finishes checks that an apply without faults succeeds and that the next plan is empty.
 func (c trial) finishes(t *testing.T) {
 	t.Helper()
-	c.FailRequest(0, Fault{})
+	c.FailRequest(0, acctest.Fault{})
 	delete(c.config, "timeouts")
 	if c.Exists() {
 		c.RequireNoErrors(c.Refresh())
@@ -100,10 +101,10 @@ func (c trial) finishes(t *testing.T) {
 }
 
 // each runs a test for every fault at every request of the operation.
-func each(t *testing.T, requests int, test func(t *testing.T, n int, f Fault)) {
+func each(t *testing.T, requests int, test func(t *testing.T, n int, f acctest.Fault)) {
 	t.Helper()
 	for n := 1; n <= requests; n++ {
-		for _, f := range Faults {
+		for _, f := range acctest.Faults {
 			t.Run(fmt.Sprintf("%s at request %d", f.Name, n), func(t *testing.T) {
 				t.Parallel()
 				test(t, n, f)
@@ -116,14 +117,14 @@ func TestAccNamespaceFaults_create(t *testing.T) {
 	t.Parallel()
 	clean := newTrial(t)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	each(t, clean.CountRequests(), func(t *testing.T, n int, f Fault) {
+	each(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.impatient(f)
 		c.FailRequest(n, f)
 		diagnostics := c.Apply(c.config)
-		if HasErrors(diagnostics) {
+		if acctest.HasErrors(diagnostics) {
 			c.told(t, f, diagnostics)
-			c.FailRequest(0, Fault{})
+			c.FailRequest(0, acctest.Fault{})
 			live := namespaceObject(c.Env)
 			err := c.Client.Get(t.Context(), live)
 			if c.Exists() != (err == nil) {
@@ -150,19 +151,19 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 	t.Parallel()
 	clean := newTrial(t)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	clean.FailRequest(0, Fault{})
+	clean.FailRequest(0, acctest.Fault{})
 	clean.RequireNoErrors(clean.Refresh())
 	requests := clean.CountRequests()
 	// One after the other in one namespace: reading leaves nothing behind.
 	for n := 1; n <= requests; n++ {
-		for _, f := range Faults {
+		for _, f := range acctest.Faults {
 			if f.Name == "no answer" {
 				continue // below: with a limit of its own
 			}
 			t.Run(fmt.Sprintf("%s at request %d", f.Name, n), func(t *testing.T) {
 				before := clean.State
 				clean.FailRequest(n, f)
-				if diagnostics := clean.Refresh(); HasErrors(diagnostics) {
+				if diagnostics := clean.Refresh(); acctest.HasErrors(diagnostics) {
 					clean.told(t, f, diagnostics)
 					if clean.State != before {
 						t.Error("the state has changed")
@@ -171,18 +172,18 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 			})
 		}
 	}
-	clean.FailRequest(0, Fault{})
-	clean.config["timeouts"] = Object{"read": "2s"}
+	clean.FailRequest(0, acctest.Fault{})
+	clean.config["timeouts"] = acctest.Object{"read": "2s"}
 	clean.RequireNoErrors(clean.Apply(clean.config))
 	before := clean.State
 	for n := 1; n <= requests; n++ {
 		t.Run(fmt.Sprintf("no answer at request %d", n), func(t *testing.T) {
 			// A process of its own: one does not ask a server again that has just not answered.
-			clean.RequireNoErrors(clean.Configure(Object{"kubernetes": Object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
-			clean.FailRequest(n, Faults[len(Faults)-1])
+			clean.RequireNoErrors(clean.Configure(acctest.Object{"kubernetes": acctest.Object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
+			clean.FailRequest(n, acctest.Faults[len(acctest.Faults)-1])
 			diagnostics := clean.Refresh()
-			clean.told(t, Faults[len(Faults)-1], diagnostics)
-			if said := FormatDiagnostics(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "Check that the cluster is running") {
+			clean.told(t, acctest.Faults[len(acctest.Faults)-1], diagnostics)
+			if said := acctest.FormatDiagnostics(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "Check that the cluster is running") {
 				t.Errorf("the error says %s", said)
 			}
 			if clean.State != before {
@@ -190,8 +191,8 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 			}
 		})
 	}
-	clean.RequireNoErrors(clean.Configure(Object{"kubernetes": Object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
-	clean.FailRequest(0, Fault{})
+	clean.RequireNoErrors(clean.Configure(acctest.Object{"kubernetes": acctest.Object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
+	clean.FailRequest(0, acctest.Fault{})
 	delete(clean.config, "timeouts")
 	clean.RequireNoErrors(clean.Apply(clean.config))
 	clean.finishes(t)
@@ -201,23 +202,23 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 	t.Parallel()
 	change := func(t *testing.T, c trial) {
 		t.Helper()
-		c.config["labels"] = Object{"team": "imaging"}
-		c.config["resource_quota"] = Object{"pods": "6"}
-		c.config["service_account"] = Object{"name": "other"}
+		c.config["labels"] = acctest.Object{"team": "imaging"}
+		c.config["resource_quota"] = acctest.Object{"pods": "6"}
+		c.config["service_account"] = acctest.Object{"name": "other"}
 	}
 	clean := newTrial(t)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	clean.FailRequest(0, Fault{})
+	clean.FailRequest(0, acctest.Fault{})
 	change(t, clean)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	each(t, clean.CountRequests(), func(t *testing.T, n int, f Fault) {
+	each(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.RequireNoErrors(c.Apply(c.config))
 		before := c.State
 		change(t, c)
 		c.impatient(f)
 		c.FailRequest(n, f)
-		if diagnostics := c.Apply(c.config); HasErrors(diagnostics) {
+		if diagnostics := c.Apply(c.config); acctest.HasErrors(diagnostics) {
 			c.told(t, f, diagnostics)
 			if got, want := c.DecodeAttributes(c.Schema(), c.State)["resource_quota"], c.DecodeAttributes(c.Schema(), before)["resource_quota"]; !got.Equal(want) {
 				t.Errorf("the state has %s, want %s as before", got, want)
@@ -225,7 +226,7 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 		}
 		c.finishes(t)
 		for _, object := range []*rbacv1.Role{{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}} {
-			NoError(t, c.CheckGone(object))
+			acctest.NoError(t, c.CheckGone(object))
 		}
 	})
 }
@@ -233,18 +234,18 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 func TestAccNamespaceFaults_delete(t *testing.T) {
 	t.Parallel()
 	const requests = 3 // DELETE, GET, and a watch; how many follow is a matter of time
-	each(t, requests, func(t *testing.T, n int, f Fault) {
+	each(t, requests, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.impatient(f)
 		c.RequireNoErrors(c.Apply(c.config))
 		c.FailRequest(n, f)
-		if diagnostics := c.Apply(nil); HasErrors(diagnostics) {
+		if diagnostics := c.Apply(nil); acctest.HasErrors(diagnostics) {
 			c.told(t, f, diagnostics)
 			if !c.Exists() {
 				t.Error("the state has forgotten the namespace")
 			}
 			delete(c.config, "timeouts")
-			c.FailRequest(0, Fault{})
+			c.FailRequest(0, acctest.Fault{})
 			if c.RequireNoErrors(c.Refresh()); c.Exists() { // and not on its way out already
 				c.RequireNoErrors(c.Apply(c.config))
 				c.RequireNoErrors(c.Apply(nil))
@@ -259,8 +260,8 @@ func TestAccNamespaceFaults_delete(t *testing.T) {
 // The API server becomes unavailable for twelve requests during an apply and a destroy, and recovers: they finish.
 func TestAccNamespaceFaults_away(t *testing.T) {
 	t.Parallel()
-	byName := map[string]Fault{}
-	for _, f := range Faults {
+	byName := map[string]acctest.Fault{}
+	for _, f := range acctest.Faults {
 		byName[f.Name] = f
 	}
 	for name, answers := range map[string][]string{
@@ -274,7 +275,7 @@ func TestAccNamespaceFaults_away(t *testing.T) {
 			c := newTrial(t)
 			shut := func(n int) {
 				var met atomic.Int64
-				c.FailRequests(n, 12, Fault{name, func(w http.ResponseWriter, r *http.Request) {
+				c.FailRequests(n, 12, acctest.Fault{Name: name, Answer: func(w http.ResponseWriter, r *http.Request) {
 					at := min(int(met.Add(1)-1)/7, len(answers)-1) // the first seven requests, and the others
 					byName[answers[at]].Answer(w, r)
 				}})
@@ -284,7 +285,7 @@ func TestAccNamespaceFaults_away(t *testing.T) {
 			if c.CountRequests() <= 15 {
 				t.Errorf("only %d requests: it was never away", c.CountRequests())
 			}
-			c.config["labels"] = Object{"team": "imaging"}
+			c.config["labels"] = acctest.Object{"team": "imaging"}
 			shut(2)
 			c.RequireNoErrors(c.Apply(c.config))
 			c.finishes(t)

@@ -18,16 +18,17 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 func TestAccNamespaceDataSource(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	check := func(attribute string, want knownvalue.Check) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue("data.brane_namespace.test", tfjsonpath.New(attribute), want)
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: s.Config(t, fullestNamespace) + `
@@ -82,8 +83,8 @@ func TestListNamespaces(t *testing.T) {
 		}
 	}
 	slices.Sort(made)
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{"clusters": Object{"berlin": Object{"config_path": clustertest.Getenv(t, KubeconfigVariable)}}}, false).Diagnostics)
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{"clusters": acctest.Object{"berlin": acctest.Object{"config_path": clustertest.Getenv(t, acctest.KubeconfigVariable)}}}, false).Diagnostics)
 	selector := "example.org/mark=" + mark
 	names := func(results []tfprotov6.ListResourceResult) []string {
 		t.Helper()
@@ -95,20 +96,20 @@ func TestListNamespaces(t *testing.T) {
 		return names
 	}
 
-	if got := names(s.ListNamespaces(Object{"cluster": "berlin", "selector": selector}, 0, false)); !slices.Equal(got, made) {
+	if got := names(s.ListNamespaces(acctest.Object{"cluster": "berlin", "selector": selector}, 0, false)); !slices.Equal(got, made) {
 		t.Errorf("listed %q, want %q", got, made)
 	}
-	if got := names(s.ListNamespaces(Object{"cluster": "berlin", "selector": selector}, 2, false)); !slices.Equal(got, made[:2]) {
+	if got := names(s.ListNamespaces(acctest.Object{"cluster": "berlin", "selector": selector}, 2, false)); !slices.Equal(got, made[:2]) {
 		t.Errorf("with a limit of 2: listed %q, want %q", got, made[:2])
 	}
-	if got := names(s.ListNamespaces(Object{"cluster": "berlin"}, 0, false)); !slices.Contains(got, made[0]) || slices.Contains(got, "kube-system") {
+	if got := names(s.ListNamespaces(acctest.Object{"cluster": "berlin"}, 0, false)); !slices.Contains(got, made[0]) || slices.Contains(got, "kube-system") {
 		t.Errorf("without a selector, which means ours: listed %q", got)
 	}
-	if got := names(s.ListNamespaces(Object{"cluster": "berlin", "selector": ""}, 0, false)); !slices.Contains(got, "kube-system") {
+	if got := names(s.ListNamespaces(acctest.Object{"cluster": "berlin", "selector": ""}, 0, false)); !slices.Contains(got, "kube-system") {
 		t.Errorf("with an empty selector, which means all: listed %q", got)
 	}
 
-	full := s.ListNamespaces(Object{"cluster": "berlin", "selector": selector}, 0, true)
+	full := s.ListNamespaces(acctest.Object{"cluster": "berlin", "selector": selector}, 0, true)
 	names(full)
 	identity, err := full[0].Identity.IdentityData.Unmarshal(tftypes.Object{AttributeTypes: map[string]tftypes.Type{"cluster": tftypes.String, "name": tftypes.String}})
 	if err != nil {
@@ -126,8 +127,8 @@ func TestListNamespaces(t *testing.T) {
 		"bergen": `ERROR: Failed to list Namespaces: Listing namespaces labelled app.kubernetes.io/managed-by=terraform-provider-brane: ` +
 			`there is no cluster "bergen" in clusters of the provider block: it has "berlin".`,
 	} {
-		results := s.ListNamespaces(Object{"cluster": problem}, 0, false)
-		if got := FormatDiagnostics(results[0].Diagnostics); len(results) != 1 || got != want {
+		results := s.ListNamespaces(acctest.Object{"cluster": problem}, 0, false)
+		if got := acctest.FormatDiagnostics(results[0].Diagnostics); len(results) != 1 || got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

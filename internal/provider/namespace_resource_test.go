@@ -17,6 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // fullestNamespace sets all attributes that the cluster stores, each to another value than its default.
@@ -67,7 +69,7 @@ resource "brane_namespace" "test" {
 // The test updates a namespace from its minimal to its full configuration, with drift in between.
 func TestAccNamespace(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	ns := func() *corev1.Namespace { return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}} }
 	in := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: s.Namespace, Name: name} }
 	meddle := func(err error) {
@@ -78,11 +80,11 @@ func TestAccNamespace(t *testing.T) {
 	}
 	empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy:             func(*terraform.State) error { return s.CheckGone(ns()) },
 		Steps: []resource.TestStep{
 			{
-				Config: s.Config(t, NamespaceConfig),
+				Config: s.Config(t, acctest.NamespaceConfig),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("access"), knownvalue.StringExact("run")),
 					statecheck.ExpectKnownValue("brane_namespace.test", tfjsonpath.New("service_account").AtMapKey("name"), knownvalue.StringExact("brane")),
@@ -96,17 +98,17 @@ func TestAccNamespace(t *testing.T) {
 				PreConfig: func() {
 					meddle(s.Client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"labels":{"others":"x"},"annotations":{"others":"x"},"finalizers":["example.org/theirs"]}}`)))
 				},
-				Config: s.Config(t, NamespaceConfig), ConfigPlanChecks: empty,
+				Config: s.Config(t, acctest.NamespaceConfig), ConfigPlanChecks: empty,
 			},
 			{
 				PreConfig: func() {
 					meddle(s.Client.MergePatch(t.Context(), ns(), []byte(`{"metadata":{"finalizers":null}}`))) // with it, the destroy at the end would wait
 					meddle(s.Client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: in("brane")}))
 				},
-				Config:           s.Config(t, NamespaceConfig),
-				ConfigPlanChecks: ExpectDrift("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`),
+				Config:           s.Config(t, acctest.NamespaceConfig),
+				ConfigPlanChecks: acctest.ExpectDrift("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`),
 			},
-			{Config: s.Config(t, NamespaceConfig), ConfigPlanChecks: empty},
+			{Config: s.Config(t, acctest.NamespaceConfig), ConfigPlanChecks: empty},
 			{ // everything changes but the name: in place, and the old account goes
 				Config: s.Config(t, fullestNamespace),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
@@ -145,7 +147,7 @@ func TestAccNamespace(t *testing.T) {
 
 func TestAccNamespace_exists(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	if err := s.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}); err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +157,9 @@ func TestAccNamespace_exists(t *testing.T) {
 		}
 	})
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
-			Config:      s.Config(t, NamespaceConfig),
+			Config:      s.Config(t, acctest.NamespaceConfig),
 			ExpectError: regexp.MustCompile(`Namespace already exists[\s\S]*import \{[\s\S]*to = brane_namespace[\s\S]*id = "` + s.Namespace + `"`),
 		}},
 	})
@@ -165,7 +167,7 @@ func TestAccNamespace_exists(t *testing.T) {
 
 func TestAccNamespace_badInput(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	for name, tt := range map[string]struct{ body, want string }{
 		"a name that is no DNS label":                         {`name = "Not_A_Label"`, `Value is not a DNS label`},
 		"an access that is none":                              {"name = \"x\"\naccess = \"all\"", `value must be one of`},
@@ -181,7 +183,7 @@ func TestAccNamespace_badInput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				Steps: []resource.TestStep{{
 					Config: s.Config(t, "resource \"brane_namespace\" \"test\" {\n"+tt.body+"\n}"), PlanOnly: true, ExpectError: regexp.MustCompile(tt.want),
 				}},
@@ -192,13 +194,13 @@ func TestAccNamespace_badInput(t *testing.T) {
 
 func TestAccNamespace_adopt(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	theirs := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace, Labels: map[string]string{"others": "x"}}}
 	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "kept"}}
-	NoError(t, s.Client.Create(t.Context(), theirs))
-	NoError(t, s.Client.Create(t.Context(), kept))
+	acctest.NoError(t, s.Client.Create(t.Context(), theirs))
+	acctest.NoError(t, s.Client.Create(t.Context(), kept))
 	t.Cleanup(func() {
-		NoError(t, s.Client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}))
+		acctest.NoError(t, s.Client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}))
 	})
 	adopting := s.Config(t, `
 resource "brane_namespace" "test" {
@@ -208,7 +210,7 @@ resource "brane_namespace" "test" {
 }
 `)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy: func(*terraform.State) error {
 			if err := s.CheckGone(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane"}}); err != nil {
 				return err
@@ -236,13 +238,13 @@ resource "brane_namespace" "test" {
 
 func TestAccNamespace_protected(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	protected := func(value string) string {
 		return s.Config(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  deletion_protection = "+value+"\n}\n")
 	}
 	refused := regexp.MustCompile(`Namespace is protected from deletion[\s\S]*deletion_protection = false`)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: protected("true")},
 			{Config: protected("true"), Destroy: true, ExpectError: refused},
@@ -254,7 +256,7 @@ func TestAccNamespace_protected(t *testing.T) {
 
 func TestAccNamespace_password(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	registry := func(credential string) string {
 		return s.Config(t, "resource \"brane_namespace\" \"test\" {\n  name = \"$NAMESPACE\"\n  registry_credentials = { \"r.example.org\" = { username = \"u\", "+credential+" } }\n}\n")
 	}
@@ -275,7 +277,7 @@ func TestAccNamespace_password(t *testing.T) {
 	}
 	missing := regexp.MustCompile(`Missing password[\s\S]*Set\s+password_wo`)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: registry(`password_wo_version = 1`), ExpectError: missing},
 			{Config: registry(`password_wo = "first-one", password_wo_version = 1`), Check: holds("first-one")},

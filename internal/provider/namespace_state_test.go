@@ -8,47 +8,48 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // everything is a full configuration for the protocol; fullestNamespace is one in HCL.
-func (c trial) everything() Object {
-	return Object{
+func (c trial) everything() acctest.Object {
+	return acctest.Object{
 		"name":                 c.Namespace,
-		"labels":               Object{"example.org/team": "imaging"},
-		"annotations":          Object{"example.org/note": "n"},
-		"pod_security":         Object{"enforce": "baseline", "version": "v1.35"},
-		"service_account":      Object{"name": "submitter", "labels": Object{"a": "b"}, "image_pull_secrets": []any{"of-others"}, "create_token_secret": true},
-		"rules":                []any{Object{"api_groups": []any{"batch"}, "resources": []any{"jobs"}, "verbs": []any{"create", "get"}}},
-		"subjects":             []any{Object{"kind": "Group", "name": "imaging"}},
-		"resource_quota":       Object{"requests.cpu": "1500m"},
-		"limit_range":          Object{"max": Object{"cpu": "4000m"}},
-		"network_policy":       Object{"egress": Object{"redis": Object{"cidrs": []any{"198.51.100.10/32"}, "ports": []any{6379}}}},
-		"registry_credentials": Object{"r.example.org": Object{"username": "u", "password_wo": "never-told", "password_wo_version": 3}},
+		"labels":               acctest.Object{"example.org/team": "imaging"},
+		"annotations":          acctest.Object{"example.org/note": "n"},
+		"pod_security":         acctest.Object{"enforce": "baseline", "version": "v1.35"},
+		"service_account":      acctest.Object{"name": "submitter", "labels": acctest.Object{"a": "b"}, "image_pull_secrets": []any{"of-others"}, "create_token_secret": true},
+		"rules":                []any{acctest.Object{"api_groups": []any{"batch"}, "resources": []any{"jobs"}, "verbs": []any{"create", "get"}}},
+		"subjects":             []any{acctest.Object{"kind": "Group", "name": "imaging"}},
+		"resource_quota":       acctest.Object{"requests.cpu": "1500m"},
+		"limit_range":          acctest.Object{"max": acctest.Object{"cpu": "4000m"}},
+		"network_policy":       acctest.Object{"egress": acctest.Object{"redis": acctest.Object{"cidrs": []any{"198.51.100.10/32"}, "ports": []any{6379}}}},
+		"registry_credentials": acctest.Object{"r.example.org": acctest.Object{"username": "u", "password_wo": "never-told", "password_wo_version": 3}},
 
-		"deletion_protection": true, "deletion_policy": "retain", "timeouts": Object{"create": "15m", "read": "3m", "update": "14m", "delete": "20m"},
+		"deletion_protection": true, "deletion_policy": "retain", "timeouts": acctest.Object{"create": "15m", "read": "3m", "update": "14m", "delete": "20m"},
 	}
 }
 
 // The plan after an import is empty: by name and by identity, in a named cluster and in the default cluster.
 func TestAccNamespaceImport(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]func(trial) Object{
-		"the smallest": func(c trial) Object { return Object{"name": c.Namespace} },
+	for name, config := range map[string]func(trial) acctest.Object{
+		"the smallest": func(c trial) acctest.Object { return acctest.Object{"name": c.Namespace} },
 		"the fullest":  trial.everything,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newTrial(t)
-			c.RequireNoErrors(c.Protocol.Configure(Object{
-				"kubernetes": Object{"host": c.URL, "token": "unused"},
-				"clusters":   Object{"berlin": Object{"host": c.URL, "token": "unused"}},
+			c.RequireNoErrors(c.Protocol.Configure(acctest.Object{
+				"kubernetes": acctest.Object{"host": c.URL, "token": "unused"},
+				"clusters":   acctest.Object{"berlin": acctest.Object{"host": c.URL, "token": "unused"}},
 			}, false).Diagnostics)
 			c.RequireNoErrors(c.Apply(config(c)))
 			schemas, err := c.GetResourceIdentitySchemas(t.Context(), &tfprotov6.GetResourceIdentitySchemasRequest{})
-			NoError(t, err)
+			acctest.NoError(t, err)
 			typ := schemas.IdentitySchemas["brane_namespace"].ValueType()
-			by := func(identity Object) tfprotov6.ImportResourceStateRequest {
-				return tfprotov6.ImportResourceStateRequest{Identity: &tfprotov6.ResourceIdentityData{IdentityData: c.EncodeValue(typ, NewValue(typ, identity))}}
+			by := func(identity acctest.Object) tfprotov6.ImportResourceStateRequest {
+				return tfprotov6.ImportResourceStateRequest{Identity: &tfprotov6.ResourceIdentityData{IdentityData: c.EncodeValue(typ, acctest.NewValue(typ, identity))}}
 			}
 			for how, tt := range map[string]struct {
 				request  tfprotov6.ImportResourceStateRequest
@@ -57,18 +58,18 @@ func TestAccNamespaceImport(t *testing.T) {
 			}{
 				"by name":                     {tfprotov6.ImportResourceStateRequest{ID: c.Namespace}, nil, "name=" + c.Namespace},
 				"by cluster and name":         {tfprotov6.ImportResourceStateRequest{ID: "berlin/" + c.Namespace}, "berlin", "cluster=berlin name=" + c.Namespace},
-				"by identity":                 {by(Object{"name": c.Namespace}), nil, "name=" + c.Namespace},
-				"by identity and its cluster": {by(Object{"cluster": "berlin", "name": c.Namespace}), "berlin", "cluster=berlin name=" + c.Namespace},
+				"by identity":                 {by(acctest.Object{"name": c.Namespace}), nil, "name=" + c.Namespace},
+				"by identity and its cluster": {by(acctest.Object{"cluster": "berlin", "name": c.Namespace}), "berlin", "cluster=berlin name=" + c.Namespace},
 			} {
 				imported := c.Import("brane_namespace", tt.request)
 				want := config(c)
 				want["cluster"] = tt.cluster
 				plan, changes := imported.PlanChange(want)
-				if changes || HasErrors(plan.Diagnostics) || len(plan.RequiresReplace) > 0 {
+				if changes || acctest.HasErrors(plan.Diagnostics) || len(plan.RequiresReplace) > 0 {
 					before, after := c.DecodeAttributes(c.Schema(), imported.State), c.DecodeAttributes(c.Schema(), plan.PlannedState)
 					for name, value := range after {
 						if !value.Equal(before[name]) {
-							t.Errorf("%s: the plan is not empty: %s\n%s: %s\nwas %s", how, FormatDiagnostics(plan.Diagnostics), name, value, before[name])
+							t.Errorf("%s: the plan is not empty: %s\n%s: %s\nwas %s", how, acctest.FormatDiagnostics(plan.Diagnostics), name, value, before[name])
 						}
 					}
 				}
@@ -84,21 +85,21 @@ func TestAccNamespaceImport(t *testing.T) {
 func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	t.Parallel()
 	c := newTrial(t)
-	config := Object{"name": c.Namespace, "labels": Object{"team": "imaging"}, "adopt": true}
+	config := acctest.Object{"name": c.Namespace, "labels": acctest.Object{"team": "imaging"}, "adopt": true}
 	if plan, _ := c.PlanChange(config); len(plan.Diagnostics) > 0 {
-		t.Errorf("there is nothing to adopt, and the plan reports %s", FormatDiagnostics(plan.Diagnostics))
+		t.Errorf("there is nothing to adopt, and the plan reports %s", acctest.FormatDiagnostics(plan.Diagnostics))
 	}
 	theirs := namespaceObject(c.Env)
 	theirs.Labels = map[string]string{"team": "genomics"}
-	NoError(t, c.Client.Create(t.Context(), theirs))
-	NoError(t, c.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}))
+	acctest.NoError(t, c.Client.Create(t.Context(), theirs))
+	acctest.NoError(t, c.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}))
 	plan, _ := c.PlanChange(config)
 	want := `WARNING: Existing namespace will be adopted: Namespace "` + c.Namespace + `" exists and will be managed by this resource. These differences will be corrected:
 - Namespace "` + c.Namespace + `" has different labels: app.kubernetes.io/managed-by, team
 - ServiceAccount "brane" is missing
 - Role "brane" has different rules
 - RoleBinding "brane" is missing`
-	if got := FormatDiagnostics(plan.Diagnostics); got != want {
+	if got := acctest.FormatDiagnostics(plan.Diagnostics); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	c.RequireNoErrors(c.Apply(config))
@@ -106,7 +107,7 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	if _, changes := c.PlanChange(config); changes {
 		t.Error("after it the plan is not empty")
 	}
-	NoError(t, clustertest.Client(t).Get(t.Context(), theirs))
+	acctest.NoError(t, clustertest.Client(t).Get(t.Context(), theirs))
 	if got := c.DecodeString(c.DecodeAttributes(c.Schema(), c.State)["uid"]); got != string(theirs.UID) {
 		t.Errorf("the namespace was replaced: %s", got)
 	}

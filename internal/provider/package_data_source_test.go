@@ -10,15 +10,17 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 func TestAccPackageDataSource(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	description, err := os.ReadFile("../brane/branelet/packagefile/testdata/early.container.yml")
-	NoError(t, err)
-	NoError(t, os.WriteFile(s.ControlPlaneFile("container.yml"), description, 0o600))
-	NoError(t, os.WriteFile(s.ControlPlaneFile("broken.yml"), []byte("name: a\n"), 0o600))
+	acctest.NoError(t, err)
+	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("container.yml"), description, 0o600))
+	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("broken.yml"), []byte("name: a\n"), 0o600))
 	text := knownvalue.StringExact
 	parameter := func(name, kind string, optional, secret bool) knownvalue.Check {
 		return knownvalue.ObjectExact(map[string]knownvalue.Check{"name": text(name), "type": text(kind), "optional": knownvalue.Bool(optional), "secret": knownvalue.Bool(secret)})
@@ -38,7 +40,7 @@ data "brane_package" "old" {
 }
 `, "$FOLDER", s.Directory))
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config,

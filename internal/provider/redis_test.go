@@ -26,6 +26,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -43,7 +44,7 @@ func TestAccRedis_tls(t *testing.T) {
 	client := fmt.Sprintf(heredoc, "client_certificate", server.Cert) + fmt.Sprintf(heredoc, "client_key", server.Key)
 	t.Run("with a client's certificate", func(t *testing.T) {
 		t.Parallel()
-		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: ProviderFactories, Steps: []resource.TestStep{{Config: RedisConfig(server.URL(), ca+client, aFile)}}})
+		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: acctest.ProviderFactories, Steps: []resource.TestStep{{Config: acctest.RedisConfig(server.URL(), ca+client, aFile)}}})
 	})
 	for name, tt := range map[string]struct{ more, want string }{
 		"an authority that nobody knows":   {client, "certificate signed by unknown authority"},
@@ -53,7 +54,7 @@ func TestAccRedis_tls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ExpectError(t, resource.TestStep{Config: RedisConfig(server.URL(), tt.more, aFile)}, []string{tt.want})
+			acctest.ExpectError(t, resource.TestStep{Config: acctest.RedisConfig(server.URL(), tt.more, aFile)}, []string{tt.want})
 		})
 	}
 }
@@ -62,19 +63,19 @@ func TestAccRedis_tls(t *testing.T) {
 func TestAccRedis_password(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "p@ss/word")
 	url := "redis://" + server.Addr() + "/0"
-	ExpectError(t, resource.TestStep{Config: RedisConfig(url, "", aFile)}, []string{"NOAUTH Authentication required"},
-		resource.TestStep{Config: RedisConfig(url, `    password = "p@ss/word"`, aFile)})
+	acctest.ExpectError(t, resource.TestStep{Config: acctest.RedisConfig(url, "", aFile)}, []string{"NOAUTH Authentication required"},
+		resource.TestStep{Config: acctest.RedisConfig(url, `    password = "p@ss/word"`, aFile)})
 	t.Setenv("BRANE_REDIS_PASSWORD", "p@ss/word")
-	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: ProviderFactories, Steps: []resource.TestStep{{Config: RedisConfig(url, "", aFile)}}})
-	ExpectError(t, resource.TestStep{Config: RedisConfig("redis://:another@"+server.Addr()+"/0", "", aFile)}, []string{"Correct user and password in redis.url"})
+	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: acctest.ProviderFactories, Steps: []resource.TestStep{{Config: acctest.RedisConfig(url, "", aFile)}}})
+	acctest.ExpectError(t, resource.TestStep{Config: acctest.RedisConfig("redis://:another@"+server.Addr()+"/0", "", aFile)}, []string{"Correct user and password in redis.url"})
 }
 
 // A Redis that can evict keys is an error, or a warning with allow_eviction.
 func TestAccRedis_eviction(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
-	ExpectError(t, resource.TestStep{Config: RedisConfig(server.URL(), "", aFile)}, []string{"redis may evict files when its memory is full: its maxmemory-policy is allkeys-lru"},
-		resource.TestStep{Config: RedisConfig(server.URL(), "    allow_eviction = true", aFile)})
+	acctest.ExpectError(t, resource.TestStep{Config: acctest.RedisConfig(server.URL(), "", aFile)}, []string{"redis may evict files when its memory is full: its maxmemory-policy is allkeys-lru"},
+		resource.TestStep{Config: acctest.RedisConfig(server.URL(), "    allow_eviction = true", aFile)})
 }
 
 // Files that exceed the memory of Redis are rejected before any of them is sent.
@@ -82,11 +83,11 @@ func TestAccRedis_full(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "16mb", "--maxmemory-policy", "noeviction")
 	name := filepath.Join(t.TempDir(), "large")
-	NoError(t, os.WriteFile(name, make([]byte, 32<<20), 0o600))
-	ExpectError(t, resource.TestStep{Config: RedisConfig(server.URL(), "", strings.Replace(aFile, `content = "alice"`, fmt.Sprintf("source = %q", name), 1))},
+	acctest.NoError(t, os.WriteFile(name, make([]byte, 32<<20), 0o600))
+	acctest.ExpectError(t, resource.TestStep{Config: acctest.RedisConfig(server.URL(), "", strings.Replace(aFile, `content = "alice"`, fmt.Sprintf("source = %q", name), 1))},
 		[]string{"the files need 32.6 MiB of memory, redis has", "MiB left (maxmemory)", "Increase the memory of this Redis (maxmemory)"})
 	keys, err := server.Client().DBSize(t.Context()).Result()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	if keys != 0 {
 		t.Errorf("%d keys were written", keys)
 	}
@@ -95,20 +96,20 @@ func TestAccRedis_full(t *testing.T) {
 // Redis runs in a pod that only the API server can reach. The pod is replaced during an upload.
 func TestAccRedis_portForward(t *testing.T) {
 	t.Parallel()
-	s, namespace := NewEnv(t), clustertest.Namespace(t)
+	s, namespace := acctest.NewEnv(t), clustertest.Namespace(t)
 	data := t.TempDir()
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "redis"}}
 	service.Spec.Selector = map[string]string{"app": "redis"}
 	service.Spec.Ports = []corev1.ServicePort{{Port: 6379}}
-	NoError(t, s.Client.Create(t.Context(), service))
+	acctest.NoError(t, s.Client.Create(t.Context(), service))
 	startRedisPod(t, s.Client, namespace, "redis-0", data)
 
 	forward := kube.Forward{Namespace: namespace, Service: "redis", Port: 6379}
 	client, err := files.Dialer{Connect: connectBy(s.Client, forward)}.Dial("redis://redis:6379")
-	NoError(t, err)
+	acctest.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() }) // nothing is written any more
 	store, err := files.Open(files.Config{Redis: client, Run: "forwarded", Deadline: time.Now().Add(time.Hour), Patience: 3 * time.Minute})
-	NoError(t, err)
+	acctest.NoError(t, err)
 	throughOldProxy(t, forward)
 	replaced := make(chan error, 1)
 	go func() { replaced <- replaceRedisPod(t, s.Client, namespace, data) }()
@@ -125,24 +126,24 @@ func TestAccRedis_portForward(t *testing.T) {
 	}
 	// Until the pod has been replaced, however fast one upload is.
 	for done := false; !done; {
-		NoError(t, files.Again(upload))
+		acctest.NoError(t, files.Again(upload))
 		select {
 		case err := <-replaced:
-			NoError(t, err)
+			acctest.NoError(t, err)
 			done = true
 		default:
-			NoError(t, store.Delete(t.Context()))
+			acctest.NoError(t, store.Delete(t.Context()))
 		}
 	}
-	NoError(t, files.Again(upload))
-	NoError(t, store.Delete(t.Context()))
+	acctest.NoError(t, files.Again(upload))
+	acctest.NoError(t, store.Delete(t.Context()))
 
 	s.GrantPermissions(t, namespace,
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create"}},
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get"}},
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}})
 	more := fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\" }", namespace)
-	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: ProviderFactories, Steps: []resource.TestStep{{Config: RedisConfig("redis://redis:6379", more, aFile)}}})
+	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: acctest.ProviderFactories, Steps: []resource.TestStep{{Config: acctest.RedisConfig("redis://redis:6379", more, aFile)}}})
 	for name, tt := range map[string]struct{ url, more, want string }{
 		"no such Service": {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, service = \"nobody\" }", namespace), `services "nobody" not found`},
 		"no such port":    {"redis://redis", fmt.Sprintf("    port_forward = { namespace = %q, service = \"redis\", port = 1 }", namespace), "the Service has no port 1"},
@@ -151,7 +152,7 @@ func TestAccRedis_portForward(t *testing.T) {
 		"a Cluster":       {"redis+cluster://redis", more, "redis.port_forward connects to one server"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ExpectError(t, resource.TestStep{Config: RedisConfig(tt.url, tt.more, aFile)}, []string{tt.want})
+			acctest.ExpectError(t, resource.TestStep{Config: acctest.RedisConfig(tt.url, tt.more, aFile)}, []string{tt.want})
 		})
 	}
 }
@@ -160,12 +161,12 @@ func TestAccRedis_portForward(t *testing.T) {
 func throughOldProxy(t *testing.T, to kube.Forward) {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	target, err := url.Parse(config.Host)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	config.NextProtos = []string{"http/1.1"} // HTTP/2 cannot be turned into something else
 	transport, err := rest.TransportFor(config)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	var refused, passed atomic.Int32
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -181,24 +182,24 @@ func throughOldProxy(t *testing.T, to kube.Forward) {
 	}))
 	t.Cleanup(server.Close)
 	config, err = kube.Connection{Host: server.URL}.Config()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	behind, err := kube.New(config)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	client, err := files.Dialer{Connect: connectBy(behind, to)}.Dial("redis://redis:6379")
-	NoError(t, err)
+	acctest.NoError(t, err)
 	defer client.Close() // everything has its answer
 	large := strings.Repeat("0123456789", 200_000)
-	NoError(t, client.Set(t.Context(), "large", large, time.Minute).Err())
+	acctest.NoError(t, client.Set(t.Context(), "large", large, time.Minute).Err())
 	if got, err := client.Get(t.Context(), "large").Result(); err != nil || got != large || refused.Load() == 0 || passed.Load() == 0 {
 		t.Errorf("%d bytes came back, %v; %d connections by WebSocket were refused, %d by SPDY were passed", len(got), err, refused.Load(), passed.Load())
 	}
-	NoError(t, client.Del(t.Context(), "large").Err())
+	acctest.NoError(t, client.Del(t.Context(), "large").Err())
 }
 
 // startRedisPod runs the redis-server of the host in a pod on the same host, with data that outlives the pod.
 func startRedisPod(t *testing.T, client *kube.Client, namespace, name, data string) {
 	t.Helper()
-	NoError(t, makeRedisPod(t.Context(), client, namespace, name, data, clustertest.Getenv(t, "BRANE_TOOLS_IMAGE")))
+	acctest.NoError(t, makeRedisPod(t.Context(), client, namespace, name, data, clustertest.Getenv(t, "BRANE_TOOLS_IMAGE")))
 }
 
 func makeRedisPod(ctx context.Context, client *kube.Client, namespace, name, data, image string) error {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -25,7 +26,7 @@ import (
 func bridge(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	return u.Hostname()
 }
 
@@ -48,7 +49,7 @@ func newPodRedis(t *testing.T, args ...string) (server *redistest.Server, podURL
 // Pods connect to Redis as a user of the run if the attribute and the server allow it. The user is removed when the run has ended.
 func TestAccRedis_aclUsers(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	without := []string{"--rename-command", "ACL", ""} // as managed services
 	for name, tt := range map[string]struct {
@@ -69,15 +70,15 @@ func TestAccRedis_aclUsers(t *testing.T) {
 			config := withRedis(s.RunConfig(t, "acl-"+clustertest.Name("u"), `steps = { only = { image = "$TOOLS", command = ["true"] } }`),
 				fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = %q", server.URL(), podURL, tt.users))
 			if tt.fails != "" {
-				ExpectError(t, resource.TestStep{Config: config}, []string{tt.fails})
+				acctest.ExpectError(t, resource.TestStep{Config: config}, []string{tt.fails})
 				return
 			}
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				Steps: []resource.TestStep{{Config: config, Check: func(state *terraform.State) error {
 					want := "default"
 					if tt.own {
-						want = files.UserName(state.RootModule().Resources[RunAddress].Primary.ID)
+						want = files.UserName(state.RootModule().Resources[acctest.RunAddress].Primary.ID)
 					}
 					found := authenticatesAs.FindAllStringSubmatch(sent.String(), -1)
 					for _, as := range found {
@@ -104,7 +105,7 @@ func TestAccRedis_aclUsers(t *testing.T) {
 // The run's user is removed while its step runs, and created again: the step's outputs are stored all the same.
 func TestAccRedis_aclUserRemoved(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	server, podURL, _ := newPodRedis(t)
 	steps := newCaller(t, clustertest.Getenv(t, "BRANE_BRIDGE_IP"))
@@ -119,11 +120,11 @@ func TestAccRedis_aclUserRemoved(t *testing.T) {
 		steps.letGo()
 	}()
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config: withRedis(s.RunConfig(t, "removed", fmt.Sprintf(`steps = { wait = { image = "$TOOLS", command = ["sh", "-ec", "wget -q -O /dev/null %s/wait; echo done >/data/out"] } }
   outputs = { out = { path = "out" } }`, steps.url)), fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = \"require\"", server.URL(), podURL)),
-			ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": ExpectOutput("out", "done\n")}))},
+			ConfigStateChecks: []statecheck.StateCheck{acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": acctest.ExpectOutput("out", "done\n")}))},
 			Check:             func(*terraform.State) error { return <-removed },
 		}},
 	})
@@ -145,19 +146,19 @@ func removeRunUser(ctx context.Context, admin *redis.Client) error {
 // Pods reach a Redis that wants TLS and a client's certificate, by the same certificates as the provider.
 func TestAccRedis_tlsInPods(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	server := redistest.StartTLS(t, "--appendonly", "yes", "--requirepass", "s3cret", "--bind", "127.0.0.1", bridge(t), "--tls-auth-clients", "yes")
 	const heredoc = "    %s = <<EOT\n%sEOT\n"
 	redis := fmt.Sprintf("    url = %q\n    pod_url = %q\n", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1)) +
 		fmt.Sprintf(heredoc, "ca_certificate", server.CA) + fmt.Sprintf(heredoc, "client_certificate", server.Cert) + fmt.Sprintf(heredoc, "client_key", server.Key)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config: withRedis(s.RunConfig(t, "tls", `inputs = { a = { content = "alice" } }
   steps   = { copy = { image = "$TOOLS", command = ["cp", "/data/a", "/data/b"] } }
   outputs = { b = { path = "b" } }`), redis),
-			ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"b": ExpectOutput("b", "alice")}))},
+			ConfigStateChecks: []statecheck.StateCheck{acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"b": acctest.ExpectOutput("b", "alice")}))},
 		}},
 		CheckDestroy: func(*terraform.State) error {
 			if n := server.Client().DBSize(context.Background()).Val(); n != 0 {

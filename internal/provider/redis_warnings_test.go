@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -26,16 +27,16 @@ func TestRedisWarnings(t *testing.T) {
 		"nothing is doubtful":            {[]string{"--appendonly", "yes"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := Object{"redis": Object{"url": redistest.Start(t, tt.args...).URL(), "allow_eviction": true}}
-			set := Object{"name": "corpus", "files": Object{"a": Object{"content": "alice"}}}
-			begin := func() *Protocol {
-				s := NewProtocol(t)
+			config := acctest.Object{"redis": acctest.Object{"url": redistest.Start(t, tt.args...).URL(), "allow_eviction": true}}
+			set := acctest.Object{"name": "corpus", "files": acctest.Object{"a": acctest.Object{"content": "alice"}}}
+			begin := func() *acctest.Protocol {
+				s := acctest.NewProtocol(t)
 				s.RequireNoErrors(s.Configure(config, false).Diagnostics)
 				return s
 			}
 			check := func(what string, said []*tfprotov6.Diagnostic) {
 				t.Helper()
-				if got := FormatDiagnostics(said); got != tt.want {
+				if got := acctest.FormatDiagnostics(said); got != tt.want {
 					t.Errorf("%s says\n%s\nwant\n%s", what, got, tt.want)
 				}
 			}
@@ -46,21 +47,21 @@ func TestRedisWarnings(t *testing.T) {
 			made, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
 				TypeName: "brane_file_set", Config: s.EncodeObject(schema, set), PriorState: s.EncodeNull(schema), PlannedState: plan.PlannedState, PlannedIdentity: plan.PlannedIdentity,
 			})
-			NoError(t, err)
+			acctest.NoError(t, err)
 			check("the resource that is made", made.Diagnostics)
-			refresh := func(s *Protocol) []*tfprotov6.Diagnostic {
+			refresh := func(s *acctest.Protocol) []*tfprotov6.Diagnostic {
 				read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_file_set", CurrentState: made.NewState, CurrentIdentity: made.NewIdentity})
-				NoError(t, err)
+				acctest.NoError(t, err)
 				return read.Diagnostics
 			}
-			if again := FormatDiagnostics(refresh(s)); again != "" {
+			if again := acctest.FormatDiagnostics(refresh(s)); again != "" {
 				t.Errorf("a second time it says\n%s", again)
 			}
 			check("the resource that is read", refresh(begin()))
 			s = begin()
-			file := Object{"file_set": s.DecodeString(s.DecodeAttributes(schema, made.NewState)["reference"]), "path": "a"}
+			file := acctest.Object{"file_set": s.DecodeString(s.DecodeAttributes(schema, made.NewState)["reference"]), "path": "a"}
 			read, err := s.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: "brane_file", Config: s.EncodeObject(s.Schemas.DataSourceSchemas["brane_file"], file)})
-			NoError(t, err)
+			acctest.NoError(t, err)
 			check("the data source", read.Diagnostics)
 		})
 	}

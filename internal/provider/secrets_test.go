@@ -17,13 +17,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Neither state, plan, log nor output holds a password, a token or a kubeconfig: of the whole path, with a failing step, with all that a CLI can log.
 func TestAccSecrets(t *testing.T) {
 	t.Parallel()
-	s, c := NewEnv(t), NewCLI(t)
-	config := RequiredProviders + s.Config(t, wordCount)
+	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
+	config := acctest.RequiredProviders + s.Config(t, wordCount)
 	c.WriteFile(t, "main.tf", config)
 	log := filepath.Join(t.TempDir(), "trace.log")
 	c.Run(t, "init", "-no-color")
@@ -50,7 +51,7 @@ func TestAccSecrets(t *testing.T) {
 	places := map[string]string{"what the CLI prints": printed.String()}
 	for _, name := range []string{log, filepath.Join(c.Directory, "terraform.tfstate"), filepath.Join(c.Directory, "terraform.tfstate.backup")} {
 		text, err := os.ReadFile(name)
-		NoError(t, err)
+		acctest.NoError(t, err)
 		places[filepath.Base(name)] = string(text)
 	}
 	for _, name := range []string{"first.plan", "failing.plan"} {
@@ -79,26 +80,26 @@ func TestAccSecrets(t *testing.T) {
 func readPlan(t *testing.T, name string, places map[string]string) {
 	t.Helper()
 	archive, err := zip.OpenReader(name)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	defer archive.Close()
 	for _, part := range archive.File {
 		opened, err := part.Open()
-		NoError(t, err)
+		acctest.NoError(t, err)
 		text, err := io.ReadAll(opened)
-		NoError(t, err)
+		acctest.NoError(t, err)
 		places[filepath.Base(name)+": "+part.Name] = string(text)
 	}
 }
 
 // collectSecrets are the secrets of the test in the forms in which they could stand somewhere.
-func collectSecrets(t *testing.T, s Env) map[string][]string {
+func collectSecrets(t *testing.T, s acctest.Env) map[string][]string {
 	t.Helper()
 	registration, err := infra.Lookup(t.Context(), infra.NewDirectoryStore(s.Directory, infra.V06), s.Namespace)
-	NoError(t, err)
-	provider, err := os.ReadFile(clustertest.Getenv(t, KubeconfigVariable))
-	NoError(t, err)
+	acctest.NoError(t, err)
+	provider, err := os.ReadFile(clustertest.Getenv(t, acctest.KubeconfigVariable))
+	acctest.NoError(t, err)
 	redis, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_URL"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	password, _ := redis.User.Password()
 	if password == "" {
 		t.Fatal("the test cluster has no Redis password")

@@ -1,5 +1,9 @@
 package provider_test
 
-import "testing"
+import (
+	"testing"
 
-func TestMain(m *testing.M) { Main(m) }
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+)
+
+func TestMain(m *testing.M) { acctest.Main(m) }

@@ -7,29 +7,31 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Operations that exceed their limit fail, and the message names the entry of `timeouts` to increase.
 func TestInfrastructureTimeouts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := NewProtocol(t)
-	s.RequireNoErrors(s.Configure(Object{"control_plane": Object{"directory": dir}}, false).Diagnostics)
-	config := Object{
+	s := acctest.NewProtocol(t)
+	s.RequireNoErrors(s.Configure(acctest.Object{"control_plane": acctest.Object{"directory": dir}}, false).Diagnostics)
+	config := acctest.Object{
 		"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-		"credentials": Object{"kubeconfig_wo": Kubeconfig, "kubeconfig_wo_version": 1}, "timeouts": Object{"create": "1s", "read": "1100ms", "update": "1200ms", "delete": "1300ms"},
+		"credentials": acctest.Object{"kubeconfig_wo": acctest.Kubeconfig, "kubeconfig_wo_version": 1}, "timeouts": acctest.Object{"create": "1s", "read": "1100ms", "update": "1200ms", "delete": "1300ms"},
 	}
 	l := s.NewLifecycle("brane_infrastructure")
 	others := flock.New(filepath.Join(dir, ".brane-config.lock"))
 	impatient := func(operation func() []*tfprotov6.Diagnostic, want string) {
 		t.Helper()
-		NoError(t, others.Lock())
-		if said := FormatDiagnostics(operation()); !strings.Contains(said, "wait for the lock "+others.Path()+": "+want) {
+		acctest.NoError(t, others.Lock())
+		if said := acctest.FormatDiagnostics(operation()); !strings.Contains(said, "wait for the lock "+others.Path()+": "+want) {
 			t.Errorf("got  %s\nwant …%s", said, want)
 		}
-		NoError(t, others.Unlock())
+		acctest.NoError(t, others.Unlock())
 	}
-	apply := func(config Object) func() []*tfprotov6.Diagnostic {
+	apply := func(config acctest.Object) func() []*tfprotov6.Diagnostic {
 		return func() []*tfprotov6.Diagnostic { return l.Apply(config) }
 	}
 

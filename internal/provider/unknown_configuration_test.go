@@ -12,12 +12,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // The cluster is created in the same apply as its resources: the plan succeeds, and the apply creates everything.
 func TestAccClusterOfTheSameApply(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	config := func(kubeconfig string) string {
 		return fmt.Sprintf(`
 resource "terraform_data" "cluster" { # stands for a cluster whose kubeconfig is known when it is there
@@ -42,9 +43,9 @@ resource "brane_infrastructure" "test" {
 }
 `, kubeconfig, s.Directory, s.Namespace)
 	}
-	kubeconfig := clustertest.Getenv(t, KubeconfigVariable)
+	kubeconfig := clustertest.Getenv(t, acctest.KubeconfigVariable)
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config(kubeconfig),
@@ -68,30 +69,30 @@ resource "brane_infrastructure" "test" {
 
 // A CLI that supports deferral is asked to defer as long as a part of the configuration that any resource can need is unknown.
 func TestDeferral(t *testing.T) {
-	compute := Object{"name": "compute"}
+	compute := acctest.Object{"name": "compute"}
 	for name, tt := range map[string]struct {
-		provider Object
-		resource Object
+		provider acctest.Object
+		resource acctest.Object
 		allowed  bool
 		want     bool
 	}{
-		"everything is known":                       {Object{"kubernetes": Object{"host": "https://203.0.113.7"}}, compute, true, false},
-		"the cluster is not known":                  {Object{"kubernetes": Object{"host": Unknown}}, compute, true, true},
-		"the block is not known":                    {Object{"kubernetes": Unknown}, compute, true, true},
-		"the clusters are not known":                {Object{"clusters": Unknown}, compute, true, true},
-		"the Redis is not known":                    {Object{"redis": Object{"url": Unknown}}, compute, true, true},
-		"the control plane is not known":            {Object{"control_plane": Object{"directory": Unknown}}, compute, true, true},
-		"the cluster is not known, nothing allowed": {Object{"kubernetes": Object{"host": Unknown}}, compute, false, false},
-		"one of two clusters is not known, and it is this": {Object{"clusters": Object{"berlin": Object{"host": "https://203.0.113.7"}, "oslo": Object{"host": Unknown}}},
-			Object{"name": "compute", "cluster": "oslo"}, true, true},
-		"one of two clusters is not known, and it is the other": {Object{"clusters": Object{"berlin": Object{"host": "https://203.0.113.7"}, "oslo": Object{"host": Unknown}}},
-			Object{"name": "compute", "cluster": "berlin"}, true, false},
+		"everything is known":                       {acctest.Object{"kubernetes": acctest.Object{"host": "https://203.0.113.7"}}, compute, true, false},
+		"the cluster is not known":                  {acctest.Object{"kubernetes": acctest.Object{"host": acctest.Unknown}}, compute, true, true},
+		"the block is not known":                    {acctest.Object{"kubernetes": acctest.Unknown}, compute, true, true},
+		"the clusters are not known":                {acctest.Object{"clusters": acctest.Unknown}, compute, true, true},
+		"the Redis is not known":                    {acctest.Object{"redis": acctest.Object{"url": acctest.Unknown}}, compute, true, true},
+		"the control plane is not known":            {acctest.Object{"control_plane": acctest.Object{"directory": acctest.Unknown}}, compute, true, true},
+		"the cluster is not known, nothing allowed": {acctest.Object{"kubernetes": acctest.Object{"host": acctest.Unknown}}, compute, false, false},
+		"one of two clusters is not known, and it is this": {acctest.Object{"clusters": acctest.Object{"berlin": acctest.Object{"host": "https://203.0.113.7"}, "oslo": acctest.Object{"host": acctest.Unknown}}},
+			acctest.Object{"name": "compute", "cluster": "oslo"}, true, true},
+		"one of two clusters is not known, and it is the other": {acctest.Object{"clusters": acctest.Object{"berlin": acctest.Object{"host": "https://203.0.113.7"}, "oslo": acctest.Object{"host": acctest.Unknown}}},
+			acctest.Object{"name": "compute", "cluster": "berlin"}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := NewProtocol(t)
+			s := acctest.NewProtocol(t)
 			s.RequireNoErrors(s.Configure(tt.provider, tt.allowed).Diagnostics)
 			planned := s.Plan("brane_namespace", tt.resource, tt.allowed)
-			if got := FormatDiagnostics(planned.Diagnostics); got != "" {
+			if got := acctest.FormatDiagnostics(planned.Diagnostics); got != "" {
 				t.Error(got)
 			}
 			if (planned.Deferred != nil) != tt.want {

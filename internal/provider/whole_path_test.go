@@ -19,9 +19,10 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
-const wordCount = InfrastructureConfig + `
+const wordCount = acctest.InfrastructureConfig + `
 resource "brane_workflow_run" "test" {
   name           = "words"
   infrastructure = brane_infrastructure.test.name
@@ -42,22 +43,22 @@ resource "brane_workflow_run" "test" {
 // The whole path: a namespace, its registration and a run, with somebody meddling with each of them.
 func TestAccWholePath(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	config := s.Config(t, wordCount)
 	var id string
 	counted := []statecheck.StateCheck{
-		statecheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("words").AtMapKey("content"), knownvalue.StringExact("9\n")),
+		statecheck.ExpectKnownValue(acctest.RunAddress, tfjsonpath.New("outputs").AtMapKey("words").AtMapKey("content"), knownvalue.StringExact("9\n")),
 	}
 	flush := func() {
-		keys, err := RunKeys(t.Context(), store, id)
-		NoError(t, err)
-		NoError(t, store.Unlink(t.Context(), keys...).Err())
+		keys, err := acctest.RunKeys(t.Context(), store, id)
+		acctest.NoError(t, err)
+		acctest.NoError(t, store.Unlink(t.Context(), keys...).Err())
 	}
 	spoil := func() {
-		NoError(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+SHA256("9\n"), "10\n", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+		acctest.NoError(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+acctest.SHA256("9\n"), "10\n", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 	}
 	unbind := func() {
-		NoError(t, s.Client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane"}}))
+		acctest.NoError(t, s.Client.Delete(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane"}}))
 	}
 	registry := func(from, to string) func() {
 		return func() { s.EditFile(t, "infra.yml", "registry: "+from, "registry: "+to) }
@@ -66,24 +67,24 @@ func TestAccWholePath(t *testing.T) {
 	anew := func() {
 		files := infra.NewDirectoryStore(s.Directory, infra.V06)
 		registration, err := infra.Lookup(t.Context(), files, s.Namespace)
-		NoError(t, err)
+		acctest.NoError(t, err)
 		kubeconfig, err := credentials.Parse(registration.Kubeconfig)
-		NoError(t, err)
-		kubeconfig.CA = NewCA(t)
+		acctest.NoError(t, err)
+		kubeconfig.CA = acctest.NewCA(t)
 		rendered, err := credentials.Render(*kubeconfig)
-		NoError(t, err)
-		NoError(t, infra.Register(t.Context(), files, registration.Location, rendered))
+		acctest.NoError(t, err)
+		acctest.NoError(t, infra.Register(t.Context(), files, registration.Location, rendered))
 		flush()
 	}
 	const elsewhere = "registry.example.org:5000"
 	here := s.Config(t, "$REGISTRY")[len(s.ProviderBlock()):]
-	unbound := ExpectDrift("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`).PreApply
+	unbound := acctest.ExpectDrift("brane_namespace.test", plancheck.ResourceActionUpdate, `RoleBinding "brane" is missing`).PreApply
 	moved := []plancheck.PlanCheck{
 		plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate),
 		attributeChanges{"brane_infrastructure.test", "registry", elsewhere, here},
 	}
-	changed := ExpectDrift(RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was modified in Redis`).PreApply
-	lost := ExpectDrift(RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was lost in Redis`).PreApply
+	changed := acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was modified in Redis`).PreApply
+	lost := acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was lost in Redis`).PreApply
 	untouched := func(addresses ...string) (checks []plancheck.PlanCheck) {
 		for _, address := range addresses {
 			checks = append(checks, plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop))
@@ -100,25 +101,25 @@ func TestAccWholePath(t *testing.T) {
 			// After the apply the framework plans twice more, once with a refresh, and wants both plans empty.
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: all},
 			Check: func(state *terraform.State) (err error) {
-				id, err = RunID(state)
+				id, err = acctest.RunID(state)
 				return err
 			},
 		}
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		CheckDestroy: func(*terraform.State) error {
 			return errors.Join(
 				s.CheckGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}),
 				checkNothingRegistered(context.Background(), s),
-				CheckNoRedisKeys(context.Background(), store, id),
+				acctest.CheckNoRedisKeys(context.Background(), store, id),
 			)
 		},
 		Steps: []resource.TestStep{
 			step(nil),
 			// The probe finds as well that the account has lost its rights.
-			step(unbind, unbound, []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate)}, untouched(RunAddress)),
-			step(registry(here, elsewhere), moved, untouched("brane_namespace.test", RunAddress)),
+			step(unbind, unbound, []plancheck.PlanCheck{plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate)}, untouched(acctest.RunAddress)),
+			step(registry(here, elsewhere), moved, untouched("brane_namespace.test", acctest.RunAddress)),
 			step(spoil, changed, untouched("brane_namespace.test", "brane_infrastructure.test")),
 			step(flush, lost, untouched("brane_namespace.test", "brane_infrastructure.test")),
 			step(func() { unbind(); registry(here, elsewhere)(); flush() }, unbound, moved, lost),
@@ -128,7 +129,7 @@ func TestAccWholePath(t *testing.T) {
 }
 
 // checkNothingRegistered checks that neither of the control plane's files knows of the location.
-func checkNothingRegistered(ctx context.Context, s Env) error {
+func checkNothingRegistered(ctx context.Context, s acctest.Env) error {
 	files, err := infra.NewDirectoryStore(s.Directory, infra.V06).Read(ctx)
 	if err != nil {
 		return err

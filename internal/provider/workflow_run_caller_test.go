@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // caller is what the steps of a test call over HTTP: it keeps them waiting, fails for as long as it should, and hears when a program is over.
@@ -26,7 +28,7 @@ type caller struct {
 func newCaller(t *testing.T, address string) *caller {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(address, "0"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	c := &caller{url: "http://" + listener.Addr().String(), arrived: make(chan struct{}), over: make(chan struct{}), release: make(chan struct{})}
 	c.letGo = sync.OnceFunc(func() { close(c.release) })
 	finishing := make(chan struct{})
@@ -60,7 +62,7 @@ func newCaller(t *testing.T, address string) *caller {
 	mux.HandleFunc("/over", func(http.ResponseWriter, *http.Request) { over() })
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }() // ends with Close
-	t.Cleanup(func() { NoError(t, server.Close()) })
+	t.Cleanup(func() { acctest.NoError(t, server.Close()) })
 	return c
 }
 

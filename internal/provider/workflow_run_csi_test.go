@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // What a CSI driver makes for a step is there, from the attributes and the Secret that the step names; it is no part of the run's files.
@@ -82,7 +83,7 @@ func (s *survival) serveCSI(t *testing.T) {
 		return stream.SendMsg(&response)
 	}))
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(outside, socket))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	go func() { _ = server.Serve(listener) }() // ends with Stop
 	t.Cleanup(server.Stop)
 }

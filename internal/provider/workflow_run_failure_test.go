@@ -14,11 +14,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 func TestAccWorkflowRun_fails(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	for name, tt := range map[string]struct {
 		body string
@@ -89,7 +90,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ExpectError(t, resource.TestStep{Config: s.RunConfig(t, name, tt.body)}, tt.want)
+			acctest.ExpectError(t, resource.TestStep{Config: s.RunConfig(t, name, tt.body)}, tt.want)
 		})
 	}
 }
@@ -97,7 +98,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 // A step that exits 3 after printing a line; then the step is mended.
 func TestAccWorkflowRun_exitCode(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	const body = `
 		steps = {
@@ -107,24 +108,24 @@ func TestAccWorkflowRun_exitCode(t *testing.T) {
 		  last  = { image = "$TOOLS", command = ["true"], needs = ["then"] }
 		}`
 	config := s.RunConfig(t, "exit", body)
-	ExpectError(t, resource.TestStep{Config: config}, []string{
+	acctest.ExpectError(t, resource.TestStep{Config: config}, []string{
 		`Step "boom" of run "exit" failed`, `boom = {`, `the command failed with exit code 3`, `Last lines: the abacus is full`, `Because of this 2 of 4 steps were stopped or not started`,
 	}, resource.TestStep{ // what is known of the failure is kept until the next apply
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
-			plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
+			plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
 			hadResults{"first": "succeeded", "boom": "failed", "then": "skipped", "last": "skipped"},
 		}},
 	}, resource.TestStep{
 		Config:            strings.Replace(config, "exit 3", "exit 0", 1),
-		ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("status", knownvalue.StringExact("succeeded"))},
+		ConfigStateChecks: []statecheck.StateCheck{acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded"))},
 	})
 }
 
 // A Redis that does not let us in: nothing is made in the cluster, and the password is not told.
 func TestAccWorkflowRun_redisPassword(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	const steps = `steps = { idle = { image = "$TOOLS", command = ["true"] } }`
 	const wrong = "not-the-pass-word"
@@ -159,10 +160,10 @@ func TestAccWorkflowRun_redisPassword(t *testing.T) {
 		t.Run(name, func(t *testing.T) { // one after another: the second makes what the first must not
 			failed := false
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				ErrorCheck: func(err error) error {
 					failed = true
-					return errors.Join(CheckError(err, tt.want...), silent(err), tt.left())
+					return errors.Join(acctest.CheckError(err, tt.want...), silent(err), tt.left())
 				},
 				Steps: []resource.TestStep{{Config: tt.config}},
 			})
@@ -178,7 +179,7 @@ type hadResults map[string]string
 
 func (h hadResults) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
 	for _, change := range req.Plan.ResourceChanges {
-		if change.Address != RunAddress {
+		if change.Address != acctest.RunAddress {
 			continue
 		}
 		want := map[string]knownvalue.Check{}

@@ -8,17 +8,19 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // A step of many: each finds its item and what was there before, a child finds what all of them left, and one of them is tried again.
 func TestAccWorkflowRun_fanOut(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{{
 			Config: s.RunConfig(t, "fan", `
   inputs   = { word = { content = "hello" } }
@@ -30,12 +32,12 @@ func TestAccWorkflowRun_fanOut(t *testing.T) {
   }
   outputs = { all = { path = "all" } }`),
 			ConfigStateChecks: []statecheck.StateCheck{
-				ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-				ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "hello Ada\nbye\nhello Grace H\nbye\nhello Edsger\n")})),
-				ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"greet": succeeded(), "change": succeeded(), "join": succeeded()})),
+				acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+				acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": acctest.ExpectOutput("all", "hello Ada\nbye\nhello Grace H\nbye\nhello Edsger\n")})),
+				acctest.ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"greet": succeeded(), "change": succeeded(), "join": succeeded()})),
 			},
 			Check: func(state *terraform.State) (err error) {
-				id, err = RunID(state)
+				id, err = acctest.RunID(state)
 				return err
 			},
 		}},
@@ -45,18 +47,18 @@ func TestAccWorkflowRun_fanOut(t *testing.T) {
 // One of many fails, or two of them disagree.
 func TestAccWorkflowRun_fanOutFails(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	t.Run("one", func(t *testing.T) {
 		t.Parallel()
-		ExpectError(t,
+		acctest.ExpectError(t,
 			resource.TestStep{Config: s.RunConfig(t, "one-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo I am $BRANE_ITEM; test $BRANE_INDEX != 1 || exit 9"], items = ["a", "b"] } }`)},
 			[]string{`Step "fan" of run "one-of-many" failed`, `index 1`, `the command failed with exit code 9`, `I am b`},
 		)
 	})
 	t.Run("two", func(t *testing.T) {
 		t.Parallel()
-		ExpectError(t,
+		acctest.ExpectError(t,
 			resource.TestStep{Config: s.RunConfig(t, "two-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo $BRANE_INDEX > /data/same"], completions = 2 } }`)},
 			[]string{`Step "fan" of run "two-of-many" failed`, `steps "fan.0" and "fan.1" wrote different content to "same"`, `Let each index write to different paths`},
 		)

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // This file contains the test of a row of the table of faults, and the faults.
@@ -52,7 +53,7 @@ func (f runFault) begin(t *testing.T, s *survival) (first *applying, end func())
 	if f.killedBeforeJob == 0 {
 		return startApply(t, s.cli), func() {}
 	}
-	gate := NewFaultProxy(t, (*httptest.Server).StartTLS)
+	gate := acctest.NewFaultProxy(t, (*httptest.Server).StartTLS)
 	held := gate.HoldRequest(createsJob(s.Namespace, f.killedBeforeJob))
 	direct := s.through(t, gate)
 	first = startApply(t, s.cli)
@@ -113,12 +114,12 @@ func (a *applying) logs(t *testing.T, text string) {
 }
 
 // elsewhere returns a CLI with the same configuration and another state.
-func (s *survival) elsewhere(t *testing.T) *CLI {
+func (s *survival) elsewhere(t *testing.T) *acctest.CLI {
 	t.Helper()
-	other := NewCLI(t)
+	other := acctest.NewCLI(t)
 	other.Env = s.cli.Env
 	text, err := os.ReadFile(filepath.Join(s.cli.Directory, "main.tf"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	other.WriteFile(t, "main.tf", string(text))
 	other.Run(t, "init", "-no-color")
 	return other
@@ -128,7 +129,7 @@ func (s *survival) elsewhere(t *testing.T) *CLI {
 func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
 	t.Helper()
 	var pods corev1.PodList
-	NoError(t, s.Client.List(t.Context(), &pods, s.Namespace, workflow.StepLabel+"="+step))
+	acctest.NoError(t, s.Client.List(t.Context(), &pods, s.Namespace, workflow.StepLabel+"="+step))
 	if len(pods.Items) != 1 {
 		t.Fatalf("step %s has %d pods", step, len(pods.Items))
 	}
@@ -139,7 +140,7 @@ func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
 func (s *survival) deletePod(t *testing.T, step string) {
 	t.Helper()
 	pod := s.pod(t, step)
-	NoError(t, s.Client.Delete(t.Context(), pod))
+	acctest.NoError(t, s.Client.Delete(t.Context(), pod))
 	holds(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
@@ -161,19 +162,19 @@ func (s *survival) evictPod(t *testing.T, step string) {
 func (s *survival) passTimeout(t *testing.T, step string, attempt int) {
 	t.Helper()
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: fmt.Sprintf("brane-%s-%s-%d", s.id(t), step, attempt)}}
-	NoError(t, s.Client.Get(t.Context(), job))
+	acctest.NoError(t, s.Client.Get(t.Context(), job))
 	if limit := job.Spec.ActiveDeadlineSeconds; limit == nil || *limit != 3600 {
 		t.Errorf("the Job's deadline is %v seconds", limit)
 	}
-	NoError(t, s.Client.MergePatch(t.Context(), job, []byte(`{"spec":{"activeDeadlineSeconds":1}}`)))
+	acctest.NoError(t, s.Client.MergePatch(t.Context(), job, []byte(`{"spec":{"activeDeadlineSeconds":1}}`)))
 }
 
 func (s *survival) deleteJob(t *testing.T, step string) {
 	t.Helper()
 	var jobs batchv1.JobList
-	NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
+	acctest.NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
 	for i := range jobs.Items {
-		NoError(t, s.Client.Delete(t.Context(), &jobs.Items[i]))
+		acctest.NoError(t, s.Client.Delete(t.Context(), &jobs.Items[i]))
 	}
 }
 
@@ -181,15 +182,15 @@ func (s *survival) deleteJob(t *testing.T, step string) {
 func killEngine(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
-	NoError(t, err)
+	acctest.NoError(t, err)
 	for _, file := range environments {
 		text, err := os.ReadFile(file)
 		if err != nil || !bytes.Contains(text, []byte("BRANE_POD_UID="+string(pod.UID)+"\x00")) {
 			continue // another process, or it has ended
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		NoError(t, err)
-		NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		acctest.NoError(t, err)
+		acctest.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 		return
 	}
 	t.Fatalf("pod %s has no engine", pod.Name)
@@ -201,6 +202,6 @@ func TestAccWorkflowRun_replaced(t *testing.T) {
 	s := newSurvival(t, "replaced", "", "/works")
 	s.server.works.Store(true)
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.ends(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+RunAddress)
+	s.ends(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+acctest.RunAddress)
 	s.leavesNothing(t)
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // runFault is a fault during a run, and the expected result.
@@ -340,7 +342,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		happens: func(t *testing.T, s *survival, _ *applying) {
 			s.atWork(t)
 			first := s.engine(t)
-			NoError(t, s.Client.Delete(t.Context(), first))
+			acctest.NoError(t, s.Client.Delete(t.Context(), first))
 			s.engine(t, first.Name)
 			s.server.letGo()
 		},

@@ -16,25 +16,26 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // pushTools puts the tools' image under another name, with a program of its own, and gives its digest.
 func pushTools(t *testing.T, reference string, config v1.Config) string {
 	t.Helper()
 	from, err := name.ParseReference(clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	tools, err := remote.Image(from)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	file, err := tools.ConfigFile()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	config.Env = file.Config.Env
 	made, err := mutate.Config(tools, config)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	to, err := name.NewTag(reference)
-	NoError(t, err)
-	NoError(t, remote.Write(to, made))
+	acctest.NoError(t, err)
+	acctest.NoError(t, remote.Write(to, made))
 	digest, err := made.Digest()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	return digest.String()
 }
 
@@ -42,7 +43,7 @@ func pushTools(t *testing.T, reference string, config v1.Config) string {
 // reach makes none.
 func TestAccWorkflowRun_entryPoint(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	repository := clustertest.Getenv(t, "BRANE_REGISTRY") + "/" + s.Namespace
 	says := func(word string) v1.Config {
@@ -69,25 +70,25 @@ resource "brane_workflow_run" "test" {
 	}
 	second := ""
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "first by itself\nfirst by $argument\n")})),
-					ExpectRunValue("images", pinned(first)),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": acctest.ExpectOutput("all", "first by itself\nfirst by $argument\n")})),
+					acctest.ExpectRunValue("images", pinned(first)),
 				},
 			},
 			{
 				PreConfig: func() { second = pushTools(t, repository+":1", says("second")) },
 				Config:    config,
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "second by itself\nsecond by $argument\n")})),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": acctest.ExpectOutput("all", "second by itself\nsecond by $argument\n")})),
 				},
-				Check: resource.TestCheckResourceAttrWith(RunAddress, "images.plain", func(got string) error {
+				Check: resource.TestCheckResourceAttrWith(acctest.RunAddress, "images.plain", func(got string) error {
 					if want := repository + "@" + second; got != want {
 						return fmt.Errorf("pinned to %s, not to %s", got, want)
 					}
@@ -98,8 +99,8 @@ resource "brane_workflow_run" "test" {
 				PreConfig: func() {
 					for _, reference := range []string{repository + ":1", repository + "@" + second} {
 						gone, err := name.ParseReference(reference)
-						NoError(t, err)
-						NoError(t, remote.Delete(gone))
+						acctest.NoError(t, err)
+						acctest.NoError(t, remote.Delete(gone))
 					}
 				},
 				Config:           config,

@@ -4,12 +4,14 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // What can be known at plan time fails there; nothing is contacted.
 func TestAccWorkflowRun_badInput(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	const steps = `steps = { a = { image = "tools:1", command = ["true"] } }`
 	step := func(more string) string {
 		return `steps = { a = { image = "tools:1", command = ["true"], ` + more + ` } }`
@@ -91,10 +93,10 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 			t.Parallel()
 			failed := false
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				ErrorCheck: func(err error) error {
 					failed = true
-					return CheckError(err, tt.want...)
+					return acctest.CheckError(err, tt.want...)
 				},
 				Steps: []resource.TestStep{{Config: s.RunConfig(t, "bad", tt.body), PlanOnly: true}},
 			})
@@ -108,8 +110,8 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 // An infrastructure that nobody has registered is found out when it is needed: it may be made by the same apply.
 func TestAccWorkflowRun_notRegistered(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
-	ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "nowhere", `steps = { a = { image = "tools:1", command = ["true"] } }`)}, []string{
+	s := acctest.NewEnv(t)
+	acctest.ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "nowhere", `steps = { a = { image = "tools:1", command = ["true"] } }`)}, []string{
 		`Failed to use infrastructure`, `Looking up infrastructure "` + s.Namespace + `" to run "nowhere-`, `Register it with a brane_infrastructure`,
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // outages are faults of the infrastructure that a run survives without an error.
@@ -86,9 +87,9 @@ func (c *ownCluster) test(t *testing.T, f runFault) {
 	t.Helper()
 	s := newSurvivalIn(t, c, "fault", f.body())
 	before, err := s.redis.DBSize(t.Context()).Result()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	f.test(t, s)
-	NoError(t, s.redis.Del(t.Context(), s.counts).Err())
+	acctest.NoError(t, s.redis.Del(t.Context(), s.counts).Err())
 	if after, err := s.redis.DBSize(t.Context()).Result(); err != nil || after != before {
 		t.Errorf("Redis has %d keys and had %d: %v", after, before, err)
 	}
@@ -99,7 +100,7 @@ func (s *survival) hasJob(t *testing.T, step string) {
 	t.Helper()
 	holds(t, "the Job of step "+step, func() bool {
 		var jobs batchv1.JobList
-		NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
+		acctest.NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
 		return len(jobs.Items) > 0
 	})
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // calls is a run whose steps call functions of packages that were built with several versions of Brane, and pass their results on.
@@ -61,7 +63,7 @@ func gave(kind, value string) knownvalue.Check {
 
 func TestAccWorkflowRun_packages(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	location := strings.ReplaceAll(`["BRANE_APPLICATION_ID=`+`[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}","BRANE_JOB_ID=mine","BRANE_LOCATION_ID=NAME","DEBUG=false","cwd=/opt/wd","program=/opt/wd/run"]`, "NAME", s.Namespace)
 	variables := regexp.MustCompile("^" + strings.ReplaceAll(strings.ReplaceAll(location, `["B`, `\["B`), `run"]`, `run"\]`) + "$")
@@ -69,13 +71,13 @@ func TestAccWorkflowRun_packages(t *testing.T) {
 output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_value) }
 `
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-					ExpectRunValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
+					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					acctest.ExpectRunValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
 						"string": gave("string", `"naïve \"日本\" $PATH ${x}"`), "integer": gave("integer", "9223372036854775807"), "real": gave("real", "0.05"), "whole": gave("real", "2.0"),
 						"boolean": gave("boolean", "true"), "nothing": gave("unit", "null"), "sum": gave("integer", "9007199254740992"),
 						"copy": gave("File", `"in/ada.txt.copy"`), "again": gave("File", `"in/ada.txt.copy.copy"`), "tree": gave("string[]", `["ada.txt","ada.txt.copy","ada.txt.copy.copy","grace.txt"]`),
@@ -84,17 +86,17 @@ output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_val
 						"variables": knownvalue.ObjectPartial(map[string]knownvalue.Check{"return_value": knownvalue.StringRegexp(variables)}),
 						"program":   knownvalue.ObjectPartial(map[string]knownvalue.Check{"return_type": knownvalue.Null(), "return_value": knownvalue.Null()}),
 					})),
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"program": ExpectOutput("program", "Ada")})),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"program": acctest.ExpectOutput("program", "Ada")})),
 					statecheck.ExpectKnownOutputValue("sum", knownvalue.Int64Exact(9007199254740992)),
 				},
 				Check: func(*terraform.State) error { return checkUnprivileged(t.Context(), s) },
 			},
-			{Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange}},
+			{Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: acctest.NoChange}},
 			{ // another argument is another run
 				Config: strings.Replace(config, "{ real = 4 }", "{ real = 5 }", 1), PlanOnly: true, ExpectNonEmptyPlan: true,
 				ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
-					plancheck.ExpectUnknownValue(RunAddress, tfjsonpath.New("results")),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectUnknownValue(acctest.RunAddress, tfjsonpath.New("results")),
 				}},
 			},
 		},
@@ -102,7 +104,7 @@ output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_val
 }
 
 // checkUnprivileged checks that no container of a call may do more than any step.
-func checkUnprivileged(ctx context.Context, s Env) error {
+func checkUnprivileged(ctx context.Context, s acctest.Env) error {
 	var jobs batchv1.JobList
 	if err := s.Client.List(ctx, &jobs, s.Namespace, "brane/run"); err != nil {
 		return err
@@ -128,7 +130,7 @@ func checkUnprivileged(ctx context.Context, s Env) error {
 
 func TestAccWorkflowRun_packageFails(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	for name, tt := range map[string]struct {
 		step string
@@ -152,7 +154,7 @@ func TestAccWorkflowRun_packageFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ExpectError(t, resource.TestStep{Config: s.RunConfig(t, name, "steps = { call = { "+tt.step+" } }")}, tt.want)
+			acctest.ExpectError(t, resource.TestStep{Config: s.RunConfig(t, name, "steps = { call = { "+tt.step+" } }")}, tt.want)
 		})
 	}
 }
@@ -160,13 +162,13 @@ func TestAccWorkflowRun_packageFails(t *testing.T) {
 // Everything that is wrong with calls is told while planning, on its attribute and all at once.
 func TestAccWorkflowRun_packagePlan(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	description, err := os.ReadFile("../../test/brane-package/probe/tagged.yml")
-	NoError(t, err)
-	NoError(t, os.WriteFile(s.ControlPlaneFile("probe.yml"), description, 0o600))
-	NoError(t, os.WriteFile(s.ControlPlaneFile("service.yml"), []byte(strings.Replace(string(description), "kind: task", "kind: service", 1)), 0o600))
-	NoError(t, os.WriteFile(s.ControlPlaneFile("dsl.yml"), []byte(strings.Replace(string(description), "kind: ecu", "kind: dsl", 1)), 0o600))
-	NoError(t, os.WriteFile(s.ControlPlaneFile("broken.yml"), []byte("name: ["), 0o600))
+	acctest.NoError(t, err)
+	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("probe.yml"), description, 0o600))
+	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("service.yml"), []byte(strings.Replace(string(description), "kind: task", "kind: service", 1)), 0o600))
+	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("dsl.yml"), []byte(strings.Replace(string(description), "kind: ecu", "kind: dsl", 1)), 0o600))
+	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("broken.yml"), []byte("name: ["), 0o600))
 	steps := map[string]struct{ body, summary, detail string }{
 		"file":      {`function = "echo", package_file = "$FOLDER/none.yml"`, "Failed to read package file", `Reading "$FOLDER/none.yml": open $FOLDER/none.yml: no such file or directory.`},
 		"broken":    {`function = "echo", package_file = "$FOLDER/broken.yml"`, "Failed to read package file", `Reading "$FOLDER/broken.yml": line 1: did not find expected node content.`},
@@ -198,10 +200,10 @@ func TestAccWorkflowRun_packagePlan(t *testing.T) {
 	for _, step := range steps {
 		want = append(want, step.summary, strings.ReplaceAll(step.detail, "$FOLDER", s.Directory))
 	}
-	ExpectError(t, resource.TestStep{Config: config, PlanOnly: true}, want)
+	acctest.ExpectError(t, resource.TestStep{Config: config, PlanOnly: true}, want)
 
 	other := `steps = { a = { package = "probe:2.0.0", function = "echo", package_file = "$FOLDER/probe.yml" } }`
-	ExpectError(t, resource.TestStep{Config: strings.ReplaceAll(s.RunConfig(t, "other", other), "$FOLDER", s.Directory), PlanOnly: true},
+	acctest.ExpectError(t, resource.TestStep{Config: strings.ReplaceAll(s.RunConfig(t, "other", other), "$FOLDER", s.Directory), PlanOnly: true},
 		[]string{"Package does not match its file", `Step "a" calls package "probe:2.0.0", but its package_file describes "probe:1.0.0".`})
 	for body, want := range map[string]string{
 		`package = "probe", function = "a"`:                                              `write it as name:version, for example filesystem:1.0.0`,
@@ -210,14 +212,14 @@ func TestAccWorkflowRun_packagePlan(t *testing.T) {
 		`package = "probe:1.0.0", function = "a", brane_version = "0.3"`:                 `write 0.4, 0.5, 0.6, 1, 2, 3, 4, or a release of one of them like 0.6.3`,
 		`package = "probe:1.0.0", function = "a", arguments = { f = { file = "../x" } }`: `must be relative, without . and .., doubled or trailing slashes`,
 	} {
-		ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "schema", "steps = { a = { "+body+" } }"), PlanOnly: true}, []string{want})
+		acctest.ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "schema", "steps = { a = { "+body+" } }"), PlanOnly: true}, []string{want})
 	}
 }
 
 // What a Job is told of a call is what Brane would tell it.
 func TestAccWorkflowRun_packageArguments(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	config := s.RunConfig(t, "arguments", `steps = { call = { package = "probe:0.6.0", function = "nothing", arguments = {
 	  a = { reals = [1, 2.5] }, b = { strings = ["x", "é"] }, c = { booleans = [true] }, d = { files = ["in/x"] }, f = { integers = [] }, g = { directory = "in" } } } }`)
@@ -228,7 +230,7 @@ func TestAccWorkflowRun_packageArguments(t *testing.T) {
 		`"f":{"v":"array","c":{"type":"integer[]","entries":[]}},` +
 		`"g":{"v":"struct","c":{"type":"Directory","properties":{"url":{"v":"unicode","c":"/data/in"}}}}}`
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config: config,
 			Check: func(*terraform.State) error {

@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 const twoSteps = `
@@ -47,7 +49,7 @@ func pageSays(file string, want, not []string) resource.TestCheckFunc {
 // The report is written with the run. Its loss is no drift; another path has it written there from what Redis knows, without another run.
 func TestAccWorkflowRun_report(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	first, second := filepath.Join(s.Directory, "reports", "run.html"), filepath.Join(s.Directory, "elsewhere.html")
 	with := func(file string) string {
@@ -56,7 +58,7 @@ func TestAccWorkflowRun_report(t *testing.T) {
 	whole := []string{"told <span class=\"status succeeded\">", "2 steps in", "&lt;b&gt;said&lt;/b&gt; in (secret)", "<code>first</code>", "<code>second</code>", `id="step-1"`, "Exit code</dt><dd>0"}
 	var uid string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{
 			{Config: with(first), Check: resource.ComposeTestCheckFunc(pageSays(first, whole, []string{"abracadabra", "redis://"}), func(*terraform.State) error {
 				uids, err := s.JobUIDs(t.Context())
@@ -64,11 +66,11 @@ func TestAccWorkflowRun_report(t *testing.T) {
 				return err
 			})},
 			{
-				PreConfig: func() { NoError(t, os.Remove(first)) }, Config: with(first), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange},
+				PreConfig: func() { acctest.NoError(t, os.Remove(first)) }, Config: with(first), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: acctest.NoChange},
 			},
 			{
 				Config:           with(second),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate)}},
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate)}},
 				Check: resource.ComposeTestCheckFunc(pageSays(second, whole, []string{"abracadabra"}), func(*terraform.State) error {
 					uids, err := s.JobUIDs(t.Context())
 					if err == nil && uids["one"] != uid {
@@ -83,17 +85,17 @@ func TestAccWorkflowRun_report(t *testing.T) {
 
 func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	file := s.ControlPlaneFile("failed.html")
-	ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "told", `
+	acctest.ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "told", `
 	  steps = {
 	    good = { image = "$TOOLS", command = ["sh", "-c", "echo 1 > /data/first"] }
 	    bad  = { image = "$TOOLS", command = ["sh", "-c", "test $BRANE_INDEX != 1 && exit; echo 'no such luck'; exit 7"], needs = ["good"], items = ["Ada", "Grace"], max_failed_indexes = 1 }
 	    then = { image = "$TOOLS", command = ["true"], needs = ["bad"] }
 	  }
 	  report_path = "`+file+`"`)}, []string{"failed with exit code 7"})
-	NoError(t, pageSays(file, []string{
+	acctest.NoError(t, pageSays(file, []string{
 		"1 of 3 steps succeeded, 1 failed, 1 skipped", "What went wrong", "the command failed with exit code 7", "no such luck", "<code>first</code>", `class="step failed"`, `<span class="name">0 Ada</span><span class="took"><span class="hidden">succeeded in`, `<span class="name">1 Grace</span><span class="took">failed`, `<dt>Attempts</dt><dd>1</dd>`, `class="step skipped"`,
 	}, nil)(nil))
 }
@@ -101,19 +103,19 @@ func TestAccWorkflowRun_reportOfAFailure(t *testing.T) {
 // What would keep the report from being written is found while planning, as far as it can be; what is found later is a warning, since the run is done.
 func TestAccWorkflowRun_reportNotPossible(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
-	NoError(t, os.WriteFile(s.ControlPlaneFile("file"), nil, 0o600))
+	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("file"), nil, 0o600))
 	for file, want := range map[string]string{
 		s.Directory: `it is a directory; set the path of a file`,
 		s.ControlPlaneFile("file") + "/report.html": `file is not a directory`,
 	} {
-		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: ProviderFactories, Steps: []resource.TestStep{
+		resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: acctest.ProviderFactories, Steps: []resource.TestStep{
 			{Config: s.RunConfig(t, "told", twoSteps+fmt.Sprintf("report_path = %q", file)), PlanOnly: true, ExpectError: regexp.MustCompile(strings.ReplaceAll(want, " ", `\s+`))},
 		}})
 	}
-	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: ProviderFactories, Steps: []resource.TestStep{{
+	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: acctest.ProviderFactories, Steps: []resource.TestStep{{
 		Config: s.RunConfig(t, "told", twoSteps+`report_path = "/proc/report.html"`),
-		Check:  resource.TestCheckResourceAttr(RunAddress, "status", "succeeded"),
+		Check:  resource.TestCheckResourceAttr(acctest.RunAddress, "status", "succeeded"),
 	}}})
 }

@@ -13,16 +13,18 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // A program finds everything that its step and the defaults say of its pod, and nothing that neither says.
 func TestAccWorkflowRun_pod(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
 	meta := metav1.ObjectMeta{Namespace: s.Namespace, Name: "greeting"}
-	NoError(t, s.Client.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"one": "hello\n", "two": "goodbye\n"}}))
-	NoError(t, s.Client.Create(t.Context(), &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"token": "from a secret"}}))
+	acctest.NoError(t, s.Client.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"one": "hello\n", "two": "goodbye\n"}}))
+	acctest.NoError(t, s.Client.Create(t.Context(), &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"token": "from a secret"}}))
 	const secret = "write only $(WORD) $$"
 	config := s.Config(t, `
 resource "brane_workflow_run" "test" {
@@ -82,20 +84,20 @@ EOT
 `)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"list": ExpectOutput("list", "/data/b\n/data/in/a\n/data/kept\n")})),
+					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"list": acctest.ExpectOutput("list", "/data/b\n/data/in/a\n/data/kept\n")})),
 				},
 				Check: func(state *terraform.State) (err error) {
-					if id, err = RunID(state); err != nil {
+					if id, err = acctest.RunID(state); err != nil {
 						return err
 					}
-					if text := fmt.Sprint(state.RootModule().Resources[RunAddress].Primary.Attributes); strings.Contains(text, "write only") {
+					if text := fmt.Sprint(state.RootModule().Resources[acctest.RunAddress].Primary.Attributes); strings.Contains(text, "write only") {
 						return fmt.Errorf("the state holds %q", secret)
 					}
 					return nil
@@ -103,11 +105,11 @@ EOT
 			},
 			{ // quantities in other words and another secret of the same version: the same run
 				Config:           strings.NewReplacer(`memory = "64Mi"`, `memory = "65536Ki"`, "write only $(WORD)", "other").Replace(config),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange},
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: acctest.NoChange},
 			},
 			{
 				Config: strings.Replace(config, "secret_env_wo_version = 1", "secret_env_wo_version = 2", 1), PlanOnly: true, ExpectNonEmptyPlan: true,
-				ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace)}},
+				ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace)}},
 			},
 			{Config: s.ProviderBlock(), Check: func(*terraform.State) error { return s.CheckNoRunObjects(t.Context()) }},
 		},

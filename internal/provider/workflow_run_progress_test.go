@@ -6,21 +6,23 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // With TF_LOG_PROVIDER=INFO the log of the real CLI follows a run, a line a thing.
 func TestAccWorkflowRun_log(t *testing.T) {
 	t.Parallel()
-	s, c := NewEnv(t), NewCLI(t)
+	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
 	s.RegisterInfrastructure(t)
 	log := filepath.Join(t.TempDir(), "log")
 	c.Env = append(c.Env, "TF_LOG_PROVIDER=INFO", "TF_LOG_PATH="+log)
-	c.WriteFile(t, "main.tf", RequiredProviders+s.RunConfig(t, "followed", twoSteps))
+	c.WriteFile(t, "main.tf", acctest.RequiredProviders+s.RunConfig(t, "followed", twoSteps))
 	c.Run(t, "init", "-no-color")
 	c.DestroyAtEnd(t)
 	c.Run(t, "apply", "-auto-approve", "-no-color")
 	text, err := os.ReadFile(log)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	var got []string
 	for _, line := range regexp.MustCompile(`\[INFO\]\s+provider\.\S+: (.* elapsed\)): .*run=(\S+)`).FindAllStringSubmatch(string(text), -1) {
 		got = append(got, figures.ReplaceAllString(strings.ReplaceAll(line[1], line[2], "ID"), "T"))

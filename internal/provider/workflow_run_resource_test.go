@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // greetings is a run of three steps:
@@ -50,9 +51,11 @@ resource "brane_workflow_run" "test" {
 
 func TestAccWorkflowRun(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
-	write := func(text string) { NoError(t, os.WriteFile(s.ControlPlaneFile("names.txt"), []byte(text), 0o600)) }
+	write := func(text string) {
+		acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("names.txt"), []byte(text), 0o600))
+	}
 	write("Edsger\n")
 	config := func(replacements ...string) string {
 		body := strings.ReplaceAll(greetings, "$FOLDER", s.Directory)
@@ -69,27 +72,27 @@ func TestAccWorkflowRun(t *testing.T) {
 	const others = "joined = { path = \"joined\" }\n    names  = { path = \"names.txt\" }"
 	var ids []string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, ids...) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, ids...) },
 		Steps: []resource.TestStep{
 			{
 				Config: config(),
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-					ExpectRunValue("namespace", knownvalue.StringExact(s.Namespace)),
-					ExpectRunValue("drift", knownvalue.ListSizeExact(0)),
-					ExpectRunValue("retention", knownvalue.StringExact("168h")),
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
-						"joined": ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"),
+					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					acctest.ExpectRunValue("namespace", knownvalue.StringExact(s.Namespace)),
+					acctest.ExpectRunValue("drift", knownvalue.ListSizeExact(0)),
+					acctest.ExpectRunValue("retention", knownvalue.StringExact("168h")),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
+						"joined": acctest.ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"),
 						"bytes": knownvalue.ObjectExact(map[string]knownvalue.Check{
-							"path": knownvalue.StringExact("bytes"), "size": knownvalue.Int64Exact(2), "sha256": knownvalue.StringExact(SHA256("\xff\x00")), "content": knownvalue.Null(),
+							"path": knownvalue.StringExact("bytes"), "size": knownvalue.Int64Exact(2), "sha256": knownvalue.StringExact(acctest.SHA256("\xff\x00")), "content": knownvalue.Null(),
 						}),
 					})),
-					ExpectRunValue("inputs", knownvalue.MapPartial(map[string]knownvalue.Check{
-						"names.txt":      knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(SHA256("Ada\nGrace\n"))}),
-						"more/names.txt": knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(SHA256("Edsger\n"))}),
+					acctest.ExpectRunValue("inputs", knownvalue.MapPartial(map[string]knownvalue.Check{
+						"names.txt":      knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(acctest.SHA256("Ada\nGrace\n"))}),
+						"more/names.txt": knownvalue.ObjectPartial(map[string]knownvalue.Check{"sha256": knownvalue.StringExact(acctest.SHA256("Edsger\n"))}),
 					})),
-					ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"hello": succeeded(), "count": succeeded(), "join": succeeded()})),
+					acctest.ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"hello": succeeded(), "count": succeeded(), "join": succeeded()})),
 				},
 				Check: func(state *terraform.State) (err error) {
 					was, err = readRecord(t.Context(), s, store, state)
@@ -100,58 +103,58 @@ func TestAccWorkflowRun(t *testing.T) {
 			{ // other outputs: taken in place, nothing runs again
 				Config: config(oneOutput, others),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate),
-					plancheck.ExpectKnownValue(RunAddress, tfjsonpath.New("status"), knownvalue.StringExact("succeeded")),
-					plancheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("joined"), ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n")),
-					plancheck.ExpectUnknownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("names").AtMapKey("content")),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectKnownValue(acctest.RunAddress, tfjsonpath.New("status"), knownvalue.StringExact("succeeded")),
+					plancheck.ExpectKnownValue(acctest.RunAddress, tfjsonpath.New("outputs").AtMapKey("joined"), acctest.ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n")),
+					plancheck.ExpectUnknownValue(acctest.RunAddress, tfjsonpath.New("outputs").AtMapKey("names").AtMapKey("content")),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
-						"joined": ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"), "names": ExpectOutput("names.txt", "Ada\nGrace\n"),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{
+						"joined": acctest.ExpectOutput("joined", "Hello, Ada\nHello, Grace\nHello, Edsger\n3\n"), "names": acctest.ExpectOutput("names.txt", "Ada\nGrace\n"),
 					})),
 				},
 				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
 			{ // no output any more
 				Config:            config("outputs = {\n    "+oneOutput+"\n  }", ""),
-				ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("outputs", knownvalue.Null()), ExpectRunValue("outputs_digest", knownvalue.Null())},
+				ConfigStateChecks: []statecheck.StateCheck{acctest.ExpectRunValue("outputs", knownvalue.Null()), acctest.ExpectRunValue("outputs_digest", knownvalue.Null())},
 				Check:             func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
 			{ // and back, though the Jobs were cleaned up meanwhile, as their TTL does
 				PreConfig: func() {
 					for step := range was.jobs {
-						NoError(t, s.Client.Delete(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + was.id + "-" + step + "-1"}}))
+						acctest.NoError(t, s.Client.Delete(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + was.id + "-" + step + "-1"}}))
 					}
 					was.jobs = map[string]string{}
 				},
 				Config: config(),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate), // and no replacement
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate), // and no replacement
 				}},
 				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
-			expectReplacement(s, config("Grace", "Barbara"), SHA256("Ada\nBarbara\n")),
-			expectReplacement(s, config("'s/^/Hello, /'", "'s/^/Good morning, /'"), SHA256("Ada\nGrace\n")),
-			expectReplacement(s, config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), SHA256("Ada\nGrace\n")),
-			expectReplacement(s, config(`release = "1"`, `release = "2"`), SHA256("Ada\nGrace\n")),
+			expectReplacement(s, config("Grace", "Barbara"), acctest.SHA256("Ada\nBarbara\n")),
+			expectReplacement(s, config("'s/^/Hello, /'", "'s/^/Good morning, /'"), acctest.SHA256("Ada\nGrace\n")),
+			expectReplacement(s, config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), acctest.SHA256("Ada\nGrace\n")),
+			expectReplacement(s, config(`release = "1"`, `release = "2"`), acctest.SHA256("Ada\nGrace\n")),
 			{ // a file that is a source has other content: another run, and the first leaves nothing
 				PreConfig: func() { write("Barbara\n") },
 				Config:    config(),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
-					plancheck.ExpectKnownValue(RunAddress, inputSHA256("more/names.txt"), knownvalue.StringExact(SHA256("Barbara\n"))),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectKnownValue(acctest.RunAddress, inputSHA256("more/names.txt"), knownvalue.StringExact(acctest.SHA256("Barbara\n"))),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
-					statecheck.ExpectKnownValue(RunAddress, tfjsonpath.New("outputs").AtMapKey("joined").AtMapKey("content"),
+					statecheck.ExpectKnownValue(acctest.RunAddress, tfjsonpath.New("outputs").AtMapKey("joined").AtMapKey("content"),
 						knownvalue.StringExact("Hello, Ada\nHello, Grace\nHello, Barbara\n3\n")),
 				},
 				Check: func(state *terraform.State) error {
-					id, err := RunID(state)
+					id, err := acctest.RunID(state)
 					ids = append(ids, id)
 					if err != nil || id == was.id {
 						return fmt.Errorf("the run is still %s (%w)", id, err)
 					}
-					return CheckNoRedisKeys(t.Context(), store, was.id)
+					return acctest.CheckNoRedisKeys(t.Context(), store, was.id)
 				},
 			},
 			{Config: s.ProviderBlock(), Check: func(*terraform.State) error { return s.CheckNoRunObjects(t.Context()) }},
@@ -162,7 +165,7 @@ func TestAccWorkflowRun(t *testing.T) {
 // A step with all its attributes, in a run with nothing but steps.
 func TestAccWorkflowRun_stepAlone(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
 	config := s.Config(t, `
 resource "brane_workflow_run" "test" {
@@ -186,34 +189,34 @@ resource "brane_workflow_run" "test" {
 `)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-					ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"check": succeeded()})),
-					ExpectRunValue("outputs", knownvalue.MapSizeExact(0)),
-					ExpectRunValue("outputs_digest", knownvalue.Null()),
+					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					acctest.ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"check": succeeded()})),
+					acctest.ExpectRunValue("outputs", knownvalue.MapSizeExact(0)),
+					acctest.ExpectRunValue("outputs_digest", knownvalue.Null()),
 				},
 				Check: func(state *terraform.State) (err error) {
-					id, err = RunID(state)
+					id, err = acctest.RunID(state)
 					return err
 				},
 			},
 			{ // what is not kept may go
 				PreConfig: func() {
-					keys, err := RunKeys(t.Context(), store, id)
-					NoError(t, err)
-					NoError(t, store.Unlink(t.Context(), keys...).Err())
+					keys, err := acctest.RunKeys(t.Context(), store, id)
+					acctest.NoError(t, err)
+					acctest.NoError(t, store.Unlink(t.Context(), keys...).Err())
 				},
-				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange},
+				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: acctest.NoChange},
 			},
 			{ // another bound for the next time is no reason to look at the run, of which nothing is left
 				Config: strings.Replace(config, `update = "1m"`, `update = "2m"`, 1),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
 				}},
 			},
 		},
@@ -223,7 +226,7 @@ resource "brane_workflow_run" "test" {
 // What the outputs need stays when the deadline of the run has passed, and no more is missed; a large output that was changed is found by its size.
 func TestAccWorkflowRun_deadlinePasses(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
 	const size = 2_500_000 // three chunks
 	config := s.Config(t, `
@@ -254,45 +257,45 @@ data "brane_file" "large" {
 	var id string
 	large := strings.Repeat("\x00", size)
 	readable := []statecheck.StateCheck{
-		ExpectRunValue("outputs", knownvalue.MapPartial(map[string]knownvalue.Check{"small": ExpectOutput("small", "alice")})),
+		acctest.ExpectRunValue("outputs", knownvalue.MapPartial(map[string]knownvalue.Check{"small": acctest.ExpectOutput("small", "alice")})),
 		statecheck.ExpectKnownValue("data.brane_file.small", tfjsonpath.New("content"), knownvalue.StringExact("alice")),
-		statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(SHA256(large))),
+		statecheck.ExpectKnownValue("data.brane_file.large", tfjsonpath.New("sha256"), knownvalue.StringExact(acctest.SHA256(large))),
 	}
 	remember := func(state *terraform.State) (err error) {
-		id, err = RunID(state)
+		id, err = acctest.RunID(state)
 		return err
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{Config: config, ConfigStateChecks: readable, Check: remember},
 			{ // what has the deadline goes, as Redis itself drops it
 				PreConfig: func() {
-					keys, err := RunKeys(t.Context(), store, id)
-					NoError(t, err)
+					keys, err := acctest.RunKeys(t.Context(), store, id)
+					acctest.NoError(t, err)
 					kept := 0
 					for _, key := range keys {
 						ttl, err := store.TTL(t.Context(), key).Result()
-						NoError(t, err)
+						acctest.NoError(t, err)
 						if ttl < 0 {
 							kept++
 							continue
 						}
-						NoError(t, store.Unlink(t.Context(), key).Err())
+						acctest.NoError(t, store.Unlink(t.Context(), key).Err())
 					}
 					// Two chunks of "large", whose first two are alike, the pack of "small", the manifest and its list.
 					if kept != 5 || len(keys) <= kept {
 						t.Errorf("of %d keys, %d are kept", len(keys), kept)
 					}
 				},
-				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: NoChange}, ConfigStateChecks: readable,
+				Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: acctest.NoChange}, ConfigStateChecks: readable,
 			},
 			{ // somebody cuts the last chunk of the large output
 				PreConfig: func() {
-					NoError(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+SHA256(large[:size%files.ChunkSize]), "\x00", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
+					acctest.NoError(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+acctest.SHA256(large[:size%files.ChunkSize]), "\x00", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 				},
-				Config: config, ConfigPlanChecks: ExpectDrift(RunAddress, plancheck.ResourceActionReplace, `output "large" (large) was modified in Redis`), ConfigStateChecks: readable, Check: remember,
+				Config: config, ConfigPlanChecks: acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionReplace, `output "large" (large) was modified in Redis`), ConfigStateChecks: readable, Check: remember,
 			},
 		},
 	})
@@ -305,8 +308,8 @@ type record struct {
 	jobs    map[string]string
 }
 
-func readRecord(ctx context.Context, s Env, client *redis.Client, state *terraform.State) (r record, err error) {
-	if r.id, err = RunID(state); err != nil {
+func readRecord(ctx context.Context, s acctest.Env, client *redis.Client, state *terraform.State) (r record, err error) {
+	if r.id, err = acctest.RunID(state); err != nil {
 		return r, err
 	}
 	if r.jobs, err = s.JobUIDs(ctx); err != nil {
@@ -321,7 +324,7 @@ func readRecord(ctx context.Context, s Env, client *redis.Client, state *terrafo
 	return r, nil
 }
 
-func checkUnchanged(ctx context.Context, s Env, client *redis.Client, state *terraform.State, was record) error {
+func checkUnchanged(ctx context.Context, s acctest.Env, client *redis.Client, state *terraform.State, was record) error {
 	now, err := readRecord(ctx, s, client, state)
 	if err != nil {
 		return err
@@ -333,13 +336,13 @@ func checkUnchanged(ctx context.Context, s Env, client *redis.Client, state *ter
 }
 
 // expectReplacement plans only: the run would be made anew, and the plan says what the digest of names.txt will be.
-func expectReplacement(s Env, config, namesSHA256 string) resource.TestStep {
+func expectReplacement(s acctest.Env, config, namesSHA256 string) resource.TestStep {
 	return resource.TestStep{
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
-			plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionReplace),
-			plancheck.ExpectKnownValue(RunAddress, inputSHA256("names.txt"), knownvalue.StringExact(namesSHA256)),
-			plancheck.ExpectUnknownValue(RunAddress, tfjsonpath.New("status")),
+			plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
+			plancheck.ExpectKnownValue(acctest.RunAddress, inputSHA256("names.txt"), knownvalue.StringExact(namesSHA256)),
+			plancheck.ExpectUnknownValue(acctest.RunAddress, tfjsonpath.New("status")),
 		}},
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // A CLI prints "(write-only attribute)" for each write-only attribute, set or not. In a run there is one, outside of the steps.
@@ -21,7 +23,7 @@ func TestARunHasOneWriteOnlyAttribute(t *testing.T) {
 			}
 		}
 	}
-	collect("", NewProtocol(t).Schemas.ResourceSchemas["brane_workflow_run"].Block.Attributes)
+	collect("", acctest.NewProtocol(t).Schemas.ResourceSchemas["brane_workflow_run"].Block.Attributes)
 	if got := strings.Join(found, " "); got != "secret_env_wo" {
 		t.Errorf("the write-only attributes are %s", got)
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // halfDone is a step that writes half of its result, exits with 0 when it is asked to stop, and writes all of it when nobody asks. The step needs what the server
@@ -112,7 +114,7 @@ func (s *survival) goesOn() {
 func (s *survival) preempt(t *testing.T, step string) {
 	t.Helper()
 	var nodes corev1.NodeList
-	NoError(t, s.Client.List(t.Context(), &nodes, "", ""))
+	acctest.NoError(t, s.Client.List(t.Context(), &nodes, "", ""))
 	if len(nodes.Items) != 1 {
 		t.Fatalf("the cluster has %d nodes", len(nodes.Items))
 	}

@@ -10,14 +10,16 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // The Brane instance knows the cluster by an address at which nothing answers this machine: a port of the loopback that no program of the tests takes.
 func TestAccWorkflowRun_submittedByTheProvider(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
-	store := RedisClient(t)
-	elsewhere := strings.Replace(InfrastructureConfig, `registry `, "address     = \"127.0.0.1:1\"\n  verify_credentials = false\n  registry ", 1)
+	s := acctest.NewEnv(t)
+	store := acctest.RedisClient(t)
+	elsewhere := strings.Replace(acctest.InfrastructureConfig, `registry `, "address     = \"127.0.0.1:1\"\n  verify_credentials = false\n  registry ", 1)
 	config := func(submit string) string {
 		return s.Config(t, elsewhere+`
 resource "brane_workflow_run" "test" {
@@ -30,14 +32,14 @@ resource "brane_workflow_run" "test" {
 	}
 	var ids []string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, ids...) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, ids...) },
 		Steps: []resource.TestStep{
 			{
 				Config:            config(`submit_with = "provider"`),
-				ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"greeting": ExpectOutput("greeting", "hello\n")}))},
+				ConfigStateChecks: []statecheck.StateCheck{acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"greeting": acctest.ExpectOutput("greeting", "hello\n")}))},
 				Check: func(state *terraform.State) error {
-					id, err := RunID(state)
+					id, err := acctest.RunID(state)
 					ids = append(ids, id)
 					return err
 				},
@@ -45,7 +47,7 @@ resource "brane_workflow_run" "test" {
 			{ // who submits makes no other run
 				Config: config(""),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
 				}},
 			},
 			{Config: config(`submit_with = "provider"`)}, // which the destroy needs
@@ -56,7 +58,7 @@ resource "brane_workflow_run" "test" {
 // What contradicts submit_with is an error of the plan, and so is a cluster that nobody has declared.
 func TestAccWorkflowRun_submittedWrongly(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	const steps = `steps = { a = { image = "tools:1", command = ["true"] } }`
 	for name, tt := range map[string]struct {
 		body string
@@ -69,7 +71,7 @@ func TestAccWorkflowRun_submittedWrongly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "bad", steps+"\n"+tt.body), PlanOnly: true}, tt.want)
+			acctest.ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "bad", steps+"\n"+tt.body), PlanOnly: true}, tt.want)
 		})
 	}
 }

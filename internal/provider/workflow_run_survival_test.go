@@ -24,13 +24,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // survival is a run that the CLI applies and that a test disturbs. Its steps count their starts in Redis, and send requests to a server of the test.
 type survival struct {
-	Env
+	acctest.Env
 	own    *ownCluster // nil is the shared test cluster
-	cli    *CLI
+	cli    *acctest.CLI
 	server *caller
 	redis  *redis.Client
 	counts string // the Redis key of the counts, which does not belong to the run
@@ -59,20 +60,20 @@ func newSurvival(t *testing.T, name, attributes, slow string) *survival {
 // works is set, and $OVER reports the end of the command.
 func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	t.Helper()
-	place := NewEnv(t)
+	place := acctest.NewEnv(t)
 	if own != nil {
 		place.OwnCluster, place.Client = &own.Cluster, own.Client
 	}
 	s := &survival{
-		Env: place, own: own, cli: NewCLI(t), server: newCaller(t, place.Getenv(t, "BRANE_BRIDGE_IP")), redis: DialRedis(t, place.Getenv(t, "BRANE_REDIS_URL")), counts: "ran:" + place.Namespace,
+		Env: place, own: own, cli: acctest.NewCLI(t), server: newCaller(t, place.Getenv(t, "BRANE_BRIDGE_IP")), redis: acctest.DialRedis(t, place.Getenv(t, "BRANE_REDIS_URL")), counts: "ran:" + place.Namespace,
 	}
 	if own != nil {
-		s.cli.Env = append(s.cli.Env, "KUBE_CONFIG_PATH="+WriteDocumentedKubeconfig(t, own.Cluster))
+		s.cli.Env = append(s.cli.Env, "KUBE_CONFIG_PATH="+acctest.WriteDocumentedKubeconfig(t, own.Cluster))
 		for _, name := range []string{"KUBECONFIG", "BRANE_REDIS_URL", "BRANE_REDIS_POD_URL", "BRANE_AGENT_IMAGE"} {
 			s.cli.Env = append(s.cli.Env, name+"="+own.Variable(t, name))
 		}
 	}
-	t.Cleanup(func() { NoError(t, s.redis.Del(context.Background(), s.counts).Err()) })
+	t.Cleanup(func() { acctest.NoError(t, s.redis.Del(context.Background(), s.counts).Err()) })
 	s.RegisterInfrastructure(t)
 	s.write(t, name, body)
 	s.cli.Run(t, "init", "-no-color")
@@ -84,9 +85,9 @@ func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 func (s *survival) write(t *testing.T, name, body string) {
 	t.Helper()
 	options, err := redis.ParseURL(s.Getenv(t, "BRANE_REDIS_POD_URL"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	host, port, err := net.SplitHostPort(options.Addr)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	count := fmt.Sprintf(`printf 'AUTH %%s\\r\\nHINCRBY %%s %%s 1\\r\\nQUIT\\r\\n' %s %s $1 | nc %s %s > /dev/null`, options.Password, s.counts, host, port)
 	body = regexp.MustCompile(`\$RAN/([\w.$]+)`).ReplaceAllString(body, strings.NewReplacer("$1", "${1}", "$", "$$").Replace(count))
 	call := "wget -q -O /dev/null " + s.server.url
@@ -95,7 +96,7 @@ func (s *survival) write(t *testing.T, name, body string) {
 	if strings.Contains(body, "both = {") {
 		outputs += "output \"both\" {\n  value = brane_workflow_run.test.outputs.both.content\n}\n"
 	}
-	s.cli.WriteFile(t, "main.tf", RequiredProviders+s.RunConfig(t, name, body)+outputs)
+	s.cli.WriteFile(t, "main.tf", acctest.RequiredProviders+s.RunConfig(t, name, body)+outputs)
 }
 
 // applying is an apply that is running.
@@ -126,13 +127,13 @@ func (l *transcript) String() string {
 }
 
 // startApply starts an apply.
-func startApply(t *testing.T, c *CLI) *applying {
+func startApply(t *testing.T, c *acctest.CLI) *applying {
 	t.Helper()
 	a := &applying{ended: make(chan struct{})}
 	a.cmd, a.out = c.Command(t.Context(), "apply", "-auto-approve", "-json")
 	a.cmd.Env, a.cmd.Stderr = append(a.cmd.Env, "TF_LOG_PROVIDER=INFO"), &a.log
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal sends Ctrl-C to the process group
-	NoError(t, a.cmd.Start())
+	acctest.NoError(t, a.cmd.Start())
 	go func() {
 		defer close(a.ended)
 		a.err = a.cmd.Wait()
@@ -166,8 +167,8 @@ func (a *applying) errors(t *testing.T) string {
 // provider returns the process ID of the apply's provider.
 func (a *applying) provider(t *testing.T) int {
 	t.Helper()
-	pid, err := FindProvider(a.cmd.Process.Pid)
-	NoError(t, err)
+	pid, err := acctest.FindProvider(a.cmd.Process.Pid)
+	acctest.NoError(t, err)
 	if pid == 0 {
 		t.Fatalf("the CLI has no provider:\n%s", a.out)
 	}
@@ -176,17 +177,17 @@ func (a *applying) provider(t *testing.T) int {
 
 func (a *applying) killProvider(t *testing.T) {
 	t.Helper()
-	NoError(t, syscall.Kill(a.provider(t), syscall.SIGKILL))
+	acctest.NoError(t, syscall.Kill(a.provider(t), syscall.SIGKILL))
 }
 
 // suspendProvider stops the provider's process until it is killed, and returns when it has stopped.
 func (a *applying) suspendProvider(t *testing.T) {
 	t.Helper()
 	pid := a.provider(t)
-	NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	acctest.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	holds(t, "the provider to stop", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		NoError(t, err)
+		acctest.NoError(t, err)
 		return bytes.Contains(stat, []byte(") T "))
 	})
 }
@@ -194,7 +195,7 @@ func (a *applying) suspendProvider(t *testing.T) {
 // interrupt sends Ctrl-C to the apply.
 func (a *applying) interrupt(t *testing.T) {
 	t.Helper()
-	NoError(t, syscall.Kill(-a.cmd.Process.Pid, syscall.SIGINT))
+	acctest.NoError(t, syscall.Kill(-a.cmd.Process.Pid, syscall.SIGINT))
 }
 
 // patience is the limit of each wait, long enough for a busy machine.
@@ -233,7 +234,7 @@ func (s *survival) id(t *testing.T) string {
 	}
 	holds(t, "the record of the run", func() bool {
 		var records corev1.ConfigMapList
-		NoError(t, s.Client.List(t.Context(), &records, s.Namespace, workflow.RunLabel))
+		acctest.NoError(t, s.Client.List(t.Context(), &records, s.Namespace, workflow.RunLabel))
 		for _, record := range records.Items {
 			s.found = record.Labels[workflow.RunLabel]
 		}
@@ -246,10 +247,10 @@ func (s *survival) id(t *testing.T) string {
 func (s *survival) committed(t *testing.T, step string) {
 	t.Helper()
 	store, err := engine.Files(s.redis, s.id(t))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	holds(t, "the commit of step "+step, func() bool {
 		commits, err := store.Commits(t.Context(), []string{step})
-		NoError(t, err)
+		acctest.NoError(t, err)
 		return len(commits) > 0
 	})
 }
@@ -258,7 +259,7 @@ func (s *survival) committed(t *testing.T, step string) {
 func (s *survival) ran(t *testing.T) string {
 	t.Helper()
 	counts, err := s.redis.HGetAll(t.Context(), s.counts).Result()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	var all []string
 	for _, step := range slices.Sorted(maps.Keys(counts)) {
 		all = append(all, step+" "+counts[step])
@@ -339,8 +340,8 @@ func (s *survival) leavesNothing(t *testing.T) {
 	t.Helper()
 	id := s.id(t)
 	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
-	NoError(t, s.CheckNoRunObjects(t.Context()))
-	NoError(t, CheckNoRedisKeys(t.Context(), s.redis, id))
+	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
+	acctest.NoError(t, acctest.CheckNoRedisKeys(t.Context(), s.redis, id))
 	if err := s.redis.Do(t.Context(), "ACL", "GETUSER", files.UserName(id)).Err(); !errors.Is(err, redis.Nil) {
 		t.Errorf("the run's Redis user still exists: %v", err)
 	}
@@ -349,13 +350,13 @@ func (s *survival) leavesNothing(t *testing.T) {
 // status returns the status of the run in the state, or "" if it is not in the state.
 func (s *survival) status(t *testing.T) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), s.cli.Program, "state", "show", "-no-color", RunAddress)
+	cmd := exec.CommandContext(t.Context(), s.cli.Program, "state", "show", "-no-color", acctest.RunAddress)
 	cmd.Dir, cmd.Env = s.cli.Directory, s.cli.Env
 	out, err := cmd.Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		return ""
 	}
-	NoError(t, err)
+	acctest.NoError(t, err)
 	for line := range strings.Lines(string(out)) {
 		if name, value, _ := strings.Cut(line, "="); strings.TrimSpace(name) == "status" && strings.HasPrefix(line, "    status") {
 			return strings.Trim(strings.TrimSpace(value), `"`)

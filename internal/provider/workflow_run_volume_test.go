@@ -17,6 +17,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Whatever a run has, it has with an init container and without: a chain, made early, a step that is many, calls of packages, exit codes.
@@ -32,7 +33,7 @@ func TestAccWorkflowRun_agentVolume(t *testing.T) {
 
 func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 	t.Helper()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
 	other := workflow.InjectInitContainer
 	if injection == other {
@@ -63,21 +64,21 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 	}
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": ExpectOutput("all", "Ada hello there again\nGrace hello there again\n")})),
-					ExpectRunValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
+					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": acctest.ExpectOutput("all", "Ada hello there again\nGrace hello there again\n")})),
+					acctest.ExpectRunValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
 						"pair": gave("Pair", `{"left":"é","right":1}`), "left": gave("string", `"é"`), "sum": gave("integer", "3"),
 						"own": ended(201, 1), "hides": ended(3, 1), "tries": ended(7, 2),
 					})),
 				},
 				Check: func(state *terraform.State) (err error) {
-					if id, err = RunID(state); err != nil {
+					if id, err = acctest.RunID(state); err != nil {
 						return err
 					}
 					return checkAgentInjection(t.Context(), s, workflow.StepLabel, injection == workflow.InjectImageVolume)
@@ -86,10 +87,10 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 			{ // the other way it is the same run
 				Config: strings.Replace(config, set, fmt.Sprintf("agent_injection = %q", other), 1),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(RunAddress, plancheck.ResourceActionUpdate),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
 				}},
 				Check: func(state *terraform.State) error {
-					if now, err := RunID(state); err != nil || now != id {
+					if now, err := acctest.RunID(state); err != nil || now != id {
 						return fmt.Errorf("the run is %s, not %s (%w)", now, id, err)
 					}
 					return nil
@@ -100,7 +101,7 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 }
 
 // checkAgentInjection checks by which way the agent came into pods: by a volume, or by an init container.
-func checkAgentInjection(ctx context.Context, s Env, labels string, byVolume bool) error {
+func checkAgentInjection(ctx context.Context, s acctest.Env, labels string, byVolume bool) error {
 	var pods corev1.PodList
 	if err := s.Client.List(ctx, &pods, s.Namespace, labels); err != nil {
 		return err
@@ -119,15 +120,15 @@ func checkAgentInjection(ctx context.Context, s Env, labels string, byVolume boo
 // Where nobody has said it, the nodes say whether the agent is a volume; so the provider has to see them, and the run to have a Redis user of its own.
 func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	blind := s.CreateServiceAccount(t, s.Namespace, "blind").Kubeconfig
-	own, err := os.ReadFile(clustertest.Getenv(t, KubeconfigVariable))
-	NoError(t, err)
+	own, err := os.ReadFile(clustertest.Getenv(t, acctest.KubeconfigVariable))
+	acctest.NoError(t, err)
 	elsewhere := []byte(strings.ReplaceAll(string(own), s.Client.Host(), s.Client.Host()+"/")) // an address that is not the registered one
 	kubernetes := func(kubeconfig []byte) string {
 		file := filepath.Join(t.TempDir(), "kubeconfig")
-		NoError(t, os.WriteFile(file, kubeconfig, 0o600))
+		acctest.NoError(t, os.WriteFile(file, kubeconfig, 0o600))
 		return fmt.Sprintf("kubernetes = { config_path = %q }", file)
 	}
 	for name, tt := range map[string]struct {
@@ -147,12 +148,12 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 			t.Parallel()
 			config := s.RunConfig(t, name, tt.attributes+"\nsteps = { works = { image = \"$TOOLS\", command = [\"true\"] } }")
 			resource.Test(t, resource.TestCase{
-				ProtoV6ProviderFactories: ProviderFactories,
+				ProtoV6ProviderFactories: acctest.ProviderFactories,
 				Steps: []resource.TestStep{{
 					Config:            strings.Replace(config, "provider \"brane\" {", "provider \"brane\" {\n  "+tt.provider, 1),
-					ConfigStateChecks: []statecheck.StateCheck{ExpectRunValue("status", knownvalue.StringExact("succeeded"))},
+					ConfigStateChecks: []statecheck.StateCheck{acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded"))},
 					Check: func(state *terraform.State) error {
-						id, err := RunID(state)
+						id, err := acctest.RunID(state)
 						if err != nil {
 							return err
 						}
@@ -174,7 +175,7 @@ func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	NoError(t, checkAgentInjection(t.Context(), s.Env, workflow.StepLabel, true))
+	acctest.NoError(t, checkAgentInjection(t.Context(), s.Env, workflow.StepLabel, true))
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }
@@ -182,7 +183,7 @@ func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 // What is wrong with the agent is told as such, in both ways.
 func TestAccWorkflowRun_agentFails(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	for name, tt := range map[string]struct {
 		attributes, provider string
@@ -204,7 +205,7 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 			}
 			config := s.RunConfig(t, name, tt.attributes+"\nsteps = { works = { "+image+"command = [\"true\"] } }")
 			config = strings.Replace(config, "provider \"brane\" {", "provider \"brane\" {\n  "+strings.ReplaceAll(tt.provider, "$REGISTRY", s.Getenv(t, "BRANE_REGISTRY")), 1)
-			ExpectError(t, resource.TestStep{Config: config}, append([]string{fmt.Sprintf("Step \"works\" of run %q failed", name)}, tt.want...))
+			acctest.ExpectError(t, resource.TestStep{Config: config}, append([]string{fmt.Sprintf("Step \"works\" of run %q failed", name)}, tt.want...))
 		})
 	}
 }

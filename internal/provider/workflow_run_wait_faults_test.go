@@ -21,6 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // What goes wrong with runs that go on inside the cluster.
@@ -54,8 +55,8 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 
 	s.change(t, `none = { path = "none" }, `, "")
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	NoError(t, pageSays(page, []string{"no such file: &#34;none&#34;"}, nil)(nil)) // of how it had ended before
-	NoError(t, os.Remove(page))
+	acctest.NoError(t, pageSays(page, []string{"no such file: &#34;none&#34;"}, nil)(nil)) // of how it had ended before
+	acctest.NoError(t, os.Remove(page))
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
@@ -64,7 +65,7 @@ func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 		t.Error("the plan has written the report")
 	}
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1}) // and then plans nothing more
-	NoError(t, pageSays(page, []string{"3 steps in", "<code>first</code>"}, nil)(nil))
+	acctest.NoError(t, pageSays(page, []string{"3 steps in", "<code>first</code>"}, nil)(nil))
 	s.leavesNothing(t)
 }
 
@@ -76,7 +77,7 @@ func TestAccWorkflowRun_engineLost(t *testing.T) {
 	pod := s.engine(t)
 	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // so far all is well
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
-	NoError(t, s.Client.Delete(t.Context(), job))
+	acctest.NoError(t, s.Client.Delete(t.Context(), job))
 	kill := exec.CommandContext(t.Context(), "kubectl", "-n", s.Namespace, "delete", "pod", pod.Name, "--grace-period=0", "--force", "--ignore-not-found")
 	if out, err := kill.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -105,7 +106,7 @@ func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
 		t.Fatalf("the run has %s", got)
 	}
 	cmd, out := s.cli.Command(t.Context(), "plan", "-no-color")
-	NoError(t, cmd.Run())
+	acctest.NoError(t, cmd.Run())
 	tells(t, out, `Run "locked-out" stopped`, "redis refuses the user name or password", "must be replaced")
 	if strings.Contains(out.String(), wrong) {
 		t.Errorf("it tells the password:\n%s", out)
@@ -124,14 +125,14 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "stranger", "wait = false", "/works")
 	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
-	NoError(t, err)
+	acctest.NoError(t, err)
 	store := infra.NewDirectoryStore(s.Directory, infra.V06)
 	location := infra.Location{
 		Name: s.Namespace, Address: s.Client.Host()[len("https://"):], Namespace: s.Namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
-	NoError(t, infra.Register(t.Context(), store, location, admin))
+	acctest.NoError(t, infra.Register(t.Context(), store, location, admin))
 	s.fails(t, nil, "Unsupported service account for wait = false", "which is not a service account in namespace", "Register a service account of that namespace, or set wait = true.")
-	NoError(t, s.CheckNoRunObjects(t.Context()))
+	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
 }
 
 // While a run goes on inside the cluster, a refresh tells what holds it up; that alone is no reason to do anything.
@@ -185,31 +186,31 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 }
 
 // createQuota bounds the pods in the namespace.
-func createQuota(t *testing.T, s Env, name, pods string) {
+func createQuota(t *testing.T, s acctest.Env, name, pods string) {
 	t.Helper()
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name}}
 	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse(pods)}
-	NoError(t, s.Client.Create(t.Context(), quota))
+	acctest.NoError(t, s.Client.Create(t.Context(), quota))
 	holds(t, "the quota to be counted", func() bool {
-		NoError(t, s.Client.Get(t.Context(), quota))
+		acctest.NoError(t, s.Client.Get(t.Context(), quota))
 		return len(quota.Status.Hard) > 0
 	})
 }
 
 // through lets the run be submitted through a gate, until direct is called.
-func (s *survival) through(t *testing.T, g *FaultProxy) (direct func()) {
+func (s *survival) through(t *testing.T, g *acctest.FaultProxy) (direct func()) {
 	t.Helper()
 	store := infra.NewDirectoryStore(s.Directory, infra.V06)
 	registration, err := infra.Lookup(t.Context(), store, s.Namespace)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	gated := *kubeconfig
 	gated.Server, gated.CA = g.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.Certificate().Raw})
 	register := func(k credentials.Kubeconfig) {
 		text, err := credentials.Render(k)
-		NoError(t, err)
-		NoError(t, infra.Register(t.Context(), store, registration.Location, text))
+		acctest.NoError(t, err)
+		acctest.NoError(t, infra.Register(t.Context(), store, registration.Location, text))
 	}
 	register(gated)
 	return func() { register(*kubeconfig) }
@@ -220,7 +221,7 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "unnoted", "wait = false", "/works")
 	s.server.works.Store(true)
-	gate := NewFaultProxy(t, (*httptest.Server).StartTLS)
+	gate := acctest.NewFaultProxy(t, (*httptest.Server).StartTLS)
 	noted := gate.HoldRequest(func(r *http.Request, seen []string) bool {
 		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.Namespace+"/jobs")
 	})
@@ -230,7 +231,7 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	first.killProvider(t)
 	s.says(t, first, killed)
 	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + s.id(t)}}
-	NoError(t, s.Client.Get(t.Context(), record))
+	acctest.NoError(t, s.Client.Get(t.Context(), record))
 	if engine := record.Data["engine"]; engine != "" {
 		t.Fatalf("the record names engine %s", engine)
 	}
@@ -240,12 +241,12 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	if got := s.over(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	NoError(t, s.Client.Get(t.Context(), record))
+	acctest.NoError(t, s.Client.Get(t.Context(), record))
 	if engine := record.Data["engine"]; !strings.HasSuffix(engine, "-engine-2") {
 		t.Errorf("the run was carried on by engine %s, not by the second to take its lease", engine)
 	}
 	holds(t, "the engine that nobody has noted to end", func() bool {
-		NoError(t, s.Client.Get(t.Context(), unnoted))
+		acctest.NoError(t, s.Client.Get(t.Context(), unnoted))
 		return unnoted.Status.Succeeded == 1
 	})
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // Tests of runs inside the cluster, without a running Terraform.
@@ -43,11 +44,11 @@ func (s *survival) change(t *testing.T, from, to string) {
 	t.Helper()
 	name := filepath.Join(s.cli.Directory, "main.tf")
 	text, err := os.ReadFile(name)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	if !strings.Contains(string(text), from) {
 		t.Fatalf("the configuration holds no %q:\n%s", from, text)
 	}
-	NoError(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
+	acctest.NoError(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
 }
 
 // over waits for the end of the run and returns its status.
@@ -57,7 +58,7 @@ func (s *survival) over(t *testing.T) workflow.RunStatus {
 	defer done()
 	run := &engine.Run{ID: s.id(t), Namespace: s.Namespace, Kube: s.Client}
 	found, err := run.Await(ctx)
-	NoError(t, err)
+	acctest.NoError(t, err)
 	return found.Status
 }
 
@@ -65,7 +66,7 @@ func (s *survival) over(t *testing.T) workflow.RunStatus {
 func (s *survival) engine(t *testing.T, than ...string) *corev1.Pod {
 	t.Helper()
 	var engine *corev1.Pod
-	NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
+	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
 		if err := s.Client.List(ctx, &pods, s.Namespace, workflow.EngineLabel); err != nil {
 			return false, err
@@ -99,9 +100,9 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 	}
 	// The engine has removed the deadline of the outputs.
 	kept := 0
-	store := RedisClient(t)
-	keys, err := RunKeys(t.Context(), store, s.cli.Run(t, "output", "-raw", "id"))
-	NoError(t, err)
+	store := acctest.RedisClient(t)
+	keys, err := acctest.RunKeys(t.Context(), store, s.cli.Run(t, "output", "-raw", "id"))
+	acctest.NoError(t, err)
 	for _, key := range keys {
 		if left, err := store.TTL(t.Context(), key).Result(); err != nil {
 			t.Fatal(err)
@@ -173,9 +174,9 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	cmd, out := s.cli.Command(t.Context(), "apply", "-auto-approve", "-no-color")
 	cmd.Stdout = nil
 	stdout, err := cmd.StdoutPipe()
-	NoError(t, err)
+	acctest.NoError(t, err)
 	cmd.Stderr = cmd.Stdout
-	NoError(t, cmd.Start())
+	acctest.NoError(t, cmd.Start())
 	for lines := bufio.NewReader(io.TeeReader(stdout, out)); ; {
 		line, err := lines.ReadString('\n')
 		if strings.Contains(line, "Modifying...") {
@@ -189,7 +190,7 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	tells(t, out, "0 added, 1 changed, 0 destroyed")
-	NoError(t, pageSays(page, []string{"3 steps in", "so (secret)"}, []string{"abracadabra"})(nil))
+	acctest.NoError(t, pageSays(page, []string{"3 steps in", "so (secret)"}, []string{"abracadabra"})(nil))
 	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.leavesNothing(t)
 }

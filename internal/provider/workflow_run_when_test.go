@@ -8,6 +8,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // withFailures is a run in which a step fails that may, and others are there for that:
@@ -28,7 +30,7 @@ const withFailures = `
 
 func TestAccWorkflowRun_when(t *testing.T) {
 	t.Parallel()
-	s, store := NewEnv(t), RedisClient(t)
+	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	s.RegisterInfrastructure(t)
 	ended := func(status string, code knownvalue.Check, attempts int64) knownvalue.Check {
 		return knownvalue.ObjectPartial(map[string]knownvalue.Check{"status": knownvalue.StringExact(status), "exit_code": code, "attempts": knownvalue.Int64Exact(attempts)})
@@ -36,27 +38,27 @@ func TestAccWorkflowRun_when(t *testing.T) {
 	skipped := ended("skipped", knownvalue.Null(), 0)
 	var id string
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return CheckNoRedisKeys(context.Background(), store, id) },
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), store, id) },
 		Steps: []resource.TestStep{
 			{
 				Config: s.RunConfig(t, "when", withFailures+"outputs = { log = { path = \"log\" } }"),
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("status", knownvalue.StringExact("succeeded")),
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"log": ExpectOutput("log", "begin\nrescue\njoin\n")})),
-					ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{
+					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"log": acctest.ExpectOutput("log", "begin\nrescue\njoin\n")})),
+					acctest.ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{
 						"begin": succeeded(), "risky": ended("failed", knownvalue.Int64Exact(3), 1), "unused": skipped, "rescue": succeeded(), "join": succeeded(), "idle": skipped,
 					})),
 				},
 				Check: func(state *terraform.State) (err error) {
-					id, err = RunID(state)
+					id, err = acctest.RunID(state)
 					return err
 				},
 			},
 			{ // other outputs are taken from what is committed
 				Config: s.RunConfig(t, "when", withFailures+"outputs = { again = { path = \"log\" } }"),
 				ConfigStateChecks: []statecheck.StateCheck{
-					ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"again": ExpectOutput("log", "begin\nrescue\njoin\n")})),
+					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"again": acctest.ExpectOutput("log", "begin\nrescue\njoin\n")})),
 				},
 			},
 		},
@@ -66,9 +68,9 @@ func TestAccWorkflowRun_when(t *testing.T) {
 // A run that has failed still does what is to be done at its end; a step that is tried again can succeed.
 func TestAccWorkflowRun_retriesAndTidies(t *testing.T) {
 	t.Parallel()
-	s := NewEnv(t)
+	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
-	ExpectError(t,
+	acctest.ExpectError(t,
 		resource.TestStep{Config: s.RunConfig(t, "tidy", `
   defaults = { image = "$TOOLS" }
   steps = {

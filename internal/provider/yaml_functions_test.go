@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
 // literal returns a value with the type of an expression in the CLI: objects are objects and lists are tuples.
@@ -16,7 +17,7 @@ func literal(from any) tftypes.Value {
 	switch v := from.(type) {
 	case nil:
 		return tftypes.NewValue(tftypes.DynamicPseudoType, nil)
-	case Object:
+	case acctest.Object:
 		typ, values := map[string]tftypes.Type{}, map[string]tftypes.Value{}
 		for name, field := range v {
 			values[name] = literal(field)
@@ -44,20 +45,20 @@ func literal(from any) tftypes.Value {
 }
 
 // callFunction calls a function whose parameters are dynamic, except for the given types, and returns its result or its error.
-func callFunction(s *Protocol, name string, parameters []tftypes.Type, arguments ...any) string {
+func callFunction(s *acctest.Protocol, name string, parameters []tftypes.Type, arguments ...any) string {
 	s.T.Helper()
 	var encoded []*tfprotov6.DynamicValue
 	for i, argument := range arguments {
 		value := literal(argument)
 		if m, ok := parameters[i].(tftypes.Map); ok {
 			elements := map[string]tftypes.Value{}
-			NoError(s.T, value.As(&elements))
+			acctest.NoError(s.T, value.As(&elements))
 			value = tftypes.NewValue(m, elements)
 		}
 		encoded = append(encoded, s.EncodeValue(parameters[i], value))
 	}
 	resp, err := s.CallFunction(s.T.Context(), &tfprotov6.CallFunctionRequest{Name: name, Arguments: encoded})
-	NoError(s.T, err)
+	acctest.NoError(s.T, err)
 	if resp.Error != nil {
 		if resp.Error.FunctionArgument == nil {
 			return "problem: " + resp.Error.Text
@@ -65,7 +66,7 @@ func callFunction(s *Protocol, name string, parameters []tftypes.Type, arguments
 		return fmt.Sprintf("problem in argument %d: %s", *resp.Error.FunctionArgument, resp.Error.Text)
 	}
 	result, err := resp.Result.Unmarshal(tftypes.String)
-	NoError(s.T, err)
+	acctest.NoError(s.T, err)
 	if !result.IsKnown() {
 		return "not known"
 	}
@@ -100,10 +101,10 @@ const goldenInfra = `locations:
 
 func TestInfraYMLFunction(t *testing.T) {
 	dynamic := []tftypes.Type{tftypes.DynamicPseudoType}
-	compute := Object{
+	compute := acctest.Object{
 		"address": "203.0.113.7:6443", "callback_to": "http://198.51.100.10:50052", "namespace": "brane", "registry": "198.51.100.10:50050", "mount_dfs": "redis://198.51.100.10", "proxy_address": nil,
 	}
-	twelve := Object{
+	twelve := acctest.Object{
 		"address": "203.0.113.8:6443", "callback_to": "http://198.51.100.10:50052", "namespace": "123", "registry": "198.51.100.10:50050", "secret_name": "twelve",
 	}
 	// Locations stand in the order of their names: that of a map.
@@ -114,18 +115,18 @@ func TestInfraYMLFunction(t *testing.T) {
 		locations any
 		want      string
 	}{
-		"two locations":                {Object{"compute": compute, "12": twelve}, sorted},
-		"none":                         {Object{}, "locations: {}\n"},
-		"something is known later":     {Object{"compute": MergeObjects(compute, Object{"address": later})}, "not known"},
+		"two locations":                {acctest.Object{"compute": compute, "12": twelve}, sorted},
+		"none":                         {acctest.Object{}, "locations: {}\n"},
+		"something is known later":     {acctest.Object{"compute": acctest.MergeObjects(compute, acctest.Object{"address": later})}, "not known"},
 		"it is a string":               {"compute", `problem in argument 0: the locations must be a map of objects`},
-		"a location is a string":       {Object{"compute": "x"}, `problem in argument 0: location "compute" is not an object`},
-		"an attribute that is none":    {Object{"compute": MergeObjects(compute, Object{"addr": "x"})}, `problem in argument 0: location "compute" has no attribute "addr"; it may have address, callback_to, namespace, registry, proxy_address, mount_dfs, secret_name`},
-		"an attribute that is no text": {Object{"compute": MergeObjects(compute, Object{"namespace": 7})}, `problem in argument 0: namespace of location "compute" must be a string`},
-		"a value that Brane cannot use": {Object{"compute": MergeObjects(compute, Object{"registry": "http://198.51.100.10:50050"})},
+		"a location is a string":       {acctest.Object{"compute": "x"}, `problem in argument 0: location "compute" is not an object`},
+		"an attribute that is none":    {acctest.Object{"compute": acctest.MergeObjects(compute, acctest.Object{"addr": "x"})}, `problem in argument 0: location "compute" has no attribute "addr"; it may have address, callback_to, namespace, registry, proxy_address, mount_dfs, secret_name`},
+		"an attribute that is no text": {acctest.Object{"compute": acctest.MergeObjects(compute, acctest.Object{"namespace": 7})}, `problem in argument 0: namespace of location "compute" must be a string`},
+		"a value that Brane cannot use": {acctest.Object{"compute": acctest.MergeObjects(compute, acctest.Object{"registry": "http://198.51.100.10:50050"})},
 			`problem in argument 0: location "compute" is not valid: registry: "http://198.51.100.10:50050" has a scheme; image names begin with host:port alone, like 198.51.100.10:50050`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := callFunction(NewProtocol(t), "infra_yml", dynamic, tt.locations)
+			got := callFunction(acctest.NewProtocol(t), "infra_yml", dynamic, tt.locations)
 			if got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
@@ -141,18 +142,18 @@ func TestInfraYMLFunction(t *testing.T) {
 func TestSecretsYMLFunction(t *testing.T) {
 	texts := []tftypes.Type{tftypes.Map{ElementType: tftypes.String}}
 	for name, tt := range map[string]struct {
-		kubeconfigs Object
+		kubeconfigs acctest.Object
 		want        string
 	}{
-		"two": {Object{"compute": Kubeconfig, "12": Kubeconfig},
-			`"12": ` + infra.EncodeKubeconfig([]byte(Kubeconfig)) + "\ncompute: " + infra.EncodeKubeconfig([]byte(Kubeconfig)) + "\n"},
-		"none":            {Object{}, "{}\n"},
-		"no kubeconfig":   {Object{"compute": "{}"}, `problem in argument 0: secret "compute": kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
-		"a name with a $": {Object{"s$compute": Kubeconfig}, `problem in argument 0: secret_name: "s$compute" is not a valid secret name: use 1 to 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends`},
-		"a plugin to run": {Object{"compute": strings.Replace(Kubeconfig, "{token: TOKEN}", "{exec: {command: aws}}", 1)}, `problem in argument 0: secret "compute": kubeconfig: users["brane"].exec: Brane cannot run a plugin inside its container; write a token, or client-certificate-data with client-key-data`},
+		"two": {acctest.Object{"compute": acctest.Kubeconfig, "12": acctest.Kubeconfig},
+			`"12": ` + infra.EncodeKubeconfig([]byte(acctest.Kubeconfig)) + "\ncompute: " + infra.EncodeKubeconfig([]byte(acctest.Kubeconfig)) + "\n"},
+		"none":            {acctest.Object{}, "{}\n"},
+		"no kubeconfig":   {acctest.Object{"compute": "{}"}, `problem in argument 0: secret "compute": kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
+		"a name with a $": {acctest.Object{"s$compute": acctest.Kubeconfig}, `problem in argument 0: secret_name: "s$compute" is not a valid secret name: use 1 to 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends`},
+		"a plugin to run": {acctest.Object{"compute": strings.Replace(acctest.Kubeconfig, "{token: TOKEN}", "{exec: {command: aws}}", 1)}, `problem in argument 0: secret "compute": kubeconfig: users["brane"].exec: Brane cannot run a plugin inside its container; write a token, or client-certificate-data with client-key-data`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := callFunction(NewProtocol(t), "secrets_yml", texts, tt.kubeconfigs); got != tt.want {
+			if got := callFunction(acctest.NewProtocol(t), "secrets_yml", texts, tt.kubeconfigs); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})
@@ -166,22 +167,22 @@ func TestBackendYMLFunction(t *testing.T) {
 		backend any
 		want    string
 	}{
-		"Brane 1": {"1.0.0", Object{"address": "203.0.113.7:6443", "config": "/config/kubeconfig.yml"},
+		"Brane 1": {"1.0.0", acctest.Object{"address": "203.0.113.7:6443", "config": "/config/kubeconfig.yml"},
 			"capabilities: null\nmethod:\n  kind: kubernetes\n  address: 203.0.113.7:6443\n  config: /config/kubeconfig.yml\n"},
-		"Brane 2": {"2.0", Object{"address": "203.0.113.7:6443", "config": "/config/kubeconfig.yml", "capabilities": []any{"cuda_gpu"}, "hash_containers": false},
+		"Brane 2": {"2.0", acctest.Object{"address": "203.0.113.7:6443", "config": "/config/kubeconfig.yml", "capabilities": []any{"cuda_gpu"}, "hash_containers": false},
 			"capabilities:\n- cuda_gpu\nhash_containers: false\nmethod:\n  kind: kubernetes\n  address: 203.0.113.7:6443\n  config: /config/kubeconfig.yml\n"},
-		"Brane 3": {"3.0.0", Object{"registry_address": "registry.example.org:5000", "config": "/config/kubeconfig.yml", "hash_containers": nil},
+		"Brane 3": {"3.0.0", acctest.Object{"registry_address": "registry.example.org:5000", "config": "/config/kubeconfig.yml", "hash_containers": nil},
 			"capabilities: null\nmethod: !kubernetes\n  registry_address: registry.example.org:5000\n  config: /config/kubeconfig.yml\n"},
-		"something is known later":   {"3", Object{"registry_address": later, "config": "/k"}, "not known"},
-		"Brane 0.6":                  {"0.6", Object{"config": "/k"}, `problem: version: "0.6" is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0`},
-		"a capability that is none":  {"3", Object{"registry_address": "r:1", "config": "/k", "capabilities": []any{"CudaGpu"}}, `problem: capabilities: "CudaGpu" is not a supported capability; Brane only has cuda_gpu`},
-		"capabilities in no list":    {"3", Object{"registry_address": "r:1", "config": "/k", "capabilities": "cuda_gpu"}, `problem in argument 1: capabilities of the backend must be a list of strings`},
-		"a number in the list":       {"3", Object{"registry_address": "r:1", "config": "/k", "capabilities": []any{1}}, `problem in argument 1: capabilities of the backend must be a list of strings`},
-		"a truth value in quotes":    {"3", Object{"registry_address": "r:1", "config": "/k", "hash_containers": "yes"}, `problem in argument 1: hash_containers of the backend must be true or false`},
-		"the form of another method": {"3", Object{"path": "/var/run/docker.sock"}, `problem in argument 1: the backend has no attribute "path"; it may have config, address, registry_address, capabilities, hash_containers`},
+		"something is known later":   {"3", acctest.Object{"registry_address": later, "config": "/k"}, "not known"},
+		"Brane 0.6":                  {"0.6", acctest.Object{"config": "/k"}, `problem: version: "0.6" is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0`},
+		"a capability that is none":  {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "capabilities": []any{"CudaGpu"}}, `problem: capabilities: "CudaGpu" is not a supported capability; Brane only has cuda_gpu`},
+		"capabilities in no list":    {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "capabilities": "cuda_gpu"}, `problem in argument 1: capabilities of the backend must be a list of strings`},
+		"a number in the list":       {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "capabilities": []any{1}}, `problem in argument 1: capabilities of the backend must be a list of strings`},
+		"a truth value in quotes":    {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "hash_containers": "yes"}, `problem in argument 1: hash_containers of the backend must be true or false`},
+		"the form of another method": {"3", acctest.Object{"path": "/var/run/docker.sock"}, `problem in argument 1: the backend has no attribute "path"; it may have config, address, registry_address, capabilities, hash_containers`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := callFunction(NewProtocol(t), "backend_yml", parameters, tt.version, tt.backend); got != tt.want {
+			if got := callFunction(acctest.NewProtocol(t), "backend_yml", parameters, tt.version, tt.backend); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})

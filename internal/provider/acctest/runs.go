@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"context"
@@ -24,9 +24,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// What the tests of runs share: a place to run in, and looks at what a run has left in the cluster and in Redis.
-
-// InfrastructureConfig is the configuration of a namespace and its registration; the location has the namespace's name.
+// InfrastructureConfig is the configuration of a namespace and of a location with the same name.
 const InfrastructureConfig = `
 resource "brane_namespace" "test" {
   name = "$NAMESPACE"
@@ -41,10 +39,11 @@ resource "brane_infrastructure" "test" {
 }
 `
 
-// RunAddress is the run of every test.
+// RunAddress is the address of the run in the configuration of every test.
 const RunAddress = "brane_workflow_run.test"
 
-// RegisterInfrastructure makes what underBrane describes without Terraform, for tests that are about runs alone. Its namespace is deleted at the end without waiting.
+// RegisterInfrastructure creates what [InfrastructureConfig] describes without Terraform, for tests of runs. When the test ends, it deletes the namespace and does not
+// wait.
 func (s Env) RegisterInfrastructure(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
@@ -67,7 +66,7 @@ func (s Env) RegisterInfrastructure(t *testing.T) {
 	NoError(t, infra.Register(ctx, infra.NewDirectoryStore(s.Directory, infra.V06), location, kubeconfig))
 }
 
-// RunID is the id of the run in the state.
+// RunID returns the id of the run in the state.
 func RunID(state *terraform.State) (string, error) {
 	run, found := state.RootModule().Resources[RunAddress]
 	if !found {
@@ -76,7 +75,7 @@ func RunID(state *terraform.State) (string, error) {
 	return run.Primary.Attributes["id"], nil
 }
 
-// JobUIDs are the uids of the namespace's Jobs by the steps they are of.
+// JobUIDs returns the UIDs of the Jobs in the namespace by their steps.
 func (s Env) JobUIDs(ctx context.Context) (map[string]string, error) {
 	var jobs batchv1.JobList
 	if err := s.Client.List(ctx, &jobs, s.Namespace, workflow.RunLabel); err != nil {
@@ -89,7 +88,7 @@ func (s Env) JobUIDs(ctx context.Context) (map[string]string, error) {
 	return uids, nil
 }
 
-// CheckNoRunObjects checks that the namespace holds nothing that a run makes; the service account's own things are no run's.
+// CheckNoRunObjects checks that the namespace has no objects of runs.
 func (s Env) CheckNoRunObjects(ctx context.Context) error {
 	for _, list := range []kube.List{&batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{}, &corev1.SecretList{}} {
 		if err := s.Client.List(ctx, list, s.Namespace, workflow.RunLabel); err != nil {
@@ -121,22 +120,25 @@ func RedisConfig(url, more, body string) string {
 	return fmt.Sprintf("provider \"brane\" {\n  redis = {\n    url = %q\n%s\n  }\n}\n%s", url, more, body)
 }
 
+// NamespaceConfig is the smallest configuration of a namespace.
 const NamespaceConfig = `
 resource "brane_namespace" "test" {
   name = "$NAMESPACE"
 }
 `
 
-// RunConfig is a run with a name of its own; body is all but name and infrastructure.
+// RunConfig returns the configuration of a run; body contains all attributes but name and infrastructure.
 func (s Env) RunConfig(t *testing.T, name, body string) string {
 	t.Helper()
 	return s.Config(t, fmt.Sprintf("resource \"brane_workflow_run\" \"test\" {\n  name = %q\n  infrastructure = \"$NAMESPACE\"\n%s\n}\n", name, body))
 }
 
+// ExpectRunValue returns a check of an attribute of the run.
 func ExpectRunValue(attribute string, check knownvalue.Check) statecheck.StateCheck {
 	return statecheck.ExpectKnownValue(RunAddress, tfjsonpath.New(attribute), check)
 }
 
+// ExpectOutput returns a check of an output of the run.
 func ExpectOutput(path, content string) knownvalue.Check {
 	return knownvalue.ObjectExact(map[string]knownvalue.Check{
 		"path": knownvalue.StringExact(path), "size": knownvalue.Int64Exact(int64(len(content))),
@@ -144,6 +146,7 @@ func ExpectOutput(path, content string) knownvalue.Check {
 	})
 }
 
+// SHA256 returns the digest of a text in hexadecimal.
 func SHA256(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])

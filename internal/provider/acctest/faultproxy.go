@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"encoding/json"
@@ -32,7 +32,7 @@ type FaultProxy struct {
 	held  chan struct{}                             // closed when such a request has arrived
 }
 
-// Fault is an answer of the gate instead of the API server.
+// Fault is an response of the proxy instead of that of the API server.
 type Fault struct {
 	Name   string
 	Answer func(http.ResponseWriter, *http.Request)
@@ -59,10 +59,13 @@ var Faults = []Fault{
 	NoAnswer,
 }
 
+// NoAnswer gives no response until the client disconnects.
 var NoAnswer = Fault{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
 
+// FaultMessage is the message of a [Fault] with a status.
 const FaultMessage = "the gate is closed"
 
+// NewStatusFault returns a response with an error status.
 func NewStatusFault(code int32, reason metav1.StatusReason) Fault {
 	return Fault{fmt.Sprint(code), func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -76,7 +79,7 @@ func NewStatusFault(code int32, reason metav1.StatusReason) Fault {
 	}}
 }
 
-// NewFaultProxy starts a gate; start is [httptest.Server.Start] or StartTLS. Requests without credentials get those of the provider.
+// NewFaultProxy starts a proxy; start is [httptest.Server.Start] or StartTLS. Requests without credentials get those of the provider.
 func NewFaultProxy(t *testing.T, start func(*httptest.Server)) *FaultProxy {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, KubeconfigVariable), QPS: 1000, Burst: 1000}.Config()
@@ -109,47 +112,47 @@ func NewFaultProxy(t *testing.T, start func(*httptest.Server)) *FaultProxy {
 }
 
 // recordRequest counts a request and returns the fault that it meets.
-func (g *FaultProxy) recordRequest(r *http.Request) Fault {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.holds != nil && g.holds(r, g.seen) {
-		g.holds = nil
-		close(g.held)
+func (p *FaultProxy) recordRequest(r *http.Request) Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.holds != nil && p.holds(r, p.seen) {
+		p.holds = nil
+		close(p.held)
 		return NoAnswer
 	}
-	g.seen = append(g.seen, r.Method+" "+r.URL.Path)
-	if g.at == 0 || len(g.seen) < g.at || len(g.seen) > g.at+g.more {
+	p.seen = append(p.seen, r.Method+" "+r.URL.Path)
+	if p.at == 0 || len(p.seen) < p.at || len(p.seen) > p.at+p.more {
 		return Fault{}
 	}
-	return g.fault
+	return p.fault
 }
 
 // FailRequest lets the n-th request from now meet the fault; 0: none.
-func (g *FaultProxy) FailRequest(n int, f Fault) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.seen, g.at, g.more, g.fault = nil, n, 0, f
+func (p *FaultProxy) FailRequest(n int, f Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen, p.at, p.more, p.fault = nil, n, 0, f
 }
 
 // HoldRequest gives no answer to the first request that meets a condition. The channel is closed when it has arrived; it is not forwarded.
-func (g *FaultProxy) HoldRequest(kind func(r *http.Request, seen []string) bool) <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.holds, g.held = kind, make(chan struct{})
-	return g.held
+func (p *FaultProxy) HoldRequest(kind func(r *http.Request, seen []string) bool) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holds, p.held = kind, make(chan struct{})
+	return p.held
 }
 
 // FailRequests lets the n-th request and more requests after it meet the fault.
-func (g *FaultProxy) FailRequests(n, more int, f Fault) {
-	g.FailRequest(n, f)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.more = more
+func (p *FaultProxy) FailRequests(n, more int, f Fault) {
+	p.FailRequest(n, f)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.more = more
 }
 
-// CountRequests returns the number of requests since the gate was armed.
-func (g *FaultProxy) CountRequests() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.seen)
+// CountRequests returns the number of requests since the last call of FailRequest or FailRequests.
+func (p *FaultProxy) CountRequests() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.seen)
 }

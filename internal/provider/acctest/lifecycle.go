@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// Lifecycle is one resource from plan to plan, as a CLI keeps it: what the provider answers is what it is asked with next.
+// Lifecycle keeps the state of one resource from plan to plan, as a CLI does.
 type Lifecycle struct {
 	*Protocol
 	TypeName string // of the resource's type
@@ -16,13 +16,15 @@ type Lifecycle struct {
 	Private  []byte
 }
 
+// NewLifecycle returns the lifecycle of a resource that does not exist yet.
 func (s *Protocol) NewLifecycle(name string) *Lifecycle {
 	return &Lifecycle{Protocol: s, TypeName: name, State: s.EncodeNull(s.Schemas.ResourceSchemas[name])}
 }
 
+// Schema returns the schema of the resource.
 func (l *Lifecycle) Schema() *tfprotov6.Schema { return l.Schemas.ResourceSchemas[l.TypeName] }
 
-// Exists says whether the state has the resource.
+// Exists reports whether the state has the resource.
 func (l *Lifecycle) Exists() bool {
 	l.T.Helper()
 	value, err := l.State.Unmarshal(l.Schema().ValueType())
@@ -32,7 +34,7 @@ func (l *Lifecycle) Exists() bool {
 	return !value.IsNull()
 }
 
-// HasState says whether the state is as it was.
+// HasState reports whether the state is the same as before.
 func (l *Lifecycle) HasState(before *tfprotov6.DynamicValue) bool {
 	l.T.Helper()
 	now, errNow := l.State.Unmarshal(l.Schema().ValueType())
@@ -43,7 +45,7 @@ func (l *Lifecycle) HasState(before *tfprotov6.DynamicValue) bool {
 	return now.Equal(then)
 }
 
-// PlanChange is what the provider plans for the configuration, and whether that changes anything.
+// PlanChange plans the configuration and reports whether the plan changes anything.
 func (l *Lifecycle) PlanChange(config Object) (plan *tfprotov6.PlanResourceChangeResponse, changes bool) {
 	l.T.Helper()
 	given := l.EncodeNull(l.Schema())
@@ -70,7 +72,7 @@ func (l *Lifecycle) PlanChange(config Object) (plan *tfprotov6.PlanResourceChang
 	return plan, !before.Equal(after)
 }
 
-// proposeState is the configuration with what is computed and not set there taken from the state.
+// proposeState returns the configuration, with computed attributes that are not set taken from the state.
 func (l *Lifecycle) proposeState(given *tfprotov6.DynamicValue) *tfprotov6.DynamicValue {
 	l.T.Helper()
 	typ := l.Schema().ValueType()
@@ -90,7 +92,7 @@ func (l *Lifecycle) proposeState(given *tfprotov6.DynamicValue) *tfprotov6.Dynam
 	return l.EncodeValue(typ, tftypes.NewValue(typ, config))
 }
 
-// Apply plans and applies; no configuration means destroy. What the provider says is returned, and its state is kept, also after an error.
+// Apply plans and applies a configuration, or destroys the resource if that is nil. It returns the diagnostics and keeps the new state, also after an error.
 func (l *Lifecycle) Apply(config Object) []*tfprotov6.Diagnostic {
 	l.T.Helper()
 	plan, _ := l.PlanChange(config)
@@ -114,6 +116,7 @@ func (l *Lifecycle) Apply(config Object) []*tfprotov6.Diagnostic {
 	return append(plan.Diagnostics, resp.Diagnostics...)
 }
 
+// Refresh reads the resource and returns the diagnostics.
 func (l *Lifecycle) Refresh() []*tfprotov6.Diagnostic {
 	l.T.Helper()
 	resp, err := l.ReadResource(l.T.Context(), &tfprotov6.ReadResourceRequest{TypeName: l.TypeName, CurrentState: l.State, Private: l.Private, CurrentIdentity: l.Identity})
@@ -127,7 +130,7 @@ func (l *Lifecycle) Refresh() []*tfprotov6.Diagnostic {
 	return resp.Diagnostics
 }
 
-// Import starts a life by an import and the read that follows.
+// Import returns the lifecycle of an imported resource, after the read that follows an import.
 func (s *Protocol) Import(name string, req tfprotov6.ImportResourceStateRequest) *Lifecycle {
 	s.T.Helper()
 	req.TypeName = name
@@ -142,7 +145,7 @@ func (s *Protocol) Import(name string, req tfprotov6.ImportResourceStateRequest)
 	return l
 }
 
-// FormatIdentity is the identity's attributes as text.
+// FormatIdentity returns the attributes of the identity as text.
 func (l *Lifecycle) FormatIdentity() string {
 	l.T.Helper()
 	if l.Identity == nil || l.Identity.IdentityData == nil {
@@ -169,6 +172,7 @@ func (l *Lifecycle) FormatIdentity() string {
 	return strings.Join(parts, " ")
 }
 
+// HasErrors reports whether there is an error among the diagnostics.
 func HasErrors(diagnostics []*tfprotov6.Diagnostic) bool {
 	for _, d := range diagnostics {
 		if d.Severity == tfprotov6.DiagnosticSeverityError {

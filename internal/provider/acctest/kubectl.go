@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// Kubectl does with kubectl what the provider's account may not.
+// Kubectl runs kubectl with the credentials of the administrator and returns its output.
 func (s Env) Kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", args...) // some of it is to be undone when the test is over
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "kubectl", args...) // cleanup calls it after the test has ended
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

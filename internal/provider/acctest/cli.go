@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // CLI is the real command line program with the real provider, installed from a mirror as a user installs a release.
@@ -19,9 +21,10 @@ type CLI struct {
 	Env       []string
 }
 
-// NewCLI installs the provider and prepares an empty folder for a configuration.
+// NewCLI installs the provider and creates an empty directory for a configuration.
 func NewCLI(t *testing.T) *CLI {
 	t.Helper()
+	testenv.RequireAcceptance(t)
 	c := &CLI{Program: os.Getenv("TF_ACC_TERRAFORM_PATH"), Directory: t.TempDir()}
 	for _, name := range []string{"terraform", "tofu"} {
 		if found, err := exec.LookPath(name); err == nil && c.Program == "" {
@@ -31,18 +34,18 @@ func NewCLI(t *testing.T) *CLI {
 	if c.Program == "" {
 		t.Fatal("there is neither terraform nor tofu on the PATH, and TF_ACC_TERRAFORM_PATH is empty")
 	}
-	place := t.TempDir()
+	installation := t.TempDir()
 	binary, err := buildProvider()
 	NoError(t, err)
 	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-		folder := filepath.Join(place, "mirror", host, "braneframework", "brane", builtVersion, runtime.GOOS+"_"+runtime.GOARCH)
+		folder := filepath.Join(installation, "mirror", host, "braneframework", "brane", builtVersion, runtime.GOOS+"_"+runtime.GOARCH)
 		NoError(t, os.MkdirAll(folder, 0o755))
 		NoError(t, linkOrCopy(binary, filepath.Join(folder, "terraform-provider-brane_v"+builtVersion)))
 	}
-	settings := filepath.Join(place, "terraform.tfrc")
-	NoError(t, os.WriteFile(settings, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", filepath.Join(place, "mirror")), 0o600))
+	settings := filepath.Join(installation, "terraform.tfrc")
+	NoError(t, os.WriteFile(settings, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", filepath.Join(installation, "mirror")), 0o600))
 	for _, variable := range os.Environ() {
-		// Whatever the one who runs the tests has set for his own use of the CLI is not ours, but for the examples' variables.
+		// The settings of the user's own CLI do not apply; the variables of the examples do.
 		if !strings.HasPrefix(variable, "TF_") || strings.HasPrefix(variable, "TF_VAR_") {
 			c.Env = append(c.Env, variable)
 		}
@@ -51,6 +54,7 @@ func NewCLI(t *testing.T) *CLI {
 	return c
 }
 
+// RequiredProviders is the block that every configuration for a [CLI] begins with.
 const RequiredProviders = `
 terraform {
   required_providers {
@@ -61,13 +65,13 @@ terraform {
 }
 `
 
-// WriteFile puts a file into the configuration's folder.
+// WriteFile writes a file into the directory of the configuration.
 func (c *CLI) WriteFile(t *testing.T, name, text string) {
 	t.Helper()
 	NoError(t, os.WriteFile(filepath.Join(c.Directory, name), []byte(text), 0o600))
 }
 
-// Command prepares a call; what it prints goes into the buffer.
+// Command returns a command of the CLI and the buffer that its output is written to.
 func (c *CLI) Command(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.Program, args...)
@@ -75,7 +79,7 @@ func (c *CLI) Command(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Bu
 	return cmd, &out
 }
 
-// Run calls the CLI, which has to succeed, and returns what it printed.
+// Run runs the CLI, which must succeed, and returns its output.
 func (c *CLI) Run(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd, out := c.Command(t.Context(), args...)
@@ -85,7 +89,7 @@ func (c *CLI) Run(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// DestroyAtEnd takes down what was applied, also after a failed test.
+// DestroyAtEnd destroys what was applied when the test ends, also if it failed.
 func (c *CLI) DestroyAtEnd(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {

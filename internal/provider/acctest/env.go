@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"context"
@@ -15,14 +15,15 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
-// The provider runs in the test's own process, for the CLI that TF_ACC_TERRAFORM_PATH names.
+// ProviderFactories starts the provider in the process of the test, for the CLI that TF_ACC_TERRAFORM_PATH names.
 var ProviderFactories = map[string]func() (tfprotov6.ProviderServer, error){
 	"brane": providerserver.NewProtocol6WithError(provider.New("test")()),
 }
 
-// Env is one test's place: a namespace name of its own, and a folder in which the Brane instance would keep its files.
+// Env is the environment of one test: the unique name of a namespace, and a directory for the configuration files of the Brane instance.
 type Env struct {
 	Client     *kube.Client // an administrator
 	Namespace  string
@@ -30,7 +31,7 @@ type Env struct {
 	OwnCluster *clustertest.Cluster // the test's own cluster; nil is the one of all tests
 }
 
-// Getenv is one of the cluster's environment.
+// Getenv returns a variable of the cluster's environment.
 func (s Env) Getenv(t *testing.T, name string) string {
 	t.Helper()
 	if s.OwnCluster != nil {
@@ -39,20 +40,19 @@ func (s Env) Getenv(t *testing.T, name string) string {
 	return clustertest.Getenv(t, name)
 }
 
+// NewEnv returns an environment on the shared test cluster. It skips the test unless TF_ACC is set.
 func NewEnv(t *testing.T) Env {
 	t.Helper()
-	if os.Getenv("TF_ACC") == "" {
-		t.Fatal("acceptance tests run with TF_ACC=1; `make test` sets it")
-	}
+	testenv.RequireAcceptance(t)
 	return Env{Client: clustertest.Client(t), Namespace: clustertest.Name("acc"), Directory: t.TempDir()}
 }
 
-// ProviderBlock is the provider block; all but the control plane comes from the environment of the test cluster, and the account from [KubeconfigVariable].
+// ProviderBlock returns the provider block. It sets the control plane; the environment of the test cluster and [KubeconfigVariable] set everything else.
 func (s Env) ProviderBlock() string {
 	return fmt.Sprintf("provider \"brane\" {\n  control_plane = { directory = %q }\n}\n", s.Directory)
 }
 
-// Config is a configuration with the provider block in front; $NAMESPACE, $TOOLS and $REGISTRY stand for what they say.
+// Config returns a configuration that begins with the provider block. It replaces $NAMESPACE, $TOOLS and $REGISTRY.
 func (s Env) Config(t *testing.T, body string) string {
 	t.Helper()
 	return s.ProviderBlock() + strings.NewReplacer(
@@ -62,9 +62,10 @@ func (s Env) Config(t *testing.T, body string) string {
 	).Replace(body)
 }
 
+// ControlPlaneFile returns the path of a configuration file of the Brane instance.
 func (s Env) ControlPlaneFile(name string) string { return filepath.Join(s.Directory, name) }
 
-// EditFile replaces text in one of the control plane's files, as somebody with an editor would.
+// EditFile replaces text in a configuration file of the Brane instance, as an operator with an editor does.
 func (s Env) EditFile(t *testing.T, name, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(s.ControlPlaneFile(name))
@@ -79,7 +80,7 @@ func (s Env) EditFile(t *testing.T, name, from, to string) {
 	}
 }
 
-// CheckGone checks that an object is not there any more.
+// CheckGone checks that objects do not exist any more.
 func (s Env) CheckGone(objects ...kube.Object) error {
 	for _, object := range objects {
 		if err := s.Client.Get(context.Background(), object); !apierrors.IsNotFound(err) {
@@ -89,6 +90,7 @@ func (s Env) CheckGone(objects ...kube.Object) error {
 	return nil
 }
 
+// NoError fails the test if there is an error.
 func NoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

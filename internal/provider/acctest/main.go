@@ -1,4 +1,5 @@
-package provider_test
+// Package acctest holds what the acceptance tests of several packages share: their environment, the CLI, a proxy that injects faults, and the raw protocol.
+package acctest
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"fmt"
@@ -14,13 +14,14 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
 )
 
-// Protocol talks to the provider as a CLI does, one request at a time: for what no CLI on this machine can be made to ask.
+// Protocol sends single requests to the provider, as a CLI does, also those that no CLI can be made to send.
 type Protocol struct {
 	tfprotov6.ProviderServer
 	T       *testing.T
 	Schemas *tfprotov6.GetProviderSchemaResponse
 }
 
+// NewProtocol starts a provider in the process of the test.
 func NewProtocol(t *testing.T) *Protocol {
 	t.Helper()
 	s := &Protocol{ProviderServer: providerserver.NewProtocol6(provider.New("test")())(), T: t}
@@ -33,7 +34,7 @@ func NewProtocol(t *testing.T) *Protocol {
 	return s
 }
 
-// Configure hands the provider block over.
+// Configure configures the provider with a provider block.
 func (s *Protocol) Configure(config Object, deferral bool) *tfprotov6.ConfigureProviderResponse {
 	s.T.Helper()
 	resp, err := s.ConfigureProvider(s.T.Context(), &tfprotov6.ConfigureProviderRequest{
@@ -46,7 +47,7 @@ func (s *Protocol) Configure(config Object, deferral bool) *tfprotov6.ConfigureP
 	return resp
 }
 
-// Plan plans a resource that is not there yet.
+// Plan plans a resource that does not exist yet.
 func (s *Protocol) Plan(name string, config Object, deferral bool) *tfprotov6.PlanResourceChangeResponse {
 	s.T.Helper()
 	schema := s.Schemas.ResourceSchemas[name]
@@ -72,7 +73,7 @@ func (s *Protocol) OpenEphemeral(name string, config Object) *tfprotov6.OpenEphe
 	return resp
 }
 
-// ListNamespaces lists what a CLI could import.
+// ListNamespaces lists the namespaces that a CLI can import.
 func (s *Protocol) ListNamespaces(config Object, limit int64, whole bool) []tfprotov6.ListResourceResult {
 	s.T.Helper()
 	lister, ok := s.ProviderServer.(tfprotov6.ListResourceServer)
@@ -88,7 +89,7 @@ func (s *Protocol) ListNamespaces(config Object, limit int64, whole bool) []tfpr
 	return slices.Collect(stream.Results)
 }
 
-// DecodeAttributes takes the provider's answer apart.
+// DecodeAttributes returns the attributes of a value that the provider returned.
 func (s *Protocol) DecodeAttributes(schema *tfprotov6.Schema, from *tfprotov6.DynamicValue) map[string]tftypes.Value {
 	s.T.Helper()
 	value, err := from.Unmarshal(schema.ValueType())
@@ -102,7 +103,7 @@ func (s *Protocol) DecodeAttributes(schema *tfprotov6.Schema, from *tfprotov6.Dy
 	return attributes
 }
 
-// DecodeString is an attribute's string.
+// DecodeString returns the string of an attribute.
 func (s *Protocol) DecodeString(value tftypes.Value) string {
 	s.T.Helper()
 	var text string
@@ -112,17 +113,20 @@ func (s *Protocol) DecodeString(value tftypes.Value) string {
 	return text
 }
 
+// EncodeObject encodes an object of a schema.
 func (s *Protocol) EncodeObject(schema *tfprotov6.Schema, config Object) *tfprotov6.DynamicValue {
 	s.T.Helper()
 	typ := schema.ValueType()
 	return s.EncodeValue(typ, NewValue(typ, config))
 }
 
+// EncodeNull encodes null of a schema.
 func (s *Protocol) EncodeNull(schema *tfprotov6.Schema) *tfprotov6.DynamicValue {
 	s.T.Helper()
 	return s.EncodeValue(schema.ValueType(), tftypes.NewValue(schema.ValueType(), nil))
 }
 
+// EncodeValue encodes a value of a type.
 func (s *Protocol) EncodeValue(typ tftypes.Type, value tftypes.Value) *tfprotov6.DynamicValue {
 	s.T.Helper()
 	encoded, err := tfprotov6.NewDynamicValue(typ, value)
@@ -132,7 +136,7 @@ func (s *Protocol) EncodeValue(typ tftypes.Type, value tftypes.Value) *tfprotov6
 	return &encoded
 }
 
-// RequireNoErrors fails the test where there is an error among the diagnostics.
+// RequireNoErrors fails the test if there is an error among the diagnostics.
 func (s *Protocol) RequireNoErrors(diagnostics []*tfprotov6.Diagnostic) {
 	s.T.Helper()
 	for _, d := range diagnostics {
@@ -142,7 +146,7 @@ func (s *Protocol) RequireNoErrors(diagnostics []*tfprotov6.Diagnostic) {
 	}
 }
 
-// FormatDiagnostics writes diagnostics as "severity, where: summary: detail", a line each.
+// FormatDiagnostics formats diagnostics as "severity, path: summary: detail", one per line.
 func FormatDiagnostics(diagnostics []*tfprotov6.Diagnostic) string {
 	lines := make([]string, len(diagnostics))
 	for i, d := range diagnostics {

@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"context"
@@ -11,12 +11,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// RedisClient is the cluster's Redis as this machine dials it.
+// RedisClient returns a client of the Redis of the test cluster.
 func RedisClient(t *testing.T) *redis.Client {
 	t.Helper()
 	return DialRedis(t, clustertest.Getenv(t, "BRANE_REDIS_URL"))
 }
 
+// DialRedis returns a client of the Redis at a URL.
 func DialRedis(t *testing.T, url string) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(url)
@@ -26,7 +27,7 @@ func DialRedis(t *testing.T, url string) *redis.Client {
 	return client
 }
 
-// RunKeys are a run's keys in Redis.
+// RunKeys returns the Redis keys of a run.
 func RunKeys(ctx context.Context, client *redis.Client, id string) ([]string, error) {
 	var keys []string
 	scan := client.Scan(ctx, 0, "brane:"+id+":*", 1000).Iterator()
@@ -37,7 +38,7 @@ func RunKeys(ctx context.Context, client *redis.Client, id string) ([]string, er
 	return slices.Compact(keys), scan.Err()
 }
 
-// CheckNoRedisKeys checks that no key of a run is left.
+// CheckNoRedisKeys checks that runs have no Redis keys any more.
 func CheckNoRedisKeys(ctx context.Context, client *redis.Client, ids ...string) error {
 	for _, id := range ids {
 		keys, err := RunKeys(ctx, client, id)

@@ -1,14 +1,14 @@
-package provider_test
+package acctest
 
 import "github.com/hashicorp/terraform-plugin-go/tftypes"
 
-// Object is a value by its attributes: those that are left out are null. Beside objects there are strings, booleans, lists and maps.
+// Object is a value of an object by its attributes; others are null. Attributes can be objects, strings, booleans, lists and maps.
 type Object map[string]any
 
 // Unknown is a value that is known only after apply.
 var Unknown = struct{ unknown bool }{true}
 
-// NewValue makes a value of the type from Go's.
+// NewValue converts a Go value to a value of the type.
 func NewValue(typ tftypes.Type, from any) tftypes.Value {
 	switch from {
 	case nil:

@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"context"
@@ -10,21 +10,27 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 )
 
-// ExpectDrift checks that the plan updates a resource, or replaces it, because of just this drift.
+// ExpectDrift checks that the plan updates or replaces a resource because of exactly this drift.
 func ExpectDrift(address string, action plancheck.ResourceActionType, sentences ...string) resource.ConfigPlanChecks {
 	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 		plancheck.ExpectResourceAction(address, action),
-		expectDrift{address, sentences},
+		NewDriftCheck(address, sentences...),
 	}}
 }
 
-// expectDrift checks the drift that the refresh before the plan has found: it is what the plan takes away.
-type expectDrift struct {
+// NewDriftCheck returns a check that a resource has exactly this drift.
+func NewDriftCheck(address string, sentences ...string) plancheck.PlanCheck {
+	return driftCheck{address, sentences}
+}
+
+// driftCheck checks the drift that the refresh before the plan found. The plan removes it.
+type driftCheck struct {
 	address   string
 	sentences []string
 }
 
-func (d expectDrift) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+// CheckPlan implements [plancheck.PlanCheck].
+func (d driftCheck) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
 	for _, change := range req.Plan.ResourceChanges {
 		if change.Address != d.address {
 			continue
@@ -43,7 +49,8 @@ func (d expectDrift) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest
 		}
 		return
 	}
-	resp.Error = fmt.Errorf("the plan holds nothing about %s", d.address)
+	resp.Error = fmt.Errorf("the plan does not contain %s", d.address)
 }
 
+// NoChange checks that a plan is empty.
 var NoChange = []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}

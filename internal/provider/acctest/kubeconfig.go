@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"crypto/ecdsa"
@@ -27,6 +27,7 @@ func NewCA(t testing.TB) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
 }
 
+// Kubeconfig is a valid kubeconfig; nothing listens at its address.
 const Kubeconfig = `apiVersion: v1
 kind: Config
 clusters:

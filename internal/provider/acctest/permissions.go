@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"context"
@@ -21,17 +21,17 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// ServiceAccount is a service account and what it authenticates with.
+// ServiceAccount holds the credentials of a service account.
 type ServiceAccount struct {
 	Kubeconfig []byte
 	Client     *kube.Client
 }
 
-// CreateServiceAccount makes a service account without any right of its own.
+// CreateServiceAccount creates a service account without any permission.
 func (s Env) CreateServiceAccount(t *testing.T, ns, name string) ServiceAccount {
 	t.Helper()
 	err := s.Client.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}})
-	if !apierrors.IsAlreadyExists(err) { // the controller may have been first with "default"
+	if !apierrors.IsAlreadyExists(err) { // the controller may already have created "default"
 		NoError(t, err)
 	}
 	token, err := credentials.RequestToken(t.Context(), s.Client, ns, name, time.Hour, nil)
@@ -43,6 +43,7 @@ func (s Env) CreateServiceAccount(t *testing.T, ns, name string) ServiceAccount 
 	return ServiceAccount{kubeconfig, NewClient(t, kubeconfig)}
 }
 
+// NewClient returns a client for a kubeconfig.
 func NewClient(t *testing.T, kubeconfig []byte) *kube.Client {
 	t.Helper()
 	k, err := credentials.Parse(kubeconfig)
@@ -52,11 +53,11 @@ func NewClient(t *testing.T, kubeconfig []byte) *kube.Client {
 	return client
 }
 
-// Every provider that a test starts has just the ClusterRole that the documentation prints: TestMain puts its kubeconfig where the provider block looks for one.
-// The administrator, which KUBECONFIG names, is for what tests do themselves.
+// KubeconfigVariable is the variable in which [Main] passes providers their kubeconfig. Its service account has only the ClusterRole of the documentation. Tests
+// themselves use the credentials of the administrator, which KUBECONFIG contains.
 const KubeconfigVariable = "KUBE_CONFIG_PATH"
 
-// useDocumentedPermissions makes the account for all tests of this process; undo removes it.
+// useDocumentedPermissions creates the service account for the providers of this process; undo deletes it.
 func useDocumentedPermissions(folder string) (undo func() error, err error) {
 	config, err := kube.Connection{ConfigPath: os.Getenv("KUBECONFIG")}.Config()
 	if err != nil {
@@ -74,7 +75,7 @@ func useDocumentedPermissions(folder string) (undo func() error, err error) {
 	return undo, errors.Join(os.WriteFile(file, kubeconfig, 0o600), os.Setenv(KubeconfigVariable, file))
 }
 
-// createDocumentedAccount makes an account with the documented ClusterRole and nothing else; undo removes both.
+// createDocumentedAccount creates a service account with the documented ClusterRole and no other; undo deletes both.
 func createDocumentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []byte, undo func() error, err error) {
 	page, err := os.ReadFile(RepositoryPath("templates", "guides", "permissions.md"))
 	if err != nil {
@@ -120,7 +121,7 @@ func createDocumentedAccount(ctx context.Context, admin *kube.Client) (kubeconfi
 	}, err
 }
 
-// GrantPermissions gives the provider's account more rights in a namespace, for what the documentation says that it needs more.
+// GrantPermissions gives the providers of this process more permissions in a namespace, as the documentation does for some features.
 func (s Env) GrantPermissions(t *testing.T, namespace string, rules ...rbacv1.PolicyRule) {
 	t.Helper()
 	text, err := os.ReadFile(clustertest.Getenv(t, KubeconfigVariable))
@@ -136,10 +137,10 @@ func (s Env) GrantPermissions(t *testing.T, namespace string, rules ...rbacv1.Po
 	}))
 }
 
-// WriteDocumentedKubeconfig is a kubeconfig for another cluster, with the documented rights too.
+// WriteDocumentedKubeconfig returns the path of a kubeconfig for another cluster, also with the documented permissions.
 func WriteDocumentedKubeconfig(t *testing.T, cluster clustertest.Cluster) string {
 	t.Helper()
-	kubeconfig, _, err := createDocumentedAccount(t.Context(), cluster.Client) // it goes with the cluster
+	kubeconfig, _, err := createDocumentedAccount(t.Context(), cluster.Client) // it is deleted with the cluster
 	NoError(t, err)
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	NoError(t, os.WriteFile(file, kubeconfig, 0o600))

@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// FindProvider is the pid of the provider that a running CLI has started, 0 where there is none.
+// FindProvider returns the process ID of the provider that a running CLI has started; 0 if there is none.
 func FindProvider(parent int) (int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -1,4 +1,4 @@
-package provider_test
+package acctest
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 )
 
-// CheckError takes an error of the CLI apart: line breaks are where the terminal happened to end.
+// CheckError checks that an error of the CLI contains sentences. It ignores line breaks, which depend on the width of the terminal.
 func CheckError(err error, sentences ...string) error {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	for _, sentence := range sentences {
@@ -19,7 +19,7 @@ func CheckError(err error, sentences ...string) error {
 	return nil
 }
 
-// ExpectError applies a configuration that must fail with these sentences, then the steps.
+// ExpectError applies a configuration that must fail with an error that contains these sentences, then runs the other steps.
 func ExpectError(t *testing.T, first resource.TestStep, sentences []string, then ...resource.TestStep) {
 	t.Helper()
 	failed := false
