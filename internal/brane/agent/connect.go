@@ -12,13 +12,13 @@ import (
 // firstPatience limits how long Redis may take to answer for the first time: long enough for a restart, short enough to report a wrong address early.
 const firstPatience = 30 * time.Second
 
-// connect returns the configuration of the step's run, after checking that Redis answers and accepts the password.
-func connect(ctx context.Context, a access, step Step) (config files.Config, err error) {
-	client, err := a.dial()
+// connectRun returns the configuration of the step's run, after checking that Redis answers and accepts the password.
+func connectRun(ctx context.Context, a access, step Step) (config files.Config, err error) {
+	client, err := a.connectRedis()
 	if err != nil {
 		return config, err
 	}
-	config = files.Config{Redis: client, Run: step.Run, Deadline: step.deadline(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.hasOwnUser(step.Run)}
+	config = files.Config{Redis: client, Run: step.Run, Deadline: step.deadlineTime(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.hasOwnUser(step.Run)}
 	first := config
 	first.Patience = firstPatience
 	if config.Patience > 0 {
@@ -32,14 +32,14 @@ func connect(ctx context.Context, a access, step Step) (config files.Config, err
 		return config, err
 	}
 	// Compare with the clock of the server, because the clock of a node may be wrong.
-	if !step.deadline().After(hello.Now(ctx)) {
-		return config, fmt.Errorf("the files of run %s expired at %s; start a new run", step.Run, step.deadline().UTC().Format(time.RFC3339))
+	if !step.deadlineTime().After(hello.Now(ctx)) {
+		return config, fmt.Errorf("the files of run %s expired at %s; start a new run", step.Run, step.deadlineTime().UTC().Format(time.RFC3339))
 	}
 	return config, nil
 }
 
-// hint returns what to do about an error.
-func hint(err error) string {
+// describeRemedy returns what to do about an error.
+func describeRemedy(err error) string {
 	var conflict *files.ConflictError
 	switch {
 	case errors.As(err, &conflict):

@@ -18,7 +18,7 @@ func IsMessage(text string) bool { return strings.HasPrefix(text, "brane: ") }
 
 // Explain returns the text of an error and what to do about it.
 func Explain(err error) string {
-	if advice := hint(err); advice != "" {
+	if advice := describeRemedy(err); advice != "" {
 		return fmt.Sprintf("%v; %s", err, advice)
 	}
 	return err.Error()

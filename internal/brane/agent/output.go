@@ -26,8 +26,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last returns a copy of the end, and how many bytes were written in total.
-func (t *tail) last() ([]byte, int64) {
+// lastBytes returns a copy of the end, and how many bytes were written in total.
+func (t *tail) lastBytes() ([]byte, int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]byte(nil), t.kept[max(0, len(t.kept)-files.MaxLog):]...), t.written

@@ -43,9 +43,9 @@ type process struct {
 	outputs []*os.File           // the read ends of the pipes
 }
 
-// hide prevents the command, which runs as the same user, from reading the memory and files of the agent through /proc and ptrace. It also makes orphaned
+// disablePtrace prevents the command, which runs as the same user, from reading the memory and files of the agent through /proc and ptrace. It also makes orphaned
 // processes children of the agent if the agent is not process 1 of the container.
-func hide() error {
+func disablePtrace() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("hide the credential from the command: %w", err)
 	}
@@ -54,8 +54,8 @@ func hide() error {
 	return nil
 }
 
-// start starts the command with the environment of the container and env. If that fails, code is what a shell would return.
-func start(command, env []string, stdout, stderr io.Writer) (p *process, code int, err error) {
+// startProcess starts the command with the environment of the container and env. If that fails, code is what a shell would return.
+func startProcess(command, env []string, stdout, stderr io.Writer) (p *process, code int, err error) {
 	cmd := exec.Command(command[0], command[1:]...) // the command comes from the step
 	if errors.Is(cmd.Err, exec.ErrDot) {
 		cmd.Err = nil // the PATH of the image contains a relative directory
@@ -86,9 +86,9 @@ func start(command, env []string, stdout, stderr io.Writer) (p *process, code in
 		return nil, startCode(err), fmt.Errorf("start %q: %w", command[0], startError(err))
 	}
 	p.pid = cmd.Process.Pid
-	// From here on only reap waits for children; the exec package must not.
+	// From here on only reapChildren waits for children; the exec package must not.
 	_ = cmd.Process.Release()
-	go p.reap()
+	go p.reapChildren()
 	return p, 0, nil
 }
 
@@ -130,8 +130,8 @@ func copyOutput(to io.Writer, from *os.File) {
 	}
 }
 
-// reap waits for all children, including orphans, until none is left.
-func (p *process) reap() {
+// reapChildren waits for all children, including orphans, until none is left.
+func (p *process) reapChildren() {
 	defer close(p.orphans)
 	for {
 		var status unix.WaitStatus
@@ -146,8 +146,8 @@ func (p *process) reap() {
 	}
 }
 
-// finish returns the exit code of a command that ended with this status, when everything it started is gone too and all output has arrived.
-func (p *process) finish(status unix.WaitStatus) (code int, err error) {
+// waitForOutput returns the exit code of a command that ended with this status, when everything it started is gone too and all output has arrived.
+func (p *process) waitForOutput(status unix.WaitStatus) (code int, err error) {
 	err = p.killStragglers()
 	for _, f := range p.outputs {
 		_ = f.SetReadDeadline(time.Now().Add(drainTimeout)) // pipes support deadlines
@@ -169,7 +169,7 @@ func (p *process) killStragglers() error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		p.signal(unix.SIGKILL)
+		p.signalGroup(unix.SIGKILL)
 		for _, pid := range childPIDs() {
 			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
 		}
@@ -183,8 +183,8 @@ func (p *process) killStragglers() error {
 	}
 }
 
-// signal sends a signal to the process group of the command.
-func (p *process) signal(number syscall.Signal) {
+// signalGroup sends a signal to the process group of the command.
+func (p *process) signalGroup(number syscall.Signal) {
 	_ = unix.Kill(-p.pid, number) // the group may have ended
 }
 

@@ -37,39 +37,39 @@ type runner struct {
 
 // Run is the main container of a pod with an init container: it runs the command and commits its files. It returns the exit code.
 func Run(p Paths, command []string, stdout, stderr io.Writer) int {
-	return (&runner{paths: p.withDefaults(), stderr: stderr}).run(command, stdout)
+	return (&runner{paths: p.withDefaults(), stderr: stderr}).runStep(command, stdout)
 }
 
 // RunAlone is the main container of a pod without an init container: it stages in, runs the command and commits its files. It returns the exit code.
 func RunAlone(p Paths, command []string, stdout, stderr io.Writer) int {
-	return (&runner{paths: p.withDefaults(), alone: true, stderr: stderr}).run(command, stdout)
+	return (&runner{paths: p.withDefaults(), alone: true, stderr: stderr}).runStep(command, stdout)
 }
 
-func (r *runner) run(command []string, stdout io.Writer) int {
-	if err := hide(); err != nil { // first, because the environment may hold the credential
-		return r.fail(ExitStageIn, err)
+func (r *runner) runStep(command []string, stdout io.Writer) int {
+	if err := disablePtrace(); err != nil { // first, because the environment may hold the credential
+		return r.reportFailure(ExitStageIn, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	r.cancel = cancel
-	defer r.catch()()
-	if err := r.take(); err != nil {
-		return r.fail(ExitStageIn, err)
+	defer r.catchSignals()()
+	if err := r.loadSpec(); err != nil {
+		return r.reportFailure(ExitStageIn, err)
 	}
-	done, err := r.prepare(ctx)
+	done, err := r.prepareFiles(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return r.failBefore(context.Cause(ctx))
 	case err != nil:
 		return r.failBefore(err)
 	case done:
-		r.say("is already committed; nothing is run")
+		r.writeMessage("is already committed; nothing is run")
 		return 0
 	}
 	started := time.Now()
 	r.noteStart(ctx, started)
-	code, result, err := r.call(ctx, command, stdout)
-	code = r.report(code, err)
+	code, result, err := r.runCommand(ctx, command, stdout)
+	code = r.reportExitCode(code, err)
 	if code != 0 {
 		r.keepLast(code)
 		return code
@@ -83,27 +83,27 @@ func (r *runner) run(command []string, stdout io.Writer) int {
 	select {
 	case err := <-stored:
 		if err != nil {
-			return r.fail(ExitStageOut, err)
+			return r.reportFailure(ExitStageOut, err)
 		}
 	case <-ctx.Done(): // a request that Redis does not answer does not see it for another 20 s
-		return r.fail(ExitStageOut, fmt.Errorf("%w; storing the files takes longer than %s after that", context.Cause(ctx), stopTimeout))
+		return r.reportFailure(ExitStageOut, fmt.Errorf("%w; storing the files takes longer than %s after that", context.Cause(ctx), stopTimeout))
 	}
 	return 0
 }
 
-// report writes a message about the end of the command, and returns the exit code of the container. It replaces an exit code of the command that the Job
+// reportExitCode writes a message about the end of the command, and returns the exit code of the container. It replaces an exit code of the command that the Job
 // controller would take for a stop, because a command that always exits with it would get new pods for ever.
-func (r *runner) report(code int, err error) int {
+func (r *runner) reportExitCode(code int, err error) int {
 	isStop := errors.As(err, new(stopError))
 	switch {
 	case !isStop && (code == ExitStopped || code == ExitCancelled):
-		r.say("%v", cmp.Or(err, fmt.Errorf("the command exited with code %d", code)))
-		r.say("exit code %d is reserved for steps that were stopped: the container exits with code %d instead", code, exitReserved)
+		r.writeMessage("%v", cmp.Or(err, fmt.Errorf("the command exited with code %d", code)))
+		r.writeMessage("exit code %d is reserved for steps that were stopped: the container exits with code %d instead", code, exitReserved)
 		return exitReserved
 	case err != nil && code >= ExitStageIn && code <= ExitCancelled:
 		r.sayLast(err.Error())
 	case err != nil:
-		r.say("%v", err)
+		r.writeMessage("%v", err)
 	}
 	return code
 }
@@ -113,12 +113,12 @@ func (r *runner) noteStart(ctx context.Context, at time.Time) {
 	ctx, stop := context.WithTimeout(ctx, noteTimeout)
 	defer stop()
 	if err := r.store.NoteStart(ctx, r.spec.Step.Name, r.spec.Pod, at); err != nil {
-		r.say("%v", err)
+		r.writeMessage("%v", err)
 	}
 }
 
-// take reads the specification of the step.
-func (r *runner) take() (err error) {
+// loadSpec reads the specification of the step.
+func (r *runner) loadSpec() (err error) {
 	if r.alone {
 		r.spec, err = specFrom(os.Getenv)
 		r.spec.Access = accessFrom(os.Getenv)
@@ -131,9 +131,9 @@ func (r *runner) take() (err error) {
 	return err
 }
 
-// prepare connects to Redis and makes sure that the files are staged in. done reports whether another attempt has committed the step already.
-func (r *runner) prepare(ctx context.Context) (done bool, err error) {
-	config, err := connect(ctx, r.spec.Access, r.spec.Step)
+// prepareFiles connects to Redis and makes sure that the files are staged in. done reports whether another attempt has committed the step already.
+func (r *runner) prepareFiles(ctx context.Context) (done bool, err error) {
+	config, err := connectRun(ctx, r.spec.Access, r.spec.Step)
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +155,7 @@ func (r *runner) prepare(ctx context.Context) (done bool, err error) {
 		return false, errCancelled
 	}
 	if r.alone || r.spec.Step.Ahead {
-		return r.begin(ctx, config)
+		return r.stageWhenReady(ctx, config)
 	}
 	if r.spec.Layer == "" {
 		// The commit that Stage saw is gone, by the deadline or a deletion of the run.
@@ -164,15 +164,15 @@ func (r *runner) prepare(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// begin stages in instead of the init container, as soon as all needed steps are committed.
-func (r *runner) begin(ctx context.Context, config files.Config) (done bool, err error) {
+// stageWhenReady stages in instead of the init container, as soon as all needed steps are committed.
+func (r *runner) stageWhenReady(ctx context.Context, config files.Config) (done bool, err error) {
 	if r.spec.Step.Ahead {
 		if err := awaitNeeds(ctx, r.store, r.spec.Step); err != nil {
 			return false, err
 		}
 	}
 	// The file is on the volume of the step's files, not in memory, and removed before any of them exists.
-	name := filepath.Join(r.paths.Data, filepath.Base(r.paths.stamps()))
+	name := filepath.Join(r.paths.Data, filepath.Base(r.paths.stampsFile()))
 	stamps, err := openStamps(name)
 	if err != nil {
 		return false, err
@@ -186,10 +186,10 @@ func (r *runner) begin(ctx context.Context, config files.Config) (done bool, err
 	return r.spec.Layer == "", err
 }
 
-// execute runs the command. Meanwhile it keeps the output regularly, and stops the command if the run is cancelled.
-func (r *runner) execute(ctx context.Context, command, env []string, stdout io.Writer) (code int, err error) {
-	p, code, err := r.start(func() (*process, int, error) {
-		return start(command, env, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
+// executeCommand runs the command. Meanwhile it keeps the output regularly, and stops the command if the run is cancelled.
+func (r *runner) executeCommand(ctx context.Context, command, env []string, stdout io.Writer) (code int, err error) {
+	p, code, err := r.startCommand(func() (*process, int, error) {
+		return startProcess(command, env, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
 	})
 	if err != nil {
 		return code, beforeStart(err)
@@ -199,8 +199,8 @@ func (r *runner) execute(ctx context.Context, command, env []string, stdout io.W
 	watchers.Go(func() { r.keepOutput(ctx) })
 	watchers.Go(func() { r.obeyCancel(ctx) })
 	status := <-p.ended
-	request := r.end()
-	code, err = p.finish(status)
+	request := r.recordEnd()
+	code, err = p.waitForOutput(status)
 	stop()
 	watchers.Wait()
 	if request != nil {
@@ -220,7 +220,7 @@ func (r *runner) keepOutput(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if last, written := r.output.last(); written != kept {
+		if last, written := r.output.lastBytes(); written != kept {
 			if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err == nil {
 				kept = written
 			}
@@ -240,8 +240,8 @@ func (r *runner) obeyCancel(ctx context.Context) {
 		default:
 			continue
 		}
-		r.say("the run was cancelled: the command is stopped")
-		r.stop(errCancelled)
+		r.writeMessage("the run was cancelled: the command is stopped")
+		r.requestStop(errCancelled)
 		return
 	}
 }
@@ -250,10 +250,10 @@ func (r *runner) obeyCancel(ctx context.Context) {
 func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 	name := r.spec.Step.Name
 	var err error
-	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, r.spec.staged(r.stamps), r.spec.Step.Writes, name); err != nil {
+	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, r.spec.stagedFiles(r.stamps), r.spec.Step.Writes, name); err != nil {
 		return err
 	}
-	last, _ := r.output.last()
+	last, _ := r.output.lastBytes()
 	if err := r.store.SetLog(ctx, name, last); err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 		return err
 	}
 	if !won {
-		r.say("another attempt was committed first; its files are used")
+		r.writeMessage("another attempt was committed first; its files are used")
 	}
 	return nil
 }
@@ -276,9 +276,9 @@ func (r *runner) keepLast(code int) {
 	}
 	ctx, done := context.WithTimeout(context.Background(), timeout)
 	defer done()
-	last, _ := r.output.last()
+	last, _ := r.output.lastBytes()
 	if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err != nil {
-		r.say("%v", err)
+		r.writeMessage("%v", err)
 		return
 	}
 	if !isStopped {
@@ -288,10 +288,10 @@ func (r *runner) keepLast(code int) {
 }
 
 // failBefore reports why the command did not start, and returns the exit code of the container.
-func (r *runner) failBefore(err error) int { return r.fail(ExitStageIn, beforeStart(err)) }
+func (r *runner) failBefore(err error) int { return r.reportFailure(ExitStageIn, beforeStart(err)) }
 
-// fail writes an error of the agent itself to the output of the container and to the kept output. It returns the exit code of the container.
-func (r *runner) fail(code int, err error) int {
+// reportFailure writes an error of the agent itself to the output of the container and to the kept output. It returns the exit code of the container.
+func (r *runner) reportFailure(code int, err error) int {
 	code = exitCode(err, code)
 	r.sayLast(Explain(err))
 	if r.store != nil {
@@ -300,8 +300,8 @@ func (r *runner) fail(code int, err error) int {
 	return code
 }
 
-// say writes a message of the agent to the output of the container and to the kept output.
-func (r *runner) say(format string, args ...any) {
+// writeMessage writes a message of the agent to the output of the container and to the kept output.
+func (r *runner) writeMessage(format string, args ...any) {
 	text := Message(r.spec.Step.Name, fmt.Sprintf(format, args...))
 	// There is no other place to report an error to.
 	_, _ = io.WriteString(&r.output, text)
@@ -311,7 +311,7 @@ func (r *runner) say(format string, args ...any) {
 // sayLast writes a message and also makes it the termination message of the container. That distinguishes an exit code of the agent from the same exit code of
 // a command.
 func (r *runner) sayLast(text string) {
-	r.say("%s", text)
+	r.writeMessage("%s", text)
 	if f, err := os.OpenFile(r.paths.LastWords, os.O_WRONLY|os.O_TRUNC, 0); err == nil { // the file exists in a pod only
 		_, _ = io.WriteString(f, Message(r.spec.Step.Name, text))
 		_ = f.Close()

@@ -27,9 +27,9 @@ func (p Paths) withDefaults() Paths {
 	return p
 }
 
-func (p Paths) spec() string   { return filepath.Join(p.Mount, "spec.json") }
-func (p Paths) stamps() string { return filepath.Join(p.Mount, "stamps") }
-func (p Paths) binary() string { return filepath.Join(p.Mount, filepath.Base(Binary)) }
+func (p Paths) specFile() string   { return filepath.Join(p.Mount, "spec.json") }
+func (p Paths) stampsFile() string { return filepath.Join(p.Mount, "stamps") }
+func (p Paths) binaryFile() string { return filepath.Join(p.Mount, filepath.Base(Binary)) }
 
 // spec is what the init container passes to the main container. The file exists from the end of staging in until the main container starts, and only the user
 // of the pod can read it.
@@ -49,7 +49,7 @@ func specFrom(env func(string) string) (spec, error) {
 	if err != nil {
 		return s, fmt.Errorf("environment %s: %w", EnvStep, err)
 	}
-	s.Step, err = step.indexed(env(EnvIndex))
+	s.Step, err = step.forIndex(env(EnvIndex))
 	return s, err
 }
 
@@ -89,7 +89,7 @@ func ReadAccess(directory string) (address string, certificates files.Certificat
 	return a.URL, files.Certificates{CA: a.CA, Cert: a.Cert, Key: a.Key}, err
 }
 
-func (a access) dial() (redis.UniversalClient, error) {
+func (a access) connectRedis() (redis.UniversalClient, error) {
 	config, err := files.Certificates{CA: a.CA, Cert: a.Cert, Key: a.Key}.Config()
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func writeSpec(p Paths, s spec) error {
 	if err != nil {
 		return fmt.Errorf("write the specification: %w", err)
 	}
-	if err := os.WriteFile(p.spec(), text, 0o600); err != nil {
+	if err := os.WriteFile(p.specFile(), text, 0o600); err != nil {
 		return fmt.Errorf("write the specification: %w", err)
 	}
 	return nil
@@ -125,12 +125,12 @@ func openStamps(name string) (*os.File, error) {
 
 // takeStamps opens and removes the file that Stage has written, so that only this process has it. There is none if nothing was staged in.
 func takeStamps(p Paths) (files.Stamps, error) {
-	f, err := os.OpenFile(p.stamps(), os.O_RDWR, 0)
+	f, err := os.OpenFile(p.stampsFile(), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err == nil {
-		err = os.Remove(p.stamps())
+		err = os.Remove(p.stampsFile())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the recorded state of the staged files: %w", err)
@@ -140,7 +140,7 @@ func takeStamps(p Paths) (files.Stamps, error) {
 
 // takeSpec reads the specification and removes it. If it cannot be removed, the command must not start, because it could read it.
 func takeSpec(p Paths) (spec, error) {
-	text, err := os.ReadFile(p.spec())
+	text, err := os.ReadFile(p.specFile())
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return spec{}, fmt.Errorf("read the specification: %w; the init container ran as another user: set security_context.run_as_user of the step to the user of its image", err)
@@ -149,7 +149,7 @@ func takeSpec(p Paths) (spec, error) {
 	case err != nil:
 		return spec{}, fmt.Errorf("read the specification: %w", err)
 	}
-	if err := os.Remove(p.spec()); err != nil {
+	if err := os.Remove(p.specFile()); err != nil {
 		return spec{}, fmt.Errorf("remove the specification: %w; set security_context.run_as_user of the step to the user of its image", err)
 	}
 	var s spec

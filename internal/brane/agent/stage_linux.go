@@ -15,8 +15,8 @@ func Stage(p Paths, env func(string) string, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := stopper{cancel: cancel}
-	defer signals.catch()()
-	name, err := stage(ctx, p.withDefaults(), env)
+	defer signals.catchSignals()()
+	name, err := stageFiles(ctx, p.withDefaults(), env)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -27,8 +27,8 @@ func Stage(p Paths, env func(string) string, stderr io.Writer) int {
 	return exitCode(err, ExitStageIn)
 }
 
-// stage implements [Stage]. It also returns the step's name, for the message.
-func stage(ctx context.Context, p Paths, env func(string) string) (name string, err error) {
+// stageFiles implements [Stage]. It also returns the step's name, for the message.
+func stageFiles(ctx context.Context, p Paths, env func(string) string) (name string, err error) {
 	s, err := specFrom(env)
 	name = s.Step.Name
 	if err != nil {
@@ -37,15 +37,15 @@ func stage(ctx context.Context, p Paths, env func(string) string) (name string, 
 	if s.Access, err = readAccess(p.Secret); err != nil {
 		return name, err
 	}
-	config, err := connect(ctx, s.Access, s.Step)
+	config, err := connectRun(ctx, s.Access, s.Step)
 	if err != nil {
 		return name, err
 	}
-	if err := copySelf(p.binary()); err != nil {
+	if err := copySelf(p.binaryFile()); err != nil {
 		return name, err
 	}
 	if !s.Step.Ahead { // otherwise the main container does it, which saves the second that the kubelet takes between the two containers
-		stamps, err := openStamps(p.stamps())
+		stamps, err := openStamps(p.stampsFile())
 		if err != nil {
 			return name, err
 		}
@@ -71,22 +71,22 @@ func (s *spec) stageIn(ctx context.Context, config files.Config, data string, st
 	if _, done := commits[s.Step.Name]; done {
 		return nil
 	}
-	if s.Layer, err = union(ctx, store, needs, commits, s.Step.Needs); err != nil {
+	if s.Layer, err = unionOfNeeds(ctx, store, needs, commits, s.Step.Needs); err != nil {
 		return err
 	}
-	staged := s.staged(stamps)
+	staged := s.stagedFiles(stamps)
 	err = store.Restore(ctx, staged, data)
 	s.Trusted = staged.Trusted
 	return err
 }
 
-// staged describes the files that were staged in.
-func (s *spec) staged(stamps files.Stamps) *files.Staged {
+// stagedFiles describes the files that were staged in.
+func (s *spec) stagedFiles(stamps files.Stamps) *files.Staged {
 	return &files.Staged{Layer: s.Layer, Reads: s.Step.Reads, Stamps: stamps, Trusted: s.Trusted}
 }
 
-// union returns the layer that a step with these needs starts from.
-func union(ctx context.Context, store *files.Store, needs []string, commits map[string]files.Record, graph files.Ancestry) (files.Layer, error) {
+// unionOfNeeds returns the layer that a step with these needs starts from.
+func unionOfNeeds(ctx context.Context, store *files.Store, needs []string, commits map[string]files.Record, graph files.Ancestry) (files.Layer, error) {
 	if len(needs) == 0 {
 		return store.Input(ctx)
 	}

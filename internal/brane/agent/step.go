@@ -85,8 +85,8 @@ func (s Step) Encode() (string, error) {
 	return string(text), nil
 }
 
-// indexed returns the step of one index: with the index in its name, and with its item alone.
-func (s Step) indexed(index string) (Step, error) {
+// forIndex returns the step of one index: with the index in its name, and with its item alone.
+func (s Step) forIndex(index string) (Step, error) {
 	if !s.Indexed {
 		return s, nil
 	}
@@ -105,8 +105,8 @@ func (s Step) indexed(index string) (Step, error) {
 	return s, nil
 }
 
-// environment returns the variables that the command of one index gets in addition.
-func (s Step) environment() []string {
+// indexEnvironment returns the variables that the command of one index gets in addition.
+func (s Step) indexEnvironment() []string {
 	_, index, found := strings.Cut(s.Name, ".")
 	if !found {
 		return nil
@@ -128,5 +128,5 @@ func withAncestry(needs map[string][]string, step, index string) map[string][]st
 	return all
 }
 
-// deadline returns Deadline as a time.
-func (s Step) deadline() time.Time { return time.Unix(s.Deadline, 0) }
+// deadlineTime returns Deadline as a time.
+func (s Step) deadlineTime() time.Time { return time.Unix(s.Deadline, 0) }

@@ -29,14 +29,14 @@ func TestParseStepRefuses(t *testing.T) {
 
 func TestAnIndexHasTheNeedsOfItsStep(t *testing.T) {
 	step := Step{Name: "fan", Indexed: true, Items: []string{"a", "b", "c", "d d"}, Needs: map[string][]string{"fan": {"split"}}}
-	got, err := step.indexed("3")
+	got, err := step.forIndex("3")
 	if err != nil || got.Name != "fan.3" || !slices.Equal(got.Needs["fan.3"], []string{"split"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if env := got.environment(); !slices.Equal(env, []string{"BRANE_INDEX=3", "BRANE_ITEM=d d"}) || step.environment() != nil {
-		t.Errorf("environment %q, of the step itself %q", env, step.environment())
+	if env := got.indexEnvironment(); !slices.Equal(env, []string{"BRANE_INDEX=3", "BRANE_ITEM=d d"}) || step.indexEnvironment() != nil {
+		t.Errorf("environment %q, of the step itself %q", env, step.indexEnvironment())
 	}
-	if _, err := step.indexed("4"); fmt.Sprint(err) != `the step has 4 indexes, but JOB_COMPLETION_INDEX is "4"` {
+	if _, err := step.forIndex("4"); fmt.Sprint(err) != `the step has 4 indexes, but JOB_COMPLETION_INDEX is "4"` {
 		t.Errorf("beyond the items: %v", err)
 	}
 	if len(step.Needs) != 1 {
@@ -79,7 +79,7 @@ func TestTheTailIsTheEndOfTheOutput(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, written := out.last()
+	got, written := out.lastBytes()
 	if want := all.String(); written != int64(len(want)) || string(got) != want[len(want)-files.MaxLog:] {
 		t.Errorf("%d of %d bytes are kept, ending with %.20q", len(got), written, got[len(got)-20:])
 	}
@@ -89,7 +89,7 @@ func TestTheTailIsTheEndOfTheOutput(t *testing.T) {
 	if _, err := out.Write(make([]byte, 10*files.MaxLog)); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := out.last(); len(got) != files.MaxLog {
+	if got, _ := out.lastBytes(); len(got) != files.MaxLog {
 		t.Errorf("after one large write %d bytes are kept", len(got))
 	}
 }

@@ -69,8 +69,8 @@ type stopper struct {
 	request  error    // a stopError that came before the command had ended, or nil
 }
 
-// start starts the command, unless the step was asked to stop before.
-func (s *stopper) start(do func() (*process, int, error)) (p *process, code int, err error) {
+// startCommand starts the command, unless the step was asked to stop before.
+func (s *stopper) startCommand(do func() (*process, int, error)) (p *process, code int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.request != nil {
@@ -80,16 +80,16 @@ func (s *stopper) start(do func() (*process, int, error)) (p *process, code int,
 	return s.command, code, err
 }
 
-// end records that the command has ended, and returns the request to stop that came before.
-func (s *stopper) end() (request error) {
+// recordEnd records that the command has ended, and returns the request to stop that came before.
+func (s *stopper) recordEnd() (request error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hasEnded = true
 	return s.request
 }
 
-// stop handles a request to stop.
-func (s *stopper) stop(request stopError) {
+// requestStop handles a request to stop.
+func (s *stopper) requestStop(request stopError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.hasEnded {
@@ -109,32 +109,32 @@ func (s *stopper) stop(request stopError) {
 	if request == errCancelled {
 		number, timeout = unix.SIGTERM, cancelTimeout
 	}
-	s.command.signal(number)
-	time.AfterFunc(timeout, s.kill)
+	s.command.signalGroup(number)
+	time.AfterFunc(timeout, s.killCommand)
 }
 
-// kill ends a command that has ignored the request to stop.
-func (s *stopper) kill() {
+// killCommand ends a command that has ignored the request to stop.
+func (s *stopper) killCommand() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.hasEnded {
-		s.command.signal(unix.SIGKILL)
+		s.command.signalGroup(unix.SIGKILL)
 	}
 }
 
-// catch handles the signals of the container until the function that it returns is called. SIGPIPE is caught so that a closed log does not end the agent.
-func (s *stopper) catch() (release func()) {
+// catchSignals handles the signals of the container until the function that it returns is called. SIGPIPE is caught so that a closed log does not end the agent.
+func (s *stopper) catchSignals() (release func()) {
 	signals, done := make(chan os.Signal, 16), make(chan struct{})
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGPIPE)
-	go s.forward(signals, done)
+	go s.forwardSignals(signals, done)
 	return func() {
 		signal.Stop(signals)
 		close(done)
 	}
 }
 
-// forward handles the signals of the container until done is closed.
-func (s *stopper) forward(signals <-chan os.Signal, done <-chan struct{}) {
+// forwardSignals handles the signals of the container until done is closed.
+func (s *stopper) forwardSignals(signals <-chan os.Signal, done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
@@ -144,19 +144,19 @@ func (s *stopper) forward(signals <-chan os.Signal, done <-chan struct{}) {
 			switch {
 			case !isNumber || number == unix.SIGPIPE:
 			case slices.Contains(stopSignals, number):
-				s.stop(stopError{number})
+				s.requestStop(stopError{number})
 			default:
-				s.pass(number)
+				s.passSignal(number)
 			}
 		}
 	}
 }
 
-// pass sends a signal that is no request to stop to the command, if that runs.
-func (s *stopper) pass(number syscall.Signal) {
+// passSignal sends a signal that is no request to stop to the command, if that runs.
+func (s *stopper) passSignal(number syscall.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.command != nil && !s.hasEnded {
-		s.command.signal(number)
+		s.command.signalGroup(number)
 	}
 }

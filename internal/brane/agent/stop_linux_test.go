@@ -37,7 +37,7 @@ func TestTheOrderOfAStopAndTheEnd(t *testing.T) {
 				switch event {
 				case start:
 					var code int
-					_, code, got = s.start(func() (*process, int, error) {
+					_, code, got = s.startCommand(func() (*process, int, error) {
 						started = true
 						return &process{pid: 1 << 30}, 0, nil // there is no such process group
 					})
@@ -45,13 +45,13 @@ func TestTheOrderOfAStopAndTheEnd(t *testing.T) {
 						t.Errorf("the code is %d, not %d", code, want)
 					}
 				case end:
-					got = s.end()
+					got = s.recordEnd()
 				case sigterm:
-					s.stop(stopError{unix.SIGTERM})
+					s.requestStop(stopError{unix.SIGTERM})
 				case sigquit:
-					s.stop(stopError{unix.SIGQUIT})
+					s.requestStop(stopError{unix.SIGQUIT})
 				case cancel:
-					s.stop(errCancelled)
+					s.requestStop(errCancelled)
 				}
 			}
 			if !errors.Is(got, tt.want) {

@@ -31,8 +31,8 @@ const EnvWitness = "BRANE_WITNESS"
 // braneletsOwn lists the files that branelet itself reads or runs, which may be executable as well.
 var braneletsOwn = []string{"container.yml", "init.sh"}
 
-// witness creates the working directory. at is the directory in which branelet would look for the package.
-func (p Paths) witness(at string) (witness, error) {
+// newWitness creates the working directory. at is the directory in which branelet would look for the package.
+func (p Paths) newWitness(at string) (witness, error) {
 	if at == "" {
 		at = branelet.WorkDir
 	}
@@ -54,7 +54,7 @@ func (p Paths) witness(at string) (witness, error) {
 		}
 		info, err := os.Stat(name) // of the target of a link
 		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 && !slices.Contains(braneletsOwn, below) {
-			return os.Link(p.binary(), here) // branelet follows symbolic links, and would run the agent under the agent's name
+			return os.Link(p.binaryFile(), here) // branelet follows symbolic links, and would run the agent under the agent's name
 		}
 		return os.Symlink(name, here) //nolint:gosec // no other process runs in the container yet
 	})
@@ -67,16 +67,16 @@ func (p Paths) witness(at string) (witness, error) {
 	return w, nil
 }
 
-// environment returns the variables that make branelet run the agent instead of the package's program.
-func (w witness) environment() []string {
+// witnessEnvironment returns the variables that make branelet run the agent instead of the package's program.
+func (w witness) witnessEnvironment() []string {
 	if w.directory == "" {
 		return nil
 	}
 	return []string{branelet.EnvWorkDir + "=" + w.directory, EnvWitness + "=" + w.packaged}
 }
 
-// code returns the exit code of the program; false if none was run, for example because the package calls a web API.
-func (w witness) code() (int, bool) {
+// programExitCode returns the exit code of the program; false if none was run, for example because the package calls a web API.
+func (w witness) programExitCode() (int, bool) {
 	text, err := os.ReadFile(w.directory + ".exit") // in the agent's own directory
 	if err != nil {
 		return 0, false
