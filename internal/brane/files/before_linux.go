@@ -26,11 +26,11 @@ type known struct {
 	hidden bool // it was not restored, so its absence does not mean that the step removed it
 }
 
-func (s *Store) before(ctx context.Context, staged *Staged) (*before, error) {
+func (s *Store) readBefore(ctx context.Context, staged *Staged) (*before, error) {
 	if staged == nil || staged.Layer == "" {
 		return &before{}, nil
 	}
-	from, err := s.entries(ctx, staged.Layer)
+	from, err := s.openEntries(ctx, staged.Layer)
 	if err != nil {
 		return nil, fmt.Errorf("read the restored files: %w", err)
 	}
@@ -38,10 +38,10 @@ func (s *Store) before(ctx context.Context, staged *Staged) (*before, error) {
 	if staged.Stamps != nil {
 		b.stamps = bufio.NewReaderSize(io.NewSectionReader(staged.Stamps, 0, math.MaxInt64), 64<<10)
 	}
-	return b, b.advance()
+	return b, b.readNext()
 }
 
-func (b *before) advance() error {
+func (b *before) readNext() error {
 	e, err := b.from.next()
 	if b.more = err == nil; !b.more {
 		if errors.Is(err, errEnd) {
@@ -69,7 +69,7 @@ func (b *before) advanceTo(name string, missing func(known) error) (known, error
 		if err := missing(b.now); err != nil {
 			return known{}, err
 		}
-		if err := b.advance(); err != nil {
+		if err := b.readNext(); err != nil {
 			return known{}, err
 		}
 	}
@@ -77,7 +77,7 @@ func (b *before) advanceTo(name string, missing func(known) error) (known, error
 		return known{}, nil
 	}
 	here := b.now
-	return here, b.advance()
+	return here, b.readNext()
 }
 
 // visitRest calls missing for all remaining entries.
@@ -86,7 +86,7 @@ func (b *before) visitRest(missing func(known) error) error {
 		if err := missing(b.now); err != nil {
 			return err
 		}
-		if err := b.advance(); err != nil {
+		if err := b.readNext(); err != nil {
 			return err
 		}
 	}

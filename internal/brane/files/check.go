@@ -21,7 +21,7 @@ const checkPatience = 3 * time.Second
 // Check checks a server before anything is stored on it: it answers, accepts the user, permits what the package needs, and keeps what is
 // stored. [ErrEvicts] is returned last, so that everything else is fine if the caller continues in spite of it.
 func Check(ctx context.Context, client redis.UniversalClient) (warnings []string, err error) {
-	try := func(command func(context.Context) error) error { return retry(ctx, checkPatience, command) }
+	try := func(command func(context.Context) error) error { return retryCommand(ctx, checkPatience, command) }
 	if err := try(func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
 	}
@@ -142,7 +142,7 @@ func checkPermissions(ctx context.Context, client redis.UniversalClient) error {
 	if err := runTrials(ctx, client, writing); err != nil {
 		return err
 	}
-	err := retry(ctx, checkPatience, func(ctx context.Context) error {
+	err := retryCommand(ctx, checkPatience, func(ctx context.Context) error {
 		subscription := client.Subscribe(ctx, name)
 		defer subscription.Close() // nothing was written
 		_, err := subscription.ReceiveTimeout(ctx, checkPatience)
@@ -157,7 +157,7 @@ func checkPermissions(ctx context.Context, client redis.UniversalClient) error {
 // runTrials runs the commands in one round trip.
 func runTrials(ctx context.Context, client redis.UniversalClient, trials []trial) error {
 	var failed trial
-	err := retry(ctx, checkPatience, func(ctx context.Context) error {
+	err := retryCommand(ctx, checkPatience, func(ctx context.Context) error {
 		answers, _ := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, t := range trials {
 				t.send(ctx, p)

@@ -53,25 +53,25 @@ func (d *Digest) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-func (d Digest) short() string { return d.String()[:12] }
+func (d Digest) shortText() string { return d.String()[:12] }
 
 // putChunk stores one chunk with the run's deadline. NX keeps a chunk without a deadline as it is if a late attempt sends it again.
 func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
-	err := s.transferChunk(ctx, "write chunk "+d.short(), func(ctx context.Context) error {
+	err := s.transferChunk(ctx, "write chunk "+d.shortText(), func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: s.deadline}).Err()
 	})
 	if errors.Is(err, redis.Nil) { // it exists already
 		err = nil
 	}
 	if err == nil {
-		s.sent.add(d)
+		s.sent.addChunk(d)
 	}
 	return err
 }
 
 // hasChunk reports whether a chunk exists already, as after an interrupted upload, and need not be sent.
 func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) {
-	err = s.runCommand(ctx, "look for chunk "+d.short(), func(ctx context.Context) error {
+	err = s.runCommand(ctx, "look for chunk "+d.shortText(), func(ctx context.Context) error {
 		n, err := s.redis.Exists(ctx, s.chunkKey(d)).Result()
 		found = n == 1
 		return err
@@ -82,19 +82,19 @@ func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) 
 // getChunk reads and verifies one chunk into a buffer of ChunkSize+2 bytes.
 func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, error) {
 	var n int
-	err := s.transferChunk(ctx, "read chunk "+d.short(), func(ctx context.Context) (err error) {
+	err := s.transferChunk(ctx, "read chunk "+d.shortText(), func(ctx context.Context) (err error) {
 		n, err = s.redis.GetToBuffer(ctx, s.chunkKey(d), buffer).Result()
 		return err
 	})
 	switch {
 	case errors.Is(err, redis.Nil):
-		return nil, fmt.Errorf("run %s: chunk %s %w", s.run, d.short(), ErrGone)
+		return nil, fmt.Errorf("run %s: chunk %s %w", s.run, d.shortText(), ErrGone)
 	case err != nil && strings.Contains(err.Error(), "buffer too small"): // the client has no typed error for it
-		return nil, fmt.Errorf("run %s: chunk %s %w: it is larger than a chunk", s.run, d.short(), ErrCorrupt)
+		return nil, fmt.Errorf("run %s: chunk %s %w: it is larger than a chunk", s.run, d.shortText(), ErrCorrupt)
 	case err != nil:
 		return nil, err
 	case digestOf(buffer[:n]) != d || n > ChunkSize:
-		return nil, fmt.Errorf("run %s: chunk %s %w: the stored content has another digest", s.run, d.short(), ErrCorrupt)
+		return nil, fmt.Errorf("run %s: chunk %s %w: the stored content has another digest", s.run, d.shortText(), ErrCorrupt)
 	}
 	return buffer[:n], nil
 }

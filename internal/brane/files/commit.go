@@ -66,9 +66,9 @@ func (s *Store) Commit(ctx context.Context, step string, r Record) (first Record
 		return Record{}, false, fmt.Errorf("run %s: commit step %q: %w", s.run, step, err)
 	}
 	var old string
-	err = s.publish(ctx, "commit step "+step, func(ctx context.Context) (err error) {
+	err = s.publishVerified(ctx, "commit step "+step, func(ctx context.Context) (err error) {
 		args := redis.SetArgs{Mode: "NX", Get: true, ExpireAt: s.deadline}
-		old, err = s.redis.SetArgs(ctx, s.key("step:"+step), text, args).Result()
+		old, err = s.redis.SetArgs(ctx, s.keyOf("step:"+step), text, args).Result()
 		return err
 	})
 	switch {
@@ -118,7 +118,7 @@ func (s *Store) readStepKeys(ctx context.Context, what, kind string, steps []str
 		// A pipeline, not MGET: in a Cluster the keys are on several masters.
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, step := range steps {
-				answers = append(answers, p.Get(ctx, s.key(kind+step)))
+				answers = append(answers, p.Get(ctx, s.keyOf(kind+step)))
 			}
 			return nil
 		})

@@ -96,7 +96,7 @@ func (s *Store) findInvalidChunks(ctx context.Context, chunks []Digest) (map[Dig
 	var mu sync.Mutex
 	damaged := map[Digest]error{}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(s.workers())
+	group.SetLimit(s.workerCount())
 	for _, d := range chunks {
 		group.Go(func() error {
 			buffer, release := s.acquireBuffer()

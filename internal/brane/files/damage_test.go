@@ -59,7 +59,7 @@ func TestDamageIsFoundAndRepaired(t *testing.T) {
 		}
 		return store.chunkKey(e.Chunks[i])
 	}
-	list := store.key("c:" + string(layer))
+	list := store.keyOf("c:" + string(layer))
 	before := keysOf(ctx, client)
 	gone := func(keys ...string) error { return client.Unlink(ctx, keys...).Err() }
 	changes := func(key string, with func(string) string) error {

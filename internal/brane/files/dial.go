@@ -35,7 +35,7 @@ func Dial(address string) (redis.UniversalClient, error) { return Dialer{}.Dial(
 //
 // The error never contains a part of the URL, because a mistyped one may contain a password anywhere.
 func (d Dialer) Dial(address string) (redis.UniversalClient, error) {
-	o, err := d.options(address)
+	o, err := d.parseOptions(address)
 	if err != nil {
 		return nil, fmt.Errorf("redis URL: %w", err)
 	}
@@ -49,8 +49,8 @@ var (
 	errPart = errors.New("what follows the host has to be the number of a database, as in redis://host:6379/0, and each addr a host or host:port")
 )
 
-// options parses a URL. The library's parsers do not know the forms after a plus sign, and have other names and defaults for some parts.
-func (d Dialer) options(address string) (*redis.UniversalOptions, error) {
+// parseOptions parses a URL. The library's parsers do not know the forms after a plus sign, and have other names and defaults for some parts.
+func (d Dialer) parseOptions(address string) (*redis.UniversalOptions, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errSyntax

@@ -38,7 +38,7 @@ func TestDialReadsTheURL(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, err := Dialer{}.options(tt.url)
+			o, err := Dialer{}.parseOptions(tt.url)
 			if err != nil {
 				t.Fatal(err)
 			}

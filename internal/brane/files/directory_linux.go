@@ -93,17 +93,17 @@ func listDirectory(directory *os.File) (*listing, error) {
 		if n == 0 {
 			break
 		}
-		if err := l.add(directory, buffer[:n]); err != nil {
+		if err := l.addEntries(directory, buffer[:n]); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortFunc(l.all, func(a, b listed) int { return bytes.Compare(l.key(a), l.key(b)) })
+	slices.SortFunc(l.all, func(a, b listed) int { return bytes.Compare(l.sortKey(a), l.sortKey(b)) })
 	return l, nil
 }
 
-// add parses the result of getdents: for each name 8 bytes of inode, 8 of offset, 2 of record length, 1 of type, and the name, terminated
+// addEntries parses the result of getdents: for each name 8 bytes of inode, 8 of offset, 2 of record length, 1 of type, and the name, terminated
 // by a zero byte.
-func (l *listing) add(directory *os.File, said []byte) error {
+func (l *listing) addEntries(directory *os.File, said []byte) error {
 	const head = 19
 	for len(said) > head {
 		length := int(binary.NativeEndian.Uint16(said[16:]))
@@ -135,14 +135,14 @@ func (l *listing) add(directory *os.File, said []byte) error {
 	return nil
 }
 
-func (l *listing) name(n listed) []byte { return l.names[n.from : n.from+uint32(n.length)] }
+func (l *listing) nameOf(n listed) []byte { return l.names[n.from : n.from+uint32(n.length)] }
 
-// key returns what the name is sorted by.
-func (l *listing) key(n listed) []byte {
+// sortKey returns what the name is sorted by.
+func (l *listing) sortKey(n listed) []byte {
 	if n.enter {
 		return l.names[n.from : n.from+uint32(n.length)+1]
 	}
-	return l.name(n)
+	return l.nameOf(n)
 }
 
 // smallFile is an open file of at most a chunk.
@@ -176,8 +176,8 @@ func (f smallFile) close() {
 	_ = unix.Close(f.fd) // nothing was written
 }
 
-// read fills the slices and closes the file.
-func (f smallFile) read(into ...[]byte) error {
+// readAndClose fills the slices and closes the file.
+func (f smallFile) readAndClose(into ...[]byte) error {
 	defer f.close()
 	for _, part := range into {
 		for len(part) > 0 {

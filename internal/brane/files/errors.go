@@ -51,7 +51,7 @@ func (e *MissingError) Error() string {
 type FullError struct{ Need, Free int64 }
 
 func (e *FullError) Error() string {
-	return fmt.Sprintf("the files need %s of memory, redis has %s left (maxmemory)", mebibytes(e.Need), mebibytes(e.Free))
+	return fmt.Sprintf("the files need %s of memory, redis has %s left (maxmemory)", formatMebibytes(e.Need), formatMebibytes(e.Free))
 }
 
 // Is reports whether the target is [ErrFull].
@@ -62,7 +62,7 @@ type FileError struct{ Path, Reason string }
 
 func (e *FileError) Error() string { return fmt.Sprintf("file %q %s", e.Path, e.Reason) }
 
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+func formatMebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // quoteList quotes the first names and counts the others, so that a diagnostic stays short.
 func quoteList(names []string) string {

@@ -36,15 +36,15 @@ func (s *Store) Events(ctx context.Context) <-chan Event {
 	go func() {
 		defer close(events)
 		for ctx.Err() == nil {
-			s.follow(ctx, events)
+			s.followEvents(ctx, events)
 		}
 	}()
 	return events
 }
 
-// follow forwards announcements until the subscription or the context ends.
-func (s *Store) follow(ctx context.Context, events chan<- Event) {
-	subscription := s.redis.Subscribe(ctx, s.key("ev"))
+// followEvents forwards announcements until the subscription or the context ends.
+func (s *Store) followEvents(ctx context.Context, events chan<- Event) {
+	subscription := s.redis.Subscribe(ctx, s.keyOf("ev"))
 	defer subscription.Close() // nothing was written
 	// After a broken connection the client subscribes again and reports it with another Subscription.
 	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(3 * time.Second))
@@ -92,6 +92,6 @@ func (s *Store) Announce(ctx context.Context, e Event) error {
 		e.Step = runWide
 	}
 	return s.runCommand(ctx, fmt.Sprintf("announce that %s is %s", e.Step, e.State), func(ctx context.Context) error {
-		return s.redis.Publish(ctx, s.key("ev"), e.Step+" "+string(e.State)).Err()
+		return s.redis.Publish(ctx, s.keyOf("ev"), e.Step+" "+string(e.State)).Err()
 	})
 }

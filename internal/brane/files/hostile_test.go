@@ -135,7 +135,7 @@ func TestHostileLayersAreRejected(t *testing.T) {
 			layer := tt.plant(t)
 			refused := func(what string, err error, want string) {
 				t.Helper()
-				if want += "layer " + layer.short() + tt.want; fmt.Sprint(err) != want {
+				if want += "layer " + layer.shortText() + tt.want; fmt.Sprint(err) != want {
 					t.Errorf("%s says\n     %v\nwant %s", what, err, want)
 				}
 				if strings.Contains(tt.want, "is corrupt") != errors.Is(err, ErrCorrupt) {
@@ -260,7 +260,7 @@ func FuzzStoredLayer(f *testing.F) {
 		}
 		tree, err := s.Tree(t.Context(), layer)
 		if err == nil {
-			err = tree.check()
+			err = tree.checkEntries()
 			if err != nil {
 				t.Fatalf("a tree that was read is not valid: %v", err)
 			}

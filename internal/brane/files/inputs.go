@@ -57,7 +57,7 @@ func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer
 	if err := s.checkFreeMemory(ctx, t.Size()); err != nil {
 		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
 	}
-	err = s.upload(ctx, func(u *upload) error {
+	err = s.runUpload(ctx, func(u *upload) error {
 		for _, e := range t.entries {
 			if e.IsFile() && !copied[e.Path] {
 				if err := u.addInput(e, sources[e.Path]); err != nil {

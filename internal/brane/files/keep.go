@@ -22,7 +22,7 @@ func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, err
 	if err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
-	if err := s.repack(ctx, entries); err != nil {
+	if err := s.repackEntries(ctx, entries); err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
 	t, err := NewTree(entries)
@@ -33,7 +33,7 @@ func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, err
 	if err != nil {
 		return "", fmt.Errorf("run %s: keep outputs: store the list of files: %w", s.run, err)
 	}
-	return layer, s.persist(ctx, append(parts, listChunks(t)...))
+	return layer, s.persistChunks(ctx, append(parts, listChunks(t)...))
 }
 
 // Pick returns the files at these paths, each once. The target of a link gets the name of the link. It reports paths that are not files in
@@ -58,9 +58,9 @@ func (t Tree) Pick(paths []string) ([]Entry, error) {
 	return entries, nil
 }
 
-// repack copies small files out of packs that they share with files that may be deleted, and sets the digests of large ones.
-func (s *Store) repack(ctx context.Context, entries []Entry) error {
-	return s.upload(ctx, func(u *upload) error {
+// repackEntries copies small files out of packs that they share with files that may be deleted, and sets the digests of large ones.
+func (s *Store) repackEntries(ctx context.Context, entries []Entry) error {
+	return s.runUpload(ctx, func(u *upload) error {
 		for i := range entries {
 			e := &entries[i]
 			if e.Size > ChunkSize {
@@ -93,8 +93,8 @@ func listChunks(t Tree) []Digest {
 	return slices.Compact(all)
 }
 
-// persist removes the deadline of chunks. A chunk that does not exist is an error.
-func (s *Store) persist(ctx context.Context, chunks []Digest) error {
+// persistChunks removes the deadline of chunks. A chunk that does not exist is an error.
+func (s *Store) persistChunks(ctx context.Context, chunks []Digest) error {
 	err := s.sendForEachChunk(ctx, "remove the deadline of chunks", chunks, func(ctx context.Context, p redis.Pipeliner, key string) {
 		p.Persist(ctx, key)
 	}, nil)
@@ -154,7 +154,7 @@ func (s *Store) Delete(ctx context.Context) error {
 	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
 		// A second pass finds nothing if the run is not active. It handles agents that still wrote during the first.
 		for {
-			found, err := s.deleteMatchingKeys(ctx, master, s.key("*"), func(string) bool { return false })
+			found, err := s.deleteMatchingKeys(ctx, master, s.keyOf("*"), func(string) bool { return false })
 			if err != nil || !found {
 				return err
 			}
@@ -170,7 +170,7 @@ func (s *Store) Delete(ctx context.Context) error {
 func (s *Store) deleteMatchingKeys(ctx context.Context, master *redis.Client, pattern string, keep func(key string) bool) (found bool, err error) {
 	for cursor := uint64(0); ; {
 		var keys []string
-		err := s.retry(ctx, func(ctx context.Context) (err error) {
+		err := s.retryCommand(ctx, func(ctx context.Context) (err error) {
 			page, next, err := master.Scan(ctx, cursor, pattern, 10*batch).Result()
 			if err == nil {
 				keys, cursor = slices.DeleteFunc(page, keep), next
@@ -182,7 +182,7 @@ func (s *Store) deleteMatchingKeys(ctx context.Context, master *redis.Client, pa
 		}
 		if len(keys) > 0 {
 			found = true
-			err := s.retry(ctx, func(ctx context.Context) error {
+			err := s.retryCommand(ctx, func(ctx context.Context) error {
 				_, err := master.Pipelined(ctx, func(p redis.Pipeliner) error {
 					for _, key := range keys { // one by one: in a Cluster they are in several slots
 						p.Unlink(ctx, key)

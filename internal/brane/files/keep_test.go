@@ -149,7 +149,7 @@ func TestDeleteLeavesNothing(t *testing.T) {
 	}
 	// More keys than fit into one page of SCAN.
 	for i := range 3000 {
-		client.Set(ctx, s.key(fmt.Sprint("c:", i)), "1", time.Hour)
+		client.Set(ctx, s.keyOf(fmt.Sprint("c:", i)), "1", time.Hour)
 	}
 	if meta, err := s.Meta(ctx); err != nil || meta["owner"] != "me" {
 		t.Errorf("Meta is %v, %v", meta, err)

@@ -41,7 +41,7 @@ func (s *Store) putManifest(ctx context.Context, t Tree) (Layer, []Digest, error
 // putEntries is putManifest for entries that produce creates in their order.
 func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context, add func(*Entry) error) error) (Layer, []Digest, error) {
 	var parts stream
-	err := s.upload(ctx, func(u *upload) error {
+	err := s.runUpload(ctx, func(u *upload) error {
 		parts.upload = u
 		// A manifest mostly consists of digests in hex and similar names. Without compression, the manifest of 10,000 small files takes 5 % of
 		// their memory.
@@ -53,13 +53,13 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 		if err != nil {
 			return err
 		}
-		if err := produce(u.ctx, w.add); err != nil {
+		if err := produce(u.ctx, w.addEntry); err != nil {
 			return err
 		}
 		if err := packed.Close(); err != nil {
 			return err
 		}
-		parts.flush()
+		parts.releaseChunk()
 		return nil
 	})
 	if err != nil {
@@ -82,11 +82,11 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 
 // Tree reads the tree of a layer. If it cannot, the error wraps [ErrGone], [ErrCorrupt] or [ErrNewer].
 func (s *Store) Tree(ctx context.Context, layer Layer) (Tree, error) {
-	r, err := s.entries(ctx, layer)
+	r, err := s.openEntries(ctx, layer)
 	if err != nil {
 		return Tree{}, err
 	}
-	return collect(r)
+	return collectTree(r)
 }
 
 // layerReader reads the entries of a layer in order.
@@ -95,14 +95,14 @@ type layerReader struct {
 	manifest *manifestReader
 }
 
-func (s *Store) entries(ctx context.Context, layer Layer) (*layerReader, error) {
+func (s *Store) openEntries(ctx context.Context, layer Layer) (*layerReader, error) {
 	parts, err := s.manifestParts(ctx, layer)
 	if err != nil {
 		return nil, err
 	}
 	manifest, err := newManifestReader(&unpacked{chunks: &chunkReader{ctx: ctx, store: s, rest: parts}})
 	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", layer.short(), err)
+		return nil, fmt.Errorf("layer %s: %w", layer.shortText(), err)
 	}
 	return &layerReader{layer, manifest}, nil
 }
@@ -110,12 +110,12 @@ func (s *Store) entries(ctx context.Context, layer Layer) (*layerReader, error) 
 func (r *layerReader) next() (*Entry, error) {
 	e, err := r.manifest.next()
 	if err != nil && !errors.Is(err, errEnd) {
-		err = fmt.Errorf("layer %s: %w", r.layer.short(), err)
+		err = fmt.Errorf("layer %s: %w", r.layer.shortText(), err)
 	}
 	return e, err
 }
 
-func (l Layer) short() string { return string(l[:min(len(l), 12)]) }
+func (l Layer) shortText() string { return string(l[:min(len(l), 12)]) }
 
 func (s *Store) manifestParts(ctx context.Context, layer Layer) ([]Digest, error) {
 	id, err := ParseDigest(string(layer))
@@ -126,13 +126,13 @@ func (s *Store) manifestParts(ctx context.Context, layer Layer) ([]Digest, error
 	defer release()
 	list, err := s.getChunk(ctx, id, buffer)
 	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", layer.short(), err)
+		return nil, fmt.Errorf("layer %s: %w", layer.shortText(), err)
 	}
 	var parts []Digest
 	for text := range bytes.Lines(list) {
 		d, err := ParseDigest(string(bytes.TrimSuffix(text, []byte("\n"))))
 		if err != nil {
-			return nil, fmt.Errorf("layer %s %w: %w", layer.short(), ErrCorrupt, err)
+			return nil, fmt.Errorf("layer %s %w: %w", layer.shortText(), ErrCorrupt, err)
 		}
 		parts = append(parts, d)
 	}
@@ -173,7 +173,7 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 		if len(r.rest) == 0 {
 			return 0, io.EOF
 		}
-		if err := r.next(); err != nil {
+		if err := r.readNext(); err != nil {
 			r.failed = err
 			return 0, err
 		}
@@ -183,7 +183,7 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (r *chunkReader) next() error {
+func (r *chunkReader) readNext() error {
 	buffer, release := r.store.acquireBuffer()
 	defer release()
 	content, err := r.store.getChunk(r.ctx, r.rest[0], buffer)
@@ -193,15 +193,15 @@ func (r *chunkReader) next() error {
 
 // SetInput records the layer that the steps without needs start with. The error is [ErrLost] if the server has lost what was stored for it.
 func (s *Store) SetInput(ctx context.Context, layer Layer) error {
-	return s.publish(ctx, "write the reference to the inputs", func(ctx context.Context) error {
-		return s.redis.SetArgs(ctx, s.key("in"), string(layer), redis.SetArgs{ExpireAt: s.deadline}).Err()
+	return s.publishVerified(ctx, "write the reference to the inputs", func(ctx context.Context) error {
+		return s.redis.SetArgs(ctx, s.keyOf("in"), string(layer), redis.SetArgs{ExpireAt: s.deadline}).Err()
 	})
 }
 
 // Input returns the layer that SetInput recorded. The error wraps [ErrGone] if there is none.
 func (s *Store) Input(ctx context.Context) (layer Layer, err error) {
 	err = s.runCommand(ctx, "read the reference to the inputs", func(ctx context.Context) error {
-		text, err := s.redis.Get(ctx, s.key("in")).Result()
+		text, err := s.redis.Get(ctx, s.keyOf("in")).Result()
 		layer = Layer(text)
 		return err
 	})

@@ -95,7 +95,7 @@ func TestLongAnEndlessLine(t *testing.T) {
 			layer := plantLayer(t, s, packed(t, tt.text))
 			b := newBesides(t)
 			err := s.Restore(t.Context(), &Staged{Layer: layer}, b.into)
-			if want := "restore into " + b.into + ": layer " + layer.short() + ": " + tt.want; fmt.Sprint(err) != want {
+			if want := "restore into " + b.into + ": layer " + layer.shortText() + ": " + tt.want; fmt.Sprint(err) != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 			b.untouched()

@@ -52,9 +52,9 @@ func newManifestWriter(to io.Writer) (*manifestWriter, error) {
 	return w, w.to.Encode(header{formatVersion})
 }
 
-// add writes an entry; the caller sorts them by path.
-func (w *manifestWriter) add(e *Entry) error {
-	if err := w.order.add(e); err != nil {
+// addEntry writes an entry; the caller sorts them by path.
+func (w *manifestWriter) addEntry(e *Entry) error {
+	if err := w.order.checkEntry(e); err != nil {
 		return err
 	}
 	return w.to.Encode(lineOf(e))
@@ -95,7 +95,7 @@ func newManifestReader(r io.Reader) (*manifestReader, error) {
 	m := &manifestReader{lines: bufio.NewScanner(r)}
 	m.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	var head header
-	if err := m.line(func(text []byte) error { return json.Unmarshal(text, &head) }); errors.Is(err, errEnd) {
+	if err := m.readLine(func(text []byte) error { return json.Unmarshal(text, &head) }); errors.Is(err, errEnd) {
 		return nil, fmt.Errorf("manifest %w: it is empty", ErrCorrupt)
 	} else if err != nil {
 		return nil, err
@@ -109,8 +109,8 @@ func newManifestReader(r io.Reader) (*manifestReader, error) {
 	return m, nil
 }
 
-// line passes the next line to into. It returns errEnd after the last line.
-func (m *manifestReader) line(into func([]byte) error) error {
+// readLine passes the next line to into. It returns errEnd after the last line.
+func (m *manifestReader) readLine(into func([]byte) error) error {
 	more := m.lines.Scan()
 	m.number++
 	var err error
@@ -137,15 +137,15 @@ func (m *manifestReader) next() (*Entry, error) {
 		m.block = make([]Entry, entryBlock)
 	}
 	e := &m.block[0]
-	err := m.line(func(text []byte) (err error) {
+	err := m.readLine(func(text []byte) (err error) {
 		*e, err = parseLine(text)
-		m.share.entry(e)
+		m.share.shareEntry(e)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := m.order.add(e); err != nil {
+	if err := m.order.checkEntry(e); err != nil {
 		return nil, fmt.Errorf("manifest %w: %w", ErrCorrupt, err)
 	}
 	m.block = m.block[1:]
@@ -158,8 +158,8 @@ type entries interface{ next() (*Entry, error) }
 // errEnd is not io.EOF, because a broken connection returns that as well.
 var errEnd = errors.New("there are no more entries")
 
-// collect reads a whole tree.
-func collect(from entries) (Tree, error) {
+// collectTree reads a whole tree.
+func collectTree(from entries) (Tree, error) {
 	var t Tree
 	for {
 		e, err := from.next()
@@ -241,21 +241,21 @@ type sharer struct {
 	by   string
 }
 
-func (s *sharer) entry(e *Entry) {
-	e.By = s.writer([]byte(e.By))
+func (s *sharer) shareEntry(e *Entry) {
+	e.By = s.shareWriter([]byte(e.By))
 	if len(e.Chunks) == 1 {
-		e.Chunks = s.chunk(e.Chunks[0])
+		e.Chunks = s.shareChunk(e.Chunks[0])
 	}
 }
 
-func (s *sharer) writer(by []byte) string {
+func (s *sharer) shareWriter(by []byte) string {
 	if string(by) != s.by {
 		s.by = string(by)
 	}
 	return s.by
 }
 
-func (s *sharer) chunk(d Digest) []Digest {
+func (s *sharer) shareChunk(d Digest) []Digest {
 	if len(s.last) == 0 || s.last[0] != d {
 		s.last = []Digest{d}
 	}

@@ -66,13 +66,13 @@ func parseManifest(text string) (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
-	return collect(r)
+	return collectTree(r)
 }
 
 func printManifest(to io.Writer, t Tree) error {
 	w, err := newManifestWriter(to)
 	for _, e := range t.entries {
-		err = errors.Join(err, w.add(e))
+		err = errors.Join(err, w.addEntry(e))
 	}
 	return err
 }
@@ -151,7 +151,7 @@ func FuzzManifest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := tree.check(); err != nil {
+		if err := tree.checkEntries(); err != nil {
 			t.Fatalf("a tree that was accepted is not valid: %v", err)
 		}
 		var again bytes.Buffer

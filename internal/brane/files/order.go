@@ -18,9 +18,9 @@ type node struct {
 	isDir bool
 }
 
-// add rejects an entry that no correct writer puts here.
-func (o *order) add(e *Entry) error {
-	if err := e.check(); err != nil {
+// checkEntry rejects an entry that no correct writer puts here.
+func (o *order) checkEntry(e *Entry) error {
+	if err := e.checkFields(); err != nil {
 		return err
 	}
 	if e.By != o.by {
@@ -35,12 +35,12 @@ func (o *order) add(e *Entry) error {
 	if above := o.findFileAbove(e.Path); above != "" {
 		return fmt.Errorf("path %q is below %q, which is not a directory", e.Path, above)
 	}
-	o.put(e)
+	o.addEntry(e)
 	return nil
 }
 
-// put adds an entry that was checked before.
-func (o *order) put(e *Entry) {
+// addEntry adds an entry that was checked before.
+func (o *order) addEntry(e *Entry) {
 	o.last = e.Path
 	o.dropClosed(e.Path)
 	o.above = append(o.above, node{e.Path, e.Mode.IsDir()})

@@ -21,7 +21,7 @@ type proof struct {
 	chunks map[Digest]bool
 }
 
-func (p *proof) add(d Digest) {
+func (p *proof) addChunk(d Digest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.chunks == nil {
@@ -30,14 +30,14 @@ func (p *proof) add(d Digest) {
 	p.chunks[d] = true
 }
 
-func (p *proof) all() []Digest {
+func (p *proof) allChunks() []Digest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Collect(maps.Keys(p.chunks))
 }
 
-// forget removes lost chunks; they are stored again if they are still needed.
-func (p *proof) forget(lost map[Digest]bool) {
+// forgetChunks removes lost chunks; they are stored again if they are still needed.
+func (p *proof) forgetChunks(lost map[Digest]bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for d := range lost {
@@ -47,21 +47,21 @@ func (p *proof) forget(lost map[Digest]bool) {
 
 // checkSentChunks checks that everything that was stored still exists.
 func (s *Store) checkSentChunks(ctx context.Context) error {
-	chunks := s.sent.all()
+	chunks := s.sent.allChunks()
 	lost, err := s.findMissingChunks(ctx, chunks)
 	if err != nil {
 		return err
 	}
 	if len(lost) > 0 {
-		s.sent.forget(lost)
+		s.sent.forgetChunks(lost)
 		return fmt.Errorf("run %s: %d of %d chunks: %w", s.run, len(lost), len(chunks), ErrLost)
 	}
 	return nil
 }
 
-// publish runs the command that makes stored data visible to others. It calls prove before each try: after a failed try, another server may
+// publishVerified runs the command that makes stored data visible to others. It calls prove before each try: after a failed try, another server may
 // answer.
-func (s *Store) publish(ctx context.Context, what string, command func(context.Context) error) error {
+func (s *Store) publishVerified(ctx context.Context, what string, command func(context.Context) error) error {
 	var unproven error
 	err := s.runCommand(ctx, what, func(ctx context.Context) error {
 		if unproven = s.checkSentChunks(ctx); unproven != nil {

@@ -76,7 +76,7 @@ func TestNothingLostIsPublished(t *testing.T) {
 					if err := publish(layer); !errors.Is(err, ErrLost) {
 						t.Errorf("it says %v", err)
 					}
-					if n := client.Exists(t.Context(), s.key(key)).Val(); n != 0 {
+					if n := client.Exists(t.Context(), s.keyOf(key)).Val(); n != 0 {
 						t.Error("it was published")
 					}
 					if err := publish(put(s)); err != nil {

@@ -13,7 +13,7 @@ func (s *Store) Read(ctx context.Context, e Entry, w io.Writer) error {
 	if !e.IsFile() {
 		return fmt.Errorf("run %s: read %q: it is a %s, not a file", s.run, e.Path, describeKind(e))
 	}
-	if err := e.check(); err != nil {
+	if err := e.checkFields(); err != nil {
 		return fmt.Errorf("run %s: read: %w", s.run, err)
 	}
 	rest := e.Size
@@ -24,7 +24,7 @@ func (s *Store) Read(ctx context.Context, e Entry, w io.Writer) error {
 		}
 		piece, err := slicePiece(content, from, min(rest, ChunkSize-from))
 		if err != nil {
-			return fmt.Errorf("chunk %s %w", e.Chunks[i].short(), err)
+			return fmt.Errorf("chunk %s %w", e.Chunks[i].shortText(), err)
 		}
 		rest -= int64(len(piece))
 		_, err = w.Write(piece)
@@ -76,7 +76,7 @@ func (s *Store) readChunksInOrder(ctx context.Context, chunks []Digest, take fun
 			ahead[i] <- fetched{content, release, err}
 		})
 	}
-	for i := range s.workers() {
+	for i := range s.workerCount() {
 		ask(i)
 	}
 	for i := range chunks {
@@ -90,7 +90,7 @@ func (s *Store) readChunksInOrder(ctx context.Context, chunks []Digest, take fun
 		if err != nil {
 			return wrap(err)
 		}
-		ask(i + s.workers())
+		ask(i + s.workerCount())
 	}
 	return nil
 }

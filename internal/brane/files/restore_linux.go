@@ -66,21 +66,21 @@ type restoring struct {
 // Restore writes the staged files into dir, which must exist. It writes nothing outside dir, whatever the tree contains. The memory that it
 // needs does not grow with the number of files.
 func (s *Store) Restore(ctx context.Context, staged *Staged, dir string) error {
-	from, err := s.entries(ctx, staged.Layer)
+	from, err := s.openEntries(ctx, staged.Layer)
 	if err != nil {
 		return fmt.Errorf("restore into %s: %w", dir, err)
 	}
-	return s.restore(ctx, from, staged, dir)
+	return s.restoreTree(ctx, from, staged, dir)
 }
 
-func (s *Store) restore(ctx context.Context, from entries, staged *Staged, dir string) error {
+func (s *Store) restoreTree(ctx context.Context, from entries, staged *Staged, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("restore into %s: %w", dir, err)
 	}
 	defer root.Close() // nothing was written through the root itself
 	group, each := errgroup.WithContext(ctx)
-	group.SetLimit(s.workers())
+	group.SetLimit(s.workerCount())
 	r := &restoring{store: s, root: root, reads: staged.Reads, stamps: staged.Stamps, group: group}
 	defer r.empty.close()
 	err = r.restoreAll(each, from)
@@ -94,12 +94,12 @@ func (s *Store) restore(ctx context.Context, from entries, staged *Staged, dir s
 	if err != nil {
 		return fmt.Errorf("restore into %s: %w", dir, err)
 	}
-	staged.Trusted, err = r.settle(ctx)
+	staged.Trusted, err = r.settleStamps(ctx)
 	return err
 }
 
-// settle returns which stamps can be trusted. After a large file it waits until its stamp can be.
-func (r *restoring) settle(ctx context.Context) (trusted int64, err error) {
+// settleStamps returns which stamps can be trusted. After a large file it waits until its stamp can be.
+func (r *restoring) settleStamps(ctx context.Context) (trusted int64, err error) {
 	if rest := clockTick - time.Since(time.Unix(0, r.large.Load())); rest > 0 {
 		select {
 		case <-time.After(rest):
@@ -159,7 +159,7 @@ func (r *restoring) restoreEntry(ctx context.Context, e *Entry) error {
 		if err != nil {
 			return err
 		}
-		return r.writeStamps(r.index, s.append(nil))
+		return r.writeStamps(r.index, s.appendTo(nil))
 	}
 	r.planFile(ctx, e)
 	return nil
@@ -222,7 +222,7 @@ func (r *restoring) applyModes() error {
 
 // recordOther records that an entry that is not a file was restored.
 func (r *restoring) recordOther(index int) error {
-	return r.writeStamps(index, stamp{inode: 1}.append(nil))
+	return r.writeStamps(index, stamp{inode: 1}.appendTo(nil))
 }
 
 // writeStamps stores the stamps of consecutive entries.
@@ -306,7 +306,7 @@ func (r *restoring) writePieces(pieces []piece, content []byte) error {
 			}
 			first, stamps = p.index, stamps[:0]
 		}
-		stamps = s.append(stamps)
+		stamps = s.appendTo(stamps)
 	}
 	return r.writeStamps(first, stamps)
 }
@@ -342,7 +342,7 @@ func (r *restoring) writePiece(in *openedDirectory, p piece, content []byte) (s 
 
 // createFile writes a file that has one piece.
 func (r *restoring) createFile(in *openedDirectory, e *Entry, content []byte) (stamp, error) {
-	if err := in.enter(r.root, path.Dir(e.Path)); err != nil {
+	if err := in.openChild(r.root, path.Dir(e.Path)); err != nil {
 		return stamp{}, err
 	}
 	return createSmall(in.dir, path.Base(e.Path), e.Mode&chmodBits, content)
@@ -354,7 +354,7 @@ type openedDirectory struct {
 	dir  *os.File
 }
 
-func (f *openedDirectory) enter(root *os.Root, name string) (err error) {
+func (f *openedDirectory) openChild(root *os.Root, name string) (err error) {
 	if f.dir != nil && f.name == name {
 		return nil
 	}

@@ -21,8 +21,8 @@ const (
 	lastPause  = 2 * time.Second
 )
 
-// retry runs one command until it succeeds, fails permanently, or has failed for the duration of patience.
-func retry(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
+// retryCommand runs one command until it succeeds, fails permanently, or has failed for the duration of patience.
+func retryCommand(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
 	return retryIf(ctx, patience, isTransient, command)
 }
 

@@ -43,7 +43,7 @@ func dial(t testing.TB, url string) redis.UniversalClient {
 // restored restores a tree into a directory as it is: it need not be valid for storing.
 func restored(t testing.TB, s *Store, tree Tree, dir string) error {
 	t.Helper()
-	return s.restore(t.Context(), &tree, &Staged{}, dir)
+	return s.restoreTree(t.Context(), &tree, &Staged{}, dir)
 }
 
 // stage restores a tree as the agent does.

@@ -23,7 +23,7 @@ func (s *Store) SetLog(ctx context.Context, step string, output []byte) error {
 // Log returns the stored end of a step's output, nil if there is none.
 func (s *Store) Log(ctx context.Context, step string) (output []byte, err error) {
 	err = s.runCommand(ctx, "read the output of step "+step, func(ctx context.Context) (err error) {
-		output, err = s.redis.Get(ctx, s.key("log:"+step)).Bytes()
+		output, err = s.redis.Get(ctx, s.keyOf("log:"+step)).Bytes()
 		return err
 	})
 	if errors.Is(err, redis.Nil) {
@@ -49,8 +49,8 @@ func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 	return s.runCommand(ctx, "write the metadata of the run", func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.HSet(ctx, s.key("meta"), meta)
-			p.ExpireAt(ctx, s.key("meta"), s.deadline)
+			p.HSet(ctx, s.keyOf("meta"), meta)
+			p.ExpireAt(ctx, s.keyOf("meta"), s.deadline)
 			return nil
 		})
 		return err
@@ -60,7 +60,7 @@ func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 // Meta returns what SetMeta wrote; it is empty if nothing was written.
 func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
 	err = s.runCommand(ctx, "read the metadata of the run", func(ctx context.Context) (err error) {
-		meta, err = s.redis.HGetAll(ctx, s.key("meta")).Result()
+		meta, err = s.redis.HGetAll(ctx, s.keyOf("meta")).Result()
 		return err
 	})
 	return meta, err
@@ -77,14 +77,14 @@ func (s *Store) Cancel(ctx context.Context) error {
 // Resume withdraws a Cancel.
 func (s *Store) Resume(ctx context.Context) error {
 	return s.runCommand(ctx, "withdraw the cancellation", func(ctx context.Context) error {
-		return s.redis.Unlink(ctx, s.key("cancel")).Err()
+		return s.redis.Unlink(ctx, s.keyOf("cancel")).Err()
 	})
 }
 
 // Cancelled reports whether the run should stop.
 func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
 	err = s.runCommand(ctx, "read whether the run is cancelled", func(ctx context.Context) error {
-		n, err := s.redis.Exists(ctx, s.key("cancel")).Result()
+		n, err := s.redis.Exists(ctx, s.keyOf("cancel")).Result()
 		cancelled = n == 1
 		return err
 	})

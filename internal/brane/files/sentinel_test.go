@@ -172,7 +172,7 @@ func TestLostChunksAreStoredAgain(t *testing.T) {
 	if _, _, err := s.Commit(ctx, "step", Record{Layer: layer}); !errors.Is(err, ErrLost) {
 		t.Errorf("Commit says %v", err)
 	}
-	if n := client.Exists(ctx, s.key("step:step")).Val(); n != 0 {
+	if n := client.Exists(ctx, s.keyOf("step:step")).Val(); n != 0 {
 		t.Error("it was committed")
 	}
 	if _, err := put(); err != nil {

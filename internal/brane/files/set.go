@@ -71,7 +71,7 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 		return store.checkSentChunks(ctx)
 	})
 	if err == nil {
-		err = s.publish(ctx, store, string(layer)+" "+content, needed)
+		err = s.publishRecord(ctx, store, string(layer)+" "+content, needed)
 	}
 	if err != nil {
 		return "", fmt.Errorf("file set %q: %w", s.name, err)
@@ -79,10 +79,10 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 	return layer, store.deleteOtherChunks(ctx, needed)
 }
 
-// publish removes the deadline of the chunks that a set needs and writes its record. If it is interrupted, every chunk without a deadline
+// publishRecord removes the deadline of the chunks that a set needs and writes its record. If it is interrupted, every chunk without a deadline
 // belongs to a record without a deadline: the set's last one or, if it had none, already the new one.
-func (s *Set) publish(ctx context.Context, store *Store, record string, needed []Digest) error {
-	key := store.key("set")
+func (s *Set) publishRecord(ctx context.Context, store *Store, record string, needed []Digest) error {
+	key := store.keyOf("set")
 	err := store.runCommand(ctx, "write the record of a new set", func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, key, record, redis.SetArgs{Mode: "NX", ExpireAt: store.deadline}).Err()
 	})
@@ -92,7 +92,7 @@ func (s *Set) publish(ctx context.Context, store *Store, record string, needed [
 	if err := store.runCommand(ctx, "remove the deadline of the set's record", func(ctx context.Context) error { return s.redis.Persist(ctx, key).Err() }); err != nil {
 		return err
 	}
-	if err := store.persist(ctx, needed); err != nil {
+	if err := store.persistChunks(ctx, needed); err != nil {
 		return err
 	}
 	return store.runCommand(ctx, "write the record of the set", func(ctx context.Context) error { return s.redis.Set(ctx, key, record, 0).Err() })
@@ -106,7 +106,7 @@ func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error
 	}
 	var text string
 	err = store.runCommand(ctx, "read the reference to the files of the set", func(ctx context.Context) (err error) {
-		text, err = s.redis.Get(ctx, store.key("set")).Result()
+		text, err = s.redis.Get(ctx, store.keyOf("set")).Result()
 		return err
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -145,7 +145,7 @@ func (s *Store) deleteOtherChunks(ctx context.Context, but []Digest) error {
 		keep[s.chunkKey(d)] = true
 	}
 	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
-		_, err := s.deleteMatchingKeys(ctx, master, s.key("c:*"), func(key string) bool { return keep[key] })
+		_, err := s.deleteMatchingKeys(ctx, master, s.keyOf("c:*"), func(key string) bool { return keep[key] })
 		return err
 	})
 	if err != nil {
@@ -207,7 +207,7 @@ func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) er
 			return err
 		}
 		for _, d := range some {
-			s.sent.add(d)
+			s.sent.addChunk(d)
 		}
 	}
 	lost, err := s.findMissingChunks(ctx, chunks)

@@ -88,7 +88,7 @@ func TestSetIsReadByManyRuns(t *testing.T) {
 			}
 			// Every key of a run has its deadline, including those that were copied from a set, which has none.
 			for _, run := range runs {
-				for _, key := range client.Keys(ctx, run.key("*")).Val() {
+				for _, key := range client.Keys(ctx, run.keyOf("*")).Val() {
 					if at := client.TTL(ctx, key).Val(); at <= 0 {
 						t.Errorf("%s has no deadline", key)
 					}
@@ -116,7 +116,7 @@ func runKeysOf(s *Set) (int, error) {
 	}
 	var all atomic.Int64
 	err = eachMaster(context.Background(), s.redis, func(ctx context.Context, master *redis.Client) error {
-		keys, err := master.Keys(ctx, store.key("*")).Result()
+		keys, err := master.Keys(ctx, store.keyOf("*")).Result()
 		all.Add(int64(len(keys)))
 		return err
 	})

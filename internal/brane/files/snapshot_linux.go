@@ -36,14 +36,14 @@ func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes
 	}
 	defer root.Close() // nothing was written
 	layer, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
-		return s.upload(ctx, func(u *upload) error {
+		return s.runUpload(ctx, func(u *upload) error {
 			u.ready = add
-			before, err := s.before(ctx, staged)
+			before, err := s.readBefore(ctx, staged)
 			if err != nil {
 				return err
 			}
 			shot := &snapshot{upload: u, root: root, dir: dir, before: before, writes: writes, by: by}
-			return shot.all()
+			return shot.readRoot()
 		})
 	})
 	if err != nil {
@@ -52,29 +52,29 @@ func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes
 	return layer, nil
 }
 
-func (s *snapshot) all() error {
+func (s *snapshot) readRoot() error {
 	directory, err := s.root.Open(".")
 	if err != nil {
 		return err
 	}
 	defer directory.Close() // nothing was written
-	if err := s.walk(directory, ""); err != nil {
+	if err := s.walkDirectory(directory, ""); err != nil {
 		return err
 	}
 	return s.before.visitRest(s.keepMissing)
 }
 
-// walk visits the entries of a directory through its descriptor, so that no path is resolved twice.
-func (s *snapshot) walk(directory *os.File, at string) error {
+// walkDirectory visits the entries of a directory through its descriptor, so that no path is resolved twice.
+func (s *snapshot) walkDirectory(directory *os.File, at string) error {
 	found, err := listDirectory(directory)
 	if err != nil {
 		return fmt.Errorf("read directory %q: %w", at, err)
 	}
 	for _, n := range found.all {
-		name := string(found.name(n))
+		name := string(found.nameOf(n))
 		full := at + name
 		if !n.enter {
-			if err := s.visit(directory, name, full, n.kind); err != nil {
+			if err := s.visitEntry(directory, name, full, n.kind); err != nil {
 				return err
 			}
 			continue
@@ -83,7 +83,7 @@ func (s *snapshot) walk(directory *os.File, at string) error {
 		if err != nil {
 			return fmt.Errorf("read directory %q: %w", full, explainUnreadable(err))
 		}
-		err = s.walk(inside, full+"/")
+		err = s.walkDirectory(inside, full+"/")
 		_ = inside.Close() // nothing was written
 		if err != nil {
 			return err
@@ -92,7 +92,7 @@ func (s *snapshot) walk(directory *os.File, at string) error {
 	return nil
 }
 
-func (s *snapshot) visit(directory *os.File, name, full string, kind uint8) error {
+func (s *snapshot) visitEntry(directory *os.File, name, full string, kind uint8) error {
 	old, err := s.before.advanceTo(full, s.keepMissing)
 	switch {
 	case err != nil:
@@ -110,7 +110,7 @@ func (s *snapshot) visit(directory *os.File, name, full string, kind uint8) erro
 			return fmt.Errorf("file %q: %w", full, explainUnreadable(err))
 		}
 		if ok {
-			return s.upload.addSmallFile(s.recordEntry(&Entry{Path: full, Mode: f.mode, Size: f.size, By: s.by}), nil, f.read)
+			return s.upload.addSmallFile(s.recordEntry(&Entry{Path: full, Mode: f.mode, Size: f.size, By: s.by}), nil, f.readAndClose)
 		}
 	}
 	stat, err := statEntry(directory, name)
@@ -122,9 +122,9 @@ func (s *snapshot) visit(directory *os.File, name, full string, kind uint8) erro
 	case mode&fs.ModeSymlink != 0:
 		return s.addLink(e, old.Entry)
 	case !mode.IsRegular():
-		return &FileError{full, fmt.Sprintf("is a %s; only files, directories and symbolic links can be stored; remove it at the end of the step", special(mode))}
+		return &FileError{full, fmt.Sprintf("is a %s; only files, directories and symbolic links can be stored; remove it at the end of the step", describeSpecialFile(mode))}
 	case old.Entry != nil && s.before.isUntouched(old, stampOf(stat)):
-		return s.upload.add(s.recordEntry(old.Entry))
+		return s.upload.addEntry(s.recordEntry(old.Entry))
 	}
 	if e.Size = stat.Size; e.Size > ChunkSize {
 		info, err := s.root.Lstat(full)
@@ -141,7 +141,7 @@ func (s *snapshot) visit(directory *os.File, name, full string, kind uint8) erro
 
 // recordEntry records an entry that is added.
 func (s *snapshot) recordEntry(e *Entry) *Entry {
-	s.order.put(e)
+	s.order.addEntry(e)
 	return e
 }
 
@@ -151,7 +151,7 @@ func (s *snapshot) keepMissing(old known) error {
 	if old.Entry == nil || !old.hidden && s.writes.Match(old.Path) || s.order.findFileAbove(old.Path) != "" {
 		return nil
 	}
-	return s.upload.add(s.recordEntry(old.Entry))
+	return s.upload.addEntry(s.recordEntry(old.Entry))
 }
 
 // addDirectory keeps a directory. A new one that writes does not select is kept only if it contains something that writes selects.
@@ -166,7 +166,7 @@ func (s *snapshot) addDirectory(in *os.File, name, full string, old known) error
 		if old.hidden || !chosen || old.Mode == e.Mode {
 			e = old.Entry
 		}
-		return s.upload.add(s.recordEntry(e))
+		return s.upload.addEntry(s.recordEntry(e))
 	}
 	if !chosen {
 		if chosen, err = s.hasSelected(in, name, full); err != nil {
@@ -176,7 +176,7 @@ func (s *snapshot) addDirectory(in *os.File, name, full string, old known) error
 	if !chosen {
 		return s.keepMissing(old)
 	}
-	return s.upload.add(s.recordEntry(e))
+	return s.upload.addEntry(s.recordEntry(e))
 }
 
 // hasSelected reports whether writes selects anything in a directory.
@@ -191,7 +191,7 @@ func (s *snapshot) hasSelected(in *os.File, name, full string) (bool, error) {
 		return false, fmt.Errorf("read directory %q: %w", full, err)
 	}
 	for _, n := range found.all {
-		inside := string(found.name(n))
+		inside := string(found.nameOf(n))
 		if s.writes.Match(full + "/" + inside) {
 			return true, nil
 		}
@@ -205,7 +205,7 @@ func (s *snapshot) hasSelected(in *os.File, name, full string) (bool, error) {
 	return false, nil
 }
 
-func special(mode fs.FileMode) string {
+func describeSpecialFile(mode fs.FileMode) string {
 	switch {
 	case mode&fs.ModeNamedPipe != 0:
 		return "named pipe"
@@ -231,7 +231,7 @@ func (s *snapshot) addLink(e, old *Entry) error {
 	if reason := checkLink(e.Path, target); reason != "" {
 		return &FileError{e.Path, "is a symbolic link that " + reason}
 	}
-	return s.upload.enqueue(queued{entry: s.recordEntry(e), old: old})
+	return s.upload.enqueueItem(queued{entry: s.recordEntry(e), old: old})
 }
 
 // explainUnreadable adds advice to the error about a file that may not be read.
@@ -255,17 +255,17 @@ func (s *snapshot) storeAgain(directory *os.File, name string, e, old *Entry) er
 		return errChanged
 	}
 	if old == nil || !old.IsFile() || old.Size != e.Size || e.Size == 0 {
-		return s.upload.addSmallFile(s.recordEntry(e), old, f.read)
+		return s.upload.addSmallFile(s.recordEntry(e), old, f.readAndClose)
 	}
 	buffer, release := s.upload.store.acquireBuffer()
 	defer release()
 	content := buffer[:e.Size]
-	if err := f.read(content); err != nil {
+	if err := f.readAndClose(content); err != nil {
 		return err
 	}
 	if old.SHA256 == digestOf(content) {
 		e.SHA256, e.Chunks, e.Offset = old.SHA256, old.Chunks, old.Offset
-		return s.upload.enqueue(queued{entry: s.recordEntry(e), old: old})
+		return s.upload.enqueueItem(queued{entry: s.recordEntry(e), old: old})
 	}
 	return s.upload.addSmall(s.recordEntry(e), content)
 }

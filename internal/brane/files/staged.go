@@ -32,7 +32,7 @@ type stamp struct {
 // stampSize is the size of one stamp in Stamps, which has one for each entry of the layer.
 const stampSize = 16
 
-func (s stamp) append(to []byte) []byte {
+func (s stamp) appendTo(to []byte) []byte {
 	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(to, s.inode), uint64(s.ctime)) //nolint:gosec // the same bits
 }
 

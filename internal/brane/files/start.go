@@ -15,8 +15,8 @@ func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) e
 	}
 	return s.runCommand(ctx, "record the start of step "+step, func(ctx context.Context) error {
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.HSet(ctx, s.key("starts:"+step), pod, at.UTC().Format(time.RFC3339Nano))
-			p.ExpireAt(ctx, s.key("starts:"+step), s.deadline)
+			p.HSet(ctx, s.keyOf("starts:"+step), pod, at.UTC().Format(time.RFC3339Nano))
+			p.ExpireAt(ctx, s.keyOf("starts:"+step), s.deadline)
 			return nil
 		})
 		return err
@@ -35,7 +35,7 @@ func (s *Store) Starts(ctx context.Context, steps []string) (map[string]int, err
 		pods = pods[:0]
 		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, step := range steps {
-				pods = append(pods, p.HGetAll(ctx, s.key("starts:"+step)))
+				pods = append(pods, p.HGetAll(ctx, s.keyOf("starts:"+step)))
 			}
 			return nil
 		})

@@ -62,13 +62,13 @@ func Open(c Config) (*Store, error) {
 		s.patience = 2 * time.Minute
 	}
 	s.wire = make(chan struct{}, s.parallel)
-	s.buffers = make(chan []byte, s.workers()+1)
+	s.buffers = make(chan []byte, s.workerCount()+1)
 	return s, nil
 }
 
-// workers returns twice the number of chunks in flight: if all processors hash, a reply is noticed late, and the connections should not be
+// workerCount returns twice the number of chunks in flight: if all processors hash, a reply is noticed late, and the connections should not be
 // idle meanwhile.
-func (s *Store) workers() int { return 2 * s.parallel }
+func (s *Store) workerCount() int { return 2 * s.parallel }
 
 // Overlap lets twice as many goroutines run as there are processors. Programs that mainly move files call it when they start: Go polls the
 // network only when a goroutine would be idle, and those that hash never wait, so connections would be idle while chunks are hashed, and a
@@ -78,20 +78,20 @@ func Overlap() { runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) }
 // ValidStep reports whether a step may have this name: a-z, 0-9 and -, and for one index of a fan-out step a dot and its number.
 func ValidStep(name string) bool { return stepName.MatchString(name) }
 
-func (s *Store) key(parts string) string { return prefix + s.run + ":" + parts }
+func (s *Store) keyOf(parts string) string { return prefix + s.run + ":" + parts }
 
-func (s *Store) chunkKey(d Digest) string { return s.key("c:" + d.String()) }
+func (s *Store) chunkKey(d Digest) string { return s.keyOf("c:" + d.String()) }
 
 // runCommand runs one command with retries and adds to its error what was attempted.
 func (s *Store) runCommand(ctx context.Context, what string, command func(context.Context) error) error {
-	err := s.retry(ctx, command)
+	err := s.retryCommand(ctx, command)
 	if err == nil || errors.Is(err, redis.Nil) {
 		return err
 	}
 	return fmt.Errorf("run %s: %s: %w", s.run, what, err)
 }
 
-func (s *Store) retry(ctx context.Context, command func(context.Context) error) error {
+func (s *Store) retryCommand(ctx context.Context, command func(context.Context) error) error {
 	again := isTransient
 	if s.returns {
 		again = func(err error) bool { return isTransient(err) || errors.Is(translateError(err), ErrPassword) }
@@ -102,6 +102,6 @@ func (s *Store) retry(ctx context.Context, command func(context.Context) error) 
 // setValue writes one value with the run's deadline.
 func (s *Store) setValue(ctx context.Context, name, what string, value any) error {
 	return s.runCommand(ctx, what, func(ctx context.Context) error {
-		return s.redis.SetArgs(ctx, s.key(name), value, redis.SetArgs{ExpireAt: s.deadline}).Err()
+		return s.redis.SetArgs(ctx, s.keyOf(name), value, redis.SetArgs{ExpireAt: s.deadline}).Err()
 	})
 }

@@ -40,10 +40,10 @@ type room struct {
 	in            [2]*chunkInWork
 }
 
-// reserve returns room for 1 to ChunkSize bytes. The caller must fill it.
-func (w *stream) reserve(size int) room {
+// reserveRoom returns room for 1 to ChunkSize bytes. The caller must fill it.
+func (w *stream) reserveRoom(size int) room {
 	if w.files >= packFiles {
-		w.flush()
+		w.releaseChunk()
 	}
 	var r room
 	r.in[0], r.first = w.reserveUpTo(size)
@@ -57,13 +57,13 @@ func (w *stream) reserve(size int) room {
 	return r
 }
 
-// fill copies content into the room.
-func (r room) fill(content []byte) {
+// fillWith copies content into the room.
+func (r room) fillWith(content []byte) {
 	copy(r.second, content[copy(r.first, content):])
 }
 
-// digest returns the digest of the content of the room.
-func (r room) digest() (d Digest) {
+// contentDigest returns the digest of the content of the room.
+func (r room) contentDigest() (d Digest) {
 	if len(r.second) == 0 {
 		return sha256.Sum256(r.first)
 	}
@@ -92,12 +92,12 @@ func (w *stream) reserveUpTo(size int) (*chunkInWork, []byte) {
 // flushIfFull flushes the last chunk if it has no room left.
 func (w *stream) flushIfFull() {
 	if w.last != nil && len(w.last.buffer) == ChunkSize {
-		w.flush()
+		w.releaseChunk()
 	}
 }
 
-// flush releases the last chunk; it is sent when all its writers have finished.
-func (w *stream) flush() {
+// releaseChunk releases the last chunk; it is sent when all its writers have finished.
+func (w *stream) releaseChunk() {
 	if c := w.last; c != nil {
 		w.last, w.files = nil, 0
 		w.releaseWriter(c)
@@ -120,7 +120,7 @@ func (w *stream) markFilledInBackground(r room) error {
 		if c == nil || c.writers.Add(-1) > 0 {
 			continue
 		}
-		if err := w.send(c); err != nil {
+		if err := w.sendChunk(c); err != nil {
 			return err
 		}
 	}
@@ -129,14 +129,14 @@ func (w *stream) markFilledInBackground(r room) error {
 
 func (w *stream) releaseWriter(c *chunkInWork) {
 	if c.writers.Add(-1) == 0 {
-		w.upload.group.Go(func() error { return w.send(c) })
+		w.upload.group.Go(func() error { return w.sendChunk(c) })
 	}
 }
 
-func (w *stream) send(c *chunkInWork) error {
+func (w *stream) sendChunk(c *chunkInWork) error {
 	defer c.release()
 	c.sent.digest = digestOf(c.buffer)
-	if err := w.upload.put(c.sent.digest, c.buffer); err != nil {
+	if err := w.upload.putChunk(c.sent.digest, c.buffer); err != nil {
 		return err
 	}
 	c.sent.done.Store(true)

@@ -65,7 +65,7 @@ func NewTree(entries []Entry) (Tree, error) {
 func treeOf(entries []*Entry) (Tree, error) {
 	slices.SortFunc(entries, byPath)
 	t := Tree{entries}
-	return t, t.check()
+	return t, t.checkEntries()
 }
 
 // byPath compares the bytes of the paths, so that a directory precedes its content.
@@ -95,14 +95,14 @@ func (t Tree) Size() (size int64) {
 
 // Lookup returns the entry at a path.
 func (t Tree) Lookup(name string) (Entry, bool) {
-	i, found := t.index(name)
+	i, found := t.findEntry(name)
 	if !found {
 		return Entry{}, false
 	}
 	return *t.entries[i], true
 }
 
-func (t Tree) index(name string) (int, bool) {
+func (t Tree) findEntry(name string) (int, bool) {
 	return slices.BinarySearchFunc(t.entries, name, func(e *Entry, name string) int { return cmp.Compare(e.Path, name) })
 }
 
@@ -116,18 +116,18 @@ func (t *Tree) next() (*Entry, error) {
 	return e, nil
 }
 
-// check rejects what no correct writer creates: an attacker with access to Redis may have written the manifest.
-func (t Tree) check() error {
+// checkEntries rejects what no correct writer creates: an attacker with access to Redis may have written the manifest.
+func (t Tree) checkEntries() error {
 	var o order
 	for _, e := range t.entries {
-		if err := o.add(e); err != nil {
+		if err := o.checkEntry(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *Entry) check() error {
+func (e *Entry) checkFields() error {
 	if err := CheckPath(e.Path); err != nil {
 		return err
 	}

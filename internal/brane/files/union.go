@@ -88,7 +88,7 @@ func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancest
 func (s *Store) mergeLayers(ctx context.Context, layers map[string]Layer, graph Ancestry, use func(*merge) error) error {
 	m := &merge{seen: seen{graph, map[string]map[string]bool{}}}
 	for step, layer := range layers {
-		from, err := s.entries(ctx, layer)
+		from, err := s.openEntries(ctx, layer)
 		if err != nil {
 			return fmt.Errorf("files of step %q: %w", step, err)
 		}
@@ -110,8 +110,8 @@ type parent struct {
 	rest entries
 }
 
-// advance reads the next entry.
-func (p *parent) advance() (err error) {
+// readNext reads the next entry.
+func (p *parent) readNext() (err error) {
 	if p.now, err = p.rest.next(); errors.Is(err, errEnd) {
 		return nil
 	} else if err != nil {
@@ -131,7 +131,7 @@ type resolvedPath struct {
 func (m *merge) forEachPath(take func(resolvedPath) error) error {
 	slices.SortFunc(m.parents, func(a, b parent) int { return cmp.Compare(a.step, b.step) })
 	for i := range m.parents {
-		if err := m.parents[i].advance(); err != nil {
+		if err := m.parents[i].readNext(); err != nil {
 			return err
 		}
 	}
@@ -158,7 +158,7 @@ func (m *merge) forEachPath(take func(resolvedPath) error) error {
 			p := &m.parents[i]
 			if p.now == nil || p.now.Path != first.Path {
 				here.removed = here.removed || m.seen.hasSeen(p.step, here.By)
-			} else if err := p.advance(); err != nil {
+			} else if err := p.readNext(); err != nil {
 				return err
 			}
 		}
@@ -257,10 +257,10 @@ func (s seen) hasSeen(step, writer string) bool {
 	if whole == of {
 		return !one
 	}
-	return step != "" && s.ancestors(whole)[of]
+	return step != "" && s.ancestorsOf(whole)[of]
 }
 
-func (s seen) ancestors(step string) map[string]bool {
+func (s seen) ancestorsOf(step string) map[string]bool {
 	if all, found := s.known[step]; found {
 		return all
 	}

@@ -43,7 +43,7 @@ func show(tree Tree) []string {
 		if e.Mode.IsDir() {
 			all = append(all, e.Path+"/@"+e.By)
 		} else {
-			all = append(all, e.Path+"="+e.SHA256.short()+"@"+e.By)
+			all = append(all, e.Path+"="+e.SHA256.shortText()+"@"+e.By)
 		}
 	}
 	return all
@@ -207,7 +207,7 @@ func TestTheUnionNamesTheStepWhoseFilesAreGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Union(t.Context(), map[string]Layer{"a": layer, "b": someLayer}, nil)
-	want := fmt.Sprintf(`files of step "b": layer %s: run union: chunk %[1]s is not in redis any more`, someLayer.short())
+	want := fmt.Sprintf(`files of step "b": layer %s: run union: chunk %[1]s is not in redis any more`, someLayer.shortText())
 	if !errors.Is(err, ErrGone) || fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

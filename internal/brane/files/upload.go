@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// upload sends chunks concurrently. It is used only inside [Store.upload].
+// upload sends chunks concurrently. It is used only inside [Store.runUpload].
 type upload struct {
 	store *Store
 	group *errgroup.Group
@@ -46,16 +46,16 @@ const (
 	batchBytes = 128 << 10
 )
 
-// upload runs add, sends the rest, waits, and completes the entries that were added.
-func (s *Store) upload(ctx context.Context, add func(*upload) error) error {
+// runUpload runs add, sends the rest, waits, and completes the entries that were added.
+func (s *Store) runUpload(ctx context.Context, add func(*upload) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(s.workers())
+	group.SetLimit(s.workerCount())
 	u := &upload{store: s, group: group, ctx: ctx}
 	u.pack.upload = u
 	err := add(u)
 	u.readBatch() // also after an error: it closes the files
 	if err == nil {
-		u.pack.flush()
+		u.pack.releaseChunk()
 	}
 	// The first failed chunk ends the context; an error of add is then only its consequence.
 	if failed := group.Wait(); failed != nil && (err == nil || ctx.Err() != nil) {
@@ -67,16 +67,16 @@ func (s *Store) upload(ctx context.Context, add func(*upload) error) error {
 	return u.reportStored()
 }
 
-// put stores a chunk. It asks whether a chunk exists only as long as the last one did: a new tree costs one request, and a repeated one no
+// putChunk stores a chunk. It asks whether a chunk exists only as long as the last one did: a new tree costs one request, and a repeated one no
 // upload.
-func (u *upload) put(d Digest, content []byte) error {
+func (u *upload) putChunk(d Digest, content []byte) error {
 	if !u.fresh.Load() {
 		found, err := u.store.hasChunk(u.ctx, d)
 		if err != nil {
 			return err
 		}
 		if found {
-			u.store.sent.add(d) // a fail-over may still lose it: its writer may have got the answer a moment ago
+			u.store.sent.addChunk(d) // a fail-over may still lose it: its writer may have got the answer a moment ago
 			return nil
 		}
 		u.fresh.Store(!found)
@@ -84,10 +84,10 @@ func (u *upload) put(d Digest, content []byte) error {
 	return u.store.putChunk(u.ctx, d, content)
 }
 
-// add queues an entry whose content, if any, is stored.
-func (u *upload) add(e *Entry) error { return u.enqueue(queued{entry: e}) }
+// addEntry queues an entry whose content, if any, is stored.
+func (u *upload) addEntry(e *Entry) error { return u.enqueueItem(queued{entry: e}) }
 
-func (u *upload) enqueue(q queued) error {
+func (u *upload) enqueueItem(q queued) error {
 	u.queue = append(u.queue, q)
 	if err := u.reportStored(); err != nil {
 		return err
@@ -141,12 +141,12 @@ func (u *upload) addSmall(e *Entry, content []byte) error {
 	e.Size = int64(len(content))
 	e.SHA256 = sha256.Sum256(content)
 	if len(content) == 0 {
-		return u.add(e)
+		return u.addEntry(e)
 	}
 	room := u.reserveRoom(e)
-	room.fill(content)
+	room.fillWith(content)
 	u.pack.markFilled(room)
-	return u.enqueue(queued{entry: e, packed: true, pack: room.chunk})
+	return u.enqueueItem(queued{entry: e, packed: true, pack: room.chunk})
 }
 
 // addSmallFile packs a file of at most a chunk, which is read in the background directly into its place in the pack. read is called once;
@@ -154,14 +154,14 @@ func (u *upload) addSmall(e *Entry, content []byte) error {
 func (u *upload) addSmallFile(e, old *Entry, read func(into ...[]byte) error) error {
 	if e.Size == 0 {
 		e.SHA256 = sha256.Sum256(nil)
-		return errors.Join(read(), u.enqueue(queued{entry: e, old: old}))
+		return errors.Join(read(), u.enqueueItem(queued{entry: e, old: old}))
 	}
 	room := u.reserveRoom(e)
 	u.batch = append(u.batch, smallToRead{e, room, read})
 	if u.bytes += int(e.Size); len(u.batch) >= batchFiles || u.bytes >= batchBytes {
 		u.readBatch()
 	}
-	return u.enqueue(queued{entry: e, old: old, packed: true, pack: room.chunk})
+	return u.enqueueItem(queued{entry: e, old: old, packed: true, pack: room.chunk})
 }
 
 // readBatch reads the small files whose room is reserved.
@@ -191,7 +191,7 @@ func (u *upload) readBatch() {
 // finishBatch sets the digests of small files that were read, and lets their packs be sent.
 func (u *upload) finishBatch(batch []smallToRead) error {
 	for _, f := range batch {
-		f.entry.SHA256 = f.room.digest()
+		f.entry.SHA256 = f.room.contentDigest()
 		if err := u.pack.markFilledInBackground(f.room); err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (u *upload) finishBatch(batch []smallToRead) error {
 
 // reserveRoom reserves the place of an entry in the packs.
 func (u *upload) reserveRoom(e *Entry) room {
-	room := u.pack.reserve(int(e.Size))
+	room := u.pack.reserveRoom(int(e.Size))
 	e.Offset = room.offset
 	return room
 }
@@ -243,13 +243,13 @@ func (u *upload) addLarge(e, old *Entry, open opener) error {
 			e.Chunks[i] = d
 			var err error
 			if i >= len(known) || known[i] != d {
-				err = u.put(d, content)
+				err = u.putChunk(d, content)
 			}
 			left.Add(-1)
 			return err
 		})
 	}
-	return u.enqueue(queued{entry: e, old: old, left: left})
+	return u.enqueueItem(queued{entry: e, old: old, left: left})
 }
 
 // readAt reads as many bytes as content has.

@@ -68,7 +68,7 @@ func (s *Store) RevokeUser(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return ignoreForbidden(s.runCommand(ctx, "remove the record of the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.key("meta"), metaUser).Err() }))
+	return ignoreForbidden(s.runCommand(ctx, "remove the record of the run's user", func(ctx context.Context) error { return s.redis.HDel(ctx, s.keyOf("meta"), metaUser).Err() }))
 }
 
 func (s *Store) userDigests(ctx context.Context) ([]string, error) {
