@@ -28,7 +28,7 @@ func (b Backend) Render(version string) ([]byte, error) {
 	if found == nil {
 		return nil, FieldError{"version", fmt.Sprintf("%q is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0", version)}
 	}
-	if err := b.check(found[1]); err != nil {
+	if err := b.checkFields(found[1]); err != nil {
 		return nil, err
 	}
 	capabilities := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
@@ -53,7 +53,7 @@ func (b Backend) Render(version string) ([]byte, error) {
 	return []byte(lines), err
 }
 
-func (b Backend) check(major string) error {
+func (b Backend) checkFields(major string) error {
 	if !strings.HasPrefix(b.Config, "/") {
 		return FieldError{"config", fmt.Sprintf("%q is not an absolute path, like /config/kubeconfig.yml; the file must be mounted there into brane-job", b.Config)}
 	}

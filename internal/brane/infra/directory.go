@@ -62,7 +62,7 @@ func (s *DirectoryStore) String() string { return "directory " + s.dir }
 
 // Read returns both files. If the lock file cannot be created, as in a directory that is mounted read-only, it reads without a lock.
 func (s *DirectoryStore) Read(ctx context.Context) (Files, error) {
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockDirectory(ctx)
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !isReadOnly(err) {
 		return Files{}, err
 	}
@@ -77,7 +77,7 @@ func (s *DirectoryStore) Read(ctx context.Context) (Files, error) {
 
 // Update changes the files while it holds the lock of the directory.
 func (s *DirectoryStore) Update(ctx context.Context, change func(*Files) error) error {
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockDirectory(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (s *DirectoryStore) Update(ctx context.Context, change func(*Files) error) 
 	if err != nil {
 		return err
 	}
-	after := before.clone()
+	after := before.cloneForEdit()
 	if err := change(&after); err != nil {
 		return err
 	}
@@ -116,8 +116,8 @@ func (s *DirectoryStore) readFiles() (Files, error) {
 	return parseFiles(data[infraFile], data[secretsFile])
 }
 
-// lock waits for the lock of the directory. The lock file is kept: removing it would race with other processes that wait for it.
-func (s *DirectoryStore) lock(ctx context.Context) (func(), error) {
+// lockDirectory waits for the lock of the directory. The lock file is kept: removing it would race with other processes that wait for it.
+func (s *DirectoryStore) lockDirectory(ctx context.Context) (func(), error) {
 	if info, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil, ErrNoDirectory
 	} else if err != nil {

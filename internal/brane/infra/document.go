@@ -88,7 +88,7 @@ func (d *document) Bytes() []byte { return d.data }
 func (d *document) Names() []string {
 	var names []string
 	seen := map[string]bool{}
-	for _, e := range d.entries() {
+	for _, e := range d.listEntries() {
 		if name := scalarText(e.key); !seen[name] {
 			seen[name] = true
 			names = append(names, name)
@@ -97,30 +97,30 @@ func (d *document) Names() []string {
 	return names
 }
 
-// mapping returns the mapping that holds the entries, and its key, which is nil for the top-level mapping. Both are nil if the file has no content.
-func (d *document) mapping() (key, m *yaml.Node) {
+// entriesMapping returns the mapping that holds the entries, and its key, which is nil for the top-level mapping. Both are nil if the file has no content.
+func (d *document) entriesMapping() (key, m *yaml.Node) {
 	if d.root == nil || d.holder == "" {
 		return nil, d.root
 	}
-	e, _ := lookup(d.root, d.holder)
-	return e.key, resolve(e.value)
+	e, _ := findEntry(d.root, d.holder)
+	return e.key, resolveAlias(e.value)
 }
 
-func (d *document) entries() []entry {
-	_, m := d.mapping()
-	return entries(m)
+func (d *document) listEntries() []entry {
+	_, m := d.entriesMapping()
+	return entriesOf(m)
 }
 
 // findEntry returns the last entry of a name, which is the one that Brane uses.
 func (d *document) findEntry(name string) (entry, bool) {
-	_, m := d.mapping()
-	return lookup(m, name)
+	_, m := d.entriesMapping()
+	return findEntry(m, name)
 }
 
 // countEntries returns how many entries have a name.
 func (d *document) countEntries(name string) int {
 	n := 0
-	for _, e := range d.entries() {
+	for _, e := range d.listEntries() {
 		if scalarText(e.key) == name {
 			n++
 		}
@@ -163,7 +163,7 @@ func (d *document) syntaxError(err error) error {
 	} else if i := bytes.IndexFunc(d.data, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7f }); i >= 0 {
 		line = d.lineAt(i) + 1
 	}
-	text := d.line(line - 1)
+	text := d.lineText(line - 1)
 	return &SyntaxError{d.file, line, len(text) - len(bytes.TrimLeft(text, " \t")) + 1, reason}
 }
 
@@ -204,8 +204,8 @@ func (d *document) lineStart(line int) int {
 	return len(d.data)
 }
 
-// line returns a line, from 0, with its line break.
-func (d *document) line(n int) []byte { return d.data[d.lineStart(n):d.lineStart(n+1)] }
+// lineText returns a line, from 0, with its line break.
+func (d *document) lineText(n int) []byte { return d.data[d.lineStart(n):d.lineStart(n+1)] }
 
 // nodeOffset returns where a node begins.
 func (d *document) nodeOffset(n *yaml.Node) int {

@@ -176,12 +176,12 @@ func wantRestored(t *testing.T, before, after *document) {
 	if bytes.Equal(before.Bytes(), after.Bytes()) {
 		return
 	}
-	key, m := before.mapping()
+	key, m := before.entriesMapping()
 	inFlow := m.Style&yaml.FlowStyle != 0
 	if open := before.nodeOffset(m); key != nil && key.Line == m.Line && bytes.HasPrefix(before.data[max(open-2, 0):], []byte(": {}")) {
 		inFlow = before.root.Style&yaml.FlowStyle != 0
 	}
-	if !inFlow || !slices.EqualFunc(entries(before.terminated().root), entries(after.terminated().root), isSameEntry) {
+	if !inFlow || !slices.EqualFunc(entriesOf(before.withFinalBreak().root), entriesOf(after.withFinalBreak().root), isSameEntry) {
 		t.Errorf("before\n%q\nafter an entry was added and removed\n%q", before.Bytes(), after.Bytes())
 	}
 }

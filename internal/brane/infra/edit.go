@@ -36,7 +36,7 @@ func (d *document) editEntry(name string, value *yaml.Node) (*document, error) {
 
 // withEntry returns the top-level mapping with the entry of a name added or replaced, or removed if value is nil.
 func (d *document) withEntry(name string, value *yaml.Node) *yaml.Node {
-	key, m := d.mapping()
+	key, m := d.entriesMapping()
 	switch {
 	case m == nil && d.holder == "":
 		return mappingNode(stringNode(name), value)
@@ -46,7 +46,7 @@ func (d *document) withEntry(name string, value *yaml.Node) *yaml.Node {
 		return withEntry(m, stringNode(name), value)
 	}
 	edited := withEntry(m, stringNode(name), value)
-	if e, _ := lookup(d.root, d.holder); e.value.Kind == yaml.AliasNode {
+	if e, _ := findEntry(d.root, d.holder); e.value.Kind == yaml.AliasNode {
 		edited.Anchor = "" // it stays where it is
 	}
 	return withEntry(d.root, key, edited)
@@ -76,14 +76,14 @@ func (d *document) verifyEdit(data []byte, name string, value *yaml.Node) (*docu
 	} else if have, ok := edited.findEntry(name); !ok || !isSame(have.value, value, false) {
 		return nil, errShape
 	}
-	if edited.countEntries(name) != want || !slices.EqualFunc(d.terminated().otherEntries(name), edited.terminated().otherEntries(name), isSameEntry) {
+	if edited.countEntries(name) != want || !slices.EqualFunc(d.withFinalBreak().otherEntries(name), edited.withFinalBreak().otherEntries(name), isSameEntry) {
 		return nil, errShape
 	}
 	return edited, nil
 }
 
-// terminated returns the document with a final line break, which a block scalar at the end gets or loses with an edit.
-func (d *document) terminated() *document {
+// withFinalBreak returns the document with a final line break, which a block scalar at the end gets or loses with an edit.
+func (d *document) withFinalBreak() *document {
 	if d.isTerminated() {
 		return d
 	}
@@ -99,13 +99,13 @@ func (d *document) isTerminated() bool { return d.starts[len(d.starts)-1] == len
 // otherEntries returns everything in the file but the entries of a name.
 func (d *document) otherEntries(name string) []entry {
 	var others []entry
-	key, _ := d.mapping()
-	for _, e := range entries(d.root) {
+	key, _ := d.entriesMapping()
+	for _, e := range entriesOf(d.root) {
 		if key != nil && e.key != key {
 			others = append(others, e)
 		}
 	}
-	for _, e := range d.entries() {
+	for _, e := range d.listEntries() {
 		if scalarText(e.key) != name {
 			others = append(others, e)
 		}
@@ -116,7 +116,7 @@ func (d *document) otherEntries(name string) []entry {
 // rewriteEmpty writes the first entry into a file without entries, or removes the last one. The lines around "{}" are kept, so that removing what was
 // added restores the text.
 func (d *document) rewriteEmpty(root *yaml.Node) ([]byte, error) {
-	key, m := d.mapping()
+	key, m := d.entriesMapping()
 	switch {
 	case m == nil:
 		return d.replaceLines(len(d.starts), len(d.starts), root, 0)
@@ -132,7 +132,7 @@ func (d *document) rewriteEmpty(root *yaml.Node) ([]byte, error) {
 func (d *document) fillMapping(key, m, root *yaml.Node) ([]byte, error) {
 	open, line := d.nodeOffset(m), m.Line-1
 	if key == nil {
-		if string(bytes.TrimRight(d.line(line), "\r\n")) != "{}" {
+		if string(bytes.TrimRight(d.lineText(line), "\r\n")) != "{}" {
 			return nil, errShape
 		}
 		return d.replaceLines(line, line+1, root, 0)
@@ -141,7 +141,7 @@ func (d *document) fillMapping(key, m, root *yaml.Node) ([]byte, error) {
 	if err != nil || !bytes.HasSuffix(d.data[:open], []byte(": ")) || !bytes.HasPrefix(d.data[open:], []byte("{}")) {
 		return nil, errShape
 	}
-	e, _ := lookup(root, d.holder)
+	e, _ := findEntry(root, d.holder)
 	data, err := d.replaceLines(to, to, e.value, key.Column+1)
 	if err != nil {
 		return nil, err
@@ -151,11 +151,11 @@ func (d *document) fillMapping(key, m, root *yaml.Node) ([]byte, error) {
 
 // emptyMapping writes "{}" in place of the last entry.
 func (d *document) emptyMapping(key, m, root *yaml.Node) ([]byte, error) {
-	e, _ := lookup(root, d.holder)
+	e, _ := findEntry(root, d.holder)
 	if m.Style&yaml.FlowStyle != 0 || key == nil && len(root.Content) > 0 || key != nil && len(e.value.Content) > 0 {
 		return nil, errShape
 	}
-	last := entries(m)[0]
+	last := entriesOf(m)[0]
 	indent := last.key.Column - 1
 	if key == nil && lastNode(last.value).Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 		indent = math.MaxInt // comments after the entry stay
@@ -213,9 +213,9 @@ func (d *document) compareLines(have, want *yaml.Node, outer ...*yaml.Node) ([]c
 		return nil, errShape
 	}
 	outer = append(slices.Clone(outer), have)
-	old, indent, previous := entries(have), have.Content[0].Column-1, -1
+	old, indent, previous := entriesOf(have), have.Content[0].Column-1, -1
 	var changes []change
-	for _, e := range entries(want) {
+	for _, e := range entriesOf(want) {
 		i := slices.IndexFunc(old, func(o entry) bool { return o.key == e.key })
 		switch {
 		case i < 0 && previous < 0:
@@ -273,11 +273,11 @@ func (d *document) lineRange(e entry, indent int, outer ...*yaml.Node) (from, to
 		return 0, 0, errShape
 	}
 	end := from + 1
-	for end < len(d.starts) && !bytes.HasPrefix(d.line(end), []byte("...")) {
+	for end < len(d.starts) && !bytes.HasPrefix(d.lineText(end), []byte("...")) {
 		end++
 	}
 	for _, m := range outer {
-		for _, next := range entries(m) {
+		for _, next := range entriesOf(m) {
 			if line := next.key.Line - 1; line > from {
 				end = min(end, line)
 			}
@@ -301,12 +301,12 @@ func endsBlank(value string) bool {
 	return strings.TrimSpace(value[strings.LastIndexByte(value, '\n')+1:]) == ""
 }
 
-func (d *document) isBlank(line int) bool { return len(bytes.TrimSpace(d.line(line))) == 0 }
+func (d *document) isBlank(line int) bool { return len(bytes.TrimSpace(d.lineText(line))) == 0 }
 
 // isComment reports whether a line holds nothing but a comment that is indented by at most indent.
 func (d *document) isComment(line, indent int) bool {
-	rest := bytes.TrimLeft(d.line(line), " ")
-	return bytes.HasPrefix(rest, []byte("#")) && len(d.line(line))-len(rest) <= indent
+	rest := bytes.TrimLeft(d.lineText(line), " ")
+	return bytes.HasPrefix(rest, []byte("#")) && len(d.lineText(line))-len(rest) <= indent
 }
 
 // replaceLines returns the text with the lines from up to, but not including, to replaced by a node, or removed if it is nil. A text without a final line
@@ -350,8 +350,8 @@ func (d *document) encodeNode(n *yaml.Node, indent int) (string, error) {
 
 // lineBreak returns the line break of the first line.
 func (d *document) lineBreak() string {
-	if i := bytes.IndexAny(d.line(0), "\r\n"); i >= 0 {
-		return string(d.line(0)[i:])
+	if i := bytes.IndexAny(d.lineText(0), "\r\n"); i >= 0 {
+		return string(d.lineText(0)[i:])
 	}
 	return "\n"
 }

@@ -46,27 +46,27 @@ func (d *Infra) Location(name string) (Location, bool) {
 	if !ok {
 		return Location{}, false
 	}
-	v := resolve(e.value)
+	v := resolveAlias(e.value)
 	l := Location{
 		Name: name, Kind: stringAt(v, "kind"), Address: stringAt(v, "address"), CallbackTo: stringAt(v, "callback_to"), Namespace: stringAt(v, "namespace"),
 		Registry: stringAt(v, "registry"), ProxyAddress: stringAt(v, "proxy_address"), MountDFS: stringAt(v, "mount_dfs"),
 	}
-	if secret, ok := strings.CutPrefix(d.credential(name), secretPrefix); ok {
+	if secret, ok := strings.CutPrefix(d.secretReference(name), secretPrefix); ok {
 		l.SecretName = secret
 	}
 	return l, true
 }
 
-// credentials returns the credentials of a location; nil if it has none.
-func (d *Infra) credentials(name string) *yaml.Node {
+// credentialsOf returns the credentials of a location; nil if it has none.
+func (d *Infra) credentialsOf(name string) *yaml.Node {
 	location, _ := d.findEntry(name)
-	e, _ := lookup(resolve(location.value), "credentials")
-	return resolve(e.value)
+	e, _ := findEntry(resolveAlias(location.value), "credentials")
+	return resolveAlias(e.value)
 }
 
-// credential returns the value of file in a location's credentials; empty unless their mechanism is config.
-func (d *Infra) credential(name string) string {
-	c := d.credentials(name)
+// secretReference returns the value of file in a location's credentials; empty unless their mechanism is config.
+func (d *Infra) secretReference(name string) string {
+	c := d.credentialsOf(name)
 	if stringAt(c, "mechanism") != "config" {
 		return ""
 	}
@@ -77,8 +77,8 @@ func (d *Infra) credential(name string) string {
 func (d *Infra) usersOf(secret string) []string {
 	var users []string
 	for _, name := range d.Names() {
-		for _, e := range entries(d.credentials(name)) {
-			if resolve(e.value).Kind == yaml.ScalarNode && scalarText(e.value) == secretPrefix+secret {
+		for _, e := range entriesOf(d.credentialsOf(name)) {
+			if resolveAlias(e.value).Kind == yaml.ScalarNode && scalarText(e.value) == secretPrefix+secret {
 				users = append(users, name)
 				break
 			}

@@ -110,7 +110,7 @@ func (l Location) toNode(have *yaml.Node) *yaml.Node {
 	n, credentials := mappingNode(), mappingNode()
 	if have != nil && have.Kind == yaml.MappingNode && stringAt(have, "kind") == kindKube {
 		n = copyBlock(have)
-		if c, _ := lookup(have, "credentials"); c.value.Kind == yaml.MappingNode && stringAt(c.value, "mechanism") == "config" {
+		if c, _ := findEntry(have, "credentials"); c.value.Kind == yaml.MappingNode && stringAt(c.value, "mechanism") == "config" {
 			credentials = copyBlock(c.value)
 		}
 	}

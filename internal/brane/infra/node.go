@@ -11,8 +11,8 @@ import (
 // entry is one key of a mapping with its value.
 type entry struct{ key, value *yaml.Node }
 
-// entries returns the entries of a mapping; none for nil.
-func entries(m *yaml.Node) []entry {
+// entriesOf returns the entries of a mapping; none for nil.
+func entriesOf(m *yaml.Node) []entry {
 	if m == nil {
 		return nil
 	}
@@ -23,9 +23,9 @@ func entries(m *yaml.Node) []entry {
 	return es
 }
 
-// lookup returns the last entry of a key, which is the one that counts.
-func lookup(m *yaml.Node, key string) (entry, bool) {
-	es := entries(m)
+// findEntry returns the last entry of a key, which is the one that counts.
+func findEntry(m *yaml.Node, key string) (entry, bool) {
+	es := entriesOf(m)
 	for i := len(es) - 1; i >= 0; i-- {
 		if scalarText(es[i].key) == key {
 			return es[i], true
@@ -34,8 +34,8 @@ func lookup(m *yaml.Node, key string) (entry, bool) {
 	return entry{}, false
 }
 
-// resolve follows an alias to its anchor.
-func resolve(n *yaml.Node) *yaml.Node {
+// resolveAlias follows an alias to its anchor.
+func resolveAlias(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}

@@ -133,7 +133,7 @@ func (f Files) Lookup(name string) (Registration, error) {
 	case l.Kind != kindKube:
 		return Registration{Location: l}, fmt.Errorf("its kind is %s: %w", l.Kind, ErrOtherKind)
 	}
-	credential := f.Infra.credential(name)
+	credential := f.Infra.secretReference(name)
 	if credential == "" {
 		return Registration{Location: l}, &EncodingError{"its credentials do not have mechanism: config, the only one that Brane uses for Kubernetes"}
 	}

@@ -35,16 +35,16 @@ func checkInfra(d *document) error {
 	if err := d.checkKeys(d.root, []string{"locations"}, "the file"); err != nil {
 		return err
 	}
-	e, ok := lookup(d.root, "locations")
+	e, ok := findEntry(d.root, "locations")
 	if !ok {
 		return d.errorAt(d.root, "the key locations is missing; without locations, write: locations: {}")
 	}
-	m := resolve(e.value)
+	m := resolveAlias(e.value)
 	if m.Kind != yaml.MappingNode {
 		return d.errorAt(e.key, "locations is not a mapping; without locations, write: locations: {}")
 	}
-	for _, location := range entries(m) {
-		if resolve(location.key).Kind != yaml.ScalarNode {
+	for _, location := range entriesOf(m) {
+		if resolveAlias(location.key).Kind != yaml.ScalarNode {
 			return d.errorAt(location.key, "the name of a location must be a string")
 		}
 		name := scalarText(location.key)
@@ -57,14 +57,14 @@ func checkInfra(d *document) error {
 
 // checkTagged checks a mapping by the rule that the value of its key tag selects.
 func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what string) error {
-	m := resolve(e.value)
+	m := resolveAlias(e.value)
 	if m.Kind != yaml.MappingNode {
 		return d.errorAt(e.key, "%s is not a mapping", what)
 	}
 	if err := d.checkKeys(m, []string{tag}, what); err != nil {
 		return err
 	}
-	kind, ok := lookup(m, tag)
+	kind, ok := findEntry(m, tag)
 	if !ok {
 		return d.errorAt(e.key, "missing %s in %s", tag, what)
 	}
@@ -79,7 +79,7 @@ func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what 
 		return err
 	}
 	for _, key := range r.required {
-		v, ok := lookup(m, key)
+		v, ok := findEntry(m, key)
 		if !ok {
 			return d.errorAt(e.key, "missing %s in %s", key, what)
 		}
@@ -94,7 +94,7 @@ func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what 
 		}
 	}
 	for _, key := range r.optional {
-		if v, ok := lookup(m, key); ok {
+		if v, ok := findEntry(m, key); ok {
 			if err := d.checkString(v, what, true); err != nil {
 				return err
 			}
@@ -106,8 +106,8 @@ func (d *document) checkTagged(e entry, tag string, rules map[string]rule, what 
 // checkKeys refuses keys that are not strings and duplicate keys that Brane knows. Of duplicate unknown keys, Brane uses the last.
 func (d *document) checkKeys(m *yaml.Node, known []string, what string) error {
 	seen := map[string]bool{}
-	for _, e := range entries(m) {
-		if resolve(e.key).Kind != yaml.ScalarNode {
+	for _, e := range entriesOf(m) {
+		if resolveAlias(e.key).Kind != yaml.ScalarNode {
 			return d.errorAt(e.key, "a key of %s is not a string", what)
 		}
 		key := scalarText(e.key)
@@ -121,7 +121,7 @@ func (d *document) checkKeys(m *yaml.Node, known []string, what string) error {
 
 // checkString refuses a value that Brane does not read as a string, or as null if orNull.
 func (d *document) checkString(e entry, what string, orNull bool) error {
-	v := resolve(e.value)
+	v := resolveAlias(e.value)
 	if v.Kind != yaml.ScalarNode {
 		return d.errorAt(e.value, "%s of %s must be a string", scalarText(e.key), what)
 	}
@@ -137,14 +137,14 @@ func (d *document) checkString(e entry, what string, orNull bool) error {
 
 // isNull reports whether Brane reads a node as null.
 func isNull(n *yaml.Node) bool {
-	n = resolve(n)
+	n = resolveAlias(n)
 	return n.Kind == yaml.ScalarNode && typeOf(n) == "null"
 }
 
 // stringAt returns the string at a key of a mapping; empty if there is none or it is null.
 func stringAt(m *yaml.Node, key string) string {
-	e, ok := lookup(m, key)
-	if !ok || resolve(e.value).Kind != yaml.ScalarNode || isNull(e.value) {
+	e, ok := findEntry(m, key)
+	if !ok || resolveAlias(e.value).Kind != yaml.ScalarNode || isNull(e.value) {
 		return ""
 	}
 	return scalarText(e.value)

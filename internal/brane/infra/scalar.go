@@ -10,7 +10,7 @@ import (
 
 // scalarText returns a scalar as Brane reads it if any scalar is accepted, as for a key or a secret. Its parser reads an empty plain scalar as "~".
 func scalarText(n *yaml.Node) string {
-	n = resolve(n)
+	n = resolveAlias(n)
 	if n.Value == "" && n.Style&^yaml.TaggedStyle == 0 {
 		return "~"
 	}

@@ -67,7 +67,7 @@ func (s *SecretStore) tryUpdate(ctx context.Context, change func(*Files) error) 
 	if err != nil {
 		return err
 	}
-	after := before.clone()
+	after := before.cloneForEdit()
 	if err := change(&after); err != nil {
 		return err
 	}

@@ -41,11 +41,11 @@ func checkSecrets(d *document) error {
 	if d.root.Kind != yaml.MappingNode {
 		return d.errorAt(d.root, "the file must be a mapping of names to strings")
 	}
-	for _, e := range entries(d.root) {
-		if resolve(e.key).Kind != yaml.ScalarNode {
+	for _, e := range entriesOf(d.root) {
+		if resolveAlias(e.key).Kind != yaml.ScalarNode {
 			return d.errorAt(e.key, "the name of a secret must be a string")
 		}
-		if resolve(e.value).Kind != yaml.ScalarNode {
+		if resolveAlias(e.value).Kind != yaml.ScalarNode {
 			return d.errorAt(e.value, "secret %q must be a string", scalarText(e.key))
 		}
 	}

@@ -66,8 +66,8 @@ func changedFiles(before, after Files) []changedFile {
 	return ws
 }
 
-// clone returns a copy to edit. A document is never changed, only replaced.
-func (f Files) clone() Files {
+// cloneForEdit returns a copy to edit. A document is never changed, only replaced.
+func (f Files) cloneForEdit() Files {
 	f.Infra, f.Secrets = &Infra{f.Infra.document}, &Secrets{f.Secrets.document}
 	return f
 }
