@@ -158,8 +158,8 @@ func (c *Client) CA() ([]byte, error) {
 	return config.CAData, nil
 }
 
-// request starts a request for the kind of obj, or for the kind of a list's elements.
-func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Request, error) {
+// newRequest starts a request for the kind of obj, or for the kind of a list's elements.
+func (c *Client) newRequest(obj runtime.Object, verb, namespace string) (*rest.Request, error) {
 	gvk, err := kindOf(obj)
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (c *Client) request(obj runtime.Object, verb, namespace string) (*rest.Requ
 func (c *Client) sendChange(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	c.writes.Add(1)
 	defer c.writes.Add(1)
-	return c.do(ctx, r, obj)
+	return c.sendRequest(ctx, r, obj)
 }
 
 // answerWithin is the timeout of a request, except watches. An API server itself ends a request after a minute (--request-timeout).
@@ -183,9 +183,9 @@ const answerWithin = 65 * time.Second
 
 var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWithin)
 
-// do sends the request and decodes the response into obj. The timeout does not include the wait for the rate limiter, which takes minutes if the QPS is low and
+// sendRequest sends the request and decodes the response into obj. The timeout does not include the wait for the rate limiter, which takes minutes if the QPS is low and
 // there are many requests.
-func (c *Client) do(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+func (c *Client) sendRequest(ctx context.Context, r *rest.Request, obj runtime.Object) error {
 	if err := c.config.RateLimiter.Wait(ctx); err != nil {
 		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 			<-ctx.Done() // the limiter has seen the deadline before the context's own timer

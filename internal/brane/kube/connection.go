@@ -73,7 +73,7 @@ func (c Connection) loadConfig() (*rest.Config, error) {
 			return nil, fmt.Errorf("read the kubeconfig: %w", err)
 		}
 	}
-	overrides, err := c.overrides()
+	overrides, err := c.configOverrides()
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (c Connection) loadConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-func (c Connection) overrides() (*clientcmd.ConfigOverrides, error) {
+func (c Connection) configOverrides() (*clientcmd.ConfigOverrides, error) {
 	if c.ProxyURL != "" {
 		if u, err := url.Parse(c.ProxyURL); err != nil || u.Host == "" {
 			return nil, errors.New("proxy_url is not a URL with a host")

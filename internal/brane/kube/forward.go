@@ -128,7 +128,7 @@ func targetPort(service *corev1.Service, pod *corev1.Pod, port int) (int, error)
 
 // dialPod asks the API server for a connection to a pod.
 func (c *Client) dialPod(namespace, pod string, port int) (net.Conn, error) {
-	r, err := c.request(&corev1.Pod{}, "POST", namespace)
+	r, err := c.newRequest(&corev1.Pod{}, "POST", namespace)
 	if err != nil {
 		return nil, err
 	}

@@ -66,12 +66,12 @@ func NewSnapshot(c *Client, labels string, kinds ...List) (*Snapshot, error) {
 
 // Get fills obj with the object of its namespace and name.
 func (s *Snapshot) Get(ctx context.Context, obj Object) error {
-	return s.unlessAway(func() error { return s.get(ctx, obj) })
+	return s.unlessAway(func() error { return s.getObject(ctx, obj) })
 }
 
 // List fills list with the objects of its kind in a namespace that have the labels.
 func (s *Snapshot) List(ctx context.Context, list List, namespace, labels string) error {
-	return s.unlessAway(func() error { return s.list(ctx, list, namespace, labels) })
+	return s.unlessAway(func() error { return s.listObjects(ctx, list, namespace, labels) })
 }
 
 func (s *Snapshot) unlessAway(ask func() error) error {
@@ -115,8 +115,8 @@ func (e *awayError) Error() string {
 
 func (e *awayError) Unwrap() error { return e.err }
 
-func (s *Snapshot) get(ctx context.Context, obj Object) error {
-	objects, err := s.objects(ctx, obj)
+func (s *Snapshot) getObject(ctx context.Context, obj Object) error {
+	objects, err := s.objectsOfKind(ctx, obj)
 	if err != nil {
 		return err
 	}
@@ -128,11 +128,11 @@ func (s *Snapshot) get(ctx context.Context, obj Object) error {
 	return nil
 }
 
-func (s *Snapshot) list(ctx context.Context, list List, namespace, labels string) error {
+func (s *Snapshot) listObjects(ctx context.Context, list List, namespace, labels string) error {
 	if labels != s.labels || namespace == "" {
 		return s.client.List(ctx, list, namespace, labels)
 	}
-	objects, err := s.objects(ctx, list)
+	objects, err := s.objectsOfKind(ctx, list)
 	if err != nil {
 		return err
 	}
@@ -146,8 +146,8 @@ func (s *Snapshot) list(ctx context.Context, list List, namespace, labels string
 	return meta.SetList(list, items)
 }
 
-// objects returns all objects of the kind of obj by namespace and name, or nil if the read needs a separate request.
-func (s *Snapshot) objects(ctx context.Context, obj runtime.Object) (map[string]map[string]Object, error) {
+// objectsOfKind returns all objects of the kind of obj by namespace and name, or nil if the read needs a separate request.
+func (s *Snapshot) objectsOfKind(ctx context.Context, obj runtime.Object) (map[string]map[string]Object, error) {
 	gvk, err := kindOf(obj)
 	if err != nil {
 		return nil, err

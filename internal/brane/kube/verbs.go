@@ -21,23 +21,23 @@ import (
 
 // Get fills obj with the object of its namespace and name.
 func (c *Client) Get(ctx context.Context, obj Object) error {
-	r, err := c.request(obj, "GET", obj.GetNamespace())
+	r, err := c.newRequest(obj, "GET", obj.GetNamespace())
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, r.Name(obj.GetName()), obj)
+	return c.sendRequest(ctx, r.Name(obj.GetName()), obj)
 }
 
 // Create creates the object and fills it with the server's response. An access review is created too, but not stored: its response is its status.
 func (c *Client) Create(ctx context.Context, obj Object) error {
-	r, err := c.request(obj, "POST", obj.GetNamespace())
+	r, err := c.newRequest(obj, "POST", obj.GetNamespace())
 	if err != nil {
 		return err
 	}
 	r = r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager}, params).Body(obj)
 	switch obj.(type) {
 	case *authenticationv1.SelfSubjectReview, *authorizationv1.SelfSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
-		return c.do(ctx, r, obj)
+		return c.sendRequest(ctx, r, obj)
 	default:
 		return c.sendChange(ctx, r, obj)
 	}
@@ -45,7 +45,7 @@ func (c *Client) Create(ctx context.Context, obj Object) error {
 
 // Update replaces the object if its resource version is still the one in obj; otherwise the error is a conflict.
 func (c *Client) Update(ctx context.Context, obj Object) error {
-	r, err := c.request(obj, "PUT", obj.GetNamespace())
+	r, err := c.newRequest(obj, "PUT", obj.GetNamespace())
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (c *Client) Apply(ctx context.Context, obj Object) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", Describe(obj), err)
 	}
-	r, err := c.request(obj, "PATCH", obj.GetNamespace())
+	r, err := c.newRequest(obj, "PATCH", obj.GetNamespace())
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (c *Client) Apply(ctx context.Context, obj Object) error {
 
 // MergePatch changes the object's fields named in patch (RFC 7396) and fills obj with the response.
 func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error {
-	r, err := c.request(obj, "PATCH", obj.GetNamespace())
+	r, err := c.newRequest(obj, "PATCH", obj.GetNamespace())
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error
 
 // Delete requests the object's deletion and does not wait for it; dependent objects are deleted in the background.
 func (c *Client) Delete(ctx context.Context, obj Object) error {
-	r, err := c.request(obj, "DELETE", obj.GetNamespace())
+	r, err := c.newRequest(obj, "DELETE", obj.GetNamespace())
 	if err != nil {
 		return err
 	}
@@ -99,12 +99,12 @@ func (c *Client) Delete(ctx context.Context, obj Object) error {
 // List fills list with the objects of its kind that have the labels; an empty namespace means all namespaces. Long lists are read in pages.
 func (c *Client) List(ctx context.Context, list List, namespace, labels string) error {
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		r, err := c.request(list, "GET", namespace)
+		r, err := c.newRequest(list, "GET", namespace)
 		if err != nil {
 			return nil, err
 		}
 		page := Empty(list)
-		return page, c.do(ctx, r.VersionedParams(&options, params), page)
+		return page, c.sendRequest(ctx, r.VersionedParams(&options, params), page)
 	})
 	found, _, err := pages.List(ctx, metav1.ListOptions{LabelSelector: labels})
 	if err != nil {
@@ -124,16 +124,16 @@ func (c *Client) List(ctx context.Context, list List, namespace, labels string) 
 
 // Events fills list with the events of one object.
 func (c *Client) Events(ctx context.Context, list *corev1.EventList, namespace, name string) error {
-	r, err := c.request(list, "GET", namespace)
+	r, err := c.newRequest(list, "GET", namespace)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
+	return c.sendRequest(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
 }
 
 // Watch watches the kind of list.
 func (c *Client) Watch(ctx context.Context, list List, namespace string, options metav1.ListOptions) (watch.Interface, error) {
-	r, err := c.request(list, "GET", namespace)
+	r, err := c.newRequest(list, "GET", namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -143,16 +143,16 @@ func (c *Client) Watch(ctx context.Context, list List, namespace string, options
 
 // CreateToken requests a token for a service account; the response is in request.Status.
 func (c *Client) CreateToken(ctx context.Context, namespace, serviceAccount string, request *authenticationv1.TokenRequest) error {
-	r, err := c.request(&corev1.ServiceAccount{}, "POST", namespace)
+	r, err := c.newRequest(&corev1.ServiceAccount{}, "POST", namespace)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, r.Name(serviceAccount).SubResource("token").Body(request), request)
+	return c.sendRequest(ctx, r.Name(serviceAccount).SubResource("token").Body(request), request)
 }
 
 // Logs returns the last lines that a container of a pod has printed.
 func (c *Client) Logs(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error) {
-	r, err := c.request(&corev1.Pod{}, "GET", namespace)
+	r, err := c.newRequest(&corev1.Pod{}, "GET", namespace)
 	if err != nil {
 		return nil, err
 	}
