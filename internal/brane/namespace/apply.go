@@ -30,7 +30,7 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{ManagedByLabel: unfinished}}}
 		err := c.Retry(ctx, func() error { return c.Create(ctx, ns) })
 		if err == nil {
-			err = applyInStages(ctx, c, spec, ns, spec.objects())
+			err = applyInStages(ctx, c, spec, ns, spec.wantedObjects())
 			return stateOf(ns), err
 		}
 		if !apierrors.IsAlreadyExists(err) {
@@ -80,7 +80,7 @@ func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error
 	}
 	secret, _ := now.children[objectKey(&corev1.Secret{ObjectMeta: want.childMeta(pullSecretName)})].(*corev1.Secret)
 	var different []kube.Object
-	for _, object := range want.objects() {
+	for _, object := range want.wantedObjects() {
 		live := now.children[objectKey(object)]
 		if object.GetNamespace() == "" {
 			live = now.namespace
@@ -95,7 +95,7 @@ func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error
 	if err := applyInStages(ctx, c, want, now.namespace, different); err != nil {
 		return State{}, err
 	}
-	if err := deleteObjects(ctx, c, now.leftovers(want)); err != nil {
+	if err := deleteObjects(ctx, c, now.findLeftovers(want)); err != nil {
 		return State{}, err
 	}
 	return stateOf(now.namespace), nil

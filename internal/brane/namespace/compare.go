@@ -36,9 +36,9 @@ func findDifference(want, live kube.Object) string {
 	}
 	own := ownFields(live)
 	switch {
-	case !matchesOwned(want.GetLabels(), live.GetLabels(), own.keys("f:metadata", "f:labels")):
+	case !matchesOwned(want.GetLabels(), live.GetLabels(), own.ownedKeys("f:metadata", "f:labels")):
 		return "labels"
-	case !matchesOwned(want.GetAnnotations(), live.GetAnnotations(), own.keys("f:metadata", "f:annotations")):
+	case !matchesOwned(want.GetAnnotations(), live.GetAnnotations(), own.ownedKeys("f:metadata", "f:annotations")):
 		return "annotations"
 	default:
 		return ""
@@ -118,7 +118,7 @@ func accountDifference(want, live *corev1.ServiceAccount) string {
 	}
 	// Some clusters add a pull Secret to every service account. They own the list then, with our entries in it.
 	var own []string
-	if owns(live, "f:imagePullSecrets") {
+	if ownsField(live, "f:imagePullSecrets") {
 		own = slices.Collect(maps.Keys(names(live.ImagePullSecrets)))
 	}
 	if !matchesOwned(names(want.ImagePullSecrets), names(live.ImagePullSecrets), own) {
@@ -131,7 +131,7 @@ func secretDifference(want, live *corev1.Secret) string {
 	switch {
 	case want.Type != live.Type:
 		return "type"
-	case want.Type == corev1.SecretTypeDockerConfigJson && (!sameRegistries(want, live) || !owns(live, "f:data", "f:"+corev1.DockerConfigJsonKey)):
+	case want.Type == corev1.SecretTypeDockerConfigJson && (!sameRegistries(want, live) || !ownsField(live, "f:data", "f:"+corev1.DockerConfigJsonKey)):
 		return "credentials"
 	default:
 		return ""
@@ -145,7 +145,7 @@ func sameQuota(want, live *corev1.ResourceQuota) bool {
 			return false
 		}
 	}
-	for _, name := range ownFields(live).keys("f:spec", "f:hard") {
+	for _, name := range ownFields(live).ownedKeys("f:spec", "f:hard") {
 		if _, ok := want.Spec.Hard[corev1.ResourceName(name)]; !ok {
 			return false
 		}
@@ -177,8 +177,8 @@ func nothingShown(string) bool { return false }
 // namespaceDrift returns how the Namespace differs, except for labels and annotations that are shown elsewhere. A setting without an annotation is not drift,
 // because namespaces of earlier versions have none.
 func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool) []string {
-	want := s.namespace()
-	own := ownFields(live).at("f:metadata")
+	want := s.namespaceObject()
+	own := ownFields(live).subtreeAt("f:metadata")
 	var found []string
 	for _, m := range []struct {
 		field      string
@@ -191,7 +191,7 @@ func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool
 				other = append(other, key)
 			}
 		}
-		for _, key := range own.keys("f:" + m.field) {
+		for _, key := range own.ownedKeys("f:" + m.field) {
 			if _, wanted := m.want[key]; !wanted {
 				other = append(other, key) // set by an earlier Apply
 			}

@@ -34,7 +34,7 @@ func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := deleteObjects(ctx, c, now.leftovers(Spec{Name: spec.Name})); err != nil {
+	if err := deleteObjects(ctx, c, now.findLeftovers(Spec{Name: spec.Name})); err != nil {
 		return err
 	}
 	nothing := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, UID: now.namespace.UID}}

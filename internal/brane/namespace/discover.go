@@ -22,9 +22,9 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 	if err != nil {
 		return spec, err
 	}
-	own := ownFields(now.namespace).at("f:metadata")
-	spec.Labels = selectKeys(now.namespace.Labels, own.keys("f:labels"))
-	spec.Annotations = selectKeys(now.namespace.Annotations, own.keys("f:annotations"))
+	own := ownFields(now.namespace).subtreeAt("f:metadata")
+	spec.Labels = selectKeys(now.namespace.Labels, own.ownedKeys("f:labels"))
+	spec.Annotations = selectKeys(now.namespace.Annotations, own.ownedKeys("f:annotations"))
 	delete(spec.Labels, ManagedByLabel)
 	spec.PodSecurity = takePodSecurity(spec.Labels)
 	spec.Settings = takeSettings(spec.Annotations)
@@ -44,7 +44,7 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 		spec.takeAccount(accounts[0])
 	}
 	for _, quota := range listOwned[*corev1.ResourceQuota](now) {
-		spec.ResourceQuota = selectKeys(quota.Spec.Hard, ownFields(quota).keys("f:spec", "f:hard"))
+		spec.ResourceQuota = selectKeys(quota.Spec.Hard, ownFields(quota).ownedKeys("f:spec", "f:hard"))
 	}
 	for _, limits := range listOwned[*corev1.LimitRange](now) {
 		if len(limits.Spec.Limits) == 1 {
@@ -89,11 +89,11 @@ func accessOf(rules []rbacv1.PolicyRule) (Access, []rbacv1.PolicyRule) {
 }
 
 func (s *Spec) takeAccount(account *corev1.ServiceAccount) {
-	own := ownFields(account).at("f:metadata")
-	s.AccountLabels = selectKeys(account.Labels, own.keys("f:labels"))
+	own := ownFields(account).subtreeAt("f:metadata")
+	s.AccountLabels = selectKeys(account.Labels, own.ownedKeys("f:labels"))
 	delete(s.AccountLabels, ManagedByLabel)
-	s.AccountAnnotations = selectKeys(account.Annotations, own.keys("f:annotations"))
-	if owns(account, "f:imagePullSecrets") {
+	s.AccountAnnotations = selectKeys(account.Annotations, own.ownedKeys("f:annotations"))
+	if ownsField(account, "f:imagePullSecrets") {
 		for _, ref := range account.ImagePullSecrets {
 			if ref.Name != pullSecretName {
 				s.PullSecrets = append(s.PullSecrets, ref.Name)

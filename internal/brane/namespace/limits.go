@@ -18,9 +18,9 @@ func (l LimitRange) isEmpty() bool {
 	return len(l.Default)+len(l.DefaultRequest)+len(l.Max)+len(l.Min) == 0
 }
 
-// item returns the limits with the API server's defaults, which makes them comparable: Default defaults to Max, and DefaultRequest to Default, and then
+// toItem returns the limits with the API server's defaults, which makes them comparable: Default defaults to Max, and DefaultRequest to Default, and then
 // to Min (SetDefaults_LimitRangeItem in kubernetes/pkg/apis/core/v1/defaults.go).
-func (l LimitRange) item() corev1.LimitRangeItem {
+func (l LimitRange) toItem() corev1.LimitRangeItem {
 	item := corev1.LimitRangeItem{
 		Type: corev1.LimitTypeContainer, Max: l.Max, Min: l.Min,
 		Default: corev1.ResourceList{}, DefaultRequest: corev1.ResourceList{},
@@ -37,7 +37,7 @@ func (l LimitRange) item() corev1.LimitRangeItem {
 // limitsOf returns the limits of an item without those that are defaults.
 func limitsOf(item corev1.LimitRangeItem) LimitRange {
 	l := LimitRange{Max: item.Max, Min: item.Min, Default: maps.Clone(item.Default), DefaultRequest: maps.Clone(item.DefaultRequest)}
-	implied := LimitRange{Max: item.Max, Min: item.Min, Default: item.Default}.item()
+	implied := LimitRange{Max: item.Max, Min: item.Min, Default: item.Default}.toItem()
 	drop := func(from, implied corev1.ResourceList) {
 		maps.DeleteFunc(from, func(name corev1.ResourceName, _ resource.Quantity) bool {
 			value, ok := implied[name]

@@ -55,35 +55,35 @@ type Spec struct {
 	Settings map[string]string
 }
 
-// objects returns all objects; the first is the Namespace.
-func (s Spec) objects() []kube.Object {
-	objects := []kube.Object{s.namespace(), s.serviceAccount(), s.role(), s.roleBinding()}
+// wantedObjects returns all objects; the first is the Namespace.
+func (s Spec) wantedObjects() []kube.Object {
+	objects := []kube.Object{s.namespaceObject(), s.serviceAccount(), s.roleObject(), s.roleBinding()}
 	if len(s.ResourceQuota) > 0 {
 		objects = append(objects, &corev1.ResourceQuota{ObjectMeta: s.childMeta(ObjectName), Spec: corev1.ResourceQuotaSpec{Hard: s.ResourceQuota}})
 	}
 	if !s.LimitRange.isEmpty() {
 		objects = append(objects, &corev1.LimitRange{
-			ObjectMeta: s.childMeta(ObjectName), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{s.LimitRange.item()}},
+			ObjectMeta: s.childMeta(ObjectName), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{s.LimitRange.toItem()}},
 		})
 	}
-	for name, policy := range s.Network.policies() {
+	for name, policy := range s.Network.wantedPolicies() {
 		objects = append(objects, &networkingv1.NetworkPolicy{ObjectMeta: s.childMeta(name), Spec: policy})
 	}
-	return append(objects, s.secrets()...)
+	return append(objects, s.wantedSecrets()...)
 }
 
-// kinds returns the kinds whose objects are listed by label. Secrets are not among them, because few service accounts should have the permission to
+// managedKinds returns the kinds whose objects are listed by label. Secrets are not among them, because few service accounts should have the permission to
 // list Secrets: only Secrets of the Spec are read.
-func kinds() []kube.List {
+func managedKinds() []kube.List {
 	return []kube.List{
 		&corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
 		&corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &networkingv1.NetworkPolicyList{},
 	}
 }
 
-func (s Spec) namespace() *corev1.Namespace {
+func (s Spec) namespaceObject() *corev1.Namespace {
 	labels := map[string]string{ManagedByLabel: ManagedBy}
-	maps.Copy(labels, s.PodSecurity.labels())
+	maps.Copy(labels, s.PodSecurity.toLabels())
 	maps.Copy(labels, s.Labels)
 	annotations := maps.Clone(s.Annotations)
 	for key, value := range s.Settings {
@@ -111,7 +111,7 @@ func (s Spec) serviceAccount() *corev1.ServiceAccount {
 	return account
 }
 
-func (s Spec) role() *rbacv1.Role {
+func (s Spec) roleObject() *rbacv1.Role {
 	rules := s.Rules
 	if len(rules) == 0 {
 		rules = s.Access.Rules()

@@ -35,8 +35,8 @@ const (
 	ingressPrefix = ObjectName + "-ingress-"
 )
 
-// policies yields the policies with their names, always in the same order.
-func (n *Network) policies() iter.Seq2[string, networkingv1.NetworkPolicySpec] {
+// wantedPolicies yields the policies with their names, always in the same order.
+func (n *Network) wantedPolicies() iter.Seq2[string, networkingv1.NetworkPolicySpec] {
 	return func(yield func(string, networkingv1.NetworkPolicySpec) bool) {
 		if n == nil {
 			return
@@ -50,13 +50,13 @@ func (n *Network) policies() iter.Seq2[string, networkingv1.NetworkPolicySpec] {
 		}
 		for _, name := range slices.Sorted(maps.Keys(n.Egress)) {
 			t := n.Egress[name]
-			if !yield(egressPrefix+name, egressPolicy(networkingv1.NetworkPolicyEgressRule{To: t.peers(), Ports: policyPorts(t.Ports, t.Protocols)})) {
+			if !yield(egressPrefix+name, egressPolicy(networkingv1.NetworkPolicyEgressRule{To: t.toPeers(), Ports: policyPorts(t.Ports, t.Protocols)})) {
 				return
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(n.Ingress)) {
 			t := n.Ingress[name]
-			rule := networkingv1.NetworkPolicyIngressRule{From: t.peers(), Ports: policyPorts(t.Ports, t.Protocols)}
+			rule := networkingv1.NetworkPolicyIngressRule{From: t.toPeers(), Ports: policyPorts(t.Ports, t.Protocols)}
 			if !yield(ingressPrefix+name, networkingv1.NetworkPolicySpec{
 				PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, Ingress: []networkingv1.NetworkPolicyIngressRule{rule},
 			}) {
@@ -79,7 +79,7 @@ func dnsPods() []networkingv1.NetworkPolicyPeer {
 	}}
 }
 
-func (t Traffic) peers() []networkingv1.NetworkPolicyPeer {
+func (t Traffic) toPeers() []networkingv1.NetworkPolicyPeer {
 	var peers []networkingv1.NetworkPolicyPeer
 	for _, cidr := range slices.Sorted(slices.Values(t.CIDRs)) {
 		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: cidr}})

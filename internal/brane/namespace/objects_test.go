@@ -30,7 +30,7 @@ func TestLimitRangeDefaults(t *testing.T) {
 		"default goes before min for the request": {LimitRange{Default: cpu("2"), Min: cpu("1")}, "2", "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			item := tt.limits.item()
+			item := tt.limits.toItem()
 			text := func(list corev1.ResourceList) string {
 				if value, ok := list[corev1.ResourceCPU]; ok {
 					return value.String()
@@ -65,14 +65,14 @@ func TestNetworkPolicies(t *testing.T) {
 	}
 	spec := Spec{Name: "ns", ServiceAccount: "a", Network: n}
 	now := &inventory{children: map[string]kube.Object{}}
-	for _, object := range spec.objects()[1:] {
+	for _, object := range spec.wantedObjects()[1:] {
 		now.children[objectKey(object)] = object
 	}
 	if diff := cmp.Diff(n, networkOf(listOwned[*networkingv1.NetworkPolicy](now))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	var names []string
-	for name := range n.policies() {
+	for name := range n.wantedPolicies() {
 		names = append(names, name)
 	}
 	if diff := cmp.Diff([]string{"brane-default-deny", "brane-dns", "brane-egress-all", "brane-egress-callback", "brane-ingress-probe"}, names); diff != "" {

@@ -28,7 +28,7 @@ func ownFields(object metav1.Object) fieldTree {
 	return own
 }
 
-func (f fieldTree) at(path ...string) fieldTree {
+func (f fieldTree) subtreeAt(path ...string) fieldTree {
 	for _, step := range path {
 		next, ok := f[step].(map[string]any)
 		if !ok {
@@ -39,10 +39,10 @@ func (f fieldTree) at(path ...string) fieldTree {
 	return f
 }
 
-// keys returns the map keys that this package owns at a path.
-func (f fieldTree) keys(path ...string) []string {
+// ownedKeys returns the map keys that this package owns at a path.
+func (f fieldTree) ownedKeys(path ...string) []string {
 	var keys []string
-	for field := range f.at(path...) {
+	for field := range f.subtreeAt(path...) {
 		if key, ok := strings.CutPrefix(field, "f:"); ok {
 			keys = append(keys, key)
 		}
@@ -50,9 +50,9 @@ func (f fieldTree) keys(path ...string) []string {
 	return keys
 }
 
-// owns reports whether this package owns the field.
-func owns(object metav1.Object, path ...string) bool {
-	at := ownFields(object).at(path[:len(path)-1]...)
+// ownsField reports whether this package owns the field.
+func ownsField(object metav1.Object, path ...string) bool {
+	at := ownFields(object).subtreeAt(path[:len(path)-1]...)
 	_, ok := at[path[len(path)-1]]
 	return ok
 }

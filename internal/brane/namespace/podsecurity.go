@@ -13,7 +13,7 @@ func PodSecurityLevels() []string { return []string{"privileged", "baseline", "r
 
 const podSecurityPrefix = "pod-security.kubernetes.io/"
 
-func (p PodSecurity) labels() map[string]string {
+func (p PodSecurity) toLabels() map[string]string {
 	labels := map[string]string{}
 	for mode, level := range map[string]string{"enforce": p.Enforce, "audit": p.Audit, "warn": p.Warn} {
 		if level == "" {

@@ -65,7 +65,7 @@ func objectKey(object kube.Object) string {
 // readInventory reads the Namespace, all objects that have our label, and those of want that do not have it.
 func readInventory(ctx context.Context, r Reader, want Spec) (*inventory, error) {
 	now := &inventory{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: want.Name}}, children: map[string]kube.Object{}}
-	lists := kinds()
+	lists := managedKinds()
 	group, listing := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		err := r.Get(listing, now.namespace)
@@ -112,7 +112,7 @@ func (now *inventory) addItems(list kube.List) error {
 // readUnlisted reads the objects of want that are in no list: Secrets, and those that have lost their label.
 func (now *inventory) readUnlisted(ctx context.Context, r Reader, want Spec) error {
 	var missing []kube.Object
-	for _, object := range want.objects()[1:] {
+	for _, object := range want.wantedObjects()[1:] {
 		if now.children[objectKey(object)] == nil {
 			missing = append(missing, emptyCopy(object))
 		}
@@ -149,19 +149,19 @@ func emptyCopy(object kube.Object) kube.Object {
 // childDrift returns a sentence for each object in the namespace that differs from want.
 func (now *inventory) childDrift(want Spec) []string {
 	var found []string
-	for _, object := range want.objects()[1:] {
+	for _, object := range want.wantedObjects()[1:] {
 		found = append(found, describeDrift(object, now.children[objectKey(object)]))
 	}
-	for _, object := range now.leftovers(want) {
+	for _, object := range now.findLeftovers(want) {
 		found = append(found, objectKey(object)+" is no longer configured")
 	}
 	return slices.DeleteFunc(found, func(s string) bool { return s == "" })
 }
 
-// leftovers returns the objects with our label that are not in want.
-func (now *inventory) leftovers(want Spec) []kube.Object {
+// findLeftovers returns the objects with our label that are not in want.
+func (now *inventory) findLeftovers(want Spec) []kube.Object {
 	wanted := map[string]bool{}
-	for _, object := range want.objects() {
+	for _, object := range want.wantedObjects() {
 		wanted[objectKey(object)] = true
 	}
 	var left []kube.Object

@@ -35,7 +35,7 @@ func (e *MissingPasswordError) Error() string {
 	return fmt.Sprintf("the password for registry %q is required", e.Registry)
 }
 
-func (s Spec) secrets() []kube.Object {
+func (s Spec) wantedSecrets() []kube.Object {
 	var secrets []kube.Object
 	if len(s.RegistryCredentials) > 0 {
 		secrets = append(secrets, s.pullSecret())
@@ -104,7 +104,7 @@ func (s Spec) withPasswords(live *corev1.Secret) (Spec, error) {
 		return s, nil
 	}
 	var known map[string]Registry
-	if live != nil && owns(live, "f:data", "f:"+corev1.DockerConfigJsonKey) {
+	if live != nil && ownsField(live, "f:data", "f:"+corev1.DockerConfigJsonKey) {
 		known = registriesOf(live)
 	}
 	s.RegistryCredentials = maps.Clone(s.RegistryCredentials)
