@@ -40,8 +40,8 @@ const (
 	maxBoxes    = 500  // a picture with more is not readable
 )
 
-// draw lays out the graph. It returns nil if there is nothing to draw or too much.
-func draw(rows []row) *drawing {
+// layOutGraph lays out the graph. It returns nil if there is nothing to draw or too much.
+func layOutGraph(rows []row) *drawing {
 	if len(rows) < 2 {
 		return nil
 	}
@@ -61,9 +61,9 @@ func draw(rows []row) *drawing {
 		boxes[i], of[i] = newBox(rows, n), n.needs
 	}
 	if isLong(of) {
-		return downwards(boxes, of)
+		return drawDownwards(boxes, of)
 	}
-	return rightwards(boxes, of)
+	return drawRightwards(boxes, of)
 }
 
 func newBox(rows []row, n node) box {
@@ -81,10 +81,10 @@ func newBox(rows []row, n node) box {
 				break
 			}
 		}
-		b.Label, b.Detail = groupName([]string{ellipsis(names[0], maxLabel/2-1), ellipsis(names[len(names)-1], maxLabel/2-1)}), groupDetail(members)
+		b.Label, b.Detail = groupName([]string{shortenName(names[0], maxLabel/2-1), shortenName(names[len(names)-1], maxLabel/2-1)}), groupDetail(members)
 		b.Title = fmt.Sprintf("%s: %s", groupName(names), countSteps(stepsOf(members)))
 	} else {
-		b.Label, b.Detail = ellipsis(names[0], maxLabel), members[0].Took
+		b.Label, b.Detail = shortenName(names[0], maxLabel), members[0].Took
 		if b.Detail == "" {
 			b.Detail = oneLine(status)
 		}
@@ -106,8 +106,8 @@ func isLong(needs [][]int) bool {
 	return depth > 6 && widest <= 4
 }
 
-// rightwards draws layers as columns, each as wide as its widest box.
-func rightwards(boxes []box, needs [][]int) *drawing {
+// drawRightwards draws layers as columns, each as wide as its widest box.
+func drawRightwards(boxes []box, needs [][]int) *drawing {
 	const between, gap = 48.0, 14.0
 	size := make([]float64, len(boxes))
 	for i, b := range boxes {
@@ -133,20 +133,20 @@ func rightwards(boxes []box, needs [][]int) *drawing {
 	for _, a := range l.arrows {
 		from, to := boxes[a.from], boxes[a.to]
 		c := curve{across: between / 2}
-		c.start(from.X+from.W, from.Y+from.H/2)
+		c.startAt(from.X+from.W, from.Y+from.H/2)
 		for n, y := range a.by {
 			layer := l.places[a.from].layer + 1 + n
-			c.to(left[layer], margin+y)
-			c.straight(left[layer]+width[layer], margin+y)
+			c.curveTo(left[layer], margin+y)
+			c.lineTo(left[layer]+width[layer], margin+y)
 		}
-		c.to(to.X, to.Y+to.H/2)
-		d.Lines = append(d.Lines, line{c.path(), to.Class})
+		c.curveTo(to.X, to.Y+to.H/2)
+		d.Lines = append(d.Lines, line{c.pathData(), to.Class})
 	}
 	return d
 }
 
-// downwards draws layers as rows.
-func downwards(boxes []box, needs [][]int) *drawing {
+// drawDownwards draws layers as rows.
+func drawDownwards(boxes []box, needs [][]int) *drawing {
 	const between, gap = 30.0, 20.0
 	size := make([]float64, len(boxes))
 	for i, b := range boxes {
@@ -162,14 +162,14 @@ func downwards(boxes []box, needs [][]int) *drawing {
 	for _, a := range l.arrows {
 		from, to := boxes[a.from], boxes[a.to]
 		c := curve{across: between / 2, isDown: true}
-		c.start(from.Y+from.H, from.X+from.W/2)
+		c.startAt(from.Y+from.H, from.X+from.W/2)
 		for n, x := range a.by {
 			layer := l.places[a.from].layer + 1 + n
-			c.to(top(layer), margin+x)
-			c.straight(top(layer)+boxHeight, margin+x)
+			c.curveTo(top(layer), margin+x)
+			c.lineTo(top(layer)+boxHeight, margin+x)
 		}
-		c.to(to.Y, to.X+to.W/2)
-		d.Lines = append(d.Lines, line{c.path(), to.Class})
+		c.curveTo(to.Y, to.X+to.W/2)
+		d.Lines = append(d.Lines, line{c.pathData(), to.Class})
 	}
 	return d
 }
@@ -182,27 +182,27 @@ type curve struct {
 	text           strings.Builder
 }
 
-func (c *curve) point(depth, breadth float64) string {
+func (c *curve) formatPoint(depth, breadth float64) string {
 	if c.isDown {
 		return formatNumber(breadth) + " " + formatNumber(depth)
 	}
 	return formatNumber(depth) + " " + formatNumber(breadth)
 }
 
-func (c *curve) start(depth, breadth float64) {
-	c.text.WriteString("M" + c.point(depth, breadth))
+func (c *curve) startAt(depth, breadth float64) {
+	c.text.WriteString("M" + c.formatPoint(depth, breadth))
 	c.depth, c.breadth = depth, breadth
 }
 
-func (c *curve) to(depth, breadth float64) {
+func (c *curve) curveTo(depth, breadth float64) {
 	across := max(c.across, (depth-c.depth)/2)
-	fmt.Fprintf(&c.text, "C%s %s %s", c.point(c.depth+across, c.breadth), c.point(depth-across, breadth), c.point(depth, breadth))
+	fmt.Fprintf(&c.text, "C%s %s %s", c.formatPoint(c.depth+across, c.breadth), c.formatPoint(depth-across, breadth), c.formatPoint(depth, breadth))
 	c.depth, c.breadth = depth, breadth
 }
 
-func (c *curve) straight(depth, breadth float64) {
-	c.text.WriteString("L" + c.point(depth, breadth))
+func (c *curve) lineTo(depth, breadth float64) {
+	c.text.WriteString("L" + c.formatPoint(depth, breadth))
 	c.depth, c.breadth = depth, breadth
 }
 
-func (c *curve) path() string { return c.text.String() }
+func (c *curve) pathData() string { return c.text.String() }

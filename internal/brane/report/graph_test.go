@@ -37,7 +37,7 @@ func TestDraw(t *testing.T) {
 		"six that have to do with nobody are one box as well": {"a, b, c, d, e, f", "a … f(1); "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := draw(rowsOf(tt.graph))
+			d := layOutGraph(rowsOf(tt.graph))
 			var columns []float64
 			var boxes, lines []string
 			at := map[string]string{} // point where an arrow may begin or end → box
@@ -97,7 +97,7 @@ func TestDrawingsOfRandomGraphs(t *testing.T) {
 				}
 			}
 		}
-		d := draw(rows)
+		d := layOutGraph(rows)
 		for i, b := range d.Boxes {
 			if b.X < 0 || b.Y < 0 || b.X+b.W > d.Width || b.Y+b.H > d.Height {
 				t.Fatalf("%q lies outside of the drawing of %s × %s: %+v", b.Label, formatNumber(d.Width), formatNumber(d.Height), b)

@@ -55,7 +55,7 @@ func newLayout(needs [][]int, size []float64, gap float64) layout {
 	s.above, s.below = make([][]int, len(needs)), make([][]int, len(needs))
 	for i, of := range needs {
 		for _, need := range of {
-			s.connect(need, i)
+			s.connectNodes(need, i)
 		}
 	}
 	for i, layer := range s.layer {
@@ -64,9 +64,9 @@ func newLayout(needs [][]int, size []float64, gap float64) layout {
 		}
 		s.layers[layer] = append(s.layers[layer], i)
 	}
-	s.order()
-	s.straighten(gap)
-	return s.layout(len(needs))
+	s.orderLayers()
+	s.straightenEdges(gap)
+	return s.toLayout(len(needs))
 }
 
 // layersOf puts each node into the layer after the last of its needs, and a node without needs into the layer before its first dependent.
@@ -93,7 +93,7 @@ func layersOf(needs [][]int) []int {
 	return layer
 }
 
-func (s *sketch) connect(from, to int) {
+func (s *sketch) connectNodes(from, to int) {
 	p := passing{from: from, to: to}
 	last := from
 	if bends := s.layer[to] - s.layer[from] - 1; s.bends+bends <= maxBends {
@@ -102,27 +102,27 @@ func (s *sketch) connect(from, to int) {
 			bend := len(s.layer)
 			s.layer, s.size = append(s.layer, layer), append(s.size, 0)
 			s.above, s.below = append(s.above, nil), append(s.below, nil)
-			s.join(last, bend)
+			s.joinNodes(last, bend)
 			p.bends, last = append(p.bends, bend), bend
 		}
-		s.join(last, to)
+		s.joinNodes(last, to)
 	}
 	s.arrows = append(s.arrows, p)
 }
 
-func (s *sketch) join(from, to int) {
+func (s *sketch) joinNodes(from, to int) {
 	s.below[from], s.above[to] = append(s.below[from], to), append(s.above[to], from)
 }
 
-// order sorts each layer by the positions of the neighbours, alternately from above and below, and keeps the order with the fewest
+// orderLayers sorts each layer by the positions of the neighbours, alternately from above and below, and keeps the order with the fewest
 // crossings.
-func (s *sketch) order() {
-	best, fewest := s.copyLayers(), s.crossings()
+func (s *sketch) orderLayers() {
+	best, fewest := s.copyLayers(), s.countCrossings()
 	for turn := range 8 {
 		if fewest == 0 {
 			break
 		}
-		position := s.positions()
+		position := s.nodePositions()
 		neighbours := s.above
 		if turn%2 == 1 {
 			neighbours = s.below
@@ -134,21 +134,21 @@ func (s *sketch) order() {
 			}
 			mean := map[int]float64{}
 			for _, i := range layer {
-				mean[i] = average(neighbours[i], func(j int) float64 { return float64(position[j]) }, float64(position[i]))
+				mean[i] = averageOf(neighbours[i], func(j int) float64 { return float64(position[j]) }, float64(position[i]))
 			}
 			slices.SortStableFunc(layer, func(a, b int) int { return cmp.Compare(mean[a], mean[b]) })
 			for at, i := range layer {
 				position[i] = at
 			}
 		}
-		if crossings := s.crossings(); crossings < fewest {
+		if crossings := s.countCrossings(); crossings < fewest {
 			best, fewest = s.copyLayers(), crossings
 		}
 	}
 	s.layers = best
 }
 
-func (s *sketch) positions() []int {
+func (s *sketch) nodePositions() []int {
 	position := make([]int, len(s.layer))
 	for _, layer := range s.layers {
 		for at, i := range layer {
@@ -166,9 +166,9 @@ func (s *sketch) copyLayers() [][]int {
 	return layers
 }
 
-// crossings counts the pairs of arrows that cross in each layer: the inversions of their ends, with a binary indexed tree.
-func (s *sketch) crossings() (crossings int) {
-	position := s.positions()
+// countCrossings counts the pairs of arrows that cross in each layer: the inversions of their ends, with a binary indexed tree.
+func (s *sketch) countCrossings() (crossings int) {
+	position := s.nodePositions()
 	for n := 1; n < len(s.layers); n++ {
 		var ends []int
 		for _, i := range s.layers[n-1] {
@@ -194,12 +194,12 @@ func (s *sketch) crossings() (crossings int) {
 	return crossings
 }
 
-// straighten moves the nodes of each layer towards their neighbours, alternately from above and below, as far as their order and the gaps
+// straightenEdges moves the nodes of each layer towards their neighbours, alternately from above and below, as far as their order and the gaps
 // allow.
-func (s *sketch) straighten(gap float64) {
+func (s *sketch) straightenEdges(gap float64) {
 	s.middle = make([]float64, len(s.layer))
 	for _, layer := range s.layers {
-		s.settle(layer, gap, func(int) float64 { return 0 })
+		s.placeLayer(layer, gap, func(int) float64 { return 0 })
 	}
 	for turn := range 12 {
 		for n := range s.layers {
@@ -207,16 +207,16 @@ func (s *sketch) straighten(gap float64) {
 			if turn%2 == 1 {
 				layer, neighbours = s.layers[len(s.layers)-1-n], s.below
 			}
-			s.settle(layer, gap, func(i int) float64 {
-				return average(neighbours[i], func(j int) float64 { return s.middle[j] }, s.middle[i])
+			s.placeLayer(layer, gap, func(i int) float64 {
+				return averageOf(neighbours[i], func(j int) float64 { return s.middle[j] }, s.middle[i])
 			})
 		}
 	}
 }
 
-// settle positions a layer so that the sum of squared distances from the wanted positions is minimal: neighbours that would overlap are
+// placeLayer positions a layer so that the sum of squared distances from the wanted positions is minimal: neighbours that would overlap are
 // joined into blocks, whose position is the mean of what their members want (pool adjacent violators).
-func (s *sketch) settle(layer []int, gap float64, wanted func(int) float64) {
+func (s *sketch) placeLayer(layer []int, gap float64, wanted func(int) float64) {
 	type block struct {
 		sum   float64
 		count int
@@ -248,7 +248,7 @@ func (s *sketch) settle(layer []int, gap float64, wanted func(int) float64) {
 	}
 }
 
-func average(of []int, value func(int) float64, otherwise float64) float64 {
+func averageOf(of []int, value func(int) float64, otherwise float64) float64 {
 	if len(of) == 0 {
 		return otherwise
 	}
@@ -259,8 +259,8 @@ func average(of []int, value func(int) float64, otherwise float64) float64 {
 	return sum / float64(len(of))
 }
 
-// layout returns the result, moved so that it begins at 0.
-func (s *sketch) layout(nodes int) layout {
+// toLayout returns the result, moved so that it begins at 0.
+func (s *sketch) toLayout(nodes int) layout {
 	least, most := 0.0, 0.0
 	for i, middle := range s.middle {
 		if i == 0 || middle-s.size[i]/2 < least {

@@ -8,8 +8,8 @@ import (
 	g "maragu.dev/gomponents"
 )
 
-// page returns the page in reading order. gomponents escapes all texts and attribute values; only the style is inserted unescaped.
-func page(v view) g.Node {
+// renderPage returns the page in reading order. gomponents escapes all texts and attribute values; only the style is inserted unescaped.
+func renderPage(v view) g.Node {
 	return g.Group{g.Raw("<!doctype html>"), g.El("html", g.Attr("lang", "en"),
 		g.El("head",
 			g.El("meta", g.Attr("charset", "utf-8")),
@@ -22,7 +22,7 @@ func page(v view) g.Node {
 		),
 		g.El("body",
 			pageHeader(v),
-			g.El("main", failures(v), outputs(v), graph(v), timeline(v)),
+			g.El("main", renderFailures(v), renderOutputs(v), renderGraph(v), renderTimeline(v)),
 			g.El("footer", g.Iff(!v.Written.IsZero(), func() g.Node {
 				return g.Group{g.Text("Written by the Brane provider on "), timeOf(v.Written), g.Text(".")}
 			})),
@@ -36,7 +36,7 @@ func pageHeader(v view) g.Node {
 		lead += " in " + v.Took
 	}
 	return g.El("header",
-		g.El("h1", g.Text(oneLine(v.Name)+" "), g.El("span", g.Attr("class", "status "+v.Class), hidden("span", "", v.Mark), g.Text(" "+oneLine(v.Status)))),
+		g.El("h1", g.Text(oneLine(v.Name)+" "), g.El("span", g.Attr("class", "status "+v.Class), hideFromReaders("span", "", v.Mark), g.Text(" "+oneLine(v.Status)))),
 		g.El("p", g.Attr("class", "lead"), g.Text(lead)),
 		g.El("dl", g.Attr("class", "facts"),
 			factItem("Run", g.El("code", g.Text(oneLine(v.ID)))),
@@ -48,12 +48,12 @@ func pageHeader(v view) g.Node {
 	)
 }
 
-func failures(v view) g.Node {
+func renderFailures(v view) g.Node {
 	if v.Problem == "" && len(v.Failures) == 0 {
 		return nil
 	}
-	problem := func(text string) g.Node { return g.El("pre", g.Attr("class", "problem"), g.Text(sanitize(text))) }
-	return section("failure", "What went wrong",
+	problem := func(text string) g.Node { return g.El("pre", g.Attr("class", "problem"), g.Text(sanitizeText(text))) }
+	return renderSection("failure", "What went wrong",
 		g.If(v.Problem != "", problem(v.Problem)),
 		g.Map(v.Failures, func(r row) g.Node {
 			return g.Group{g.El("h3", stepLink(r.Index, r.Name)), problem(r.Failure)}
@@ -61,15 +61,15 @@ func failures(v view) g.Node {
 	)
 }
 
-func outputs(v view) g.Node {
-	return g.If(len(v.Outputs) > 0, section("outputs", "Outputs", fileTable(v.Outputs)))
+func renderOutputs(v view) g.Node {
+	return g.If(len(v.Outputs) > 0, renderSection("outputs", "Outputs", fileTable(v.Outputs)))
 }
 
-func graph(v view) g.Node {
+func renderGraph(v view) g.Node {
 	if v.Drawing == nil && !v.TooLarge {
 		return nil
 	}
-	return section("graph", "Graph",
+	return renderSection("graph", "Graph",
 		g.If(v.TooLarge, mutedText("The graph has too many different steps to draw. Each step below lists the steps that it needs.")),
 		g.Iff(v.Drawing != nil, func() g.Node { return drawGraph(v.Drawing) }),
 	)
@@ -108,11 +108,11 @@ func drawBox(b box) g.Node {
 	)
 }
 
-func timeline(v view) g.Node {
+func renderTimeline(v view) g.Node {
 	axis := g.El("svg", g.Attr("class", "bar"), g.Attr("width", "100%"), g.Attr("height", "18"), g.Map(v.Ticks, func(t tick) g.Node {
 		return g.El("text", percentAttr("x", t.At), g.Attr("y", "13"), g.Attr("text-anchor", t.Anchor), g.Text(t.Label))
 	}))
-	return section("steps", "Timeline",
+	return renderSection("steps", "Timeline",
 		g.If(v.Waits, mutedText("A thin line shows the time from the creation of a step's Job to the start of its program.")),
 		g.If(len(v.Ticks) > 0, g.El("div", g.Attr("class", "row axis"), g.Attr("aria-hidden", "true"), axis)),
 		g.Map(v.Timeline, func(r row) g.Node { return stepDetails(r, v.Ticks) }),
@@ -121,7 +121,7 @@ func timeline(v view) g.Node {
 
 func stepDetails(r row, ticks []tick) g.Node {
 	return g.Group{newline, g.El("details", g.Attr("class", "step "+r.Class), g.Attr("id", stepID(r.Index)), g.If(r.Open, g.Attr("open")),
-		g.El("summary", g.Attr("class", "row"), hidden("span", "mark", r.Mark), g.El("span", g.Attr("class", "name"), g.Text(oneLine(r.Name))), durationOrStatus(r.Status, r.Took), barOf(r.Bar, ticks)),
+		g.El("summary", g.Attr("class", "row"), hideFromReaders("span", "mark", r.Mark), g.El("span", g.Attr("class", "name"), g.Text(oneLine(r.Name))), durationOrStatus(r.Status, r.Took), barOf(r.Bar, ticks)),
 		fanOutRows(r, ticks),
 		g.El("div", g.Attr("class", "more"),
 			g.El("dl", g.Attr("class", "facts"),
@@ -133,7 +133,7 @@ func stepDetails(r row, ticks []tick) g.Node {
 				g.If(r.Attempts > 0, factItem("Attempts", g.Text(strconv.Itoa(r.Attempts)))),
 				g.Iff(r.Code != nil, func() g.Node { return factItem("Exit code", g.Text(strconv.Itoa(*r.Code))) }),
 			),
-			g.If(r.Note != "", mutedText(sanitize(r.Note))),
+			g.If(r.Note != "", mutedText(sanitizeText(r.Note))),
 			g.Iff(len(r.Files) > 0, func() g.Node {
 				return g.Group{
 					g.El("h3", g.Text("Files written: "+formatCount(r.FileCount, "file")+", "+formatSize(r.FileSize))), fileTable(r.Files),
@@ -145,7 +145,7 @@ func stepDetails(r row, ticks []tick) g.Node {
 				if r.LogCut {
 					title = "End of the output"
 				}
-				return g.Group{g.El("h3", g.Text(title)), g.El("pre", g.Attr("tabindex", "0"), g.Text(sanitize(r.Log)))}
+				return g.Group{g.El("h3", g.Text(title)), g.El("pre", g.Attr("tabindex", "0"), g.Text(sanitizeText(r.Log)))}
 			}),
 		),
 	)}
@@ -195,7 +195,7 @@ func fileTable(files []File) g.Node {
 // newline precedes each part of the page, for those who read its source.
 var newline = g.Raw("\n")
 
-func section(id, title string, content ...g.Node) g.Node {
+func renderSection(id, title string, content ...g.Node) g.Node {
 	return g.Group{newline, g.El("section", g.Attr("aria-labelledby", id), g.El("h2", g.Attr("id", id), g.Text(title)), g.Group(content))}
 }
 
@@ -217,8 +217,8 @@ func timeOf(t time.Time) g.Node {
 
 func mutedText(text string) g.Node { return g.El("p", g.Attr("class", "muted"), g.Text(text)) }
 
-// hidden hides an element from screen readers, which read the same information as text beside it.
-func hidden(element, class, text string) g.Node {
+// hideFromReaders hides an element from screen readers, which read the same information as text beside it.
+func hideFromReaders(element, class, text string) g.Node {
 	return g.El(element, g.If(class != "", g.Attr("class", class)), g.Attr("aria-hidden", "true"), g.Text(text))
 }
 

@@ -32,7 +32,7 @@ func (r *row) boundParts(s scale) {
 		} else if len(r.PartRows) == MaxParts {
 			continue
 		}
-		p := partRow{Part: part, Name: fmt.Sprint(part.Index), Mark: statusMark(part.Status), Class: statusClass(part.Status), Bar: s.bar(Step{Started: part.Started, Ended: part.Ended})}
+		p := partRow{Part: part, Name: fmt.Sprint(part.Index), Mark: statusMark(part.Status), Class: statusClass(part.Status), Bar: s.barOf(Step{Started: part.Started, Ended: part.Ended})}
 		if part.Item != "" {
 			p.Name += " " + part.Item
 		}
@@ -56,7 +56,7 @@ func fanOutRows(r row, ticks []tick) g.Node {
 	}
 	rows := g.Group{g.Attr("class", "parts")}
 	for _, p := range r.PartRows {
-		rows = append(rows, g.El("div", g.Attr("class", "row "+p.Class), hidden("span", "mark", p.Mark), g.El("span", g.Attr("class", "name"), g.Text(oneLine(p.Name))), durationOrStatus(p.Status, p.Took), barOf(p.Bar, ticks)))
+		rows = append(rows, g.El("div", g.Attr("class", "row "+p.Class), hideFromReaders("span", "mark", p.Mark), g.El("span", g.Attr("class", "name"), g.Text(oneLine(p.Name))), durationOrStatus(p.Status, p.Took), barOf(p.Bar, ticks)))
 	}
 	if r.MoreParts != "" {
 		rows = append(rows, mutedText(r.MoreParts))

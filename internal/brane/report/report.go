@@ -87,19 +87,19 @@ const (
 var styleText string
 
 // policy allows only the style, by its digest: if a hostile text ever passed the escaping, a browser would still run and load nothing.
-var policy = fmt.Sprintf("default-src 'none'; img-src data:; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(styleText))
+var policy = fmt.Sprintf("default-src 'none'; img-src data:; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", shortDigest(styleText))
 
 // Write writes the page.
 func Write(w io.Writer, run Run) error {
 	var text bytes.Buffer
-	if err := page(newView(run)).Render(&text); err != nil {
+	if err := renderPage(newView(run)).Render(&text); err != nil {
 		return fmt.Errorf("write the report of run %q: %w", run.ID, err)
 	}
 	_, err := text.WriteTo(w)
 	return err
 }
 
-func digest(text string) string {
+func shortDigest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }

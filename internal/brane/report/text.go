@@ -14,9 +14,9 @@ import (
 // escapes matches terminal sequences: colours, cursor movements, titles.
 var escapes = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])")
 
-// sanitize makes a text readable and harmless: it removes terminal sequences, keeps the last version of an overwritten line, and escapes
+// sanitizeText makes a text readable and harmless: it removes terminal sequences, keeps the last version of an overwritten line, and escapes
 // characters that are invisible or change the direction of writing.
-func sanitize(text string) string {
+func sanitizeText(text string) string {
 	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, "�"), "")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	var b strings.Builder
@@ -41,7 +41,7 @@ func sanitize(text string) string {
 
 // oneLine returns a text on one line: a path may contain anything, and a name with a newline could look like two.
 func oneLine(text any) string {
-	return strings.ReplaceAll(strings.ReplaceAll(sanitize(fmt.Sprint(text)), "\n", "\\u000a"), "\t", "\\u0009")
+	return strings.ReplaceAll(strings.ReplaceAll(sanitizeText(fmt.Sprint(text)), "\n", "\\u000a"), "\t", "\\u0009")
 }
 
 // lastLines returns the end of a text, at most limit bytes, from the beginning of a line if possible.
@@ -60,8 +60,8 @@ func lastLines(text string, limit int) (last string, isCut bool) {
 	return text, true
 }
 
-// ellipsis shortens a name to limit characters and keeps its beginning and end, as numbered names differ at their ends.
-func ellipsis(text string, limit int) string {
+// shortenName shortens a name to limit characters and keeps its beginning and end, as numbered names differ at their ends.
+func shortenName(text string, limit int) string {
 	runes := []rune(text)
 	if len(runes) <= limit {
 		return text

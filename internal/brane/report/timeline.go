@@ -37,24 +37,24 @@ func newScale(steps []Step) scale {
 	return s
 }
 
-func (s scale) whole() time.Duration { return max(s.to.Sub(s.from), 0) }
+func (s scale) totalDuration() time.Duration { return max(s.to.Sub(s.from), 0) }
 
-func (s scale) at(moment time.Time) float64 {
-	if s.whole() == 0 {
+func (s scale) positionOf(moment time.Time) float64 {
+	if s.totalDuration() == 0 {
 		return 0
 	}
-	return 100 * float64(moment.Sub(s.from)) / float64(s.whole())
+	return 100 * float64(moment.Sub(s.from)) / float64(s.totalDuration())
 }
 
-func (s scale) bar(step Step) bar {
+func (s scale) barOf(step Step) bar {
 	var b bar
 	if !step.Started.IsZero() {
 		end := step.Ended
 		if end.Before(step.Started) { // it was stopped, or its end is not known
 			end = s.to
 		}
-		b.Runs, b.RunAt = true, s.at(step.Started)
-		b.RunFor = s.at(end) - b.RunAt
+		b.Runs, b.RunAt = true, s.positionOf(step.Started)
+		b.RunFor = s.positionOf(end) - b.RunAt
 	}
 	if !step.Made.IsZero() {
 		until := step.Started
@@ -65,8 +65,8 @@ func (s scale) bar(step Step) bar {
 			until = s.to
 		}
 		if until.After(step.Made) {
-			b.Waits, b.WaitAt = true, s.at(step.Made)
-			b.WaitFor = s.at(until) - b.WaitAt
+			b.Waits, b.WaitAt = true, s.positionOf(step.Made)
+			b.WaitFor = s.positionOf(until) - b.WaitAt
 		}
 	}
 	return b
@@ -75,9 +75,9 @@ func (s scale) bar(step Step) bar {
 // maxTicks keeps the labels apart on the screen of a phone.
 const maxTicks = 5
 
-// ticks returns lines at round times.
-func (s scale) ticks() []tick {
-	whole := s.whole()
+// roundTicks returns lines at round times.
+func (s scale) roundTicks() []tick {
+	whole := s.totalDuration()
 	if whole <= 0 {
 		return nil
 	}

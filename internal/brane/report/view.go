@@ -48,13 +48,13 @@ type need struct {
 func newView(run Run) view {
 	v := view{Run: run, Mark: statusMark(run.Status), Class: statusClass(run.Status), Tally: countSteps(run.Steps)}
 	scale := newScale(run.Steps)
-	v.Started, v.Ended, v.Ticks = scale.from, scale.to, scale.ticks()
+	v.Started, v.Ended, v.Ticks = scale.from, scale.to, scale.roundTicks()
 	if !v.Started.IsZero() {
-		v.Took = formatDuration(scale.whole())
+		v.Took = formatDuration(scale.totalDuration())
 	}
 	index := map[string]int{}
 	for i, step := range run.Steps {
-		r := row{Step: step, Index: i, Mark: statusMark(step.Status), Class: statusClass(step.Status), Bar: scale.bar(step), Open: step.Status == Failed}
+		r := row{Step: step, Index: i, Mark: statusMark(step.Status), Class: statusClass(step.Status), Bar: scale.barOf(step), Open: step.Status == Failed}
 		if !step.Started.IsZero() && !step.Ended.Before(step.Started) {
 			r.Took = formatDuration(step.Ended.Sub(step.Started))
 		}
@@ -77,7 +77,7 @@ func newView(run Run) view {
 		index[step.Name] = i
 	}
 	v.Timeline = slices.SortedStableFunc(slices.Values(v.Rows), byBeginning)
-	v.Drawing = draw(v.Rows)
+	v.Drawing = layOutGraph(v.Rows)
 	v.TooLarge = v.Drawing == nil && len(v.Rows) > 1
 	return v
 }
