@@ -259,7 +259,7 @@ func TestAccInfrastructure_renewal(t *testing.T) {
 		config := i.hcl(t, strings.Replace(smallestInfrastructure, "name }", `name, lifetime = "10m" }`, 1))
 		var ahead time.Duration
 		factories := map[string]func() (tfprotov6.ProviderServer, error){
-			"brane": providerserver.NewProtocol6WithError(provider.NewAt(func() time.Time { return time.Now().Add(ahead) })()),
+			"brane": providerserver.NewProtocol6WithError(provider.NewWithClock("test", func() time.Time { return time.Now().Add(ahead) })()),
 		}
 		var first []byte
 		resource.Test(t, resource.TestCase{
@@ -298,7 +298,7 @@ func TestAccInfrastructure_renewBefore(t *testing.T) {
 	}
 	var ahead time.Duration
 	factories := map[string]func() (tfprotov6.ProviderServer, error){
-		"brane": providerserver.NewProtocol6WithError(provider.NewAt(func() time.Time { return time.Now().Add(ahead) })()),
+		"brane": providerserver.NewProtocol6WithError(provider.NewWithClock("test", func() time.Time { return time.Now().Add(ahead) })()),
 	}
 	var first []byte
 	isNew := func(want bool) resource.TestCheckFunc {

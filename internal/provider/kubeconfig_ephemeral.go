@@ -22,6 +22,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
@@ -63,7 +64,7 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 				Optional:            true,
 			},
 			"service_account": schema.StringAttribute{
-				MarkdownDescription: "Name of the service account. Defaults to `" + defaultAccount + "`.",
+				MarkdownDescription: "Name of the service account. Defaults to `" + namespace.ObjectName + "`.",
 				Optional:            true,
 				Computed:            true,
 				Validators:          []validator.String{attribute.DNSLabel()},
@@ -121,7 +122,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		return
 	}
 	if model.ServiceAccount.IsNull() {
-		model.ServiceAccount = types.StringValue(defaultAccount)
+		model.ServiceAccount = types.StringValue(namespace.ObjectName)
 	}
 	if model.Lifetime.IsNull() {
 		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(attribute.FormatDuration(shortLifetime))

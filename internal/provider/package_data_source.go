@@ -136,7 +136,7 @@ func (d *packageDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	}
 	if model.Image.IsNull() {
 		name := model.File.ValueString()
-		described, err := readPackageFile(name)
+		described, err := packagefile.ReadFile(name)
 		if err != nil {
 			resp.Diagnostics.AddAttributeError(path.Root("file"), "Failed to read package file", diagnostic.ErrorDetail(fmt.Sprintf("Reading %q", name), err)+"\n\nSet the path of a package.yml or container.yml.")
 			return

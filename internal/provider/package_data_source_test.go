@@ -17,7 +17,7 @@ import (
 func TestAccPackageDataSource(t *testing.T) {
 	t.Parallel()
 	s := acctest.NewEnv(t)
-	description, err := os.ReadFile("../brane/branelet/packagefile/testdata/early.container.yml")
+	description, err := os.ReadFile(acctest.RepositoryPath("internal/brane/branelet/packagefile/testdata/early.container.yml"))
 	acctest.NoError(t, err)
 	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("container.yml"), description, 0o600))
 	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("broken.yml"), []byte("name: a\n"), 0o600))

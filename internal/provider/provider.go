@@ -30,8 +30,13 @@ var (
 
 // New returns a constructor of the provider. version is its version and, by default, the tag of the agent image.
 func New(version string) func() provider.Provider {
+	return NewWithClock(version, time.Now)
+}
+
+// NewWithClock returns a constructor of a provider with another clock, for tests of what happens as time passes.
+func NewWithClock(version string, now func() time.Time) func() provider.Provider {
 	logging.Disable() // of go-redis: it writes to stderr, which the CLI shows as the provider's log
-	return func() provider.Provider { return &braneProvider{version: version, now: time.Now} }
+	return func() provider.Provider { return &braneProvider{version: version, now: now} }
 }
 
 type braneProvider struct {

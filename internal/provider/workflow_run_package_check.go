@@ -2,9 +2,7 @@ package provider
 
 import (
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -15,27 +13,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// readPackageFile reads a package's description; it reads no more than the maximum size of one.
-func readPackageFile(name string) (packagefile.Package, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return packagefile.Package{}, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, packagefile.MaxSize+1))
-	if err != nil {
-		return packagefile.Package{}, err
-	}
-	return packagefile.Parse(text)
-}
-
 // readFile returns the package's description; nil if there is none, or if it cannot be read, which is reported.
 func (m packageModel) readFile(at path.Path, diags *diag.Diagnostics) *packagefile.Package {
 	if m.PackageFile.IsNull() {
 		return nil
 	}
 	name := m.PackageFile.ValueString()
-	file, err := readPackageFile(name)
+	file, err := packagefile.ReadFile(name)
 	if err != nil {
 		diags.AddAttributeError(at.AtName("package_file"), "Failed to read package file",
 			fmt.Sprintf("Reading %q: %s. Set the path of the package.yml or container.yml of the package; the file must exist when Terraform plans.", name, err))
@@ -110,7 +94,7 @@ func (c checkCall) arguments(call *workflow.Call, function packagefile.Function,
 func checkResults(steps map[string]stepModel, calls map[string]*workflow.Call, diags *diag.Diagnostics) {
 	files := map[string]packagefile.Package{}
 	for name, model := range steps {
-		if file, err := readPackageFile(model.PackageFile.ValueString()); err == nil && !model.PackageFile.IsNull() {
+		if file, err := packagefile.ReadFile(model.PackageFile.ValueString()); err == nil && !model.PackageFile.IsNull() {
 			files[name] = file
 		}
 	}

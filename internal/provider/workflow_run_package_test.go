@@ -163,7 +163,7 @@ func TestAccWorkflowRun_packageFails(t *testing.T) {
 func TestAccWorkflowRun_packagePlan(t *testing.T) {
 	t.Parallel()
 	s := acctest.NewEnv(t)
-	description, err := os.ReadFile("../../test/brane-package/probe/tagged.yml")
+	description, err := os.ReadFile(acctest.RepositoryPath("test/brane-package/probe/tagged.yml"))
 	acctest.NoError(t, err)
 	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("probe.yml"), description, 0o600))
 	acctest.NoError(t, os.WriteFile(s.ControlPlaneFile("service.yml"), []byte(strings.Replace(string(description), "kind: task", "kind: service", 1)), 0o600))

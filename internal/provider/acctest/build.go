@@ -18,7 +18,7 @@ const builtVersion = "0.0.1"
 // buildProvider builds the program that users get, without the race detector. The packages, whose tests run concurrently, share it: go build replaces the file
 // only if the code has changed.
 var buildProvider = sync.OnceValues(func() (binary string, err error) {
-	directory := RepositoryPath(".bin", "acctest")
+	directory := RepositoryPath(".bin/acctest")
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return "", err
 	}
@@ -29,7 +29,7 @@ var buildProvider = sync.OnceValues(func() (binary string, err error) {
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	binary = filepath.Join(directory, "terraform-provider-brane")
 	build := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version="+builtVersion, ".")
-	build.Dir = RepositoryPath()
+	build.Dir = RepositoryPath(".")
 	build.Env = append(os.Environ(), "GOTMPDIR="+directory) // so that go build renames the file, and does not overwrite one that is running
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the provider: %w\n%s", err, out)

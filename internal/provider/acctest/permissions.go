@@ -77,7 +77,7 @@ func useDocumentedPermissions(folder string) (undo func() error, err error) {
 
 // createDocumentedAccount creates a service account with the documented ClusterRole and no other; undo deletes both.
 func createDocumentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []byte, undo func() error, err error) {
-	page, err := os.ReadFile(RepositoryPath("templates", "guides", "permissions.md"))
+	page, err := os.ReadFile(RepositoryPath("templates/guides/permissions.md"))
 	if err != nil {
 		return nil, nil, err
 	}

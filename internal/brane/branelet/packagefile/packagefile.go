@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -110,6 +111,20 @@ type parameter struct {
 type class struct {
 	Name       *string     `yaml:"name"`
 	Properties []parameter `yaml:"properties"`
+}
+
+// ReadFile reads the description of a package. It reads no more than the maximum size of one.
+func ReadFile(name string) (Package, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return Package{}, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
+	if err != nil {
+		return Package{}, err
+	}
+	return Parse(text)
 }
 
 // Parse parses a package.yml, a container.yml or a local_container.yml.
