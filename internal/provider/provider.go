@@ -18,6 +18,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/namespace"
 )
 
 var (
@@ -87,7 +89,7 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 
 func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
-		newNamespaceResource,
+		namespace.NewResource,
 		newInfrastructureResource,
 		newWorkflowRunResource,
 		newFileSetResource,
@@ -98,7 +100,7 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 	return []func() datasource.DataSource{
 		newInfrastructureDataSource,
 		newInfrastructuresDataSource,
-		newNamespaceDataSource,
+		namespace.NewDataSource,
 		newPackageDataSource,
 		newFileDataSource,
 	}
@@ -118,7 +120,7 @@ func (p *braneProvider) Functions(context.Context) []func() function.Function {
 }
 
 func (p *braneProvider) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{newInfrastructureListResource, newNamespaceListResource}
+	return []func() list.ListResource{newInfrastructureListResource, namespace.NewListResource}
 }
 
 func (p *braneProvider) Actions(context.Context) []func() action.Action {

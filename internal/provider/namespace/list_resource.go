@@ -1,4 +1,4 @@
-package provider
+package namespace
 
 import (
 	"context"
@@ -22,7 +22,8 @@ import (
 
 var _ list.ListResourceWithConfigure = &namespaceListResource{}
 
-func newNamespaceListResource() list.ListResource { return &namespaceListResource{} }
+// NewListResource returns the list resource `brane_namespace`.
+func NewListResource() list.ListResource { return &namespaceListResource{} }
 
 // namespaceListResource lists namespaces for `terraform query`.
 type namespaceListResource struct{ clients *clients.Clients }

@@ -1,4 +1,5 @@
-package provider
+// Package namespace implements the resource, the data source and the list resource brane_namespace.
+package namespace
 
 import (
 	"context"
@@ -33,7 +34,8 @@ const defaultAccount = namespace.ObjectName
 // terminate slowly.
 const namespaceTimeout = 10 * time.Minute
 
-func newNamespaceResource() resource.Resource { return &namespaceResource{} }
+// NewResource returns the resource `brane_namespace`.
+func NewResource() resource.Resource { return &namespaceResource{} }
 
 type namespaceResource struct{ clients *clients.Clients }
 

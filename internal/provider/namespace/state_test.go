@@ -1,4 +1,4 @@
-package provider_test
+package namespace_test
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package provider
+package namespace
 
 import (
 	"context"
@@ -20,7 +20,8 @@ import (
 
 var _ datasource.DataSourceWithConfigure = &namespaceDataSource{}
 
-func newNamespaceDataSource() datasource.DataSource { return &namespaceDataSource{} }
+// NewDataSource returns the data source `brane_namespace`.
+func NewDataSource() datasource.DataSource { return &namespaceDataSource{} }
 
 type namespaceDataSource struct{ clients *clients.Clients }
 
