@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/braneframework/terraform-provider-brane/internal/provider/infrastructure"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/namespace"
 )
 
@@ -90,7 +91,7 @@ func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureReq
 func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
 		namespace.NewResource,
-		newInfrastructureResource,
+		infrastructure.NewResource,
 		newWorkflowRunResource,
 		newFileSetResource,
 	}
@@ -98,8 +99,8 @@ func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 
 func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
-		newInfrastructureDataSource,
-		newInfrastructuresDataSource,
+		infrastructure.NewDataSource,
+		infrastructure.NewPluralDataSource,
 		namespace.NewDataSource,
 		newPackageDataSource,
 		newFileDataSource,
@@ -120,9 +121,9 @@ func (p *braneProvider) Functions(context.Context) []func() function.Function {
 }
 
 func (p *braneProvider) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{newInfrastructureListResource, namespace.NewListResource}
+	return []func() list.ListResource{infrastructure.NewListResource, namespace.NewListResource}
 }
 
 func (p *braneProvider) Actions(context.Context) []func() action.Action {
-	return []func() action.Action{newRotateCredentialAction, newRunWorkflowAction}
+	return []func() action.Action{infrastructure.NewRotateCredentialAction, newRunWorkflowAction}
 }

@@ -1,4 +1,4 @@
-package provider
+package infrastructure
 
 import (
 	"context"
@@ -22,7 +22,8 @@ import (
 
 var _ action.ActionWithConfigure = &rotateCredentialAction{}
 
-func newRotateCredentialAction() action.Action { return &rotateCredentialAction{} }
+// NewRotateCredentialAction returns the action `brane_rotate_credential`.
+func NewRotateCredentialAction() action.Action { return &rotateCredentialAction{} }
 
 // rotateCredentialAction replaces a registered token by a new one of the same service account and lifetime. The next refresh of the resource accepts it.
 type rotateCredentialAction struct{ clients *clients.Clients }

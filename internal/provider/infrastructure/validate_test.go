@@ -1,4 +1,4 @@
-package provider_test
+package infrastructure_test
 
 import (
 	"slices"

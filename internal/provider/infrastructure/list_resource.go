@@ -1,4 +1,4 @@
-package provider
+package infrastructure
 
 import (
 	"context"
@@ -19,7 +19,8 @@ import (
 
 var _ list.ListResourceWithConfigure = &infrastructureListResource{}
 
-func newInfrastructureListResource() list.ListResource { return &infrastructureListResource{} }
+// NewListResource returns the list resource `brane_infrastructure`.
+func NewListResource() list.ListResource { return &infrastructureListResource{} }
 
 // infrastructureListResource lists the locations that can be imported: those on Kubernetes, also those that Terraform does not manage.
 type infrastructureListResource struct{ clients *clients.Clients }

@@ -1,4 +1,4 @@
-package provider
+package infrastructure
 
 import (
 	"context"
@@ -19,7 +19,8 @@ import (
 
 var _ datasource.DataSourceWithConfigure = &infrastructureDataSource{}
 
-func newInfrastructureDataSource() datasource.DataSource { return &infrastructureDataSource{} }
+// NewDataSource returns the data source `brane_infrastructure`.
+func NewDataSource() datasource.DataSource { return &infrastructureDataSource{} }
 
 type infrastructureDataSource struct{ clients *clients.Clients }
 

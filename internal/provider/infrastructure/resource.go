@@ -1,4 +1,5 @@
-package provider
+// Package infrastructure implements the resource, the data sources and the list resource brane_infrastructure, and the action brane_rotate_credential.
+package infrastructure
 
 import (
 	"context"
@@ -28,7 +29,8 @@ var (
 // infrastructureTimeout is the default limit of each operation, which requests a token, verifies it and writes two files.
 const infrastructureTimeout = 2 * time.Minute
 
-func newInfrastructureResource() resource.Resource { return &infrastructureResource{} }
+// NewResource returns the resource `brane_infrastructure`.
+func NewResource() resource.Resource { return &infrastructureResource{} }
 
 // infrastructureResource has its schema in infrastructure_schema.go, its plan in infrastructure_plan.go and the handling of credentials in
 // infrastructure_credential.go.

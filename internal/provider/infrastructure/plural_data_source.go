@@ -1,4 +1,4 @@
-package provider
+package infrastructure
 
 import (
 	"context"
@@ -13,7 +13,8 @@ import (
 
 var _ datasource.DataSourceWithConfigure = &infrastructuresDataSource{}
 
-func newInfrastructuresDataSource() datasource.DataSource { return &infrastructuresDataSource{} }
+// NewPluralDataSource returns the data source `brane_infrastructures`.
+func NewPluralDataSource() datasource.DataSource { return &infrastructuresDataSource{} }
 
 type infrastructuresDataSource struct{ clients *clients.Clients }
 
