@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/infrastructure"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/kubeconfig"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/namespace"
 )
 
@@ -108,12 +109,12 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 }
 
 func (p *braneProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
-	return []func() ephemeral.EphemeralResource{newKubeconfigEphemeral}
+	return []func() ephemeral.EphemeralResource{kubeconfig.NewEphemeralResource}
 }
 
 func (p *braneProvider) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{
-		newKubeconfigFunction,
+		kubeconfig.NewFunction,
 		newInfraYMLFunction,
 		newSecretsYMLFunction,
 		newBackendYMLFunction,

@@ -1,4 +1,4 @@
-package provider
+package kubeconfig
 
 import (
 	"context"
@@ -14,7 +14,8 @@ import (
 
 var _ function.Function = kubeconfigFunction{}
 
-func newKubeconfigFunction() function.Function { return kubeconfigFunction{} }
+// NewFunction returns the function `provider::brane::kubeconfig`.
+func NewFunction() function.Function { return kubeconfigFunction{} }
 
 // kubeconfigFunction connects to nothing: its result depends only on its arguments.
 type kubeconfigFunction struct{}

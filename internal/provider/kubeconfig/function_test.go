@@ -1,4 +1,4 @@
-package provider_test
+package kubeconfig_test
 
 import (
 	"os"

@@ -1,4 +1,5 @@
-package provider
+// Package kubeconfig implements the ephemeral resource brane_kubeconfig and the function provider::brane::kubeconfig.
+package kubeconfig
 
 import (
 	"context"
@@ -36,7 +37,8 @@ var (
 // shortLifetime is the default lifetime of a token, longer than most applies.
 const shortLifetime = time.Hour
 
-func newKubeconfigEphemeral() ephemeral.EphemeralResource { return &kubeconfigEphemeral{} }
+// NewEphemeralResource returns the ephemeral resource `brane_kubeconfig`.
+func NewEphemeralResource() ephemeral.EphemeralResource { return &kubeconfigEphemeral{} }
 
 type kubeconfigEphemeral struct{ clients *clients.Clients }
 
