@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/braneframework/terraform-provider-brane/internal/provider/functions"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/infrastructure"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/kubeconfig"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/namespace"
@@ -115,9 +116,9 @@ func (p *braneProvider) EphemeralResources(context.Context) []func() ephemeral.E
 func (p *braneProvider) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{
 		kubeconfig.NewFunction,
-		newInfraYMLFunction,
-		newSecretsYMLFunction,
-		newBackendYMLFunction,
+		functions.NewInfraYML,
+		functions.NewSecretsYML,
+		functions.NewBackendYML,
 	}
 }
 

@@ -1,4 +1,5 @@
-package provider
+// Package functions implements the functions that render configuration files of Brane.
+package functions
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package provider
+package functions
 
 import (
 	"context"
@@ -12,7 +12,8 @@ import (
 
 var _ function.Function = backendYMLFunction{}
 
-func newBackendYMLFunction() function.Function { return backendYMLFunction{} }
+// NewBackendYML returns the function `provider::brane::backend_yml`.
+func NewBackendYML() function.Function { return backendYMLFunction{} }
 
 // backendYMLFunction connects to nothing: its result depends only on its arguments.
 type backendYMLFunction struct{}

@@ -1,4 +1,4 @@
-package provider
+package functions
 
 import (
 	"context"
@@ -15,7 +15,8 @@ import (
 
 var _ function.Function = secretsYMLFunction{}
 
-func newSecretsYMLFunction() function.Function { return secretsYMLFunction{} }
+// NewSecretsYML returns the function `provider::brane::secrets_yml`.
+func NewSecretsYML() function.Function { return secretsYMLFunction{} }
 
 // secretsYMLFunction connects to nothing: its result depends only on its arguments.
 type secretsYMLFunction struct{}

@@ -1,4 +1,4 @@
-package provider
+package functions
 
 import (
 	"context"
@@ -16,7 +16,8 @@ import (
 
 var _ function.Function = infraYMLFunction{}
 
-func newInfraYMLFunction() function.Function { return infraYMLFunction{} }
+// NewInfraYML returns the function `provider::brane::infra_yml`.
+func NewInfraYML() function.Function { return infraYMLFunction{} }
 
 // infraYMLFunction connects to nothing: its result depends only on its arguments.
 type infraYMLFunction struct{}
