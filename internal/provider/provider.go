@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/braneframework/terraform-provider-brane/internal/provider/branepackage"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/functions"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/infrastructure"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/kubeconfig"
@@ -104,7 +105,7 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 		infrastructure.NewDataSource,
 		infrastructure.NewPluralDataSource,
 		namespace.NewDataSource,
-		newPackageDataSource,
+		branepackage.NewDataSource,
 		newFileDataSource,
 	}
 }

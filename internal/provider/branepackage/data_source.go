@@ -1,4 +1,5 @@
-package provider
+// Package branepackage implements the data source brane_package.
+package branepackage
 
 import (
 	"context"
@@ -26,7 +27,8 @@ var _ datasource.DataSource = &packageDataSource{}
 // packageTimeout limits the requests to a registry. The description of a package is in one of the last layers of its image.
 const packageTimeout = 2 * time.Minute
 
-func newPackageDataSource() datasource.DataSource { return &packageDataSource{} }
+// NewDataSource returns the data source `brane_package`.
+func NewDataSource() datasource.DataSource { return &packageDataSource{} }
 
 type packageDataSource struct{}
 
