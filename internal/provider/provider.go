@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/branepackage"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/fileset"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/functions"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/infrastructure"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/kubeconfig"
@@ -96,7 +97,7 @@ func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 		namespace.NewResource,
 		infrastructure.NewResource,
 		newWorkflowRunResource,
-		newFileSetResource,
+		fileset.NewResource,
 	}
 }
 
@@ -106,7 +107,7 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 		infrastructure.NewPluralDataSource,
 		namespace.NewDataSource,
 		branepackage.NewDataSource,
-		newFileDataSource,
+		fileset.NewFileDataSource,
 	}
 }
 

@@ -1,4 +1,4 @@
-package provider
+package fileset
 
 import (
 	"bytes"
@@ -36,7 +36,8 @@ const stateLimit = 4 << 20
 // progressEvery is the interval of progress messages in the log.
 const progressEvery = 5 * time.Second
 
-func newFileDataSource() datasource.DataSource { return &fileDataSource{} }
+// NewFileDataSource returns the data source `brane_file`.
+func NewFileDataSource() datasource.DataSource { return &fileDataSource{} }
 
 type fileDataSource struct{ clients *clients.Clients }
 

@@ -1,4 +1,5 @@
-package provider
+// Package fileset implements the resource brane_file_set and the data source brane_file.
+package fileset
 
 import (
 	"context"
@@ -33,7 +34,8 @@ var (
 // fileTimeout is the default limit of each operation.
 const fileTimeout = time.Hour
 
-func newFileSetResource() resource.Resource { return &fileSetResource{} }
+// NewResource returns the resource `brane_file_set`.
+func NewResource() resource.Resource { return &fileSetResource{} }
 
 type fileSetResource struct{ clients *clients.Clients }
 

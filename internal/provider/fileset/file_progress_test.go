@@ -1,4 +1,4 @@
-package provider_test
+package fileset_test
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflogtest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
-	"github.com/braneframework/terraform-provider-brane/internal/provider"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/fileset"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -29,7 +29,7 @@ func TestTheLogTellsHowFarAFileIsSaved(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "corpus")
 
 	var log bytes.Buffer
-	sum, err := provider.SaveFile(tflogtest.RootLogger(t.Context(), &log), store, entry, to, time.Now().Add(-time.Minute))
+	sum, err := fileset.SaveFile(tflogtest.RootLogger(t.Context(), &log), store, entry, to, time.Now().Add(-time.Minute))
 	acctest.NoError(t, err)
 	lines, err := tflogtest.MultilineJSONDecode(&log)
 	acctest.NoError(t, err)

@@ -1,4 +1,4 @@
-package provider_test
+package fileset_test
 
 import (
 	"context"
