@@ -3,6 +3,9 @@ package kube_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// Nothing is dialled that nobody has named: a forgotten setting must not reach a cluster.
+// TestConnectionNeverFallsBack checks that a forgotten setting does not reach a cluster that the configuration does not name.
 func TestConnectionNeverFallsBack(t *testing.T) {
 	t.Setenv("KUBECONFIG", "/nowhere/kubeconfig")
 	t.Setenv("KUBERNETES_SERVICE_HOST", "203.0.113.7")
@@ -28,13 +31,58 @@ func TestConnectionNeverFallsBack(t *testing.T) {
 		"nothing is set":           {kube.Connection{}, kube.ErrNoConnection.Error()},
 		"only a token is set":      {kube.Connection{Token: "t"}, kube.ErrNoConnection.Error()},
 		"only a context is set":    {kube.Connection{ConfigContext: "admin"}, kube.ErrNoConnection.Error()},
-		"the file is not there":    {kube.Connection{ConfigPath: "/nowhere/else"}, "read the kubeconfig: stat /nowhere/else: no such file or directory"},
+		"the file is not there":    {kube.Connection{ConfigPath: "/nowhere/else"}, "read the kubeconfig /nowhere/else: no such file or directory"},
 		"the proxy has no host":    {kube.Connection{Host: "https://203.0.113.7", ProxyURL: "nonsense"}, "proxy_url is not a URL with a host"},
 		"not in a cluster, really": {kube.Connection{InCluster: true}, "use the service account of this pod: open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := tt.connection.Config(); err == nil || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestKubeconfigMustBeComplete checks that nothing that a kubeconfig lacks comes from elsewhere: client-go would take the cluster of the pod in which Terraform
+// runs, or send the request as system:anonymous.
+func TestKubeconfigMustBeComplete(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "203.0.113.7")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "443")
+	const (
+		cluster = "clusters: [{name: compute, cluster: {server: 'https://203.0.113.9:6443'}}]\n"
+		user    = "users: [{name: admin, user: {token: secret}}]\n"
+	)
+	context := func(cluster, user string) string {
+		return fmt.Sprintf("contexts: [{name: main, context: {cluster: %q, user: %q}}, {name: other, context: {cluster: %[1]q, user: %q}}]\n", cluster, user)
+	}
+	const noContexts = "it has no current context and no other context, so it names no cluster; set config_path (KUBE_CONFIG_PATH) to a complete kubeconfig"
+	for name, tt := range map[string]struct{ content, selected, want string }{
+		"no current context":    {cluster + user + context("compute", "admin"), "", "it has no current context; set config_context (KUBE_CTX) to one of its contexts: main, other"},
+		"an unknown context":    {cluster + user + context("compute", "admin"), "staging", `it has no context "staging"; set config_context (KUBE_CTX) to one of its contexts: main, other`},
+		"an empty file":         {"", "", noContexts},
+		"a comment":             {"# nothing\n", "main", noContexts},
+		"only its kind":         {"apiVersion: v1\nkind: Config\n", "", noContexts},
+		"no cluster":            {cluster + user + context("", "admin"), "main", `context "main" names no cluster`},
+		"an unknown cluster":    {cluster + user + context("storage", "admin"), "main", `context "main" names the cluster "storage", which the file does not have`},
+		"no server":             {"clusters: [{name: compute, cluster: {}}]\n" + user + context("compute", "admin"), "main", `cluster "compute" has no server`},
+		"no user":               {cluster + user + context("compute", ""), "main", `context "main" names no user`},
+		"an unknown user":       {cluster + user + context("compute", "nobody"), "main", `context "main" names the user "nobody", which the file does not have`},
+		"a context that is set": {cluster + user + context("compute", "admin"), "main", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "kubeconfig")
+			if err := os.WriteFile(file, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			config, err := kube.Connection{ConfigPath: file, ConfigContext: tt.selected}.Config()
+			if tt.want == "" {
+				if err != nil || config.Host != "https://203.0.113.9:6443" || config.BearerToken != "secret" {
+					t.Errorf("got %v, %v", config, err)
+				}
+				return
+			}
+			if want := "read the kubeconfig " + file + ": " + tt.want; err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		})
 	}
