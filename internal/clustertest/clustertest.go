@@ -21,7 +21,7 @@ import (
 // external is the value of BRANE_TEST_CLUSTER for a cluster that `make test` did not start.
 const external = "external"
 
-// RequireOwn skips a test that stops parts of the cluster, or reads files of its nodes, unless `make test` has started the cluster on this machine.
+// RequireOwn skips a test that stops parts of the cluster, or reads files of its nodes, unless `make test` has started the cluster on the same machine.
 func RequireOwn(t testing.TB) {
 	t.Helper()
 	testenv.RequireAcceptance(t)

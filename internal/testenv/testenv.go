@@ -1,4 +1,4 @@
-// Package testenv decides whether a test can run on this machine. Without TF_ACC a test that needs more than Go is skipped, so that `go test ./...` passes
+// Package testenv decides whether the environment allows a test to run. Without TF_ACC a test that needs more than Go is skipped, so that `go test ./...` passes
 // everywhere. With TF_ACC, which `make test` sets, nothing is skipped for a missing program or cluster: such a test fails.
 package testenv
 
