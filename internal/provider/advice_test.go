@@ -24,7 +24,7 @@ func TestAdvice(t *testing.T) {
 	}{
 		"a kubeconfig that is not there": {
 			acctest.Object{"kubernetes": acctest.Object{"config_path": "/no/such"}}, "brane_namespace", acctest.Object{"name": "brane"},
-			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": read the kubeconfig: stat /no/such: no such file or directory.\n\n" + correct,
+			"ERROR: Failed to connect to the cluster: Connecting to create namespace \"brane\": read the kubeconfig /no/such: no such file or directory.\n\n" + correct,
 		},
 		"no cluster at all": {
 			acctest.Object{"kubernetes": acctest.Object{}}, "brane_namespace", acctest.Object{"name": "brane"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/list"
@@ -33,6 +34,7 @@ var (
 	_ provider.ProviderWithEphemeralResources = &braneProvider{}
 	_ provider.ProviderWithFunctions          = &braneProvider{}
 	_ provider.ProviderWithListResources      = &braneProvider{}
+	_ provider.ProviderWithValidateConfig     = &braneProvider{}
 )
 
 // New returns a constructor of the provider. version is its version and, by default, the tag of the agent image.
@@ -71,6 +73,18 @@ func (p *braneProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp
 			},
 		},
 	}
+}
+
+// ValidateConfig reports contradictions between the settings of a connection, and between them and the environment.
+func (p *braneProvider) ValidateConfig(ctx context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
+	var model providerModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	var diags diag.Diagnostics
+	model.toConnections(ctx, &diags)
+	resp.Diagnostics.Append(diags.Errors()...) // Configure returns the warnings
 }
 
 func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {

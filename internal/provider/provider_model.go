@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -80,20 +79,31 @@ func (m providerModel) toClients(ctx context.Context, version string) (*clients.
 		c.AgentImage = releasedAgent + ":" + version
 	}
 
-	// The environment describes one cluster, that of `kubernetes`. If `clusters` is set, it applies only if `kubernetes` is present.
-	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
-		c.AddCluster("", toConnection(ctx, path.Root("kubernetes"), m.Kubernetes, valueOrEnvironment, &diags))
+	for name, connection := range m.toConnections(ctx, &diags) {
+		c.AddCluster(name, connection)
 	}
 	c.NamesUnknown = m.Clusters.IsUnknown()
-	for name, entry := range m.Clusters.Elements() {
-		if object, ok := entry.(types.Object); ok {
-			c.AddCluster(name, toConnection(ctx, path.Root("clusters").AtMapKey(name), object, valueOnly, &diags))
-		}
-	}
 
 	c.Redis = toRedisServer(ctx, m.Redis, &diags)
 	c.ControlPlane = toControlPlane(ctx, m.ControlPlane, &diags)
 	return c, diags
+}
+
+// toConnections returns the connections to all clusters by name; that of `kubernetes` has the empty name. A connection is nil if a part of its block is not known
+// before apply. The environment describes one cluster, that of `kubernetes`. If `clusters` is set, it applies only if `kubernetes` is present.
+func (m providerModel) toConnections(ctx context.Context, diags *diag.Diagnostics) map[string]*kube.Connection {
+	connections := map[string]*kube.Connection{}
+	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
+		connections[""] = toConnection(ctx, path.Root("kubernetes"), m.Kubernetes, true, diags)
+	} else {
+		connectionSettings{}.warnIgnored(path.Root("clusters"), readEnvironment(path.Root("clusters"), diags), diags)
+	}
+	for name, entry := range m.Clusters.Elements() {
+		if object, ok := entry.(types.Object); ok {
+			connections[name] = toConnection(ctx, path.Root("clusters").AtMapKey(name), object, false, diags)
+		}
+	}
+	return connections
 }
 
 // toControlPlane converts the control_plane block.
@@ -116,44 +126,6 @@ func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnos
 	return plane
 }
 
-// toConnection converts the block of one cluster. It returns nil if a part of the block is not known before apply. from returns a configured value, or that of
-// the environment variable.
-func toConnection(ctx context.Context, at path.Path, block types.Object, from func(types.String, string) string, diags *diag.Diagnostics) *kube.Connection {
-	if attribute.HasUnknown(block) {
-		return nil
-	}
-	var m kubernetesModel
-	attribute.DecodeObject(ctx, block, &m, diags)
-	c := kube.Connection{
-		ConfigPath:           expandHome(from(m.ConfigPath, "KUBE_CONFIG_PATH")),
-		ConfigContext:        from(m.ConfigContext, "KUBE_CTX"),
-		Host:                 from(m.Host, "KUBE_HOST"),
-		Token:                from(m.Token, "KUBE_TOKEN"),
-		ClientCertificate:    from(m.ClientCertificate, "KUBE_CLIENT_CERT_DATA"),
-		ClientKey:            from(m.ClientKey, "KUBE_CLIENT_KEY_DATA"),
-		ClusterCACertificate: from(m.ClusterCACertificate, "KUBE_CLUSTER_CA_CERT_DATA"),
-		TLSServerName:        from(m.TLSServerName, "KUBE_TLS_SERVER_NAME"),
-		ProxyURL:             from(m.ProxyURL, "KUBE_PROXY_URL"),
-		Insecure:             m.Insecure.ValueBool(),
-		InCluster:            m.InCluster.ValueBool(),
-		QPS:                  int(m.QPS.ValueInt64()),
-		Burst:                int(m.Burst.ValueInt64()),
-	}
-	if text := from(types.StringNull(), "KUBE_INSECURE"); m.Insecure.IsNull() && text != "" {
-		insecure, err := strconv.ParseBool(text)
-		if err != nil {
-			diags.AddAttributeError(at.AtName("insecure"), "Invalid KUBE_INSECURE",
-				"The environment variable KUBE_INSECURE is not a boolean (true or false). Correct it, or set insecure in the kubernetes block of the provider.")
-		}
-		c.Insecure = insecure
-	}
-	var exec execModel
-	if !m.Exec.IsNull() && attribute.DecodeObject(ctx, m.Exec, &exec, diags) {
-		c.Exec = &kube.Exec{APIVersion: exec.APIVersion, Command: exec.Command, Args: exec.Args, Env: exec.Env}
-	}
-	return &c
-}
-
 // valueOrEnvironment returns the configured value, or that of the environment variable if none is configured.
 func valueOrEnvironment(value types.String, variable string) string {
 	if value.IsNull() {
@@ -161,9 +133,6 @@ func valueOrEnvironment(value types.String, variable string) string {
 	}
 	return value.ValueString()
 }
-
-// valueOnly returns the configured value. It ignores the environment, which does not name one of several clusters.
-func valueOnly(value types.String, _ string) string { return value.ValueString() }
 
 // expandHome replaces a leading ~ by the home directory.
 func expandHome(file string) string {

@@ -14,7 +14,9 @@ import (
 func kubernetesSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "Connection to the cluster, and the credentials of the provider. The provider connects when a resource first needs the cluster. " +
-			"One of `config_path`, `host` and `in_cluster` is required: there is no default, and `KUBECONFIG` is not read.",
+			"Set one of `config_path`, `host` and `in_cluster`, here or in the environment: there is no default, and `KUBECONFIG` is not read. " +
+			"Server, CA and identity come from that one source as a whole; settings that contradict it are errors. " +
+			"If it is in this block, environment variables are ignored with a warning, except `KUBE_TOKEN` for a `host` without an identity.",
 		Optional:   true,
 		Attributes: clusterAttributes(orEnvironment),
 	}
