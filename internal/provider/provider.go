@@ -26,6 +26,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/infrastructure"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/kubeconfig"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/workflowrun"
 )
 
 var (
@@ -110,7 +111,7 @@ func (p *braneProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
 		namespace.NewResource,
 		infrastructure.NewResource,
-		newWorkflowRunResource,
+		workflowrun.NewResource,
 		fileset.NewResource,
 	}
 }
@@ -143,5 +144,5 @@ func (p *braneProvider) ListResources(context.Context) []func() list.ListResourc
 }
 
 func (p *braneProvider) Actions(context.Context) []func() action.Action {
-	return []func() action.Action{infrastructure.NewRotateCredentialAction, newRunWorkflowAction}
+	return []func() action.Action{infrastructure.NewRotateCredentialAction, workflowrun.NewAction}
 }

@@ -1,0 +1,254 @@
+package workflowrun
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
+)
+
+// contentLimit is the maximum size of an output whose text is stored in the state; larger files would make every plan slow.
+const contentLimit = 64 << 10
+
+// The values of on_interrupt.
+const (
+	stop   = "stop"
+	detach = "detach"
+)
+
+// execute runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
+func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	run, ok := r.prepare(ctx, model, diags)
+	if !ok {
+		return false
+	}
+	if !model.waits() {
+		return delegate(ctx, run, model, diags)
+	}
+	progress := watchProgress(ctx, run, nil)
+	result, problem := run.Execute(ctx)
+	if held := new(workflow.HeldError); errors.As(problem, &held) {
+		// The holder may be an engine whose apply, with wait = false, was killed.
+		if adopted, err := run.Adopt(ctx, model.keptPaths(ctx, diags)); adopted && err == nil {
+			if !await(ctx, run, model, diags) {
+				model.setRunning(ctx, workflow.RunRunning, diags)
+			}
+			return true
+		}
+	}
+	progress.end(result, problem)
+	err := problem
+	status := result.Status(err)
+	switch {
+	case isOwnedElsewhere(err):
+		reportOwnedElsewhere(diags, run, err)
+		return false // the objects belong to another run, which a destroy must not delete
+	case run.Leaves(err):
+		status = workflow.RunRunning
+		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
+			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.ID, run.Namespace))
+	case errors.Is(err, context.Canceled):
+		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The running steps were stopped. "+
+			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.ID, run.Namespace))
+	case err != nil:
+		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+	case len(result.Failures) > 0:
+		reportFailures(diags, model.Name.ValueString(), result)
+	}
+	reportAllowed(diags, model.Name.ValueString(), result)
+	var layer files.Layer
+	var outputs map[string]outputModel
+	paths := model.outputPaths(ctx, diags)
+	if status == workflow.RunSucceeded {
+		if layer, outputs, err = keepOutputs(ctx, run, result, paths); err != nil {
+			reportOutputs(diags, run.ID, paths, err)
+			if !errors.Is(err, files.ErrGone) {
+				status = workflow.RunStopped // the run can be resumed; if files are gone, all steps have to run again
+			}
+		}
+	}
+	model.setResult(ctx, status, result, diags)
+	if outputs == nil {
+		outputs = emptyOutputs(paths)
+	}
+	model.setOutputs(ctx, layer, outputs, diags)
+	writePage(ctx, run, model, progress, result, problem, diags)
+	return true
+}
+
+// emptyOutputs returns the declared outputs without sizes, digests and content: no value may stay unknown after apply.
+func emptyOutputs(paths map[string]string) map[string]outputModel {
+	outputs := map[string]outputModel{}
+	for name, file := range paths {
+		outputs[name] = outputModel{Path: types.StringValue(file)}
+	}
+	return outputs
+}
+
+// rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
+func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	model.Brane = r.clients.PackageVersion()
+	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	paths := model.outputPaths(ctx, diags)
+	if len(paths) == 0 {
+		model.setOutputs(ctx, "", map[string]outputModel{}, diags)
+	}
+	if diags.HasError() || len(paths) == 0 {
+		return !diags.HasError()
+	}
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	if err != nil {
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
+		return false
+	}
+	diagnostic.AddRedisWarnings(diags, warnings)
+	run.Redis = redis
+	result, err := run.Recall(ctx)
+	if err == nil {
+		var layer files.Layer
+		var outputs map[string]outputModel
+		if layer, outputs, err = keepOutputs(ctx, run, result, paths); err == nil {
+			model.setOutputs(ctx, layer, outputs, diags)
+			return true
+		}
+	}
+	reportOutputs(diags, run.ID, paths, err)
+	return false
+}
+
+// prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
+func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*engine.Run, bool) {
+	model.Brane = r.clients.PackageVersion()
+	model.pinImages(ctx, diags)
+	graph := model.graph(ctx, diags)
+	sources, digests := model.sources(ctx, diags)
+	identity := model.identity(ctx, graph, digests, diags)
+	retention := attribute.DurationOrZero(model.Retention, diags)
+	if diags.HasError() {
+		return nil, false
+	}
+	id := identity.ID()
+	if !model.ID.IsUnknown() && model.ID.ValueString() != id {
+		diags.AddAttributeError(path.Root("inputs"), "Inputs changed since the plan",
+			fmt.Sprintf("Run %q was planned, but the content of an input file has changed since. Plan again.", model.ID.ValueString()))
+		return nil, false
+	}
+	if graph = resolveCommands(ctx, graph, diags); diags.HasError() {
+		return nil, false
+	}
+	name := model.Infrastructure.ValueString()
+	target, err := r.target(ctx, model)
+	if err != nil {
+		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+		return nil, false
+	}
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	if err != nil {
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
+		return nil, false
+	}
+	diagnostic.AddRedisWarnings(diags, warnings)
+	url, err := r.clients.PodRedisURL(target.MountDFS)
+	if err != nil {
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
+		return nil, false
+	}
+	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
+	return &engine.Run{
+		ID: id, Graph: graph, Inputs: sources, Kube: target.Kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.clients.AgentImage, Location: name, Registry: target.Registry,
+		Redis: redis, RedisURL: url, RedisCerts: r.clients.Redis.Certificates, Users: r.clients.Redis.Users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
+		Holder: describeHolder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
+		Prewarm: model.Prewarm.ValueBool(), AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
+		Nodes: r.clients.KubernetesAt(target.Kube.Host()), // registered credentials only have permissions in their namespace
+	}, true
+}
+
+// keepOutputs removes the expiry of the declared outputs in Redis and reads the values for the state.
+func keepOutputs(ctx context.Context, run *engine.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
+	if len(paths) == 0 {
+		return "", nil, nil
+	}
+	layer, err := run.Keep(ctx, result, slices.Sorted(maps.Values(paths)))
+	if err != nil {
+		return "", nil, err
+	}
+	outputs, err := readOutputs(ctx, run, layer, paths)
+	return layer, outputs, err
+}
+
+// readOutputs reads the values of outputs that are kept in Redis.
+func readOutputs(ctx context.Context, run *engine.Run, layer files.Layer, paths map[string]string) (map[string]outputModel, error) {
+	store, err := engine.Files(run.Redis, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := store.Tree(ctx, layer)
+	if err != nil {
+		return nil, err
+	}
+	outputs := map[string]outputModel{}
+	for name, file := range paths {
+		entry, found := tree.Lookup(file)
+		if !found {
+			return nil, &files.MissingError{Paths: []string{file}}
+		}
+		output := outputModel{Path: types.StringValue(file), Size: types.Int64Value(entry.Size), SHA256: types.StringValue(entry.SHA256.String())}
+		if entry.Size <= contentLimit {
+			var content bytes.Buffer
+			if err := store.Read(ctx, entry, &content); err != nil {
+				return nil, fmt.Errorf("read output %q: %w", file, err)
+			}
+			if utf8.Valid(content.Bytes()) {
+				output.Content = types.StringValue(content.String())
+			}
+		}
+		outputs[name] = output
+	}
+	return outputs, nil
+}
+
+// describeHolder describes this process in the lease of a run: user, host and process ID.
+func describeHolder() string {
+	name, host := "an unknown user", "an unknown host"
+	if current, err := user.Current(); err == nil {
+		name = current.Username
+	}
+	if known, err := os.Hostname(); err == nil {
+		host = known
+	}
+	return fmt.Sprintf("%s on %s, process %d", name, host, os.Getpid())
+}
+
+// isOwnedElsewhere reports whether the error says that the run belongs to another process or place, so that nothing of it may be stored in this state.
+func isOwnedElsewhere(err error) bool {
+	var taken *workflow.RunExistsElsewhereError
+	var held *workflow.HeldError
+	var lost *workflow.LostError
+	return errors.As(err, &taken) || errors.As(err, &held) || errors.As(err, &lost)
+}
+
+func reportOwnedElsewhere(diags *diag.Diagnostics, run *engine.Run, err error) {
+	var taken *workflow.RunExistsElsewhereError
+	if errors.As(err, &taken) {
+		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")
+		return
+	}
+	diags.AddError("Run locked by another apply", diagnostic.ErrorDetail(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
+		"\n\nWait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.")
+}

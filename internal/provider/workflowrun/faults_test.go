@@ -1,0 +1,373 @@
+package workflowrun_test
+
+import (
+	"cmp"
+	"strings"
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+)
+
+// runFault is a fault during a run, and the expected result.
+type runFault struct {
+	slow       string // commands of the second of three steps; empty: it waits
+	more       string // attributes of that step
+	last       string // first commands of the last of three steps; empty: none
+	steps      string // other steps and outputs instead of the three steps
+	attributes string // of the run
+
+	killedBeforeJob int // the provider of the first apply is killed while its request to create the n-th Job is held before the API server; 0: it is not killed
+
+	happens func(*testing.T, *survival, *applying) // during the first apply
+	says    string                                 // the expected errors of that apply as the CLI prints them; empty: it succeeds
+	status  string                                 // the expected status in the state after that apply; empty: the run is not in the state
+
+	mends     func(*testing.T, *survival)            // before the second apply; nil: waiting steps continue, and failing requests succeed
+	meanwhile func(*testing.T, *survival, *applying) // during the second apply
+	saysAgain string
+	unwanted  bool // the run is destroyed instead
+	crowded   bool // two steps wait at the same time
+
+	ran string // the expected number of starts of each step at the end
+}
+
+// body returns the configuration of the run.
+func (f runFault) body() string {
+	steps := cmp.Or(f.steps, strings.NewReplacer("$SLOW", cmp.Or(f.slow, "$WAIT"), "$MORE", f.more, "$LAST", cmp.Or(f.last, "true")).Replace(threeSteps))
+	return steps + f.attributes + "\n"
+}
+
+// After each fault, the error names the cause and the remedy, the next apply continues the run, completed steps do not run again, and a destroy deletes everything.
+func TestAccRunFaults(t *testing.T) {
+	t.Parallel()
+	for name, f := range runFaults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f.test(t, newSurvivalIn(t, nil, "fault", f.body()))
+		})
+	}
+}
+
+const once = "first 1, last 1, slow 1"
+
+var runFaults = map[string]runFault{
+	// The provider.
+	"the provider is killed before it creates the first Job": {
+		killedBeforeJob: 1,
+		says:            killed,
+		ran:             once,
+	},
+	"the provider is killed when one of three steps is complete": {
+		killedBeforeJob: 2,
+		says:            killed,
+		ran:             once,
+	},
+	"the provider is killed while a step runs, and the next one adopts its Job": {
+		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.killProvider(t) },
+		says:    killed,
+		mends:   func(*testing.T, *survival) {},
+		meanwhile: func(t *testing.T, s *survival, a *applying) {
+			a.logs(t, `step "slow" was already started`)
+			s.server.letGo()
+		},
+		ran: once,
+	},
+	"the provider is killed when all steps are complete": {
+		steps: `
+  steps = {
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/both"] }
+    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $WAIT; echo slow >> /data/both"], needs = ["first"] }
+  }
+  outputs = { both = { path = "both" } }
+`,
+		happens: func(t *testing.T, s *survival, a *applying) {
+			s.atWork(t)
+			a.suspendProvider(t)
+			s.server.letGo()
+			s.committed(t, "slow")
+			a.killProvider(t)
+		},
+		says: killed,
+		ran:  "first 1, slow 1",
+	},
+	"Ctrl-C stops the run": {
+		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:    stopped,
+		status:  "stopped",
+		ran:     "first 1, last 1, slow 2",
+	},
+	"Ctrl-C detaches the run": {
+		attributes: `on_interrupt = "detach"`,
+		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:       leftToItself,
+		status:     "running",
+		ran:        once,
+	},
+	"a detached run is destroyed": {
+		attributes: `on_interrupt = "detach"`,
+		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:       leftToItself,
+		status:     "running",
+		unwanted:   true,
+		ran:        "first 1, slow 1",
+	},
+	"a second apply starts": {
+		happens: func(t *testing.T, s *survival, a *applying) {
+			s.atWork(t)
+			other := s.elsewhere(t)
+			s.says(t, startApply(t, other), `
+Run locked by another apply
+Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is locked by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
+
+Wait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.`)
+			s.server.letGo()
+		},
+		status: "succeeded",
+		ran:    once,
+	},
+	"timeouts.create expires": {
+		// Starts are counted after the wait, because the first apply may end at any point before it.
+		steps: `
+  steps = {
+    slow = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $RAN/slow; echo first > /data/both"] }
+    last = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/last; echo slow >> /data/both"], needs = ["slow"] }
+  }
+  outputs  = { both = { path = "both" } }
+  timeouts = { create = "30s" }
+`,
+		says: `
+Failed to finish run
+Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create).`,
+		status: "stopped",
+		mends:  func(t *testing.T, s *survival) { s.change(t, `create = "30s"`, `create = "10m"`); s.server.letGo() },
+		ran:    "last 1, slow 1",
+	},
+
+	// The command.
+	"a command fails, and the prewarmed Job is deleted": {
+		slow:       "echo says this; $WORKS",
+		attributes: "prewarm = true",
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the command failed with exit code 1 (Error).
+
+Last lines:
+  says this
+  wget: server returned error: HTTP/1.1 503 Service Unavailable
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-slow-1 --all-containers
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+	"a command fails, with create_before_destroy": {
+		slow:       "$WORKS",
+		attributes: "lifecycle { create_before_destroy = true }",
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the command failed with exit code 1 (Error).
+
+Last lines:
+  wget: server returned error: HTTP/1.1 503 Service Unavailable
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-slow-1 --all-containers
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+	"a command exceeds its memory limit": {
+		slow: "echo hungry; $WORKS || head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null",
+		more: `resources = { limits = { memory = "48Mi" } }`,
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: the command failed with exit code 137 (OOMKilled).
+
+Last lines:
+  hungry
+  wget: server returned error: HTTP/1.1 503 Service Unavailable
+  Killed
+
+The command needs more memory than its limit: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+	"a command ignores SIGTERM": {
+		slow:    "trap '' TERM; $WAIT",
+		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:    stopped,
+		status:  "stopped",
+		ran:     "first 1, last 1, slow 2",
+	},
+	"a command ignores SIGTERM when the run is destroyed": {
+		slow:       "trap '' TERM; $WAIT",
+		attributes: `on_interrupt = "detach"`,
+		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		says:       leftToItself,
+		status:     "running",
+		unwanted:   true,
+		ran:        "first 1, slow 1",
+	},
+	"a command leaves processes that keep writing": {
+		slow:   "(while :; do echo noise >> /data/noise; done) & setsid sh -c 'trap \\\"\\\" TERM HUP; while :; do echo more >> /data/more; done' & while ! test -s /data/noise -a -s /data/more; do :; done",
+		status: "succeeded",
+		ran:    once,
+	},
+	"a command exceeds its timeout": {
+		more:    `timeout = "1h"`,
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.passTimeout(t, "slow", 1) },
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
+
+Last lines:
+  brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored
+
+Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		mends:  func(*testing.T, *survival) {},
+		meanwhile: func(t *testing.T, s *survival, _ *applying) {
+			s.server.awaitArrivals(t, 2)
+			s.passTimeout(t, "slow", 2)
+		},
+		saysAgain: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-2 in namespace $NAMESPACE, pod brane-$RUN-slow-2-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
+
+Last lines:
+  brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored
+
+Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-2
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		ran: "first 1, slow 2",
+	},
+
+	// The files.
+	"an output is missing": {
+		steps: `
+  steps = {
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; printf 'first\\nslow\\n' > /data/left"] }
+  }
+  outputs = { both = { path = "no/where" } }
+`,
+		says: `
+Missing output
+All steps of run "$RUN" succeeded, but none wrote a file to /data/no/where. Correct the path, or write the file in a step.`,
+		status: "stopped",
+		mends:  func(t *testing.T, s *survival) { s.change(t, "no/where", "left") },
+		ran:    "first 1",
+	},
+	"two concurrent steps write to one path": {
+		steps: `
+  steps = {
+    left  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/left; echo left > /data/side"] }
+    right = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/right; echo right > /data/side"] }
+    join  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/join"], needs = ["left", "right"] }
+  }
+`,
+		says: `
+Step "join" of run "fault" failed
+Job brane-$RUN-join-1 in namespace $NAMESPACE, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201).
+
+Last lines:
+  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-1 --all-containers`,
+		status: "failed",
+		saysAgain: `
+Step "join" of run "fault" failed
+Job brane-$RUN-join-2 in namespace $NAMESPACE, pod brane-$RUN-join-2-POD on node $NODE: its files could not be staged in (exit code 201).
+
+Last lines:
+  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+
+Before, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201)
+  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-2 --all-containers`,
+		ran: "left 1, right 1",
+	},
+
+	// The cluster.
+	"a pod is deleted": {
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deletePod(t, "slow"); s.server.letGo() },
+		status:  "succeeded",
+		ran:     "first 1, last 1, slow 2",
+	},
+	"a pod is evicted": {
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.evictPod(t, "slow"); s.server.letGo() },
+		status:  "succeeded",
+		ran:     "first 1, last 1, slow 2",
+	},
+	"a Job is deleted": {
+		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deleteJob(t, "slow") },
+		says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: JobDeleted: the Job was deleted before its step had stored its files.
+
+How far its command had come is not known. Apply again to run the step again.
+
+Because of this 1 of 3 steps were stopped or not started.`,
+		status: "failed",
+		ran:    "first 1, last 1, slow 2",
+	},
+
+	// The engine inside the cluster.
+	"the provider is killed before it creates the controller Job": {
+		attributes:      "wait = false",
+		killedBeforeJob: 1,
+		says:            killed,
+		ran:             once,
+	},
+	"the engine is killed": {
+		attributes: "wait = false",
+		happens: func(t *testing.T, s *survival, _ *applying) {
+			s.atWork(t)
+			first := s.engine(t)
+			killEngine(t, first)
+			s.engine(t, first.Name)
+			s.server.letGo()
+		},
+		status: "running",
+		ran:    once,
+	},
+	"the engine's pod is deleted": {
+		attributes: "wait = false",
+		happens: func(t *testing.T, s *survival, _ *applying) {
+			s.atWork(t)
+			first := s.engine(t)
+			acctest.NoError(t, s.Client.Delete(t.Context(), first))
+			s.engine(t, first.Name)
+			s.server.letGo()
+		},
+		status: "running",
+		ran:    once,
+	},
+	"the run is destroyed while the engine runs": {
+		attributes: "wait = false",
+		happens:    func(t *testing.T, s *survival, _ *applying) { s.atWork(t) },
+		status:     "running",
+		unwanted:   true,
+		ran:        "first 1, slow 1",
+	},
+}
+
+const (
+	stopped = `
+Run interrupted
+Interrupted while running "$RUN" in namespace "$NAMESPACE". The running steps were stopped. Apply again to resume the run: completed steps do not run again. Or destroy it.`
+
+	killed = `
+Plugin did not respond
+The plugin encountered an error, and failed to respond to the plugin6.(*GRPCProvider).ApplyResourceChange call. The plugin logs may contain more details.`
+
+	leftToItself = `
+Run detached
+Interrupted while running "$RUN" in namespace "$NAMESPACE". on_interrupt is "detach", so its Jobs keep running. Apply again to resume the run: completed steps do not run again. To stop it, destroy it.`
+)

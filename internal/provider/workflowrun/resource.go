@@ -1,0 +1,236 @@
+// Package workflowrun implements the resource brane_workflow_run and the action brane_run_workflow.
+package workflowrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
+)
+
+var (
+	_ resource.ResourceWithConfigure      = &workflowRunResource{}
+	_ resource.ResourceWithModifyPlan     = &workflowRunResource{}
+	_ resource.ResourceWithValidateConfig = &workflowRunResource{}
+)
+
+// runTimeout is the default time limit of a run.
+const runTimeout = time.Hour
+
+// successorKey is the private data in which a plan passes Delete the id of the run that replaces the deleted one. A run that failed or was
+// interrupted is tainted, so Terraform deletes it and creates it again: with the same id, the run is resumed from its commits. Terraform does not pass this to
+// Delete in any other way.
+const successorKey = "successor"
+
+// NewResource returns the resource `brane_workflow_run`.
+func NewResource() resource.Resource { return &workflowRunResource{} }
+
+type workflowRunResource struct{ clients *clients.Clients }
+
+func (r *workflowRunResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_workflow_run"
+}
+
+func (r *workflowRunResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
+}
+
+// ValidateConfig checks the graph as soon as the steps are known.
+func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var model workflowRunModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if !resp.Diagnostics.HasError() {
+		model.checkSteps(ctx, &resp.Diagnostics)
+		model.checkSubmit(&resp.Diagnostics)
+	}
+}
+
+// ModifyPlan computes the id of the run; if it differs from the one in the state, the run is replaced.
+func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
+		return // destroy
+	}
+	var plan, state workflowRunModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if plan.SubmitWith.ValueString() == submitProvider {
+		r.clients.PlanCluster(ctx, req, resp)
+	}
+	plan.Brane, state.Brane = r.clients.PackageVersion(), r.clients.PackageVersion()
+	plan.planImages(ctx, state)
+	checkPage(plan.ReportPath, &resp.Diagnostics)
+	id := types.StringUnknown()
+	if plan.hasKnownIdentity() {
+		graph := plan.graph(ctx, &resp.Diagnostics)
+		_, digests := plan.sources(ctx, &resp.Diagnostics)
+		identity := plan.identity(ctx, graph, digests, &resp.Diagnostics)
+		if resp.Diagnostics.HasError() {
+			return
+		}
+		id = types.StringValue(identity.ID())
+	}
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), id)...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, fmt.Appendf(nil, "%q", id.ValueString()))...)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("images"), plan.Images)...)
+	if req.State.Raw.IsNull() {
+		return
+	}
+	if !id.Equal(state.ID) {
+		resp.RequiresReplace.Append(path.Root("id"))
+		return
+	}
+	// The run is not replaced: its results keep their values.
+	stays := map[string]any{"namespace": state.Namespace, "execution_id": state.ExecutionID}
+	if !state.isDelegated() || !plan.waits() { // otherwise apply sets the results
+		maps.Copy(stays, map[string]any{"status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results})
+		outputs, all := planOutputs(plan.Outputs, state.Outputs)
+		stays["outputs"] = outputs
+		if all {
+			stays["outputs_digest"] = state.OutputsDigest
+		}
+	}
+	stays["report_written_at"] = state.ReportWrittenAt
+	if plan.shouldWriteReport(state) {
+		stays["report_written_at"] = types.StringUnknown()
+	}
+	for name, value := range stays {
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)
+	}
+}
+
+func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var model, config workflowRunModel
+	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
+	defer done()
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	model.SecretEnv = config.secretEnv(&resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
+	if r.execute(ctx, &model, &resp.Diagnostics) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	}
+}
+
+func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var model workflowRunModel
+	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
+	defer done()
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if !model.waits() && model.Status.ValueString() != string(workflow.RunSucceeded) {
+		if r.refresh(ctx, &model, &resp.Diagnostics) {
+			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		}
+		return
+	}
+	if model.OutputsDigest.IsNull() {
+		return // a run without outputs has nothing that could be lost
+	}
+	id := model.ID.ValueString()
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	if errors.Is(err, clients.ErrNotKnown) {
+		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
+		return
+	}
+	var lost []string
+	if err == nil {
+		diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
+		lost, err = r.lost(ctx, redis, &model)
+	}
+	if err != nil {
+		diagnostic.AddError(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
+		return
+	}
+	model.Drift = attribute.DriftValue(lost)
+	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+}
+
+func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var model, state, config workflowRunModel
+	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
+	defer done()
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	model.SecretEnv = config.secretEnv(&resp.Diagnostics) // to hide it in the report
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if state.isDelegated() {
+		if r.follow(ctx, &model, &resp.Diagnostics) {
+			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		}
+		return
+	}
+	// The run is not replaced. Unless other outputs or a report are configured, only settings of later operations have changed.
+	if attribute.HasUnknown(model.OutputsDigest) && !r.rereadOutputs(ctx, &model, &resp.Diagnostics) {
+		return
+	}
+	if attribute.HasUnknown(model.ReportWrittenAt) {
+		r.rewritePage(ctx, &model, &resp.Diagnostics)
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+}
+
+func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var model workflowRunModel
+	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	defer done()
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	id, namespace := model.ID.ValueString(), model.Namespace.ValueString()
+	successor, diags := req.Private.GetKey(ctx, successorKey)
+	resp.Diagnostics.Append(diags...)
+	if string(successor) == strconv.Quote(id) && model.Status.ValueString() != string(workflow.RunSucceeded) {
+		return // it is replaced by itself: Create resumes it from its commits
+	}
+	err := r.deleteObjects(ctx, &model)
+	if errors.Is(err, workflow.ErrSuperseded) {
+		return // with create_before_destroy, Create has already resumed it
+	}
+	if err != nil {
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
+		return // the keys are not deleted: a pod may still write
+	}
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
+	if err == nil {
+		var store *files.Store
+		if store, err = engine.Files(redis, id); err == nil {
+			err = errors.Join(store.RevokeUser(ctx), store.Delete(ctx))
+		}
+	}
+	if err != nil {
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
+	}
+}
+
+// deleteObjects removes the run from the cluster.
+func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
+	return r.inCluster(ctx, model, func(client *kube.Client) error {
+		return engine.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.ExecutionID.ValueString())
+	})
+}

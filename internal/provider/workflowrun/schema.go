@@ -1,0 +1,272 @@
+package workflowrun
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/listplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/inputs"
+)
+
+// What follows a change of an attribute of a run, as the last sentence of the attribute's description. [actionAttributes] leaves it out: an action has no
+// changes.
+const (
+	runsAgain   = " Changing this runs all steps again."
+	runsNothing = " Changing this does not run anything again."
+)
+
+func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Runs a graph of containers once. Each step is a Kubernetes Job, submitted with the credentials that are registered for the infrastructure (see `submit_with`).\n\n" +
+			"The `/data` directory of a step contains the inputs of the run and the output files of the steps in `needs`, and of the steps that those need. " +
+			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored.\n\n" +
+			"The resource is the record of the run. Deleted Jobs are not reported as drift. Missing or modified outputs in Redis are, and cause the run to be replaced. " +
+			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
+			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
+			"Changing `name`, `infrastructure`, `inputs`, `triggers`, `secret_env_wo_version`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
+			"No other change runs anything again. Runs cannot be imported.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				MarkdownDescription: "Name of the run and a digest of everything that identifies it: name, infrastructure, inputs, steps, triggers and the version of the secret environment. All objects of the run have the label `brane/run=<id>`; its Redis keys begin with `brane:<id>:`.",
+				Computed:            true,
+			},
+			"name": schema.StringAttribute{
+				MarkdownDescription: "Name of the run: a DNS label of at most 40 characters. Several runs may have the same name. Two runs that are identical, also in the names of run and infrastructure, but in different namespaces or clusters cannot share a Redis." + runsAgain,
+				Required:            true,
+				Validators:          []validator.String{attribute.RunName()},
+			},
+			"infrastructure": schema.StringAttribute{
+				MarkdownDescription: "Name of the `brane_infrastructure` to run on." + runsAgain,
+				Required:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"submit_with": submitWithSchema(),
+			"cluster":     submitClusterSchema(),
+			"namespace": schema.StringAttribute{
+				MarkdownDescription: "Namespace of the infrastructure, in which the Jobs are created.",
+				Computed:            true,
+			},
+			"steps":                 stepsSchema(),
+			"defaults":              defaultsSchema(),
+			"secret_env_wo":         secretEnvSchema(mapvalidator.AlsoRequires(path.MatchRoot("secret_env_wo_version"))),
+			"secret_env_wo_version": secretEnvVersionSchema(),
+			"inputs":                inputsSchema(),
+			"outputs":               outputsSchema(),
+			"parallelism": schema.Int64Attribute{
+				MarkdownDescription: "Maximum number of steps that run concurrently. Defaults to no limit." + runsNothing,
+				Optional:            true,
+				Validators:          []validator.Int64{int64validator.AtLeast(1)},
+			},
+			"images": schema.MapAttribute{
+				MarkdownDescription: "Pinned images of the steps that have no `command`, by step. The image tag is resolved to a digest when Terraform plans. If the tag has moved to another digest, the plan replaces the run. " +
+					"If the registry cannot be reached, the plan keeps the known digest.",
+				ElementType: types.StringType,
+				Computed:    true,
+			},
+			"startup_timeout": schema.StringAttribute{
+				MarkdownDescription: "How long to wait for a pod to be created and its container to start before the step fails, for example on `ImagePullBackOff`, a missing Secret or ServiceAccount, or an admission rejection. Defaults to `35s`." + runsNothing,
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
+			},
+			"scheduling_timeout": schema.StringAttribute{
+				MarkdownDescription: "How long a pod may stay unschedulable, or wait for quota or for a volume in use elsewhere, before the step fails. Set this longer than your cluster autoscaler needs to add a node. Defaults to `5m`." + runsNothing,
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
+			},
+			"triggers": schema.MapAttribute{
+				MarkdownDescription: "Arbitrary values, for example a version." + runsAgain,
+				ElementType:         types.StringType,
+				Optional:            true,
+			},
+			"retention": schema.StringAttribute{
+				MarkdownDescription: "How long the files of the run stay in Redis, counted from its start, for example `72h`. At least `1h`. Outputs stay as long as the resource exists. Defaults to `168h`. " +
+					"The time of expiry is set when the run starts: changing this has no effect on an existing run.",
+				CustomType: timetypes.GoDurationType{},
+				Optional:   true,
+				Computed:   true,
+				Default:    stringdefault.StaticString("168h"),
+				Validators: []validator.String{attribute.DurationAtLeast(time.Hour, "an hour")},
+			},
+			"report_path": schema.StringAttribute{
+				MarkdownDescription: "Path of a file, on the machine that runs Terraform, to write a report of the run to when it ends, whether it succeeded or failed. The report is one self-contained HTML page with the graph, a timeline and, for each step, " +
+					"its result, the files it wrote and the last lines of its output. Missing directories are created. A deleted report is not reported as drift. " +
+					"A run with `wait = false` ends while Terraform is not running: the next apply writes its report (see `report_written_at`), because a plan writes no files. Changing this writes the report again, but does not run anything again.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"report_written_at": schema.StringAttribute{
+				MarkdownDescription: "When the report was written, or could not be (RFC 3339). Null until the run ends. If a run with `wait = false` has ended, the plan shows that apply will write the report.",
+				Computed:            true,
+			},
+			"prewarm": schema.BoolAttribute{
+				MarkdownDescription: "Create the Job of each step one step early, so that its pod is scheduled and its image is pulled when the steps in `needs` have completed. " +
+					"Until then the pod reserves its `resources` and does nothing. " +
+					"The Job is created only after the pods of all dependencies are scheduled (and running, if they mount volumes), and is deleted again if one of them must be rescheduled. " +
+					"Not applied to steps with `timeout`, `when`, `package`, `completions` or `items`, nor to steps that depend on one of these or on a step with `allow_failure`. Defaults to `false`." + runsNothing,
+				Optional: true,
+			},
+			"agent_injection": schema.StringAttribute{
+				MarkdownDescription: "How Brane's agent gets into each pod. `image_volume` mounts the agent image as an image volume, which uses less CPU on the nodes; it requires Kubernetes 1.35 and containerd 2.1 or CRI-O 1.31 on every Linux node. " +
+					"`init_container` copies the agent with an init container, which works on every cluster. `auto` uses an image volume if all Linux nodes support it and the run has its own Redis user (see `redis.acl_users` of the provider). " +
+					"To find out, the provider lists the nodes with its own credentials, if they are for the registered API server address, or else with the credentials that submit the Jobs. " +
+					"Without permission to list nodes it uses an init container. Defaults to `auto`." + runsNothing,
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.OneOf(string(workflow.InjectAuto), string(workflow.InjectInitContainer), string(workflow.InjectImageVolume))},
+			},
+			"wait": schema.BoolAttribute{
+				MarkdownDescription: "Whether apply waits for the run to end. With `false` it returns as soon as the inputs are stored. An engine, which is a Job too, then runs the workflow inside the cluster, with the service account " +
+					"that is registered for the infrastructure (in its namespace, with `access = \"run\"`), and each refresh reads the state of the run. The pod of the engine needs network access to the API server and to Redis. " +
+					"If the run is blocked, a refresh reports the reason as a warning. A failed run, or one whose engine is gone, is reported as drift, and the next apply resumes it. " +
+					"After a change to `true`, apply waits for the run in progress. Defaults to `true`." + runsNothing,
+				Optional: true,
+			},
+			"on_interrupt": schema.StringAttribute{
+				MarkdownDescription: "What an interrupted apply (Ctrl-C) does with running steps: `stop` stops them, `detach` lets them continue. " +
+					"In both cases the next apply resumes the run and completed steps do not run again. A run that exceeds `timeouts` is always stopped. Defaults to `stop`." + runsNothing,
+				Optional:   true,
+				Computed:   true,
+				Default:    stringdefault.StaticString(stop),
+				Validators: []validator.String{stringvalidator.OneOf(stop, detach)},
+			},
+			"execution_id": schema.StringAttribute{
+				MarkdownDescription: "Random ID of this state record. Prevents a destroy from deleting a newer run with the same `id`.",
+				Computed:            true,
+			},
+			"status": schema.StringAttribute{
+				MarkdownDescription: "`succeeded`, `failed` (a step failed), `stopped` (interrupted, timed out, or unable to continue) or `running` (with `wait = false`, or after an interrupted apply with `on_interrupt = \"detach\"`). " +
+					"Terraform plans a replacement for a run that did not succeed, but apply resumes it: completed steps do not run again, provided that inputs and steps are unchanged. To start from scratch, change `triggers` or destroy the resource.",
+				Computed: true,
+			},
+			"started_at": schema.StringAttribute{
+				MarkdownDescription: "When the first command started (RFC 3339).",
+				Computed:            true,
+			},
+			"finished_at": schema.StringAttribute{
+				MarkdownDescription: "When the last command ended (RFC 3339).",
+				Computed:            true,
+			},
+			"duration": schema.StringAttribute{
+				MarkdownDescription: "Time from the start of the first command to the end of the last one, for example `1m2.5s`.",
+				Computed:            true,
+			},
+			"results": resultsSchema(),
+			"outputs_digest": schema.StringAttribute{
+				MarkdownDescription: "Digest of the stored outputs.",
+				Computed:            true,
+			},
+			"drift":    runDriftAttribute(),
+			"timeouts": attribute.NewTimeouts(ctx, runTimeout),
+		},
+	}
+}
+
+func inputsSchema() schema.Attribute {
+	sources := inputs.NewSources("content", "source", "file_set")
+	sources.MarkdownDescription = "Input files, by their paths below `/data`. Each has exactly one of `content`, `source` and `file_set`." + runsAgain
+	sources.NestedObject.Attributes["file_set"] = schema.StringAttribute{
+		MarkdownDescription: "The `reference` of a `brane_file_set`, whose files appear in a directory at this path. Redis copies them into the run.",
+		Optional:            true,
+		Validators:          []validator.String{inputs.FileSetReference()},
+	}
+	return sources
+}
+
+func outputsSchema() schema.Attribute {
+	return schema.MapNestedAttribute{
+		MarkdownDescription: "Output files, by names of your choice. They stay in Redis as long as the resource exists." + runsNothing,
+		Optional:            true,
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"path": schema.StringAttribute{
+				MarkdownDescription: "Path of the file below `/data`.",
+				Required:            true,
+				Validators:          []validator.String{inputs.RelativePath()},
+			},
+			"size": schema.Int64Attribute{
+				MarkdownDescription: "Size in bytes.",
+				Computed:            true,
+			},
+			"sha256": schema.StringAttribute{
+				MarkdownDescription: "SHA-256 digest of the content, in hexadecimal.",
+				Computed:            true,
+			},
+			"content": schema.StringAttribute{
+				MarkdownDescription: "Content of the file, if it is UTF-8 text of at most 64 KiB; null otherwise.",
+				Computed:            true,
+			},
+		}},
+	}
+}
+
+func resultsSchema() schema.Attribute {
+	return schema.MapNestedAttribute{
+		MarkdownDescription: "Results of the steps, by step.",
+		Computed:            true,
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"status": schema.StringAttribute{
+				MarkdownDescription: "`succeeded`, `failed`, `stopped` (was running when the run ended: another step failed, apply was interrupted or timed out) or `skipped` (was not started).",
+				Computed:            true,
+			},
+			"exit_code": schema.Int64Attribute{
+				MarkdownDescription: "Exit code of the command. Null if the step did not run, was stopped, or failed before an exit code was known, for example because its pod could not be scheduled. The codes 201 to 205 are those of Brane's agent (see the guide on the [Redis data format](../guides/format.md#exit-codes)).",
+				Computed:            true,
+			},
+			"started_at": schema.StringAttribute{
+				MarkdownDescription: "When the last attempt of the command started (RFC 3339). For a failed step it is the node's time, in whole seconds.",
+				Computed:            true,
+			},
+			"finished_at": schema.StringAttribute{
+				MarkdownDescription: "When the command ended (RFC 3339).",
+				Computed:            true,
+			},
+			"duration": schema.StringAttribute{
+				MarkdownDescription: "How long the command ran, for example `2.5s`.",
+				Computed:            true,
+			},
+			"attempts": schema.Int64Attribute{
+				MarkdownDescription: "How often the command was started: once, and again for each of `retries`, for each pod that was replaced, and for each apply that ran the step again. For a fan-out step: the highest attempt count of any index.",
+				Computed:            true,
+			},
+			"digest": schema.StringAttribute{
+				MarkdownDescription: "Digest of the stored files of the step.",
+				Computed:            true,
+			},
+			"return_type": schema.StringAttribute{
+				MarkdownDescription: "Type of the value that the called package function returned, for example `integer`, `string[]`, `File` or the name of a class. Null if the step calls no function.",
+				Computed:            true,
+			},
+			"return_value": schema.StringAttribute{
+				MarkdownDescription: "The returned value as JSON, at most 1 MiB; decode it with `jsondecode`. 64-bit integers, reals and strings are exact. A `File` or `Directory` is its path below `/data`, " +
+					"an instance of a class is an object, and `unit` is `null`.",
+				Computed: true,
+			},
+		}},
+	}
+}
+
+// runDriftAttribute returns the drift attribute of a run, which cannot be repaired in place: lost outputs can only be written again by running the steps.
+func runDriftAttribute() schema.Attribute {
+	const why = "Lost outputs can only be written again by running the steps again."
+	return attribute.NewDrift("The next apply replaces the run: a run that failed or was lost is resumed, and a run whose outputs were lost runs all steps again.",
+		listplanmodifier.RequiresReplaceIf(anyDrift, why, why))
+}
+
+// anyDrift requires a replacement if the last refresh found drift.
+func anyDrift(_ context.Context, req planmodifier.ListRequest, resp *listplanmodifier.RequiresReplaceIfFuncResponse) {
+	resp.RequiresReplace = len(req.StateValue.Elements()) > 0
+}

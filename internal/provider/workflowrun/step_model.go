@@ -1,0 +1,144 @@
+package workflowrun
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+)
+
+type stepModel struct {
+	podModel
+	packageModel
+	Command          []string     `tfsdk:"command"`
+	Args             []string     `tfsdk:"args"`
+	Needs            []string     `tfsdk:"needs"`
+	Completions      types.Int64  `tfsdk:"completions"`
+	Items            []string     `tfsdk:"items"`
+	Parallelism      types.Int64  `tfsdk:"parallelism"`
+	MaxFailedIndexes types.Int64  `tfsdk:"max_failed_indexes"`
+	When             types.String `tfsdk:"when"`
+	AllowFailure     types.Bool   `tfsdk:"allow_failure"`
+	Reads            []string     `tfsdk:"reads"`
+	Writes           []string     `tfsdk:"writes"`
+}
+
+// stepModels returns the steps as configured, and the defaults.
+func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostics) (steps map[string]stepModel, defaults podModel) {
+	diags.Append(m.Steps.ElementsAs(ctx, &steps, false)...)
+	if !m.Defaults.IsNull() {
+		diags.Append(m.Defaults.As(ctx, &defaults, basetypes.ObjectAsOptions{})...)
+	}
+	return steps, defaults
+}
+
+// checkSteps checks the graph as soon as the steps are known.
+func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
+	m.SecretEnv = m.secretEnv(diags)
+	if attribute.HasUnknown(m.Steps) || attribute.HasUnknown(m.Defaults) || m.Steps.IsNull() {
+		return
+	}
+	graph := m.graph(ctx, diags)
+	if !diags.HasError() && !attribute.HasUnknown(m.Inputs) {
+		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))
+	}
+}
+
+// graph builds the graph of the steps and reports errors on the attributes.
+func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) workflow.Graph {
+	models, defaults := m.stepModels(ctx, diags)
+	var steps []workflow.Step
+	calls := map[string]*workflow.Call{}
+	for _, name := range slices.Sorted(maps.Keys(models)) {
+		step := models[name].step(name, defaults, m.Brane, diags)
+		if step.Call != nil {
+			calls[name] = step.Call
+		}
+		if pin, ok := m.Images.Elements()[name].(types.String); ok && len(step.Command) == 0 {
+			step.Image = pin.ValueString()
+		}
+		step.SecretEnv = m.SecretEnv[name]
+		steps = append(steps, step)
+	}
+	checkResults(models, calls, diags)
+	graph, err := workflow.NewGraph(steps)
+	reportSteps(diags, err)
+	return graph
+}
+
+// reportSteps adds an error for each step error joined in err, on its attribute.
+func reportSteps(diags *diag.Diagnostics, err error) {
+	for _, problem := range problems(err) {
+		at, summary := path.Root("steps"), "Invalid step configuration"
+		if problem.IsCycle {
+			summary = "Cycle in steps"
+		}
+		if problem.Field == secretEnvAttribute {
+			at = path.Root(secretEnvAttribute)
+		}
+		if problem.Step != "" {
+			at = at.AtMapKey(problem.Step)
+		}
+		if problem.Field != "" && problem.Field != secretEnvAttribute {
+			at = at.AtName(problem.Field)
+		}
+		switch {
+		case problem.Key == "":
+		case problem.Field == "resources" || problem.Field == "security_context": // the others with keys are maps
+			at = at.AtName(problem.Key)
+		default:
+			at = at.AtMapKey(problem.Key)
+		}
+		diags.AddAttributeError(at, summary, problem.Problem+".")
+	}
+}
+
+// problems returns the step errors that are joined in err.
+func problems(err error) []*workflow.StepError {
+	joined, ok := err.(interface{ Unwrap() []error }) // errors.Join provides no other access to its parts
+	if !ok {
+		return nil
+	}
+	var found []*workflow.StepError
+	for _, part := range joined.Unwrap() {
+		if problem, ok := part.(*workflow.StepError); ok { //nolint:errorlint // NewGraph joins these and wraps none
+			found = append(found, problem)
+		}
+	}
+	return found
+}
+
+func (m stepModel) step(name string, defaults podModel, brane branelet.Version, diags *diag.Diagnostics) workflow.Step {
+	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
+	step.Completions, step.Items = int(m.Completions.ValueInt64()), m.Items
+	if len(step.Items) > 0 {
+		step.Completions = len(step.Items)
+	}
+	step.Parallel, step.MaxFailedIndexes = int32(m.Parallelism.ValueInt64()), int32(m.MaxFailedIndexes.ValueInt64()) //nolint:gosec // at most maxCount
+	step.AllowFailure = m.AllowFailure.ValueBool()
+	if when := m.When.ValueString(); when != onSuccess {
+		step.When = workflow.When(when)
+	}
+	m.over(defaults).fill(&step, diags)
+	if !m.Package.IsNull() {
+		step.Image = m.Image.ValueString() // the default image is for commands
+		if step.Call = m.call(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {
+			step.Command = []string{branelet.EntryPoint}
+			step.Needs = slices.Compact(slices.Sorted(slices.Values(append(step.Needs, step.Call.Results()...))))
+		}
+		return step
+	}
+	if step.Image == "" {
+		diags.AddAttributeError(path.Root("steps").AtMapKey(name), "Missing image", fmt.Sprintf("Step %q has no image, and defaults has none either.", name))
+	}
+	return step
+}

@@ -1,0 +1,153 @@
+package workflowrun_test
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+)
+
+// halfDone is a step that writes half of its result, exits with 0 when it is asked to stop, and writes all of it when nobody asks. The step needs what the server
+// answers with as well, so that the other step can fail in the meantime. $MORE are attributes of the step.
+const halfDone = `
+  steps = {
+    slow = {
+      image   = "$TOOLS"
+      command = ["sh", "-ec", "trap 'exit 0' TERM; echo half > /data/both; $WAIT || true; $WORKS || while :; do sleep 0.1; done; printf 'first\\nslow\\n' > /data/both"]
+      $MORE
+    }
+    $OTHER
+  }
+  outputs = { both = { path = "both" } }
+`
+
+// halfDoneWith fills a step into halfDone.
+func halfDoneWith(more, other string) string {
+	return strings.NewReplacer("$MORE", more, "$OTHER", other).Replace(halfDone)
+}
+
+// A command that was asked to stop has not finished its work, even if it exits with 0: nothing of it is stored, whoever asked. If the pod alone was stopped,
+// another one does the work in the same apply; otherwise the next apply does. The output is never "half".
+func TestAccRunStops(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]runFault{
+		"its pod is deleted": {
+			steps:   halfDoneWith("", ""),
+			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deletePod(t, "slow"); s.goesOn() },
+			status:  "succeeded",
+		},
+		"the pod of its index is deleted": {
+			steps:   halfDoneWith("completions = 1", ""),
+			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deletePod(t, "slow"); s.goesOn() },
+			status:  "succeeded",
+		},
+		"its pod is evicted by the drain of its node": {
+			steps:   halfDoneWith("", ""),
+			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.evictPod(t, "slow"); s.goesOn() },
+			status:  "succeeded",
+		},
+		"its pod is preempted": {
+			steps:   halfDoneWith(`resources = { limits = { "example.com/$NAMESPACE" = "1" } }`, ""),
+			happens: func(t *testing.T, s *survival, _ *applying) { s.preempt(t, "slow"); s.goesOn() },
+			status:  "succeeded",
+		},
+		"its timeout is over": {
+			steps:   halfDoneWith(`timeout = "30s"`, ""),
+			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t) },
+			says: `
+Step "slow" of run "fault" failed
+Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
+
+Last lines:
+  Terminated
+  brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 0, and its files are not stored
+
+Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1`,
+			status: "failed",
+		},
+		"Ctrl-C": {
+			steps:   halfDoneWith("", ""),
+			happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+			says:    stopped,
+			status:  "stopped",
+		},
+		"another step fails": {
+			steps: halfDoneWith("", `other = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $WORKS"] }`),
+			happens: func(t *testing.T, s *survival, _ *applying) {
+				holds(t, "both steps to be at work", func() bool { return s.server.waiting.Load() == 2 })
+				s.server.letGo()
+			},
+			says: `
+Step "other" of run "fault" failed
+Job brane-$RUN-other-1 in namespace $NAMESPACE, pod brane-$RUN-other-1-POD on node $NODE: the command failed with exit code 1 (Error).
+
+Last lines:
+  wget: server returned error: HTTP/1.1 503 Service Unavailable
+
+See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-other-1 --all-containers
+
+Because of this 1 of 2 steps were stopped or not started.`,
+			status:  "failed",
+			crowded: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSurvivalIn(t, nil, "fault", f.body())
+			// The removal of the run's own Redis user, after an interrupt or a failure, would hide a commit that the agent tries.
+			s.change(t, `provider "brane" {`, "provider \"brane\" {\n  redis = { acl_users = \"off\" }")
+			f.test(t, s)
+		})
+	}
+}
+
+// goesOn lets the steps that wait finish.
+func (s *survival) goesOn() {
+	s.server.works.Store(true)
+	s.server.letGo()
+}
+
+// preempt lets a pod of a higher priority take the resource that the step's pod has, of which the node has one, and waits until that pod is gone. Before the step
+// can start, the node gets the resource.
+func (s *survival) preempt(t *testing.T, step string) {
+	t.Helper()
+	var nodes corev1.NodeList
+	acctest.NoError(t, s.Client.List(t.Context(), &nodes, "", ""))
+	if len(nodes.Items) != 1 {
+		t.Fatalf("the cluster has %d nodes", len(nodes.Items))
+	}
+	resource := func(operation string) {
+		s.Kubectl(t, "", "patch", "node", nodes.Items[0].Name, "--subresource=status", "--type=json",
+			"-p", strings.NewReplacer("$OPERATION", operation, "$NAME", s.Namespace).Replace(`[{"op":"$OPERATION","path":"/status/capacity/example.com~1$NAME","value":"1"}]`))
+	}
+	resource("add")
+	t.Cleanup(func() {
+		resource("remove")
+		s.Kubectl(t, "", "delete", "priorityclass", s.Namespace)
+	})
+	s.atWork(t)
+	pod := s.pod(t, step)
+	s.Kubectl(t, strings.NewReplacer("$NAME", s.Namespace, "$IMAGE", pod.Spec.Containers[0].Image).Replace(`
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: $NAME}
+value: 1000
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: urgent, namespace: $NAME}
+spec:
+  priorityClassName: $NAME
+  terminationGracePeriodSeconds: 0
+  restartPolicy: Never
+  containers:
+  - name: urgent
+    image: $IMAGE
+    command: [sleep, "600"]
+    resources: {limits: {example.com/$NAME: 1}}
+`), "create", "-f", "-")
+	holds(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
+	s.Kubectl(t, "", "-n", s.Namespace, "delete", "pod", "urgent")
+}

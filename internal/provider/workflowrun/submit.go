@@ -1,0 +1,104 @@
+package workflowrun
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
+)
+
+// The values of submit_with.
+const (
+	submitRegistered = "registered"
+	submitProvider   = "provider"
+)
+
+func submitWithSchema() schema.Attribute {
+	return schema.StringAttribute{
+		MarkdownDescription: "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
+			"for an infrastructure whose address cannot be reached from the machine that runs Terraform. " +
+			"If the registered credentials are missing or lack permissions, a refresh and a destroy use the provider's own. Defaults to `registered`." + runsNothing,
+		Optional:   true,
+		Validators: []validator.String{stringvalidator.OneOf(submitRegistered, submitProvider)},
+	}
+}
+
+func submitClusterSchema() schema.Attribute {
+	return schema.StringAttribute{
+		MarkdownDescription: "Name of the cluster of the infrastructure, one of `clusters` in the provider block. Only with `submit_with = \"provider\"`; the registered credentials identify their cluster themselves. " +
+			"Defaults to the cluster of the provider's `kubernetes` block." + runsNothing,
+		Optional:   true,
+		Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+	}
+}
+
+// checkSubmit reports attributes that conflict with submit_with.
+func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
+	if m.SubmitWith.IsUnknown() {
+		return
+	}
+	byProvider := m.SubmitWith.ValueString() == submitProvider
+	if !byProvider && !m.Cluster.IsNull() {
+		diags.AddAttributeError(path.Root("cluster"), "Conflicting cluster",
+			"The Jobs are submitted with the credentials that are registered for the infrastructure, which identify the cluster. Remove cluster, or set submit_with = \"provider\".")
+	}
+	if byProvider && !m.waits() {
+		diags.AddAttributeError(path.Root("submit_with"), "Unsupported submit_with",
+			"With wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Remove submit_with, or set wait = true.")
+	}
+}
+
+// target returns the location of the run's Jobs and the client to create them with.
+func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
+	name := model.Infrastructure.ValueString()
+	if model.SubmitWith.ValueString() != submitProvider {
+		return r.clients.ConnectInfrastructure(ctx, name)
+	}
+	registration, err := r.clients.ReadRegistration(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	client, err := r.clients.Kubernetes(model.Cluster)
+	return &clients.Infrastructure{Location: registration.Location, Kube: client}, err
+}
+
+// inCluster calls do with the credentials that created the objects of a run. If these are no longer registered or lack permissions,
+// it calls do with the provider's own: Terraform destroys the run before it repairs the resources that the run depends on.
+func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
+	target, err := r.target(ctx, model)
+	if err == nil {
+		err = do(target.Kube)
+	}
+	if !isCredentialError(err) {
+		return err
+	}
+	own, ownErr := r.clients.Kubernetes(model.Cluster)
+	if ownErr == nil {
+		ownErr = do(own)
+	}
+	if ownErr != nil {
+		return fmt.Errorf("%w; and with the provider's own credentials: %w", err, ownErr)
+	}
+	return nil
+}
+
+// isCredentialError reports whether registered credentials are missing, invalid, without permissions, or for a cluster that was recreated.
+func isCredentialError(err error) bool {
+	var encoding *infra.EncodingError
+	var field *credentials.FieldError
+	var certificate *tls.CertificateVerificationError
+	return errors.Is(err, infra.ErrNoLocation) || errors.Is(err, infra.ErrNoSecret) || errors.As(err, &encoding) || errors.As(err, &field) ||
+		errors.As(err, &certificate) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+}
