@@ -1,5 +1,5 @@
 // Command brane-engine runs a workflow inside the cluster, in the Job that the provider creates if `wait = false`. It has no arguments: its configuration is in
-// its pod. Package workflow contains the implementation.
+// its pod. Package detached contains the implementation.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 )
 
 // version is set when a release is built.
@@ -43,11 +43,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := engine.OpenEngine(client, os.Getenv, logEvent)
+	runner, err := detached.NewEngine(client, os.Getenv, logEvent)
 	if err != nil {
 		return err
 	}
-	return engine.Run(ctx)
+	return runner.Run(ctx)
 }
 
 // logEvent writes to the pod's log.

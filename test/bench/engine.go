@@ -20,6 +20,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 )
 
 // The compared chains. Each runs twice and the faster run counts, because disturbances only add time.
@@ -42,6 +44,12 @@ type lab struct {
 	namespace string
 	redis     redis.UniversalClient
 	serial    int // for unique names
+}
+
+// run is a run and what executes it.
+type run struct {
+	spec    *workflow.Spec
+	clients engine.Clients
 }
 
 // measureEngine measures the overhead of the run engine: it compares its Jobs with plain Jobs of the same program that are chained by what a
@@ -128,12 +136,12 @@ func (l *lab) chain(ctx context.Context, c chain, ahead bool) (chained, error) {
 		}
 		steps = append(steps, step)
 	}
-	run, err := l.run(steps)
+	run, err := l.newRun(steps)
 	if err != nil {
 		return chained{}, err
 	}
-	run.Prewarm = ahead
-	announced, stop, err := l.announcements(ctx, run.ID)
+	run.spec.Prewarm = ahead
+	announced, stop, err := l.announcements(ctx, run.spec.ID)
 	if err != nil {
 		return chained{}, err
 	}
@@ -157,7 +165,7 @@ func (l *lab) chain(ctx context.Context, c chain, ahead bool) (chained, error) {
 
 // announcements subscribes to the announcements in Redis, as the engine does; the times are complete when stop has returned.
 func (l *lab) announcements(ctx context.Context, id string) (times func() []time.Time, stop func(), err error) {
-	store, err := engine.Files(l.redis, id)
+	store, err := results.OpenFiles(l.redis, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -180,26 +188,29 @@ func (l *lab) step(name, shell string) workflow.Step {
 	return workflow.Step{Name: name, Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", shell}}
 }
 
-func (l *lab) run(steps []workflow.Step) (*engine.Run, error) {
+func (l *lab) newRun(steps []workflow.Step) (*run, error) {
 	graph, err := workflow.NewGraph(steps)
 	if err != nil {
 		return nil, err
 	}
 	l.serial++
-	return &engine.Run{
-		ID: fmt.Sprintf("bench-%d-%d", os.Getpid(), l.serial), Graph: graph, Kube: l.kube, Namespace: l.namespace, AgentImage: os.Getenv("BRANE_AGENT_IMAGE"),
-		Redis: l.redis, RedisURL: os.Getenv("BRANE_REDIS_POD_URL"), Users: workflow.UsersRequire, Retention: time.Hour, Holder: "make bench",
+	id := fmt.Sprintf("bench-%d-%d", os.Getpid(), l.serial)
+	store, err := results.Open(l.redis, id, graph)
+	if err != nil {
+		return nil, err
+	}
+	return &run{
+		&workflow.Spec{
+			ID: id, Graph: graph, Namespace: l.namespace, AgentImage: os.Getenv("BRANE_AGENT_IMAGE"), Users: workflow.UsersRequire, Retention: time.Hour,
+		},
+		engine.Clients{Kube: l.kube, Results: store, RedisURL: os.Getenv("BRANE_REDIS_POD_URL")},
 	}, nil
 }
 
 // execute executes a run and deletes it.
-func (l *lab) execute(ctx context.Context, run *engine.Run) (err error) {
-	store, err := engine.Files(l.redis, run.ID)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Delete(context.WithoutCancel(ctx))) }() // also after Ctrl-C
-	result, err := run.Execute(ctx)
+func (l *lab) execute(ctx context.Context, run *run) (err error) {
+	defer func() { err = errors.Join(err, run.clients.Results.Files().Delete(context.WithoutCancel(ctx))) }() // also after Ctrl-C
+	result, err := engine.Execute(ctx, run.spec, run.clients, engine.Options{Holder: record.Holder{Name: "make bench"}})
 	if err == nil && len(result.Failures) > 0 {
 		err = result.Failures[0]
 	}

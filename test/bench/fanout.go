@@ -58,12 +58,12 @@ func (l *lab) many(ctx context.Context, n int, injection workflow.AgentInjection
 	}
 	step := l.step("many", "date > /data/lines-$BRANE_INDEX")
 	step.Completions = n
-	run, err := l.run([]workflow.Step{step})
+	run, err := l.newRun([]workflow.Step{step})
 	if err != nil {
 		return 0, 0, err
 	}
-	run.AgentInjection = injection
-	w := l.watch(ctx, workflow.RunLabel+"="+run.ID, ending{pod: func(*corev1.Pod) bool { return true }})
+	run.spec.AgentInjection = injection
+	w := l.watch(ctx, workflow.RunLabel+"="+run.spec.ID, ending{pod: func(*corev1.Pod) bool { return true }})
 	defer w.stop()
 	l.reset()
 	began, last := time.Now(), make(chan time.Time, 1)
@@ -78,7 +78,7 @@ func (l *lab) many(ctx context.Context, n int, injection workflow.AgentInjection
 	}
 	done = time.Since(began)
 	if err := group.Wait(); err != nil {
-		return 0, 0, fmt.Errorf("wait for %d pods of run %s: %w", n, run.ID, err)
+		return 0, 0, fmt.Errorf("wait for %d pods of run %s: %w", n, run.spec.ID, err)
 	}
 	return (<-last).Sub(l.jobsMade()[0]), done, nil
 }

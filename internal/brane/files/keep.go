@@ -14,26 +14,45 @@ import (
 // batch is the number of keys in one round trip.
 const batch = 500
 
+// Loaded is a file with its content.
+type Loaded struct {
+	Entry
+	Content []byte // nil if the file is larger than the limit of what is loaded
+}
+
 // Keep lets the files at these paths outlive the run's deadline. It writes a layer of only these files, each with its SHA-256, and removes
 // the deadline of everything it needs once all of it exists, so that an interrupted Keep leaves nothing without a deadline. It follows
 // symbolic links within the tree. A path that does not exist or is a directory is reported in a [MissingError].
-func (s *Store) Keep(ctx context.Context, paths []string, from Tree) (Layer, error) {
+//
+// Keep reads the files, so it also returns the content of those that have at most limit bytes, and not more than a chunk.
+func (s *Store) Keep(ctx context.Context, paths []string, from Tree, limit int64) (Layer, []Loaded, error) {
 	entries, err := from.Pick(paths)
 	if err != nil {
-		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
+		return "", nil, fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
-	if err := s.repackEntries(ctx, entries); err != nil {
-		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
+	loaded, err := s.repackEntries(ctx, entries, limit)
+	if err != nil {
+		return "", nil, fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
 	t, err := NewTree(entries)
 	if err != nil {
-		return "", fmt.Errorf("run %s: keep outputs: %w", s.run, err)
+		return "", nil, fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
 	layer, parts, err := s.putManifest(ctx, t)
 	if err != nil {
-		return "", fmt.Errorf("run %s: keep outputs: store the list of files: %w", s.run, err)
+		return "", nil, fmt.Errorf("run %s: keep outputs: store the list of files: %w", s.run, err)
 	}
-	return layer, s.persistChunks(ctx, append(parts, listChunks(t)...))
+	return layer, loaded, s.persistChunks(ctx, append(parts, listChunks(t)...))
+}
+
+// Load reads a file with its content, unless it has more than limit bytes.
+func (s *Store) Load(ctx context.Context, e Entry, limit int64) (Loaded, error) {
+	if e.Size > limit {
+		return Loaded{Entry: e}, nil
+	}
+	var content bytes.Buffer
+	err := s.Read(ctx, e, &content)
+	return Loaded{e, append([]byte{}, content.Bytes()...)}, err
 }
 
 // Pick returns the files at these paths, each once. The target of a link gets the name of the link. It reports paths that are not files in
@@ -58,9 +77,11 @@ func (t Tree) Pick(paths []string) ([]Entry, error) {
 	return entries, nil
 }
 
-// repackEntries copies small files out of packs that they share with files that may be deleted, and sets the digests of large ones.
-func (s *Store) repackEntries(ctx context.Context, entries []Entry) error {
-	return s.runUpload(ctx, func(u *upload) error {
+// repackEntries copies small files out of packs that they share with files that may be deleted, and sets the digests of large ones. It returns the files, with the content of
+// those that have at most limit bytes.
+func (s *Store) repackEntries(ctx context.Context, entries []Entry, limit int64) (loaded []Loaded, err error) {
+	err = s.runUpload(ctx, func(u *upload) error {
+		loaded = make([]Loaded, len(entries))
 		for i := range entries {
 			e := &entries[i]
 			if e.Size > ChunkSize {
@@ -69,18 +90,27 @@ func (s *Store) repackEntries(ctx context.Context, entries []Entry) error {
 					return err
 				}
 				hash.Sum(e.SHA256[:0])
+				loaded[i] = Loaded{Entry: *e}
 				continue
 			}
-			var content bytes.Buffer
-			if err := s.Read(ctx, *e, &content); err != nil {
+			small, err := s.Load(ctx, *e, ChunkSize)
+			if err != nil {
 				return err
 			}
-			if err := u.addSmall(e, content.Bytes()); err != nil {
+			if err := u.addSmall(e, small.Content); err != nil {
 				return err
+			}
+			loaded[i] = small
+			if e.Size > limit {
+				loaded[i].Content = nil
 			}
 		}
 		return nil
 	})
+	for i := range loaded {
+		loaded[i].Entry = entries[i] // which chunk has a small file is known when the upload has ended
+	}
+	return loaded, err
 }
 
 // listChunks returns the chunks of all files, each once.

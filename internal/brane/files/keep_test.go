@@ -46,7 +46,7 @@ func TestKeptFilesOutliveTheDeadline(t *testing.T) {
 	s := open(t, client, "keep")
 	large := bytes.Repeat([]byte("0123456789"), 300_000)
 	tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "out/large": large, "other": bytes.Repeat([]byte{1}, 2*ChunkSize), "empty": nil})
-	layer, err := s.Keep(t.Context(), []string{"link", "out/large", "small", "small", "empty"}, tree)
+	layer, _, err := s.Keep(t.Context(), []string{"link", "out/large", "small", "small", "empty"}, tree, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestKeptFilesOutliveTheDeadline(t *testing.T) {
 func TestKeepNamesWhatIsMissing(t *testing.T) {
 	s := open(t, dial(t, redistest.Start(t).URL()), "keep")
 	tree := leave(t, s, map[string][]byte{"small": nil, "out/x": nil})
-	_, err := s.Keep(t.Context(), []string{"small", "words", "out", "out/y"}, tree)
+	_, _, err := s.Keep(t.Context(), []string{"small", "words", "out", "out/y"}, tree, 0)
 	if want := `run keep: keep outputs: no such file: "out", "out/y", "words"`; fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -142,7 +142,7 @@ func TestDeleteLeavesNothing(t *testing.T) {
 	s := open(t, client, "run-1")
 	content := map[string][]byte{"large": bytes.Repeat([]byte("x"), 5*ChunkSize)}
 	tree := leave(t, s, content)
-	_, err := s.Keep(ctx, []string{"large"}, tree)
+	_, _, err := s.Keep(ctx, []string{"large"}, tree, 0)
 	_, _, commit := s.Commit(ctx, "step", Record{Layer: someLayer})
 	if err := errors.Join(err, commit, s.SetLog(ctx, "step", []byte("log")), s.SetMeta(ctx, map[string]string{"owner": "me"}), s.Cancel(ctx), s.SetInput(ctx, someLayer)); err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func write(address, what, before string) error {
 	}
 	tree, err := s.Tree(ctx, layer)
 	if err == nil {
-		_, err = s.Keep(ctx, []string{"small", "large"}, tree)
+		_, _, err = s.Keep(ctx, []string{"small", "large"}, tree, 0)
 	}
 	return err
 }

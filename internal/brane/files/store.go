@@ -66,6 +66,11 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
+// WithDeadline returns a store of the same run whose keys expire at another time.
+func (s *Store) WithDeadline(deadline time.Time) (*Store, error) {
+	return Open(Config{Redis: s.redis, Run: s.run, Deadline: deadline, Parallel: s.parallel, Patience: s.patience, UserReturns: s.returns})
+}
+
 // workerCount returns twice the number of chunks in flight: if all processors hash, a reply is noticed late, and the connections should not be
 // idle meanwhile.
 func (s *Store) workerCount() int { return 2 * s.parallel }

@@ -70,7 +70,7 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 			t.Errorf("%s stays for %s, %v", kind, left, err)
 		}
 	}
-	kept, err := s.Keep(ctx, []string{"small", "large"}, tree)
+	kept, _, err := s.Keep(ctx, []string{"small", "large"}, tree, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

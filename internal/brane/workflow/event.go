@@ -37,3 +37,14 @@ func (e Event) String() string {
 	}
 	return line
 }
+
+// Observer is called for each event of a run, one call at a time. It may be nil.
+type Observer func(Event)
+
+// Report passes an event to the observer, with the time.
+func (o Observer) Report(event Event) {
+	if o != nil {
+		event.At = time.Now()
+		o(event)
+	}
+}

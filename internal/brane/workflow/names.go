@@ -1,21 +1,24 @@
 package workflow
 
-// EngineLabel is the label of the Job that executes a run inside the cluster, and of its pods, instead of the label of a step.
-const EngineLabel = "brane/engine"
-
 // Labels of all objects of a run; Jobs and Pods also have those of the step and of the attempt.
 const (
 	RunLabel     = "brane/run"
 	StepLabel    = "brane/step"
 	AttemptLabel = "brane/attempt"
+	// EngineLabel is the label of the Job that executes a run inside the cluster, and of its pods, instead of the label of a step.
+	EngineLabel = "brane/engine"
+	// ManagedByLabel is the label of the program that manages an object, with the value ManagedBy.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	ManagedBy      = "terraform-provider-brane"
 )
 
+// The containers of a step's pod.
 const (
 	StageContainer = "stage" // copies the agent and stages the files in
 	StepContainer  = "step"  // the main container: the agent, which runs the command
 )
 
-// The volumes of every step.
+// The volumes of a step's pod.
 const (
 	AgentVolume   = "brane"
 	DataVolume    = "data"
@@ -23,4 +26,5 @@ const (
 	ScratchVolume = "brane-scratch"
 )
 
+// ownVolumes are the names that no other volume of a step may have.
 var ownVolumes = []string{AgentVolume, DataVolume, RedisVolume, ScratchVolume}

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"cmp"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"time"
 )
 
@@ -43,3 +44,25 @@ func (t PodTimeouts) StartupOrDefault() time.Duration {
 func (t PodTimeouts) SchedulingOrDefault() time.Duration {
 	return cmp.Or(t.Scheduling, DefaultSchedulingTimeout)
 }
+
+// Spec is what a run consists of. ID, Graph, Namespace, AgentImage and, for a new run, Retention must be set.
+type Spec struct {
+	ID         string // see [Identity.ID]
+	Graph      Graph
+	Inputs     map[string]files.Source // path below /data → content
+	Namespace  string
+	Location   string // name of the cluster in Brane's configuration files
+	Address    string // of the cluster in Brane's configuration files; empty means the address of the client
+	Registry   string // host:port from which packages are pulled; needed only if there are any
+	AgentImage string
+
+	Users          RedisUsers     // empty means UsersAuto
+	Retention      time.Duration  // how long the files of the run are kept, except for its outputs
+	Timeouts       PodTimeouts    // for pods that do not start
+	Parallel       int            // Jobs of the run at the same time; 0 means no limit
+	Prewarm        bool           // create Jobs one step early
+	AgentInjection AgentInjection // empty means InjectAuto
+}
+
+// Ref returns the reference to the run.
+func (s *Spec) Ref() Ref { return Ref{ID: s.ID, Namespace: s.Namespace} }

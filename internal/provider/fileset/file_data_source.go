@@ -21,7 +21,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
@@ -130,7 +130,7 @@ func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *d
 	var store *files.Store
 	layer := files.Layer(model.OutputsDigest.ValueString())
 	if model.FileSet.IsNull() {
-		store, err = engine.Files(client, model.Run.ValueString())
+		store, err = results.OpenFiles(client, model.Run.ValueString())
 	} else {
 		store, layer, err = openReference(ctx, client, model.FileSet.ValueString())
 	}

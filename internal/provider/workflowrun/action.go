@@ -1,7 +1,6 @@
 package workflowrun
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
@@ -167,29 +167,29 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	if !ok {
 		return
 	}
-	send(fmt.Sprintf("run %q in namespace %q: %d steps", run.ID, run.Namespace, len(run.Graph.Steps())))
+	send(fmt.Sprintf("run %q in namespace %q: %d steps", run.spec.ID, run.spec.Namespace, len(run.spec.Graph.Steps())))
 	progress := watchProgress(ctx, run, send)
-	result, err := run.Execute(ctx)
+	result, err := engine.Execute(ctx, run.spec, run.clients, run.options)
 	progress.end(result, err)
 	defer func() { writePage(ctx, run, model, progress, result, err, diags) }()
 	reportAllowed(diags, model.Name.ValueString(), result)
 	switch {
 	case err != nil:
-		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	default:
 		paths := model.outputPaths(ctx, diags)
-		if err := reportContents(ctx, run, result, paths, send); err != nil {
-			reportOutputs(diags, run.ID, paths, err)
+		if err := reportContents(ctx, run.clients.Results, result, paths, send); err != nil {
+			reportOutputs(diags, run.spec.ID, paths, err)
 		}
 	}
 	if diags.HasError() {
-		send(fmt.Sprintf("the Jobs are kept for 7 days; to delete everything: kubectl -n %s delete jobs,configmaps -l %s=%s", run.Namespace, workflow.RunLabel, run.ID))
+		send(fmt.Sprintf("the Jobs are kept for 7 days; to delete everything: kubectl -n %s delete jobs,configmaps -l %s=%s", run.spec.Namespace, workflow.RunLabel, run.spec.ID))
 		return
 	}
-	if err := engine.Delete(ctx, run.Kube, run.Namespace, run.ID, ""); err != nil {
-		diagnostic.AddError(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.ID), err)
+	if err := engine.Delete(ctx, run.clients.Kube, run.spec.Ref(), ""); err != nil {
+		diagnostic.AddError(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.spec.ID), err)
 	}
 }
 
@@ -197,26 +197,17 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 const shownContent = 1 << 10
 
 // reportContents reports each output in one line, with its content if that is short text.
-func reportContents(ctx context.Context, run *engine.Run, result workflow.Result, paths map[string]string, send func(string)) error {
-	entries, err := run.Left(ctx, result, slices.Collect(maps.Values(paths)))
-	if err != nil {
-		return err
-	}
-	store, err := engine.Files(run.Redis, run.ID)
+func reportContents(ctx context.Context, store *results.Store, result workflow.Result, paths map[string]string, send func(string)) error {
+	outputs, err := store.PeekOutputs(ctx, result, slices.Collect(maps.Values(paths)), shownContent)
 	if err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		entry := entries[paths[name]]
-		line := fmt.Sprintf("output %q: %s, %d bytes", name, paths[name], entry.Size)
-		if entry.Size <= shownContent {
-			var content bytes.Buffer
-			if err := store.Read(ctx, entry, &content); err != nil {
-				return fmt.Errorf("read output %q: %w", paths[name], err)
-			}
-			if text := strings.TrimRight(content.String(), "\n"); utf8.ValidString(text) && !strings.ContainsFunc(text, isControl) {
-				line += ": " + text
-			}
+		output := outputs[paths[name]]
+		line := fmt.Sprintf("output %q: %s, %d bytes", name, paths[name], output.Size)
+		text := strings.TrimRight(string(output.Content), "\n")
+		if output.Content != nil && utf8.ValidString(text) && !strings.ContainsFunc(text, isControl) {
+			line += ": " + text
 		}
 		send(line)
 	}

@@ -1,7 +1,6 @@
 package workflowrun
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,7 +17,10 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	runrecord "github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
@@ -32,6 +34,13 @@ const (
 	detach = "detach"
 )
 
+// workflowRun is a run with what its operations need.
+type workflowRun struct {
+	spec    *workflow.Spec
+	clients engine.Clients // for a run that is not executed by this process only its Results and, to look at its record, Kube
+	options engine.Options
+}
+
 // execute runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
 func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	run, ok := r.prepare(ctx, model, diags)
@@ -42,10 +51,10 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 		return delegate(ctx, run, model, diags)
 	}
 	progress := watchProgress(ctx, run, nil)
-	result, problem := run.Execute(ctx)
+	result, problem := engine.Execute(ctx, run.spec, run.clients, run.options)
 	if held := new(workflow.HeldError); errors.As(problem, &held) {
 		// The holder may be an engine whose apply, with wait = false, was killed.
-		if adopted, err := run.Adopt(ctx, model.keptPaths(ctx, diags)); adopted && err == nil {
+		if adopted, err := detached.Adopt(ctx, run.clients.Kube, run.spec.Ref(), run.options.Holder.Execution, model.keptPaths(ctx, diags)); adopted && err == nil {
 			if !await(ctx, run, model, diags) {
 				model.setRunning(ctx, workflow.RunRunning, diags)
 			}
@@ -59,15 +68,15 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	case isOwnedElsewhere(err):
 		reportOwnedElsewhere(diags, run, err)
 		return false // the objects belong to another run, which a destroy must not delete
-	case run.Leaves(err):
+	case engine.LeavesJobsRunning(err, run.options.Detach):
 		status = workflow.RunRunning
 		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
-			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.ID, run.Namespace))
+			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.spec.ID, run.spec.Namespace))
 	case errors.Is(err, context.Canceled):
 		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The running steps were stopped. "+
-			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.ID, run.Namespace))
+			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.spec.ID, run.spec.Namespace))
 	case err != nil:
-		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
@@ -76,8 +85,8 @@ func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunMod
 	var outputs map[string]outputModel
 	paths := model.outputPaths(ctx, diags)
 	if status == workflow.RunSucceeded {
-		if layer, outputs, err = keepOutputs(ctx, run, result, paths); err != nil {
-			reportOutputs(diags, run.ID, paths, err)
+		if layer, outputs, err = takeOutputs(ctx, run.clients.Results, result, paths); err != nil {
+			reportOutputs(diags, run.spec.ID, paths, err)
 			if !errors.Is(err, files.ErrGone) {
 				status = workflow.RunStopped // the run can be resumed; if files are gone, all steps have to run again
 			}
@@ -104,7 +113,7 @@ func emptyOutputs(paths map[string]string) map[string]outputModel {
 // rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
 func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	model.Brane = r.clients.PackageVersion()
-	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	id, graph := model.ID.ValueString(), model.graph(ctx, diags)
 	paths := model.outputPaths(ctx, diags)
 	if len(paths) == 0 {
 		model.setOutputs(ctx, "", map[string]outputModel{}, diags)
@@ -114,26 +123,29 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 	}
 	redis, warnings, err := r.clients.RedisClient(ctx)
 	if err != nil {
-		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", run.ID), err)
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to read the outputs of run %q", id), err)
 		return false
 	}
 	diagnostic.AddRedisWarnings(diags, warnings)
-	run.Redis = redis
-	result, err := run.Recall(ctx)
+	store, err := results.Open(redis, id, graph)
+	var result workflow.Result
+	if err == nil {
+		result, err = store.Load(ctx)
+	}
 	if err == nil {
 		var layer files.Layer
 		var outputs map[string]outputModel
-		if layer, outputs, err = keepOutputs(ctx, run, result, paths); err == nil {
+		if layer, outputs, err = takeOutputs(ctx, store, result, paths); err == nil {
 			model.setOutputs(ctx, layer, outputs, diags)
 			return true
 		}
 	}
-	reportOutputs(diags, run.ID, paths, err)
+	reportOutputs(diags, id, paths, err)
 	return false
 }
 
 // prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
-func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*engine.Run, bool) {
+func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
 	model.Brane = r.clients.PackageVersion()
 	model.pinImages(ctx, diags)
 	graph := model.graph(ctx, diags)
@@ -170,57 +182,55 @@ func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunMod
 		return nil, false
 	}
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
-	return &engine.Run{
-		ID: id, Graph: graph, Inputs: sources, Kube: target.Kube, Address: target.Address, Namespace: target.Namespace, AgentImage: r.clients.AgentImage, Location: name, Registry: target.Registry,
-		Redis: redis, RedisURL: url, RedisCerts: r.clients.Redis.Certificates, Users: r.clients.Redis.Users, Retention: retention, Parallel: int(model.Parallelism.ValueInt64()), Timeouts: model.podTimeouts(diags),
-		Holder: describeHolder(), Execution: model.ExecutionID.ValueString(), Detach: model.OnInterrupt.ValueString() == detach,
-		Prewarm: model.Prewarm.ValueBool(), AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
-		Nodes: r.clients.KubernetesAt(target.Kube.Host()), // registered credentials only have permissions in their namespace
+	store, err := results.Open(redis, id, graph)
+	if err != nil {
+		diagnostic.AddError(diags, "Failed to prepare run", fmt.Sprintf("Opening the files of run %q", id), err)
+		return nil, false
+	}
+	return &workflowRun{
+		spec: &workflow.Spec{
+			ID: id, Graph: graph, Inputs: sources, Namespace: target.Namespace, Location: name, Address: target.Address, Registry: target.Registry,
+			AgentImage: r.clients.AgentImage, Users: r.clients.Redis.Users, Retention: retention, Timeouts: model.podTimeouts(diags),
+			Parallel: int(model.Parallelism.ValueInt64()), Prewarm: model.Prewarm.ValueBool(),
+			AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
+		},
+		clients: engine.Clients{
+			Kube:    target.Kube,
+			Nodes:   r.clients.KubernetesAt(target.Kube.Host()), // registered credentials only have permissions in their namespace
+			Results: store, RedisURL: url, Certificates: r.clients.Redis.Certificates,
+		},
+		options: engine.Options{
+			Holder: runrecord.Holder{Name: describeHolder(), Execution: model.ExecutionID.ValueString()}, Detach: model.OnInterrupt.ValueString() == detach,
+		},
 	}, true
 }
 
-// keepOutputs removes the expiry of the declared outputs in Redis and reads the values for the state.
-func keepOutputs(ctx context.Context, run *engine.Run, result workflow.Result, paths map[string]string) (files.Layer, map[string]outputModel, error) {
+// takeOutputs removes the expiry of the declared outputs in Redis and reads the values for the state.
+func takeOutputs(
+	ctx context.Context, store *results.Store, result workflow.Result, paths map[string]string,
+) (files.Layer, map[string]outputModel, error) {
 	if len(paths) == 0 {
 		return "", nil, nil
 	}
-	layer, err := run.Keep(ctx, result, slices.Sorted(maps.Values(paths)))
+	layer, outputs, err := store.TakeOutputs(ctx, result, slices.Sorted(maps.Values(paths)), contentLimit)
 	if err != nil {
 		return "", nil, err
 	}
-	outputs, err := readOutputs(ctx, run, layer, paths)
-	return layer, outputs, err
+	return layer, newOutputModels(outputs, paths), nil
 }
 
-// readOutputs reads the values of outputs that are kept in Redis.
-func readOutputs(ctx context.Context, run *engine.Run, layer files.Layer, paths map[string]string) (map[string]outputModel, error) {
-	store, err := engine.Files(run.Redis, run.ID)
-	if err != nil {
-		return nil, err
-	}
-	tree, err := store.Tree(ctx, layer)
-	if err != nil {
-		return nil, err
-	}
-	outputs := map[string]outputModel{}
+// newOutputModels returns the values of outputs for the state.
+func newOutputModels(outputs results.Outputs, paths map[string]string) map[string]outputModel {
+	models := map[string]outputModel{}
 	for name, file := range paths {
-		entry, found := tree.Lookup(file)
-		if !found {
-			return nil, &files.MissingError{Paths: []string{file}}
+		output := outputs[file]
+		model := outputModel{Path: types.StringValue(file), Size: types.Int64Value(output.Size), SHA256: types.StringValue(output.SHA256.String())}
+		if output.Content != nil && utf8.Valid(output.Content) {
+			model.Content = types.StringValue(string(output.Content))
 		}
-		output := outputModel{Path: types.StringValue(file), Size: types.Int64Value(entry.Size), SHA256: types.StringValue(entry.SHA256.String())}
-		if entry.Size <= contentLimit {
-			var content bytes.Buffer
-			if err := store.Read(ctx, entry, &content); err != nil {
-				return nil, fmt.Errorf("read output %q: %w", file, err)
-			}
-			if utf8.Valid(content.Bytes()) {
-				output.Content = types.StringValue(content.String())
-			}
-		}
-		outputs[name] = output
+		models[name] = model
 	}
-	return outputs, nil
+	return models
 }
 
 // describeHolder describes this process in the lease of a run: user, host and process ID.
@@ -243,12 +253,12 @@ func isOwnedElsewhere(err error) bool {
 	return errors.As(err, &taken) || errors.As(err, &held) || errors.As(err, &lost)
 }
 
-func reportOwnedElsewhere(diags *diag.Diagnostics, run *engine.Run, err error) {
+func reportOwnedElsewhere(diags *diag.Diagnostics, run *workflowRun, err error) {
 	var taken *workflow.RunExistsElsewhereError
 	if errors.As(err, &taken) {
 		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")
 		return
 	}
-	diags.AddError("Run locked by another apply", diagnostic.ErrorDetail(fmt.Sprintf("Running %q in namespace %q", run.ID, run.Namespace), err)+
+	diags.AddError("Run locked by another apply", diagnostic.ErrorDetail(fmt.Sprintf("Running %q in namespace %q", run.spec.ID, run.spec.Namespace), err)+
 		"\n\nWait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.")
 }

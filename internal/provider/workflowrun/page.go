@@ -18,7 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	htmlreport "github.com/braneframework/terraform-provider-brane/internal/brane/report"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
@@ -64,7 +64,7 @@ func (m workflowRunModel) shouldWriteReport(state workflowRunModel) bool {
 
 // writePage writes the report of a run that has just ended, if one is configured. A failure to write it is a warning: an error would
 // make Terraform replace the run.
-func writePage(ctx context.Context, run *engine.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
+func writePage(ctx context.Context, run *workflowRun, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
 	model.ReportWrittenAt = types.StringNull()
 	if model.ReportPath.IsNull() {
 		return
@@ -74,16 +74,16 @@ func writePage(ctx context.Context, run *engine.Run, model *workflowRunModel, pr
 	defer done()
 	name := model.ReportPath.ValueString()
 	if err := replaceFile(name, buildPage(ctx, run, model, progress, result, problem)); err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", diagnostic.ErrorDetail(fmt.Sprintf("Writing the report of run %q to %q", run.ID, name), err)+
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", diagnostic.ErrorDetail(fmt.Sprintf("Writing the report of run %q to %q", run.spec.ID, name), err)+
 			"\n\nThe run itself is not affected. If you change `report_path`, the next apply writes the report there.")
 	}
 }
 
 // buildPage returns the report of a run.
-func buildPage(ctx context.Context, run *engine.Run, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
-	hide := workflow.HideSecrets(run.Graph, run.RedisURL)
+func buildPage(ctx context.Context, run *workflowRun, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error) htmlreport.Run {
+	hide := workflow.HideSecrets(run.spec.Graph, run.clients.RedisURL)
 	told := htmlreport.Run{
-		ID: run.ID, Name: model.Name.ValueString(), Infrastructure: model.Infrastructure.ValueString(), Namespace: model.Namespace.ValueString(),
+		ID: run.spec.ID, Name: model.Name.ValueString(), Infrastructure: model.Infrastructure.ValueString(), Namespace: model.Namespace.ValueString(),
 		Status: htmlreport.Succeeded, Written: time.Now(),
 	}
 	switch {
@@ -96,8 +96,8 @@ func buildPage(ctx context.Context, run *engine.Run, model *workflowRunModel, pr
 	for _, failure := range slices.Concat(result.Failures, result.Allowed) {
 		failures[failure.Step] = failure
 	}
-	store, err := engine.Files(run.Redis, run.ID)
-	for _, step := range run.Graph.All() {
+	var err error
+	for _, step := range run.spec.Graph.All() {
 		outcome := result.Steps[step.Name]
 		s := htmlreport.Step{
 			Name: step.Name, Image: step.Image, Needs: step.Needs, Status: htmlreport.Status(outcome.Status),
@@ -121,7 +121,7 @@ func buildPage(ctx context.Context, run *engine.Run, model *workflowRunModel, pr
 			s.Failure = hide(failure.Detail())
 		}
 		if err == nil {
-			err = addFromRedis(ctx, store, outcome.Layer, &s, hide)
+			err = addFromRedis(ctx, run.clients.Results.Files(), outcome.Layer, &s, hide)
 		}
 		if err == nil {
 			s.Parts, err = pageParts(ctx, run, step, failures[step.Name], hide)
@@ -140,8 +140,8 @@ func buildPage(ctx context.Context, run *engine.Run, model *workflowRunModel, pr
 
 // pageParts returns the indexes of a fan-out step. The failure names some of those that were started and have no commit; of the others it is not known whether
 // they failed or were stopped.
-func pageParts(ctx context.Context, run *engine.Run, step workflow.Step, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
-	found, err := run.Parts(ctx, step.Name)
+func pageParts(ctx context.Context, run *workflowRun, step workflow.Step, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
+	found, err := run.clients.Results.Indexes(ctx, step.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func pageParts(ctx context.Context, run *engine.Run, step workflow.Step, failure
 	for i, part := range found {
 		p := htmlreport.Part{Index: i, Status: htmlreport.Succeeded, Started: part.Started, Ended: part.Ended, Attempts: part.Attempts}
 		switch {
-		case part.Committed:
+		case part.IsCommitted:
 		case hasFailed[strconv.Itoa(i)]:
 			p.Status = htmlreport.Failed
 		case part.Attempts > 0:
@@ -242,7 +242,7 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 	}
 	model.ReportWrittenAt = attribute.TimeOrNull(time.Now()) // also if it cannot be written, or every plan would try again
 	model.Brane = r.clients.PackageVersion()
-	run := &engine.Run{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}
+	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}}
 	if diags.HasError() {
 		return
 	}
@@ -250,11 +250,13 @@ func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRu
 	diagnostic.AddRedisWarnings(diags, warnings)
 	var result workflow.Result
 	if err == nil {
-		run.Redis = client
-		result, err = run.Recall(ctx)
+		run.clients.Results, err = results.Open(client, run.spec.ID, run.spec.Graph)
+	}
+	if err == nil {
+		result, err = run.clients.Results.Load(ctx)
 	}
 	if err != nil {
-		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", diagnostic.ErrorDetail(fmt.Sprintf("Reading the results of run %q from Redis", run.ID), err)+
+		diags.AddAttributeWarning(path.Root("report_path"), "Failed to write report", diagnostic.ErrorDetail(fmt.Sprintf("Reading the results of run %q from Redis", run.spec.ID), err)+
 			"\n\nFiles other than outputs are only kept for the time set with `retention`. The report is written when the run is run again.")
 		return
 	}

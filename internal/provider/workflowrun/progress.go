@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 )
 
 // runProgress reports the progress of a run, one line per event, in the log at INFO and to a listener. It records what the result of the run does not contain.
@@ -24,17 +23,17 @@ type runProgress struct {
 }
 
 // watchProgress observes the events of a run; listener may be nil.
-func watchProgress(ctx context.Context, run *engine.Run, listener func(string)) *runProgress {
-	p := &runProgress{id: run.ID, began: time.Now(), of: len(run.Graph.Steps()), started: map[string]time.Time{}, failed: map[string]time.Time{}}
+func watchProgress(ctx context.Context, run *workflowRun, listener func(string)) *runProgress {
+	p := &runProgress{id: run.spec.ID, began: time.Now(), of: len(run.spec.Graph.Steps()), started: map[string]time.Time{}, failed: map[string]time.Time{}}
 	p.tell = func(line string) {
-		tflog.Info(ctx, line, map[string]any{"run": run.ID})
+		tflog.Info(ctx, line, map[string]any{"run": run.spec.ID})
 		if listener != nil {
 			listener(line)
 		}
 	}
-	run.Observe = func(event workflow.Event) {
+	run.options.Observe = func(event workflow.Event) {
 		if event.Kind == workflow.RunStages {
-			tflog.Debug(ctx, event.String(), map[string]any{"run": run.ID})
+			tflog.Debug(ctx, event.String(), map[string]any{"run": run.spec.ID})
 			return
 		}
 		p.observe(event)

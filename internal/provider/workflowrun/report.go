@@ -13,7 +13,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -67,7 +67,7 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 
 // lost returns a message for each output that is missing or modified in Redis, as far as [files.Store.Damage] checks.
 func (r *workflowRunResource) lost(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) (sentences []string, err error) {
-	store, err := engine.Files(client, model.ID.ValueString())
+	store, err := results.OpenFiles(client, model.ID.ValueString())
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
@@ -219,7 +220,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store
-		if store, err = engine.Files(redis, id); err == nil {
+		if store, err = results.OpenFiles(redis, id); err == nil {
 			err = errors.Join(store.RevokeUser(ctx), store.Delete(ctx))
 		}
 	}
@@ -231,6 +232,6 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 // deleteObjects removes the run from the cluster.
 func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
 	return r.inCluster(ctx, model, func(client *kube.Client) error {
-		return engine.Delete(ctx, client, model.Namespace.ValueString(), model.ID.ValueString(), model.ExecutionID.ValueString())
+		return engine.Delete(ctx, client, workflow.Ref{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString()}, model.ExecutionID.ValueString())
 	})
 }

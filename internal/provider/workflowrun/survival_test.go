@@ -23,7 +23,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
@@ -246,7 +246,7 @@ func (s *survival) id(t *testing.T) string {
 // committed waits until a step is committed.
 func (s *survival) committed(t *testing.T, step string) {
 	t.Helper()
-	store, err := engine.Files(s.redis, s.id(t))
+	store, err := results.OpenFiles(s.redis, s.id(t))
 	acctest.NoError(t, err)
 	holds(t, "the commit of step "+step, func() bool {
 		commits, err := store.Commits(t.Context(), []string{step})

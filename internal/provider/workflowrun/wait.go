@@ -14,7 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
@@ -38,14 +39,14 @@ func (m workflowRunModel) keptPaths(ctx context.Context, diags *diag.Diagnostics
 }
 
 // delegate starts an engine that runs the workflow inside the cluster. It returns whether there is anything to store in the state.
-func delegate(ctx context.Context, run *engine.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
+func delegate(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	status := workflow.RunRunning
 	pageBefore(ctx, run, model, diags)
-	err := run.Delegate(ctx, model.keptPaths(ctx, diags))
+	err := detached.Start(ctx, run.spec, run.clients, run.options, model.keptPaths(ctx, diags))
 	var account *workflow.AccountError
 	switch {
 	case errors.As(err, &account):
-		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.ID, run.Kube.Host()), err)+
+		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.spec.ID, run.clients.Kube.Host()), err)+
 			"\n\nWith wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Register a service account of that namespace, or set wait = true.")
 		return false // nothing was created
 	case isOwnedElsewhere(err):
@@ -53,7 +54,7 @@ func delegate(ctx context.Context, run *engine.Run, model *workflowRunModel, dia
 		return false
 	case err != nil:
 		status = workflow.RunStopped
-		diagnostic.AddError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.ID, run.Namespace, run.Kube.Host()), err)
+		diagnostic.AddError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
 	}
 	model.setRunning(ctx, status, diags)
 	return true
@@ -67,35 +68,35 @@ func (m *workflowRunModel) setRunning(ctx context.Context, status workflow.RunSt
 }
 
 // pageBefore writes the report of a run that failed inside the cluster, before an engine is started again: afterwards that result is gone.
-func pageBefore(ctx context.Context, run *engine.Run, model *workflowRunModel, diags *diag.Diagnostics) {
+func pageBefore(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) {
 	if model.ReportPath.IsNull() {
 		return
 	}
-	found, err := run.Look(ctx)
-	if err != nil || found.Status == workflow.RunRunning || len(found.Steps) == 0 || run.Recount(ctx, &found.Result) != nil {
+	found, err := detached.ReadStatus(ctx, run.clients.Kube, run.spec.Ref())
+	if err != nil || found.Status == workflow.RunRunning || len(found.Steps) == 0 || run.clients.Results.Refresh(ctx, &found.Result) != nil {
 		return // there is no outcome, or starting the engine will report the problem
 	}
 	writePage(ctx, run, model, &runProgress{}, found.Result, stopReason(found), diags)
 }
 
 // await waits until an engine has ended the run, and sets the results in the model. It returns whether the run has ended.
-func await(ctx context.Context, run *engine.Run, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	found, err := run.Await(ctx)
+func await(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	found, err := detached.Wait(ctx, run.clients.Kube, run.spec.Ref(), run.options.Observe)
 	if err == nil {
-		err = run.Recount(ctx, &found.Result)
+		err = run.clients.Results.Refresh(ctx, &found.Result)
 	}
 	if err != nil {
-		diagnostic.AddError(diags, "Failed to wait for run", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.ID, run.Namespace), err)
-		diags.AddWarning("Run continues", fmt.Sprintf("Run %q continues inside the cluster. Apply again to wait for it to end. To stop it, destroy it.", run.ID))
+		diagnostic.AddError(diags, "Failed to wait for run", fmt.Sprintf("Waiting for the end of run %q in namespace %q", run.spec.ID, run.spec.Namespace), err)
+		diags.AddWarning("Run continues", fmt.Sprintf("Run %q continues inside the cluster. Apply again to wait for it to end. To stop it, destroy it.", run.spec.ID))
 		return false
 	}
 	reportOutcome(diags, model, found)
 	paths := model.outputPaths(ctx, diags)
 	outputs, layer := emptyOutputs(paths), files.Layer("")
 	if found.Status == workflow.RunSucceeded {
-		taken, kept, err := keepOutputs(ctx, run, found.Result, paths)
+		taken, kept, err := takeOutputs(ctx, run.clients.Results, found.Result, paths)
 		if err != nil {
-			reportOutputs(diags, run.ID, paths, err)
+			reportOutputs(diags, run.spec.ID, paths, err)
 			found.Status = workflow.RunStopped
 		} else if kept != nil {
 			outputs, layer = kept, taken
@@ -108,7 +109,7 @@ func await(ctx context.Context, run *engine.Run, model *workflowRunModel, diags 
 }
 
 // stopReason returns why a run stopped; nil if it did not.
-func stopReason(found engine.Delegated) error {
+func stopReason(found detached.Status) error {
 	if found.Status != workflow.RunStopped {
 		return nil
 	}
@@ -116,7 +117,7 @@ func stopReason(found engine.Delegated) error {
 }
 
 // reportOutcome adds an error for each failure of a run that has ended.
-func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found engine.Delegated) {
+func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found detached.Status) {
 	reportFailures(diags, model.Name.ValueString(), found.Result)
 	reportAllowed(diags, model.Name.ValueString(), found.Result)
 	if found.Status == workflow.RunStopped {
@@ -132,7 +133,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 	}
 	kept := false
 	err := r.inCluster(ctx, model, func(client *kube.Client) error {
-		run.Kube = client
+		run.clients.Kube = client
 		if model.waits() {
 			kept = await(ctx, run, model, diags)
 			return nil
@@ -143,10 +144,10 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 		}
 		model.setOutputs(ctx, "", emptyOutputs(model.outputPaths(ctx, diags)), diags)
 		kept = true
-		return run.Declare(ctx, model.keptPaths(ctx, diags))
+		return detached.SetOutputs(ctx, run.clients.Kube, run.spec.Ref(), model.keptPaths(ctx, diags))
 	})
 	if err != nil {
-		diagnostic.AddError(diags, "Failed to update run", fmt.Sprintf("Looking up in namespace %q run %q", run.Namespace, run.ID), err)
+		diagnostic.AddError(diags, "Failed to update run", fmt.Sprintf("Looking up in namespace %q run %q", run.spec.Namespace, run.spec.ID), err)
 	}
 	return kept && err == nil
 }
@@ -158,25 +159,25 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 	if !ok {
 		return false
 	}
-	var found engine.Delegated
+	var found detached.Status
 	err := r.inCluster(ctx, model, func(client *kube.Client) (err error) {
-		run.Kube = client
-		found, err = run.Look(ctx)
+		run.clients.Kube = client
+		found, err = detached.ReadStatus(ctx, run.clients.Kube, run.spec.Ref())
 		return err
 	})
 	if errors.Is(err, clients.ErrNotKnown) {
-		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.spec.ID))
 		return false
 	}
 	outputs, paths := map[string]outputModel(nil), model.outputPaths(ctx, diags)
 	if err == nil {
-		err = run.Recount(ctx, &found.Result)
+		err = run.clients.Results.Refresh(ctx, &found.Result)
 	}
 	if err == nil && found.Outputs != "" {
-		outputs, err = readOutputs(ctx, run, found.Outputs, paths)
+		outputs, err = readOutputs(ctx, run.clients.Results, found.Outputs, paths)
 	}
 	if err != nil && !errors.Is(err, files.ErrGone) {
-		diagnostic.AddError(diags, "Failed to read run", fmt.Sprintf("Reading the state of run %q in namespace %q", run.ID, run.Namespace), err)
+		diagnostic.AddError(diags, "Failed to read run", fmt.Sprintf("Reading the state of run %q in namespace %q", run.spec.ID, run.spec.Namespace), err)
 		return false
 	}
 	var told diag.Diagnostics
@@ -200,7 +201,7 @@ func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunMod
 }
 
 // describeFailures returns a message for each reason to resume or replace the run.
-func describeFailures(found engine.Delegated, lost error) (sentences []string) {
+func describeFailures(found detached.Status, lost error) (sentences []string) {
 	for _, failure := range found.Failures {
 		sentence := fmt.Sprintf("step %q failed: %s", failure.Step, failure.Reason)
 		if failure.Code != 0 {
@@ -218,25 +219,35 @@ func describeFailures(found engine.Delegated, lost error) (sentences []string) {
 }
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
-func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*engine.Run, bool) {
+func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
 	model.Brane = r.clients.PackageVersion()
-	run := &engine.Run{
-		ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags), AgentImage: r.clients.AgentImage, Execution: model.ExecutionID.ValueString(),
-		Parallel: int(model.Parallelism.ValueInt64()),
-	}
+	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags)}}
 	if diags.HasError() {
 		return nil, false
 	}
 	client, warnings, err := r.clients.RedisClient(ctx)
 	if errors.Is(err, clients.ErrNotKnown) {
-		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.ID))
+		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.spec.ID))
 		return nil, false
 	}
 	if err != nil {
-		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to look for run %q", run.ID), err)
+		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to look for run %q", run.spec.ID), err)
 		return nil, false
 	}
 	diagnostic.AddRedisWarnings(diags, warnings)
-	run.Redis = client
+	run.clients.Results, err = results.Open(client, run.spec.ID, run.spec.Graph)
+	if err != nil {
+		diagnostic.AddError(diags, "Failed to read run", fmt.Sprintf("Opening the files of run %q", run.spec.ID), err)
+		return nil, false
+	}
 	return run, true
+}
+
+// readOutputs reads the values of outputs that are kept in Redis.
+func readOutputs(ctx context.Context, store *results.Store, layer files.Layer, paths map[string]string) (map[string]outputModel, error) {
+	outputs, err := store.ReadOutputs(ctx, layer, slices.Sorted(maps.Values(paths)), contentLimit)
+	if err != nil {
+		return nil, err
+	}
+	return newOutputModels(outputs, paths), nil
 }

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
@@ -56,8 +56,7 @@ func (s *survival) over(t *testing.T) workflow.RunStatus {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer done()
-	run := &engine.Run{ID: s.id(t), Namespace: s.Namespace, Kube: s.Client}
-	found, err := run.Await(ctx)
+	found, err := detached.Wait(ctx, s.Client, workflow.Ref{ID: s.id(t), Namespace: s.Namespace}, nil)
 	acctest.NoError(t, err)
 	return found.Status
 }

@@ -19,53 +19,56 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// userLook is the interval at which the run's user is checked. A restart of Redis removes the user, and agents retry for two minutes.
-const userLook = 5 * time.Second
+// userInterval is the interval at which the run's user is checked. A restart of Redis removes the user, and agents retry for two minutes.
+const userInterval = 5 * time.Second
 
-// handOver creates the Secret with which the pods connect to Redis, and decides how the agent gets into the pods.
-func (r *Run) handOver(ctx context.Context, store *files.Store, owner metav1.OwnerReference) error {
-	if size := r.largeCertificate(); size > 0 && r.AgentInjection == workflow.InjectImageVolume {
-		return fmt.Errorf("pass the certificates for Redis in variables: one has %d bytes, a variable holds at most %d; leave agent_injection out, or list fewer CAs", size, workflow.MaxText)
+// ensureRedisAccess creates the Secret with which the pods connect to Redis. It reports whether the credential is the run's own.
+func ensureRedisAccess(
+	ctx context.Context, owner metav1.OwnerReference, store *files.Store, spec *workflow.Spec, clients Clients, observe workflow.Observer,
+) (hasOwnUser bool, err error) {
+	if size := findLargeCertificate(clients.Certificates); size > 0 && spec.AgentInjection == workflow.InjectImageVolume {
+		return false, fmt.Errorf("pass the certificates for Redis in variables: one has %d bytes, a variable holds at most %d; "+
+			"leave agent_injection out, or list fewer CAs", size, workflow.MaxText)
 	}
-	address, ownUser, err := r.podURL(ctx, store)
+	address, hasOwnUser, err := createRedisUser(ctx, store, spec, clients.RedisURL, observe)
 	if err != nil {
-		return err
+		return false, err
 	}
-	r.decideDelivery(ctx, ownUser)
-	return r.putAccess(ctx, r.objectName(), address, owner)
+	meta := newObjectMeta(spec.Ref(), spec.Ref().ObjectName(), owner)
+	return hasOwnUser, ApplyAccessSecret(ctx, clients.Kube, spec.ID, meta, address, clients.Certificates)
 }
 
-// putAccess writes a Secret of that name with what an agent or an engine needs to connect to Redis.
-func (r *Run) putAccess(ctx context.Context, name, address string, owner metav1.OwnerReference) error {
-	secret := &corev1.Secret{ObjectMeta: r.meta()}
-	secret.Name, secret.OwnerReferences = name, []metav1.OwnerReference{owner}
-	secret.Data = map[string][]byte{agent.SecretKey: []byte(address)}
-	for key, content := range map[string][]byte{agent.SecretCA: r.RedisCerts.CA, agent.SecretCert: r.RedisCerts.Cert, agent.SecretTLS: r.RedisCerts.Key} {
+// ApplyAccessSecret writes a Secret with what an agent or an engine needs to connect to Redis.
+func ApplyAccessSecret(ctx context.Context, client *kube.Client, id string, meta metav1.ObjectMeta, address string, certificates files.Certificates) error {
+	secret := &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{agent.SecretKey: []byte(address)}}
+	for key, content := range map[string][]byte{agent.SecretCA: certificates.CA, agent.SecretCert: certificates.Cert, agent.SecretTLS: certificates.Key} {
 		if len(content) > 0 {
 			secret.Data[key] = content
 		}
 	}
-	if err := r.put(ctx, secret); err != nil { // the password may have changed, and the service account has no permission to read the Secret
-		return fmt.Errorf("create the Redis credential of run %q, %s: %w", r.ID, kube.Describe(secret), err)
+	if err := Put(ctx, client, secret); err != nil { // the password may have changed, and the service account has no permission to read the Secret
+		return fmt.Errorf("create the Redis credential of run %q, %s: %w", id, kube.Describe(secret), err)
 	}
 	return nil
 }
 
-// podURL returns the address with the credential for the pods, and whether the credential is the run's own. Passwords of earlier executions stay valid.
-func (r *Run) podURL(ctx context.Context, store *files.Store) (address string, own bool, err error) {
-	if r.Users == workflow.UsersOff {
-		return r.RedisURL, false, nil
+// createRedisUser returns the address with the credential for the pods, and whether the credential is the run's own. Passwords of earlier executions stay valid.
+func createRedisUser(
+	ctx context.Context, store *files.Store, spec *workflow.Spec, redisURL string, observe workflow.Observer,
+) (address string, isOwn bool, err error) {
+	if spec.Users == workflow.UsersOff {
+		return redisURL, false, nil
 	}
 	password := rand.Text()
 	name, err := store.GrantUser(ctx, password)
-	if errors.Is(err, files.ErrNoUsers) && r.Users != workflow.UsersRequire {
-		r.observe(workflow.Event{Kind: workflow.RunShares, Detail: err.Error()})
-		return r.RedisURL, false, nil
+	if errors.Is(err, files.ErrNoUsers) && spec.Users != workflow.UsersRequire {
+		observe.Report(workflow.Event{Kind: workflow.RunShares, Detail: err.Error()})
+		return redisURL, false, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("create the Redis user of run %q: %w", r.ID, err)
+		return "", false, fmt.Errorf("create the Redis user of run %q: %w", spec.ID, err)
 	}
-	parsed, err := url.Parse(r.RedisURL)
+	parsed, err := url.Parse(redisURL)
 	if err != nil {
 		return "", false, errors.New("the Redis URL of the pods cannot be parsed") // not err, whose text contains the URL with the password
 	}
@@ -73,36 +76,36 @@ func (r *Run) podURL(ctx context.Context, store *files.Store) (address string, o
 	return parsed.String(), true, nil
 }
 
-// holdUser creates the run's user again whenever Redis has lost it, until let is called. That removes the user, unless pods still need it.
-func (r *Run) holdUser(ctx context.Context, store *files.Store) (let func(stillNeeded bool)) {
-	if r.Users == workflow.UsersOff {
+// keepRedisUser creates the run's user again whenever Redis has lost it, until stop is called. That removes the user, unless pods still need it.
+func keepRedisUser(ctx context.Context, store *files.Store, users workflow.RedisUsers, observe workflow.Observer) (stop func(isStillNeeded bool)) {
+	if users == workflow.UsersOff {
 		return func(bool) {}
 	}
-	looking, stop := context.WithCancel(ctx)
-	var looker sync.WaitGroup
+	watching, cancel := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
 	lost := 0
-	looker.Go(func() { lost = lookForUser(looking, store) })
-	return func(stillNeeded bool) {
-		stop()
-		looker.Wait()
+	watcher.Go(func() { lost = watchRedisUser(watching, store) })
+	return func(isStillNeeded bool) {
+		cancel()
+		watcher.Wait()
 		if lost > 0 {
-			r.observe(workflow.Event{Kind: workflow.RunDisturbed, Detail: fmt.Sprintf("Redis had lost the user of the run; it was created again (%d times)", lost)})
+			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: fmt.Sprintf("Redis had lost the user of the run; it was created again (%d times)", lost)})
 		}
-		if stillNeeded {
+		if isStillNeeded {
 			return
 		}
 		// This has to happen after Ctrl-C as well, so it has a separate short timeout.
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer done()
 		if err := store.RevokeUser(ctx); err != nil {
-			r.observe(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error() + "; destroying the run removes it"})
+			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error() + "; destroying the run removes it"})
 		}
 	}
 }
 
-// lookForUser checks the run's Redis user until ctx ends and returns how often it was lost.
-func lookForUser(ctx context.Context, store *files.Store) (lost int) {
-	_ = wait.PollUntilContextCancel(ctx, userLook, false, func(ctx context.Context) (bool, error) {
+// watchRedisUser checks the run's Redis user until ctx ends and returns how often it was lost.
+func watchRedisUser(ctx context.Context, store *files.Store) (lost int) {
+	_ = wait.PollUntilContextCancel(ctx, userInterval, false, func(ctx context.Context) (bool, error) {
 		// If Redis does not answer, the loop meets the same error and reports it.
 		if again, err := store.KeepUser(ctx); again && err == nil {
 			lost++

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"context"
@@ -12,47 +12,30 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 )
 
 // The pods of a run use a Redis user that has access to this run alone. The user is removed during the run and created again, and the step does not notice.
 func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
-	universal, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, ok := universal.(*redis.Client)
+	l := runtest.New(t)
+	server, ok := l.Redis.(*redis.Client)
 	if !ok {
-		t.Fatalf("the client is %T", universal)
+		t.Fatalf("the client is %T", l.Redis)
 	}
-	graph, err := workflow.NewGraph([]workflow.Step{{
-		Name: "long", Image: clustertest.Getenv(t, "BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", "echo ready; while test ! -e /tmp/x; do sleep 4; touch /tmp/x; done; echo done > /data/out"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := &Run{
-		ID: clustertest.Name("user"), Graph: graph, Kube: clustertest.Client(t), Namespace: clustertest.Namespace(t), AgentImage: clustertest.Getenv(t, "BRANE_AGENT_IMAGE"),
-		Redis: server, RedisURL: clustertest.Getenv(t, "BRANE_REDIS_POD_URL"), Retention: time.Hour, Users: workflow.UsersRequire,
-	}
-	store, err := Files(server, run.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(store.Delete(context.Background()), server.Close()); err != nil { // the context of the test has ended
-			t.Error(err)
-		}
+	run := l.NewRun(workflow.Step{
+		Name: "long", Image: l.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"sh", "-c", "echo ready; while test ! -e /tmp/x; do sleep 4; touch /tmp/x; done; echo done > /data/out"},
 	})
+	run.Spec.Users = workflow.UsersRequire
+	store := run.Clients.Results.Files()
 	var made []string
-	run.Observe = func(event workflow.Event) {
+	run.Options.Observe = func(event workflow.Event) {
 		if event.Kind == workflow.RunDisturbed {
 			made = append(made, event.Detail)
 		}
 	}
 	removed := make(chan error, 1)
-	go func() { removed <- removeUser(t.Context(), server, store, run.ID) }()
+	go func() { removed <- removeUser(t.Context(), server, store, run.Spec.ID) }()
 	result, err := run.Execute(t.Context())
 	if err != nil || len(result.Failures) > 0 {
 		t.Fatalf("the run ended with %+v, %v", result, err)
@@ -63,7 +46,7 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	if want := []string{"Redis had lost the user of the run; it was created again (1 times)"}; !slices.Equal(made, want) {
 		t.Errorf("told: %q, want %q", made, want)
 	}
-	if users := server.ACLUsers(t.Context()).Val(); slices.Contains(users, files.UserName(run.ID)) {
+	if users := server.ACLUsers(t.Context()).Val(); slices.Contains(users, files.UserName(run.Spec.ID)) {
 		t.Error("the user is still there when the run has ended")
 	}
 }

@@ -26,7 +26,12 @@ func conditional(t *testing.T) workflow.Graph {
 	return g
 }
 
-func TestNext(t *testing.T) {
+// phasesOf returns a function that returns the phases in a map.
+func phasesOf(phases map[string]phase) func(string) phase {
+	return func(step string) phase { return phases[step] }
+}
+
+func TestListReady(t *testing.T) {
 	type phases = map[string]phase
 	diamond, handled := workflowtest.Graph(t, "a", "b: a", "c: a", "d: b c"), conditional(t)
 	for name, tt := range map[string]struct {
@@ -37,34 +42,34 @@ func TestNext(t *testing.T) {
 		ended    bool
 	}{
 		"at the beginning the first":           {diamond, 0, nil, "[a]", false},
-		"nothing while it runs":                {diamond, 0, phases{"a": started}, "[]", false},
+		"nothing while it runs":                {diamond, 0, phases{"a": running}, "[]", false},
 		"both that waited for it":              {diamond, 0, phases{"a": committed}, "[b c]", false},
-		"not one that is running already":      {diamond, 0, phases{"a": committed, "b": started}, "[c]", false},
-		"the last one needs both":              {diamond, 0, phases{"a": committed, "b": committed, "c": started}, "[]", false},
+		"not one that is running already":      {diamond, 0, phases{"a": committed, "b": running}, "[c]", false},
+		"the last one needs both":              {diamond, 0, phases{"a": committed, "b": committed, "c": running}, "[]", false},
 		"the last one when both are":           {diamond, 0, phases{"a": committed, "b": committed, "c": committed}, "[d]", false},
 		"nothing new after a failure":          {diamond, 0, phases{"a": committed, "b": failed}, "[]", true},
 		"nothing when all are":                 {diamond, 0, phases{"a": committed, "b": committed, "c": committed, "d": committed}, "[]", true},
 		"a commit is worth more than its own":  {diamond, 0, phases{"b": committed, "c": committed}, "[a d]", false},
 		"one at a time":                        {diamond, 1, phases{"a": committed}, "[b]", false},
-		"none beside the one that runs":        {diamond, 1, phases{"a": committed, "b": started}, "[]", false},
+		"none beside the one that runs":        {diamond, 1, phases{"a": committed, "b": running}, "[]", false},
 		"the next one at a time":               {diamond, 1, phases{"a": committed, "b": committed}, "[c]", false},
-		"more running than allowed by now":     {diamond, 1, phases{"a": committed, "b": started, "c": started}, "[]", false},
+		"more running than allowed by now":     {diamond, 1, phases{"a": committed, "b": running, "c": running}, "[]", false},
 		"steps for failures wait":              {handled, 0, nil, "[a try]", false},
 		"one that always runs":                 {handled, 0, phases{"a": committed, "try": committed}, "[b tidy use]", false},
 		"all is well":                          {handled, 0, phases{"a": committed, "b": committed, "c": committed, "tidy": committed, "try": committed, "use": committed}, "[]", true},
-		"a rescue after the failure":           {handled, 0, phases{"a": committed, "b": failed, "tidy": started, "try": committed, "use": committed}, "[rescue]", false},
-		"what always runs, after the failure":  {handled, 0, phases{"a": failed, "try": committed, "use": started}, "[rescue tidy]", false},
-		"over though something else runs":      {handled, 0, phases{"a": failed, "rescue": committed, "tidy": committed, "try": committed, "use": started}, "[]", true},
-		"a rescue that fails as well":          {handled, 0, phases{"a": failed, "rescue": failed, "tidy": started, "try": committed, "use": started}, "[]", false},
+		"a rescue after the failure":           {handled, 0, phases{"a": committed, "b": failed, "tidy": running, "try": committed, "use": committed}, "[rescue]", false},
+		"what always runs, after the failure":  {handled, 0, phases{"a": failed, "try": committed, "use": running}, "[rescue tidy]", false},
+		"over though something else runs":      {handled, 0, phases{"a": failed, "rescue": committed, "tidy": committed, "try": committed, "use": running}, "[]", true},
+		"a rescue that fails as well":          {handled, 0, phases{"a": failed, "rescue": failed, "tidy": running, "try": committed, "use": running}, "[]", false},
 		"an allowed failure stops nothing":     {handled, 0, phases{"try": failed}, "[a other]", false},
 		"a run with an allowed failure ends":   {handled, 0, phases{"a": committed, "b": committed, "c": committed, "tidy": committed, "try": failed, "other": committed}, "[]", true},
 		"handlers are bounded like all others": {handled, 1, phases{"a": failed, "try": committed, "use": committed}, "[rescue]", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := fmt.Sprint(next(tt.graph, tt.known, tt.parallel)); got != tt.want {
+			if got := fmt.Sprint(listReady(tt.graph, phasesOf(tt.known), tt.parallel)); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			if got := ended(tt.graph, tt.known); got != tt.ended {
+			if got := hasEnded(tt.graph, phasesOf(tt.known)); got != tt.ended {
 				t.Errorf("ended: %v", got)
 			}
 		})
@@ -78,14 +83,14 @@ func TestEveryRunEnds(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		g, parallel := randomGraph(t, random), random.IntN(4)
 		known, live, starts, hasFailed := map[string]phase{}, []string{}, map[string]int{}, false
-		for !ended(g, known) {
-			for _, name := range next(g, known, parallel) {
+		for !hasEnded(g, phasesOf(known)) {
+			for _, name := range listReady(g, phasesOf(known), parallel) {
 				for _, need := range g.Step(name).Needs {
-					if g.Step(name).When == workflow.OnSuccess && known[need] != committed || known[need] == started {
+					if g.Step(name).When == workflow.OnSuccess && known[need] != committed || known[need] == running {
 						t.Fatalf("seed %d: %s started before %s was committed", seed, name, need)
 					}
 				}
-				known[name] = started
+				known[name] = running
 				starts[name]++
 				live = append(live, name)
 			}

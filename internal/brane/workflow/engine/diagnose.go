@@ -3,11 +3,13 @@ package engine
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -16,51 +18,52 @@ const (
 	logLines = 20
 	logBytes = 4 << 10
 	lastFew  = 3
-	askLimit = 10 * time.Second // for the logs and the events, which are optional
 )
 
-// failure collects what is known about a failed step. The status of its containers may be more precise than the reason of the Job.
-func (l *loop) failure(ctx context.Context, step string, why suspicion) *workflow.Failure {
-	ctx, done := context.WithTimeout(ctx, askLimit)
+// diagnoseFailure collects what is known about a failed step. The status of its containers may be more precise than the reason of the Job.
+func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReason) *workflow.Failure {
+	ctx, done := context.WithTimeout(ctx, optionalTimeout)
 	defer done()
 	l.refreshPods(ctx, step)
-	f := &workflow.Failure{Step: step, Namespace: l.Namespace, Job: l.jobName(step), End: workflow.End{Reason: why.reason}, Message: why.message}
-	for i, pod := range l.badPods(step, why.reason) {
-		end := endOf(pod, why.reason)
+	f := &workflow.Failure{
+		Step: step, Namespace: l.spec.Namespace, Job: l.jobName(step), End: workflow.End{Reason: why.reason}, Message: why.message,
+	}
+	for i, pod := range l.rankPods(step, why.reason) {
+		end := newEnd(pod, why.reason)
 		if i == 0 {
-			f.Started, f.Ended = l.ran(step, pod)
+			f.Started, f.Ended = l.findCommandTimes(step, pod)
 		}
 		switch {
 		case i == 0 && why.reason != workflow.ReasonFailedCreate: // otherwise the reason is a pod that could not be created
 			f.End = end
-			f.Events = l.podEvents(ctx, pod.Name)
+			f.Events = l.readWarnings(ctx, pod.Name)
 		case len(f.Earlier) < lastFew:
-			end.Log = workflow.LastLines(l.log(ctx, step, end, false), logLines/2)
+			end.Log = workflow.LastLines(l.readLog(ctx, step, end, false), logLines/2)
 			f.Earlier = append(f.Earlier, end)
 		default:
 			f.More++
 		}
 	}
-	f.Log, f.Advice = l.log(ctx, step, f.End, true), l.advice(f)
-	f.HideSecrets(workflow.HideSecrets(l.Graph, l.RedisURL))
+	f.Log, f.Advice = l.readLog(ctx, step, f.End, true), suggestRemedy(f, l.spec.AgentImage, l.injection)
+	f.HideSecrets(workflow.HideSecrets(l.spec.Graph, l.clients.RedisURL))
 	return f
 }
 
 // refreshPods reads the pods of a step, because their watch may be behind the watch of the Jobs: after an outage both are opened again, in any order.
 func (l *loop) refreshPods(ctx context.Context, step string) {
 	var pods corev1.PodList
-	if err := l.Kube.List(ctx, &pods, l.Namespace, workflow.RunLabel+"="+l.ID+","+workflow.StepLabel+"="+step); err != nil {
+	if err := l.clients.Kube.List(ctx, &pods, l.spec.Namespace, l.spec.Ref().StepSelector(step)); err != nil {
 		return // use what the watch has delivered
 	}
 	for i := range pods.Items {
-		l.remember(&pods.Items[i])
+		l.rememberPod(&pods.Items[i])
 	}
 }
 
-// podEvents returns the last warnings of a pod, which show why it could not be scheduled, pulled or started.
-func (l *loop) podEvents(ctx context.Context, pod string) []string {
+// readWarnings returns the last warnings of a pod, which show why it could not be scheduled, pulled or started.
+func (l *loop) readWarnings(ctx context.Context, pod string) []string {
 	var events corev1.EventList
-	if err := l.Kube.Events(ctx, &events, l.Namespace, pod); err != nil {
+	if err := l.clients.Kube.Events(ctx, &events, l.spec.Namespace, pod); err != nil {
 		return []string{"(not readable: " + err.Error() + ")"}
 	}
 	var lines []string
@@ -73,19 +76,19 @@ func (l *loop) podEvents(ctx context.Context, pod string) []string {
 	return workflow.LastLines(lines, lastFew)
 }
 
-// log returns the end of the output of one of a step's pods: from Redis, where the agent keeps it after the pod is gone, but only for the last attempt; otherwise
+// readLog returns the end of the output of one of a step's pods: from Redis, where the agent keeps it after the pod is gone, but only for the last attempt; otherwise
 // from the node.
-func (l *loop) log(ctx context.Context, step string, end workflow.End, last bool) []string {
+func (l *loop) readLog(ctx context.Context, step string, end workflow.End, isLast bool) []string {
 	var text []byte
-	if last && !end.IsStagingIn() {
+	if isLast && !end.IsStagingIn() {
 		name := step
 		if end.Index != "" {
 			name += "." + end.Index
 		}
-		text, _ = l.store.Log(ctx, name) // otherwise the node is asked
+		text, _ = l.results.Files().Log(ctx, name) // otherwise the node is asked
 	}
 	if len(text) == 0 && end.Pod != "" && end.Container != "" {
-		text, _ = l.Kube.Logs(ctx, l.Namespace, end.Pod, end.Container, logLines) // a container that did not start has no log
+		text, _ = l.clients.Kube.Logs(ctx, l.spec.Namespace, end.Pod, end.Container, logLines) // a container that did not start has no log
 	}
 	if len(text) > logBytes {
 		text = text[len(text)-logBytes:]
@@ -95,4 +98,77 @@ func (l *loop) log(ctx context.Context, step string, end workflow.End, last bool
 		return nil
 	}
 	return workflow.LastLines(strings.Split(string(text), "\n"), logLines)
+}
+
+// diagnosed is the signal that the events of a pending pod, or of a Job without a pod, were read.
+type diagnosed struct {
+	step            string
+	timer           podTimer // the one that has passed
+	reason, message string   // empty if the events contain no reason
+}
+
+// diagnosisLimit is the number of concurrent requests for events.
+const diagnosisLimit = 4
+
+// startDiagnosis reads in the background, from the events, why a step has no pod, or why its pod does not start. The answer arrives as a signal, so a slow API server
+// does not delay the loop. There is at most one request for each step.
+func (l *loop) startDiagnosis(ctx context.Context, step string) {
+	if l.diagnosing[step] {
+		return
+	}
+	l.diagnosing[step] = true
+	timer, name := l.timers[step], l.jobName(step)
+	if pod := l.pods[step][timer.pod]; pod != nil {
+		name = pod.Name
+	}
+	client, namespace, slots := l.clients.Kube, l.spec.Namespace, l.signals.slots
+	l.signals.start(ctx, func(send func(any)) {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		reason, message := FindBlockingEvent(ctx, client, namespace, name)
+		<-slots
+		send(diagnosed{step, timer, reason, message})
+	})
+}
+
+// handleDiagnosis handles the answer to a diagnosis, unless the pod has changed meanwhile.
+func (l *loop) handleDiagnosis(d diagnosed) {
+	delete(l.diagnosing, d.step)
+	timer, found := l.timers[d.step]
+	if !found || timer != d.timer {
+		return
+	}
+	// Other pods may release it, like a node.
+	isTaken := d.reason == "FailedAttachVolume" || strings.Contains(d.message, "exceeded quota")
+	switch {
+	case d.reason == "":
+		timer.since = time.Now() // the pod is only slow
+	case isTaken && timer.timeout < l.spec.Timeouts.SchedulingOrDefault():
+		timer.timeout = l.spec.Timeouts.SchedulingOrDefault()
+	default:
+		timer.reason, timer.message = d.reason, d.message
+	}
+	l.timers[d.step] = timer
+}
+
+// FindBlockingEvent returns the last event of a Job or a pod if that is the reason why the Job cannot create a pod, or the pod cannot start a container. It is empty while
+// there is progress, such as the pull of a large image.
+func FindBlockingEvent(ctx context.Context, client *kube.Client, namespace, name string) (reason, message string) {
+	ctx, done := context.WithTimeout(ctx, optionalTimeout)
+	defer done()
+	var events corev1.EventList
+	_ = client.Events(ctx, &events, namespace, name) // without an answer the events are read again later
+	var last corev1.Event
+	for _, event := range events.Items {
+		if !event.LastTimestamp.Before(&last.LastTimestamp) {
+			last = event
+		}
+	}
+	if !slices.Contains(workflow.BlockingReasons, last.Reason) {
+		return "", ""
+	}
+	return last.Reason, last.Message
 }

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 )
 
 // endedPod returns a pod with a container that has ended with a code; 0 means that none has ended.
@@ -66,7 +65,7 @@ func TestHowAPodEnded(t *testing.T) {
 		"one of many":               {part, "FailedIndexes", "pod p (index 7) on node n1: the command failed with exit code 3 (Error)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			end := endOf(tt.pod, tt.reason)
+			end := newEnd(tt.pod, tt.reason)
 			if got := end.DescribePod() + ": " + end.DescribeEnd(); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
@@ -97,16 +96,17 @@ func TestTheLastBadPodComesFirst(t *testing.T) {
 		"none":                                                  {nil, "", "JobDeleted", "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &loop{pods: map[string]map[types.UID]*corev1.Pod{"a": {}}, stuck: map[string]stuck{}}
-			l.attempts = map[string]int{"a": 2}
+			l := newTestLoop(t, workflow.Step{Name: "a"})
+			l.state.steps["a"].attempt = 2
+			l.pods["a"] = podsByUID{}
 			if tt.stuck != "" {
-				l.stuck["a"] = stuck{pod: tt.stuck}
+				l.timers["a"] = podTimer{pod: tt.stuck}
 			}
 			for _, pod := range tt.pods {
 				l.pods["a"][pod.UID] = pod
 			}
 			names := []string{}
-			for _, pod := range l.badPods("a", tt.reason) {
+			for _, pod := range l.rankPods("a", tt.reason) {
 				names = append(names, pod.Name)
 			}
 			if fmt.Sprint(names) != tt.want {
@@ -123,7 +123,6 @@ func TestAFailureIsBoundedAndScrubbed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &loop{Run: &Run{Graph: g, RedisURL: "redis://user:hunt%2Fer2@redis.example.org"}}
 	f := &workflow.Failure{
 		Step: "count", Namespace: "brane", Job: "brane-w-count", End: workflow.End{Pod: "p2", Node: "n1", Container: workflow.StepContainer, Reason: "Error", Code: 1},
 		Events: []string{"Failed: s3cret"}, Message: "hunt/er2", More: 2,
@@ -132,7 +131,7 @@ func TestAFailureIsBoundedAndScrubbed(t *testing.T) {
 		f.Log = append(f.Log, fmt.Sprint(i, long), "the token is s3cret", "and second line of it", "redis://user:hunt%2Fer2@redis", "yes")
 	}
 	f.Earlier = []workflow.End{{Pod: "p1", Reason: "OOMKilled", Code: 137, Log: []string{"s3cret"}}}
-	f.HideSecrets(workflow.HideSecrets(l.Graph, l.RedisURL))
+	f.HideSecrets(workflow.HideSecrets(g, "redis://user:hunt%2Fer2@redis.example.org"))
 	text := f.Detail()
 	if len(text) > workflow.DetailLimit || !strings.Contains(text, "(shortened)") || !strings.HasSuffix(text, "See everything: kubectl -n brane logs job/brane-w-count --all-containers") {
 		t.Errorf("%d bytes: %s", len(text), text)
@@ -188,14 +187,15 @@ func TestStuckPods(t *testing.T) {
 		"another pod":                              {0, [][2]string{{"a", "ErrImagePull"}, {"b", "ContainerCreating"}}, "b  1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &loop{Run: &Run{Graph: workflowtest.GraphOf(t, workflow.Step{Name: "fan", Completions: tt.count}), Timeouts: workflow.PodTimeouts{Startup: time.Minute}}, stuck: map[string]stuck{}}
-			l.attempts = map[string]int{"fan": 1}
-			l.awaitPod("fan")
+			l := newTestLoop(t, workflow.Step{Name: "fan", Completions: tt.count})
+			l.spec.Timeouts = workflow.PodTimeouts{Startup: time.Minute}
+			l.state.steps["fan"].attempt = 1
+			l.startPodTimer("fan")
 			for second, seen := range tt.seen {
-				l.noteStuck("fan", pod(seen[0], seen[1]), time.Unix(int64(second), 0))
+				l.updatePodTimer("fan", pod(seen[0], seen[1]), time.Unix(int64(second), 0))
 			}
 			got := "none"
-			if s, found := l.stuck["fan"]; found {
+			if s, found := l.timers["fan"]; found {
 				got = fmt.Sprint(s.pod, " ", s.reason, " ", s.since.Unix())
 			}
 			if got != tt.want {

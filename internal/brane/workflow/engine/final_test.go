@@ -20,19 +20,18 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// emptyCluster returns a client of an API server that has no objects and accepts every object in a dry run.
-func emptyCluster(t *testing.T) *kube.Client {
+// newFakeClient returns a client of an API server that answers with what answer returns.
+func newFakeClient(t *testing.T, answer func(http.ResponseWriter, *http.Request) any) *kube.Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		if r.Method == http.MethodPost {
-			fmt.Fprint(w, `{"kind":"ConfigMap","apiVersion":"v1"}`)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "List", "apiVersion": "v1", "metadata": metav1.ListMeta{}, "items": []any{}})
+		_ = json.NewEncoder(w).Encode(answer(w, r))
 	}))
 	t.Cleanup(server.Close)
 	client, err := kube.New(&rest.Config{Host: server.URL})
@@ -42,26 +41,42 @@ func emptyCluster(t *testing.T) *kube.Client {
 	return client
 }
 
-// openLoop returns the loop of a run whose steps are all started, in an empty cluster, and the events that it reports.
+// answerEmpty answers like an API server that has no objects and accepts every object.
+func answerEmpty(_ http.ResponseWriter, r *http.Request) any {
+	if r.Method == http.MethodPost {
+		return metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}
+	}
+	return map[string]any{"kind": "List", "apiVersion": "v1", "metadata": metav1.ListMeta{}, "items": []any{}}
+}
+
+// newTestLoop returns a loop of a run without a cluster and without Redis.
+func newTestLoop(t *testing.T, steps ...workflow.Step) *loop {
+	t.Helper()
+	graph := workflowtest.GraphOf(t, steps...)
+	store, err := results.Open(redis.NewClient(&redis.Options{}), "run", graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newLoop(&Execution{spec: &workflow.Spec{ID: "run", Graph: graph, Namespace: "brane"}, results: store, lease: &record.Lease{}})
+}
+
+// openLoop returns the loop of a run whose steps are all running, in an empty cluster, and the events that it reports.
 func openLoop(t *testing.T, steps ...workflow.Step) (l *loop, client *redis.Client, events *[]string) {
 	t.Helper()
 	client = redistest.Start(t).Client()
-	graph, err := workflow.NewGraph(steps)
+	graph := workflowtest.GraphOf(t, steps...)
+	store, err := results.Open(client, "run", graph)
 	if err != nil {
 		t.Fatal(err)
 	}
 	events = &[]string{}
-	run := &Run{
-		ID: "run", Graph: graph, Kube: emptyCluster(t), Namespace: "brane", Redis: client, deadline: time.Now().Add(time.Hour),
-		Observe: func(event workflow.Event) { *events = append(*events, event.String()) },
-	}
-	store, err := run.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l = newLoop(run, store, nil)
+	l = newLoop(&Execution{
+		spec: &workflow.Spec{ID: "run", Graph: graph, Namespace: "brane"}, results: store, lease: &record.Lease{},
+		clients: Clients{Kube: newFakeClient(t, answerEmpty)},
+		options: Options{Observe: func(event workflow.Event) { *events = append(*events, event.String()) }},
+	})
 	for _, step := range steps {
-		l.begin(step.Name, 1)
+		l.state.recordJob(step.Name, 1)
 	}
 	return l, client, events
 }
@@ -108,28 +123,28 @@ func TestConflictIsReportedOnce(t *testing.T) {
 	l, client, events := openLoop(t, workflow.Step{Name: "fan", Completions: 2, AllowFailure: true}, workflow.Step{Name: "slow"})
 	stored := &counting{text: ":failed:"}
 	client.AddHook(stored)
-	commitFile(t, l.store, "fan.0", "same", "0")
-	commitFile(t, l.store, "fan.1", "same", "1")
+	commitFile(t, l.results.Files(), "fan.0", "same", "0")
+	commitFile(t, l.results.Files(), "fan.1", "same", "1")
 	for range 3 {
-		if err := l.look(t.Context()); err != nil {
+		if err := l.reconcileCommits(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if ended(l.Graph, l.known) {
+	if hasEnded(l.spec.Graph, l.state.phaseOf) {
 		t.Fatal("the other step still runs")
 	}
 	isReportedOnce := func(event string) {
 		t.Helper()
-		result := l.result(t.Context())
+		result := l.buildResult(t.Context())
 		if len(l.failures) != 1 || len(result.Allowed) != 1 || result.Steps["fan"].Status != workflow.Failed || fmt.Sprint(*events) != "["+event+"]" || stored.n.Load() != 1 {
 			t.Errorf("%d failures, %d of them in the result, stored %d times; events %q", len(l.failures), len(result.Allowed), stored.n.Load(), *events)
 		}
 	}
 	isReportedOnce("step failed fan: FilesConflict")
 
-	resumed := newLoop(l.Run, l.store, &lease{term: 2})
+	resumed := newLoop(l.Execution)
 	l, *events = resumed, nil
-	for _, do := range []func(context.Context) error{l.readCommits, l.recallFailures, l.look, l.look} {
+	for _, do := range []func(context.Context) error{l.readCommits, l.restoreFailures, l.reconcileCommits, l.reconcileCommits} {
 		if err := do(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -145,33 +160,33 @@ func TestCommitAfterFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, _, events := openLoop(t, workflow.Step{Name: "lost", AllowFailure: isAllowed}, workflow.Step{Name: "slow"})
-			l.suspect("lost", 1, vanished)
-			if err := l.look(t.Context()); err != nil {
+			l.state.markUnconfirmed("lost", 1, vanished)
+			if err := l.reconcileCommits(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			commitFile(t, l.store, "lost", "file", "content")
-			if err := l.look(t.Context()); err != nil {
+			commitFile(t, l.results.Files(), "lost", "file", "content")
+			if err := l.reconcileCommits(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			result := l.result(t.Context())
-			_, hasFailed := decide(l.Graph, l.known)
+			result := l.buildResult(t.Context())
+			_, hasFailed := decide(l.spec.Graph, l.state.phaseOf)
 			if want := "[step failed lost: JobDeleted]"; fmt.Sprint(*events) != want {
 				t.Errorf("events %q, want %s", *events, want)
 			}
 			if len(l.failures) != 1 || result.Steps["lost"].Status != workflow.Failed || len(result.Failures)+len(result.Allowed) != 1 {
 				t.Errorf("failures %v, result %+v", l.failures, result)
 			}
-			if hasFailed == isAllowed || !leavesNothing(l.Graph, l.known)("lost") {
-				t.Errorf("the run has failed: %t; the step has files: %t", hasFailed, !leavesNothing(l.Graph, l.known)("lost"))
+			if hasFailed == isAllowed || !findWithoutFiles(l.spec.Graph, l.state.phaseOf)("lost") {
+				t.Errorf("the run has failed: %t; the step has files: %t", hasFailed, !findWithoutFiles(l.spec.Graph, l.state.phaseOf)("lost"))
 			}
 
-			next := newLoop(l.Run, l.store, &lease{term: 2})
-			for _, do := range []func(context.Context) error{next.readCommits, next.recallFailures} {
+			next := newLoop(l.Execution)
+			for _, do := range []func(context.Context) error{next.readCommits, next.restoreFailures} {
 				if err := do(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if status := next.result(t.Context()).Steps["lost"].Status; status != workflow.Succeeded {
+			if status := next.buildResult(t.Context()).Steps["lost"].Status; status != workflow.Succeeded {
 				t.Errorf("in the next execution it is %s", status)
 			}
 		})

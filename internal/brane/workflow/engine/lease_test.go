@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"errors"
@@ -8,36 +8,37 @@ import (
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 )
 
 // Two concurrent applies: the second names the holder, and the first continues.
 func TestTwoApplies(t *testing.T) {
 	t.Parallel()
-	lab := newLab(t)
-	run := lab.run(lab.step("only", lab.wait()))
-	run.Holder = "alice@laptop, process 4711"
-	first := execute(t.Context(), run)
-	await(t, "the step", lab.counter.arrived)
+	lab := runtest.New(t)
+	run := lab.NewRun(lab.Step("only", lab.Wait()))
+	run.Options.Holder.Name = "alice@laptop, process 4711"
+	first := runtest.Execute(t.Context(), run)
+	runtest.Await(t, "the step", lab.Counter.Arrived)
 
-	_, err := another(run, "bob").Execute(t.Context())
+	_, err := runtest.Another(run, "bob").Execute(t.Context())
 	var held *workflow.HeldError
 	if !errors.As(err, &held) {
 		t.Fatalf("the second apply ended with %v", err)
 	}
-	if want := fmt.Sprintf("run %q is locked by alice@laptop, process 4711; its lease lasts until ", run.ID); !strings.HasPrefix(err.Error(), want) {
+	if want := fmt.Sprintf("run %q is locked by alice@laptop, process 4711; its lease lasts until ", run.Spec.ID); !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got  %v\nwant %s…", err, want)
 	}
-	if left := time.Until(held.Until); left <= 0 || left > run.leaseTime {
+	if left := time.Until(held.Until); left <= 0 || left > run.Options.Holder.Duration {
 		t.Errorf("the lease is said to end in %s", left)
 	}
-	lab.counter.release()
-	await(t, "the first apply", first).succeeds(t)
-	if n := lab.counter.of("only"); n != 1 {
+	lab.Counter.Release()
+	runtest.Await(t, "the first apply", first).CheckSucceeded(t)
+	if n := lab.Counter.Count("only"); n != 1 {
 		t.Errorf("the step ran %d times", n)
 	}
 	// The lease is released: a third apply does not wait for it.
-	third := another(run, "carol")
-	waits := heard(third, workflow.RunWaits, "")
+	third := runtest.Another(run, "carol")
+	waits := runtest.Heard(third, workflow.RunWaits, "")
 	if _, err := third.Execute(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -51,36 +52,36 @@ func TestTwoApplies(t *testing.T) {
 // Another process takes over from a holder that has not renewed its lease in time, and the holder does nothing any more.
 func TestLostLease(t *testing.T) {
 	t.Parallel()
-	lab := newLab(t)
-	run := lab.run(lab.step("first", lab.wait()), lab.step("then", "true", "first"))
-	run.Holder = "a sleeper"
-	lazy := another(run, "a sleeper")
-	sleeper, cut := cutOff(t)
-	lazy.Kube = sleeper
-	slept := execute(t.Context(), lazy)
-	await(t, "the step", lab.counter.arrived)
+	lab := runtest.New(t)
+	run := lab.NewRun(lab.Step("first", lab.Wait()), lab.Step("then", "true", "first"))
+	run.Options.Holder.Name = "a sleeper"
+	lazy := runtest.Another(run, "a sleeper")
+	sleeper, cut := runtest.NewCutClient(t)
+	lazy.Clients.Kube = sleeper
+	slept := runtest.Execute(t.Context(), lazy)
+	runtest.Await(t, "the step", lab.Counter.Arrived)
 	cut(true)
 
-	follower := another(run, "a follower")
-	waits, adopted := heard(follower, workflow.RunWaits, ""), heard(follower, workflow.StepAdopted, "first")
-	followed := execute(t.Context(), follower)
-	if event := await(t, "the follower's patience", waits); !strings.HasPrefix(event.Detail, "a sleeper holds its lease until ") {
+	follower := runtest.Another(run, "a follower")
+	waits, adopted := runtest.Heard(follower, workflow.RunWaits, ""), runtest.Heard(follower, workflow.StepAdopted, "first")
+	followed := runtest.Execute(t.Context(), follower)
+	if event := runtest.Await(t, "the follower's patience", waits); !strings.HasPrefix(event.Detail, "a sleeper holds its lease until ") {
 		t.Errorf("the follower waits as %q", event.Detail)
 	}
-	await(t, "the follower", adopted)
+	runtest.Await(t, "the follower", adopted)
 	cut(false)
 	var lost *workflow.LostError
-	if ended := await(t, "the sleeper", slept); !errors.As(ended.err, &lost) || lost.Holder != "a follower" {
-		t.Errorf("the sleeper ended with %v", ended.err)
+	if ended := runtest.Await(t, "the sleeper", slept); !errors.As(ended.Err, &lost) || lost.Holder != "a follower" {
+		t.Errorf("the sleeper ended with %v", ended.Err)
 	}
-	lab.counter.release()
-	await(t, "the follower", followed).succeeds(t)
+	lab.Counter.Release()
+	runtest.Await(t, "the follower", followed).CheckSucceeded(t)
 	for _, step := range []string{"first", "then"} {
-		if n := lab.counter.of(step); n != 1 {
+		if n := lab.Counter.Count(step); n != 1 {
 			t.Errorf("step %s ran %d times", step, n)
 		}
 	}
-	if jobs := lab.jobs(run); len(jobs) != 2 {
+	if jobs := lab.ListJobs(run); len(jobs) != 2 {
 		t.Errorf("there are %q", jobs)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build long
 
-package engine
+package engine_test
 
 import (
 	"bytes"
@@ -29,6 +29,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
@@ -41,53 +42,52 @@ func TestLongCompaction(t *testing.T) {
 	server.Recover("--watch-cache-sizes=jobs.batch#0,pods#0")
 	l := labOn(t, cluster)
 	pods := func(labels string) (list corev1.PodList, err error) {
-		err = l.admin.List(t.Context(), &list, l.namespace, labels)
+		err = l.Admin.List(t.Context(), &list, l.Namespace, labels)
 		return list, err
 	}
 	holds(t, "the API server", func() bool {
 		_, err := pods("")
 		return err == nil
 	})
-	run := l.run(l.step("first", "true"), l.step("fails", l.wait()+"; exit 3", "first"), l.step("never", "true", "fails"))
+	run := l.NewRun(l.Step("first", "true"), l.Step("fails", l.Wait()+"; exit 3", "first"), l.Step("never", "true", "fails"))
 	watches := &watchers{open: map[io.Closer]bool{}}
 	config, err := kube.Connection{ConfigPath: cluster.Kubeconfig}.Config()
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.Kube = throughWith(t, config, watches.roundTrip)
-	ended := execute(t.Context(), run)
-	await(t, "the step", l.counter.arrived)
+	run.Clients.Kube = runtest.NewClientWith(t, config, watches.roundTrip)
+	ended := runtest.Execute(t.Context(), run)
+	runtest.Await(t, "the step", l.Counter.Arrived)
 
 	watches.cut(true)
-	l.counter.release()
+	l.Counter.Release()
 	holds(t, "the pod to fail", func() bool {
-		list, err := pods(workflow.RunLabel + "=" + run.ID + "," + workflow.StepLabel + "=fails")
+		list, err := pods(workflow.RunLabel + "=" + run.Spec.ID + "," + workflow.StepLabel + "=fails")
 		return err == nil && len(list.Items) == 1 && list.Items[0].Status.Phase == corev1.PodFailed
 	})
 	compact(t, cluster)
 	watches.cut(false)
-	end := await(t, "the end", ended)
-	if end.err != nil || len(end.result.Failures) != 1 || end.result.Failures[0].Code != 3 || end.result.Steps["never"].Status != workflow.Skipped {
-		t.Errorf("the run ended with %+v, %v", end.result, end.err)
+	end := runtest.Await(t, "the end", ended)
+	if end.Err != nil || len(end.Result.Failures) != 1 || end.Result.Failures[0].Code != 3 || end.Result.Steps["never"].Status != workflow.Skipped {
+		t.Errorf("the run ended with %+v, %v", end.Result, end.Err)
 	}
 	if watches.expired.Load() == 0 {
 		t.Error("no watch has expired")
 	}
-	if n := l.counter.of("first"); n != 1 {
+	if n := l.Counter.Count("first"); n != 1 {
 		t.Errorf("the first step ran %d times", n)
 	}
 }
 
 // labOn returns a lab on another cluster.
-func labOn(t *testing.T, cluster clustertest.Cluster) *lab {
+func labOn(t *testing.T, cluster clustertest.Cluster) *runtest.Lab {
 	t.Helper()
 	store, err := files.Dial(cluster.Variable(t, "BRANE_REDIS_URL"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	variable := func(name string) string { return cluster.Variable(t, name) }
-	return &lab{t, cluster.Client, "default", store, newCounter(t, variable("BRANE_BRIDGE_IP")), variable}
+	return runtest.NewOn(t, cluster.Client, "default", store, func(name string) string { return cluster.Variable(t, name) })
 }
 
 // holds waits until a condition is true.

@@ -9,277 +9,287 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
 
-// resync is the interval at which commits and Jobs are read without an event, in case an event was lost.
-const resync = 30 * time.Second
+const (
+	// resyncInterval is the interval at which commits and Jobs are read without an event, in case an event was lost.
+	resyncInterval = 30 * time.Second
+	// optionalTimeout limits requests for logs and events, which are optional.
+	optionalTimeout = 10 * time.Second
+)
 
 // retryBackoff is the pause before a request that the API server did not answer is repeated: from 250 ms up to 5 s.
 var retryBackoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Cap: 5 * time.Second, Steps: 10}
 
-// loop is one execution: it updates its progress from the events of Redis and the watches on Jobs and Pods, and acts on it.
+// loop executes the steps: it updates their state from the events of Redis and the watches on Jobs and Pods, and acts on it. Only its own goroutine changes it.
 type loop struct {
-	*Run
-	progress
-	store    *files.Store
-	lease    *lease
-	records  map[string]files.Record // of committed steps
-	gatherer *gatherer
-	pods     map[string]map[types.UID]*corev1.Pod // of each step, all that the watches have delivered
-	stuck    map[string]stuck                     // steps whose pod does not start
-	failures []*workflow.Failure
-	resync   time.Time    // when to read everything the next time
-	retry    time.Time    // when to repeat a request that the API server did not answer; zero if there is none
-	backoff  wait.Backoff // of the next retry
+	*Execution
+	template   jobspec.Template
+	state      *state
+	commits    map[string]files.Record // of committed steps
+	merger     *indexMerger
+	pods       map[string]podsByUID // of each step, all that the watches have delivered
+	timers     map[string]podTimer  // of steps whose pod has not started
+	diagnosing map[string]bool      // steps whose events are being read
+	signals    *signals
+	failures   []*workflow.Failure
+	nextResync time.Time    // when to read everything again
+	nextRetry  time.Time    // when to repeat a request that the API server did not answer; zero if there is none
+	backoff    wait.Backoff // of the next retry
 	// deniedSince is when the API server began to deny requests; zero if it does not.
 	deniedSince time.Time
 }
 
-func newLoop(r *Run, store *files.Store, lease *lease) *loop {
+func newLoop(e *Execution) *loop {
 	return &loop{
-		Run: r, progress: newProgress(r.Graph), store: store, lease: lease, backoff: retryBackoff,
-		records: map[string]files.Record{}, gatherer: &gatherer{graph: r.Graph, store: store, parts: map[string]files.Record{}},
-		pods: map[string]map[types.UID]*corev1.Pod{}, stuck: map[string]stuck{},
+		Execution: e,
+		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner()},
+		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
+		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, signals: newSignals(), backoff: retryBackoff,
 	}
+}
+
+// report passes an event to the observer of the execution.
+func (l *loop) report(kind workflow.EventKind, step, detail string) {
+	l.options.Observe.Report(workflow.Event{Kind: kind, Step: step, Detail: detail})
 }
 
 // run returns when the run or ctx has ended. All watches have ended then.
 func (l *loop) run(ctx context.Context) error {
-	if err := l.takeUp(ctx); err != nil {
+	if err := l.recoverProgress(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	signals := l.follow(ctx)
-	defer func() {
-		cancel()
-		for range signals {
-			// until the watches have ended and the channel is closed
-		}
-	}()
-	look, err := len(l.suspects) > 0, error(nil) // whether to read the commits before the next decision
+	defer l.signals.waitForSenders()
+	defer cancel()
+	l.startWatching(ctx)
+	needCommits, err := l.state.hasUnconfirmed(), error(nil) // whether to read the commits before the next decision
 	for {
-		if l.giveUpStuck(ctx, time.Now()) || look {
-			if err := l.look(ctx); err != nil {
+		if l.expirePodTimers(ctx, time.Now()) || needCommits {
+			if err := l.reconcileCommits(ctx); err != nil {
 				return err
 			}
 		}
-		if err := l.prewarm(ctx); err != nil {
+		if err := l.prewarmSteps(ctx); err != nil {
 			return err
 		}
-		if ended(l.Graph, l.known) {
+		if hasEnded(l.spec.Graph, l.state.phaseOf) {
 			return nil
 		}
-		if err := l.start(ctx, next(l.Graph, l.known, l.Parallel)); err != nil {
+		if err := l.startSteps(ctx, listReady(l.spec.Graph, l.state.phaseOf, l.spec.Parallel)); err != nil {
 			return err
 		}
-		timer := time.NewTimer(time.Until(l.wake(time.Now())))
+		timer := time.NewTimer(time.Until(l.nextWake(time.Now())))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return context.Cause(ctx)
 		case <-timer.C:
-			if look, err = l.takeTime(ctx, time.Now()); err != nil {
-				return err
-			}
-		case signal := <-signals:
+			needCommits, err = l.handleTimer(ctx, time.Now())
+		case signal := <-l.signals.all:
 			timer.Stop()
-			if look, err = l.take(ctx, signal); err != nil {
-				return err
-			}
+			needCommits, err = l.handleSignal(ctx, signal)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// takeTime handles the timer: it reads everything if a resync is due.
-func (l *loop) takeTime(ctx context.Context, now time.Time) (look bool, err error) {
-	if now.Before(l.resync) {
+// handleTimer reads everything if a resync is due. It reports whether to read the commits.
+func (l *loop) handleTimer(ctx context.Context, now time.Time) (needCommits bool, err error) {
+	if now.Before(l.nextResync) {
 		return false, nil // a retry or a timeout is due
 	}
-	l.resync = now.Add(resync)
-	return true, l.missJobs(ctx)
+	l.nextResync = now.Add(resyncInterval)
+	return true, l.detectDeletedJobs(ctx)
 }
 
-// takeUp reads what earlier executions have done and started.
-func (l *loop) takeUp(ctx context.Context) error {
+// recoverProgress reads what earlier executions have done and started.
+func (l *loop) recoverProgress(ctx context.Context) error {
 	if err := l.readCommits(ctx); err != nil {
 		return err
 	}
-	l.resync = time.Now().Add(resync)
-	if l.lease.term == 1 {
+	l.nextResync = time.Now().Add(resyncInterval)
+	if l.lease.Transitions() == 1 {
 		return nil // this is the first execution
 	}
-	if err := l.recallFailures(ctx); err != nil {
+	if err := l.restoreFailures(ctx); err != nil {
 		return err
 	}
 	jobs, err := l.listAttempts(ctx)
 	if err != nil {
 		return err
 	}
-	for _, step := range l.adopt(jobs) {
-		l.awaitPod(step)
-		l.observe(workflow.Event{Step: step, Kind: workflow.StepAdopted, Detail: l.jobName(step)})
+	for _, step := range l.state.adoptJobs(jobs) {
+		l.startPodTimer(step)
+		l.report(workflow.StepAdopted, step, l.jobName(step))
 	}
 	return nil
 }
 
-// look reads the commits. Suspect steps that are not committed have failed.
-func (l *loop) look(ctx context.Context) error {
+// restoreFailures restores the allowed failures that earlier executions have stored.
+func (l *loop) restoreFailures(ctx context.Context) error {
+	failures, err := l.results.AllowedFailures(ctx)
+	if err != nil {
+		return err
+	}
+	for _, step := range l.spec.Graph.Steps() {
+		if failure := failures[step]; failure != nil && l.state.restoreFailure(step) {
+			l.failures = append(l.failures, failure)
+			l.report(workflow.StepFailed, step, failure.Reason+", before")
+		}
+	}
+	return nil
+}
+
+// reconcileCommits reads the commits. Unconfirmed steps that are not committed have failed.
+func (l *loop) reconcileCommits(ctx context.Context) error {
 	if err := l.readCommits(ctx); err != nil {
 		return err
 	}
-	if len(l.suspects) > 0 { // the deletion of a namespace deletes pods, Jobs and everything else in any order
-		if err := l.namespaceThere(ctx); err != nil {
+	if l.state.hasUnconfirmed() { // the deletion of a namespace deletes pods, Jobs and everything else in any order
+		if err := l.checkNamespace(ctx); err != nil {
 			return err
 		}
 	}
-	failures := l.failSuspects()
+	failures := l.state.confirmFailures()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
-		failure := l.failure(ctx, step, failures[step])
+		failure := l.diagnoseFailure(ctx, step, failures[step])
 		l.failures = append(l.failures, failure)
-		if err := l.keepFailure(ctx, failure); err != nil {
+		if err := l.results.StoreAllowedFailure(ctx, failure); err != nil {
 			return err
 		}
-		l.observe(workflow.Event{Step: step, Kind: workflow.StepFailed, Detail: failure.Reason})
+		l.report(workflow.StepFailed, step, failure.Reason)
 	}
 	return nil
 }
 
 // readCommits reads which steps are committed. If Redis does not answer, the store retries for as long as its patience lasts.
 func (l *loop) readCommits(ctx context.Context) error {
-	open := l.unsettled()
-	if len(open) == 0 {
+	unsettled := l.state.listUnsettled()
+	if len(unsettled) == 0 {
 		return nil
 	}
-	records, conflicts, err := l.gatherer.commits(ctx, open, leavesNothing(l.Graph, l.known))
+	commits, conflicts, err := l.merger.readCommits(ctx, unsettled, findWithoutFiles(l.spec.Graph, l.state.phaseOf))
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("read the commits of run %q: %w", l.ID, err)
+		return fmt.Errorf("read the commits of run %q: %w", l.spec.ID, err)
 	}
-	for name, record := range records {
-		l.commit(name)
-		l.records[name] = record
-		delete(l.stuck, name)
-		l.observe(workflow.Event{Step: name, Kind: workflow.StepCommitted, Detail: record.Ended.Sub(record.Started).Round(time.Millisecond).String()})
+	for name, commit := range commits {
+		l.state.recordCommit(name)
+		l.commits[name] = commit
+		delete(l.timers, name)
+		l.report(workflow.StepCommitted, name, commit.Ended.Sub(commit.Started).Round(time.Millisecond).String())
 	}
 	for name, conflict := range conflicts {
-		l.conflict(name, suspicion{workflow.ReasonFilesConflict, conflict.Error()})
+		l.state.markConflict(name, failureReason{workflow.ReasonFilesConflict, conflict.Error()})
 	}
-	for _, name := range open { // early steps may be started now, and the timeouts of their pods count from now
+	for _, name := range unsettled { // prewarmed steps may be running now, and the timeouts of their pods count from now
 		for _, pod := range l.pods[name] {
-			if l.known[name] == started {
-				l.noteStuck(name, pod, time.Now())
+			if l.state.phaseOf(name) == running {
+				l.updatePodTimer(name, pod, time.Now())
 			}
 		}
 	}
 	return nil
 }
 
-// start creates the Jobs of these steps. A Job that exists was created by a request whose answer was lost. If the API server does not answer, the request is repeated
-// later: commits arrive through Redis, so a run survives a long restart.
-func (l *loop) start(ctx context.Context, names []string) error {
-	if len(names) == 0 || time.Now().Before(l.retry) {
+// startSteps creates the Jobs of these steps. A Job that exists was created by a request whose answer was lost. If the API server does not answer, the request is
+// repeated later: commits arrive through Redis, so a run survives a long restart.
+func (l *loop) startSteps(ctx context.Context, names []string) error {
+	if len(names) == 0 || time.Now().Before(l.nextRetry) {
 		return nil
 	}
-	if err := l.lease.check(ctx); workflow.IsLost(err) {
+	if err := l.lease.Check(ctx); workflow.IsLost(err) {
 		return err
 	} else if err != nil {
-		return l.postpone(ctx, err)
+		return l.scheduleRetry(ctx, err)
 	}
-	l.retry = time.Time{}
+	l.nextRetry = time.Time{}
 	for _, name := range names {
-		step, err := l.called(l.Graph.Step(name), l.records)
-		if err != nil {
-			return fmt.Errorf("create the Job of step %q: %w", name, err)
-		}
-		number := l.nextAttempt(name, l.lease.term)
-		job, err := l.job(step, number, l.phaseOf(name) == early, leavesNothing(l.Graph, l.known), l.lease.owner())
+		number := l.state.nextAttempt(name, l.lease.Transitions())
+		job, err := l.buildJob(name, number)
 		if err != nil {
 			return fmt.Errorf("create the Job of step %q: %w", name, err)
 		}
 		kind := workflow.StepStarted
-		err = l.Kube.Create(ctx, job)
+		err = l.clients.Kube.Create(ctx, job)
 		if apierrors.IsAlreadyExists(err) {
 			kind, err = workflow.StepAdopted, nil
 		}
 		if err != nil {
-			return l.postpone(ctx, fmt.Errorf("create the Job of step %q, %s: %w", name, kube.Describe(job), err))
+			return l.scheduleRetry(ctx, fmt.Errorf("create the Job of step %q, %s: %w", name, kube.Describe(job), err))
 		}
-		l.begin(name, number)
-		l.awaitPod(name)
+		l.state.recordJob(name, number)
+		l.startPodTimer(name)
 		l.backoff = retryBackoff
-		l.observe(workflow.Event{Step: name, Kind: kind, Detail: job.Name})
+		l.report(kind, name, job.Name)
 	}
 	return nil
 }
 
-// prewarm creates Jobs one step early if that is configured, and deletes early Jobs that others wait for.
-func (l *loop) prewarm(ctx context.Context) error {
-	if !l.Prewarm {
+// buildJob returns the Job of an attempt of a step.
+func (l *loop) buildJob(name string, number int) (*batchv1.Job, error) {
+	step, err := jobspec.ResolveCall(l.spec, l.spec.Graph.Step(name), l.commits)
+	if err != nil {
+		return nil, err
+	}
+	return l.template.BuildStepJob(step, jobspec.Attempt{
+		Number: number, IsPrewarmed: l.state.creationOf(name) == jobPrewarmed, HasNoFiles: findWithoutFiles(l.spec.Graph, l.state.phaseOf),
+	})
+}
+
+// jobName returns the name of a step's latest Job.
+func (l *loop) jobName(step string) string {
+	return jobspec.JobName(l.spec.ID, step, l.state.latestAttempt(step))
+}
+
+// prewarmSteps creates Jobs one step early if that is configured, and deletes early Jobs that others wait for.
+func (l *loop) prewarmSteps(ctx context.Context) error {
+	if !l.spec.Prewarm {
 		return nil
 	}
-	free := len(l.Graph.Steps())
-	if l.Parallel > 0 {
-		free = l.Parallel
-		for _, phase := range l.known {
-			if phase == started || phase == early {
+	names := l.spec.Graph.Steps()
+	free := len(names)
+	if l.spec.Parallel > 0 {
+		free = l.spec.Parallel
+		for _, name := range names {
+			if l.state.phaseOf(name).hasJob() {
 				free--
 			}
 		}
 	}
-	begin, withdraw := l.ahead(l.holdsAll, free)
+	begin, withdraw := decidePrewarm(l.state, l.hasAllResources, free)
 	for _, step := range withdraw {
-		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.jobName(step)}}
-		if err := l.Kube.Delete(ctx, job); err != nil && !apierrors.IsNotFound(err) {
-			return l.postpone(ctx, fmt.Errorf("delete %s, which was created early: %w", kube.Describe(job), err))
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.spec.Namespace, Name: l.jobName(step)}}
+		if err := l.clients.Kube.Delete(ctx, job); err != nil && !apierrors.IsNotFound(err) {
+			return l.scheduleRetry(ctx, fmt.Errorf("delete %s, which was created early: %w", kube.Describe(job), err))
 		}
-		l.takeBack(step)
-		l.observe(workflow.Event{Step: step, Kind: workflow.StepWithdrawn, Detail: job.Name})
+		l.state.withdrawPrewarmed(step)
+		l.report(workflow.StepWithdrawn, step, job.Name)
 	}
-	return l.start(ctx, begin)
+	return l.startSteps(ctx, begin)
 }
 
-// holdsAll reports whether the pod of a step's latest attempt has all requested resources.
-func (l *loop) holdsAll(step string) bool {
-	for _, pod := range l.pods[step] {
-		if l.isLatest(step, pod) && holdsAll(pod) {
-			return true
-		}
+// nextWake returns when the loop has to continue without a signal.
+func (l *loop) nextWake(now time.Time) time.Time {
+	at := l.nextResync
+	if !l.nextRetry.IsZero() && l.nextRetry.Before(at) {
+		at = l.nextRetry
 	}
-	return false
-}
-
-// postpone schedules a retry of a request if its error is retryable.
-func (l *loop) postpone(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case !l.isRetryable(err):
-		return l.explainGone(ctx, err)
-	}
-	l.retry = time.Now().Add(l.backoff.Step())
-	l.observe(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
-	return nil
-}
-
-// wake returns when the loop has to continue without a signal.
-func (l *loop) wake(now time.Time) time.Time {
-	at := l.resync
-	if !l.retry.IsZero() && l.retry.Before(at) {
-		at = l.retry
-	}
-	for step, s := range l.stuck {
-		if end := s.since.Add(s.timeout); l.known[step] == started && end.Before(at) {
+	for step, timer := range l.timers {
+		if end := timer.since.Add(timer.timeout); l.state.phaseOf(step) == running && !l.diagnosing[step] && end.Before(at) {
 			at = end
 		}
 	}
@@ -289,17 +299,43 @@ func (l *loop) wake(now time.Time) time.Time {
 	return at
 }
 
-// stop cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has a separate short timeout.
-func (l *loop) stop(ctx context.Context) error {
+// stopSteps cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has a separate short timeout.
+func (l *loop) stopSteps(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer done()
-	brief, told := context.WithTimeout(ctx, 5*time.Second) // Redis may be the part that does not answer
-	defer told()
+	brief, doneBrief := context.WithTimeout(ctx, 5*time.Second) // Redis may be the part that does not answer
+	defer doneBrief()
 	return errors.Join(
-		l.store.Cancel(brief),
-		l.deleteJobs(ctx, func(job *batchv1.Job) bool {
-			phase := l.known[job.Labels[workflow.StepLabel]]
+		l.results.Files().Cancel(brief),
+		deleteJobs(ctx, l.clients.Kube, l.spec.Ref(), func(job *batchv1.Job) bool {
+			phase := l.state.phaseOf(job.Labels[workflow.StepLabel])
 			return phase == committed || phase == failed
 		}),
 	)
+}
+
+// buildResult returns the result of the run so far.
+func (l *loop) buildResult(ctx context.Context) workflow.Result {
+	result := workflow.Result{Steps: map[string]workflow.StepResult{}}
+	for _, name := range l.spec.Graph.Steps() {
+		switch l.state.phaseOf(name) {
+		case committed:
+			result.Steps[name] = workflow.NewStepResult(l.spec.Graph.Step(name), l.commits[name])
+		case running, prewarmed, unconfirmed:
+			result.Steps[name] = workflow.StepResult{Status: workflow.Stopped}
+		case pending:
+			result.Steps[name] = workflow.StepResult{Status: workflow.Skipped}
+		case failed: // added with its failure
+		}
+	}
+	for _, failure := range l.failures {
+		result.AddFailure(failure, l.spec.Graph.Step(failure.Step).AllowFailure)
+	}
+	// This has to happen after Ctrl-C as well, so it has a separate short timeout.
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), optionalTimeout)
+	defer done()
+	if err := l.results.CountAttempts(ctx, &result); err != nil {
+		l.report(workflow.RunDisturbed, "", err.Error())
+	}
+	return result
 }

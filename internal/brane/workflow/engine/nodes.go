@@ -19,23 +19,23 @@ var (
 	mountingRuntimes = map[string]*version.Version{"containerd": version.MustParseGeneric("2.1"), "cri-o": version.MustParseGeneric("1.31")}
 )
 
-// nodesWithin is the timeout for listing the nodes. Without the list the run only starts more slowly.
-const nodesWithin = 5 * time.Second
+// nodesTimeout is the timeout for listing the nodes. Without the list the run only starts more slowly.
+const nodesTimeout = 5 * time.Second
 
-// nodesMount reports whether all nodes are known to mount image volumes, and otherwise why not.
-func nodesMount(ctx context.Context, client *kube.Client) (whyNot string) {
-	ctx, done := context.WithTimeout(ctx, nodesWithin)
+// findUnableNode returns why not all nodes are known to mount image volumes; empty if they are.
+func findUnableNode(ctx context.Context, client *kube.Client) (whyNot string) {
+	ctx, done := context.WithTimeout(ctx, nodesTimeout)
 	defer done()
 	var nodes corev1.NodeList
 	if err := client.List(ctx, &nodes, "", ""); err != nil {
 		return "the nodes cannot be listed: " + err.Error()
 	}
-	return unableToMount(nodes.Items)
+	return describeUnableNode(nodes.Items)
 }
 
-// unableToMount describes a node that may run a step and is not known to mount image volumes; empty if there is none. Every Linux node counts: a step may tolerate any
+// describeUnableNode describes a node that may run a step and is not known to mount image volumes; empty if there is none. Every Linux node counts: a step may tolerate any
 // taint, and a node that is cordoned or not ready may be back when the pod is scheduled. Virtual kubelets do not have a known runtime.
-func unableToMount(nodes []corev1.Node) (which string) {
+func describeUnableNode(nodes []corev1.Node) (which string) {
 	linux := 0
 	for _, node := range nodes {
 		info := node.Status.NodeInfo

@@ -42,7 +42,7 @@ func TestNodesMountImageVolumes(t *testing.T) {
 					Status:     corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{OperatingSystem: node.system, KubeletVersion: node.kubelet, ContainerRuntimeVersion: node.runtime}},
 				})
 			}
-			if got := unableToMount(nodes); got != tt.want {
+			if got := describeUnableNode(nodes); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})

@@ -16,9 +16,11 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// endOf reads how the containers of a pod ended; a Job only shows that its pods failed. reason is the reason of the step's failure.
-func endOf(pod *corev1.Pod, reason string) workflow.End {
-	end := workflow.End{Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason, Deleted: pod.DeletionTimestamp != nil}
+// newEnd reads how the containers of a pod ended; a Job only shows that its pods failed. reason is the reason of the step's failure.
+func newEnd(pod *corev1.Pod, reason string) workflow.End {
+	end := workflow.End{
+		Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason, Deleted: pod.DeletionTimestamp != nil,
+	}
 	if pod.Status.Reason != "" && reason != workflow.ReasonJobDeleted {
 		end.Reason = pod.Status.Reason // Evicted, NodeLost, …
 	}
@@ -37,10 +39,10 @@ func endOf(pod *corev1.Pod, reason string) workflow.End {
 	return end
 }
 
-// ran returns when the command of a step's latest attempt started and ended, according to its pod; of a fan-out step, the first start and the last end.
-func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
+// findCommandTimes returns when the command of a step's latest attempt started and ended, according to its pod; of a fan-out step, the first start and the last end.
+func (l *loop) findCommandTimes(step string, pod *corev1.Pod) (from, to time.Time) {
 	pods := []*corev1.Pod{pod}
-	if l.Graph.Step(step).IsIndexed() {
+	if l.spec.Graph.Step(step).IsIndexed() {
 		pods = nil
 		for _, pod := range l.pods[step] {
 			if l.isLatest(step, pod) {
@@ -49,7 +51,7 @@ func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
 		}
 	}
 	for _, pod := range pods {
-		if endOf(pod, "").IsStagingIn() {
+		if newEnd(pod, "").IsStagingIn() {
 			continue
 		}
 		for _, status := range pod.Status.ContainerStatuses {
@@ -73,17 +75,17 @@ func (l *loop) ran(step string, pod *corev1.Pod) (from, to time.Time) {
 
 // isLatest reports whether a pod belongs to the step's latest attempt.
 func (l *loop) isLatest(step string, pod *corev1.Pod) bool {
-	return pod.Labels[workflow.AttemptLabel] == strconv.Itoa(l.attempts[step])
+	return pod.Labels[workflow.AttemptLabel] == strconv.Itoa(l.state.latestAttempt(step))
 }
 
-// badPods returns the pods that show why a step has failed: of its latest attempt the one that does not start, else the last that failed, else the last; then
+// rankPods returns the pods that show why a step has failed: of its latest attempt the one that does not start, else the last that failed, else the last; then
 // all others that failed, the latest first. A pod that was stopped has not failed, unless the Job stopped it because its time was over.
-func (l *loop) badPods(step, reason string) []*corev1.Pod {
+func (l *loop) rankPods(step, reason string) []*corev1.Pod {
 	rank := func(pod *corev1.Pod) int {
-		end := endOf(pod, "")
+		end := newEnd(pod, "")
 		isBad := (pod.Status.Phase == corev1.PodFailed || end.Code != 0) && (!end.IsStop() || reason == batchv1.JobReasonDeadlineExceeded)
 		switch latest := l.isLatest(step, pod); {
-		case latest && l.stuck[step].pod == pod.UID:
+		case latest && l.timers[step].pod == pod.UID:
 			return 0
 		case latest && isBad:
 			return 1

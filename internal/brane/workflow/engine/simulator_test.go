@@ -60,7 +60,7 @@ type world struct {
 	harmed    bool     // a command failed, or a Job was deleted
 	convicted []simJob // Jobs whose steps have failed
 
-	engine  progress
+	engine  *state
 	read    map[string]bool // the commits at the last look of the engine
 	term    int
 	changed bool // whether the engine knows more than at its last decision
@@ -87,7 +87,7 @@ func (w *world) play() string {
 		if w.changed { // otherwise the decision is the same
 			w.changed = false
 			w.decideAhead()
-			if ended(w.graph, w.engine.known) {
+			if hasEnded(w.graph, w.engine.phaseOf) {
 				return w.outcome()
 			}
 			if problem := w.decide(); problem != "" {
@@ -113,7 +113,7 @@ func (w *world) play() string {
 // takeOver starts a new engine, like takeUp.
 func (w *world) takeOver() {
 	w.term++
-	w.engine, w.read, w.changed = newProgress(w.graph), map[string]bool{}, true
+	w.engine, w.read, w.changed = newState(w.graph), map[string]bool{}, true
 	w.look()
 	for step := range w.stands {
 		w.engine.restoreFailure(step)
@@ -124,8 +124,8 @@ func (w *world) takeOver() {
 			found = append(found, job.attempt)
 		}
 	}
-	for _, step := range w.engine.adopt(found) {
-		w.tell("adopted", step, w.engine.attempts[step])
+	for _, step := range w.engine.adoptJobs(found) {
+		w.tell("adopted", step, w.engine.latestAttempt(step))
 	}
 	w.list()
 }
@@ -155,7 +155,7 @@ func (w *world) watch(job *simJob) {
 	switch {
 	case job.deleted:
 		w.onTheWay = append(w.onTheWay, fact{"deleted", job.step, job.number})
-	case job.over:
+	case job.isOver:
 		w.onTheWay = append(w.onTheWay, fact{"failed", job.step, job.number})
 	case job.complete:
 		w.onTheWay = append(w.onTheWay, fact{"complete", job.step, job.number})
@@ -164,8 +164,8 @@ func (w *world) watch(job *simJob) {
 
 // decide creates the Jobs that have to be created now.
 func (w *world) decide() string {
-	fates, _ := decide(w.graph, w.engine.known)
-	for _, step := range next(w.graph, w.engine.known, 0) {
+	fates, _ := decide(w.graph, w.engine.phaseOf)
+	for _, step := range listReady(w.graph, w.engine.phaseOf, 0) {
 		if w.read[step] {
 			return fmt.Sprintf("step %s is started, whose commit was read", step)
 		}
@@ -173,7 +173,7 @@ func (w *world) decide() string {
 			return fmt.Sprintf("step %s is started, whose failure stands", step)
 		}
 		for _, need := range w.graph.Step(step).Needs {
-			if !fates[need].over() {
+			if !fates[need].isFinal() {
 				return fmt.Sprintf("step %s is started before %s is over", step, need)
 			}
 		}
@@ -182,12 +182,12 @@ func (w *world) decide() string {
 			if job.step == step && job.number == number {
 				return fmt.Sprintf("attempt %d of step %s is made twice", number, step)
 			}
-			if job.step == step && !job.over && !job.deleted && !job.complete {
+			if job.step == step && !job.isOver && !job.deleted && !job.complete {
 				return fmt.Sprintf("step %s is started while its attempt %d runs", step, job.number)
 			}
 		}
 		w.jobs = append(w.jobs, &simJob{attempt: attempt{step: step, number: number}, idle: w.committed[step]})
-		w.engine.begin(step, number)
+		w.engine.recordJob(step, number)
 		w.tell("made", step, number)
 	}
 	return ""
@@ -195,17 +195,17 @@ func (w *world) decide() string {
 
 // decideAhead creates and deletes early Jobs, while pods are scheduled and lose their nodes.
 func (w *world) decideAhead() {
-	begin, withdraw := w.engine.ahead(func(string) bool { return w.random.IntN(3) > 0 }, len(w.graph.Steps()))
+	begin, withdraw := decidePrewarm(w.engine, func(string) bool { return w.random.IntN(3) > 0 }, len(w.graph.Steps()))
 	for _, step := range withdraw {
 		job := w.latest(step)
 		job.deleted, job.ended = true, w.term
-		w.engine.takeBack(step)
+		w.engine.withdrawPrewarmed(step)
 		w.tell("taken back", step, job.number)
 	}
 	for _, step := range begin {
 		number := w.engine.nextAttempt(step, w.term)
 		w.jobs = append(w.jobs, &simJob{attempt: attempt{step: step, number: number}, idle: w.committed[step]})
-		w.engine.begin(step, number)
+		w.engine.recordJob(step, number)
 		w.tell("made early", step, number)
 	}
 }
@@ -216,12 +216,12 @@ func (w *world) work() string {
 		return ""
 	}
 	job := w.jobs[w.random.IntN(len(w.jobs))]
-	running := !job.over && !job.deleted && !job.complete
+	running := !job.isOver && !job.deleted && !job.complete
 	if !running && !job.left {
 		return ""
 	}
 	for _, need := range w.graph.Step(job.step).Needs {
-		if mayBeEarly(w.graph, job.step) && !w.committed[need] {
+		if canPrewarm(w.graph, job.step) && !w.committed[need] {
 			return "" // its agent waits
 		}
 	}
@@ -255,31 +255,26 @@ func (w *world) deliver() {
 		return // lost
 	}
 	w.changed = true // pods change in the meantime
-	if f.kind == "announced" || w.engine.suspect(f.step, f.number, suspicion{f.kind, ""}) {
+	if f.kind == "announced" || w.engine.markUnconfirmed(f.step, f.number, failureReason{f.kind, ""}) {
 		w.look()
 	}
 }
 
 // look reads the commits; suspects without one have failed.
 func (w *world) look() {
-	for _, step := range w.engine.unsettled() {
+	for _, step := range w.engine.listUnsettled() {
 		if w.committed[step] {
 			w.read[step] = true
-			w.changed = w.engine.commit(step) || w.changed
+			w.changed = w.engine.recordCommit(step) || w.changed
 		}
 	}
-	for step := range w.committed {
-		if w.engine.known[step] == failed && w.engine.commit(step) {
-			panic("a failed step became committed")
-		}
-	}
-	for step, why := range w.engine.failSuspects() {
+	for step, why := range w.engine.confirmFailures() {
 		w.changed = true
 		job := *w.latest(step)
 		job.term = w.term
 		w.convicted = append(w.convicted, job)
 		w.stands[step] = w.stands[step] || w.graph.Step(step).AllowFailure
-		w.tell(why.reason, step, w.engine.attempts[step])
+		w.tell(why.reason, step, w.engine.latestAttempt(step))
 	}
 }
 
@@ -293,8 +288,8 @@ func (w *world) resync() {
 		}
 	}
 	w.changed = true
-	for _, step := range w.engine.missing(there) {
-		w.engine.suspect(step, w.engine.attempts[step], vanished)
+	for _, step := range w.engine.listMissing(there) {
+		w.engine.markUnconfirmed(step, w.engine.latestAttempt(step), vanished)
 	}
 	w.look()
 }
@@ -311,14 +306,14 @@ func (w *world) fault() {
 		return
 	}
 	job := w.jobs[w.random.IntN(len(w.jobs))]
-	if job.over || job.deleted {
+	if job.isOver || job.deleted {
 		return
 	}
 	if w.random.IntN(2) == 0 {
 		job.deleted = true // deleted from outside; the pod may still commit
 		w.tell("deleted", job.step, job.number)
 	} else if !job.complete {
-		job.over = true // its command failed, or its node died and the pod becomes reachable again
+		job.isOver = true // its command failed, or its node died and the pod becomes reachable again
 		w.tell("fails", job.step, job.number)
 	} else {
 		return
@@ -332,7 +327,7 @@ func (w *world) fault() {
 // outcome returns what is wrong with the end of the run.
 func (w *world) outcome() string {
 	for _, job := range w.convicted {
-		if !job.over && !job.deleted {
+		if !job.isOver && !job.deleted {
 			return fmt.Sprintf("step %s has failed, but its attempt %d has not", job.step, job.number)
 		}
 		if job.ended < job.term {
@@ -341,11 +336,11 @@ func (w *world) outcome() string {
 	}
 	for _, step := range w.graph.Steps() {
 		switch {
-		case w.engine.known[step] == committed && !w.committed[step]:
+		case w.engine.phaseOf(step) == committed && !w.committed[step]:
 			return fmt.Sprintf("step %s is taken for committed", step)
-		case w.engine.known[step] == failed && w.read[step]:
+		case w.engine.phaseOf(step) == failed && w.read[step]:
 			return fmt.Sprintf("step %s is taken for failed, and its commit was read", step)
-		case !w.harmed && w.engine.known[step] != committed && w.graph.Step(step).When == workflow.OnSuccess && !buildsOnHandler(w.graph, step):
+		case !w.harmed && w.engine.phaseOf(step) != committed && w.graph.Step(step).When == workflow.OnSuccess && !buildsOnHandler(w.graph, step):
 			return fmt.Sprintf("nothing went wrong, and step %s is not committed", step)
 		}
 	}

@@ -1,0 +1,104 @@
+package detached
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
+)
+
+// engineConfig is the description of a run for its engine. It contains no secret.
+type engineConfig struct {
+	Run            string                  `json:"run"`
+	Namespace      string                  `json:"namespace"`
+	Location       string                  `json:"location,omitempty"`
+	Registry       string                  `json:"registry,omitempty"`
+	AgentImage     string                  `json:"agent_image"`
+	Users          workflow.RedisUsers     `json:"users,omitempty"`
+	Timeouts       workflow.PodTimeouts    `json:"timeouts"`
+	Parallel       int                     `json:"parallel,omitempty"`
+	Prewarm        bool                    `json:"prewarm,omitempty"`
+	AgentInjection workflow.AgentInjection `json:"agent_injection,omitempty"`
+	// ChosenInjection was chosen by the process that started the engine, because an engine has no permission to list the nodes.
+	ChosenInjection workflow.AgentInjection `json:"chosen_injection"`
+	Steps           []workflow.Step         `json:"steps"`
+	Outputs         []string                `json:"outputs,omitempty"` // paths to keep at the end
+}
+
+func newEngineConfig(spec *workflow.Spec, chosen workflow.AgentInjection, outputs []string) engineConfig {
+	return engineConfig{
+		Run: spec.ID, Namespace: spec.Namespace, Location: spec.Location, Registry: spec.Registry, AgentImage: spec.AgentImage, Users: spec.Users,
+		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, ChosenInjection: chosen,
+		Steps: spec.Graph.All(), Outputs: outputs,
+	}
+}
+
+// toSpec returns the run that is described.
+func (c engineConfig) toSpec() (*workflow.Spec, error) {
+	graph, err := workflow.NewGraph(c.Steps)
+	if err != nil {
+		return nil, fmt.Errorf("read the engine's configuration: %w", err)
+	}
+	return &workflow.Spec{
+		ID: c.Run, Graph: graph, Namespace: c.Namespace, Location: c.Location, Registry: c.Registry, AgentImage: c.AgentImage, Users: c.Users,
+		Timeouts: c.Timeouts, Parallel: c.Parallel, Prewarm: c.Prewarm, AgentInjection: c.AgentInjection,
+	}, nil
+}
+
+func (c engineConfig) encode() (string, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("encode run %q for its engine: %w", c.Run, err)
+	}
+	return string(text), nil
+}
+
+func parseEngineConfig(text []byte) (config engineConfig, err error) {
+	if err := json.Unmarshal(text, &config); err != nil {
+		return config, fmt.Errorf("read the engine's configuration: %w", err)
+	}
+	return config, nil
+}
+
+// newConfigMap returns the ConfigMap with the configuration of an engine. It is separate from the run's record, which is written every few seconds.
+func newConfigMap(ref workflow.Ref) *corev1.ConfigMap {
+	object := &corev1.ConfigMap{ObjectMeta: ref.Meta()}
+	object.Name = ref.EngineName()
+	return object
+}
+
+// readOutputPaths returns the paths to keep, which may have changed since the engine was started.
+func readOutputPaths(ctx context.Context, client *kube.Client, ref workflow.Ref) ([]string, error) {
+	object := newConfigMap(ref)
+	if err := client.Get(ctx, object); err != nil {
+		return nil, fmt.Errorf("read which outputs to keep, %s: %w", kube.Describe(object), err)
+	}
+	config, err := parseEngineConfig([]byte(object.Data[jobspec.EngineConfigFile]))
+	return config.Outputs, err
+}
+
+// SetOutputs writes which outputs the engine has to keep at the end of the run.
+func SetOutputs(ctx context.Context, client *kube.Client, ref workflow.Ref, outputs []string) error {
+	object := newConfigMap(ref)
+	err := client.Get(ctx, object)
+	var config engineConfig
+	if err == nil {
+		config, err = parseEngineConfig([]byte(object.Data[jobspec.EngineConfigFile]))
+	}
+	if err == nil {
+		config.Outputs = outputs
+		object.Data[jobspec.EngineConfigFile], err = config.encode()
+	}
+	if err == nil {
+		err = client.Update(ctx, object)
+	}
+	if err != nil {
+		return fmt.Errorf("write which outputs the engine of run %q has to keep, %s: %w", ref.ID, kube.Describe(object), err)
+	}
+	return nil
+}

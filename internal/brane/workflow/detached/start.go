@@ -1,0 +1,121 @@
+// Package detached executes runs inside the cluster, by an engine in a separate Job. It has both sides: the process that starts an engine, reads the status of the run
+// and waits for its end, and the engine itself. They communicate through the record of the run, which outlives the files of the run.
+package detached
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
+)
+
+// Start prepares a run like [engine.Execute], and creates the Job that executes it inside the cluster. Outputs are the paths that are kept at its end. If an engine
+// executes the run already, because the process that started it was killed, it continues, and the run belongs to this execution from then on.
+func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, options engine.Options, outputs []string) error {
+	if err := engine.CheckLocation(ctx, spec, clients); err != nil {
+		return err
+	}
+	account, err := findServiceAccount(ctx, clients.Kube, spec.Namespace)
+	if err != nil {
+		return err
+	}
+	if isAdopted, err := Adopt(ctx, clients.Kube, spec.Ref(), options.Holder.Execution, outputs); isAdopted || err != nil {
+		return err
+	}
+	lease, err := engine.Acquire(ctx, spec, clients.Kube, options)
+	if err != nil {
+		return err
+	}
+	held, stopRenewing := lease.StartRenewing(ctx)
+	job, err := createEngine(held, lease, spec, clients, options, account, outputs)
+	stopRenewing()
+	if workflow.IsLost(err) {
+		return err
+	}
+	if err != nil {
+		_ = lease.Release(ctx, record.Final{Status: workflow.RunStopped}) // the first error is the cause
+		return err
+	}
+	// From here on the engine can acquire the lease.
+	return lease.Release(ctx, record.Final{Status: workflow.RunRunning, Engine: job})
+}
+
+// findServiceAccount returns the service account with which this process submits Jobs, and with which the engine will.
+func findServiceAccount(ctx context.Context, client *kube.Client, namespace string) (string, error) {
+	review := &authenticationv1.SelfSubjectReview{}
+	if err := client.Create(ctx, review); err != nil {
+		return "", fmt.Errorf("ask the cluster at %s for the user of the registered credential: %w", client.Host(), err)
+	}
+	user := review.Status.UserInfo.Username
+	name, found := strings.CutPrefix(user, "system:serviceaccount:"+namespace+":")
+	if !found {
+		return "", &workflow.AccountError{User: user, Namespace: namespace}
+	}
+	return name, nil
+}
+
+// createEngine creates the objects that the engine needs, and the Job of the engine.
+func createEngine(
+	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients engine.Clients, options engine.Options, account string, outputs []string,
+) (job string, err error) {
+	execution, err := engine.Prepare(ctx, lease, spec, clients, options)
+	if err != nil {
+		return "", err
+	}
+	text, err := newEngineConfig(spec, execution.Injection(), outputs).encode()
+	if err != nil {
+		return "", err
+	}
+	object := newConfigMap(spec.Ref())
+	object.OwnerReferences = []metav1.OwnerReference{lease.Owner()}
+	object.Data = map[string]string{jobspec.EngineConfigFile: text}
+	if err := engine.Put(ctx, clients.Kube, object); err != nil { // replaces that of an engine that has ended
+		return "", fmt.Errorf("write the configuration for the engine of run %q, %s: %w", spec.ID, kube.Describe(object), err)
+	}
+	// The engine keeps the run's Redis user, like this process would; the credential of that user is not sufficient for that.
+	meta := spec.Ref().Meta()
+	meta.Name, meta.OwnerReferences = spec.Ref().EngineName(), []metav1.OwnerReference{lease.Owner()}
+	if err := engine.ApplyAccessSecret(ctx, clients.Kube, spec.ID, meta, clients.RedisURL, clients.Certificates); err != nil {
+		return "", err
+	}
+	name := workflow.ObjectName("brane", spec.ID, "engine", strconv.Itoa(lease.Transitions()))
+	created := jobspec.BuildEngineJob(spec, name, account, lease.Owner())
+	if err := clients.Kube.Create(ctx, created); err != nil && !apierrors.IsAlreadyExists(err) {
+		return "", fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(created), err)
+	}
+	return created.Name, nil
+}
+
+// Adopt takes over a run that an engine executes: it belongs to this execution from then on, and the engine keeps these outputs. It reports whether there was such a run.
+func Adopt(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string, outputs []string) (bool, error) {
+	for {
+		found, err := record.Read(ctx, client, ref)
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if status, err := readStatus(ctx, client, ref, found); err != nil || found.Engine() == "" || status.Status != workflow.RunRunning {
+			return false, err
+		}
+		err = found.SetExecution(ctx, client, execution)
+		if apierrors.IsConflict(err) {
+			continue // the engine has renewed its lease
+		}
+		if err != nil {
+			return false, fmt.Errorf("take over run %q, %s: %w", ref.ID, record.Describe(ref), err)
+		}
+		return true, SetOutputs(ctx, client, ref, outputs)
+	}
+}

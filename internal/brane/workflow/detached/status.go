@@ -1,0 +1,146 @@
+package detached
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
+)
+
+// Status is the status of a run that an engine executes, or has executed, as read from outside of the cluster.
+type Status struct {
+	Status workflow.RunStatus
+	workflow.Outcome
+}
+
+// Reason returns why a run has stopped, as a text.
+func (s Status) Reason() string {
+	if s.Problem == "" {
+		return "it did not finish"
+	}
+	return s.Problem
+}
+
+// ReadStatus reads the status of a run, and which pods do not start. A run that no engine executes any more is stopped, with the reason in its problem.
+func ReadStatus(ctx context.Context, client *kube.Client, ref workflow.Ref) (Status, error) {
+	status, err := readRecordStatus(ctx, client, ref)
+	if err == nil && status.Status == workflow.RunRunning && status.Problem == "" {
+		status.Problem, err = describePendingPods(ctx, client, ref)
+	}
+	return status, err
+}
+
+// readRecordStatus is ReadStatus without the pods that do not start, for which all pods have to be listed.
+func readRecordStatus(ctx context.Context, client *kube.Client, ref workflow.Ref) (Status, error) {
+	found, err := record.Read(ctx, client, ref)
+	if apierrors.IsNotFound(err) {
+		problem := fmt.Sprintf("its record, %s, is gone", record.Describe(ref))
+		return Status{Status: workflow.RunStopped, Outcome: workflow.Outcome{Problem: problem}}, nil
+	}
+	if err != nil {
+		return Status{}, err
+	}
+	return readStatus(ctx, client, ref, found)
+}
+
+// describePendingPods describes the pods that do not start: of the engine, or of steps whose timeout has not passed.
+func describePendingPods(ctx context.Context, client *kube.Client, ref workflow.Ref) (string, error) {
+	var pods corev1.PodList
+	if err := client.List(ctx, &pods, ref.Namespace, ref.Selector()); err != nil {
+		return "", fmt.Errorf("list the pods of run %q in namespace %q: %w", ref.ID, ref.Namespace, err)
+	}
+	problems := ""
+	for i := range pods.Items {
+		if reason, message := engine.FindPendingReason(&pods.Items[i]); reason != "" {
+			problems += fmt.Sprintf("pod %s: %s: %s\n", pods.Items[i].Name, reason, message)
+		}
+	}
+	if problems == "" {
+		return "", nil
+	}
+	return workflow.Shorten(problems, workflow.DetailLimit) + fmt.Sprintf("To see more: kubectl -n %s describe pods -l %s", ref.Namespace, ref.Selector()), nil
+}
+
+// readStatus returns the status in a record. While that is running, the Job of the engine must exist.
+func readStatus(ctx context.Context, client *kube.Client, ref workflow.Ref, found record.Record) (status Status, err error) {
+	for again := false; ; again = true {
+		status = Status{Status: found.Status()}
+		if status.Outcome, err = found.Outcome(); err != nil {
+			return status, err
+		}
+		if status.Status != workflow.RunRunning || found.Engine() == "" {
+			return status, nil
+		}
+		problem, isLost, err := findEngineProblem(ctx, client, ref, found.Engine())
+		if isLost || status.Problem == "" { // the last problem that the engine has written is closer to the cause
+			status.Problem = problem
+		}
+		if err != nil || !isLost {
+			return status, err
+		}
+		if again {
+			status.Status = workflow.RunStopped
+			return status, nil
+		}
+		// The engine may have written its outcome after the record was read.
+		if found, err = record.Read(ctx, client, ref); err != nil {
+			return status, err
+		}
+	}
+}
+
+// findEngineProblem returns the problem of an engine, empty if there is none, and whether the engine is lost: then it will not continue its run.
+func findEngineProblem(ctx context.Context, client *kube.Client, ref workflow.Ref, name string) (problem string, isLost bool, err error) {
+	job := &batchv1.Job{}
+	job.Namespace, job.Name = ref.Namespace, name
+	err = client.Get(ctx, job)
+	if apierrors.IsNotFound(err) {
+		return fmt.Sprintf("its engine, %s, is gone", kube.Describe(job)), true, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read the Job of the engine of run %q, %s: %w", ref.ID, kube.Describe(job), err)
+	}
+	see := fmt.Sprintf("to see why: kubectl -n %s logs job/%s", ref.Namespace, name)
+	if condition, isFailed := engine.FindJobFailure(job); isFailed {
+		return fmt.Sprintf("its engine, %s, has failed (%s: %s); %s", kube.Describe(job), condition.Reason, strings.TrimSuffix(condition.Message, "."), see), true, nil
+	}
+	if job.Status.CompletionTime != nil {
+		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), true, nil
+	}
+	if job.Status.Failed > 0 && job.Status.Ready != nil && *job.Status.Ready == 0 {
+		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), false, nil
+	}
+	if job.Status.Active+job.Status.Failed == 0 {
+		_, message := engine.FindBlockingEvent(ctx, client, ref.Namespace, name)
+		return message, false, nil
+	}
+	return "", false, nil
+}
+
+// statusInterval is the interval at which Wait reads the record.
+const statusInterval = time.Second
+
+// Wait waits until no engine executes a run any more.
+func Wait(ctx context.Context, client *kube.Client, ref workflow.Ref, observe workflow.Observer) (status Status, err error) {
+	err = kube.PollUntilCanceled(ctx, statusInterval, true, func(ctx context.Context) (bool, error) {
+		status, err = readRecordStatus(ctx, client, ref)
+		if err != nil && engine.IsRetryable(err) {
+			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
+			return false, nil
+		}
+		return err == nil && status.Status != workflow.RunRunning, err
+	})
+	if err != nil {
+		return Status{}, err
+	}
+	return status, nil
+}

@@ -1,0 +1,221 @@
+// Package engine executes runs: it creates the Job of each step when its needs are committed, and watches Redis, Jobs and Pods until the run has ended. state.go has the
+// states of a step, decide.go what happens next, loop.go the loop that connects them with the cluster and Redis.
+//
+// The package uses kube, files and the packages of workflow. It does not depend on Terraform, and does not decide which credential is used for the cluster.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
+)
+
+// Clients connect an execution to the cluster and to Redis. All but Nodes and Certificates must be set.
+type Clients struct {
+	Kube         *kube.Client       // with the service account that submits the Jobs
+	Nodes        *kube.Client       // with an account that has permission to list the nodes; nil means Kube
+	Results      *results.Store     // of the run
+	RedisURL     string             // of the same server for the pods, with its password
+	Certificates files.Certificates // for a RedisURL that is rediss://
+}
+
+// Options describe the process that executes a run.
+type Options struct {
+	Holder  record.Holder     // of the run's lease; its retention is that of the run
+	Detach  bool              // leave the Jobs running when the context is cancelled; they are stopped when its deadline has passed
+	Observe workflow.Observer // is called for each event
+}
+
+// Execute runs the steps that are not committed yet, and returns when all are committed or one has failed. It resumes what an earlier Execute of the same id has
+// started. A failed step is not an error but part of the result. The error is the reason why the run could not continue; if ctx has ended, it is the cause of ctx, and
+// the running Jobs are deleted unless Detach is set.
+//
+// Only one process at a time executes a run. If another process holds the lease, Execute waits until the lease has expired, and returns a [workflow.HeldError] if it is
+// renewed. A [workflow.LostError] or a [workflow.RecordGoneError] means that the run does not belong to this process any more. A [workflow.RunExistsElsewhereError]
+// means that the id belongs to a run in another place; then nothing is created.
+func Execute(ctx context.Context, spec *workflow.Spec, clients Clients, options Options) (workflow.Result, error) {
+	if err := CheckLocation(ctx, spec, clients); err != nil {
+		return workflow.Result{}, err
+	}
+	lease, err := Acquire(ctx, spec, clients.Kube, options)
+	if err != nil {
+		return workflow.Result{}, err
+	}
+	held, stopRenewing := lease.StartRenewing(ctx)
+	var result workflow.Result
+	execution, err := Prepare(held, lease, spec, clients, options)
+	if err == nil {
+		result, err = execution.Run(held)
+	}
+	stopRenewing()
+	if workflow.IsLost(err) {
+		return result, err
+	}
+	if releaseErr := lease.Release(ctx, record.Final{Status: result.Status(err)}); err == nil {
+		err = releaseErr
+	}
+	return result, err
+}
+
+// Acquire acquires the lease of a run.
+func Acquire(ctx context.Context, spec *workflow.Spec, client *kube.Client, options Options) (*record.Lease, error) {
+	holder := options.Holder
+	holder.Retention = spec.Retention
+	return record.Acquire(ctx, client, spec.Ref(), holder, options.Observe)
+}
+
+// Execution is one execution of a run by this process, which has acquired the lease. It does not change.
+type Execution struct {
+	spec      *workflow.Spec
+	clients   Clients
+	options   Options
+	lease     *record.Lease
+	results   *results.Store // what is written through it expires with the run
+	injection workflow.AgentInjection
+}
+
+// Prepare stores the inputs of a run, and creates the Secrets that its steps need.
+func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options) (*Execution, error) {
+	store, err := clients.Results.WithDeadline(lease.Deadline())
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Files().SetMeta(ctx, formatLocation(spec, clients.Kube)); err != nil {
+		return nil, fmt.Errorf("record run %q in Redis: %w", spec.ID, err)
+	}
+	if err := storeInputs(ctx, store.Files(), spec); err != nil {
+		return nil, err
+	}
+	hasOwnUser, err := ensureRedisAccess(ctx, lease.Owner(), store.Files(), spec, clients, options.Observe)
+	if err != nil {
+		return nil, err
+	}
+	if secret := jobspec.BuildSecretEnv(spec, lease.Owner()); secret != nil {
+		if err := Put(ctx, clients.Kube, secret); err != nil { // the values may have changed since an earlier apply
+			return nil, fmt.Errorf("create the secret environment of run %q, %s: %w", spec.ID, kube.Describe(secret), err)
+		}
+	}
+	injection := chooseAgentInjection(ctx, spec, clients, hasOwnUser, options.Observe)
+	return &Execution{spec, clients, options, lease, store, injection}, nil
+}
+
+// Resume continues a run that another process has prepared. That process has chosen how the agent gets into the pods.
+func Resume(
+	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options, chosen workflow.AgentInjection,
+) (*Execution, error) {
+	store, err := clients.Results.WithDeadline(lease.Deadline())
+	if err != nil {
+		return nil, err
+	}
+	// An earlier execution may have removed the run's Redis user.
+	hasOwnUser, err := ensureRedisAccess(ctx, lease.Owner(), store.Files(), spec, clients, options.Observe)
+	if err != nil {
+		return nil, err
+	}
+	injection := keepAgentInjection(spec, clients.Certificates, hasOwnUser, chosen, options.Observe)
+	return &Execution{spec, clients, options, lease, store, injection}, nil
+}
+
+// Injection returns how the agent gets into the pods.
+func (e *Execution) Injection() workflow.AgentInjection { return e.injection }
+
+// Results returns the results of the run.
+func (e *Execution) Results() *results.Store { return e.results }
+
+// Run runs the steps of the prepared run.
+func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
+	store, observe := e.results.Files(), e.options.Observe
+	if err := clearCancellation(ctx, e.clients.Kube, e.spec.Ref(), store, observe); err != nil {
+		return workflow.Result{}, err
+	}
+	stopKeeping := keepRedisUser(ctx, store, e.spec.Users, observe)
+	loop := newLoop(e)
+	err := loop.explainRecordGone(ctx, loop.run(ctx))
+	if workflow.IsLost(err) || LeavesJobsRunning(err, e.options.Detach) {
+		stopKeeping(true)
+		return loop.buildResult(ctx), err
+	}
+	if _, hasFailed := decide(e.spec.Graph, loop.state.phaseOf); err != nil || hasFailed {
+		if stopErr := loop.stopSteps(ctx); stopErr != nil {
+			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: stopErr.Error()})
+		}
+	}
+	stopKeeping(false)
+	return loop.buildResult(ctx), err
+}
+
+// LeavesJobsRunning reports whether an execution that ended with this error has left the Jobs running, because it was cancelled with Detach.
+func LeavesJobsRunning(err error, detach bool) bool {
+	return detach && errors.Is(err, context.Canceled)
+}
+
+// storeInputs stores the inputs of a run.
+func storeInputs(ctx context.Context, store *files.Store, spec *workflow.Spec) error {
+	err := files.Again(func() error {
+		layer, err := store.PutInputs(ctx, spec.Inputs)
+		if err == nil {
+			err = store.SetInput(ctx, layer)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store the inputs of run %q: %w", spec.ID, err)
+	}
+	return nil
+}
+
+// stopTime is how long a pod that was asked to stop may take: the 30 s of Kubernetes, and as much again for a busy node.
+const stopTime = time.Minute
+
+// clearCancellation resumes a run that an earlier execution has cancelled, when its pods have ended, because two pods of one step must not run at the same time.
+func clearCancellation(ctx context.Context, client *kube.Client, ref workflow.Ref, store *files.Store, observe workflow.Observer) error {
+	isCancelled, err := store.Cancelled(ctx)
+	if err != nil || !isCancelled {
+		return err
+	}
+	// A Job that has failed is kept for inspection; its pod does not have to be waited for.
+	if err := deleteJobs(ctx, client, ref, isJobOver); err != nil {
+		return err
+	}
+	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
+	defer done()
+	if err := waitForPods(soon, client, ref, ref.StepsSelector(), isPodRunning); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil {
+		observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()}) // the first commit is used
+	}
+	return store.Resume(ctx)
+}
+
+// isPodRunning reports whether a pod has not ended.
+func isPodRunning(pod *corev1.Pod) bool {
+	return pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
+}
+
+// Put creates an object of a run, or overwrites that of an earlier execution.
+func Put(ctx context.Context, client *kube.Client, object kube.Object) error {
+	err := client.Create(ctx, object)
+	if apierrors.IsAlreadyExists(err) {
+		err = client.Update(ctx, object)
+	}
+	return err
+}
+
+// newObjectMeta returns the metadata of an object that is deleted together with the run's record.
+func newObjectMeta(ref workflow.Ref, name string, owner metav1.OwnerReference) metav1.ObjectMeta {
+	meta := ref.Meta()
+	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
+	return meta
+}

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// A fan-out step is one Indexed Job. The pod of each index commits by itself, for example as "fan.3". When all indexes are committed, their trees are merged and
+// committed under the name of the step, which is then a step like any other.
+
+// indexMerger reads commits, and creates the commits of fan-out steps.
+type indexMerger struct {
+	graph   workflow.Graph
+	store   *files.Store
+	indexes map[string]files.Record // commits of indexes, as far as they are known
+}
+
+func newIndexMerger(graph workflow.Graph, store *files.Store) *indexMerger {
+	return &indexMerger{graph, store, map[string]files.Record{}}
+}
+
+// readCommits returns the commits of these steps. hasNoFiles reports whether a step has ended without files. The conflicts are of fan-out steps whose indexes are all
+// committed, but whose files cannot be merged.
+func (m *indexMerger) readCommits(ctx context.Context, steps []string, hasNoFiles func(step string) bool) (records map[string]files.Record, conflicts map[string]*files.ConflictError, err error) {
+	var keys []string
+	for _, name := range steps {
+		keys = append(keys, name)
+		for _, index := range m.graph.Step(name).IndexKeys() {
+			if _, known := m.indexes[index]; !known {
+				keys = append(keys, index)
+			}
+		}
+	}
+	found, err := m.store.Commits(ctx, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	records, conflicts = map[string]files.Record{}, map[string]*files.ConflictError{}
+	for _, name := range steps {
+		step := m.graph.Step(name)
+		if record, committed := found[name]; committed {
+			records[name] = record
+			continue
+		}
+		complete := step.IsIndexed()
+		for _, index := range step.IndexKeys() {
+			if record, committed := found[index]; committed {
+				m.indexes[index] = record
+			}
+			_, committed := m.indexes[index]
+			complete = complete && committed
+		}
+		if !complete {
+			continue
+		}
+		record, conflict, err := m.mergeIndexes(ctx, step, m.graph.Ancestry(name, hasNoFiles))
+		switch {
+		case err != nil:
+			return nil, nil, fmt.Errorf("merge the files of the %d indexes of step %q: %w", step.Completions, name, err)
+		case conflict != nil:
+			conflicts[name] = conflict
+		default:
+			records[name] = record
+		}
+	}
+	return records, conflicts, nil
+}
+
+// mergeIndexes commits a fan-out step whose indexes are all committed. Two processes that do so concurrently create the same layer, and the first commit is used.
+func (m *indexMerger) mergeIndexes(ctx context.Context, step workflow.Step, ancestry files.Ancestry) (files.Record, *files.ConflictError, error) {
+	parents := make([]files.Parent, step.Completions)
+	var record files.Record
+	readers, reading := errgroup.WithContext(ctx)
+	readers.SetLimit(8) // enough to hide the latency of Redis, few enough for its connections
+	for i, index := range step.IndexKeys() {
+		of := m.indexes[index]
+		if record.Started.IsZero() || of.Started.Before(record.Started) {
+			record.Started = of.Started
+		}
+		if of.Ended.After(record.Ended) {
+			record.Ended = of.Ended
+		}
+		record.Attempt = max(record.Attempt, of.Attempt)
+		readers.Go(func() error {
+			tree, err := m.store.Tree(reading, of.Layer)
+			parents[i] = files.Parent{Step: index, Tree: tree}
+			return err
+		})
+	}
+	if err := readers.Wait(); err != nil {
+		return files.Record{}, nil, err
+	}
+	tree, conflicts := files.Union(parents, ancestry)
+	if len(conflicts) > 0 {
+		return files.Record{}, &files.ConflictError{Conflicts: conflicts}, nil
+	}
+	var first files.Record
+	err := files.Again(func() (err error) {
+		if record.Layer, err = m.store.PutTree(ctx, tree); err == nil {
+			first, _, err = m.store.Commit(ctx, step.Name, record)
+		}
+		return err
+	})
+	return first, nil, err
+}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// Indexes that have committed different files are merged into one step; indexes with different content for one path are not.
+func TestManyBecomeOne(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	graph, err := workflow.NewGraph([]workflow.Step{{Name: "before"}, {Name: "fan", Completions: 3, Needs: []string{"before"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number atomic.Int32
+	for name, tt := range map[string]struct {
+		left [3]map[string]string
+		want string
+	}{
+		"each its own":                {[3]map[string]string{{"a": "0"}, {"b": "1"}, {"c": "2"}}, "map[a:fan.0 b:fan.1 c:fan.2]"},
+		"the same content everywhere": {[3]map[string]string{{"a": "x"}, {"a": "x"}, {"a": "x"}}, "map[a:fan.0]"},
+		"different content":           {[3]map[string]string{{"a": "0"}, {}, {"a": "2"}}, `steps "fan.0" and "fan.2" wrote different content to "a"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, err := files.Open(files.Config{Redis: server.Client(), Run: fmt.Sprintf("run-%d", number.Add(1)), Deadline: time.Now().Add(time.Hour)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			commit := func(i int) {
+				folder := t.TempDir()
+				for name, content := range tt.left[i] {
+					if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				part := fmt.Sprintf("fan.%d", i)
+				layer, err := store.Snapshot(t.Context(), folder, nil, nil, part)
+				if err != nil {
+					t.Fatal(err)
+				}
+				at := time.Unix(int64(1000+i), 0).UTC()
+				if _, _, err := store.Commit(t.Context(), part, files.Record{Attempt: 1 + i, Layer: layer, Started: at, Ended: at.Add(time.Minute)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g := newIndexMerger(graph, store)
+			look := func() (files.Record, string) {
+				records, conflicts, err := g.readCommits(t.Context(), []string{"before", "fan"}, func(string) bool { return false })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if conflict := conflicts["fan"]; conflict != nil {
+					return files.Record{}, conflict.Error()
+				}
+				record, found := records["fan"]
+				if !found {
+					return files.Record{}, "not committed"
+				}
+				tree, err := store.Tree(t.Context(), record.Layer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				by := map[string]string{}
+				for entry := range tree.All() {
+					by[entry.Path] = entry.By
+				}
+				return record, fmt.Sprint(by)
+			}
+			commit(2)
+			commit(0)
+			if _, got := look(); got != "not committed" {
+				t.Fatalf("with two of three it is %s", got)
+			}
+			commit(1)
+			record, got := look()
+			if got != tt.want {
+				t.Fatalf("got %s\nwant %s", got, tt.want)
+			}
+			if record.Layer == "" {
+				return
+			}
+			if record.Attempt != 3 || record.Started.Unix() != 1000 || record.Ended.Unix() != 1062 {
+				t.Errorf("the record is %+v", record)
+			}
+			// Another process finds the commit of the step.
+			g = newIndexMerger(graph, store)
+			if again, got := look(); again.Layer != record.Layer || got != tt.want {
+				t.Errorf("read again it is %s in %+v", got, again)
+			}
+		})
+	}
+	if parts := graph.Step("fan").IndexKeys(); !slices.Equal(parts, []string{"fan.0", "fan.1", "fan.2"}) || len(graph.Step("before").IndexKeys()) > 0 {
+		t.Errorf("parts %q", parts)
+	}
+}
+
+// A fail-over loses the merged layer of a fan-out step before the step is committed, and it is stored again.
+func TestTheJoiningOfManyIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	graph, err := workflow.NewGraph([]workflow.Step{{Name: "fan", Completions: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := server.Client()
+	store, err := files.Open(files.Config{Redis: client, Run: "run", Deadline: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range graph.Step("fan").IndexKeys() {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, part), []byte(part), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		layer, err := store.Snapshot(t.Context(), folder, nil, nil, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := store.Commit(t.Context(), part, files.Record{Layer: layer}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	losing := &forgetful{server: server.Client()}
+	client.AddHook(losing)
+	g := newIndexMerger(graph, store)
+	records, _, err := g.readCommits(t.Context(), []string{"fan"}, func(string) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !losing.done {
+		t.Error("nothing was lost")
+	}
+	if tree, err := store.Tree(t.Context(), records["fan"].Layer); err != nil || tree.Len() != 2 {
+		t.Errorf("it has left %d files, %v", tree.Len(), err)
+	}
+}
+
+// forgetful loses the first value that is set, like a replica that takes over at that moment.
+type forgetful struct {
+	server *redis.Client
+	done   bool
+}
+
+func (f *forgetful) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *forgetful) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (f *forgetful) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil && cmd.Name() == "set" && !f.done {
+			f.done = true
+			return f.server.Del(ctx, fmt.Sprint(cmd.Args()[1])).Err()
+		}
+		return err
+	}
+}

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+const byInit, byVolume = workflow.InjectInitContainer, workflow.InjectImageVolume
+
+func TestAdviceIsAboutTheAgent(t *testing.T) {
+	const (
+		pull    = "Correct agent_image of the provider, or make sure that the node can pull it"
+		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_injection = \"init_container\""
+	)
+	notFound := `Failed to pull image "example.org/agent:1": not found`
+	for name, tt := range map[string]struct {
+		injection workflow.AgentInjection
+		failure   workflow.Failure
+		want      string
+	}{
+		"the init container's image":                 {byInit, workflow.Failure{End: workflow.End{Container: workflow.StageContainer, Reason: "ErrImagePull"}}, pull},
+		"the image of the volume":                    {byVolume, workflow.Failure{End: workflow.End{Container: workflow.StepContainer, Reason: "ImagePullBackOff"}, Message: notFound}, pull},
+		"the step's own image":                       {byVolume, workflow.Failure{End: workflow.End{Container: workflow.StepContainer, Reason: "ErrImagePull"}, Message: `"example.org/tools:1": not found`}, ""},
+		"a runtime that mounts no images":            {byVolume, workflow.Failure{End: workflow.End{Container: workflow.StepContainer, Reason: "CreateContainerError"}, Message: `failed to mkdir ""`}, volumes},
+		"an API server that has dropped the volume":  {byVolume, workflow.Failure{End: workflow.End{Container: workflow.StepContainer, Reason: "StartError", Code: 128}}, volumes},
+		"a container that has other things to blame": {byInit, workflow.Failure{End: workflow.End{Container: workflow.StepContainer, Reason: "CreateContainerError"}}, ""},
+		"a program that fails":                       {byVolume, workflow.Failure{End: workflow.End{Container: workflow.StepContainer, Reason: "Error", Code: 1}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := tt.failure
+			f.Advice = suggestRemedy(&f, "example.org/agent:1", tt.injection)
+			if f.Advice != tt.want {
+				t.Errorf("got  %s\nwant %s", f.Advice, tt.want)
+			}
+			if f.Advice != "" && !strings.Contains(f.Detail(), "\n"+f.Advice+": kubectl -n ") {
+				t.Errorf("the detail does not say so: %s", f.Detail())
+			}
+		})
+	}
+}
+
+// The environment of a container is smaller than a Secret.
+func TestCertificatesThatAreNoVariable(t *testing.T) {
+	spec, clients := &workflow.Spec{AgentInjection: byVolume}, Clients{Certificates: files.Certificates{CA: make([]byte, 200_000)}}
+	_, err := ensureRedisAccess(t.Context(), metav1.OwnerReference{}, nil, spec, clients, nil)
+	if want := "pass the certificates for Redis in variables: one has 200000 bytes, a variable holds at most 131071; leave agent_injection out, or list fewer CAs"; fmt.Sprint(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// nodesClient returns a client of an API server with one node, which is able to mount images, or that does not allow to list nodes.
+func nodesClient(t *testing.T, isAllowed bool) *kube.Client {
+	t.Helper()
+	return newFakeClient(t, func(w http.ResponseWriter, _ *http.Request) any {
+		if !isAllowed {
+			w.WriteHeader(http.StatusForbidden)
+			status := apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "", errors.New("not in this test")).Status()
+			status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+			return status
+		}
+		node := corev1.Node{Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{OperatingSystem: "linux", KubeletVersion: "v1.35.4", ContainerRuntimeVersion: "containerd://2.3.7"}}}
+		return corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"}, Items: []corev1.Node{node}}
+	})
+}
+
+func TestInjectionIsChosen(t *testing.T) {
+	t.Parallel()
+	allowed, forbidden := nodesClient(t, true), nodesClient(t, false)
+	const refusal = "the nodes cannot be listed: nodes is forbidden: not in this test"
+	large := files.Certificates{CA: make([]byte, 200_000)}
+	for name, tt := range map[string]struct {
+		configured workflow.AgentInjection
+		clients    Clients
+		chosen     workflow.AgentInjection // by the process that has started the engine; empty outside of an engine
+		hasOwnUser bool
+		want       workflow.AgentInjection
+		event      string
+	}{
+		"what was asked for, with the credential of all runs": {byVolume, Clients{}, "", false, byVolume, ""},
+		"what was asked for, on nodes that mount":             {byInit, Clients{Kube: allowed}, "", true, byInit, ""},
+		"nodes that mount": {"", Clients{Kube: allowed}, "", true, byVolume, ""},
+		"nodes that mount, and the credential of all runs":            {"", Clients{Kube: allowed}, "", false, byInit, "its pods share a Redis user with others"},
+		"nodes that mount, and a certificate for no variable":         {"", Clients{Kube: allowed, Certificates: large}, "", true, byInit, "a certificate for Redis is too large for a variable"},
+		"nodes that the account may not list":                         {"", Clients{Kube: forbidden}, "", true, byInit, refusal},
+		"nodes that another account may list":                         {"", Clients{Kube: forbidden, Nodes: allowed}, "", true, byVolume, ""},
+		"nodes that no account may list":                              {"", Clients{Kube: allowed, Nodes: forbidden}, "", true, byInit, refusal},
+		"an engine, on nodes that mount":                              {"", Clients{Kube: forbidden}, byVolume, true, byVolume, ""},
+		"an engine, on nodes that mount, whose run has lost its user": {"", Clients{Kube: forbidden}, byVolume, false, byInit, "its pods share a Redis user with others"},
+		"an engine, on nodes that do not":                             {"", Clients{Kube: allowed}, byInit, true, byInit, "it was decided when the run was handed over"},
+		"an engine, by a volume that was asked for":                   {byVolume, Clients{}, byVolume, false, byVolume, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var events []string
+			observe := func(event workflow.Event) { events = append(events, event.String()) }
+			spec := &workflow.Spec{AgentInjection: tt.configured}
+			var got workflow.AgentInjection
+			if tt.chosen == "" {
+				got = chooseAgentInjection(t.Context(), spec, tt.clients, tt.hasOwnUser, observe)
+			} else {
+				got = keepAgentInjection(spec, tt.clients.Certificates, tt.hasOwnUser, tt.chosen, observe)
+			}
+			if got != tt.want {
+				t.Errorf("it is %s", got)
+			}
+			want := ""
+			if tt.event != "" {
+				want = "run stages: " + tt.event
+			}
+			if got := strings.Join(events, "\n"); got != want {
+				t.Errorf("events %s\nwant %s", got, want)
+			}
+		})
+	}
+}

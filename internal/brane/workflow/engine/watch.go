@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// Signals of the loop, in addition to files.Event.
+type (
+	jobChanged  struct{ job *batchv1.Job }
+	jobDeleted  struct{ job *batchv1.Job }
+	podChanged  struct{ pod *corev1.Pod }
+	podDeleted  struct{ pod *corev1.Pod }
+	watchFailed struct{ err error }
+)
+
+// podsByUID are pods of one step.
+type podsByUID map[types.UID]*corev1.Pod
+
+// signals is the channel in which everything arrives that the loop has to handle, and the goroutines that send it.
+type signals struct {
+	all     chan any
+	senders sync.WaitGroup
+	slots   chan struct{} // holds one value for each diagnosis in progress
+}
+
+func newSignals() *signals {
+	return &signals{all: make(chan any), slots: make(chan struct{}, diagnosisLimit)}
+}
+
+// start starts a goroutine with a function that sends signals until ctx ends. Only the loop calls it.
+func (s *signals) start(ctx context.Context, run func(send func(any))) {
+	s.senders.Go(func() {
+		run(func(signal any) {
+			select {
+			case s.all <- signal:
+			case <-ctx.Done():
+			}
+		})
+	})
+}
+
+// waitForSenders waits until all senders have ended, after their context has.
+func (s *signals) waitForSenders() { s.senders.Wait() }
+
+// startWatching starts to follow the events of Redis and the watches of the run's Jobs and Pods, until ctx ends.
+func (l *loop) startWatching(ctx context.Context) {
+	client, namespace, labels := l.clients.Kube, l.spec.Namespace, l.spec.Ref().StepsSelector()
+	l.signals.start(ctx, func(send func(any)) {
+		for event := range l.results.Files().Events(ctx) {
+			send(event)
+		}
+	})
+	l.signals.start(ctx, func(send func(any)) {
+		failed := func(err error) { send(watchFailed{err}) }
+		failed(kube.Follow(ctx, client, &batchv1.JobList{}, namespace, labels, kube.Follower[*batchv1.Job]{
+			Changed: func(job *batchv1.Job) { send(jobChanged{job}) },
+			Deleted: func(job *batchv1.Job) { send(jobDeleted{job}) },
+			Failed:  failed,
+		}))
+	})
+	l.signals.start(ctx, func(send func(any)) {
+		failed := func(err error) { send(watchFailed{err}) }
+		failed(kube.Follow(ctx, client, &corev1.PodList{}, namespace, labels, kube.Follower[*corev1.Pod]{
+			Changed: func(pod *corev1.Pod) { send(podChanged{pod}) },
+			Deleted: func(pod *corev1.Pod) { send(podDeleted{pod}) },
+			Failed:  failed,
+		}))
+	})
+}
+
+// handleSignal handles one signal and reports whether to read the commits.
+func (l *loop) handleSignal(ctx context.Context, signal any) (needCommits bool, err error) {
+	switch signal := signal.(type) {
+	case files.Event:
+		return true, nil
+	case podChanged:
+		return l.handlePod(signal.pod), nil
+	case podDeleted:
+		l.rememberPod(signal.pod)
+		l.clearPodTimer(signal.pod) // the Job controller decides: it creates another pod, or fails the Job
+	case jobChanged:
+		return l.handleJob(signal.job), nil
+	case jobDeleted:
+		job := parseAttempt(signal.job)
+		return l.state.markUnconfirmed(job.step, job.number, vanished), nil
+	case watchFailed:
+		return l.handleWatchError(ctx, signal.err)
+	case diagnosed:
+		l.handleDiagnosis(signal)
+	}
+	return false, nil
+}
+
+// handleWatchError handles an error of a watch, which is opened again automatically. A denied watch may mean that the namespace is gone.
+func (l *loop) handleWatchError(ctx context.Context, err error) (needCommits bool, gone error) {
+	if err != nil && ctx.Err() == nil {
+		l.report(workflow.RunDisturbed, "", err.Error())
+	}
+	if !kube.IsDenied(err) {
+		return false, nil
+	}
+	return true, l.detectDeletedJobs(ctx)
+}
+
+// handlePod remembers a pod of a step. A main container that has succeeded is a hint to read the commits: it comes one second before the phase of the pod and two before
+// the end of the Job, and the announcement of Redis may have been lost.
+func (l *loop) handlePod(pod *corev1.Pod) (needCommits bool) {
+	step := l.rememberPod(pod)
+	if l.state.phaseOf(step) != running {
+		return false
+	}
+	l.updatePodTimer(step, pod, time.Now())
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.State.Terminated != nil && status.State.Terminated.ExitCode == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// rememberPod stores the state of a pod, and returns its step.
+func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
+	step = pod.Labels[workflow.StepLabel]
+	if l.pods[step] == nil {
+		l.pods[step] = podsByUID{}
+	}
+	l.pods[step][pod.UID] = pod
+	return step
+}
+
+// handleJob handles a change of a Job. A Job that has failed will not commit any more; a complete Job has a commit, unless keys in Redis were deleted.
+func (l *loop) handleJob(job *batchv1.Job) (needCommits bool) {
+	of := parseAttempt(job)
+	if condition, isFailed := FindJobFailure(job); isFailed {
+		return l.state.markUnconfirmed(of.step, of.number, failureReason{condition.Reason, condition.Message})
+	}
+	if job.Status.CompletionTime != nil {
+		return l.state.markUnconfirmed(of.step, of.number, failureReason{
+			"CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; the keys of the run may have been deleted", of.step),
+		})
+	}
+	return false
+}
+
+// detectDeletedJobs looks for Jobs that were deleted before a watch had reported them, because it does not report their deletion either.
+func (l *loop) detectDeletedJobs(ctx context.Context) error {
+	jobs, err := l.listAttempts(ctx)
+	switch {
+	case err == nil:
+		l.deniedSince = time.Time{}
+		for _, step := range l.state.listMissing(jobs) {
+			l.state.markUnconfirmed(step, l.state.latestAttempt(step), vanished)
+		}
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !l.isRetryable(err):
+		return l.explainGone(ctx, err)
+	}
+	l.report(workflow.RunDisturbed, "", err.Error())
+	return nil
+}
+
+// listAttempts lists the existing Jobs of the run.
+func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
+	var jobs batchv1.JobList
+	if err := l.clients.Kube.List(ctx, &jobs, l.spec.Namespace, l.spec.Ref().StepsSelector()); err != nil {
+		return nil, fmt.Errorf("list the Jobs of run %q in namespace %q: %w", l.spec.ID, l.spec.Namespace, err)
+	}
+	var attempts []attempt
+	for i := range jobs.Items {
+		attempts = append(attempts, parseAttempt(&jobs.Items[i]))
+	}
+	return attempts, nil
+}
+
+// parseAttempt returns the attempt of a Job.
+func parseAttempt(job *batchv1.Job) attempt {
+	number, _ := strconv.Atoi(job.Labels[workflow.AttemptLabel]) // package jobspec has written it
+	_, isFailed := FindJobFailure(job)
+	return attempt{job.Labels[workflow.StepLabel], number, isFailed || job.DeletionTimestamp != nil}
+}
+
+// vanished is the reason if a Job was deleted before its step was committed. Whether its command had ended is not known.
+var vanished = failureReason{workflow.ReasonJobDeleted, "the Job was deleted before its step had stored its files"}
+
+// isJobOver reports whether a Job has failed or is complete.
+func isJobOver(job *batchv1.Job) bool {
+	_, isFailed := FindJobFailure(job)
+	return isFailed || job.Status.CompletionTime != nil
+}
+
+// FindJobFailure returns the condition of a Job that has failed.
+func FindJobFailure(job *batchv1.Job) (condition batchv1.JobCondition, isFailed bool) {
+	for _, condition := range job.Status.Conditions {
+		if condition.Type == batchv1.JobFailed && condition.Status == corev1.ConditionTrue {
+			return condition, true
+		}
+	}
+	return batchv1.JobCondition{}, false
+}

@@ -1,0 +1,92 @@
+package jobspec
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// Names and paths in the engine's pod.
+const (
+	engineProgram     = "/brane-engine" // in the agent's image
+	engineContainer   = "engine"
+	EngineConfigMount = "/brane-engine-config"
+	SecretEnvMount    = "/brane-secret-env" //nolint:gosec // a path
+	EngineConfigFile  = "engine.json"
+	EnvEngine         = "BRANE_ENGINE"
+	EnvPod            = "BRANE_POD"
+	EnvPodUID         = "BRANE_POD_UID"
+)
+
+const (
+	engineUser int64 = 65532 // "nonroot" of distroless images
+	// engineRetries is large, with pauses of up to 10 minutes, so that a run survives some hours without Redis or the API server.
+	engineRetries int32 = 30
+	// engineGrace is the time for the last write of an engine that is stopped.
+	engineGrace int64 = 15
+)
+
+// BuildEngineJob returns the Job whose pod executes the run, with the service account that created it. A pod that is gone is replaced by another, which resumes the run.
+func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.OwnerReference) *batchv1.Job {
+	meta := spec.Ref().Meta()
+	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
+	meta.Labels = spec.Ref().ComponentLabels("engine")
+	meta.Labels[workflow.EngineLabel] = "true"
+	return &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{
+		BackoffLimit:            new(engineRetries),
+		TTLSecondsAfterFinished: new(keepSeconds),
+		PodReplacementPolicy:    new(batchv1.Failed),
+		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+			Action:          batchv1.PodFailurePolicyActionIgnore,
+			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+		}}},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels}, Spec: buildEnginePod(spec, name, account)},
+	}}
+}
+
+func buildEnginePod(spec *workflow.Spec, name, account string) corev1.PodSpec {
+	field := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	secret := func(name string, optional bool) corev1.VolumeSource {
+		return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name, Optional: new(optional)}}
+	}
+	security := restrictContainer(true, nil)
+	return corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever, // so that the log of each failed pod stays
+		ServiceAccountName:            account,
+		AutomountServiceAccountToken:  new(true),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(engineGrace),
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot: new(true), RunAsUser: new(engineUser), RunAsGroup: new(engineUser),
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers: []corev1.Container{{
+			Name:    engineContainer,
+			Image:   spec.AgentImage,
+			Command: []string{engineProgram},
+			Env:     []corev1.EnvVar{{Name: EnvEngine, Value: name}, field(EnvPod, "metadata.name"), field(EnvPodUID, "metadata.uid")},
+			VolumeMounts: []corev1.VolumeMount{
+				{Name: "config", MountPath: EngineConfigMount, ReadOnly: true},
+				{Name: workflow.RedisVolume, MountPath: agent.SecretMount, ReadOnly: true},
+				{Name: "secret-env", MountPath: SecretEnvMount, ReadOnly: true},
+			},
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+			},
+			SecurityContext: security,
+		}},
+		Volumes: []corev1.Volume{
+			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: spec.Ref().EngineName()}}}},
+			{Name: workflow.RedisVolume, VolumeSource: secret(spec.Ref().EngineName(), false)},
+			// The loop removes these values from the output of commands.
+			{Name: "secret-env", VolumeSource: secret(spec.Ref().SecretEnvName(), true)},
+		},
+	}
+}

@@ -1,0 +1,114 @@
+// Package jobspec builds the Jobs of a run. Its functions are pure: the same values result in the same Job, and nothing is read or sent.
+package jobspec
+
+import (
+	"strconv"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// Template is what the Jobs of one execution of a run have in common.
+type Template struct {
+	Spec      *workflow.Spec
+	Injection workflow.AgentInjection // InjectInitContainer or InjectImageVolume
+	Deadline  time.Time               // of the run's keys in Redis
+	Owner     metav1.OwnerReference   // the run's record
+}
+
+// Attempt is one Job of a step.
+type Attempt struct {
+	Number      int
+	IsPrewarmed bool                   // its agent waits for the needs
+	HasNoFiles  func(step string) bool // reports whether a step has ended without files or will never start; such a step is skipped
+}
+
+// JobName returns the name of the Job of one attempt, with room for an index.
+func JobName(run, step string, attempt int) string {
+	return workflow.LimitName(workflow.MaxIndexedName, "brane", run, step, strconv.Itoa(attempt))
+}
+
+// keepSeconds is how long a finished Job is kept for inspection if the run is not destroyed.
+const keepSeconds int32 = 7 * 24 * 60 * 60
+
+// BuildStepJob returns the Job of one attempt of a step. The main container starts the agent, which runs the command and stores its files; inject.go describes how the
+// agent and the files get into the pod.
+//
+// The attempt is part of the name, because a Job that has the name of an earlier, failed Job can inherit its back-off.
+func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Job, error) {
+	agentSpec := t.Spec.Graph.AgentSpec(step, attempt.HasNoFiles)
+	agentSpec.Run, agentSpec.Attempt, agentSpec.Deadline, agentSpec.Ahead = t.Spec.ID, attempt.Number, t.Deadline.Unix(), attempt.IsPrewarmed
+	spec, err := agentSpec.Encode()
+	if err != nil {
+		return nil, err
+	}
+	labels := t.Spec.Ref().ComponentLabels("step")
+	labels[workflow.StepLabel], labels[workflow.AttemptLabel] = step.Name, strconv.Itoa(attempt.Number)
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
+		Namespace: t.Spec.Namespace, Name: JobName(t.Spec.ID, step.Name, attempt.Number), Labels: labels, OwnerReferences: []metav1.OwnerReference{t.Owner},
+	}}
+	job.Spec = batchv1.JobSpec{
+		BackoffLimit:            new(step.Retries),
+		TTLSecondsAfterFinished: new(keepSeconds),
+		PodFailurePolicy:        buildFailurePolicy(step),
+		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at the same time
+		Template:                corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: t.buildPod(step, spec)},
+	}
+	if step.IsIndexed() {
+		makeIndexed(&job.Spec, step)
+	}
+	if step.Timeout > 0 {
+		job.Spec.ActiveDeadlineSeconds = new(int64(step.Timeout.Seconds()))
+	}
+	return job, nil
+}
+
+// makeIndexed makes a Job an Indexed Job.
+func makeIndexed(spec *batchv1.JobSpec, step workflow.Step) {
+	indexes := int32(step.Completions) //nolint:gosec // at most maxMany
+	spec.CompletionMode = new(batchv1.IndexedCompletion)
+	spec.Completions, spec.Parallelism = &indexes, &indexes
+	if step.Parallel > 0 {
+		spec.Parallelism = new(min(step.Parallel, indexes))
+	}
+	spec.BackoffLimit, spec.BackoffLimitPerIndex = nil, new(step.Retries)
+	spec.MaxFailedIndexes = new(min(step.MaxFailedIndexes, indexes))
+}
+
+// buildFailurePolicy returns what the Job controller does about a failed pod. A pod that was stopped from outside is replaced and does not count as a failed one: by a
+// drain or a preemption, which Kubernetes marks, or by anything else, which the agent's exit code shows. In a cancelled run there is nothing to replace.
+// Failures of staging count like any other; if nothing is retried, all others end the Job without the controller's back-off.
+func buildFailurePolicy(step workflow.Step) *batchv1.PodFailurePolicy {
+	onExit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
+		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+			Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
+		}}
+	}
+	policy := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
+		onExit(batchv1.PodFailurePolicyActionFailJob, agent.ExitCancelled),
+		{
+			Action:          batchv1.PodFailurePolicyActionIgnore,
+			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+		},
+		onExit(batchv1.PodFailurePolicyActionIgnore, agent.ExitStopped),
+		onExit(batchv1.PodFailurePolicyActionCount, agent.ExitStageIn, agent.ExitStageOut),
+	}}
+	if step.Retries == 0 {
+		action := batchv1.PodFailurePolicyActionFailJob
+		if step.IsIndexed() {
+			action = batchv1.PodFailurePolicyActionFailIndex
+		}
+		policy.Rules = append(policy.Rules, batchv1.PodFailurePolicyRule{
+			Action: action,
+			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+				ContainerName: new(workflow.StepContainer), Operator: batchv1.PodFailurePolicyOnExitCodesOpNotIn, Values: []int32{0},
+			},
+		})
+	}
+	return policy
+}

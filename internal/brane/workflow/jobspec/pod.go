@@ -1,0 +1,136 @@
+package jobspec
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// buildPod returns the specification of a step's pod. spec is the description of the step for the agent.
+func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
+	pod := corev1.PodSpec{
+		RestartPolicy:                corev1.RestartPolicyNever, // a restarted container would not find its specification
+		AutomountServiceAccountToken: new(step.AutomountServiceAccountToken),
+		EnableServiceLinks:           new(false),
+		ServiceAccountName:           step.ServiceAccountName,
+		SecurityContext:              buildPodSecurity(step),
+		NodeSelector:                 step.Placement.NodeSelector,
+		Tolerations:                  step.Placement.Tolerations,
+		Affinity:                     step.Placement.Affinity,
+		PriorityClassName:            step.Placement.PriorityClassName,
+		Containers:                   []corev1.Container{t.buildContainer(step)},
+		Volumes:                      []corev1.Volume{{Name: workflow.DataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+	}
+	field := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	inject, env := t.injectByInitContainer, []corev1.EnvVar{{Name: agent.EnvStep, Value: escapeVars(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")}
+	if t.Injection == workflow.InjectImageVolume {
+		inject = t.injectByImageVolume
+	}
+	inject(&pod, step, env)
+	if step.Placement.RuntimeClassName != "" {
+		pod.RuntimeClassName = new(step.Placement.RuntimeClassName)
+	}
+	for _, name := range step.PullSecrets {
+		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
+	}
+	for _, volume := range step.Volumes {
+		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: volume.Name, VolumeSource: volume.Source})
+	}
+	return pod
+}
+
+// joinCommand returns the command that the agent runs.
+func joinCommand(step workflow.Step) []string {
+	return escapeAllVars(slices.Concat(step.Command, step.Args))
+}
+
+// buildContainer returns the main container.
+func (t Template) buildContainer(step workflow.Step) corev1.Container {
+	container := corev1.Container{
+		Name:            workflow.StepContainer,
+		Image:           step.Image,
+		Env:             t.buildEnvironment(step),
+		WorkingDir:      step.WorkingDir,
+		Resources:       corev1.ResourceRequirements{Requests: step.Resources.Requests, Limits: step.Resources.Limits},
+		VolumeMounts:    []corev1.VolumeMount{{Name: workflow.DataVolume, MountPath: agent.DataMount}},
+		SecurityContext: restrictContainer(step.SecurityContext.ReadOnlyRootFilesystem, step.SecurityContext.Capabilities),
+	}
+	for _, volume := range step.Volumes {
+		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{
+			Name: volume.Name, MountPath: volume.MountPath, SubPath: volume.SubPath, ReadOnly: volume.ReadOnly,
+		})
+	}
+	return container
+}
+
+// buildPodSecurity returns the security context of both containers, so that the command can change the staged files, and no other user can read the credential.
+func buildPodSecurity(step workflow.Step) *corev1.PodSecurityContext {
+	security := &corev1.PodSecurityContext{
+		RunAsUser:          step.SecurityContext.RunAsUser,
+		RunAsGroup:         step.SecurityContext.RunAsGroup,
+		FSGroup:            step.SecurityContext.FSGroup,
+		SupplementalGroups: step.SecurityContext.SupplementalGroups,
+		SeccompProfile:     &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if step.SecurityContext.RunAsUser != nil && *step.SecurityContext.RunAsUser != 0 {
+		security.RunAsNonRoot = new(true) // as the Pod Security level "restricted" requires
+	}
+	if profile := step.SecurityContext.SeccompProfile; profile != nil {
+		security.SeccompProfile = profile
+	}
+	return security
+}
+
+// restrictContainer returns the security context that the Pod Security level "restricted" requires of a container, except for the user, which the image may choose, and for
+// what the step adds.
+func restrictContainer(readOnlyRoot bool, add []string) *corev1.SecurityContext {
+	security := &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+	for _, name := range add {
+		security.Capabilities.Add = append(security.Capabilities.Add, corev1.Capability(name))
+	}
+	if readOnlyRoot {
+		security.ReadOnlyRootFilesystem = new(true)
+	}
+	return security
+}
+
+// escapeVars prevents Kubernetes from expanding $(NAME) and $$, which have another meaning in a shell.
+func escapeVars(text string) string { return strings.ReplaceAll(text, "$", "$$") }
+
+func escapeAllVars(texts []string) []string {
+	escaped := make([]string, len(texts))
+	for i, text := range texts {
+		escaped[i] = escapeVars(text)
+	}
+	return escaped
+}
+
+// buildEnvironment returns the environment of the command, sorted by name. Values of Secrets are referenced.
+func (t Template) buildEnvironment(step workflow.Step) []corev1.EnvVar {
+	var vars []corev1.EnvVar
+	for name, value := range step.Env {
+		vars = append(vars, corev1.EnvVar{Name: name, Value: escapeVars(value)})
+	}
+	from := func(name, secret, key string) {
+		vars = append(vars, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key,
+		}}})
+	}
+	for name, source := range step.EnvFromSecret {
+		from(name, source.Secret, source.Key)
+	}
+	for name := range step.SecretEnv {
+		from(name, t.Spec.Ref().SecretEnvName(), SecretEnvKey(step.Name, name))
+	}
+	slices.SortFunc(vars, func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
+	return vars
+}

@@ -1,0 +1,144 @@
+// Package record reads and writes the record of a run: a ConfigMap with the run's lease, its status and, for a run that an engine executes in the cluster, the engine's
+// Job and what it has written about the end of the run. The record owns all other objects of the run, so that they are deleted with it.
+//
+// No other package reads or writes the keys of the record. The keys of the lease have the names of the fields in coordination.k8s.io/Lease. The lease is not an object
+// of its own, so that its release and the status are written atomically, and service accounts need no permission for Leases.
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// The keys of the record.
+const (
+	holderIdentity       = "holderIdentity"       // the process that executes the run; missing if there is none
+	leaseDurationSeconds = "leaseDurationSeconds" // how long the lease lasts if it is not renewed
+	acquireTime          = "acquireTime"          // by the clock of the holder
+	renewTime            = "renewTime"            // by the clock of the holder
+	leaseTransitions     = "leaseTransitions"     // how often the lease was acquired; 1 for the first holder
+
+	deadline  = "deadline"  // when all Redis keys of the run expire, RFC 3339
+	execution = "execution" // the execution that owns the run: an older one must not delete it
+	status    = "status"    // how the run ended; missing while it runs
+	engine    = "engine"    // the Job of the engine that executes the run, or has executed it; missing if there is no engine
+	outcome   = "outcome"   // what the engine has written about the run, as JSON
+)
+
+// Record is the record of a run as it was read.
+type Record struct{ object *corev1.ConfigMap }
+
+// newObject returns the ConfigMap of a run, without data.
+func newObject(ref workflow.Ref) *corev1.ConfigMap { return &corev1.ConfigMap{ObjectMeta: ref.Meta()} }
+
+// Describe returns the kind and the name of a run's record for messages.
+func Describe(ref workflow.Ref) string { return kube.Describe(newObject(ref)) }
+
+// Read reads the record of a run. If there is none, [apierrors.IsNotFound] is true for the error.
+//
+// [apierrors.IsNotFound]: https://pkg.go.dev/k8s.io/apimachinery/pkg/api/errors#IsNotFound
+func Read(ctx context.Context, client *kube.Client, ref workflow.Ref) (Record, error) {
+	object := newObject(ref)
+	if err := client.Get(ctx, object); err != nil {
+		return Record{}, fmt.Errorf("read the record of run %q, %s: %w", ref.ID, kube.Describe(object), err)
+	}
+	return Record{object}, nil
+}
+
+// Delete deletes the record of a run and, in the background, all objects that it owns.
+func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref) error {
+	return client.Delete(ctx, newObject(ref))
+}
+
+// SetExecution makes an execution the owner of the run. The error is a conflict if the record has changed since it was read.
+func (r Record) SetExecution(ctx context.Context, client *kube.Client, id string) error {
+	object := r.object.DeepCopy()
+	object.Data[execution] = id
+	return client.Update(ctx, object)
+}
+
+// Status returns how the run ended; [workflow.RunRunning] if it has not ended.
+func (r Record) Status() workflow.RunStatus {
+	if text := r.object.Data[status]; text != "" {
+		return workflow.RunStatus(text)
+	}
+	return workflow.RunRunning
+}
+
+// Engine returns the name of the Job of the run's engine; empty if there is none.
+func (r Record) Engine() string { return r.object.Data[engine] }
+
+// Execution returns the execution that owns the run; it may be empty.
+func (r Record) Execution() string { return r.object.Data[execution] }
+
+// IsHeld reports whether a process holds the lease. The lease may have expired.
+func (r Record) IsHeld() bool { return r.object.Data[holderIdentity] != "" }
+
+// Outcome returns what the engine has written about the run; it is empty if there is nothing.
+func (r Record) Outcome() (found workflow.Outcome, err error) {
+	text := r.object.Data[outcome]
+	if text == "" {
+		return found, nil
+	}
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		return found, fmt.Errorf("read the outcome in %s: %w", kube.Describe(r.object), err)
+	}
+	return found, nil
+}
+
+// deadline returns when all Redis keys of the run expire.
+func (r Record) deadline() (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, r.object.Data[deadline])
+	if err != nil {
+		return at, fmt.Errorf("read the deadline in %s: %w", kube.Describe(r.object), err)
+	}
+	return at, nil
+}
+
+// owner returns the reference for objects that are deleted together with the record.
+func (r Record) owner() metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: r.object.Name, UID: r.object.UID}
+}
+
+// hold is the lease in a record. Two values are equal if the lease was not changed between them.
+type hold struct{ identity, renewed, seconds string }
+
+func (r Record) hold() hold {
+	return hold{r.object.Data[holderIdentity], r.object.Data[renewTime], r.object.Data[leaseDurationSeconds]}
+}
+
+// holder returns the name of the holder for display.
+func (h hold) holder() string {
+	if i := strings.LastIndexByte(h.identity, '_'); i >= 0 {
+		return h.identity[:i]
+	}
+	return h.identity
+}
+
+// duration returns how long the lease lasts if it is not renewed.
+func (h hold) duration() time.Duration {
+	seconds, err := strconv.Atoi(h.seconds)
+	if err != nil {
+		return DefaultDuration
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// expiry returns when the lease expires by the clock of its holder; the zero time if that cannot be read.
+func (h hold) expiry() time.Time {
+	renewed, err := time.Parse(time.RFC3339, h.renewed)
+	if err != nil {
+		return time.Time{}
+	}
+	return renewed.Add(h.duration())
+}

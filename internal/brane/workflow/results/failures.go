@@ -1,0 +1,52 @@
+package results
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// An allowed failure is final, like a commit: later steps have started because of it, so a later execution must not run the step again. It is stored in Redis beside
+// the commits, so that either both exist or neither. Steps with any other failure run again.
+//
+// A step that was committed nevertheless, by a pod that had been unreachable, stays failed in the execution that stored the failure. Later executions and readers find
+// the commit, and it wins.
+
+// StoreAllowedFailure stores the failure of a step if it is allowed.
+func (s *Store) StoreAllowedFailure(ctx context.Context, failure *workflow.Failure) error {
+	if !s.graph.Step(failure.Step).AllowFailure {
+		return nil
+	}
+	text, err := json.Marshal(failure)
+	if err == nil {
+		err = s.files.SetFailure(ctx, failure.Step, text)
+	}
+	if err != nil {
+		return fmt.Errorf("store the failure of step %q of run %q: %w", failure.Step, s.id, err)
+	}
+	return nil
+}
+
+// AllowedFailures returns the stored failures by step.
+func (s *Store) AllowedFailures(ctx context.Context) (map[string]*workflow.Failure, error) {
+	var names []string
+	for _, step := range s.graph.All() {
+		if step.AllowFailure {
+			names = append(names, step.Name)
+		}
+	}
+	texts, err := s.files.Failures(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("read the failures of run %q: %w", s.id, err)
+	}
+	failures := map[string]*workflow.Failure{}
+	for step, text := range texts {
+		failures[step] = &workflow.Failure{}
+		if err := json.Unmarshal(text, failures[step]); err != nil {
+			return nil, fmt.Errorf("read the failure of step %q of run %q: %w", step, s.id, err)
+		}
+	}
+	return failures, nil
+}

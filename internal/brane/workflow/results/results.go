@@ -1,0 +1,149 @@
+// Package results reads what a run has stored in Redis: which steps are committed, what their calls have returned, and its outputs. That needs no cluster, so the results
+// of a run can be read when its Jobs, or its cluster, are gone; the engine, which has a cluster, uses the same functions for its own run.
+package results
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// Store has the results of one run. It is opened once for all operations on the run.
+type Store struct {
+	id    string
+	graph workflow.Graph
+	files *files.Store
+}
+
+// Open opens the results of a run. It does not connect.
+func Open(client redis.UniversalClient, id string, graph workflow.Graph) (*Store, error) {
+	store, err := OpenFiles(client, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{id, graph, store}, nil
+}
+
+// OpenFiles opens the files of a run that has ended, to read, keep or delete them.
+func OpenFiles(client redis.UniversalClient, id string) (*files.Store, error) {
+	// The deadline applies to what an interrupted Keep has written; everything else that is written through the store is kept permanently.
+	return files.Open(files.Config{Redis: client, Run: id, Deadline: time.Now().Add(24 * time.Hour)})
+}
+
+// WithDeadline returns the results of the same run, for an execution of it: what is written expires at the deadline.
+func (s *Store) WithDeadline(deadline time.Time) (*Store, error) {
+	store, err := s.files.WithDeadline(deadline)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{s.id, s.graph, store}, nil
+}
+
+// Files returns the files of the run.
+func (s *Store) Files() *files.Store { return s.files }
+
+// Load reads the result of a run that has succeeded from its commits alone. If commits are gone, the error wraps [files.ErrGone].
+func (s *Store) Load(ctx context.Context) (workflow.Result, error) {
+	records, err := s.readCommits(ctx)
+	if err != nil {
+		return workflow.Result{}, err
+	}
+	failures, err := s.AllowedFailures(ctx)
+	if err != nil {
+		return workflow.Result{}, err
+	}
+	result, optional := workflow.Result{Steps: map[string]workflow.StepResult{}}, s.graph.ListOptional()
+	for _, name := range s.graph.Steps() {
+		record, found := records[name]
+		failure := failures[name]
+		switch {
+		case found: // a commit wins over an allowed failure that was stored before
+			result.Steps[name] = workflow.NewStepResult(s.graph.Step(name), record)
+		case failure != nil:
+			result.AddFailure(failure, true)
+		case optional[name] && len(records) > 0:
+			result.Steps[name] = workflow.StepResult{Status: workflow.Skipped}
+		default:
+			return workflow.Result{}, fmt.Errorf("the commit of step %q of run %q %w", name, s.id, files.ErrGone)
+		}
+	}
+	return result, s.CountAttempts(ctx, &result)
+}
+
+// Refresh adds to a result which steps are committed by now, and the results of calls of packages.
+func (s *Store) Refresh(ctx context.Context, result *workflow.Result) error {
+	records, err := s.readCommits(ctx)
+	if err != nil {
+		return err
+	}
+	if result.Steps == nil {
+		result.Steps = map[string]workflow.StepResult{}
+	}
+	for name, record := range records {
+		result.Steps[name] = workflow.NewStepResult(s.graph.Step(name), record)
+	}
+	return s.CountAttempts(ctx, result)
+}
+
+func (s *Store) readCommits(ctx context.Context) (map[string]files.Record, error) {
+	records, err := s.files.Commits(ctx, s.graph.Steps())
+	if err != nil {
+		return nil, fmt.Errorf("read the commits of run %q: %w", s.id, err)
+	}
+	return records, nil
+}
+
+// CountAttempts sets how often the command of each step was started. Agents count that in Redis, where it outlives Jobs, pods and earlier executions.
+func (s *Store) CountAttempts(ctx context.Context, result *workflow.Result) error {
+	var keys []string
+	for _, step := range s.graph.All() {
+		keys = append(append(keys, step.Name), step.IndexKeys()...)
+	}
+	starts, err := s.files.Starts(ctx, keys)
+	for name, step := range result.Steps {
+		step.Attempts = starts[name]
+		for _, index := range s.graph.Step(name).IndexKeys() {
+			step.Attempts = max(step.Attempts, starts[index])
+		}
+		if step.Status == workflow.Succeeded {
+			step.Attempts = max(step.Attempts, 1) // the agent may have failed to count it
+		}
+		result.Steps[name] = step
+	}
+	return err
+}
+
+// Index is the result of one index of a fan-out step.
+type Index struct {
+	IsCommitted bool
+	Started     time.Time // of its command, if it is committed
+	Ended       time.Time
+	Attempts    int // how often its command was started
+}
+
+// Indexes returns the results of a step's indexes in their order; none if the step is not a fan-out step.
+func (s *Store) Indexes(ctx context.Context, step string) ([]Index, error) {
+	keys := s.graph.Step(step).IndexKeys()
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	records, err := s.files.Commits(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read the commits of the indexes of step %q: %w", step, err)
+	}
+	starts, err := s.files.Starts(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	indexes := make([]Index, len(keys))
+	for i, key := range keys {
+		record, isCommitted := records[key]
+		indexes[i] = Index{isCommitted, record.Started, record.Ended, starts[key]}
+	}
+	return indexes, nil
+}
