@@ -46,7 +46,7 @@ func TestAnIndexHasTheNeedsOfItsStep(t *testing.T) {
 
 // FuzzStep checks that a step that can be parsed can be encoded, and is the same when it is parsed again.
 func FuzzStep(f *testing.F) {
-	f.Add([]byte(`{"run":"wordcount-3f9a1c02","name":"count","attempt":1,"needs":{"count":["split"],"split":[]},"deadline":1767225600}`))
+	f.Add([]byte(`{"run":"wordcount-3f9a1c0227d5e8b4","name":"count","attempt":1,"needs":{"count":["split"],"split":[]},"deadline":1767225600}`))
 	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"items":["a","b"],"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5}`))
 	f.Add([]byte(`{"run":"../x","name":"a:b"}`))
 	f.Add([]byte(`{"run":"r","name":"call","deadline":1,"brane":"0.6"}`))

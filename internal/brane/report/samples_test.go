@@ -25,7 +25,7 @@ func step(name string, from, to float64, needs ...string) report.Step {
 
 func run(name string, steps ...report.Step) report.Run {
 	return report.Run{
-		ID: name + "-3f9a1c02", Name: name, Infrastructure: "compute", Namespace: "brane-runs", Status: report.Succeeded, Written: after(3600), Steps: steps,
+		ID: name + "-3f9a1c0227d5e8b4", Name: name, Infrastructure: "compute", Namespace: "brane-runs", Status: report.Succeeded, Written: after(3600), Steps: steps,
 	}
 }
 
@@ -64,7 +64,7 @@ func failed() report.Run {
 
 func stopped() report.Run {
 	r := run("night", step("load", 1, 5), step("train", 6, 0, "load"))
-	r.Status, r.Problem = report.Stopped, "read the commits of run \"night-3f9a1c02\": dial tcp 192.0.2.7:6379: connect: connection refused"
+	r.Status, r.Problem = report.Stopped, "read the commits of run \"night-3f9a1c0227d5e8b4\": dial tcp 192.0.2.7:6379: connect: connection refused"
 	r.Steps[1].Status, r.Steps[1].Ended, r.Steps[1].Code = report.Stopped, time.Time{}, nil
 	return r
 }

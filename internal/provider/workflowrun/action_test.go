@@ -42,7 +42,7 @@ func TestAccRunWorkflow(t *testing.T) {
 	var ids []string
 	for range 2 {
 		said := talk.Invoke("brane_run_workflow", newActionConfig(t, s, `printf '\377\000' > /data/bytes; echo "$WORD"`))
-		id := regexp.MustCompile(`again-[0-9a-f]{8}`).FindString(said[0])
+		id := regexp.MustCompile(`again-[0-9a-f]{16}`).FindString(said[0])
 		ids = append(ids, id)
 		got := figures.ReplaceAllString(strings.ReplaceAll(strings.Join(said, "\n"), id, "ID"), "T")
 		want := strings.Join([]string{
@@ -87,7 +87,7 @@ func TestAccRunWorkflow_fails(t *testing.T) {
 	said := talk.Invoke("brane_run_workflow", newActionConfig(t, s, `echo no such luck; exit 7`))
 	for _, want := range []string{
 		`^step "second" failed: Error \(2 of 2 ended, `,
-		`^run "again-[0-9a-f]{8}" failed \(2 of 2 ended, `,
+		`^run "again-[0-9a-f]{16}" failed \(2 of 2 ended, `,
 		`^the Jobs are kept for 7 days; to delete everything: kubectl -n ` + s.Namespace + ` delete jobs,configmaps -l brane/run=again-`,
 		`(?s)^ERROR, .*AttributeName\("steps"\).*: Step "second" of run "again" failed: .*exit code 7.*no such luck`,
 	} {

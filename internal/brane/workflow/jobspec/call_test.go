@@ -21,7 +21,7 @@ func TestACallIsTheProgramOfItsStep(t *testing.T) {
 	plain.Image = "registry.example.org/own:1"
 	plain.Env = map[string]string{"BRANE_JOB_ID": "mine", "LANG": "C"}
 	plain.SecretEnv = map[string]string{"BRANE_LOCATION_ID": "s3cret"}
-	spec := &workflow.Spec{ID: "wordcount-3f9a1c02", Graph: workflowtest.GraphOf(t, first, plain), Registry: "198.51.100.10:50050", Location: "compute"}
+	spec := &workflow.Spec{ID: "wordcount-3f9a1c0227d5e8b4", Graph: workflowtest.GraphOf(t, first, plain), Registry: "198.51.100.10:50050", Location: "compute"}
 	records := map[string]files.Record{"first": {Result: json.RawMessage(`{"v":"struct","c":{"type":"File","properties":{"url":{"v":"unicode","c":"/data/x.txt"}}}}`)}}
 	for _, tt := range []struct {
 		step  workflow.Step
@@ -31,11 +31,11 @@ func TestACallIsTheProgramOfItsStep(t *testing.T) {
 	}{
 		{
 			first, "198.51.100.10:50050/library/filesystem:1.0.0", []string{"ecu", "write", "eyJuYW1lIjp7InYiOiJ1bmljb2RlIiwiYyI6InJlc3VsdCJ9fQ=="},
-			map[string]string{"BRANE_APPLICATION_ID": "02e33777-099f-5164-b5fc-598706a116bb", "BRANE_LOCATION_ID": "compute", "BRANE_JOB_ID": "A02e33777R2fa04c-202acba32e", "DEBUG": "false"},
+			map[string]string{"BRANE_APPLICATION_ID": "7b13d5b0-c117-5e9a-8596-036ffa981ce2", "BRANE_LOCATION_ID": "compute", "BRANE_JOB_ID": "A7b13d5b0Ra7458a-4a5bcaac34", "DEBUG": "false"},
 		},
 		{ // {"data":"/data/x.txt","n":3}
 			plain, "registry.example.org/own:1", []string{"ecu", "write", "eyJkYXRhIjoiL2RhdGEveC50eHQiLCJuIjozfQ=="},
-			map[string]string{"BRANE_APPLICATION_ID": "02e33777-099f-5164-b5fc-598706a116bb", "BRANE_JOB_ID": "mine", "LANG": "C"},
+			map[string]string{"BRANE_APPLICATION_ID": "7b13d5b0-c117-5e9a-8596-036ffa981ce2", "BRANE_JOB_ID": "mine", "LANG": "C"},
 		},
 	} {
 		got, err := ResolveCall(spec, tt.step, records)
@@ -55,7 +55,7 @@ func TestACallIsTheProgramOfItsStep(t *testing.T) {
 	if len(plain.Args)+len(first.Env) > 0 {
 		t.Error("the graph's own steps were changed")
 	}
-	if id := buildJobID("wordcount-3f9a1c02", "first"); !regexp.MustCompile(`^A[0-9a-f]{8}R[0-9a-z]{6}-[0-9a-z]{10}$`).MatchString(id) {
+	if id := buildJobID("wordcount-3f9a1c0227d5e8b4", "first"); !regexp.MustCompile(`^A[0-9a-f]{8}R[0-9a-z]{6}-[0-9a-z]{10}$`).MatchString(id) {
 		t.Errorf("%s is not as Brane writes it", id)
 	}
 }

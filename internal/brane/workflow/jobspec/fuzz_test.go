@@ -125,9 +125,9 @@ func expanded(t *testing.T, text string) string {
 // values of the step.
 func FuzzJob(f *testing.F) {
 	for seed := range uint64(16) { // so that every field is among them
-		f.Add(seed, "count", "wordcount-3f9a1c02", "wc -w /data/* > $(hostname).$$", "$(LANG) $$$", "it $$ em", "s3cret")
-		f.Add(seed, strings.Repeat("a", workflow.MaxName), strings.Repeat("b", workflow.MaxName)+"-3f9a1c02", strings.Repeat("<", 100_000), "\u2028", strings.Repeat("<&>", 10_000), "$$")
-		f.Add(seed, "a--b", "0-3f9a1c02", "", "", "", "")
+		f.Add(seed, "count", "wordcount-3f9a1c0227d5e8b4", "wc -w /data/* > $(hostname).$$", "$(LANG) $$$", "it $$ em", "s3cret")
+		f.Add(seed, strings.Repeat("a", workflow.MaxName), strings.Repeat("b", workflow.MaxName)+"-3f9a1c0227d5e8b4", strings.Repeat("<", 100_000), "\u2028", strings.Repeat("<&>", 10_000), "$$")
+		f.Add(seed, "a--b", "0-3f9a1c0227d5e8b4", "", "", "", "")
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, name, id, arg, value, item, secret string) {
 		random := rand.New(rand.NewPCG(seed, 3))
@@ -136,7 +136,7 @@ func FuzzJob(f *testing.F) {
 				return // Terraform has only UTF-8 texts
 			}
 		}
-		if base, _, _ := strings.Cut(id, "-"); workflow.CheckName(base) != "" || len(id) > workflow.MaxName+9 || len(validation.IsDNS1123Label(id)) > 0 || name == "before" {
+		if base, _, _ := strings.Cut(id, "-"); workflow.CheckName(base) != "" || len(id) > workflow.MaxName+17 || len(validation.IsDNS1123Label(id)) > 0 || name == "before" {
 			return // ids do not have this form
 		}
 		step := arbitrary(random, name)
@@ -242,7 +242,7 @@ func TestEveryJobIsTaken(t *testing.T) {
 	for seed := range uint64(150) {
 		step := arbitrary(rand.New(rand.NewPCG(seed, 3)), "step")
 		step.Placement.PriorityClassName, step.Placement.RuntimeClassName = "", "" // the server requires that these exist
-		job, ok := arbitraryJob(t, step, "taken-3f9a1c02", 1+int(seed%2))
+		job, ok := arbitraryJob(t, step, "taken-3f9a1c0227d5e8b4", 1+int(seed%2))
 		if !ok {
 			continue
 		}
@@ -260,7 +260,7 @@ func TestEveryJobIsTaken(t *testing.T) {
 		for range 5 {
 			step.Args = append(step.Args, strings.Repeat(character, 100_000))
 		}
-		job, ok := arbitraryJob(t, step, "taken-3f9a1c02", 1)
+		job, ok := arbitraryJob(t, step, "taken-3f9a1c0227d5e8b4", 1)
 		if !ok {
 			continue // refused while planning
 		}

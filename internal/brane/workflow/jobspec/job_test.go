@@ -26,7 +26,7 @@ func jobOf(t *testing.T, injection workflow.AgentInjection, name string, steps .
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := &workflow.Spec{ID: "wordcount-3f9a1c02", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
+	spec := &workflow.Spec{ID: "wordcount-3f9a1c0227d5e8b4", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
 	template := Template{Spec: spec, Injection: injection, Deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Owner: ownerOf(spec)}
 	job, err := template.BuildStepJob(g.Step(name), Attempt{Number: 1, HasNoFiles: hasFiles})
 	if err != nil {
@@ -71,8 +71,8 @@ func TestJobIsAsReviewed(t *testing.T) {
 
 // The Job of an engine, with all its labels.
 func TestEngineJobIsAsReviewed(t *testing.T) {
-	spec := &workflow.Spec{ID: "wordcount-3f9a1c02", Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
-	isAsReviewed(t, "engine-job.yaml", BuildEngineJob(spec, "brane-wordcount-3f9a1c02-engine-1", "runs", ownerOf(spec)))
+	spec := &workflow.Spec{ID: "wordcount-3f9a1c0227d5e8b4", Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
+	isAsReviewed(t, "engine-job.yaml", BuildEngineJob(spec, "brane-wordcount-3f9a1c0227d5e8b4-engine-1", "runs", ownerOf(spec)))
 }
 
 // isAsReviewed compares a Job with a golden file.
