@@ -1,4 +1,4 @@
-package provider_test
+package diagnostic_test
 
 import (
 	"strings"
