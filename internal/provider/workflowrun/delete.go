@@ -1,0 +1,65 @@
+package workflowrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
+)
+
+// successorKey is the private data in which a plan passes Delete the id of the run that replaces the deleted one. A run that failed or was
+// interrupted is tainted, so Terraform deletes it and creates it again: with the same id, the run is resumed from its commits. Terraform does not pass this to
+// Delete in any other way.
+const successorKey = "successor"
+
+// Delete stops the run and deletes its objects in the cluster, its Redis user and its Redis keys.
+func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var model workflowRunModel
+	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
+	defer done()
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	id, namespace := model.ID.ValueString(), model.Namespace.ValueString()
+	successor, diags := req.Private.GetKey(ctx, successorKey)
+	resp.Diagnostics.Append(diags...)
+	if string(successor) == strconv.Quote(id) && model.Status.ValueString() != string(workflow.RunSucceeded) {
+		return // it is replaced by itself: Create resumes it from its commits
+	}
+	err := r.deleteObjects(ctx, &model)
+	if errors.Is(err, workflow.ErrSuperseded) {
+		return // with create_before_destroy, Create has already resumed it
+	}
+	if err != nil {
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
+		return // the keys are not deleted: a pod may still write
+	}
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
+	if err == nil {
+		var store *files.Store
+		if store, err = results.OpenFiles(redis, id); err == nil {
+			err = errors.Join(store.RevokeUser(ctx), store.Delete(ctx))
+		}
+	}
+	if err != nil {
+		diagnostic.AddError(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
+	}
+}
+
+// deleteObjects removes the run from the cluster.
+func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
+	return r.inCluster(ctx, model, func(client *kube.Client) error {
+		return engine.Delete(ctx, client, workflow.Ref{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString()}, model.ExecutionID.ValueString())
+	})
+}
