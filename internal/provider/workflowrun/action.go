@@ -16,8 +16,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
-	resourceschema "github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -39,14 +37,14 @@ func NewAction() action.Action { return &runWorkflowAction{} }
 
 // runWorkflowAction runs a workflow, each time as a new run. An action has no state: it reports what the run produced, whose files stay in Redis for
 // `retention`.
-type runWorkflowAction struct{ workflowRunResource }
+type runWorkflowAction struct{ runner runner }
 
 func (a *runWorkflowAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_run_workflow"
 }
 
 func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
-	a.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
+	a.runner.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 // stateOnly are the attributes of the resource that an action does not have, because it has no state.
@@ -88,7 +86,7 @@ func withDescription(attribute schema.Attribute, text string) schema.Attribute {
 }
 
 func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
-	attributes := actionAttributes(a.runSchema(ctx).Attributes, stateOnly...)
+	attributes := actionAttributes(resourceSchema(ctx).Attributes, stateOnly...)
 	attributes[secretEnvAttribute] = actionAttribute(secretEnvAttribute, secretEnvSchema()) // without a version: each invocation reads the values
 	for name, text := range actionDescriptions {
 		attributes[name] = withDescription(attributes[name], text)
@@ -114,16 +112,9 @@ func invokeTimeout(ctx context.Context, limit time.Duration) schema.Attribute {
 	return timeout
 }
 
-// runSchema returns the schema of the resource.
-func (a *runWorkflowAction) runSchema(ctx context.Context) resourceschema.Schema {
-	var resp resource.SchemaResponse
-	a.workflowRunResource.Schema(ctx, resource.SchemaRequest{}, &resp)
-	return resp.Schema
-}
-
 // model reads the action's configuration as one of the resource, in which the attributes that an action does not have are null.
 func (a *runWorkflowAction) model(ctx context.Context, config tfsdk.Config, diags *diag.Diagnostics) workflowRunModel {
-	whole := a.runSchema(ctx)
+	whole := resourceSchema(ctx)
 	var model workflowRunModel
 	raw, found := asResource(ctx, whole.Attributes, config.Raw)
 	diags.Append(found...)
@@ -163,7 +154,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	// A trigger that differs each time gives each invocation its own id.
 	model.ID, model.Images = types.StringUnknown(), types.MapUnknown(types.StringType)
 	model.Triggers = types.MapValueMust(types.StringType, map[string]attr.Value{"brane_run_workflow": types.StringValue(time.Now().UTC().Format(time.RFC3339Nano) + " " + rand.Text())})
-	run, ok := a.prepare(ctx, model, diags)
+	run, ok := a.runner.prepare(ctx, model, diags)
 	if !ok {
 		return
 	}

@@ -36,7 +36,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	if string(successor) == strconv.Quote(id) && model.Status.ValueString() != string(workflow.RunSucceeded) {
 		return // it is replaced by itself: Create resumes it from its commits
 	}
-	err := r.deleteObjects(ctx, &model)
+	err := r.runner.deleteObjects(ctx, &model)
 	if errors.Is(err, workflow.ErrSuperseded) {
 		return // with create_before_destroy, Create has already resumed it
 	}
@@ -44,7 +44,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		diagnostic.AddError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
 		return // the keys are not deleted: a pod may still write
 	}
-	redis, warnings, err := r.clients.RedisClient(ctx)
+	redis, warnings, err := r.runner.clients.RedisClient(ctx)
 	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
 	if err == nil {
 		var store *files.Store
@@ -58,7 +58,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 }
 
 // deleteObjects removes the run from the cluster.
-func (r *workflowRunResource) deleteObjects(ctx context.Context, model *workflowRunModel) error {
+func (r *runner) deleteObjects(ctx context.Context, model *workflowRunModel) error {
 	return r.inCluster(ctx, model, func(client *kube.Client) error {
 		return engine.Delete(ctx, client, workflow.Ref{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString()}, model.ExecutionID.ValueString())
 	})

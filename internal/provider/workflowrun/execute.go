@@ -22,6 +22,7 @@ import (
 	runrecord "github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -41,8 +42,11 @@ type workflowRun struct {
 	options engine.Options
 }
 
+// runner runs workflows for the resource and for the action.
+type runner struct{ clients *clients.Clients }
+
 // execute runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
-func (r *workflowRunResource) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+func (r *runner) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	run, ok := r.prepare(ctx, model, diags)
 	if !ok {
 		return false
@@ -111,7 +115,7 @@ func emptyOutputs(paths map[string]string) map[string]outputModel {
 }
 
 // rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
-func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+func (r *runner) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	model.Brane = r.clients.PackageVersion()
 	id, graph := model.ID.ValueString(), model.graph(ctx, diags)
 	paths := model.outputPaths(ctx, diags)
@@ -145,7 +149,7 @@ func (r *workflowRunResource) rereadOutputs(ctx context.Context, model *workflow
 }
 
 // prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
-func (r *workflowRunResource) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
+func (r *runner) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
 	model.Brane = r.clients.PackageVersion()
 	model.pinImages(ctx, diags)
 	graph := model.graph(ctx, diags)

@@ -235,7 +235,7 @@ func replaceFile(name string, run htmlreport.Run) (err error) {
 }
 
 // rewritePage writes the report of a run that ended earlier, from what is still stored in Redis.
-func (r *workflowRunResource) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
+func (r *runner) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
 	model.ReportWrittenAt = types.StringNull()
 	if model.ReportPath.IsNull() {
 		return

@@ -30,14 +30,14 @@ const runTimeout = time.Hour
 // NewResource returns the resource `brane_workflow_run`.
 func NewResource() resource.Resource { return &workflowRunResource{} }
 
-type workflowRunResource struct{ clients *clients.Clients }
+type workflowRunResource struct{ runner runner }
 
 func (r *workflowRunResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_workflow_run"
 }
 
 func (r *workflowRunResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
+	r.runner.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
 // ValidateConfig checks the graph as soon as the steps are known.
@@ -65,9 +65,9 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	if plan.SubmitWith.ValueString() == submitProvider {
-		r.clients.PlanCluster(ctx, req, resp)
+		r.runner.clients.PlanCluster(ctx, req, resp)
 	}
-	plan.Brane, state.Brane = r.clients.PackageVersion(), r.clients.PackageVersion()
+	plan.Brane, state.Brane = r.runner.clients.PackageVersion(), r.runner.clients.PackageVersion()
 	plan.planImages(ctx, state)
 	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
@@ -119,7 +119,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
-	if r.execute(ctx, &model, &resp.Diagnostics) {
+	if r.runner.execute(ctx, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -132,7 +132,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	if !model.waits() && model.Status.ValueString() != string(workflow.RunSucceeded) {
-		if r.refresh(ctx, &model, &resp.Diagnostics) {
+		if r.runner.refresh(ctx, &model, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 		}
 		return
@@ -141,7 +141,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		return // a run without outputs has nothing that could be lost
 	}
 	id := model.ID.ValueString()
-	redis, warnings, err := r.clients.RedisClient(ctx)
+	redis, warnings, err := r.runner.clients.RedisClient(ctx)
 	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(&resp.Diagnostics, fmt.Sprintf("run %q", id))
 		return
@@ -149,7 +149,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 	var lost []string
 	if err == nil {
 		diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
-		lost, err = r.lost(ctx, redis, &model)
+		lost, err = r.runner.lost(ctx, redis, &model)
 	}
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
@@ -170,17 +170,17 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	if state.isDelegated() {
-		if r.follow(ctx, &model, &resp.Diagnostics) {
+		if r.runner.follow(ctx, &model, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 		}
 		return
 	}
 	// The run is not replaced. Unless other outputs or a report are configured, only settings of later operations have changed.
-	if attribute.HasUnknown(model.OutputsDigest) && !r.rereadOutputs(ctx, &model, &resp.Diagnostics) {
+	if attribute.HasUnknown(model.OutputsDigest) && !r.runner.rereadOutputs(ctx, &model, &resp.Diagnostics) {
 		return
 	}
 	if attribute.HasUnknown(model.ReportWrittenAt) {
-		r.rewritePage(ctx, &model, &resp.Diagnostics)
+		r.runner.rewritePage(ctx, &model, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }

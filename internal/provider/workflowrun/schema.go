@@ -30,7 +30,12 @@ const (
 )
 
 func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	resp.Schema = schema.Schema{
+	resp.Schema = resourceSchema(ctx)
+}
+
+// resourceSchema returns the schema of the resource, from which that of the action is made.
+func resourceSchema(ctx context.Context) schema.Schema {
+	return schema.Schema{
 		MarkdownDescription: "Runs a graph of containers once. Each step is a Kubernetes Job, submitted with the credentials that are registered for the infrastructure (see `submit_with`).\n\n" +
 			"The `/data` directory of a step contains the inputs of the run and the output files of the steps in `needs`, and of the steps that those need. " +
 			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored.\n\n" +

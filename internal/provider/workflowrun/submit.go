@@ -61,7 +61,7 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 }
 
 // target returns the location of the run's Jobs and the client to create them with.
-func (r *workflowRunResource) target(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
+func (r *runner) target(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
 	name := model.Infrastructure.ValueString()
 	if model.SubmitWith.ValueString() != submitProvider {
 		return r.clients.ConnectInfrastructure(ctx, name)
@@ -76,7 +76,7 @@ func (r *workflowRunResource) target(ctx context.Context, model *workflowRunMode
 
 // inCluster calls do with the credentials that created the objects of a run. If these are no longer registered or lack permissions,
 // it calls do with the provider's own: Terraform destroys the run before it repairs the resources that the run depends on.
-func (r *workflowRunResource) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
+func (r *runner) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
 	target, err := r.target(ctx, model)
 	if err == nil {
 		err = do(target.Kube)

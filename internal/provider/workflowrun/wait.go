@@ -126,7 +126,7 @@ func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found detac
 }
 
 // follow updates a run that an engine runs: it waits for the end, or passes the changed outputs to the engine. It returns whether there is anything new to store.
-func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+func (r *runner) follow(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	run, ok := r.delegatedRun(ctx, model, diags)
 	if !ok {
 		return false
@@ -154,7 +154,7 @@ func (r *workflowRunResource) follow(ctx context.Context, model *workflowRunMode
 
 // refresh reads the state of a run that an engine runs, and sets the results in the model. A failure is drift, and a warning contains its details. It returns
 // whether it succeeded.
-func (r *workflowRunResource) refresh(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
+func (r *runner) refresh(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	run, ok := r.delegatedRun(ctx, model, diags)
 	if !ok {
 		return false
@@ -219,7 +219,7 @@ func describeFailures(found detached.Status, lost error) (sentences []string) {
 }
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
-func (r *workflowRunResource) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
+func (r *runner) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
 	model.Brane = r.clients.PackageVersion()
 	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags)}}
 	if diags.HasError() {
