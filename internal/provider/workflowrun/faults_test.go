@@ -145,7 +145,7 @@ Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finishe
 
 	// The command.
 	"a command fails, and the prewarmed Job is deleted": {
-		slow:       "echo says this; $WORKS",
+		slow:       "echo says this >&2; $WORKS",
 		attributes: "prewarm = true",
 		says: `
 Step "slow" of run "fault" failed
@@ -178,7 +178,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:    "first 1, last 1, slow 2",
 	},
 	"a command exceeds its memory limit": {
-		slow: "echo hungry; $WORKS || head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null",
+		slow: "echo hungry >&2; $WORKS || head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null",
 		more: `resources = { limits = { memory = "48Mi" } }`,
 		says: `
 Step "slow" of run "fault" failed
