@@ -60,14 +60,15 @@ func toConnection(ctx context.Context, at path.Path, block types.Object, useEnvi
 	written := m.toSettings(ctx, at, diags)
 	environment := connectionSettings{values: map[string]string{}, label: variableOf}
 	if useEnvironment {
-		environment = readEnvironment(at, diags)
+		environment = readEnvironment()
 	}
 	chosen := written
 	if !written.has("config_path") && !written.has("host") && !written.has("in_cluster") {
 		chosen = environment
 		chosen.complete(at, written, diags)
+		chosen.checkVariables(at, diags)
 	} else {
-		written.addToken(environment)
+		written.addToken(at, environment, diags)
 		written.warnIgnored(at, environment, diags)
 	}
 	chosen.check(at, diags)
@@ -112,7 +113,7 @@ func variableOf(attribute string) string {
 }
 
 // readEnvironment returns what the environment sets.
-func readEnvironment(at path.Path, diags *diag.Diagnostics) connectionSettings {
+func readEnvironment() connectionSettings {
 	s := connectionSettings{values: map[string]string{}, label: variableOf}
 	for _, a := range connectionAttributes {
 		if a.variable != "" {
@@ -120,16 +121,33 @@ func readEnvironment(at path.Path, diags *diag.Diagnostics) connectionSettings {
 		}
 	}
 	s.values["config_path"] = expandHome(s.values["config_path"])
-	if text := s.values["insecure"]; text != "" {
-		insecure, err := strconv.ParseBool(text)
-		if err != nil {
-			diags.AddAttributeError(at.AtName("insecure"), "Invalid KUBE_INSECURE", "The environment variable KUBE_INSECURE is not a boolean (true or false). Correct or unset it.")
-		}
-		if !insecure {
-			s.values["insecure"] = ""
-		}
+	if insecure, err := strconv.ParseBool(s.values["insecure"]); err == nil && !insecure {
+		s.values["insecure"] = ""
 	}
 	return s
+}
+
+// checkVariables adds an error for each invalid variable of the environment. The schema validates the attributes of a block.
+func (s connectionSettings) checkVariables(at path.Path, diags *diag.Diagnostics) {
+	if _, err := strconv.ParseBool(s.values["insecure"]); err != nil && s.has("insecure") {
+		diags.AddAttributeError(at.AtName("insecure"), "Invalid environment variable", "The environment variable KUBE_INSECURE is not a boolean (true or false). Correct or unset it.")
+	}
+	for name, problems := range map[string]func(string) []string{
+		"host": attribute.ServerURLProblems, "token": attribute.HeaderValueProblems, "client_certificate": attribute.CertificateProblems, "client_key": attribute.PrivateKeyProblems,
+		"cluster_ca_certificate": attribute.CertificateProblems, "proxy_url": attribute.ProxyURLProblems,
+	} {
+		checkVariable(at.AtName(name), variableOf(name), s.values[name], problems, diags)
+	}
+}
+
+// checkVariable adds an error for an invalid value of an environment variable, which the message does not contain.
+func checkVariable(at path.Path, label, value string, problems func(string) []string, diags *diag.Diagnostics) {
+	if value == "" {
+		return
+	}
+	if found := problems(value); len(found) > 0 {
+		diags.AddAttributeError(at, "Invalid environment variable", fmt.Sprintf("The value of %s is not valid: %s.", label, strings.Join(found, "; ")))
+	}
 }
 
 // complete adds to the environment what a block without a source may set: the context of the file. Everything else is an error, because the block would be merged
@@ -150,9 +168,10 @@ func (s connectionSettings) complete(at path.Path, written connectionSettings, d
 }
 
 // addToken makes KUBE_TOKEN the identity of a block that sets host and no identity.
-func (s connectionSettings) addToken(environment connectionSettings) {
+func (s connectionSettings) addToken(at path.Path, environment connectionSettings, diags *diag.Diagnostics) {
 	if s.has("host") && len(s.identities()) == 0 {
 		s.values["token"] = environment.values["token"]
+		checkVariable(at.AtName("token"), variableOf("token"), s.values["token"], attribute.HeaderValueProblems, diags)
 	}
 }
 

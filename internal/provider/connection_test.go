@@ -16,6 +16,9 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
+// certificate has the form of a certificate.
+const certificate = "-----BEGIN CERTIFICATE-----\nYw==\n-----END CERTIFICATE-----\n"
+
 var connectionVariables = []string{
 	"KUBE_CONFIG_PATH", "KUBE_CTX", "KUBE_HOST", "KUBE_TOKEN", "KUBE_CLIENT_CERT_DATA", "KUBE_CLIENT_KEY_DATA", "KUBE_CLUSTER_CA_CERT_DATA", "KUBE_TLS_SERVER_NAME",
 	"KUBE_PROXY_URL", "KUBE_INSECURE",
@@ -65,11 +68,11 @@ func TestConnectionHasOneSource(t *testing.T) {
 		want        string
 	}{
 		"a file":                         {acctest.Object{"config_path": file, "config_context": "a", "qps": 10}, nil, ""},
-		"a host":                         {acctest.Object{"host": host, "token": secret, "cluster_ca_certificate": "ca", "proxy_url": "http://203.0.113.8", "tls_server_name": "a"}, nil, ""},
+		"a host":                         {acctest.Object{"host": host, "token": secret, "cluster_ca_certificate": certificate, "proxy_url": "http://203.0.113.8", "tls_server_name": "a"}, nil, ""},
 		"a host with a plugin":           {acctest.Object{"host": host, "exec": exec, "insecure": true}, nil, ""},
 		"the pod":                        {acctest.Object{"in_cluster": true}, nil, ""},
 		"the environment's file":         {acctest.Object{}, env{"KUBE_CONFIG_PATH": file, "KUBE_CTX": "a"}, ""},
-		"the environment's host":         {acctest.Object{}, env{"KUBE_HOST": host, "KUBE_TOKEN": secret, "KUBE_CLUSTER_CA_CERT_DATA": "ca", "KUBE_INSECURE": "false"}, ""},
+		"the environment's host":         {acctest.Object{}, env{"KUBE_HOST": host, "KUBE_TOKEN": secret, "KUBE_CLUSTER_CA_CERT_DATA": certificate, "KUBE_INSECURE": "false"}, ""},
 		"a context of the environment's": {acctest.Object{"config_context": "a"}, env{"KUBE_CONFIG_PATH": file, "KUBE_CTX": "b"}, ""},
 		"KUBE_TOKEN of a host":           {acctest.Object{"host": host}, env{"KUBE_TOKEN": secret}, ""},
 
@@ -81,15 +84,23 @@ func TestConnectionHasOneSource(t *testing.T) {
 		"the pod and a token":      {acctest.Object{"in_cluster": true, "token": secret}, nil, conflict("token", "Both kubernetes.in_cluster and kubernetes.token are set."+whole)},
 		"a host and a context":     {acctest.Object{"host": host, "config_context": "a"}, nil, conflict("config_context", "Both kubernetes.host and kubernetes.config_context are set."+whole)},
 		"two identities":           {acctest.Object{"host": host, "token": secret, "exec": exec}, nil, conflict("exec", "Both kubernetes.token and kubernetes.exec are set"+identity)},
-		"a certificate, no key":    {acctest.Object{"host": host, "client_certificate": "c"}, nil, conflict("client_certificate", "A client certificate needs a key: kubernetes.client_certificate is set without kubernetes.client_key.")},
-		"no checks, but a CA":      {acctest.Object{"host": host, "insecure": true, "cluster_ca_certificate": "ca"}, nil, conflict("insecure", "Both kubernetes.insecure and kubernetes.cluster_ca_certificate are set. Without verification the CA certificate has no effect. Remove one of the two.")},
+		"a certificate, no key":    {acctest.Object{"host": host, "client_certificate": certificate}, nil, conflict("client_certificate", "A client certificate needs a key: kubernetes.client_certificate is set without kubernetes.client_key.")},
+		"no checks, but a CA":      {acctest.Object{"host": host, "insecure": true, "cluster_ca_certificate": certificate}, nil, conflict("insecure", "Both kubernetes.insecure and kubernetes.cluster_ca_certificate are set. Without verification the CA certificate has no effect. Remove one of the two.")},
 		"a token for KUBE_HOST":    {acctest.Object{"token": secret}, env{"KUBE_HOST": host}, conflict("token", "The attribute kubernetes.token"+incomplete)},
 		"a plugin for the file":    {acctest.Object{"exec": exec}, env{"KUBE_CONFIG_PATH": file}, conflict("exec", "The attribute kubernetes.exec"+incomplete)},
 		"a context of no file":     {acctest.Object{"config_context": "a"}, nil, conflict("config_context", "The attribute kubernetes.config_context selects a context of a kubeconfig file, and no file is set. Set kubernetes.config_path.")},
 		"two in the environment":   {acctest.Object{}, env{"KUBE_CONFIG_PATH": file, "KUBE_HOST": host}, conflict("host", "Both the environment variable KUBE_CONFIG_PATH and the environment variable KUBE_HOST are set."+whole)},
 		"KUBE_TOKEN beside a file": {acctest.Object{}, env{"KUBE_CONFIG_PATH": file, "KUBE_TOKEN": secret}, conflict("token", "Both the environment variable KUBE_CONFIG_PATH and the environment variable KUBE_TOKEN are set."+whole)},
 		"KUBE_INSECURE is no boolean": {acctest.Object{}, env{"KUBE_HOST": host, "KUBE_INSECURE": "yes"},
-			`ERROR, AttributeName("kubernetes").AttributeName("insecure"): Invalid KUBE_INSECURE: The environment variable KUBE_INSECURE is not a boolean (true or false). Correct or unset it.`},
+			`ERROR, AttributeName("kubernetes").AttributeName("insecure"): Invalid environment variable: The environment variable KUBE_INSECURE is not a boolean (true or false). Correct or unset it.`},
+
+		"a variable in another form": {acctest.Object{}, env{"KUBE_HOST": host, "KUBE_TOKEN": secret + "\n"},
+			`ERROR, AttributeName("kubernetes").AttributeName("token"): Invalid environment variable: The value of the environment variable KUBE_TOKEN is not valid: it begins or ends with a space or a line break: use trimspace(…).`},
+		"a token in another form": {acctest.Object{"host": host, "token": secret + "\n"}, nil,
+			`ERROR, AttributeName("kubernetes").AttributeName("token"): Invalid token: kubernetes.token is not valid: it begins or ends with a space or a line break: use trimspace(…).`},
+		"a CA in another form": {acctest.Object{"host": host, "cluster_ca_certificate": "LS0tLS1CRUdJTiBDRVJU"}, nil,
+			`ERROR, AttributeName("kubernetes").AttributeName("cluster_ca_certificate"): Invalid certificate: kubernetes.cluster_ca_certificate is not valid: it is base64-encoded, and must be PEM: use base64decode(…).`},
+		"an ignored variable in another form": {acctest.Object{"config_path": file}, env{"KUBE_INSECURE": "yes", "KUBE_HOST": "x"}, ignored("KUBE_HOST, KUBE_INSECURE")},
 
 		"variables beside a file": {acctest.Object{"config_path": file}, env{"KUBE_HOST": host, "KUBE_CTX": "staging", "KUBE_INSECURE": "true", "KUBE_TOKEN": secret},
 			ignored("KUBE_CTX, KUBE_HOST, KUBE_TOKEN, KUBE_INSECURE")},

@@ -96,7 +96,7 @@ func (m providerModel) toConnections(ctx context.Context, diags *diag.Diagnostic
 	if !m.Kubernetes.IsNull() || m.Clusters.IsNull() {
 		connections[""] = toConnection(ctx, path.Root("kubernetes"), m.Kubernetes, true, diags)
 	} else {
-		connectionSettings{}.warnIgnored(path.Root("clusters"), readEnvironment(path.Root("clusters"), diags), diags)
+		connectionSettings{}.warnIgnored(path.Root("clusters"), readEnvironment(), diags)
 	}
 	for name, entry := range m.Clusters.Elements() {
 		if object, ok := entry.(types.Object); ok {
@@ -146,7 +146,7 @@ func expandHome(file string) string {
 
 // braneVersion validates a version or release of Brane that runs on Kubernetes.
 func braneVersion() validator.String {
-	return attribute.NewStringRule("a version of Brane that runs on Kubernetes", func(text string) []string {
+	return attribute.NewStringRule("Brane version", func(text string) []string {
 		if _, err := infra.ParseVersion(text); err != nil {
 			return []string{err.Error()}
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 func kubernetesSchema() schema.Attribute {
@@ -40,11 +42,11 @@ func clustersSchema() schema.Attribute {
 
 // clusterAttributes returns the attributes of a connection to a cluster. environment returns the sentence about the variable that sets an attribute, if any.
 func clusterAttributes(environment func(variable string) string) map[string]schema.Attribute {
-	text := func(description, variable string) schema.StringAttribute {
-		return schema.StringAttribute{MarkdownDescription: description + environment(variable), Optional: true}
+	text := func(description, variable string, rules ...validator.String) schema.StringAttribute {
+		return schema.StringAttribute{MarkdownDescription: description + environment(variable), Optional: true, Validators: rules}
 	}
-	secret := func(description, variable string) schema.StringAttribute {
-		return schema.StringAttribute{MarkdownDescription: description + environment(variable), Optional: true, Sensitive: true}
+	secret := func(description, variable string, rules ...validator.String) schema.StringAttribute {
+		return schema.StringAttribute{MarkdownDescription: description + environment(variable), Optional: true, Sensitive: true, Validators: rules}
 	}
 	rate := func(description string) schema.Int64Attribute {
 		return schema.Int64Attribute{MarkdownDescription: description, Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}}
@@ -52,13 +54,13 @@ func clusterAttributes(environment func(variable string) string) map[string]sche
 	return map[string]schema.Attribute{
 		"config_path":            text("Path of a kubeconfig file. A leading `~` is replaced by the home directory.", "KUBE_CONFIG_PATH"),
 		"config_context":         text("Context of the kubeconfig file. Defaults to its current context.", "KUBE_CTX"),
-		"host":                   text("URL of the API server, for example `https://203.0.113.7:6443`.", "KUBE_HOST"),
-		"token":                  secret("Bearer token.", "KUBE_TOKEN"),
-		"client_certificate":     text("PEM-encoded client certificate.", "KUBE_CLIENT_CERT_DATA"),
-		"client_key":             secret("PEM-encoded private key of the client certificate.", "KUBE_CLIENT_KEY_DATA"),
-		"cluster_ca_certificate": text("PEM-encoded CA certificates that verify the API server. Defaults to the trusted root CAs of the system.", "KUBE_CLUSTER_CA_CERT_DATA"),
+		"host":                   text("URL of the API server, for example `https://203.0.113.7:6443`.", "KUBE_HOST", attribute.NewSecretRule("server URL", attribute.ServerURLProblems)),
+		"token":                  secret("Bearer token.", "KUBE_TOKEN", attribute.NewSecretRule("token", attribute.HeaderValueProblems)),
+		"client_certificate":     text("PEM-encoded client certificate.", "KUBE_CLIENT_CERT_DATA", attribute.NewSecretRule("certificate", attribute.CertificateProblems)),
+		"client_key":             secret("PEM-encoded private key of the client certificate.", "KUBE_CLIENT_KEY_DATA", attribute.NewSecretRule("private key", attribute.PrivateKeyProblems)),
+		"cluster_ca_certificate": text("PEM-encoded CA certificates that verify the API server. Defaults to the trusted root CAs of the system.", "KUBE_CLUSTER_CA_CERT_DATA", attribute.NewSecretRule("certificate", attribute.CertificateProblems)),
 		"tls_server_name":        text("Server name that the certificate of the API server must match. Defaults to the host name in `host`.", "KUBE_TLS_SERVER_NAME"),
-		"proxy_url":              text("URL of an HTTP or SOCKS5 proxy for the API server.", "KUBE_PROXY_URL"),
+		"proxy_url":              text("URL of an HTTP or SOCKS5 proxy for the API server.", "KUBE_PROXY_URL", attribute.NewSecretRule("proxy URL", attribute.ProxyURLProblems)),
 		"insecure": schema.BoolAttribute{
 			MarkdownDescription: "Skip the verification of the API server's certificate. Defaults to `false`." + environment("KUBE_INSECURE"),
 			Optional:            true,

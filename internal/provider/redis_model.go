@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -53,6 +54,20 @@ func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnost
 		AllowEviction: m.AllowEviction.ValueBool(),
 		Users:         workflow.RedisUsers(m.ACLUsers.ValueString()),
 		IsUnknown:     attribute.HasUnknown(block),
+	}
+	for variable, rule := range map[string]struct {
+		attribute string
+		isSet     bool
+		value     []byte
+		problems  func(string) []string
+	}{
+		"BRANE_REDIS_CA_CERTIFICATE":     {"ca_certificate", !m.CACertificate.IsNull(), r.Certificates.CA, attribute.CertificateProblems},
+		"BRANE_REDIS_CLIENT_CERTIFICATE": {"client_certificate", !m.ClientCertificate.IsNull(), r.Certificates.Cert, attribute.CertificateProblems},
+		"BRANE_REDIS_CLIENT_KEY":         {"client_key", !m.ClientKey.IsNull(), r.Certificates.Key, attribute.PrivateKeyProblems},
+	} {
+		if !rule.isSet { // the schema validates the attributes
+			checkVariable(path.Root("redis").AtName(rule.attribute), "the environment variable "+variable, string(rule.value), rule.problems, diags)
+		}
 	}
 	var f portForwardModel
 	if !m.PortForward.IsNull() && !attribute.HasUnknown(m.PortForward) && attribute.DecodeObject(ctx, m.PortForward, &f, diags) {

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 func redisSchema() schema.Attribute {
@@ -35,16 +36,17 @@ func redisSchema() schema.Attribute {
 			"ca_certificate": schema.StringAttribute{
 				MarkdownDescription: "PEM-encoded CA certificates that verify the server, used by the provider and by the pods of steps. Defaults to the trusted root CAs of the system." + orEnvironment("BRANE_REDIS_CA_CERTIFICATE"),
 				Optional:            true,
+				Validators:          []validator.String{attribute.NewSecretRule("certificate", attribute.CertificateProblems)},
 			},
 			"client_certificate": schema.StringAttribute{
 				MarkdownDescription: "PEM-encoded client certificate for mutual TLS, used by the provider and by the pods of steps." + orEnvironment("BRANE_REDIS_CLIENT_CERTIFICATE"),
 				Optional:            true,
-				Validators:          together("client_key"),
+				Validators:          append(together("client_key"), attribute.NewSecretRule("certificate", attribute.CertificateProblems)),
 			},
 			"client_key": schema.StringAttribute{
 				MarkdownDescription: "PEM-encoded private key of the client certificate." + orEnvironment("BRANE_REDIS_CLIENT_KEY"),
 				Optional:            true, Sensitive: true,
-				Validators: together("client_certificate"),
+				Validators: append(together("client_certificate"), attribute.NewSecretRule("private key", attribute.PrivateKeyProblems)),
 			},
 			"allow_eviction": schema.BoolAttribute{
 				MarkdownDescription: "Accept a Redis that can evict keys when its memory is full, with a warning instead of an error. A run whose files are evicted fails. Defaults to `false`.",

@@ -78,13 +78,13 @@ func (q Quantity) isEqual(other Quantity) bool {
 func (q Quantity) ToAPI(name string, diags *diag.Diagnostics) resource.Quantity {
 	value, err := resource.ParseQuantity(q.ValueString())
 	if err != nil { // it was not known during validation
-		diags.AddError("Value is not a quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
+		diags.AddError("Invalid quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
 	}
 	return value
 }
 
 // ValidQuantity is a validator of attributes, because the framework does not call the validators of the element type of a map.
-var ValidQuantity = NewStringRule("a quantity", quantityProblems)
+var ValidQuantity = NewStringRule("quantity", quantityProblems)
 
 // quantityProblems returns the problems of a string as a quantity.
 func quantityProblems(text string) []string {

@@ -16,36 +16,49 @@ import (
 
 // stringRule validates a string with a function that returns its problems, one sentence per item.
 type stringRule struct {
-	description string
-	problems    func(string) []string
+	kind     string
+	problems func(string) []string
+	isSecret bool
 }
 
-// NewStringRule returns a validator. description completes "Value is not …"; problems returns one sentence per problem of a value.
-func NewStringRule(description string, problems func(string) []string) validator.String {
-	return stringRule{description, problems}
+// NewStringRule returns a validator. kind is the kind of the value, such as "DNS label"; problems returns one sentence per problem of a value.
+func NewStringRule(kind string, problems func(string) []string) validator.String {
+	return stringRule{kind, problems, false}
 }
 
-func (r stringRule) Description(context.Context) string         { return r.description }
-func (r stringRule) MarkdownDescription(context.Context) string { return r.description }
+// NewSecretRule returns a validator whose messages do not contain the value.
+func NewSecretRule(kind string, problems func(string) []string) validator.String {
+	return stringRule{kind, problems, true}
+}
+
+func (r stringRule) Description(context.Context) string             { return "must be a valid " + r.kind }
+func (r stringRule) MarkdownDescription(ctx context.Context) string { return r.Description(ctx) }
 
 func (r stringRule) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	if problems := r.problems(req.ConfigValue.ValueString()); len(problems) > 0 {
-		resp.Diagnostics.AddAttributeError(req.Path, "Value is not "+r.description,
-			fmt.Sprintf("%q: %s.", req.ConfigValue.ValueString(), strings.Join(problems, "; ")))
+	value := req.ConfigValue.ValueString()
+	problems := r.problems(value)
+	if len(problems) == 0 {
+		return
 	}
+	// The CLI does not print the path of a value in a map or in a nested attribute.
+	detail := fmt.Sprintf("%s is not valid: %s.", req.Path, strings.Join(problems, "; "))
+	if !r.isSecret {
+		detail = fmt.Sprintf("%s is %q: %s.", req.Path, value, strings.Join(problems, "; "))
+	}
+	resp.Diagnostics.AddAttributeError(req.Path, "Invalid "+r.kind, detail)
 }
 
 // DNSLabel validates a DNS label (RFC 1123), such as the name of a namespace.
 func DNSLabel() validator.String {
-	return NewStringRule("a DNS label", validation.IsDNS1123Label)
+	return NewStringRule("DNS label", validation.IsDNS1123Label)
 }
 
 // CIDR validates an address range such as 198.51.100.0/24. Like Kubernetes it rejects bits beyond the prefix.
 func CIDR() validator.String {
-	return NewStringRule("an address range", func(text string) []string {
+	return NewStringRule("address range", func(text string) []string {
 		prefix, err := netip.ParsePrefix(text)
 		switch {
 		case err != nil:
@@ -60,7 +73,7 @@ func CIDR() validator.String {
 
 // KubernetesVersion validates a version for Pod Security admission.
 func KubernetesVersion() validator.String {
-	return NewStringRule("a Kubernetes version", func(text string) []string {
+	return NewStringRule("Kubernetes version", func(text string) []string {
 		major, minor, ok := strings.Cut(strings.TrimPrefix(text, "v"), ".")
 		number := func(text string) bool { _, err := strconv.ParseUint(text, 10, 16); return err == nil }
 		if text == "latest" || ok && strings.HasPrefix(text, "v") && number(major) && number(minor) {
@@ -72,7 +85,7 @@ func KubernetesVersion() validator.String {
 
 // DurationAtLeast validates the minimum of a duration; words is the minimum in words. The type of the attribute validates the format.
 func DurationAtLeast(limit time.Duration, words string) validator.String {
-	return NewStringRule("at least "+words, func(text string) []string {
+	return NewStringRule("duration", func(text string) []string {
 		if d, err := time.ParseDuration(text); err == nil && d < limit {
 			return []string{"must be at least " + words}
 		}
@@ -82,17 +95,17 @@ func DurationAtLeast(limit time.Duration, words string) validator.String {
 
 // DNSSubdomain validates a name by Kubernetes' rule for most objects.
 func DNSSubdomain() validator.String {
-	return NewStringRule("a name of an object", validation.IsDNS1123Subdomain)
+	return NewStringRule("object name", validation.IsDNS1123Subdomain)
 }
 
 // SecretKey validates a key of a Secret.
 func SecretKey() validator.String {
-	return NewStringRule("a key of a Secret", validation.IsConfigMapKey)
+	return NewStringRule("Secret key", validation.IsConfigMapKey)
 }
 
 // AbsolutePath validates a path in a container, which runs Linux on every platform of Terraform.
 func AbsolutePath() validator.String {
-	return NewStringRule("an absolute path", func(name string) []string {
+	return NewStringRule("absolute path", func(name string) []string {
 		if !strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
 			return []string{"must be an absolute path"}
 		}
@@ -102,7 +115,7 @@ func AbsolutePath() validator.String {
 
 // RunName validates the name of a run or of a file set.
 func RunName() validator.String {
-	return NewStringRule("a name of a run", func(name string) []string {
+	return NewStringRule("run name", func(name string) []string {
 		if problem := workflow.CheckName(name); problem != "" {
 			return []string{problem}
 		}

@@ -17,7 +17,7 @@ import (
 
 // FileSetReference validates the reference of a brane_file_set.
 func FileSetReference() validator.String {
-	return attribute.NewStringRule("the reference of a brane_file_set", func(text string) []string {
+	return attribute.NewStringRule("file set reference", func(text string) []string {
 		if _, err := files.ParseReference(text); err != nil {
 			return []string{err.Error()}
 		}
@@ -48,7 +48,7 @@ func (noneBelowAnother) ValidateMap(_ context.Context, req validator.MapRequest,
 
 // RelativePath validates a path below /data.
 func RelativePath() validator.String {
-	return attribute.NewStringRule("a path below /data", func(name string) []string {
+	return attribute.NewStringRule("path below /data", func(name string) []string {
 		switch {
 		case strings.Contains(name, "\\") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 			return []string{"must hold no backslash and no control character"}

@@ -49,7 +49,7 @@ func (l *namespaceListResource) ListResourceConfigSchema(_ context.Context, _ li
 				MarkdownDescription: "[Label selector](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors), for example `team in (imaging, genomics),env!=test`; " +
 					"an empty string selects all namespaces. Defaults to `" + ourSelector + "`, which selects those that a `brane_namespace` manages.",
 				Optional:   true,
-				Validators: []validator.String{attribute.NewStringRule("a label selector", selectorProblems)},
+				Validators: []validator.String{attribute.NewStringRule("label selector", selectorProblems)},
 			},
 		},
 	}

@@ -72,10 +72,10 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"a source that is not there":   {steps + "\ninputs = { x = { source = \"no/such/file\" } }", []string{`Failed to read input file`, `open no/such/file: no such file or directory`}},
 		"a source that is a folder":    {steps + "\ninputs = { x = { source = \"/\" } }", []string{`Failed to read input file`, `is a directory`}},
 		"an input below another one":   {steps + "\ninputs = { x = { content = \"\" }, \"x/y\" = { content = \"\" } }", []string{`"x/y" is below "x", which is a file.`}},
-		"a variable without a name":    {step(`env = { "" = "x" }`), []string{`Value is not a name of an environment variable`}},
-		"a variable with an = inside":  {step(`env = { "a=b" = "x" }`), []string{`Value is not a name of an environment variable`}},
+		"a variable without a name":    {step(`env = { "" = "x" }`), []string{`Invalid environment variable name`}},
+		"a variable with an = inside":  {step(`env = { "a=b" = "x" }`), []string{`Invalid environment variable name`}},
 		"no image at all":              {`steps = { a = { command = ["true"] } }`, []string{`Missing image`, `Step "a" has no image, and defaults has none either.`}},
-		"a quantity that is none":      {step(`resources = { limits = { cpu = "lots" } }`), []string{`Value is not a quantity`, `"lots"`}},
+		"a quantity that is none":      {step(`resources = { limits = { cpu = "lots" } }`), []string{`Invalid quantity`, `"lots"`}},
 		"a request above the limit":    {steps + "\ndefaults = { resources = { requests = { cpu = 2 }, limits = { cpu = 1 } } }", []string{`Invalid step configuration`, `step "a": it requests 2 of cpu, more than its limit of 1.`}},
 		"an affinity that is none":     {step(`affinity = jsonencode({ nodeAffinty = {} })`), []string{`Invalid affinity`, `unknown field "nodeAffinty"`}},
 		"a volume of two kinds":        {step(`volumes = { x = { mount_path = "/x", secret = "a", config_map = "b" } }`), []string{`Invalid Attribute Combination`}},
@@ -86,7 +86,7 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"a secret of no step":          {steps + "\nsecret_env_wo = { b = { X = \"s3cret\" } }\nsecret_env_wo_version = 1", []string{`Unknown step`, `secret_env_wo has variables for step "b", which is not in steps. The steps are: a.`}},
 		"a secret that is null":        {steps + "\nsecret_env_wo = { a = { X = null } }\nsecret_env_wo_version = 1", []string{`Null Map Value`}},
 		"a privileged step":            {step(`security_context = { capabilities = { add = ["SYS_ADMIN"] } }`), []string{`capability SYS_ADMIN makes a container privileged; privileged steps are not supported.`}},
-		"a size that is none":          {step(`volumes = { x = { mount_path = "/x", empty_dir = { size_limit = "lots" } } }`), []string{`Value is not a quantity`, `"lots"`}},
+		"a size that is none":          {step(`volumes = { x = { mount_path = "/x", empty_dir = { size_limit = "lots" } } }`), []string{`Invalid quantity`, `"lots"`}},
 		"a working_dir that is none":   {step(`working_dir = "tmp"`), []string{`must be an absolute path`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,7 +50,7 @@ type argumentModel struct {
 var packageName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 
 func packageReference() validator.String {
-	return attribute.NewStringRule("a package", func(text string) []string {
+	return attribute.NewStringRule("package reference", func(text string) []string {
 		if !packageName.MatchString(text) {
 			return []string{"write it as name:version, for example filesystem:1.0.0"}
 		}

@@ -99,7 +99,7 @@ func argumentsSchema() schema.Attribute {
 
 // packageVersion validates a version of Brane whose packages can be called.
 func packageVersion() validator.String {
-	return attribute.NewStringRule("a version of Brane", func(text string) []string {
+	return attribute.NewStringRule("Brane version", func(text string) []string {
 		if _, err := branelet.ParseVersion(text); err != nil {
 			return []string{"write 0.4, 0.5, 0.6, 1, 2, 3, 4, or a release of one of them like 0.6.3"}
 		}

@@ -77,7 +77,7 @@ func podAttributes() map[string]schema.Attribute {
 
 // variableName is Kubernetes' rule for the names of environment variables.
 func variableName() validator.String {
-	return attribute.NewStringRule("a name of an environment variable", validation.IsRelaxedEnvVarName)
+	return attribute.NewStringRule("environment variable name", validation.IsRelaxedEnvVarName)
 }
 
 // environmentAttributes returns the attributes for environment variables.
@@ -109,8 +109,8 @@ func placementAttributes() map[string]schema.Attribute {
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators: []validator.Map{
-				mapvalidator.KeysAre(attribute.NewStringRule("a key of a label", validation.IsQualifiedName)),
-				mapvalidator.ValueStringsAre(attribute.NewStringRule("a value of a label", validation.IsValidLabelValue)),
+				mapvalidator.KeysAre(attribute.NewStringRule("label key", validation.IsQualifiedName)),
+				mapvalidator.ValueStringsAre(attribute.NewStringRule("label value", validation.IsValidLabelValue)),
 			},
 		},
 		"tolerations": schema.ListNestedAttribute{
@@ -120,7 +120,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"key": schema.StringAttribute{
 					MarkdownDescription: "Key of the taint. Omit it, with `operator = \"Exists\"`, to tolerate every taint.",
 					Optional:            true,
-					Validators:          []validator.String{attribute.NewStringRule("a key of a taint", validation.IsQualifiedName)},
+					Validators:          []validator.String{attribute.NewStringRule("taint key", validation.IsQualifiedName)},
 				},
 				"operator": schema.StringAttribute{
 					MarkdownDescription: "`Equal` or `Exists`. Defaults to `Equal`.",
@@ -130,7 +130,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"value": schema.StringAttribute{
 					MarkdownDescription: "Value of the taint, with `Equal`.",
 					Optional:            true,
-					Validators:          []validator.String{attribute.NewStringRule("a value of a taint", validation.IsValidLabelValue)},
+					Validators:          []validator.String{attribute.NewStringRule("taint value", validation.IsValidLabelValue)},
 				},
 				"effect": schema.StringAttribute{
 					MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`. Defaults to all effects.",
