@@ -63,7 +63,7 @@ func NewOn(t *testing.T, admin *kube.Client, namespace string, client redis.Univ
 	return &Lab{t, admin, namespace, client, newCounter(t, getenv("BRANE_BRIDGE_IP")), getenv}
 }
 
-// Dial connects to the Redis of the test cluster from this machine.
+// Dial connects to the Redis of the test cluster from outside of it.
 func Dial(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	client, err := files.Dial(clustertest.Getenv(t, "BRANE_REDIS_URL"))
