@@ -1,5 +1,5 @@
-// Command brane-engine runs a workflow inside the cluster, in the Job that the provider creates if `wait = false`. It has no arguments: its configuration is in
-// its pod. Package detached contains the implementation.
+// Command brane-engine runs a workflow inside the cluster, in the Job that the provider creates if `wait = false`. It has no arguments: its
+// configuration is in its pod. Package detached contains the implementation.
 package main
 
 import (

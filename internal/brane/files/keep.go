@@ -77,8 +77,8 @@ func (t Tree) Pick(paths []string) ([]Entry, error) {
 	return entries, nil
 }
 
-// repackEntries copies small files out of packs that they share with files that may be deleted, and sets the digests of large ones. It returns the files, with the content of
-// those that have at most limit bytes.
+// repackEntries copies small files out of packs that they share with files that may be deleted, and sets the digests of large ones. It
+// returns the files, with the content of those that have at most limit bytes.
 func (s *Store) repackEntries(ctx context.Context, entries []Entry, limit int64) (loaded []Loaded, err error) {
 	err = s.runUpload(ctx, func(u *upload) error {
 		loaded = make([]Loaded, len(entries))

@@ -9,8 +9,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 )
 
-// Call is a call of a function of a Brane package, which a step runs instead of a command. Its image is that of the package in the run's registry, unless the step
-// has a separate image.
+// Call is a call of a function of a Brane package, which a step runs instead of a command. Its image is that of the package in the run's
+// registry, unless the step has a separate image.
 type Call struct {
 	Package   string              `json:"package"` // name:version
 	Brane     branelet.Version    `json:"brane"`

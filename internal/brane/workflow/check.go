@@ -74,8 +74,8 @@ func (g Graph) validateAgentSpecSize() []error {
 	return problems
 }
 
-// CheckReads reports the steps that read files that cannot exist, each as a [StepError]: files that are neither inputs of the run nor written by a direct or indirect
-// need. If one of the needs may write anything, this is not known.
+// CheckReads reports the steps that read files that cannot exist, each as a [StepError]: files that are neither inputs of the run nor
+// written by a direct or indirect need. If one of the needs may write anything, this is not known.
 func (g Graph) CheckReads(inputs []string) error {
 	var problems []error
 	for _, step := range g.All() {

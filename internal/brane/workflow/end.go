@@ -35,7 +35,8 @@ func (e End) IsStagingIn() bool {
 	return e.Code != 0 && (e.Container == StageContainer || e.Agent && e.Code == agent.ExitStageIn) && !e.IsStop()
 }
 
-// IsStop reports whether the container was stopped from outside before its command had ended. The agent replaces these exit codes if the command returns them itself.
+// IsStop reports whether the container was stopped from outside before its command had ended. The agent replaces these exit codes if the
+// command returns them itself.
 func (e End) IsStop() bool { return e.Code == agent.ExitStopped || e.Code == agent.ExitCancelled }
 
 func (e End) DescribeEnd() string {

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// RunExistsElsewhereError reports that the id belongs to a run in another namespace or cluster. The id depends on the configuration alone, so two configurations with the same
-// names, steps and inputs that share a Redis have the same id, and each would use and delete the files of the other.
+// RunExistsElsewhereError reports that the id belongs to a run in another namespace or cluster. The id depends on the configuration alone,
+// so two configurations with the same names, steps and inputs that share a Redis have the same id, and each would use and delete the files
+// of the other.
 type RunExistsElsewhereError struct{ Run, Place string }
 
 func (e *RunExistsElsewhereError) Error() string {

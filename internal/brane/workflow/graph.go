@@ -15,8 +15,8 @@ import (
 // MaxName limits the length of the names of runs and steps, so that the names of Jobs, which contain both, stay readable.
 const MaxName = 40
 
-// StepError describes a problem of a graph. Step is empty if it is not about a single step, Field if it is not about a single attribute, and Key if it is not about a
-// single element of the attribute.
+// StepError describes a problem of a graph. Step is empty if it is not about a single step, Field if it is not about a single attribute,
+// and Key if it is not about a single element of the attribute.
 type StepError struct {
 	Step, Field, Key, Problem string
 	IsCycle                   bool // the steps need each other
@@ -169,7 +169,8 @@ func (g Graph) Ancestry(name string, nothing func(step string) bool) map[string]
 	return ancestry
 }
 
-// Leaves returns the steps with files that are no other step's parent: their merged trees are the files of the run. ancestry is that of all of them.
+// Leaves returns the steps with files that are no other step's parent: their merged trees are the files of the run. ancestry is that of all
+// of them.
 func (g Graph) Leaves(nothing func(step string) bool) (leaves []string, ancestry map[string][]string) {
 	ancestry = map[string][]string{}
 	inner := map[string]bool{}
@@ -190,8 +191,8 @@ func (g Graph) Leaves(nothing func(step string) bool) (leaves []string, ancestry
 	return leaves, ancestry
 }
 
-// ListOptional returns the steps that may have no files in a succeeded run: those whose failure is allowed, those that run after failures, and all that need one of
-// these.
+// ListOptional returns the steps that may have no files in a succeeded run: those whose failure is allowed, those that run after failures,
+// and all that need one of these.
 func (g Graph) ListOptional() map[string]bool {
 	optional := map[string]bool{}
 	for _, name := range g.order {

@@ -8,10 +8,12 @@ import (
 	"strings"
 )
 
-// leastSecret is the length of the shortest value that is hidden. Hiding shorter ones, such as "1" or "yes", would make texts unreadable and protect nothing.
+// leastSecret is the length of the shortest value that is hidden. Hiding shorter ones, such as "1" or "yes", would make texts unreadable
+// and protect nothing.
 const leastSecret = 4
 
-// HideSecrets returns a function that removes the secrets of a run from a text, because commands may print their environment, and Kubernetes their volumes.
+// HideSecrets returns a function that removes the secrets of a run from a text, because commands may print their environment, and
+// Kubernetes their volumes.
 func HideSecrets(graph Graph, redisURL string) func(string) string {
 	secrets := map[string]bool{redisURL: true}
 	if address, err := url.Parse(redisURL); err == nil && address.User != nil {

@@ -20,8 +20,8 @@ type Identity struct {
 	SecretEnvVersion int64 `json:"secret_env_version,omitempty"`
 }
 
-// ID returns the name of the run and the beginning of a digest of its identity, for example "wordcount-3f9a1c0227d5e8b4". It depends on the configuration alone, so that an
-// apply finds a run that is not in its state, because the apply that started it was killed.
+// ID returns the name of the run and the beginning of a digest of its identity, for example "wordcount-3f9a1c0227d5e8b4". It depends on the
+// configuration alone, so that an apply finds a run that is not in its state, because the apply that started it was killed.
 func (i Identity) ID() string {
 	data, err := json.Marshal(i)
 	if err != nil {
@@ -31,8 +31,8 @@ func (i Identity) ID() string {
 }
 
 const (
-	// idBytes is the length of the digest in an id. The files of a run are found by its id alone, so two runs must not have the same by accident: with 64 bits that
-	// is improbable even among a million runs of one name.
+	// idBytes is the length of the digest in an id. The files of a run are found by its id alone, so two runs must not have the same by
+	// accident: with 64 bits that is improbable even among a million runs of one name.
 	idBytes = 8
 	// nameBytes is the length of the digest in a shortened name, which only has to differ from the other names of one run.
 	nameBytes = 4

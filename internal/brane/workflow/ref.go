@@ -10,7 +10,8 @@ type Ref struct{ ID, Namespace string }
 // ObjectName returns the name of the run's record and of the Secret with which its pods connect to Redis.
 func (r Ref) ObjectName() string { return ObjectName("brane", r.ID) }
 
-// SecretEnvName returns the name of the Secret with the steps' secret environment. It is separate from the other Secret, because the init container does not need it.
+// SecretEnvName returns the name of the Secret with the steps' secret environment. It is separate from the other Secret, because the init
+// container does not need it.
 func (r Ref) SecretEnvName() string { return ObjectName("brane", r.ID, "env") }
 
 // EngineName returns the name of the ConfigMap and of the Secret from which the run's engine reads its configuration.
@@ -33,7 +34,8 @@ func (r Ref) StepSelector(step string) string { return r.StepsSelector() + "=" +
 // EngineSelector returns the selector of the Jobs and pods of the run's engines.
 func (r Ref) EngineSelector() string { return r.Selector() + "," + EngineLabel }
 
-// ComponentLabels returns the labels of all Jobs and pods of a component, which is step or engine: Kubernetes' recommended ones and the run's.
+// ComponentLabels returns the labels of all Jobs and pods of a component, which is step or engine: Kubernetes' recommended ones and the
+// run's.
 func (r Ref) ComponentLabels(component string) map[string]string {
 	return map[string]string{
 		"app.kubernetes.io/name":      "brane-" + component,

@@ -34,7 +34,8 @@ const (
 	DefaultSchedulingTimeout = 5 * time.Minute
 )
 
-// PodTimeouts limit how long a pod may stay in such a state. Zero means 35 s for images and everything else that a container needs to start, and 5 minutes for a node.
+// PodTimeouts limit how long a pod may stay in such a state. Zero means 35 s for images and everything else that a container needs to
+// start, and 5 minutes for a node.
 type PodTimeouts struct{ Startup, Scheduling time.Duration }
 
 func (t PodTimeouts) StartupOrDefault() time.Duration {

@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Step is one container of a run. As JSON it is part of the run's [Identity]: a field that is left out does not start a new run, and a field that older configurations
-// do not have must be omitted if it is empty.
+// Step is one container of a run. As JSON it is part of the run's [Identity]: a field that is left out does not start a new run, and a
+// field that older configurations do not have must be omitted if it is empty.
 type Step struct {
 	Name       string            `json:"name"`
 	Image      string            `json:"image"`
@@ -97,8 +97,8 @@ type Placement struct {
 	RuntimeClassName  string              `json:"runtime_class_name,omitempty"`
 }
 
-// SecurityContext is a step's part of the pod's and the container's security context. In all steps privilege escalation is forbidden and all capabilities
-// but these are dropped.
+// SecurityContext is a step's part of the pod's and the container's security context. In all steps privilege escalation is forbidden and
+// all capabilities but these are dropped.
 type SecurityContext struct {
 	RunAsUser              *int64                 `json:"run_as_user,omitempty"` // user ID of the command and of its files; nil means the user of the image
 	RunAsGroup             *int64                 `json:"run_as_group,omitempty"`

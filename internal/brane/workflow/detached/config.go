@@ -65,7 +65,8 @@ func parseEngineConfig(text []byte) (config engineConfig, err error) {
 	return config, nil
 }
 
-// newConfigMap returns the ConfigMap with the configuration of an engine. It is separate from the run's record, which is written every few seconds.
+// newConfigMap returns the ConfigMap with the configuration of an engine. It is separate from the run's record, which is written every few
+// seconds.
 func newConfigMap(ref workflow.Ref) *corev1.ConfigMap {
 	object := &corev1.ConfigMap{ObjectMeta: ref.Meta()}
 	object.Name = ref.EngineName()

@@ -36,7 +36,8 @@ var errPastDeadline = errors.New("its retention has passed, and its files are de
 // leaseInterval is the interval at which an engine looks whether the process that has created it has released the lease.
 const leaseInterval = time.Second
 
-// NewEngine reads the configuration of its pod: the run, the Redis credential, and the steps' secret environment. The client must use the service account of the pod.
+// NewEngine reads the configuration of its pod: the run, the Redis credential, and the steps' secret environment. The client must use the
+// service account of the pod.
 func NewEngine(client *kube.Client, env func(string) string, observe workflow.Observer) (*Engine, error) {
 	text, err := os.ReadFile(filepath.Join(jobspec.EngineConfigMount, jobspec.EngineConfigFile))
 	if err != nil {
@@ -73,7 +74,8 @@ func NewEngine(client *kube.Client, env func(string) string, observe workflow.Ob
 		spec: spec, chosen: config.ChosenInjection,
 		clients: engine.Clients{Kube: client, Results: store, RedisURL: address, Certificates: certificates},
 		options: engine.Options{
-			Holder: record.Holder{Name: "pod " + env(jobspec.EnvPod), ID: env(jobspec.EnvPodUID), Engine: env(jobspec.EnvEngine)}, Detach: true, Observe: observe,
+			Holder: record.Holder{Name: "pod " + env(jobspec.EnvPod), ID: env(jobspec.EnvPodUID), Engine: env(jobspec.EnvEngine)},
+			Detach: true, Observe: observe,
 		},
 	}, nil
 }
@@ -101,8 +103,8 @@ func readSecretEnv(graph workflow.Graph, directory string) error {
 	return nil
 }
 
-// Run executes the run until it has ended. That is not an error, whatever the status of the run, which is written to the record. An error means that another pod should
-// try. If the record is gone or names another engine, there is nothing to do.
+// Run executes the run until it has ended. That is not an error, whatever the status of the run, which is written to the record. An error
+// means that another pod should try. If the record is gone or names another engine, there is nothing to do.
 func (e *Engine) Run(ctx context.Context) error {
 	isOurs, err := e.waitForLease(ctx)
 	if err != nil || !isOurs {
@@ -146,7 +148,8 @@ func isTerminal(err error) bool {
 	return errors.Is(err, errPastDeadline) || errors.As(err, &gone) || errors.Is(err, files.ErrPassword) || errors.Is(err, files.ErrForbidden)
 }
 
-// waitForLease waits while the process that created this engine still holds the lease. It reports whether this engine has to execute the run, which has not ended.
+// waitForLease waits while the process that created this engine still holds the lease. It reports whether this engine has to execute the
+// run, which has not ended.
 func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
 	err = kube.PollUntilCanceled(ctx, leaseInterval, true, func(ctx context.Context) (bool, error) {
 		found, err := record.Read(ctx, e.clients.Kube, e.spec.Ref())

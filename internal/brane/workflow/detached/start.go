@@ -1,5 +1,6 @@
-// Package detached executes runs inside the cluster, by an engine in a separate Job. It has both sides: the process that starts an engine, reads the status of the run
-// and waits for its end, and the engine itself. They communicate through the record of the run, which outlives the files of the run.
+// Package detached executes runs inside the cluster, by an engine in a separate Job. It has both sides: the process that starts an engine,
+// reads the status of the run and waits for its end, and the engine itself. They communicate through the record of the run, which outlives
+// the files of the run.
 package detached
 
 import (
@@ -19,8 +20,9 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 )
 
-// Start prepares a run like [engine.Execute], and creates the Job that executes it inside the cluster. Outputs are the paths that are kept at its end. If an engine
-// executes the run already, because the process that started it was killed, it continues, and the run belongs to this execution from then on.
+// Start prepares a run like [engine.Execute], and creates the Job that executes it inside the cluster. Outputs are the paths that are kept
+// at its end. If an engine executes the run already, because the process that started it was killed, it continues, and the run belongs to
+// this execution from then on.
 func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, options engine.Options, outputs []string) error {
 	if err := engine.CheckLocation(ctx, spec, clients); err != nil {
 		return err
@@ -96,7 +98,8 @@ func createEngine(
 	return created.Name, nil
 }
 
-// Adopt takes over a run that an engine executes: it belongs to this execution from then on, and the engine keeps these outputs. It reports whether there was such a run.
+// Adopt takes over a run that an engine executes: it belongs to this execution from then on, and the engine keeps these outputs. It reports
+// whether there was such a run.
 func Adopt(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string, outputs []string) (bool, error) {
 	for {
 		found, err := record.Read(ctx, client, ref)

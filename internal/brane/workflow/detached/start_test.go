@@ -35,7 +35,8 @@ func TestChild(t *testing.T) {
 	runtest.RunChild(t, func(run *runtest.Run, child runtest.Child) { startAndDie(t, run, child.Token, child.Changes) })
 }
 
-// The process that starts an engine is killed in between: the next one starts it again, one engine executes the run, and nothing runs twice.
+// The process that starts an engine is killed in between: the next one starts it again, one engine executes the run, and nothing runs
+// twice.
 func TestKilledWhileStarting(t *testing.T) {
 	t.Parallel()
 	// The changes are: the record, the Secret of the pods, the configuration of the engine, its Secret, its Job, and the end of the lease.

@@ -30,7 +30,8 @@ func (s Status) Reason() string {
 	return s.Problem
 }
 
-// ReadStatus reads the status of a run, and which pods do not start. A run that no engine executes any more is stopped, with the reason in its problem.
+// ReadStatus reads the status of a run, and which pods do not start. A run that no engine executes any more is stopped, with the reason in
+// its problem.
 func ReadStatus(ctx context.Context, client *kube.Client, ref workflow.Ref) (Status, error) {
 	status, err := readRecordStatus(ctx, client, ref)
 	if err == nil && status.Status == workflow.RunRunning && status.Problem == "" {
@@ -67,7 +68,8 @@ func describePendingPods(ctx context.Context, client *kube.Client, ref workflow.
 	if problems == "" {
 		return "", nil
 	}
-	return workflow.Shorten(problems, workflow.DetailLimit) + fmt.Sprintf("To see more: kubectl -n %s describe pods -l %s", ref.Namespace, ref.Selector()), nil
+	hint := fmt.Sprintf("To see more: kubectl -n %s describe pods -l %s", ref.Namespace, ref.Selector())
+	return workflow.Shorten(problems, workflow.DetailLimit) + hint, nil
 }
 
 // readStatus returns the status in a record. While that is running, the Job of the engine must exist.
@@ -98,7 +100,8 @@ func readStatus(ctx context.Context, client *kube.Client, ref workflow.Ref, foun
 	}
 }
 
-// findEngineProblem returns the problem of an engine, empty if there is none, and whether the engine is lost: then it will not continue its run.
+// findEngineProblem returns the problem of an engine, empty if there is none, and whether the engine is lost: then it will not continue its
+// run.
 func findEngineProblem(ctx context.Context, client *kube.Client, ref workflow.Ref, name string) (problem string, isLost bool, err error) {
 	job := &batchv1.Job{}
 	job.Namespace, job.Name = ref.Namespace, name
@@ -111,7 +114,8 @@ func findEngineProblem(ctx context.Context, client *kube.Client, ref workflow.Re
 	}
 	see := fmt.Sprintf("to see why: kubectl -n %s logs job/%s", ref.Namespace, name)
 	if condition, isFailed := engine.FindJobFailure(job); isFailed {
-		return fmt.Sprintf("its engine, %s, has failed (%s: %s); %s", kube.Describe(job), condition.Reason, strings.TrimSuffix(condition.Message, "."), see), true, nil
+		why := condition.Reason + ": " + strings.TrimSuffix(condition.Message, ".")
+		return fmt.Sprintf("its engine, %s, has failed (%s); %s", kube.Describe(job), why, see), true, nil
 	}
 	if job.Status.CompletionTime != nil {
 		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), true, nil

@@ -52,7 +52,8 @@ func ApplyAccessSecret(ctx context.Context, client *kube.Client, id string, meta
 	return nil
 }
 
-// createRedisUser returns the address with the credential for the pods, and whether the credential is the run's own. Passwords of earlier executions stay valid.
+// createRedisUser returns the address with the credential for the pods, and whether the credential is the run's own. Passwords of earlier
+// executions stay valid.
 func createRedisUser(
 	ctx context.Context, store *files.Store, spec *workflow.Spec, redisURL string, observe workflow.Observer,
 ) (address string, isOwn bool, err error) {
@@ -76,7 +77,8 @@ func createRedisUser(
 	return parsed.String(), true, nil
 }
 
-// keepRedisUser creates the run's user again whenever Redis has lost it, until stop is called. That removes the user, unless pods still need it.
+// keepRedisUser creates the run's user again whenever Redis has lost it, until stop is called. That removes the user, unless pods still
+// need it.
 func keepRedisUser(ctx context.Context, store *files.Store, users workflow.RedisUsers, observe workflow.Observer) (stop func(isStillNeeded bool)) {
 	if users == workflow.UsersOff {
 		return func(bool) {}
@@ -89,7 +91,8 @@ func keepRedisUser(ctx context.Context, store *files.Store, users workflow.Redis
 		cancel()
 		watcher.Wait()
 		if lost > 0 {
-			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: fmt.Sprintf("Redis had lost the user of the run; it was created again (%d times)", lost)})
+			detail := fmt.Sprintf("Redis had lost the user of the run; it was created again (%d times)", lost)
+			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: detail})
 		}
 		if isStillNeeded {
 			return

@@ -15,7 +15,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 )
 
-// The pods of a run use a Redis user that has access to this run alone. The user is removed during the run and created again, and the step does not notice.
+// The pods of a run use a Redis user that has access to this run alone. The user is removed during the run and created again, and the step
+// does not notice.
 func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	l := runtest.New(t)

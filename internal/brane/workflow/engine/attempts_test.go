@@ -51,7 +51,8 @@ func TestAttemptsAndAllowedFailures(t *testing.T) {
 	}
 }
 
-// A committed index of a fan-out step does not run again: neither when the process is killed, nor when another index has failed and the step runs again.
+// A committed index of a fan-out step does not run again: neither when the process is killed, nor when another index has failed and the
+// step runs again.
 func TestPartsAcrossAKilledProcess(t *testing.T) {
 	t.Parallel()
 	l := runtest.New(t)

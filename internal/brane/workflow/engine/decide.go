@@ -18,8 +18,8 @@ const (
 // isFinal reports whether the fate cannot change any more.
 func (f fate) isFinal() bool { return f >= succeeded }
 
-// listReady returns the steps to start now. At most parallel Jobs run at the same time; 0 means no limit. It is a pure function: the same input gives the same steps
-// in the same order.
+// listReady returns the steps to start now. At most parallel Jobs run at the same time; 0 means no limit. It is a pure function: the same
+// input gives the same steps in the same order.
 func listReady(graph workflow.Graph, phaseOf func(step string) phase, parallel int) []string {
 	fates, _ := decide(graph, phaseOf)
 	free := len(fates)
@@ -40,8 +40,8 @@ func listReady(graph workflow.Graph, phaseOf func(step string) phase, parallel i
 	return names
 }
 
-// hasEnded reports whether the run has ended. After a failure that is not allowed it has ended as soon as no step is left that runs after failures; steps that still
-// run then have to be stopped.
+// hasEnded reports whether the run has ended. After a failure that is not allowed it has ended as soon as no step is left that runs after
+// failures; steps that still run then have to be stopped.
 func hasEnded(graph workflow.Graph, phaseOf func(step string) phase) bool {
 	fates, hasFailed := decide(graph, phaseOf)
 	for _, name := range graph.Steps() {
@@ -52,7 +52,8 @@ func hasEnded(graph workflow.Graph, phaseOf func(step string) phase) bool {
 	return true
 }
 
-// decide returns the fate of each step, and whether the run has failed. After a failure that is not allowed only steps start that run after failures.
+// decide returns the fate of each step, and whether the run has failed. After a failure that is not allowed only steps start that run after
+// failures.
 func decide(graph workflow.Graph, phaseOf func(step string) phase) (fates map[string]fate, hasFailed bool) {
 	names := graph.Steps()
 	for _, name := range names {

@@ -76,8 +76,9 @@ func TestListReady(t *testing.T) {
 	}
 }
 
-// Random graphs with random orders of commits and failures: every run ends, no step starts twice or before its needs have ended, the limit of parallel Jobs holds,
-// without a failure all steps are committed that do not run after failures only, and after a failure all steps have run that always run.
+// Random graphs with random orders of commits and failures: every run ends, no step starts twice or before its needs have ended, the limit
+// of parallel Jobs holds, without a failure all steps are committed that do not run after failures only, and after a failure all steps have
+// run that always run.
 func TestEveryRunEnds(t *testing.T) {
 	for seed := range uint64(20_000) {
 		random := rand.New(rand.NewPCG(seed, 1))

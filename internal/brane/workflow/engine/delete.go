@@ -17,8 +17,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 )
 
-// Delete removes every object of a run from the cluster, stops running pods, and waits until no pod is left. If the run belongs to another execution, nothing is deleted
-// and the error is [workflow.ErrSuperseded]; an empty execution skips this check.
+// Delete removes every object of a run from the cluster, stops running pods, and waits until no pod is left. If the run belongs to another
+// execution, nothing is deleted and the error is [workflow.ErrSuperseded]; an empty execution skips this check.
 func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string) error {
 	if execution != "" {
 		found, err := record.Read(ctx, client, ref)

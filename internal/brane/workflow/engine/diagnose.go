@@ -49,7 +49,8 @@ func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReas
 	return f
 }
 
-// refreshPods reads the pods of a step, because their watch may be behind the watch of the Jobs: after an outage both are opened again, in any order.
+// refreshPods reads the pods of a step, because their watch may be behind the watch of the Jobs: after an outage both are opened again, in
+// any order.
 func (l *loop) refreshPods(ctx context.Context, step string) {
 	var pods corev1.PodList
 	if err := l.clients.Kube.List(ctx, &pods, l.spec.Namespace, l.spec.Ref().StepSelector(step)); err != nil {
@@ -76,8 +77,8 @@ func (l *loop) readWarnings(ctx context.Context, pod string) []string {
 	return workflow.LastLines(lines, lastFew)
 }
 
-// readLog returns the end of the output of one of a step's pods: from Redis, where the agent keeps it after the pod is gone, but only for the last attempt; otherwise
-// from the node.
+// readLog returns the end of the output of one of a step's pods: from Redis, where the agent keeps it after the pod is gone, but only for
+// the last attempt; otherwise from the node.
 func (l *loop) readLog(ctx context.Context, step string, end workflow.End, isLast bool) []string {
 	var text []byte
 	if isLast && !end.IsStagingIn() {
@@ -110,8 +111,8 @@ type diagnosed struct {
 // diagnosisLimit is the number of concurrent requests for events.
 const diagnosisLimit = 4
 
-// startDiagnosis reads in the background, from the events, why a step has no pod, or why its pod does not start. The answer arrives as a signal, so a slow API server
-// does not delay the loop. There is at most one request for each step.
+// startDiagnosis reads in the background, from the events, why a step has no pod, or why its pod does not start. The answer arrives as a
+// signal, so a slow API server does not delay the loop. There is at most one request for each step.
 func (l *loop) startDiagnosis(ctx context.Context, step string) {
 	if l.diagnosing[step] {
 		return
@@ -154,8 +155,8 @@ func (l *loop) handleDiagnosis(d diagnosed) {
 	l.timers[d.step] = timer
 }
 
-// FindBlockingEvent returns the last event of a Job or a pod if that is the reason why the Job cannot create a pod, or the pod cannot start a container. It is empty while
-// there is progress, such as the pull of a large image.
+// FindBlockingEvent returns the last event of a Job or a pod if that is the reason why the Job cannot create a pod, or the pod cannot start
+// a container. It is empty while there is progress, such as the pull of a large image.
 func FindBlockingEvent(ctx context.Context, client *kube.Client, namespace, name string) (reason, message string) {
 	ctx, done := context.WithTimeout(ctx, optionalTimeout)
 	defer done()

@@ -14,7 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// An API server that does not answer the requests for events does not delay the loop: they are sent in the background, one for each step and at most four at a time.
+// An API server that does not answer the requests for events does not delay the loop: they are sent in the background, one for each step
+// and at most four at a time.
 func TestDiagnosisDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	var steps []workflow.Step

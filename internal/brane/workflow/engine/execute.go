@@ -1,7 +1,9 @@
-// Package engine executes runs: it creates the Job of each step when its needs are committed, and watches Redis, Jobs and Pods until the run has ended. state.go has the
-// states of a step, decide.go what happens next, loop.go the loop that connects them with the cluster and Redis.
+// Package engine executes runs: it creates the Job of each step when its needs are committed, and watches Redis, Jobs and Pods until the
+// run has ended. state.go has the states of a step, decide.go what happens next, loop.go the loop that connects them with the cluster and
+// Redis.
 //
-// The package uses kube, files and the packages of workflow. It does not depend on Terraform, and does not decide which credential is used for the cluster.
+// The package uses kube, files and the packages of workflow. It does not depend on Terraform, and does not decide which credential is used
+// for the cluster.
 package engine
 
 import (
@@ -38,13 +40,13 @@ type Options struct {
 	Observe workflow.Observer // is called for each event
 }
 
-// Execute runs the steps that are not committed yet, and returns when all are committed or one has failed. It resumes what an earlier Execute of the same id has
-// started. A failed step is not an error but part of the result. The error is the reason why the run could not continue; if ctx has ended, it is the cause of ctx, and
-// the running Jobs are deleted unless Detach is set.
+// Execute runs the steps that are not committed yet, and returns when all are committed or one has failed. It resumes what an earlier
+// Execute of the same id has started. A failed step is not an error but part of the result. The error is the reason why the run could not
+// continue; if ctx has ended, it is the cause of ctx, and the running Jobs are deleted unless Detach is set.
 //
-// Only one process at a time executes a run. If another process holds the lease, Execute waits until the lease has expired, and returns a [workflow.HeldError] if it is
-// renewed. A [workflow.LostError] or a [workflow.RecordGoneError] means that the run does not belong to this process any more. A [workflow.RunExistsElsewhereError]
-// means that the id belongs to a run in another place; then nothing is created.
+// Only one process at a time executes a run. If another process holds the lease, Execute waits until the lease has expired, and returns a
+// [workflow.HeldError] if it is renewed. A [workflow.LostError] or a [workflow.RecordGoneError] means that the run does not belong to this
+// process any more. A [workflow.RunExistsElsewhereError] means that the id belongs to a run in another place; then nothing is created.
 func Execute(ctx context.Context, spec *workflow.Spec, clients Clients, options Options) (workflow.Result, error) {
 	if err := CheckLocation(ctx, spec, clients); err != nil {
 		return workflow.Result{}, err
@@ -156,7 +158,8 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 	return loop.buildResult(ctx), err
 }
 
-// LeavesJobsRunning reports whether an execution that ended with this error has left the Jobs running, because it was cancelled with Detach.
+// LeavesJobsRunning reports whether an execution that ended with this error has left the Jobs running, because it was cancelled with
+// Detach.
 func LeavesJobsRunning(err error, detach bool) bool {
 	return detach && errors.Is(err, context.Canceled)
 }
@@ -179,7 +182,8 @@ func storeInputs(ctx context.Context, store *files.Store, spec *workflow.Spec) e
 // stopTime is how long a pod that was asked to stop may take: the 30 s of Kubernetes, and as much again for a busy node.
 const stopTime = time.Minute
 
-// clearCancellation resumes a run that an earlier execution has cancelled, when its pods have ended, because two pods of one step must not run at the same time.
+// clearCancellation resumes a run that an earlier execution has cancelled, when its pods have ended, because two pods of one step must not
+// run at the same time.
 func clearCancellation(ctx context.Context, client *kube.Client, ref workflow.Ref, store *files.Store, observe workflow.Observer) error {
 	isCancelled, err := store.Cancelled(ctx)
 	if err != nil || !isCancelled {

@@ -117,7 +117,8 @@ func (c *counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// A conflict between the indexes of a step is reported, stored and counted once, however long the run continues and however often it is resumed.
+// A conflict between the indexes of a step is reported, stored and counted once, however long the run continues and however often it is
+// resumed.
 func TestConflictIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	l, client, events := openLoop(t, workflow.Step{Name: "fan", Completions: 2, AllowFailure: true}, workflow.Step{Name: "slow"})
@@ -152,8 +153,8 @@ func TestConflictIsReportedOnce(t *testing.T) {
 	isReportedOnce("step failed fan: FilesConflict, before")
 }
 
-// A step that has failed and then commits, because its pod was only unreachable, has failed in this execution: for the steps after it, in the list of failures and in
-// the result. The next execution finds the commit.
+// A step that has failed and then commits, because its pod was only unreachable, has failed in this execution: for the steps after it, in
+// the list of failures and in the result. The next execution finds the commit.
 func TestCommitAfterFailure(t *testing.T) {
 	t.Parallel()
 	for name, isAllowed := range map[string]bool{"allowed": true, "not allowed": false} {

@@ -10,8 +10,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// A fan-out step is one Indexed Job. The pod of each index commits by itself, for example as "fan.3". When all indexes are committed, their trees are merged and
-// committed under the name of the step, which is then a step like any other.
+// A fan-out step is one Indexed Job. The pod of each index commits by itself, for example as "fan.3". When all indexes are committed, their
+// trees are merged and committed under the name of the step, which is then a step like any other.
 
 // indexMerger reads commits, and creates the commits of fan-out steps.
 type indexMerger struct {
@@ -24,9 +24,11 @@ func newIndexMerger(graph workflow.Graph, store *files.Store) *indexMerger {
 	return &indexMerger{graph, store, map[string]files.Record{}}
 }
 
-// readCommits returns the commits of these steps. hasNoFiles reports whether a step has ended without files. The conflicts are of fan-out steps whose indexes are all
-// committed, but whose files cannot be merged.
-func (m *indexMerger) readCommits(ctx context.Context, steps []string, hasNoFiles func(step string) bool) (records map[string]files.Record, conflicts map[string]*files.ConflictError, err error) {
+// readCommits returns the commits of these steps. hasNoFiles reports whether a step has ended without files. The conflicts are of fan-out
+// steps whose indexes are all committed, but whose files cannot be merged.
+func (m *indexMerger) readCommits(
+	ctx context.Context, steps []string, hasNoFiles func(step string) bool,
+) (records map[string]files.Record, conflicts map[string]*files.ConflictError, err error) {
 	var keys []string
 	for _, name := range steps {
 		keys = append(keys, name)
@@ -71,7 +73,8 @@ func (m *indexMerger) readCommits(ctx context.Context, steps []string, hasNoFile
 	return records, conflicts, nil
 }
 
-// mergeIndexes commits a fan-out step whose indexes are all committed. Two processes that do so concurrently create the same layer, and the first commit is used.
+// mergeIndexes commits a fan-out step whose indexes are all committed. Two processes that do so concurrently create the same layer, and the
+// first commit is used.
 func (m *indexMerger) mergeIndexes(ctx context.Context, step workflow.Step, ancestry files.Ancestry) (files.Record, *files.ConflictError, error) {
 	parents := make([]files.Parent, step.Completions)
 	var record files.Record

@@ -10,10 +10,11 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// How the agent gets into the pods is chosen once for each execution, unless it is configured. The pods of a resumed run may have the agent in either way.
+// How the agent gets into the pods is chosen once for each execution, unless it is configured. The pods of a resumed run may have the agent
+// in either way.
 //
-// An image volume that was not configured has to be known to work, and must not expose more than an init container: a user with permission for `kubectl exec` can read
-// the environment of a container, so the credential there must only give access to the files of this run.
+// An image volume that was not configured has to be known to work, and must not expose more than an init container: a user with permission
+// for `kubectl exec` can read the environment of a container, so the credential there must only give access to the files of this run.
 
 // chooseAgentInjection returns InjectInitContainer or InjectImageVolume.
 func chooseAgentInjection(ctx context.Context, spec *workflow.Spec, clients Clients, hasOwnUser bool, observe workflow.Observer) workflow.AgentInjection {
@@ -27,7 +28,8 @@ func chooseAgentInjection(ctx context.Context, spec *workflow.Spec, clients Clie
 	return reportInjection(objection, observe)
 }
 
-// keepAgentInjection returns what another process has chosen, which has permission to list the nodes, unless the credential of the pods does not allow that any more.
+// keepAgentInjection returns what another process has chosen, which has permission to list the nodes, unless the credential of the pods
+// does not allow that any more.
 func keepAgentInjection(
 	spec *workflow.Spec, certificates files.Certificates, hasOwnUser bool, chosen workflow.AgentInjection, observe workflow.Observer,
 ) workflow.AgentInjection {

@@ -21,7 +21,8 @@ func describeLocation(spec *workflow.Spec, client *kube.Client) string {
 	return fmt.Sprintf("namespace %s of the cluster at %s", spec.Namespace, cmp.Or(spec.Address, client.Host()))
 }
 
-// CheckLocation checks that the id belongs to this run, before any object of the run is created. If it does not, the error is a [workflow.RunExistsElsewhereError].
+// CheckLocation checks that the id belongs to this run, before any object of the run is created. If it does not, the error is a
+// [workflow.RunExistsElsewhereError].
 func CheckLocation(ctx context.Context, spec *workflow.Spec, clients Clients) error {
 	meta, err := clients.Results.Files().Meta(ctx)
 	if err != nil {

@@ -33,8 +33,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// A step fails while the watches are cut, and etcd is compacted: the watches cannot continue (410 Expired), and miss nothing. The API server has no watch cache for Jobs
-// and Pods here, so etcd rejects the watches.
+// A step fails while the watches are cut, and etcd is compacted: the watches cannot continue (410 Expired), and miss nothing. The API
+// server has no watch cache for Jobs and Pods here, so etcd rejects the watches.
 func TestLongCompaction(t *testing.T) {
 	cluster := clustertest.Another(t, "40")
 	server := cluster.Program(t, "kube-apiserver")

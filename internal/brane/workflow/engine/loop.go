@@ -29,7 +29,8 @@ const (
 // retryBackoff is the pause before a request that the API server did not answer is repeated: from 250 ms up to 5 s.
 var retryBackoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Cap: 5 * time.Second, Steps: 10}
 
-// loop executes the steps: it updates their state from the events of Redis and the watches on Jobs and Pods, and acts on it. Only its own goroutine changes it.
+// loop executes the steps: it updates their state from the events of Redis and the watches on Jobs and Pods, and acts on it. Only its own
+// goroutine changes it.
 type loop struct {
 	*Execution
 	template   jobspec.Template
@@ -205,8 +206,8 @@ func (l *loop) readCommits(ctx context.Context) error {
 	return nil
 }
 
-// startSteps creates the Jobs of these steps. A Job that exists was created by a request whose answer was lost. If the API server does not answer, the request is
-// repeated later: commits arrive through Redis, so a run survives a long restart.
+// startSteps creates the Jobs of these steps. A Job that exists was created by a request whose answer was lost. If the API server does not
+// answer, the request is repeated later: commits arrive through Redis, so a run survives a long restart.
 func (l *loop) startSteps(ctx context.Context, names []string) error {
 	if len(names) == 0 || time.Now().Before(l.nextRetry) {
 		return nil
@@ -299,7 +300,8 @@ func (l *loop) nextWake(now time.Time) time.Time {
 	return at
 }
 
-// stopSteps cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has a separate short timeout.
+// stopSteps cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has
+// a separate short timeout.
 func (l *loop) stopSteps(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer done()

@@ -12,8 +12,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// Since these versions nodes mount image volumes (KEP-4639) by default: with 1.35 the kubelet's feature gate ImageVolume is enabled. The API server supports them as
-// well, because no kubelet may be newer.
+// Since these versions nodes mount image volumes (KEP-4639) by default: with 1.35 the kubelet's feature gate ImageVolume is enabled. The
+// API server supports them as well, because no kubelet may be newer.
 var (
 	mountingKubelet  = version.MustParseGeneric("1.35")
 	mountingRuntimes = map[string]*version.Version{"containerd": version.MustParseGeneric("2.1"), "cri-o": version.MustParseGeneric("1.31")}
@@ -33,8 +33,9 @@ func findUnableNode(ctx context.Context, client *kube.Client) (whyNot string) {
 	return describeUnableNode(nodes.Items)
 }
 
-// describeUnableNode describes a node that may run a step and is not known to mount image volumes; empty if there is none. Every Linux node counts: a step may tolerate any
-// taint, and a node that is cordoned or not ready may be back when the pod is scheduled. Virtual kubelets do not have a known runtime.
+// describeUnableNode describes a node that may run a step and is not known to mount image volumes; empty if there is none. Every Linux node
+// counts: a step may tolerate any taint, and a node that is cordoned or not ready may be back when the pod is scheduled. Virtual kubelets
+// do not have a known runtime.
 func describeUnableNode(nodes []corev1.Node) (which string) {
 	linux := 0
 	for _, node := range nodes {

@@ -39,7 +39,8 @@ func newEnd(pod *corev1.Pod, reason string) workflow.End {
 	return end
 }
 
-// findCommandTimes returns when the command of a step's latest attempt started and ended, according to its pod; of a fan-out step, the first start and the last end.
+// findCommandTimes returns when the command of a step's latest attempt started and ended, according to its pod; of a fan-out step, the
+// first start and the last end.
 func (l *loop) findCommandTimes(step string, pod *corev1.Pod) (from, to time.Time) {
 	pods := []*corev1.Pod{pod}
 	if l.spec.Graph.Step(step).IsIndexed() {
@@ -78,8 +79,9 @@ func (l *loop) isLatest(step string, pod *corev1.Pod) bool {
 	return pod.Labels[workflow.AttemptLabel] == strconv.Itoa(l.state.latestAttempt(step))
 }
 
-// rankPods returns the pods that show why a step has failed: of its latest attempt the one that does not start, else the last that failed, else the last; then
-// all others that failed, the latest first. A pod that was stopped has not failed, unless the Job stopped it because its time was over.
+// rankPods returns the pods that show why a step has failed: of its latest attempt the one that does not start, else the last that failed,
+// else the last; then all others that failed, the latest first. A pod that was stopped has not failed, unless the Job stopped it because
+// its time was over.
 func (l *loop) rankPods(step, reason string) []*corev1.Pod {
 	rank := func(pod *corev1.Pod) int {
 		end := newEnd(pod, "")

@@ -36,7 +36,8 @@ func (l *loop) updatePodTimer(step string, pod *corev1.Pod, now time.Time) {
 	switch before := l.timers[step]; {
 	case before.pod == "": // it is the first
 	case before.pod == pod.UID && before.timeout == found.timeout && (before.reason == "") == (found.reason == ""):
-		// ErrImagePull and ImagePullBackOff alternate: the first of them starts the timeout, and its message is more helpful than "back-off".
+		// ErrImagePull and ImagePullBackOff alternate: the first of them starts the timeout, and its message is more helpful than
+		// "back-off".
 		found = before
 	case before.pod != pod.UID && l.spec.Graph.Step(step).IsIndexed() && (before.reason != "" || found.reason == ""):
 		return // the pod of another index has not started either, and its timeout passes first
@@ -80,7 +81,8 @@ func newPodTimer(timeouts workflow.PodTimeouts, pod *corev1.Pod) (timer podTimer
 			continue
 		}
 		switch waiting := status.State.Waiting; waiting.Reason {
-		case "ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError", "RegistryUnavailable", "ImageInspectError", "RunContainerError":
+		case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError",
+			"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return podTimer{timeout: timeouts.StartupOrDefault(), reason: waiting.Reason, message: waiting.Message}, true
 		case "InvalidImageName", "ErrImageNeverPull":
 			return podTimer{reason: waiting.Reason, message: waiting.Message}, true
@@ -102,8 +104,8 @@ func FindPendingReason(pod *corev1.Pod) (reason, message string) {
 	return timer.reason, timer.message
 }
 
-// expirePodTimers handles the steps whose pods have not started in time. If the status of the pod contains no reason, the events are read in the background. It reports
-// whether to read the commits.
+// expirePodTimers handles the steps whose pods have not started in time. If the status of the pod contains no reason, the events are read
+// in the background. It reports whether to read the commits.
 func (l *loop) expirePodTimers(ctx context.Context, now time.Time) (needCommits bool) {
 	for step, timer := range l.timers {
 		if l.state.phaseOf(step) != running || now.Sub(timer.since) < timer.timeout {

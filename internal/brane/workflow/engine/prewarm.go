@@ -6,19 +6,21 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// Prewarming. The Job of a step may be created one step early, so that its pod is there, with image and agent, when the last of its needs is committed; its agent
-// waits for that. Such a pod holds resources without using them, so it must never hold what one of its needs is still waiting for:
+// Prewarming. The Job of a step may be created one step early, so that its pod is there, with image and agent, when the last of its needs
+// is committed; its agent waits for that. Such a pod holds resources without using them, so it must never hold what one of its needs is
+// still waiting for:
 //
 //   - it is created only if every need is committed, or runs in a pod that is bound to a node and so has all requested resources; a pod that mounts volumes of the
 //     cluster has them only when it runs;
 //   - a need must not be prewarmed itself, so a Job is at most one step early;
 //   - if the pod of a need is gone or fails and has to be scheduled again, the early Job is deleted, and is not created early again.
 //
-// Only steps that run after success, and whose needs must succeed, are prewarmed: the files of others are not known yet, and of calls not even the arguments. Steps
-// with a timeout are not prewarmed, because the timeout counts from the start of the Job, and neither are fan-out steps and their neighbours.
+// Only steps that run after success, and whose needs must succeed, are prewarmed: the files of others are not known yet, and of calls not
+// even the arguments. Steps with a timeout are not prewarmed, because the timeout counts from the start of the Job, and neither are fan-out
+// steps and their neighbours.
 
-// decidePrewarm returns the steps to start early, and those whose early Jobs have to be deleted. hasResources reports whether the pod of a step has all requested
-// resources.
+// decidePrewarm returns the steps to start early, and those whose early Jobs have to be deleted. hasResources reports whether the pod of a
+// step has all requested resources.
 func decidePrewarm(s *state, hasResources func(step string) bool, free int) (begin, withdraw []string) {
 	_, hasFailed := decide(s.graph, s.phaseOf)
 	for _, name := range s.graph.Steps() {

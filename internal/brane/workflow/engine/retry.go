@@ -14,7 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// isRetryable reports whether to send a request of the loop again later. A denial is final only if the API server has denied requests for a while.
+// isRetryable reports whether to send a request of the loop again later. A denial is final only if the API server has denied requests for a
+// while.
 func (l *loop) isRetryable(err error) bool {
 	if kube.IsDenied(err) {
 		if l.deniedSince.IsZero() {
@@ -25,15 +26,15 @@ func (l *loop) isRetryable(err error) bool {
 	return IsRetryable(err)
 }
 
-// IsRetryable reports whether the same request may succeed later, for a client that has reached the API server before: then any reason for a missing answer may be
-// temporary, for example a name that only a VPN resolves, or a credential plugin that fails without a network.
+// IsRetryable reports whether the same request may succeed later, for a client that has reached the API server before: then any reason for
+// a missing answer may be temporary, for example a name that only a VPN resolves, or a credential plugin that fails without a network.
 func IsRetryable(err error) bool {
 	var noAnswer *url.Error
 	return kube.IsRetryable(err) || errors.As(err, &noAnswer)
 }
 
-// checkNamespace checks with a dry run whether an object could still be created in the namespace, because the service account has no permission to read the
-// namespace itself.
+// checkNamespace checks with a dry run whether an object could still be created in the namespace, because the service account has no
+// permission to read the namespace itself.
 func (l *loop) checkNamespace(ctx context.Context) error {
 	probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: l.spec.Namespace, GenerateName: "brane-"}}
 	err := l.clients.Kube.DryRunCreate(ctx, probe)
@@ -54,7 +55,8 @@ func (l *loop) explainGone(ctx context.Context, err error) error {
 	return err
 }
 
-// explainRecordGone replaces a [workflow.RecordGoneError] by its reason if the namespace is gone: the lease may notice the deletion before the watches do. ctx may have ended.
+// explainRecordGone replaces a [workflow.RecordGoneError] by its reason if the namespace is gone: the lease may notice the deletion before
+// the watches do. ctx may have ended.
 func (l *loop) explainRecordGone(ctx context.Context, err error) error {
 	var deleted *workflow.RecordGoneError
 	if !errors.As(err, &deleted) {

@@ -12,8 +12,8 @@ import (
 // schedules is the number of event orders that the simulator runs.
 const schedules = 100_000
 
-// TestSchedules runs the decisions through random orders of events in a simulated cluster and Redis: announcements and watch events are lost, doubled and delayed in
-// any order, Jobs fail and are deleted, and the engine is killed and another one resumes. Then:
+// TestSchedules runs the decisions through random orders of events in a simulated cluster and Redis: announcements and watch events are
+// lost, doubled and delayed in any order, Jobs fail and are deleted, and the engine is killed and another one resumes. Then:
 //   - every run ends, and succeeds unless a command failed or a Job was deleted;
 //   - no step starts before its needs have ended, and no command of a committed step starts;
 //   - an engine creates no Job for a step whose commit it could have read, or whose allowed failure is stored.

@@ -7,9 +7,9 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// The state machine of a step. Only this file changes a phase, and only by the transitions below. The methods of state are given facts and return their consequences;
-// they make no requests and do not wait, so a test can reorder, lose and repeat the facts. Facts about Jobs are about one attempt; facts about earlier attempts of a
-// step are ignored.
+// The state machine of a step. Only this file changes a phase, and only by the transitions below. The methods of state are given facts and
+// return their consequences; they make no requests and do not wait, so a test can reorder, lose and repeat the facts. Facts about Jobs are
+// about one attempt; facts about earlier attempts of a step are ignored.
 
 // phase is how far a step is.
 type phase int
@@ -40,8 +40,8 @@ const (
 
 // transitions are all changes of a phase. An event that is not listed for a phase changes nothing.
 //
-// A failed step stays so, even if a pod that was unreachable commits it later: other steps have started or were cancelled because of the failure. The next execution
-// finds the commit, which wins over a stored allowed failure, because commits are read before stored failures.
+// A failed step stays so, even if a pod that was unreachable commits it later: other steps have started or were cancelled because of the
+// failure. The next execution finds the commit, which wins over a stored allowed failure, because commits are read before stored failures.
 var transitions = map[event]map[phase]phase{
 	jobCreated:       {pending: running},
 	jobPrewarmed:     {pending: prewarmed},
@@ -108,7 +108,8 @@ func (s *state) latestAttempt(name string) int {
 	return 0
 }
 
-// nextAttempt returns the number of a step's next attempt. It is at least the number of acquisitions of the lease, so that no two executions use the same number.
+// nextAttempt returns the number of a step's next attempt. It is at least the number of acquisitions of the lease, so that no two
+// executions use the same number.
 func (s *state) nextAttempt(name string, acquisitions int) int {
 	return max(acquisitions, s.latestAttempt(name)+1)
 }
@@ -120,8 +121,8 @@ type attempt struct {
 	isOver bool // it has failed or is being deleted, so it will not commit
 }
 
-// adoptJobs resumes what earlier executions have started, when the commits are known. A step whose latest Job still runs is running; a step whose Job has ended waits
-// for the next attempt.
+// adoptJobs resumes what earlier executions have started, when the commits are known. A step whose latest Job still runs is running; a step
+// whose Job has ended waits for the next attempt.
 func (s *state) adoptJobs(jobs []attempt) (adopted []string) {
 	latest := map[string]attempt{}
 	for _, job := range jobs {
@@ -182,7 +183,8 @@ func (s *state) recordCommit(name string) bool {
 	return true
 }
 
-// markUnconfirmed records that an attempt will not commit any more. It reports whether to read the commits, because the attempt may have committed before it ended.
+// markUnconfirmed records that an attempt will not commit any more. It reports whether to read the commits, because the attempt may have
+// committed before it ended.
 func (s *state) markUnconfirmed(name string, number int, why failureReason) bool {
 	if s.latestAttempt(name) != number || s.withdrawPrewarmed(name) {
 		return false
@@ -193,7 +195,8 @@ func (s *state) markUnconfirmed(name string, number int, why failureReason) bool
 	return s.phaseOf(name) == unconfirmed
 }
 
-// markConflict records that all indexes of a fan-out step are committed, but that their files conflict. Whatever else is known of its Job, that is the reason.
+// markConflict records that all indexes of a fan-out step are committed, but that their files conflict. Whatever else is known of its Job,
+// that is the reason.
 func (s *state) markConflict(name string, why failureReason) {
 	if s.apply(name, indexesConflict) {
 		s.steps[name].reason = why

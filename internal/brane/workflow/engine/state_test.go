@@ -59,7 +59,8 @@ func TestStateTable(t *testing.T) {
 	}
 }
 
-// What the methods of state add to the transitions: which attempt a fact is about, whether the needs have committed, and the reason of a failure.
+// What the methods of state add to the transitions: which attempt a fact is about, whether the needs have committed, and the reason of a
+// failure.
 func TestStateGuards(t *testing.T) {
 	oom, evicted := failureReason{"OOMKilled", ""}, failureReason{"Evicted", ""}
 	for name, tt := range map[string]struct {

@@ -114,8 +114,8 @@ func (l *loop) handleWatchError(ctx context.Context, err error) (needCommits boo
 	return true, l.detectDeletedJobs(ctx)
 }
 
-// handlePod remembers a pod of a step. A main container that has succeeded is a hint to read the commits: it comes one second before the phase of the pod and two before
-// the end of the Job, and the announcement of Redis may have been lost.
+// handlePod remembers a pod of a step. A main container that has succeeded is a hint to read the commits: it comes one second before the
+// phase of the pod and two before the end of the Job, and the announcement of Redis may have been lost.
 func (l *loop) handlePod(pod *corev1.Pod) (needCommits bool) {
 	step := l.rememberPod(pod)
 	if l.state.phaseOf(step) != running {
@@ -140,7 +140,8 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 	return step
 }
 
-// handleJob handles a change of a Job. A Job that has failed will not commit any more; a complete Job has a commit, unless keys in Redis were deleted.
+// handleJob handles a change of a Job. A Job that has failed will not commit any more; a complete Job has a commit, unless keys in Redis
+// were deleted.
 func (l *loop) handleJob(job *batchv1.Job) (needCommits bool) {
 	of := parseAttempt(job)
 	if condition, isFailed := FindJobFailure(job); isFailed {

@@ -13,8 +13,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// ResolveCall returns the step as its Job runs it: a call becomes a command with arguments and environment. The results of other steps that it takes are in their
-// commits, so it cannot be built earlier.
+// ResolveCall returns the step as its Job runs it: a call becomes a command with arguments and environment. The results of other steps that
+// it takes are in their commits, so it cannot be built earlier.
 func ResolveCall(spec *workflow.Spec, step workflow.Step, records map[string]files.Record) (workflow.Step, error) {
 	call := step.Call
 	if call == nil {

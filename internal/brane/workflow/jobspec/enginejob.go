@@ -30,7 +30,8 @@ const (
 	engineGrace int64 = 15
 )
 
-// BuildEngineJob returns the Job whose pod executes the run, with the service account that created it. A pod that is gone is replaced by another, which resumes the run.
+// BuildEngineJob returns the Job whose pod executes the run, with the service account that created it. A pod that is gone is replaced by
+// another, which resumes the run.
 func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.OwnerReference) *batchv1.Job {
 	meta := spec.Ref().Meta()
 	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
@@ -83,7 +84,9 @@ func buildEnginePod(spec *workflow.Spec, name, account string) corev1.PodSpec {
 			SecurityContext: security,
 		}},
 		Volumes: []corev1.Volume{
-			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: spec.Ref().EngineName()}}}},
+			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+				LocalObjectReference: corev1.LocalObjectReference{Name: spec.Ref().EngineName()},
+			}}},
 			{Name: workflow.RedisVolume, VolumeSource: secret(spec.Ref().EngineName(), false)},
 			// The loop removes these values from the output of commands.
 			{Name: "secret-env", VolumeSource: secret(spec.Ref().SecretEnvName(), true)},

@@ -80,7 +80,8 @@ func arbitrary(random *rand.Rand, name string) workflow.Step {
 	return step
 }
 
-// arbitraryJob returns the Job of a step that needs another one; if the attempt is even, the agent is a volume. ok is false if NewGraph rejects the step.
+// arbitraryJob returns the Job of a step that needs another one; if the attempt is even, the agent is a volume. ok is false if NewGraph
+// rejects the step.
 func arbitraryJob(t *testing.T, step workflow.Step, id string, attempt int) (job *batchv1.Job, ok bool) {
 	t.Helper()
 	step.Needs = []string{"before"}
@@ -121,8 +122,8 @@ func expanded(t *testing.T, text string) string {
 	return b.String()
 }
 
-// FuzzJob checks that every step that NewGraph accepts becomes a Job with valid names and labels, without secrets and of valid size, whose command and agent get the
-// values of the step.
+// FuzzJob checks that every step that NewGraph accepts becomes a Job with valid names and labels, without secrets and of valid size, whose
+// command and agent get the values of the step.
 func FuzzJob(f *testing.F) {
 	for seed := range uint64(16) { // so that every field is among them
 		f.Add(seed, "count", "wordcount-3f9a1c0227d5e8b4", "wc -w /data/* > $(hostname).$$", "$(LANG) $$$", "it $$ em", "s3cret")

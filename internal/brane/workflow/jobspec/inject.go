@@ -8,10 +8,12 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// The agent and its configuration get into the pod of a step in one of two ways. An init container that copies the agent works on every cluster, but costs the node
-// more processor time than the rest of a short step. If the nodes can mount an image as a volume, the main container runs the agent from there.
+// The agent and its configuration get into the pod of a step in one of two ways. An init container that copies the agent works on every
+// cluster, but costs the node more processor time than the rest of a short step. If the nodes can mount an image as a volume, the main
+// container runs the agent from there.
 
-// injectByInitContainer adds an init container that copies the agent and stages the files in. The credential is a file that only this container mounts.
+// injectByInitContainer adds an init container that copies the agent and stages the files in. The credential is a file that only this
+// container mounts.
 func (t Template) injectByInitContainer(pod *corev1.PodSpec, step workflow.Step, env []corev1.EnvVar) {
 	binary := corev1.VolumeMount{Name: workflow.AgentVolume, MountPath: agent.Mount}
 	pod.InitContainers = []corev1.Container{{
@@ -36,8 +38,8 @@ func (t Template) injectByInitContainer(pod *corev1.PodSpec, step workflow.Step,
 	)
 }
 
-// injectByImageVolume mounts the agent's image. The credential is in the environment of the main container: the command could read a file, but the agent hides these variables
-// and does not pass them on.
+// injectByImageVolume mounts the agent's image. The credential is in the environment of the main container: the command could read a file,
+// but the agent hides these variables and does not pass them on.
 func (t Template) injectByImageVolume(pod *corev1.PodSpec, step workflow.Step, env []corev1.EnvVar) {
 	mount := func(name, path string, source corev1.VolumeSource) {
 		pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path})
@@ -47,7 +49,9 @@ func (t Template) injectByImageVolume(pod *corev1.PodSpec, step workflow.Step, e
 		mount(workflow.ScratchVolume, agent.Mount, corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}) // for links to a copy of the agent
 	}
 	mount(workflow.AgentVolume, agent.ImageMount, corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: t.Spec.AgentImage}})
-	for _, secret := range [][2]string{{agent.EnvURL, agent.SecretKey}, {agent.EnvCA, agent.SecretCA}, {agent.EnvCert, agent.SecretCert}, {agent.EnvTLS, agent.SecretTLS}} {
+	for _, secret := range [][2]string{
+		{agent.EnvURL, agent.SecretKey}, {agent.EnvCA, agent.SecretCA}, {agent.EnvCert, agent.SecretCert}, {agent.EnvTLS, agent.SecretTLS},
+	} {
 		env = append(env, corev1.EnvVar{Name: secret[0], ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: t.Spec.Ref().ObjectName()}, Key: secret[1], Optional: new(secret[1] != agent.SecretKey),
 		}}})
@@ -59,8 +63,9 @@ func (t Template) injectByImageVolume(pod *corev1.PodSpec, step workflow.Step, e
 // stageMemory is enough for the agent (at most 32 MiB), its binary in the volume in memory, and the page cache of the staged files.
 var stageMemory = resource.MustParse("128Mi")
 
-// limitStageResources returns the resources of the init container. They do not increase the resources of the pod, because the init container ends before the main container
-// starts; but a namespace with a quota does not admit a container without resources. Only the main container gets devices.
+// limitStageResources returns the resources of the init container. They do not increase the resources of the pod, because the init
+// container ends before the main container starts; but a namespace with a quota does not admit a container without resources. Only the main
+// container gets devices.
 func limitStageResources(of workflow.Resources) corev1.ResourceRequirements {
 	own := func(list corev1.ResourceList) corev1.ResourceList {
 		kept := corev1.ResourceList{}

@@ -36,8 +36,8 @@ func JobName(run, step string, attempt int) string {
 // keepSeconds is how long a finished Job is kept for inspection if the run is not destroyed.
 const keepSeconds int32 = 7 * 24 * 60 * 60
 
-// BuildStepJob returns the Job of one attempt of a step. The main container starts the agent, which runs the command and stores its files; inject.go describes how the
-// agent and the files get into the pod.
+// BuildStepJob returns the Job of one attempt of a step. The main container starts the agent, which runs the command and stores its files;
+// inject.go describes how the agent and the files get into the pod.
 //
 // The attempt is part of the name, because a Job that has the name of an earlier, failed Job can inherit its back-off.
 func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Job, error) {
@@ -80,9 +80,10 @@ func makeIndexed(spec *batchv1.JobSpec, step workflow.Step) {
 	spec.MaxFailedIndexes = new(min(step.MaxFailedIndexes, indexes))
 }
 
-// buildFailurePolicy returns what the Job controller does about a failed pod. A pod that was stopped from outside is replaced and does not count as a failed one: by a
-// drain or a preemption, which Kubernetes marks, or by anything else, which the agent's exit code shows. In a cancelled run there is nothing to replace.
-// Failures of staging count like any other; if nothing is retried, all others end the Job without the controller's back-off.
+// buildFailurePolicy returns what the Job controller does about a failed pod. A pod that was stopped from outside is replaced and does not
+// count as a failed one: by a drain or a preemption, which Kubernetes marks, or by anything else, which the agent's exit code shows. In a
+// cancelled run there is nothing to replace. Failures of staging count like any other; if nothing is retried, all others end the Job
+// without the controller's back-off.
 func buildFailurePolicy(step workflow.Step) *batchv1.PodFailurePolicy {
 	onExit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
 		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{

@@ -28,7 +28,10 @@ func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 	}
-	inject, env := t.injectByInitContainer, []corev1.EnvVar{{Name: agent.EnvStep, Value: escapeVars(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name")}
+	env := []corev1.EnvVar{
+		{Name: agent.EnvStep, Value: escapeVars(spec)}, field(agent.EnvNode, "spec.nodeName"), field(agent.EnvPod, "metadata.name"),
+	}
+	inject := t.injectByInitContainer
 	if t.Injection == workflow.InjectImageVolume {
 		inject = t.injectByImageVolume
 	}
@@ -69,7 +72,8 @@ func (t Template) buildContainer(step workflow.Step) corev1.Container {
 	return container
 }
 
-// buildPodSecurity returns the security context of both containers, so that the command can change the staged files, and no other user can read the credential.
+// buildPodSecurity returns the security context of both containers, so that the command can change the staged files, and no other user can
+// read the credential.
 func buildPodSecurity(step workflow.Step) *corev1.PodSecurityContext {
 	security := &corev1.PodSecurityContext{
 		RunAsUser:          step.SecurityContext.RunAsUser,
@@ -87,8 +91,8 @@ func buildPodSecurity(step workflow.Step) *corev1.PodSecurityContext {
 	return security
 }
 
-// restrictContainer returns the security context that the Pod Security level "restricted" requires of a container, except for the user, which the image may choose, and for
-// what the step adds.
+// restrictContainer returns the security context that the Pod Security level "restricted" requires of a container, except for the user,
+// which the image may choose, and for what the step adds.
 func restrictContainer(readOnlyRoot bool, add []string) *corev1.SecurityContext {
 	security := &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false),

@@ -19,9 +19,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// Only the process that holds the lease on a run executes it. The holder renews the lease three times in its duration; if the holder was killed, another process takes
-// over when the lease has expired. Clocks are not compared: a lease has expired if the waiting process has not seen it change for its duration. Unlike client-go's
-// leader election, a holder does not give up when the API server is away: no other process can take over meanwhile, and commits still arrive through Redis.
+// Only the process that holds the lease on a run executes it. The holder renews the lease three times in its duration; if the holder was
+// killed, another process takes over when the lease has expired. Clocks are not compared: a lease has expired if the waiting process has
+// not seen it change for its duration. Unlike client-go's leader election, a holder does not give up when the API server is away: no other
+// process can take over meanwhile, and commits still arrive through Redis.
 const (
 	// DefaultDuration is how long a lease lasts if it is not renewed.
 	DefaultDuration = 30 * time.Second
@@ -56,8 +57,8 @@ type Lease struct {
 	renewed time.Time // by the wall clock, which continues while a machine sleeps
 }
 
-// Acquire creates the record of a run, or takes over that of an earlier holder. If its lease is held, Acquire waits until the lease has expired, and fails with a
-// [workflow.HeldError] if it is renewed instead.
+// Acquire creates the record of a run, or takes over that of an earlier holder. If its lease is held, Acquire waits until the lease has
+// expired, and fails with a [workflow.HeldError] if it is renewed instead.
 func Acquire(ctx context.Context, client *kube.Client, ref workflow.Ref, holder Holder, observe workflow.Observer) (*Lease, error) {
 	if holder.ID == "" {
 		holder.ID = rand.Text()
@@ -87,7 +88,8 @@ func Acquire(ctx context.Context, client *kube.Client, ref workflow.Ref, holder 
 			}
 		case held.identity != first.identity:
 			first, since = held, time.Now()
-			observe.Report(workflow.Event{Kind: workflow.RunWaits, Detail: fmt.Sprintf("%s holds its lease until %s", held.holder(), held.expiry().Format(time.RFC3339))})
+			detail := fmt.Sprintf("%s holds its lease until %s", held.holder(), held.expiry().Format(time.RFC3339))
+			observe.Report(workflow.Event{Kind: workflow.RunWaits, Detail: detail})
 		case held != first:
 			return false, &workflow.HeldError{Run: ref.ID, Holder: held.holder(), Until: held.expiry(), Renewed: held.duration() / 3}
 		}
@@ -165,8 +167,8 @@ func (l *Lease) Owner() metav1.OwnerReference { return l.owner }
 // Transitions returns how often the lease was acquired: 1 for the first holder.
 func (l *Lease) Transitions() int { return l.transitions }
 
-// StartRenewing renews the lease until the returned function is called, which waits for that to end. The returned context ends with a [workflow.LostError] or a
-// [workflow.RecordGoneError] if the run does not belong to this process any more.
+// StartRenewing renews the lease until the returned function is called, which waits for that to end. The returned context ends with a
+// [workflow.LostError] or a [workflow.RecordGoneError] if the run does not belong to this process any more.
 func (l *Lease) StartRenewing(ctx context.Context) (held context.Context, stop func()) {
 	held, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
@@ -222,7 +224,8 @@ func (l *Lease) write(ctx context.Context, data map[string]string) error {
 	})
 }
 
-// Check checks that this process still holds the lease before it creates an object, because the process may have been suspended together with its machine.
+// Check checks that this process still holds the lease before it creates an object, because the process may have been suspended together
+// with its machine.
 func (l *Lease) Check(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -254,8 +257,8 @@ func encodeOutcome(o workflow.Outcome) (string, error) {
 	return string(text), nil
 }
 
-// Release releases the lease, so that the next process does not have to wait, and writes how the run ended. This has to happen after Ctrl-C as well, so it has a
-// separate short timeout. If the record cannot be written, the lease expires by itself.
+// Release releases the lease, so that the next process does not have to wait, and writes how the run ended. This has to happen after Ctrl-C
+// as well, so it has a separate short timeout. If the record cannot be written, the lease expires by itself.
 func (l *Lease) Release(ctx context.Context, final Final) error {
 	data := map[string]string{holderIdentity: "", acquireTime: "", renewTime: "", status: string(final.Status)}
 	if final.Engine != "" {

@@ -1,8 +1,10 @@
-// Package record reads and writes the record of a run: a ConfigMap with the run's lease, its status and, for a run that an engine executes in the cluster, the engine's
-// Job and what it has written about the end of the run. The record owns all other objects of the run, so that they are deleted with it.
+// Package record reads and writes the record of a run: a ConfigMap with the run's lease, its status and, for a run that an engine executes
+// in the cluster, the engine's Job and what it has written about the end of the run. The record owns all other objects of the run, so that
+// they are deleted with it.
 //
-// No other package reads or writes the keys of the record. The keys of the lease have the names of the fields in coordination.k8s.io/Lease. There is no
-// separate Lease, so that its release and the status are written atomically, and service accounts need no permission for Leases.
+// No other package reads or writes the keys of the record. The keys of the lease have the names of the fields in coordination.k8s.io/Lease.
+// There is no separate Lease, so that its release and the status are written atomically, and service accounts need no permission for
+// Leases.
 package record
 
 import (

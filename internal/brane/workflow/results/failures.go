@@ -8,11 +8,11 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// An allowed failure is final, like a commit: later steps have started because of it, so a later execution must not run the step again. It is stored in Redis beside
-// the commits, so that either both exist or neither. Steps with any other failure run again.
+// An allowed failure is final, like a commit: later steps have started because of it, so a later execution must not run the step again. It
+// is stored in Redis beside the commits, so that either both exist or neither. Steps with any other failure run again.
 //
-// A step that was committed nevertheless, by a pod that had been unreachable, stays failed in the execution that stored the failure. Later executions and readers find
-// the commit, and it wins.
+// A step that was committed nevertheless, by a pod that had been unreachable, stays failed in the execution that stored the failure. Later
+// executions and readers find the commit, and it wins.
 
 // StoreAllowedFailure stores the failure of a step if it is allowed.
 func (s *Store) StoreAllowedFailure(ctx context.Context, failure *workflow.Failure) error {

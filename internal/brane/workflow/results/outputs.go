@@ -11,8 +11,9 @@ import (
 // Outputs are files of a run by their paths, with the content of those that are not larger than a limit.
 type Outputs map[string]files.Loaded
 
-// TakeOutputs selects the declared outputs from the files of a run that has succeeded, keeps them in Redis beyond the run's retention, and returns them. It reads each
-// file once. A path that no step has written is a [files.MissingError]; a path that two parallel steps have written with different content is a [files.ConflictError].
+// TakeOutputs selects the declared outputs from the files of a run that has succeeded, keeps them in Redis beyond the run's retention, and
+// returns them. It reads each file once. A path that no step has written is a [files.MissingError]; a path that two parallel steps have
+// written with different content is a [files.ConflictError].
 func (s *Store) TakeOutputs(ctx context.Context, result workflow.Result, paths []string, limit int64) (files.Layer, Outputs, error) {
 	tree, err := s.readTree(ctx, result, paths)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package results reads what a run has stored in Redis: which steps are committed, what their calls have returned, and its outputs. That needs no cluster, so the results
-// of a run can be read when its Jobs, or its cluster, are gone; the engine, which has a cluster, uses the same functions for its own run.
+// Package results reads what a run has stored in Redis: which steps are committed, what their calls have returned, and its outputs. That
+// needs no cluster, so the results of a run can be read when its Jobs, or its cluster, are gone; the engine, which has a cluster, uses the
+// same functions for its own run.
 package results
 
 import (
@@ -98,7 +99,8 @@ func (s *Store) readCommits(ctx context.Context) (map[string]files.Record, error
 	return records, nil
 }
 
-// CountAttempts sets how often the command of each step was started. Agents count that in Redis, where it outlives Jobs, pods and earlier executions.
+// CountAttempts sets how often the command of each step was started. Agents count that in Redis, where it outlives Jobs, pods and earlier
+// executions.
 func (s *Store) CountAttempts(ctx context.Context, result *workflow.Result) error {
 	var keys []string
 	for _, step := range s.graph.All() {

@@ -47,7 +47,8 @@ func AdminConfig(t *testing.T) *rest.Config {
 	return config
 }
 
-// NewCutClient returns a client of the administrator whose connection can be cut. Open watches stay open, and deliver nothing in the meantime.
+// NewCutClient returns a client of the administrator whose connection can be cut. Open watches stay open, and deliver nothing in the
+// meantime.
 func NewCutClient(t *testing.T) (client *kube.Client, cut func(bool)) {
 	var off atomic.Bool
 	client = NewClient(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {

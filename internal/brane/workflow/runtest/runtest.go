@@ -264,7 +264,8 @@ func (e Ended) CheckSteps(t *testing.T, want map[string]StepEnd) {
 	got := map[string]StepEnd{}
 	for name, step := range e.Result.Steps {
 		got[name] = StepEnd{step.Status, step.Code, step.Attempts}
-		if began := step.Status == workflow.Succeeded || step.Status == workflow.Failed; began && (step.Started.IsZero() || step.Ended.Before(step.Started) || time.Since(step.Ended) > time.Hour) {
+		hasRun := step.Status == workflow.Succeeded || step.Status == workflow.Failed
+		if hasRun && (step.Started.IsZero() || step.Ended.Before(step.Started) || time.Since(step.Ended) > time.Hour) {
 			t.Errorf("step %s went from %s to %s", name, step.Started, step.Ended)
 		}
 	}
@@ -334,7 +335,8 @@ type Child struct {
 	Changes       int    // in the cluster, after which a process that starts an engine is killed
 }
 
-// RunChild is the body of TestChild, which is not a test but the process that other tests kill: it executes the run, or calls start if the child has a token.
+// RunChild is the body of TestChild, which is not a test but the process that other tests kill: it executes the run, or calls start if the
+// child has a token.
 func RunChild(t *testing.T, start func(run *Run, child Child)) {
 	t.Helper()
 	text := os.Getenv(childVariable)
@@ -345,7 +347,8 @@ func RunChild(t *testing.T, start func(run *Run, child Child)) {
 	if err := json.Unmarshal([]byte(text), &child); err != nil {
 		t.Fatal(err)
 	}
-	l := &Lab{t: t, Admin: clustertest.Client(t), Namespace: child.Namespace, Redis: Dial(t), Getenv: func(name string) string { return clustertest.Getenv(t, name) }}
+	getenv := func(name string) string { return clustertest.Getenv(t, name) }
+	l := &Lab{t: t, Admin: clustertest.Client(t), Namespace: child.Namespace, Redis: Dial(t), Getenv: getenv}
 	run := l.NewRun(child.Steps...)
 	run.Spec.ID, run.Options.Holder.Name, run.Options.Holder.Duration = child.ID, "a child", child.Lease
 	run.Clients.Results = l.openResults(child.ID, run.Spec.Graph)
