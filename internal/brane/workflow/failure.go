@@ -26,11 +26,11 @@ type Failure struct {
 }
 
 func (f *Failure) Error() string {
-	return fmt.Sprintf("step %q: %s", f.Step, f.describe())
+	return fmt.Sprintf("step %q: %s", f.Step, f.describeFailure())
 }
 
-// describe returns what happened in one sentence.
-func (f *Failure) describe() string {
+// describeFailure returns what happened in one sentence.
+func (f *Failure) describeFailure() string {
 	where := fmt.Sprintf("Job %s in namespace %s", f.Job, f.Namespace)
 	if f.Pod != "" {
 		where += ", " + f.DescribePod()
@@ -45,7 +45,7 @@ func (f *Failure) describe() string {
 // Detail returns the text of a diagnostic: the sentence, the last events and lines, and how to see more.
 func (f *Failure) Detail() string {
 	var b strings.Builder
-	b.WriteString(strings.TrimSuffix(f.describe(), ".") + ".\n") // some of Kubernetes' messages end with a period
+	b.WriteString(strings.TrimSuffix(f.describeFailure(), ".") + ".\n") // some of Kubernetes' messages end with a period
 	section := func(title string, lines []string) {
 		if len(lines) > 0 {
 			b.WriteString("\n" + title + "\n  " + strings.Join(lines, "\n  ") + "\n")

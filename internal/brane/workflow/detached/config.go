@@ -50,7 +50,7 @@ func (c engineConfig) toSpec() (*workflow.Spec, error) {
 	}, nil
 }
 
-func (c engineConfig) encode() (string, error) {
+func (c engineConfig) encodeConfig() (string, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("encode run %q for its engine: %w", c.Run, err)
@@ -93,7 +93,7 @@ func SetOutputs(ctx context.Context, client *kube.Client, ref workflow.Ref, outp
 	}
 	if err == nil {
 		config.Outputs = outputs
-		object.Data[jobspec.EngineConfigFile], err = config.encode()
+		object.Data[jobspec.EngineConfigFile], err = config.encodeConfig()
 	}
 	if err == nil {
 		err = client.Update(ctx, object)

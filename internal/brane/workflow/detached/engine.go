@@ -117,7 +117,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	limited, done := context.WithDeadlineCause(ctx, lease.Deadline(), errPastDeadline)
 	defer done()
 	held, stopRenewing := lease.StartRenewing(limited)
-	outcome, err := e.execute(held, lease)
+	outcome, err := e.executeRun(held, lease)
 	stopRenewing()
 	if workflow.IsLost(err) {
 		e.options.Observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
@@ -168,8 +168,8 @@ func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
 	return isOurs, err
 }
 
-// execute executes the run and keeps its outputs.
-func (e *Engine) execute(ctx context.Context, lease *record.Lease) (outcome workflow.Outcome, err error) {
+// executeRun executes the run and keeps its outputs.
+func (e *Engine) executeRun(ctx context.Context, lease *record.Lease) (outcome workflow.Outcome, err error) {
 	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, e.options, e.chosen)
 	if err != nil {
 		return outcome, err

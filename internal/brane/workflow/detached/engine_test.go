@@ -21,7 +21,7 @@ func TestConfigHasTheWholeStep(t *testing.T) {
 	var step workflow.Step
 	fill(reflect.ValueOf(&step).Elem(), 0)
 	step.Name, step.Needs, step.When = "all", nil, workflow.OnSuccess
-	text, err := engineConfig{Run: "r", Steps: []workflow.Step{step}, Outputs: []string{"words"}}.encode()
+	text, err := engineConfig{Run: "r", Steps: []workflow.Step{step}, Outputs: []string{"words"}}.encodeConfig()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestConfigHasTheWholeRun(t *testing.T) {
 		}
 	}
 	spec.Graph = graph
-	text, err := newEngineConfig(&spec, workflow.InjectImageVolume, []string{"words"}).encode()
+	text, err := newEngineConfig(&spec, workflow.InjectImageVolume, []string{"words"}).encodeConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,14 +74,14 @@ func createEngine(
 	if err != nil {
 		return "", err
 	}
-	text, err := newEngineConfig(spec, execution.Injection(), outputs).encode()
+	text, err := newEngineConfig(spec, execution.Injection(), outputs).encodeConfig()
 	if err != nil {
 		return "", err
 	}
 	object := newConfigMap(spec.Ref())
 	object.OwnerReferences = []metav1.OwnerReference{lease.Owner()}
 	object.Data = map[string]string{jobspec.EngineConfigFile: text}
-	if err := engine.Put(ctx, clients.Kube, object); err != nil { // replaces that of an engine that has ended
+	if err := engine.CreateOrUpdate(ctx, clients.Kube, object); err != nil { // replaces that of an engine that has ended
 		return "", fmt.Errorf("write the configuration for the engine of run %q, %s: %w", spec.ID, kube.Describe(object), err)
 	}
 	// The engine keeps the run's Redis user, like this process would; the credential of that user is not sufficient for that.

@@ -46,7 +46,7 @@ func ApplyAccessSecret(ctx context.Context, client *kube.Client, id string, meta
 			secret.Data[key] = content
 		}
 	}
-	if err := Put(ctx, client, secret); err != nil { // the password may have changed, and the service account has no permission to read the Secret
+	if err := CreateOrUpdate(ctx, client, secret); err != nil { // the password may have changed, and the service account has no permission to read the Secret
 		return fmt.Errorf("create the Redis credential of run %q, %s: %w", id, kube.Describe(secret), err)
 	}
 	return nil

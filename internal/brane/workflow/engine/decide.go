@@ -21,7 +21,7 @@ func (f fate) isFinal() bool { return f >= succeeded }
 // listReady returns the steps to start now. At most parallel Jobs run at the same time; 0 means no limit. It is a pure function: the same
 // input gives the same steps in the same order.
 func listReady(graph workflow.Graph, phaseOf func(step string) phase, parallel int) []string {
-	fates, _ := decide(graph, phaseOf)
+	fates, _ := decideFates(graph, phaseOf)
 	free := len(fates)
 	if parallel > 0 {
 		free = parallel
@@ -43,7 +43,7 @@ func listReady(graph workflow.Graph, phaseOf func(step string) phase, parallel i
 // hasEnded reports whether the run has ended. After a failure that is not allowed it has ended as soon as no step is left that runs after
 // failures; steps that still run then have to be stopped.
 func hasEnded(graph workflow.Graph, phaseOf func(step string) phase) bool {
-	fates, hasFailed := decide(graph, phaseOf)
+	fates, hasFailed := decideFates(graph, phaseOf)
 	for _, name := range graph.Steps() {
 		if !fates[name].isFinal() && (!hasFailed || graph.Step(name).When != workflow.OnSuccess) {
 			return false
@@ -52,9 +52,9 @@ func hasEnded(graph workflow.Graph, phaseOf func(step string) phase) bool {
 	return true
 }
 
-// decide returns the fate of each step, and whether the run has failed. After a failure that is not allowed only steps start that run after
+// decideFates returns the fate of each step, and whether the run has failed. After a failure that is not allowed only steps start that run after
 // failures.
-func decide(graph workflow.Graph, phaseOf func(step string) phase) (fates map[string]fate, hasFailed bool) {
+func decideFates(graph workflow.Graph, phaseOf func(step string) phase) (fates map[string]fate, hasFailed bool) {
 	names := graph.Steps()
 	for _, name := range names {
 		if phaseOf(name) == failed && !graph.Step(name).AllowFailure {
@@ -98,6 +98,6 @@ func decidePending(step workflow.Step, fates map[string]fate, hasFailed bool) fa
 
 // findWithoutFiles returns a function that reports whether a step has ended without files or will never start.
 func findWithoutFiles(graph workflow.Graph, phaseOf func(step string) phase) func(step string) bool {
-	fates, _ := decide(graph, phaseOf)
+	fates, _ := decideFates(graph, phaseOf)
 	return func(step string) bool { return fates[step].isFinal() && fates[step] != succeeded }
 }

@@ -123,7 +123,7 @@ func (l *loop) startDiagnosis(ctx context.Context, step string) {
 		name = pod.Name
 	}
 	client, namespace, slots := l.clients.Kube, l.spec.Namespace, l.signals.slots
-	l.signals.start(ctx, func(send func(any)) {
+	l.signals.startSender(ctx, func(send func(any)) {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():

@@ -105,7 +105,7 @@ func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clie
 		return nil, err
 	}
 	if secret := jobspec.BuildSecretEnv(spec, lease.Owner()); secret != nil {
-		if err := Put(ctx, clients.Kube, secret); err != nil { // the values may have changed since an earlier apply
+		if err := CreateOrUpdate(ctx, clients.Kube, secret); err != nil { // the values may have changed since an earlier apply
 			return nil, fmt.Errorf("create the secret environment of run %q, %s: %w", spec.ID, kube.Describe(secret), err)
 		}
 	}
@@ -144,12 +144,12 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 	}
 	stopKeeping := keepRedisUser(ctx, store, e.spec.Users, observe)
 	loop := newLoop(e)
-	err := loop.explainRecordGone(ctx, loop.run(ctx))
+	err := loop.explainRecordGone(ctx, loop.runSteps(ctx))
 	if workflow.IsLost(err) || LeavesJobsRunning(err, e.options.Detach) {
 		stopKeeping(true)
 		return loop.buildResult(ctx), err
 	}
-	if _, hasFailed := decide(e.spec.Graph, loop.state.phaseOf); err != nil || hasFailed {
+	if _, hasFailed := decideFates(e.spec.Graph, loop.state.phaseOf); err != nil || hasFailed {
 		if stopErr := loop.stopSteps(ctx); stopErr != nil {
 			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: stopErr.Error()})
 		}
@@ -208,8 +208,8 @@ func isPodRunning(pod *corev1.Pod) bool {
 	return pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
 }
 
-// Put creates an object of a run, or overwrites that of an earlier execution.
-func Put(ctx context.Context, client *kube.Client, object kube.Object) error {
+// CreateOrUpdate creates an object of a run, or overwrites that of an earlier execution.
+func CreateOrUpdate(ctx context.Context, client *kube.Client, object kube.Object) error {
 	err := client.Create(ctx, object)
 	if apierrors.IsAlreadyExists(err) {
 		err = client.Update(ctx, object)

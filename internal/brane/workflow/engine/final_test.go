@@ -170,7 +170,7 @@ func TestCommitAfterFailure(t *testing.T) {
 				t.Fatal(err)
 			}
 			result := l.buildResult(t.Context())
-			_, hasFailed := decide(l.spec.Graph, l.state.phaseOf)
+			_, hasFailed := decideFates(l.spec.Graph, l.state.phaseOf)
 			if want := "[step failed lost: JobDeleted]"; fmt.Sprint(*events) != want {
 				t.Errorf("events %q, want %s", *events, want)
 			}

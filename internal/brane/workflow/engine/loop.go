@@ -58,13 +58,13 @@ func newLoop(e *Execution) *loop {
 	}
 }
 
-// report passes an event to the observer of the execution.
-func (l *loop) report(kind workflow.EventKind, step, detail string) {
+// reportEvent passes an event to the observer of the execution.
+func (l *loop) reportEvent(kind workflow.EventKind, step, detail string) {
 	l.options.Observe.Report(workflow.Event{Kind: kind, Step: step, Detail: detail})
 }
 
-// run returns when the run or ctx has ended. All watches have ended then.
-func (l *loop) run(ctx context.Context) error {
+// runSteps returns when the run or ctx has ended. All watches have ended then.
+func (l *loop) runSteps(ctx context.Context) error {
 	if err := l.recoverProgress(ctx); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	}
 	for _, step := range l.state.adoptJobs(jobs) {
 		l.startPodTimer(step)
-		l.report(workflow.StepAdopted, step, l.jobName(step))
+		l.reportEvent(workflow.StepAdopted, step, l.jobName(step))
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (l *loop) restoreFailures(ctx context.Context) error {
 	for _, step := range l.spec.Graph.Steps() {
 		if failure := failures[step]; failure != nil && l.state.restoreFailure(step) {
 			l.failures = append(l.failures, failure)
-			l.report(workflow.StepFailed, step, failure.Reason+", before")
+			l.reportEvent(workflow.StepFailed, step, failure.Reason+", before")
 		}
 	}
 	return nil
@@ -169,7 +169,7 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 		if err := l.results.StoreAllowedFailure(ctx, failure); err != nil {
 			return err
 		}
-		l.report(workflow.StepFailed, step, failure.Reason)
+		l.reportEvent(workflow.StepFailed, step, failure.Reason)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (l *loop) readCommits(ctx context.Context) error {
 		l.state.recordCommit(name)
 		l.commits[name] = commit
 		delete(l.timers, name)
-		l.report(workflow.StepCommitted, name, commit.Ended.Sub(commit.Started).Round(time.Millisecond).String())
+		l.reportEvent(workflow.StepCommitted, name, commit.Ended.Sub(commit.Started).Round(time.Millisecond).String())
 	}
 	for name, conflict := range conflicts {
 		l.state.markConflict(name, failureReason{workflow.ReasonFilesConflict, conflict.Error()})
@@ -235,7 +235,7 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 		l.state.recordJob(name, number)
 		l.startPodTimer(name)
 		l.backoff = retryBackoff
-		l.report(kind, name, job.Name)
+		l.reportEvent(kind, name, job.Name)
 	}
 	return nil
 }
@@ -278,7 +278,7 @@ func (l *loop) prewarmSteps(ctx context.Context) error {
 			return l.scheduleRetry(ctx, fmt.Errorf("delete %s, which was created early: %w", kube.Describe(job), err))
 		}
 		l.state.withdrawPrewarmed(step)
-		l.report(workflow.StepWithdrawn, step, job.Name)
+		l.reportEvent(workflow.StepWithdrawn, step, job.Name)
 	}
 	return l.startSteps(ctx, begin)
 }
@@ -337,7 +337,7 @@ func (l *loop) buildResult(ctx context.Context) workflow.Result {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), optionalTimeout)
 	defer done()
 	if err := l.results.CountAttempts(ctx, &result); err != nil {
-		l.report(workflow.RunDisturbed, "", err.Error())
+		l.reportEvent(workflow.RunDisturbed, "", err.Error())
 	}
 	return result
 }

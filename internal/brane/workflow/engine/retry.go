@@ -76,6 +76,6 @@ func (l *loop) scheduleRetry(ctx context.Context, err error) error {
 		return l.explainGone(ctx, err)
 	}
 	l.nextRetry = time.Now().Add(l.backoff.Step())
-	l.report(workflow.RunDisturbed, "", err.Error())
+	l.reportEvent(workflow.RunDisturbed, "", err.Error())
 	return nil
 }

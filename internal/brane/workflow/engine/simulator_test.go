@@ -164,7 +164,7 @@ func (w *world) watch(job *simJob) {
 
 // decide creates the Jobs that have to be created now.
 func (w *world) decide() string {
-	fates, _ := decide(w.graph, w.engine.phaseOf)
+	fates, _ := decideFates(w.graph, w.engine.phaseOf)
 	for _, step := range listReady(w.graph, w.engine.phaseOf, 0) {
 		if w.read[step] {
 			return fmt.Sprintf("step %s is started, whose commit was read", step)

@@ -79,8 +79,8 @@ func newState(graph workflow.Graph) *state {
 	return s
 }
 
-// apply changes the phase of a step, and reports whether the event is a transition of that phase.
-func (s *state) apply(name string, event event) bool {
+// applyEvent changes the phase of a step, and reports whether the event is a transition of that phase.
+func (s *state) applyEvent(name string, event event) bool {
 	step, found := s.steps[name]
 	if !found {
 		return false
@@ -136,7 +136,7 @@ func (s *state) adoptJobs(jobs []attempt) (adopted []string) {
 			continue
 		}
 		s.steps[name].attempt = job.number
-		if !job.isOver && s.apply(name, s.creationOf(name)) {
+		if !job.isOver && s.applyEvent(name, s.creationOf(name)) {
 			adopted = append(adopted, name)
 		}
 	}
@@ -153,14 +153,14 @@ func (s *state) creationOf(name string) event {
 
 // recordJob records that the Job of an attempt was created.
 func (s *state) recordJob(name string, number int) {
-	if s.apply(name, s.creationOf(name)) {
+	if s.applyEvent(name, s.creationOf(name)) {
 		s.steps[name].attempt = number
 	}
 }
 
 // withdrawPrewarmed records that the early Job of a step was deleted or has ended. Its command has not run.
 func (s *state) withdrawPrewarmed(name string) bool {
-	isWithdrawn := s.apply(name, prewarmEnded)
+	isWithdrawn := s.applyEvent(name, prewarmEnded)
 	if isWithdrawn {
 		s.steps[name].isPrewarmForbidden = true
 	}
@@ -168,16 +168,16 @@ func (s *state) withdrawPrewarmed(name string) bool {
 }
 
 // restoreFailure records a failure that an earlier execution has stored. It reports whether the step has failed because of that.
-func (s *state) restoreFailure(name string) bool { return s.apply(name, failureRestored) }
+func (s *state) restoreFailure(name string) bool { return s.applyEvent(name, failureRestored) }
 
 // recordCommit records that a commit was read. It reports whether the step is committed because of that.
 func (s *state) recordCommit(name string) bool {
-	if !s.apply(name, commitRead) {
+	if !s.applyEvent(name, commitRead) {
 		return false
 	}
 	for _, other := range s.graph.Steps() {
 		if s.areNeedsCommitted(other) {
-			s.apply(other, needsCommitted)
+			s.applyEvent(other, needsCommitted)
 		}
 	}
 	return true
@@ -189,7 +189,7 @@ func (s *state) markUnconfirmed(name string, number int, why failureReason) bool
 	if s.latestAttempt(name) != number || s.withdrawPrewarmed(name) {
 		return false
 	}
-	if s.apply(name, cannotCommit) {
+	if s.applyEvent(name, cannotCommit) {
 		s.steps[name].reason = why // the first one: the others follow from it
 	}
 	return s.phaseOf(name) == unconfirmed
@@ -198,7 +198,7 @@ func (s *state) markUnconfirmed(name string, number int, why failureReason) bool
 // markConflict records that all indexes of a fan-out step are committed, but that their files conflict. Whatever else is known of its Job,
 // that is the reason.
 func (s *state) markConflict(name string, why failureReason) {
-	if s.apply(name, indexesConflict) {
+	if s.applyEvent(name, indexesConflict) {
 		s.steps[name].reason = why
 	}
 }
@@ -207,7 +207,7 @@ func (s *state) markConflict(name string, why failureReason) {
 func (s *state) confirmFailures() map[string]failureReason {
 	failures := map[string]failureReason{}
 	for name, step := range s.steps {
-		if s.apply(name, failureConfirmed) {
+		if s.applyEvent(name, failureConfirmed) {
 			failures[name] = step.reason
 		}
 	}

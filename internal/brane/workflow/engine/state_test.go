@@ -52,7 +52,7 @@ func TestStateTable(t *testing.T) {
 			if !isTransition {
 				to = from
 			}
-			if got := s.apply("a", event); got != isTransition || s.phaseOf("a") != to {
+			if got := s.applyEvent("a", event); got != isTransition || s.phaseOf("a") != to {
 				t.Errorf("%s in phase %s: the phase is %d, want %d; it is a transition: %t", eventName, phaseName, s.phaseOf("a"), to, got)
 			}
 		}

@@ -39,8 +39,8 @@ func newSignals() *signals {
 	return &signals{all: make(chan any), slots: make(chan struct{}, diagnosisLimit)}
 }
 
-// start starts a goroutine with a function that sends signals until ctx ends. Only the loop calls it.
-func (s *signals) start(ctx context.Context, run func(send func(any))) {
+// startSender starts a goroutine with a function that sends signals until ctx ends. Only the loop calls it.
+func (s *signals) startSender(ctx context.Context, run func(send func(any))) {
 	s.senders.Go(func() {
 		run(func(signal any) {
 			select {
@@ -57,12 +57,12 @@ func (s *signals) waitForSenders() { s.senders.Wait() }
 // startWatching starts to follow the events of Redis and the watches of the run's Jobs and Pods, until ctx ends.
 func (l *loop) startWatching(ctx context.Context) {
 	client, namespace, labels := l.clients.Kube, l.spec.Namespace, l.spec.Ref().StepsSelector()
-	l.signals.start(ctx, func(send func(any)) {
+	l.signals.startSender(ctx, func(send func(any)) {
 		for event := range l.results.Files().Events(ctx) {
 			send(event)
 		}
 	})
-	l.signals.start(ctx, func(send func(any)) {
+	l.signals.startSender(ctx, func(send func(any)) {
 		failed := func(err error) { send(watchFailed{err}) }
 		failed(kube.Follow(ctx, client, &batchv1.JobList{}, namespace, labels, kube.Follower[*batchv1.Job]{
 			Changed: func(job *batchv1.Job) { send(jobChanged{job}) },
@@ -70,7 +70,7 @@ func (l *loop) startWatching(ctx context.Context) {
 			Failed:  failed,
 		}))
 	})
-	l.signals.start(ctx, func(send func(any)) {
+	l.signals.startSender(ctx, func(send func(any)) {
 		failed := func(err error) { send(watchFailed{err}) }
 		failed(kube.Follow(ctx, client, &corev1.PodList{}, namespace, labels, kube.Follower[*corev1.Pod]{
 			Changed: func(pod *corev1.Pod) { send(podChanged{pod}) },
@@ -106,7 +106,7 @@ func (l *loop) handleSignal(ctx context.Context, signal any) (needCommits bool, 
 // handleWatchError handles an error of a watch, which is opened again automatically. A denied watch may mean that the namespace is gone.
 func (l *loop) handleWatchError(ctx context.Context, err error) (needCommits bool, gone error) {
 	if err != nil && ctx.Err() == nil {
-		l.report(workflow.RunDisturbed, "", err.Error())
+		l.reportEvent(workflow.RunDisturbed, "", err.Error())
 	}
 	if !kube.IsDenied(err) {
 		return false, nil
@@ -170,7 +170,7 @@ func (l *loop) detectDeletedJobs(ctx context.Context) error {
 	case !l.isRetryable(err):
 		return l.explainGone(ctx, err)
 	}
-	l.report(workflow.RunDisturbed, "", err.Error())
+	l.reportEvent(workflow.RunDisturbed, "", err.Error())
 	return nil
 }
 

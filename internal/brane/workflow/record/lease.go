@@ -70,18 +70,18 @@ func Acquire(ctx context.Context, client *kube.Client, ref workflow.Ref, holder 
 	var first hold
 	var since time.Time
 	err := kube.PollUntilCanceled(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		found, isNew, err := lease.create(ctx)
+		found, isNew, err := lease.createRecord(ctx)
 		if err != nil {
 			return false, err
 		}
 		if isNew {
-			return true, lease.take(found)
+			return true, lease.takeRecord(found)
 		}
 		switch held := found.hold(); {
 		case held.identity == "", held.identity == holder.identity(), held == first && time.Since(since) >= held.duration():
-			taken, err := lease.update(ctx, found)
+			taken, err := lease.updateRecord(ctx, found)
 			if err == nil {
-				return true, lease.take(taken)
+				return true, lease.takeRecord(taken)
 			}
 			if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) { // otherwise another process was faster: look again
 				return false, fmt.Errorf("acquire the lease of run %q, %s: %w", ref.ID, Describe(ref), err)
@@ -101,8 +101,8 @@ func Acquire(ctx context.Context, client *kube.Client, ref workflow.Ref, holder 
 	return lease, nil
 }
 
-// create creates the record with this holder, or reads the one of an earlier holder.
-func (l *Lease) create(ctx context.Context) (found Record, isNew bool, err error) {
+// createRecord creates the record with this holder, or reads the one of an earlier holder.
+func (l *Lease) createRecord(ctx context.Context) (found Record, isNew bool, err error) {
 	for {
 		object := newObject(l.ref)
 		object.Data = map[string]string{deadline: time.Now().Add(l.holder.Retention).UTC().Format(time.RFC3339)}
@@ -122,8 +122,8 @@ func (l *Lease) create(ctx context.Context) (found Record, isNew bool, err error
 	}
 }
 
-// update writes this holder into the record of an earlier one.
-func (l *Lease) update(ctx context.Context, found Record) (Record, error) {
+// updateRecord writes this holder into the record of an earlier one.
+func (l *Lease) updateRecord(ctx context.Context, found Record) (Record, error) {
 	object := found.object.DeepCopy()
 	l.setHolder(object)
 	return Record{object}, l.client.Update(ctx, object)
@@ -150,8 +150,8 @@ func (l *Lease) setHolder(object *corev1.ConfigMap) {
 
 func formatNow() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 
-// take completes the lease with the record that the server has stored.
-func (l *Lease) take(stored Record) (err error) {
+// takeRecord completes the lease with the record that the server has stored.
+func (l *Lease) takeRecord(stored Record) (err error) {
 	l.object, l.renewed, l.owner = stored.object, time.Now().Round(0), stored.owner()
 	l.transitions, _ = strconv.Atoi(stored.object.Data[leaseTransitions]) // setHolder has written it
 	l.deadline, err = stored.deadline()
@@ -176,7 +176,7 @@ func (l *Lease) StartRenewing(ctx context.Context) (held context.Context, stop f
 		defer close(ended)
 		_ = kube.PollUntilCanceled(held, l.holder.Duration/3, false, func(ctx context.Context) (bool, error) {
 			// If the API server does not answer, the watches report it, and no other process can acquire the lease in the meantime.
-			if err := l.renew(ctx); workflow.IsLost(err) {
+			if err := l.renewLease(ctx); workflow.IsLost(err) {
 				cancel(err)
 			}
 			return false, nil
@@ -188,14 +188,14 @@ func (l *Lease) StartRenewing(ctx context.Context) (held context.Context, stop f
 	}
 }
 
-func (l *Lease) renew(ctx context.Context) error {
+func (l *Lease) renewLease(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.write(ctx, map[string]string{renewTime: formatNow()})
+	return l.writeData(ctx, map[string]string{renewTime: formatNow()})
 }
 
-// write changes the record if this process still holds the lease.
-func (l *Lease) write(ctx context.Context, data map[string]string) error {
+// writeData changes the record if this process still holds the lease.
+func (l *Lease) writeData(ctx context.Context, data map[string]string) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		object := l.object.DeepCopy()
 		maps.Copy(object.Data, data)
@@ -232,7 +232,7 @@ func (l *Lease) Check(ctx context.Context) error {
 	if time.Now().Round(0).Sub(l.renewed) < l.holder.Duration {
 		return nil
 	}
-	return l.write(ctx, map[string]string{renewTime: formatNow()})
+	return l.writeData(ctx, map[string]string{renewTime: formatNow()})
 }
 
 // Final is what a holder writes when it releases its lease.
@@ -275,7 +275,7 @@ func (l *Lease) Release(ctx context.Context, final Final) error {
 	defer done()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.write(ctx, data); err != nil && !workflow.IsLost(err) {
+	if err := l.writeData(ctx, data); err != nil && !workflow.IsLost(err) {
 		l.observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
 	}
 	return nil

@@ -36,7 +36,7 @@ func (s *Store) PeekOutputs(ctx context.Context, result workflow.Result, paths [
 	if err != nil {
 		return nil, err
 	}
-	return s.load(ctx, tree, paths, limit)
+	return s.loadOutputs(ctx, tree, paths, limit)
 }
 
 // ReadOutputs returns the outputs that were kept in this layer.
@@ -45,11 +45,11 @@ func (s *Store) ReadOutputs(ctx context.Context, layer files.Layer, paths []stri
 	if err != nil {
 		return nil, err
 	}
-	return s.load(ctx, tree, paths, limit)
+	return s.loadOutputs(ctx, tree, paths, limit)
 }
 
-// load reads the files at these paths of a tree.
-func (s *Store) load(ctx context.Context, tree files.Tree, paths []string, limit int64) (Outputs, error) {
+// loadOutputs reads the files at these paths of a tree.
+func (s *Store) loadOutputs(ctx context.Context, tree files.Tree, paths []string, limit int64) (Outputs, error) {
 	entries, err := tree.Pick(paths)
 	if err != nil {
 		return nil, err
