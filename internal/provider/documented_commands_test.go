@@ -37,6 +37,7 @@ var notRun = []struct {
 // Every command that the quickstart and the documents print works.
 func TestAccDocumentedCommands(t *testing.T) {
 	t.Parallel()
+	clustertest.RequireOwn(t) // the commands read its environment file
 	documents := documentedCommands(t)
 	if len(documents) < 20 {
 		t.Fatalf("only %d commands were found in the documents", len(documents))

@@ -19,6 +19,7 @@ import (
 // What a CSI driver makes for a step is there, from the attributes and the Secret that the step names; it is no part of the run's files.
 func TestAccWorkflowRun_csi(t *testing.T) {
 	t.Parallel()
+	clustertest.RequireOwn(t) // the driver listens in a directory of the node
 	s := newSurvivalIn(t, nil, "csi", `
   steps = { both = {
     image   = "$TOOLS"
