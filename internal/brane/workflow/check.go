@@ -200,6 +200,7 @@ func (c *checker) checkResources(kind string, list corev1.ResourceList) {
 	}
 }
 
+// IsComputeResource reports whether a resource is one of Kubernetes that every node has.
 func IsComputeResource(name corev1.ResourceName) bool {
 	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage
 }

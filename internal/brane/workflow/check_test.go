@@ -30,7 +30,7 @@ func findProblems(t *testing.T, step workflow.Step) (problems []*workflow.StepEr
 		steps = append(steps, workflow.Step{Name: need})
 	}
 	_, err := workflow.NewGraph(steps)
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // NewGraph joins these and wraps none
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}

@@ -19,6 +19,7 @@ type End struct {
 	Log       []string
 }
 
+// DescribePod returns the name of the pod, its index and its node.
 func (e End) DescribePod() string {
 	text := "pod " + e.Pod
 	if e.Index != "" {
@@ -39,6 +40,7 @@ func (e End) IsStagingIn() bool {
 // command returns them itself.
 func (e End) IsStop() bool { return e.Code == agent.ExitStopped || e.Code == agent.ExitCancelled }
 
+// DescribeEnd returns what happened to the pod.
 func (e End) DescribeEnd() string {
 	switch {
 	case e.Code == agent.ExitCancelled:

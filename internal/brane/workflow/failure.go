@@ -91,6 +91,7 @@ func (f *Failure) describeRemedy() string {
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
 }
 
+// LastLines returns the last n lines.
 func LastLines(lines []string, n int) []string {
 	return lines[max(0, len(lines)-n):]
 }

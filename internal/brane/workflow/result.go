@@ -68,6 +68,7 @@ func (r *Result) AddFailure(failure *Failure, isAllowed bool) {
 	}
 }
 
+// NewStepResult returns the result of a step that is committed.
 func NewStepResult(step Step, record files.Record) StepResult {
 	result := StepResult{Status: Succeeded, Started: record.Started, Ended: record.Ended, Layer: record.Layer}
 	if step.Call != nil {

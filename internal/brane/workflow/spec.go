@@ -2,8 +2,9 @@ package workflow
 
 import (
 	"cmp"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // RedisUsers configures whether a run gets a dedicated Redis user, which can only access the run's keys.
@@ -38,10 +39,12 @@ const (
 // start, and 5 minutes for a node.
 type PodTimeouts struct{ Startup, Scheduling time.Duration }
 
+// StartupOrDefault returns the timeout for everything that a container needs to start.
 func (t PodTimeouts) StartupOrDefault() time.Duration {
 	return cmp.Or(t.Startup, DefaultStartupTimeout)
 }
 
+// SchedulingOrDefault returns the timeout for a node.
 func (t PodTimeouts) SchedulingOrDefault() time.Duration {
 	return cmp.Or(t.Scheduling, DefaultSchedulingTimeout)
 }
