@@ -1,7 +1,7 @@
 // Package provider implements the Terraform side of the provider: schemas, plans, state and diagnostics. Package internal/brane and those below it change
 // clusters, Brane's files and Redis; this package decides when and with which values, and reports the results.
 //
-// Each resource has a package of its own below this one: resource.go (its operations, always in the same order, each of which starts with a call of
+// Each resource has a separate package below this one: resource.go (its operations, always in the same order, each of which starts with a call of
 // attribute.StartOperation) and model.go (its values and their conversion), and schema.go and plan.go if schema and planning are long.
 package provider
 

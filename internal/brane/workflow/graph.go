@@ -132,6 +132,19 @@ func (g Graph) SetSecretEnv(step, name, value string) bool {
 	return true
 }
 
+// WithImages returns the graph with other images of some steps.
+func (g Graph) WithImages(images map[string]string) Graph {
+	steps := maps.Clone(g.steps)
+	for name, image := range images {
+		if step, found := steps[name]; found {
+			step.Image = image
+			steps[name] = step
+		}
+	}
+	g.steps = steps
+	return g
+}
+
 // Steps returns the names of all steps in topological order.
 func (g Graph) Steps() []string { return slices.Clone(g.order) }
 

@@ -131,3 +131,14 @@ func TestLongestID(t *testing.T) {
 		}
 	}
 }
+
+func TestGraphWithImages(t *testing.T) {
+	before, err := workflow.NewGraph([]workflow.Step{{Name: "a", Image: "busybox"}, {Name: "b", Image: "alpine", Needs: []string{"a"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := before.WithImages(map[string]string{"b": "alpine@sha256:1", "c": "x"})
+	if before.Step("b").Image != "alpine" || after.Step("a").Image != "busybox" || after.Step("b").Image != "alpine@sha256:1" || after.HasStep("c") {
+		t.Errorf("before %+v, after %+v", before.All(), after.All())
+	}
+}

@@ -143,18 +143,18 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	ctx, done := attribute.WithTimeout(ctx, "invoke", limit)
 	defer done()
 	checkPage(model.ReportPath, &resp.Diagnostics)
-	model.SecretEnv = model.secretEnv(&resp.Diagnostics)
+	env := environment{a.runner.clients.PackageVersion(), model.secretEnv(&resp.Diagnostics)}
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	a.invoke(ctx, &model, func(line string) { resp.SendProgress(action.InvokeProgressEvent{Message: line}) }, &resp.Diagnostics)
+	a.invoke(ctx, &model, env, func(line string) { resp.SendProgress(action.InvokeProgressEvent{Message: line}) }, &resp.Diagnostics)
 }
 
-func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel, send func(string), diags *diag.Diagnostics) {
+func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel, env environment, send func(string), diags *diag.Diagnostics) {
 	// A trigger that differs each time gives each invocation its own id.
 	model.ID, model.Images = types.StringUnknown(), types.MapUnknown(types.StringType)
 	model.Triggers = types.MapValueMust(types.StringType, map[string]attr.Value{"brane_run_workflow": types.StringValue(time.Now().UTC().Format(time.RFC3339Nano) + " " + rand.Text())})
-	run, ok := a.runner.prepare(ctx, model, diags)
+	run, ok := a.runner.prepare(ctx, model, env, diags)
 	if !ok {
 		return
 	}

@@ -46,8 +46,8 @@ type workflowRun struct {
 type runner struct{ clients *clients.Clients }
 
 // execute runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
-func (r *runner) execute(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	run, ok := r.prepare(ctx, model, diags)
+func (r *runner) execute(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
+	run, ok := r.prepare(ctx, model, env, diags)
 	if !ok {
 		return false
 	}
@@ -115,9 +115,8 @@ func emptyOutputs(paths map[string]string) map[string]outputModel {
 }
 
 // rereadOutputs reads the outputs of a run that has ended. It returns whether it succeeded.
-func (r *runner) rereadOutputs(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	model.Brane = r.clients.PackageVersion()
-	id, graph := model.ID.ValueString(), model.graph(ctx, diags)
+func (r *runner) rereadOutputs(ctx context.Context, model *workflowRunModel, graph workflow.Graph, diags *diag.Diagnostics) bool {
+	id := model.ID.ValueString()
 	paths := model.outputPaths(ctx, diags)
 	if len(paths) == 0 {
 		model.setOutputs(ctx, "", map[string]outputModel{}, diags)
@@ -149,10 +148,10 @@ func (r *runner) rereadOutputs(ctx context.Context, model *workflowRunModel, dia
 }
 
 // prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
-func (r *runner) prepare(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
-	model.Brane = r.clients.PackageVersion()
-	model.pinImages(ctx, diags)
-	graph := model.graph(ctx, diags)
+func (r *runner) prepare(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) (*workflowRun, bool) {
+	graph := model.decodeGraph(ctx, env, diags)
+	model.pinImages(ctx, graph, diags)
+	graph = model.withPinnedImages(graph)
 	sources, digests := model.sources(ctx, diags)
 	identity := model.identity(ctx, graph, digests, diags)
 	retention := attribute.DurationOrZero(model.Retention, diags)

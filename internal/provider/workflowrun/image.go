@@ -22,21 +22,17 @@ import (
 // planLookup limits how long a plan waits for registries: it works without them, and must not hang if they cannot be reached.
 const planLookup = 10 * time.Second
 
-// planImages pins the images of steps that have no command. If a registry does not answer, the image stays as it is in the state, because a plan has to work
-// without registries; if there is no state, the apply reads the image, and the id of the run is unknown until then.
-func (m *workflowRunModel) planImages(ctx context.Context, state workflowRunModel) {
-	var diags diag.Diagnostics // errors in the steps are reported when the graph is built
-	steps := m.unpinnedSteps(ctx, &diags)
-	if diags.HasError() {
-		return
-	}
-	var before []workflow.Step
-	if !state.Steps.IsNull() {
-		before = state.unpinnedSteps(ctx, &diags)
-	}
+// planImages pins the images of the steps of a graph that have no command. If a registry does not answer, the image stays as it is in the state, because a plan
+// has to work without registries; if there is no state, the apply reads the image, and the id of the run is unknown until then.
+func (m *workflowRunModel) planImages(ctx context.Context, graph workflow.Graph, state workflowRunModel, env environment) {
+	steps := withoutCommand(graph)
 	limited, done := context.WithTimeout(ctx, planLookup)
 	defer done()
 	found, errs := lookUp(limited, steps)
+	var before []workflow.Step
+	if len(errs) > 0 && !state.Steps.IsNull() {
+		before = withoutCommand(state.decodeGraph(ctx, env, &diag.Diagnostics{})) // it was valid when it was applied
+	}
 	for name, err := range errs {
 		tflog.Warn(ctx, "image not looked up", map[string]any{"step": name, "error": err.Error()})
 		same := imageOf(before, name) == imageOf(steps, name)
@@ -51,16 +47,21 @@ func (m *workflowRunModel) planImages(ctx context.Context, state workflowRunMode
 }
 
 // pinImages pins the images that the plan could not pin; an image that cannot be read is an error on its step.
-func (m *workflowRunModel) pinImages(ctx context.Context, diags *diag.Diagnostics) {
+func (m *workflowRunModel) pinImages(ctx context.Context, graph workflow.Graph, diags *diag.Diagnostics) {
 	if m.Images.IsUnknown() {
-		m.setImages(lookUpAll(ctx, m.unpinnedSteps(ctx, diags), diags))
+		m.setImages(lookUpAll(ctx, withoutCommand(graph), diags))
 	}
 }
 
-// unpinnedSteps returns the steps that have no command, with their images as configured.
-func (m workflowRunModel) unpinnedSteps(ctx context.Context, diags *diag.Diagnostics) []workflow.Step {
-	m.Images = types.MapNull(types.StringType)
-	return withoutCommand(m.graph(ctx, diags))
+// withPinnedImages returns the graph with the pinned images of the steps that have no command.
+func (m workflowRunModel) withPinnedImages(graph workflow.Graph) workflow.Graph {
+	images := map[string]string{}
+	for _, step := range withoutCommand(graph) {
+		if pin, ok := m.Images.Elements()[step.Name].(types.String); ok {
+			images[step.Name] = pin.ValueString()
+		}
+	}
+	return graph.WithImages(images)
 }
 
 func (m *workflowRunModel) setImages(found map[string]image.Image) {

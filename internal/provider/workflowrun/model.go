@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
@@ -53,9 +52,6 @@ type workflowRunModel struct {
 	OutputsDigest      types.String         `tfsdk:"outputs_digest"`
 	Drift              types.List           `tfsdk:"drift"`
 	Timeouts           timeouts.Value       `tfsdk:"timeouts"`
-
-	SecretEnv map[string]map[string]string `tfsdk:"-"` // by step; see secretEnv
-	Brane     branelet.Version             `tfsdk:"-"` // default version for packages; empty if the provider is not configured
 }
 
 func (m *workflowRunModel) TimeoutLimits() (timeouts.Value, time.Duration) {

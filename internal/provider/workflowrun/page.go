@@ -235,14 +235,13 @@ func replaceFile(name string, run htmlreport.Run) (err error) {
 }
 
 // rewritePage writes the report of a run that ended earlier, from what is still stored in Redis.
-func (r *runner) rewritePage(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
+func (r *runner) rewritePage(ctx context.Context, model *workflowRunModel, graph workflow.Graph, diags *diag.Diagnostics) {
 	model.ReportWrittenAt = types.StringNull()
 	if model.ReportPath.IsNull() {
 		return
 	}
 	model.ReportWrittenAt = attribute.TimeOrNull(time.Now()) // also if it cannot be written, or every plan would try again
-	model.Brane = r.clients.PackageVersion()
-	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Graph: model.graph(ctx, diags)}}
+	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Graph: graph}}
 	if diags.HasError() {
 		return
 	}

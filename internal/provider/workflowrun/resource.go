@@ -8,6 +8,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -67,14 +68,18 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if plan.SubmitWith.ValueString() == submitProvider {
 		r.runner.clients.PlanCluster(ctx, req, resp)
 	}
-	plan.Brane, state.Brane = r.runner.clients.PackageVersion(), r.runner.clients.PackageVersion()
-	plan.planImages(ctx, state)
+	env := environment{packageVersion: r.runner.clients.PackageVersion()}
+	var found diag.Diagnostics
+	graph := plan.decodeGraph(ctx, env, &found)
+	if !found.HasError() {
+		plan.planImages(ctx, graph, state, env)
+	}
 	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
 	if plan.hasKnownIdentity() {
-		graph := plan.graph(ctx, &resp.Diagnostics)
+		resp.Diagnostics.Append(found...) // with unknown values, an error only says that they cannot be decoded
 		_, digests := plan.sources(ctx, &resp.Diagnostics)
-		identity := plan.identity(ctx, graph, digests, &resp.Diagnostics)
+		identity := plan.identity(ctx, plan.withPinnedImages(graph), digests, &resp.Diagnostics)
 		if resp.Diagnostics.HasError() {
 			return
 		}
@@ -114,12 +119,12 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	model.SecretEnv = config.secretEnv(&resp.Diagnostics)
+	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&resp.Diagnostics)}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
-	if r.runner.execute(ctx, &model, &resp.Diagnostics) {
+	if r.runner.execute(ctx, &model, env, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -132,7 +137,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	if !model.waits() && model.Status.ValueString() != string(workflow.RunSucceeded) {
-		if r.runner.refresh(ctx, &model, &resp.Diagnostics) {
+		if r.runner.refresh(ctx, &model, environment{packageVersion: r.runner.clients.PackageVersion()}, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 		}
 		return
@@ -165,22 +170,27 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	defer done()
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	model.SecretEnv = config.secretEnv(&resp.Diagnostics) // to hide it in the report
+	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&resp.Diagnostics)} // the report hides the secret environment
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	if state.isDelegated() {
-		if r.runner.follow(ctx, &model, &resp.Diagnostics) {
+		if r.runner.follow(ctx, &model, env, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 		}
 		return
 	}
 	// The run is not replaced. Unless other outputs or a report are configured, only settings of later operations have changed.
-	if attribute.HasUnknown(model.OutputsDigest) && !r.runner.rereadOutputs(ctx, &model, &resp.Diagnostics) {
+	needsOutputs, needsPage := attribute.HasUnknown(model.OutputsDigest), attribute.HasUnknown(model.ReportWrittenAt)
+	var graph workflow.Graph
+	if needsOutputs || needsPage {
+		graph = model.graph(ctx, env, &resp.Diagnostics)
+	}
+	if needsOutputs && !r.runner.rereadOutputs(ctx, &model, graph, &resp.Diagnostics) {
 		return
 	}
-	if attribute.HasUnknown(model.ReportWrittenAt) {
-		r.runner.rewritePage(ctx, &model, &resp.Diagnostics)
+	if needsPage {
+		r.runner.rewritePage(ctx, &model, graph, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }

@@ -41,32 +41,40 @@ func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostic
 	return steps, defaults
 }
 
+// environment holds what the graph of a run depends on beside the plan or state.
+type environment struct {
+	packageVersion branelet.Version             // default version for packages; empty if the provider is not configured
+	secretEnv      map[string]map[string]string // by step; see secretEnv
+}
+
 // checkSteps checks the graph as soon as the steps are known.
 func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
-	m.SecretEnv = m.secretEnv(diags)
+	env := environment{secretEnv: m.secretEnv(diags)}
 	if attribute.HasUnknown(m.Steps) || attribute.HasUnknown(m.Defaults) || m.Steps.IsNull() {
 		return
 	}
-	graph := m.graph(ctx, diags)
+	graph := m.graph(ctx, env, diags)
 	if !diags.HasError() && !attribute.HasUnknown(m.Inputs) {
 		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))
 	}
 }
 
-// graph builds the graph of the steps and reports errors on the attributes.
-func (m workflowRunModel) graph(ctx context.Context, diags *diag.Diagnostics) workflow.Graph {
+// graph returns the graph of the steps with their pinned images, and reports errors on the attributes.
+func (m workflowRunModel) graph(ctx context.Context, env environment, diags *diag.Diagnostics) workflow.Graph {
+	return m.withPinnedImages(m.decodeGraph(ctx, env, diags))
+}
+
+// decodeGraph decodes the steps and builds their graph, with the images as configured, and reports errors on the attributes.
+func (m workflowRunModel) decodeGraph(ctx context.Context, env environment, diags *diag.Diagnostics) workflow.Graph {
 	models, defaults := m.stepModels(ctx, diags)
 	var steps []workflow.Step
 	calls := map[string]*workflow.Call{}
 	for _, name := range slices.Sorted(maps.Keys(models)) {
-		step := models[name].step(name, defaults, m.Brane, diags)
+		step := models[name].step(name, defaults, env.packageVersion, diags)
 		if step.Call != nil {
 			calls[name] = step.Call
 		}
-		if pin, ok := m.Images.Elements()[name].(types.String); ok && len(step.Command) == 0 {
-			step.Image = pin.ValueString()
-		}
-		step.SecretEnv = m.SecretEnv[name]
+		step.SecretEnv = env.secretEnv[name]
 		steps = append(steps, step)
 	}
 	checkResults(models, calls, diags)

@@ -126,8 +126,8 @@ func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found detac
 }
 
 // follow updates a run that an engine runs: it waits for the end, or passes the changed outputs to the engine. It returns whether there is anything new to store.
-func (r *runner) follow(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	run, ok := r.delegatedRun(ctx, model, diags)
+func (r *runner) follow(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
+	run, ok := r.delegatedRun(ctx, model, env, diags)
 	if !ok {
 		return false
 	}
@@ -154,8 +154,8 @@ func (r *runner) follow(ctx context.Context, model *workflowRunModel, diags *dia
 
 // refresh reads the state of a run that an engine runs, and sets the results in the model. A failure is drift, and a warning contains its details. It returns
 // whether it succeeded.
-func (r *runner) refresh(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) bool {
-	run, ok := r.delegatedRun(ctx, model, diags)
+func (r *runner) refresh(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
+	run, ok := r.delegatedRun(ctx, model, env, diags)
 	if !ok {
 		return false
 	}
@@ -219,9 +219,8 @@ func describeFailures(found detached.Status, lost error) (sentences []string) {
 }
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
-func (r *runner) delegatedRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) (*workflowRun, bool) {
-	model.Brane = r.clients.PackageVersion()
-	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, diags)}}
+func (r *runner) delegatedRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) (*workflowRun, bool) {
+	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, env, diags)}}
 	if diags.HasError() {
 		return nil, false
 	}
