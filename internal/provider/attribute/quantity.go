@@ -24,22 +24,27 @@ var (
 // QuantityType is the type of Kubernetes quantities, for which "1000m" and "1" are equal and "lots" is invalid.
 type QuantityType struct{ basetypes.StringType }
 
-// Quantity is a value of quantityType, as written in the configuration.
+// Quantity is a value of [QuantityType], as written in the configuration.
 type Quantity struct{ basetypes.StringValue }
 
+// String implements [attr.Type].
 func (QuantityType) String() string { return "quantity" }
 
+// Equal implements [attr.Type].
 func (t QuantityType) Equal(other attr.Type) bool {
 	o, ok := other.(QuantityType)
 	return ok && t.StringType.Equal(o.StringType)
 }
 
+// ValueType implements [attr.Type].
 func (QuantityType) ValueType(context.Context) attr.Value { return Quantity{} }
 
+// ValueFromString implements [basetypes.StringTypable].
 func (QuantityType) ValueFromString(_ context.Context, in basetypes.StringValue) (basetypes.StringValuable, diag.Diagnostics) {
 	return Quantity{in}, nil
 }
 
+// ValueFromTerraform implements [attr.Type].
 func (t QuantityType) ValueFromTerraform(ctx context.Context, in tftypes.Value) (attr.Value, error) {
 	value, err := t.StringType.ValueFromTerraform(ctx, in)
 	if err != nil {
@@ -52,13 +57,16 @@ func (t QuantityType) ValueFromTerraform(ctx context.Context, in tftypes.Value) 
 	return Quantity{text}, nil
 }
 
+// Type implements [attr.Value].
 func (Quantity) Type(context.Context) attr.Type { return QuantityType{} }
 
+// Equal implements [attr.Value].
 func (q Quantity) Equal(other attr.Value) bool {
 	o, ok := other.(Quantity)
 	return ok && q.StringValue.Equal(o.StringValue)
 }
 
+// StringSemanticEquals implements [basetypes.StringValuableWithSemanticEquals].
 func (q Quantity) StringSemanticEquals(_ context.Context, other basetypes.StringValuable) (bool, diag.Diagnostics) {
 	o, ok := other.(Quantity)
 	return ok && q.isEqual(o), nil
