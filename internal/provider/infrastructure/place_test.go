@@ -66,7 +66,7 @@ func newInstance(t *testing.T) instance {
 // hcl returns a configuration of the instance, with $NAMESPACE and $REGISTRY replaced.
 func (i instance) hcl(t *testing.T, body string) string {
 	t.Helper()
-	whole := i.Env.Config(t, body)
+	whole := i.Config(t, body)
 	return strings.Replace(whole, i.ProviderBlock(), fmt.Sprintf("provider \"brane\" {\n  control_plane = %s\n}\n", i.block()), 1)
 }
 

@@ -133,10 +133,10 @@ func TestAccWorkflowRun(t *testing.T) {
 				}},
 				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
-			expectReplacement(s, config("Grace", "Barbara"), acctest.SHA256("Ada\nBarbara\n")),
-			expectReplacement(s, config("'s/^/Hello, /'", "'s/^/Good morning, /'"), acctest.SHA256("Ada\nGrace\n")),
-			expectReplacement(s, config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), acctest.SHA256("Ada\nGrace\n")),
-			expectReplacement(s, config(`release = "1"`, `release = "2"`), acctest.SHA256("Ada\nGrace\n")),
+			expectReplacement(config("Grace", "Barbara"), acctest.SHA256("Ada\nBarbara\n")),
+			expectReplacement(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), acctest.SHA256("Ada\nGrace\n")),
+			expectReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), acctest.SHA256("Ada\nGrace\n")),
+			expectReplacement(config(`release = "1"`, `release = "2"`), acctest.SHA256("Ada\nGrace\n")),
 			{ // a file that is a source has other content: another run, and the first leaves nothing
 				PreConfig: func() { write("Barbara\n") },
 				Config:    config(),
@@ -336,7 +336,7 @@ func checkUnchanged(ctx context.Context, s acctest.Env, client *redis.Client, st
 }
 
 // expectReplacement plans only: the run would be made anew, and the plan says what the digest of names.txt will be.
-func expectReplacement(s acctest.Env, config, namesSHA256 string) resource.TestStep {
+func expectReplacement(config, namesSHA256 string) resource.TestStep {
 	return resource.TestStep{
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
