@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -36,5 +39,30 @@ func TestOutcomeIsBounded(t *testing.T) {
 func TestManagedByIsTheFieldManager(t *testing.T) {
 	if workflow.ManagedBy != kube.FieldManager {
 		t.Errorf("%q is not %q", workflow.ManagedBy, kube.FieldManager)
+	}
+}
+
+// What a record says about its lease.
+func TestLeaseOfARecord(t *testing.T) {
+	for name, tt := range map[string]struct {
+		data   map[string]string
+		holder string
+		expiry string
+	}{
+		"a person":           {map[string]string{holderIdentity: "alice_b on laptop_X1", renewTime: "2026-01-02T03:04:05Z", leaseDurationSeconds: "30"}, "alice_b on laptop", "2026-01-02T03:04:35Z"},
+		"an engine":          {map[string]string{holderIdentity: "pod p_0f5c-1", renewTime: "2026-01-02T03:04:05.5Z", leaseDurationSeconds: "6"}, "pod p", "2026-01-02T03:04:11Z"},
+		"no duration":        {map[string]string{holderIdentity: "a_b", renewTime: "2026-01-02T03:04:05Z"}, "a", "2026-01-02T03:04:35Z"},
+		"a released lease":   {map[string]string{holderIdentity: "", renewTime: "", leaseDurationSeconds: "30"}, "", "0001-01-01T00:00:00Z"},
+		"a record of nobody": {nil, "", "0001-01-01T00:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := Record{&corev1.ConfigMap{Data: tt.data}}
+			if held := found.hold(); held.holder() != tt.holder || held.expiry().Format(time.RFC3339) != tt.expiry || found.IsHeld() != (tt.holder != "") {
+				t.Errorf("held by %q until %s", held.holder(), held.expiry())
+			}
+			if found.Status() != workflow.RunRunning || found.Engine() != "" {
+				t.Errorf("status %s, engine %s", found.Status(), found.Engine())
+			}
+		})
 	}
 }
