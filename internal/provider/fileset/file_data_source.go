@@ -105,9 +105,9 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	}
 	ctx, done := attribute.WithLimit(ctx, fileTimeout)
 	defer done()
-	store, entry, err := d.find(ctx, model, &resp.Diagnostics)
+	store, entry, err := d.findFile(ctx, model, &resp.Diagnostics)
 	if err == nil {
-		err = model.read(ctx, store, entry)
+		err = model.readContent(ctx, store, entry)
 	}
 	var missing *files.MissingError
 	switch {
@@ -120,8 +120,8 @@ func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 	}
 }
 
-// find returns the file in its stored files.
-func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *diag.Diagnostics) (*files.Store, files.Entry, error) {
+// findFile returns the file in its stored files.
+func (d *fileDataSource) findFile(ctx context.Context, model fileDataModel, diags *diag.Diagnostics) (*files.Store, files.Entry, error) {
 	client, warnings, err := d.clients.RedisClient(ctx)
 	if err != nil {
 		return nil, files.Entry{}, err
@@ -148,8 +148,8 @@ func (d *fileDataSource) find(ctx context.Context, model fileDataModel, diags *d
 	return store, entry, nil
 }
 
-// read reads the content into the model, or saves it.
-func (m *fileDataModel) read(ctx context.Context, store *files.Store, entry files.Entry) (err error) {
+// readContent reads the content into the model, or saves it.
+func (m *fileDataModel) readContent(ctx context.Context, store *files.Store, entry files.Entry) (err error) {
 	m.Size = types.Int64Value(entry.Size)
 	if !m.SaveTo.IsNull() {
 		digest, err := saveFile(ctx, store, entry, m.SaveTo.ValueString(), time.Now())

@@ -33,8 +33,8 @@ func (r *fileSetResource) ImportState(ctx context.Context, req resource.ImportSt
 	}
 }
 
-// imported sets the attributes from Redis, which does not store where the files came from. If all files are text of limited size, they become `files`.
-func (m *fileSetModel) imported(ctx context.Context, set *files.Set) error {
+// setImported sets the attributes from Redis, which does not store where the files came from. If all files are text of limited size, they become `files`.
+func (m *fileSetModel) setImported(ctx context.Context, set *files.Set) error {
 	layer, content, err := set.Layer(ctx)
 	if err != nil {
 		return err

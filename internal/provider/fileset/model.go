@@ -52,8 +52,8 @@ type sourceModel struct {
 	SHA256  types.String `tfsdk:"sha256"`
 }
 
-// known reports whether all values that determine the content are known.
-func (m fileSetModel) known() bool {
+// hasKnownContent reports whether all values that determine the content are known.
+func (m fileSetModel) hasKnownContent() bool {
 	if attribute.HasUnknown(m.Name) || attribute.HasUnknown(m.Directory) || m.Files.IsUnknown() {
 		return false
 	}
@@ -66,8 +66,8 @@ func (m fileSetModel) known() bool {
 	return true
 }
 
-// sources returns the files and the digest of all of them. It returns false and adds an error if a file cannot be read.
-func (m fileSetModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, string, bool) {
+// readSources returns the files and the digest of all of them. It returns false and adds an error if a file cannot be read.
+func (m fileSetModel) readSources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, string, bool) {
 	models := map[string]inputs.Model{}
 	at := path.Root("directory")
 	if m.Directory.IsNull() {
@@ -126,8 +126,8 @@ func (m *fileSetModel) setContent(digest string) {
 	m.Reference = types.StringValue(files.Reference{Set: m.Name.ValueString(), Content: digest}.String())
 }
 
-// open opens a file set in the Redis of the provider block.
-func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
+// openSet opens a file set in the Redis of the provider block.
+func (r *fileSetResource) openSet(ctx context.Context, name string, diags *diag.Diagnostics) (*files.Set, bool) {
 	redis, warnings, err := r.clients.RedisClient(ctx)
 	var set *files.Set
 	if err == nil {
@@ -140,9 +140,9 @@ func (r *fileSetResource) open(ctx context.Context, name string, diags *diag.Dia
 	return set, err == nil
 }
 
-// put stores the files. Their content must be that of the plan.
-func (r *fileSetResource) put(ctx context.Context, set *files.Set, model *fileSetModel, diags *diag.Diagnostics) bool {
-	sources, digest, ok := model.sources(ctx, diags)
+// storeFiles stores the files. Their content must be that of the plan.
+func (r *fileSetResource) storeFiles(ctx context.Context, set *files.Set, model *fileSetModel, diags *diag.Diagnostics) bool {
+	sources, digest, ok := model.readSources(ctx, diags)
 	if !ok {
 		return false
 	}

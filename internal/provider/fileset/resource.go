@@ -100,8 +100,8 @@ func (r *fileSetResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 	plan.SHA256, plan.Reference = types.StringUnknown(), types.StringUnknown()
-	if plan.known() {
-		_, digest, ok := plan.sources(ctx, &resp.Diagnostics)
+	if plan.hasKnownContent() {
+		_, digest, ok := plan.readSources(ctx, &resp.Diagnostics)
 		if !ok {
 			return
 		}
@@ -119,7 +119,7 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
+	set, ok := r.openSet(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if !ok {
 		return
 	}
@@ -133,7 +133,7 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 		diagnostic.AddError(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
 		return
 	}
-	if r.put(ctx, set, &model, &resp.Diagnostics) {
+	if r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -159,7 +159,7 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 		set, err = files.OpenSet(redis, model.Name.ValueString())
 	}
 	if err == nil && model.SHA256.IsNull() {
-		err = model.imported(ctx, set)
+		err = model.setImported(ctx, set)
 	}
 	if err == nil {
 		sentences, err = fileSetDrift(ctx, set, model.SHA256.ValueString())
@@ -215,8 +215,8 @@ func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
-	if ok && r.put(ctx, set, &model, &resp.Diagnostics) {
+	set, ok := r.openSet(ctx, model.Name.ValueString(), &resp.Diagnostics)
+	if ok && r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -228,7 +228,7 @@ func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	set, ok := r.open(ctx, model.Name.ValueString(), &resp.Diagnostics)
+	set, ok := r.openSet(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if !ok {
 		return
 	}

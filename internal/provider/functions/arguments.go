@@ -11,12 +11,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// fields returns the fields of an object or a map in a function's dynamic argument; false if it is neither. Objects are dynamic because the type of a function's
+// objectFields returns the fields of an object or a map in a function's dynamic argument; false if it is neither. Objects are dynamic because the type of a function's
 // argument does not support optional attributes.
-func fields(value attr.Value) (map[string]attr.Value, bool) {
+func objectFields(value attr.Value) (map[string]attr.Value, bool) {
 	switch v := value.(type) {
 	case types.Dynamic:
-		return fields(v.UnderlyingValue())
+		return objectFields(v.UnderlyingValue())
 	case types.Object:
 		return v.Attributes(), true
 	case types.Map:
@@ -37,7 +37,7 @@ type record struct {
 func newRecord(what string, value attr.Value, known ...string) *record {
 	r := &record{what: what}
 	var ok bool
-	if r.fields, ok = fields(value); !ok {
+	if r.fields, ok = objectFields(value); !ok {
 		r.problem = fmt.Errorf("%s is not an object", what)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.fields)) {
@@ -48,40 +48,40 @@ func newRecord(what string, value attr.Value, known ...string) *record {
 	return r
 }
 
-func (r *record) wrong(name, what string) {
+func (r *record) addProblem(name, what string) {
 	if r.problem == nil {
 		r.problem = fmt.Errorf("%s of %s must be %s", name, r.what, what)
 	}
 }
 
-// text returns the string of a field; empty if it is missing or null.
-func (r *record) text(name string) string {
+// readString returns the string of a field; empty if it is missing or null.
+func (r *record) readString(name string) string {
 	value, ok := r.fields[name]
 	if !ok || value.IsNull() {
 		return ""
 	}
 	text, ok := value.(types.String)
 	if !ok {
-		r.wrong(name, "a string")
+		r.addProblem(name, "a string")
 	}
 	return text.ValueString()
 }
 
-// boolean returns the boolean of a field; nil if it is missing or null.
-func (r *record) boolean(name string) *bool {
+// readBool returns the boolean of a field; nil if it is missing or null.
+func (r *record) readBool(name string) *bool {
 	value, ok := r.fields[name]
 	if !ok || value.IsNull() {
 		return nil
 	}
 	boolean, ok := value.(types.Bool)
 	if !ok {
-		r.wrong(name, "true or false")
+		r.addProblem(name, "true or false")
 	}
 	return boolean.ValueBoolPointer()
 }
 
-// texts returns the list of strings of a field.
-func (r *record) texts(name string) []string {
+// readStrings returns the list of strings of a field.
+func (r *record) readStrings(name string) []string {
 	value, ok := r.fields[name]
 	if !ok || value.IsNull() {
 		return nil
@@ -95,13 +95,13 @@ func (r *record) texts(name string) []string {
 	case types.Set:
 		elements = list.Elements()
 	default:
-		r.wrong(name, "a list of strings")
+		r.addProblem(name, "a list of strings")
 	}
 	texts := make([]string, len(elements))
 	for i, element := range elements {
 		text, ok := element.(types.String)
 		if !ok {
-			r.wrong(name, "a list of strings")
+			r.addProblem(name, "a list of strings")
 		}
 		texts[i] = text.ValueString()
 	}

@@ -53,8 +53,8 @@ func (backendYMLFunction) Run(ctx context.Context, req function.RunRequest, resp
 	}
 	r := newRecord("the backend", backend, "config", "address", "registry_address", "capabilities", "hash_containers")
 	b := infra.Backend{
-		Config: r.text("config"), Address: r.text("address"), RegistryAddress: r.text("registry_address"),
-		Capabilities: r.texts("capabilities"), HashContainers: r.boolean("hash_containers"),
+		Config: r.readString("config"), Address: r.readString("address"), RegistryAddress: r.readString("registry_address"),
+		Capabilities: r.readStrings("capabilities"), HashContainers: r.readBool("hash_containers"),
 	}
 	if r.problem != nil {
 		resp.Error = function.NewArgumentFuncError(1, r.problem.Error())

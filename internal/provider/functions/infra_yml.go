@@ -59,7 +59,7 @@ func (infraYMLFunction) Run(ctx context.Context, req function.RunRequest, resp *
 }
 
 func infraYML(locations types.Dynamic) (string, error) {
-	all, ok := fields(locations)
+	all, ok := objectFields(locations)
 	if !ok {
 		return "", errors.New("the locations must be a map of objects")
 	}
@@ -68,8 +68,8 @@ func infraYML(locations types.Dynamic) (string, error) {
 		r := newRecord(fmt.Sprintf("location %q", name), all[name],
 			"address", "callback_to", "namespace", "registry", "proxy_address", "mount_dfs", "secret_name")
 		location := infra.Location{
-			Name: name, Address: r.text("address"), CallbackTo: r.text("callback_to"), Namespace: r.text("namespace"), Registry: r.text("registry"),
-			ProxyAddress: r.text("proxy_address"), MountDFS: r.text("mount_dfs"), SecretName: r.text("secret_name"),
+			Name: name, Address: r.readString("address"), CallbackTo: r.readString("callback_to"), Namespace: r.readString("namespace"), Registry: r.readString("registry"),
+			ProxyAddress: r.readString("proxy_address"), MountDFS: r.readString("mount_dfs"), SecretName: r.readString("secret_name"),
 		}
 		if r.problem != nil {
 			return "", r.problem

@@ -59,7 +59,7 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 
 // tokenOf returns a kubeconfig with a new token of the configured service account.
 func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
-	location, account, lifetime := model.location(), config.ServiceAccount.ValueString(), config.lifetime(diags)
+	location, account, lifetime := model.toLocation(), config.ServiceAccount.ValueString(), config.lifetime(diags)
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", account, location.Namespace)
 	client, err := r.clients.Kubernetes(model.Cluster)
 	if err != nil {
@@ -148,8 +148,8 @@ func (r *infrastructureResource) isUsable(ctx context.Context, model *infrastruc
 	return true
 }
 
-// discard revokes a new long-lived token that was not registered.
-func (r *infrastructureResource) discard(ctx context.Context, cluster types.String, credential credential, diags *diag.Diagnostics) {
+// discardCredential revokes a new long-lived token that was not registered.
+func (r *infrastructureResource) discardCredential(ctx context.Context, cluster types.String, credential credential, diags *diag.Diagnostics) {
 	if credential.secret == "" {
 		return
 	}
@@ -164,8 +164,8 @@ func (r *infrastructureResource) discard(ctx context.Context, cluster types.Stri
 	}
 }
 
-// inspect returns the differences of the registered credentials, one message per item.
-func (r *infrastructureResource) inspect(ctx context.Context, model *infrastructureModel, registration infra.Registration, imported bool, diags *diag.Diagnostics) []string {
+// inspectCredential returns the differences of the registered credentials, one message per item.
+func (r *infrastructureResource) inspectCredential(ctx context.Context, model *infrastructureModel, registration infra.Registration, imported bool, diags *diag.Diagnostics) []string {
 	var found []string
 	parsed, err := credentials.Parse(registration.Kubeconfig)
 	for _, problem := range credentials.FieldErrors(err) {

@@ -61,8 +61,8 @@ var credentialsTypes = map[string]attr.Type{
 // defaultLifetime is the default of lifetime. Renewal in the last third of it requires an apply each month.
 const defaultLifetime = 90 * 24 * time.Hour
 
-// location returns the wanted location.
-func (m infrastructureModel) location() infra.Location {
+// toLocation returns the wanted location.
+func (m infrastructureModel) toLocation() infra.Location {
 	return infra.Location{
 		Name: m.Name.ValueString(), Address: m.Address.ValueString(), CallbackTo: m.CallbackTo.ValueString(), Namespace: m.Namespace.ValueString(),
 		Registry: m.Registry.ValueString(), ProxyAddress: m.ProxyAddress.ValueString(), MountDFS: m.MountDFS.ValueString(), SecretName: m.SecretName.ValueString(),

@@ -146,7 +146,7 @@ func (m infrastructureModel) checkLocation(diags *diag.Diagnostics) {
 		"name": m.Name, "address": m.Address, "namespace": m.Namespace, "registry": m.Registry, "callback_to": m.CallbackTo,
 		"proxy_address": m.ProxyAddress, "mount_dfs": m.MountDFS, "secret_name": m.SecretName,
 	}
-	for _, problem := range m.location().Validate() {
+	for _, problem := range m.toLocation().Validate() {
 		if value, ok := given[problem.Field]; ok && !value.IsUnknown() && !value.IsNull() {
 			diags.AddAttributeError(path.Root(problem.Field), "Invalid value for Brane", problem.Sentence+".")
 		}

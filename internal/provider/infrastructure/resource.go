@@ -71,11 +71,11 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	}
 	credential := r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
 	if !r.isUsable(ctx, &model, credential, &resp.Diagnostics) {
-		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
+		r.discardCredential(ctx, model.Cluster, credential, &resp.Diagnostics)
 		return
 	}
-	if err := infra.Create(ctx, store, model.location(), credential.raw); err != nil {
-		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
+	if err := infra.Create(ctx, store, model.toLocation(), credential.raw); err != nil {
+		r.discardCredential(ctx, model.Cluster, credential, &resp.Diagnostics)
 		notRegistered(&resp.Diagnostics, name, store, err)
 		return
 	}
@@ -114,7 +114,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	}
 	if registration.Location.Name != "" {
 		if !imported {
-			for _, change := range registration.Location.Diff(model.location()) {
+			for _, change := range registration.Location.Diff(model.toLocation()) {
 				found = append(found, change.String()+" in infra.yml")
 			}
 		}
@@ -124,7 +124,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		}
 	}
 	if registration.Kubeconfig != nil {
-		found = append(found, r.inspect(ctx, &model, registration, imported, &resp.Diagnostics)...)
+		found = append(found, r.inspectCredential(ctx, &model, registration, imported, &resp.Diagnostics)...)
 	}
 	model.Drift = attribute.DriftValue(found)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
@@ -152,11 +152,11 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 		credential = r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
 	}
 	if !r.isUsable(ctx, &model, credential, &resp.Diagnostics) {
-		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
+		r.discardCredential(ctx, model.Cluster, credential, &resp.Diagnostics)
 		return
 	}
-	if err := infra.Register(ctx, store, model.location(), credential.raw); err != nil {
-		r.discard(ctx, model.Cluster, credential, &resp.Diagnostics)
+	if err := infra.Register(ctx, store, model.toLocation(), credential.raw); err != nil {
+		r.discardCredential(ctx, model.Cluster, credential, &resp.Diagnostics)
 		diagnostic.AddError(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Updating location %q in the %s", name, store), err)
 		return
 	}
@@ -168,7 +168,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 		}
 	}
 	if !model.TokenSecret.Equal(state.TokenSecret) {
-		r.revoke(ctx, state, &resp.Diagnostics)
+		r.revokeCredential(ctx, state, &resp.Diagnostics)
 	}
 }
 
@@ -188,7 +188,7 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 		diagnostic.AddError(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
 	}
-	r.revoke(ctx, model, &resp.Diagnostics)
+	r.revokeCredential(ctx, model, &resp.Diagnostics)
 }
 
 // ImportState imports by "name", by "cluster/name" or by identity.
@@ -225,8 +225,8 @@ func missing(store infra.Store, registration infra.Registration, name string, er
 	}
 }
 
-// revoke deletes the long-lived token of a state.
-func (r *infrastructureResource) revoke(ctx context.Context, state infrastructureModel, diags *diag.Diagnostics) {
+// revokeCredential deletes the long-lived token of a state.
+func (r *infrastructureResource) revokeCredential(ctx context.Context, state infrastructureModel, diags *diag.Diagnostics) {
 	if state.TokenSecret.IsNull() {
 		return
 	}

@@ -143,7 +143,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", tried, err)
 		return
 	}
-	token := model.open(ctx, client, tried, &resp.Diagnostics)
+	token := model.openToken(ctx, client, tried, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -157,8 +157,8 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openTokenKey, left)...)
 }
 
-// open requests the token and sets the computed attributes.
-func (m *kubeconfigModel) open(ctx context.Context, client *kube.Client, tried string, diags *diag.Diagnostics) credentials.Token {
+// openToken requests the token and sets the computed attributes.
+func (m *kubeconfigModel) openToken(ctx context.Context, client *kube.Client, tried string, diags *diag.Diagnostics) credentials.Token {
 	lifetime := attribute.DurationOrZero(m.Lifetime, diags)
 	if !m.NamespaceUID.IsNull() {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.Namespace.ValueString()}}

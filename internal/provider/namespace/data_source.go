@@ -91,7 +91,7 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 		return
 	}
 	name := model.Name.ValueString()
-	found, err := d.find(ctx, model)
+	found, err := d.findNamespace(ctx, model)
 	var none *clients.NoClusterError
 	switch {
 	case errors.Is(err, clients.ErrNotKnown) && req.ClientCapabilities.DeferralAllowed:
@@ -115,7 +115,7 @@ func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadReque
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
-func (d *namespaceDataSource) find(ctx context.Context, model namespaceDataModel) (namespace.Found, error) {
+func (d *namespaceDataSource) findNamespace(ctx context.Context, model namespaceDataModel) (namespace.Found, error) {
 	reader, err := d.clients.NamespaceReader(model.Cluster)
 	if err != nil {
 		return namespace.Found{}, err

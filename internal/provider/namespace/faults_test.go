@@ -46,8 +46,8 @@ func newTrial(t *testing.T) trial {
 	}}
 }
 
-// impatient shortens the limit of operations that get no response; other operations need more time on a busy machine.
-func (c trial) impatient(f acctest.Fault) {
+// shortenTimeouts shortens the limit of operations that get no response; other operations need more time on a busy machine.
+func (c trial) shortenTimeouts(f acctest.Fault) {
 	if f.Name == "no answer" {
 		c.config["timeouts"] = acctest.Object{"create": "3s", "update": "3s", "delete": "3s"}
 	}
@@ -57,8 +57,8 @@ func namespaceObject(s acctest.Env) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}
 }
 
-// told checks that an error states what was attempted and what came back, and contains no secret.
-func (c trial) told(t *testing.T, f acctest.Fault, diagnostics []*tfprotov6.Diagnostic) {
+// checkError checks that an error states what was attempted and what came back, and contains no secret.
+func (c trial) checkError(t *testing.T, f acctest.Fault, diagnostics []*tfprotov6.Diagnostic) {
 	t.Helper()
 	said := acctest.FormatDiagnostics(diagnostics)
 	wants := []string{fmt.Sprintf("namespace %q in the cluster at %s", c.Namespace, c.URL), acctest.FaultMessage}
@@ -82,8 +82,8 @@ func (c trial) told(t *testing.T, f acctest.Fault, diagnostics []*tfprotov6.Diag
 	}
 }
 
-// finishes checks that an apply without faults succeeds and that the next plan is empty.
-func (c trial) finishes(t *testing.T) {
+// checkFinish checks that an apply without faults succeeds and that the next plan is empty.
+func (c trial) checkFinish(t *testing.T) {
 	t.Helper()
 	c.FailRequest(0, acctest.Fault{})
 	delete(c.config, "timeouts")
@@ -100,8 +100,8 @@ func (c trial) finishes(t *testing.T) {
 	}
 }
 
-// each runs a test for every fault at every request of the operation.
-func each(t *testing.T, requests int, test func(t *testing.T, n int, f acctest.Fault)) {
+// testEachRequest runs a test for every fault at every request of the operation.
+func testEachRequest(t *testing.T, requests int, test func(t *testing.T, n int, f acctest.Fault)) {
 	t.Helper()
 	for n := 1; n <= requests; n++ {
 		for _, f := range acctest.Faults {
@@ -117,13 +117,13 @@ func TestAccNamespaceFaults_create(t *testing.T) {
 	t.Parallel()
 	clean := newTrial(t)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	each(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
-		c.impatient(f)
+		c.shortenTimeouts(f)
 		c.FailRequest(n, f)
 		diagnostics := c.Apply(c.config)
 		if acctest.HasErrors(diagnostics) {
-			c.told(t, f, diagnostics)
+			c.checkError(t, f, diagnostics)
 			c.FailRequest(0, acctest.Fault{})
 			live := namespaceObject(c.Env)
 			err := c.Client.Get(t.Context(), live)
@@ -143,7 +143,7 @@ func TestAccNamespaceFaults_create(t *testing.T) {
 				c.RequireNoErrors(c.Apply(nil)) // the CLI replaces what was not made completely
 			}
 		}
-		c.finishes(t)
+		c.checkFinish(t)
 	})
 }
 
@@ -164,7 +164,7 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 				before := clean.State
 				clean.FailRequest(n, f)
 				if diagnostics := clean.Refresh(); acctest.HasErrors(diagnostics) {
-					clean.told(t, f, diagnostics)
+					clean.checkError(t, f, diagnostics)
 					if clean.State != before {
 						t.Error("the state has changed")
 					}
@@ -182,7 +182,7 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 			clean.RequireNoErrors(clean.Configure(acctest.Object{"kubernetes": acctest.Object{"host": clean.URL, "token": "unused"}}, false).Diagnostics)
 			clean.FailRequest(n, acctest.Faults[len(acctest.Faults)-1])
 			diagnostics := clean.Refresh()
-			clean.told(t, acctest.Faults[len(acctest.Faults)-1], diagnostics)
+			clean.checkError(t, acctest.Faults[len(acctest.Faults)-1], diagnostics)
 			if said := acctest.FormatDiagnostics(diagnostics); !strings.Contains(said, "not finished after 2s (timeouts.read)") || !strings.Contains(said, "Check that the cluster is running") {
 				t.Errorf("the error says %s", said)
 			}
@@ -195,7 +195,7 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 	clean.FailRequest(0, acctest.Fault{})
 	delete(clean.config, "timeouts")
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	clean.finishes(t)
+	clean.checkFinish(t)
 }
 
 func TestAccNamespaceFaults_update(t *testing.T) {
@@ -211,20 +211,20 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 	clean.FailRequest(0, acctest.Fault{})
 	change(t, clean)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	each(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.RequireNoErrors(c.Apply(c.config))
 		before := c.State
 		change(t, c)
-		c.impatient(f)
+		c.shortenTimeouts(f)
 		c.FailRequest(n, f)
 		if diagnostics := c.Apply(c.config); acctest.HasErrors(diagnostics) {
-			c.told(t, f, diagnostics)
+			c.checkError(t, f, diagnostics)
 			if got, want := c.DecodeAttributes(c.Schema(), c.State)["resource_quota"], c.DecodeAttributes(c.Schema(), before)["resource_quota"]; !got.Equal(want) {
 				t.Errorf("the state has %s, want %s as before", got, want)
 			}
 		}
-		c.finishes(t)
+		c.checkFinish(t)
 		for _, object := range []*rbacv1.Role{{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}} {
 			acctest.NoError(t, c.CheckGone(object))
 		}
@@ -234,13 +234,13 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 func TestAccNamespaceFaults_delete(t *testing.T) {
 	t.Parallel()
 	const requests = 3 // DELETE, GET, and a watch; how many follow is a matter of time
-	each(t, requests, func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, requests, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
-		c.impatient(f)
+		c.shortenTimeouts(f)
 		c.RequireNoErrors(c.Apply(c.config))
 		c.FailRequest(n, f)
 		if diagnostics := c.Apply(nil); acctest.HasErrors(diagnostics) {
-			c.told(t, f, diagnostics)
+			c.checkError(t, f, diagnostics)
 			if !c.Exists() {
 				t.Error("the state has forgotten the namespace")
 			}
@@ -288,7 +288,7 @@ func TestAccNamespaceFaults_away(t *testing.T) {
 			c.config["labels"] = acctest.Object{"team": "imaging"}
 			shut(2)
 			c.RequireNoErrors(c.Apply(c.config))
-			c.finishes(t)
+			c.checkFinish(t)
 			shut(2)
 			c.RequireNoErrors(c.Apply(nil))
 			if c.CountRequests() <= 14 {

@@ -110,8 +110,8 @@ func defaultServiceAccount(object types.ObjectType) types.Object {
 	})
 }
 
-// spec returns the wanted namespace. Only the model of the configuration contains passwords.
-func (m namespaceModel) spec(ctx context.Context) (namespace.Spec, diag.Diagnostics) {
+// toSpec returns the wanted namespace. Only the model of the configuration contains passwords.
+func (m namespaceModel) toSpec(ctx context.Context) (namespace.Spec, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	spec := namespace.Spec{Name: m.Name.ValueString(), Access: namespace.Access(m.Access.ValueString()), Settings: m.settings()}
 	diags.Append(m.Labels.ElementsAs(ctx, &spec.Labels, false)...)
@@ -228,8 +228,8 @@ func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) dia
 	return diags
 }
 
-// refreshed reports whether refresh has changed an attribute. Writing an unchanged state costs as much as reading the cluster.
-func (m namespaceModel) refreshed(before namespaceModel) bool {
+// isChangedByRefresh reports whether refresh has changed an attribute. Writing an unchanged state costs as much as reading the cluster.
+func (m namespaceModel) isChangedByRefresh(before namespaceModel) bool {
 	return !m.UID.Equal(before.UID) || !m.Labels.Equal(before.Labels) || !m.Annotations.Equal(before.Annotations) || !m.Drift.Equal(before.Drift)
 }
 

@@ -139,7 +139,7 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	if errors.Is(err, clients.ErrNotKnown) {
 		return
 	}
-	spec, found := plan.spec(ctx)
+	spec, found := plan.toSpec(ctx)
 	diags.Append(found...)
 	var changes []string
 	if err == nil {

@@ -112,7 +112,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 		}
 		resp.Diagnostics.Append(model.found(ctx, spec)...)
 	}
-	spec, diags := model.spec(ctx)
+	spec, diags := model.toSpec(ctx)
 	resp.Diagnostics.Append(diags...)
 	reader, err := r.clients.NamespaceReader(model.Cluster)
 	if err != nil {
@@ -133,7 +133,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	}
 	before := model
 	resp.Diagnostics.Append(model.refresh(ctx, state)...)
-	if imported || model.refreshed(before) {
+	if imported || model.isChangedByRefresh(before) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -147,7 +147,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
-	old, diags := before.spec(ctx)
+	old, diags := before.toSpec(ctx)
 	resp.Diagnostics.Append(diags...)
 	client, err := r.clients.Kubernetes(model.Cluster)
 	if err != nil {
@@ -169,7 +169,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	var model namespaceModel
 	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
-	spec, diags := model.spec(ctx)
+	spec, diags := model.toSpec(ctx)
 	resp.Diagnostics.Append(diags...)
 	model.refuseProtected(&resp.Diagnostics)
 	client, err := r.clients.Kubernetes(model.Cluster)
@@ -198,7 +198,7 @@ func (r *namespaceResource) ImportState(ctx context.Context, req resource.Import
 // specWith returns the wanted namespace with the passwords of the configuration, which the plan does not contain.
 func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (namespace.Spec, diag.Diagnostics) {
 	m.settleAccess()
-	spec, diags := m.spec(ctx)
+	spec, diags := m.toSpec(ctx)
 	for host, r := range spec.RegistryCredentials {
 		r.Password = config.RegistryCredentials[host].PasswordWO.ValueString()
 		spec.RegistryCredentials[host] = r

@@ -11,8 +11,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
-// everything is a full configuration for the protocol; fullestNamespace is one in HCL.
-func (c trial) everything() acctest.Object {
+// newFullConfig returns a full configuration for the protocol; fullestNamespace is one in HCL.
+func (c trial) newFullConfig() acctest.Object {
 	return acctest.Object{
 		"name":                 c.Namespace,
 		"labels":               acctest.Object{"example.org/team": "imaging"},
@@ -35,7 +35,7 @@ func TestAccNamespaceImport(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]func(trial) acctest.Object{
 		"the smallest": func(c trial) acctest.Object { return acctest.Object{"name": c.Namespace} },
-		"the fullest":  trial.everything,
+		"the fullest":  trial.newFullConfig,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -154,14 +154,14 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	// A trigger that differs each time gives each invocation its own id.
 	model.ID, model.Images = types.StringUnknown(), types.MapUnknown(types.StringType)
 	model.Triggers = types.MapValueMust(types.StringType, map[string]attr.Value{"brane_run_workflow": types.StringValue(time.Now().UTC().Format(time.RFC3339Nano) + " " + rand.Text())})
-	run, ok := a.runner.prepare(ctx, model, env, diags)
+	run, ok := a.runner.prepareRun(ctx, model, env, diags)
 	if !ok {
 		return
 	}
 	send(fmt.Sprintf("run %q in namespace %q: %d steps", run.spec.ID, run.spec.Namespace, len(run.spec.Graph.Steps())))
 	progress := watchProgress(ctx, run, send)
 	result, err := engine.Execute(ctx, run.spec, run.clients, run.options)
-	progress.end(result, err)
+	progress.finish(result, err)
 	defer func() { writePage(ctx, run, model, progress, result, err, diags) }()
 	reportAllowed(diags, model.Name.ValueString(), result)
 	switch {

@@ -69,5 +69,5 @@ func newCaller(t *testing.T, address string) *caller {
 // awaitArrivals waits until so many steps have asked to wait.
 func (c *caller) awaitArrivals(t *testing.T, n int32) {
 	t.Helper()
-	holds(t, "a step to start", func() bool { return c.arrivals.Load() >= n })
+	awaitCondition(t, "a step to start", func() bool { return c.arrivals.Load() >= n })
 }

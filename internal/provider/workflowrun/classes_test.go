@@ -26,8 +26,8 @@ metadata: {name: $NAME}
 value: 7
 `, "$NAME", s.Namespace), "create", "-f", "-")
 	a := startApply(t, s.cli)
-	s.atWork(t)
-	pod := s.pod(t, "only").Spec
+	s.awaitSlowStep(t)
+	pod := s.findPod(t, "only").Spec
 	if pod.RuntimeClassName == nil || *pod.RuntimeClassName != s.Namespace || pod.Overhead.Memory().String() != "3Mi" {
 		t.Errorf("the pod has runtime class %v and overhead %v", pod.RuntimeClassName, pod.Overhead)
 	}
@@ -35,8 +35,8 @@ value: 7
 		t.Errorf("the pod has priority class %q and priority %v", pod.PriorityClassName, pod.Priority)
 	}
 	s.server.letGo()
-	s.says(t, a, "")
-	s.leavesNothing(t)
+	s.checkErrors(t, a, "")
+	s.checkNothingLeft(t)
 }
 
 // What another step gives back is waited for as a node is, however short startup_timeout is for what is missing.
@@ -50,9 +50,9 @@ func TestAccWorkflowRun_quota(t *testing.T) {
   startup_timeout = "1s"
 `)
 	createQuota(t, s.Env, "one", "1")
-	s.says(t, startApply(t, s.cli), "")
-	if got := s.ran(t); got != "one 1, two 1" {
+	s.checkErrors(t, startApply(t, s.cli), "")
+	if got := s.countStarts(t); got != "one 1, two 1" {
 		t.Errorf("the steps ran: %s", got)
 	}
-	s.leavesNothing(t)
+	s.checkNothingLeft(t)
 }

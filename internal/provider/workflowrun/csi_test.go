@@ -41,8 +41,8 @@ metadata: {name: jfs, namespace: %[1]s}
 stringData: {token: slow}
 `, s.Namespace), "create", "-f", "-")
 	t.Cleanup(func() { s.Kubectl(t, "", "delete", "csidriver", s.Namespace) })
-	s.ends(t, nil)
-	s.leavesNothing(t)
+	s.checkEnd(t, nil)
+	s.checkNothingLeft(t)
 }
 
 // Where the kubelet looks for plugins and has its pods, as it sees it; and where that is in the cluster's folder.

@@ -45,27 +45,27 @@ type workflowRun struct {
 // runner runs workflows for the resource and for the action.
 type runner struct{ clients *clients.Clients }
 
-// execute runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
-func (r *runner) execute(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
-	run, ok := r.prepare(ctx, model, env, diags)
+// executeRun runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
+func (r *runner) executeRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
+	run, ok := r.prepareRun(ctx, model, env, diags)
 	if !ok {
 		return false
 	}
-	if !model.waits() {
-		return delegate(ctx, run, model, diags)
+	if !model.waitsForEnd() {
+		return startDetached(ctx, run, model, diags)
 	}
 	progress := watchProgress(ctx, run, nil)
 	result, problem := engine.Execute(ctx, run.spec, run.clients, run.options)
 	if held := new(workflow.HeldError); errors.As(problem, &held) {
 		// The holder may be an engine whose apply, with wait = false, was killed.
 		if adopted, err := detached.Adopt(ctx, run.clients.Kube, run.spec.Ref(), run.options.Holder.Execution, model.keptPaths(ctx, diags)); adopted && err == nil {
-			if !await(ctx, run, model, diags) {
+			if !awaitEnd(ctx, run, model, diags) {
 				model.setRunning(ctx, workflow.RunRunning, diags)
 			}
 			return true
 		}
 	}
-	progress.end(result, problem)
+	progress.finish(result, problem)
 	err := problem
 	status := result.Status(err)
 	switch {
@@ -147,12 +147,12 @@ func (r *runner) rereadOutputs(ctx context.Context, model *workflowRunModel, gra
 	return false
 }
 
-// prepare builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
-func (r *runner) prepare(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) (*workflowRun, bool) {
+// prepareRun builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
+func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) (*workflowRun, bool) {
 	graph := model.decodeGraph(ctx, env, diags)
 	model.pinImages(ctx, graph, diags)
 	graph = model.withPinnedImages(graph)
-	sources, digests := model.sources(ctx, diags)
+	sources, digests := model.readSources(ctx, diags)
 	identity := model.identity(ctx, graph, digests, diags)
 	retention := attribute.DurationOrZero(model.Retention, diags)
 	if diags.HasError() {
@@ -168,7 +168,7 @@ func (r *runner) prepare(ctx context.Context, model *workflowRunModel, env envir
 		return nil, false
 	}
 	name := model.Infrastructure.ValueString()
-	target, err := r.target(ctx, model)
+	target, err := r.findTarget(ctx, model)
 	if err != nil {
 		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
 		return nil, false

@@ -23,41 +23,41 @@ import (
 
 // This file contains the test of a row of the table of faults, and the faults.
 
-func (f runFault) test(t *testing.T, s *survival) {
+func (f runFault) runTest(t *testing.T, s *survival) {
 	t.Helper()
-	first, end := f.begin(t, s)
+	first, end := f.startRun(t, s)
 	if f.happens != nil {
 		f.happens(t, s, first)
 	}
-	s.says(t, first, f.says)
+	s.checkErrors(t, first, f.says)
 	end()
-	if got := s.status(t); got != f.status {
+	if got := s.readStatus(t); got != f.status {
 		t.Errorf("the status is %q, not %q", got, f.status)
 	}
-	s.id(t) // while the run's record exists
+	s.awaitID(t) // while the run's record exists
 	if !f.unwanted {
-		f.goOn(t, s)
+		f.continueRun(t, s)
 	}
-	if got := s.ran(t); got != f.ran {
+	if got := s.countStarts(t); got != f.ran {
 		t.Errorf("the steps ran: %s\nand not: %s", got, f.ran)
 	}
 	if most := s.server.most.Load(); most > 1 && !f.crowded {
 		t.Errorf("a step ran in %d pods concurrently", most)
 	}
-	s.leavesNothing(t)
+	s.checkNothingLeft(t)
 }
 
-// begin starts the first apply, and kills its provider if the row says so. The function that it returns removes what that needs, once the apply has ended.
-func (f runFault) begin(t *testing.T, s *survival) (first *applying, end func()) {
+// startRun starts the first apply, and kills its provider if the row says so. The function that it returns removes what that needs, once the apply has ended.
+func (f runFault) startRun(t *testing.T, s *survival) (first *applying, end func()) {
 	t.Helper()
 	if f.killedBeforeJob == 0 {
 		return startApply(t, s.cli), func() {}
 	}
 	gate := acctest.NewFaultProxy(t, (*httptest.Server).StartTLS)
 	held := gate.HoldRequest(createsJob(s.Namespace, f.killedBeforeJob))
-	direct := s.through(t, gate)
+	direct := s.useProxy(t, gate)
 	first = startApply(t, s.cli)
-	came(t, "the creation of a Job", held)
+	awaitClosed(t, "the creation of a Job", held)
 	first.killProvider(t)
 	return first, direct
 }
@@ -76,8 +76,8 @@ func createsJob(namespace string, n int) func(r *http.Request, seen []string) bo
 	}
 }
 
-// goOn applies the configuration again.
-func (f runFault) goOn(t *testing.T, s *survival) {
+// continueRun applies the configuration again.
+func (f runFault) continueRun(t *testing.T, s *survival) {
 	t.Helper()
 	if f.mends == nil {
 		s.server.works.Store(true)
@@ -90,15 +90,15 @@ func (f runFault) goOn(t *testing.T, s *survival) {
 	if f.meanwhile != nil {
 		f.meanwhile(t, s, second)
 	}
-	s.says(t, second, f.saysAgain)
+	s.checkErrors(t, second, f.saysAgain)
 	if f.saysAgain != "" {
 		return
 	}
 	if strings.Contains(f.attributes, "wait = false") {
-		s.over(t)
-		s.says(t, startApply(t, s.cli), "") // which reads the outcome
+		s.awaitEnd(t)
+		s.checkErrors(t, startApply(t, s.cli), "") // which reads the outcome
 	}
-	if got := s.status(t); got != "succeeded" {
+	if got := s.readStatus(t); got != "succeeded" {
 		t.Errorf("at the end the status is %q", got)
 	}
 	if got := strings.TrimSpace(s.cli.Run(t, "output", "-raw", "both")); got != "first\nslow" {
@@ -107,14 +107,14 @@ func (f runFault) goOn(t *testing.T, s *survival) {
 	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 }
 
-// logs waits until the provider of the apply logs this.
-func (a *applying) logs(t *testing.T, text string) {
+// awaitLog waits until the provider of the apply logs this.
+func (a *applying) awaitLog(t *testing.T, text string) {
 	t.Helper()
-	holds(t, "the provider to log "+text, func() bool { return strings.Contains(a.log.String(), text) })
+	awaitCondition(t, "the provider to log "+text, func() bool { return strings.Contains(a.log.String(), text) })
 }
 
-// elsewhere returns a CLI with the same configuration and another state.
-func (s *survival) elsewhere(t *testing.T) *acctest.CLI {
+// newCLIElsewhere returns a CLI with the same configuration and another state.
+func (s *survival) newCLIElsewhere(t *testing.T) *acctest.CLI {
 	t.Helper()
 	other := acctest.NewCLI(t)
 	other.Env = s.cli.Env
@@ -125,8 +125,8 @@ func (s *survival) elsewhere(t *testing.T) *acctest.CLI {
 	return other
 }
 
-// pod returns the pod of a step.
-func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
+// findPod returns the pod of a step.
+func (s *survival) findPod(t *testing.T, step string) *corev1.Pod {
 	t.Helper()
 	var pods corev1.PodList
 	acctest.NoError(t, s.Client.List(t.Context(), &pods, s.Namespace, workflow.StepLabel+"="+step))
@@ -139,15 +139,15 @@ func (s *survival) pod(t *testing.T, step string) *corev1.Pod {
 // deletePod deletes the pod of a step and waits until it does not exist.
 func (s *survival) deletePod(t *testing.T, step string) {
 	t.Helper()
-	pod := s.pod(t, step)
+	pod := s.findPod(t, step)
 	acctest.NoError(t, s.Client.Delete(t.Context(), pod))
-	holds(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
+	awaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
 // evictPod evicts the pod of a step, as a drain of its node does, and waits until it does not exist.
 func (s *survival) evictPod(t *testing.T, step string) {
 	t.Helper()
-	pod := s.pod(t, step)
+	pod := s.findPod(t, step)
 	name := pod.Name
 	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", s.Namespace, name), "-f", "-")
 	evict.Env = s.cli.Env
@@ -155,13 +155,13 @@ func (s *survival) evictPod(t *testing.T, step string) {
 	if out, err := evict.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	holds(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
+	awaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
 // passTimeout lets the timeout of a running Job pass: its deadline is mutable in Kubernetes, so the moment does not depend on how fast its pod has started.
 func (s *survival) passTimeout(t *testing.T, step string, attempt int) {
 	t.Helper()
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: fmt.Sprintf("brane-%s-%s-%d", s.id(t), step, attempt)}}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: fmt.Sprintf("brane-%s-%s-%d", s.awaitID(t), step, attempt)}}
 	acctest.NoError(t, s.Client.Get(t.Context(), job))
 	if limit := job.Spec.ActiveDeadlineSeconds; limit == nil || *limit != 3600 {
 		t.Errorf("the Job's deadline is %v seconds", limit)
@@ -201,7 +201,7 @@ func TestAccWorkflowRun_replaced(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "replaced", "", "/works")
 	s.server.works.Store(true)
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.ends(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+acctest.RunAddress)
-	s.leavesNothing(t)
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.checkEnd(t, map[string]int{"first": 2, "slow": 2, "last": 2}, "-replace="+acctest.RunAddress)
+	s.checkNothingLeft(t)
 }

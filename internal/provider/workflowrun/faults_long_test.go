@@ -56,28 +56,28 @@ func TestLongRunFaults(t *testing.T) {
 				t.Parallel()
 				f := of.body
 				f.killedBeforeJob, f.happens, f.says, f.ran = beforeJob, happens, killed, of.ran
-				f.test(t, newSurvivalIn(t, nil, "fault", f.body()))
+				f.runTest(t, newSurvivalIn(t, nil, "fault", f.configBody()))
 			})
 		}
 		kill("before it creates the first Job", 1, nil)
 		for _, step := range of.steps[:len(of.steps)-1] { // the last step waits meanwhile, because the apply ends after it
 			kill("when "+step+" is complete", 0, func(t *testing.T, s *survival, a *applying) {
 				if step == "slow" {
-					s.atWork(t)
+					s.awaitSlowStep(t)
 					s.server.letGo()
 				}
-				s.committed(t, step)
+				s.awaitCommit(t, step)
 				a.killProvider(t)
 			})
 		}
 		kill("before it detects that slow is complete", 0, func(t *testing.T, s *survival, a *applying) {
-			s.atWork(t)
+			s.awaitSlowStep(t)
 			a.suspendProvider(t)
 			s.server.letGo()
 			if name == "a fan-out" { // the provider merges the indexes
-				s.committed(t, "slow.1")
+				s.awaitCommit(t, "slow.1")
 			} else {
-				s.committed(t, "slow")
+				s.awaitCommit(t, "slow")
 			}
 			a.killProvider(t)
 		})
@@ -123,10 +123,10 @@ func TestLongRunOutages(t *testing.T) {
 				f.status, f.ran = "succeeded", of.ran
 				f.happens = func(t *testing.T, s *survival, _ *applying) {
 					s.server.finish()
-					s.atWork(t)
+					s.awaitSlowStep(t)
 					away(t, s)
 				}
-				own.test(t, f)
+				own.testFault(t, f)
 			})
 		}
 	}

@@ -31,8 +31,8 @@ type runFault struct {
 	ran string // the expected number of starts of each step at the end
 }
 
-// body returns the configuration of the run.
-func (f runFault) body() string {
+// configBody returns the configuration of the run.
+func (f runFault) configBody() string {
 	steps := cmp.Or(f.steps, strings.NewReplacer("$SLOW", cmp.Or(f.slow, "$WAIT"), "$MORE", f.more, "$LAST", cmp.Or(f.last, "true")).Replace(threeSteps))
 	return steps + f.attributes + "\n"
 }
@@ -43,7 +43,7 @@ func TestAccRunFaults(t *testing.T) {
 	for name, f := range runFaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f.test(t, newSurvivalIn(t, nil, "fault", f.body()))
+			f.runTest(t, newSurvivalIn(t, nil, "fault", f.configBody()))
 		})
 	}
 }
@@ -63,11 +63,11 @@ var runFaults = map[string]runFault{
 		ran:             once,
 	},
 	"the provider is killed while a step runs, and the next one adopts its Job": {
-		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.killProvider(t) },
+		happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.killProvider(t) },
 		says:    killed,
 		mends:   func(*testing.T, *survival) {},
 		meanwhile: func(t *testing.T, s *survival, a *applying) {
-			a.logs(t, `step "slow" was already started`)
+			a.awaitLog(t, `step "slow" was already started`)
 			s.server.letGo()
 		},
 		ran: once,
@@ -81,31 +81,31 @@ var runFaults = map[string]runFault{
   outputs = { both = { path = "both" } }
 `,
 		happens: func(t *testing.T, s *survival, a *applying) {
-			s.atWork(t)
+			s.awaitSlowStep(t)
 			a.suspendProvider(t)
 			s.server.letGo()
-			s.committed(t, "slow")
+			s.awaitCommit(t, "slow")
 			a.killProvider(t)
 		},
 		says: killed,
 		ran:  "first 1, slow 1",
 	},
 	"Ctrl-C stops the run": {
-		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
 		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
 	},
 	"Ctrl-C detaches the run": {
 		attributes: `on_interrupt = "detach"`,
-		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		happens:    func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		ran:        once,
 	},
 	"a detached run is destroyed": {
 		attributes: `on_interrupt = "detach"`,
-		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		happens:    func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		unwanted:   true,
@@ -113,9 +113,9 @@ var runFaults = map[string]runFault{
 	},
 	"a second apply starts": {
 		happens: func(t *testing.T, s *survival, a *applying) {
-			s.atWork(t)
-			other := s.elsewhere(t)
-			s.says(t, startApply(t, other), `
+			s.awaitSlowStep(t)
+			other := s.newCLIElsewhere(t)
+			s.checkErrors(t, startApply(t, other), `
 Run locked by another apply
 Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is locked by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
 
@@ -139,8 +139,11 @@ Wait until that apply has ended, then apply again: completed steps do not run ag
 Failed to finish run
 Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create).`,
 		status: "stopped",
-		mends:  func(t *testing.T, s *survival) { s.change(t, `create = "30s"`, `create = "10m"`); s.server.letGo() },
-		ran:    "last 1, slow 1",
+		mends: func(t *testing.T, s *survival) {
+			s.changeConfig(t, `create = "30s"`, `create = "10m"`)
+			s.server.letGo()
+		},
+		ran: "last 1, slow 1",
 	},
 
 	// The command.
@@ -197,7 +200,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	},
 	"a command ignores SIGTERM": {
 		slow:    "trap '' TERM; $WAIT",
-		happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
 		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
@@ -205,7 +208,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	"a command ignores SIGTERM when the run is destroyed": {
 		slow:       "trap '' TERM; $WAIT",
 		attributes: `on_interrupt = "detach"`,
-		happens:    func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+		happens:    func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		unwanted:   true,
@@ -218,7 +221,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	},
 	"a command exceeds its timeout": {
 		more:    `timeout = "1h"`,
-		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.passTimeout(t, "slow", 1) },
+		happens: func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t); s.passTimeout(t, "slow", 1) },
 		says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
@@ -260,7 +263,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 Missing output
 All steps of run "$RUN" succeeded, but none wrote a file to /data/no/where. Correct the path, or write the file in a step.`,
 		status: "stopped",
-		mends:  func(t *testing.T, s *survival) { s.change(t, "no/where", "left") },
+		mends:  func(t *testing.T, s *survival) { s.changeConfig(t, "no/where", "left") },
 		ran:    "first 1",
 	},
 	"two concurrent steps write to one path": {
@@ -296,17 +299,25 @@ See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-2 --all-container
 
 	// The cluster.
 	"a pod is deleted": {
-		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deletePod(t, "slow"); s.server.letGo() },
-		status:  "succeeded",
-		ran:     "first 1, last 1, slow 2",
+		happens: func(t *testing.T, s *survival, _ *applying) {
+			s.awaitSlowStep(t)
+			s.deletePod(t, "slow")
+			s.server.letGo()
+		},
+		status: "succeeded",
+		ran:    "first 1, last 1, slow 2",
 	},
 	"a pod is evicted": {
-		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.evictPod(t, "slow"); s.server.letGo() },
-		status:  "succeeded",
-		ran:     "first 1, last 1, slow 2",
+		happens: func(t *testing.T, s *survival, _ *applying) {
+			s.awaitSlowStep(t)
+			s.evictPod(t, "slow")
+			s.server.letGo()
+		},
+		status: "succeeded",
+		ran:    "first 1, last 1, slow 2",
 	},
 	"a Job is deleted": {
-		happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deleteJob(t, "slow") },
+		happens: func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t); s.deleteJob(t, "slow") },
 		says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: JobDeleted: the Job was deleted before its step had stored its files.
@@ -328,10 +339,10 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	"the engine is killed": {
 		attributes: "wait = false",
 		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.atWork(t)
-			first := s.engine(t)
+			s.awaitSlowStep(t)
+			first := s.awaitEngine(t)
 			killEngine(t, first)
-			s.engine(t, first.Name)
+			s.awaitEngine(t, first.Name)
 			s.server.letGo()
 		},
 		status: "running",
@@ -340,10 +351,10 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	"the engine's pod is deleted": {
 		attributes: "wait = false",
 		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.atWork(t)
-			first := s.engine(t)
+			s.awaitSlowStep(t)
+			first := s.awaitEngine(t)
 			acctest.NoError(t, s.Client.Delete(t.Context(), first))
-			s.engine(t, first.Name)
+			s.awaitEngine(t, first.Name)
 			s.server.letGo()
 		},
 		status: "running",
@@ -351,7 +362,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	},
 	"the run is destroyed while the engine runs": {
 		attributes: "wait = false",
-		happens:    func(t *testing.T, s *survival, _ *applying) { s.atWork(t) },
+		happens:    func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t) },
 		status:     "running",
 		unwanted:   true,
 		ran:        "first 1, slow 1",

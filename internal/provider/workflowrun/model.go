@@ -104,8 +104,8 @@ func (m workflowRunModel) hasKnownIdentity() bool {
 	return !m.Inputs.IsUnknown()
 }
 
-// sources returns the contents of the inputs and their digests.
-func (m workflowRunModel) sources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, map[string]string) {
+// readSources returns the contents of the inputs and their digests.
+func (m workflowRunModel) readSources(ctx context.Context, diags *diag.Diagnostics) (map[string]files.Source, map[string]string) {
 	models := map[string]inputs.Model{}
 	diags.Append(m.Inputs.ElementsAs(ctx, &models, false)...)
 	sources, digests := map[string]files.Source{}, map[string]string{}
@@ -173,7 +173,7 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 		results[name] = resultModel{
 			ReturnType: kind, ReturnValue: value,
 			Status: types.StringValue(string(step.Status)), ExitCode: exitCode(step),
-			StartedAt: attribute.TimeOrNull(step.Started), FinishedAt: attribute.TimeOrNull(step.Ended), Duration: span(step.Started, step.Ended),
+			StartedAt: attribute.TimeOrNull(step.Started), FinishedAt: attribute.TimeOrNull(step.Ended), Duration: durationOrNull(step.Started, step.Ended),
 			Attempts: types.Int64Value(int64(step.Attempts)), Digest: attribute.StringOrNull(string(step.Layer)),
 		}
 		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
@@ -184,7 +184,7 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 		}
 	}
 	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), attribute.TimeOrNull(first), attribute.TimeOrNull(last)
-	m.Duration = span(first, last)
+	m.Duration = durationOrNull(first, last)
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
 	m.Results = value
@@ -198,8 +198,8 @@ func exitCode(step workflow.StepResult) types.Int64 {
 	return types.Int64Null()
 }
 
-// span returns the time between two moments; null if one of them is not known.
-func span(from, to time.Time) types.String {
+// durationOrNull returns the time between two moments; null if one of them is not known.
+func durationOrNull(from, to time.Time) types.String {
 	if from.IsZero() || to.IsZero() {
 		return types.StringNull()
 	}

@@ -15,10 +15,10 @@ import (
 var outages = map[string]runFault{
 	"the API server is killed, and is away when a step ends": {
 		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.atWork(t)
+			s.awaitSlowStep(t)
 			s.own.server.Kill()
 			s.server.letGo()
-			s.committed(t, "slow")
+			s.awaitCommit(t, "slow")
 			s.own.server.Recover()
 		},
 		status: "succeeded",
@@ -27,10 +27,10 @@ var outages = map[string]runFault{
 	"Redis is killed, and is away when a step ends": {
 		slow: "$WAIT; $OVER",
 		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.atWork(t)
+			s.awaitSlowStep(t)
 			s.own.redis.Kill()
 			s.server.letGo()
-			came(t, "the end of the command", s.server.over)
+			awaitClosed(t, "the end of the command", s.server.over)
 			s.own.redis.Recover()
 		},
 		status: "succeeded",
@@ -39,10 +39,10 @@ var outages = map[string]runFault{
 	"Redis does not answer when a step ends": {
 		slow: "$WAIT; $OVER",
 		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.atWork(t)
+			s.awaitSlowStep(t)
 			s.own.redis.Pause()
 			s.server.letGo()
-			came(t, "the end of the command", s.server.over)
+			awaitClosed(t, "the end of the command", s.server.over)
 			s.own.redis.Recover()
 		},
 		status: "succeeded",
@@ -50,7 +50,7 @@ var outages = map[string]runFault{
 	},
 	"the kubelet is killed, and is away when a step ends and the next one starts": {
 		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.atWork(t)
+			s.awaitSlowStep(t)
 			start := s.own.StopKubelet(t)
 			s.server.letGo()
 			s.hasJob(t, "last")
@@ -66,7 +66,7 @@ func TestAccRunOutages(t *testing.T) {
 	t.Parallel()
 	own := newOwnCluster(t)
 	for name, f := range outages {
-		t.Run(name, func(t *testing.T) { own.test(t, f) })
+		t.Run(name, func(t *testing.T) { own.testFault(t, f) })
 	}
 }
 
@@ -82,13 +82,13 @@ func newOwnCluster(t *testing.T) *ownCluster {
 	return &ownCluster{c, c.Program(t, "kube-apiserver"), c.Program(t, "redis-server", "redis-server", filepath.Join(filepath.Dir(c.Kubeconfig), "conf/redis.conf"))}
 }
 
-// test tests one row. No other test uses the cluster's Redis, so the number of its keys must not change.
-func (c *ownCluster) test(t *testing.T, f runFault) {
+// testFault tests one row. No other test uses the cluster's Redis, so the number of its keys must not change.
+func (c *ownCluster) testFault(t *testing.T, f runFault) {
 	t.Helper()
-	s := newSurvivalIn(t, c, "fault", f.body())
+	s := newSurvivalIn(t, c, "fault", f.configBody())
 	before, err := s.redis.DBSize(t.Context()).Result()
 	acctest.NoError(t, err)
-	f.test(t, s)
+	f.runTest(t, s)
 	acctest.NoError(t, s.redis.Del(t.Context(), s.counts).Err())
 	if after, err := s.redis.DBSize(t.Context()).Result(); err != nil || after != before {
 		t.Errorf("Redis has %d keys and had %d: %v", after, before, err)
@@ -98,7 +98,7 @@ func (c *ownCluster) test(t *testing.T, f runFault) {
 // hasJob waits for the Job of a step.
 func (s *survival) hasJob(t *testing.T, step string) {
 	t.Helper()
-	holds(t, "the Job of step "+step, func() bool {
+	awaitCondition(t, "the Job of step "+step, func() bool {
 		var jobs batchv1.JobList
 		acctest.NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
 		return len(jobs.Items) > 0

@@ -36,8 +36,8 @@ type checkCall struct {
 	version branelet.Version
 }
 
-// check reports the differences between a call, whose arguments have the given types, and the description.
-func (c checkCall) check(call *workflow.Call, given map[string]string, diags *diag.Diagnostics) {
+// checkDifferences reports the differences between a call, whose arguments have the given types, and the description.
+func (c checkCall) checkDifferences(call *workflow.Call, given map[string]string, diags *diag.Diagnostics) {
 	if named := c.file.Name + ":" + c.file.Version; named != call.Package && (c.file.Version != "" || call.Package != c.file.Name) && c.file.Version != "latest" {
 		diags.AddAttributeError(c.at.AtName("package"), "Package does not match its file",
 			fmt.Sprintf("Step %q calls package %q, but its package_file describes %q.", c.step, call.Package, named))
@@ -55,14 +55,14 @@ func (c checkCall) check(call *workflow.Call, given map[string]string, diags *di
 	function, found := c.file.Functions[call.Function]
 	if !found {
 		if call.Function != "" {
-			diags.AddAttributeError(c.at.AtName("function"), "Unknown function", fmt.Sprintf("Step %q: package %q has no function %q. It has: %s.", c.step, call.Package, call.Function, listed(c.file.Names())))
+			diags.AddAttributeError(c.at.AtName("function"), "Unknown function", fmt.Sprintf("Step %q: package %q has no function %q. It has: %s.", c.step, call.Package, call.Function, quoteNames(c.file.Names())))
 		}
 		return
 	}
-	c.arguments(call, function, given, diags)
+	c.checkArguments(call, function, given, diags)
 }
 
-func (c checkCall) arguments(call *workflow.Call, function packagefile.Function, given map[string]string, diags *diag.Diagnostics) {
+func (c checkCall) checkArguments(call *workflow.Call, function packagefile.Function, given map[string]string, diags *diag.Diagnostics) {
 	var known []string
 	for _, parameter := range function.Parameters {
 		known = append(known, parameter.Name)
@@ -78,7 +78,7 @@ func (c checkCall) arguments(call *workflow.Call, function packagefile.Function,
 		parameter, found := function.Parameter(name)
 		switch {
 		case !found:
-			diags.AddAttributeError(at, "Unknown argument", fmt.Sprintf("Step %q: function %q of package %q has no argument %q. It has: %s.", c.step, call.Function, call.Package, name, listed(known)))
+			diags.AddAttributeError(at, "Unknown argument", fmt.Sprintf("Step %q: function %q of package %q has no argument %q. It has: %s.", c.step, call.Function, call.Package, name, quoteNames(known)))
 		case given[name] != "" && !c.version.Accepts(parameter.Type, given[name]):
 			diags.AddAttributeError(at, "Invalid argument type",
 				fmt.Sprintf("Step %q: argument %q of function %q of package %q is of type %s, not %s.", c.step, name, call.Function, call.Package, parameter.Type, given[name]))

@@ -58,9 +58,9 @@ func packageReference() validator.String {
 	})
 }
 
-// call builds the call of a step and reports errors on the attributes. usual is the default version; it is empty if validation runs without a configured
+// toCall builds the call of a step and reports errors on the attributes. usual is the default version; it is empty if validation runs without a configured
 // provider. The versions that can be the default then encode values alike, so only the names of the kinds are not checked.
-func (m packageModel) call(at path.Path, step string, usual branelet.Version, diags *diag.Diagnostics) *workflow.Call {
+func (m packageModel) toCall(at path.Path, step string, usual branelet.Version, diags *diag.Diagnostics) *workflow.Call {
 	version, told := usual, usual != ""
 	if !m.BraneVersion.IsNull() {
 		parsed, err := branelet.ParseVersion(m.BraneVersion.ValueString())
@@ -80,7 +80,7 @@ func (m packageModel) call(at path.Path, step string, usual branelet.Version, di
 	}
 	given := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(m.Arguments)) {
-		argument, kind, err := m.Arguments[name].argument(version)
+		argument, kind, err := m.Arguments[name].toArgument(version)
 		if err != nil {
 			diags.AddAttributeError(at.AtName("arguments").AtMapKey(name), "Invalid argument", fmt.Sprintf("Argument %q of step %q: %s.", name, step, err))
 			continue
@@ -91,7 +91,7 @@ func (m packageModel) call(at path.Path, step string, usual branelet.Version, di
 		if file.Kind == string(branelet.OAS) {
 			call.Kind = branelet.OAS
 		}
-		checkCall{at: at, step: step, file: *file, version: version}.check(call, given, diags)
+		checkCall{at: at, step: step, file: *file, version: version}.checkDifferences(call, given, diags)
 	}
 	if !m.Kind.IsNull() {
 		call.Kind = branelet.Kind(m.Kind.ValueString())
@@ -102,8 +102,8 @@ func (m packageModel) call(at path.Path, step string, usual branelet.Version, di
 	return call
 }
 
-// argument returns the value of an argument, or the step whose result it is; kind is its type, empty for the result of a step.
-func (m argumentModel) argument(version branelet.Version) (argument workflow.Argument, kind string, err error) {
+// toArgument returns the value of an argument, or the step whose result it is; kind is its type, empty for the result of a step.
+func (m argumentModel) toArgument(version branelet.Version) (argument workflow.Argument, kind string, err error) {
 	var value branelet.Value
 	found := 0
 	take := func(given attr.Value, of func() branelet.Value) {
@@ -186,8 +186,8 @@ func resultOf(value branelet.Value, diags *diag.Diagnostics) (kind, json types.S
 	return types.StringValue(value.Type()), types.StringValue(string(written))
 }
 
-// listed formats a list of names for a message.
-func listed(all []string) string {
+// quoteNames formats a list of names for a message.
+func quoteNames(all []string) string {
 	if len(all) == 0 {
 		return "none"
 	}

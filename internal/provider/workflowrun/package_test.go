@@ -55,7 +55,7 @@ resource "brane_workflow_run" "test" {
 }
 `
 
-func gave(kind, value string) knownvalue.Check {
+func expectReturned(kind, value string) knownvalue.Check {
 	return knownvalue.ObjectPartial(map[string]knownvalue.Check{
 		"status": knownvalue.StringExact("succeeded"), "return_type": knownvalue.StringExact(kind), "return_value": knownvalue.StringExact(value),
 	})
@@ -78,11 +78,11 @@ output "sum" { value = jsondecode(brane_workflow_run.test.results.sum.return_val
 				ConfigStateChecks: []statecheck.StateCheck{
 					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
 					acctest.ExpectRunValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
-						"string": gave("string", `"naïve \"日本\" $PATH ${x}"`), "integer": gave("integer", "9223372036854775807"), "real": gave("real", "0.05"), "whole": gave("real", "2.0"),
-						"boolean": gave("boolean", "true"), "nothing": gave("unit", "null"), "sum": gave("integer", "9007199254740992"),
-						"copy": gave("File", `"in/ada.txt.copy"`), "again": gave("File", `"in/ada.txt.copy.copy"`), "tree": gave("string[]", `["ada.txt","ada.txt.copy","ada.txt.copy.copy","grace.txt"]`),
-						"pair": gave("Pair", `{"left":"é","right":1}`), "left": gave("string", `"é"`), "plain": gave("string", `"é"`), "path": gave("string", `"/data/in/ada.txt.copy.copy"`),
-						"marked": gave("string", `"é"`), "own": gave("string", `"own"`),
+						"string": expectReturned("string", `"naïve \"日本\" $PATH ${x}"`), "integer": expectReturned("integer", "9223372036854775807"), "real": expectReturned("real", "0.05"), "whole": expectReturned("real", "2.0"),
+						"boolean": expectReturned("boolean", "true"), "nothing": expectReturned("unit", "null"), "sum": expectReturned("integer", "9007199254740992"),
+						"copy": expectReturned("File", `"in/ada.txt.copy"`), "again": expectReturned("File", `"in/ada.txt.copy.copy"`), "tree": expectReturned("string[]", `["ada.txt","ada.txt.copy","ada.txt.copy.copy","grace.txt"]`),
+						"pair": expectReturned("Pair", `{"left":"é","right":1}`), "left": expectReturned("string", `"é"`), "plain": expectReturned("string", `"é"`), "path": expectReturned("string", `"/data/in/ada.txt.copy.copy"`),
+						"marked": expectReturned("string", `"é"`), "own": expectReturned("string", `"own"`),
 						"variables": knownvalue.ObjectPartial(map[string]knownvalue.Check{"return_value": knownvalue.StringRegexp(variables)}),
 						"program":   knownvalue.ObjectPartial(map[string]knownvalue.Check{"return_type": knownvalue.Null(), "return_value": knownvalue.Null()}),
 					})),

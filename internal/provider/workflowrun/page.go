@@ -54,7 +54,7 @@ func checkPage(name types.String, diags *diag.Diagnostics) {
 // shouldWriteReport reports whether apply writes the report of a run that is not replaced, or resets the time at which it was written.
 func (m workflowRunModel) shouldWriteReport(state workflowRunModel) bool {
 	switch {
-	case state.isDelegated() && !m.waits():
+	case state.isDelegated() && !m.waitsForEnd():
 		return false // it has not ended
 	case m.ReportPath.IsNull():
 		return !state.ReportWrittenAt.IsNull()

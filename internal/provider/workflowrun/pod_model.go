@@ -96,8 +96,8 @@ type emptyDirModel struct {
 	SizeLimit attribute.Quantity `tfsdk:"size_limit"`
 }
 
-// over returns the step's values merged with the defaults; the step's take precedence.
-func (m podModel) over(defaults podModel) podModel {
+// withDefaults returns the step's values merged with the defaults; the step's take precedence.
+func (m podModel) withDefaults(defaults podModel) podModel {
 	m.Image = over(m.Image, defaults.Image)
 	m.WorkingDir = over(m.WorkingDir, defaults.WorkingDir)
 	m.Timeout = over(m.Timeout, defaults.Timeout)
@@ -115,9 +115,9 @@ func (m podModel) over(defaults podModel) podModel {
 	if m.ImagePullSecrets == nil {
 		m.ImagePullSecrets = defaults.ImagePullSecrets
 	}
-	m.Resources = m.Resources.over(defaults.Resources)
+	m.Resources = m.Resources.withDefaults(defaults.Resources)
 	m.AutomountServiceAccountToken = over(m.AutomountServiceAccountToken, defaults.AutomountServiceAccountToken)
-	m.SecurityContext = m.SecurityContext.over(defaults.SecurityContext)
+	m.SecurityContext = m.SecurityContext.withDefaults(defaults.SecurityContext)
 	m.Volumes = entriesOver(m.Volumes, defaults.Volumes)
 	return m
 }
@@ -140,7 +140,7 @@ func entriesOver[V any](own, otherwise map[string]V) map[string]V {
 	return all
 }
 
-func (m *resourcesModel) over(defaults *resourcesModel) *resourcesModel {
+func (m *resourcesModel) withDefaults(defaults *resourcesModel) *resourcesModel {
 	if m == nil || defaults == nil {
 		if m == nil {
 			return defaults
@@ -150,7 +150,7 @@ func (m *resourcesModel) over(defaults *resourcesModel) *resourcesModel {
 	return &resourcesModel{Requests: entriesOver(m.Requests, defaults.Requests), Limits: entriesOver(m.Limits, defaults.Limits)}
 }
 
-func (m *securityContextModel) over(defaults *securityContextModel) *securityContextModel {
+func (m *securityContextModel) withDefaults(defaults *securityContextModel) *securityContextModel {
 	if m == nil || defaults == nil {
 		if m == nil {
 			return defaults
@@ -174,8 +174,8 @@ func (m *securityContextModel) over(defaults *securityContextModel) *securityCon
 	return &both
 }
 
-// fill sets the values of the model in a step.
-func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
+// applyTo sets the values of the model in a step.
+func (m podModel) applyTo(step *workflow.Step, diags *diag.Diagnostics) {
 	step.Image, step.WorkingDir = m.Image.ValueString(), m.WorkingDir.ValueString()
 	step.Timeout = attribute.DurationOrZero(m.Timeout, diags)
 	step.Retries = int32(m.Retries.ValueInt64()) //nolint:gosec // at most 100
@@ -196,7 +196,7 @@ func (m podModel) fill(step *workflow.Step, diags *diag.Diagnostics) {
 		step.SecurityContext = m.SecurityContext.securityContext()
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Volumes)) {
-		step.Volumes = append(step.Volumes, m.Volumes[name].volume(name, diags))
+		step.Volumes = append(step.Volumes, m.Volumes[name].toVolume(name, diags))
 	}
 }
 
@@ -236,7 +236,7 @@ func (m securityContextModel) securityContext() workflow.SecurityContext {
 	return security
 }
 
-func (m volumeModel) volume(name string, diags *diag.Diagnostics) workflow.Volume {
+func (m volumeModel) toVolume(name string, diags *diag.Diagnostics) workflow.Volume {
 	volume := workflow.Volume{Name: name, MountPath: m.MountPath.ValueString(), SubPath: m.SubPath.ValueString(), ReadOnly: m.ReadOnly.ValueBool()}
 	source := &volume.Source
 	switch {

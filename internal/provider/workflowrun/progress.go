@@ -36,12 +36,12 @@ func watchProgress(ctx context.Context, run *workflowRun, listener func(string))
 			tflog.Debug(ctx, event.String(), map[string]any{"run": run.spec.ID})
 			return
 		}
-		p.observe(event)
+		p.handleEvent(event)
 	}
 	return p
 }
 
-func (p *runProgress) observe(event workflow.Event) {
+func (p *runProgress) handleEvent(event workflow.Event) {
 	switch event.Kind {
 	case workflow.StepStarted, workflow.StepAdopted:
 		if p.started[event.Step].IsZero() {
@@ -80,8 +80,8 @@ func (p *runProgress) line(event workflow.Event) string {
 	return fmt.Sprintf("%s (%d of %d ended, %s elapsed)", what, p.ended, p.of, p.elapsed(event.At))
 }
 
-// end reports the end of the run.
-func (p *runProgress) end(result workflow.Result, err error) {
+// finish reports the end of the run.
+func (p *runProgress) finish(result workflow.Result, err error) {
 	what := "succeeded"
 	switch {
 	case errors.Is(err, context.Canceled):

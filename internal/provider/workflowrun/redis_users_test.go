@@ -22,8 +22,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
-// bridge returns the address at which pods of the test cluster reach the machine that runs the tests.
-func bridge(t *testing.T) string {
+// bridgeAddress returns the address at which pods of the test cluster reach the machine that runs the tests.
+func bridgeAddress(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"))
 	acctest.NoError(t, err)
@@ -42,7 +42,7 @@ var authenticatesAs = regexp.MustCompile(`(?i)\r\nauth\r\n\$\d+\r\n([\w-]+)\r\n\
 func newPodRedis(t *testing.T, args ...string) (server *redistest.Server, podURL string, sent *transcript) {
 	t.Helper()
 	server, sent = redistest.Start(t, append([]string{"--appendonly", "yes", "--requirepass", "s3cret"}, args...)...), &transcript{}
-	proxy := redistest.StartProxy(t, bridge(t), server, func(data []byte) { _, _ = sent.Write(data) })
+	proxy := redistest.StartProxy(t, bridgeAddress(t), server, func(data []byte) { _, _ = sent.Write(data) })
 	return server, strings.Replace(server.URL(), server.Addr(), proxy.Addr(), 1), sent
 }
 
@@ -148,9 +148,9 @@ func TestAccRedis_tlsInPods(t *testing.T) {
 	t.Parallel()
 	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
-	server := redistest.StartTLS(t, "--appendonly", "yes", "--requirepass", "s3cret", "--bind", "127.0.0.1", bridge(t), "--tls-auth-clients", "yes")
+	server := redistest.StartTLS(t, "--appendonly", "yes", "--requirepass", "s3cret", "--bind", "127.0.0.1", bridgeAddress(t), "--tls-auth-clients", "yes")
 	const heredoc = "    %s = <<EOT\n%sEOT\n"
-	redis := fmt.Sprintf("    url = %q\n    pod_url = %q\n", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridge(t), 1)) +
+	redis := fmt.Sprintf("    url = %q\n    pod_url = %q\n", server.URL(), strings.Replace(server.URL(), "127.0.0.1", bridgeAddress(t), 1)) +
 		fmt.Sprintf(heredoc, "ca_certificate", server.CA) + fmt.Sprintf(heredoc, "client_certificate", server.Cert) + fmt.Sprintf(heredoc, "client_key", server.Key)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.ProviderFactories,

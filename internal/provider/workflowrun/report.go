@@ -65,8 +65,8 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 	diags.AddAttributeError(path.Root("outputs"), summary, detail)
 }
 
-// lost returns a message for each output that is missing or modified in Redis, as far as [files.Store.Damage] checks.
-func (r *runner) lost(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) (sentences []string, err error) {
+// describeLostOutputs returns a message for each output that is missing or modified in Redis, as far as [files.Store.Damage] checks.
+func (r *runner) describeLostOutputs(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) (sentences []string, err error) {
 	store, err := results.OpenFiles(client, model.ID.ValueString())
 	if err != nil {
 		return nil, err

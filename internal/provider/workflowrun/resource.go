@@ -78,7 +78,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	id := types.StringUnknown()
 	if plan.hasKnownIdentity() {
 		resp.Diagnostics.Append(found...) // with unknown values, an error only says that they cannot be decoded
-		_, digests := plan.sources(ctx, &resp.Diagnostics)
+		_, digests := plan.readSources(ctx, &resp.Diagnostics)
 		identity := plan.identity(ctx, plan.withPinnedImages(graph), digests, &resp.Diagnostics)
 		if resp.Diagnostics.HasError() {
 			return
@@ -97,7 +97,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 	// The run is not replaced: its results keep their values.
 	stays := map[string]any{"namespace": state.Namespace, "execution_id": state.ExecutionID}
-	if !state.isDelegated() || !plan.waits() { // otherwise apply sets the results
+	if !state.isDelegated() || !plan.waitsForEnd() { // otherwise apply sets the results
 		maps.Copy(stays, map[string]any{"status": state.Status, "started_at": state.StartedAt, "finished_at": state.FinishedAt, "duration": state.Duration, "results": state.Results})
 		outputs, all := planOutputs(plan.Outputs, state.Outputs)
 		stays["outputs"] = outputs
@@ -124,7 +124,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
-	if r.runner.execute(ctx, &model, env, &resp.Diagnostics) {
+	if r.runner.executeRun(ctx, &model, env, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -136,8 +136,8 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if !model.waits() && model.Status.ValueString() != string(workflow.RunSucceeded) {
-		if r.runner.refresh(ctx, &model, environment{packageVersion: r.runner.clients.PackageVersion()}, &resp.Diagnostics) {
+	if !model.waitsForEnd() && model.Status.ValueString() != string(workflow.RunSucceeded) {
+		if r.runner.refreshRun(ctx, &model, environment{packageVersion: r.runner.clients.PackageVersion()}, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 		}
 		return
@@ -154,7 +154,7 @@ func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest
 	var lost []string
 	if err == nil {
 		diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
-		lost, err = r.runner.lost(ctx, redis, &model)
+		lost, err = r.runner.describeLostOutputs(ctx, redis, &model)
 	}
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to read outputs", fmt.Sprintf("Looking up the outputs of run %q in Redis", id), err)
@@ -175,7 +175,7 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	if state.isDelegated() {
-		if r.runner.follow(ctx, &model, env, &resp.Diagnostics) {
+		if r.runner.updateDetachedRun(ctx, &model, env, &resp.Diagnostics) {
 			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 		}
 		return

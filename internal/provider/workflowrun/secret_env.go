@@ -50,7 +50,7 @@ func (m workflowRunModel) secretEnv(diags *diag.Diagnostics) map[string]map[stri
 	for step, value := range m.SecretEnvWO.Elements() {
 		if _, found := steps[step]; !found && !m.Steps.IsUnknown() {
 			diags.AddAttributeError(path.Root(secretEnvAttribute).AtMapKey(step), "Unknown step",
-				fmt.Sprintf("%s has variables for step %q, which is not in steps. The steps are: %s.", secretEnvAttribute, step, listed(slices.Sorted(maps.Keys(steps)))))
+				fmt.Sprintf("%s has variables for step %q, which is not in steps. The steps are: %s.", secretEnvAttribute, step, quoteNames(slices.Sorted(maps.Keys(steps)))))
 			continue
 		}
 		variables, ok := value.(types.Map)

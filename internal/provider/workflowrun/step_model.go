@@ -70,7 +70,7 @@ func (m workflowRunModel) decodeGraph(ctx context.Context, env environment, diag
 	var steps []workflow.Step
 	calls := map[string]*workflow.Call{}
 	for _, name := range slices.Sorted(maps.Keys(models)) {
-		step := models[name].step(name, defaults, env.packageVersion, diags)
+		step := models[name].toStep(name, defaults, env.packageVersion, diags)
 		if step.Call != nil {
 			calls[name] = step.Call
 		}
@@ -85,7 +85,7 @@ func (m workflowRunModel) decodeGraph(ctx context.Context, env environment, diag
 
 // reportSteps adds an error for each step error joined in err, on its attribute.
 func reportSteps(diags *diag.Diagnostics, err error) {
-	for _, problem := range problems(err) {
+	for _, problem := range stepErrors(err) {
 		at, summary := path.Root("steps"), "Invalid step configuration"
 		if problem.IsCycle {
 			summary = "Cycle in steps"
@@ -110,8 +110,8 @@ func reportSteps(diags *diag.Diagnostics, err error) {
 	}
 }
 
-// problems returns the step errors that are joined in err.
-func problems(err error) []*workflow.StepError {
+// stepErrors returns the step errors that are joined in err.
+func stepErrors(err error) []*workflow.StepError {
 	joined, ok := err.(interface{ Unwrap() []error }) // errors.Join provides no other access to its parts
 	if !ok {
 		return nil
@@ -125,7 +125,7 @@ func problems(err error) []*workflow.StepError {
 	return found
 }
 
-func (m stepModel) step(name string, defaults podModel, brane branelet.Version, diags *diag.Diagnostics) workflow.Step {
+func (m stepModel) toStep(name string, defaults podModel, brane branelet.Version, diags *diag.Diagnostics) workflow.Step {
 	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
 	step.Completions, step.Items = int(m.Completions.ValueInt64()), m.Items
 	if len(step.Items) > 0 {
@@ -136,10 +136,10 @@ func (m stepModel) step(name string, defaults podModel, brane branelet.Version, 
 	if when := m.When.ValueString(); when != onSuccess {
 		step.When = workflow.When(when)
 	}
-	m.over(defaults).fill(&step, diags)
+	m.withDefaults(defaults).applyTo(&step, diags)
 	if !m.Package.IsNull() {
 		step.Image = m.Image.ValueString() // the default image is for commands
-		if step.Call = m.call(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {
+		if step.Call = m.toCall(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {
 			step.Command = []string{branelet.EntryPoint}
 			step.Needs = slices.Compact(slices.Sorted(slices.Values(append(step.Needs, step.Call.Results()...))))
 		}

@@ -34,28 +34,40 @@ func TestAccRunStops(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]runFault{
 		"its pod is deleted": {
-			steps:   halfDoneWith("", ""),
-			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deletePod(t, "slow"); s.goesOn() },
-			status:  "succeeded",
+			steps: halfDoneWith("", ""),
+			happens: func(t *testing.T, s *survival, _ *applying) {
+				s.awaitSlowStep(t)
+				s.deletePod(t, "slow")
+				s.releaseSteps()
+			},
+			status: "succeeded",
 		},
 		"the pod of its index is deleted": {
-			steps:   halfDoneWith("completions = 1", ""),
-			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.deletePod(t, "slow"); s.goesOn() },
-			status:  "succeeded",
+			steps: halfDoneWith("completions = 1", ""),
+			happens: func(t *testing.T, s *survival, _ *applying) {
+				s.awaitSlowStep(t)
+				s.deletePod(t, "slow")
+				s.releaseSteps()
+			},
+			status: "succeeded",
 		},
 		"its pod is evicted by the drain of its node": {
-			steps:   halfDoneWith("", ""),
-			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t); s.evictPod(t, "slow"); s.goesOn() },
-			status:  "succeeded",
+			steps: halfDoneWith("", ""),
+			happens: func(t *testing.T, s *survival, _ *applying) {
+				s.awaitSlowStep(t)
+				s.evictPod(t, "slow")
+				s.releaseSteps()
+			},
+			status: "succeeded",
 		},
 		"its pod is preempted": {
 			steps:   halfDoneWith(`resources = { limits = { "example.com/$NAMESPACE" = "1" } }`, ""),
-			happens: func(t *testing.T, s *survival, _ *applying) { s.preempt(t, "slow"); s.goesOn() },
+			happens: func(t *testing.T, s *survival, _ *applying) { s.preemptPod(t, "slow"); s.releaseSteps() },
 			status:  "succeeded",
 		},
 		"its timeout is over": {
 			steps:   halfDoneWith(`timeout = "30s"`, ""),
-			happens: func(t *testing.T, s *survival, _ *applying) { s.atWork(t) },
+			happens: func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t) },
 			says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
@@ -69,14 +81,14 @@ Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPAC
 		},
 		"Ctrl-C": {
 			steps:   halfDoneWith("", ""),
-			happens: func(t *testing.T, s *survival, a *applying) { s.atWork(t); a.interrupt(t) },
+			happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
 			says:    stopped,
 			status:  "stopped",
 		},
 		"another step fails": {
 			steps: halfDoneWith("", `other = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $WORKS"] }`),
 			happens: func(t *testing.T, s *survival, _ *applying) {
-				holds(t, "both steps to be at work", func() bool { return s.server.waiting.Load() == 2 })
+				awaitCondition(t, "both steps to be at work", func() bool { return s.server.waiting.Load() == 2 })
 				s.server.letGo()
 			},
 			says: `
@@ -95,23 +107,23 @@ Because of this 1 of 2 steps were stopped or not started.`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSurvivalIn(t, nil, "fault", f.body())
+			s := newSurvivalIn(t, nil, "fault", f.configBody())
 			// The removal of the run's own Redis user, after an interrupt or a failure, would hide a commit that the agent tries.
-			s.change(t, `provider "brane" {`, "provider \"brane\" {\n  redis = { acl_users = \"off\" }")
-			f.test(t, s)
+			s.changeConfig(t, `provider "brane" {`, "provider \"brane\" {\n  redis = { acl_users = \"off\" }")
+			f.runTest(t, s)
 		})
 	}
 }
 
-// goesOn lets the steps that wait finish.
-func (s *survival) goesOn() {
+// releaseSteps lets the steps that wait finish.
+func (s *survival) releaseSteps() {
 	s.server.works.Store(true)
 	s.server.letGo()
 }
 
-// preempt lets a pod of a higher priority take the resource that the step's pod has, of which the node has one, and waits until that pod is gone. Before the step
+// preemptPod lets a pod of a higher priority take the resource that the step's pod has, of which the node has one, and waits until that pod is gone. Before the step
 // can start, the node gets the resource.
-func (s *survival) preempt(t *testing.T, step string) {
+func (s *survival) preemptPod(t *testing.T, step string) {
 	t.Helper()
 	var nodes corev1.NodeList
 	acctest.NoError(t, s.Client.List(t.Context(), &nodes, "", ""))
@@ -127,8 +139,8 @@ func (s *survival) preempt(t *testing.T, step string) {
 		resource("remove")
 		s.Kubectl(t, "", "delete", "priorityclass", s.Namespace)
 	})
-	s.atWork(t)
-	pod := s.pod(t, step)
+	s.awaitSlowStep(t)
+	pod := s.findPod(t, step)
 	s.Kubectl(t, strings.NewReplacer("$NAME", s.Namespace, "$IMAGE", pod.Spec.Containers[0].Image).Replace(`
 apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
@@ -148,6 +160,6 @@ spec:
     command: [sleep, "600"]
     resources: {limits: {example.com/$NAME: 1}}
 `), "create", "-f", "-")
-	holds(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
+	awaitCondition(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
 	s.Kubectl(t, "", "-n", s.Namespace, "delete", "pod", "urgent")
 }

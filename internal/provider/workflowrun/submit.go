@@ -54,14 +54,14 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 		diags.AddAttributeError(path.Root("cluster"), "Conflicting cluster",
 			"The Jobs are submitted with the credentials that are registered for the infrastructure, which identify the cluster. Remove cluster, or set submit_with = \"provider\".")
 	}
-	if byProvider && !m.waits() {
+	if byProvider && !m.waitsForEnd() {
 		diags.AddAttributeError(path.Root("submit_with"), "Unsupported submit_with",
 			"With wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Remove submit_with, or set wait = true.")
 	}
 }
 
-// target returns the location of the run's Jobs and the client to create them with.
-func (r *runner) target(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
+// findTarget returns the location of the run's Jobs and the client to create them with.
+func (r *runner) findTarget(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
 	name := model.Infrastructure.ValueString()
 	if model.SubmitWith.ValueString() != submitProvider {
 		return r.clients.ConnectInfrastructure(ctx, name)
@@ -77,7 +77,7 @@ func (r *runner) target(ctx context.Context, model *workflowRunModel) (*clients.
 // inCluster calls do with the credentials that created the objects of a run. If these are no longer registered or lack permissions,
 // it calls do with the provider's own: Terraform destroys the run before it repairs the resources that the run depends on.
 func (r *runner) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
-	target, err := r.target(ctx, model)
+	target, err := r.findTarget(ctx, model)
 	if err == nil {
 		err = do(target.Kube)
 	}

@@ -53,7 +53,7 @@ const threeSteps = `
 // newSurvival returns a run of three steps on the shared test cluster. The slow step sends a request to the server.
 func newSurvival(t *testing.T, name, attributes, slow string) *survival {
 	t.Helper()
-	return newSurvivalIn(t, nil, name, runFault{slow: "wget -q -O /dev/null $SERVER" + slow, attributes: attributes}.body())
+	return newSurvivalIn(t, nil, name, runFault{slow: "wget -q -O /dev/null $SERVER" + slow, attributes: attributes}.configBody())
 }
 
 // newSurvivalIn returns a run with this configuration. In its steps, $RAN/name counts a start, $WAIT waits for letGo, $FINISH waits for finish, $WORKS fails until
@@ -75,14 +75,14 @@ func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	}
 	t.Cleanup(func() { acctest.NoError(t, s.redis.Del(context.Background(), s.counts).Err()) })
 	s.RegisterInfrastructure(t)
-	s.write(t, name, body)
+	s.writeConfig(t, name, body)
 	s.cli.Run(t, "init", "-no-color")
 	s.cli.DestroyAtEnd(t)
 	return s
 }
 
-// write writes the configuration of a run with this body.
-func (s *survival) write(t *testing.T, name, body string) {
+// writeConfig writes the configuration of a run with this body.
+func (s *survival) writeConfig(t *testing.T, name, body string) {
 	t.Helper()
 	options, err := redis.ParseURL(s.Getenv(t, "BRANE_REDIS_POD_URL"))
 	acctest.NoError(t, err)
@@ -185,7 +185,7 @@ func (a *applying) suspendProvider(t *testing.T) {
 	t.Helper()
 	pid := a.provider(t)
 	acctest.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
-	holds(t, "the provider to stop", func() bool {
+	awaitCondition(t, "the provider to stop", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		acctest.NoError(t, err)
 		return bytes.Contains(stat, []byte(") T "))
@@ -201,8 +201,8 @@ func (a *applying) interrupt(t *testing.T) {
 // patience is the limit of each wait, long enough for a busy machine.
 const patience = 3 * time.Minute
 
-// holds waits until a condition is true.
-func holds(t *testing.T, what string, is func() bool) {
+// awaitCondition waits until a condition is true.
+func awaitCondition(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	limit, tick := time.NewTimer(patience), time.NewTicker(5*time.Millisecond)
 	defer limit.Stop()
@@ -216,8 +216,8 @@ func holds(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// came waits until a channel is closed.
-func came(t *testing.T, what string, channel <-chan struct{}) {
+// awaitClosed waits until a channel is closed.
+func awaitClosed(t *testing.T, what string, channel <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-channel:
@@ -226,13 +226,13 @@ func came(t *testing.T, what string, channel <-chan struct{}) {
 	}
 }
 
-// id waits for the record of the run and returns the ID.
-func (s *survival) id(t *testing.T) string {
+// awaitID waits for the record of the run and returns the ID.
+func (s *survival) awaitID(t *testing.T) string {
 	t.Helper()
 	if s.found != "" {
 		return s.found
 	}
-	holds(t, "the record of the run", func() bool {
+	awaitCondition(t, "the record of the run", func() bool {
 		var records corev1.ConfigMapList
 		acctest.NoError(t, s.Client.List(t.Context(), &records, s.Namespace, workflow.RunLabel))
 		for _, record := range records.Items {
@@ -243,20 +243,20 @@ func (s *survival) id(t *testing.T) string {
 	return s.found
 }
 
-// committed waits until a step is committed.
-func (s *survival) committed(t *testing.T, step string) {
+// awaitCommit waits until a step is committed.
+func (s *survival) awaitCommit(t *testing.T, step string) {
 	t.Helper()
-	store, err := results.OpenFiles(s.redis, s.id(t))
+	store, err := results.OpenFiles(s.redis, s.awaitID(t))
 	acctest.NoError(t, err)
-	holds(t, "the commit of step "+step, func() bool {
+	awaitCondition(t, "the commit of step "+step, func() bool {
 		commits, err := store.Commits(t.Context(), []string{step})
 		acctest.NoError(t, err)
 		return len(commits) > 0
 	})
 }
 
-// ran returns the number of starts of each step.
-func (s *survival) ran(t *testing.T) string {
+// countStarts returns the number of starts of each step.
+func (s *survival) countStarts(t *testing.T) string {
 	t.Helper()
 	counts, err := s.redis.HGetAll(t.Context(), s.counts).Result()
 	acctest.NoError(t, err)
@@ -267,11 +267,11 @@ func (s *survival) ran(t *testing.T) string {
 	return strings.Join(all, ", ")
 }
 
-// plain replaces values that differ between runs.
-func (s *survival) plain(t *testing.T, text string) string {
+// expandNames replaces values that differ between runs.
+func (s *survival) expandNames(t *testing.T, text string) string {
 	t.Helper()
 	if text != "" {
-		text = strings.ReplaceAll(text, s.id(t), "$RUN")
+		text = strings.ReplaceAll(text, s.awaitID(t), "$RUN")
 	}
 	for _, as := range [][2]string{
 		// The CLI prints one of two errors when its provider has ended.
@@ -289,26 +289,26 @@ func (s *survival) plain(t *testing.T, text string) string {
 	return strings.TrimSpace(text)
 }
 
-// says checks the errors of an apply; without any, it must have succeeded.
-func (s *survival) says(t *testing.T, a *applying, want string) {
+// checkErrors checks the errors of an apply; without any, it must have succeeded.
+func (s *survival) checkErrors(t *testing.T, a *applying, want string) {
 	t.Helper()
-	got := s.plain(t, a.errors(t))
+	got := s.expandNames(t, a.errors(t))
 	if want = strings.TrimSpace(want); got != want {
 		t.Errorf("the apply prints\n%s\n\nwant\n%s\n\n%s", got, want, &a.log)
 	}
 }
 
-// fails applies and checks that the apply fails with these sentences.
-func (s *survival) fails(t *testing.T, args []string, sentences ...string) {
+// checkFails applies and checks that the apply fails with these sentences.
+func (s *survival) checkFails(t *testing.T, args []string, sentences ...string) {
 	t.Helper()
 	cmd, out := s.cli.Command(t.Context(), append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
 	if err := cmd.Run(); err == nil {
 		t.Fatalf("apply did not fail:\n%s", out)
 	}
-	tells(t, out, sentences...)
+	checkOutput(t, out, sentences...)
 }
 
-func tells(t *testing.T, out *bytes.Buffer, sentences ...string) {
+func checkOutput(t *testing.T, out *bytes.Buffer, sentences ...string) {
 	t.Helper()
 	text := strings.Join(strings.Fields(strings.ReplaceAll(out.String(), "│", "")), " ")
 	for _, sentence := range sentences {
@@ -318,8 +318,8 @@ func tells(t *testing.T, out *bytes.Buffer, sentences ...string) {
 	}
 }
 
-// ends applies and checks that the apply succeeds, the output, the number of starts of each step, and that the next plan has no changes.
-func (s *survival) ends(t *testing.T, ran map[string]int, args ...string) {
+// checkEnd applies and checks that the apply succeeds, the output, the number of starts of each step, and that the next plan has no changes.
+func (s *survival) checkEnd(t *testing.T, ran map[string]int, args ...string) {
 	t.Helper()
 	s.cli.Run(t, append([]string{"apply", "-auto-approve", "-no-color"}, args...)...)
 	if got := strings.TrimSpace(s.cli.Run(t, "output", "-raw", "both")); got != "first\nslow" {
@@ -329,16 +329,16 @@ func (s *survival) ends(t *testing.T, ran map[string]int, args ...string) {
 	for _, step := range slices.Sorted(maps.Keys(ran)) {
 		want = append(want, fmt.Sprintf("%s %d", step, ran[step]))
 	}
-	if got := s.ran(t); got != strings.Join(want, ", ") {
+	if got := s.countStarts(t); got != strings.Join(want, ", ") {
 		t.Errorf("the steps were started: %s\nwant: %s", got, strings.Join(want, ", "))
 	}
 	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 }
 
-// leavesNothing destroys the run and checks that nothing of it remains.
-func (s *survival) leavesNothing(t *testing.T) {
+// checkNothingLeft destroys the run and checks that nothing of it remains.
+func (s *survival) checkNothingLeft(t *testing.T) {
 	t.Helper()
-	id := s.id(t)
+	id := s.awaitID(t)
 	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
 	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
 	acctest.NoError(t, acctest.CheckNoRedisKeys(t.Context(), s.redis, id))
@@ -347,8 +347,8 @@ func (s *survival) leavesNothing(t *testing.T) {
 	}
 }
 
-// status returns the status of the run in the state, or "" if it is not in the state.
-func (s *survival) status(t *testing.T) string {
+// readStatus returns the status of the run in the state, or "" if it is not in the state.
+func (s *survival) readStatus(t *testing.T) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), s.cli.Program, "state", "show", "-no-color", acctest.RunAddress)
 	cmd.Dir, cmd.Env = s.cli.Directory, s.cli.Env

@@ -73,7 +73,7 @@ func bothWays(t *testing.T, agent string, injection workflow.AgentInjection) {
 					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
 					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": acctest.ExpectOutput("all", "Ada hello there again\nGrace hello there again\n")})),
 					acctest.ExpectRunValue("results", knownvalue.MapPartial(map[string]knownvalue.Check{
-						"pair": gave("Pair", `{"left":"é","right":1}`), "left": gave("string", `"é"`), "sum": gave("integer", "3"),
+						"pair": expectReturned("Pair", `{"left":"é","right":1}`), "left": expectReturned("string", `"é"`), "sum": expectReturned("integer", "3"),
 						"own": ended(201, 1), "hides": ended(3, 1), "tries": ended(7, 2),
 					})),
 				},
@@ -170,14 +170,14 @@ func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "volume-inside", "wait = false", "/wait")
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	s.atWork(t)
+	s.awaitSlowStep(t)
 	close(s.server.release)
-	if got := s.over(t); got != workflow.RunSucceeded {
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
 	acctest.NoError(t, checkAgentInjection(t.Context(), s.Env, workflow.StepLabel, true))
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.leavesNothing(t)
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.checkNothingLeft(t)
 }
 
 // What is wrong with the agent is told as such, in both ways.

@@ -23,14 +23,14 @@ import (
 
 // Runs with `wait = false`, which an engine runs inside the cluster: Create starts it, Read reads its state, Update waits for it or changes its outputs.
 
-// waits reports whether apply waits for the end of the run.
-func (m workflowRunModel) waits() bool {
+// waitsForEnd reports whether apply waits for the end of the run.
+func (m workflowRunModel) waitsForEnd() bool {
 	return m.Wait.IsNull() || m.Wait.IsUnknown() || m.Wait.ValueBool()
 }
 
 // isDelegated reports whether an engine was still running the workflow when the state was written.
 func (m workflowRunModel) isDelegated() bool {
-	return !m.waits() && m.Status.ValueString() == string(workflow.RunRunning)
+	return !m.waitsForEnd() && m.Status.ValueString() == string(workflow.RunRunning)
 }
 
 // keptPaths returns the paths of the declared outputs, sorted.
@@ -38,10 +38,10 @@ func (m workflowRunModel) keptPaths(ctx context.Context, diags *diag.Diagnostics
 	return slices.Sorted(maps.Values(m.outputPaths(ctx, diags)))
 }
 
-// delegate starts an engine that runs the workflow inside the cluster. It returns whether there is anything to store in the state.
-func delegate(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
+// startDetached starts an engine that runs the workflow inside the cluster. It returns whether there is anything to store in the state.
+func startDetached(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	status := workflow.RunRunning
-	pageBefore(ctx, run, model, diags)
+	writePreviousPage(ctx, run, model, diags)
 	err := detached.Start(ctx, run.spec, run.clients, run.options, model.keptPaths(ctx, diags))
 	var account *workflow.AccountError
 	switch {
@@ -67,8 +67,8 @@ func (m *workflowRunModel) setRunning(ctx context.Context, status workflow.RunSt
 	m.ReportWrittenAt = types.StringNull()
 }
 
-// pageBefore writes the report of a run that failed inside the cluster, before an engine is started again: afterwards that result is gone.
-func pageBefore(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) {
+// writePreviousPage writes the report of a run that failed inside the cluster, before an engine is started again: afterwards that result is gone.
+func writePreviousPage(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) {
 	if model.ReportPath.IsNull() {
 		return
 	}
@@ -79,8 +79,8 @@ func pageBefore(ctx context.Context, run *workflowRun, model *workflowRunModel, 
 	writePage(ctx, run, model, &runProgress{}, found.Result, stopReason(found), diags)
 }
 
-// await waits until an engine has ended the run, and sets the results in the model. It returns whether the run has ended.
-func await(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
+// awaitEnd waits until an engine has ended the run, and sets the results in the model. It returns whether the run has ended.
+func awaitEnd(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	found, err := detached.Wait(ctx, run.clients.Kube, run.spec.Ref(), run.options.Observe)
 	if err == nil {
 		err = run.clients.Results.Refresh(ctx, &found.Result)
@@ -125,8 +125,8 @@ func reportOutcome(diags *diag.Diagnostics, model *workflowRunModel, found detac
 	}
 }
 
-// follow updates a run that an engine runs: it waits for the end, or passes the changed outputs to the engine. It returns whether there is anything new to store.
-func (r *runner) follow(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
+// updateDetachedRun updates a run that an engine runs: it waits for the end, or passes the changed outputs to the engine. It returns whether there is anything new to store.
+func (r *runner) updateDetachedRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
 	run, ok := r.delegatedRun(ctx, model, env, diags)
 	if !ok {
 		return false
@@ -134,8 +134,8 @@ func (r *runner) follow(ctx context.Context, model *workflowRunModel, env enviro
 	kept := false
 	err := r.inCluster(ctx, model, func(client *kube.Client) error {
 		run.clients.Kube = client
-		if model.waits() {
-			kept = await(ctx, run, model, diags)
+		if model.waitsForEnd() {
+			kept = awaitEnd(ctx, run, model, diags)
 			return nil
 		}
 		if !attribute.HasUnknown(model.OutputsDigest) {
@@ -152,9 +152,9 @@ func (r *runner) follow(ctx context.Context, model *workflowRunModel, env enviro
 	return kept && err == nil
 }
 
-// refresh reads the state of a run that an engine runs, and sets the results in the model. A failure is drift, and a warning contains its details. It returns
+// refreshRun reads the state of a run that an engine runs, and sets the results in the model. A failure is drift, and a warning contains its details. It returns
 // whether it succeeded.
-func (r *runner) refresh(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
+func (r *runner) refreshRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
 	run, ok := r.delegatedRun(ctx, model, env, diags)
 	if !ok {
 		return false

@@ -26,55 +26,55 @@ import (
 
 // What goes wrong with runs that go on inside the cluster.
 
-// planned plans, which has to find changes and to say these sentences.
-func (s *survival) planned(t *testing.T, sentences ...string) {
+// checkPlan plans, which has to find changes and to say these sentences.
+func (s *survival) checkPlan(t *testing.T, sentences ...string) {
 	t.Helper()
 	cmd, out := s.cli.Command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
 		t.Fatalf("the plan ended with %v:\n%s", err, out)
 	}
-	tells(t, out, sentences...)
+	checkOutput(t, out, sentences...)
 }
 
 // Other outputs are asked for while the run goes on, one of which nobody leaves. That is told at its end; with the mended configuration the run goes on from
 // its commits, and the apply that sees the end writes the report.
 func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 	t.Parallel()
-	s := inside(t, "choosy", "/wait")
-	s.atWork(t)
+	s := newDetachedSurvival(t, "choosy", "/wait")
+	s.awaitSlowStep(t)
 	page := s.ControlPlaneFile("choosy.html")
-	s.change(t, `outputs  = {`, fmt.Sprintf("report_path = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
+	s.changeConfig(t, `outputs  = {`, fmt.Sprintf("report_path = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
 	if out := s.cli.Run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "1 changed") {
 		t.Errorf("it says\n%s", out)
 	}
 	close(s.server.release)
-	if got := s.over(t); got != workflow.RunStopped {
+	if got := s.awaitEnd(t); got != workflow.RunStopped {
 		t.Fatalf("the run has %s", got)
 	}
-	s.planned(t, `Run "choosy" stopped`, `keep outputs: no such file: "none"`, "must be replaced")
+	s.checkPlan(t, `Run "choosy" stopped`, `keep outputs: no such file: "none"`, "must be replaced")
 
-	s.change(t, `none = { path = "none" }, `, "")
+	s.changeConfig(t, `none = { path = "none" }, `, "")
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	acctest.NoError(t, pageSays(page, []string{"no such file: &#34;none&#34;"}, nil)(nil)) // of how it had ended before
 	acctest.NoError(t, os.Remove(page))
-	if got := s.over(t); got != workflow.RunSucceeded {
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.planned(t, "report_written_at", "will be updated in-place")
+	s.checkPlan(t, "report_written_at", "will be updated in-place")
 	if _, err := os.Stat(page); err == nil {
 		t.Error("the plan has written the report")
 	}
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1}) // and then plans nothing more
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1}) // and then plans nothing more
 	acctest.NoError(t, pageSays(page, []string{"3 steps in", "<code>first</code>"}, nil)(nil))
-	s.leavesNothing(t)
+	s.checkNothingLeft(t)
 }
 
 // The engine's Job is deleted and its pod killed, so that it writes nothing more: the refresh tells, and the next apply goes on with what still runs.
 func TestAccWorkflowRun_engineLost(t *testing.T) {
 	t.Parallel()
-	s := inside(t, "orphan", "/wait")
-	s.atWork(t)
-	pod := s.engine(t)
+	s := newDetachedSurvival(t, "orphan", "/wait")
+	s.awaitSlowStep(t)
+	pod := s.awaitEngine(t)
 	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // so far all is well
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
 	acctest.NoError(t, s.Client.Delete(t.Context(), job))
@@ -82,14 +82,14 @@ func TestAccWorkflowRun_engineLost(t *testing.T) {
 	if out, err := kill.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s.planned(t, `Run "orphan" stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.Namespace), "Apply again to resume the run: completed steps do not run again.", "must be replaced")
+	s.checkPlan(t, `Run "orphan" stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.Namespace), "Apply again to resume the run: completed steps do not run again.", "must be replaced")
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	close(s.server.release)
-	if got := s.over(t); got != workflow.RunSucceeded {
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.leavesNothing(t)
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.checkNothingLeft(t)
 }
 
 // The engine has a password that Redis refuses. No other pod would do better, so the run stops, and goes on with the right one.
@@ -100,24 +100,24 @@ func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
 	const wrong = "not-the-pass-word"
 	_, host, _ := strings.Cut(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"), "@")
 	redis := fmt.Sprintf("\n  redis = { pod_url = %q }\n", "redis://:"+wrong+"@"+host)
-	s.change(t, `provider "brane" {`, `provider "brane" {`+redis)
+	s.changeConfig(t, `provider "brane" {`, `provider "brane" {`+redis)
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.over(t); got != workflow.RunStopped {
+	if got := s.awaitEnd(t); got != workflow.RunStopped {
 		t.Fatalf("the run has %s", got)
 	}
 	cmd, out := s.cli.Command(t.Context(), "plan", "-no-color")
 	acctest.NoError(t, cmd.Run())
-	tells(t, out, `Run "locked-out" stopped`, "redis refuses the user name or password", "must be replaced")
+	checkOutput(t, out, `Run "locked-out" stopped`, "redis refuses the user name or password", "must be replaced")
 	if strings.Contains(out.String(), wrong) {
 		t.Errorf("it tells the password:\n%s", out)
 	}
-	s.change(t, redis, "")
+	s.changeConfig(t, redis, "")
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.over(t); got != workflow.RunSucceeded {
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.leavesNothing(t)
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.checkNothingLeft(t)
 }
 
 // What is registered is no service account of the namespace, so no pod can have it: nothing is made.
@@ -131,7 +131,7 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 		Name: s.Namespace, Address: s.Client.Host()[len("https://"):], Namespace: s.Namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
 	acctest.NoError(t, infra.Register(t.Context(), store, location, admin))
-	s.fails(t, nil, "Unsupported service account for wait = false", "which is not a service account in namespace", "Register a service account of that namespace, or set wait = true.")
+	s.checkFails(t, nil, "Unsupported service account for wait = false", "which is not a service account in namespace", "Register a service account of that namespace, or set wait = true.")
 	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
 }
 
@@ -168,19 +168,19 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
   wait        = false
   startup_timeout = "10m"
 `, tt.step))
-			s.change(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
+			s.changeConfig(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
 			if tt.quota {
 				createQuota(t, s.Env, "none", "0")
 			}
 			s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-			s.id(t)
+			s.awaitID(t)
 			var out string
-			holds(t, "a refresh to tell what holds the run up", func() bool {
+			awaitCondition(t, "a refresh to tell what holds the run up", func() bool {
 				out = s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 				return strings.Contains(out, "is blocked")
 			})
-			tells(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is blocked", name), "The engine in the cluster keeps retrying.")...)
-			s.leavesNothing(t)
+			checkOutput(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is blocked", name), "The engine in the cluster keeps retrying.")...)
+			s.checkNothingLeft(t)
 		})
 	}
 }
@@ -191,14 +191,14 @@ func createQuota(t *testing.T, s acctest.Env, name, pods string) {
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name}}
 	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse(pods)}
 	acctest.NoError(t, s.Client.Create(t.Context(), quota))
-	holds(t, "the quota to be counted", func() bool {
+	awaitCondition(t, "the quota to be counted", func() bool {
 		acctest.NoError(t, s.Client.Get(t.Context(), quota))
 		return len(quota.Status.Hard) > 0
 	})
 }
 
-// through lets the run be submitted through a gate, until direct is called.
-func (s *survival) through(t *testing.T, g *acctest.FaultProxy) (direct func()) {
+// useProxy lets the run be submitted through a gate, until direct is called.
+func (s *survival) useProxy(t *testing.T, g *acctest.FaultProxy) (direct func()) {
 	t.Helper()
 	store := infra.NewDirectoryStore(s.Directory, infra.V06)
 	registration, err := infra.Lookup(t.Context(), store, s.Namespace)
@@ -225,30 +225,30 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	noted := gate.HoldRequest(func(r *http.Request, seen []string) bool {
 		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.Namespace+"/jobs")
 	})
-	direct := s.through(t, gate)
+	direct := s.useProxy(t, gate)
 	first := startApply(t, s.cli)
-	came(t, "the engine to be noted", noted)
+	awaitClosed(t, "the engine to be noted", noted)
 	first.killProvider(t)
-	s.says(t, first, killed)
-	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + s.id(t)}}
+	s.checkErrors(t, first, killed)
+	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + s.awaitID(t)}}
 	acctest.NoError(t, s.Client.Get(t.Context(), record))
 	if engine := record.Data["engine"]; engine != "" {
 		t.Fatalf("the record names engine %s", engine)
 	}
-	unnoted := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.engine(t).Labels[batchv1.JobNameLabel]}}
+	unnoted := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.awaitEngine(t).Labels[batchv1.JobNameLabel]}}
 	direct()
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.over(t); got != workflow.RunSucceeded {
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
 	acctest.NoError(t, s.Client.Get(t.Context(), record))
 	if engine := record.Data["engine"]; !strings.HasSuffix(engine, "-engine-2") {
 		t.Errorf("the run was carried on by engine %s, not by the second to take its lease", engine)
 	}
-	holds(t, "the engine that nobody has noted to end", func() bool {
+	awaitCondition(t, "the engine that nobody has noted to end", func() bool {
 		acctest.NoError(t, s.Client.Get(t.Context(), unnoted))
 		return unnoted.Status.Succeeded == 1
 	})
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.leavesNothing(t)
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.checkNothingLeft(t)
 }

@@ -21,26 +21,26 @@ import (
 
 // Tests of runs inside the cluster, without a running Terraform.
 
-// inside returns a run with wait = false that has been applied.
-func inside(t *testing.T, name, slow string) *survival {
+// newDetachedSurvival returns a run with wait = false that has been applied.
+func newDetachedSurvival(t *testing.T, name, slow string) *survival {
 	t.Helper()
 	s := newSurvival(t, name, "wait = false\nsecret_env_wo = { for step in [\"first\", \"slow\", \"last\"] : step => { SAID = \"abracadabra\" } }\nsecret_env_wo_version = 1", slow)
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.status(t); got != "running" {
+	if got := s.readStatus(t); got != "running" {
 		t.Fatalf("the status is %q", got)
 	}
 	return s
 }
 
-// atWork waits until the slow step is running.
-func (s *survival) atWork(t *testing.T) {
+// awaitSlowStep waits until the slow step is running.
+func (s *survival) awaitSlowStep(t *testing.T) {
 	t.Helper()
-	s.id(t) // while the run's record exists
-	came(t, "the slow step to start", s.server.arrived)
+	s.awaitID(t) // while the run's record exists
+	awaitClosed(t, "the slow step to start", s.server.arrived)
 }
 
-// change replaces text in the configuration.
-func (s *survival) change(t *testing.T, from, to string) {
+// changeConfig replaces text in the configuration.
+func (s *survival) changeConfig(t *testing.T, from, to string) {
 	t.Helper()
 	name := filepath.Join(s.cli.Directory, "main.tf")
 	text, err := os.ReadFile(name)
@@ -51,18 +51,18 @@ func (s *survival) change(t *testing.T, from, to string) {
 	acctest.NoError(t, os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o600))
 }
 
-// over waits for the end of the run and returns its status.
-func (s *survival) over(t *testing.T) workflow.RunStatus {
+// awaitEnd waits for the end of the run and returns its status.
+func (s *survival) awaitEnd(t *testing.T) workflow.RunStatus {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer done()
-	found, err := detached.Wait(ctx, s.Client, workflow.Ref{ID: s.id(t), Namespace: s.Namespace}, nil)
+	found, err := detached.Wait(ctx, s.Client, workflow.Ref{ID: s.awaitID(t), Namespace: s.Namespace}, nil)
 	acctest.NoError(t, err)
 	return found.Status
 }
 
-// engine waits for a running pod of the engine, other than these, and returns it.
-func (s *survival) engine(t *testing.T, than ...string) *corev1.Pod {
+// awaitEngine waits for a running pod of the engine, other than these, and returns it.
+func (s *survival) awaitEngine(t *testing.T, than ...string) *corev1.Pod {
 	t.Helper()
 	var engine *corev1.Pod
 	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
@@ -83,18 +83,18 @@ func (s *survival) engine(t *testing.T, than ...string) *corev1.Pod {
 // Terraform returns immediately; the engine runs the workflow, and a later refresh reads its end and its outputs.
 func TestAccWorkflowRun_waitNot(t *testing.T) {
 	t.Parallel()
-	s := inside(t, "inside", "/wait")
-	s.atWork(t)
+	s := newDetachedSurvival(t, "inside", "/wait")
+	s.awaitSlowStep(t)
 	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color")
 
-	isRestricted(t, s.engine(t))
+	isRestricted(t, s.awaitEngine(t))
 	close(s.server.release)
-	if got := s.over(t); got != workflow.RunSucceeded {
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
 
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	if got := s.status(t); got != "succeeded" {
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	if got := s.readStatus(t); got != "succeeded" {
 		t.Errorf("the status is %q", got)
 	}
 	// The engine has removed the deadline of the outputs.
@@ -113,9 +113,9 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 		t.Errorf("no key of the run is kept: %q", keys)
 	}
 	// With wait = true it is the same run.
-	s.change(t, "wait = false", "wait = true")
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.leavesNothing(t)
+	s.changeConfig(t, "wait = false", "wait = true")
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.checkNothingLeft(t)
 }
 
 // isRestricted checks that the engine's pod is restricted.
@@ -142,8 +142,8 @@ func isRestricted(t *testing.T, pod *corev1.Pod) {
 // A run that has failed inside the cluster is reported by the next refresh, and the next apply continues it.
 func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 	t.Parallel()
-	s := inside(t, "failing", "/works")
-	if got := s.over(t); got != workflow.RunFailed {
+	s := newDetachedSurvival(t, "failing", "/works")
+	if got := s.awaitEnd(t); got != workflow.RunFailed {
 		t.Fatalf("the run has %s", got)
 	}
 	for range 2 { // before and after the state contains the failure
@@ -151,25 +151,25 @@ func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
 			t.Fatalf("the plan ended with %v:\n%s", err, out)
 		}
-		tells(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" failed: Error, exit code 1`, "must be replaced")
+		checkOutput(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" failed: Error, exit code 1`, "must be replaced")
 		s.cli.Run(t, "apply", "-refresh-only", "-auto-approve", "-no-color")
 	}
-	if got := s.status(t); got != "failed" {
+	if got := s.readStatus(t); got != "failed" {
 		t.Errorf("the status is %q", got)
 	}
 	s.server.works.Store(true)
-	s.change(t, "wait = false", "wait = true")
-	s.ends(t, map[string]int{"first": 1, "slow": 2, "last": 1})
-	s.leavesNothing(t)
+	s.changeConfig(t, "wait = false", "wait = true")
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1})
+	s.checkNothingLeft(t)
 }
 
 // With wait = true, apply waits for a run inside the cluster.
 func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	t.Parallel()
-	s := inside(t, "awaited", "/wait; echo so $SAID")
-	s.atWork(t)
+	s := newDetachedSurvival(t, "awaited", "/wait; echo so $SAID")
+	s.awaitSlowStep(t)
 	page := s.ControlPlaneFile("awaited.html")
-	s.change(t, "wait = false", fmt.Sprintf("wait = true\nreport_path = %q", page))
+	s.changeConfig(t, "wait = false", fmt.Sprintf("wait = true\nreport_path = %q", page))
 	cmd, out := s.cli.Command(t.Context(), "apply", "-auto-approve", "-no-color")
 	cmd.Stdout = nil
 	stdout, err := cmd.StdoutPipe()
@@ -188,8 +188,8 @@ func TestAccWorkflowRun_waitAfterAll(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	tells(t, out, "0 added, 1 changed, 0 destroyed")
+	checkOutput(t, out, "0 added, 1 changed, 0 destroyed")
 	acctest.NoError(t, pageSays(page, []string{"3 steps in", "so (secret)"}, []string{"abracadabra"})(nil))
-	s.ends(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.leavesNothing(t)
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.checkNothingLeft(t)
 }
