@@ -50,7 +50,7 @@ func TestAccRedis_tls(t *testing.T) {
 	for name, tt := range map[string]struct{ more, want string }{
 		"an authority that nobody knows":   {client, "certificate signed by unknown authority"},
 		"a CA that is no PEM":              {client + "    ca_certificate = \"x\"\n", "redis.ca_certificate is not valid: it is not PEM"},
-		"a CA in base64":                   {client + fmt.Sprintf("    ca_certificate = %q\n", base64.StdEncoding.EncodeToString([]byte(server.CA))), "use base64decode"},
+		"a CA in base64":                   {client + fmt.Sprintf("    ca_certificate = %q\n", base64.StdEncoding.EncodeToString(server.CA)), "use base64decode"},
 		"a key that is a path":             {ca + fmt.Sprintf(heredoc, "client_certificate", server.Cert) + "    client_key = \"/etc/redis/client.key\"\n", "redis.client_key is not valid: it is a path"},
 		"a certificate without a key":      {ca + fmt.Sprintf(heredoc, "client_certificate", server.Cert), "Invalid Attribute Combination"},
 		"a key that is not the one for it": {ca + fmt.Sprintf(heredoc, "client_certificate", server.CA) + fmt.Sprintf(heredoc, "client_key", server.Key), "the client certificate and key for redis: tls: private key does not match public key"},
