@@ -43,8 +43,8 @@ func stepsSchema() schema.Attribute {
 			Optional:            true,
 		},
 		"completions": schema.Int64Attribute{
-			MarkdownDescription: "Run this many copies of the step as one Indexed Job, at most 10,000 (a fan-out step). Each copy gets its index, starting at 0, in `BRANE_INDEX`. " +
-				"The output files of all copies are merged; if two copies write different content to the same path, the step fails with an error that names both. Conflicts with `items`." + runsAgain,
+			MarkdownDescription: "Number of indexes of a fan-out step, which runs as one Indexed Job; at most 10,000. Each index gets its number, starting at 0, in `BRANE_INDEX`. " +
+				"The output files of all indexes are merged; if two indexes write different content to the same path, the step fails with an error that names both. Conflicts with `items`." + runsAgain,
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.AtLeast(1), int64validator.ConflictsWith(path.MatchRelative().AtParent().AtName("items"))},
 		},
