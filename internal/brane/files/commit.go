@@ -116,15 +116,14 @@ func (s *Store) readStepKeys(ctx context.Context, what, kind string, steps []str
 	err := s.runCommand(ctx, what, func(ctx context.Context) error {
 		answers = answers[:0]
 		// A pipeline, not MGET: in a Cluster the keys are on several masters.
-		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 			for _, step := range steps {
 				answers = append(answers, p.Get(ctx, s.keyOf(kind+step)))
 			}
-			return nil
 		})
 		return err
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil {
 		return nil, err
 	}
 	for i, step := range steps {

@@ -159,11 +159,10 @@ func (s *Store) sendForEachChunk(ctx context.Context, what string, chunks []Dige
 	for some := range slices.Chunk(chunks, batch) {
 		var answers []redis.Cmder
 		err := s.runCommand(ctx, what, func(ctx context.Context) (err error) {
-			answers, err = s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			answers, err = sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 				for _, d := range some {
 					command(ctx, p, s.chunkKey(d))
 				}
-				return nil
 			})
 			return err
 		})
@@ -213,11 +212,10 @@ func (s *Store) deleteMatchingKeys(ctx context.Context, master *redis.Client, pa
 		if len(keys) > 0 {
 			found = true
 			err := s.retryCommand(ctx, func(ctx context.Context) error {
-				_, err := master.Pipelined(ctx, func(p redis.Pipeliner) error {
+				_, err := sendPipeline(ctx, master, func(p redis.Pipeliner) {
 					for _, key := range keys { // one by one: in a Cluster they are in several slots
 						p.Unlink(ctx, key)
 					}
-					return nil
 				})
 				return err
 			})

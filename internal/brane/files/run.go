@@ -48,10 +48,9 @@ func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte
 // SetMeta writes metadata of the run as a whole, for example where its Jobs are.
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 	return s.runCommand(ctx, "write the metadata of the run", func(ctx context.Context) error {
-		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 			p.HSet(ctx, s.keyOf("meta"), meta)
 			p.ExpireAt(ctx, s.keyOf("meta"), s.deadline)
-			return nil
 		})
 		return err
 	})

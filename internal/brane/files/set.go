@@ -193,13 +193,12 @@ func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) er
 	}
 	for some := range slices.Chunk(chunks, batch) {
 		err := s.runCommand(ctx, "copy chunks", func(ctx context.Context) error {
-			_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 				for _, d := range some {
 					// If the key exists, COPY does not change it; the copy of a chunk without a deadline would have none.
 					p.Copy(ctx, from.chunkKey(d), s.chunkKey(d), databaseOf(s.redis), false)
 					p.ExpireAt(ctx, s.chunkKey(d), s.deadline)
 				}
-				return nil
 			})
 			return err
 		})

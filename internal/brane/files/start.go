@@ -14,10 +14,9 @@ func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) e
 		return fmt.Errorf("run %s: record a start: %q is not a valid step name", s.run, step)
 	}
 	return s.runCommand(ctx, "record the start of step "+step, func(ctx context.Context) error {
-		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 			p.HSet(ctx, s.keyOf("starts:"+step), pod, at.UTC().Format(time.RFC3339Nano))
 			p.ExpireAt(ctx, s.keyOf("starts:"+step), s.deadline)
-			return nil
 		})
 		return err
 	})
@@ -33,11 +32,10 @@ func (s *Store) Starts(ctx context.Context, steps []string) (map[string]int, err
 	var pods []*redis.MapStringStringCmd
 	err := s.runCommand(ctx, "count the starts of the steps", func(ctx context.Context) error {
 		pods = pods[:0]
-		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 			for _, step := range steps {
 				pods = append(pods, p.HGetAll(ctx, s.keyOf("starts:"+step)))
 			}
-			return nil
 		})
 		return err
 	})
