@@ -9,9 +9,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// firstPatience limits how long Redis may take to answer for the first time: long enough for a restart, short enough to report a wrong address early.
-const firstPatience = 30 * time.Second
-
 // connectRun returns the configuration of the step's run, after checking that Redis answers and accepts the password.
 func connectRun(ctx context.Context, a access, step Step) (config files.Config, err error) {
 	client, err := a.connectRedis()
@@ -19,12 +16,7 @@ func connectRun(ctx context.Context, a access, step Step) (config files.Config, 
 		return config, err
 	}
 	config = files.Config{Redis: client, Run: step.Run, Deadline: step.deadlineTime(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.hasOwnUser(step.Run)}
-	first := config
-	first.Patience = firstPatience
-	if config.Patience > 0 {
-		first.Patience = min(firstPatience, config.Patience)
-	}
-	hello, err := files.Open(first)
+	hello, err := files.Open(config)
 	if err != nil {
 		return config, err
 	}

@@ -54,11 +54,17 @@ func retryIf(ctx context.Context, patience time.Duration, transient func(error) 
 	}
 }
 
+// transientReplies are the beginnings of a server's answers that do not last: it starts, is not the master any more, has too few replicas
+// or clients too many, cannot write its snapshot, or a Cluster moves a slot for longer than the client follows.
+var transientReplies = []string{
+	"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "NOREPLICAS", "MISCONF", "MOVED", "ASK", "BUSY ", "ERR max number of clients",
+}
+
 // isTransient reports whether the same command may succeed a moment later.
 func isTransient(err error) bool {
 	var reply redis.Error
 	if errors.As(err, &reply) {
-		return hasPrefix(reply.Error(), "LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "BUSY ", "ERR max number of clients")
+		return hasPrefix(reply.Error(), transientReplies...)
 	}
 	return !isPermanent(err)
 }
