@@ -89,10 +89,11 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 			},
 			"scheduling_timeout": schema.StringAttribute{
-				MarkdownDescription: "How long a pod may stay unschedulable, or wait for quota or for a volume in use elsewhere, before the step fails. Set this longer than your cluster autoscaler needs to add a node. Defaults to `5m`." + runsNothing,
-				CustomType:          timetypes.GoDurationType{},
-				Optional:            true,
-				Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
+				MarkdownDescription: "How long a pod may stay unschedulable, or wait for quota, for a volume or for the network of its node, before the step fails. " +
+					"The time does not count while other pods of the run are running, because they may hold what the pod waits for. Set this longer than your cluster autoscaler needs to add a node. Defaults to `5m`." + runsNothing,
+				CustomType: timetypes.GoDurationType{},
+				Optional:   true,
+				Validators: []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 			},
 			"triggers": schema.MapAttribute{
 				MarkdownDescription: "Arbitrary values, for example a version." + runsAgain,

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -135,6 +136,13 @@ func (l *loop) startDiagnosis(ctx context.Context, step string) {
 	})
 }
 
+// temporaryReasons are reasons of events that may pass without a change of the pod: a volume that another pod has, a node that an autoscaler
+// has added and that has no network or driver yet, or that has no free addresses. The scheduling timeout holds for them.
+var temporaryReasons = []string{"FailedAttachVolume", "FailedMount", "FailedCreatePodSandBox"}
+
+// missingReference matches what the kubelet says about a Secret or ConfigMap that does not exist, or a missing key in it.
+var missingReference = regexp.MustCompile(`(secret|configmap) "[^"]*" not found|references non-existent (secret|config) key`)
+
 // handleDiagnosis handles the answer to a diagnosis, unless the pod has changed meanwhile.
 func (l *loop) handleDiagnosis(d diagnosed) {
 	delete(l.diagnosing, d.step)
@@ -142,13 +150,18 @@ func (l *loop) handleDiagnosis(d diagnosed) {
 	if !found || timer != d.timer {
 		return
 	}
-	// Other pods may release it, like a node.
-	isTaken := d.reason == "FailedAttachVolume" || strings.Contains(d.message, "exceeded quota")
+	now, scheduling := time.Now(), l.spec.Timeouts.SchedulingOrDefault()
+	isTemporary := slices.Contains(temporaryReasons, d.reason) && !missingReference.MatchString(d.message) || isQuotaRefusal(d.message)
 	switch {
 	case d.reason == "":
-		timer.since = time.Now() // the pod is only slow
-	case isTaken && timer.timeout < l.spec.Timeouts.SchedulingOrDefault():
-		timer.timeout = l.spec.Timeouts.SchedulingOrDefault()
+		timer.since = now // the pod is only slow
+		if timer.pod != "" {
+			l.lastMove = now
+		}
+	case isTemporary && timer.timeout < scheduling:
+		timer.timeout = scheduling
+	case mayFreeRoom(d.reason, d.message) && l.hasMoved(now, scheduling):
+		timer.since = l.lastMove
 	default:
 		timer.reason, timer.message = d.reason, d.message
 	}

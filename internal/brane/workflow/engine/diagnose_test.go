@@ -30,7 +30,7 @@ func TestDiagnosisDoesNotBlock(t *testing.T) {
 		most.Store(max(most.Load(), open.Add(1)))
 		<-answers
 		open.Add(-1)
-		event := corev1.Event{Reason: "FailedMount", Message: "no such volume", LastTimestamp: metav1.Now()}
+		event := corev1.Event{Reason: "FailedCreate", Message: "no such service account", LastTimestamp: metav1.Now()}
 		return corev1.EventList{TypeMeta: metav1.TypeMeta{Kind: "EventList", APIVersion: "v1"}, Items: []corev1.Event{event}}
 	})
 	release := sync.OnceFunc(func() { close(answers) })
@@ -79,7 +79,10 @@ func TestHandleDiagnosis(t *testing.T) {
 		want            string
 	}{
 		"a pod that is only slow":          {"", "", false, "timeout 35s, since now"},
-		"a reason":                         {"FailedMount", "no such Secret", false, "timeout 35s, FailedMount: no such Secret"},
+		"a reason":                         {"FailedCreate", "no such service account", false, "timeout 35s, FailedCreate: no such service account"},
+		"a Secret that does not exist":     {"FailedMount", `MountVolume.SetUp failed for volume "x" : secret "no" not found`, false, `timeout 35s, FailedMount: MountVolume.SetUp failed for volume "x" : secret "no" not found`},
+		"a driver that may start later":    {"FailedMount", "no such driver", false, "timeout 5m0s"},
+		"a network that may start later":   {"FailedCreatePodSandBox", "no plugin", false, "timeout 5m0s"},
 		"a volume that another pod has":    {"FailedAttachVolume", "in use", false, "timeout 5m0s"},
 		"a quota that other pods have":     {"FailedCreate", "exceeded quota: pods", false, "timeout 5m0s"},
 		"an answer that came after a pod":  {"FailedCreate", "forbidden", true, "timeout 35s"},

@@ -178,7 +178,8 @@ func TestStuckPods(t *testing.T) {
 	}{
 		"the first of the many, until it gets on":  {2, [][2]string{{"a", "ErrImagePull"}, {"b", "ErrImagePull"}, {"b", ""}, {"a", "ImagePullBackOff"}}, "a ErrImagePull 0"},
 		"none of the many any more":                {2, [][2]string{{"a", "ErrImagePull"}, {"b", "ErrImagePull"}, {"b", ""}, {"a", ""}}, "none"},
-		"one that says why before one that begins": {2, [][2]string{{"a", "ContainerCreating"}, {"b", "Unschedulable"}, {"c", "ContainerCreating"}}, "b Unschedulable 1"},
+		"one that says why before one that begins": {2, [][2]string{{"a", "ContainerCreating"}, {"b", "ErrImagePull"}, {"c", "ContainerCreating"}}, "b ErrImagePull 1"},
+		"one that begins before one without room":  {2, [][2]string{{"a", "Unschedulable"}, {"b", "ContainerCreating"}, {"c", "Unschedulable"}}, "b  1"},
 		"the first that begins":                    {2, [][2]string{{"a", "ContainerCreating"}, {"b", "ContainerCreating"}}, "a  0"},
 		"a pod that begins for long":               {0, [][2]string{{"a", "ContainerCreating"}, {"a", "ContainerCreating"}}, "a  0"},
 		"a pod that has found a node":              {0, [][2]string{{"a", "Unschedulable"}, {"a", "ContainerCreating"}}, "a  1"},

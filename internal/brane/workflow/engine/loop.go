@@ -47,6 +47,10 @@ type loop struct {
 	backoff    wait.Backoff // of the next retry
 	// deniedSince is when the API server began to deny requests; zero if it does not.
 	deniedSince time.Time
+	// lastMove is when a pod of the run was last seen to run, start or end, or a step was committed.
+	lastMove time.Time
+	// refusedSince is when a quota began to refuse Jobs; zero if it does not.
+	refusedSince time.Time
 }
 
 func newLoop(e *Execution) *loop {
@@ -190,6 +194,7 @@ func (l *loop) readCommits(ctx context.Context) error {
 	for name, commit := range commits {
 		l.state.recordCommit(name)
 		l.commits[name] = commit
+		l.lastMove = time.Now()
 		delete(l.timers, name)
 		l.reportEvent(workflow.StepCommitted, name, commit.Ended.Sub(commit.Started).Round(time.Millisecond).String())
 	}
@@ -230,8 +235,13 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 			kind, err = workflow.StepAdopted, nil
 		}
 		if err != nil {
-			return l.scheduleRetry(ctx, fmt.Errorf("create the Job of step %q, %s: %w", name, kube.Describe(job), err))
+			err = fmt.Errorf("create the Job of step %q, %s: %w", name, kube.Describe(job), err)
+			if apierrors.IsForbidden(err) && isQuotaRefusal(err.Error()) {
+				return l.waitForJobQuota(ctx, err, time.Now())
+			}
+			return l.scheduleRetry(ctx, err)
 		}
+		l.refusedSince = time.Time{}
 		l.state.recordJob(name, number)
 		l.startPodTimer(name)
 		l.backoff = retryBackoff
@@ -290,7 +300,11 @@ func (l *loop) nextWake(now time.Time) time.Time {
 		at = l.nextRetry
 	}
 	for step, timer := range l.timers {
-		if end := timer.since.Add(timer.timeout); l.state.phaseOf(step) == running && !l.diagnosing[step] && end.Before(at) {
+		since := timer.since
+		if mayFreeRoom(timer.reason, timer.message) && l.lastMove.After(since) {
+			since = l.lastMove
+		}
+		if end := since.Add(timer.timeout); l.state.phaseOf(step) == running && !l.diagnosing[step] && end.Before(at) {
 			at = end
 		}
 	}

@@ -20,6 +20,18 @@ type podTimer struct {
 	message string
 }
 
+// precedence orders the timers of a step's pods: a pod with a reason decides when the step fails, but a lack of room is no failure while
+// another index starts.
+func (t podTimer) precedence() int {
+	switch {
+	case t.reason == "":
+		return 1
+	case mayFreeRoom(t.reason, t.message):
+		return 0
+	}
+	return 2
+}
+
 // startPodTimer starts to wait for the first pod of a step's Job, or for the replacement of a pod that has ended.
 func (l *loop) startPodTimer(step string) {
 	l.timers[step] = podTimer{since: time.Now(), timeout: l.spec.Timeouts.StartupOrDefault()}
@@ -39,7 +51,7 @@ func (l *loop) updatePodTimer(step string, pod *corev1.Pod, now time.Time) {
 		// ErrImagePull and ImagePullBackOff alternate: the first of them starts the timeout, and its message is more helpful than
 		// "back-off".
 		found = before
-	case before.pod != pod.UID && l.spec.Graph.Step(step).IsIndexed() && (before.reason != "" || found.reason == ""):
+	case before.pod != pod.UID && l.spec.Graph.Step(step).IsIndexed() && before.precedence() >= found.precedence():
 		return // the pod of another index has not started either, and its timeout passes first
 	}
 	l.timers[step] = found
@@ -113,6 +125,9 @@ func (l *loop) expirePodTimers(ctx context.Context, now time.Time) (needCommits 
 		}
 		if timer.reason == "" {
 			l.startDiagnosis(ctx, step)
+			continue
+		}
+		if mayFreeRoom(timer.reason, timer.message) && l.hasMoved(now, timer.timeout) {
 			continue
 		}
 		if l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{timer.reason, timer.message}) {

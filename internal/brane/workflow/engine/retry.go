@@ -75,7 +75,12 @@ func (l *loop) scheduleRetry(ctx context.Context, err error) error {
 	case !l.isRetryable(err):
 		return l.explainGone(ctx, err)
 	}
+	l.postponeRequest(err)
+	return nil
+}
+
+// postponeRequest repeats a request later, which did not succeed for this reason.
+func (l *loop) postponeRequest(err error) {
 	l.nextRetry = time.Now().Add(l.backoff.Step())
 	l.reportEvent(workflow.RunDisturbed, "", err.Error())
-	return nil
 }

@@ -136,6 +136,7 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 	if l.pods[step] == nil {
 		l.pods[step] = podsByUID{}
 	}
+	l.recordMove(l.pods[step][pod.UID], pod)
 	l.pods[step][pod.UID] = pod
 	return step
 }

@@ -1,0 +1,97 @@
+package engine_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
+)
+
+// limitObjects creates a quota, and waits until it is enforced.
+func limitObjects(t *testing.T, l *runtest.Lab, hard corev1.ResourceList) {
+	t.Helper()
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "few"}}
+	quota.Spec.Hard = hard
+	if err := l.Admin.Create(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	err := wait.PollUntilContextCancel(t.Context(), 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		return len(quota.Status.Hard) > 0, l.Admin.Get(ctx, quota)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Steps and indexes that only wait for what others of the run hold run one after the other, although each waits for longer than the
+// scheduling timeout.
+func TestStepsWaitForRoomOfTheirRun(t *testing.T) {
+	t.Parallel()
+	one := resource.MustParse("1")
+	for name, tt := range map[string]struct {
+		quota   corev1.ResourceList
+		request string // of processors
+	}{
+		"a full node":     {nil, "1300m"},
+		"a quota of pods": {corev1.ResourceList{corev1.ResourcePods: one}, ""},
+		"a quota of Jobs": {corev1.ResourceList{"count/jobs.batch": one}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := runtest.New(t)
+			if tt.quota != nil {
+				limitObjects(t, l, tt.quota)
+			}
+			first, fan := l.Step("first", "sleep 8"), l.Step("fan", "sleep 8")
+			fan.Completions = 2
+			if tt.request != "" {
+				requests := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(tt.request)}
+				first.Resources.Requests, fan.Resources.Requests = requests, requests
+			}
+			run := l.NewRun(first, fan, l.Step("last", "true", "first", "fan"))
+			run.Spec.Timeouts = workflow.PodTimeouts{Startup: time.Second, Scheduling: 4 * time.Second}
+			runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+			if n := [3]int{l.Counter.Count("first"), l.Counter.Count("fan"), l.Counter.Count("last")}; n != [3]int{1, 2, 1} {
+				t.Errorf("the steps ran %v times", n)
+			}
+		})
+	}
+}
+
+// A quota that others have used up ends the run after the scheduling timeout, and a quota that is too small for the step does at once.
+func TestQuotaThatOthersHold(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]string{"used up": "1", "too small": "0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := runtest.New(t)
+			if limit == "1" {
+				other := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "other"}, Spec: batchv1.JobSpec{Suspend: new(true)}}
+				other.Spec.Template.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "c", Image: "none"}}}
+				if err := l.Admin.Create(t.Context(), other); err != nil {
+					t.Fatal(err)
+				}
+			}
+			limitObjects(t, l, corev1.ResourceList{"count/jobs.batch": resource.MustParse(limit)})
+			run := l.NewRun(l.Step("refused", "true"))
+			run.Spec.Timeouts = workflow.PodTimeouts{Scheduling: 40 * time.Second} // longer than a denial is retried
+			began := time.Now()
+			end := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+			if end.Err == nil || !strings.Contains(end.Err.Error(), `create the Job of step "refused"`) || !strings.Contains(end.Err.Error(), "exceeded quota: few") {
+				t.Errorf("the run ended with %+v, %v", end.Result, end.Err)
+			}
+			if took := time.Since(began); (took > 40*time.Second) != (limit == "1") {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
