@@ -3,8 +3,9 @@ package attribute
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -77,43 +78,51 @@ func (q Quantity) isEqual(other Quantity) bool {
 	if q.IsNull() || q.IsUnknown() || other.IsNull() || other.IsUnknown() {
 		return q.Equal(other)
 	}
-	a, errA := resource.ParseQuantity(q.ValueString())
-	b, errB := resource.ParseQuantity(other.ValueString())
+	a, errA := ParseQuantity(q.ValueString())
+	b, errB := ParseQuantity(other.ValueString())
 	return errA == nil && errB == nil && a.Cmp(b) == 0
+}
+
+// exponent matches the exponent of a quantity such as 1e3.
+var exponent = regexp.MustCompile(`[eE][+-]?([0-9]+)$`)
+
+// maxExponent is beyond every quantity that the API can hold.
+const maxExponent = 18
+
+// ParseQuantity parses a quantity as the API server does. It refuses exponents that no value of the API has, with which the library would compare for minutes.
+func ParseQuantity(text string) (resource.Quantity, error) {
+	if found := exponent.FindStringSubmatch(text); found != nil {
+		if size, err := strconv.Atoi(found[1]); err != nil || size > maxExponent {
+			return resource.Quantity{}, resource.ErrNumeric
+		}
+	}
+	return resource.ParseQuantity(text)
 }
 
 // ToAPI returns the quantity for the API. name is the name of the resource, for errors.
 func (q Quantity) ToAPI(name string, diags *diag.Diagnostics) resource.Quantity {
-	value, err := resource.ParseQuantity(q.ValueString())
+	value, err := ParseQuantity(q.ValueString())
 	if err != nil { // it was not known during validation
 		diags.AddError("Invalid quantity", fmt.Sprintf("%s = %q: it should be for example 2, 500m, 64Mi or 1.5Gi.", name, q.ValueString()))
 	}
 	return value
 }
 
-// ValidQuantity is a validator of attributes, because the framework does not call the validators of the element type of a map.
-var ValidQuantity = NewStringRule("quantity", quantityProblems)
-
-// quantityProblems returns the problems of a string as a quantity.
-func quantityProblems(text string) []string {
-	value, err := resource.ParseQuantity(text)
-	switch {
-	case err != nil:
-		return []string{"write it as Kubernetes does, for example 2, 500m, 64Mi or 1.5Gi"}
-	case value.Sign() < 0:
-		return []string{"it is negative"}
-	default:
-		return nil
+// ValidByteSize validates an amount of bytes, such as the size of a volume. It is a validator of attributes, because the framework does not call those of types.
+var ValidByteSize = NewStringRule("quantity", func(text string) []string {
+	if problem := amountProblem(string(corev1.ResourceStorage), text, ContainerResources); problem != "" {
+		return []string{problem}
 	}
-}
+	return nil
+})
 
 // NewQuantities returns an attribute that maps names of resources to quantities. Equal quantities in another notation are not a change.
-func NewQuantities(description string) schema.MapAttribute {
+func NewQuantities(description string, use ResourceUse) schema.MapAttribute {
 	return schema.MapAttribute{
 		MarkdownDescription: description,
 		ElementType:         QuantityType{},
 		Optional:            true,
-		Validators:          []validator.Map{mapvalidator.ValueStringsAre(ValidQuantity)},
+		Validators:          []validator.Map{resourceAmounts{use}},
 		PlanModifiers:       []planmodifier.Map{keepEqualQuantities{}},
 	}
 }

@@ -22,11 +22,18 @@ func NewTimeouts(ctx context.Context, limit time.Duration) schema.Attribute {
 		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
 		ReadDescription: fmt.Sprintf("Limits the refresh before a plan, for example `30s`. Defaults to `%s`.", FormatDuration(readTimeout)),
 	})
-	if nested, ok := attribute.(schema.SingleNestedAttribute); ok {
-		nested.MarkdownDescription = "Time limits of the operations."
-		return nested
+	nested, ok := attribute.(schema.SingleNestedAttribute)
+	if !ok {
+		return attribute
 	}
-	return attribute
+	nested.MarkdownDescription = "Time limits of the operations."
+	for operation, limited := range nested.Attributes {
+		if text, ok := limited.(schema.StringAttribute); ok { // the library accepts limits that are zero or negative
+			text.Validators = append(text.Validators, DurationAtLeast(time.Second, "a second"))
+			nested.Attributes[operation] = text
+		}
+	}
+	return nested
 }
 
 // NullTimeouts returns the timeouts of a listed resource, which has no configuration.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strconv"
+	"regexp"
 	"strings"
 	"time"
 
@@ -56,31 +56,40 @@ func DNSLabel() validator.String {
 	return NewStringRule("DNS label", validation.IsDNS1123Label)
 }
 
-// CIDR validates an address range such as 198.51.100.0/24. Like Kubernetes it rejects bits beyond the prefix.
-func CIDR() validator.String {
-	return NewStringRule("address range", func(text string) []string {
-		prefix, err := netip.ParsePrefix(text)
-		switch {
-		case err != nil:
-			return []string{"write it as 198.51.100.10/32 or 2001:db8::/32"}
-		case prefix != prefix.Masked():
-			return []string{"it has bits beyond its prefix; did you mean " + prefix.Masked().String() + "?"}
-		default:
-			return nil
-		}
-	})
+// CIDR validates an address range such as 198.51.100.0/24, by the rules of the API server for new objects.
+func CIDR() validator.String { return NewStringRule("address range", cidrProblems) }
+
+func cidrProblems(text string) []string {
+	var problems []string
+	for _, problem := range validation.IsValidCIDRForLegacyField(nil, text, true, nil) {
+		problems = append(problems, problem.Detail)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	// The usual mistakes have an obvious correction.
+	if prefix, err := netip.ParsePrefix(text); err == nil && !prefix.Addr().Is4In6() {
+		return []string{"it has bits beyond its prefix; did you mean " + prefix.Masked().String() + "?"}
+	}
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" && !address.Is4In6() {
+		return []string{"it has no prefix length; did you mean " + netip.PrefixFrom(address, address.BitLen()).String() + "?"}
+	}
+	return append(problems, "write addresses, not names, as 198.51.100.10/32 or 2001:db8::/32")
 }
 
 // KubernetesVersion validates a version for Pod Security admission.
 func KubernetesVersion() validator.String {
-	return NewStringRule("Kubernetes version", func(text string) []string {
-		major, minor, ok := strings.Cut(strings.TrimPrefix(text, "v"), ".")
-		number := func(text string) bool { _, err := strconv.ParseUint(text, 10, 16); return err == nil }
-		if text == "latest" || ok && strings.HasPrefix(text, "v") && number(major) && number(minor) {
-			return nil
-		}
-		return []string{"write it as v1.35, or latest"}
-	})
+	return NewStringRule("Kubernetes version", versionProblems)
+}
+
+// podSecurityVersion is the form that Pod Security admission reads (k8s.io/pod-security-admission/api).
+var podSecurityVersion = regexp.MustCompile(`^v1\.([0-9]|[1-9][0-9]*)$`)
+
+func versionProblems(text string) []string {
+	if text == "latest" || podSecurityVersion.MatchString(text) {
+		return nil
+	}
+	return []string{"write it as v1.35, or latest"}
 }
 
 // DurationAtLeast validates the minimum of a duration; words is the minimum in words. The type of the attribute validates the format.

@@ -112,7 +112,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Service account in `namespace` for which the provider requests a token.",
 			Optional:            true,
 			Validators: []validator.String{
-				attribute.DNSLabel(), stringvalidator.ExactlyOneOf(sibling("service_account"), sibling("kubeconfig_wo")),
+				attribute.DNSSubdomain(), stringvalidator.ExactlyOneOf(sibling("service_account"), sibling("kubeconfig_wo")),
 			},
 		},
 		"lifetime": schema.StringAttribute{

@@ -69,7 +69,7 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 				MarkdownDescription: "Name of the service account. Defaults to `" + namespace.ObjectName + "`.",
 				Optional:            true,
 				Computed:            true,
-				Validators:          []validator.String{attribute.DNSLabel()},
+				Validators:          []validator.String{attribute.DNSSubdomain()},
 			},
 			"audiences": schema.ListAttribute{
 				MarkdownDescription: "Audiences of the token. Defaults to that of the API server.",

@@ -67,8 +67,8 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"rules":    rulesSchema(),
 			"subjects": subjectsSchema(),
-			"resource_quota": attribute.NewQuantities("Hard limits of a ResourceQuota for all pods and objects in the namespace, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }`. " +
-				"Entries added by other tools are preserved."),
+			"resource_quota": attribute.NewQuantities("Hard limits of a ResourceQuota for all pods and objects in the namespace, for example `{ pods = \"100\", \"requests.cpu\" = \"16\" }`. "+
+				"Entries added by other tools are preserved.", attribute.QuotaResources),
 			"limit_range":          limitRangeSchema(),
 			"network_policy":       networkPolicySchema(),
 			"registry_credentials": registryCredentialsSchema(),
@@ -221,10 +221,10 @@ func limitRangeSchema() schema.Attribute {
 		MarkdownDescription: "LimitRange for the containers of the namespace. Kubernetes fills missing values: `default` falls back to `max`; `default_request` falls back to `default`, then `min`.",
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
-			"default":         attribute.NewQuantities("Limits of containers that set none."),
-			"default_request": attribute.NewQuantities("Requests of containers that set none."),
-			"max":             attribute.NewQuantities("Maximum limits of a container."),
-			"min":             attribute.NewQuantities("Minimum requests of a container."),
+			"default":         attribute.NewQuantities("Limits of containers that set none.", attribute.ContainerResources),
+			"default_request": attribute.NewQuantities("Requests of containers that set none.", attribute.ContainerResources),
+			"max":             attribute.NewQuantities("Maximum limits of a container.", attribute.ContainerResources),
+			"min":             attribute.NewQuantities("Minimum requests of a container.", attribute.ContainerResources),
 		},
 	}
 }

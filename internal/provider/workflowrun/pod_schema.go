@@ -49,8 +49,8 @@ func podAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Resource requests and limits of the container, by resource name: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` or any other resource of the nodes." + runsAgain,
 			Optional:            true,
 			Attributes: map[string]schema.Attribute{
-				"requests": attribute.NewQuantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`."),
-				"limits":   attribute.NewQuantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`."),
+				"requests": attribute.NewQuantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`.", attribute.ContainerResources),
+				"limits":   attribute.NewQuantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`.", attribute.ContainerResources),
 			},
 		},
 		"security_context":   securityContextAttribute(),
@@ -108,10 +108,7 @@ func placementAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Labels that a node must have." + runsAgain,
 			ElementType:         types.StringType,
 			Optional:            true,
-			Validators: []validator.Map{
-				mapvalidator.KeysAre(attribute.NewStringRule("label key", validation.IsQualifiedName)),
-				mapvalidator.ValueStringsAre(attribute.NewStringRule("label value", validation.IsValidLabelValue)),
-			},
+			Validators:          []validator.Map{attribute.Labels()},
 		},
 		"tolerations": schema.ListNestedAttribute{
 			MarkdownDescription: "Taints that the pod tolerates." + runsAgain,
@@ -302,7 +299,7 @@ func volumesAttribute() schema.Attribute {
 						MarkdownDescription: "Maximum size. A pod that exceeds it is evicted.",
 						CustomType:          attribute.QuantityType{},
 						Optional:            true,
-						Validators:          []validator.String{attribute.ValidQuantity},
+						Validators:          []validator.String{attribute.ValidByteSize},
 					},
 				},
 			},
