@@ -79,7 +79,7 @@ var full = map[string]map[string]any{
 		"subjects":        []any{map[string]any{"kind": "ServiceAccount", "name": "robot", "namespace": "x"}},
 		"resource_quota":  map[string]any{"pods": "5"}, "limit_range": map[string]any{"max": map[string]any{"cpu": "1"}, "min": map[string]any{"cpu": "1m"}},
 		"network_policy":       map[string]any{"dns": true, "egress": map[string]any{"redis": map[string]any{"cidrs": []any{"10.0.0.0/8"}, "ports": []any{6379}, "protocols": []any{"TCP"}}}},
-		"registry_credentials": map[string]any{"r": map[string]any{"username": "u", "password_wo": "p", "password_wo_version": 1}},
+		"registry_credentials": map[string]any{"r.example.org": map[string]any{"username": "u", "password_wo": "p", "password_wo_version": 1}},
 		"adopt":                true, "deletion_protection": true, "deletion_policy": "retain",
 	},
 	"brane_infrastructure": {
@@ -228,7 +228,11 @@ func nestedUnknowns(attributes []*tfprotov6.SchemaAttribute) map[string]tftypes.
 		}
 		switch kind := attribute.ValueType().(type) {
 		case tftypes.Map:
-			found[attribute.Name] = tftypes.NewValue(kind, map[string]tftypes.Value{"one": element(kind.ElementType)})
+			key := "one"
+			if attribute.Name == "registry_credentials" {
+				key = "one.example.org"
+			}
+			found[attribute.Name] = tftypes.NewValue(kind, map[string]tftypes.Value{key: element(kind.ElementType)})
 		case tftypes.Object:
 			found[attribute.Name] = element(kind)
 		}

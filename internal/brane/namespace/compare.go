@@ -187,7 +187,7 @@ func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool
 		var other []string
 		for key, value := range m.want {
 			got, there := m.live[key]
-			if unkept := !there && strings.HasPrefix(key, settingPrefix); !shown(key) && !unkept && got != value {
+			if unkept := !there && strings.HasPrefix(key, AnnotationPrefix); !shown(key) && !unkept && got != value {
 				other = append(other, key)
 			}
 		}

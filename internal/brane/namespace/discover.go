@@ -59,7 +59,7 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 func takeSettings(annotations map[string]string) map[string]string {
 	settings := map[string]string{}
 	for key, value := range annotations {
-		if name, ok := strings.CutPrefix(key, settingPrefix); ok {
+		if name, ok := strings.CutPrefix(key, AnnotationPrefix); ok {
 			settings[name] = value
 			delete(annotations, key)
 		}

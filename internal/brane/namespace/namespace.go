@@ -26,8 +26,8 @@ const (
 // ObjectName is the name of the objects, except for those that have the service account's name.
 const ObjectName = "brane"
 
-// settingPrefix is the prefix of the annotations that store settings.
-const settingPrefix = kube.FieldManager + "/"
+// AnnotationPrefix is the prefix of the annotations of this package, for example those that store settings.
+const AnnotationPrefix = kube.FieldManager + "/"
 
 // Spec is the desired namespace.
 type Spec struct {
@@ -82,15 +82,16 @@ func managedKinds() []kube.List {
 }
 
 func (s Spec) namespaceObject() *corev1.Namespace {
-	labels := map[string]string{ManagedByLabel: ManagedBy}
-	maps.Copy(labels, s.PodSecurity.toLabels())
+	labels := map[string]string{}
 	maps.Copy(labels, s.Labels)
+	maps.Copy(labels, s.PodSecurity.toLabels())
+	labels[ManagedByLabel] = ManagedBy // no label of the caller may weaken what the Spec requires, or hide the namespace
 	annotations := maps.Clone(s.Annotations)
 	for key, value := range s.Settings {
 		if annotations == nil {
 			annotations = map[string]string{}
 		}
-		annotations[settingPrefix+key] = value
+		annotations[AnnotationPrefix+key] = value
 	}
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Name, Labels: labels, Annotations: annotations}}
 }
@@ -99,7 +100,11 @@ func (s Spec) serviceAccount() *corev1.ServiceAccount {
 	// The service account is for the client that creates Jobs, not for the pods.
 	mount := false
 	account := &corev1.ServiceAccount{ObjectMeta: s.childMeta(s.ServiceAccount), AutomountServiceAccountToken: &mount}
-	maps.Copy(account.Labels, s.AccountLabels)
+	for key, value := range s.AccountLabels {
+		if key != ManagedByLabel {
+			account.Labels[key] = value
+		}
+	}
 	account.Annotations = s.AccountAnnotations
 	names := slices.Sorted(slices.Values(s.PullSecrets))
 	if len(s.RegistryCredentials) > 0 {

@@ -11,7 +11,8 @@ type PodSecurity struct {
 // PodSecurityLevels returns the levels that Kubernetes defines, from privileged to restricted.
 func PodSecurityLevels() []string { return []string{"privileged", "baseline", "restricted"} }
 
-const podSecurityPrefix = "pod-security.kubernetes.io/"
+// PodSecurityPrefix is the prefix of the labels of Pod Security admission.
+const PodSecurityPrefix = "pod-security.kubernetes.io/"
 
 func (p PodSecurity) toLabels() map[string]string {
 	labels := map[string]string{}
@@ -19,9 +20,9 @@ func (p PodSecurity) toLabels() map[string]string {
 		if level == "" {
 			continue
 		}
-		labels[podSecurityPrefix+mode] = level
+		labels[PodSecurityPrefix+mode] = level
 		if p.Version != "" {
-			labels[podSecurityPrefix+mode+"-version"] = p.Version
+			labels[PodSecurityPrefix+mode+"-version"] = p.Version
 		}
 	}
 	return labels
@@ -30,10 +31,10 @@ func (p PodSecurity) toLabels() map[string]string {
 // takePodSecurity removes the levels from labels and returns them.
 func takePodSecurity(labels map[string]string) PodSecurity {
 	p := PodSecurity{
-		Enforce: labels[podSecurityPrefix+"enforce"], Audit: labels[podSecurityPrefix+"audit"], Warn: labels[podSecurityPrefix+"warn"],
+		Enforce: labels[PodSecurityPrefix+"enforce"], Audit: labels[PodSecurityPrefix+"audit"], Warn: labels[PodSecurityPrefix+"warn"],
 	}
 	for key, value := range labels {
-		if !strings.HasPrefix(key, podSecurityPrefix) {
+		if !strings.HasPrefix(key, PodSecurityPrefix) {
 			continue
 		}
 		if strings.HasSuffix(key, "-version") {

@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
@@ -47,26 +46,6 @@ func (m *namespaceModel) settleAccess() {
 		m.Access = types.StringNull()
 		if len(m.Rules) == 0 {
 			m.Access = types.StringValue(string(namespace.AccessRun))
-		}
-	}
-}
-
-func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
-	var subjects types.Set
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("subjects"), &subjects)...)
-	for _, element := range subjects.Elements() {
-		object, ok := element.(types.Object)
-		if !ok || attribute.HasUnknown(object) {
-			continue
-		}
-		var subject subjectModel
-		if !attribute.DecodeObject(ctx, object, &subject, &resp.Diagnostics) {
-			continue
-		}
-		inNamespace := !subject.Namespace.IsNull()
-		if inNamespace != (subject.Kind.ValueString() == rbacv1.ServiceAccountKind) {
-			resp.Diagnostics.AddAttributeError(path.Root("subjects").AtSetValue(element).AtName("namespace"), "Incomplete subject",
-				fmt.Sprintf("Subject %s %q: set namespace for a ServiceAccount, and remove it for a User or Group.", subject.Kind.ValueString(), subject.Name.ValueString()))
 		}
 	}
 }

@@ -199,6 +199,7 @@ func (r *namespaceResource) ImportState(ctx context.Context, req resource.Import
 func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (namespace.Spec, diag.Diagnostics) {
 	m.settleAccess()
 	spec, diags := m.toSpec(ctx)
+	m.metadata().refuseReserved(&diags)
 	for host, r := range spec.RegistryCredentials {
 		r.Password = config.RegistryCredentials[host].PasswordWO.ValueString()
 		spec.RegistryCredentials[host] = r

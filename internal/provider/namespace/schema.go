@@ -51,9 +51,10 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators:          []validator.String{attribute.DNSLabel()},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"cluster":         attribute.NewCluster(),
-			"labels":          metadataAttribute("Labels of the Namespace. Labels set by other tools are preserved."),
-			"annotations":     metadataAttribute("Annotations of the Namespace. Annotations set by other tools are preserved."),
+			"cluster": attribute.NewCluster(),
+			"labels": attribute.NewLabels("Labels of the Namespace. Labels set by other tools are preserved. The provider sets `" + namespace.ManagedByLabel + "`; " +
+				"Pod Security levels are set with `pod_security`. Neither can be set here."),
+			"annotations":     attribute.NewAnnotations("Annotations of the Namespace. Annotations set by other tools are preserved. The prefix `" + namespace.AnnotationPrefix + "` is reserved for the provider."),
 			"pod_security":    podSecuritySchema(),
 			"service_account": serviceAccountSchema(),
 			"access": schema.StringAttribute{
@@ -110,10 +111,6 @@ func describeRules(rules []rbacv1.PolicyRule) string {
 	return strings.Join(described, "; ")
 }
 
-func metadataAttribute(description string) schema.MapAttribute {
-	return schema.MapAttribute{MarkdownDescription: description, ElementType: types.StringType, Optional: true}
-}
-
 func podSecuritySchema() schema.Attribute {
 	level := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{
@@ -145,15 +142,11 @@ func serviceAccountSchema() schema.Attribute {
 			Optional:            true,
 			Computed:            true,
 			Default:             stringdefault.StaticString(defaultAccount),
-			Validators:          []validator.String{attribute.DNSLabel()},
+			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},
-		"labels":      metadataAttribute("Labels of the ServiceAccount. Labels set by other tools are preserved."),
-		"annotations": metadataAttribute("Annotations of the ServiceAccount. Annotations set by other tools are preserved."),
-		"image_pull_secrets": schema.SetAttribute{
-			MarkdownDescription: "Names of Secrets in the namespace with image pull credentials for pods of this service account, in addition to the one that `registry_credentials` creates.",
-			ElementType:         types.StringType,
-			Optional:            true,
-		},
+		"labels":             attribute.NewLabels("Labels of the ServiceAccount, without `" + namespace.ManagedByLabel + "`, which the provider sets. Labels set by other tools are preserved."),
+		"annotations":        attribute.NewAnnotations("Annotations of the ServiceAccount. Annotations set by other tools are preserved. The prefix `" + namespace.AnnotationPrefix + "` is reserved for the provider."),
+		"image_pull_secrets": attribute.NewNames("Names of Secrets in the namespace with image pull credentials for pods of this service account, in addition to the one that `registry_credentials` creates."),
 		"create_token_secret": schema.BoolAttribute{
 			MarkdownDescription: "Create the Secret `<name>-token` with a token that does not expire, for tools that cannot renew tokens. The token is not stored in the state. " +
 				"`brane_infrastructure` does not need it: it requests tokens that expire. Defaults to `false`.",
@@ -179,9 +172,10 @@ func rulesSchema() schema.Attribute {
 	list := func(description string) schema.SetAttribute {
 		return schema.SetAttribute{MarkdownDescription: description, ElementType: types.StringType, Optional: true}
 	}
-	needed := func(description string) schema.SetAttribute {
+	needed := func(description string, valid validator.String) schema.SetAttribute {
 		return schema.SetAttribute{
-			MarkdownDescription: description, ElementType: types.StringType, Required: true, Validators: []validator.Set{setvalidator.SizeAtLeast(1)},
+			MarkdownDescription: description, ElementType: types.StringType, Required: true,
+			Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(valid)},
 		}
 	}
 	return schema.SetNestedAttribute{
@@ -189,9 +183,9 @@ func rulesSchema() schema.Attribute {
 		Optional:            true,
 		Validators:          []validator.Set{setvalidator.SizeAtLeast(1)},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"api_groups":     needed("API groups. `\"\"` is the core group."),
-			"resources":      needed("Resources, for example `jobs` or `pods/log`."),
-			"verbs":          needed("Verbs, for example `get`."),
+			"api_groups":     needed("API groups. `\"\"` is the core group.", apiGroup()),
+			"resources":      needed("Resources, for example `jobs` or `pods/log`.", resourcePath()),
+			"verbs":          needed("Verbs, for example `get`.", verb()),
 			"resource_names": list("Names of the objects to which the rule applies. Defaults to all."),
 		}},
 	}
@@ -271,10 +265,10 @@ func networkPolicySchema() schema.Attribute {
 
 func registryCredentialsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Image pull credentials by the `host[:port]` of the registry. They are stored in the Secret `brane-registries`, which is an image pull secret of the service account. " +
+		MarkdownDescription: "Image pull credentials by the `host[:port]` of the registry, as in the names of images (`docker.io` for Docker Hub). They are stored in the Secret `brane-registries`, which is an image pull secret of the service account. " +
 			"Only pods that run as this service account use it; a step of `brane_workflow_run` does if it sets `service_account_name`, or `image_pull_secrets = [\"brane-registries\"]`.",
 		Optional:   true,
-		Validators: []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(stringvalidator.LengthAtLeast(1))},
+		Validators: []validator.Map{mapvalidator.SizeAtLeast(1), attribute.RegistryHosts()},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"username": schema.StringAttribute{MarkdownDescription: "User name.", Required: true},
 			"password_wo": schema.StringAttribute{
