@@ -2,23 +2,39 @@ package diagnostic
 
 import (
 	"errors"
+	"regexp"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/denial"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 )
 
+// namespaceText matches the namespace in the texts of package kube.
+var namespaceText = regexp.MustCompile(`in (?:the )?namespace "([^"]+)"`)
+
+// findNamespace returns the namespace that an error names; it is empty if there is none.
+func findNamespace(err error) string {
+	if match := namespaceText.FindStringSubmatch(err.Error()); match != nil {
+		return match[1]
+	}
+	return ""
+}
+
 // findRemedy returns what to do about an error; it is empty if that is not known.
 func findRemedy(err error) string {
 	var remedied interface{ Remedy() string }
 	var password *namespace.MissingPasswordError
+	denied, isDenied := denial.Find(err)
 	switch {
 	case errors.As(err, &remedied):
 		return remedied.Remedy()
+	case isDenied:
+		return denied.Remedy(findNamespace(err))
 	case errors.As(err, &password):
 		return "Set password_wo of that registry: its Secret was deleted or modified, or password_wo_version has changed, and the provider does not store the password."
 	case errors.Is(err, infra.ErrUnparsable):
