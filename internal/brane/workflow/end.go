@@ -12,7 +12,8 @@ type End struct {
 	Node      string
 	Index     string // of a fan-out step
 	Container string // the container that ended, or did not start
-	Reason    string // Kubernetes' reason: Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
+	Reason    string // Kubernetes' reason: Evicted, Error, OOMKilled, ImagePullBackOff, DeadlineExceeded, …
+	Cause     string // Kubernetes' message about what ended the pod, if that was not its container: an eviction, a preemption, a shutdown of the node
 	Code      int    // exit code of the container; 0 if it did not end by itself
 	Agent     bool   // the exit code is the agent's, which has written a termination message
 	Deleted   bool   // the pod was deleted
@@ -43,6 +44,12 @@ func (e End) IsStop() bool { return e.Code == agent.ExitStopped || e.Code == age
 // DescribeEnd returns what happened to the pod.
 func (e End) DescribeEnd() string {
 	switch {
+	case e.Cause != "" && e.Code != 0:
+		return fmt.Sprintf("%s: %s (exit code %d)", e.Reason, e.Cause, e.Code)
+	case e.Cause != "":
+		return e.Reason + ": " + e.Cause
+	case e.Container == StageContainer && e.Reason == ReasonOOMKilled:
+		return fmt.Sprintf("the agent's init container was killed because it used more memory than its limit, before the command started (%s, exit code %d)", e.Reason, e.Code)
 	case e.Code == agent.ExitCancelled:
 		return fmt.Sprintf("it was stopped because the run was cancelled (exit code %d)", e.Code)
 	case e.Code == agent.ExitStopped && e.Deleted:

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ const DetailLimit = 8<<10 - 256
 type Failure struct {
 	Step      string
 	Namespace string
-	Job       string
+	Job       string    // empty if there was none
 	End                 // of the last of its pods that failed; if there was none, the reason of the Job
 	Started   time.Time // of the command, according to the node; of a fan-out step, the first start of its latest attempt
 	Ended     time.Time // likewise, the last end end
@@ -31,12 +32,15 @@ func (f *Failure) Error() string {
 
 // describeFailure returns what happened in one sentence.
 func (f *Failure) describeFailure() string {
+	if f.Job == "" { // a fan-out step without indexes
+		return f.Message
+	}
 	where := fmt.Sprintf("Job %s in namespace %s", f.Job, f.Namespace)
 	if f.Pod != "" {
 		where += ", " + f.DescribePod()
 	}
 	what := f.DescribeEnd()
-	if f.Code == 0 && f.Message != "" {
+	if f.Code == 0 && f.Cause == "" && f.Message != "" {
 		what += ": " + f.Message
 	}
 	return where + ": " + what
@@ -66,11 +70,19 @@ func (f *Failure) Detail() string {
 	return Shorten(b.String(), DetailLimit-len(hint)) + hint
 }
 
+// InspectCommand returns the command that shows the Job.
+func (f *Failure) InspectCommand() string {
+	return fmt.Sprintf("kubectl -n %s describe job/%s", f.Namespace, f.Job)
+}
+
 func (f *Failure) describeRemedy() string {
-	see := fmt.Sprintf("kubectl -n %s describe job/%s", f.Namespace, f.Job)
 	if f.Advice != "" {
-		return f.Advice + ": " + see
+		return f.Advice
 	}
+	if f.Job == "" {
+		return "Add one of the steps to needs of the other, or write to different paths."
+	}
+	see := f.InspectCommand()
 	if slices.Contains(BlockingReasons, f.Reason) {
 		return "Correct what the message names, or ask for it to be created or allowed: " + see
 	}
@@ -85,10 +97,40 @@ func (f *Failure) describeRemedy() string {
 		return "Let each index write to different paths, for example with BRANE_INDEX in the name: another command starts a new run. If the command stays the same, change a value in triggers, because the files that the indexes of this run have stored are not replaced."
 	case ReasonJobDeleted:
 		return "How far its command had come is not known. Apply again to run the step again."
-	case "OOMKilled":
+	case ReasonEvicted:
+		return f.describeEvictionRemedy()
+	case ReasonOOMKilled:
+		if f.Container == StageContainer {
+			return "This container has the limit of the step, or the default of the namespace. Set resources.limits.memory of the step to 64Mi at least: " + see
+		}
 		return "The command needs more memory than its limit: " + see
 	}
+	if f.Cause != "" {
+		return "The node ended the pod; that is no failure of the command. Apply again to run the step again: " + see
+	}
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
+}
+
+var (
+	fullVolume = regexp.MustCompile(`EmptyDir volume "([^"]*)"`)
+	scarceNode = regexp.MustCompile(`low on resource: ([a-z-]+)`)
+)
+
+// describeEvictionRemedy returns what to do about an eviction. The messages are those of the kubelet's eviction manager.
+func (f *Failure) describeEvictionRemedy() string {
+	if volume := fullVolume.FindStringSubmatch(f.Cause); volume != nil {
+		if volume[1] == DataVolume {
+			return "Raise data_size_limit of the step, or write less to /data."
+		}
+		return fmt.Sprintf("Raise empty_dir.size_limit of volumes[%q], or write less to it.", volume[1])
+	}
+	if strings.Contains(f.Cause, "ephemeral") && !strings.Contains(f.Cause, "low on resource") {
+		return "Raise resources.limits[\"ephemeral-storage\"] of the step, or write less: files in /data, in the container and in its log count."
+	}
+	if scarce := scarceNode.FindStringSubmatch(f.Cause); scarce != nil {
+		return fmt.Sprintf("The node ran out of %s. Set resources.requests[%q] of the step to what it needs, so that it gets a node that has it; data_size_limit limits the size of /data.", scarce[1], scarce[1])
+	}
+	return fmt.Sprintf("See what the node is short of: kubectl describe node %s", f.Node)
 }
 
 // LastLines returns the last n lines.
@@ -113,6 +155,12 @@ func Shorten(text string, size int) string {
 const (
 	ReasonJobDeleted    = "JobDeleted"
 	ReasonFilesConflict = "FilesConflict" // the indexes of a step have committed files that cannot be merged
+)
+
+// Reasons of Kubernetes.
+const (
+	ReasonEvicted   = "Evicted"
+	ReasonOOMKilled = "OOMKilled"
 )
 
 // ReasonFailedCreate is the reason of a Job's event that it could not create a pod.

@@ -47,7 +47,7 @@ func (f *Failure) HideSecrets(clean func(string) string) {
 			texts[i] = clean(texts[i])
 		}
 	}
-	f.Message = clean(f.Message)
+	f.Message, f.Cause, f.Advice = clean(f.Message), clean(f.Cause), clean(f.Advice)
 	lines(f.Log)
 	lines(f.Events)
 	for _, end := range f.Earlier {

@@ -204,6 +204,9 @@ func (r *runner) refreshRun(ctx context.Context, model *workflowRunModel, env en
 func describeFailures(found detached.Status, lost error) (sentences []string) {
 	for _, failure := range found.Failures {
 		sentence := fmt.Sprintf("step %q failed: %s", failure.Step, failure.Reason)
+		if failure.Cause != "" {
+			sentence += ": " + failure.Cause
+		}
 		if failure.Code != 0 {
 			sentence += fmt.Sprintf(", exit code %d", failure.Code)
 		}

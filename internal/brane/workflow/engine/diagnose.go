@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -23,6 +24,9 @@ const (
 
 // diagnoseFailure collects what is known about a failed step. The status of its containers may be more precise than the reason of the Job.
 func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReason) *workflow.Failure {
+	if l.state.latestAttempt(step) == 0 { // the files of the needs of a fan-out step without indexes conflict
+		return &workflow.Failure{Step: step, Namespace: l.spec.Namespace, End: workflow.End{Reason: why.reason}, Message: why.message}
+	}
 	ctx, done := context.WithTimeout(ctx, optionalTimeout)
 	defer done()
 	l.refreshPods(ctx, step)
@@ -45,7 +49,8 @@ func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReas
 			f.More++
 		}
 	}
-	f.Log, f.Advice = l.readLog(ctx, step, f.End, true), suggestRemedy(f, l.spec.AgentImage, l.injection)
+	f.Log = l.readLog(ctx, step, f.End, true)
+	f.Advice = cmp.Or(suggestRemedy(f, l.spec.AgentImage, l.injection), l.suggestAdmissionRemedy(f))
 	f.HideSecrets(workflow.HideSecrets(l.spec.Graph, l.clients.RedisURL))
 	return f
 }

@@ -25,17 +25,23 @@ func endedPod(name string, at int, container string, code int32, reason string) 
 }
 
 func TestHowAPodEnded(t *testing.T) {
-	evicted := endedPod("p", 0, workflow.StepContainer, 0, "")
-	evicted.Status.Phase, evicted.Status.Reason = corev1.PodFailed, "Evicted"
-	waits := endedPod("p", 0, workflow.StepContainer, 0, "")
-	waits.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: workflow.StepContainer, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}}}
-	part := endedPod("p", 0, workflow.StepContainer, 3, "Error")
-	part.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "7"}
 	said := func(code int32) *corev1.Pod {
 		pod := endedPod("p", 0, workflow.StepContainer, code, "Error")
 		pod.Status.ContainerStatuses[0].State.Terminated.Message = "brane: step \"p\": it says why\n"
 		return pod
 	}
+	evicted := endedPod("p", 0, workflow.StepContainer, 0, "")
+	evicted.Status.Phase, evicted.Status.Reason, evicted.Status.Message = corev1.PodFailed, "Evicted", "Usage of EmptyDir volume \"data\" exceeds the limit \"20Mi\". "
+	killed := endedPod("p", 0, workflow.StepContainer, 137, "Error")
+	killed.Status.Reason, killed.Status.Message = evicted.Status.Reason, evicted.Status.Message
+	preempted := said(204)
+	preempted.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonPreemptionByScheduler, Message: "default-scheduler: preempting"}}
+	rejected := endedPod("p", 0, workflow.StepContainer, 0, "")
+	rejected.Status.Phase, rejected.Status.Reason, rejected.Status.Message = corev1.PodFailed, "OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu"
+	waits := endedPod("p", 0, workflow.StepContainer, 0, "")
+	waits.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: workflow.StepContainer, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}}}
+	part := endedPod("p", 0, workflow.StepContainer, 3, "Error")
+	part.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "7"}
 	deleted := endedPod("p", 0, workflow.StepContainer, 143, "Error")
 	deleted.DeletionTimestamp = new(metav1.Now())
 	stopped := said(204)
@@ -60,7 +66,12 @@ func TestHowAPodEnded(t *testing.T) {
 		"stopped while staging in":  {endedPod("p", 0, workflow.StageContainer, 204, "Error"), "BackoffLimitExceeded", "pod p on node n1: it was stopped before its command had ended (exit code 204)"},
 		"deleted and stopped":       {stopped, "BackoffLimitExceeded", "pod p on node n1: it was stopped before its command had ended, because the pod was deleted (exit code 204)"},
 		"cancelled":                 {said(205), "PodFailurePolicy", "pod p on node n1: it was stopped because the run was cancelled (exit code 205)"},
-		"evicted":                   {evicted, "BackoffLimitExceeded", "pod p on node n1: Evicted"},
+		"evicted":                   {evicted, "BackoffLimitExceeded", `pod p on node n1: Evicted: Usage of EmptyDir volume "data" exceeds the limit "20Mi"`},
+		"evicted and killed":        {killed, "PodFailurePolicy", `pod p on node n1: Evicted: Usage of EmptyDir volume "data" exceeds the limit "20Mi" (exit code 137)`},
+		"evicted after its time":    {killed, "DeadlineExceeded", "pod p on node n1: DeadlineExceeded"},
+		"preempted":                 {preempted, "PodFailurePolicy", "pod p on node n1: PreemptionByScheduler: default-scheduler: preempting (exit code 204)"},
+		"not admitted by the node":  {rejected, "BackoffLimitExceeded", "pod p on node n1: OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu"},
+		"staging in without memory": {endedPod("p", 0, workflow.StageContainer, 137, "OOMKilled"), "BackoffLimitExceeded", "pod p on node n1: the agent's init container was killed because it used more memory than its limit, before the command started (OOMKilled, exit code 137)"},
 		"no image":                  {waits, "ImagePullBackOff", "pod p on node n1: ImagePullBackOff"},
 		"one of many":               {part, "FailedIndexes", "pod p (index 7) on node n1: the command failed with exit code 3 (Error)"},
 	} {
@@ -70,6 +81,24 @@ func TestHowAPodEnded(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// The remedy of an eviction names the attribute that limits what was exceeded.
+func TestEvictionRemedies(t *testing.T) {
+	for message, want := range map[string]string{
+		`Usage of EmptyDir volume "data" exceeds the limit "20Mi"`:                         "Raise data_size_limit of the step, or write less to /data.",
+		`Usage of EmptyDir volume "scratch" exceeds the limit "20Mi"`:                      `Raise empty_dir.size_limit of volumes["scratch"], or write less to it.`,
+		"Pod ephemeral local storage usage exceeds the total limit of containers 20Mi":     `Raise resources.limits["ephemeral-storage"] of the step, or write less: files in /data, in the container and in its log count.`,
+		`Container step exceeded its local ephemeral storage limit "20Mi"`:                 `Raise resources.limits["ephemeral-storage"] of the step, or write less: files in /data, in the container and in its log count.`,
+		"The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi": `The node ran out of memory. Set resources.requests["memory"] of the step to what it needs, so that it gets a node that has it; data_size_limit limits the size of /data.`,
+		"The node was low on resource: ephemeral-storage. Container step was using 2Gi":    `The node ran out of ephemeral-storage. Set resources.requests["ephemeral-storage"] of the step to what it needs, so that it gets a node that has it; data_size_limit limits the size of /data.`,
+		"The node had condition: [DiskPressure]":                                           "See what the node is short of: kubectl describe node n1",
+	} {
+		f := &workflow.Failure{Step: "a", Job: "j", End: workflow.End{Pod: "p", Node: "n1", Code: 143, Reason: workflow.ReasonEvicted, Cause: message}, Message: "Job has failed"}
+		if got := f.Detail(); !strings.HasPrefix(got, "Job j in namespace , pod p on node n1: Evicted: "+message+" (exit code 143).") || !strings.HasSuffix(got, "\n"+want) {
+			t.Errorf("%s\nis not\n%s", got, want)
+		}
 	}
 }
 

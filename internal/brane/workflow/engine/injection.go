@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"strings"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -71,20 +70,4 @@ func findLargeCertificate(certificates files.Certificates) int {
 		}
 	}
 	return 0
-}
-
-// suggestRemedy returns what to do if a pod failed because the agent could not be added to it; empty otherwise.
-func suggestRemedy(f *workflow.Failure, agentImage string, injection workflow.AgentInjection) string {
-	switch f.Reason {
-	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
-		if f.Container == workflow.StageContainer || strings.Contains(f.Message, agentImage) {
-			return "Correct agent_image of the provider, or make sure that the node can pull it"
-		}
-	case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun":
-		if injection == workflow.InjectImageVolume {
-			return "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), " +
-				"set agent_injection = \"init_container\""
-		}
-	}
-	return ""
 }

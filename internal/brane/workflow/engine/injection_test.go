@@ -21,8 +21,8 @@ const byInit, byVolume = workflow.InjectInitContainer, workflow.InjectImageVolum
 
 func TestAdviceIsAboutTheAgent(t *testing.T) {
 	const (
-		pull    = "Correct agent_image of the provider, or make sure that the node can pull it"
-		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_injection = \"init_container\""
+		pull    = "Correct agent_image of the provider, or make sure that the node can pull it: kubectl -n brane describe job/j"
+		volumes = "Where the cluster cannot mount image volumes (Kubernetes 1.35, and containerd 2.1 or CRI-O 1.31 on its nodes, can), set agent_injection = \"init_container\": kubectl -n brane describe job/j"
 	)
 	notFound := `Failed to pull image "example.org/agent:1": not found`
 	for name, tt := range map[string]struct {
@@ -40,11 +40,12 @@ func TestAdviceIsAboutTheAgent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := tt.failure
+			f.Namespace, f.Job = "brane", "j"
 			f.Advice = suggestRemedy(&f, "example.org/agent:1", tt.injection)
 			if f.Advice != tt.want {
 				t.Errorf("got  %s\nwant %s", f.Advice, tt.want)
 			}
-			if f.Advice != "" && !strings.Contains(f.Detail(), "\n"+f.Advice+": kubectl -n ") {
+			if f.Advice != "" && !strings.Contains(f.Detail(), "\n"+f.Advice) {
 				t.Errorf("the detail does not say so: %s", f.Detail())
 			}
 		})

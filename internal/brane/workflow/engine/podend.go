@@ -21,14 +21,19 @@ func newEnd(pod *corev1.Pod, reason string) workflow.End {
 	end := workflow.End{
 		Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason, Deleted: pod.DeletionTimestamp != nil,
 	}
-	if pod.Status.Reason != "" && reason != workflow.ReasonJobDeleted {
-		end.Reason = pod.Status.Reason // Evicted, NodeLost, …
+	if reason != workflow.ReasonJobDeleted && reason != batchv1.JobReasonDeadlineExceeded {
+		if why, message := findDisruption(pod); why != "" {
+			end.Reason, end.Cause = why, message
+		}
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if ended := status.State.Terminated; ended != nil && ended.ExitCode != 0 {
 			end.Container = status.Name
 			if end.Reason != batchv1.JobReasonDeadlineExceeded && end.Reason != workflow.ReasonJobDeleted { // then the container was only stopped
-				end.Code, end.Reason, end.Agent = int(ended.ExitCode), ended.Reason, agent.IsMessage(ended.Message)
+				end.Code, end.Agent = int(ended.ExitCode), agent.IsMessage(ended.Message)
+				if end.Cause == "" { // otherwise the exit code follows from it
+					end.Reason = ended.Reason
+				}
 			}
 			return end
 		}
@@ -37,6 +42,22 @@ func newEnd(pod *corev1.Pod, reason string) workflow.End {
 		}
 	}
 	return end
+}
+
+// findDisruption returns why a pod was ended by the kubelet or by Kubernetes, or was not admitted by the kubelet; empty if it was not.
+func findDisruption(pod *corev1.Pod) (reason, message string) {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {
+			reason, message = condition.Reason, condition.Message
+		}
+	}
+	if pod.Status.Reason != "" { // Evicted, Terminated, Preempting, NodeShutdown, OutOfcpu, …
+		reason, message = pod.Status.Reason, pod.Status.Message
+	}
+	if reason == "" {
+		return "", ""
+	}
+	return reason, cmp.Or(strings.TrimSuffix(strings.TrimSpace(message), "."), "its message is empty")
 }
 
 // findCommandTimes returns when the command of a step's latest attempt started and ended, according to its pod; of a fan-out step, the
