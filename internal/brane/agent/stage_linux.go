@@ -71,7 +71,7 @@ func (s *spec) stageIn(ctx context.Context, config files.Config, data string, st
 	if _, done := commits[s.Step.Name]; done {
 		return nil
 	}
-	if s.Layer, err = unionOfNeeds(ctx, store, needs, commits, s.Step.Needs); err != nil {
+	if s.Layer, err = store.MergeNeeds(ctx, needs, commits, s.Step.Needs); err != nil {
 		return err
 	}
 	staged := s.stagedFiles(stamps)
@@ -83,26 +83,6 @@ func (s *spec) stageIn(ctx context.Context, config files.Config, data string, st
 // stagedFiles describes the files that were staged in.
 func (s *spec) stagedFiles(stamps files.Stamps) *files.Staged {
 	return &files.Staged{Layer: s.Layer, Reads: s.Step.Reads, Stamps: stamps, Trusted: s.Trusted}
-}
-
-// unionOfNeeds returns the layer that a step with these needs starts from.
-func unionOfNeeds(ctx context.Context, store *files.Store, needs []string, commits map[string]files.Record, graph files.Ancestry) (files.Layer, error) {
-	if len(needs) == 0 {
-		return store.Input(ctx)
-	}
-	layers := map[string]files.Layer{}
-	for _, need := range needs {
-		record, found := commits[need]
-		if !found {
-			return "", fmt.Errorf("the commit of step %q, which this step needs, %w", need, files.ErrGone)
-		}
-		layers[need] = record.Layer
-	}
-	layer, err := store.Union(ctx, layers, graph)
-	if err != nil {
-		return "", fmt.Errorf("merge the files of the needed steps: %w", err)
-	}
-	return layer, nil
 }
 
 // copySelf copies the running agent to a path that the main container can run.

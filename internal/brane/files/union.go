@@ -84,6 +84,27 @@ func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancest
 	return layer, err
 }
 
+// MergeNeeds returns the layer that a step with these needs starts from: the union of their layers, or the inputs of the run if there are
+// none. commits are those of the needs.
+func (s *Store) MergeNeeds(ctx context.Context, needs []string, commits map[string]Record, graph Ancestry) (Layer, error) {
+	if len(needs) == 0 {
+		return s.Input(ctx)
+	}
+	layers := map[string]Layer{}
+	for _, need := range needs {
+		record, found := commits[need]
+		if !found {
+			return "", fmt.Errorf("the commit of step %q, which this step needs, %w", need, ErrGone)
+		}
+		layers[need] = record.Layer
+	}
+	layer, err := s.Union(ctx, layers, graph)
+	if err != nil {
+		return "", fmt.Errorf("merge the files of the needed steps: %w", err)
+	}
+	return layer, nil
+}
+
 // mergeLayers opens layers for reading them in step.
 func (s *Store) mergeLayers(ctx context.Context, layers map[string]Layer, graph Ancestry, use func(*merge) error) error {
 	m := &merge{seen: seen{graph, map[string]map[string]bool{}}}

@@ -134,7 +134,7 @@ func (c *checker) checkText(field, key, text, what string, args ...any) {
 
 func (c *checker) checkIndexes() {
 	field, size := "completions", 0
-	if len(c.step.Items) > 0 {
+	if c.step.Items != nil {
 		field = "items"
 	}
 	for i, item := range c.step.Items {
@@ -148,9 +148,9 @@ func (c *checker) checkIndexes() {
 		c.addProblem("items", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each index take its line by %s", size, maxItems, agent.EnvStepIndex)
 	case c.step.IsIndexed() && c.step.Call != nil:
 		c.addProblem(field, "", "a function call has one result, so it cannot have indexes; let several steps call it")
-	case c.step.Completions == 0 && c.step.Parallel > 0:
+	case !c.step.IsIndexed() && c.step.Parallel > 0:
 		c.addProblem("parallelism", "", "parallelism needs completions or items")
-	case c.step.Completions == 0 && c.step.MaxFailedIndexes > 0:
+	case !c.step.IsIndexed() && c.step.MaxFailedIndexes > 0:
 		c.addProblem("max_failed_indexes", "", "max_failed_indexes needs completions or items")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // MaxName limits the length of the names of runs and steps, so that the names of Jobs, which contain both, stay readable.
@@ -213,6 +214,13 @@ func (g Graph) ListOptional() map[string]bool {
 		optional[name] = step.AllowFailure || step.When == OnFailure || step.When == OnSuccess && slices.ContainsFunc(step.Needs, func(need string) bool { return optional[need] })
 	}
 	return optional
+}
+
+// IsWrittenByEmptyStep reports whether a fan-out step without indexes might write a file at this path if it had some.
+func (g Graph) IsWrittenByEmptyStep(path string) bool {
+	return slices.ContainsFunc(g.All(), func(step Step) bool {
+		return step.IsEmpty && (len(step.Writes) == 0 || slices.ContainsFunc(step.Writes, func(pattern string) bool { return files.MayMeet(pattern, path) }))
+	})
 }
 
 // All returns the steps, in the same order as [Graph.Steps].

@@ -21,8 +21,9 @@ type Step struct {
 	Needs      []string          `json:"needs,omitempty"`       // the steps that must be committed before this one starts
 	Timeout    time.Duration     `json:"timeout,omitempty"`     // of the Job, from its start; 0 means none
 
-	Completions      int      `json:"completions,omitempty"`        // number of indexes of a fan-out step; 0 means a single pod
+	Completions      int      `json:"completions,omitempty"`        // number of indexes of a fan-out step; 0 means a single pod, unless IsEmpty is set
 	Items            []string `json:"items,omitempty"`              // one for each index, or empty
+	IsEmpty          bool     `json:"is_empty,omitempty"`           // it is a fan-out step without indexes, which is complete without a pod
 	Parallel         int32    `json:"parallelism,omitempty"`        // indexes that run at the same time; 0 means all
 	MaxFailedIndexes int32    `json:"max_failed_indexes,omitempty"` // failed indexes before the others are stopped; the step fails in any case
 
@@ -119,7 +120,7 @@ type Volume struct {
 }
 
 // IsIndexed reports whether the step is a fan-out step.
-func (s Step) IsIndexed() bool { return s.Completions > 0 }
+func (s Step) IsIndexed() bool { return s.Completions > 0 || s.IsEmpty }
 
 // IndexKeys returns the names under which the indexes commit.
 func (s Step) IndexKeys() []string {

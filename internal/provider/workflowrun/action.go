@@ -194,7 +194,11 @@ func reportContents(ctx context.Context, store *results.Store, result workflow.R
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		output := outputs[paths[name]]
+		output, isWritten := outputs[paths[name]]
+		if !isWritten {
+			send(fmt.Sprintf("output %q: %s was not written, because a fan-out step has no items", name, paths[name]))
+			continue
+		}
 		line := fmt.Sprintf("output %q: %s, %d bytes", name, paths[name], output.Size)
 		text := strings.TrimRight(string(output.Content), "\n")
 		if output.Content != nil && utf8.ValidString(text) && !strings.ContainsFunc(text, isControl) {

@@ -222,11 +222,14 @@ func takeOutputs(
 	return layer, newOutputModels(outputs, paths), nil
 }
 
-// newOutputModels returns the values of outputs for the state.
+// newOutputModels returns the values of outputs for the state. An output that was not written, because a fan-out step has no indexes, has no values.
 func newOutputModels(outputs results.Outputs, paths map[string]string) map[string]outputModel {
-	models := map[string]outputModel{}
+	models := emptyOutputs(paths)
 	for name, file := range paths {
-		output := outputs[file]
+		output, isWritten := outputs[file]
+		if !isWritten {
+			continue
+		}
 		model := outputModel{Path: types.StringValue(file), Size: types.Int64Value(output.Size), SHA256: types.StringValue(output.SHA256.String())}
 		if output.Content != nil && utf8.Valid(output.Content) {
 			model.Content = types.StringValue(string(output.Content))

@@ -2,6 +2,7 @@ package workflowrun_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -62,5 +63,74 @@ func TestAccWorkflowRun_fanOutFails(t *testing.T) {
 			resource.TestStep{Config: s.RunConfig(t, "two-of-many", `steps = { fan = { image = "$TOOLS", command = ["sh", "-c", "echo $BRANE_INDEX > /data/same"], completions = 2 } }`)},
 			[]string{`Step "fan" of run "two-of-many" failed`, `steps "fan.0" and "fan.1" wrote different content to "same"`, `Let each index write to different paths`},
 		)
+	})
+}
+
+// A fan-out step without items has succeeded without a container, and what needs it runs. Items that are only known when they are applied do not
+// fail after the earlier run was destroyed.
+func TestAccWorkflowRun_fanOutEmpty(t *testing.T) {
+	t.Parallel()
+	s := acctest.NewEnv(t)
+	s.RegisterInfrastructure(t)
+	config := func(names, items string) string {
+		return fmt.Sprintf("resource \"terraform_data\" \"names\" {\n  input = %s\n}\n", names) + s.RunConfig(t, "empty", `
+  inputs   = { word = { content = "hello\n" } }
+  defaults = { image = "$TOOLS" }
+  steps = {
+    work   = { command = ["sh", "-c", "echo $BRANE_ITEM > /data/done.$BRANE_INDEX"], writes = ["done.*"], items = `+items+`, max_failed_indexes = 2, parallelism = 3 }
+    none   = { command = ["sh", "-c", "exit 3"], needs = ["work"], writes = ["none"], completions = 0 }
+    report = { command = ["sh", "-c", "cat /data/word /data/done.* > /data/report 2> /dev/null; true"], needs = ["none"], writes = ["report"] }
+  }
+  outputs = { report = { path = "report" }, first = { path = "done.0" } }`)
+	}
+	empty := knownvalue.ObjectExact(map[string]knownvalue.Check{
+		"status": knownvalue.StringExact("succeeded"), "exit_code": knownvalue.Null(), "started_at": knownvalue.Null(), "finished_at": knownvalue.Null(),
+		"duration": knownvalue.Null(), "attempts": knownvalue.Int64Exact(0), "digest": knownvalue.NotNull(), "return_type": knownvalue.Null(), "return_value": knownvalue.Null(),
+	})
+	outputs := func(report string, first knownvalue.Check) statecheck.StateCheck {
+		return acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"report": acctest.ExpectOutput("report", report), "first": first}))
+	}
+	nothing := knownvalue.ObjectExact(map[string]knownvalue.Check{
+		"path": knownvalue.StringExact("done.0"), "size": knownvalue.Null(), "sha256": knownvalue.Null(), "content": knownvalue.Null(),
+	})
+	const unknown = `[for name in terraform_data.names.output : name if endswith(name, ".csv")]`
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		Steps: []resource.TestStep{
+			{Config: config(`["a.csv"]`, unknown), ConfigStateChecks: []statecheck.StateCheck{outputs("hello\na.csv\n", acctest.ExpectOutput("done.0", "a.csv\n"))}},
+			{
+				Config: config(`["readme.txt"]`, unknown),
+				ConfigStateChecks: []statecheck.StateCheck{
+					outputs("hello\n", nothing), acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")),
+					acctest.ExpectRunValue("results", knownvalue.MapExact(map[string]knownvalue.Check{"work": empty, "none": empty, "report": succeeded()})),
+				},
+			},
+			{Config: config(`["readme.txt"]`, unknown), PlanOnly: true},
+			{Config: config(`["readme.txt"]`, "[]"), PlanOnly: true}, // the same run, with items that are known
+		},
+	})
+}
+
+// A run whose steps all have no indexes succeeds, also inside the cluster.
+func TestAccWorkflowRun_fanOutAllEmpty(t *testing.T) {
+	t.Parallel()
+	s := acctest.NewEnv(t)
+	s.RegisterInfrastructure(t)
+	config := func(wait string) string {
+		return s.RunConfig(t, "nothing", wait+`
+  steps   = { work = { image = "$TOOLS", command = ["false"], items = [] } }
+  outputs = { work = { path = "work" } }`)
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		Steps: []resource.TestStep{
+			{Config: config("wait = false")},
+			{
+				Config: config(""),
+				ConfigStateChecks: []statecheck.StateCheck{
+					acctest.ExpectRunValue("status", knownvalue.StringExact("succeeded")), acctest.ExpectRunValue("outputs_digest", knownvalue.Null()),
+				},
+			},
+		},
 	})
 }

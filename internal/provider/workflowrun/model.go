@@ -192,7 +192,8 @@ func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunSta
 
 // exitCode returns the exit code of a step's command; null if the command did not run or its exit code is not known.
 func exitCode(step workflow.StepResult) types.Int64 {
-	if step.Status == workflow.Succeeded || step.Status == workflow.Failed && step.Code != 0 {
+	hasRun := !step.Started.IsZero() // unlike a fan-out step without indexes
+	if step.Status == workflow.Succeeded && hasRun || step.Status == workflow.Failed && step.Code != 0 {
 		return types.Int64Value(int64(step.Code))
 	}
 	return types.Int64Null()

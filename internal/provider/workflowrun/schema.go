@@ -195,8 +195,9 @@ func inputsSchema() schema.Attribute {
 
 func outputsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Output files, by names of your choice. They stay in Redis as long as the resource exists." + runsNothing,
-		Optional:            true,
+		MarkdownDescription: "Output files, by names of your choice. They stay in Redis as long as the resource exists. " +
+			"A file that does not exist is an error, unless a fan-out step that may write it (see `writes`) has no items: then `size`, `sha256` and `content` are null." + runsNothing,
+		Optional: true,
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"path": schema.StringAttribute{
 				MarkdownDescription: "Path of the file below `/data`.",

@@ -128,6 +128,7 @@ func stepErrors(err error) []*workflow.StepError {
 func (m stepModel) toStep(name string, defaults podModel, brane branelet.Version, diags *diag.Diagnostics) workflow.Step {
 	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
 	step.Completions, step.Items = int(m.Completions.ValueInt64()), m.Items
+	step.IsEmpty = m.Items != nil && len(m.Items) == 0 || !m.Completions.IsNull() && step.Completions == 0
 	if len(step.Items) > 0 {
 		step.Completions = len(step.Items)
 	}

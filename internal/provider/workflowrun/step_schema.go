@@ -44,15 +44,16 @@ func stepsSchema() schema.Attribute {
 		},
 		"completions": schema.Int64Attribute{
 			MarkdownDescription: "Number of indexes of a fan-out step, which runs as one Indexed Job; at most 10,000. Each index gets its number, starting at 0, in `BRANE_INDEX`. " +
-				"The output files of all indexes are merged; if two indexes write different content to the same path, the step fails with an error that names both. Conflicts with `items`." + runsAgain,
+				"The output files of all indexes are merged; if two indexes write different content to the same path, the step fails with an error that names both. " +
+				"With `0` the step succeeds without running, and passes on the files of the steps in `needs`. Conflicts with `items`." + runsAgain,
 			Optional:   true,
-			Validators: []validator.Int64{int64validator.AtLeast(1), int64validator.ConflictsWith(path.MatchRelative().AtParent().AtName("items"))},
+			Validators: []validator.Int64{int64validator.AtLeast(0), int64validator.ConflictsWith(path.MatchRelative().AtParent().AtName("items"))},
 		},
 		"items": schema.ListAttribute{
-			MarkdownDescription: "Run one copy of the step per element. Each copy gets its element in `BRANE_ITEM` and its index in `BRANE_INDEX`. Conflicts with `completions`." + runsAgain,
-			ElementType:         types.StringType,
-			Optional:            true,
-			Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
+			MarkdownDescription: "Run one copy of the step per element. Each copy gets its element in `BRANE_ITEM` and its index in `BRANE_INDEX`. " +
+				"With an empty list the step succeeds without running, and passes on the files of the steps in `needs`. Conflicts with `completions`." + runsAgain,
+			ElementType: types.StringType,
+			Optional:    true,
 		},
 		"parallelism": schema.Int64Attribute{
 			MarkdownDescription: "Maximum number of copies of a fan-out step that run concurrently. Defaults to no limit." + runsAgain,

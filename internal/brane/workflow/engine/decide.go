@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+import (
+	"slices"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
 
 // fate is what happens to a step, given the phases of all steps.
 type fate int
@@ -18,6 +22,12 @@ const (
 // isFinal reports whether the fate cannot change any more.
 func (f fate) isFinal() bool { return f >= succeeded }
 
+// listReadyEmpty returns the fan-out steps without indexes to complete now. They need no Job, so no limit applies to them.
+func listReadyEmpty(graph workflow.Graph, phaseOf func(step string) phase) []string {
+	fates, _ := decideFates(graph, phaseOf)
+	return slices.DeleteFunc(graph.Steps(), func(name string) bool { return fates[name] != ready || !graph.Step(name).IsEmpty })
+}
+
 // listReady returns the steps to start now. At most parallel Jobs run at the same time; 0 means no limit. It is a pure function: the same
 // input gives the same steps in the same order.
 func listReady(graph workflow.Graph, phaseOf func(step string) phase, parallel int) []string {
@@ -33,7 +43,7 @@ func listReady(graph workflow.Graph, phaseOf func(step string) phase, parallel i
 	}
 	var names []string
 	for _, name := range graph.Steps() {
-		if fates[name] == ready && len(names) < free {
+		if fates[name] == ready && !graph.Step(name).IsEmpty && len(names) < free {
 			names = append(names, name)
 		}
 	}

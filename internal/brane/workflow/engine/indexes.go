@@ -49,7 +49,7 @@ func (m *indexMerger) readCommits(
 			records[name] = record
 			continue
 		}
-		complete := step.IsIndexed()
+		complete := step.IsIndexed() && !step.IsEmpty
 		for _, index := range step.IndexKeys() {
 			if record, committed := found[index]; committed {
 				m.indexes[index] = record
@@ -110,4 +110,21 @@ func (m *indexMerger) mergeIndexes(ctx context.Context, step workflow.Step, ance
 		return err
 	})
 	return first, nil, err
+}
+
+// commitEmptyStep commits a fan-out step without indexes: it passes on the files that it starts with. hasNoFiles reports whether a step has
+// ended without files.
+func (m *indexMerger) commitEmptyStep(
+	ctx context.Context, step string, commits map[string]files.Record, hasNoFiles func(step string) bool,
+) (files.Record, error) {
+	ancestry := m.graph.Ancestry(step, hasNoFiles)
+	var first files.Record
+	err := files.Again(func() error {
+		layer, err := m.store.MergeNeeds(ctx, ancestry[step], commits, ancestry)
+		if err == nil {
+			first, _, err = m.store.Commit(ctx, step, files.Record{Layer: layer})
+		}
+		return err
+	})
+	return first, err
 }

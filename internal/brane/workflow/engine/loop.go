@@ -89,6 +89,13 @@ func (l *loop) runSteps(ctx context.Context) error {
 		if hasEnded(l.spec.Graph, l.state.phaseOf) {
 			return nil
 		}
+		if empty := listReadyEmpty(l.spec.Graph, l.state.phaseOf); len(empty) > 0 {
+			if err := l.completeEmptySteps(ctx, empty); err != nil {
+				return err
+			}
+			needCommits = l.state.hasUnconfirmed()
+			continue // steps that need them may be ready
+		}
 		if err := l.startSteps(ctx, listReady(l.spec.Graph, l.state.phaseOf, l.spec.Parallel)); err != nil {
 			return err
 		}
@@ -207,6 +214,28 @@ func (l *loop) readCommits(ctx context.Context) error {
 				l.updatePodTimer(name, pod, time.Now())
 			}
 		}
+	}
+	return nil
+}
+
+// completeEmptySteps commits fan-out steps without indexes. They need no Job. A step whose needs have written different files to the same
+// path has failed.
+func (l *loop) completeEmptySteps(ctx context.Context, names []string) error {
+	for _, name := range names {
+		record, err := l.merger.commitEmptyStep(ctx, name, l.commits, findWithoutFiles(l.spec.Graph, l.state.phaseOf))
+		var conflict *files.ConflictError
+		switch {
+		case errors.As(err, &conflict):
+			l.state.markConflict(name, failureReason{workflow.ReasonFilesConflict, err.Error()})
+			continue
+		case err != nil && ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return fmt.Errorf("commit step %q of run %q, which has no items: %w", name, l.spec.ID, err)
+		}
+		l.state.recordCommit(name)
+		l.commits[name] = record
+		l.reportEvent(workflow.StepCommitted, name, "0s")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package results
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -13,11 +14,15 @@ type Outputs map[string]files.Loaded
 
 // TakeOutputs selects the declared outputs from the files of a run that has succeeded, keeps them in Redis beyond the run's retention, and
 // returns them. It reads each file once. A path that no step has written is a [files.MissingError]; a path that two parallel steps have
-// written with different content is a [files.ConflictError].
+// written with different content is a [files.ConflictError]. A path that a fan-out step without indexes would have written is left out, and
+// if there is no other, the layer is empty.
 func (s *Store) TakeOutputs(ctx context.Context, result workflow.Result, paths []string, limit int64) (files.Layer, Outputs, error) {
 	tree, err := s.readTree(ctx, result, paths)
 	if err != nil {
 		return "", nil, err
+	}
+	if paths = s.omitUnwritten(tree, paths); len(paths) == 0 {
+		return "", Outputs{}, nil
 	}
 	layer, loaded, err := s.files.Keep(ctx, paths, tree, limit)
 	if err != nil {
@@ -50,7 +55,7 @@ func (s *Store) ReadOutputs(ctx context.Context, layer files.Layer, paths []stri
 
 // loadOutputs reads the files at these paths of a tree.
 func (s *Store) loadOutputs(ctx context.Context, tree files.Tree, paths []string, limit int64) (Outputs, error) {
-	entries, err := tree.Pick(paths)
+	entries, err := tree.Pick(s.omitUnwritten(tree, paths))
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +66,14 @@ func (s *Store) loadOutputs(ctx context.Context, tree files.Tree, paths []string
 		}
 	}
 	return outputs, nil
+}
+
+// omitUnwritten returns the paths without those that do not exist because a fan-out step that may write them has no indexes.
+func (s *Store) omitUnwritten(tree files.Tree, paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(path string) bool {
+		_, isWritten := tree.Resolve(path)
+		return !isWritten && s.graph.IsWrittenByEmptyStep(path)
+	})
 }
 
 // readTree returns the merged files of the run. The files in paths must not conflict.

@@ -112,7 +112,7 @@ func (s *Store) CountAttempts(ctx context.Context, result *workflow.Result) erro
 		for _, index := range s.graph.Step(name).IndexKeys() {
 			step.Attempts = max(step.Attempts, starts[index])
 		}
-		if step.Status == workflow.Succeeded {
+		if step.Status == workflow.Succeeded && !s.graph.Step(name).IsEmpty {
 			step.Attempts = max(step.Attempts, 1) // the agent may have failed to count it
 		}
 		result.Steps[name] = step

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,42 @@ func TestTakeOutputsReadsOnce(t *testing.T) {
 	var missing *files.MissingError
 	if _, err := store.ReadOutputs(t.Context(), layer, []string{"rest"}, 1000); !errors.As(err, &missing) || !slices.Equal(missing.Paths, []string{"rest"}) {
 		t.Errorf("what is not kept: %v", err)
+	}
+}
+
+// An output that does not exist is an error, unless a fan-out step that may write it has no indexes.
+func TestOutputsOfEmptySteps(t *testing.T) {
+	t.Parallel()
+	graph := workflowtest.GraphOf(t, workflow.Step{Name: "one"}, workflow.Step{Name: "none", IsEmpty: true, Writes: []string{"none/**"}, Needs: []string{"one"}})
+	store, _ := openResults(t, graph)
+	commitFiles(t, store, "one", map[string]string{"words": "hello"})
+	commitFiles(t, store, "none", map[string]string{"words": "hello"})
+	result, err := store.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		paths            []string
+		written, missing string
+	}{
+		"of the empty step":        {[]string{"none/a"}, "[]", "[]"},
+		"of both":                  {[]string{"none/a", "words"}, "[words]", "[]"},
+		"that no step could write": {[]string{"none/a", "other"}, "[]", "[other]"},
+	} {
+		layer, outputs, err := store.TakeOutputs(t.Context(), result, tt.paths, 1000)
+		peeked, _ := store.PeekOutputs(t.Context(), result, tt.paths, 1000)
+		var missing files.MissingError
+		if as := (*files.MissingError)(nil); errors.As(err, &as) {
+			missing = *as
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(slices.Sorted(maps.Keys(outputs))); got != tt.written || fmt.Sprint(missing.Paths) != tt.missing || len(peeked) != len(outputs) {
+			t.Errorf("%s: %s are written, %q are missing, %d were peeked", name, got, missing.Paths, len(peeked))
+		}
+		if (layer == "") != (tt.written == "[]") {
+			t.Errorf("%s: the layer is %q", name, layer)
+		}
 	}
 }
 
