@@ -139,8 +139,11 @@ func TestTransientReplies(t *testing.T) {
 					t.Fatal(err)
 				}
 				configure(t, admin, "save", "3600 1")
-				if err := admin.Save(t.Context()).Err(); err == nil {
-					t.Fatal("the server has replaced a directory by its snapshot")
+				if err := admin.BgSave(t.Context()).Err(); err != nil {
+					t.Fatal(err)
+				}
+				for infoField(admin.Info(t.Context(), "persistence").Val(), "rdb_last_bgsave_status") != "err" {
+					<-time.After(10 * time.Millisecond)
 				}
 			},
 			func(t *testing.T, server *redistest.Server, admin *redis.Client) {
@@ -166,14 +169,16 @@ func TestTransientReplies(t *testing.T) {
 			admin := server.Client()
 			tt.fault(t, server, admin)
 			client := dial(t, server.URL())
+			hasFailed := false
 			client.AddHook(&firstError{call: func(err error) {
+				hasFailed = true
 				if !strings.HasPrefix(err.Error(), reply) {
 					t.Errorf("the server's answer was %v", err)
 				}
 				tt.repair(t, server, admin)
 			}})
-			if _, won, err := open(t, client, "transient").Commit(t.Context(), "count", Record{Layer: someLayer}); !won || err != nil {
-				t.Errorf("the commit won: %t, %v", won, err)
+			if _, won, err := open(t, client, "transient").Commit(t.Context(), "count", Record{Layer: someLayer}); !won || err != nil || !hasFailed {
+				t.Errorf("the commit won: %t, %v; after a failure: %t", won, err, hasFailed)
 			}
 		})
 	}
