@@ -9,13 +9,25 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// connectRun returns the configuration of the step's run, after checking that Redis answers and accepts the password.
-func connectRun(ctx context.Context, a access, step Step) (config files.Config, err error) {
+// connectRun returns the configuration of the step's run, after checking that Redis answers and accepts the password. A Redis that the pod
+// has not reached yet is waited for as long as the patience lasts, because the address may be wrong. After that the agent waits until the
+// container is asked to stop: what a command has computed is worth more than the time. It passes lines about that to say.
+func connectRun(ctx context.Context, a access, step Step, hasConnected bool, say func(text string)) (config files.Config, err error) {
 	client, err := a.connectRedis()
 	if err != nil {
 		return config, err
 	}
-	config = files.Config{Redis: client, Run: step.Run, Deadline: step.deadlineTime(), Patience: time.Duration(step.Patience) * time.Second, UserReturns: a.hasOwnUser(step.Run)}
+	config = files.Config{
+		Redis: client, Run: step.Run, Deadline: step.deadlineTime(), Patience: time.Duration(step.Patience) * time.Second,
+		UserReturns: a.hasOwnUser(step.Run), Waiting: func(since time.Time, err error) { say(describeWaiting(time.Since(since), err)) },
+	}
+	patient := config
+	if step.Patience == 0 {
+		patient.Patience = files.Endless
+	}
+	if hasConnected {
+		config = patient
+	}
 	hello, err := files.Open(config)
 	if err != nil {
 		return config, err
@@ -27,7 +39,15 @@ func connectRun(ctx context.Context, a access, step Step) (config files.Config, 
 	if !step.deadlineTime().After(hello.Now(ctx)) {
 		return config, fmt.Errorf("the files of run %s expired at %s; start a new run", step.Run, step.deadlineTime().UTC().Format(time.RFC3339))
 	}
-	return config, nil
+	return patient, nil
+}
+
+// describeWaiting returns a line about a Redis that has not answered for a time, or answers again if there is no error.
+func describeWaiting(took time.Duration, err error) string {
+	if took = took.Round(time.Second); err == nil {
+		return fmt.Sprintf("redis answers again, after %s", took)
+	}
+	return fmt.Sprintf("waits for redis, for %s so far: %v", took, err)
 }
 
 // describeRemedy returns what to do about an error.

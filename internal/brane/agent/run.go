@@ -133,7 +133,7 @@ func (r *runner) loadSpec() (err error) {
 
 // prepareFiles connects to Redis and makes sure that the files are staged in. done reports whether another attempt has committed the step already.
 func (r *runner) prepareFiles(ctx context.Context) (done bool, err error) {
-	config, err := connectRun(ctx, r.spec.Access, r.spec.Step)
+	config, err := connectRun(ctx, r.spec.Access, r.spec.Step, !r.alone, func(text string) { r.writeMessage("%s", text) })
 	if err != nil {
 		return false, err
 	}

@@ -16,7 +16,7 @@ func Stage(p Paths, env func(string) string, stderr io.Writer) int {
 	defer cancel(nil)
 	signals := stopper{cancel: cancel}
 	defer signals.catchSignals()()
-	name, err := stageFiles(ctx, p.withDefaults(), env)
+	name, err := stageFiles(ctx, p.withDefaults(), env, stderr)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -28,7 +28,7 @@ func Stage(p Paths, env func(string) string, stderr io.Writer) int {
 }
 
 // stageFiles implements [Stage]. It also returns the step's name, for the message.
-func stageFiles(ctx context.Context, p Paths, env func(string) string) (name string, err error) {
+func stageFiles(ctx context.Context, p Paths, env func(string) string, stderr io.Writer) (name string, err error) {
 	s, err := specFrom(env)
 	name = s.Step.Name
 	if err != nil {
@@ -37,7 +37,8 @@ func stageFiles(ctx context.Context, p Paths, env func(string) string) (name str
 	if s.Access, err = readAccess(p.Secret); err != nil {
 		return name, err
 	}
-	config, err := connectRun(ctx, s.Access, s.Step)
+	// There is no other place to report it to.
+	config, err := connectRun(ctx, s.Access, s.Step, false, func(text string) { _, _ = io.WriteString(stderr, Message(name, text)) })
 	if err != nil {
 		return name, err
 	}

@@ -26,7 +26,7 @@ type Step struct {
 	Items    []string            `json:"items,omitempty"`    // of each index, may be empty
 	Reads    files.Patterns      `json:"reads,omitempty"`    // what is staged in; empty means everything
 	Writes   files.Patterns      `json:"writes,omitempty"`   // what the step may change; empty means everything
-	Patience int                 `json:"patience,omitempty"` // for how many seconds a failing Redis command is retried; 0 means 120
+	Patience int                 `json:"patience,omitempty"` // for how many seconds a failing Redis command is retried; see connectRun for 0
 	Brane    branelet.Version    `json:"brane,omitempty"`    // the command is branelet of this version, and its output contains a result; empty means any other command
 }
 

@@ -23,14 +23,22 @@ const (
 
 // retryCommand runs one command until it succeeds, fails permanently, or has failed for the duration of patience.
 func retryCommand(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
-	return retryIf(ctx, patience, isTransient, command)
+	return retrier{patience, isTransient, nil}.run(ctx, command)
 }
 
-// retryIf is retry with another function that decides which errors are transient.
-func retryIf(ctx context.Context, patience time.Duration, transient func(error) bool, command func(context.Context) error) error {
+// retrier repeats commands.
+type retrier struct {
+	patience    time.Duration
+	isTransient func(error) bool
+	outage      *outage // is told which commands fail; may be nil
+}
+
+// run is retryCommand with the settings of the retrier.
+func (r retrier) run(ctx context.Context, command func(context.Context) error) (err error) {
 	var failing time.Time
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := command(ctx)
+		sent := time.Now()
+		err = command(ctx)
 		if err == nil || errors.Is(err, redis.Nil) {
 			return err
 		}
@@ -39,10 +47,13 @@ func retryIf(ctx context.Context, patience time.Duration, transient func(error) 
 		}
 		if failing.IsZero() {
 			failing = time.Now()
+			r.outage.beginFailure(sent)
+			defer func() { r.outage.endFailure(err == nil || errors.Is(err, redis.Nil)) }()
 		}
-		if !transient(err) || time.Since(failing)+pause > patience {
+		if !r.isTransient(err) || time.Since(failing) > r.patience-pause {
 			return translateError(err)
 		}
+		r.outage.continueFailure(translateError(err), time.Now())
 		// The jitter spreads the retries of many steps.
 		timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // no secret depends on it
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"runtime"
 	"time"
@@ -21,8 +22,10 @@ type Config struct {
 	Deadline time.Time     // when Redis deletes every key of the run; absolute, so that it is never refreshed
 	Parallel int           // chunks in flight; 0 means 4: more connections are not faster
 	Patience time.Duration // how long a failing command is retried; 0 means 2 minutes, long enough for a restart of Redis
-	// UserReturns means that the client's user is the run's own, which the run's engine creates again when a server has lost it. A rejected
-	// password is then retried like a server that does not answer.
+	// Waiting is called while commands fail for longer than a few seconds and are repeated, and when they succeed again; may be nil.
+	Waiting Waiting
+	// UserReturns means that the user or its password may become valid again: it is the run's own, which the run's engine creates again when a
+	// server has lost it, or it was accepted before. A rejected password is then retried like a server that does not answer.
 	UserReturns bool
 }
 
@@ -34,6 +37,7 @@ type Store struct {
 	parallel int
 	patience time.Duration
 	returns  bool          // see Config.UserReturns
+	outage   *outage       // nil if nobody is told
 	buffers  chan []byte   // idle buffers, see acquireBuffer
 	wire     chan struct{} // holds one value for each chunk in flight
 	sent     proof
@@ -55,6 +59,9 @@ func Open(c Config) (*Store, error) {
 		return nil, fmt.Errorf("open the file store of run %s: no deadline", c.Run)
 	}
 	s := &Store{redis: c.Redis, run: c.Run, deadline: c.Deadline.Truncate(time.Second), parallel: c.Parallel, patience: c.Patience, returns: c.UserReturns}
+	if c.Waiting != nil {
+		s.outage = &outage{report: c.Waiting}
+	}
 	if s.parallel <= 0 {
 		s.parallel = 4
 	}
@@ -66,9 +73,15 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
-// WithDeadline returns a store of the same run whose keys expire at another time.
-func (s *Store) WithDeadline(deadline time.Time) (*Store, error) {
-	return Open(Config{Redis: s.redis, Run: s.run, Deadline: deadline, Parallel: s.parallel, Patience: s.patience, UserReturns: s.returns})
+// Endless is the patience of programs that wait for a server until their context ends.
+const Endless time.Duration = math.MaxInt64
+
+// ForExecution returns a store of the same run for the program that executes it: its keys expire at the deadline, and it repeats commands
+// until its context ends, because steps run meanwhile.
+func (s *Store) ForExecution(deadline time.Time, returns bool, waiting Waiting) (*Store, error) {
+	return Open(Config{
+		Redis: s.redis, Run: s.run, Deadline: deadline, Parallel: s.parallel, Patience: Endless, UserReturns: returns, Waiting: waiting,
+	})
 }
 
 // workerCount returns twice the number of chunks in flight: if all processors hash, a reply is noticed late, and the connections should not be
@@ -101,7 +114,7 @@ func (s *Store) retryCommand(ctx context.Context, command func(context.Context) 
 	if s.returns {
 		again = func(err error) bool { return isTransient(err) || errors.Is(translateError(err), ErrPassword) }
 	}
-	return retryIf(ctx, s.patience, again, command)
+	return retrier{s.patience, again, s.outage}.run(ctx, command)
 }
 
 // setValue writes one value with the run's deadline.

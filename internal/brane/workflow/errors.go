@@ -57,6 +57,13 @@ func (e *RecordGoneError) Error() string {
 	return fmt.Sprintf("the record of run %q in namespace %q was deleted during the run", e.Run, e.Namespace)
 }
 
+// StepsContinueError reports that an execution has ended for this reason, and has left the running steps as they are. The next execution
+// resumes them.
+type StepsContinueError struct{ Err error }
+
+func (e *StepsContinueError) Error() string { return e.Err.Error() }
+func (e *StepsContinueError) Unwrap() error { return e.Err }
+
 // IsLost reports whether an error means that the run does not belong to this process any more, so that its objects must not be changed.
 func IsLost(err error) bool {
 	var lost *LostError

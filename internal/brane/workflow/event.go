@@ -1,6 +1,9 @@
 package workflow
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Event is something that happened in a run.
 type Event struct {
@@ -20,7 +23,8 @@ const (
 	StepCommitted EventKind = "step committed" // its files are stored
 	StepWithdrawn EventKind = "step withdrawn" // its Job was created early and deleted again
 	StepFailed    EventKind = "step failed"
-	RunWaits      EventKind = "run waits"     // another process holds its lease
+	RunWaits      EventKind = "run waits"     // another process holds its lease, or Redis does not answer
+	RunContinues  EventKind = "run continues" // Redis answers again
 	RunShares     EventKind = "run shares"    // Redis does not allow to create users, so the pods use the credential of all runs
 	RunStages     EventKind = "run stages"    // the delivery of the agent is not configured, and init containers are used
 	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; the request is retried
@@ -40,6 +44,19 @@ func (e Event) String() string {
 
 // Observer is called for each event of a run, one call at a time. It may be nil.
 type Observer func(Event)
+
+// Serialize returns an observer that several goroutines may call.
+func (o Observer) Serialize() Observer {
+	if o == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	return func(event Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		o(event)
+	}
+}
 
 // Report passes an event to the observer, with the time.
 func (o Observer) Report(event Event) {

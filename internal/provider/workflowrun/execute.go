@@ -68,11 +68,16 @@ func (r *runner) executeRun(ctx context.Context, model *workflowRunModel, env en
 	progress.finish(result, problem)
 	err := problem
 	status := result.Status(err)
+	var continues *workflow.StepsContinueError
 	switch {
 	case isOwnedElsewhere(err):
 		reportOwnedElsewhere(diags, run, err)
 		return false // the objects belong to another run, which a destroy must not delete
-	case engine.LeavesJobsRunning(err, run.options.Detach):
+	case errors.As(err, &continues) && !errors.Is(err, context.Canceled):
+		status = workflow.RunRunning
+		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
+		diags.AddWarning("Run continues", fmt.Sprintf("The running steps of %q were not stopped. Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.spec.ID))
+	case errors.As(err, &continues):
 		status = workflow.RunRunning
 		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
 			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.spec.ID, run.spec.Namespace))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
 // The table with more rows: kills of the provider at more points, and longer outages, for several shapes of runs.
@@ -129,6 +131,26 @@ func TestLongRunOutages(t *testing.T) {
 				own.testFault(t, f)
 			})
 		}
+	}
+}
+
+// TestLongRunOutagesOfTenMinutes has outages that last longer than any single request is repeated for. The command ends during the outage.
+func TestLongRunOutagesOfTenMinutes(t *testing.T) {
+	own := newOwnCluster(t)
+	for what, program := range map[string]*clustertest.Program{"the API server": own.server, "Redis": own.redis} {
+		t.Run(what, func(t *testing.T) {
+			f := shapes["a chain"].body
+			f.status, f.ran = "succeeded", once
+			f.happens = func(t *testing.T, s *survival, _ *applying) {
+				s.server.finish()
+				s.awaitSlowStep(t)
+				program.Kill()
+				s.server.letGo()
+				time.Sleep(10 * time.Minute) // the outage itself
+				program.Recover()
+			}
+			own.testFault(t, f)
+		})
 	}
 }
 

@@ -114,10 +114,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	options := e.options
+	options.Observe = writeProblems(ctx, lease, e.options.Observe)
 	limited, done := context.WithDeadlineCause(ctx, lease.Deadline(), errPastDeadline)
 	defer done()
 	held, stopRenewing := lease.StartRenewing(limited)
-	outcome, err := e.executeRun(held, lease)
+	outcome, err := e.executeRun(held, lease, options)
 	stopRenewing()
 	if workflow.IsLost(err) {
 		e.options.Observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
@@ -140,6 +142,28 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// problemTimeout limits the request that writes a problem. The status is not worth to wait for an API server that does not answer.
+const problemTimeout = 5 * time.Second
+
+// writeProblems returns an observer that also writes to the record what the run waits for, and that it continues.
+func writeProblems(ctx context.Context, lease *record.Lease, next workflow.Observer) workflow.Observer {
+	return func(event workflow.Event) {
+		next.Report(event)
+		if event.Kind != workflow.RunWaits && event.Kind != workflow.RunContinues {
+			return
+		}
+		problem := ""
+		if event.Kind == workflow.RunWaits {
+			problem = "the run waits " + event.Detail
+		}
+		brief, done := context.WithTimeout(ctx, problemTimeout)
+		defer done()
+		if err := lease.WriteProblem(brief, problem); err != nil {
+			next.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
+		}
+	}
 }
 
 // isTerminal reports whether another pod would get the same error, because it has the same credential, namespace and deadline.
@@ -169,8 +193,8 @@ func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
 }
 
 // executeRun executes the run and keeps its outputs.
-func (e *Engine) executeRun(ctx context.Context, lease *record.Lease) (outcome workflow.Outcome, err error) {
-	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, e.options, e.chosen)
+func (e *Engine) executeRun(ctx context.Context, lease *record.Lease, options engine.Options) (outcome workflow.Outcome, err error) {
+	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.chosen)
 	if err != nil {
 		return outcome, err
 	}

@@ -55,7 +55,7 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 // findServiceAccount returns the service account with which this process submits Jobs, and with which the engine will.
 func findServiceAccount(ctx context.Context, client *kube.Client, namespace string) (string, error) {
 	review := &authenticationv1.SelfSubjectReview{}
-	if err := client.Create(ctx, review); err != nil {
+	if err := client.Retry(ctx, func() error { return client.Create(ctx, review) }); err != nil {
 		return "", fmt.Errorf("ask the cluster at %s for the user of the registered credential: %w", client.Host(), err)
 	}
 	user := review.Status.UserInfo.Username
@@ -92,7 +92,8 @@ func createEngine(
 	}
 	name := workflow.ObjectName("brane", spec.ID, "engine", strconv.Itoa(lease.Transitions()))
 	created := jobspec.BuildEngineJob(spec, name, account, lease.Owner())
-	if err := clients.Kube.Create(ctx, created); err != nil && !apierrors.IsAlreadyExists(err) {
+	err = clients.Kube.Retry(ctx, func() error { return clients.Kube.Create(ctx, created) })
+	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return "", fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(created), err)
 	}
 	return created.Name, nil

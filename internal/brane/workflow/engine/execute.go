@@ -42,7 +42,7 @@ type Options struct {
 
 // Execute runs the steps that are not committed yet, and returns when all are committed or one has failed. It resumes what an earlier
 // Execute of the same id has started. A failed step is not an error but part of the result. The error is the reason why the run could not
-// continue; if ctx has ended, it is the cause of ctx, and the running Jobs are deleted unless Detach is set.
+// continue; if ctx has ended, it is the cause of ctx. The running Jobs are deleted then, unless it is a [workflow.StepsContinueError].
 //
 // Only one process at a time executes a run. If another process holds the lease, Execute waits until the lease has expired, and returns a
 // [workflow.HeldError] if it is renewed. A [workflow.LostError] or a [workflow.RecordGoneError] means that the run does not belong to this
@@ -90,7 +90,8 @@ type Execution struct {
 
 // Prepare stores the inputs of a run, and creates the Secrets that its steps need.
 func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options) (*Execution, error) {
-	store, err := clients.Results.WithDeadline(lease.Deadline())
+	options.Observe = options.Observe.Serialize()
+	store, err := openStore(lease, clients, options)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,8 @@ func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clie
 func Resume(
 	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options, chosen workflow.AgentInjection,
 ) (*Execution, error) {
-	store, err := clients.Results.WithDeadline(lease.Deadline())
+	options.Observe = options.Observe.Serialize()
+	store, err := openStore(lease, clients, options)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +147,16 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 	stopKeeping := keepRedisUser(ctx, store, e.spec.Users, observe)
 	loop := newLoop(e)
 	err := loop.explainRecordGone(ctx, loop.runSteps(ctx))
-	if workflow.IsLost(err) || LeavesJobsRunning(err, e.options.Detach) {
+	if workflow.IsLost(err) {
 		stopKeeping(true)
 		return loop.buildResult(ctx), err
 	}
-	if _, hasFailed := decideFates(e.spec.Graph, loop.state.phaseOf); err != nil || hasFailed {
+	_, hasFailed := decideFates(e.spec.Graph, loop.state.phaseOf)
+	if !hasFailed && leavesSteps(ctx, err, e.options.Detach) {
+		stopKeeping(true)
+		return loop.buildResult(ctx), &workflow.StepsContinueError{Err: err}
+	}
+	if err != nil || hasFailed {
 		if stopErr := loop.stopSteps(ctx); stopErr != nil {
 			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: stopErr.Error()})
 		}
@@ -158,10 +165,13 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 	return loop.buildResult(ctx), err
 }
 
-// LeavesJobsRunning reports whether an execution that ended with this error has left the Jobs running, because it was cancelled with
-// Detach.
-func LeavesJobsRunning(err error, detach bool) bool {
-	return detach && errors.Is(err, context.Canceled)
+// leavesSteps reports whether an execution that ends with this error leaves the running steps as they are: it was interrupted with Detach, or
+// ends because of an outage. A timeout stops them.
+func leavesSteps(ctx context.Context, err error, detach bool) bool {
+	if ctx.Err() != nil {
+		return detach && errors.Is(err, context.Canceled)
+	}
+	return err != nil && isOutage(err)
 }
 
 // storeInputs stores the inputs of a run.
@@ -190,7 +200,7 @@ func clearCancellation(ctx context.Context, client *kube.Client, ref workflow.Re
 		return err
 	}
 	// A Job that has failed is kept for inspection; its pod does not have to be waited for.
-	if err := deleteJobs(ctx, client, ref, isJobOver); err != nil {
+	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, isJobOver) }); err != nil {
 		return err
 	}
 	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
@@ -210,11 +220,13 @@ func isPodRunning(pod *corev1.Pod) bool {
 
 // CreateOrUpdate creates an object of a run, or overwrites that of an earlier execution.
 func CreateOrUpdate(ctx context.Context, client *kube.Client, object kube.Object) error {
-	err := client.Create(ctx, object)
-	if apierrors.IsAlreadyExists(err) {
-		err = client.Update(ctx, object)
-	}
-	return err
+	return client.Retry(ctx, func() error {
+		err := client.Create(ctx, object)
+		if apierrors.IsAlreadyExists(err) {
+			err = client.Update(ctx, object)
+		}
+		return err
+	})
 }
 
 // newObjectMeta returns the metadata of an object that is deleted together with the run's record.

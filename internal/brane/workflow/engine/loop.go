@@ -137,7 +137,11 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	if err := l.restoreFailures(ctx); err != nil {
 		return err
 	}
-	jobs, err := l.listAttempts(ctx)
+	var jobs []attempt
+	err := l.waitOut(ctx, func() (err error) {
+		jobs, err = l.listAttempts(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -185,7 +189,7 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	return nil
 }
 
-// readCommits reads which steps are committed. If Redis does not answer, the store retries for as long as its patience lasts.
+// readCommits reads which steps are committed. If Redis does not answer, it waits.
 func (l *loop) readCommits(ctx context.Context) error {
 	unsettled := l.state.listUnsettled()
 	if len(unsettled) == 0 {

@@ -15,8 +15,11 @@ import (
 )
 
 // isRetryable reports whether to send a request of the loop again later. A denial is final only if the API server has denied requests for a
-// while.
+// while, and that of the credential only if no Job of the run needs this execution any more.
 func (l *loop) isRetryable(err error) bool {
+	if isCredentialDenied(err) && l.state.hasJobs() {
+		return true
+	}
 	if kube.IsDenied(err) {
 		if l.deniedSince.IsZero() {
 			l.deniedSince = time.Now()

@@ -219,6 +219,11 @@ func (s *state) hasUnconfirmed() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Values(s.steps)), func(step *stepState) bool { return step.phase == unconfirmed })
 }
 
+// hasJobs reports whether a step has a Job that may still commit it.
+func (s *state) hasJobs() bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(s.steps)), func(step *stepState) bool { return step.phase.hasJob() })
+}
+
 // listUnsettled returns the steps whose commits matter: a commit and a failure are final.
 func (s *state) listUnsettled() []string {
 	return slices.DeleteFunc(s.graph.Steps(), func(name string) bool { return s.phaseOf(name) == committed || s.phaseOf(name) == failed })

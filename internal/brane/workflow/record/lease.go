@@ -107,11 +107,11 @@ func (l *Lease) createRecord(ctx context.Context) (found Record, isNew bool, err
 		object := newObject(l.ref)
 		object.Data = map[string]string{deadline: time.Now().Add(l.holder.Retention).UTC().Format(time.RFC3339)}
 		l.setHolder(object)
-		if err = l.client.Create(ctx, object); err == nil {
+		if err = l.client.Retry(ctx, func() error { return l.client.Create(ctx, object) }); err == nil {
 			return Record{object}, true, nil
 		}
 		if apierrors.IsAlreadyExists(err) {
-			if err = l.client.Get(ctx, object); err == nil {
+			if err = l.client.Retry(ctx, func() error { return l.client.Get(ctx, object) }); err == nil {
 				return Record{object}, false, nil
 			}
 			if apierrors.IsNotFound(err) {
@@ -126,7 +126,7 @@ func (l *Lease) createRecord(ctx context.Context) (found Record, isNew bool, err
 func (l *Lease) updateRecord(ctx context.Context, found Record) (Record, error) {
 	object := found.object.DeepCopy()
 	l.setHolder(object)
-	return Record{object}, l.client.Update(ctx, object)
+	return Record{object}, l.client.Retry(ctx, func() error { return l.client.Update(ctx, object) })
 }
 
 // setHolder writes this holder into the data of a record, and removes what the last holder has written at its end.
@@ -233,6 +233,17 @@ func (l *Lease) Check(ctx context.Context) error {
 		return nil
 	}
 	return l.writeData(ctx, map[string]string{renewTime: formatNow()})
+}
+
+// WriteProblem writes why the run does not continue at the moment, for those who read its status; empty if it does.
+func (l *Lease) WriteProblem(ctx context.Context, problem string) error {
+	text, err := encodeOutcome(workflow.Outcome{Problem: problem})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.writeData(ctx, map[string]string{outcome: text, renewTime: formatNow()})
 }
 
 // Final is what a holder writes when it releases its lease.

@@ -36,9 +36,9 @@ func OpenFiles(client redis.UniversalClient, id string) (*files.Store, error) {
 	return files.Open(files.Config{Redis: client, Run: id, Deadline: time.Now().Add(24 * time.Hour)})
 }
 
-// WithDeadline returns the results of the same run, for an execution of it: what is written expires at the deadline.
-func (s *Store) WithDeadline(deadline time.Time) (*Store, error) {
-	store, err := s.files.WithDeadline(deadline)
+// ForExecution returns the results of the same run, for an execution of it: see [files.Store.ForExecution].
+func (s *Store) ForExecution(deadline time.Time, returns bool, waiting files.Waiting) (*Store, error) {
+	store, err := s.files.ForExecution(deadline, returns, waiting)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func openResults(t *testing.T, graph workflow.Graph) (*Store, *redis.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if store, err = store.WithDeadline(time.Now().Add(time.Hour)); err != nil {
+	if store, err = store.ForExecution(time.Now().Add(time.Hour), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	return store, client
