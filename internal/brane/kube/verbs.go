@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 )
 
@@ -55,24 +56,35 @@ func (c *Client) Update(ctx context.Context, obj Object) error {
 // Apply sets the fields of the object with server-side apply and force, and removes fields that an earlier Apply set and this one does not;
 // fields of other managers stay. It fills obj with the resulting object.
 func (c *Client) Apply(ctx context.Context, obj Object) error {
-	gvk, err := kindOf(obj)
+	r, err := c.newApply(obj, false)
 	if err != nil {
 		return err
+	}
+	return c.sendChange(ctx, r, obj)
+}
+
+// newApply returns the request of a server-side apply.
+func (c *Client) newApply(obj Object, dryRun bool) (*rest.Request, error) {
+	gvk, err := kindOf(obj)
+	if err != nil {
+		return nil, err
 	}
 	obj.GetObjectKind().SetGroupVersionKind(gvk)
 	obj.SetManagedFields(nil)
 	body, err := json.Marshal(obj)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", Describe(obj), err)
+		return nil, fmt.Errorf("encode %s: %w", Describe(obj), err)
 	}
 	r, err := c.newRequest(obj, "PATCH", obj.GetNamespace())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	force := true
-	r = r.Name(obj.GetName()).SetHeader("Content-Type", string(types.ApplyPatchType)).
-		VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager, Force: &force}, params)
-	return c.sendChange(ctx, r.Body(body), obj)
+	options := &metav1.PatchOptions{FieldManager: FieldManager, Force: &force}
+	if dryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	return r.Name(obj.GetName()).SetHeader("Content-Type", string(types.ApplyPatchType)).VersionedParams(options, params).Body(body), nil
 }
 
 // MergePatch changes the object's fields named in patch (RFC 7396) and fills obj with the response.

@@ -14,7 +14,18 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// describeDrift returns a sentence about how an object differs from want, or nothing; live is nil if the object does not exist.
+// describeDrift returns a sentence about how an object differs, or nothing; live is nil if the object does not exist.
+func (now *inventory) describeDrift(spec Spec, want, live kube.Object) string {
+	if problem := now.tokenProblem(spec, live); problem != "" {
+		return fmt.Sprintf("%s contains %s", objectKey(live), problem)
+	}
+	if ns, ok := live.(*corev1.Namespace); ok && isUnfinished(ns) {
+		return objectKey(ns) + " is not complete"
+	}
+	return describeDrift(want, live)
+}
+
+// describeDrift compares one object with want.
 func describeDrift(want, live kube.Object) string {
 	name := fmt.Sprintf("%s %q", kube.Kind(want), want.GetName())
 	switch {

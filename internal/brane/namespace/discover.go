@@ -60,8 +60,10 @@ func takeSettings(annotations map[string]string) map[string]string {
 	settings := map[string]string{}
 	for key, value := range annotations {
 		if name, ok := strings.CutPrefix(key, AnnotationPrefix); ok {
-			settings[name] = value
 			delete(annotations, key)
+			if key != unfinishedAnnotation {
+				settings[name] = value
+			}
 		}
 	}
 	return settings

@@ -1,6 +1,7 @@
 package namespace_test
 
 import (
+	"encoding/base64"
 	"slices"
 	"testing"
 
@@ -80,6 +81,10 @@ func TestDrift(t *testing.T) {
 		{"the pull secret is edited", []edit{{pull, `{"data":{".dockerconfigjson":"eyJhdXRocyI6eyIxOTguNTEuMTAwLjEwOjUwMDUwIjp7InVzZXJuYW1lIjoicHVsbGVyIn19fQ=="}}`}},
 			[]string{`Secret "brane-registries" has different credentials`}},
 		{"the token's secret is deleted", []edit{{token, ""}}, []string{`Secret "runner-token" is missing`}},
+		{"the cluster invalidates the token", []edit{{token, `{"metadata":{"labels":{"kubernetes.io/legacy-token-invalid-since":"2026-01-02"}}}`}},
+			[]string{`Secret "runner-token" contains a token that the cluster does not accept since 2026-01-02, because it was not used`}},
+		{"the token is one of another service account", []edit{{token, `{"data":{"token":"` + base64.StdEncoding.EncodeToString([]byte("e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6bnM6b3RoZXIifQ.c2ln")) + `"}}`}},
+			[]string{`Secret "runner-token" contains the token of another service account`}},
 		{"the Pod Security level is lowered", []edit{{ns, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`}},
 			[]string{`Namespace "` + spec.Name + `" has different labels: pod-security.kubernetes.io/enforce`}},
 	} {

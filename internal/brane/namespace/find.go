@@ -15,7 +15,7 @@ import (
 // Found is a namespace that may not be managed.
 type Found struct {
 	State
-	Managed bool // it has our label
+	Managed bool // it has our label, and is complete
 	Spec    Spec // of a managed namespace
 }
 
@@ -29,9 +29,9 @@ func Find(ctx context.Context, r Reader, name string) (Found, error) {
 	case err != nil:
 		return Found{}, fmt.Errorf("read %s: %w", kube.Describe(ns), err)
 	case ns.Status.Phase == corev1.NamespaceTerminating:
-		return Found{}, ErrGone
+		return Found{}, &TerminatingError{trueConditions(ns)}
 	}
-	found := Found{State: stateOf(ns), Managed: ns.Labels[ManagedByLabel] == ManagedBy}
+	found := Found{State: stateOf(ns), Managed: ns.Labels[ManagedByLabel] == ManagedBy && !isUnfinished(ns)}
 	if found.Managed {
 		found.Spec, err = Discover(ctx, r, name, ObjectName)
 	}

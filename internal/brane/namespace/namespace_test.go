@@ -216,7 +216,7 @@ func TestCreateCompletesUnfinishedNamespace(t *testing.T) {
 	c := clustertest.Client(t)
 	spec := smallest()
 	cleanUp(t, c, spec.Name)
-	begun := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Labels: map[string]string{namespace.ManagedByLabel: "terraform-provider-brane.unfinished"}}}
+	begun := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, Annotations: map[string]string{"terraform-provider-brane/unfinished": "true"}}}
 	if err := c.Create(t.Context(), begun); err != nil {
 		t.Fatal(err)
 	}

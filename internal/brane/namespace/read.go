@@ -17,8 +17,20 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ErrGone reports that the Namespace does not exist or is being deleted.
+// ErrGone reports that the Namespace does not exist or is being deleted; then it is a [TerminatingError].
 var ErrGone = errors.New("the namespace does not exist")
+
+// TerminatingError reports that the Namespace is being deleted.
+type TerminatingError struct {
+	Conditions []string // the namespace's conditions that are true, which name the remaining objects and finalizers
+}
+
+func (e *TerminatingError) Error() string {
+	return strings.Join(append([]string{"the namespace is being deleted"}, e.Conditions...), "; ")
+}
+
+// Is reports that the Namespace counts as one that does not exist.
+func (e *TerminatingError) Is(target error) bool { return target == ErrGone }
 
 // Reader reads objects. *kube.Client implements it, and so does a snapshot of many namespaces.
 type Reader interface {
@@ -75,7 +87,7 @@ func readInventory(ctx context.Context, r Reader, want Spec) (*inventory, error)
 		case err != nil:
 			return fmt.Errorf("read namespace %q: %w", want.Name, err)
 		case now.namespace.Status.Phase == corev1.NamespaceTerminating:
-			return ErrGone
+			return &TerminatingError{trueConditions(now.namespace)}
 		}
 		return nil
 	})
@@ -150,7 +162,7 @@ func emptyCopy(object kube.Object) kube.Object {
 func (now *inventory) childDrift(want Spec) []string {
 	var found []string
 	for _, object := range want.wantedObjects()[1:] {
-		found = append(found, describeDrift(object, now.children[objectKey(object)]))
+		found = append(found, now.describeDrift(want, object, now.children[objectKey(object)]))
 	}
 	for _, object := range now.findLeftovers(want) {
 		found = append(found, objectKey(object)+" is no longer configured")
