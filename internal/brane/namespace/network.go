@@ -15,7 +15,7 @@ import (
 
 // Network is the traffic that the namespace's pods may send and receive; all other traffic is denied.
 type Network struct {
-	DNS     bool               // the cluster's DNS: port 53 of the pods in kube-system that are labelled k8s-app=kube-dns
+	DNS     bool               // the cluster's DNS, see dnsRules
 	Egress  map[string]Traffic // by name
 	Ingress map[string]Traffic
 }
@@ -45,7 +45,7 @@ func (n *Network) wantedPolicies() iter.Seq2[string, networkingv1.NetworkPolicyS
 		if !yield(denyPolicy, networkingv1.NetworkPolicySpec{PolicyTypes: both}) {
 			return
 		}
-		if n.DNS && !yield(dnsPolicy, egressPolicy(networkingv1.NetworkPolicyEgressRule{To: dnsPods(), Ports: policyPorts([]int32{53}, []string{"TCP", "UDP"})})) {
+		if n.DNS && !yield(dnsPolicy, egressPolicy(dnsRules()...)) {
 			return
 		}
 		for _, name := range slices.Sorted(maps.Keys(n.Egress)) {
@@ -66,17 +66,38 @@ func (n *Network) wantedPolicies() iter.Seq2[string, networkingv1.NetworkPolicyS
 	}
 }
 
-func egressPolicy(rule networkingv1.NetworkPolicyEgressRule) networkingv1.NetworkPolicySpec {
-	return networkingv1.NetworkPolicySpec{
-		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}, Egress: []networkingv1.NetworkPolicyEgressRule{rule},
+func egressPolicy(rules ...networkingv1.NetworkPolicyEgressRule) networkingv1.NetworkPolicySpec {
+	return networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}, Egress: rules}
+}
+
+// nodeLocalDNS is the address at which NodeLocal DNSCache listens on every node. It is not the address of a pod, so that only a range selects it
+// (https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/).
+const nodeLocalDNS = "169.254.20.10/32"
+
+// dnsRules returns the rules for the DNS of the usual clusters. Policies apply to the port of the pod, which is 5353 in OpenShift.
+func dnsRules() []networkingv1.NetworkPolicyEgressRule {
+	protocols := []string{"TCP", "UDP"}
+	return []networkingv1.NetworkPolicyEgressRule{
+		{
+			To: []networkingv1.NetworkPolicyPeer{
+				podsIn(metav1.NamespaceSystem, "k8s-app", "kube-dns"), podsIn(metav1.NamespaceSystem, "k8s-app", "node-local-dns"),
+				{IPBlock: &networkingv1.IPBlock{CIDR: nodeLocalDNS}},
+			},
+			Ports: policyPorts([]int32{53}, protocols),
+		},
+		{
+			To:    []networkingv1.NetworkPolicyPeer{podsIn("openshift-dns", "dns.operator.openshift.io/daemonset-dns", "default")},
+			Ports: policyPorts([]int32{53, 5353}, protocols),
+		},
 	}
 }
 
-func dnsPods() []networkingv1.NetworkPolicyPeer {
-	return []networkingv1.NetworkPolicyPeer{{
-		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: metav1.NamespaceSystem}},
-		PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"k8s-app": "kube-dns"}},
-	}}
+// podsIn selects the pods of a namespace that have a label.
+func podsIn(name, key, value string) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: name}},
+		PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{key: value}},
+	}
 }
 
 func (t Traffic) toPeers() []networkingv1.NetworkPolicyPeer {
@@ -111,6 +132,7 @@ func sortPolicy(spec *networkingv1.NetworkPolicySpec) {
 	for _, rule := range spec.Egress {
 		sortRule(rule.To, rule.Ports)
 	}
+	slices.SortFunc(spec.Egress, func(a, b networkingv1.NetworkPolicyEgressRule) int { return cmp.Compare(a.String(), b.String()) })
 	for _, rule := range spec.Ingress {
 		sortRule(rule.From, rule.Ports)
 	}

@@ -248,14 +248,15 @@ func networkPolicySchema() schema.Attribute {
 	}
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "NetworkPolicies that deny all traffic of the pods in the namespace, except the entries below. Pods of steps need to reach Redis, the pods of a run with `wait = false` also the API server, " +
-			"and Jobs of Brane the callback service. Nodes pull images, so that registries need no entry. Each entry is a separate NetworkPolicy. The network plugin of the cluster must support NetworkPolicies.",
+			"and Jobs of Brane the callback service. Nodes pull images, so that registries need no entry. If Brane's Jobs read files (`mount_dfs`), they also need the object store of JuiceFS. Each entry is a separate NetworkPolicy. The network plugin of the cluster must support NetworkPolicies.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
 			"dns": schema.BoolAttribute{
-				MarkdownDescription: "Allow DNS: port 53 of the pods labelled `k8s-app=kube-dns` in `kube-system`. If the DNS servers are elsewhere, add them to `egress`. Defaults to `true`.",
-				Optional:            true,
-				Computed:            true,
-				Default:             booldefault.StaticBool(true),
+				MarkdownDescription: "Allow DNS: port 53 of the pods labelled `k8s-app=kube-dns` or `k8s-app=node-local-dns` in `kube-system` and of `169.254.20.10` (NodeLocal DNSCache), " +
+					"and ports 53 and 5353 of the DNS pods in `openshift-dns`. If the DNS servers are elsewhere, add them to `egress`. Defaults to `true`.",
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(true),
 			},
 			"egress":  traffic("Allowed destinations, by a name of your choice such as `redis`, `callback` or `api-server`."),
 			"ingress": traffic("Allowed sources, by a name of your choice."),
