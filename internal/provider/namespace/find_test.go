@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -14,7 +16,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
@@ -131,5 +135,54 @@ func TestListNamespaces(t *testing.T) {
 		if got := acctest.FormatDiagnostics(results[0].Diagnostics); len(results) != 1 || got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
+	}
+}
+
+// TestAccNamespaceTerminates checks that a plan shows that a namespace is being deleted and what holds it, and that an apply waits for it.
+func TestAccNamespaceTerminates(t *testing.T) {
+	t.Parallel()
+	c := newTrial(t)
+	config := acctest.Object{"name": c.Namespace}
+	c.RequireNoErrors(c.Apply(config))
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "held", Finalizers: []string{"example.org/held"}}}
+	acctest.NoError(t, c.Client.Create(t.Context(), held))
+	old := namespaceObject(c.Env)
+	acctest.NoError(t, c.Client.Get(t.Context(), old))
+	acctest.NoError(t, c.Client.Delete(t.Context(), namespaceObject(c.Env)))
+	release := func(ctx context.Context) error {
+		return c.Client.MergePatch(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "held"}}, []byte(`{"metadata":{"finalizers":null}}`))
+	}
+	t.Cleanup(func() {
+		if err := release(context.Background()); err != nil && !apierrors.IsNotFound(err) {
+			t.Error(err)
+		}
+	})
+	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		live := namespaceObject(c.Env)
+		err := c.Client.Get(ctx, live)
+		return len(live.Status.Conditions) > 0, err // the namespace controller has found what remains
+	}))
+	said := acctest.FormatDiagnostics(c.Refresh())
+	for _, want := range []string{"WARNING: Namespace is being deleted", "waits until it is gone", "example.org/held in 1 resource instances"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the refresh says %q, without %q", said, want)
+		}
+	}
+	if c.Exists() {
+		t.Error("the namespace is still in the state")
+	}
+	adopting := acctest.Object{"name": c.Namespace, "adopt": true}
+	if plan, _ := c.PlanChange(adopting); !strings.Contains(acctest.FormatDiagnostics(plan.Diagnostics), "waits until it is gone") {
+		t.Errorf("the plan that adopts it says %q", acctest.FormatDiagnostics(plan.Diagnostics))
+	}
+	// An operation that ends before the namespace has gone reports what holds it, and leaves nothing in the state.
+	limited := acctest.Object{"name": c.Namespace, "timeouts": acctest.Object{"create": "2s"}}
+	if said := acctest.FormatDiagnostics(c.Apply(limited)); !strings.Contains(said, "is still being deleted") || !strings.Contains(said, "example.org/held") || c.Exists() {
+		t.Errorf("the apply says %q", said)
+	}
+	acctest.NoError(t, release(t.Context()))
+	c.RequireNoErrors(c.Apply(config))
+	if got := c.DecodeString(c.DecodeAttributes(c.Schema(), c.State)["uid"]); got == string(old.UID) {
+		t.Errorf("uid %s, want another than before", got)
 	}
 }

@@ -228,6 +228,11 @@ func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) dia
 	return diags
 }
 
+// recordApplied sets what an apply determines. All other attributes stay as planned: what an admission webhook has changed is drift that the next refresh finds.
+func (m *namespaceModel) recordApplied(state namespace.State) {
+	m.UID, m.Drift = types.StringValue(state.UID), attribute.EmptyDrift()
+}
+
 // isChangedByRefresh reports whether refresh has changed an attribute. Writing an unchanged state costs as much as reading the cluster.
 func (m namespaceModel) isChangedByRefresh(before namespaceModel) bool {
 	return !m.UID.Equal(before.UID) || !m.Labels.Equal(before.Labels) || !m.Annotations.Equal(before.Annotations) || !m.Drift.Equal(before.Drift)

@@ -77,6 +77,7 @@ func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 	}
 	var registries types.Map
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("registry_credentials"), &registries)...)
+	warnUnsuitable(ctx, req, &resp.Diagnostics)
 	if !attribute.HasUnknown(registries) {
 		var wanted map[string]registryModel
 		resp.Diagnostics.Append(registries.ElementsAs(ctx, &wanted, false)...)
@@ -126,6 +127,7 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	}
 	switch {
 	case errors.Is(err, namespace.ErrGone):
+		warnTerminating(diags, spec.Name, err)
 	case kube.IsUnreachable(err) && !plan.Cluster.IsNull():
 		diagnostic.AddUnreachable(diags, plan.Cluster, client.Host(), fmt.Sprintf("namespace %q", spec.Name), err)
 	case err != nil:

@@ -81,7 +81,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 		// The CLI replaces an incomplete resource. Neither setting may prevent that: the namespace is new and empty.
 		model.DeletionProtection, model.DeletionPolicy = types.BoolValue(false), types.StringValue(policyDelete)
 	}
-	resp.Diagnostics.Append(model.refresh(ctx, state)...)
+	model.recordApplied(state)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
@@ -122,6 +122,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	state, err := namespace.Read(ctx, reader, spec)
 	switch {
 	case errors.Is(err, namespace.ErrGone):
+		warnTerminating(&resp.Diagnostics, name, err)
 		resp.State.RemoveResource(ctx)
 		return
 	case kube.IsUnreachable(err) && !imported && !model.Cluster.IsNull():
@@ -161,7 +162,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 		diagnostic.AddError(&resp.Diagnostics, "Failed to update Namespace", fmt.Sprintf("Updating namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 		return
 	}
-	resp.Diagnostics.Append(model.refresh(ctx, state)...)
+	model.recordApplied(state)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
@@ -188,6 +189,19 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	if err := namespace.Delete(ctx, client, spec.Name); err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to delete Namespace", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 	}
+}
+
+// warnTerminating warns that the next apply has to wait for a namespace that is being deleted.
+func warnTerminating(diags *diag.Diagnostics, name string, err error) {
+	var terminating *namespace.TerminatingError
+	if !errors.As(err, &terminating) {
+		return
+	}
+	detail := fmt.Sprintf("Namespace %q still exists, but is being deleted. An apply that creates it again waits until it is gone, at most as long as timeouts.create.", name)
+	if len(terminating.Conditions) > 0 {
+		detail += " Kubernetes reports:\n" + diagnostic.BulletList(terminating.Conditions)
+	}
+	diags.AddWarning("Namespace is being deleted", detail)
 }
 
 // ImportState imports by "name", by "cluster/name" or by identity.

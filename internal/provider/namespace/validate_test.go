@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
@@ -76,8 +75,8 @@ func TestValidation(t *testing.T) {
 			acctest.Object{"subjects": []any{acctest.Object{"kind": "ServiceAccount", "name": "Not A Name", "namespace": "other"}}}, `the name of a ServiceAccount is a DNS name`,
 		},
 		"values that are not known": {acctest.Object{
-			"labels": tftypes.UnknownValue, "annotations": acctest.Object{"a": tftypes.UnknownValue}, "pod_security": tftypes.UnknownValue, "service_account": tftypes.UnknownValue,
-			"limit_range": acctest.Object{"max": acctest.Object{"cpu": tftypes.UnknownValue}, "min": acctest.Object{"cpu": "1"}},
+			"labels": acctest.Unknown, "annotations": acctest.Object{"a": acctest.Unknown}, "pod_security": acctest.Unknown, "service_account": acctest.Unknown,
+			"limit_range": acctest.Object{"max": acctest.Object{"cpu": acctest.Unknown}, "min": acctest.Object{"cpu": "1"}}, "subjects": acctest.Unknown,
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
