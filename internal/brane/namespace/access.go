@@ -32,10 +32,10 @@ func (a Access) Rules() []rbacv1.PolicyRule {
 		core := func(resource string, verbs ...string) rbacv1.PolicyRule {
 			return rbacv1.PolicyRule{APIGroups: []string{corev1.GroupName}, Resources: []string{resource}, Verbs: verbs}
 		}
-		submit.Verbs = []string{"create", "get", "list", "watch", "delete"}
+		submit.Verbs = []string{"create", "get", "list", "watch", "patch", "delete"}
 		return []rbacv1.PolicyRule{
 			submit,
-			core("pods", "get", "list", "watch"),
+			core("pods", "get", "list", "watch", "delete"),
 			core("pods/log", "get"),
 			core("events", "list"),
 			// The run's record, which owns everything else of the run.

@@ -62,6 +62,8 @@ func (e End) DescribeEnd() string {
 		return fmt.Sprintf("its files could not be stored (exit code %d)", e.Code)
 	case e.Agent && e.Code == agent.ExitNoResult:
 		return fmt.Sprintf("its package returned no usable result (exit code %d)", e.Code)
+	case e.Code != 0 && e.Container != "" && e.Container != StepContainer && e.Container != StageContainer:
+		return fmt.Sprintf("container %s, which is not part of the step but was added to its pod, failed with exit code %d (%s)", e.Container, e.Code, e.Reason)
 	case e.Code != 0 && e.Deleted:
 		return fmt.Sprintf("the command failed with exit code %d (%s) when the pod was deleted", e.Code, e.Reason)
 	case e.Code != 0:

@@ -35,6 +35,7 @@ func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReas
 	}
 	for i, pod := range l.rankPods(step, why.reason) {
 		end := newEnd(pod, why.reason)
+		end.Deleted = end.Deleted && !l.released[pod.UID] // the step had ended before
 		if i == 0 {
 			f.Started, f.Ended = l.findCommandTimes(step, pod)
 		}

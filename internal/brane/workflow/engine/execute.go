@@ -156,6 +156,7 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 		stopKeeping(true)
 		return loop.buildResult(ctx), &workflow.StepsContinueError{Err: err}
 	}
+	loop.releaseSidecars(ctx)
 	if err != nil || hasFailed {
 		if stopErr := loop.stopSteps(ctx); stopErr != nil {
 			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: stopErr.Error()})

@@ -19,8 +19,21 @@ func endedPod(name string, at int, container string, code int32, reason string) 
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(int64(at), 0)}, Spec: corev1.PodSpec{NodeName: "n1"}}
 	if code != 0 {
 		pod.Status.Phase = corev1.PodFailed
-		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason}}}}
+		statuses := []corev1.ContainerStatus{{Name: container, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason}}}}
+		if container == workflow.StepContainer {
+			pod.Status.ContainerStatuses = statuses
+		} else {
+			pod.Status.InitContainerStatuses = statuses
+		}
 	}
+	return pod
+}
+
+// besideSidecars adds sidecars that have failed as well to the status of a pod, before the step's container.
+func besideSidecars(pod *corev1.Pod) *corev1.Pod {
+	failed := corev1.ContainerStatus{Name: "a-sidecar", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error"}}}
+	pod.Status.InitContainerStatuses = append([]corev1.ContainerStatus{failed}, pod.Status.InitContainerStatuses...)
+	pod.Status.ContainerStatuses = append([]corev1.ContainerStatus{failed}, pod.Status.ContainerStatuses...)
 	return pod
 }
 
@@ -72,6 +85,8 @@ func TestHowAPodEnded(t *testing.T) {
 		"preempted":                 {preempted, "PodFailurePolicy", "pod p on node n1: PreemptionByScheduler: default-scheduler: preempting (exit code 204)"},
 		"not admitted by the node":  {rejected, "BackoffLimitExceeded", "pod p on node n1: OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu"},
 		"staging in without memory": {endedPod("p", 0, workflow.StageContainer, 137, "OOMKilled"), "BackoffLimitExceeded", "pod p on node n1: the agent's init container was killed because it used more memory than its limit, before the command started (OOMKilled, exit code 137)"},
+		"beside a sidecar":          {besideSidecars(endedPod("p", 0, workflow.StepContainer, 3, "Error")), "PodFailurePolicy", "pod p on node n1: the command failed with exit code 3 (Error)"},
+		"a failed injection":        {endedPod("p", 0, "istio-init", 3, "Error"), "BackoffLimitExceeded", "pod p on node n1: container istio-init, which is not part of the step but was added to its pod, failed with exit code 3 (Error)"},
 		"no image":                  {waits, "ImagePullBackOff", "pod p on node n1: ImagePullBackOff"},
 		"one of many":               {part, "FailedIndexes", "pod p (index 7) on node n1: the command failed with exit code 3 (Error)"},
 	} {
@@ -115,7 +130,8 @@ func TestTheLastBadPodComesFirst(t *testing.T) {
 		want   string
 	}{
 		"the last of those that failed":                         {[]*corev1.Pod{pod("one", 1, "2", 1), pod("two", 2, "2", 1), pod("good", 3, "2", 0)}, "", "BackoffLimitExceeded", "[two one]"},
-		"one that does not get on":                              {[]*corev1.Pod{pod("one", 1, "2", 1), pod("stuck", 2, "2", 0)}, "stuck", "BackoffLimitExceeded", "[stuck one]"},
+		"one that does not get on":                              {[]*corev1.Pod{pod("one", 1, "2", 1), pod("stuck", 2, "2", 0)}, "stuck", "ErrImagePull", "[stuck one]"},
+		"one that starts":                                       {[]*corev1.Pod{pod("one", 1, "2", 1), pod("stuck", 2, "2", 0)}, "stuck", "BackoffLimitExceeded", "[one]"},
 		"the last where none failed":                            {[]*corev1.Pod{pod("one", 1, "2", 0), pod("two", 2, "2", 0)}, "", "BackoffLimitExceeded", "[two]"},
 		"the latest attempt before all older":                   {[]*corev1.Pod{pod("old", 5, "1", 1), pod("new", 2, "2", 0), pod("older", 1, "1", 1), pod("fine", 1, "1", 0)}, "", "BackoffLimitExceeded", "[new old older]"},
 		"only an earlier attempt has any":                       {[]*corev1.Pod{pod("old", 5, "1", 1), pod("fine", 6, "1", 0)}, "", "BackoffLimitExceeded", "[old]"},
@@ -129,7 +145,7 @@ func TestTheLastBadPodComesFirst(t *testing.T) {
 			l.state.steps["a"].attempt = 2
 			l.pods["a"] = podsByUID{}
 			if tt.stuck != "" {
-				l.timers["a"] = podTimer{pod: tt.stuck}
+				l.timers["a"] = podTimer{pod: tt.stuck, reason: "ErrImagePull"}
 			}
 			for _, pod := range tt.pods {
 				l.pods["a"][pod.UID] = pod

@@ -73,6 +73,16 @@ func (m *indexMerger) readCommits(
 	return records, conflicts, nil
 }
 
+// isIndexCommitted reports whether the commit of an index is known.
+func (m *indexMerger) isIndexCommitted(step string, index int) bool {
+	keys := m.graph.Step(step).IndexKeys()
+	if index < 0 || index >= len(keys) {
+		return false
+	}
+	_, found := m.indexes[keys[index]]
+	return found
+}
+
 // mergeIndexes commits a fan-out step whose indexes are all committed. Two processes that do so concurrently create the same layer, and the
 // first commit is used.
 func (m *indexMerger) mergeIndexes(ctx context.Context, step workflow.Step, ancestry files.Ancestry) (files.Record, *files.ConflictError, error) {

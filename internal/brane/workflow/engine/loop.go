@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -33,18 +35,24 @@ var retryBackoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Cap
 // goroutine changes it.
 type loop struct {
 	*Execution
-	template   jobspec.Template
-	state      *state
-	commits    map[string]files.Record // of committed steps
-	merger     *indexMerger
-	pods       map[string]podsByUID // of each step, all that the watches have delivered
-	timers     map[string]podTimer  // of steps whose pod has not started
-	diagnosing map[string]bool      // steps whose events are being read
-	signals    *signals
-	failures   []*workflow.Failure
-	nextResync time.Time    // when to read everything again
-	nextRetry  time.Time    // when to repeat a request that the API server did not answer; zero if there is none
-	backoff    wait.Backoff // of the next retry
+	template    jobspec.Template
+	state       *state
+	commits     map[string]files.Record // of committed steps
+	merger      *indexMerger
+	pods        map[string]podsByUID // of each step, all that the watches have delivered
+	timers      map[string]podTimer  // of steps whose pod has not started
+	diagnosing  map[string]bool      // steps whose events are being read
+	kept        podsByUID            // which only a sidecar keeps running, until the commits are read
+	released    map[types.UID]bool   // pods that were deleted because of that
+	cleanups    map[string]cleanup   // by the description of the object
+	nextCleanup time.Time
+	// failedIndexes are those of fan-out steps, as their Jobs count them.
+	failedIndexes map[string]string
+	signals       *signals
+	failures      []*workflow.Failure
+	nextResync    time.Time    // when to read everything again
+	nextRetry     time.Time    // when to repeat a request that the API server did not answer; zero if there is none
+	backoff       wait.Backoff // of the next retry
 	// deniedSince is when the API server began to deny requests; zero if it does not.
 	deniedSince time.Time
 	// lastMove is when a pod of the run was last seen to run, start or end, or a step was committed.
@@ -58,7 +66,8 @@ func newLoop(e *Execution) *loop {
 		Execution: e,
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner()},
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
-		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, signals: newSignals(), backoff: retryBackoff,
+		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{},
+		kept: podsByUID{}, released: map[types.UID]bool{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
 }
 
@@ -83,6 +92,10 @@ func (l *loop) runSteps(ctx context.Context) error {
 				return err
 			}
 		}
+		if !l.state.hasUnconfirmed() {
+			l.releaseKeptPods()
+		}
+		l.cleanUp(ctx)
 		if err := l.prewarmSteps(ctx); err != nil {
 			return err
 		}
@@ -172,6 +185,7 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	if err := l.readCommits(ctx); err != nil {
 		return err
 	}
+	l.limitFailedIndexes()
 	if l.state.hasUnconfirmed() { // the deletion of a namespace deletes pods, Jobs and everything else in any order
 		if err := l.checkNamespace(ctx); err != nil {
 			return err
@@ -180,6 +194,9 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	failures := l.state.confirmFailures()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
 		failure := l.diagnoseFailure(ctx, step, failures[step])
+		if failures[step].reason == batchv1.JobReasonMaxFailedIndexesExceeded {
+			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
+		}
 		l.failures = append(l.failures, failure)
 		if err := l.results.StoreAllowedFailure(ctx, failure); err != nil {
 			return err

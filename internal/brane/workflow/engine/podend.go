@@ -26,7 +26,7 @@ func newEnd(pod *corev1.Pod, reason string) workflow.End {
 			end.Reason, end.Cause = why, message
 		}
 	}
-	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+	for _, status := range listOwnFirst(pod) {
 		if ended := status.State.Terminated; ended != nil && ended.ExitCode != 0 {
 			end.Container = status.Name
 			if end.Reason != batchv1.JobReasonDeadlineExceeded && end.Reason != workflow.ReasonJobDeleted { // then the container was only stopped
@@ -60,6 +60,26 @@ func findDisruption(pod *corev1.Pod) (reason, message string) {
 	return reason, cmp.Or(strings.TrimSuffix(strings.TrimSpace(message), "."), "its message is empty")
 }
 
+// listOwnFirst returns the status of the containers that can end a step: the step's own ones, and if they have not ended, the init
+// containers that were added to the pod. Other sidecars do not matter.
+func listOwnFirst(pod *corev1.Pod) (statuses []corev1.ContainerStatus) {
+	var added []corev1.ContainerStatus
+	for _, status := range pod.Status.InitContainerStatuses {
+		if status.Name == workflow.StageContainer {
+			statuses = append(statuses, status)
+		} else {
+			added = append(added, status)
+		}
+	}
+	if own := findStepStatus(pod); own != nil {
+		statuses = append(statuses, *own)
+	}
+	if hasStepStarted(pod) {
+		return statuses
+	}
+	return append(statuses, added...)
+}
+
 // findCommandTimes returns when the command of a step's latest attempt started and ended, according to its pod; of a fan-out step, the
 // first start and the last end.
 func (l *loop) findCommandTimes(step string, pod *corev1.Pod) (from, to time.Time) {
@@ -76,20 +96,19 @@ func (l *loop) findCommandTimes(step string, pod *corev1.Pod) (from, to time.Tim
 		if newEnd(pod, "").IsStagingIn() {
 			continue
 		}
-		for _, status := range pod.Status.ContainerStatuses {
-			began, ended := metav1.Time{}, metav1.Time{}
-			switch state := status.State; {
-			case state.Terminated != nil:
-				began, ended = state.Terminated.StartedAt, state.Terminated.FinishedAt
-			case state.Running != nil:
-				began = state.Running.StartedAt
-			}
-			if !began.IsZero() && (from.IsZero() || began.Time.Before(from)) {
-				from = began.Time
-			}
-			if ended.After(to) {
-				to = ended.Time
-			}
+		status, began, ended := findStepStatus(pod), metav1.Time{}, metav1.Time{}
+		switch {
+		case status == nil:
+		case status.State.Terminated != nil:
+			began, ended = status.State.Terminated.StartedAt, status.State.Terminated.FinishedAt
+		case status.State.Running != nil:
+			began = status.State.Running.StartedAt
+		}
+		if !began.IsZero() && (from.IsZero() || began.Time.Before(from)) {
+			from = began.Time
+		}
+		if ended.After(to) {
+			to = ended.Time
 		}
 	}
 	return from.UTC(), to.UTC()
@@ -106,9 +125,11 @@ func (l *loop) isLatest(step string, pod *corev1.Pod) bool {
 func (l *loop) rankPods(step, reason string) []*corev1.Pod {
 	rank := func(pod *corev1.Pod) int {
 		end := newEnd(pod, "")
-		isBad := (pod.Status.Phase == corev1.PodFailed || end.Code != 0) && (!end.IsStop() || reason == batchv1.JobReasonDeadlineExceeded)
+		own := findStepEnd(pod)
+		hasSucceeded := own != nil && own.ExitCode == 0 // even if a sidecar has failed
+		isBad := (pod.Status.Phase == corev1.PodFailed && !hasSucceeded || end.Code != 0) && (!end.IsStop() || reason == batchv1.JobReasonDeadlineExceeded)
 		switch latest := l.isLatest(step, pod); {
-		case latest && l.timers[step].pod == pod.UID:
+		case latest && l.timers[step].pod == pod.UID && l.timers[step].reason == reason:
 			return 0
 		case latest && isBad:
 			return 1

@@ -88,13 +88,19 @@ func newPodTimer(timeouts workflow.PodTimeouts, pod *corev1.Pod) (timer podTimer
 			return podTimer{timeout: timeouts.SchedulingOrDefault(), reason: condition.Reason, message: condition.Message}, true
 		}
 	}
+	if hasStepStarted(pod) {
+		return podTimer{timeout: timeouts.StartupOrDefault()}, false // whatever its sidecars do
+	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if status.State.Waiting == nil {
+		isPrecondition := status.Name == workflow.StepContainer || slices.ContainsFunc(pod.Spec.InitContainers, func(init corev1.Container) bool {
+			return init.Name == status.Name
+		})
+		if status.State.Waiting == nil || !isPrecondition {
 			continue
 		}
 		switch waiting := status.State.Waiting; waiting.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError",
-			"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+			"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff": // of a native sidecar
 			return podTimer{timeout: timeouts.StartupOrDefault(), reason: waiting.Reason, message: waiting.Message}, true
 		case "InvalidImageName", "ErrImageNeverPull":
 			return podTimer{reason: waiting.Reason, message: waiting.Message}, true

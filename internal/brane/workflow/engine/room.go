@@ -72,8 +72,10 @@ func parseQuantities(text string) map[string]resource.Quantity {
 	return quantities
 }
 
-// isMoving reports whether a pod holds resources that it will release: one of its containers has started, and it has not ended.
-func isMoving(pod *corev1.Pod) bool { return isPodRunning(pod) && hasStarted(pod) }
+// isMoving reports whether a pod holds resources that it will release: one of its containers has started, and the step's has not ended.
+func isMoving(pod *corev1.Pod) bool {
+	return isPodRunning(pod) && hasStarted(pod) && (findStepEnd(pod) == nil || pod.DeletionTimestamp != nil)
+}
 
 // recordMove records that a pod has changed, unless the change is only another reason why it does not start.
 func (l *loop) recordMove(before, pod *corev1.Pod) {

@@ -73,6 +73,7 @@ func TestRoomIsWaitedForWhileTheRunMoves(t *testing.T) {
 	ended := pod("runs", "a", "2")
 	ended.Status.Phase = corev1.PodSucceeded
 	l.handlePod(ended)
+	l.state.recordCommit("a")
 	if now := l.lastMove.Add(timeout - time.Second); l.expirePodTimers(t.Context(), now) {
 		t.Error("the pod fails before the timeout has passed after the end of the other")
 	}

@@ -118,16 +118,16 @@ func (l *loop) handleWatchError(ctx context.Context, err error) (needCommits boo
 // phase of the pod and two before the end of the Job, and the announcement of Redis may have been lost.
 func (l *loop) handlePod(pod *corev1.Pod) (needCommits bool) {
 	step := l.rememberPod(pod)
+	if isKeptBySidecar(pod) && !l.released[pod.UID] {
+		l.kept[pod.UID] = pod
+		needCommits = true
+	}
 	if l.state.phaseOf(step) != running {
-		return false
+		return needCommits
 	}
 	l.updatePodTimer(step, pod, time.Now())
-	for _, status := range pod.Status.ContainerStatuses {
-		if status.State.Terminated != nil && status.State.Terminated.ExitCode == 0 {
-			return true
-		}
-	}
-	return false
+	end := findStepEnd(pod)
+	return needCommits || end != nil && end.ExitCode == 0
 }
 
 // rememberPod stores the state of a pod, and returns its step.
@@ -145,6 +145,7 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 // were deleted.
 func (l *loop) handleJob(job *batchv1.Job) (needCommits bool) {
 	of := parseAttempt(job)
+	needCommits = l.recordFailedIndexes(of, job)
 	if condition, isFailed := FindJobFailure(job); isFailed {
 		return l.state.markUnconfirmed(of.step, of.number, failureReason{condition.Reason, condition.Message})
 	}
@@ -153,7 +154,7 @@ func (l *loop) handleJob(job *batchv1.Job) (needCommits bool) {
 			"CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; the keys of the run may have been deleted", of.step),
 		})
 	}
-	return false
+	return needCommits
 }
 
 // detectDeletedJobs looks for Jobs that were deleted before a watch had reported them, because it does not report their deletion either.
@@ -192,16 +193,16 @@ func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 func parseAttempt(job *batchv1.Job) attempt {
 	number, _ := strconv.Atoi(job.Labels[workflow.AttemptLabel]) // package jobspec has written it
 	_, isFailed := FindJobFailure(job)
-	return attempt{job.Labels[workflow.StepLabel], number, isFailed || job.DeletionTimestamp != nil}
+	return attempt{job.Labels[workflow.StepLabel], number, isFailed || isJobStopped(job) || job.DeletionTimestamp != nil}
 }
 
 // vanished is the reason if a Job was deleted before its step was committed. Whether its command had ended is not known.
 var vanished = failureReason{workflow.ReasonJobDeleted, "the Job was deleted before its step had stored its files"}
 
-// isJobOver reports whether a Job has failed or is complete.
+// isJobOver reports whether a Job has failed, is complete or was stopped by the loop.
 func isJobOver(job *batchv1.Job) bool {
 	_, isFailed := FindJobFailure(job)
-	return isFailed || job.Status.CompletionTime != nil
+	return isFailed || isJobStopped(job) || job.Status.CompletionTime != nil
 }
 
 // FindJobFailure returns the condition of a Job that has failed.

@@ -2,6 +2,7 @@
 package jobspec
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -55,10 +56,10 @@ func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Jo
 	job.Spec = batchv1.JobSpec{
 		BackoffLimit:            new(step.Retries),
 		TTLSecondsAfterFinished: new(keepSeconds),
-		PodFailurePolicy:        buildFailurePolicy(step),
 		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at the same time
 		Template:                corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: t.buildPod(step, spec)},
 	}
+	job.Spec.PodFailurePolicy = buildFailurePolicy(step, job.Spec.Template.Spec)
 	if step.IsIndexed() {
 		makeIndexed(&job.Spec, step)
 	}
@@ -77,39 +78,45 @@ func makeIndexed(spec *batchv1.JobSpec, step workflow.Step) {
 		spec.Parallelism = new(min(step.Parallel, indexes))
 	}
 	spec.BackoffLimit, spec.BackoffLimitPerIndex = nil, new(step.Retries)
-	spec.MaxFailedIndexes = new(min(step.MaxFailedIndexes, indexes))
+	spec.MaxFailedIndexes = &indexes // the loop enforces the limit, because a committed index with a failed sidecar counts here as well
 }
 
 // buildFailurePolicy returns what the Job controller does about a failed pod. A pod that was stopped from outside is replaced and does not
 // count as a failed one: by a drain or a preemption, which Kubernetes marks, or by anything else, which the agent's exit code shows. In a
 // cancelled run there is nothing to replace. Failures of staging count like any other; if nothing is retried, all others end the Job
 // without the controller's back-off.
-func buildFailurePolicy(step workflow.Step) *batchv1.PodFailurePolicy {
-	onExit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
-		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
-			Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
-		}}
+//
+// Only the exit codes of the step's own containers matter, unless another container is all that has failed in the pod of an index: that
+// index is committed, or would run again for ever, so it is ended.
+func buildFailurePolicy(step workflow.Step, pod corev1.PodSpec) *batchv1.PodFailurePolicy {
+	policy := &batchv1.PodFailurePolicy{}
+	onExit := func(action batchv1.PodFailurePolicyAction, container *string, operator batchv1.PodFailurePolicyOnExitCodesOperator, codes ...int32) {
+		policy.Rules = append(policy.Rules, batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+			ContainerName: container, Operator: operator, Values: codes,
+		}})
 	}
-	policy := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
-		onExit(batchv1.PodFailurePolicyActionFailJob, agent.ExitCancelled),
-		{
-			Action:          batchv1.PodFailurePolicyActionIgnore,
-			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
-		},
-		onExit(batchv1.PodFailurePolicyActionIgnore, agent.ExitStopped),
-		onExit(batchv1.PodFailurePolicyActionCount, agent.ExitStageIn, agent.ExitStageOut),
-	}}
-	if step.Retries == 0 {
-		action := batchv1.PodFailurePolicyActionFailJob
-		if step.IsIndexed() {
-			action = batchv1.PodFailurePolicyActionFailIndex
+	own := func(action batchv1.PodFailurePolicyAction, operator batchv1.PodFailurePolicyOnExitCodesOperator, codes ...int32) {
+		for _, container := range slices.Concat(pod.Containers, pod.InitContainers) {
+			onExit(action, new(container.Name), operator, codes...)
 		}
-		policy.Rules = append(policy.Rules, batchv1.PodFailurePolicyRule{
-			Action: action,
-			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
-				ContainerName: new(workflow.StepContainer), Operator: batchv1.PodFailurePolicyOnExitCodesOpNotIn, Values: []int32{0},
-			},
-		})
+	}
+	own(batchv1.PodFailurePolicyActionFailJob, batchv1.PodFailurePolicyOnExitCodesOpIn, agent.ExitCancelled)
+	policy.Rules = append(policy.Rules, batchv1.PodFailurePolicyRule{
+		Action:          batchv1.PodFailurePolicyActionIgnore,
+		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+	})
+	own(batchv1.PodFailurePolicyActionIgnore, batchv1.PodFailurePolicyOnExitCodesOpIn, agent.ExitStopped)
+	own(batchv1.PodFailurePolicyActionCount, batchv1.PodFailurePolicyOnExitCodesOpIn, agent.ExitStageIn, agent.ExitStageOut)
+	switch {
+	case step.IsIndexed() && step.Retries == 0:
+		onExit(batchv1.PodFailurePolicyActionFailIndex, new(workflow.StepContainer), batchv1.PodFailurePolicyOnExitCodesOpNotIn, 0)
+	case step.IsIndexed():
+		own(batchv1.PodFailurePolicyActionCount, batchv1.PodFailurePolicyOnExitCodesOpNotIn, 0)
+	case step.Retries == 0:
+		onExit(batchv1.PodFailurePolicyActionFailJob, new(workflow.StepContainer), batchv1.PodFailurePolicyOnExitCodesOpNotIn, 0)
+	}
+	if step.IsIndexed() {
+		onExit(batchv1.PodFailurePolicyActionFailIndex, nil, batchv1.PodFailurePolicyOnExitCodesOpNotIn, 0)
 	}
 	return policy
 }
