@@ -148,7 +148,7 @@ func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 				t.Fatalf("%v, failures %v", e.Err, e.Result.Failures)
 			}
 			detail := e.Result.Failures[0].Detail()
-			for _, want := range []string{"FailedCreate: Error creating: pods ", "is forbidden: exceeded quota: none", "Before, pod ", "the command failed with exit code 7 (Error)", "Correct what the message names"} {
+			for _, want := range []string{"FailedCreate: Error creating: pods ", "is forbidden: exceeded quota: none", "Before, pod ", "the command failed with exit code 7 (Error)", "ResourceQuota \"none\""} {
 				if !strings.Contains(detail, want) {
 					t.Errorf("it does not say %q:\n%s", want, detail)
 				}

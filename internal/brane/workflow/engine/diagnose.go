@@ -166,8 +166,8 @@ func (l *loop) handleDiagnosis(d diagnosed) {
 		}
 	case isTemporary && timer.timeout < scheduling:
 		timer.timeout = scheduling
-	case mayFreeRoom(d.reason, d.message) && l.hasMoved(now, scheduling):
-		timer.since = l.lastMove
+	case mayFreeRoom(d.reason, d.message) && l.hasMoved(now, limitRoomWait(d.reason, scheduling)):
+		timer.since = l.lastMove.Add(limitRoomWait(d.reason, scheduling) - timer.timeout)
 	default:
 		timer.reason, timer.message = d.reason, d.message
 	}

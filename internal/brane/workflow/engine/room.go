@@ -109,6 +109,17 @@ func (l *loop) hasMoved(now time.Time, timeout time.Duration) bool {
 	return false
 }
 
+// creationBackoff is longer than the Job controller waits at most before it creates a pod again that was refused. It doubles its pauses.
+const creationBackoff = 65 * time.Second
+
+// limitRoomWait returns how long a pod may wait after the run has moved.
+func limitRoomWait(reason string, scheduling time.Duration) time.Duration {
+	if reason == workflow.ReasonFailedCreate {
+		return max(scheduling, creationBackoff)
+	}
+	return scheduling
+}
+
 // waitForJobQuota handles a Job that a quota refuses: the request is repeated until the run has not moved for the scheduling timeout. Jobs
 // of the run that are not needed any more are deleted.
 func (l *loop) waitForJobQuota(ctx context.Context, refusal error, now time.Time) error {
