@@ -97,8 +97,8 @@ func (m kubernetesModel) toSettings(ctx context.Context, at path.Path, diags *di
 	}
 	var exec execModel
 	if !m.Exec.IsNull() && attribute.DecodeObject(ctx, m.Exec, &exec, diags) {
-		s.exec = &kube.Exec{APIVersion: exec.APIVersion, Command: exec.Command, Args: exec.Args, Env: exec.Env}
-		s.values["exec"] = exec.Command
+		s.exec = &kube.Exec{APIVersion: exec.APIVersion.ValueString(), Command: exec.Command.ValueString(), Args: exec.Args, Env: exec.Env}
+		s.values["exec"] = exec.Command.ValueString()
 	}
 	return s
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/branepackage"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/fileset"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/functions"
@@ -79,8 +80,7 @@ func (p *braneProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp
 // ValidateConfig reports contradictions between the settings of a connection, and between them and the environment.
 func (p *braneProvider) ValidateConfig(ctx context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
 	var model providerModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	var diags diag.Diagnostics
@@ -90,8 +90,7 @@ func (p *braneProvider) ValidateConfig(ctx context.Context, req provider.Validat
 
 func (p *braneProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
 	var model providerModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	connections, diags := model.toClients(ctx, p.version)

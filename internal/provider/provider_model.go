@@ -47,8 +47,8 @@ type kubernetesModel struct {
 }
 
 type execModel struct {
-	APIVersion string            `tfsdk:"api_version"`
-	Command    string            `tfsdk:"command"`
+	APIVersion types.String      `tfsdk:"api_version"`
+	Command    types.String      `tfsdk:"command"`
 	Args       []string          `tfsdk:"args"`
 	Env        map[string]string `tfsdk:"env"`
 }
@@ -61,8 +61,8 @@ type controlPlaneModel struct {
 
 type secretModel struct {
 	Cluster   types.String `tfsdk:"cluster"`
-	Namespace string       `tfsdk:"namespace"`
-	Name      string       `tfsdk:"name"`
+	Namespace types.String `tfsdk:"namespace"`
+	Name      types.String `tfsdk:"name"`
 }
 
 // hasUnknown reports whether a part of the configuration that any resource can need is not known before apply. Unknown values of one of several clusters only
@@ -121,7 +121,7 @@ func toControlPlane(ctx context.Context, block types.Object, diags *diag.Diagnos
 	}
 	var secret secretModel
 	if !m.KubernetesSecret.IsNull() && !attribute.HasUnknown(m.KubernetesSecret) && attribute.DecodeObject(ctx, m.KubernetesSecret, &secret, diags) {
-		plane.SecretCluster, plane.SecretNamespace, plane.SecretName, plane.Directory = secret.Cluster, secret.Namespace, secret.Name, ""
+		plane.SecretCluster, plane.SecretNamespace, plane.SecretName, plane.Directory = secret.Cluster, secret.Namespace.ValueString(), secret.Name.ValueString(), ""
 	}
 	return plane
 }

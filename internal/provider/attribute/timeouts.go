@@ -51,11 +51,11 @@ type TimedModel interface {
 }
 
 // StartOperation starts an operation of a resource: it reads the model from a plan or a state, and bounds the operation by the model's `timeouts`.
-func StartOperation(ctx context.Context, operation string, from interface {
-	Get(ctx context.Context, into any) diag.Diagnostics
-}, model TimedModel, diags *diag.Diagnostics,
-) (context.Context, context.CancelFunc) {
-	diags.Append(from.Get(ctx, model)...)
+// If the model cannot be read, there is an error, and the operation must not continue.
+func StartOperation(ctx context.Context, operation string, from Decodable, model TimedModel, diags *diag.Diagnostics) (context.Context, context.CancelFunc) {
+	if !Decode(ctx, from, model, diags) {
+		return context.WithCancel(ctx)
+	}
 	set, limit := model.TimeoutLimits()
 	var problems diag.Diagnostics
 	switch operation {

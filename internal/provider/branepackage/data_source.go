@@ -132,8 +132,7 @@ type propertyModel struct {
 
 func (d *packageDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var model packageDataModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	if model.Image.IsNull() {

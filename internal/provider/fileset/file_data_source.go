@@ -99,8 +99,7 @@ func (d *fileDataSource) Configure(_ context.Context, req datasource.ConfigureRe
 
 func (d *fileDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var model fileDataModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	ctx, done := attribute.WithLimit(ctx, fileTimeout)

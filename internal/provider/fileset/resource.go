@@ -25,10 +25,11 @@ import (
 )
 
 var (
-	_ resource.ResourceWithConfigure   = &fileSetResource{}
-	_ resource.ResourceWithIdentity    = &fileSetResource{}
-	_ resource.ResourceWithImportState = &fileSetResource{}
-	_ resource.ResourceWithModifyPlan  = &fileSetResource{}
+	_ resource.ResourceWithConfigure      = &fileSetResource{}
+	_ resource.ResourceWithIdentity       = &fileSetResource{}
+	_ resource.ResourceWithImportState    = &fileSetResource{}
+	_ resource.ResourceWithModifyPlan     = &fileSetResource{}
+	_ resource.ResourceWithValidateConfig = &fileSetResource{}
 )
 
 // fileTimeout is the default limit of each operation.
@@ -89,14 +90,18 @@ func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 	}
 }
 
+// ValidateConfig reports null elements.
+func (r *fileSetResource) ValidateConfig(_ context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	attribute.CheckElements(req.Config, &resp.Diagnostics)
+}
+
 // ModifyPlan computes the digest of the files, so that the plan shows whether the content changes.
 func (r *fileSetResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		return // destroy
 	}
 	var plan fileSetModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Plan, &plan, &resp.Diagnostics) {
 		return
 	}
 	plan.SHA256, plan.Reference = types.StringUnknown(), types.StringUnknown()
@@ -115,10 +120,10 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 	var model fileSetModel
 	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	set, ok := r.openSet(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if !ok {
 		return
@@ -142,10 +147,10 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	var model fileSetModel
 	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	what := fmt.Sprintf("file set %q", model.Name.ValueString())
 	redis, warnings, err := r.clients.RedisClient(ctx)
 	if errors.Is(err, clients.ErrNotKnown) {
@@ -211,10 +216,10 @@ func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest
 	var model fileSetModel
 	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	set, ok := r.openSet(ctx, model.Name.ValueString(), &resp.Diagnostics)
 	if ok && r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)

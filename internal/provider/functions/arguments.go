@@ -100,8 +100,8 @@ func (r *record) readStrings(name string) []string {
 	texts := make([]string, len(elements))
 	for i, element := range elements {
 		text, ok := element.(types.String)
-		if !ok {
-			r.addProblem(name, "a list of strings")
+		if !ok || text.IsNull() {
+			r.addProblem(name, "a list of strings without null")
 		}
 		texts[i] = text.ValueString()
 	}

@@ -178,6 +178,7 @@ func TestBackendYMLFunction(t *testing.T) {
 		"a capability that is none":  {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "capabilities": []any{"CudaGpu"}}, `problem: capabilities: "CudaGpu" is not a supported capability; Brane only has cuda_gpu`},
 		"capabilities in no list":    {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "capabilities": "cuda_gpu"}, `problem in argument 1: capabilities of the backend must be a list of strings`},
 		"a number in the list":       {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "capabilities": []any{1}}, `problem in argument 1: capabilities of the backend must be a list of strings`},
+		"null in the list":           {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "capabilities": []any{nil}}, `problem in argument 1: capabilities of the backend must be a list of strings without null`},
 		"a truth value in quotes":    {"3", acctest.Object{"registry_address": "r:1", "config": "/k", "hash_containers": "yes"}, `problem in argument 1: hash_containers of the backend must be true or false`},
 		"the form of another method": {"3", acctest.Object{"path": "/var/run/docker.sock"}, `problem in argument 1: the backend has no attribute "path"; it may have config, address, registry_address, capabilities, hash_containers`},
 	} {

@@ -100,8 +100,7 @@ func (d *infrastructureDataSource) Configure(_ context.Context, req datasource.C
 
 func (d *infrastructureDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var model namedLocationModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	name := model.Name.ValueString()

@@ -21,8 +21,7 @@ import (
 // ValidateConfig checks known values that Brane does not check.
 func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var model infrastructureModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	model.checkLocation(&resp.Diagnostics)
@@ -43,10 +42,10 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		return // destroy, or the provider is not configured
 	}
 	var config, plan, state infrastructureModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
+	attribute.Decode(ctx, req.Plan, &plan, &resp.Diagnostics)
 	if !req.State.Raw.IsNull() {
-		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+		attribute.Decode(ctx, req.State, &state, &resp.Diagnostics)
 	}
 	if resp.Diagnostics.HasError() {
 		return

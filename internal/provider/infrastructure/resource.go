@@ -48,7 +48,10 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	var model, config infrastructureModel
 	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
 	store, err := r.clients.ConfigStore()
@@ -87,10 +90,10 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	var model infrastructureModel
 	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
 	store, err := r.clients.ConfigStore()
 	if errors.Is(err, clients.ErrNotKnown) {
@@ -134,8 +137,11 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	var model, state, config infrastructureModel
 	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	attribute.Decode(ctx, req.State, &state, &resp.Diagnostics)
+	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
 	store, err := r.clients.ConfigStore()
@@ -176,6 +182,9 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	var model infrastructureModel
 	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	name := model.Name.ValueString()
 	store, err := r.clients.ConfigStore()
 	if err != nil {

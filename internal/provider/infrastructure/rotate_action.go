@@ -63,8 +63,7 @@ func (a *rotateCredentialAction) Configure(_ context.Context, req action.Configu
 
 func (a *rotateCredentialAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
 	var model rotateCredentialModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	ctx, done := attribute.WithLimit(ctx, infrastructureTimeout)

@@ -30,8 +30,9 @@ import (
 )
 
 var (
-	_ ephemeral.EphemeralResourceWithConfigure = &kubeconfigEphemeral{}
-	_ ephemeral.EphemeralResourceWithRenew     = &kubeconfigEphemeral{}
+	_ ephemeral.EphemeralResourceWithConfigure      = &kubeconfigEphemeral{}
+	_ ephemeral.EphemeralResourceWithRenew          = &kubeconfigEphemeral{}
+	_ ephemeral.EphemeralResourceWithValidateConfig = &kubeconfigEphemeral{}
 )
 
 // shortLifetime is the default lifetime of a token, longer than most applies.
@@ -117,10 +118,14 @@ func (e *kubeconfigEphemeral) Configure(_ context.Context, req ephemeral.Configu
 	e.clients = clients.FromProviderData(req.ProviderData, &resp.Diagnostics)
 }
 
+// ValidateConfig reports null elements.
+func (e *kubeconfigEphemeral) ValidateConfig(_ context.Context, req ephemeral.ValidateConfigRequest, resp *ephemeral.ValidateConfigResponse) {
+	attribute.CheckElements(req.Config, &resp.Diagnostics)
+}
+
 func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
 	var model kubeconfigModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	if model.ServiceAccount.IsNull() {

@@ -86,8 +86,7 @@ func (d *namespaceDataSource) Configure(_ context.Context, req datasource.Config
 
 func (d *namespaceDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var model namespaceDataModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() {
+	if !attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		return
 	}
 	name := model.Name.ValueString()

@@ -53,6 +53,8 @@ func (m *namespaceModel) settleAccess() {
 // ModifyPlan reports what is known before apply: an unknown cluster, a protected namespace that would be destroyed, a missing password, and the changes that
 // adopting a namespace makes.
 func (r *namespaceResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	attribute.CheckElements(req.Plan, &resp.Diagnostics)
+	attribute.CheckElements(req.State, &resp.Diagnostics)
 	r.clients.PlanCluster(ctx, req, resp)
 	if resp.Diagnostics.HasError() || resp.Deferred != nil {
 		return

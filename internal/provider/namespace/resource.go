@@ -51,7 +51,10 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	var model, config namespaceModel
 	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
@@ -89,10 +92,10 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	var model namespaceModel
 	ctx, done := attribute.StartOperation(ctx, "read", req.State, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	name := model.Name.ValueString()
 	client, err := r.clients.Kubernetes(model.Cluster)
 	if errors.Is(err, clients.ErrNotKnown) {
@@ -143,8 +146,11 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	var model, before, config namespaceModel
 	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	attribute.Decode(ctx, req.State, &before, &resp.Diagnostics)
+	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
@@ -170,6 +176,9 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 	var model namespaceModel
 	ctx, done := attribute.StartOperation(ctx, "delete", req.State, &model, &resp.Diagnostics)
 	defer done()
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	spec, diags := model.toSpec(ctx)
 	resp.Diagnostics.Append(diags...)
 	model.refuseProtected(&resp.Diagnostics)

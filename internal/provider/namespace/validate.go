@@ -23,6 +23,9 @@ import (
 
 // ValidateConfig reports contradictions between attributes. The validators of the schema check the values themselves.
 func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	if !attribute.CheckElements(req.Config, &resp.Diagnostics) {
+		return
+	}
 	get := func(into any, at path.Path) {
 		resp.Diagnostics.Append(req.Config.GetAttribute(ctx, at, into)...)
 	}

@@ -120,7 +120,7 @@ func (a *runWorkflowAction) model(ctx context.Context, config tfsdk.Config, diag
 	diags.Append(found...)
 	if !diags.HasError() {
 		resourceConfig := tfsdk.Config{Schema: whole, Raw: raw}
-		diags.Append(resourceConfig.Get(ctx, &model)...)
+		attribute.Decode(ctx, resourceConfig, &model, diags)
 	}
 	return model
 }

@@ -44,8 +44,7 @@ func (r *workflowRunResource) Configure(_ context.Context, req resource.Configur
 // ValidateConfig checks the graph as soon as the steps are known.
 func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var model workflowRunModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if !resp.Diagnostics.HasError() {
+	if attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		model.checkSteps(ctx, &resp.Diagnostics)
 		model.checkSubmit(&resp.Diagnostics)
 	}
@@ -58,9 +57,9 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return // destroy
 	}
 	var plan, state workflowRunModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	attribute.Decode(ctx, req.Plan, &plan, &resp.Diagnostics)
 	if !req.State.Raw.IsNull() {
-		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+		attribute.Decode(ctx, req.State, &state, &resp.Diagnostics)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -118,7 +117,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 	var model, config workflowRunModel
 	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
 	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&resp.Diagnostics)}
 	if resp.Diagnostics.HasError() {
 		return
@@ -168,8 +167,8 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	var model, state, config workflowRunModel
 	ctx, done := attribute.StartOperation(ctx, "update", req.Plan, &model, &resp.Diagnostics)
 	defer done()
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	attribute.Decode(ctx, req.State, &state, &resp.Diagnostics)
+	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
 	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&resp.Diagnostics)} // the report hides the secret environment
 	if resp.Diagnostics.HasError() {
 		return
