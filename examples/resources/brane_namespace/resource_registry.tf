@@ -1,5 +1,6 @@
-# Credentials of a private registry, in the Secret brane-registries. Pods use it as an image pull secret if they run as the service account
-# of the namespace or name the Secret in image_pull_secrets. The password is not stored in the state; increment the version when it changes.
+# Credentials of a private registry, in the Secret brane-registries. Pods use it as an image pull secret if they run as the service account of
+# the namespace, as the service account default, or name the Secret in image_pull_secrets. The password is not stored in the state; increment
+# the version when it changes.
 variable "registry_password" {
   type      = string
   ephemeral = true

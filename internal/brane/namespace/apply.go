@@ -88,7 +88,13 @@ func completeNew(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Name
 	if err := checkChanges(ctx, c, all[1:]); err != nil {
 		return err
 	}
-	return applyInStages(ctx, c, spec, ns, all)
+	if err := applyInStages(ctx, c, spec, ns, all); err != nil {
+		return err
+	}
+	if spec.needsDefaultAccount() {
+		return spec.applyDefaultAccount(ctx, c)
+	}
+	return nil
 }
 
 // undoLimit limits the deletion of a Namespace whose objects were refused.
@@ -137,6 +143,11 @@ func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error
 	}
 	if err := deleteObjects(ctx, c, now.findLeftovers(want)); err != nil {
 		return State{}, err
+	}
+	if want.needsDefaultAccount() || before.needsDefaultAccount() {
+		if err := want.applyDefaultAccount(ctx, c); err != nil {
+			return State{}, err
+		}
 	}
 	return stateOf(now.namespace), nil
 }
@@ -230,8 +241,9 @@ func checkChange(ctx context.Context, c *kube.Client, ch change) error {
 	return fmt.Errorf("apply %s: %w", kube.Describe(ch.object), err)
 }
 
-// applyInStages applies objects in the order of their dependencies: the RoleBinding and the token's Secret after the Role and the service account, a new quota after
-// the objects that it counts, and the Namespace last, because the end of its mark records that the rest is complete. It fills ns with the resulting Namespace.
+// applyInStages applies objects in the order of their dependencies: the RoleBinding and the token's Secret after the Role and the service account, a new quota
+// after the objects that it counts, and the Namespace last, because the end of its mark records that the rest is complete. It fills ns with the resulting
+// Namespace.
 func applyInStages(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace, changes []change) error {
 	if isUnfinished(ns) {
 		if err := claimNamespace(ctx, c, ns); err != nil {

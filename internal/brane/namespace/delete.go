@@ -37,6 +37,9 @@ func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	if err := deleteObjects(ctx, c, now.findLeftovers(Spec{Name: spec.Name})); err != nil {
 		return err
 	}
+	if err := (Spec{Name: spec.Name}).applyDefaultAccount(ctx, c); err != nil {
+		return err
+	}
 	nothing := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name, UID: now.namespace.UID}}
 	return applyObject(ctx, c, nothing)
 }

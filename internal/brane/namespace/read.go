@@ -54,8 +54,12 @@ func Read(ctx context.Context, r Reader, want Spec) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	account, err := want.defaultAccountDrift(ctx, r)
+	if err != nil {
+		return State{}, err
+	}
 	state := stateOf(now.namespace)
-	state.Drift = append(want.namespaceDrift(now.namespace, want.isShown), now.childDrift(want)...)
+	state.Drift = slices.Concat(want.namespaceDrift(now.namespace, want.isShown), now.childDrift(want), account)
 	return state, nil
 }
 
@@ -192,5 +196,9 @@ func Changes(ctx context.Context, r Reader, want Spec) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(want.namespaceDrift(now.namespace, nothingShown), now.childDrift(want)...), nil
+	account, err := want.defaultAccountDrift(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(want.namespaceDrift(now.namespace, nothingShown), now.childDrift(want), account), nil
 }

@@ -266,8 +266,8 @@ func networkPolicySchema() schema.Attribute {
 
 func registryCredentialsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Image pull credentials by the `host[:port]` of the registry, as in the names of images (`docker.io` for Docker Hub). They are stored in the Secret `brane-registries`, which is an image pull secret of the service account. " +
-			"Only pods that run as this service account use it; a step of `brane_workflow_run` does if it sets `service_account_name`, or `image_pull_secrets = [\"brane-registries\"]`.",
+		MarkdownDescription: "Image pull credentials by the `host[:port]` of the registry, as in the names of images (`docker.io` for Docker Hub). They are stored in the Secret `brane-registries`, which is an image pull secret of the service account and of the service account `default`, " +
+			"as which the Jobs of Brane and steps of `brane_workflow_run` without `service_account_name` run. Pods of other service accounts use it with `image_pull_secrets = [\"brane-registries\"]`.",
 		Optional:   true,
 		Validators: []validator.Map{mapvalidator.SizeAtLeast(1), attribute.RegistryHosts()},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

@@ -18,8 +18,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
-// warnUnsuitable warns about settings with which Brane's own Jobs cannot run, if the plan introduces them. They are right for a namespace in which only steps of
-// brane_workflow_run are to run, so that they are no errors, and the warning is not repeated in every plan.
+// warnUnsuitable warns about settings with which Brane's own Jobs cannot run, if the plan introduces them. They are right for a namespace in which only
+// steps of brane_workflow_run are to run, so that they are no errors, and the warning is not repeated in every plan.
 func warnUnsuitable(ctx context.Context, req resource.ModifyPlanRequest, diags *diag.Diagnostics) {
 	if !req.State.Raw.IsNull() && req.Plan.Raw.Equal(req.State.Raw) {
 		return
@@ -58,9 +58,8 @@ func findUnsuitable(ctx context.Context, from attributes, diags *diag.Diagnostic
 
 	var quota types.Map
 	get(&quota, path.Root("resource_quota"))
-	var limits, account types.Object // an attribute of an object that is not known is null
+	var limits types.Object // an attribute of an object that is not known is null
 	get(&limits, path.Root("limit_range"))
-	get(&account, path.Root("service_account"))
 	defaults := map[string]types.Map{}
 	for _, name := range []string{"default", "default_request", "max", "min"} {
 		var of types.Map
@@ -68,8 +67,8 @@ func findUnsuitable(ctx context.Context, from attributes, diags *diag.Diagnostic
 		defaults[name] = of
 	}
 	if missing := findMissingDefaults(quota, defaults); len(missing) > 0 && !limits.IsUnknown() {
-		warn(path.Root("resource_quota"), "with this quota, Kubernetes rejects every container that does not set the resources that it limits. The Jobs of Brane set none, and steps of "+
-			"brane_workflow_run only with resources. Set their defaults:\n"+diagnostic.BulletList(missing))
+		warn(path.Root("resource_quota"), "with this quota, Kubernetes rejects every container that does not set the resources that it limits. "+
+			"The Jobs of Brane set none, and steps of brane_workflow_run only with resources. Set their defaults:\n"+diagnostic.BulletList(missing))
 	}
 
 	var policy types.Object
@@ -77,17 +76,9 @@ func findUnsuitable(ctx context.Context, from attributes, diags *diag.Diagnostic
 	var egress types.Map
 	get(&egress, path.Root("network_policy").AtName("egress"))
 	if !policy.IsNull() && !policy.IsUnknown() && !egress.IsUnknown() && !hasObjectStore(ctx, egress) {
-		warn(path.Root("network_policy"), "no entry of egress appears to be the object store of JuiceFS (for example MinIO, port 9000). If Jobs of Brane in this namespace are to read files "+
-			"(mount_dfs of brane_infrastructure), they need it in addition to Redis and the callback service: add an entry such as object-store. Steps of brane_workflow_run do not need it.")
-	}
-
-	var registries types.Map
-	get(&registries, path.Root("registry_credentials"))
-	var name types.String
-	get(&name, path.Root("service_account").AtName("name"))
-	if len(registries.Elements()) > 0 && !account.IsUnknown() && !name.IsUnknown() && name.ValueString() != "default" {
-		warn(path.Root("registry_credentials"), fmt.Sprintf("the Jobs of Brane run as the service account \"default\", and only pods of %q get these credentials. "+
-			"If Brane itself is to pull images from these registries, set service_account = { name = \"default\" }.", name.ValueString()))
+		warn(path.Root("network_policy"), "no entry of egress appears to be the object store of JuiceFS (for example MinIO, port 9000). "+
+			"If Jobs of Brane in this namespace are to read files (mount_dfs of brane_infrastructure), they need it in addition to Redis and the "+
+			"callback service: add an entry such as object-store. Steps of brane_workflow_run do not need it.")
 	}
 	return found
 }

@@ -138,8 +138,9 @@ func checkSubjects(ctx context.Context, subjects types.Set, diags *diag.Diagnost
 		}
 		inNamespace := !subject.Namespace.IsNull()
 		if inNamespace != (subject.Kind.ValueString() == rbacv1.ServiceAccountKind) {
-			diags.AddAttributeError(path.Root("subjects").AtSetValue(element).AtName("namespace"), "Incomplete subject",
-				fmt.Sprintf("Subject %s %q: set namespace for a ServiceAccount, and remove it for a User or Group.", subject.Kind.ValueString(), subject.Name.ValueString()))
+			at := path.Root("subjects").AtSetValue(element).AtName("namespace")
+			diags.AddAttributeError(at, "Incomplete subject", fmt.Sprintf("Subject %s %q: set namespace for a ServiceAccount, and remove it for a User or Group.",
+				subject.Kind.ValueString(), subject.Name.ValueString()))
 		}
 	}
 }
