@@ -3,6 +3,7 @@ module github.com/braneframework/terraform-provider-brane
 go 1.26.0
 
 require (
+	github.com/distribution/reference v0.6.0
 	github.com/gofrs/flock v0.13.1
 	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
@@ -71,7 +72,8 @@ func (p *braneProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp
 			"agent_image": schema.StringAttribute{
 				MarkdownDescription: "Image of the agent that copies files into and out of each step's container. The nodes of the cluster pull it. " +
 					"Defaults to the image that is published with this release of the provider; a provider that was built from source needs a value." + orEnvironment("BRANE_AGENT_IMAGE"),
-				Optional: true,
+				Optional:   true,
+				Validators: []validator.String{attribute.ImageReference()},
 			},
 		},
 	}

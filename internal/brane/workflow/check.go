@@ -207,6 +207,16 @@ func IsComputeResource(name corev1.ResourceName) bool {
 
 // checkRequests compares requests and limits like the API server.
 func (c *checker) checkRequests() {
+	of := c.step.Resources
+	names := slices.Concat(slices.Collect(maps.Keys(of.Requests)), slices.Collect(maps.Keys(of.Limits)))
+	isNode := func(name corev1.ResourceName) bool {
+		return name == corev1.ResourceCPU || name == corev1.ResourceMemory
+	}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		if strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) && !slices.ContainsFunc(names, isNode) {
+			c.addProblem("resources", "limits", "%s needs a request or a limit of cpu or memory too", name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.step.Resources.Requests)) {
 		request := c.step.Resources.Requests[name]
 		limit, limited := c.step.Resources.Limits[name]

@@ -214,7 +214,8 @@ func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Place
 	if !m.Affinity.IsNull() {
 		affinity, err := parseAffinity(m.Affinity.ValueString())
 		if err != nil { // it was unknown during validation
-			diags.AddAttributeError(path.Root("steps").AtMapKey(step).AtName("affinity"), "Invalid affinity", fmt.Sprintf("Parsing it as spec.affinity of a pod: %s.", err))
+			at := path.Root("steps").AtMapKey(step).AtName("affinity")
+			diags.AddAttributeError(at, "Invalid affinity", fmt.Sprintf("Parsing %s as spec.affinity of a pod: %s.", at, err))
 		}
 		placement.Affinity = affinity
 	}

@@ -1,8 +1,8 @@
 package workflowrun
 
 import (
-	"context"
-	"fmt"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -16,7 +16,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"sigs.k8s.io/yaml"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
@@ -27,7 +26,7 @@ func podAttributes() map[string]schema.Attribute {
 		"image": schema.StringAttribute{
 			MarkdownDescription: "Container image. It is pulled by the nodes of the cluster." + runsAgain,
 			Optional:            true,
-			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			Validators:          []validator.String{attribute.ImageReference()},
 		},
 		"working_dir": schema.StringAttribute{
 			MarkdownDescription: "Working directory of the command, an absolute path. Defaults to that of the image." + runsAgain,
@@ -80,6 +79,21 @@ func variableName() validator.String {
 	return attribute.NewStringRule("environment variable name", validation.IsRelaxedEnvVarName)
 }
 
+// validID is Kubernetes' rule for IDs of users and groups.
+func validID() validator.Int64 { return int64validator.Between(0, math.MaxInt32) }
+
+// maxDriverName is the longest name of a CSI driver.
+const maxDriverName = 63
+
+// driverProblems returns the problems of the name of a CSI driver; upper and lower case are the same.
+func driverProblems(name string) []string {
+	problems := validation.IsDNS1123Subdomain(strings.ToLower(name))
+	if len(name) > maxDriverName {
+		problems = append(problems, validation.MaxLenError(maxDriverName))
+	}
+	return problems
+}
+
 // environmentAttributes returns the attributes for environment variables.
 func environmentAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
@@ -113,7 +127,7 @@ func placementAttributes() map[string]schema.Attribute {
 		"tolerations": schema.ListNestedAttribute{
 			MarkdownDescription: "Taints that the pod tolerates." + runsAgain,
 			Optional:            true,
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			NestedObject: schema.NestedAttributeObject{Validators: []validator.Object{tolerationRule{}}, Attributes: map[string]schema.Attribute{
 				"key": schema.StringAttribute{
 					MarkdownDescription: "Key of the taint. Omit it, with `operator = \"Exists\"`, to tolerate every taint.",
 					Optional:            true,
@@ -170,23 +184,23 @@ func securityContextAttribute() schema.Attribute {
 			"run_as_user": schema.Int64Attribute{
 				MarkdownDescription: "User ID of the command, which also owns the files at `/data`. With `init_container` (see `agent_injection`), required for images that do not run as root. Defaults to the user of the image.",
 				Optional:            true,
-				Validators:          []validator.Int64{int64validator.AtLeast(0)},
+				Validators:          []validator.Int64{validID()},
 			},
 			"run_as_group": schema.Int64Attribute{
 				MarkdownDescription: "Primary group ID of the command. Requires `run_as_user`. Defaults to the group of the image.",
 				Optional:            true,
-				Validators:          []validator.Int64{int64validator.AtLeast(0)},
+				Validators:          []validator.Int64{validID()},
 			},
 			"fs_group": schema.Int64Attribute{
 				MarkdownDescription: "Group ID that owns the files of volumes, for volume types that support ownership management.",
 				Optional:            true,
-				Validators:          []validator.Int64{int64validator.AtLeast(0)},
+				Validators:          []validator.Int64{validID()},
 			},
 			"supplemental_groups": schema.SetAttribute{
 				MarkdownDescription: "Additional group IDs of the command.",
 				ElementType:         types.Int64Type,
 				Optional:            true,
-				Validators:          []validator.Set{setvalidator.ValueInt64sAre(int64validator.AtLeast(0))},
+				Validators:          []validator.Set{setvalidator.ValueInt64sAre(validID())},
 			},
 			"read_only_root_filesystem": schema.BoolAttribute{
 				MarkdownDescription: "Whether the root file system is read-only. `/data` and volumes stay writable; mount an `empty_dir` volume at `/tmp` for commands that need it. Defaults to `false`.",
@@ -268,7 +282,7 @@ func volumesAttribute() schema.Attribute {
 					"driver": schema.StringAttribute{
 						MarkdownDescription: "Name of the driver.",
 						Required:            true,
-						Validators:          []validator.String{attribute.DNSSubdomain()},
+						Validators:          []validator.String{attribute.NewStringRule("driver name", driverProblems)},
 					},
 					"volume_attributes": schema.MapAttribute{
 						MarkdownDescription: "Attributes passed to the driver.",
@@ -305,33 +319,4 @@ func volumesAttribute() schema.Attribute {
 			},
 		}},
 	}
-}
-
-// affinityText validates an affinity as Kubernetes defines it.
-type affinityText struct{}
-
-func (affinityText) Description(context.Context) string {
-	return "the affinity of a pod, as JSON or YAML"
-}
-func (v affinityText) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (affinityText) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	if _, err := parseAffinity(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid affinity", fmt.Sprintf("Parsing it as spec.affinity of a pod: %s.", err))
-	}
-}
-
-// parseAffinity rejects unknown fields, which the API server would drop silently.
-func parseAffinity(text string) (*corev1.Affinity, error) {
-	affinity := &corev1.Affinity{}
-	if err := yaml.UnmarshalStrict([]byte(text), affinity); err != nil {
-		return nil, err
-	}
-	if *affinity == (corev1.Affinity{}) {
-		return nil, fmt.Errorf("it has none of nodeAffinity, podAffinity and podAntiAffinity")
-	}
-	return affinity, nil
 }
