@@ -38,6 +38,9 @@ func (a Access) Rules() []rbacv1.PolicyRule {
 			core("pods", "get", "list", "watch", "delete"),
 			core("pods/log", "get"),
 			core("events", "list"),
+			// The resources of the agent's own containers have to fit these.
+			core("limitranges", "list"),
+			core("resourcequotas", "list"),
 			// The run's record, which owns everything else of the run.
 			core("configmaps", "create", "get", "update", "delete"),
 			// The run's Redis credential: handed to the pods, never read back.

@@ -15,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
@@ -44,7 +45,12 @@ func startDetached(ctx context.Context, run *workflowRun, model *workflowRunMode
 	writePreviousPage(ctx, run, model, diags)
 	err := detached.Start(ctx, run.spec, run.clients, run.options, model.keptPaths(ctx, diags))
 	var account *workflow.AccountError
+	var fit *jobspec.EngineFitError
 	switch {
+	case errors.As(err, &fit):
+		diags.AddAttributeError(path.Root("wait"), "Engine does not fit namespace", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s; nothing was created", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)+
+			"\n\nChange limit_range or resource_quota of brane_namespace, or set wait = true: then the workflow runs without an engine in the namespace.")
+		return false
 	case errors.As(err, &account):
 		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.spec.ID, run.clients.Kube.Host()), err)+
 			"\n\nWith wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Register a service account of that namespace, or set wait = true.")

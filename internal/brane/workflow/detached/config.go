@@ -26,14 +26,15 @@ type engineConfig struct {
 	AgentInjection workflow.AgentInjection `json:"agent_injection,omitempty"`
 	// ChosenInjection was chosen by the process that started the engine, because an engine has no permission to list the nodes.
 	ChosenInjection workflow.AgentInjection `json:"chosen_injection"`
+	Policies        jobspec.Policies        `json:"policies,omitzero"` // likewise
 	Steps           []workflow.Step         `json:"steps"`
 	Outputs         []string                `json:"outputs,omitempty"` // paths to keep at the end
 }
 
-func newEngineConfig(spec *workflow.Spec, chosen workflow.AgentInjection, outputs []string) engineConfig {
+func newEngineConfig(spec *workflow.Spec, chosen workflow.AgentInjection, policies jobspec.Policies, outputs []string) engineConfig {
 	return engineConfig{
 		Run: spec.ID, Namespace: spec.Namespace, Location: spec.Location, Registry: spec.Registry, AgentImage: spec.AgentImage, Users: spec.Users,
-		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, ChosenInjection: chosen,
+		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, ChosenInjection: chosen, Policies: policies,
 		Steps: spec.Graph.All(), Outputs: outputs,
 	}
 }

@@ -25,7 +25,7 @@ import (
 // Engine executes a run that [Start] has prepared, inside the cluster.
 type Engine struct {
 	spec    *workflow.Spec
-	chosen  workflow.AgentInjection
+	config  engineConfig
 	clients engine.Clients
 	options engine.Options
 }
@@ -71,7 +71,7 @@ func NewEngine(client *kube.Client, env func(string) string, observe workflow.Ob
 		return nil, err
 	}
 	return &Engine{
-		spec: spec, chosen: config.ChosenInjection,
+		spec: spec, config: config,
 		clients: engine.Clients{Kube: client, Results: store, RedisURL: address, Certificates: certificates},
 		options: engine.Options{
 			Holder: record.Holder{Name: "pod " + env(jobspec.EnvPod), ID: env(jobspec.EnvPodUID), Engine: env(jobspec.EnvEngine)},
@@ -194,7 +194,7 @@ func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
 
 // executeRun executes the run and keeps its outputs.
 func (e *Engine) executeRun(ctx context.Context, lease *record.Lease, options engine.Options) (outcome workflow.Outcome, err error) {
-	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.chosen)
+	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.config.ChosenInjection, e.config.Policies)
 	if err != nil {
 		return outcome, err
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
 
 // The engine gets every field of a step except secrets, which it gets in another way.
@@ -54,7 +55,7 @@ func TestConfigHasTheWholeRun(t *testing.T) {
 		}
 	}
 	spec.Graph = graph
-	text, err := newEngineConfig(&spec, workflow.InjectImageVolume, []string{"words"}).encodeConfig()
+	text, err := newEngineConfig(&spec, workflow.InjectImageVolume, jobspec.Policies{}, []string{"words"}).encodeConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

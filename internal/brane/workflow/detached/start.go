@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -31,6 +32,11 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 	if err != nil {
 		return err
 	}
+	// Nothing may be created for a run that cannot start.
+	resources, err := engine.ReadPolicies(ctx, spec.Namespace, clients).FitEngine(spec.Graph)
+	if err != nil {
+		return err
+	}
 	if isAdopted, err := Adopt(ctx, clients.Kube, spec.Ref(), options.Holder.Execution, outputs); isAdopted || err != nil {
 		return err
 	}
@@ -39,7 +45,7 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 		return err
 	}
 	held, stopRenewing := lease.StartRenewing(ctx)
-	job, err := createEngine(held, lease, spec, clients, options, account, outputs)
+	job, err := createEngine(held, lease, spec, clients, options, enginePod{account, resources}, outputs)
 	stopRenewing()
 	if workflow.IsLost(err) {
 		return err
@@ -66,15 +72,21 @@ func findServiceAccount(ctx context.Context, client *kube.Client, namespace stri
 	return name, nil
 }
 
+// enginePod is what the pod of an engine gets from its namespace.
+type enginePod struct {
+	account   string // the service account
+	resources corev1.ResourceRequirements
+}
+
 // createEngine creates the objects that the engine needs, and the Job of the engine.
 func createEngine(
-	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients engine.Clients, options engine.Options, account string, outputs []string,
+	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients engine.Clients, options engine.Options, pod enginePod, outputs []string,
 ) (job string, err error) {
 	execution, err := engine.Prepare(ctx, lease, spec, clients, options)
 	if err != nil {
 		return "", err
 	}
-	text, err := newEngineConfig(spec, execution.Injection(), outputs).encodeConfig()
+	text, err := newEngineConfig(spec, execution.Injection(), execution.Policies(), outputs).encodeConfig()
 	if err != nil {
 		return "", err
 	}
@@ -91,7 +103,7 @@ func createEngine(
 		return "", err
 	}
 	name := workflow.ObjectName("brane", spec.ID, "engine", strconv.Itoa(lease.Transitions()))
-	created := jobspec.BuildEngineJob(spec, name, account, lease.Owner())
+	created := jobspec.BuildEngineJob(spec, name, pod.account, lease.Owner(), pod.resources)
 	err = clients.Kube.Retry(ctx, func() error { return clients.Kube.Create(ctx, created) })
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return "", fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(created), err)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/denial"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
@@ -53,13 +54,42 @@ func readRecordStatus(ctx context.Context, client *kube.Client, ref workflow.Ref
 	return readStatus(ctx, client, ref, found)
 }
 
-// describePendingPods describes the pods that do not start: of the engine, or of steps whose timeout has not passed.
+// withRemedy adds what to do to the message of an event that a pod was denied.
+func withRemedy(message, namespace string) string {
+	if denied, isDenied := denial.Parse(message); isDenied {
+		return message + "\n" + denied.Remedy(namespace)
+	}
+	return message
+}
+
+// describeJobsWithoutPods describes the Jobs of steps whose pods cannot be created.
+func describeJobsWithoutPods(ctx context.Context, client *kube.Client, ref workflow.Ref) (problems string, err error) {
+	var jobs batchv1.JobList
+	if err := client.List(ctx, &jobs, ref.Namespace, ref.StepsSelector()); err != nil {
+		return "", fmt.Errorf("list the Jobs of run %q in namespace %q: %w", ref.ID, ref.Namespace, err)
+	}
+	for i := range jobs.Items {
+		job := &jobs.Items[i]
+		if _, isFailed := engine.FindJobFailure(job); isFailed || job.Status.CompletionTime != nil || job.Status.Active > 0 {
+			continue
+		}
+		if _, message := engine.FindBlockingEvent(ctx, client, ref.Namespace, job.Name); message != "" {
+			problems += fmt.Sprintf("step %q: the pod of Job %s cannot be created: %s\n", job.Labels[workflow.StepLabel], job.Name, withRemedy(message, ref.Namespace))
+		}
+	}
+	return problems, nil
+}
+
+// describePendingPods describes the pods that do not start or cannot be created: of the engine, or of steps whose timeout has not passed.
 func describePendingPods(ctx context.Context, client *kube.Client, ref workflow.Ref) (string, error) {
 	var pods corev1.PodList
 	if err := client.List(ctx, &pods, ref.Namespace, ref.Selector()); err != nil {
 		return "", fmt.Errorf("list the pods of run %q in namespace %q: %w", ref.ID, ref.Namespace, err)
 	}
-	problems := ""
+	problems, err := describeJobsWithoutPods(ctx, client, ref)
+	if err != nil {
+		return "", err
+	}
 	for i := range pods.Items {
 		if reason, message := engine.FindPendingReason(&pods.Items[i]); reason != "" {
 			problems += fmt.Sprintf("pod %s: %s: %s\n", pods.Items[i].Name, reason, message)
@@ -124,8 +154,9 @@ func findEngineProblem(ctx context.Context, client *kube.Client, ref workflow.Re
 		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), false, nil
 	}
 	if job.Status.Active+job.Status.Failed == 0 {
-		_, message := engine.FindBlockingEvent(ctx, client, ref.Namespace, name)
-		return message, false, nil
+		if _, message := engine.FindBlockingEvent(ctx, client, ref.Namespace, name); message != "" {
+			return fmt.Sprintf("the pod of its engine (wait = false) cannot be created: %s", withRemedy(message, ref.Namespace)), false, nil
+		}
 	}
 	return "", false, nil
 }

@@ -27,7 +27,7 @@ import (
 // Clients connect an execution to the cluster and to Redis. All but Nodes and Certificates must be set.
 type Clients struct {
 	Kube         *kube.Client       // with the service account that submits the Jobs
-	Nodes        *kube.Client       // with an account that has permission to list the nodes; nil means Kube
+	Nodes        *kube.Client       // with an account that has permission to list the nodes, and the policies of the namespace; nil means Kube
 	Results      *results.Store     // of the run
 	RedisURL     string             // of the same server for the pods, with its password
 	Certificates files.Certificates // for a RedisURL that is rediss://
@@ -86,6 +86,7 @@ type Execution struct {
 	lease     *record.Lease
 	results   *results.Store // what is written through it expires with the run
 	injection workflow.AgentInjection
+	policies  jobspec.Policies // of the namespace
 }
 
 // Prepare stores the inputs of a run, and creates the Secrets that its steps need.
@@ -111,12 +112,13 @@ func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clie
 		}
 	}
 	injection := chooseAgentInjection(ctx, spec, clients, hasOwnUser, options.Observe)
-	return &Execution{spec, clients, options, lease, store, injection}, nil
+	return &Execution{spec, clients, options, lease, store, injection, ReadPolicies(ctx, spec.Namespace, clients)}, nil
 }
 
-// Resume continues a run that another process has prepared. That process has chosen how the agent gets into the pods.
+// Resume continues a run that another process has prepared. That process has chosen how the agent gets into the pods, and has read the
+// policies of the namespace.
 func Resume(
-	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options, chosen workflow.AgentInjection,
+	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options, chosen workflow.AgentInjection, policies jobspec.Policies,
 ) (*Execution, error) {
 	options.Observe = options.Observe.Serialize()
 	store, err := openStore(lease, clients, options)
@@ -129,11 +131,14 @@ func Resume(
 		return nil, err
 	}
 	injection := keepAgentInjection(spec, clients.Certificates, hasOwnUser, chosen, options.Observe)
-	return &Execution{spec, clients, options, lease, store, injection}, nil
+	return &Execution{spec, clients, options, lease, store, injection, policies}, nil
 }
 
 // Injection returns how the agent gets into the pods.
 func (e *Execution) Injection() workflow.AgentInjection { return e.injection }
+
+// Policies returns the policies of the namespace.
+func (e *Execution) Policies() jobspec.Policies { return e.policies }
 
 // Results returns the results of the run.
 func (e *Execution) Results() *results.Store { return e.results }

@@ -64,7 +64,7 @@ type loop struct {
 func newLoop(e *Execution) *loop {
 	return &loop{
 		Execution: e,
-		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner()},
+		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies},
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
 		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{},
 		kept: podsByUID{}, released: map[types.UID]bool{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,

@@ -1,9 +1,10 @@
 package jobspec
 
 import (
+	"strconv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
@@ -31,8 +32,8 @@ const (
 )
 
 // BuildEngineJob returns the Job whose pod executes the run, with the service account that created it. A pod that is gone is replaced by
-// another, which resumes the run.
-func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.OwnerReference) *batchv1.Job {
+// another, which resumes the run. resources are those of [Policies.FitEngine].
+func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.OwnerReference, resources corev1.ResourceRequirements) *batchv1.Job {
 	meta := spec.Ref().Meta()
 	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
 	meta.Labels = spec.Ref().ComponentLabels("engine")
@@ -45,11 +46,17 @@ func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.Owne
 			Action:          batchv1.PodFailurePolicyActionIgnore,
 			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
 		}}},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels}, Spec: buildEnginePod(spec, name, account)},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels}, Spec: buildEnginePod(spec, name, account, resources)},
 	}}
 }
 
-func buildEnginePod(spec *workflow.Spec, name, account string) corev1.PodSpec {
+// formatMemoryLimit returns a soft limit for the Go runtime, which collects garbage more often instead of exceeding the limit of the container.
+func formatMemoryLimit(resources corev1.ResourceRequirements) string {
+	limit := resources.Limits[corev1.ResourceMemory]
+	return strconv.FormatInt(limit.Value()/10*9, 10)
+}
+
+func buildEnginePod(spec *workflow.Spec, name, account string, resources corev1.ResourceRequirements) corev1.PodSpec {
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 	}
@@ -71,16 +78,15 @@ func buildEnginePod(spec *workflow.Spec, name, account string) corev1.PodSpec {
 			Name:    engineContainer,
 			Image:   spec.AgentImage,
 			Command: []string{engineProgram},
-			Env:     []corev1.EnvVar{{Name: EnvEngine, Value: name}, field(EnvPod, "metadata.name"), field(EnvPodUID, "metadata.uid")},
+			Env: []corev1.EnvVar{
+				{Name: EnvEngine, Value: name}, field(EnvPod, "metadata.name"), field(EnvPodUID, "metadata.uid"), {Name: "GOMEMLIMIT", Value: formatMemoryLimit(resources)},
+			},
 			VolumeMounts: []corev1.VolumeMount{
 				{Name: "config", MountPath: EngineConfigMount, ReadOnly: true},
 				{Name: workflow.RedisVolume, MountPath: agent.SecretMount, ReadOnly: true},
 				{Name: "secret-env", MountPath: SecretEnvMount, ReadOnly: true},
 			},
-			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
-				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("256Mi")},
-			},
+			Resources:       resources,
 			SecurityContext: security,
 		}},
 		Volumes: []corev1.Volume{

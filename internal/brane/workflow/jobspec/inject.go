@@ -24,7 +24,7 @@ func (t Template) injectByInitContainer(pod *corev1.PodSpec, step workflow.Step,
 		VolumeMounts: []corev1.VolumeMount{
 			binary, {Name: workflow.DataVolume, MountPath: agent.DataMount}, {Name: workflow.RedisVolume, MountPath: agent.SecretMount, ReadOnly: true},
 		},
-		Resources:       limitStageResources(step.Resources),
+		Resources:       t.Policies.fitStage(step.Resources),
 		SecurityContext: restrictContainer(step.SecurityContext.ReadOnlyRootFilesystem, nil),
 	}}
 	pod.Containers[0].Command = agent.RunCommand(joinCommand(step))
@@ -58,37 +58,4 @@ func (t Template) injectByImageVolume(pod *corev1.PodSpec, step workflow.Step, e
 	}
 	pod.Containers[0].Command = agent.AloneCommand(joinCommand(step))
 	pod.Containers[0].Env = append(pod.Containers[0].Env, env...)
-}
-
-// stageMemory is enough for the agent (at most 32 MiB), its binary in the volume in memory, and the page cache of the staged files.
-var stageMemory = resource.MustParse("128Mi")
-
-// limitStageResources returns the resources of the init container. They do not increase the resources of the pod, because the init
-// container ends before the main container starts; but a namespace with a quota does not admit a container without resources. Only the main
-// container gets devices.
-func limitStageResources(of workflow.Resources) corev1.ResourceRequirements {
-	own := func(list corev1.ResourceList) corev1.ResourceList {
-		kept := corev1.ResourceList{}
-		for name, quantity := range list {
-			if workflow.IsComputeResource(name) {
-				kept[name] = quantity
-			}
-		}
-		if len(kept) == 0 {
-			return nil
-		}
-		return kept
-	}
-	resources := corev1.ResourceRequirements{Requests: own(of.Requests), Limits: own(of.Limits)}
-	if limit, found := resources.Limits[corev1.ResourceMemory]; found && limit.Cmp(stageMemory) < 0 {
-		resources.Limits[corev1.ResourceMemory] = stageMemory
-		// Without a request a container requests its limit, and the pod would request more than the step.
-		if _, found := resources.Requests[corev1.ResourceMemory]; !found {
-			if resources.Requests == nil {
-				resources.Requests = corev1.ResourceList{}
-			}
-			resources.Requests[corev1.ResourceMemory] = limit
-		}
-	}
-	return resources
 }

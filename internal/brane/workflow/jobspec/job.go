@@ -20,6 +20,7 @@ type Template struct {
 	Injection workflow.AgentInjection // InjectInitContainer or InjectImageVolume
 	Deadline  time.Time               // of the run's keys in Redis
 	Owner     metav1.OwnerReference   // the run's record
+	Policies  Policies                // of the namespace
 }
 
 // Attempt is one Job of a step.
