@@ -28,11 +28,11 @@ func (r *run) ahead(t *testing.T) (cmd *exec.Cmd, output *bytes.Buffer) {
 	}
 	listening := time.Now().Add(time.Minute)
 	for {
-		count, err := r.server.Client().PubSubNumSub(t.Context(), "brane:"+r.id+":ev").Result()
+		count, err := r.server.Client().PubSubNumSub(t.Context(), "brane:"+r.id+":ev.0").Result()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if count["brane:"+r.id+":ev"] > 0 {
+		if count["brane:"+r.id+":ev.0"] > 0 {
 			return cmd, output
 		}
 		if time.Now().After(listening) {
@@ -61,7 +61,7 @@ func TestAStepThatIsAheadCanBeStopped(t *testing.T) {
 		want string
 	}{
 		"by its pod's end": {func(_ *run, cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }, agent.ExitStopped, "the container received SIGTERM before the command had started"},
-		"by the run's end": {func(r *run, _ *exec.Cmd) error { return r.store.Cancel(t.Context()) }, agent.ExitCancelled, "the run was cancelled before the command had started"},
+		"by the run's end": {func(r *run, _ *exec.Cmd) error { return r.store.Cancel(t.Context(), 1) }, agent.ExitCancelled, "the run was cancelled before the command had started"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRun(t, nil)

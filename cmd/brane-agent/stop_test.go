@@ -33,7 +33,7 @@ func TestAStoppedCommandIsNotCommitted(t *testing.T) {
 			return nil
 		}
 	}
-	cancel := func(r *run, _ *exec.Cmd) error { return r.store.Cancel(r.t.Context()) }
+	cancel := func(r *run, _ *exec.Cmd) error { return r.store.Cancel(r.t.Context(), 1) }
 	for name, tt := range map[string]struct {
 		script  string
 		request func(*run, *exec.Cmd) error
@@ -128,7 +128,7 @@ func TestAStopWhileFilesAreStored(t *testing.T) {
 		code    int
 	}{
 		"SIGTERM":                               {terminate, 0, 0},
-		"the cancellation of the run":           {func(r *run, _ *exec.Cmd) error { return r.store.Cancel(r.t.Context()) }, 0, 0},
+		"the cancellation of the run":           {func(r *run, _ *exec.Cmd) error { return r.store.Cancel(r.t.Context(), 1) }, 0, 0},
 		"SIGTERM, and there is not time enough": {terminate, 35 * time.Second, agent.ExitStopped},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestAStopWhileFilesAreStagedIn(t *testing.T) {
 func TestACancelledRunStartsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, nil)
-	if err := r.store.Cancel(t.Context()); err != nil {
+	if err := r.store.Cancel(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	p := r.pod("later", nil)
@@ -228,6 +228,41 @@ func TestACancelledRunStartsNothing(t *testing.T) {
 	}
 	if words := p.lastWords(); !agent.IsMessage(words) {
 		t.Errorf("the termination message is %q", words)
+	}
+}
+
+// TestACancellationOfAnEarlierTerm checks that an agent ignores it, before the command starts and while it runs.
+func TestACancellationOfAnEarlierTerm(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	admin := r.server.Client()
+	if err := r.store.Cancel(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	path, open := gate(t)
+	p := r.pod("later", nil)
+	p.step.Term = 2
+	cmd, stderr := p.begin("echo ready; cat " + path + "; echo result >out")
+	reads := func() string {
+		_, after, _ := strings.Cut(admin.Info(t.Context(), "commandstats").Val(), "cmdstat_get:")
+		count, _, _ := strings.Cut(after, ",")
+		return count
+	}
+	channel := "brane:" + r.id + ":cancel.0"
+	for admin.PubSubNumSub(t.Context(), channel).Val()[channel] == 0 { // the agent reads the key after it has subscribed
+		<-time.After(10 * time.Millisecond)
+	}
+	before := reads()
+	if err := r.store.Cancel(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	for reads() == before {
+		<-time.After(10 * time.Millisecond)
+	}
+	open()
+	_ = cmd.Wait() // the code is what counts
+	if code := cmd.ProcessState.ExitCode(); code != 0 || !r.committed("later") {
+		t.Errorf("the container exited with %d: %s", code, stderr)
 	}
 }
 

@@ -3,14 +3,28 @@ package agent
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
+// needsResync is the interval at which the commits are read without an announcement, in case one was lost.
+const needsResync = 30 * time.Second
+
 // awaitNeeds returns when all needed steps are committed, or when another attempt has committed the step itself.
 func awaitNeeds(ctx context.Context, store *files.Store, step Step) error {
 	needs := step.Needs[step.Name]
-	for range store.Events(ctx) { // the first event comes immediately, because earlier announcements are covered by the records
+	// The first event comes immediately, because earlier announcements are covered by the records.
+	events, resync := store.Events(ctx, files.Steps, files.Cancellation), time.NewTicker(needsResync)
+	defer resync.Stop()
+	for {
+		select {
+		case _, isOpen := <-events:
+			if !isOpen {
+				return context.Cause(ctx)
+			}
+		case <-resync.C:
+		}
 		commits, err := store.Commits(ctx, append([]string{step.Name}, needs...))
 		if err != nil {
 			return fmt.Errorf("wait for the needed steps: %w", err)
@@ -18,11 +32,10 @@ func awaitNeeds(ctx context.Context, store *files.Store, step Step) error {
 		if _, done := commits[step.Name]; done || len(commits) == len(needs) {
 			return nil
 		}
-		if cancelled, err := store.Cancelled(ctx); err != nil {
+		if cancelled, err := step.isCancelled(ctx, store); err != nil {
 			return fmt.Errorf("wait for the needed steps: %w", err)
 		} else if cancelled {
 			return errCancelled
 		}
 	}
-	return context.Cause(ctx)
 }

@@ -19,7 +19,7 @@ func connectRun(ctx context.Context, a access, step Step, hasConnected bool, say
 	}
 	config = files.Config{
 		Redis: client, Run: step.Run, Deadline: step.deadlineTime(), Patience: time.Duration(step.Patience) * time.Second,
-		UserReturns: a.hasOwnUser(step.Run), Waiting: func(since time.Time, err error) { say(describeWaiting(time.Since(since), err)) },
+		UserReturns: a.hasOwnUser(step.Run, files.DatabaseOf(client)), Waiting: func(since time.Time, err error) { say(describeWaiting(time.Since(since), err)) },
 	}
 	patient := config
 	if step.Patience == 0 {

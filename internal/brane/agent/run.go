@@ -147,7 +147,7 @@ func (r *runner) prepareFiles(ctx context.Context) (done bool, err error) {
 	if _, done := commits[r.spec.Step.Name]; done {
 		return true, nil
 	}
-	cancelled, err := r.store.Cancelled(ctx)
+	cancelled, err := r.spec.Step.isCancelled(ctx, r.store)
 	if err != nil {
 		return false, err
 	}
@@ -230,14 +230,9 @@ func (r *runner) keepOutput(ctx context.Context) {
 
 // obeyCancel stops the command when the run is cancelled.
 func (r *runner) obeyCancel(ctx context.Context) {
-	for event := range r.store.Events(ctx) {
-		switch event.State {
-		case files.Cancelled:
-		case files.Resync:
-			if cancelled, err := r.store.Cancelled(ctx); err != nil || !cancelled {
-				continue
-			}
-		default:
+	for range r.store.Events(ctx, files.Cancellation) {
+		// An announcement does not decide: it may be about agents of an earlier term.
+		if cancelled, err := r.spec.Step.isCancelled(ctx, r.store); err != nil || !cancelled {
 			continue
 		}
 		r.writeMessage("the run was cancelled: the command is stopped")

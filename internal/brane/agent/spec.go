@@ -97,10 +97,10 @@ func (a access) connectRedis() (redis.UniversalClient, error) {
 	return files.Dialer{TLS: config}.Dial(a.URL)
 }
 
-// hasOwnUser reports whether the address contains the Redis user of the run.
-func (a access) hasOwnUser(run string) bool {
+// hasOwnUser reports whether the address contains the Redis user of the run in this database.
+func (a access) hasOwnUser(run string, database int) bool {
 	u, err := url.Parse(a.URL)
-	return err == nil && u.User.Username() == files.UserName(run)
+	return err == nil && u.User.Username() == files.UserName(run, database)
 }
 
 func writeSpec(p Paths, s spec) error {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type Step struct {
 	Run      string              `json:"run"`
 	Name     string              `json:"name"`
 	Attempt  int                 `json:"attempt,omitempty"`
+	Term     int                 `json:"term,omitempty"`     // of the run's lease, in which the Job was created; a cancellation in an earlier term is ignored
 	Needs    map[string][]string `json:"needs,omitempty"`    // direct needs of the step and of all its ancestors
 	Deadline int64               `json:"deadline"`           // of the run's keys, in seconds since 1970
 	Ahead    bool                `json:"ahead,omitempty"`    // the pod is created before the needs are committed, and the main container waits for them
@@ -126,6 +128,12 @@ func withAncestry(needs map[string][]string, step, index string) map[string][]st
 	}
 	all[index] = needs[step]
 	return all
+}
+
+// isCancelled reports whether the run was cancelled for this step.
+func (s Step) isCancelled(ctx context.Context, store *files.Store) (bool, error) {
+	term, err := store.CancelledTerm(ctx)
+	return term > 0 && term >= s.Term, err
 }
 
 // deadlineTime returns Deadline as a time.

@@ -81,13 +81,14 @@ func TestEventsResyncAfterRestart(t *testing.T) {
 	s := open(t, dial(t, server.URL()), "events")
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	events := s.Events(ctx)
+	events := s.Events(ctx, Steps, Cancellation)
 	expect := func(want Event) {
 		t.Helper()
 		if got := <-events; got != want {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	}
+	expect(Event{State: Resync}) // of each topic
 	expect(Event{State: Resync})
 	if _, _, err := s.Commit(ctx, "count", Record{Layer: someLayer}); err != nil {
 		t.Fatal(err)
@@ -100,18 +101,19 @@ func TestEventsResyncAfterRestart(t *testing.T) {
 	server.Kill()
 	server.Restart()
 	expect(Event{State: Resync})
-	if err := s.Cancel(ctx); err != nil {
+	expect(Event{State: Resync})
+	if err := s.Cancel(ctx, 3); err != nil {
 		t.Fatal(err)
 	}
 	expect(Event{State: Cancelled})
-	if cancelled, err := s.Cancelled(ctx); err != nil || !cancelled {
-		t.Errorf("Cancelled is %v, %v", cancelled, err)
+	if term, err := s.CancelledTerm(ctx); err != nil || term != 3 {
+		t.Errorf("CancelledTerm is %d, %v", term, err)
 	}
 	if err := s.Resume(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if cancelled, err := s.Cancelled(ctx); err != nil || cancelled {
-		t.Errorf("after Resume, Cancelled is %v, %v", cancelled, err)
+	if term, err := s.CancelledTerm(ctx); err != nil || term != 0 {
+		t.Errorf("after Resume, CancelledTerm is %d, %v", term, err)
 	}
 	stop()
 	for range events { // ends with the context

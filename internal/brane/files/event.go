@@ -29,22 +29,40 @@ type Event struct {
 // runWide replaces the step in announcements about the whole run.
 const runWide = "*"
 
-// Events sends announcements until ctx ends, then it closes the channel. The first event is Resync, and so is one after each lost
-// connection.
-func (s *Store) Events(ctx context.Context) <-chan Event {
+// Topic selects announcements. Each topic has a separate channel, because each pod listens to the cancellation, and thousands of them do
+// not need to hear of every commit. Channels, unlike keys, are shared by the databases of a server, so their names contain the database.
+type Topic string
+
+// The topics of announcements.
+const (
+	Steps        Topic = "ev"     // about steps
+	Cancellation Topic = "cancel" // about the whole run
+)
+
+func (s *Store) channelOf(topic Topic) string {
+	return s.keyOf(fmt.Sprintf("%s.%d", topic, databaseOf(s.redis)))
+}
+
+// Events sends the announcements of these topics until ctx ends, then it closes the channel. The first event is Resync, and so is one after
+// each lost connection.
+func (s *Store) Events(ctx context.Context, topics ...Topic) <-chan Event {
+	var channels []string
+	for _, topic := range topics {
+		channels = append(channels, s.channelOf(topic))
+	}
 	events := make(chan Event)
 	go func() {
 		defer close(events)
 		for ctx.Err() == nil {
-			s.followEvents(ctx, events)
+			s.followEvents(ctx, channels, events)
 		}
 	}()
 	return events
 }
 
 // followEvents forwards announcements until the subscription or the context ends.
-func (s *Store) followEvents(ctx context.Context, events chan<- Event) {
-	subscription := s.redis.Subscribe(ctx, s.keyOf("ev"))
+func (s *Store) followEvents(ctx context.Context, channels []string, events chan<- Event) {
+	subscription := s.redis.Subscribe(ctx, channels...)
 	defer subscription.Close() // nothing was written
 	// After a broken connection the client subscribes again and reports it with another Subscription.
 	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(3 * time.Second))
@@ -88,10 +106,11 @@ func parseEvent(text string) Event {
 
 // Announce publishes an event to the current subscribers.
 func (s *Store) Announce(ctx context.Context, e Event) error {
+	topic := Steps
 	if e.Step == "" {
-		e.Step = runWide
+		e.Step, topic = runWide, Cancellation
 	}
 	return s.runCommand(ctx, fmt.Sprintf("announce that %s is %s", e.Step, e.State), func(ctx context.Context) error {
-		return s.redis.Publish(ctx, s.keyOf("ev"), e.Step+" "+string(e.State)).Err()
+		return s.redis.Publish(ctx, s.channelOf(topic), e.Step+" "+string(e.State)).Err()
 	})
 }

@@ -144,7 +144,7 @@ func TestDeleteLeavesNothing(t *testing.T) {
 	tree := leave(t, s, content)
 	_, _, err := s.Keep(ctx, []string{"large"}, tree, 0)
 	_, _, commit := s.Commit(ctx, "step", Record{Layer: someLayer})
-	if err := errors.Join(err, commit, s.SetLog(ctx, "step", []byte("log")), s.SetMeta(ctx, map[string]string{"owner": "me"}), s.Cancel(ctx), s.SetInput(ctx, someLayer)); err != nil {
+	if err := errors.Join(err, commit, s.SetLog(ctx, "step", []byte("log")), s.SetMeta(ctx, map[string]string{"owner": "me"}), s.Cancel(ctx, 1), s.SetInput(ctx, someLayer)); err != nil {
 		t.Fatal(err)
 	}
 	// More keys than fit into one page of SCAN.
@@ -172,7 +172,7 @@ func TestEveryKeyOfARunHasItsDeadline(t *testing.T) {
 	ctx := t.Context()
 	leave(t, s, map[string][]byte{"small": []byte("1"), "large": make([]byte, 2*ChunkSize+1)})
 	_, _, err := s.Commit(ctx, "step", Record{Layer: someLayer})
-	if err := errors.Join(err, s.SetLog(ctx, "step", nil), s.SetMeta(ctx, map[string]string{"a": "b"}), s.SetInput(ctx, someLayer), s.Cancel(ctx)); err != nil {
+	if err := errors.Join(err, s.SetLog(ctx, "step", nil), s.SetMeta(ctx, map[string]string{"a": "b"}), s.SetInput(ctx, someLayer), s.Cancel(ctx, 1)); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range client.Keys(ctx, "*").Val() {

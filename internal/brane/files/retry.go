@@ -30,7 +30,7 @@ func retryCommand(ctx context.Context, patience time.Duration, command func(cont
 type retrier struct {
 	patience    time.Duration
 	isTransient func(error) bool
-	outage      *outage // is told which commands fail; may be nil
+	outage      *outage // collects which commands fail; may be nil
 }
 
 // run is retryCommand with the settings of the retrier.

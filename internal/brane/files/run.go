@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -65,9 +66,10 @@ func (s *Store) Meta(ctx context.Context) (meta map[string]string, err error) {
 	return meta, err
 }
 
-// Cancel asks every agent of the run to stop, including those that start later.
-func (s *Store) Cancel(ctx context.Context) error {
-	if err := s.setValue(ctx, "cancel", "cancel the run", "1"); err != nil {
+// Cancel asks every agent of the run to stop whose Job was created in this term of the run's lease or in an earlier one, including those
+// that start later.
+func (s *Store) Cancel(ctx context.Context, term int) error {
+	if err := s.setValue(ctx, "cancel", "cancel the run", strconv.Itoa(term)); err != nil {
 		return err
 	}
 	return s.Announce(ctx, Event{State: Cancelled})
@@ -80,14 +82,24 @@ func (s *Store) Resume(ctx context.Context) error {
 	})
 }
 
-// Cancelled reports whether the run should stop.
-func (s *Store) Cancelled(ctx context.Context) (cancelled bool, err error) {
-	err = s.runCommand(ctx, "read whether the run is cancelled", func(ctx context.Context) error {
-		n, err := s.redis.Exists(ctx, s.keyOf("cancel")).Result()
-		cancelled = n == 1
+// CancelledTerm returns the term of the run's lease in which the run was cancelled, 0 if it was not.
+func (s *Store) CancelledTerm(ctx context.Context) (term int, err error) {
+	const what = "read whether the run is cancelled"
+	var text string
+	err = s.runCommand(ctx, what, func(ctx context.Context) (err error) {
+		text, err = s.redis.Get(ctx, s.keyOf("cancel")).Result()
 		return err
 	})
-	return cancelled, err
+	if errors.Is(err, redis.Nil) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if term, err = strconv.Atoi(text); err != nil || term < 1 {
+		return 0, fmt.Errorf("run %s: %s: the term %.20q %w", s.run, what, text, ErrCorrupt)
+	}
+	return term, nil
 }
 
 // Now returns the time of the server's clock, which decides when the deadline has passed, or of the local clock if the user may not ask the server.

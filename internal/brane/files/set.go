@@ -222,6 +222,9 @@ func (s *Store) resendChunks(ctx context.Context, from *Store, chunks []Digest) 
 	}, func(err error) error { return err })
 }
 
+// DatabaseOf returns the number of the client's database.
+func DatabaseOf(client redis.UniversalClient) int { return databaseOf(client) }
+
 // databaseOf returns the number of the client's database: COPY would use database 0.
 func databaseOf(client redis.UniversalClient) int {
 	if one, ok := client.(*redis.Client); ok {

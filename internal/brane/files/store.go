@@ -37,7 +37,7 @@ type Store struct {
 	parallel int
 	patience time.Duration
 	returns  bool          // see Config.UserReturns
-	outage   *outage       // nil if nobody is told
+	outage   *outage       // nil if nothing is reported
 	buffers  chan []byte   // idle buffers, see acquireBuffer
 	wire     chan struct{} // holds one value for each chunk in flight
 	sent     proof

@@ -25,7 +25,7 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 		t.Fatal(err)
 	}
 	s := open(t, client, "exercise")
-	events := s.Events(ctx)
+	events := s.Events(ctx, Steps)
 	if got := <-events; got.State != Resync {
 		t.Errorf("the first event is %v", got)
 	}

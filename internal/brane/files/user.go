@@ -21,8 +21,11 @@ var ErrNoUsers = errors.New("redis cannot create users for runs")
 // exists only in the memory of a server, so the program that continues the run can create it again without knowing a password.
 const metaUser = "user"
 
-// UserName returns the name of the Redis user that can access the files of one run and nothing else.
-func UserName(run string) string { return "brane-" + run }
+// UserName returns the name of the Redis user that can access the files of one run and nothing else. The databases of a server share the
+// users, so the name contains the database.
+func UserName(run string, database int) string { return fmt.Sprintf("brane-%s.%d", run, database) }
+
+func (s *Store) userName() string { return UserName(s.run, databaseOf(s.redis)) }
 
 // GrantUser adds this password to the run's user, and creates the user if it does not exist. Earlier passwords stay valid, as agents that
 // use them may still run. The password should be random: its digest is stored in Redis. The error wraps [ErrNoUsers] if the server cannot
@@ -39,7 +42,7 @@ func (s *Store) GrantUser(ctx context.Context, password string) (name string, er
 	if err := s.createUser(ctx, digests); err != nil {
 		return "", err
 	}
-	return UserName(s.run), s.SetMeta(ctx, map[string]string{metaUser: strings.Join(digests, " ")})
+	return s.userName(), s.SetMeta(ctx, map[string]string{metaUser: strings.Join(digests, " ")})
 }
 
 // KeepUser creates the run's user again on every server that has lost it, for example in a restart or a fail-over. It does nothing if the
@@ -59,7 +62,7 @@ func (s *Store) KeepUser(ctx context.Context) (again bool, err error) {
 // RevokeUser deletes the run's user, if it exists, and closes all of its connections.
 func (s *Store) RevokeUser(ctx context.Context) error {
 	err := s.runOnEachMaster(ctx, "remove the run's user", func(ctx context.Context, master *redis.Client) error {
-		err := master.ACLDelUser(ctx, UserName(s.run)).Err()
+		err := master.ACLDelUser(ctx, s.userName()).Err()
 		if isACLUnsupported(err) {
 			return nil // then no user was created
 		}
@@ -80,7 +83,7 @@ func (s *Store) isUserLost(ctx context.Context) (lost bool, err error) {
 	answers := make(chan bool, 1)
 	err = s.runOnEachMaster(ctx, "look for the run's user", func(ctx context.Context, master *redis.Client) error {
 		// Not the client's ACLGetUser: it cannot parse the answer of every version.
-		err := master.Do(ctx, "ACL", "GETUSER", UserName(s.run)).Err()
+		err := master.Do(ctx, "ACL", "GETUSER", s.userName()).Err()
 		if errors.Is(err, redis.Nil) {
 			select {
 			case answers <- true:
@@ -95,7 +98,7 @@ func (s *Store) isUserLost(ctx context.Context) (lost bool, err error) {
 
 func (s *Store) createUser(ctx context.Context, digests []string) error {
 	return s.runOnEachMaster(ctx, "create the run's user", func(ctx context.Context, master *redis.Client) error {
-		err := master.ACLSetUser(ctx, UserName(s.run), userRules(s.run, digests, s.serverVersion(ctx, master))...).Err()
+		err := master.ACLSetUser(ctx, s.userName(), userRules(s.run, digests, s.serverVersion(ctx, master))...).Err()
 		if isACLUnsupported(err) {
 			return fmt.Errorf("%w: %w", ErrNoUsers, err)
 		}

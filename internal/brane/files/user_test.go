@@ -39,7 +39,7 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 			}
 			admin := open(t, client, "ours")
 			s := limited(t, admin, address)
-			events := s.Events(ctx)
+			events := s.Events(ctx, Steps)
 			<-events
 			tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "large": make([]byte, 3*ChunkSize)})
 			if err := restored(t, s, tree, t.TempDir()); err != nil {
@@ -51,7 +51,7 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 			if got := <-events; got.State != Committed {
 				t.Errorf("the event is %v", got)
 			}
-			if _, err := s.Cancelled(ctx); err != nil {
+			if _, err := s.CancelledTerm(ctx); err != nil {
 				t.Error(err)
 			}
 			if err := s.SetLog(ctx, "step", []byte("log")); err != nil {
@@ -69,7 +69,7 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 				"to empty the server":     {"flushall"},
 				"the configuration":       {"config", "get", "*"},
 				"to make users":           {"acl", "setuser", "me", "on"},
-				"to listen to other runs": {"subscribe", "brane:theirs:ev"},
+				"to listen to other runs": {"subscribe", "brane:theirs:ev.0"},
 			} {
 				if err := s.redis.Do(ctx, command...).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOPERM") {
 					t.Errorf("it may have %s: %v", what, err)
@@ -102,7 +102,7 @@ func TestRunUserIsCreatedAgain(t *testing.T) {
 	s := limited(t, admin, server.URL())
 	ctx := t.Context()
 	for name, lose := range map[string]func() error{
-		"somebody removes it":     func() error { return server.Client().ACLDelUser(ctx, UserName("lost-user")).Err() },
+		"somebody removes it":     func() error { return server.Client().ACLDelUser(ctx, UserName("lost-user", 0)).Err() },
 		"the server starts again": func() error { server.Kill(); server.Restart(); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestASecondPasswordLeavesTheFirstGood(t *testing.T) {
 	if err := s.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := dial(t, "redis://"+UserName("twice")+":0ther@"+server.Addr()).Ping(t.Context()).Err(); err != nil {
+	if err := dial(t, "redis://"+UserName("twice", 0)+":0ther@"+server.Addr()).Ping(t.Context()).Err(); err != nil {
 		t.Error(err)
 	}
 }

@@ -78,7 +78,7 @@ func TestAccRedis_aclUsers(t *testing.T) {
 				Steps: []resource.TestStep{{Config: config, Check: func(state *terraform.State) error {
 					want := "default"
 					if tt.own {
-						want = files.UserName(state.RootModule().Resources[acctest.RunAddress].Primary.ID)
+						want = files.UserName(state.RootModule().Resources[acctest.RunAddress].Primary.ID, 0)
 					}
 					found := authenticatesAs.FindAllStringSubmatch(sent.String(), -1)
 					for _, as := range found {

@@ -342,7 +342,7 @@ func (s *survival) checkNothingLeft(t *testing.T) {
 	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
 	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
 	acctest.NoError(t, acctest.CheckNoRedisKeys(t.Context(), s.redis, id))
-	if err := s.redis.Do(t.Context(), "ACL", "GETUSER", files.UserName(id)).Err(); !errors.Is(err, redis.Nil) {
+	if err := s.redis.Do(t.Context(), "ACL", "GETUSER", files.UserName(id, 0)).Err(); !errors.Is(err, redis.Nil) {
 		t.Errorf("the run's Redis user still exists: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 	if want := []string{"Redis had lost the user of the run; it was created again (1 times)"}; !slices.Equal(made, want) {
 		t.Errorf("told: %q, want %q", made, want)
 	}
-	if users := server.ACLUsers(t.Context()).Val(); slices.Contains(users, files.UserName(run.Spec.ID)) {
+	if users := server.ACLUsers(t.Context()).Val(); slices.Contains(users, files.UserName(run.Spec.ID, 0)) {
 		t.Error("the user is still there when the run has ended")
 	}
 }
@@ -72,7 +72,7 @@ func removeUser(ctx context.Context, server *redis.Client, store *files.Store, i
 			return context.Cause(ctx)
 		}
 	}
-	if n, err := server.ACLDelUser(ctx, files.UserName(id)).Result(); err != nil || n != 1 {
+	if n, err := server.ACLDelUser(ctx, files.UserName(id, 0)).Result(); err != nil || n != 1 {
 		return errors.Join(errors.New("there was no user to remove"), err)
 	}
 	return nil

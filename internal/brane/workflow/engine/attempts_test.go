@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 )
@@ -67,7 +68,7 @@ func TestPartsAcrossAKilledProcess(t *testing.T) {
 		}
 		return starts
 	}
-	events := store.Events(t.Context())
+	events := store.Events(t.Context(), files.Steps)
 	child := l.StartChild(run)
 	runtest.Await(t, "the part", l.Counter.Arrived)
 	for done := 0; done < 2; {

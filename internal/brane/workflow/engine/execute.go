@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -163,12 +164,24 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 	}
 	loop.releaseSidecars(ctx)
 	if err != nil || hasFailed {
-		if stopErr := loop.stopSteps(ctx); stopErr != nil {
+		stopErr := loop.stopSteps(ctx)
+		if workflow.IsLost(stopErr) {
+			stopKeeping(true)
+			return loop.buildResult(ctx), stopErr
+		}
+		if stopErr != nil {
 			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: stopErr.Error()})
 		}
 	}
-	stopKeeping(false)
+	stopKeeping(e.verifyLease(ctx) != nil)
 	return loop.buildResult(ctx), err
+}
+
+// verifyLease checks that this process holds the lease before it does what affects another holder. ctx may have ended.
+func (e *Execution) verifyLease(ctx context.Context) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer done()
+	return e.lease.Verify(ctx)
 }
 
 // leavesSteps reports whether an execution that ends with this error leaves the running steps as they are: it was interrupted with Detach, or
@@ -201,17 +214,20 @@ const stopTime = time.Minute
 // clearCancellation resumes a run that an earlier execution has cancelled, when its pods have ended, because two pods of one step must not
 // run at the same time.
 func clearCancellation(ctx context.Context, client *kube.Client, ref workflow.Ref, store *files.Store, observe workflow.Observer) error {
-	isCancelled, err := store.Cancelled(ctx)
-	if err != nil || !isCancelled {
+	term, err := store.CancelledTerm(ctx)
+	if err != nil || term == 0 {
 		return err
 	}
-	// A Job that has failed is kept for inspection; its pod does not have to be waited for.
-	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, isJobOver) }); err != nil {
+	// Later attempts are of later terms, and not cancelled. A Job that has failed is kept for inspection; its pod does not have to be waited
+	// for.
+	shouldKeep := func(job *batchv1.Job) bool { return isJobOver(job) || parseAttempt(job).number > term }
+	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, shouldKeep) }); err != nil {
 		return err
 	}
 	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
 	defer done()
-	if err := waitForPods(soon, client, ref, ref.StepsSelector(), isPodRunning); ctx.Err() != nil {
+	isStopping := func(pod *corev1.Pod) bool { return isPodRunning(pod) && attemptNumber(pod.Labels) <= term }
+	if err := waitForPods(soon, client, ref, ref.StepsSelector(), isStopping); ctx.Err() != nil {
 		return context.Cause(ctx)
 	} else if err != nil {
 		observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()}) // the first commit is used

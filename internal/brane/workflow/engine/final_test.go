@@ -70,9 +70,13 @@ func openLoop(t *testing.T, steps ...workflow.Step) (l *loop, client *redis.Clie
 		t.Fatal(err)
 	}
 	events = &[]string{}
+	spec, kubernetes := &workflow.Spec{ID: "run", Graph: graph, Namespace: "brane"}, newFakeClient(t, answerEmpty)
+	lease, err := record.Acquire(t.Context(), kubernetes, spec.Ref(), record.Holder{Retention: time.Hour}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l = newLoop(&Execution{
-		spec: &workflow.Spec{ID: "run", Graph: graph, Namespace: "brane"}, results: store, lease: &record.Lease{},
-		clients: Clients{Kube: newFakeClient(t, answerEmpty)},
+		spec: spec, results: store, lease: lease, clients: Clients{Kube: kubernetes},
 		options: Options{Observe: func(event workflow.Event) { *events = append(*events, event.String()) }},
 	})
 	for _, step := range steps {

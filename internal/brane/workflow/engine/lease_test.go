@@ -1,9 +1,12 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,4 +87,41 @@ func TestLostLease(t *testing.T) {
 	if jobs := lab.ListJobs(run); len(jobs) != 2 {
 		t.Errorf("there are %q", jobs)
 	}
+}
+
+// A process that slept is interrupted when it wakes up. Another one has taken over its run meanwhile: it stops none of its steps.
+func TestSleeperStopsNothing(t *testing.T) {
+	t.Parallel()
+	lab := runtest.New(t)
+	run := lab.NewRun(lab.Chain(true)...)
+	var sleeps atomic.Bool
+	sleeper := runtest.Another(run, "a sleeper")
+	sleeper.Clients.Kube = runtest.NewClient(t, func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if sleeps.Load() && request.Method == http.MethodPut {
+			return nil, runtest.NewNetworkError() // it does not renew its lease
+		}
+		return next.RoundTrip(request)
+	})
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	slept := runtest.Execute(ctx, sleeper)
+	runtest.Await(t, "the step", lab.Counter.Arrived)
+	sleeps.Store(true)
+
+	follower := runtest.Another(run, "a follower")
+	adopted := runtest.Heard(follower, workflow.StepAdopted, "s1")
+	followed := runtest.Execute(t.Context(), follower)
+	runtest.Await(t, "the follower", adopted)
+	sleeps.Store(false)
+	interrupt()
+	var lost *workflow.LostError
+	if ended := runtest.Await(t, "the sleeper", slept); !errors.As(ended.Err, &lost) || lost.Holder != "a follower" {
+		t.Errorf("the sleeper ended with %v", ended.Err)
+	}
+	if term, err := run.Clients.Results.Files().CancelledTerm(t.Context()); err != nil || term != 0 {
+		t.Errorf("the run was cancelled in term %d, %v", term, err)
+	}
+	lab.Counter.Release()
+	runtest.Await(t, "the follower", followed).CheckSucceeded(t)
+	lab.CheckRanOnce(run)
 }

@@ -190,6 +190,10 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 		if err := l.checkNamespace(ctx); err != nil {
 			return err
 		}
+		// A failure stops steps, or is stored for the next holder.
+		if err := l.waitOut(ctx, func() error { return l.lease.Verify(ctx) }); err != nil {
+			return err
+		}
 	}
 	failures := l.state.confirmFailures()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
@@ -307,7 +311,7 @@ func (l *loop) buildJob(name string, number int) (*batchv1.Job, error) {
 		return nil, err
 	}
 	return l.template.BuildStepJob(step, jobspec.Attempt{
-		Number: number, IsPrewarmed: l.state.creationOf(name) == jobPrewarmed, HasNoFiles: findWithoutFiles(l.spec.Graph, l.state.phaseOf),
+		Number: number, Term: l.lease.Transitions(), IsPrewarmed: l.state.creationOf(name) == jobPrewarmed, HasNoFiles: findWithoutFiles(l.spec.Graph, l.state.phaseOf),
 	})
 }
 
@@ -334,6 +338,9 @@ func (l *loop) prewarmSteps(ctx context.Context) error {
 	begin, withdraw := decidePrewarm(l.state, l.hasAllResources, free)
 	for _, step := range withdraw {
 		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.spec.Namespace, Name: l.jobName(step)}}
+		if err := l.lease.Verify(ctx); err != nil {
+			return l.scheduleRetry(ctx, err)
+		}
 		if err := l.clients.Kube.Delete(ctx, job); err != nil && !apierrors.IsNotFound(err) {
 			return l.scheduleRetry(ctx, fmt.Errorf("delete %s, which was created early: %w", kube.Describe(job), err))
 		}
@@ -364,15 +371,18 @@ func (l *loop) nextWake(now time.Time) time.Time {
 	return at
 }
 
-// stopSteps cancels the run for its agents, and deletes the Jobs that are not committed. This has to happen after Ctrl-C as well, so it has
-// a separate short timeout.
+// stopSteps cancels the run for its agents, and deletes the Jobs that are not committed, unless another process holds the lease now. This has
+// to happen after Ctrl-C as well, so it has a separate short timeout.
 func (l *loop) stopSteps(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer done()
+	if err := l.verifyLease(ctx); err != nil {
+		return fmt.Errorf("stop the running steps: %w", err)
+	}
 	brief, doneBrief := context.WithTimeout(ctx, 5*time.Second) // Redis may be the part that does not answer
 	defer doneBrief()
 	return errors.Join(
-		l.results.Files().Cancel(brief),
+		l.results.Files().Cancel(brief, l.lease.Transitions()),
 		deleteJobs(ctx, l.clients.Kube, l.spec.Ref(), func(job *batchv1.Job) bool {
 			phase := l.state.phaseOf(job.Labels[workflow.StepLabel])
 			return phase == committed || phase == failed

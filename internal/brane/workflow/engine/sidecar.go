@@ -114,7 +114,11 @@ func (l *loop) requestCleanup(object kube.Object, patch []byte) {
 
 // cleanUp carries out the cleanups. Those that fail and may succeed later are repeated after a while.
 func (l *loop) cleanUp(ctx context.Context) {
-	if time.Now().Before(l.nextCleanup) {
+	if len(l.cleanups) == 0 || time.Now().Before(l.nextCleanup) {
+		return
+	}
+	if err := l.lease.Verify(ctx); err != nil { // what another process holds now is not to be changed
+		l.nextCleanup = time.Now().Add(cleanupPause)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.cleanups)) {

@@ -58,7 +58,7 @@ func (s *signals) waitForSenders() { s.senders.Wait() }
 func (l *loop) startWatching(ctx context.Context) {
 	client, namespace, labels := l.clients.Kube, l.spec.Namespace, l.spec.Ref().StepsSelector()
 	l.signals.startSender(ctx, func(send func(any)) {
-		for event := range l.results.Files().Events(ctx) {
+		for event := range l.results.Files().Events(ctx, files.Steps) {
 			send(event)
 		}
 	})
@@ -191,9 +191,15 @@ func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 
 // parseAttempt returns the attempt of a Job.
 func parseAttempt(job *batchv1.Job) attempt {
-	number, _ := strconv.Atoi(job.Labels[workflow.AttemptLabel]) // package jobspec has written it
 	_, isFailed := FindJobFailure(job)
-	return attempt{job.Labels[workflow.StepLabel], number, isFailed || isJobStopped(job) || job.DeletionTimestamp != nil}
+	isEnded := isFailed || isJobStopped(job) || job.DeletionTimestamp != nil
+	return attempt{job.Labels[workflow.StepLabel], attemptNumber(job.Labels), isEnded}
+}
+
+// attemptNumber returns the attempt to which a Job or Pod with these labels belongs.
+func attemptNumber(labels map[string]string) int {
+	number, _ := strconv.Atoi(labels[workflow.AttemptLabel]) // package jobspec has written it
+	return number
 }
 
 // vanished is the reason if a Job was deleted before its step was committed. Whether its command had ended is not known.

@@ -26,6 +26,7 @@ type Template struct {
 // Attempt is one Job of a step.
 type Attempt struct {
 	Number      int
+	Term        int                    // of the run's lease
 	IsPrewarmed bool                   // its agent waits for the needs
 	HasNoFiles  func(step string) bool // reports whether a step has ended without files or will never start; such a step is skipped
 }
@@ -44,7 +45,8 @@ const keepSeconds int32 = 7 * 24 * 60 * 60
 // The attempt is part of the name, because a Job that has the name of an earlier, failed Job can inherit its back-off.
 func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Job, error) {
 	agentSpec := t.Spec.Graph.AgentSpec(step, attempt.HasNoFiles)
-	agentSpec.Run, agentSpec.Attempt, agentSpec.Deadline, agentSpec.Ahead = t.Spec.ID, attempt.Number, t.Deadline.Unix(), attempt.IsPrewarmed
+	agentSpec.Run, agentSpec.Attempt, agentSpec.Term = t.Spec.ID, attempt.Number, attempt.Term
+	agentSpec.Deadline, agentSpec.Ahead = t.Deadline.Unix(), attempt.IsPrewarmed
 	spec, err := agentSpec.Encode()
 	if err != nil {
 		return nil, err

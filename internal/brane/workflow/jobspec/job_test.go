@@ -28,7 +28,7 @@ func jobOf(t *testing.T, injection workflow.AgentInjection, name string, steps .
 	}
 	spec := &workflow.Spec{ID: "wordcount-3f9a1c0227d5e8b4", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
 	template := Template{Spec: spec, Injection: injection, Deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Owner: ownerOf(spec)}
-	job, err := template.BuildStepJob(g.Step(name), Attempt{Number: 1, HasNoFiles: hasFiles})
+	job, err := template.BuildStepJob(g.Step(name), Attempt{Number: 1, Term: 1, HasNoFiles: hasFiles})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -235,6 +235,18 @@ func (l *Lease) Check(ctx context.Context) error {
 	return l.writeData(ctx, map[string]string{renewTime: formatNow()})
 }
 
+// Verify checks that this process still holds the lease before it does something that affects another holder. It writes the record, which
+// only the holder can. If the API server does not answer, the lease is held as long as it cannot have expired.
+func (l *Lease) Verify(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.writeData(ctx, map[string]string{renewTime: formatNow()})
+	if err != nil && !workflow.IsLost(err) && time.Now().Round(0).Sub(l.renewed) < l.holder.Duration {
+		return nil
+	}
+	return err
+}
+
 // WriteProblem writes why the run does not continue at the moment, for those who read its status; empty if it does.
 func (l *Lease) WriteProblem(ctx context.Context, problem string) error {
 	text, err := encodeOutcome(workflow.Outcome{Problem: problem})
