@@ -17,7 +17,7 @@ import (
 func TestDialRefusesWithoutShowingTheAddress(t *testing.T) {
 	const (
 		scheme   = "redis URL: it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://"
-		unparsed = "redis URL: it cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded"
+		unparsed = "redis URL: it cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded (# as %23, / as %2F, @ as %40)"
 		database = "redis URL: what follows the host has to be the number of a database, as in redis://host:6379/0, and each addr a host or host:port"
 	)
 	for name, tt := range map[string]struct{ url, want string }{
@@ -26,10 +26,10 @@ func TestDialRefusesWithoutShowingTheAddress(t *testing.T) {
 		"an unknown form":             {"redis+ring://h", scheme},
 		"half a form":                 {"redis+://h", scheme},
 		"a password with a slash":     {"redis://:s3cret/x%zz@h:1/0", unparsed},
-		"no host":                     {"redis://:s3cret@/0", "redis URL: it contains no host"},
+		"no host":                     {"redis://:s3cret@/0", "redis URL: it contains no host with a valid port"},
 		"a database that is a word":   {"redis://h/s3cret", database},
 		"a negative database":         {"redis://h/-1", database},
-		"an unknown parameter":        {"redis://h/0?password=s3cret", "redis URL: it has an unsupported parameter; supported are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)"},
+		"an unknown parameter":        {"redis://h/0?password=s3cret", "redis URL: it has an unsupported parameter; user and password precede the host, as in redis://user:password@host; redis.password (BRANE_REDIS_PASSWORD) is another place for the password"},
 		"a Sentinel without a master": {"redis+sentinel://h/0", "redis URL: with redis+sentinel:// the name of the master is needed: ?master=name"},
 		"a Cluster with a database":   {"redis+cluster://h/1", "redis URL: a Redis Cluster has only database 0"},
 	} {

@@ -42,15 +42,11 @@ func (d Dialer) Dial(address string) (redis.UniversalClient, error) {
 	return redis.NewUniversalClient(o), nil
 }
 
-var (
-	errSyntax = errors.New("it cannot be parsed; it should look like redis://user:password@host:6379/0, with special characters of the password percent-encoded")
-	errScheme = errors.New("it has to begin with redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://")
-	// errPart replaces all errors of the library's parsers, which quote the URL.
-	errPart = errors.New("what follows the host has to be the number of a database, as in redis://host:6379/0, and each addr a host or host:port")
-)
-
 // parseOptions parses a URL. The library's parsers do not know the forms after a plus sign, and have other names and defaults for some parts.
 func (d Dialer) parseOptions(address string) (*redis.UniversalOptions, error) {
+	if err := findMistake(address); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errSyntax
@@ -60,7 +56,7 @@ func (d Dialer) parseOptions(address string) (*redis.UniversalOptions, error) {
 		return nil, errScheme
 	}
 	if u.Hostname() == "" {
-		return nil, errors.New("it contains no host")
+		return nil, errHost
 	}
 	query, err := libraryQuery(u.RawQuery, form)
 	if err != nil {
@@ -94,6 +90,11 @@ func (d Dialer) parseOptions(address string) (*redis.UniversalOptions, error) {
 		}
 		o.Addrs, o.Username, o.Password, o.DB = []string{parsed.Addr}, parsed.Username, parsed.Password, parsed.DB
 	}
+	for _, addr := range o.Addrs {
+		if !hasValidPort(addr) {
+			return nil, errHost
+		}
+	}
 	if o.DB < 0 {
 		return nil, errPart
 	}
@@ -105,45 +106,6 @@ func (d Dialer) parseOptions(address string) (*redis.UniversalOptions, error) {
 		}
 	}
 	return o, nil
-}
-
-// Ports of the servers that a URL names without one.
-const (
-	redisPort    = "6379"
-	sentinelPort = "26379"
-)
-
-// libraryQuery translates the parameters that a form of the URL may have to those of the library's parser for it.
-func libraryQuery(raw, form string) (url.Values, error) {
-	query, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, errSyntax
-	}
-	translated := url.Values{}
-	for key, values := range query {
-		switch {
-		case key == "addr" && form == "cluster":
-			for _, addr := range values {
-				translated.Add("addr", withPort(addr, redisPort))
-			}
-		case key == "addr" && form == "sentinel":
-			for _, addr := range values {
-				translated.Add("addr", withPort(addr, sentinelPort))
-			}
-		case key == "master" && form == "sentinel":
-			translated["master_name"] = values
-		case key == "sentinel_username" && form == "sentinel":
-			translated["username"] = values
-		case key == "sentinel_password" && form == "sentinel":
-			translated["password"] = values
-		default:
-			return nil, errors.New("it has an unsupported parameter; supported are addr (cluster, sentinel), master, sentinel_username and sentinel_password (sentinel)")
-		}
-	}
-	if form == "sentinel" && query.Get("master") == "" {
-		return nil, errors.New("with redis+sentinel:// the name of the master is needed: ?master=name")
-	}
-	return translated, nil
 }
 
 // baseOptions returns options that leave retries of commands to the Store: it knows the time limit, and the client cannot repeat
@@ -191,11 +153,4 @@ func withServerName(config *tls.Config, addr string) *tls.Config {
 	config = config.Clone()
 	config.ServerName, _, _ = net.SplitHostPort(addr) // every address has a port: withPort and the servers add it
 	return config
-}
-
-func withPort(host, port string) string {
-	if _, _, err := net.SplitHostPort(host); err == nil {
-		return host
-	}
-	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
