@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/redact"
 )
 
 // Check compares the kubeconfig with its location: Brane connects to the kubeconfig's server and displays the location's address.
@@ -20,11 +22,11 @@ func (k *Kubeconfig) Check(address, namespace string) []*FieldError {
 	server := serverAddress(k.Server)
 	if normalAddress(address) != server {
 		problems = append(problems, &FieldError{"address", fmt.Sprintf(
-			"the kubeconfig's server is %s, to which Brane connects; the address %q must be the same", server, address)})
+			"the kubeconfig's server is %s, to which Brane connects; the address %q must be the same", server, redact.HideUserInfo(address))})
 	}
 	if k.Namespace != "" && k.Namespace != namespace {
 		problems = append(problems, &FieldError{"namespace", fmt.Sprintf(
-			"the kubeconfig's context is for namespace %q and the location for %q; make them the same", k.Namespace, namespace)})
+			"the kubeconfig's context is for namespace %q and the location for %q; make them the same", k.Namespace, redact.HideUserInfo(namespace))})
 	}
 	return problems
 }

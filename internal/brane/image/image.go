@@ -14,6 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/redact"
 )
 
 // Image is the metadata of an image in its registry.
@@ -35,15 +37,15 @@ var ErrPlatforms = errors.New("its platforms have different entry points")
 func Lookup(ctx context.Context, reference string) (Image, error) {
 	image, err := lookUpImage(ctx, reference)
 	if err != nil {
-		return Image{}, fmt.Errorf("read image %q from its registry: %w", reference, err)
+		return Image{}, fmt.Errorf("read image %q from its registry: %w", redact.HideUserInfo(reference), err)
 	}
 	return image, nil
 }
 
 func lookUpImage(ctx context.Context, text string) (Image, error) {
 	reference, err := name.ParseReference(text)
-	if err != nil {
-		return Image{}, err
+	if err != nil { // its text contains the reference, and so perhaps a password
+		return Image{}, errors.New("it is not an image reference, such as registry.example.org/tools:1.0")
 	}
 	options := remoteOptions(ctx)
 	found, err := remote.Get(reference, options...)

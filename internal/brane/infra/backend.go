@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/redact"
 )
 
 // Backend is backend.yml, from which a worker of Brane 1.0 and newer reads where to run tasks. A field with its zero value is omitted.
@@ -26,7 +28,7 @@ var backendVersionRule = regexp.MustCompile(`^([123])(\.[0-9]+){0,2}$`)
 func (b Backend) Render(version string) ([]byte, error) {
 	found := backendVersionRule.FindStringSubmatch(version)
 	if found == nil {
-		return nil, FieldError{"version", fmt.Sprintf("%q is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0", version)}
+		return nil, FieldError{"version", fmt.Sprintf("%q is not a Brane version that has a backend.yml: use 1, 2 or 3, or a release such as 3.0.0", redact.HideUserInfo(version))}
 	}
 	if err := b.checkFields(found[1]); err != nil {
 		return nil, err
@@ -55,11 +57,11 @@ func (b Backend) Render(version string) ([]byte, error) {
 
 func (b Backend) checkFields(major string) error {
 	if !strings.HasPrefix(b.Config, "/") {
-		return FieldError{"config", fmt.Sprintf("%q is not an absolute path, like /config/kubeconfig.yml; the file must be mounted there into brane-job", b.Config)}
+		return FieldError{"config", fmt.Sprintf("%q is not an absolute path, like /config/kubeconfig.yml; the file must be mounted there into brane-job", redact.HideUserInfo(b.Config))}
 	}
 	for _, capability := range b.Capabilities {
 		if capability != "cuda_gpu" {
-			return FieldError{"capabilities", fmt.Sprintf("%q is not a supported capability; Brane only has cuda_gpu", capability)}
+			return FieldError{"capabilities", fmt.Sprintf("%q is not a supported capability; Brane only has cuda_gpu", redact.HideUserInfo(capability))}
 		}
 	}
 	if major == "1" && b.HashContainers != nil {
@@ -69,7 +71,7 @@ func (b Backend) checkFields(major string) error {
 		if b.Address != "" {
 			return FieldError{"address", "Brane 3 takes the server from the kubeconfig; omit it"}
 		}
-		if problem := registryProblem(b.RegistryAddress); problem != "" {
+		if problem := hostPortProblem(b.RegistryAddress, registryExample); problem != "" { // Brane 3 parses it as host:port
 			return FieldError{"registry_address", problem}
 		}
 		return nil
@@ -77,7 +79,7 @@ func (b Backend) checkFields(major string) error {
 	if b.RegistryAddress != "" {
 		return FieldError{"registry_address", "Brane " + major + " does not support it; omit it"}
 	}
-	if problem := hostPortProblem(b.Address, "203.0.113.7:6443"); problem != "" {
+	if problem := hostPortProblem(b.Address, serverExample); problem != "" {
 		return FieldError{"address", problem}
 	}
 	return nil

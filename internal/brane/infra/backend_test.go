@@ -49,8 +49,10 @@ func TestRefusesBackends(t *testing.T) {
 		"hash_containers of Brane 1":       {"1", Backend{Config: "/k", Address: "203.0.113.7:6443", HashContainers: &yes}, `hash_containers: Brane 1 does not support it; omit it`},
 		"an address of Brane 3":            {"3", Backend{Config: "/k", Address: "203.0.113.7:6443"}, `address: Brane 3 takes the server from the kubeconfig; omit it`},
 		"a registry of Brane 2":            {"2", Backend{Config: "/k", RegistryAddress: "r:5000"}, `registry_address: Brane 2 does not support it; omit it`},
-		"an address with a scheme":         {"1", Backend{Config: "/k", Address: "https://203.0.113.7:6443"}, `address: "https://203.0.113.7:6443" has a scheme; write host:port alone, like 203.0.113.7:6443`},
-		"a registry that is not host:port": {"3", Backend{Config: "/k"}, `registry_address: "" is not host:port, like 198.51.100.10:50050`},
+		"an address with a scheme":         {"1", Backend{Config: "/k", Address: "https://203.0.113.7:6443"}, `address: it has a scheme; write host:port alone, such as 203.0.113.7:6443`},
+		"a registry that is not host:port": {"3", Backend{Config: "/k"}, `registry_address: it is not host:port, such as 198.51.100.10:50050`},
+		"a registry without a port":        {"3", Backend{Config: "/k", RegistryAddress: "registry.example.org"}, `registry_address: it has no port; write host:port, such as 198.51.100.10:50050`},
+		"a registry with a path":           {"3", Backend{Config: "/k", RegistryAddress: "r:443/team/a"}, `registry_address: it is not host:port, such as 198.51.100.10:50050`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := tt.backend.Render(tt.version); fmt.Sprint(err) != tt.want {

@@ -393,9 +393,9 @@ func anyLocation(r *rand.Rand) Location {
 		return pick("kube", "12", "0x1f", "true", "yes", "null", "1e5", "a_b.c-d", "A", "007", "1_000", "Off", "amy", "berlin", "2001-01-01", "1.5")
 	}
 	l := Location{
-		Name: name(), Address: host() + pick(":6443", ":1", ":59"), CallbackTo: pick("http://", "https://") + host() + pick("", ":50052"),
+		Name: name(), Address: host() + pick(":6443", ":1", ":59"), CallbackTo: "http://" + host() + pick("", ":50052"),
 		Namespace: pick("brane", "123", "1e5", "true", "on", "0b1", "007", "n", "null"), Registry: host() + pick(":50050", ":30", "/mirror"),
-		ProxyAddress: pick("", host()+":1080", "socks6://"+host()+":1080"), MountDFS: pick("", "redis://"+host(), "redis://:p%40w@"+host()+":6379/1"),
+		ProxyAddress: pick("", host()+":1080", host()+":59"), MountDFS: pick("", "redis://"+host(), "redis://:p%40w@"+host()+":6379/1"),
 		SecretName: pick("", name()),
 	}
 	return l
