@@ -134,7 +134,7 @@ func (s connectionSettings) checkVariables(at path.Path, diags *diag.Diagnostics
 	}
 	for name, problems := range map[string]func(string) []string{
 		"host": attribute.ServerURLProblems, "token": attribute.HeaderValueProblems, "client_certificate": attribute.CertificateProblems, "client_key": attribute.PrivateKeyProblems,
-		"cluster_ca_certificate": attribute.CertificateProblems, "proxy_url": attribute.ProxyURLProblems,
+		"cluster_ca_certificate": attribute.CertificateProblems, "proxy_url": attribute.ProxyURLProblems, "tls_server_name": attribute.ServerNameProblems,
 	} {
 		checkVariable(at.AtName(name), variableOf(name), s.values[name], problems, diags)
 	}

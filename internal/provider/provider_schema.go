@@ -59,7 +59,7 @@ func clusterAttributes(environment func(variable string) string) map[string]sche
 		"client_certificate":     text("PEM-encoded client certificate.", "KUBE_CLIENT_CERT_DATA", attribute.NewSecretRule("certificate", attribute.CertificateProblems)),
 		"client_key":             secret("PEM-encoded private key of the client certificate.", "KUBE_CLIENT_KEY_DATA", attribute.NewSecretRule("private key", attribute.PrivateKeyProblems)),
 		"cluster_ca_certificate": text("PEM-encoded CA certificates that verify the API server. Defaults to the trusted root CAs of the system.", "KUBE_CLUSTER_CA_CERT_DATA", attribute.NewSecretRule("certificate", attribute.CertificateProblems)),
-		"tls_server_name":        text("Server name that the certificate of the API server must match. Defaults to the host name in `host`.", "KUBE_TLS_SERVER_NAME"),
+		"tls_server_name":        text("Server name that the certificate of the API server must match. Defaults to the host name in `host`.", "KUBE_TLS_SERVER_NAME", attribute.NewSecretRule("server name", attribute.ServerNameProblems)),
 		"proxy_url":              text("URL of an HTTP or SOCKS5 proxy for the API server.", "KUBE_PROXY_URL", attribute.NewSecretRule("proxy URL", attribute.ProxyURLProblems)),
 		"insecure": schema.BoolAttribute{
 			MarkdownDescription: "Skip the verification of the API server's certificate. Defaults to `false`." + environment("KUBE_INSECURE"),

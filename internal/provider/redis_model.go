@@ -61,6 +61,8 @@ func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnost
 		value     []byte
 		problems  func(string) []string
 	}{
+		"BRANE_REDIS_URL":                {"url", !m.URL.IsNull(), []byte(valueOrEnvironment(m.URL, "BRANE_REDIS_URL")), attribute.RedisURLProblems},
+		"BRANE_REDIS_POD_URL":            {"pod_url", !m.PodURL.IsNull(), []byte(valueOrEnvironment(m.PodURL, "BRANE_REDIS_POD_URL")), attribute.RedisURLProblems},
 		"BRANE_REDIS_CA_CERTIFICATE":     {"ca_certificate", !m.CACertificate.IsNull(), r.Certificates.CA, attribute.CertificateProblems},
 		"BRANE_REDIS_CLIENT_CERTIFICATE": {"client_certificate", !m.ClientCertificate.IsNull(), r.Certificates.Cert, attribute.CertificateProblems},
 		"BRANE_REDIS_CLIENT_KEY":         {"client_key", !m.ClientKey.IsNull(), r.Certificates.Key, attribute.PrivateKeyProblems},

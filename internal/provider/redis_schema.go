@@ -24,10 +24,12 @@ func redisSchema() schema.Attribute {
 				MarkdownDescription: "URL to which the provider connects: `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS. " +
 					"[Redis URLs](#redis-urls) describes the forms for Redis Cluster and Sentinel." + orEnvironment("BRANE_REDIS_URL"),
 				Optional: true, Sensitive: true,
+				Validators: []validator.String{attribute.NewSecretRule("Redis URL", attribute.RedisURLProblems)},
 			},
 			"pod_url": schema.StringAttribute{
 				MarkdownDescription: "URL to which the pods of steps connect, in the same forms. Defaults to `mount_dfs` of the infrastructure, with the user and password of `url` unless it contains a user; without `mount_dfs`, to `url`." + orEnvironment("BRANE_REDIS_POD_URL"),
 				Optional:            true, Sensitive: true,
+				Validators: []validator.String{attribute.NewSecretRule("Redis URL", attribute.RedisURLProblems)},
 			},
 			"password": schema.StringAttribute{
 				MarkdownDescription: "Password for `url` and `pod_url` if they contain none. It is not percent-encoded." + orEnvironment("BRANE_REDIS_PASSWORD"),
@@ -57,7 +59,7 @@ func redisSchema() schema.Attribute {
 					"`auto`: create one if the server allows it; `require`: fail if it does not; `off`: never. Defaults to `auto`. " +
 					"Many managed services do not allow it; pods then receive the credentials of `pod_url`. The user of `url` needs `+acl|setuser +acl|getuser +acl|deluser`.",
 				Optional:   true,
-				Validators: []validator.String{stringvalidator.OneOf(string(workflow.UsersAuto), string(workflow.UsersRequire), string(workflow.UsersOff))},
+				Validators: []validator.String{attribute.OneOf(string(workflow.UsersAuto), string(workflow.UsersRequire), string(workflow.UsersOff))},
 			},
 			"port_forward": portForwardSchema(),
 		},

@@ -126,6 +126,9 @@ func loadKubeconfig(file, selected string) (clientcmdapi.Config, error) {
 	case cluster.Server == "":
 		return clientcmdapi.Config{}, fmt.Errorf("cluster %q has no server", chosen.Cluster)
 	}
+	if err := checkURLs(cluster); err != nil {
+		return clientcmdapi.Config{}, fmt.Errorf("cluster %q: %w", chosen.Cluster, err)
+	}
 	if _, found := config.AuthInfos[chosen.AuthInfo]; !found {
 		if chosen.AuthInfo == "" {
 			return clientcmdapi.Config{}, fmt.Errorf("context %q names no user", name)
@@ -133,6 +136,20 @@ func loadKubeconfig(file, selected string) (clientcmdapi.Config, error) {
 		return clientcmdapi.Config{}, fmt.Errorf("context %q names the user %q, which the file does not have", name, chosen.AuthInfo)
 	}
 	return *config, nil
+}
+
+// checkURLs refuses URLs about which client-go has errors that repeat them, because they may contain a password.
+func checkURLs(cluster *clientcmdapi.Cluster) error {
+	if u, err := url.Parse(cluster.Server); strings.Contains(cluster.Server, "://") && (err != nil || u.Hostname() == "") {
+		return errors.New("server is not a URL with a host")
+	}
+	if strings.Contains(cluster.Server, "@") {
+		return errors.New("server contains a user name or password, which an API server does not accept")
+	}
+	if u, err := url.Parse(cluster.ProxyURL); cluster.ProxyURL != "" && (err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme)) {
+		return errors.New("proxy-url is not a URL with a scheme (http, https or socks5) and a host")
+	}
+	return nil
 }
 
 // toKubeconfig returns a connection by host as a kubeconfig.

@@ -54,7 +54,7 @@ func (l *Lifecycle) PlanChange(config Object) (plan *tfprotov6.PlanResourceChang
 		given = l.EncodeObject(l.Schema(), config)
 		proposed = l.proposeState(given)
 	}
-	plan, err := l.PlanResourceChange(l.T.Context(), &tfprotov6.PlanResourceChangeRequest{
+	plan, err := l.PlanResourceChange(l.Context, &tfprotov6.PlanResourceChangeRequest{
 		TypeName: l.TypeName, PriorState: l.State, Config: given, ProposedNewState: proposed, PriorPrivate: l.Private, PriorIdentity: l.Identity,
 	})
 	if err != nil {
@@ -103,7 +103,7 @@ func (l *Lifecycle) Apply(config Object) []*tfprotov6.Diagnostic {
 	if config != nil {
 		given = l.EncodeObject(l.Schema(), config)
 	}
-	resp, err := l.ApplyResourceChange(l.T.Context(), &tfprotov6.ApplyResourceChangeRequest{
+	resp, err := l.ApplyResourceChange(l.Context, &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: l.TypeName, PriorState: l.State, PlannedState: plan.PlannedState, Config: given, PlannedPrivate: plan.PlannedPrivate, PlannedIdentity: plan.PlannedIdentity,
 	})
 	if err != nil {
@@ -119,7 +119,7 @@ func (l *Lifecycle) Apply(config Object) []*tfprotov6.Diagnostic {
 // Refresh reads the resource and returns the diagnostics.
 func (l *Lifecycle) Refresh() []*tfprotov6.Diagnostic {
 	l.T.Helper()
-	resp, err := l.ReadResource(l.T.Context(), &tfprotov6.ReadResourceRequest{TypeName: l.TypeName, CurrentState: l.State, Private: l.Private, CurrentIdentity: l.Identity})
+	resp, err := l.ReadResource(l.Context, &tfprotov6.ReadResourceRequest{TypeName: l.TypeName, CurrentState: l.State, Private: l.Private, CurrentIdentity: l.Identity})
 	if err != nil {
 		l.T.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func (l *Lifecycle) Refresh() []*tfprotov6.Diagnostic {
 func (s *Protocol) Import(name string, req tfprotov6.ImportResourceStateRequest) *Lifecycle {
 	s.T.Helper()
 	req.TypeName = name
-	resp, err := s.ImportResourceState(s.T.Context(), &req)
+	resp, err := s.ImportResourceState(s.Context, &req)
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func (l *Lifecycle) FormatIdentity() string {
 	if l.Identity == nil || l.Identity.IdentityData == nil {
 		return "none"
 	}
-	schemas, err := l.GetResourceIdentitySchemas(l.T.Context(), &tfprotov6.GetResourceIdentitySchemasRequest{})
+	schemas, err := l.GetResourceIdentitySchemas(l.Context, &tfprotov6.GetResourceIdentitySchemasRequest{})
 	if err != nil {
 		l.T.Fatal(err)
 	}

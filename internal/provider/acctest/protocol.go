@@ -1,6 +1,7 @@
 package acctest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,13 +19,14 @@ import (
 type Protocol struct {
 	tfprotov6.ProviderServer
 	T       *testing.T
+	Context context.Context // of all requests; a test can add a logger
 	Schemas *tfprotov6.GetProviderSchemaResponse
 }
 
 // NewProtocol starts a provider in the process of the test.
 func NewProtocol(t *testing.T) *Protocol {
 	t.Helper()
-	s := &Protocol{ProviderServer: providerserver.NewProtocol6(provider.New("test")())(), T: t}
+	s := &Protocol{ProviderServer: providerserver.NewProtocol6(provider.New("test")())(), T: t, Context: t.Context()}
 	schemas, err := s.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +39,7 @@ func NewProtocol(t *testing.T) *Protocol {
 // Configure configures the provider with a provider block.
 func (s *Protocol) Configure(config Object, deferral bool) *tfprotov6.ConfigureProviderResponse {
 	s.T.Helper()
-	resp, err := s.ConfigureProvider(s.T.Context(), &tfprotov6.ConfigureProviderRequest{
+	resp, err := s.ConfigureProvider(s.Context, &tfprotov6.ConfigureProviderRequest{
 		Config:             s.EncodeObject(s.Schemas.Provider, config),
 		ClientCapabilities: &tfprotov6.ConfigureProviderClientCapabilities{DeferralAllowed: deferral},
 	})
@@ -51,7 +53,7 @@ func (s *Protocol) Configure(config Object, deferral bool) *tfprotov6.ConfigureP
 func (s *Protocol) Plan(name string, config Object, deferral bool) *tfprotov6.PlanResourceChangeResponse {
 	s.T.Helper()
 	schema := s.Schemas.ResourceSchemas[name]
-	resp, err := s.PlanResourceChange(s.T.Context(), &tfprotov6.PlanResourceChangeRequest{
+	resp, err := s.PlanResourceChange(s.Context, &tfprotov6.PlanResourceChangeRequest{
 		TypeName: name, Config: s.EncodeObject(schema, config), ProposedNewState: s.EncodeObject(schema, config), PriorState: s.EncodeNull(schema),
 		ClientCapabilities: &tfprotov6.PlanResourceChangeClientCapabilities{DeferralAllowed: deferral},
 	})
@@ -64,7 +66,7 @@ func (s *Protocol) Plan(name string, config Object, deferral bool) *tfprotov6.Pl
 // OpenEphemeral opens an ephemeral resource.
 func (s *Protocol) OpenEphemeral(name string, config Object) *tfprotov6.OpenEphemeralResourceResponse {
 	s.T.Helper()
-	resp, err := s.OpenEphemeralResource(s.T.Context(), &tfprotov6.OpenEphemeralResourceRequest{
+	resp, err := s.OpenEphemeralResource(s.Context, &tfprotov6.OpenEphemeralResourceRequest{
 		TypeName: name, Config: s.EncodeObject(s.Schemas.EphemeralResourceSchemas[name], config),
 	})
 	if err != nil {
@@ -80,7 +82,7 @@ func (s *Protocol) ListNamespaces(config Object, limit int64, whole bool) []tfpr
 	if !ok {
 		s.T.Fatal("the provider lists nothing")
 	}
-	stream, err := lister.ListResource(s.T.Context(), &tfprotov6.ListResourceRequest{
+	stream, err := lister.ListResource(s.Context, &tfprotov6.ListResourceRequest{
 		TypeName: "brane_namespace", Config: s.EncodeObject(s.Schemas.ListResourceSchemas["brane_namespace"], config), Limit: limit, IncludeResource: whole,
 	})
 	if err != nil {
@@ -166,7 +168,7 @@ func (s *Protocol) Invoke(name string, config Object) (said []string) {
 	if !ok {
 		s.T.Fatal("the provider has no actions")
 	}
-	stream, err := actions.InvokeAction(s.T.Context(), &tfprotov6.InvokeActionRequest{ActionType: name, Config: s.EncodeObject(s.Schemas.ActionSchemas[name].Schema, config)})
+	stream, err := actions.InvokeAction(s.Context, &tfprotov6.InvokeActionRequest{ActionType: name, Config: s.EncodeObject(s.Schemas.ActionSchemas[name].Schema, config)})
 	NoError(s.T, err)
 	for event := range stream.Events {
 		switch e := event.Type.(type) {

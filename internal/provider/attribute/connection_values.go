@@ -3,10 +3,14 @@ package attribute
 import (
 	"encoding/base64"
 	"encoding/pem"
+	"net/netip"
 	"net/url"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
 // CertificateProblems returns the problems of PEM-encoded certificates, one sentence each.
@@ -72,6 +76,22 @@ func ServerURLProblems(text string) []string {
 		return []string{"it must be a URL with a scheme and a host, such as https://203.0.113.7:6443"}
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return []string{"it must not contain a user, a query or a fragment"}
+	}
+	return nil
+}
+
+// ServerNameProblems returns the problems of the name for which a certificate must be valid. An invalid name would be repeated by the error of the handshake.
+func ServerNameProblems(text string) []string {
+	if _, err := netip.ParseAddr(text); err == nil || len(validation.IsDNS1123Subdomain(strings.ToLower(text))) == 0 {
+		return nil
+	}
+	return []string{"it must be a host name or an IP address, such as k8s.example.org"}
+}
+
+// RedisURLProblems returns the problems of the URL of a Redis. They contain no password.
+func RedisURLProblems(text string) []string {
+	if err := files.CheckURL(text); err != nil {
+		return []string{err.Error()}
 	}
 	return nil
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/redact"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -46,9 +48,19 @@ func (r stringRule) ValidateString(_ context.Context, req validator.StringReques
 	// The CLI does not print the path of a value in a map or in a nested attribute.
 	detail := fmt.Sprintf("%s is not valid: %s.", req.Path, strings.Join(problems, "; "))
 	if !r.isSecret {
-		detail = fmt.Sprintf("%s is %q: %s.", req.Path, value, strings.Join(problems, "; "))
+		detail = fmt.Sprintf("%s is %q: %s.", req.Path, redact.HideUserInfo(value), strings.Join(problems, "; "))
 	}
 	resp.Diagnostics.AddAttributeError(req.Path, "Invalid "+r.kind, detail)
+}
+
+// OneOf validates that a value is one of several. Unlike the validator of the framework, its message contains no password.
+func OneOf(values ...string) validator.String {
+	return NewStringRule("value", func(text string) []string {
+		if slices.Contains(values, text) {
+			return nil
+		}
+		return []string{"must be one of " + strings.Join(values, ", ")}
+	})
 }
 
 // DNSLabel validates a DNS label (RFC 1123), such as the name of a namespace.

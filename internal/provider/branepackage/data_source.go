@@ -18,6 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet/packagefile"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/image"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/redact"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
@@ -159,7 +160,7 @@ func (m *packageDataModel) lookUp(ctx context.Context, diags *diag.Diagnostics) 
 	reference := m.Image.ValueString()
 	found, err := image.Lookup(ctx, reference)
 	if err != nil {
-		diags.AddAttributeError(path.Root("image"), "Failed to read image", diagnostic.ErrorDetail(fmt.Sprintf("Reading package %q", reference), err)+
+		diags.AddAttributeError(path.Root("image"), "Failed to read image", diagnostic.ErrorDetail(fmt.Sprintf("Reading package %q", redact.HideUserInfo(reference)), err)+
 			"\n\nCheck that the machine that runs Terraform can connect to the registry and that the image exists; log in if the registry requires it (docker login).")
 		return
 	}

@@ -108,8 +108,9 @@ func (c *Clients) PodRedisURL(mountDFS string) (string, error) {
 	}
 	theirs, err := url.Parse(mountDFS)
 	if err != nil {
-		return "", fmt.Errorf("mount_dfs %q is not a URL", mountDFS)
+		return "", errors.New("mount_dfs of the infrastructure is not a URL; set redis.pod_url in the provider block") // not err, for the same reason
 	}
+	theirs.RawQuery = "" // parameters of JuiceFS
 	if theirs.User == nil {
 		theirs.User = ours.User
 	}

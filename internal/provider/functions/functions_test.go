@@ -123,7 +123,7 @@ func TestInfraYMLFunction(t *testing.T) {
 		"an attribute that is none":    {acctest.Object{"compute": acctest.MergeObjects(compute, acctest.Object{"addr": "x"})}, `problem in argument 0: location "compute" has no attribute "addr"; it may have address, callback_to, namespace, registry, proxy_address, mount_dfs, secret_name`},
 		"an attribute that is no text": {acctest.Object{"compute": acctest.MergeObjects(compute, acctest.Object{"namespace": 7})}, `problem in argument 0: namespace of location "compute" must be a string`},
 		"a value that Brane cannot use": {acctest.Object{"compute": acctest.MergeObjects(compute, acctest.Object{"registry": "http://198.51.100.10:50050"})},
-			`problem in argument 0: location "compute" is not valid: registry: "http://198.51.100.10:50050" has a scheme; image names begin with host:port alone, like 198.51.100.10:50050`},
+			`problem in argument 0: location "compute" is not valid: registry: it has a scheme; image names begin with host:port alone, such as 198.51.100.10:50050`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := callFunction(acctest.NewProtocol(t), "infra_yml", dynamic, tt.locations)

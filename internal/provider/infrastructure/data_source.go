@@ -53,7 +53,7 @@ func locationAttributes() map[string]schema.Attribute {
 		"registry":        text("`host:port` of the registry."),
 		"callback_to":     text("URL of the instance's callback service."),
 		"proxy_address":   text("Address of the proxy, if any."),
-		"mount_dfs":       text("URL of the Redis of the instance's file system, if any."),
+		"mount_dfs":       schema.StringAttribute{MarkdownDescription: "URL of the Redis of the instance's file system, if any. It can contain a password.", Computed: true, Sensitive: true},
 		"secret_name":     text("Name of the kubeconfig in `secrets.yml`. Null if the credentials are in `infra.yml`."),
 		"service_account": text("Service account whose token is registered. Null for other credentials."),
 		"expires_at":      text("Expiry time of the credentials (RFC 3339). Null if they do not expire, or if it is not known."),
@@ -81,7 +81,7 @@ type namedLocationModel struct {
 
 // newLocationModel converts a location, and reads the service account and expiry time from its credentials if possible.
 func newLocationModel(registration infra.Registration) locationModel {
-	l := registration.Location
+	l := registration.Location.WithoutUserInfo()
 	m := locationModel{
 		Kind: attribute.StringOrNull(l.Kind), Address: attribute.StringOrNull(l.Address), Namespace: attribute.StringOrNull(l.Namespace), Registry: attribute.StringOrNull(l.Registry), CallbackTo: attribute.StringOrNull(l.CallbackTo),
 		ProxyAddress: attribute.StringOrNull(l.ProxyAddress), MountDFS: attribute.StringOrNull(l.MountDFS), SecretName: attribute.StringOrNull(l.SecretName),

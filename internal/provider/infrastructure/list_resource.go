@@ -69,7 +69,7 @@ func (l *infrastructureListResource) List(ctx context.Context, req list.ListRequ
 // result returns the attributes that an import of the location sets.
 func (l *infrastructureListResource) result(ctx context.Context, req list.ListRequest, registration infra.Registration) list.ListResult {
 	result := req.NewListResult(ctx)
-	location := registration.Location
+	location := registration.Location.WithoutUserInfo()
 	result.DisplayName = fmt.Sprintf("%s (namespace %s at %s)", location.Name, location.Namespace, location.Address)
 	model := infrastructureModel{
 		Name: types.StringValue(location.Name), SecretName: attribute.StringOrNull(location.SecretName), Credentials: types.ObjectNull(credentialsTypes),

@@ -107,6 +107,7 @@ func (m credentialsModel) lifetime(diags *diag.Diagnostics) time.Duration {
 // refresh sets the attributes from infra.yml, except secret_name: if another name was written there, the resource must still remove the secret that it has
 // registered.
 func (m *infrastructureModel) refresh(live infra.Location) {
+	live = live.WithoutUserInfo()
 	m.Address, m.Namespace, m.Registry, m.CallbackTo = attribute.StringOrNull(live.Address), attribute.StringOrNull(live.Namespace), attribute.StringOrNull(live.Registry), attribute.StringOrNull(live.CallbackTo)
 	m.ProxyAddress, m.MountDFS = attribute.StringOrNull(live.ProxyAddress), attribute.StringOrNull(live.MountDFS)
 }

@@ -147,7 +147,7 @@ func (m infrastructureModel) checkLocation(diags *diag.Diagnostics) {
 	}
 	for _, problem := range m.toLocation().Validate() {
 		if value, ok := given[problem.Field]; ok && !value.IsUnknown() && !value.IsNull() {
-			diags.AddAttributeError(path.Root(problem.Field), "Invalid value for Brane", problem.Sentence+".")
+			diags.AddAttributeError(path.Root(problem.Field), "Invalid "+problem.Field, fmt.Sprintf("%s is not valid: %s.", problem.Field, problem.Sentence))
 		}
 	}
 }

@@ -55,18 +55,21 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 				Required:            true,
 			},
 			"callback_to": schema.StringAttribute{
-				MarkdownDescription: "URL of the callback service (brane-clb) to which pods connect, for example `http://198.51.100.10:50052`. The `infra.yml` key of the same name.",
+				MarkdownDescription: "URL of the callback service (brane-clb) to which pods connect, for example `http://198.51.100.10:50052`. The scheme must be `http`, because Brane's client does not support TLS. The `infra.yml` key of the same name.",
 				Required:            true,
 			},
 			"proxy_address": schema.StringAttribute{
-				MarkdownDescription: "Address of the proxy through which containers connect to each other. The `infra.yml` key of the same name.",
+				MarkdownDescription: "`host:port` of the proxy through which containers connect to each other, without a scheme. The `infra.yml` key of the same name.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"mount_dfs": schema.StringAttribute{
-				MarkdownDescription: "URL of the Redis of Brane's file system to which pods connect, for example `redis://198.51.100.10`. The `infra.yml` key of the same name. Pods of `brane_workflow_run` use this Redis unless `redis.pod_url` is set in the provider block.",
-				Optional:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "URL of the Redis of Brane's file system to which pods connect, `redis://[user][:password]@host[:port][/database]`, for example `redis://198.51.100.10`. " +
+					"The `infra.yml` key of the same name. Sensitive, because it can contain a password, which is stored in the state and in `infra.yml`. " +
+					"Pods of `brane_workflow_run` use this Redis unless `redis.pod_url` is set in the provider block.",
+				Optional:   true,
+				Sensitive:  true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"secret_name": schema.StringAttribute{
 				MarkdownDescription: "Name of the kubeconfig in `secrets.yml`. Defaults to the value of `name`.",

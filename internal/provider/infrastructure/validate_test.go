@@ -33,7 +33,7 @@ func TestInfrastructureChecksItsConfiguration(t *testing.T) {
 		"a callback to the loopback":            {acctest.Object{"callback_to": "http://127.0.0.1:50052"}, "callback_to", "the container itself"},
 		"a registry with a scheme":              {acctest.Object{"registry": "https://198.51.100.10:50050"}, "registry", "has a scheme"},
 		"an address with a scheme":              {acctest.Object{"address": "https://203.0.113.7:6443"}, "address", "has a scheme"},
-		"an address without a port":             {acctest.Object{"address": "203.0.113.7"}, "address", "is not host:port"},
+		"an address without a port":             {acctest.Object{"address": "203.0.113.7"}, "address", "it has no port"},
 		"a mount that is no Redis":              {acctest.Object{"mount_dfs": "http://198.51.100.10"}, "mount_dfs", "redis://"},
 		"a mount on this machine":               {acctest.Object{"mount_dfs": "redis://localhost"}, "mount_dfs", "localhost"},
 		"an empty mount":                        {acctest.Object{"mount_dfs": ""}, "mount_dfs", "at least 1"},

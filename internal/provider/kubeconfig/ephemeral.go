@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func (e *kubeconfigEphemeral) Schema(_ context.Context, _ ephemeral.SchemaReques
 			"address": schema.StringAttribute{
 				MarkdownDescription: "`host:port` of the API server for the users of the kubeconfig. Defaults to the API server to which the provider connects.",
 				Optional:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+				Validators:          []validator.String{attribute.NewSecretRule("address", serverProblems)},
 			},
 			"host":                   schema.StringAttribute{MarkdownDescription: "URL of the API server.", Computed: true},
 			"cluster_ca_certificate": schema.StringAttribute{MarkdownDescription: "PEM-encoded CA certificates that verify the API server. Empty if the trusted root CAs of the system verify it.", Computed: true},
@@ -223,6 +224,15 @@ func (e *kubeconfigEphemeral) Renew(ctx context.Context, req ephemeral.RenewRequ
 	resp.Diagnostics.AddWarning("Token expires during this operation", fmt.Sprintf(
 		"The token of service account %q in namespace %q expires at %s; requests with it are rejected from then on. Set lifetime to more than the duration of the operation.",
 		token.Account, token.Namespace, token.Expires))
+}
+
+// serverProblems returns the problems of the address of an API server: host:port or a URL.
+func serverProblems(address string) []string {
+	server, err := url.Parse(serverURL(address))
+	if err != nil || server.Hostname() == "" || server.Scheme != "https" || server.User != nil || server.RawQuery != "" || server.Fragment != "" {
+		return []string{"it must be host:port or an https URL of an API server, such as 203.0.113.7:6443"}
+	}
+	return nil
 }
 
 // serverURL returns the URL of an API server from host:port or a URL.

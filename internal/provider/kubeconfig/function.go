@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/redact"
 )
 
 var _ function.Function = kubeconfigFunction{}
@@ -47,7 +48,7 @@ func (kubeconfigFunction) Run(ctx context.Context, req function.RunRequest, resp
 	server, err := url.Parse(serverURL(address))
 	switch {
 	case err != nil || server.Host == "" || server.Scheme != "https" || server.User != nil:
-		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("%q is neither host:port nor an https URL of an API server", address))
+		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("%q is neither host:port nor an https URL of an API server", redact.HideUserInfo(address)))
 		return
 	case ca != "" && !isPEM(ca):
 		resp.Error = function.NewArgumentFuncError(1, "does not contain a PEM certificate; pass the content of the file, not its path and not base64")
@@ -56,7 +57,7 @@ func (kubeconfigFunction) Run(ctx context.Context, req function.RunRequest, resp
 		resp.Error = function.NewArgumentFuncError(2, "must not be empty")
 		return
 	case len(validation.IsDNS1123Label(namespace)) > 0:
-		resp.Error = function.NewArgumentFuncError(3, fmt.Sprintf("%q is not the name of a namespace: %s", namespace, validation.IsDNS1123Label(namespace)[0]))
+		resp.Error = function.NewArgumentFuncError(3, fmt.Sprintf("%q is not the name of a namespace: %s", redact.HideUserInfo(namespace), validation.IsDNS1123Label(namespace)[0]))
 		return
 	}
 	kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: server.String(), CA: []byte(ca), Token: token, Namespace: namespace})

@@ -170,14 +170,14 @@ func TestAccNamespace_badInput(t *testing.T) {
 	s := acctest.NewEnv(t)
 	for name, tt := range map[string]struct{ body, want string }{
 		"a name that is no DNS label":                         {`name = "Not_A_Label"`, `Invalid DNS label`},
-		"an access that is none":                              {"name = \"x\"\naccess = \"all\"", `value must be one of`},
+		"an access that is none":                              {"name = \"x\"\naccess = \"all\"", `must be one of`},
 		"access and rules":                                    {"name = \"x\"\naccess = \"run\"\nrules = [{ api_groups = [\"\"], resources = [\"pods\"], verbs = [\"get\"] }]", `"rules" cannot be specified when "access" is`},
 		"a quantity that is none":                             {"name = \"x\"\nresource_quota = { pods = \"lots\" }", `Invalid quantity`},
 		"a quantity that is none, while another is not known": {"name = terraform_data.later.id\nresource_quota = { pods = \"lots\" }\n}\nresource \"terraform_data\" \"later\" {", `Invalid quantity`},
 		"a quantity below zero":                               {"name = \"x\"\nlimit_range = { max = { cpu = \"-1\" } }", `Invalid quantity[\s\S]*it\s+is\s+negative`},
 		"a range that is none":                                {"name = \"x\"\nnetwork_policy = { egress = { redis = { cidrs = [\"198.51.100.10/24\"] } } }", `did you mean\s+198.51.100.0/24`},
 		"a user in a namespace":                               {"name = \"x\"\nsubjects = [{ kind = \"User\", name = \"eve\", namespace = \"x\" }]", `set\s+namespace\s+for\s+a\s+ServiceAccount,\s+and\s+remove\s+it\s+for\s+a\s+User\s+or\s+Group`},
-		"a level that is none":                                {"name = \"x\"\npod_security = { enforce = \"strict\" }", `value must be one of`},
+		"a level that is none":                                {"name = \"x\"\npod_security = { enforce = \"strict\" }", `must be one of`},
 		"a version that is none":                              {"name = \"x\"\npod_security = { enforce = \"baseline\", version = \"1.35\" }", `write it as v1.35, or latest`},
 	} {
 		t.Run(name, func(t *testing.T) {

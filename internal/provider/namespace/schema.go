@@ -63,7 +63,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 					"with `run` the service account can modify and delete every ConfigMap, Secret and Job of the namespace. Defaults to `run` if `rules` is not set. Conflicts with `rules`.",
 				Optional:      true,
 				Computed:      true,
-				Validators:    []validator.String{stringvalidator.OneOf(namespace.Accesses()...), stringvalidator.ConflictsWith(path.MatchRoot("rules"))},
+				Validators:    []validator.String{attribute.OneOf(namespace.Accesses()...), stringvalidator.ConflictsWith(path.MatchRoot("rules"))},
 				PlanModifiers: []planmodifier.String{accessUnlessRules{}},
 			},
 			"rules":    rulesSchema(),
@@ -89,7 +89,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(policyDelete),
-				Validators: []validator.String{stringvalidator.OneOf(policyDelete, policyRetain)},
+				Validators: []validator.String{attribute.OneOf(policyDelete, policyRetain)},
 			},
 			"uid": schema.StringAttribute{
 				MarkdownDescription: "UID of the Namespace.",
@@ -116,7 +116,7 @@ func podSecuritySchema() schema.Attribute {
 		return schema.StringAttribute{
 			MarkdownDescription: description + " `privileged`, `baseline` or `restricted`. Defaults to the cluster default.",
 			Optional:            true,
-			Validators:          []validator.String{stringvalidator.OneOf(namespace.PodSecurityLevels()...)},
+			Validators:          []validator.String{attribute.OneOf(namespace.PodSecurityLevels()...)},
 		}
 	}
 	return schema.SingleNestedAttribute{
@@ -199,7 +199,7 @@ func subjectsSchema() schema.Attribute {
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"kind": schema.StringAttribute{
 				MarkdownDescription: "`User`, `Group` or `ServiceAccount`.", Required: true,
-				Validators: []validator.String{stringvalidator.OneOf(subjectKinds...)},
+				Validators: []validator.String{attribute.OneOf(subjectKinds...)},
 			},
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the subject, as reported by the authentication of the cluster.", Required: true,
@@ -241,7 +241,7 @@ func networkPolicySchema() schema.Attribute {
 				"protocols": schema.SetAttribute{
 					MarkdownDescription: "`TCP`, `UDP` or `SCTP`. Defaults to `TCP`.", ElementType: types.StringType, Optional: true, Computed: true,
 					Default:    setdefault.StaticValue(types.SetValueMust(types.StringType, []attr.Value{types.StringValue("TCP")})),
-					Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(stringvalidator.OneOf("TCP", "UDP", "SCTP"))},
+					Validators: []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(attribute.OneOf("TCP", "UDP", "SCTP"))},
 				},
 			}},
 		}

@@ -39,7 +39,7 @@ func packageAttributes() map[string]schema.Attribute {
 		"kind": schema.StringAttribute{
 			MarkdownDescription: "How the package runs its functions: `ecu` (executes code; called `code` in Brane 0.4) or `oas` (calls a web API). Defaults to the kind in `package_file`, or else to `ecu`." + runsAgain,
 			Optional:            true,
-			Validators:          []validator.String{stringvalidator.OneOf(string(branelet.ECU), string(branelet.Code), string(branelet.OAS)), stringvalidator.AlsoRequires(besidePackage)},
+			Validators:          []validator.String{attribute.OneOf(string(branelet.ECU), string(branelet.Code), string(branelet.OAS)), stringvalidator.AlsoRequires(besidePackage)},
 		},
 		"brane_version": schema.StringAttribute{
 			MarkdownDescription: "Version of Brane that the package was built with: `0.4`, `0.5`, `0.6`, `1`, `2`, `3`, `4`, or a release of one of them such as `0.6.3`. It determines how arguments and results are encoded. " +

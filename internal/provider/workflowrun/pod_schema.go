@@ -136,7 +136,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"operator": schema.StringAttribute{
 					MarkdownDescription: "`Equal` or `Exists`. Defaults to `Equal`.",
 					Optional:            true,
-					Validators:          []validator.String{stringvalidator.OneOf(string(corev1.TolerationOpEqual), string(corev1.TolerationOpExists))},
+					Validators:          []validator.String{attribute.OneOf(string(corev1.TolerationOpEqual), string(corev1.TolerationOpExists))},
 				},
 				"value": schema.StringAttribute{
 					MarkdownDescription: "Value of the taint, with `Equal`.",
@@ -146,7 +146,7 @@ func placementAttributes() map[string]schema.Attribute {
 				"effect": schema.StringAttribute{
 					MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`. Defaults to all effects.",
 					Optional:            true,
-					Validators: []validator.String{stringvalidator.OneOf(
+					Validators: []validator.String{attribute.OneOf(
 						string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute))},
 				},
 				"toleration_seconds": schema.Int64Attribute{
@@ -224,7 +224,7 @@ func securityContextAttribute() schema.Attribute {
 					"type": schema.StringAttribute{
 						MarkdownDescription: "`RuntimeDefault` for the container runtime's profile, `Localhost` for a file on the node, or `Unconfined` for none. Namespaces that enforce the Pod Security level `baseline` or `restricted` reject pods with `Unconfined`.",
 						Required:            true,
-						Validators: []validator.String{stringvalidator.OneOf(
+						Validators: []validator.String{attribute.OneOf(
 							string(corev1.SeccompProfileTypeRuntimeDefault), string(corev1.SeccompProfileTypeLocalhost), string(corev1.SeccompProfileTypeUnconfined))},
 					},
 					"localhost_profile": schema.StringAttribute{
@@ -307,7 +307,7 @@ func volumesAttribute() schema.Attribute {
 					"medium": schema.StringAttribute{
 						MarkdownDescription: "`Memory` for a directory in memory, which counts toward the container's memory limit. Defaults to the node's disk.",
 						Optional:            true,
-						Validators:          []validator.String{stringvalidator.OneOf(string(corev1.StorageMediumMemory))},
+						Validators:          []validator.String{attribute.OneOf(string(corev1.StorageMediumMemory))},
 					},
 					"size_limit": schema.StringAttribute{
 						MarkdownDescription: "Maximum size. A pod that exceeds it is evicted.",

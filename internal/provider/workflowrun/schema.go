@@ -133,7 +133,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 					"To find out, the provider lists the nodes with its own credentials, if they are for the registered API server address, or else with the credentials that submit the Jobs. " +
 					"Without permission to list nodes it uses an init container. Defaults to `auto`." + runsNothing,
 				Optional:   true,
-				Validators: []validator.String{stringvalidator.OneOf(string(workflow.InjectAuto), string(workflow.InjectInitContainer), string(workflow.InjectImageVolume))},
+				Validators: []validator.String{attribute.OneOf(string(workflow.InjectAuto), string(workflow.InjectInitContainer), string(workflow.InjectImageVolume))},
 			},
 			"wait": schema.BoolAttribute{
 				MarkdownDescription: "Whether apply waits for the run to end. With `false` it returns as soon as the inputs are stored. An engine, which is a Job too, then runs the workflow inside the cluster, with the service account " +
@@ -148,7 +148,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(stop),
-				Validators: []validator.String{stringvalidator.OneOf(stop, detach)},
+				Validators: []validator.String{attribute.OneOf(stop, detach)},
 			},
 			"execution_id": schema.StringAttribute{
 				MarkdownDescription: "Random ID of this state record. Prevents a destroy from deleting a newer run with the same `id`.",

@@ -6,13 +6,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // maxCount keeps numbers within the range of the Kubernetes API.
@@ -71,7 +71,7 @@ func stepsSchema() schema.Attribute {
 				"`failure` when all of them have ended and one did not succeed, `always` when all of them have ended. " +
 				"If a dependency failed and stored no files, this step sees the files that dependency started with. Defaults to `success`." + runsAgain,
 			Optional:   true,
-			Validators: []validator.String{stringvalidator.OneOf(onSuccess, string(workflow.OnFailure), string(workflow.Always))},
+			Validators: []validator.String{attribute.OneOf(onSuccess, string(workflow.OnFailure), string(workflow.Always))},
 		},
 		"allow_failure": schema.BoolAttribute{
 			MarkdownDescription: "Whether the run continues, and can succeed, if this step fails. The failure is reported as a warning. It is final: because later steps may already have run on it, resuming the run does not retry this step. Steps that need it run as their `when` specifies. Defaults to `false`." + runsAgain,

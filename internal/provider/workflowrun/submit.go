@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 )
 
@@ -31,7 +32,7 @@ func submitWithSchema() schema.Attribute {
 			"for an infrastructure whose address cannot be reached from the machine that runs Terraform. " +
 			"If the registered credentials are missing or lack permissions, a refresh and a destroy use the provider's own. Defaults to `registered`." + runsNothing,
 		Optional:   true,
-		Validators: []validator.String{stringvalidator.OneOf(submitRegistered, submitProvider)},
+		Validators: []validator.String{attribute.OneOf(submitRegistered, submitProvider)},
 	}
 }
 
