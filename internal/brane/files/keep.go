@@ -195,38 +195,61 @@ func (s *Store) Delete(ctx context.Context) error {
 	return nil
 }
 
-// deleteMatchingKeys deletes the keys that match a pattern from one master, except those for which keep returns true.
-func (s *Store) deleteMatchingKeys(ctx context.Context, master *redis.Client, pattern string, keep func(key string) bool) (found bool, err error) {
+// ExtendKeys lets every key of the run expire at the store's deadline, if it would expire before. Keys that do not expire stay so.
+func (s *Store) ExtendKeys(ctx context.Context) error {
+	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
+		return s.visitMatchingKeys(ctx, master, s.keyOf("*"), func(p redis.Pipeliner, key string) {
+			p.Do(ctx, "expireat", key, s.deadline.Unix(), "gt")
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("run %s: extend the deadline of its keys: %w", s.run, err)
+	}
+	return nil
+}
+
+// visitMatchingKeys sends a command for each key of one master that matches a pattern, many in one round trip.
+func (s *Store) visitMatchingKeys(ctx context.Context, master *redis.Client, pattern string, command func(p redis.Pipeliner, key string)) error {
 	for cursor := uint64(0); ; {
 		var keys []string
 		err := s.retryCommand(ctx, func(ctx context.Context) (err error) {
 			page, next, err := master.Scan(ctx, cursor, pattern, 10*batch).Result()
 			if err == nil {
-				keys, cursor = slices.DeleteFunc(page, keep), next
+				keys, cursor = page, next
 			}
 			return err
 		})
 		if err != nil {
-			return found, err
+			return err
 		}
 		if len(keys) > 0 {
-			found = true
 			err := s.retryCommand(ctx, func(ctx context.Context) error {
 				_, err := sendPipeline(ctx, master, func(p redis.Pipeliner) {
 					for _, key := range keys { // one by one: in a Cluster they are in several slots
-						p.Unlink(ctx, key)
+						command(p, key)
 					}
 				})
 				return err
 			})
 			if err != nil {
-				return found, err
+				return err
 			}
 		}
 		if cursor == 0 {
-			return found, nil
+			return nil
 		}
 	}
+}
+
+// deleteMatchingKeys deletes the keys that match a pattern from one master, except those for which keep returns true.
+func (s *Store) deleteMatchingKeys(ctx context.Context, master *redis.Client, pattern string, keep func(key string) bool) (found bool, err error) {
+	err = s.visitMatchingKeys(ctx, master, pattern, func(p redis.Pipeliner, key string) {
+		if !keep(key) {
+			found = true
+			p.Unlink(ctx, key)
+		}
+	})
+	return found, err
 }
 
 // eachMaster runs visit on the single server, the master of a Sentinel group, or all masters of a Cluster.

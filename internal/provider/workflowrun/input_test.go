@@ -60,6 +60,7 @@ func TestAccWorkflowRun_badInput(t *testing.T) {
 		"a timeout that is none":       {step(`timeout = "soon"`), []string{`"soon"`}},
 		"a timeout below a second":     {step(`timeout = "10ms"`), []string{`"10ms": must be at least a second.`}},
 		"a user below root":            {step(`security_context = { run_as_user = -1 }`), []string{`value must be at least 0`}},
+		"a retention that ends first":  {steps + "\nretention = \"2h\"\ntimeouts = { create = \"3h\" }", []string{`Invalid retention`, `retention is 2h, but the run may take 3h (timeouts.create)`}},
 		"a retention of ten minutes":   {steps + "\nretention = \"10m\"", []string{`"10m": must be at least an hour.`}},
 		"an input above /data":         {steps + "\ninputs = { \"../x\" = { content = \"\" } }", []string{`"../x": must be relative, without . and .., doubled or trailing slashes.`}},
 		"an absolute input":            {steps + "\ninputs = { \"/x\" = { content = \"\" } }", []string{`"/x": must be relative`}},

@@ -101,8 +101,8 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Optional:            true,
 			},
 			"retention": schema.StringAttribute{
-				MarkdownDescription: "How long the files of the run stay in Redis, counted from its start, for example `72h`. At least `1h`. Outputs stay as long as the resource exists. Defaults to `168h`. " +
-					"The time of expiry is set when the run starts: changing this has no effect on an existing run.",
+				MarkdownDescription: "How long the files of the run stay in Redis, counted from its start, for example `72h`. At least `1h`, and at least `timeouts.create`. Outputs stay as long as the resource exists. Defaults to `168h`, or `timeouts.create` if that is longer. " +
+					"The time of expiry is set when the run starts: changing this has no effect on an existing run. It is set again if a failed run is continued after it, in which case all steps run again, or less than `timeouts.create` before it.",
 				CustomType: timetypes.GoDurationType{},
 				Optional:   true,
 				Computed:   true,

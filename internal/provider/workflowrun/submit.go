@@ -61,6 +61,21 @@ func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
 	}
 }
 
+// checkRetention reports a retention that ends before the run may end: the deadline of its files is set when the run starts.
+func (m workflowRunModel) checkRetention(ctx context.Context, diags *diag.Diagnostics) {
+	if m.Retention.IsNull() || m.Retention.IsUnknown() || m.Timeouts.IsUnknown() || !m.waitsForEnd() {
+		return
+	}
+	limit, problems := m.Timeouts.Create(ctx, runTimeout)
+	retention := attribute.DurationOrZero(m.Retention, &problems)
+	if problems.HasError() || retention >= limit { // other checks report values that cannot be parsed
+		return
+	}
+	diags.AddAttributeError(path.Root("retention"), "Invalid retention", fmt.Sprintf(
+		"retention is %s, but the run may take %s (timeouts.create): its files would be deleted while it runs. Set retention to at least timeouts.create.",
+		attribute.FormatDuration(retention), attribute.FormatDuration(limit)))
+}
+
 // findTarget returns the location of the run's Jobs and the client to create them with.
 func (r *runner) findTarget(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
 	name := model.Infrastructure.ValueString()

@@ -100,6 +100,11 @@ func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clie
 	if err := store.Files().SetMeta(ctx, formatLocation(spec, clients.Kube)); err != nil {
 		return nil, fmt.Errorf("record run %q in Redis: %w", spec.ID, err)
 	}
+	if lease.IsExtended() {
+		if err := store.Files().ExtendKeys(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := storeInputs(ctx, store.Files(), spec); err != nil {
 		return nil, err
 	}

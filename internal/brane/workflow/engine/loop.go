@@ -46,6 +46,8 @@ type loop struct {
 	released    map[types.UID]bool   // pods that were deleted because of that
 	cleanups    map[string]cleanup   // by the description of the object
 	nextCleanup time.Time
+	// hasOldDeadline is whether a Job was adopted that lets its keys expire before the deadline of the run.
+	hasOldDeadline bool
 	// failedIndexes are those of fan-out steps, as their Jobs count them.
 	failedIndexes map[string]string
 	signals       *signals
@@ -135,7 +137,18 @@ func (l *loop) handleTimer(ctx context.Context, now time.Time) (needCommits bool
 		return false, nil // a retry or a timeout is due
 	}
 	l.nextResync = now.Add(resyncInterval)
+	if err := l.extendKeys(ctx); err != nil {
+		return false, err
+	}
 	return true, l.detectDeletedJobs(ctx)
+}
+
+// extendKeys keeps what adopted Jobs have stored until the deadline of the run. They were created before it was renewed.
+func (l *loop) extendKeys(ctx context.Context) error {
+	if !l.hasOldDeadline {
+		return nil
+	}
+	return l.results.Files().ExtendKeys(ctx)
 }
 
 // recoverProgress reads what earlier executions have done and started.
@@ -158,7 +171,20 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.readCommits(ctx); err != nil { // again: a complete Job has a commit, unless the keys of the run have expired
+		return err
+	}
+	for i := range jobs {
+		jobs[i].isOver = jobs[i].isOver || jobs[i].isComplete
+		if job := &jobs[i]; !job.isOver && job.deadline.Before(time.Now()) { // what it stores is deleted immediately
+			job.isOver = true
+			l.requestCleanup(l.newJob(job.step, strconv.Itoa(job.number)), nil)
+		}
+	}
 	for _, step := range l.state.adoptJobs(jobs) {
+		l.hasOldDeadline = l.hasOldDeadline || slices.ContainsFunc(jobs, func(job attempt) bool {
+			return job.step == step && !job.isOver && job.deadline.Before(l.lease.Deadline())
+		})
 		l.startPodTimer(step)
 		l.reportEvent(workflow.StepAdopted, step, l.jobName(step))
 	}
@@ -222,6 +248,11 @@ func (l *loop) readCommits(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		return fmt.Errorf("read the commits of run %q: %w", l.spec.ID, err)
+	}
+	if len(commits) > 0 {
+		if err := l.extendKeys(ctx); err != nil {
+			return err
+		}
 	}
 	for name, commit := range commits {
 		l.state.recordCommit(name)

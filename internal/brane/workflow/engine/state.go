@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -116,9 +117,11 @@ func (s *state) nextAttempt(name string, acquisitions int) int {
 
 // attempt is a Job of a step.
 type attempt struct {
-	step   string
-	number int
-	isOver bool // it has failed or is being deleted, so it will not commit
+	step       string
+	number     int
+	isOver     bool      // it has failed or is being deleted, so it will not commit
+	isComplete bool      // all of its pods have succeeded
+	deadline   time.Time // until when the files that it stores are kept
 }
 
 // adoptJobs resumes what earlier executions have started, when the commits are known. A step whose latest Job still runs is running; a step

@@ -67,14 +67,20 @@ func TestStateGuards(t *testing.T) {
 		facts func(s *state)
 		want  string // phase, latest attempt and reason of step b, which needs a
 	}{
-		"a Job whose needs have ended":                 {func(s *state) { s.recordCommit("a"); s.recordJob("b", 1) }, "running 1"},
-		"a Job whose needs have not ended":             {func(s *state) { s.recordJob("b", 1) }, "prewarmed 1"},
-		"the last need commits":                        {func(s *state) { s.recordJob("b", 1); s.recordCommit("a") }, "running 1"},
-		"an early Job that has ended":                  {func(s *state) { s.recordJob("b", 1); s.markUnconfirmed("b", 1, oom) }, "pending 1"},
-		"a Job that exists twice, of which one failed": {func(s *state) { s.recordCommit("a"); s.adoptJobs([]attempt{{"b", 1, true}, {"b", 2, false}}) }, "running 2"},
-		"a Job whose latest attempt has failed":        {func(s *state) { s.recordCommit("a"); s.adoptJobs([]attempt{{"b", 1, false}, {"b", 2, true}}) }, "pending 2"},
-		"an earlier attempt fails":                     {func(s *state) { s.recordCommit("a"); s.recordJob("b", 2); s.markUnconfirmed("b", 1, oom) }, "running 2"},
-		"the latest attempt fails":                     {func(s *state) { s.recordCommit("a"); s.recordJob("b", 2); s.markUnconfirmed("b", 2, oom) }, "unconfirmed 2 OOMKilled"},
+		"a Job whose needs have ended":     {func(s *state) { s.recordCommit("a"); s.recordJob("b", 1) }, "running 1"},
+		"a Job whose needs have not ended": {func(s *state) { s.recordJob("b", 1) }, "prewarmed 1"},
+		"the last need commits":            {func(s *state) { s.recordJob("b", 1); s.recordCommit("a") }, "running 1"},
+		"an early Job that has ended":      {func(s *state) { s.recordJob("b", 1); s.markUnconfirmed("b", 1, oom) }, "pending 1"},
+		"a Job that exists twice, of which one failed": {func(s *state) {
+			s.recordCommit("a")
+			s.adoptJobs([]attempt{{step: "b", number: 1, isOver: true}, {step: "b", number: 2, isOver: false}})
+		}, "running 2"},
+		"a Job whose latest attempt has failed": {func(s *state) {
+			s.recordCommit("a")
+			s.adoptJobs([]attempt{{step: "b", number: 1, isOver: false}, {step: "b", number: 2, isOver: true}})
+		}, "pending 2"},
+		"an earlier attempt fails": {func(s *state) { s.recordCommit("a"); s.recordJob("b", 2); s.markUnconfirmed("b", 1, oom) }, "running 2"},
+		"the latest attempt fails": {func(s *state) { s.recordCommit("a"); s.recordJob("b", 2); s.markUnconfirmed("b", 2, oom) }, "unconfirmed 2 OOMKilled"},
 		"the first reason stays": {func(s *state) {
 			s.recordCommit("a")
 			s.recordJob("b", 1)
@@ -105,7 +111,7 @@ func TestStateGuards(t *testing.T) {
 			s.recordCommit("x")
 			s.recordJob("x", 1)
 			s.markConflict("x", oom)
-			s.adoptJobs([]attempt{{"x", 1, false}})
+			s.adoptJobs([]attempt{{step: "x", number: 1, isOver: false}})
 		}, "pending 0"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
 
 // Signals of the loop, in addition to files.Event.
@@ -192,8 +193,10 @@ func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 // parseAttempt returns the attempt of a Job.
 func parseAttempt(job *batchv1.Job) attempt {
 	_, isFailed := FindJobFailure(job)
-	isEnded := isFailed || isJobStopped(job) || job.DeletionTimestamp != nil
-	return attempt{job.Labels[workflow.StepLabel], attemptNumber(job.Labels), isEnded}
+	return attempt{
+		step: job.Labels[workflow.StepLabel], number: attemptNumber(job.Labels), isOver: isFailed || isJobStopped(job) || job.DeletionTimestamp != nil,
+		isComplete: job.Status.CompletionTime != nil, deadline: jobspec.FindDeadline(job),
+	}
 }
 
 // attemptNumber returns the attempt to which a Job or Pod with these labels belongs.

@@ -4,6 +4,7 @@ package jobspec
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -70,6 +71,22 @@ func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Jo
 		job.Spec.ActiveDeadlineSeconds = new(int64(step.Timeout.Seconds()))
 	}
 	return job, nil
+}
+
+// FindDeadline returns until when the files that a Job stores are kept; the zero time if the Job does not show it.
+func FindDeadline(job *batchv1.Job) time.Time {
+	pod := job.Spec.Template.Spec
+	for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
+		for _, env := range container.Env {
+			if env.Name != agent.EnvStep {
+				continue
+			}
+			if step, err := agent.ParseStep([]byte(strings.ReplaceAll(env.Value, "$$", "$"))); err == nil {
+				return time.Unix(step.Deadline, 0)
+			}
+		}
+	}
+	return time.Time{}
 }
 
 // makeIndexed makes a Job an Indexed Job.
