@@ -73,6 +73,7 @@ var oneOf = map[string]string{"brane_file_set": "directory"}
 var full = map[string]map[string]any{
 	"brane_namespace": {
 		"name": "brane", "labels": map[string]any{"a": "b"}, "annotations": map[string]any{"a": "b"},
+		"common_labels": map[string]any{"a": "c"}, "common_annotations": map[string]any{"a": "c"},
 		"service_account": map[string]any{"name": "brane", "labels": map[string]any{"a": "b"}, "image_pull_secrets": []any{"x"}, "create_token_secret": true},
 		"pod_security":    map[string]any{"enforce": "baseline", "version": "v1.35"},
 		"rules":           []any{map[string]any{"api_groups": []any{""}, "resources": []any{"pods"}, "verbs": []any{"get"}}},

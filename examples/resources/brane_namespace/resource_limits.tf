@@ -5,6 +5,9 @@ resource "brane_namespace" "imaging" {
   labels   = { "example.org/team" = "imaging" }
   subjects = [{ kind = "Group", name = "imaging" }]
 
+  # Of all objects, for example because a policy of the cluster requires it.
+  common_labels = { "example.org/cost-center" = "4711" }
+
   resource_quota = {
     pods              = "100"
     "requests.cpu"    = "16"

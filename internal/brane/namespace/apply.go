@@ -72,9 +72,6 @@ func isUnfinished(ns *corev1.Namespace) bool { return ns.Annotations[unfinishedA
 // unfinishedNamespace returns the Namespace for the first request. It has all labels and annotations, because an admission policy may require them.
 func (s Spec) unfinishedNamespace() *corev1.Namespace {
 	ns := s.namespaceObject()
-	if ns.Annotations == nil {
-		ns.Annotations = map[string]string{}
-	}
 	ns.Annotations[unfinishedAnnotation] = "true"
 	return ns
 }

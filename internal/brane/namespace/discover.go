@@ -3,6 +3,7 @@ package namespace
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,6 +32,7 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 
 	if roles := listOwned[*rbacv1.Role](now); len(roles) > 0 {
 		spec.ServiceAccount = roles[0].Name
+		spec.takeCommon(roles[0])
 		spec.Access, spec.Rules = accessOf(roles[0].Rules)
 	}
 	if bindings := listOwned[*rbacv1.RoleBinding](now); len(bindings) > 0 {
@@ -53,6 +55,24 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 	}
 	spec.Network = networkOf(listOwned[*networkingv1.NetworkPolicy](now))
 	return spec, spec.takeSecrets(ctx, r)
+}
+
+// takeCommon sets the common labels and annotations: a Role has no others. Those of the Namespace and of the service account are then only what differs.
+func (s *Spec) takeCommon(role *rbacv1.Role) {
+	own := ownFields(role).subtreeAt("f:metadata")
+	s.CommonLabels = selectKeys(role.Labels, own.ownedKeys("f:labels"))
+	s.CommonAnnotations = selectKeys(role.Annotations, own.ownedKeys("f:annotations"))
+	delete(s.CommonLabels, ManagedByLabel)
+	removeEntries(s.Labels, s.CommonLabels)
+	removeEntries(s.Annotations, s.CommonAnnotations)
+}
+
+// removeEntries removes the entries that another map has as well.
+func removeEntries(from, common map[string]string) {
+	maps.DeleteFunc(from, func(key, value string) bool {
+		same, there := common[key]
+		return there && same == value
+	})
 }
 
 // takeSettings removes the settings from annotations and returns them.
@@ -95,6 +115,8 @@ func (s *Spec) takeAccount(account *corev1.ServiceAccount) {
 	s.AccountLabels = selectKeys(account.Labels, own.ownedKeys("f:labels"))
 	delete(s.AccountLabels, ManagedByLabel)
 	s.AccountAnnotations = selectKeys(account.Annotations, own.ownedKeys("f:annotations"))
+	removeEntries(s.AccountLabels, s.CommonLabels)
+	removeEntries(s.AccountAnnotations, s.CommonAnnotations)
 	if ownsField(account, "f:imagePullSecrets") {
 		for _, ref := range account.ImagePullSecrets {
 			if ref.Name != pullSecretName {

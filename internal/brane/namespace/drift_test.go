@@ -148,8 +148,8 @@ func TestApplyDeletesRemovedObjects(t *testing.T) {
 	want := smallest()
 	want.Name, want.ServiceAccount = before.Name, "other"
 	left := []string{
-		`Namespace "` + before.Name + `" has different labels: pod-security.kubernetes.io/audit, pod-security.kubernetes.io/audit-version, pod-security.kubernetes.io/enforce, pod-security.kubernetes.io/enforce-version, pod-security.kubernetes.io/warn, pod-security.kubernetes.io/warn-version`,
-		`Namespace "` + before.Name + `" has different annotations: example.org/note`,
+		`Namespace "` + before.Name + `" has different labels: cost, pod-security.kubernetes.io/audit, pod-security.kubernetes.io/audit-version, pod-security.kubernetes.io/enforce, pod-security.kubernetes.io/enforce-version, pod-security.kubernetes.io/warn, pod-security.kubernetes.io/warn-version`,
+		`Namespace "` + before.Name + `" has different annotations: contact, example.org/note`,
 		`ServiceAccount "other" is missing`, `Role "other" is missing`, `RoleBinding "other" is missing`,
 		`LimitRange "brane" is no longer configured`, `NetworkPolicy "brane-default-deny" is no longer configured`, `NetworkPolicy "brane-dns" is no longer configured`,
 		`NetworkPolicy "brane-egress-redis" is no longer configured`, `NetworkPolicy "brane-ingress-scrape" is no longer configured`, `ResourceQuota "brane" is no longer configured`,

@@ -36,6 +36,9 @@ type Spec struct {
 	Annotations map[string]string // likewise
 	PodSecurity PodSecurity
 
+	// CommonLabels and CommonAnnotations are set on all objects, the Namespace included; more specific ones take precedence.
+	CommonLabels, CommonAnnotations map[string]string
+
 	ServiceAccount     string            // also the name of the Role and of the RoleBinding
 	AccountLabels      map[string]string // labels of other managers stay
 	AccountAnnotations map[string]string
@@ -82,15 +85,10 @@ func managedKinds() []kube.List {
 }
 
 func (s Spec) namespaceObject() *corev1.Namespace {
-	labels := map[string]string{}
-	maps.Copy(labels, s.Labels)
-	maps.Copy(labels, s.PodSecurity.toLabels())
-	labels[ManagedByLabel] = ManagedBy // no label of the caller may weaken what the Spec requires, or hide the namespace
-	annotations := maps.Clone(s.Annotations)
+	// No label of the caller may weaken what the Spec requires, or hide the namespace.
+	labels := mergeMaps(s.CommonLabels, s.Labels, s.PodSecurity.toLabels(), map[string]string{ManagedByLabel: ManagedBy})
+	annotations := mergeMaps(s.CommonAnnotations, s.Annotations)
 	for key, value := range s.Settings {
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
 		annotations[AnnotationPrefix+key] = value
 	}
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Name, Labels: labels, Annotations: annotations}}
@@ -100,12 +98,8 @@ func (s Spec) serviceAccount() *corev1.ServiceAccount {
 	// The service account is for the client that creates Jobs, not for the pods.
 	mount := false
 	account := &corev1.ServiceAccount{ObjectMeta: s.childMeta(s.ServiceAccount), AutomountServiceAccountToken: &mount}
-	for key, value := range s.AccountLabels {
-		if key != ManagedByLabel {
-			account.Labels[key] = value
-		}
-	}
-	account.Annotations = s.AccountAnnotations
+	account.Labels = mergeMaps(s.CommonLabels, s.AccountLabels, map[string]string{ManagedByLabel: ManagedBy})
+	account.Annotations = mergeMaps(s.CommonAnnotations, s.AccountAnnotations)
 	names := slices.Sorted(slices.Values(s.PullSecrets))
 	if len(s.RegistryCredentials) > 0 {
 		names = append(names, pullSecretName)
@@ -137,5 +131,17 @@ func (s Spec) accountSubject() rbacv1.Subject {
 }
 
 func (s Spec) childMeta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: s.Name, Name: name, Labels: map[string]string{ManagedByLabel: ManagedBy}}
+	return metav1.ObjectMeta{
+		Namespace: s.Name, Name: name,
+		Labels: mergeMaps(s.CommonLabels, map[string]string{ManagedByLabel: ManagedBy}), Annotations: mergeMaps(s.CommonAnnotations),
+	}
+}
+
+// mergeMaps returns the entries of all maps; later maps take precedence.
+func mergeMaps(all ...map[string]string) map[string]string {
+	merged := map[string]string{}
+	for _, entries := range all {
+		maps.Copy(merged, entries)
+	}
+	return merged
 }

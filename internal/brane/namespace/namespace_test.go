@@ -34,6 +34,7 @@ func fullest() namespace.Spec {
 	}
 	spec := smallest()
 	spec.Annotations = map[string]string{"example.org/note": "n"}
+	spec.CommonLabels, spec.CommonAnnotations = map[string]string{"team": "all", "cost": "4711"}, map[string]string{"contact": "admin"}
 	spec.PodSecurity = namespace.PodSecurity{Enforce: "baseline", Audit: "restricted", Warn: "restricted", Version: "v1.35"}
 	spec.AccountLabels, spec.AccountAnnotations = map[string]string{"a": "b"}, map[string]string{"c": "d"}
 	spec.PullSecrets = []string{"of-others"}

@@ -141,3 +141,39 @@ func TestAccessRules(t *testing.T) {
 		}
 	}
 }
+
+// TestCommonMetadata checks that all objects have the common labels and annotations, that more specific ones win, and that nothing replaces our mark.
+func TestCommonMetadata(t *testing.T) {
+	common := map[string]string{"team": "all", "cost": "4711", ManagedByLabel: "other", PodSecurityPrefix + "enforce": "privileged"}
+	spec := Spec{
+		Name: "ns", ServiceAccount: "a", Access: AccessRun, LongLivedToken: true,
+		CommonLabels: common, CommonAnnotations: map[string]string{"contact": "admin"}, Settings: map[string]string{"x": "y"},
+		Labels: map[string]string{"team": "imaging"}, AccountLabels: map[string]string{"cost": "42"}, PodSecurity: PodSecurity{Enforce: "restricted"},
+		ResourceQuota: corev1.ResourceList{"pods": resource.MustParse("1")}, LimitRange: LimitRange{Max: corev1.ResourceList{"cpu": resource.MustParse("1")}},
+		Network: &Network{DNS: true}, RegistryCredentials: map[string]Registry{"r": {"u", "p", 1}},
+	}
+	for _, object := range spec.wantedObjects() {
+		labels, annotations := object.GetLabels(), object.GetAnnotations()
+		want := map[string]string{"team": "all", "cost": "4711", ManagedByLabel: ManagedBy}
+		switch object.(type) {
+		case *corev1.Namespace:
+			want["team"] = "imaging"
+			if level := labels[PodSecurityPrefix+"enforce"]; level != "restricted" {
+				t.Errorf("the namespace enforces %s", level)
+			}
+		case *corev1.ServiceAccount:
+			want["cost"] = "42"
+		}
+		for key, value := range want {
+			if labels[key] != value {
+				t.Errorf("%s: label %s is %q, want %q", objectKey(object), key, labels[key], value)
+			}
+		}
+		if annotations["contact"] != "admin" {
+			t.Errorf("%s: annotations %v", objectKey(object), annotations)
+		}
+	}
+	if n := len(spec.wantedObjects()); n != 10 {
+		t.Errorf("%d objects", n)
+	}
+}

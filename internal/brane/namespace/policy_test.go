@@ -111,6 +111,7 @@ func TestCreateSatisfiesPolicies(t *testing.T) {
 	demand.await(t, c, probe, func(err error) bool { return err == nil })
 	before := spec
 	spec.Labels, spec.Annotations, spec.PodSecurity = nil, nil, namespace.PodSecurity{}
+	spec.CommonLabels, spec.CommonAnnotations = nil, nil
 	change(t, c, before, spec)
 	got := read(t, c, spec)
 	for _, key := range []string{"example.org/team", "pod-security.kubernetes.io/enforce"} {

@@ -42,7 +42,7 @@ func (s Spec) wantedSecrets() []kube.Object {
 	}
 	if s.LongLivedToken {
 		token := &corev1.Secret{ObjectMeta: s.childMeta(TokenSecret(s.ServiceAccount)), Type: corev1.SecretTypeServiceAccountToken}
-		token.Annotations = map[string]string{corev1.ServiceAccountNameKey: s.ServiceAccount} // the token controller fills in the rest
+		token.Annotations[corev1.ServiceAccountNameKey] = s.ServiceAccount // the token controller fills in the rest
 		secrets = append(secrets, token)
 	}
 	return secrets
@@ -67,7 +67,7 @@ func (s Spec) pullSecret() *corev1.Secret {
 		versions[host] = r.Version
 	}
 	secret := &corev1.Secret{ObjectMeta: s.childMeta(pullSecretName), Type: corev1.SecretTypeDockerConfigJson}
-	secret.Annotations = map[string]string{versionsAnnotation: mustMarshal(versions)}
+	secret.Annotations[versionsAnnotation] = mustMarshal(versions)
 	secret.Data = map[string][]byte{corev1.DockerConfigJsonKey: []byte(mustMarshal(config))}
 	return secret
 }

@@ -21,6 +21,8 @@ type namespaceModel struct {
 	Cluster             types.String                  `tfsdk:"cluster"`
 	Labels              types.Map                     `tfsdk:"labels"`
 	Annotations         types.Map                     `tfsdk:"annotations"`
+	CommonLabels        types.Map                     `tfsdk:"common_labels"`
+	CommonAnnotations   types.Map                     `tfsdk:"common_annotations"`
 	PodSecurity         *podSecurityModel             `tfsdk:"pod_security"`
 	ServiceAccount      *serviceAccountModel          `tfsdk:"service_account"`
 	Access              types.String                  `tfsdk:"access"`
@@ -116,6 +118,8 @@ func (m namespaceModel) toSpec(ctx context.Context) (namespace.Spec, diag.Diagno
 	spec := namespace.Spec{Name: m.Name.ValueString(), Access: namespace.Access(m.Access.ValueString()), Settings: m.settings()}
 	diags.Append(m.Labels.ElementsAs(ctx, &spec.Labels, false)...)
 	diags.Append(m.Annotations.ElementsAs(ctx, &spec.Annotations, false)...)
+	diags.Append(m.CommonLabels.ElementsAs(ctx, &spec.CommonLabels, false)...)
+	diags.Append(m.CommonAnnotations.ElementsAs(ctx, &spec.CommonAnnotations, false)...)
 	if p := m.PodSecurity; p != nil {
 		spec.PodSecurity = namespace.PodSecurity{
 			Enforce: p.Enforce.ValueString(), Audit: p.Audit.ValueString(), Warn: p.Warn.ValueString(), Version: p.Version.ValueString(),
@@ -169,6 +173,7 @@ func traffic(models map[string]trafficModel) map[string]namespace.Traffic {
 func (m *namespaceModel) found(ctx context.Context, spec namespace.Spec) diag.Diagnostics {
 	var diags diag.Diagnostics
 	m.Labels, m.Annotations = ownMap(ctx, spec.Labels, &diags), ownMap(ctx, spec.Annotations, &diags)
+	m.CommonLabels, m.CommonAnnotations = ownMap(ctx, spec.CommonLabels, &diags), ownMap(ctx, spec.CommonAnnotations, &diags)
 	m.takeSettings(ctx, spec.Settings, &diags)
 	if p := spec.PodSecurity; p != (namespace.PodSecurity{}) {
 		m.PodSecurity = &podSecurityModel{attribute.StringOrNull(p.Enforce), attribute.StringOrNull(p.Audit), attribute.StringOrNull(p.Warn), attribute.StringOrNull(p.Version)}

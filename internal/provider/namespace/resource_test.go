@@ -28,6 +28,9 @@ resource "brane_namespace" "test" {
   labels      = { "example.org/team" = "imaging" }
   annotations = { "example.org/note" = "for tests" }
 
+  common_labels      = { "example.org/cost" = "4711" }
+  common_annotations = { "example.org/contact" = "admin@example.org" }
+
   pod_security = { enforce = "baseline", audit = "restricted", warn = "restricted", version = "v1.35" }
 
   service_account = {

@@ -54,9 +54,12 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"cluster": attribute.NewCluster(),
 			"labels": attribute.NewLabels("Labels of the Namespace. Labels set by other tools are preserved. The provider sets `" + namespace.ManagedByLabel + "`; " +
 				"Pod Security levels are set with `pod_security`. Neither can be set here."),
-			"annotations":     attribute.NewAnnotations("Annotations of the Namespace. Annotations set by other tools are preserved. The prefix `" + namespace.AnnotationPrefix + "` is reserved for the provider."),
-			"pod_security":    podSecuritySchema(),
-			"service_account": serviceAccountSchema(),
+			"annotations": attribute.NewAnnotations("Annotations of the Namespace. Annotations set by other tools are preserved. The prefix `" + namespace.AnnotationPrefix + "` is reserved for the provider."),
+			"common_labels": attribute.NewLabels("Labels of all objects of this resource: the Namespace, the ServiceAccount, the Role and so on, for example those that a policy of the cluster requires. " +
+				"`labels` and `service_account.labels` take precedence. The same keys as in `labels` are reserved."),
+			"common_annotations": attribute.NewAnnotations("Annotations of all objects of this resource. `annotations` and `service_account.annotations` take precedence. The same prefix as in `annotations` is reserved."),
+			"pod_security":       podSecuritySchema(),
+			"service_account":    serviceAccountSchema(),
 			"access": schema.StringAttribute{
 				MarkdownDescription: "Permissions of the service account in the namespace. `submit`: " + describeRules(namespace.AccessSubmit.Rules()) + ", which is all that Brane 0.4 to 0.6 needs. " +
 					"`run`: what `brane_workflow_run` needs, " + describeRules(namespace.AccessRun.Rules()) + ". The rules are not limited to objects of the provider: " +

@@ -17,6 +17,8 @@ func (c trial) newFullConfig() acctest.Object {
 		"name":                 c.Namespace,
 		"labels":               acctest.Object{"example.org/team": "imaging"},
 		"annotations":          acctest.Object{"example.org/note": "n"},
+		"common_labels":        acctest.Object{"example.org/cost": "4711", "example.org/team": "all"},
+		"common_annotations":   acctest.Object{"example.org/contact": "admin@example.org"},
 		"pod_security":         acctest.Object{"enforce": "baseline", "version": "v1.35"},
 		"service_account":      acctest.Object{"name": "submitter", "labels": acctest.Object{"a": "b"}, "image_pull_secrets": []any{"of-others"}, "create_token_secret": true},
 		"rules":                []any{acctest.Object{"api_groups": []any{"batch"}, "resources": []any{"jobs"}, "verbs": []any{"create", "get"}}},

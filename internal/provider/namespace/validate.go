@@ -34,6 +34,8 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 	get(&m.name, path.Root("name"))
 	get(&m.labels, path.Root("labels"))
 	get(&m.annotations, path.Root("annotations"))
+	get(&m.commonLabels, path.Root("common_labels"))
+	get(&m.commonAnnotations, path.Root("common_annotations"))
 	get(&m.accountLabels, account.AtName("labels"))
 	get(&m.accountAnnotations, account.AtName("annotations"))
 	m.refuseReserved(&resp.Diagnostics)
@@ -57,11 +59,12 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 type metadata struct {
 	name                              types.String
 	labels, annotations               types.Map
+	commonLabels, commonAnnotations   types.Map
 	accountLabels, accountAnnotations types.Map
 }
 
 func (m namespaceModel) metadata() metadata {
-	found := metadata{name: m.Name, labels: m.Labels, annotations: m.Annotations}
+	found := metadata{name: m.Name, labels: m.Labels, annotations: m.Annotations, commonLabels: m.CommonLabels, commonAnnotations: m.CommonAnnotations}
 	if a := m.ServiceAccount; a != nil {
 		found.accountLabels, found.accountAnnotations = a.Labels, a.Annotations
 	}
@@ -73,6 +76,8 @@ func (m metadata) refuseReserved(diags *diag.Diagnostics) {
 	account := path.Root("service_account")
 	attribute.RefuseKeys(path.Root("labels"), m.labels, m.reservedLabel, diags)
 	attribute.RefuseKeys(path.Root("annotations"), m.annotations, reservedAnnotation, diags)
+	attribute.RefuseKeys(path.Root("common_labels"), m.commonLabels, m.reservedLabel, diags)
+	attribute.RefuseKeys(path.Root("common_annotations"), m.commonAnnotations, reservedAnnotation, diags)
 	attribute.RefuseKeys(account.AtName("labels"), m.accountLabels, func(key, _ string) string { return reservedMark(key) }, diags)
 	attribute.RefuseKeys(account.AtName("annotations"), m.accountAnnotations, reservedAnnotation, diags)
 }
