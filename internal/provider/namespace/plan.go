@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -127,6 +128,9 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 	if err == nil {
 		changes, err = namespace.Changes(ctx, client, spec)
 	}
+	if err == nil {
+		warnForeignSecrets(ctx, client, spec, diags)
+	}
 	switch {
 	case errors.Is(err, namespace.ErrGone):
 		warnTerminating(diags, spec.Name, err)
@@ -140,4 +144,29 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 		diags.AddWarning("Existing namespace will be adopted", fmt.Sprintf(
 			"Namespace %q exists and will be managed by this resource. These differences will be corrected:\n%s", spec.Name, diagnostic.BulletList(changes)))
 	}
+}
+
+// shownSecrets is how many names of Secrets a warning contains.
+const shownSecrets = 5
+
+// warnForeignSecrets warns that the service account could change Secrets that exist in a namespace before it is adopted.
+func warnForeignSecrets(ctx context.Context, client *kube.Client, spec namespace.Spec, diags *diag.Diagnostics) {
+	names, err := namespace.ForeignSecrets(ctx, client, spec)
+	var found string
+	switch {
+	case kube.IsDenied(err):
+		found = fmt.Sprintf("Whether namespace %q contains Secrets that this resource does not manage is not known, because the credentials of the provider do not permit to list them.", spec.Name)
+	case err != nil:
+		diagnostic.AddError(diags, "Failed to read Namespace", fmt.Sprintf("Reading the Secrets of namespace %q to adopt it", spec.Name), err)
+		return
+	case len(names) > shownSecrets:
+		found = fmt.Sprintf("Namespace %q contains %d Secrets that this resource does not manage, among them %s.", spec.Name, len(names), strings.Join(names[:shownSecrets], ", "))
+	case len(names) > 0:
+		found = fmt.Sprintf("Namespace %q contains Secrets that this resource does not manage: %s.", spec.Name, strings.Join(names, ", "))
+	default:
+		return
+	}
+	diags.AddAttributeWarning(path.Root("adopt"), "Service account can change existing Secrets", fmt.Sprintf(
+		"%s The permissions of the service account %q are not limited to objects of runs: it can overwrite and delete every Secret of the namespace. "+
+			"Use a namespace of its own, or access = \"submit\", if that is not intended.", found, spec.ServiceAccount))
 }

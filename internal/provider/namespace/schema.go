@@ -63,7 +63,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"access": schema.StringAttribute{
 				MarkdownDescription: "Permissions of the service account in the namespace. `submit`: " + describeRules(namespace.AccessSubmit.Rules()) + ", which is all that Brane 0.4 to 0.6 needs. " +
 					"`run`: what `brane_workflow_run` needs, " + describeRules(namespace.AccessRun.Rules()) + ". The rules are not limited to objects of the provider: " +
-					"with `run` the service account can modify and delete every ConfigMap, Secret and Job of the namespace. Defaults to `run` if `rules` is not set. Conflicts with `rules`.",
+					"with `run` the service account can overwrite and delete every ConfigMap and every Secret, change and delete every Job, and delete every Pod of the namespace; it cannot read Secrets, but it can create pods that mount them. Defaults to `run` if `rules` is not set. Conflicts with `rules`.",
 				Optional:      true,
 				Computed:      true,
 				Validators:    []validator.String{attribute.OneOf(namespace.Accesses()...), stringvalidator.ConflictsWith(path.MatchRoot("rules"))},
@@ -77,7 +77,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"network_policy":       networkPolicySchema(),
 			"registry_credentials": registryCredentialsSchema(),
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Adopt an existing Namespace when the resource is created. Without it, an existing Namespace is an error. The plan warns about the changes to the Namespace. Has no effect after the creation. Defaults to `false`.",
+				MarkdownDescription: "Adopt an existing Namespace when the resource is created. Without it, an existing Namespace is an error. The plan warns about the changes to the Namespace, and about Secrets in it that the service account could change. Has no effect after the creation. Defaults to `false`.",
 				Optional:            true,
 			},
 			"deletion_protection": schema.BoolAttribute{

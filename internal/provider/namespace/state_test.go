@@ -1,11 +1,17 @@
 package namespace_test
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
@@ -38,6 +44,9 @@ func TestAccNamespaceImport(t *testing.T) {
 	for name, config := range map[string]func(trial) acctest.Object{
 		"the smallest": func(c trial) acctest.Object { return acctest.Object{"name": c.Namespace} },
 		"the fullest":  trial.newFullConfig,
+		"with the label of Kubernetes": func(c trial) acctest.Object {
+			return acctest.Object{"name": c.Namespace, "labels": acctest.Object{"kubernetes.io/metadata.name": c.Namespace, "team": "imaging"}}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -47,6 +56,14 @@ func TestAccNamespaceImport(t *testing.T) {
 				"clusters":   acctest.Object{"berlin": acctest.Object{"host": c.URL, "token": "unused"}},
 			}, false).Diagnostics)
 			c.RequireNoErrors(c.Apply(config(c)))
+			// What other tools have added does not belong to the resource.
+			others := `{"metadata":{"labels":{"others":"x","pod-security.kubernetes.io/audit":"restricted"},"annotations":{"others":"x"}}}`
+			acctest.NoError(t, c.Client.MergePatch(t.Context(), namespaceObject(c.Env), []byte(others)))
+			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}
+			if name, ok := config(c)["service_account"]; ok {
+				account.Name, _ = name.(acctest.Object)["name"].(string)
+			}
+			acctest.NoError(t, c.Client.MergePatch(t.Context(), account, []byte(`{"metadata":{"labels":{"others":"x"},"annotations":{"others":"x"}}}`)))
 			schemas, err := c.GetResourceIdentitySchemas(t.Context(), &tfprotov6.GetResourceIdentitySchemasRequest{})
 			acctest.NoError(t, err)
 			typ := schemas.IdentitySchemas["brane_namespace"].ValueType()
@@ -96,7 +113,10 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	acctest.NoError(t, c.Client.Create(t.Context(), theirs))
 	acctest.NoError(t, c.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}))
 	plan, _ := c.PlanChange(config)
-	want := `WARNING: Existing namespace will be adopted: Namespace "` + c.Namespace + `" exists and will be managed by this resource. These differences will be corrected:
+	want := `WARNING, AttributeName("adopt"): Service account can change existing Secrets: Whether namespace "` + c.Namespace + `" contains Secrets that this resource does not manage is not known, ` +
+		`because the credentials of the provider do not permit to list them. The permissions of the service account "brane" are not limited to objects of runs: ` +
+		`it can overwrite and delete every Secret of the namespace. Use a namespace of its own, or access = "submit", if that is not intended.
+WARNING: Existing namespace will be adopted: Namespace "` + c.Namespace + `" exists and will be managed by this resource. These differences will be corrected:
 - Namespace "` + c.Namespace + `" has different labels: app.kubernetes.io/managed-by, team
 - ServiceAccount "brane" is missing
 - Role "brane" has different rules
@@ -112,5 +132,44 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	acctest.NoError(t, clustertest.Client(t).Get(t.Context(), theirs))
 	if got := c.DecodeString(c.DecodeAttributes(c.Schema(), c.State)["uid"]); got != string(theirs.UID) {
 		t.Errorf("the namespace was replaced: %s", got)
+	}
+}
+
+// TestAccNamespaceForeignSecrets checks that a plan that adopts a namespace shows which Secrets the service account could change.
+func TestAccNamespaceForeignSecrets(t *testing.T) {
+	t.Parallel()
+	c := newTrial(t)
+	acctest.NoError(t, c.Client.Create(t.Context(), namespaceObject(c.Env)))
+	for i := range 7 {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: fmt.Sprintf("theirs-%d", i)}, StringData: map[string]string{"k": "never-told"}}
+		acctest.NoError(t, clustertest.Client(t).Create(t.Context(), secret))
+	}
+	if plan, _ := c.PlanChange(acctest.Object{"name": c.Namespace, "adopt": true}); !strings.Contains(acctest.FormatDiagnostics(plan.Diagnostics), "do not permit to list them") {
+		t.Errorf("without the permission to list Secrets the plan says %s", acctest.FormatDiagnostics(plan.Diagnostics))
+	}
+	reader := metav1.ObjectMeta{Namespace: c.Namespace, Name: "reader"}
+	acctest.NoError(t, clustertest.Client(t).Create(t.Context(), &rbacv1.Role{
+		ObjectMeta: reader, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}}},
+	}))
+	acctest.NoError(t, clustertest.Client(t).Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: reader, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "system:serviceaccounts"}},
+	}))
+	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		plan, _ := c.PlanChange(acctest.Object{"name": c.Namespace, "adopt": true}) // the API server learns of the Role a moment later
+		return !strings.Contains(acctest.FormatDiagnostics(plan.Diagnostics), "do not permit to list them"), nil
+	}))
+	const title = "Service account can change existing Secrets"
+	for access, want := range map[string]string{"run": "contains 7 Secrets that this resource does not manage, among them theirs-0, theirs-1, ", "submit": ""} {
+		plan, _ := c.PlanChange(acctest.Object{"name": c.Namespace, "adopt": true, "access": access})
+		said := acctest.FormatDiagnostics(plan.Diagnostics)
+		if strings.Contains(said, title) != (want != "") || !strings.Contains(said, want) || strings.Contains(said, "never-told") {
+			t.Errorf("access %s: the plan says %s", access, said)
+		}
+	}
+	c.RequireNoErrors(c.Apply(acctest.Object{"name": c.Namespace, "adopt": true}))
+	c.RequireNoErrors(c.Refresh())
+	if plan, _ := c.PlanChange(acctest.Object{"name": c.Namespace, "adopt": true}); len(plan.Diagnostics) > 0 {
+		t.Errorf("after the adoption the plan says %s", acctest.FormatDiagnostics(plan.Diagnostics))
 	}
 }
