@@ -404,11 +404,26 @@ func TestAFanOutCommitsEachIndex(t *testing.T) {
 	}
 }
 
+// TestLinksAndSpecialFiles checks that a link to a file of the image is stored, and that a named pipe is skipped with a line in the log.
+func TestLinksAndSpecialFiles(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	got := r.pod("first", nil).sh("mkfifo pipe; ln -s /bin/sh shell; echo x >out")
+	const line = "brane: step \"first\": \"pipe\" is a named pipe: it is not stored\n"
+	if got.code != 0 || got.stderr != line || !strings.Contains(r.log("first"), line) {
+		t.Errorf("ended with %d: %s", got.code, got.stderr)
+	}
+	second := r.pod("second", map[string][]string{"second": {"first"}, "first": nil}).sh("ls; readlink shell >target; ./shell -c 'echo works'")
+	if second.code != 0 || second.stdout != "out\nshell\nworks\n" || r.content("second", "target") != "/bin/sh\n" {
+		t.Errorf("the next step ended with %d: %s%s", second.code, second.stdout, second.stderr)
+	}
+}
+
 func TestStageOutFailureIsItsOwnCode(t *testing.T) {
 	r := newRun(t, nil)
 	p := r.pod("pipe", nil)
-	got := p.sh("mkfifo p")
-	if got.code != agent.ExitStageOut || !strings.Contains(got.stderr, `file "p" is a named pipe`) {
+	got := p.sh("mknod p c 0 0") // a device that everyone may create and no one can open
+	if got.code != agent.ExitStageOut || !strings.Contains(got.stderr, `file "p" is a device`) {
 		t.Errorf("ended with %d: %s", got.code, got.stderr)
 	}
 	if words := p.lastWords(); !agent.IsMessage(words) || words != got.stderr {
@@ -417,7 +432,7 @@ func TestStageOutFailureIsItsOwnCode(t *testing.T) {
 	if r.committed("pipe") {
 		t.Error("it was committed")
 	}
-	if log := r.log("pipe"); !strings.Contains(log, "named pipe") {
+	if log := r.log("pipe"); !strings.Contains(log, "is a device") {
 		t.Errorf("the kept output is %q", log)
 	}
 }

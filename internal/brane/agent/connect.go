@@ -19,6 +19,7 @@ func connectRun(ctx context.Context, a access, step Step, hasConnected bool, say
 	}
 	config = files.Config{
 		Redis: client, Run: step.Run, Deadline: step.deadlineTime(), Patience: time.Duration(step.Patience) * time.Second,
+		Skipped:     reportSkipped(say),
 		UserReturns: a.hasOwnUser(step.Run, files.DatabaseOf(client)), Waiting: func(since time.Time, err error) { say(describeWaiting(time.Since(since), err)) },
 	}
 	patient := config
@@ -40,6 +41,18 @@ func connectRun(ctx context.Context, a access, step Step, hasConnected bool, say
 		return config, fmt.Errorf("the files of run %s expired at %s; start a new run", step.Run, step.deadlineTime().UTC().Format(time.RFC3339))
 	}
 	return patient, nil
+}
+
+// reportSkipped returns a function that passes a line about each file that is not stored to say, once: the files are stored again if Redis has
+// lost some of them.
+func reportSkipped(say func(text string)) func(path, kind string) {
+	said := map[string]bool{}
+	return func(path, kind string) {
+		if !said[path] {
+			say(fmt.Sprintf("%q is a %s: it is not stored", path, kind))
+		}
+		said[path] = true
+	}
 }
 
 // describeWaiting returns a line about a Redis that has not answered for a time, or answers again if there is no error.

@@ -229,27 +229,73 @@ func TestPutEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeKeptIsNamed(t *testing.T) {
-	s := open(t, dial(t, redistest.Start(t).URL()), "special")
+// TestSpecialFiles checks what becomes of files that are neither regular files nor directories.
+func TestSpecialFiles(t *testing.T) {
+	var skipped []string
+	s, err := Open(Config{
+		Redis: dial(t, redistest.Start(t).URL()), Run: "special", Deadline: time.Now().Add(time.Hour),
+		Skipped: func(path, kind string) { skipped = append(skipped, kind+" "+path) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
-		make func(at string) error
-		want string
+		make    func(at string) error
+		stored  string // the target of the link
+		skipped string
+		want    string // the error
 	}{
-		"a socket": {func(at string) error { return unix.Mknod(at, unix.S_IFSOCK|0o600, 0) }, `file "d/x" is a socket; only files, directories and symbolic links can be stored; remove it at the end of the step`},
+		"a socket": {make: func(at string) error { return unix.Mknod(at, unix.S_IFSOCK|0o600, 0) }, skipped: "socket d/x"},
 		// Device 0:0 may be created by everyone and opened by no one.
-		"a device":                      {func(at string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, 0) }, `file "d/x" is a device; only files, directories and symbolic links can be stored; remove it at the end of the step`},
-		"a named pipe":                  {func(at string) error { return unix.Mkfifo(at, 0o600) }, `file "d/x" is a named pipe; only files, directories and symbolic links can be stored; remove it at the end of the step`},
-		"a link out of the tree":        {func(at string) error { return os.Symlink("../../x", at) }, `file "d/x" is a symbolic link that points to "../../x", outside the tree; only links to files of the same tree can be stored`},
-		"a link to the image's program": {func(at string) error { return os.Symlink("/bin/sh", at) }, `file "d/x" is a symbolic link that points to the absolute path "/bin/sh"; only links to files of the same tree can be stored`},
+		"a device":                      {make: func(at string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, 0) }, want: `file "d/x" is a device; only files, directories and symbolic links can be stored; remove it at the end of the step`},
+		"a named pipe":                  {make: func(at string) error { return unix.Mkfifo(at, 0o600) }, skipped: "named pipe d/x"},
+		"a link out of the tree":        {make: func(at string) error { return os.Symlink("../../x", at) }, stored: "../../x"},
+		"a link to the image's program": {make: func(at string) error { return os.Symlink("/bin/sh", at) }, stored: "/bin/sh"},
+		"a link to nothing":             {make: func(at string) error { return os.Symlink("/no/such/file", at) }, stored: "/no/such/file"},
+		"a link to a directory outside": {make: func(at string) error { return os.Symlink("/etc", at) }, stored: "/etc"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir, to := t.TempDir(), t.TempDir()
+			skipped = nil
 			if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o750), tt.make(filepath.Join(dir, "d", "x"))); err != nil {
 				t.Fatal(err)
 			}
-			_, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
-			if want := "store the files of " + dir + ": " + tt.want; fmt.Sprint(err) != want {
-				t.Errorf("got  %v\nwant %s", err, want)
+			layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
+			if tt.want != "" {
+				if want := "store the files of " + dir + ": " + tt.want; fmt.Sprint(err) != want {
+					t.Errorf("got  %v\nwant %s", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(skipped, ", "); got != tt.skipped {
+				t.Errorf("skipped: %q, want %q", got, tt.skipped)
+			}
+			tree, err := s.Tree(t.Context(), layer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, found := tree.Lookup("d/x"); e.Link != tt.stored || found != (tt.stored != "") {
+				t.Errorf("the tree has the link %q, %t", e.Link, found)
+			}
+			if _, found := tree.Resolve("d/x"); found {
+				t.Error("a file outside of the tree was found in it")
+			}
+			if _, found := tree.Resolve("d/x/passwd"); found {
+				t.Error("a file outside of the tree was found in it")
+			}
+			if err := s.Restore(t.Context(), &Staged{Layer: layer}, to); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.Readlink(filepath.Join(to, "d", "x")); got != tt.stored {
+				t.Errorf("the link is restored as %q", got)
+			}
+			// The next step stores the same tree again.
+			again, err := s.Snapshot(t.Context(), to, &Staged{Layer: layer}, nil, "next")
+			if err != nil || again != layer {
+				t.Errorf("the next step stores %s, not %s: %v", again, layer, err)
 			}
 		})
 	}

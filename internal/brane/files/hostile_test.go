@@ -168,14 +168,19 @@ func TestHostileTreesStayInTheirDirectory(t *testing.T) {
 		"a large file has a short chunk": {"", `{"p":"a","m":"644","s":1048513,"c":["` + hex64 + `","` + large.String() + `"]}`, `"a": its chunk is corrupt: it has 7 bytes, the manifest wants 1048512 from 0`},
 		"its chunk is nowhere":           {"", `{"p":"a","m":"644","s":1,"c":["` + Digest{1}.String() + `"]}`, `"a": run lies: chunk 010000000000 is not in redis any more`},
 		// Each link is lexically inside; on disk, "up" points to the directory itself, and the next link leads out of it.
-		"a link leads out through another": {"", outward, ""},
-		"a file through such a link":       {outward, `{"p":"l/file","m":"644"}`, "path escapes from parent"},
-		"a pack through such a link":       {outward, `{"p":"l/file","m":"644","s":7,"c":["` + hex64 + `"]}`, "path escapes from parent"},
-		"a folder through such a link":     {outward, `{"p":"l/new","t":"d","m":"755"}`, "path escapes from parent"},
-		"a link through such a link":       {outward, `{"p":"l/new","t":"l","l":"file"}`, "path escapes from parent"},
-		"a file in the place of one":       {outward, `{"p":"x","m":"644","s":7,"c":["` + hex64 + `"]}`, "too many levels of symbolic links"},
-		"a large file in the place of one": {outward, `{"p":"x","m":"644","s":1048513,"c":["` + large.String() + `","` + hex64 + `"]}`, "path escapes from parent"},
-		"a mode in the place of one":       {outward, `{"p":"l","t":"d","m":"700"}`, "path escapes from parent"},
+		"a link leads out through another":        {"", outward, ""},
+		"a file through such a link":              {outward, `{"p":"l/file","m":"644"}`, "path escapes from parent"},
+		"a pack through such a link":              {outward, `{"p":"l/file","m":"644","s":7,"c":["` + hex64 + `"]}`, "path escapes from parent"},
+		"a folder through such a link":            {outward, `{"p":"l/new","t":"d","m":"755"}`, "path escapes from parent"},
+		"a link through such a link":              {outward, `{"p":"l/new","t":"l","l":"file"}`, "path escapes from parent"},
+		"a file through an absolute link":         {absolute, `{"p":"l/file","m":"644"}`, "path escapes from parent"},
+		"a folder through an absolute link":       {absolute, `{"p":"l/new","t":"d","m":"755"}`, "path escapes from parent"},
+		"a link through an absolute link":         {absolute, `{"p":"l/new","t":"l","l":"file"}`, "path escapes from parent"},
+		"a file in the place of an absolute link": {absolute, `{"p":"x","m":"644","s":7,"c":["` + hex64 + `"]}`, "too many levels of symbolic links"},
+		"a mode in the place of an absolute link": {absolute, `{"p":"l","t":"d","m":"700"}`, "path escapes from parent"},
+		"a file in the place of one":              {outward, `{"p":"x","m":"644","s":7,"c":["` + hex64 + `"]}`, "too many levels of symbolic links"},
+		"a large file in the place of one":        {outward, `{"p":"x","m":"644","s":1048513,"c":["` + large.String() + `","` + hex64 + `"]}`, "path escapes from parent"},
+		"a mode in the place of one":              {outward, `{"p":"l","t":"d","m":"700"}`, "path escapes from parent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBesides(t)
@@ -205,6 +210,10 @@ const outward = `{"p":"a/b/c","t":"d","m":"755"}
 {"p":"a/b/c/up","t":"l","l":"../../.."}
 {"p":"l","t":"l","l":"a/b/c/up/../beside"}
 {"p":"x","t":"l","l":"a/b/c/up/../x"}`
+
+// absolute are lines with absolute links, which a layer may have.
+const absolute = `{"p":"l","t":"l","l":"/etc"}
+{"p":"x","t":"l","l":"/etc/passwd"}`
 
 // FuzzStoredLayer checks that any bytes stored as a layer, with correct digests, are read as a tree or an error, the same for readers and
 // restorers, and that nothing is written outside the directory.

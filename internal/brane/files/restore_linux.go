@@ -150,7 +150,7 @@ func (r *restoring) restoreEntry(ctx context.Context, e *Entry) error {
 	case e.Mode.IsDir():
 		return r.createDirectory(&r.above[len(r.above)-1])
 	case e.Mode&fs.ModeSymlink != 0:
-		if reason := checkLink(e.Path, e.Link); reason != "" {
+		if reason := checkLink(e.Link); reason != "" {
 			return fmt.Errorf("symbolic link %q %s", e.Path, reason)
 		}
 		return errors.Join(r.root.Symlink(e.Link, e.Path), r.recordOther(r.index))

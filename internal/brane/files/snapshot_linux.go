@@ -26,7 +26,7 @@ type snapshot struct {
 
 // Snapshot stores the current content of dir and returns its layer. staged is what was restored there, or nil. A file that did not change
 // keeps the step that wrote it, and one whose stamp did not change is not even read. Paths that writes does not select are stored as they
-// were before, whatever is in dir. No process may write to dir meanwhile.
+// were before, whatever is in dir. Sockets and named pipes are skipped. No process may write to dir meanwhile.
 //
 // The memory that it needs does not grow with the number of files, except for the names in one directory.
 func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes Patterns, by string) (Layer, error) {
@@ -121,8 +121,13 @@ func (s *snapshot) visitEntry(directory *os.File, name, full string, kind uint8)
 	switch mode := modeOf(stat); {
 	case mode&fs.ModeSymlink != 0:
 		return s.addLink(e, old.Entry)
+	case mode&(fs.ModeSocket|fs.ModeNamedPipe) != 0: // without the process that used it, it is worth nothing
+		if skipped := s.upload.store.skipped; skipped != nil {
+			skipped(full, describeSpecialFile(mode))
+		}
+		return nil
 	case !mode.IsRegular():
-		return &FileError{full, fmt.Sprintf("is a %s; only files, directories and symbolic links can be stored; remove it at the end of the step", describeSpecialFile(mode))}
+		return &FileError{full, "is a device; only files, directories and symbolic links can be stored; remove it at the end of the step"}
 	case old.Entry != nil && s.before.isUntouched(old, stampOf(stat)):
 		return s.upload.addEntry(s.recordEntry(old.Entry))
 	}
@@ -206,16 +211,13 @@ func (s *snapshot) hasSelected(in *os.File, name, full string) (bool, error) {
 }
 
 func describeSpecialFile(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeNamedPipe != 0:
+	if mode&fs.ModeNamedPipe != 0 {
 		return "named pipe"
-	case mode&fs.ModeSocket != 0:
-		return "socket"
 	}
-	return "device"
+	return "socket"
 }
 
-// addLink keeps a symbolic link inside the tree. It makes an absolute one into the tree relative, because the tree may be restored elsewhere.
+// addLink keeps a symbolic link. It makes an absolute one into the tree relative, because the tree may be restored elsewhere.
 func (s *snapshot) addLink(e, old *Entry) error {
 	e.Mode = fs.ModeSymlink | fs.ModePerm
 	target, err := s.root.Readlink(e.Path)
@@ -228,7 +230,7 @@ func (s *snapshot) addLink(e, old *Entry) error {
 		}
 	}
 	e.Link = target
-	if reason := checkLink(e.Path, target); reason != "" {
+	if reason := checkLink(target); reason != "" {
 		return &FileError{e.Path, "is a symbolic link that " + reason}
 	}
 	return s.upload.enqueueItem(queued{entry: s.recordEntry(e), old: old})

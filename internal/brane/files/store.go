@@ -24,6 +24,8 @@ type Config struct {
 	Patience time.Duration // how long a failing command is retried; 0 means 2 minutes, long enough for a restart of Redis
 	// Waiting is called while commands fail for longer than a few seconds and are repeated, and when they succeed again; may be nil.
 	Waiting Waiting
+	// Skipped is called for each socket or named pipe that [Store.Snapshot] does not store; may be nil.
+	Skipped func(path, kind string)
 	// UserReturns means that the user or its password may become valid again: it is the run's own, which the run's engine creates again when a
 	// server has lost it, or it was accepted before. A rejected password is then retried like a server that does not answer.
 	UserReturns bool
@@ -36,7 +38,8 @@ type Store struct {
 	deadline time.Time
 	parallel int
 	patience time.Duration
-	returns  bool          // see Config.UserReturns
+	returns  bool // see Config.UserReturns
+	skipped  func(path, kind string)
 	outage   *outage       // nil if nothing is reported
 	buffers  chan []byte   // idle buffers, see acquireBuffer
 	wire     chan struct{} // holds one value for each chunk in flight
@@ -58,7 +61,7 @@ func Open(c Config) (*Store, error) {
 	case c.Deadline.IsZero():
 		return nil, fmt.Errorf("open the file store of run %s: no deadline", c.Run)
 	}
-	s := &Store{redis: c.Redis, run: c.Run, deadline: c.Deadline.Truncate(time.Second), parallel: c.Parallel, patience: c.Patience, returns: c.UserReturns}
+	s := &Store{redis: c.Redis, run: c.Run, deadline: c.Deadline.Truncate(time.Second), parallel: c.Parallel, patience: c.Patience, returns: c.UserReturns, skipped: c.Skipped}
 	if c.Waiting != nil {
 		s.outage = &outage{report: c.Waiting}
 	}

@@ -146,7 +146,7 @@ func (e *Entry) checkFields() error {
 		}
 		return nil
 	}
-	if reason := checkLink(e.Path, e.Link); reason != "" {
+	if reason := checkLink(e.Link); reason != "" {
 		return fmt.Errorf("symbolic link %q %s", e.Path, reason)
 	}
 	return nil
@@ -208,31 +208,29 @@ func isCleanPath(name string) bool {
 	return before != '/' && len(name) < maxPath
 }
 
-// checkLink returns why a link cannot be stored, "" if it can: its target must be inside the tree, wherever the tree is restored.
-// It checks only the text: "up/.." points outside the tree if "up" is itself a link to its root. Restore stays inside all the same, because
-// it uses [os.Root] and no entry may be below a link; and a program that follows such a link finds only what it could name itself, in its
-// own container.
-func checkLink(name, target string) (reason string) {
+// checkLink returns why a link cannot be stored, "" if it can. The target may be anywhere, as with the links of a Python environment to the
+// image's interpreter. Restore stays inside its directory all the same, because it uses [os.Root], which follows no link out of it, and no
+// entry may be below a link; and a program that follows such a link finds only what it could name itself, in its own container.
+func checkLink(target string) (reason string) {
 	switch {
 	case target == "":
 		return "has no target"
 	case len(target) >= maxPath || strings.ContainsRune(target, 0):
 		return "has an impossible target"
-	case path.IsAbs(target):
-		return fmt.Sprintf("points to the absolute path %q; only links to files of the same tree can be stored", target)
-	}
-	if clean := path.Join(path.Dir(name), target); clean == ".." || strings.HasPrefix(clean, "../") {
-		return fmt.Sprintf("points to %q, outside the tree; only links to files of the same tree can be stored", target)
 	}
 	return ""
 }
 
-// Resolve is Lookup that follows symbolic links inside the tree, at the end of the path and within it.
+// Resolve is Lookup that follows symbolic links inside the tree, at the end of the path and within it. It does not find what a link outside
+// of the tree points to.
 func (t Tree) Resolve(name string) (Entry, bool) {
 	for range 40 { // the limit of Linux
 		e, found := t.Lookup(name)
 		if found && e.Mode&fs.ModeSymlink == 0 {
 			return e, true
+		}
+		if found && path.IsAbs(e.Link) {
+			return Entry{}, false
 		}
 		if found {
 			name = path.Join(path.Dir(name), e.Link)
@@ -252,6 +250,9 @@ func (t Tree) throughLink(name string) (string, bool) {
 			continue
 		}
 		if e, found := t.Lookup(name[:i]); found && e.Mode&fs.ModeSymlink != 0 {
+			if path.IsAbs(e.Link) {
+				return "", false
+			}
 			return path.Join(path.Dir(e.Path), e.Link, name[i+1:]), true
 		}
 	}

@@ -38,7 +38,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 	return schema.Schema{
 		MarkdownDescription: "Runs a graph of containers once. Each step is a Kubernetes Job, submitted with the credentials that are registered for the infrastructure (see `submit_with`).\n\n" +
 			"The `/data` directory of a step contains the inputs of the run and the output files of the steps in `needs`, and of the steps that those need. " +
-			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored.\n\n" +
+			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored. Symbolic links are stored as links, also those to files of the image; sockets and named pipes are not stored.\n\n" +
 			"The resource is the record of the run. Deleted Jobs are not reported as drift. Missing or modified outputs in Redis are, and cause the run to be replaced. " +
 			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
 			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
