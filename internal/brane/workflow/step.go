@@ -43,7 +43,8 @@ type Step struct {
 	AutomountServiceAccountToken bool            `json:"automount_service_account_token,omitempty"`
 	PullSecrets                  []string        `json:"pull_secrets,omitempty"` // empty means those of the service account
 	SecurityContext              SecurityContext `json:"security_context,omitzero"`
-	Volumes                      []Volume        `json:"volumes,omitempty"` // in addition to the files of the run
+	DataSizeLimit                int64           `json:"data_size_limit,omitempty"` // of the files at /data, in bytes; 0 means none
+	Volumes                      []Volume        `json:"volumes,omitempty"`         // in addition to the files of the run
 }
 
 // When is after which outcomes of its needs a step runs.

@@ -30,6 +30,7 @@ type podModel struct {
 	PriorityClassName            types.String              `tfsdk:"priority_class_name"`
 	RuntimeClassName             types.String              `tfsdk:"runtime_class_name"`
 	ServiceAccountName           types.String              `tfsdk:"service_account_name"`
+	DataSizeLimit                attribute.Quantity        `tfsdk:"data_size_limit"`
 	ImagePullSecrets             []string                  `tfsdk:"image_pull_secrets"`
 	AutomountServiceAccountToken types.Bool                `tfsdk:"automount_service_account_token"`
 	SecurityContext              *securityContextModel     `tfsdk:"security_context"`
@@ -112,6 +113,7 @@ func (m podModel) withDefaults(defaults podModel) podModel {
 	m.PriorityClassName = over(m.PriorityClassName, defaults.PriorityClassName)
 	m.RuntimeClassName = over(m.RuntimeClassName, defaults.RuntimeClassName)
 	m.ServiceAccountName = over(m.ServiceAccountName, defaults.ServiceAccountName)
+	m.DataSizeLimit = over(m.DataSizeLimit, defaults.DataSizeLimit)
 	if m.ImagePullSecrets == nil {
 		m.ImagePullSecrets = defaults.ImagePullSecrets
 	}
@@ -189,6 +191,10 @@ func (m podModel) applyTo(step *workflow.Step, diags *diag.Diagnostics) {
 	step.ServiceAccountName, step.PullSecrets = m.ServiceAccountName.ValueString(), slices.Sorted(slices.Values(m.ImagePullSecrets))
 	if m.Resources != nil {
 		step.Resources = workflow.Resources{Requests: attribute.ToResourceList(m.Resources.Requests, diags), Limits: attribute.ToResourceList(m.Resources.Limits, diags)}
+	}
+	if !m.DataSizeLimit.IsNull() {
+		limit := m.DataSizeLimit.ToAPI("data_size_limit", diags)
+		step.DataSizeLimit = limit.Value()
 	}
 	step.Placement = m.placement(step.Name, diags)
 	step.AutomountServiceAccountToken = m.AutomountServiceAccountToken.ValueBool()

@@ -40,7 +40,7 @@ func podAttributes() map[string]schema.Attribute {
 			Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 		},
 		"retries": schema.Int64Attribute{
-			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count. Defaults to `0`." + runsAgain,
+			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count; after three evictions because its nodes were short of disk or memory, the step fails. Defaults to `0`." + runsAgain,
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, 100)},
 		},
@@ -51,6 +51,12 @@ func podAttributes() map[string]schema.Attribute {
 				"requests": attribute.NewQuantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`.", attribute.ContainerResources),
 				"limits":   attribute.NewQuantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`.", attribute.ContainerResources),
 			},
+		},
+		"data_size_limit": schema.StringAttribute{
+			MarkdownDescription: "Maximum size of the files at `/data`, for example `10Gi`. A pod that exceeds it is evicted, which counts as a failure of the container (see `retries`). Defaults to no limit other than that of the node and of `ephemeral-storage` in `resources.limits`." + runsAgain,
+			CustomType:          attribute.QuantityType{},
+			Optional:            true,
+			Validators:          []validator.String{attribute.ValidByteSize},
 		},
 		"security_context":   securityContextAttribute(),
 		"volumes":            volumesAttribute(),

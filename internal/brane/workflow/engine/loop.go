@@ -44,6 +44,7 @@ type loop struct {
 	diagnosing  map[string]bool      // steps whose events are being read
 	kept        podsByUID            // which only a sidecar keeps running, until the commits are read
 	released    map[types.UID]bool   // pods that were deleted because of that
+	evicted     map[types.UID]bool   // pods whose eviction was reported
 	cleanups    map[string]cleanup   // by the description of the object
 	nextCleanup time.Time
 	// hasOldDeadline is whether a Job was adopted that lets its keys expire before the deadline of the run.
@@ -69,7 +70,7 @@ func newLoop(e *Execution) *loop {
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies},
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
 		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{},
-		kept: podsByUID{}, released: map[types.UID]bool{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
+		kept: podsByUID{}, released: map[types.UID]bool{}, evicted: map[types.UID]bool{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
 }
 
@@ -224,7 +225,8 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	failures := l.state.confirmFailures()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
 		failure := l.diagnoseFailure(ctx, step, failures[step])
-		if failures[step].reason == batchv1.JobReasonMaxFailedIndexesExceeded {
+		// Kubernetes would run these Jobs further.
+		if reason := failures[step].reason; reason == batchv1.JobReasonMaxFailedIndexesExceeded || reason == workflow.ReasonEvicted {
 			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
 		}
 		l.failures = append(l.failures, failure)

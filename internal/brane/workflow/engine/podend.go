@@ -46,10 +46,8 @@ func newEnd(pod *corev1.Pod, reason string) workflow.End {
 
 // findDisruption returns why a pod was ended by the kubelet or by Kubernetes, or was not admitted by the kubelet; empty if it was not.
 func findDisruption(pod *corev1.Pod) (reason, message string) {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {
-			reason, message = condition.Reason, condition.Message
-		}
+	if condition := findDisruptionTarget(pod); condition != nil {
+		reason, message = condition.Reason, condition.Message
 	}
 	if pod.Status.Reason != "" { // Evicted, Terminated, Preempting, NodeShutdown, OutOfcpu, …
 		reason, message = pod.Status.Reason, pod.Status.Message
@@ -127,7 +125,7 @@ func (l *loop) rankPods(step, reason string) []*corev1.Pod {
 		end := newEnd(pod, "")
 		own := findStepEnd(pod)
 		hasSucceeded := own != nil && own.ExitCode == 0 // even if a sidecar has failed
-		isBad := (pod.Status.Phase == corev1.PodFailed && !hasSucceeded || end.Code != 0) && (!end.IsStop() || reason == batchv1.JobReasonDeadlineExceeded)
+		isBad := isEvicted(pod) || (pod.Status.Phase == corev1.PodFailed && !hasSucceeded || end.Code != 0) && (!end.IsStop() || reason == batchv1.JobReasonDeadlineExceeded)
 		switch latest := l.isLatest(step, pod); {
 		case latest && l.timers[step].pod == pod.UID && l.timers[step].reason == reason:
 			return 0

@@ -127,6 +127,7 @@ func (l *loop) handlePod(pod *corev1.Pod) (needCommits bool) {
 		return needCommits
 	}
 	l.updatePodTimer(step, pod, time.Now())
+	needCommits = l.handleEviction(step, pod) || needCommits
 	end := findStepEnd(pod)
 	return needCommits || end != nil && end.ExitCode == 0
 }

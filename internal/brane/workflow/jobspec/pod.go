@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -23,7 +24,7 @@ func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
 		Affinity:                     step.Placement.Affinity,
 		PriorityClassName:            step.Placement.PriorityClassName,
 		Containers:                   []corev1.Container{t.buildContainer(step)},
-		Volumes:                      []corev1.Volume{{Name: workflow.DataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+		Volumes:                      []corev1.Volume{buildDataVolume(step)},
 	}
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
@@ -46,6 +47,15 @@ func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
 		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: volume.Name, VolumeSource: volume.Source})
 	}
 	return pod
+}
+
+// buildDataVolume returns the volume with the files of a step.
+func buildDataVolume(step workflow.Step) corev1.Volume {
+	source := &corev1.EmptyDirVolumeSource{}
+	if step.DataSizeLimit > 0 {
+		source.SizeLimit = resource.NewQuantity(step.DataSizeLimit, resource.BinarySI)
+	}
+	return corev1.Volume{Name: workflow.DataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: source}}
 }
 
 // joinCommand returns the command that the agent runs.

@@ -17,7 +17,7 @@ func FullStep() workflow.Step {
 	return workflow.Step{
 		Name: "full", Image: "registry.example.org/train:2", Command: []string{"train"}, Needs: []string{"split"},
 		Env: map[string]string{"LANG": "C"}, EnvFromSecret: map[string]workflow.SecretKey{"TOKEN": {Secret: "hub", Key: "token"}}, SecretEnv: map[string]string{"PASSWORD": "s3cret"},
-		Reads: []string{"corpus/**"}, Writes: []string{"model"}, Retries: 3,
+		Reads: []string{"corpus/**"}, Writes: []string{"model"}, Retries: 3, DataSizeLimit: 10 << 30,
 		Resources: workflow.Resources{
 			Requests: corev1.ResourceList{"cpu": resource.MustParse("500m")},
 			Limits:   corev1.ResourceList{"memory": resource.MustParse("64Mi"), "nvidia.com/gpu": resource.MustParse("1")},
