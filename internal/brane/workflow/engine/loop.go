@@ -45,7 +45,8 @@ type loop struct {
 	kept        podsByUID            // which only a sidecar keeps running, until the commits are read
 	released    map[types.UID]bool   // pods that were deleted because of that
 	evicted     map[types.UID]bool   // pods whose eviction was reported
-	cleanups    map[string]cleanup   // by the description of the object
+	unstarted   map[string]unstartedStep
+	cleanups    map[string]cleanup // by the description of the object
 	nextCleanup time.Time
 	// hasOldDeadline is whether a Job was adopted that lets its keys expire before the deadline of the run.
 	hasOldDeadline bool
@@ -70,7 +71,7 @@ func newLoop(e *Execution) *loop {
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies},
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
 		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{},
-		kept: podsByUID{}, released: map[types.UID]bool{}, evicted: map[types.UID]bool{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
+		kept: podsByUID{}, released: map[types.UID]bool{}, evicted: map[types.UID]bool{}, unstarted: map[string]unstartedStep{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
 }
 
@@ -112,7 +113,7 @@ func (l *loop) runSteps(ctx context.Context) error {
 			needCommits = l.state.hasUnconfirmed()
 			continue // steps that need them may be ready
 		}
-		if err := l.startSteps(ctx, listReady(l.spec.Graph, l.state.phaseOf, l.spec.Parallel)); err != nil {
+		if err := l.startSteps(ctx, l.withoutWaiting(listReady(l.spec.Graph, l.state.phaseOf, l.spec.Parallel), time.Now())); err != nil {
 			return err
 		}
 		timer := time.NewTimer(time.Until(l.nextWake(time.Now())))
@@ -222,6 +223,7 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 			return err
 		}
 	}
+	l.retryUnstarted(ctx, time.Now())
 	failures := l.state.confirmFailures()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
 		failure := l.diagnoseFailure(ctx, step, failures[step])
@@ -343,6 +345,7 @@ func (l *loop) buildJob(name string, number int) (*batchv1.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	step.Retries = l.retriesOf(name)
 	return l.template.BuildStepJob(step, jobspec.Attempt{
 		Number: number, Term: l.lease.Transitions(), IsPrewarmed: l.state.creationOf(name) == jobPrewarmed, HasNoFiles: findWithoutFiles(l.spec.Graph, l.state.phaseOf),
 	})
@@ -396,6 +399,11 @@ func (l *loop) nextWake(now time.Time) time.Time {
 		}
 		if end := since.Add(timer.timeout); l.state.phaseOf(step) == running && !l.diagnosing[step] && end.Before(at) {
 			at = end
+		}
+	}
+	for step, last := range l.unstarted {
+		if l.state.phaseOf(step) == pending && last.until.After(now) && last.until.Before(at) {
+			at = last.until
 		}
 	}
 	if at.Before(now) {

@@ -165,7 +165,7 @@ func (l *loop) limitFailedIndexes() {
 	for step, text := range l.failedIndexes {
 		limit, count := int(l.spec.Graph.Step(step).MaxFailedIndexes), 0
 		for _, index := range parseIndexes(text) {
-			if !l.merger.isIndexCommitted(step, index) {
+			if _, isUnstarted := l.wasUnstarted(step, strconv.Itoa(index)); !isUnstarted && !l.merger.isIndexCommitted(step, index) {
 				count++
 			}
 		}

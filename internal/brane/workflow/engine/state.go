@@ -37,6 +37,7 @@ const (
 	failureRestored               // an earlier execution has stored its allowed failure
 	failureConfirmed              // the commits were read after cannotCommit or indexesConflict, and there is still none
 	commitRead                    // its commit was read
+	retryDecided                  // the commits were read after cannotCommit, and its command has not started: that does not count
 )
 
 // transitions are all changes of a phase. An event that is not listed for a phase changes nothing.
@@ -52,6 +53,7 @@ var transitions = map[event]map[phase]phase{
 	indexesConflict:  {pending: unconfirmed, running: unconfirmed, unconfirmed: unconfirmed},
 	failureRestored:  {pending: failed, unconfirmed: failed},
 	failureConfirmed: {unconfirmed: failed},
+	retryDecided:     {unconfirmed: pending},
 	commitRead:       {pending: committed, prewarmed: committed, running: committed, unconfirmed: committed},
 }
 
@@ -215,6 +217,24 @@ func (s *state) confirmFailures() map[string]failureReason {
 		}
 	}
 	return failures
+}
+
+// listUnconfirmed returns the unconfirmed steps, and why they cannot commit.
+func (s *state) listUnconfirmed() map[string]failureReason {
+	reasons := map[string]failureReason{}
+	for name, step := range s.steps {
+		if step.phase == unconfirmed {
+			reasons[name] = step.reason
+		}
+	}
+	return reasons
+}
+
+// retryStep records that an unconfirmed step gets another attempt, because its command has not started.
+func (s *state) retryStep(name string) {
+	if s.applyEvent(name, retryDecided) {
+		s.steps[name].reason = failureReason{}
+	}
 }
 
 // hasUnconfirmed reports whether a step is unconfirmed.

@@ -21,6 +21,7 @@ running                                 cannotCommit      unconfirmed
 pending running unconfirmed             indexesConflict   unconfirmed
 pending unconfirmed                     failureRestored   failed
 unconfirmed                             failureConfirmed  failed
+unconfirmed                             retryDecided      pending
 pending prewarmed running unconfirmed   commitRead        committed
 `
 
@@ -30,7 +31,7 @@ var (
 	}
 	eventNames = map[string]event{
 		"jobCreated": jobCreated, "jobPrewarmed": jobPrewarmed, "needsCommitted": needsCommitted, "prewarmEnded": prewarmEnded, "cannotCommit": cannotCommit,
-		"indexesConflict": indexesConflict, "failureRestored": failureRestored, "failureConfirmed": failureConfirmed, "commitRead": commitRead,
+		"indexesConflict": indexesConflict, "failureRestored": failureRestored, "failureConfirmed": failureConfirmed, "commitRead": commitRead, "retryDecided": retryDecided,
 	}
 )
 
