@@ -16,7 +16,8 @@ func (c *Client) DryRunCreate(ctx context.Context, obj Object) error {
 	return c.sendRequest(ctx, r.VersionedParams(&metav1.CreateOptions{FieldManager: FieldManager, DryRun: []string{metav1.DryRunAll}}, params).Body(obj), obj)
 }
 
-// DryRunApply checks whether the server would accept [Client.Apply] with the object, with all its admission checks; it changes nothing, also not the object.
+// DryRunApply checks whether the server would accept [Client.Apply] with the object, with all its admission checks; it changes nothing,
+// also not the object.
 func (c *Client) DryRunApply(ctx context.Context, obj Object) error {
 	tried, ok := obj.DeepCopyObject().(Object)
 	if !ok {

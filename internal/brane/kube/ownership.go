@@ -9,8 +9,8 @@ import (
 	"k8s.io/client-go/util/csaupgrade"
 )
 
-// ClaimFields makes the fields that this client has set with Create or Update fields that it has applied, so that a later Apply can remove them. It does
-// nothing if there are none. The error is a conflict if the object has changed since it was read.
+// ClaimFields makes the fields that this client has set with Create or Update fields that it has applied, so that a later Apply can remove
+// them. It does nothing if there are none. The error is a conflict if the object has changed since it was read.
 func (c *Client) ClaimFields(ctx context.Context, obj Object) error {
 	patch, err := csaupgrade.UpgradeManagedFieldsPatch(obj, sets.New(FieldManager), FieldManager)
 	if err != nil {

@@ -22,8 +22,8 @@ var ErrExists = errors.New("the namespace already exists")
 // Create creates the Namespace and its objects. It waits for a namespace of that name that is being deleted, and completes one that an earlier Create did not
 // complete. If the namespace exists, the error is [ErrExists], or with adopt the namespace is changed as [Apply] does.
 //
-// If the API server refuses an object, Create deletes the Namespace again. If it fails otherwise, the state has a UID if it created the Namespace; some objects
-// may be missing then, and [Apply] creates them.
+// If the API server refuses an object, Create deletes the Namespace again. If it fails otherwise, the state has a UID if it created the
+// Namespace; some objects may be missing then, and [Apply] creates them.
 func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, error) {
 	if _, err := spec.withPasswords(nil); err != nil {
 		return State{}, err // before anything is created
@@ -64,19 +64,22 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 	}
 }
 
-// unfinishedAnnotation marks a Namespace that Create has not completed. If the response was lost or the process was killed, the next Create completes it.
+// unfinishedAnnotation marks a Namespace that Create has not completed. If the response was lost or the process was killed, the next Create
+// completes it.
 const unfinishedAnnotation = AnnotationPrefix + "unfinished"
 
 func isUnfinished(ns *corev1.Namespace) bool { return ns.Annotations[unfinishedAnnotation] != "" }
 
-// unfinishedNamespace returns the Namespace for the first request. It has all labels and annotations, because an admission policy may require them.
+// unfinishedNamespace returns the Namespace for the first request. It has all labels and annotations, because an admission policy may
+// require them.
 func (s Spec) unfinishedNamespace() *corev1.Namespace {
 	ns := s.namespaceObject()
 	ns.Annotations[unfinishedAnnotation] = "true"
 	return ns
 }
 
-// completeNew creates the objects in a new Namespace. A dry run needs the Namespace, so that it is the only object that exists if one is refused.
+// completeNew creates the objects in a new Namespace. A dry run needs the Namespace, so that it is the only object that exists if one is
+// refused.
 func completeNew(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace) error {
 	var all []change
 	for _, object := range spec.wantedObjects() {
@@ -97,8 +100,8 @@ func completeNew(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Name
 // undoLimit limits the deletion of a Namespace whose objects were refused.
 const undoLimit = time.Minute
 
-// undoCreate deletes a Namespace that was just created, if the API server has refused one of its objects: the next attempt needs another configuration or
-// other permissions. After other errors, such as a lost connection, the Namespace stays, and the next Apply completes it.
+// undoCreate deletes a Namespace that was just created, if the API server has refused one of its objects: the next attempt needs another
+// configuration or other permissions. After other errors, such as a lost connection, the Namespace stays, and the next Apply completes it.
 func undoCreate(ctx context.Context, c *kube.Client, ns *corev1.Namespace, cause error) (State, error) {
 	var status apierrors.APIStatus
 	if !errors.As(cause, &status) || c.IsRetryable(cause) || ctx.Err() != nil {
@@ -112,9 +115,9 @@ func undoCreate(ctx context.Context, c *kube.Client, ns *corev1.Namespace, cause
 	return State{}, fmt.Errorf("%w; the new namespace was deleted again, so that nothing is left", cause)
 }
 
-// Apply reconciles the namespace and its objects with want: it creates missing objects, changes those that differ, and deletes those that are
-// not in want any more, including those of before. Fields of other managers stay. Nothing is changed if the API server refuses one of the objects in a dry run.
-// The error is [ErrGone] if the Namespace does not exist.
+// Apply reconciles the namespace and its objects with want: it creates missing objects, changes those that differ, and deletes those that
+// are not in want any more, including those of before. Fields of other managers stay. Nothing is changed if the API server refuses one of
+// the objects in a dry run. The error is [ErrGone] if the Namespace does not exist.
 func Apply(ctx context.Context, c *kube.Client, before, want Spec) (State, error) {
 	// Objects of before are read as well, to delete them: Secrets are not listed.
 	var now *inventory
@@ -171,8 +174,8 @@ func (now *inventory) findChanges(want Spec) []change {
 	return found
 }
 
-// needsReplacement reports whether a live object cannot become the wanted one: the roleRef of a RoleBinding and the type of a Secret are immutable, and
-// Kubernetes does not issue a token for a Secret that contains one.
+// needsReplacement reports whether a live object cannot become the wanted one: the roleRef of a RoleBinding and the type of a Secret are
+// immutable, and Kubernetes does not issue a token for a Secret that contains one.
 func (now *inventory) needsReplacement(spec Spec, want, live kube.Object) bool {
 	switch want := want.(type) {
 	case *rbacv1.RoleBinding:
@@ -238,9 +241,9 @@ func checkChange(ctx context.Context, c *kube.Client, ch change) error {
 	return fmt.Errorf("apply %s: %w", kube.Describe(ch.object), err)
 }
 
-// applyInStages applies objects in the order of their dependencies: the RoleBinding and the token's Secret after the Role and the service account, a new quota
-// after the objects that it counts, and the Namespace last, because the end of its mark records that the rest is complete. It fills ns with the resulting
-// Namespace.
+// applyInStages applies objects in the order of their dependencies: the RoleBinding and the token's Secret after the Role and the service
+// account, a new quota after the objects that it counts, and the Namespace last, because the end of its mark records that the rest is
+// complete. It fills ns with the resulting Namespace.
 func applyInStages(ctx context.Context, c *kube.Client, spec Spec, ns *corev1.Namespace, changes []change) error {
 	if isUnfinished(ns) {
 		if err := claimNamespace(ctx, c, ns); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// defaultAccount is the service account of pods that name none, such as those of Brane's own Jobs. Kubernetes creates it, and other tools also add pull Secrets
-// to it, so that this package changes only its own entry.
+// defaultAccount is the service account of pods that name none, such as those of Brane's own Jobs. Kubernetes creates it, and other tools
+// also add pull Secrets to it, so that this package changes only its own entry.
 const defaultAccount = "default"
 
 // needsDefaultAccount reports whether the default service account needs the pull Secret.

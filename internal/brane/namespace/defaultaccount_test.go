@@ -11,7 +11,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 )
 
-// TestDefaultServiceAccount checks that the default service account gets the pull Secret, keeps the pull Secrets of other tools, and loses only ours.
+// TestDefaultServiceAccount checks that the default service account gets the pull Secret, keeps the pull Secrets of other tools, and loses
+// only ours.
 func TestDefaultServiceAccount(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)

@@ -57,7 +57,8 @@ func Discover(ctx context.Context, r Reader, name, account string) (Spec, error)
 	return spec, spec.takeSecrets(ctx, r)
 }
 
-// takeCommon sets the common labels and annotations: a Role has no others. Those of the Namespace and of the service account are then only what differs.
+// takeCommon sets the common labels and annotations: a Role has no others. Those of the Namespace and of the service account are then only
+// what differs.
 func (s *Spec) takeCommon(role *rbacv1.Role) {
 	own := ownFields(role).subtreeAt("f:metadata")
 	s.CommonLabels = selectKeys(role.Labels, own.ownedKeys("f:labels"))

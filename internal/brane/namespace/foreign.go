@@ -11,8 +11,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ForeignSecrets returns the names of the Secrets of the namespace that are not in the Spec and that the service account could change, because RBAC cannot
-// limit the permission to create objects to certain names. It returns none if the permissions do not include that.
+// ForeignSecrets returns the names of the Secrets of the namespace that are not in the Spec and that the service account could change,
+// because RBAC cannot limit the permission to create objects to certain names. It returns none if the permissions do not include that.
 func ForeignSecrets(ctx context.Context, c *kube.Client, spec Spec) ([]string, error) {
 	if !slices.ContainsFunc(spec.roleObject().Rules, canChangeSecrets) {
 		return nil, nil

@@ -142,7 +142,8 @@ func TestAccessRules(t *testing.T) {
 	}
 }
 
-// TestCommonMetadata checks that all objects have the common labels and annotations, that more specific ones win, and that nothing replaces our mark.
+// TestCommonMetadata checks that all objects have the common labels and annotations, that more specific ones win, and that nothing replaces
+// our mark.
 func TestCommonMetadata(t *testing.T) {
 	common := map[string]string{"team": "all", "cost": "4711", ManagedByLabel: "other", PodSecurityPrefix + "enforce": "privileged"}
 	spec := Spec{

@@ -78,7 +78,8 @@ func (p policy) await(t *testing.T, c *kube.Client, probe kube.Object, isDone fu
 	}
 }
 
-// TestCreateSatisfiesPolicies checks that the first request for each object has all labels and annotations, and that they can be removed later.
+// TestCreateSatisfiesPolicies checks that the first request for each object has all labels and annotations, and that they can be removed
+// later.
 func TestCreateSatisfiesPolicies(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)
@@ -124,7 +125,8 @@ func TestCreateSatisfiesPolicies(t *testing.T) {
 	}
 }
 
-// TestRefusedObjects checks that nothing is left of a new namespace if one of its objects is refused, and that nothing of an existing one is changed.
+// TestRefusedObjects checks that nothing is left of a new namespace if one of its objects is refused, and that nothing of an existing one
+// is changed.
 func TestRefusedObjects(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Client(t)

@@ -25,8 +25,8 @@ func (now *inventory) tokenProblem(spec Spec, live kube.Object) string {
 	return describeToken(secret, account)
 }
 
-// describeToken returns what is wrong with a token, or nothing; account is nil if it does not exist. A Secret to which the token controller has not added the
-// token yet is right.
+// describeToken returns what is wrong with a token, or nothing; account is nil if it does not exist. A Secret to which the token controller
+// has not added the token yet is right.
 func describeToken(secret *corev1.Secret, account *corev1.ServiceAccount) string {
 	if since := secret.Labels[invalidSinceLabel]; since != "" {
 		return fmt.Sprintf("a token that the cluster does not accept since %s, because it was not used", since)

@@ -67,8 +67,9 @@ func (annotationsSize) ValidateMap(_ context.Context, req validator.MapRequest, 
 	}
 }
 
-// RefuseKeys adds an error for each key of labels or annotations that the attribute may not set; reason returns why, without its full stop, and nothing for
-// keys that are allowed. It is a function instead of a validator, so that values that are not known in the plan are checked before they are sent.
+// RefuseKeys adds an error for each key of labels or annotations that the attribute may not set; reason returns why, without its full stop,
+// and nothing for keys that are allowed. It is a function instead of a validator, so that values that are not known in the plan are checked
+// before they are sent.
 func RefuseKeys(at path.Path, entries types.Map, reason func(key, value string) string, diags *diag.Diagnostics) {
 	for key, value := range entries.Elements() {
 		text, ok := value.(types.String)

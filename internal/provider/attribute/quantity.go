@@ -89,7 +89,8 @@ var exponent = regexp.MustCompile(`[eE][+-]?([0-9]+)$`)
 // maxExponent is beyond every quantity that the API can hold.
 const maxExponent = 18
 
-// ParseQuantity parses a quantity as the API server does. It refuses exponents that no value of the API has, with which the library would compare for minutes.
+// ParseQuantity parses a quantity as the API server does. It refuses exponents that no value of the API has, with which the library would
+// compare for minutes.
 func ParseQuantity(text string) (resource.Quantity, error) {
 	if found := exponent.FindStringSubmatch(text); found != nil {
 		if size, err := strconv.Atoi(found[1]); err != nil || size > maxExponent {
@@ -108,7 +109,8 @@ func (q Quantity) ToAPI(name string, diags *diag.Diagnostics) resource.Quantity 
 	return value
 }
 
-// ValidByteSize validates an amount of bytes, such as the size of a volume. It is a validator of attributes, because the framework does not call those of types.
+// ValidByteSize validates an amount of bytes, such as the size of a volume. It is a validator of attributes, because the framework does not
+// call those of types.
 var ValidByteSize = NewStringRule("quantity", func(text string) []string {
 	if problem := amountProblem(string(corev1.ResourceStorage), text, ContainerResources); problem != "" {
 		return []string{problem}

@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
 
-// RegistryHosts validates the keys of image pull credentials. Kubelets compare them to the names of images (kubernetes/pkg/credentialprovider/keyring.go),
-// and ignore a key that they cannot read.
+// RegistryHosts validates the keys of image pull credentials. Kubelets compare them to the names of images
+// (kubernetes/pkg/credentialprovider/keyring.go), and ignore a key that they cannot read.
 func RegistryHosts() validator.Map { return registryHosts{} }
 
 type registryHosts struct{}

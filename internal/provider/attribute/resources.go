@@ -23,8 +23,8 @@ const (
 	QuotaResources
 )
 
-// resourceAmounts validates names and amounts of resources by the rules of the API server (kubernetes/pkg/apis/core/validation), and refuses amounts that
-// it accepts although their unit cannot be meant, such as half a byte of memory.
+// resourceAmounts validates names and amounts of resources by the rules of the API server (kubernetes/pkg/apis/core/validation), and
+// refuses amounts that it accepts although their unit cannot be meant, such as half a byte of memory.
 type resourceAmounts struct{ use ResourceUse }
 
 func (resourceAmounts) Description(context.Context) string {

@@ -233,7 +233,8 @@ func (m *namespaceModel) refresh(ctx context.Context, state namespace.State) dia
 	return diags
 }
 
-// recordApplied sets what an apply determines. All other attributes stay as planned: what an admission webhook has changed is drift that the next refresh finds.
+// recordApplied sets what an apply determines. All other attributes stay as planned: what an admission webhook has changed is drift that
+// the next refresh finds.
 func (m *namespaceModel) recordApplied(state namespace.State) {
 	m.UID, m.Drift = types.StringValue(state.UID), attribute.EmptyDrift()
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
-// warnUnsuitable warns about settings with which Brane's own Jobs cannot run, if the plan introduces them. They are right for a namespace in which only
-// steps of brane_workflow_run are to run, so that they are no errors, and the warning is not repeated in every plan.
+// warnUnsuitable warns about settings with which Brane's own Jobs cannot run, if the plan introduces them. They are right for a namespace
+// in which only steps of brane_workflow_run are to run, so that they are no errors, and the warning is not repeated in every plan.
 func warnUnsuitable(ctx context.Context, req resource.ModifyPlanRequest, diags *diag.Diagnostics) {
 	if !req.State.Raw.IsNull() && req.Plan.Raw.Equal(req.State.Raw) {
 		return
@@ -83,8 +83,9 @@ func findUnsuitable(ctx context.Context, from attributes, diags *diag.Diagnostic
 	return found
 }
 
-// findMissingDefaults returns the defaults of a limit range that a quota needs, in sentences. In contrast to other resources, a quota of CPU and memory makes
-// them mandatory (kubernetes/pkg/quota/v1/evaluator/core/pods.go). Kubernetes takes missing defaults from other entries, see [namespace.LimitRange].
+// findMissingDefaults returns the defaults of a limit range that a quota needs, in sentences. In contrast to other resources, a quota of
+// CPU and memory makes them mandatory (kubernetes/pkg/quota/v1/evaluator/core/pods.go). Kubernetes takes missing defaults from other
+// entries, see [namespace.LimitRange].
 func findMissingDefaults(quota types.Map, defaults map[string]types.Map) []string {
 	var missing []string
 	for _, name := range slices.Sorted(maps.Keys(quota.Elements())) {
@@ -111,7 +112,8 @@ func findMissingDefaults(quota types.Map, defaults map[string]types.Map) []strin
 // objectStore matches names that people give to object stores.
 var objectStore = regexp.MustCompile(`s3|minio|object|stor|bucket|blob|gcs|juicefs|ceph|swift|dfs`)
 
-// hasObjectStore reports whether an entry of egress can be an object store: by its name or the port of MinIO, or because it allows every address.
+// hasObjectStore reports whether an entry of egress can be an object store: by its name or the port of MinIO, or because it allows every
+// address.
 func hasObjectStore(ctx context.Context, egress types.Map) bool {
 	for name, element := range egress.Elements() {
 		object, ok := element.(types.Object)

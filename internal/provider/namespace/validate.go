@@ -71,7 +71,8 @@ func (m namespaceModel) metadata() metadata {
 	return found
 }
 
-// refuseReserved adds an error for each key that the provider or Kubernetes sets. It is repeated before an apply, for values that were not known before.
+// refuseReserved adds an error for each key that the provider or Kubernetes sets. It is repeated before an apply, for values that were not
+// known before.
 func (m metadata) refuseReserved(diags *diag.Diagnostics) {
 	account := path.Root("service_account")
 	attribute.RefuseKeys(path.Root("labels"), m.labels, m.reservedLabel, diags)
@@ -179,7 +180,8 @@ func verb() validator.String {
 	})
 }
 
-// checkLimitRange compares the amounts of each resource as the API server does, which would otherwise refuse the LimitRange during the apply.
+// checkLimitRange compares the amounts of each resource as the API server does, which would otherwise refuse the LimitRange during the
+// apply.
 func checkLimitRange(amounts map[string]types.Map, diags *diag.Diagnostics) {
 	for _, order := range [][2]string{
 		{"min", "max"}, {"min", "default_request"}, {"min", "default"}, {"default_request", "default"}, {"default_request", "max"}, {"default", "max"},
