@@ -48,7 +48,7 @@ func TestAStoppedCommandIsNotCommitted(t *testing.T) {
 			"the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored\n"},
 		"SIGTERM to a shell that waits for a child": {"echo half >out; echo ready; sleep 60; exit 0", signal(syscall.SIGTERM), agent.ExitStopped,
 			"the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored\n"},
-		"SIGTERM, which it ignores": {"trap '' TERM; echo half >out; echo ready; exec sleep 60", signal(syscall.SIGTERM), agent.ExitStopped,
+		"SIGTERM, which it ignores": {"trap '' TERM; echo half >out; echo ready; exec sleep 20", signal(syscall.SIGTERM), agent.ExitStopped,
 			"the container received SIGTERM before the command had ended; it exited with code 137, and its files are not stored\n"},
 		"SIGINT": {stops("INT", "0"), signal(syscall.SIGINT), agent.ExitStopped,
 			"the container received SIGINT before the command had ended; it exited with code 0, and its files are not stored\n"},
@@ -77,6 +77,7 @@ func TestAStoppedCommandIsNotCommitted(t *testing.T) {
 			t.Parallel()
 			r := newRun(t, nil)
 			p := r.pod("step", nil)
+			p.step.Stop = 12 // less than the default, and than a command that ignores the signal runs
 			cmd, stderr := p.begin(tt.script)
 			if err := tt.request(r, cmd); err != nil {
 				t.Fatal(err)

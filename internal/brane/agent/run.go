@@ -56,6 +56,7 @@ func (r *runner) runStep(command []string, stdout io.Writer) int {
 	if err := r.loadSpec(); err != nil {
 		return r.reportFailure(ExitStageIn, err)
 	}
+	r.setTimeout(time.Duration(r.spec.Step.Stop) * time.Second)
 	done, err := r.prepareFiles(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -86,7 +87,7 @@ func (r *runner) runStep(command []string, stdout io.Writer) int {
 			return r.reportFailure(ExitStageOut, err)
 		}
 	case <-ctx.Done(): // a request that Redis does not answer does not see it for another 20 s
-		return r.reportFailure(ExitStageOut, fmt.Errorf("%w; storing the files takes longer than %s after that", context.Cause(ctx), stopTimeout))
+		return r.reportFailure(ExitStageOut, fmt.Errorf("%w; storing the files takes longer than %s after that", context.Cause(ctx), cmp.Or(r.timeout, stopTimeout)))
 	}
 	return 0
 }

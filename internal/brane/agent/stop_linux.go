@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Times of a stop. Kubernetes gives a pod 30 s by default (terminationGracePeriodSeconds) and then kills the agent together with the command. The agent has to
-// end before that: only its exit code makes the Job controller create another pod.
+// Times of a stop. Kubernetes gives a pod 30 s by default (terminationGracePeriodSeconds, see Step.Stop for another one) and then kills the agent together with
+// the command. The agent has to end before that: only its exit code makes the Job controller create another pod.
 const (
 	stopTimeout   = 25 * time.Second // from the signal until the command is killed, or until storing its files is given up
 	cancelTimeout = 10 * time.Second // from the cancellation of the run until the command is killed
@@ -64,9 +65,17 @@ type stopper struct {
 	cancel context.CancelCauseFunc // ends what the agent itself does
 
 	mu       sync.Mutex
-	command  *process // nil until it is started
-	hasEnded bool     // the command has; a request to stop does not prevent the commit any more
-	request  error    // a stopError that came before the command had ended, or nil
+	timeout  time.Duration // replaces stopTimeout; zero means that
+	command  *process      // nil until it is started
+	hasEnded bool          // the command has; a request to stop does not prevent the commit any more
+	request  error         // a stopError that came before the command had ended, or nil
+}
+
+// setTimeout sets the time from the request to stop until the command is killed.
+func (s *stopper) setTimeout(timeout time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timeout = timeout
 }
 
 // startCommand starts the command, unless the step was asked to stop before.
@@ -94,7 +103,7 @@ func (s *stopper) requestStop(request stopError) {
 	defer s.mu.Unlock()
 	if s.hasEnded {
 		if request != errCancelled { // the files of a command that has ended are worth storing
-			time.AfterFunc(stopTimeout, func() { s.cancel(request) })
+			time.AfterFunc(cmp.Or(s.timeout, stopTimeout), func() { s.cancel(request) })
 		}
 		return
 	}
@@ -105,7 +114,7 @@ func (s *stopper) requestStop(request stopError) {
 		s.cancel(request)
 		return
 	}
-	number, timeout := request.signal, stopTimeout
+	number, timeout := request.signal, cmp.Or(s.timeout, stopTimeout)
 	if request == errCancelled {
 		number, timeout = unix.SIGTERM, cancelTimeout
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -234,7 +235,9 @@ func (g Graph) All() []Step {
 
 // AgentSpec returns the description of a step and of its graph for the agent.
 func (g Graph) AgentSpec(step Step, nothing func(step string) bool) agent.Step {
+	const reserve = 5 * time.Second // for the agent's own end, see its stopTimeout
+	grace := step.TerminationGracePeriod
 	return agent.Step{
-		Name: step.Name, Needs: g.Ancestry(step.Name, nothing), Reads: step.Reads, Writes: step.Writes, Brane: step.BraneVersion(), Indexed: step.IsIndexed(), Items: step.Items,
+		Stop: int((grace - min(reserve, grace/2)).Seconds()), Name: step.Name, Needs: g.Ancestry(step.Name, nothing), Reads: step.Reads, Writes: step.Writes, Brane: step.BraneVersion(), Indexed: step.IsIndexed(), Items: step.Items,
 	}
 }

@@ -95,6 +95,11 @@ func TestIDFollowsFromAllThatDecides(t *testing.T) {
 		}
 		ids = append(ids, changed.ID())
 	}
+	labelled := base()
+	labelled.Steps[0].Metadata = workflow.Metadata{Labels: map[string]string{"team": "imaging"}, Annotations: map[string]string{"a": "b"}}
+	if labelled.ID() != ids[0] || labelled.Steps[0].Metadata.Labels == nil {
+		t.Errorf("labels and annotations change the id, or are lost: %v", labelled.Steps[0].Metadata)
+	}
 	if !strings.HasPrefix(ids[0], "wordcount-") || len(ids[0]) != len("wordcount-")+16 {
 		t.Errorf("id %q", ids[0])
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -23,6 +24,10 @@ type Identity struct {
 // ID returns the name of the run and the beginning of a digest of its identity, for example "wordcount-3f9a1c0227d5e8b4". It depends on the
 // configuration alone, so that an apply finds a run that is not in its state, because the apply that started it was killed.
 func (i Identity) ID() string {
+	i.Steps = slices.Clone(i.Steps)
+	for n := range i.Steps {
+		i.Steps[n].Metadata = Metadata{} // labels and annotations do not change what a command does
+	}
 	data, err := json.Marshal(i)
 	if err != nil {
 		panic(err) // the identity has only texts and numbers, which can always be encoded

@@ -1,5 +1,7 @@
 package workflow
 
+import "strings"
+
 // Labels of all objects of a run; Jobs and Pods also have those of the step and of the attempt.
 const (
 	RunLabel     = "brane/run"
@@ -11,6 +13,13 @@ const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	ManagedBy      = "terraform-provider-brane"
 )
+
+// IsReservedLabel reports whether the provider or the Job controller sets this label of a Job or pod.
+func IsReservedLabel(key string) bool {
+	own := (Ref{}).ComponentLabels("")
+	_, isOwn := own[key]
+	return isOwn || strings.HasPrefix(key, "brane/") || strings.HasPrefix(key, "batch.kubernetes.io/") || key == "job-name" || key == "controller-uid"
+}
 
 // The containers of a step's pod.
 const (

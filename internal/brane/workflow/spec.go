@@ -66,6 +66,7 @@ type Spec struct {
 	Parallel       int            // Jobs of the run at the same time; 0 means no limit
 	Prewarm        bool           // create Jobs one step early
 	AgentInjection AgentInjection // empty means InjectAuto
+	Metadata       Metadata       // of all Jobs and pods; that of a step takes precedence
 }
 
 // Ref returns the reference to the run.

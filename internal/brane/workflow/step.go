@@ -45,6 +45,25 @@ type Step struct {
 	SecurityContext              SecurityContext `json:"security_context,omitzero"`
 	DataSizeLimit                int64           `json:"data_size_limit,omitempty"` // of the files at /data, in bytes; 0 means none
 	Volumes                      []Volume        `json:"volumes,omitempty"`         // in addition to the files of the run
+
+	TerminationGracePeriod time.Duration        `json:"termination_grace_period,omitempty"` // 0 means the default of Kubernetes
+	HostAliases            []corev1.HostAlias   `json:"host_aliases,omitempty"`
+	DNSConfig              *corev1.PodDNSConfig `json:"dns_config,omitempty"`
+	ResourceClaims         []ResourceClaim      `json:"resource_claims,omitempty"`
+
+	Metadata Metadata `json:"metadata,omitzero"` // of the Job and its pods; not part of the identity
+}
+
+// Metadata is what users add to the labels and annotations of Jobs and pods.
+type Metadata struct {
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// ResourceClaim is a device of dynamic resource allocation that the container uses.
+type ResourceClaim struct {
+	corev1.PodResourceClaim
+	Request string `json:"request,omitempty"` // of the claim; empty means all of its requests
 }
 
 // When is after which outcomes of its needs a step runs.
@@ -97,6 +116,9 @@ type Placement struct {
 	Affinity          *corev1.Affinity    `json:"affinity,omitempty"`
 	PriorityClassName string              `json:"priority_class_name,omitempty"`
 	RuntimeClassName  string              `json:"runtime_class_name,omitempty"`
+	SchedulerName     string              `json:"scheduler_name,omitempty"`
+	// TopologySpread without a label selector counts the pods of the step.
+	TopologySpread []corev1.TopologySpreadConstraint `json:"topology_spread,omitempty"`
 }
 
 // SecurityContext is a step's part of the pod's and the container's security context. In all steps privilege escalation is forbidden and

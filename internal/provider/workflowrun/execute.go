@@ -200,7 +200,7 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 			ID: id, Graph: graph, Inputs: sources, Namespace: target.Namespace, Location: name, Address: target.Address, Registry: target.Registry,
 			AgentImage: r.clients.AgentImage, Users: r.clients.Redis.Users, Retention: retention, Timeouts: model.podTimeouts(diags),
 			Parallel: int(model.Parallelism.ValueInt64()), Prewarm: model.Prewarm.ValueBool(),
-			AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()),
+			AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()), Metadata: model.toMetadata(metadataModel{}),
 		},
 		clients: engine.Clients{
 			Kube:    target.Kube,

@@ -3,6 +3,8 @@ package workflowrun
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -19,12 +21,13 @@ import (
 )
 
 type workflowRunModel struct {
-	ID                 types.String         `tfsdk:"id"`
-	Name               types.String         `tfsdk:"name"`
-	Infrastructure     types.String         `tfsdk:"infrastructure"`
-	SubmitWith         types.String         `tfsdk:"submit_with"`
-	Cluster            types.String         `tfsdk:"cluster"`
-	Namespace          types.String         `tfsdk:"namespace"`
+	ID             types.String `tfsdk:"id"`
+	Name           types.String `tfsdk:"name"`
+	Infrastructure types.String `tfsdk:"infrastructure"`
+	SubmitWith     types.String `tfsdk:"submit_with"`
+	Cluster        types.String `tfsdk:"cluster"`
+	Namespace      types.String `tfsdk:"namespace"`
+	metadataModel
 	Steps              types.Map            `tfsdk:"steps"`
 	Defaults           types.Object         `tfsdk:"defaults"`
 	SecretEnvWO        types.Map            `tfsdk:"secret_env_wo"`
@@ -90,10 +93,13 @@ var (
 
 // hasKnownIdentity reports whether all values that identify the run are known.
 func (m workflowRunModel) hasKnownIdentity() bool {
-	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Steps, m.Images, m.Defaults, m.Triggers, m.SecretEnvWOVersion} {
+	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Images, m.Triggers, m.SecretEnvWOVersion} {
 		if attribute.HasUnknown(value) {
 			return false
 		}
+	}
+	if m.Steps.IsUnknown() || hasUnknownIdentity(m.Defaults) || slices.ContainsFunc(slices.Collect(maps.Values(m.Steps.Elements())), hasUnknownIdentity) {
+		return false
 	}
 	for _, input := range m.Inputs.Elements() {
 		object, ok := input.(types.Object)
@@ -102,6 +108,20 @@ func (m workflowRunModel) hasKnownIdentity() bool {
 		}
 	}
 	return !m.Inputs.IsUnknown()
+}
+
+// hasUnknownIdentity reports whether a part of a step or of the defaults that identifies the run is not known. Labels and annotations do not identify it.
+func hasUnknownIdentity(value attr.Value) bool {
+	object, ok := value.(types.Object)
+	if !ok || object.IsUnknown() {
+		return true
+	}
+	for name, field := range object.Attributes() {
+		if name != "labels" && name != "annotations" && attribute.HasUnknown(field) {
+			return true
+		}
+	}
+	return false
 }
 
 // readSources returns the contents of the inputs and their digests.

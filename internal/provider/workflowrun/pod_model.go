@@ -35,6 +35,8 @@ type podModel struct {
 	AutomountServiceAccountToken types.Bool                `tfsdk:"automount_service_account_token"`
 	SecurityContext              *securityContextModel     `tfsdk:"security_context"`
 	Volumes                      map[string]volumeModel    `tfsdk:"volumes"`
+	placementModel
+	metadataModel
 }
 
 type secretKeyModel struct {
@@ -121,6 +123,7 @@ func (m podModel) withDefaults(defaults podModel) podModel {
 	m.AutomountServiceAccountToken = over(m.AutomountServiceAccountToken, defaults.AutomountServiceAccountToken)
 	m.SecurityContext = m.SecurityContext.withDefaults(defaults.SecurityContext)
 	m.Volumes = entriesOver(m.Volumes, defaults.Volumes)
+	m.placementModel = m.placementModel.withDefaults(defaults.placementModel)
 	return m
 }
 
@@ -197,6 +200,7 @@ func (m podModel) applyTo(step *workflow.Step, diags *diag.Diagnostics) {
 		step.DataSizeLimit = limit.Value()
 	}
 	step.Placement = m.placement(step.Name, diags)
+	m.placementModel.applyTo(step)
 	step.AutomountServiceAccountToken = m.AutomountServiceAccountToken.ValueBool()
 	if m.SecurityContext != nil {
 		step.SecurityContext = m.SecurityContext.securityContext()

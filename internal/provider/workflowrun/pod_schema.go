@@ -77,6 +77,11 @@ func podAttributes() map[string]schema.Attribute {
 	for name, attribute := range placementAttributes() {
 		attributes[name] = attribute
 	}
+	for name, attribute := range podSchedulingAttributes() {
+		attributes[name] = attribute
+	}
+	attributes["labels"] = labelsAttribute("Labels of the Job and its pods, in addition to those of the run.")
+	attributes["annotations"] = annotationsAttribute("Annotations of the Job and its pods, in addition to those of the run, for example `{ \"sidecar.istio.io/inject\" = \"false\" }`.")
 	return attributes
 }
 

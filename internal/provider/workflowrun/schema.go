@@ -65,6 +65,8 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				MarkdownDescription: "Namespace of the infrastructure, in which the Jobs are created.",
 				Computed:            true,
 			},
+			"labels":                labelsAttribute("Labels of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
+			"annotations":           annotationsAttribute("Annotations of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
 			"steps":                 stepsSchema(),
 			"defaults":              defaultsSchema(),
 			"secret_env_wo":         secretEnvSchema(mapvalidator.AlsoRequires(path.MatchRoot("secret_env_wo_version"))),

@@ -138,6 +138,7 @@ func (m stepModel) toStep(name string, defaults podModel, brane branelet.Version
 		step.When = workflow.When(when)
 	}
 	m.withDefaults(defaults).applyTo(&step, diags)
+	step.Metadata = m.toMetadata(defaults.metadataModel)
 	if !m.Package.IsNull() {
 		step.Image = m.Image.ValueString() // the default image is for commands
 		if step.Call = m.toCall(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {

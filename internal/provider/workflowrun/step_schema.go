@@ -83,7 +83,7 @@ func stepsSchema() schema.Attribute {
 	})
 	maps.Copy(attributes, packageAttributes())
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Steps of the run, by name: a DNS label of at most 40 characters. Changing any attribute of a step runs all steps again.",
+		MarkdownDescription: "Steps of the run, by name: a DNS label of at most 40 characters. Changing any attribute of a step but `labels` and `annotations` runs all steps again.",
 		Required:            true,
 		Validators:          []validator.Map{mapvalidator.SizeAtLeast(1)},
 		NestedObject:        schema.NestedAttributeObject{Attributes: attributes},
@@ -93,7 +93,7 @@ func stepsSchema() schema.Attribute {
 // defaultsSchema returns the schema of the default values of all steps.
 func defaultsSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "Default values for all steps. Map attributes (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
+		MarkdownDescription: "Default values for all steps. Map attributes (`env`, `env_from_secret`, `labels`, `annotations`, `node_selector`, `volumes`, `resource_claims`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
 			"Any other attribute set on a step overrides the default. Changing a default that a step uses runs all steps again.",
 		Optional:   true,
 		Attributes: podAttributes(),

@@ -28,6 +28,7 @@ type engineConfig struct {
 	ChosenInjection workflow.AgentInjection `json:"chosen_injection"`
 	Policies        jobspec.Policies        `json:"policies,omitzero"` // likewise
 	Steps           []workflow.Step         `json:"steps"`
+	Metadata        workflow.Metadata       `json:"metadata,omitzero"`
 	Outputs         []string                `json:"outputs,omitempty"` // paths to keep at the end
 }
 
@@ -35,7 +36,7 @@ func newEngineConfig(spec *workflow.Spec, chosen workflow.AgentInjection, polici
 	return engineConfig{
 		Run: spec.ID, Namespace: spec.Namespace, Location: spec.Location, Registry: spec.Registry, AgentImage: spec.AgentImage, Users: spec.Users,
 		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, ChosenInjection: chosen, Policies: policies,
-		Steps: spec.Graph.All(), Outputs: outputs,
+		Steps: spec.Graph.All(), Metadata: spec.Metadata, Outputs: outputs,
 	}
 }
 
@@ -47,7 +48,7 @@ func (c engineConfig) toSpec() (*workflow.Spec, error) {
 	}
 	return &workflow.Spec{
 		ID: c.Run, Graph: graph, Namespace: c.Namespace, Location: c.Location, Registry: c.Registry, AgentImage: c.AgentImage, Users: c.Users,
-		Timeouts: c.Timeouts, Parallel: c.Parallel, Prewarm: c.Prewarm, AgentInjection: c.AgentInjection,
+		Timeouts: c.Timeouts, Parallel: c.Parallel, Prewarm: c.Prewarm, AgentInjection: c.AgentInjection, Metadata: c.Metadata,
 	}, nil
 }
 

@@ -36,8 +36,10 @@ const (
 func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.OwnerReference, resources corev1.ResourceRequirements) *batchv1.Job {
 	meta := spec.Ref().Meta()
 	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
-	meta.Labels = spec.Ref().ComponentLabels("engine")
-	meta.Labels[workflow.EngineLabel] = "true"
+	own := spec.Ref().ComponentLabels("engine")
+	own[workflow.EngineLabel] = "true"
+	template := buildMetadata(own, spec.Metadata)
+	meta.Labels, meta.Annotations = template.Labels, template.Annotations
 	return &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{
 		BackoffLimit:            new(engineRetries),
 		TTLSecondsAfterFinished: new(keepSeconds),
@@ -46,7 +48,7 @@ func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.Owne
 			Action:          batchv1.PodFailurePolicyActionIgnore,
 			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
 		}}},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels}, Spec: buildEnginePod(spec, name, account, resources)},
+		Template: corev1.PodTemplateSpec{ObjectMeta: template, Spec: buildEnginePod(spec, name, account, resources)},
 	}}
 }
 

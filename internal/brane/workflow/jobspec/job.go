@@ -2,6 +2,7 @@
 package jobspec
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,16 +53,18 @@ func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Jo
 	if err != nil {
 		return nil, err
 	}
-	labels := t.Spec.Ref().ComponentLabels("step")
-	labels[workflow.StepLabel], labels[workflow.AttemptLabel] = step.Name, strconv.Itoa(attempt.Number)
+	own := t.Spec.Ref().ComponentLabels("step")
+	own[workflow.StepLabel], own[workflow.AttemptLabel] = step.Name, strconv.Itoa(attempt.Number)
+	meta := buildMetadata(own, step.Metadata, t.Spec.Metadata)
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
-		Namespace: t.Spec.Namespace, Name: JobName(t.Spec.ID, step.Name, attempt.Number), Labels: labels, OwnerReferences: []metav1.OwnerReference{t.Owner},
+		Namespace: t.Spec.Namespace, Name: JobName(t.Spec.ID, step.Name, attempt.Number), OwnerReferences: []metav1.OwnerReference{t.Owner},
+		Labels: meta.Labels, Annotations: meta.Annotations,
 	}}
 	job.Spec = batchv1.JobSpec{
 		BackoffLimit:            new(step.Retries),
 		TTLSecondsAfterFinished: new(keepSeconds),
 		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at the same time
-		Template:                corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: t.buildPod(step, spec)},
+		Template:                corev1.PodTemplateSpec{ObjectMeta: meta, Spec: t.buildPod(step, spec)},
 	}
 	job.Spec.PodFailurePolicy = buildFailurePolicy(step, job.Spec.Template.Spec)
 	if step.IsIndexed() {
@@ -87,6 +90,20 @@ func FindDeadline(job *batchv1.Job) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// buildMetadata merges the labels of the provider with the labels and annotations of users. The provider's take precedence, then the first user metadata.
+func buildMetadata(own map[string]string, users ...workflow.Metadata) metav1.ObjectMeta {
+	meta := metav1.ObjectMeta{Labels: map[string]string{}}
+	for _, user := range slices.Backward(users) {
+		maps.Copy(meta.Labels, user.Labels)
+		if len(user.Annotations) > 0 && meta.Annotations == nil { // none instead of an empty map
+			meta.Annotations = map[string]string{}
+		}
+		maps.Copy(meta.Annotations, user.Annotations)
+	}
+	maps.Copy(meta.Labels, own)
+	return meta
 }
 
 // makeIndexed makes a Job an Indexed Job.

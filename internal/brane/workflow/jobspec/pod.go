@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -23,6 +24,10 @@ func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
 		Tolerations:                  step.Placement.Tolerations,
 		Affinity:                     step.Placement.Affinity,
 		PriorityClassName:            step.Placement.PriorityClassName,
+		SchedulerName:                step.Placement.SchedulerName,
+		TopologySpreadConstraints:    t.buildTopologySpread(step),
+		HostAliases:                  step.HostAliases,
+		DNSConfig:                    step.DNSConfig,
 		Containers:                   []corev1.Container{t.buildContainer(step)},
 		Volumes:                      []corev1.Volume{buildDataVolume(step)},
 	}
@@ -39,6 +44,12 @@ func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
 	inject(&pod, step, env)
 	if step.Placement.RuntimeClassName != "" {
 		pod.RuntimeClassName = new(step.Placement.RuntimeClassName)
+	}
+	if step.TerminationGracePeriod > 0 {
+		pod.TerminationGracePeriodSeconds = new(int64(step.TerminationGracePeriod.Seconds()))
+	}
+	for _, claim := range step.ResourceClaims {
+		pod.ResourceClaims = append(pod.ResourceClaims, claim.PodResourceClaim)
 	}
 	for _, name := range step.PullSecrets {
 		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
@@ -58,6 +69,17 @@ func buildDataVolume(step workflow.Step) corev1.Volume {
 	return corev1.Volume{Name: workflow.DataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: source}}
 }
 
+// buildTopologySpread completes constraints without a label selector, which would count no pods.
+func (t Template) buildTopologySpread(step workflow.Step) []corev1.TopologySpreadConstraint {
+	constraints := slices.Clone(step.Placement.TopologySpread)
+	for i := range constraints {
+		if constraints[i].LabelSelector == nil {
+			constraints[i].LabelSelector = &metav1.LabelSelector{MatchLabels: map[string]string{workflow.RunLabel: t.Spec.ID, workflow.StepLabel: step.Name}}
+		}
+	}
+	return constraints
+}
+
 // joinCommand returns the command that the agent runs.
 func joinCommand(step workflow.Step) []string {
 	return escapeAllVars(slices.Concat(step.Command, step.Args))
@@ -73,6 +95,9 @@ func (t Template) buildContainer(step workflow.Step) corev1.Container {
 		Resources:       corev1.ResourceRequirements{Requests: step.Resources.Requests, Limits: step.Resources.Limits},
 		VolumeMounts:    []corev1.VolumeMount{{Name: workflow.DataVolume, MountPath: agent.DataMount}},
 		SecurityContext: restrictContainer(step.SecurityContext.ReadOnlyRootFilesystem, step.SecurityContext.Capabilities),
+	}
+	for _, claim := range step.ResourceClaims {
+		container.Resources.Claims = append(container.Resources.Claims, corev1.ResourceClaim{Name: claim.Name, Request: claim.Request})
 	}
 	for _, volume := range step.Volumes {
 		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{

@@ -4,6 +4,7 @@ package workflowtest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -28,8 +29,13 @@ func FullStep() workflow.Step {
 			Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
 				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a", "b"}}}}},
 			}}},
-			PriorityClassName: "batch", RuntimeClassName: "nvidia",
+			PriorityClassName: "batch", RuntimeClassName: "nvidia", SchedulerName: "volcano",
+			TopologySpread: []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.ScheduleAnyway}},
 		},
+		TerminationGracePeriod: time.Minute, HostAliases: []corev1.HostAlias{{IP: "203.0.113.7", Hostnames: []string{"license.example.org"}}},
+		DNSConfig:          &corev1.PodDNSConfig{Searches: []string{"example.org"}},
+		ResourceClaims:     []workflow.ResourceClaim{{PodResourceClaim: corev1.PodResourceClaim{Name: "gpu", ResourceClaimName: new("one-gpu")}, Request: "gpu"}},
+		Metadata:           workflow.Metadata{Labels: map[string]string{"team": "imaging"}, Annotations: map[string]string{"sidecar.istio.io/inject": "false"}},
 		ServiceAccountName: "trainer", PullSecrets: []string{"registry"},
 		AutomountServiceAccountToken: true,
 		SecurityContext: workflow.SecurityContext{
