@@ -45,20 +45,26 @@ func FieldErrors(err error) []*FieldError {
 }
 
 // parser collects the errors, so that the user sees all of them.
-type parser struct{ errs []error }
+type parser struct {
+	errs       []error
+	unreadable []*FieldError
+}
 
 func (p *parser) addError(field, format string, args ...any) {
 	p.errs = append(p.errs, &FieldError{field, fmt.Sprintf(format, args...)})
 }
 
 // Parse reads a kubeconfig that will be used inside a Brane container: it must not refer to files or execute programs,
-// and must have a current context. The error joins [FieldError]s.
+// and must have a current context. The error joins [FieldError]s. It accepts forms that Brane's own readers do not, because [Render] of the result is registered.
 func Parse(data []byte) (*Kubeconfig, error) {
 	d, err := decodeDocument(data)
 	if err != nil {
 		return nil, err
 	}
 	p := &parser{}
+	if bytes.HasPrefix(data, []byte("\uFEFF")) {
+		p.unreadable = append(p.unreadable, &FieldError{"", "it begins with a byte order mark, which Brane takes for a part of the first key"})
+	}
 	if d.Kind != "" && d.Kind != "Config" || d.APIVersion != "" && d.APIVersion != "v1" {
 		p.addError("kind", "the document is not a kubeconfig; its kind must be Config and its apiVersion v1")
 	}
@@ -93,6 +99,7 @@ func Parse(data []byte) (*Kubeconfig, error) {
 	if p.errs != nil {
 		return nil, errors.Join(p.errs...)
 	}
+	k.Unreadable = p.unreadable
 	return k, nil
 }
 
@@ -168,6 +175,8 @@ func (p *parser) parseCluster(k *Kubeconfig, at string, c cluster) {
 		p.addError(at+".server", "it is not an address; write it like https://203.0.113.7:6443")
 	case u.Scheme != "https":
 		p.addError(at+".server", "it does not begin with https://, so the credential would travel unencrypted; write it like https://203.0.113.7:6443")
+	case strings.ContainsFunc(c.Server, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		p.addError(at+".server", "it contains a character outside ASCII; write the host in its ASCII form (xn--…)")
 	case u.User != nil:
 		p.addError(at+".server", "it contains a user name; write only the address, like https://203.0.113.7:6443")
 	}
@@ -231,6 +240,8 @@ func (p *parser) parseUser(k *Kubeconfig, at string, u user) {
 		p.addError(at+".client-certificate-data", "it is not set, but the client key needs its certificate; write the certificate (base64 of the PEM)")
 	case p.errs == nil && u.Token == "" && u.ClientCertData == "":
 		p.addError(at, "it has no credential; %s", instead)
+	case k.Insecure && u.ClientCertData != "":
+		k.Warnings = append(k.Warnings, "Brane before 0.6.1 ignores insecure-skip-tls-verify for a user with a client certificate, and does not accept the server's certificate; write certificate-authority-data instead")
 	case u.Token != "" && u.ClientCertData != "":
 		p.addError(at+".token", "the user also has a client certificate, and clients differ in which of them they use; remove one of them")
 	}
@@ -242,7 +253,10 @@ func (p *parser) decodeData(field, value string) []byte {
 		return nil
 	}
 	compact := strings.Join(strings.Fields(value), "")
-	decoded, err := base64.StdEncoding.DecodeString(compact)
+	if compact != value {
+		p.unreadable = append(p.unreadable, &FieldError{field, "it contains a line break or a space, which Brane's base64 decoder does not accept"})
+	}
+	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(compact, "=")) // Brane accepts missing padding as well
 	switch {
 	case err == nil:
 		return decoded

@@ -145,6 +145,54 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+// TestRendersWhatBraneCannotRead checks forms that other readers accept: they are rendered in a form that every reader accepts.
+func TestRendersWhatBraneCannotRead(t *testing.T) {
+	golden := read(t, "golden.yml")
+	for name, tt := range map[string]struct {
+		document   string
+		unreadable bool // whether it would also be reported of a registered kubeconfig
+	}{
+		"a byte order mark":              {"\uFEFF" + golden, true},
+		"Windows":                        {"\uFEFF" + strings.ReplaceAll(golden, "\n", "\r\n"), true},
+		"a literal":                      {strings.Replace(golden, "certificate-authority-data: Q0E=", "certificate-authority-data: |\n      Q0\n      E=", 1), true},
+		"a trailing line break":          {strings.Replace(golden, "Q0E=", `"Q0E=\n"`, 1), true},
+		"no padding":                     {strings.Replace(golden, "Q0E=", "Q0E", 1), false},
+		"an empty certificate":           {strings.Replace(golden, "token: TOKEN", "token: TOKEN\n    client-certificate-data: \"\"", 1), false},
+		"an empty path":                  {strings.Replace(golden, "    server:", "    certificate-authority: \"\"\n    server:", 1), false},
+		"merge keys":                     {strings.Replace(golden, "  user:\n    token: TOKEN", "  user:\n    <<: {token: TOKEN}", 1), false},
+		"a context without a user":       {strings.Replace(golden, "contexts:\n", "contexts:\n- {name: other, context: {cluster: c}}\n", 1), false},
+		"an empty cluster":               {strings.Replace(golden, "clusters:\n", "clusters:\n- {name: other, cluster: {}}\n", 1), false},
+		"a plugin of another user":       {strings.Replace(golden, "users:\n", "users:\n- {name: other, user: {exec: {}}}\n", 1), false},
+		"preferences of the wrong type":  {strings.Replace(golden, "users:\n", "preferences: {colors: yes}\nusers:\n", 1), false},
+		"extensions of the wrong type":   {strings.Replace(golden, "users:\n", "extensions: {a: b}\nusers:\n", 1), false},
+		"a boolean that only Go accepts": {strings.Replace(golden, "    server:", "    insecure-skip-tls-verify: \"false\"\n    server:", 1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "a boolean that only Go accepts" {
+				tt.document = strings.Replace(tt.document, `"false"`, "No", 1)
+			}
+			k, err := Parse([]byte(tt.document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (len(k.Unreadable) > 0) != tt.unreadable {
+				t.Errorf("unreadable: %v", k.Unreadable)
+			}
+			rendered, err := Render(*k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := Parse(rendered)
+			if err != nil || again.Unreadable != nil || again.Token != "TOKEN" || string(again.CA) != "CA" {
+				t.Errorf("%v, %+v of\n%s", err, again, rendered)
+			}
+			if want := read(t, "rendered.yml"); string(rendered) != want {
+				t.Errorf("got\n%s\nwant\n%s", rendered, want)
+			}
+		})
+	}
+}
+
 func TestParseWarnings(t *testing.T) {
 	golden := read(t, "golden.yml")
 	for name, tt := range map[string]struct{ old, new, want string }{
@@ -251,7 +299,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, rendered)
 		}
-		k.Warnings, again.Warnings = nil, nil
+		k.Warnings, k.Unreadable, again.Warnings = nil, nil, nil
 		if diff := cmp.Diff(k, again); diff != "" {
 			t.Error(diff)
 		}

@@ -23,6 +23,7 @@ type Kubeconfig struct {
 	Namespace         string // of the context; Brane uses the location's
 	Name              string // of cluster, user and context; empty means "brane"
 	Warnings          []string
+	Unreadable        []*FieldError // what Brane's readers do not accept, although it can be read; [Render] corrects it
 }
 
 // The types of the document, with the keys in the order of kubectl's documentation. Plans need stable bytes, so clientcmd does not write it.

@@ -135,6 +135,9 @@ var (
 
 // checkText refuses what is not UTF-8, and characters that YAML 1.1 takes for line breaks: Go's parser does, Brane's does not.
 func (d *document) checkText() error {
+	if bytes.HasPrefix(d.data, []byte("\uFEFF")) {
+		return &SyntaxError{d.file, 1, 1, "the file begins with a byte order mark, which Brane takes for a part of the first key; save it as UTF-8 without a byte order mark"}
+	}
 	for i := 0; i < len(d.data); {
 		r, size := utf8.DecodeRune(d.data[i:])
 		switch {
@@ -152,6 +155,9 @@ func (d *document) checkText() error {
 func (d *document) syntaxError(err error) error {
 	found := yamlLine.FindStringSubmatch(err.Error())
 	reason := err.Error()[len(found[0]):]
+	if reason == "found incompatible YAML document" {
+		reason += "; remove the line %YAML, which Brane does not need"
+	}
 	if anchor := yamlAnchor.FindStringSubmatch(reason); anchor != nil {
 		if i := bytes.Index(d.data, []byte("*"+anchor[1])); i >= 0 {
 			return d.errorAtOffset(i, reason)
@@ -176,9 +182,9 @@ func (d *document) errorAtOffset(i int, reason string) error {
 	return &SyntaxError{d.file, line + 1, utf8.RuneCount(d.data[d.starts[line]:i]) + 1, reason}
 }
 
-// lineStarts returns the offset of each line, of the first one behind a byte order mark. A line ends with \n, \r\n or \r.
+// lineStarts returns the offset of each line. A line ends with \n, \r\n or \r.
 func lineStarts(data []byte) []int {
-	starts := []int{len(data) - len(bytes.TrimPrefix(data, []byte("\uFEFF")))}
+	starts := []int{0}
 	for i, c := range data {
 		if c == '\n' || c == '\r' && !bytes.HasPrefix(data[i+1:], []byte("\n")) {
 			starts = append(starts, i+1)

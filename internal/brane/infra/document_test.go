@@ -136,6 +136,9 @@ func TestRefusesWhatBraneRefuses(t *testing.T) {
 		"a control character":         {replaced("brane", "br\x01ane"), `infra.yml:6:5: control characters are not allowed`},
 		"a line separator":            {replaced("brane", "br\u2028ane"), `infra.yml:6:18: the character U+2028 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
 		"a next line in a comment":    {kube + "# x\u0085\n", `infra.yml:12:4: the character U+0085 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
+		"a byte order mark":           {"\uFEFF" + kube, `infra.yml:1:1: the file begins with a byte order mark, which Brane takes for a part of the first key; save it as UTF-8 without a byte order mark`},
+		"a byte order mark alone":     {"\uFEFF", `infra.yml:1:1: the file begins with a byte order mark, which Brane takes for a part of the first key; save it as UTF-8 without a byte order mark`},
+		"another version of YAML":     {"%YAML 1.2\n---\n" + kube, `infra.yml:1:1: found incompatible YAML document; remove the line %YAML, which Brane does not need`},
 		"no UTF-8":                    {replaced("brane", "br\xffane"), `infra.yml:6:18: invalid UTF-8`},
 		"another's location is wrong": {"locations:\n  a: {kind: vm}\n" + strings.TrimPrefix(kube, "locations:\n"), `infra.yml:2:3: missing address in location "a"`},
 	} {

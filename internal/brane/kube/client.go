@@ -158,6 +158,12 @@ func (c *Client) CA() ([]byte, error) {
 	return config.CAData, nil
 }
 
+// IsInsecure reports whether the connection does not verify the certificate of the API server.
+func (c *Client) IsInsecure() bool { return c.config.Insecure }
+
+// ServerName returns the name for which the certificate of the API server must be valid; empty means the host of its address.
+func (c *Client) ServerName() string { return c.config.ServerName }
+
 // newRequest starts a request for the kind of obj, or for the kind of a list's elements.
 func (c *Client) newRequest(obj runtime.Object, verb, namespace string) (*rest.Request, error) {
 	gvk, err := kindOf(obj)

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
@@ -140,13 +141,21 @@ func TestInfraYMLFunction(t *testing.T) {
 }
 
 func TestSecretsYMLFunction(t *testing.T) {
+	parsed, err := credentials.Parse([]byte(acctest.Kubeconfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := credentials.Render(*parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
 	texts := []tftypes.Type{tftypes.Map{ElementType: tftypes.String}}
 	for name, tt := range map[string]struct {
 		kubeconfigs acctest.Object
 		want        string
 	}{
 		"two": {acctest.Object{"compute": acctest.Kubeconfig, "12": acctest.Kubeconfig},
-			`"12": ` + infra.EncodeKubeconfig([]byte(acctest.Kubeconfig)) + "\ncompute: " + infra.EncodeKubeconfig([]byte(acctest.Kubeconfig)) + "\n"},
+			`"12": ` + infra.EncodeKubeconfig(rendered) + "\ncompute: " + infra.EncodeKubeconfig(rendered) + "\n"},
 		"none":            {acctest.Object{}, "{}\n"},
 		"no kubeconfig":   {acctest.Object{"compute": "{}"}, `problem in argument 0: secret "compute": kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
 		"a name with a $": {acctest.Object{"s$compute": acctest.Kubeconfig}, `problem in argument 0: secret_name: "s$compute" is not a valid secret name: use 1 to 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends`},

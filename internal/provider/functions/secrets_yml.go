@@ -56,8 +56,12 @@ func (secretsYMLFunction) Run(ctx context.Context, req function.RunRequest, resp
 func secretsYML(kubeconfigs map[string]string) (string, error) {
 	document := infra.NewSecrets()
 	for _, name := range slices.Sorted(maps.Keys(kubeconfigs)) {
-		kubeconfig := []byte(kubeconfigs[name])
-		if _, err := credentials.Parse(kubeconfig); err != nil {
+		parsed, err := credentials.Parse([]byte(kubeconfigs[name]))
+		if err != nil {
+			return "", fmt.Errorf("secret %q: %w", name, err)
+		}
+		kubeconfig, err := credentials.Render(*parsed) // in a form that Brane's readers accept
+		if err != nil {
 			return "", fmt.Errorf("secret %q: %w", name, err)
 		}
 		if err := document.SetKubeconfig(name, kubeconfig); err != nil {

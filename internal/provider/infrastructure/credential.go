@@ -52,7 +52,11 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 			return credential{}
 		}
 		model.checkAgainst(parsed, diags)
-		return credential{raw: []byte(given.ValueString()), parsed: parsed}
+		raw, err := credentials.Render(*parsed) // in a form that Brane's readers accept
+		if err != nil {
+			diagnostic.AddError(diags, "Unsupported kubeconfig", "Rendering credentials.kubeconfig_wo", err)
+		}
+		return credential{raw: raw, parsed: parsed}
 	}
 	return r.tokenOf(ctx, *model, config, diags)
 }
@@ -78,8 +82,15 @@ func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructu
 	return issued
 }
 
+// errInsecure reports that the provider's connection has no CA certificate that can be registered.
+var errInsecure = errors.New("the provider's connection does not verify the certificate of the API server (insecure), so that there is no CA certificate to register: " +
+	"set cluster_ca_certificate in the provider block instead")
+
 // issueToken returns a kubeconfig with a new token, and the token as granted by the API server if it expires.
 func issueToken(ctx context.Context, client *kube.Client, location infra.Location, account string, longLived bool, lifetime time.Duration) (credential, credentials.Token, error) {
+	if client.IsInsecure() { // the plan has reported it, unless the connection was not known
+		return credential{}, credentials.Token{}, errInsecure
+	}
 	ca, err := client.CA()
 	if err != nil {
 		return credential{}, credentials.Token{}, err
@@ -173,6 +184,9 @@ func (r *infrastructureResource) inspectCredential(ctx context.Context, model *i
 	}
 	if err != nil {
 		return found
+	}
+	for _, problem := range parsed.Unreadable {
+		found = append(found, "Brane cannot use the registered credentials: "+problem.Error())
 	}
 	if imported {
 		model.VerifyCredentials = types.BoolValue(true)

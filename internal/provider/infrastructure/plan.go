@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
@@ -33,6 +35,46 @@ func (r *infrastructureResource) ValidateConfig(ctx context.Context, req resourc
 	}
 	if kubeconfig := parseGiven(given.ValueString(), &resp.Diagnostics); kubeconfig != nil {
 		model.checkAgainst(kubeconfig, &resp.Diagnostics)
+	}
+}
+
+// warn adds warnings about values that can be registered, but that Brane can probably not use. ValidateConfig does not add them: the CLI calls it twice during a plan,
+// and would show them twice.
+func (m infrastructureModel) warn(given types.String, state infrastructureModel, diags *diag.Diagnostics) {
+	const inside = "Inside the containers of Brane, it is the container itself. "
+	if address := m.Address.ValueString(); infra.IsLoopbackAddress(address) && !m.Address.Equal(state.Address) {
+		remedy := "Set address to a host:port of the API server that the Brane instance can connect to."
+		if !given.IsNull() {
+			remedy = "It is the server of the kubeconfig, to which Brane connects: set both to a host:port of the API server that the Brane instance can connect to."
+		}
+		diags.AddAttributeWarning(path.Root("address"), "Loopback address", fmt.Sprintf(
+			"address is %s, a loopback address of the machine that runs Terraform. %s%s", address, inside, remedy))
+	}
+	if proxy := m.ProxyAddress.ValueString(); infra.IsLoopbackAddress(proxy) && !m.ProxyAddress.Equal(state.ProxyAddress) {
+		diags.AddAttributeWarning(path.Root("proxy_address"), "Loopback address", fmt.Sprintf(
+			"proxy_address is %s, a loopback address. %sSet proxy_address to a host:port of the proxy that the pods can connect to.", proxy, inside))
+	}
+	if given.IsNull() || given.IsUnknown() {
+		return
+	}
+	if kubeconfig, err := credentials.Parse([]byte(given.ValueString())); err == nil { // ValidateConfig has reported an error
+		for _, warning := range kubeconfig.Warnings {
+			diags.AddAttributeWarning(path.Root("credentials").AtName("kubeconfig_wo"), "Kubeconfig warning", "In credentials.kubeconfig_wo, "+warning+".")
+		}
+	}
+}
+
+// checkProviderConnection adds an error if a kubeconfig with the settings of the provider's connection would not work for Brane, whose client has fewer of them.
+func (m infrastructureModel) checkProviderConnection(client *kube.Client, hasAddress bool, diags *diag.Diagnostics) {
+	if client.IsInsecure() {
+		diags.AddAttributeError(path.Root("credentials"), "No CA certificate to register", fmt.Sprintf(
+			"Registering location %q: the kubeconfig needs the CA certificate that verifies the API server, and the provider's connection to %s does not verify it (insecure). "+
+				"Replace insecure by cluster_ca_certificate in the provider block, or insecure-skip-tls-verify by certificate-authority-data in its kubeconfig.", m.Name.ValueString(), client.Host()))
+	}
+	if name := client.ServerName(); name != "" && !hasAddress {
+		diags.AddAttributeError(path.Root("address"), "Address not usable by Brane", fmt.Sprintf(
+			"Registering location %q: the provider's connection to %s verifies the certificate of the API server for another name, %s (tls_server_name), which Brane's client does not support. "+
+				"Set address to a host:port of the API server for which its certificate is valid.", m.Name.ValueString(), client.Host(), name))
 	}
 }
 
@@ -66,7 +108,15 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
 	if plan.keepsCredential(ctx, state, r.clients.Now(), &resp.Diagnostics) {
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
+	} else if !config.Credentials.IsUnknown() && !wanted.LongLived.IsUnknown() {
+		if !wanted.LongLived.ValueBool() {
+			plan.TokenSecret = types.StringNull()
+		}
+		if client, err := r.clients.Kubernetes(config.Cluster); err == nil && wanted.KubeconfigWO.IsNull() { // defaultAddress has reported an error
+			plan.checkProviderConnection(client, !config.Address.IsNull(), &resp.Diagnostics)
+		}
 	}
+	plan.warn(wanted.KubeconfigWO, state, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if r.clients.ControlPlane.BakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {
 		resp.Diagnostics.AddWarning("Brane 0.6.0 must be rebuilt", fmt.Sprintf(
@@ -123,7 +173,7 @@ func (r *infrastructureResource) defaultAddress(cluster types.String, model cred
 			return types.StringUnknown()
 		}
 		if err != nil {
-			diagnostic.AddError(diags, "Cannot determine API server address", "Reading the address of the API server from the provider block", err)
+			diagnostic.AddError(diags, "Failed to connect to the cluster", "Reading the default of address from the provider's connection to the cluster", err)
 			return types.StringUnknown()
 		}
 		server = client.Host()
@@ -175,9 +225,6 @@ func parseGiven(text string, diags *diag.Diagnostics) *credentials.Kubeconfig {
 	}
 	if err != nil {
 		return nil
-	}
-	for _, warning := range kubeconfig.Warnings {
-		diags.AddAttributeWarning(at, "Kubeconfig warning", "In kubeconfig_wo, "+warning+".")
 	}
 	return kubeconfig
 }
