@@ -49,6 +49,7 @@ type List interface {
 // Client sends requests to one cluster. It is safe for concurrent use.
 type Client struct {
 	config *rest.Config
+	plugin *plugin // nil unless a program returns the credential
 	groups map[schema.GroupVersion]rest.Interface
 	away   atomic.Int64 // when a request last found the server unreachable, in Unix nanoseconds
 	writes atomic.Int64 // incremented before and after each write, which makes earlier reads stale
@@ -119,7 +120,16 @@ func New(config *rest.Config) (*Client, error) {
 	if c.RateLimiter == nil {
 		c.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(c.QPS, c.Burst)
 	}
-	web, err := rest.HTTPClientFor(c)
+	var credentials *plugin
+	newHTTPClient := rest.HTTPClientFor
+	if c.ExecProvider != nil {
+		var err error
+		if credentials, err = newPlugin(c); err != nil {
+			return nil, fmt.Errorf("set up the connection to %s: %w", c.Host, err)
+		}
+		newHTTPClient = credentials.newHTTPClient
+	}
+	web, err := newHTTPClient(c)
 	if err != nil {
 		return nil, fmt.Errorf("set up the connection to %s: %w", c.Host, err)
 	}
@@ -133,7 +143,7 @@ func New(config *rest.Config) (*Client, error) {
 			return nil, fmt.Errorf("set up the connection to %s: %w", c.Host, err)
 		}
 	}
-	return &Client{config: c, groups: groups}, nil
+	return &Client{config: c, plugin: credentials, groups: groups}, nil
 }
 
 func restClient(c *rest.Config, gv schema.GroupVersion, web *http.Client) (rest.Interface, error) {

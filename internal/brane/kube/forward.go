@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/streaming/pkg/httpstream"
@@ -41,9 +42,13 @@ func (c *Client) DialForward(ctx context.Context, to Forward) (net.Conn, error) 
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", to, err)
 	}
+	config, err := c.configWithCredential(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", to, err)
+	}
 	dialed := make(chan dialedForward, 1)
 	go func() {
-		conn, err := c.dialPod(to.Namespace, pod, port)
+		conn, err := c.dialPod(config, to.Namespace, pod, port)
 		dialed <- dialedForward{conn, err}
 	}()
 	select {
@@ -127,17 +132,17 @@ func targetPort(service *corev1.Service, pod *corev1.Pod, port int) (int, error)
 }
 
 // dialPod asks the API server for a connection to a pod.
-func (c *Client) dialPod(namespace, pod string, port int) (net.Conn, error) {
+func (c *Client) dialPod(config *rest.Config, namespace, pod string, port int) (net.Conn, error) {
 	r, err := c.newRequest(&corev1.Pod{}, "POST", namespace)
 	if err != nil {
 		return nil, err
 	}
 	url := r.Name(pod).SubResource("portforward").URL()
-	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, c.config)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, config)
 	if err != nil {
 		return nil, err
 	}
-	transport, upgrader, err := spdy.RoundTripperFor(c.config)
+	transport, upgrader, err := spdy.RoundTripperFor(config)
 	if err != nil {
 		return nil, err
 	}
