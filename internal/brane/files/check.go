@@ -58,6 +58,8 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 				warn("the redis user may not run CONFIG GET, so it was not checked whether redis saves snapshots; it has no append-only file")
 			case save["save"] == "":
 				warn("redis persists nothing on disk (no append-only file, no snapshots): files and results are lost when it restarts")
+			default:
+				warn("redis has snapshots, but no append-only file: when it restarts, it loses the files and results that were written after the last snapshot; set appendonly yes")
 			}
 		}
 		if policy := infoField(info, "maxmemory_policy"); infoNumber(info, "maxmemory") > 0 && policy != "noeviction" {

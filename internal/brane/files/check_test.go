@@ -62,6 +62,7 @@ func TestCheck(t *testing.T) {
 		"the user may do all":                         {user: []string{"~*", "&*", "+@all"}, warnings: "[" + noDisk + "]"},
 		"the user may not ask INFO":                   {user: []string{"~*", "&*", "+@all", "-info"}, warnings: "[the redis user may not run INFO, so the version, memory policy and persistence of the server were not checked]"},
 		"the user may not ask CONFIG":                 {user: []string{"~*", "&*", "+@all", "-config"}, warnings: "[the redis user may not run CONFIG GET, so it was not checked whether redis saves snapshots; it has no append-only file]"},
+		"only snapshots":                              {args: []string{"--save", "3600 1"}, warnings: "[redis has snapshots, but no append-only file: when it restarts, it loses the files and results that were written after the last snapshot; set appendonly yes]"},
 		"CONFIG is not needed":                        {args: []string{"--appendonly", "yes"}, user: []string{"~*", "&*", "+@all", "-config"}, warnings: "[]"},
 		"the user may not write":                      {user: []string{"~*", "&*", "+@all", "-set"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `run SET on a key that begins with "brane:"`},
 		"the user may not touch the keys":             {user: []string{"~other:*", "&*", "+@all"}, warnings: "[" + noDisk + "]", fact: ErrForbidden, want: `run GET on a key that begins with "brane:"`},

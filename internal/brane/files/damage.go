@@ -19,9 +19,15 @@ const Verified = 4 << 20
 
 // Damage returns the files of a layer, made by [Store.Keep] or [Set.Put], that Redis has lost or that were changed, as far as reading
 // [Verified] bytes can show. If the manifest itself is damaged, which means all files, the error wraps [ErrGone] or [ErrCorrupt].
+//
+// It also removes deadlines again that should have been removed: a server that fails over to a replica, or restarts from a snapshot, may have
+// lost that, and would delete the files much later.
 func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string, err error) {
 	t, err := s.Tree(ctx, layer)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.removeDeadlines(ctx, layer, t); err != nil {
 		return nil, nil, err
 	}
 	damaged, err := s.findDamagedChunks(ctx, t)
@@ -42,6 +48,18 @@ func (s *Store) Damage(ctx context.Context, layer Layer) (lost, changed []string
 		}
 	}
 	return lost, changed, nil
+}
+
+// removeDeadlines removes the deadlines of all chunks that a layer needs, as far as they exist. A user that may only read cannot.
+func (s *Store) removeDeadlines(ctx context.Context, layer Layer, t Tree) error {
+	needed, err := s.listNeededChunks(ctx, layer, t)
+	if err != nil {
+		return err
+	}
+	err = s.sendForEachChunk(ctx, "remove deadlines again", needed, func(ctx context.Context, p redis.Pipeliner, key string) {
+		p.Persist(ctx, key)
+	}, nil)
+	return ignoreForbidden(err)
 }
 
 // findDamagedChunks returns the chunks of a tree's files that are lost or changed.

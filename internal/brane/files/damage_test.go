@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -114,6 +115,46 @@ func TestDamageIsFoundAndRepaired(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDeadlinesThatReturnAreRemoved sets a deadline for all keys of a set, and of the outputs of a run, as a fail-over that loses PERSIST does.
+func TestDeadlinesThatReturnAreRemoved(t *testing.T) {
+	client := dial(t, redistest.Start(t).URL())
+	ctx := t.Context()
+	content := map[string][]byte{"small": []byte("hello"), "large": bytes.Repeat([]byte("0123456789"), 300_000)}
+	set, err := OpenSet(client, "corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := set.Put(ctx, "content", map[string]Source{"small": {Content: content["small"]}, "large": {Content: content["large"]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := open(t, client, "run")
+	kept, _, err := run.Keep(ctx, []string{"small", "large"}, leave(t, run, content), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	permanent := map[string]bool{}
+	for key, left := range keysOf(ctx, client) {
+		if left == "-1ns" {
+			permanent[key] = true
+			client.Expire(ctx, key, time.Minute)
+		}
+	}
+	for name, damage := range map[string]func() (lost, changed []string, err error){
+		"the set":     func() ([]string, []string, error) { return set.Damage(ctx, layer) },
+		"the outputs": func() ([]string, []string, error) { return run.Damage(ctx, kept) },
+	} {
+		if lost, changed, err := damage(); lost != nil || changed != nil || err != nil {
+			t.Errorf("of %s, %q is lost and %q changed, %v", name, lost, changed, err)
+		}
+	}
+	for key, left := range keysOf(ctx, client) {
+		if (left == "-1ns") != permanent[key] {
+			t.Errorf("key %s expires in %s", key, left)
+		}
 	}
 }
 

@@ -116,6 +116,22 @@ func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error
 	return Layer(id), content, nil
 }
 
+// Damage returns the files of the set that Redis has lost or that were changed: see [Store.Damage]. It removes the deadline of the set's
+// record again as well.
+func (s *Set) Damage(ctx context.Context, layer Layer) (lost, changed []string, err error) {
+	store, err := s.Store()
+	if err != nil {
+		return nil, nil, err
+	}
+	err = store.runCommand(ctx, "remove the deadline of the set's record again", func(ctx context.Context) error {
+		return s.redis.Persist(ctx, store.keyOf("set")).Err()
+	})
+	if err := ignoreForbidden(err); err != nil {
+		return nil, nil, err
+	}
+	return store.Damage(ctx, layer)
+}
+
 // Delete deletes the set.
 func (s *Set) Delete(ctx context.Context) error {
 	store, err := s.Store()

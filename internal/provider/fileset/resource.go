@@ -194,11 +194,7 @@ func fileSetDrift(ctx context.Context, set *files.Set, want string) ([]string, e
 	case content != want:
 		return []string{fmt.Sprintf("other content is stored: %s", content)}, nil
 	}
-	store, err := set.Store()
-	if err != nil {
-		return nil, err
-	}
-	lost, changed, err := store.Damage(ctx, layer)
+	lost, changed, err := set.Damage(ctx, layer)
 	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
 		return []string{"the list of files is missing in Redis"}, nil
 	}
