@@ -21,28 +21,36 @@ func (d Denial) Remedy(namespace string) string {
 	case Quota:
 		return d.quotaRemedy(namespace)
 	case QuotaDemand:
-		return fmt.Sprintf("ResourceQuota %q only admits containers that set these requests or limits. Set them in resources of the step or of defaults, or let the namespace set them: "+
+		return fmt.Sprintf("ResourceQuota %q only admits containers that set these requests or limits. Set them in resources of the step or "+
+			"of defaults, or let the namespace set them: "+
 			"limit_range.default and limit_range.default_request of brane_namespace.", d.Name)
 	case QuotaUnknown:
-		return fmt.Sprintf("Kubernetes has not counted yet what ResourceQuota %q limits, which takes some seconds after the quota was created or changed. Run Terraform again.", d.Name)
+		return fmt.Sprintf("Kubernetes has not counted yet what ResourceQuota %q limits, which takes some seconds after the quota was "+
+			"created or changed. Run Terraform again.", d.Name)
 	case LimitRange:
-		return "A LimitRange of the namespace denies it. Change requests and limits (resources of the step or of defaults) to what it allows, or change the LimitRange: limit_range of brane_namespace, or " +
+		return "A LimitRange of the namespace denies it. Change requests and limits (resources of the step or of defaults) to what it " +
+			"allows, or change the LimitRange: limit_range of brane_namespace, or " +
 			see(namespace, "limitrange", "") + "."
 	case PodSecurity:
 		return d.podSecurityRemedy()
 	case Webhook:
-		return fmt.Sprintf("Admission webhook %q of the cluster does not allow this object; a Role does not change that. Change what its message names, or ask who runs the webhook for an exemption.", d.Name)
+		return fmt.Sprintf("Admission webhook %q of the cluster does not allow this object; a Role does not change that. Change what its "+
+			"message names, or ask who runs the webhook for an exemption.", d.Name)
 	case WebhookError:
-		return fmt.Sprintf("The API server could not call admission webhook %q. Repair the webhook, or its service, or ask who runs it; then run Terraform again.", d.Name)
+		return fmt.Sprintf("The API server could not call admission webhook %q. Repair the webhook, or its service, or ask who runs it; "+
+			"then run Terraform again.", d.Name)
 	case Policy:
-		return fmt.Sprintf("ValidatingAdmissionPolicy %q of the cluster does not allow this object; a Role does not change that. Change what its message names, or ask the administrator of the cluster for an exemption.", d.Name)
+		return fmt.Sprintf("ValidatingAdmissionPolicy %q of the cluster does not allow this object; a Role does not change that. Change "+
+			"what its message names, or ask the administrator of the cluster for an exemption.", d.Name)
 	case Terminating:
 		return "The namespace is being deleted. Wait until it is gone, then run Terraform again."
 	case MissingObject:
-		return fmt.Sprintf("The pod refers to %q, which does not exist. Create it, or correct the name (service_account_name, priority_class_name or runtime_class_name of the step).", d.Name)
+		return fmt.Sprintf("The pod refers to %q, which does not exist. Create it, or correct the name (service_account_name, "+
+			"priority_class_name or runtime_class_name of the step).", d.Name)
 	case Other:
 	}
-	return "An admission rule of the cluster does not allow this object; a Role does not change that. Change what the message names, or ask the administrator of the cluster."
+	return "An admission rule of the cluster does not allow this object; a Role does not change that. Change what the message names, or " +
+		"ask the administrator of the cluster."
 }
 
 // see returns the kubectl command that shows an object.
@@ -56,12 +64,14 @@ func see(namespace, kind, name string) string {
 
 func (d Denial) quotaRemedy(namespace string) string {
 	if d.Name == "" {
-		return "The cluster only admits what a ResourceQuota of the namespace allows explicitly, and none allows this. Ask the administrator of the cluster for a quota: " + see(namespace, "resourcequota", "") + "."
+		return "The cluster only admits what a ResourceQuota of the namespace allows explicitly, and none allows this. Ask the " +
+			"administrator of the cluster for a quota: " + see(namespace, "resourcequota", "") + "."
 	}
 	names := slices.Sorted(maps.Keys(d.Requested))
 	var allowed []string
 	for _, name := range names {
-		allowed = append(allowed, fmt.Sprintf("%s %s, of which %s are used and %s more are requested", d.Limited[name], name, d.Used[name], d.Requested[name]))
+		allowed = append(allowed, fmt.Sprintf("%s %s, of which %s are used and %s more are "+
+			"requested", d.Limited[name], name, d.Used[name], d.Requested[name]))
 	}
 	text := fmt.Sprintf("ResourceQuota %q of the namespace allows %s. ", d.Name, strings.Join(allowed, "; "))
 	var freed []string
@@ -88,9 +98,11 @@ func (d Denial) freeingHint(resource, namespace string) string {
 	}
 	switch {
 	case kind == "jobs":
-		return "Finished Jobs count until they are deleted: destroy runs that are no longer needed, or delete finished Jobs (kubectl" + in + " delete jobs --field-selector status.successful=1)."
+		return "Finished Jobs count until they are deleted: destroy runs that are no longer needed, or delete finished Jobs " +
+			"(kubectl" + in + " delete jobs --field-selector status.successful=1)."
 	case kind == "secrets" || kind == "configmaps":
-		return "Each run has a ConfigMap and up to three Secrets, and each long-lived token a Secret: destroy runs that are no longer needed, or delete unused objects."
+		return "Each run has a ConfigMap and up to three Secrets, and each long-lived token a Secret: destroy runs that are no longer " +
+			"needed, or delete unused objects."
 	case resource == "pods":
 		return "Wait until other pods have ended, or run fewer at the same time (parallelism)."
 	case strings.HasPrefix(resource, "count/"):
@@ -122,16 +134,20 @@ const (
 
 func (d Denial) permissionRemedy() string {
 	if d.User == anonymous || d.User == "" {
-		return "The request was sent without credentials that the API server knows, as " + anonymous + ". Do not grant permissions to that user: they would be everybody's. " +
+		return "The request was sent without credentials that the API server knows, as " + anonymous + ". Do not grant permissions to that " +
+			"user: they would be everybody's. " +
 			"Correct the credentials in the kubernetes block of the provider, or in the kubeconfig."
 	}
 	manifest, err := d.manifest()
 	if err != nil || len(d.Rules) == 0 {
-		return fmt.Sprintf("User %q lacks the permission that the message names. Grant it with a Role or ClusterRole (see the guide \"Permissions of the provider\"), then run Terraform again.", d.User)
+		return fmt.Sprintf("User %q lacks the permission that the message names. Grant it with a Role or ClusterRole (see the guide "+
+			"\"Permissions of the provider\"), then run Terraform again.", d.User)
 	}
-	text := fmt.Sprintf("User %q lacks a permission. An administrator of the cluster can grant it with `kubectl apply -f -` and this input:\n\n%s\n", d.User, manifest)
+	text := fmt.Sprintf("User %q lacks a permission. An administrator of the cluster can grant it with `kubectl apply -f -` and this "+
+		"input:\n\n%s\n", d.User, manifest)
 	if strings.HasPrefix(d.User, serviceAccountPrefix+d.Namespace+":") {
-		return text + "If a brane_namespace manages this service account, set its access to \"run\", or add the rule to its rules, instead. Then run Terraform again."
+		return text + "If a brane_namespace manages this service account, set its access to \"run\", or add the rule to its rules, instead. " +
+			"Then run Terraform again."
 	}
 	return text + "The guide \"Permissions of the provider\" has all permissions that the provider needs. Then run Terraform again."
 }

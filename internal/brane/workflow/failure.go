@@ -94,14 +94,16 @@ func (f *Failure) describeRemedy() string {
 	case "DeadlineExceeded":
 		return "Raise the step's timeout, or find out why it takes so long: " + see
 	case ReasonFilesConflict:
-		return "Let each index write to different paths, for example with BRANE_INDEX in the name: another command starts a new run. If the command stays the same, change a value in triggers, because the files that the indexes of this run have stored are not replaced."
+		return "Let each index write to different paths, for example with BRANE_INDEX in the name: another command starts a new run. If the " +
+			"command stays the same, change a value in triggers, because the files that the indexes of this run have stored are not replaced."
 	case ReasonJobDeleted:
 		return "How far its command had come is not known. Apply again to run the step again."
 	case ReasonEvicted:
 		return f.describeEvictionRemedy()
 	case ReasonOOMKilled:
 		if f.Container == StageContainer {
-			return "This container has the limit of the step, or the default of the namespace. Set resources.limits.memory of the step to 64Mi at least: " + see
+			return "This container has the limit of the step, or the default of the namespace. Set resources.limits.memory of the step to 64Mi " +
+				"at least: " + see
 		}
 		return "The command needs more memory than its limit: " + see
 	}
@@ -128,7 +130,8 @@ func (f *Failure) describeEvictionRemedy() string {
 		return "Raise resources.limits[\"ephemeral-storage\"] of the step, or write less: files in /data, in the container and in its log count."
 	}
 	if scarce := scarceNode.FindStringSubmatch(f.Cause); scarce != nil {
-		return fmt.Sprintf("The node ran out of %s. Set resources.requests[%q] of the step to what it needs, so that it gets a node that has it; data_size_limit limits the size of /data.", scarce[1], scarce[1])
+		return fmt.Sprintf("The node ran out of %s. Set resources.requests[%q] of the step to what it needs, so that it gets a node that "+
+			"has it; data_size_limit limits the size of /data.", scarce[1], scarce[1])
 	}
 	return fmt.Sprintf("See what the node is short of: kubectl describe node %s", f.Node)
 }

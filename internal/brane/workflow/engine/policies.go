@@ -10,8 +10,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
 
-// ReadPolicies reads what the namespace allows and demands of containers. Without permission to read that, nothing is known: then the agent's
-// and the engine's containers have the usual resources, and the message of a denied pod contains the reason.
+// ReadPolicies reads what the namespace allows and demands of containers. Without permission to read that, nothing is known: then the
+// agent's and the engine's containers have the usual resources, and the message of a denied pod contains the reason.
 func ReadPolicies(ctx context.Context, namespace string, clients Clients) jobspec.Policies {
 	ctx, done := context.WithTimeout(ctx, optionalTimeout)
 	defer done()

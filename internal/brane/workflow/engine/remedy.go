@@ -42,11 +42,13 @@ func (l *loop) suggestAdmissionRemedy(f *workflow.Failure) string {
 	case denial.LimitRange:
 		if job, err := l.buildJob(f.Step, l.state.latestAttempt(f.Step)); err == nil && isOnlyOfInitContainer(job, denied.Bounds) {
 			text = "The denied container is the agent's init container, which copies the agent into the pod and needs up to 128Mi of memory. " +
-				"Raise resources.limits.memory of the step or limit_range.max of brane_namespace to that, or set agent_injection = \"image_volume\": then there is no such container. " + text
+				"Raise resources.limits.memory of the step or limit_range.max of brane_namespace to that, or set agent_injection = " +
+				"\"image_volume\": then there is no such container. " + text
 		}
 	case denial.Quota:
 		if l.options.Holder.Engine != "" {
-			text += " The engine of this run (wait = false) is a pod of the namespace too, and uses a part of the quota; with wait = true there is none."
+			text += " The engine of this run (wait = false) is a pod of the namespace too, and uses a part of the quota; with wait = true " +
+				"there is none."
 		}
 	default: // says all
 	}

@@ -57,8 +57,8 @@ func (l *loop) countFailures(step, index string) (unstarted, counted int, cause 
 	return unstarted, counted, cause
 }
 
-// wasUnstarted reports whether an index of a step, or a step without indexes, has only failed because its command was not started in some of its
-// pods, and why.
+// wasUnstarted reports whether an index of a step, or a step without indexes, has only failed because its command was not started in
+// some of its pods, and why.
 func (l *loop) wasUnstarted(step, index string) (cause string, is bool) {
 	unstarted, counted, cause := l.countFailures(step, index)
 	return cause, unstarted > 0 && counted <= int(l.retriesOf(step))

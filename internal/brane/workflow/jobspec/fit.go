@@ -78,7 +78,8 @@ func (p Policies) findBounds(name corev1.ResourceName) bounds {
 // stageMemory is enough for the agent (at most 32 MiB), its binary in the volume in memory, and the page cache of the staged files.
 var stageMemory = resource.MustParse("128Mi")
 
-// fitStage returns the resources of the init container: those of the step, because a namespace with a quota does not admit a container without
+// fitStage returns the resources of the init container: those of the step, because a namespace with a quota does not admit a container
+// without
 // resources, with enough memory for the agent if the namespace allows that. They do not increase the requests of the pod, because the init
 // container ends before the main container starts. Only the main container gets devices.
 func (p Policies) fitStage(step workflow.Resources) corev1.ResourceRequirements {
@@ -197,7 +198,8 @@ func (p Policies) FitEngine(graph workflow.Graph) (corev1.ResourceRequirements, 
 	for _, quota := range p.Quotas {
 		for _, name := range []corev1.ResourceName{corev1.ResourcePods, "count/pods", "count/jobs.batch"} {
 			if hard, found := quota.Hard[name]; found && hasPods && hard.CmpInt64(2) < 0 {
-				return resources, &EngineFitError{fmt.Sprintf("a ResourceQuota of the namespace allows %s %s, and the engine (wait = false) needs one beside that of a step: raise it to 2 at least", hard.String(), name)}
+				return resources, &EngineFitError{fmt.Sprintf("a ResourceQuota of the namespace allows %s %s, and the engine (wait = false) needs "+
+					"one beside that of a step: raise it to 2 at least", hard.String(), name)}
 			}
 		}
 	}
@@ -286,5 +288,6 @@ func checkEngineFit(b bounds, name corev1.ResourceName, request, limit, least re
 		return nil
 	}
 	needed := largerOf(least, request)
-	return &EngineFitError{fmt.Sprintf("the engine (wait = false) needs %s of %s at least, but in the namespace %s: raise that", needed.String(), name, strings.Join(problems, ", and "))}
+	return &EngineFitError{fmt.Sprintf("the engine (wait = false) needs %s of %s at least, but in the namespace %s: raise "+
+		"that", needed.String(), name, strings.Join(problems, ", and "))}
 }
