@@ -1,6 +1,7 @@
 package diagnostic_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -11,9 +12,10 @@ import (
 func TestAdvice(t *testing.T) {
 	t.Setenv("KUBE_CONFIG_PATH", "")
 	t.Setenv("BRANE_CONTROL_PLANE_DIRECTORY", "/no/such")
+	kubeconfig := strings.Replace(acctest.Kubeconfig, "Q0E=", base64.StdEncoding.EncodeToString(acctest.NewCA(t)), 1)
 	infrastructure := acctest.Object{
 		"name": "compute", "namespace": "brane", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false,
-		"credentials": acctest.Object{"kubeconfig_wo": acctest.Kubeconfig, "kubeconfig_wo_version": 1},
+		"credentials": acctest.Object{"kubeconfig_wo": kubeconfig, "kubeconfig_wo_version": 1},
 	}
 	const correct = "Check the cluster connection settings: kubernetes (or the entry of clusters) in the provider block, or the corresponding environment variable, such as KUBE_CONFIG_PATH."
 	for name, tt := range map[string]struct {
