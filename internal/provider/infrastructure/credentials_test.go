@@ -235,7 +235,7 @@ func TestAccInfrastructure_unknownUntilApply(t *testing.T) {
 		Steps: []resource.TestStep{
 			{
 				Config:      i.hcl(t, later(`"ftp://198.51.100.10"`)+strings.Replace(alone(`{ service_account = "brane" }`), `"http://198.51.100.10:50052"`, "terraform_data.later.output", 1)),
-				ExpectError: regexp.MustCompile(`Invalid value for Brane[\s\S]*ftp://198\.51\.100\.10`),
+				ExpectError: regexp.MustCompile(`Invalid callback_to[\s\S]*does not begin with http://`),
 			},
 			{
 				Config:      i.hcl(t, later(heredoc([]byte("apiVersion: v1\nkind: Config\n")))+alone(own)),
