@@ -22,6 +22,9 @@ import (
 // Delete in any other way.
 const successorKey = "successor"
 
+// unknownSuccessor is the value if the id of the run that replaces the deleted one is not known during the plan. It may be the same.
+const unknownSuccessor = "null"
+
 // Delete stops the run and deletes its objects in the cluster, its Redis user and its Redis keys.
 func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model workflowRunModel
@@ -36,9 +39,21 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	if string(successor) == strconv.Quote(id) && model.Status.ValueString() != string(workflow.RunSucceeded) {
 		return // it is replaced by itself: Create resumes it from its commits
 	}
+	if string(successor) == unknownSuccessor && model.Status.ValueString() != string(workflow.RunSucceeded) {
+		// Create may resume it from its commits. Otherwise its record and its keys stay until its retention has passed.
+		if err := r.runner.stopRun(ctx, &model); err != nil && !errors.Is(err, workflow.ErrSuperseded) {
+			diagnostic.AddError(&resp.Diagnostics, "Failed to stop run", fmt.Sprintf("Stopping run %q in namespace %q, which is replaced", id, namespace), err)
+		}
+		return
+	}
 	err := r.runner.deleteObjects(ctx, &model)
 	if errors.Is(err, workflow.ErrSuperseded) {
-		return // with create_before_destroy, Create has already resumed it
+		// With create_before_destroy, Create has already resumed it.
+		if string(successor) == strconv.Quote(id) {
+			resp.Diagnostics.AddWarning("No step was run again", fmt.Sprintf("Run %q had succeeded and was to be replaced by itself. Because of lifecycle.create_before_destroy, "+
+				"which other resources that need this one may cause as well, the new run found the files of the old one and ran no step. To run all steps again, change a value in triggers.", id))
+		}
+		return
 	}
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
@@ -61,5 +76,12 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 func (r *runner) deleteObjects(ctx context.Context, model *workflowRunModel) error {
 	return r.inCluster(ctx, model, func(client *kube.Client) error {
 		return engine.Delete(ctx, client, workflow.Ref{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString()}, model.ExecutionID.ValueString())
+	})
+}
+
+// stopRun stops the run in the cluster, so that it can be resumed.
+func (r *runner) stopRun(ctx context.Context, model *workflowRunModel) error {
+	return r.inCluster(ctx, model, func(client *kube.Client) error {
+		return engine.Stop(ctx, client, workflow.Ref{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString()}, model.ExecutionID.ValueString())
 	})
 }

@@ -179,6 +179,31 @@ func planOutputs(plan, state types.Map) (outputs types.Map, all bool) {
 	return types.MapValueMust(outputType, elements), all
 }
 
+// resumesInPlace reports whether an update of the run in this state resumes it: it has not succeeded, but Terraform does not replace it,
+// because it was untainted.
+func (m workflowRunModel) resumesInPlace(plan workflowRunModel) bool {
+	return m.Status.ValueString() != string(workflow.RunSucceeded) && m.waitsForEnd() && plan.waitsForEnd() && len(m.Drift.Elements()) == 0
+}
+
+// setResultsUnknown makes all results of the run unknown, because it will be executed.
+func (m *workflowRunModel) setResultsUnknown(ctx context.Context) diag.Diagnostics {
+	m.Namespace, m.ExecutionID, m.Status = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+	m.StartedAt, m.FinishedAt, m.Duration = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+	m.Results, m.OutputsDigest, m.ReportWrittenAt = types.MapUnknown(resultType), types.StringUnknown(), types.StringUnknown()
+	if m.Outputs.IsNull() || m.Outputs.IsUnknown() {
+		return nil
+	}
+	outputs := map[string]outputModel{}
+	diags := m.Outputs.ElementsAs(ctx, &outputs, false)
+	for name, output := range outputs {
+		outputs[name] = outputModel{Path: output.Path, Size: types.Int64Unknown(), SHA256: types.StringUnknown(), Content: types.StringUnknown()}
+	}
+	unknown, problems := types.MapValueFrom(ctx, outputType, outputs)
+	m.Outputs = unknown
+	diags.Append(problems...)
+	return diags
+}
+
 // podTimeouts returns how long pods may stay unscheduled or not started.
 func (m workflowRunModel) podTimeouts(diags *diag.Diagnostics) workflow.PodTimeouts {
 	return workflow.PodTimeouts{Startup: attribute.DurationOrZero(m.StartupTimeout, diags), Scheduling: attribute.DurationOrZero(m.SchedulingTimeout, diags)}

@@ -86,13 +86,22 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 		id = types.StringValue(identity.ID())
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), id)...)
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, fmt.Appendf(nil, "%q", id.ValueString()))...)
+	successor := []byte(unknownSuccessor)
+	if !id.IsUnknown() {
+		successor = fmt.Appendf(nil, "%q", id.ValueString())
+	}
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, successor)...)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("images"), plan.Images)...)
 	if req.State.Raw.IsNull() {
 		return
 	}
 	if !id.Equal(state.ID) {
 		resp.RequiresReplace.Append(path.Root("id"))
+		return
+	}
+	if state.resumesInPlace(plan) {
+		resp.Diagnostics.Append(plan.setResultsUnknown(ctx)...)
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 		return
 	}
 	// The run is not replaced: its results keep their values.
@@ -172,6 +181,12 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
 	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&resp.Diagnostics)} // the report hides the secret environment
 	if resp.Diagnostics.HasError() {
+		return
+	}
+	if state.resumesInPlace(model) {
+		if r.runner.executeRun(ctx, &model, env, &resp.Diagnostics) {
+			resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		}
 		return
 	}
 	if state.isDelegated() {

@@ -20,14 +20,8 @@ import (
 // Delete removes every object of a run from the cluster, stops running pods, and waits until no pod is left. If the run belongs to another
 // execution, nothing is deleted and the error is [workflow.ErrSuperseded]; an empty execution skips this check.
 func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string) error {
-	if execution != "" {
-		found, err := record.Read(ctx, client, ref)
-		if err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
-		if err == nil && found.Execution() != "" && found.Execution() != execution {
-			return workflow.ErrSuperseded
-		}
+	if err := checkExecution(ctx, client, ref, execution); err != nil {
+		return err
 	}
 	if err := deleteEngines(ctx, client, ref); err != nil {
 		return err
@@ -45,6 +39,36 @@ func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref, executio
 		return err
 	}
 	return waitForPods(ctx, client, ref, ref.StepsSelector(), isAnyPod)
+}
+
+// Stop deletes the engines and the Jobs of a run and waits until no pod is left. The run can be resumed. If it belongs to another execution,
+// nothing is deleted and the error is [workflow.ErrSuperseded].
+func Stop(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string) error {
+	if err := checkExecution(ctx, client, ref, execution); err != nil {
+		return err
+	}
+	if err := deleteEngines(ctx, client, ref); err != nil {
+		return err
+	}
+	if err := deleteJobs(ctx, client, ref, isJobOver); err != nil {
+		return err
+	}
+	return waitForPods(ctx, client, ref, ref.StepsSelector(), isPodRunning)
+}
+
+// checkExecution checks that a run does not belong to another execution. An empty execution, and a run without a record, pass.
+func checkExecution(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string) error {
+	if execution == "" {
+		return nil
+	}
+	found, err := record.Read(ctx, client, ref)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	if err == nil && found.Execution() != "" && found.Execution() != execution {
+		return workflow.ErrSuperseded
+	}
+	return nil
 }
 
 // deleteObject deletes an object if it exists.
