@@ -23,6 +23,7 @@ const (
 	StepCommitted EventKind = "step committed" // its files are stored
 	StepWithdrawn EventKind = "step withdrawn" // its Job was created early and deleted again
 	StepFailed    EventKind = "step failed"
+	StepLost      EventKind = "step lost"     // its pod is on a node that does not answer; it is started again
 	RunWaits      EventKind = "run waits"     // another process holds its lease, or Redis does not answer
 	RunContinues  EventKind = "run continues" // Redis answers again
 	RunShares     EventKind = "run shares"    // Redis does not allow to create users, so the pods use the credential of all runs

@@ -126,7 +126,7 @@ func isAnyPod(*corev1.Pod) bool { return true }
 
 // waitForPods waits until none of these pods of the run is left, because a pod that still runs could write to Redis.
 func waitForPods(ctx context.Context, client *kube.Client, ref workflow.Ref, labels string, matches func(*corev1.Pod) bool) error {
-	left := 0
+	left, example := 0, ""
 	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
 		if err := client.List(ctx, &pods, ref.Namespace, labels); err != nil {
@@ -136,12 +136,22 @@ func waitForPods(ctx context.Context, client *kube.Client, ref workflow.Ref, lab
 		for i := range pods.Items {
 			if matches(&pods.Items[i]) {
 				left++
+				example = describeRemaining(&pods.Items[i])
 			}
 		}
 		return left == 0, nil
 	})
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%d pods of run %q are still there in namespace %q: %w", left, ref.ID, ref.Namespace, context.Cause(ctx))
+		return fmt.Errorf("%d pods of run %q are still there in namespace %q, for example %s: %w", left, ref.ID, ref.Namespace, example, context.Cause(ctx))
 	}
 	return err
+}
+
+// describeRemaining describes a pod that is waited for, and what to do if its node does not answer.
+func describeRemaining(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp == nil || pod.Spec.NodeName == "" {
+		return "pod " + pod.Name
+	}
+	return fmt.Sprintf("pod %s on node %s, which should have ended at %s (%s)",
+		pod.Name, pod.Spec.NodeName, pod.DeletionTimestamp.UTC().Format(time.RFC3339), adviseOutOfService(pod.Spec.NodeName))
 }

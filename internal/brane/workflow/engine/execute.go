@@ -39,6 +39,8 @@ type Options struct {
 	Holder  record.Holder     // of the run's lease; its retention is that of the run
 	Detach  bool              // leave the Jobs running when the context is cancelled; they are stopped when its deadline has passed
 	Observe workflow.Observer // is called for each event
+	// LostAfter is how long after its grace period a pod is lost if its node is not ready; 0 means two minutes.
+	LostAfter time.Duration
 }
 
 // Execute runs the steps that are not committed yet, and returns when all are committed or one has failed. It resumes what an earlier

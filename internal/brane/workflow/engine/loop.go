@@ -39,12 +39,15 @@ type loop struct {
 	state       *state
 	commits     map[string]files.Record // of committed steps
 	merger      *indexMerger
-	pods        map[string]podsByUID // of each step, all that the watches have delivered
-	timers      map[string]podTimer  // of steps whose pod has not started
-	diagnosing  map[string]bool      // steps whose events are being read
-	kept        podsByUID            // which only a sidecar keeps running, until the commits are read
-	released    map[types.UID]bool   // pods that were deleted because of that
-	evicted     map[types.UID]bool   // pods whose eviction was reported
+	pods        map[string]podsByUID     // of each step, all that the watches have delivered
+	timers      map[string]podTimer      // of steps whose pod has not started
+	diagnosing  map[string]bool          // steps whose events are being read
+	kept        podsByUID                // which only a sidecar keeps running, until the commits are read
+	released    podSet                   // pods that were deleted because of that
+	isDeleted   podSet                   // pods that do not exist any more
+	terminating map[types.UID]time.Time  // since when pods are being deleted
+	failing     map[string]failureReason // of steps whose Jobs fail when their pods have ended
+	evicted     podSet                   // pods whose eviction was reported
 	unstarted   map[string]unstartedStep
 	cleanups    map[string]cleanup // by the description of the object
 	nextCleanup time.Time
@@ -71,7 +74,8 @@ func newLoop(e *Execution) *loop {
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies},
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
 		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{},
-		kept: podsByUID{}, released: map[types.UID]bool{}, evicted: map[types.UID]bool{}, unstarted: map[string]unstartedStep{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
+		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{},
+		terminating: map[types.UID]time.Time{}, failing: map[string]failureReason{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
 }
 
@@ -142,6 +146,7 @@ func (l *loop) handleTimer(ctx context.Context, now time.Time) (needCommits bool
 	if err := l.extendKeys(ctx); err != nil {
 		return false, err
 	}
+	l.replaceLostPods(ctx, now)
 	return true, l.detectDeletedJobs(ctx)
 }
 
@@ -332,6 +337,7 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 		}
 		l.refusedSince = time.Time{}
 		l.state.recordJob(name, number)
+		delete(l.failing, name)
 		l.startPodTimer(name)
 		l.backoff = retryBackoff
 		l.reportEvent(kind, name, job.Name)

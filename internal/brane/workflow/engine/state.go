@@ -32,6 +32,7 @@ const (
 	jobPrewarmed                  // the same, before its needs have ended
 	needsCommitted                // the last need has committed
 	prewarmEnded                  // a need lost its pod, the run has failed, or the early Job has ended
+	attemptLost                   // its pod does not end, and its node is not ready
 	cannotCommit                  // its Job has failed, is complete without a commit or was deleted, or its pod has exceeded its timeout
 	indexesConflict               // all indexes are committed, but their files conflict
 	failureRestored               // an earlier execution has stored its allowed failure
@@ -49,6 +50,7 @@ var transitions = map[event]map[phase]phase{
 	jobPrewarmed:     {pending: prewarmed},
 	needsCommitted:   {prewarmed: running},
 	prewarmEnded:     {prewarmed: pending},
+	attemptLost:      {running: pending},
 	cannotCommit:     {running: unconfirmed},
 	indexesConflict:  {pending: unconfirmed, running: unconfirmed, unconfirmed: unconfirmed},
 	failureRestored:  {pending: failed, unconfirmed: failed},
@@ -170,6 +172,11 @@ func (s *state) withdrawPrewarmed(name string) bool {
 		s.steps[name].isPrewarmForbidden = true
 	}
 	return isWithdrawn
+}
+
+// abandonAttempt records that an attempt was lost with its node. It reports whether the step needs another one.
+func (s *state) abandonAttempt(name string, number int) bool {
+	return s.latestAttempt(name) == number && s.applyEvent(name, attemptLost)
 }
 
 // restoreFailure records a failure that an earlier execution has stored. It reports whether the step has failed because of that.

@@ -80,6 +80,15 @@ func TestStateGuards(t *testing.T) {
 			s.recordCommit("a")
 			s.adoptJobs([]attempt{{step: "b", number: 1, isOver: false}, {step: "b", number: 2, isOver: true}})
 		}, "pending 2"},
+		"an attempt that is lost":         {func(s *state) { s.recordCommit("a"); s.recordJob("b", 1); s.abandonAttempt("b", 1) }, "pending 1"},
+		"an earlier attempt that is lost": {func(s *state) { s.recordCommit("a"); s.recordJob("b", 2); s.abandonAttempt("b", 1) }, "running 2"},
+		"an attempt that is lost and commits": {func(s *state) {
+			s.recordCommit("a")
+			s.recordJob("b", 1)
+			s.abandonAttempt("b", 1)
+			s.recordJob("b", 2)
+			s.recordCommit("b")
+		}, "committed 2"},
 		"an earlier attempt fails": {func(s *state) { s.recordCommit("a"); s.recordJob("b", 2); s.markUnconfirmed("b", 1, oom) }, "running 2"},
 		"the latest attempt fails": {func(s *state) { s.recordCommit("a"); s.recordJob("b", 2); s.markUnconfirmed("b", 2, oom) }, "unconfirmed 2 OOMKilled"},
 		"the first reason stays": {func(s *state) {

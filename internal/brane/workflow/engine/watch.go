@@ -90,6 +90,7 @@ func (l *loop) handleSignal(ctx context.Context, signal any) (needCommits bool, 
 		return l.handlePod(signal.pod), nil
 	case podDeleted:
 		l.rememberPod(signal.pod)
+		l.isDeleted[signal.pod.UID] = true
 		l.clearPodTimer(signal.pod) // the Job controller decides: it creates another pod, or fails the Job
 	case jobChanged:
 		return l.handleJob(signal.job), nil
@@ -139,6 +140,7 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 		l.pods[step] = podsByUID{}
 	}
 	l.recordMove(l.pods[step][pod.UID], pod)
+	l.recordTermination(pod, time.Now())
 	l.pods[step][pod.UID] = pod
 	return step
 }
@@ -148,6 +150,7 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 func (l *loop) handleJob(job *batchv1.Job) (needCommits bool) {
 	of := parseAttempt(job)
 	needCommits = l.recordFailedIndexes(of, job)
+	l.recordFailing(of, job)
 	if condition, isFailed := FindJobFailure(job); isFailed {
 		return l.state.markUnconfirmed(of.step, of.number, failureReason{condition.Reason, condition.Message})
 	}
