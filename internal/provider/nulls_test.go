@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/braneframework/terraform-provider-brane/internal/provider"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
@@ -143,7 +145,7 @@ func collectRPCs(t *testing.T, s *acctest.Protocol) map[string]schemaRPCs {
 			return resp.Diagnostics
 		},
 		"configure": func(v tftypes.Value) []*tfprotov6.Diagnostic {
-			resp, err := acctest.NewProtocol(t).ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{Config: encode(v)})
+			resp, err := providerserver.NewProtocol6(provider.New("test")())().ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{Config: encode(v)})
 			acctest.NoError(t, err)
 			return resp.Diagnostics
 		},
@@ -183,7 +185,11 @@ func collectRPCs(t *testing.T, s *acctest.Protocol) map[string]schemaRPCs {
 			},
 		}}
 	}
-	lister, actions := s.ProviderServer.(tfprotov6.ListResourceServer), s.ProviderServer.(tfprotov6.ActionServer)
+	lister, hasLists := s.ProviderServer.(tfprotov6.ListResourceServer)
+	actions, hasActions := s.ProviderServer.(tfprotov6.ActionServer)
+	if !hasLists || !hasActions {
+		t.Fatal("the provider has no list resources or no actions")
+	}
 	for name, schema := range s.Schemas.ListResourceSchemas {
 		all["list resource "+name] = schemaRPCs{bases: bases(schema), rpcs: map[string]rpc{
 			"validate": func(v tftypes.Value) []*tfprotov6.Diagnostic {

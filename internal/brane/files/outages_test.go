@@ -73,7 +73,7 @@ func TestMissingKeyHidesNoOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	options.ReadTimeout, options.WriteTimeout = time.Second, time.Second
-	client := redis.NewUniversalClient(options).(*redis.ClusterClient)
+	client := redis.NewClusterClient(options.Cluster())
 	t.Cleanup(func() { _ = client.Close() }) // nothing was written that could be lost
 	s := open(t, client, "hidden")
 	paused := cluster.Masters[1]
@@ -154,9 +154,11 @@ func TestTransientReplies(t *testing.T) {
 		},
 		"READONLY": {
 			func(t *testing.T, _ *redistest.Server, admin *redis.Client) {
-				admin.SlaveOf(t.Context(), "127.0.0.1", "1")
+				admin.ReplicaOf(t.Context(), "127.0.0.1", "1")
 			},
-			func(t *testing.T, _ *redistest.Server, admin *redis.Client) { admin.SlaveOf(t.Context(), "no", "one") },
+			func(t *testing.T, _ *redistest.Server, admin *redis.Client) {
+				admin.ReplicaOf(t.Context(), "no", "one")
+			},
 		},
 		"ERR max number of clients": {
 			func(t *testing.T, _ *redistest.Server, admin *redis.Client) { configure(t, admin, "maxclients", "1") },

@@ -75,7 +75,7 @@ func (s Spec) changeDefaultAccount(ctx context.Context, c *kube.Client, account 
 	case err != nil:
 		return err
 	}
-	// The list is one value for the API server, so that it is only changed if nobody else has changed it since.
+	// The list is one value for the API server, so that it is only changed if no other client has changed it since.
 	references := slices.DeleteFunc(account.ImagePullSecrets, func(r corev1.LocalObjectReference) bool { return r == pullSecretReference })
 	if s.needsDefaultAccount() {
 		references = append(references, pullSecretReference)

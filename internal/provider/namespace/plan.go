@@ -168,5 +168,5 @@ func warnForeignSecrets(ctx context.Context, client *kube.Client, spec namespace
 	}
 	diags.AddAttributeWarning(path.Root("adopt"), "Service account can change existing Secrets", fmt.Sprintf(
 		"%s The permissions of the service account %q are not limited to objects of runs: it can overwrite and delete every Secret of the namespace. "+
-			"Use a namespace of its own, or access = \"submit\", if that is not intended.", found, spec.ServiceAccount))
+			"Use a dedicated namespace, or access = \"submit\", if that is not intended.", found, spec.ServiceAccount))
 }

@@ -40,8 +40,8 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"The `/data` directory of a step contains the inputs of the run and the output files of the steps in `needs`, and of the steps that those need. " +
 			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored. Symbolic links are stored as links, also those to files of the image; sockets and named pipes are not stored.\n\n" +
 			"The resource is the record of the run. Deleted Jobs are not reported as drift. Missing or modified outputs in Redis are, and cause the run to be replaced. " +
-				"Terraform marks a run that did not succeed as tainted, and continues it by a replacement. With `lifecycle.prevent_destroy` it refuses that: `terraform untaint` the resource, and the next apply continues the run in place. " +
-				"With `lifecycle.create_before_destroy`, `-replace` runs nothing again, because the new run finds the files of the old one: change `triggers` instead. " +
+			"Terraform marks a run that did not succeed as tainted, and continues it by a replacement. With `lifecycle.prevent_destroy` it refuses that: `terraform untaint` the resource, and the next apply continues the run in place. " +
+			"With `lifecycle.create_before_destroy`, `-replace` runs nothing again, because the new run finds the files of the old one: change `triggers` instead. " +
 			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
 			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
 			"Changing `name`, `infrastructure`, `inputs`, `triggers`, `secret_env_wo_version`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +

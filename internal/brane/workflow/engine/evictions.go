@@ -9,7 +9,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// Evictions. The kubelet evicts a pod that exceeds a limit of its own, and pods of a node that is short of disk or memory. The Job
+// Evictions. The kubelet evicts a pod that exceeds one of its limits, and pods of a node that is short of disk or memory. The Job
 // controller replaces both without counting them: the former because the agent was stopped before its command had ended, the latter because they are
 // marked as a disruption. A command that writes too much would fill one node after another. So an eviction because of the pod's own limit
 // counts as a retry, and a pod that nodes have evicted maxNodeEvictions times has failed.

@@ -232,7 +232,7 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	failures := l.state.confirmFailures()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
 		failure := l.diagnoseFailure(ctx, step, failures[step])
-		// Kubernetes would run these Jobs further.
+		// Kubernetes would continue to run these Jobs.
 		if reason := failures[step].reason; reason == batchv1.JobReasonMaxFailedIndexesExceeded || reason == workflow.ReasonEvicted {
 			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
 		}

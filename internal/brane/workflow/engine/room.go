@@ -28,15 +28,15 @@ var missingAddress = regexp.MustCompile(`(?i)\bips?\b|\baddress(es)?\b`)
 
 // mayFreeRoom reports whether a pod or Job that does not start for this reason may start when others of the run have ended.
 func mayFreeRoom(reason, message string) bool {
-	switch {
-	case reason == corev1.PodReasonUnschedulable:
+	switch reason {
+	case corev1.PodReasonUnschedulable:
 		nodes := helplessNodes.FindStringSubmatch(message)
 		isHelpless := nodes != nil && nodes[1] == nodes[2]
 		// Nodes that do not answer, are full, or are drained have taints of Kubernetes, which are removed again.
 		return !isHelpless || strings.Contains(message, "node.kubernetes.io/") || strings.Contains(message, "were unschedulable")
-	case reason == "FailedAttachVolume":
+	case "FailedAttachVolume":
 		return true
-	case reason == "FailedCreatePodSandBox":
+	case "FailedCreatePodSandBox":
 		return missingAddress.MatchString(message)
 	}
 	return isQuotaRefusal(message) && fitsQuota(message)
