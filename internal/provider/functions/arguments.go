@@ -100,8 +100,11 @@ func (r *record) readStrings(name string) []string {
 	texts := make([]string, len(elements))
 	for i, element := range elements {
 		text, ok := element.(types.String)
-		if !ok || text.IsNull() {
+		switch {
+		case element.IsNull():
 			r.addProblem(name, "a list of strings without null")
+		case !ok:
+			r.addProblem(name, "a list of strings")
 		}
 		texts[i] = text.ValueString()
 	}
