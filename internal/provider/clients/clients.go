@@ -109,7 +109,8 @@ func (c *Clients) ReadRegistration(ctx context.Context, name string) (infra.Regi
 	return infra.Lookup(ctx, store, name)
 }
 
-// ConnectInfrastructure returns a location, with a client that uses the registered credentials.
+// ConnectInfrastructure returns a location, with a client that uses the registered credentials. If the API server rejects their token, the client continues
+// with the token that replaces it, see renewToken.
 func (c *Clients) ConnectInfrastructure(ctx context.Context, name string) (*Infrastructure, error) {
 	registration, err := c.ReadRegistration(ctx, name)
 	if err != nil {
@@ -119,9 +120,42 @@ func (c *Clients) ConnectInfrastructure(ctx context.Context, name string) (*Infr
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig that is registered for infrastructure %q: %w", name, err)
 	}
-	client, err := NewKubernetes(kubeconfig.Config())
+	config := kubeconfig.Config()
+	if kubeconfig.Token != "" {
+		kube.RenewToken(config, func(ctx context.Context, rejected string) (string, error) {
+			return c.renewToken(ctx, name, kubeconfig, rejected)
+		})
+	}
+	client, err := NewKubernetes(config)
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig that is registered for infrastructure %q: %w", name, err)
 	}
 	return &Infrastructure{Location: registration.Location, Kube: client}, nil
+}
+
+// requestedLifetime is the lifetime of a token that a run requests. When it has expired, the run requests another one.
+const requestedLifetime = time.Hour
+
+// renewToken returns a token for a run whose token was rejected, because it has expired or was revoked: the one that is registered now, or, if it is the rejected
+// one, a new one for its service account, if the provider's own account may request it. A token of another API server is not returned: it would be sent to the
+// server of the rejected one.
+func (c *Clients) renewToken(ctx context.Context, name string, used *credentials.Kubeconfig, rejected string) (string, error) {
+	registration, err := c.ReadRegistration(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	registered, err := credentials.Parse(registration.Kubeconfig)
+	if err != nil {
+		return "", err
+	}
+	if registered.Server == used.Server && registered.Token != "" && registered.Token != rejected {
+		return registered.Token, nil
+	}
+	namespace, serviceAccount, isAccount := used.ServiceAccount()
+	own := c.KubernetesAt(used.Server)
+	if !isAccount || own == nil {
+		return rejected, nil
+	}
+	token, err := credentials.RequestToken(ctx, own, namespace, serviceAccount, requestedLifetime, nil)
+	return token.Value, err
 }

@@ -92,6 +92,9 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, successor)...)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("images"), plan.Images)...)
+	if req.State.Raw.IsNull() || !id.Equal(state.ID) || state.resumesInPlace(plan) {
+		r.runner.warnExpiringToken(ctx, plan, &resp.Diagnostics)
+	}
 	if req.State.Raw.IsNull() {
 		return
 	}

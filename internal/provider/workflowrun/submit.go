@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -74,6 +75,33 @@ func (m workflowRunModel) checkRetention(ctx context.Context, diags *diag.Diagno
 	diags.AddAttributeError(path.Root("retention"), "Invalid retention", fmt.Sprintf(
 		"retention is %s, but the run may take %s (timeouts.create): its files would be deleted while it runs. Set retention to at least timeouts.create.",
 		attribute.FormatDuration(retention), attribute.FormatDuration(limit)))
+}
+
+// warnExpiringToken warns if the registered token may expire during the run, and the provider block has no credentials to request another one. An engine has a
+// token that the kubelet renews.
+func (r *runner) warnExpiringToken(ctx context.Context, plan workflowRunModel, diags *diag.Diagnostics) {
+	name := plan.Infrastructure
+	if r.clients == nil || name.IsUnknown() || plan.SubmitWith.IsUnknown() || plan.SubmitWith.ValueString() == submitProvider || plan.Timeouts.IsUnknown() || !plan.waitsForEnd() {
+		return
+	}
+	registration, err := r.clients.ReadRegistration(ctx, name.ValueString())
+	if err != nil {
+		return // it may be registered in the same apply, which reports the error otherwise
+	}
+	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
+	if err != nil || r.clients.KubernetesAt(kubeconfig.Server) != nil {
+		return
+	}
+	limit, problems := plan.Timeouts.Create(ctx, runTimeout)
+	_, expires, hasClaims := kubeconfig.Lifetime()
+	if problems.HasError() || !hasClaims || expires.IsZero() || !r.clients.Now().Add(limit).After(expires) {
+		return
+	}
+	diags.AddAttributeWarning(path.Root("infrastructure"), "Token may expire during the run", fmt.Sprintf(
+		"The token that is registered for infrastructure %q expires at %s, but the run may take %s (timeouts.create). When it has expired, steps continue to run, but no others start until "+
+			"another token is registered. Set credentials.lifetime and credentials.renew_before of the brane_infrastructure to more than that, "+
+			"or add its cluster to the provider block, so that the provider can request another token.",
+		name.ValueString(), expires.UTC().Format(time.RFC3339), attribute.FormatDuration(limit)))
 }
 
 // findTarget returns the location of the run's Jobs and the client to create them with.
