@@ -64,6 +64,14 @@ type StepsContinueError struct{ Err error }
 func (e *StepsContinueError) Error() string { return e.Err.Error() }
 func (e *StepsContinueError) Unwrap() error { return e.Err }
 
+// NotStoppedError reports that a run ends with an error, and that its running steps could not be stopped.
+type NotStoppedError struct{ Err, Stop error }
+
+func (e *NotStoppedError) Error() string {
+	return fmt.Sprintf("%v; its running steps may continue, because stopping them failed: %v", e.Err, e.Stop)
+}
+func (e *NotStoppedError) Unwrap() error { return e.Err }
+
 // IsLost reports whether an error means that the run does not belong to this process any more, so that its objects must not be changed.
 func IsLost(err error) bool {
 	var lost *LostError

@@ -23,6 +23,7 @@ const (
 	StepCommitted EventKind = "step committed" // its files are stored
 	StepWithdrawn EventKind = "step withdrawn" // its Job was created early and deleted again
 	StepFailed    EventKind = "step failed"
+	StepWaits     EventKind = "step waits"    // for another actor: its Job is suspended, or its pod has a scheduling gate
 	StepLost      EventKind = "step lost"     // its pod is on a node that does not answer; it is started again
 	RunWaits      EventKind = "run waits"     // another process holds its lease, or Redis does not answer
 	RunContinues  EventKind = "run continues" // Redis answers again

@@ -82,8 +82,8 @@ func (r *runner) executeRun(ctx context.Context, model *workflowRunModel, env en
 		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
 			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.spec.ID, run.spec.Namespace))
 	case errors.Is(err, context.Canceled):
-		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. The running steps were stopped. "+
-			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.spec.ID, run.spec.Namespace))
+		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. %s "+
+			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.spec.ID, run.spec.Namespace, describeStop(err)))
 	case err != nil:
 		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
 	case len(result.Failures) > 0:
@@ -108,6 +108,15 @@ func (r *runner) executeRun(ctx context.Context, model *workflowRunModel, env en
 	model.setOutputs(ctx, layer, outputs, diags)
 	writePage(ctx, run, model, progress, result, problem, diags)
 	return true
+}
+
+// describeStop returns a sentence about the running steps of an interrupted run.
+func describeStop(err error) string {
+	var failed *workflow.NotStoppedError
+	if errors.As(err, &failed) {
+		return fmt.Sprintf("Stopping the running steps failed, so they may continue: %v.", failed.Stop)
+	}
+	return "The running steps were stopped."
 }
 
 // emptyOutputs returns the declared outputs without sizes, digests and content: no value may stay unknown after apply.

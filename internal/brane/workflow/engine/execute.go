@@ -160,6 +160,9 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 	stopKeeping := keepRedisUser(ctx, store, e.spec.Users, observe)
 	loop := newLoop(e)
 	err := loop.explainRecordGone(ctx, loop.runSteps(ctx))
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = loop.explainTimeout(ctx, err)
+	}
 	if workflow.IsLost(err) {
 		stopKeeping(true)
 		return loop.buildResult(ctx), err
@@ -178,6 +181,9 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 		}
 		if stopErr != nil {
 			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: stopErr.Error()})
+			if err != nil {
+				err = &workflow.NotStoppedError{Err: err, Stop: stopErr}
+			}
 		}
 	}
 	stopKeeping(e.verifyLease(ctx) != nil)

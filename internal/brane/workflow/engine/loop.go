@@ -66,6 +66,10 @@ type loop struct {
 	lastMove time.Time
 	// refusedSince is when a quota began to refuse Jobs; zero if it does not.
 	refusedSince time.Time
+	// waiting is what steps wait for as long as another actor wants, as it was last reported.
+	waiting map[string]string
+	// lastDisturbance is the last error of a request that was repeated.
+	lastDisturbance string
 }
 
 func newLoop(e *Execution) *loop {
@@ -73,7 +77,7 @@ func newLoop(e *Execution) *loop {
 		Execution: e,
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies},
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
-		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{},
+		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
 		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{},
 		terminating: map[types.UID]time.Time{}, failing: map[string]failureReason{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
@@ -81,6 +85,9 @@ func newLoop(e *Execution) *loop {
 
 // reportEvent passes an event to the observer of the execution.
 func (l *loop) reportEvent(kind workflow.EventKind, step, detail string) {
+	if kind == workflow.RunDisturbed {
+		l.lastDisturbance = detail
+	}
 	l.options.Observe.Report(workflow.Event{Kind: kind, Step: step, Detail: detail})
 }
 

@@ -44,6 +44,11 @@ func (l *loop) updatePodTimer(step string, pod *corev1.Pod, now time.Time) {
 		l.clearPodTimer(pod)
 		return
 	}
+	if gates := describeGates(pod); gates != "" {
+		l.reportWaiting(step, gates)
+		delete(l.timers, step) // the actor that has set them decides
+		return
+	}
 	found.since, found.pod = now, pod.UID
 	switch before := l.timers[step]; {
 	case before.pod == "": // it is the first

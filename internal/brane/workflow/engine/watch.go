@@ -151,6 +151,9 @@ func (l *loop) handleJob(job *batchv1.Job) (needCommits bool) {
 	of := parseAttempt(job)
 	needCommits = l.recordFailedIndexes(of, job)
 	l.recordFailing(of, job)
+	if l.state.phaseOf(of.step) == running && l.state.latestAttempt(of.step) == of.number {
+		l.reportWaiting(of.step, describeSuspension(job))
+	}
 	if condition, isFailed := FindJobFailure(job); isFailed {
 		return l.state.markUnconfirmed(of.step, of.number, failureReason{condition.Reason, condition.Message})
 	}
