@@ -145,7 +145,7 @@ func isRepeated(l leaf) bool {
 	return slices.ContainsFunc(l.path, func(name string) bool {
 		return slices.Contains([]string{
 			"cluster", "infrastructure", "file_set", "source", "directory", "file", "package", "needs", "reads", "writes", "mount_path", "config_path", "command", // references and files
-			"requests", "limits", "size_limit", // quantities
+			"requests", "limits", "size_limit", "data_size_limit", // quantities
 			"cidrs", "protocols", "subjects", "rules", "image_pull_secrets", "capabilities", // sets
 			"timeouts", "lifetime", "renew_before", "startup_timeout", "scheduling_timeout", "timeout", "retention", // durations
 		}, name)

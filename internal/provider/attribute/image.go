@@ -18,7 +18,11 @@ func imageProblems(text string) []string {
 	}
 	const form = "write it as registry.example.org/team/image:tag or registry.example.org/team/image@sha256:<64 hexadecimal digits>"
 	if scheme, rest, found := strings.Cut(text, "://"); found {
-		return []string{fmt.Sprintf("an image has no scheme such as %s://; did you mean %q?", scheme, rest)}
+		problem := fmt.Sprintf("an image has no scheme such as %s://", scheme)
+		if len(imageProblems(rest)) == 0 { // a URL may contain a password
+			return []string{fmt.Sprintf("%s; did you mean %q?", problem, rest)}
+		}
+		return []string{problem + "; " + form}
 	}
 	if trimmed := strings.TrimSpace(text); trimmed != text && len(imageProblems(trimmed)) == 0 {
 		return []string{fmt.Sprintf("it begins or ends with white space; did you mean %q?", trimmed)}

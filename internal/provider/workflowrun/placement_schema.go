@@ -94,7 +94,7 @@ func topologySpreadAttribute() schema.Attribute {
 			"when_unsatisfiable": schema.StringAttribute{
 				MarkdownDescription: "`DoNotSchedule` or `ScheduleAnyway`. Defaults to `DoNotSchedule`.",
 				Optional:            true,
-				Validators:          []validator.String{stringvalidator.OneOf(string(corev1.DoNotSchedule), string(corev1.ScheduleAnyway))},
+				Validators:          []validator.String{attribute.OneOf(string(corev1.DoNotSchedule), string(corev1.ScheduleAnyway))},
 			},
 			"min_domains": schema.Int64Attribute{
 				MarkdownDescription: "Minimum number of domains, with `DoNotSchedule`.",

@@ -177,7 +177,7 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 		stopErr := loop.stopSteps(ctx)
 		if workflow.IsLost(stopErr) {
 			stopKeeping(true)
-			return loop.buildResult(ctx), stopErr
+			return loop.buildResult(ctx), loop.explainRecordGone(ctx, stopErr)
 		}
 		if stopErr != nil {
 			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: stopErr.Error()})
