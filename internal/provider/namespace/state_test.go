@@ -115,7 +115,7 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	plan, _ := c.PlanChange(config)
 	want := `WARNING, AttributeName("adopt"): Service account can change existing Secrets: Whether namespace "` + c.Namespace + `" contains Secrets that this resource does not manage is not known, ` +
 		`because the credentials of the provider do not permit to list them. The permissions of the service account "brane" are not limited to objects of runs: ` +
-		`it can overwrite and delete every Secret of the namespace. Use a namespace of its own, or access = "submit", if that is not intended.
+		`it can overwrite and delete every Secret of the namespace. Use a dedicated namespace, or access = "submit", if that is not intended.
 WARNING: Existing namespace will be adopted: Namespace "` + c.Namespace + `" exists and will be managed by this resource. These differences will be corrected:
 - Namespace "` + c.Namespace + `" has different labels: app.kubernetes.io/managed-by, team
 - ServiceAccount "brane" is missing
