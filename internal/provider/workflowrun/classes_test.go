@@ -49,7 +49,7 @@ func TestAccWorkflowRun_quota(t *testing.T) {
   }
   startup_timeout = "1s"
 `)
-	createQuota(t, s.Env, "one", "1")
+	createQuota(t, s.Env)
 	s.checkErrors(t, startApply(t, s.cli), "")
 	if got := s.countStarts(t); got != "one 1, two 1" {
 		t.Errorf("the steps ran: %s", got)

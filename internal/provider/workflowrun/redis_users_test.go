@@ -36,7 +36,7 @@ func withRedis(config, redis string) string {
 }
 
 // authenticatesAs finds the user names in what clients send to authenticate.
-var authenticatesAs = regexp.MustCompile(`(?i)\r\nauth\r\n\$\d+\r\n([\w-]+)\r\n\$`)
+var authenticatesAs = regexp.MustCompile(`(?i)\r\nauth\r\n\$\d+\r\n([\w.-]+)\r\n\$`)
 
 // newPodRedis starts a Redis that pods reach through a proxy, whose record of what they send is returned.
 func newPodRedis(t *testing.T, args ...string) (server *redistest.Server, podURL string, sent *transcript) {

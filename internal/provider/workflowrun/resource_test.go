@@ -135,7 +135,7 @@ func TestAccWorkflowRun(t *testing.T) {
 			},
 			expectReplacement(config("Grace", "Barbara"), acctest.SHA256("Ada\nBarbara\n")),
 			expectReplacement(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), acctest.SHA256("Ada\nGrace\n")),
-			expectReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:0"`), acctest.SHA256("Ada\nGrace\n")),
+			expectReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:`+strings.Repeat("0", 64)+`"`), acctest.SHA256("Ada\nGrace\n")),
 			expectReplacement(config(`release = "1"`, `release = "2"`), acctest.SHA256("Ada\nGrace\n")),
 			{ // a file that is a source has other content: another run, and the first leaves nothing
 				PreConfig: func() { write("Barbara\n") },
