@@ -63,7 +63,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 			`steps = { acts = { image = "$TOOLS", command = ["true"], service_account_name = "nowhere" } }
 			 startup_timeout = "2s"
 			 timeouts = { create = "59s" }`,
-			[]string{`Step "acts" of run "account" failed`, `FailedCreate: Error creating: pods "brane-account-`, `serviceaccount "nowhere" not found`, `Correct what the message names, or ask for it to be created or allowed: kubectl -n`},
+			[]string{`Step "acts" of run "account" failed`, `FailedCreate: Error creating: pods "brane-account-`, `serviceaccount "nowhere" not found`, `The pod refers to "nowhere", which does not exist. Create it, or correct the name (service_account_name`},
 		},
 		"priority": {
 			`steps = { waits = { image = "$TOOLS", command = ["true"], priority_class_name = "nowhere" } }

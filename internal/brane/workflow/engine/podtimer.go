@@ -97,7 +97,8 @@ func newPodTimer(timeouts workflow.PodTimeouts, pod *corev1.Pod) (timer podTimer
 		return podTimer{timeout: timeouts.StartupOrDefault()}, false // whatever its sidecars do
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		isPrecondition := status.Name == workflow.StepContainer || slices.ContainsFunc(pod.Spec.InitContainers, func(init corev1.Container) bool {
+		_, isEngine := pod.Labels[workflow.EngineLabel]
+		isPrecondition := isEngine || status.Name == workflow.StepContainer || slices.ContainsFunc(pod.Spec.InitContainers, func(init corev1.Container) bool {
 			return init.Name == status.Name
 		})
 		if status.State.Waiting == nil || !isPrecondition {
