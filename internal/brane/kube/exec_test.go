@@ -19,6 +19,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // pluginClient returns a client whose credential is printed by a shell script. The API server accepts the tokens that are valid at that moment.
@@ -122,10 +123,10 @@ func TestPluginIsStopped(t *testing.T) {
 		go func() { failed <- getCompute(ctx, c) }()
 	}
 	var text []byte
-	for len(text) == 0 {
+	awaitCondition(t, "the plugin to start", func() bool {
 		text, _ = os.ReadFile(pids)
-		time.Sleep(10 * time.Millisecond)
-	}
+		return len(text) > 0
+	})
 	stop(errors.New("not finished after 15s"))
 	for range 2 {
 		if err := <-failed; !strings.Contains(err.Error(), "does not answer") || !strings.Contains(err.Error(), "not finished after 15s") {
@@ -136,8 +137,15 @@ func TestPluginIsStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for isRunning(child) {
-		time.Sleep(10 * time.Millisecond)
+	awaitCondition(t, "the plugin's child to end", func() bool { return !isRunning(child) })
+}
+
+// awaitCondition waits until a condition holds.
+func awaitCondition(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) { return holds(), nil })
+	if err != nil {
+		t.Fatalf("waited a minute for %s", what)
 	}
 }
 
