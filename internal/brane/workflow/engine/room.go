@@ -144,7 +144,10 @@ func (l *loop) waitForJobQuota(ctx context.Context, refusal error, now time.Time
 // one. The Job of a failed step is kept, because it shows why.
 func (l *loop) deleteUnneededJobs(ctx context.Context) bool {
 	var jobs batchv1.JobList
-	err := l.clients.Kube.List(ctx, &jobs, l.spec.Namespace, l.spec.Ref().StepsSelector())
+	err := l.verifyLease(ctx) // another holder may have adopted them
+	if err == nil {
+		err = l.clients.Kube.List(ctx, &jobs, l.spec.Namespace, l.spec.Ref().StepsSelector())
+	}
 	isFreed := false
 	for i := range jobs.Items {
 		job := &jobs.Items[i]
