@@ -47,18 +47,8 @@ func (s Step) findProblems() []error {
 	c.checkRequests()
 	c.checkSecurityContext()
 	c.checkVolumes()
-	c.checkLabels()
 	c.checkCall()
 	return c.problems
-}
-
-// checkLabels reports labels by which a run, Kubernetes or a user finds the Jobs and pods of a run.
-func (c *checker) checkLabels() {
-	for _, key := range slices.Sorted(maps.Keys(c.step.Metadata.Labels)) {
-		if IsReservedLabel(key) {
-			c.problems = append(c.problems, &StepError{Step: c.step.Name, Field: "labels", Key: key, Problem: fmt.Sprintf("label %q is set by the provider or by Kubernetes", key)})
-		}
-	}
 }
 
 // validateAgentSpecSize reports the steps whose description for the agent does not fit into one environment variable.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/compare"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -97,4 +98,22 @@ resource "brane_workflow_run" "test" {
 			},
 		},
 	})
+}
+
+// Labels by which a run, Kubernetes or a user finds Jobs and pods are an error wherever they are set, and one error each.
+func TestReservedLabelsAreErrors(t *testing.T) {
+	t.Parallel()
+	s := acctest.NewProtocol(t)
+	for _, key := range []string{"brane/run", "app.kubernetes.io/name", "batch.kubernetes.io/job-name", "job-name", "controller-uid"} {
+		labels := acctest.Object{"team": "imaging", key: "x"}
+		step := acctest.Object{"image": "tools:1", "command": []any{"true"}, "labels": labels}
+		schema := s.Schemas.ResourceSchemas["brane_workflow_run"]
+		resp, err := s.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: "brane_workflow_run", Config: s.EncodeObject(schema, acctest.Object{
+			"name": "run", "infrastructure": "compute", "labels": labels, "defaults": acctest.Object{"labels": labels}, "steps": acctest.Object{"a": step},
+		})})
+		acctest.NoError(t, err)
+		if text := acctest.FormatDiagnostics(resp.Diagnostics); strings.Count(text, "ERROR") != 3 || strings.Count(text, "sets this label itself; remove it") != 3 {
+			t.Errorf("%s: %s", key, text)
+		}
+	}
 }
