@@ -137,7 +137,8 @@ Wait until that apply has ended, then apply again: completed steps do not run ag
 `,
 		says: `
 Failed to finish run
-Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create).`,
+Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create); at that time:
+  $STATE`,
 		status: "stopped",
 		mends: func(t *testing.T, s *survival) {
 			s.changeConfig(t, `create = "30s"`, `create = "10m"`)
