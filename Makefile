@@ -34,6 +34,14 @@ build: ## Build the provider into the directory in which a CLI finds it (TF_CLI_
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o .bin/terraform-provider-brane .
 	@for dir in $(MIRRORED); do mkdir -p $$dir && cp -f .bin/terraform-provider-brane $$dir/terraform-provider-brane_v0.0.1 || exit 1; done
 
+# Terraform and OpenTofu look here before they ask a registry, without any configuration.
+INSTALLED := $(foreach host,registry.terraform.io registry.opentofu.org,$(HOME)/.terraform.d/plugins/$(host)/braneframework/brane/0.0.1/$(PLATFORM))
+
+.PHONY: install
+install: build ## Install the built provider as version 0.0.1 for Terraform and OpenTofu, in ~/.terraform.d/plugins
+	@for dir in $(INSTALLED); do mkdir -p $$dir && cp -f .bin/terraform-provider-brane $$dir/terraform-provider-brane_v0.0.1 || exit 1; done
+	@echo "Installed in $(HOME)/.terraform.d/plugins"
+
 .PHONY: quickstart
 # CLUSTER=external uses the cluster and the Redis of the environment.
 quickstart: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Start a cluster, apply examples/quickstart and print the result

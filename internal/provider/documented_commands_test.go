@@ -3,7 +3,6 @@ package provider_test
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -182,50 +181,26 @@ func runIn(t *testing.T, directory string, env []string, command string) string 
 	return string(out)
 }
 
-// documentedCommands returns the commands in the shell blocks of all documents, without their comments.
+// documentedCommands returns the commands in the shell blocks of all documents but the guides, which [TestAccGuides] follows, without their comments.
 func documentedCommands(t *testing.T) (commands []printed) {
 	t.Helper()
-	acctest.NoError(t, filepath.WalkDir(repository, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	for _, b := range readDocuments(t) {
+		if !strings.HasPrefix(b.document, guides+"/") {
+			for _, command := range shellCommands(b) {
+				commands = append(commands, printed{b.document, command})
+			}
 		}
-		name := strings.TrimPrefix(filepath.ToSlash(file), repository+"/")
-		if entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && file != repository || name == "templates") { // docs/ contains the templates
-			return filepath.SkipDir
-		}
-		if filepath.Ext(name) != ".md" {
-			return nil
-		}
-		text, err := os.ReadFile(file)
-		for _, command := range shellCommands(text) {
-			commands = append(commands, printed{name, command})
-		}
-		return err
-	}))
+	}
 	return commands
 }
 
-var (
-	fence   = regexp.MustCompile("^\\s*```(\\w*)")
-	comment = regexp.MustCompile(`(^|\s+)#\s.*$`)
-)
-
-// shellCommands returns the lines of the fenced shell blocks of a Markdown text.
-func shellCommands(text []byte) (commands []string) {
-	block := ""
-	for line := range bytes.Lines(text) {
-		if found := fence.FindSubmatch(line); found != nil {
-			language := string(found[1])
-			if block != "" {
-				language = ""
-			} else if language == "" {
-				language = "none"
-			}
-			block = language
-			continue
-		}
-		command := strings.TrimSpace(comment.ReplaceAllString(strings.TrimSpace(string(line)), ""))
-		if slices.Contains([]string{"sh", "shell", "bash", "console"}, block) && command != "" {
+// shellCommands returns the commands of a shell block, one for each line. Other blocks have none.
+func shellCommands(b block) (commands []string) {
+	if !slices.Contains([]string{"sh", "shell", "bash"}, b.language) {
+		return nil
+	}
+	for line := range strings.Lines(b.text) {
+		if command := strings.TrimSpace(comment.ReplaceAllString(strings.TrimSpace(line), "")); command != "" {
 			commands = append(commands, command)
 		}
 	}
@@ -233,9 +208,12 @@ func shellCommands(text []byte) (commands []string) {
 }
 
 func TestShellCommands(t *testing.T) {
-	text := "```sh\nmake a   # why\n# all of it\n. b/env\n```\n```\nnot this\n```\n```shell\nkubectl get 'x#y'\n```\n"
-	if got, want := fmt.Sprintf("%q", shellCommands([]byte(text))), `["make a" ". b/env" "kubectl get 'x#y'"]`; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	var got []string
+	for _, b := range readBlocks("a.md", []byte("```sh\nmake a   # why\n# all of it\n. b/env\n```\n```\nnot this\n```\n```shell\nkubectl get 'x#y'\n```\n")) {
+		got = append(got, shellCommands(b)...)
+	}
+	if want := `["make a" ". b/env" "kubectl get 'x#y'"]`; fmt.Sprintf("%q", got) != want {
+		t.Errorf("got  %q\nwant %s", got, want)
 	}
 }
 
