@@ -1,0 +1,2 @@
+// Package documents tests the documentation: links between pages, and tables that list what is defined in the code.
+package documents
