@@ -114,6 +114,11 @@ bench: build $(CLI_BUILT) ## Measure files, runs and 350 namespaces, with limits
 		. ./$(TEST_CLUSTER)/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only $$part || missed=1; \
 	done; exit $$missed
 
+.PHONY: soak
+soak: build $(CLI_BUILT) ## Apply random runs and disturb them at random, for DURATION=30m; SEED=n repeats the operations, OPERATIONS=n ends after n of them
+	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@. ./$(TEST_CLUSTER)/env && go run ./test/soak -cli $(CLI) -provider .bin/terraform-provider-brane -duration $(or $(DURATION),30m) -seed $(or $(SEED),0) -operations $(or $(OPERATIONS),0)
+
 # The environment that plugin-testing needs for OpenTofu.
 tf-acc-host = $(if $(filter tofu,$(notdir $(1))),TF_ACC_PROVIDER_HOST=registry.opentofu.org TF_ACC_PROVIDER_NAMESPACE=hashicorp)
 TF_ACC_HOST = $(call tf-acc-host,$(CLI))

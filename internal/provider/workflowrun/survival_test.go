@@ -24,6 +24,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
+	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
@@ -167,7 +168,7 @@ func (a *applying) errors(t *testing.T) string {
 // provider returns the process ID of the apply's provider.
 func (a *applying) provider(t *testing.T) int {
 	t.Helper()
-	pid, err := acctest.FindProvider(a.cmd.Process.Pid)
+	pid, err := disturb.FindProvider(a.cmd.Process.Pid)
 	acctest.NoError(t, err)
 	if pid == 0 {
 		t.Fatalf("the CLI has no provider:\n%s", a.out)
