@@ -26,6 +26,7 @@ type APIServer struct {
 
 	mu     sync.Mutex
 	answer Answer
+	met    int // how many requests have met it
 	open   map[net.Conn]bool
 }
 
@@ -76,7 +77,7 @@ func (s *APIServer) CA() []byte {
 // Disturb gives this answer to all requests until Repair. If reset is true, it closes the connections of clients, which ends their watches.
 func (s *APIServer) Disturb(answer Answer, reset bool) {
 	s.mu.Lock()
-	s.answer = answer
+	s.answer, s.met = answer, 0
 	s.mu.Unlock()
 	if reset {
 		s.CloseClientConnections()
@@ -86,6 +87,13 @@ func (s *APIServer) Disturb(answer Answer, reset bool) {
 // Repair forwards all requests again.
 func (s *APIServer) Repair() { s.Disturb(nil, false) }
 
+// CountMet returns how many requests have met the current answer.
+func (s *APIServer) CountMet() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.met
+}
+
 // CountConnections returns the number of open connections of clients.
 func (s *APIServer) CountConnections() int {
 	s.mu.Lock()
@@ -93,9 +101,11 @@ func (s *APIServer) CountConnections() int {
 	return len(s.open)
 }
 
+// current returns the answer that a request meets.
 func (s *APIServer) current() Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.met++
 	return s.answer
 }
 

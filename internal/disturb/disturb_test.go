@@ -20,8 +20,8 @@ func TestRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var sets atomic.Int32
-	proxy, err := disturb.NewRedis(server.Addr(), func(command string) {
-		if command == "SET" {
+	proxy, err := disturb.NewRedis(server.Addr(), func(command disturb.RedisCommand) {
+		if command.Name == "SET" && command.Key == "k" && command.Host == 0 {
 			sets.Add(1)
 		}
 	}, "127.0.0.1")
@@ -29,7 +29,7 @@ func TestRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(proxy.Close)
-	client := redis.NewClient(&redis.Options{Addr: proxy.Addr(0), MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Second, DisableIdentity: true, ContextTimeoutEnabled: true})
+	client := redis.NewClient(&redis.Options{Addr: proxy.Addr(0), MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Second, DisableIdentity: true})
 	t.Cleanup(func() { _ = client.Close() })
 	set := func() string {
 		if err := client.Set(t.Context(), "k", strings.Repeat("v", 100_000), 0).Err(); err != nil {

@@ -16,14 +16,22 @@ import (
 // Redis is a proxy in front of a Redis server. It parses the commands of clients, so that a fault never begins within one.
 type Redis struct {
 	target    string
-	observe   func(command string)
+	observe   func(RedisCommand)
 	listeners []net.Listener
 
 	mu      sync.Mutex
 	fault   RedisFault
+	met     int           // how many commands and connections have met it
 	changed chan struct{} // closed when the fault changes
 	open    map[net.Conn]bool
 	closed  bool
+}
+
+// RedisCommand is a command of a client.
+type RedisCommand struct {
+	Host int // at which it arrived, as passed to [NewRedis]
+	Name string
+	Key  string // the first argument, if it is short
 }
 
 // RedisFault is a fault of a Redis server. The zero value is none.
@@ -39,16 +47,16 @@ type RedisFault struct {
 var writes = []string{"SET", "HSET", "HDEL", "EXPIREAT", "PERSIST", "UNLINK", "DEL", "COPY", "APPEND"}
 
 // NewRedis starts a proxy that listens at a free port of each host. It calls observe before each command.
-func NewRedis(target string, observe func(command string), hosts ...string) (*Redis, error) {
+func NewRedis(target string, observe func(RedisCommand), hosts ...string) (*Redis, error) {
 	p := &Redis{target: target, observe: observe, changed: make(chan struct{}), open: map[net.Conn]bool{}}
-	for _, host := range hosts {
+	for i, host := range hosts {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			p.Close()
 			return nil, err
 		}
 		p.listeners = append(p.listeners, listener)
-		go p.accept(listener)
+		go p.accept(i, listener)
 	}
 	return p, nil
 }
@@ -73,7 +81,7 @@ func (p *Redis) Close() {
 func (p *Redis) Disturb(fault RedisFault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fault = fault
+	p.fault, p.met = fault, 0
 	close(p.changed)
 	p.changed = make(chan struct{})
 	if fault.IsAway {
@@ -83,6 +91,13 @@ func (p *Redis) Disturb(fault RedisFault) {
 
 // Repair ends the fault.
 func (p *Redis) Repair() { p.Disturb(RedisFault{}) }
+
+// CountMet returns how many commands and new connections have met the current fault.
+func (p *Redis) CountMet() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.met
+}
 
 // Reset closes all connections.
 func (p *Redis) Reset() {
@@ -108,21 +123,22 @@ func (p *Redis) closeAll() {
 	}
 }
 
-func (p *Redis) accept(listener net.Listener) {
+func (p *Redis) accept(host int, listener net.Listener) {
 	for {
 		client, err := listener.Accept()
 		if err != nil {
 			return // the proxy is closed
 		}
-		go p.forward(client)
+		go p.forward(host, client)
 	}
 }
 
 // forward copies commands and responses until either side ends.
-func (p *Redis) forward(client net.Conn) {
+func (p *Redis) forward(host int, client net.Conn) {
 	defer client.Close()
 	p.mu.Lock()
 	if p.closed || p.fault.IsAway {
+		p.met++
 		p.mu.Unlock()
 		return
 	}
@@ -145,14 +161,15 @@ func (p *Redis) forward(client net.Conn) {
 	}()
 	commands := bufio.NewReaderSize(client, 64<<10)
 	for {
-		name, raw, err := readCommand(commands)
+		command, raw, err := readCommand(commands)
 		if err != nil {
 			return
 		}
-		p.observe(name)
-		fault := p.awaitRelease()
+		command.Host = host
+		p.observe(command)
+		fault := p.meet(command.Name)
 		time.Sleep(fault.Delay)
-		if fault.Error != "" && (!fault.Writes || slices.Contains(writes, name)) {
+		if fault.Error != "" {
 			_, err = fmt.Fprintf(responses, "-%s\r\n", fault.Error)
 		} else {
 			_, err = server.Write(raw)
@@ -163,16 +180,25 @@ func (p *Redis) forward(client net.Conn) {
 	}
 }
 
-// awaitRelease waits while commands get no response, and returns the fault that the next one meets.
-func (p *Redis) awaitRelease() RedisFault {
+// meet waits while commands get no response, and returns the fault that this one meets.
+func (p *Redis) meet(name string) RedisFault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for {
-		p.mu.Lock()
-		fault, changed, closed := p.fault, p.changed, p.closed
-		p.mu.Unlock()
-		if !fault.Hangs || closed {
+		fault := p.fault
+		if fault.Writes && !slices.Contains(writes, name) {
+			return RedisFault{}
+		}
+		if fault != (RedisFault{}) {
+			p.met++
+		}
+		if !fault.Hangs || p.closed {
 			return fault
 		}
+		changed := p.changed
+		p.mu.Unlock()
 		<-changed
+		p.mu.Lock()
 	}
 }
 
@@ -188,8 +214,11 @@ func (l *lockedWriter) Write(data []byte) (int, error) {
 	return l.w.Write(data)
 }
 
-// readCommand reads a command, an array of bulk strings, and returns its name and its bytes.
-func readCommand(from *bufio.Reader) (name string, raw []byte, err error) {
+// longestKey is the length of the longest argument that [RedisCommand] has.
+const longestKey = 1024
+
+// readCommand reads a command, an array of bulk strings, and returns its beginning and all its bytes.
+func readCommand(from *bufio.Reader) (command RedisCommand, raw []byte, err error) {
 	var read bytes.Buffer
 	readLength := func(prefix byte) (int, error) {
 		line, err := from.ReadBytes('\n')
@@ -204,20 +233,23 @@ func readCommand(from *bufio.Reader) (name string, raw []byte, err error) {
 	}
 	count, err := readLength('*')
 	if err != nil {
-		return "", nil, err
+		return RedisCommand{}, nil, err
 	}
 	for i := range count {
 		length, err := readLength('$')
 		if err != nil {
-			return "", nil, err
+			return RedisCommand{}, nil, err
 		}
 		start := read.Len()
 		if _, err := io.CopyN(&read, from, int64(length)+2); err != nil {
-			return "", nil, err
+			return RedisCommand{}, nil, err
 		}
-		if i == 0 {
-			name = strings.ToUpper(string(read.Bytes()[start : start+length]))
+		switch argument := read.Bytes()[start : start+length]; {
+		case i == 0:
+			command.Name = strings.ToUpper(string(argument))
+		case i == 1 && length <= longestKey:
+			command.Key = string(argument)
 		}
 	}
-	return name, read.Bytes(), nil
+	return command, read.Bytes(), nil
 }

@@ -233,7 +233,8 @@ func (s *soak) checkConnections(ctx context.Context) error {
 
 // checkFiles checks that only the expected files exist. A provider that is killed leaves its socket, which go-plugin creates.
 func (s *soak) checkFiles() error {
-	expected := regexp.MustCompile(`^(control-plane/(infra\.yml|secrets\.yml|\.brane-config\.lock)|tmp/plugin\d+(/plugin)?|log/.*|kubeconfig|main\.tf|terraformrc|terraform\.tfstate(\.backup)?|\.terraform.*)$`)
+	expected := regexp.MustCompile(`^(control-plane/(infra\.yml|secrets\.yml|\.brane-config\.lock)|tmp/plugin\d+(/plugin)?|log/.*|kubeconfig|main\.tf|terraformrc|` +
+		`terraform\.tfstate(\.backup)?|\.terraform.*)$`)
 	return filepath.WalkDir(s.options.directory, func(path string, entry os.DirEntry, err error) error {
 		name, _ := filepath.Rel(s.options.directory, path)
 		if err == nil && !entry.IsDir() && !expected.MatchString(name) {

@@ -86,7 +86,8 @@ func (c *command) check(s *soak) error {
 			return fmt.Errorf("%s prints a secret", c)
 		}
 	}
-	for _, sign := range []string{"panic:", "inconsistent result after apply", "inconsistent final plan", "This is a bug in the provider", "invalid new value", "goroutine "} {
+	signs := []string{"panic:", "inconsistent result after apply", "inconsistent final plan", "This is a bug in the provider", "invalid new value", "goroutine "}
+	for _, sign := range signs {
 		if strings.Contains(text, sign) {
 			return fmt.Errorf("%s prints %q", c, sign)
 		}

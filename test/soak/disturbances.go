@@ -76,16 +76,21 @@ func (p planned) String() string { return fmt.Sprintf("%s at %s %d", p.name, p.a
 
 // planDisturbances returns random disturbances at different moments.
 func planDisturbances(random *rand.Rand, count int) (all []planned) {
+	taken := map[moment]bool{}
 	for range count {
 		at := moment{kind: choose(random, "request", "command", "start", "end")}
 		switch at.kind {
 		case "request":
-			at.n = 1 + random.IntN(80)
+			at.n = 1 + random.IntN(50)
 		case "command":
-			at.n = 1 + random.IntN(200)
+			at.n = 1 + random.IntN(120)
 		default:
-			at.n = 1 + random.IntN(6)
+			at.n = 1 + random.IntN(5)
 		}
+		for taken[at] {
+			at.n++
+		}
+		taken[at] = true
 		all = append(all, planned{chooseWeighted(random, disturbances, func(d disturbance) int { return d.weight }), at})
 	}
 	return all
@@ -195,7 +200,8 @@ func evictPod(ctx context.Context, s *soak, _ *command, random *rand.Rand) error
 
 // takeLease writes another holder into the records of all runs.
 func takeLease(ctx context.Context, s *soak, _ *command, _ *rand.Rand) error {
-	return s.patchRecords(ctx, fmt.Sprintf(`{"data":{"holderIdentity":"another process_x","renewTime":%q,"leaseTransitions":"90"}}`, time.Now().UTC().Format(time.RFC3339Nano)))
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	return s.patchRecords(ctx, fmt.Sprintf(`{"data":{"holderIdentity":"another process_x","renewTime":%q,"leaseTransitions":"90"}}`, now))
 }
 
 // deleteLease removes the holder from the records of all runs.

@@ -40,7 +40,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if o.seed == 0 {
-		o.seed = rand.Uint64N(1_000_000) + 1 //nolint:gosec // it is no secret
+		o.seed = rand.Uint64N(1_000_000) + 1 //nolint:gosec // it is not a secret
 	}
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
@@ -71,7 +71,8 @@ func run(ctx context.Context, o options) (err error) {
 		err = s.runOperation(ctx, operation+1)
 	}
 	if err != nil {
-		fmt.Printf("\nFAILED in operation %d: %v\nReplay: make soak SEED=%d OPERATIONS=%d (the log of each command is in %s)\n", operation, err, o.seed, operation, o.directory)
+		fmt.Printf("\nFAILED in operation %d: %v\nReplay: make soak SEED=%d OPERATIONS=%d (the log of each command is in %s)\n",
+			operation, err, o.seed, operation, o.directory)
 	}
 	// Also after a failure or Ctrl-C, nothing is left behind.
 	clean, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Minute)
@@ -92,7 +93,7 @@ func run(ctx context.Context, o options) (err error) {
 // newRandom returns the source of the decisions of one operation. Each operation has a separate one, so that how often an operation draws does not change the
 // next ones.
 func newRandom(seed uint64, operation int) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, uint64(operation))) //nolint:gosec // it is no secret, and there are not that many operations
+	return rand.New(rand.NewPCG(seed, uint64(operation))) //nolint:gosec // it is not a secret, and there are not that many operations
 }
 
 // choose returns a random element.

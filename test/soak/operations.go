@@ -24,7 +24,9 @@ type operation struct {
 
 var operations = []operation{
 	{"apply with disturbances", 8, func(ctx context.Context, s *soak, random *rand.Rand) error {
-		s.change(random)
+		for range 1 + random.IntN(3) {
+			s.change(random)
+		}
 		return s.applyDisturbed(ctx, random, "apply", "-auto-approve")
 	}},
 	{"apply", 3, func(ctx context.Context, s *soak, random *rand.Rand) error {
@@ -75,7 +77,7 @@ func (s *soak) change(random *rand.Rand) {
 	c := &s.config
 	names := slices.Sorted(maps.Keys(c.workflows))
 	switch kind := random.IntN(10); {
-	case len(names) == 0, kind < 3 && len(names) < 3:
+	case len(names) == 0, kind < 4 && len(names) < 3:
 		name := "r0"
 		for i := 0; slices.Contains(names, name); i++ {
 			name = fmt.Sprintf("r%d", i)
@@ -114,9 +116,11 @@ func (s *soak) change(random *rand.Rand) {
 func (s *soak) addWorkflow(w *workflow) {
 	s.config.workflows[w.name] = w
 	s.calls.expect(w)
-	s.print("  with %s.%d: detached %t, prewarmed %t, on_interrupt detach %t, parallelism %d", w.name, w.generation, w.isDetached, w.isPrewarmed, w.detaches, w.parallelism)
+	s.print("  with %s.%d: detached %t, prewarmed %t, on_interrupt detach %t, parallelism %d",
+		w.name, w.generation, w.isDetached, w.isPrewarmed, w.detaches, w.parallelism)
 	for _, each := range w.steps {
-		s.print("    %s needs %v, completions %d, size %d, failures %d, retries %d, allow_failure %t", each.name, each.needs, each.completions, each.size, each.failures, each.retries, each.isAllowed)
+		s.print("    %s needs %v, completions %d, size %d, failures %d, retries %d, allow_failure %t",
+			each.name, each.needs, each.completions, each.size, each.failures, each.retries, each.isAllowed)
 	}
 }
 
@@ -128,12 +132,12 @@ func (s *soak) printPlanned(faults []planned) []planned {
 	return faults
 }
 
-// applyDisturbed runs a command with one to three disturbances, and repairs.
+// applyDisturbed runs a command with one to four disturbances, and repairs.
 func (s *soak) applyDisturbed(ctx context.Context, random *rand.Rand, args ...string) error {
 	if err := s.writeConfig(); err != nil {
 		return err
 	}
-	if _, wrong := s.runCommand(ctx, random, s.printPlanned(planDisturbances(random, 1+random.IntN(3))), args...); wrong != nil {
+	if _, wrong := s.runCommand(ctx, random, s.printPlanned(planDisturbances(random, 1+random.IntN(4))), args...); wrong != nil {
 		return wrong
 	}
 	return s.settle(ctx, 2)

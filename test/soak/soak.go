@@ -120,7 +120,7 @@ func firstError(text string) string {
 
 // prepare returns the function of a disturbance. What it draws is drawn now, so that it does not depend on which of two moments comes first.
 func (s *soak) prepare(ctx context.Context, c *command, fault planned, random *rand.Rand) func() {
-	own := rand.New(rand.NewPCG(random.Uint64(), 0)) //nolint:gosec // it is no secret
+	own := rand.New(rand.NewPCG(random.Uint64(), 0)) //nolint:gosec // it is not a secret
 	return func() {
 		s.print("  %s", fault)
 		s.mu.Lock()

@@ -73,7 +73,8 @@ func (p *steadyProvider) check() error {
 
 // String describes the usage.
 func (p *steadyProvider) String() string {
-	return fmt.Sprintf("%d MiB and %d open files after %d plans, %d MiB and %d after %d", p.first.memory>>10, p.first.files, warmUp, p.last.memory>>10, p.last.files, p.plans)
+	return fmt.Sprintf("%d MiB and %d open files after %d plans, %d MiB and %d after %d",
+		p.first.memory>>10, p.first.files, warmUp, p.last.memory>>10, p.last.files, p.plans)
 }
 
 // stop ends the provider.

@@ -40,12 +40,15 @@ type world struct {
 const infraFile = `# Edited by hand.
 locations:
   elsewhere: # not managed
-    kind: local
-    address: 127.0.0.1
-    callback_to: http://127.0.0.1:50052
-    mount_dfs: redis://127.0.0.1
+    kind: kube
+    address: 203.0.113.7:6443
+    callback_to: http://203.0.113.7:50052
     namespace: elsewhere
-    registry: 127.0.0.1:50050
+    registry: 203.0.113.7:50050
+    mount_dfs: redis://203.0.113.7
+    credentials:
+      mechanism: config
+      file: s$elsewhere
 `
 
 // newWorld connects to the cluster and the Redis of the environment, and creates what the provider needs.
@@ -70,7 +73,7 @@ func newWorld(ctx context.Context, directory string, m *moments) (*world, error)
 		return nil, errors.New("BRANE_REDIS_URL is invalid")
 	}
 	loopback, bridge := "127.0.0.1", os.Getenv("BRANE_BRIDGE_IP")
-	if w.redis, err = disturb.NewRedis(w.address.Host, func(string) { m.happen("command") }, loopback, bridge); err != nil {
+	if w.redis, err = disturb.NewRedis(w.address.Host, func(disturb.RedisCommand) { m.happen("command") }, loopback, bridge); err != nil {
 		return nil, err
 	}
 	if err := w.selectDatabase(ctx); err != nil {

@@ -2,6 +2,7 @@ package workflowrun_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,7 @@ type survival struct {
 	redis  *redis.Client
 	counts string // the Redis key of the counts, which does not belong to the run
 	found  string // the ID of the run
+	proxy  string // the URL of a proxy in front of the API server; empty: none
 }
 
 // threeSteps are the steps of most of these runs; the middle one runs $SLOW and has the attributes of $MORE, the last one runs $LAST first.
@@ -130,8 +132,14 @@ func (l *transcript) String() string {
 // startApply starts an apply.
 func startApply(t *testing.T, c *acctest.CLI) *applying {
 	t.Helper()
+	return startCommand(t, c, "apply", "-auto-approve", "-json")
+}
+
+// startCommand starts a command that prints JSON.
+func startCommand(t *testing.T, c *acctest.CLI, args ...string) *applying {
+	t.Helper()
 	a := &applying{ended: make(chan struct{})}
-	a.cmd, a.out = c.Command(t.Context(), "apply", "-auto-approve", "-json")
+	a.cmd, a.out = c.Command(t.Context(), args...)
 	a.cmd.Env, a.cmd.Stderr = append(a.cmd.Env, "TF_LOG_PROVIDER=INFO"), &a.log
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal sends Ctrl-C to the process group
 	acctest.NoError(t, a.cmd.Start())
@@ -284,7 +292,7 @@ func (s *survival) expandNames(t *testing.T, text string) string {
 		{`at that time:\n  step "slow": .*`, "at that time:\n  $$STATE"},
 		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "$$TIME"},
 		{`\w+ on [\w.-]+, process \d+`, "$$HOLDER"},
-		{regexp.QuoteMeta(s.Client.Host()), "$$CLUSTER"},
+		{regexp.QuoteMeta(cmp.Or(s.proxy, s.Client.Host())), "$$CLUSTER"},
 		{regexp.QuoteMeta(s.server.url), "$$SERVER"},
 	} {
 		text = regexp.MustCompile(as[0]).ReplaceAllString(text, as[1])
