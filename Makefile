@@ -152,6 +152,10 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 	@echo "Building golangci-lint: 70 s on two idle cores, several minutes on busy ones; only once."
 	$(call build-tool,lint)
 
+.bin/actionlint: tools/actionlint/go.mod
+	@echo "Building actionlint: 13 s on two idle cores."
+	$(call build-tool,actionlint)
+
 .bin/tfplugindocs: tools/docs/go.mod
 	@echo "Building tfplugindocs: 10 s on two idle cores."
 	$(call build-tool,docs)
@@ -171,8 +175,12 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 # The modules to lint. golangci-lint only lints the module in which it is started.
 GO_MODULES := . tools/image test/cluster test/browser
 
+# Workflows of this repository, and those that the documentation shows.
+WORKFLOWS := $(wildcard .github/workflows/*.yml) examples/guides/ci/workflow.yml
+
 .PHONY: lint
-lint: .bin/golangci-lint ## Run golangci-lint (.golangci.yml)
+lint: .bin/golangci-lint .bin/actionlint ## Run golangci-lint (.golangci.yml), and actionlint on workflows
+	@.bin/actionlint $(WORKFLOWS)
 	@for module in $(GO_MODULES); do \
 		echo "lint $$module"; \
 		(cd $$module && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \

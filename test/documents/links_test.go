@@ -21,8 +21,9 @@ var (
 	linkText = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
 )
 
-// TestLinks checks that each relative link of a document leads to a file, and its fragment to a heading or an anchor. A link between pages of docs/ ends in .md,
-// which works on GitHub and in the registry, and does not leave docs/, because the registry has no other files. Links to other sites are not followed.
+// TestLinks checks that each relative link of a document leads to a file, and its fragment to a heading or an anchor. A link between pages of
+// docs/ ends in .md, which works on GitHub and in the registry, and does not leave docs/, because the registry has no other files. Links to
+// other sites are not followed.
 func TestLinks(t *testing.T) {
 	documents := findDocuments(t)
 	if len(documents) < 30 {
@@ -100,7 +101,8 @@ func toFragment(title string) string {
 
 func TestToFragment(t *testing.T) {
 	for title, want := range map[string]string{
-		"What is lost with Redis": "what-is-lost-with-redis", "1. The `call`, and more": "1-the-call-and-more", "A [link](b.md) here": "a-link-here", "snake_case": "snake_case",
+		"What is lost with Redis": "what-is-lost-with-redis", "1. The `call`, and more": "1-the-call-and-more",
+		"A [link](b.md) here": "a-link-here", "snake_case": "snake_case",
 	} {
 		if got := toFragment(title); got != want {
 			t.Errorf("%q: got %q, want %q", title, got, want)

@@ -87,8 +87,9 @@ func TestStatusTables(t *testing.T) {
 	if !found {
 		t.Fatal("the guide has no sections on the statuses of runs and steps")
 	}
-	expectEqual(t, "statuses of a run", column(ofRuns, "Status", 0), slices.Collect(maps.Values(constants(t, "internal/brane/workflow/result.go", "^Run"))))
-	expectEqual(t, "statuses of a step", column(ofSteps, "Status", 0), slices.Collect(maps.Values(constants(t, "internal/brane/workflow/result.go", "^S|^Failed"))))
+	const statuses = "internal/brane/workflow/result.go"
+	expectEqual(t, "statuses of a run", column(ofRuns, "Status", 0), slices.Collect(maps.Values(constants(t, statuses, "^Run"))))
+	expectEqual(t, "statuses of a step", column(ofSteps, "Status", 0), slices.Collect(maps.Values(constants(t, statuses, "^S|^Failed"))))
 
 	codes := constants(t, "internal/brane/agent/protocol.go", "^Exit")
 	for _, row := range tableRows(ofSteps, "Code") {

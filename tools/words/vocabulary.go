@@ -4,7 +4,8 @@ import "regexp"
 
 // documents are the files and directories whose text is checked.
 var documents = []string{
-	"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", ".ci", "tools/quickstart", "docs", "templates", "examples", "test/cluster/README.md",
+	"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "SUPPORT.md", ".github",
+	"Makefile", ".ci", "tools/quickstart", "docs", "templates", "examples", "test/cluster/README.md",
 }
 
 // sources are the directories of Go packages whose string literals and comments are checked. Tests are not.
