@@ -12,6 +12,7 @@ import (
 
 // Follower receives the changes that [Follow] observes. Its functions are called one after another and must not block.
 type Follower[T Object] struct {
+	Trim    func(T)     // removes what is not needed from an object, which is kept until it is deleted; may be nil
 	Changed func(T)     // an object exists at the start, was created or has changed; the same state may be received twice
 	Deleted func(T)     // an object was deleted; T is its last known state
 	Failed  func(error) // listing or watching failed; it is repeated
@@ -33,6 +34,12 @@ func Follow[T Object](ctx context.Context, c *Client, list List, namespace, labe
 	var example T
 	informer := cache.NewSharedInformer(source, example, 0)
 	err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { to.Failed(err) })
+	if err == nil && to.Trim != nil {
+		err = informer.SetTransform(func(obj any) (any, error) {
+			callTyped(obj, to.Trim)
+			return obj, nil
+		})
+	}
 	if err == nil {
 		_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(obj any) { callTyped(obj, to.Changed) },

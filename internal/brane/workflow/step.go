@@ -2,7 +2,7 @@ package workflow
 
 import (
 	"encoding/json"
-	"fmt"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -149,7 +149,10 @@ func (s Step) IsIndexed() bool { return s.Completions > 0 || s.IsEmpty }
 func (s Step) IndexKeys() []string {
 	names := make([]string, s.Completions)
 	for i := range names {
-		names[i] = fmt.Sprintf("%s.%d", s.Name, i)
+		names[i] = IndexKey(s.Name, i)
 	}
 	return names
 }
+
+// IndexKey returns the name under which an index of a fan-out step commits, as "fan.3".
+func IndexKey(step string, index int) string { return step + "." + strconv.Itoa(index) }

@@ -64,6 +64,7 @@ func (l *loop) refreshPods(ctx context.Context, step string) {
 		return // use what the watch has delivered
 	}
 	for i := range pods.Items {
+		trimPod(&pods.Items[i])
 		l.rememberPod(&pods.Items[i])
 	}
 }

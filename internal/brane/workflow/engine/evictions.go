@@ -32,19 +32,18 @@ func findDisruptionTarget(pod *corev1.Pod) *corev1.PodCondition {
 	return nil
 }
 
-// handleEviction counts an eviction. It reports whether the step has failed because of it, so that the commits have to be read.
-func (l *loop) handleEviction(step string, pod *corev1.Pod) (needCommits bool) {
+// handleEviction counts an eviction, because of which the step may have failed.
+func (l *loop) handleEviction(step string, pod *corev1.Pod) {
 	if !isEvicted(pod) || !l.isLatest(step, pod) {
-		return false
+		return
 	}
 	if !l.evicted[pod.UID] {
 		l.evicted[pod.UID] = true
 		l.reportEvent(workflow.RunDisturbed, step, fmt.Sprintf("pod %s was evicted: %s", pod.Name, pod.Status.Message))
 	}
-	if !l.isOverEvicted(step, pod.Labels[batchv1.JobCompletionIndexAnnotation]) {
-		return false
+	if l.isOverEvicted(step, pod.Labels[batchv1.JobCompletionIndexAnnotation]) {
+		l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{workflow.ReasonEvicted, pod.Status.Message})
 	}
-	return l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{workflow.ReasonEvicted, pod.Status.Message})
 }
 
 // isOverEvicted reports whether the pods of a step, or of one of its indexes, were evicted too often.

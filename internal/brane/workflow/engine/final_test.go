@@ -131,6 +131,7 @@ func TestConflictIsReportedOnce(t *testing.T) {
 	commitFile(t, l.results.Files(), "fan.0", "same", "0")
 	commitFile(t, l.results.Files(), "fan.1", "same", "1")
 	for range 3 {
+		l.hints.expectAll()
 		if err := l.reconcileCommits(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -170,6 +171,7 @@ func TestCommitAfterFailure(t *testing.T) {
 				t.Fatal(err)
 			}
 			commitFile(t, l.results.Files(), "lost", "file", "content")
+			l.hints.expectAll()
 			if err := l.reconcileCommits(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,46 +19,51 @@ type indexMerger struct {
 	graph   workflow.Graph
 	store   *files.Store
 	indexes map[string]files.Record // commits of indexes, as far as they are known
+	known   map[string]int          // their number for each step
 }
 
 func newIndexMerger(graph workflow.Graph, store *files.Store) *indexMerger {
-	return &indexMerger{graph, store, map[string]files.Record{}}
+	return &indexMerger{graph, store, map[string]files.Record{}, map[string]int{}}
 }
 
-// readCommits returns the commits of these steps. hasNoFiles reports whether a step has ended without files. The conflicts are of fan-out
-// steps whose indexes are all committed, but whose files cannot be merged.
-func (m *indexMerger) readCommits(
-	ctx context.Context, steps []string, hasNoFiles func(step string) bool,
-) (records map[string]files.Record, conflicts map[string]*files.ConflictError, err error) {
-	var keys []string
-	for _, name := range steps {
-		keys = append(keys, name)
-		for _, index := range m.graph.Step(name).IndexKeys() {
-			if _, known := m.indexes[index]; !known {
-				keys = append(keys, index)
-			}
+// listUnknown returns a step and those of its indexes whose commits are not known.
+func (m *indexMerger) listUnknown(step string) []string {
+	names := []string{step}
+	for _, index := range m.graph.Step(step).IndexKeys() {
+		if _, isKnown := m.indexes[index]; !isKnown {
+			names = append(names, index)
 		}
 	}
-	found, err := m.store.Commits(ctx, keys)
+	return names
+}
+
+// readCommits reads the commits of steps and indexes, and returns those of steps. hasNoFiles reports whether a step has ended without files.
+// The conflicts are of fan-out steps whose indexes are all committed, but whose files cannot be merged.
+func (m *indexMerger) readCommits(
+	ctx context.Context, names []string, hasNoFiles func(step string) bool,
+) (records map[string]files.Record, conflicts map[string]*files.ConflictError, err error) {
+	found, err := m.store.Commits(ctx, names)
 	if err != nil {
 		return nil, nil, err
 	}
 	records, conflicts = map[string]files.Record{}, map[string]*files.ConflictError{}
-	for _, name := range steps {
+	steps := map[string]bool{}
+	for _, name := range names {
+		step, _, isIndex := strings.Cut(name, ".")
+		steps[step] = true
+		record, isCommitted := found[name]
+		switch _, isKnown := m.indexes[name]; {
+		case !isCommitted:
+		case !isIndex:
+			records[step] = record
+		case !isKnown:
+			m.indexes[name] = record
+			m.known[step]++
+		}
+	}
+	for name := range steps {
 		step := m.graph.Step(name)
-		if record, committed := found[name]; committed {
-			records[name] = record
-			continue
-		}
-		complete := step.IsIndexed() && !step.IsEmpty
-		for _, index := range step.IndexKeys() {
-			if record, committed := found[index]; committed {
-				m.indexes[index] = record
-			}
-			_, committed := m.indexes[index]
-			complete = complete && committed
-		}
-		if !complete {
+		if _, isCommitted := records[name]; isCommitted || step.IsEmpty || !step.IsIndexed() || m.known[name] < int(step.Completions) {
 			continue
 		}
 		record, conflict, err := m.mergeIndexes(ctx, step, m.graph.Ancestry(name, hasNoFiles))
@@ -75,11 +81,7 @@ func (m *indexMerger) readCommits(
 
 // isIndexCommitted reports whether the commit of an index is known.
 func (m *indexMerger) isIndexCommitted(step string, index int) bool {
-	keys := m.graph.Step(step).IndexKeys()
-	if index < 0 || index >= len(keys) {
-		return false
-	}
-	_, found := m.indexes[keys[index]]
+	_, found := m.indexes[workflow.IndexKey(step, index)]
 	return found
 }
 

@@ -59,7 +59,7 @@ func TestManyBecomeOne(t *testing.T) {
 			}
 			g := newIndexMerger(graph, store)
 			look := func() (files.Record, string) {
-				records, conflicts, err := g.readCommits(t.Context(), []string{"before", "fan"}, func(string) bool { return false })
+				records, conflicts, err := g.readCommits(t.Context(), append(g.listUnknown("before"), g.listUnknown("fan")...), func(string) bool { return false })
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -137,7 +137,7 @@ func TestTheJoiningOfManyIsStoredAgain(t *testing.T) {
 	losing := &forgetful{server: server.Client()}
 	client.AddHook(losing)
 	g := newIndexMerger(graph, store)
-	records, _, err := g.readCommits(t.Context(), []string{"fan"}, func(string) bool { return false })
+	records, _, err := g.readCommits(t.Context(), g.listUnknown("fan"), func(string) bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

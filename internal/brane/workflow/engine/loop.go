@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -39,7 +38,9 @@ type loop struct {
 	state       *state
 	commits     map[string]files.Record // of committed steps
 	merger      *indexMerger
+	hints       commitHints
 	pods        map[string]podsByUID     // of each step, all that the watches have delivered
+	active      map[string]podsByUID     // of each step, those of them that run or wait, and are not being deleted
 	timers      map[string]podTimer      // of steps whose pod has not started
 	diagnosing  map[string]bool          // steps whose events are being read
 	kept        podsByUID                // which only a sidecar keeps running, until the commits are read
@@ -76,8 +77,8 @@ func newLoop(e *Execution) *loop {
 	return &loop{
 		Execution: e,
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies},
-		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()),
-		pods: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
+		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()), hints: newCommitHints(),
+		pods: map[string]podsByUID{}, active: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
 		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{},
 		terminating: map[types.UID]time.Time{}, failing: map[string]failureReason{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
@@ -100,16 +101,14 @@ func (l *loop) runSteps(ctx context.Context) error {
 	defer l.signals.waitForSenders()
 	defer cancel()
 	l.startWatching(ctx)
-	needCommits, err := l.state.hasUnconfirmed(), error(nil) // whether to read the commits before the next decision
 	for {
-		if l.expirePodTimers(ctx, time.Now()) || needCommits {
+		l.expirePodTimers(ctx, time.Now())
+		if l.needsCommits() {
 			if err := l.reconcileCommits(ctx); err != nil {
 				return err
 			}
 		}
-		if !l.state.hasUnconfirmed() {
-			l.releaseKeptPods()
-		}
+		l.releaseKeptPods()
 		l.cleanUp(ctx)
 		if err := l.prewarmSteps(ctx); err != nil {
 			return err
@@ -121,40 +120,56 @@ func (l *loop) runSteps(ctx context.Context) error {
 			if err := l.completeEmptySteps(ctx, empty); err != nil {
 				return err
 			}
-			needCommits = l.state.hasUnconfirmed()
 			continue // steps that need them may be ready
 		}
 		if err := l.startSteps(ctx, l.withoutWaiting(listReady(l.spec.Graph, l.state.phaseOf, l.spec.Parallel), time.Now())); err != nil {
 			return err
 		}
-		timer := time.NewTimer(time.Until(l.nextWake(time.Now())))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		case <-timer.C:
-			needCommits, err = l.handleTimer(ctx, time.Now())
-		case signal := <-l.signals.all:
-			timer.Stop()
-			needCommits, err = l.handleSignal(ctx, signal)
-		}
-		if err != nil {
+		if err := l.waitForSignals(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// handleTimer reads everything if a resync is due. It reports whether to read the commits.
-func (l *loop) handleTimer(ctx context.Context, now time.Time) (needCommits bool, err error) {
+// waitForSignals waits until there is something to handle, and handles all signals that have arrived, so that one decision follows from many.
+func (l *loop) waitForSignals(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(l.nextWake(time.Now())))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return l.handleTimer(ctx, time.Now())
+	case signal := <-l.signals.all:
+		if err := l.handleSignal(ctx, signal); err != nil {
+			return err
+		}
+	}
+	for range cap(l.signals.all) {
+		select {
+		case signal := <-l.signals.all:
+			if err := l.handleSignal(ctx, signal); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// handleTimer reads everything if a resync is due.
+func (l *loop) handleTimer(ctx context.Context, now time.Time) error {
 	if now.Before(l.nextResync) {
-		return false, nil // a retry or a timeout is due
+		return nil // a retry or a timeout is due
 	}
 	l.nextResync = now.Add(resyncInterval)
 	if err := l.extendKeys(ctx); err != nil {
-		return false, err
+		return err
 	}
 	l.replaceLostPods(ctx, now)
-	return true, l.detectDeletedJobs(ctx)
+	l.hints.expectAll()
+	return l.detectDeletedJobs(ctx)
 }
 
 // extendKeys keeps what adopted Jobs have stored until the deadline of the run. They were created before it was renewed.
@@ -185,6 +200,7 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.hints.expectAll()
 	if err := l.readCommits(ctx); err != nil { // again: a complete Job has a commit, unless the keys of the run have expired
 		return err
 	}
@@ -215,76 +231,6 @@ func (l *loop) restoreFailures(ctx context.Context) error {
 		if failure := failures[step]; failure != nil && l.state.restoreFailure(step) {
 			l.failures = append(l.failures, failure)
 			l.reportEvent(workflow.StepFailed, step, failure.Reason+", before")
-		}
-	}
-	return nil
-}
-
-// reconcileCommits reads the commits. Unconfirmed steps that are not committed have failed.
-func (l *loop) reconcileCommits(ctx context.Context) error {
-	if err := l.readCommits(ctx); err != nil {
-		return err
-	}
-	l.limitFailedIndexes()
-	if l.state.hasUnconfirmed() { // the deletion of a namespace deletes pods, Jobs and everything else in any order
-		if err := l.checkNamespace(ctx); err != nil {
-			return err
-		}
-		// A failure stops steps, or is stored for the next holder.
-		if err := l.waitOut(ctx, func() error { return l.lease.Verify(ctx) }); err != nil {
-			return err
-		}
-	}
-	l.retryUnstarted(ctx, time.Now())
-	failures := l.state.confirmFailures()
-	for _, step := range slices.Sorted(maps.Keys(failures)) {
-		failure := l.diagnoseFailure(ctx, step, failures[step])
-		// Kubernetes would continue to run these Jobs.
-		if reason := failures[step].reason; reason == batchv1.JobReasonMaxFailedIndexesExceeded || reason == workflow.ReasonEvicted {
-			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
-		}
-		l.failures = append(l.failures, failure)
-		if err := l.results.StoreAllowedFailure(ctx, failure); err != nil {
-			return err
-		}
-		l.reportEvent(workflow.StepFailed, step, failure.Reason)
-	}
-	return nil
-}
-
-// readCommits reads which steps are committed. If Redis does not answer, it waits.
-func (l *loop) readCommits(ctx context.Context) error {
-	unsettled := l.state.listUnsettled()
-	if len(unsettled) == 0 {
-		return nil
-	}
-	commits, conflicts, err := l.merger.readCommits(ctx, unsettled, findWithoutFiles(l.spec.Graph, l.state.phaseOf))
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("read the commits of run %q: %w", l.spec.ID, err)
-	}
-	if len(commits) > 0 {
-		if err := l.extendKeys(ctx); err != nil {
-			return err
-		}
-	}
-	for name, commit := range commits {
-		l.state.recordCommit(name)
-		l.commits[name] = commit
-		l.lastMove = time.Now()
-		delete(l.timers, name)
-		l.reportEvent(workflow.StepCommitted, name, commit.Ended.Sub(commit.Started).Round(time.Millisecond).String())
-	}
-	for name, conflict := range conflicts {
-		l.state.markConflict(name, failureReason{workflow.ReasonFilesConflict, conflict.Error()})
-	}
-	for _, name := range unsettled { // prewarmed steps may be running now, and the timeouts of their pods count from now
-		for _, pod := range l.pods[name] {
-			if l.state.phaseOf(name) == running {
-				l.updatePodTimer(name, pod, time.Now())
-			}
 		}
 	}
 	return nil

@@ -78,8 +78,8 @@ func (l *loop) clearPodTimer(pod *corev1.Pod) {
 
 // hasPod reports whether a pod of the step's latest attempt has not ended.
 func (l *loop) hasPod(step string) bool {
-	for _, pod := range l.pods[step] {
-		if isPodRunning(pod) && pod.DeletionTimestamp == nil && l.isLatest(step, pod) {
+	for _, pod := range l.active[step] {
+		if l.isLatest(step, pod) {
 			return true
 		}
 	}
@@ -129,8 +129,8 @@ func FindPendingReason(pod *corev1.Pod) (reason, message string) {
 }
 
 // expirePodTimers handles the steps whose pods have not started in time. If the status of the pod contains no reason, the events are read
-// in the background. It reports whether to read the commits.
-func (l *loop) expirePodTimers(ctx context.Context, now time.Time) (needCommits bool) {
+// in the background.
+func (l *loop) expirePodTimers(ctx context.Context, now time.Time) {
 	for step, timer := range l.timers {
 		if l.state.phaseOf(step) != running || now.Sub(timer.since) < timer.timeout {
 			continue
@@ -142,9 +142,6 @@ func (l *loop) expirePodTimers(ctx context.Context, now time.Time) (needCommits 
 		if mayFreeRoom(timer.reason, timer.message) && l.hasMoved(now, timer.timeout) {
 			continue
 		}
-		if l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{timer.reason, timer.message}) {
-			needCommits = true
-		}
+		l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{timer.reason, timer.message})
 	}
-	return needCommits
 }

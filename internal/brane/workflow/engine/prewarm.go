@@ -72,12 +72,17 @@ func hasAllResources(pod *corev1.Pod) bool {
 	if pod.Status.Phase == corev1.PodRunning {
 		return true
 	}
-	for _, volume := range pod.Spec.Volumes {
-		if volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil || volume.CSI != nil {
-			return false // a volume that only one node can use at a time may be attached after the pod is bound
+	for i := range pod.Spec.Volumes {
+		if isAttached(&pod.Spec.Volumes[i]) {
+			return false
 		}
 	}
 	return pod.Status.Phase == corev1.PodPending
+}
+
+// isAttached reports whether a volume may be one that only one node can use at a time. It is attached after the pod is bound.
+func isAttached(volume *corev1.Volume) bool {
+	return volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil || volume.CSI != nil
 }
 
 // hasAllResources reports whether the pod of a step's latest attempt has all requested resources.

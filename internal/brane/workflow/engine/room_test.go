@@ -62,7 +62,7 @@ func TestRoomIsWaitedForWhileTheRunMoves(t *testing.T) {
 	}
 	for range 3 {
 		now := l.timers["b"].since.Add(10 * timeout)
-		if l.expirePodTimers(t.Context(), now) {
+		if l.expirePodTimers(t.Context(), now); l.state.hasUnconfirmed() {
 			t.Fatal("the pod fails although another runs")
 		}
 		l.nextResync = now.Add(10 * timeout)
@@ -74,11 +74,11 @@ func TestRoomIsWaitedForWhileTheRunMoves(t *testing.T) {
 	ended.Status.Phase = corev1.PodSucceeded
 	l.handlePod(ended)
 	l.state.recordCommit("a")
-	if now := l.lastMove.Add(timeout - time.Second); l.expirePodTimers(t.Context(), now) {
+	if l.expirePodTimers(t.Context(), l.lastMove.Add(timeout-time.Second)); l.state.hasUnconfirmed() {
 		t.Error("the pod fails before the timeout has passed after the end of the other")
 	}
 	l.handlePod(waits) // delivered again
-	if now := l.lastMove.Add(timeout); !l.expirePodTimers(t.Context(), now) || l.state.phaseOf("b") != unconfirmed {
+	if l.expirePodTimers(t.Context(), l.lastMove.Add(timeout)); l.state.phaseOf("b") != unconfirmed {
 		t.Errorf("the pod waits for ever: %+v", l.timers["b"])
 	}
 }

@@ -150,21 +150,26 @@ func isJobStopped(job *batchv1.Job) bool {
 	return job.Spec.Parallelism != nil && *job.Spec.Parallelism == 0
 }
 
-// recordFailedIndexes records which indexes of a fan-out step have failed according to its Job. It reports whether that is new.
-func (l *loop) recordFailedIndexes(of attempt, job *batchv1.Job) bool {
+// recordFailedIndexes records which indexes of a fan-out step have failed according to its Job.
+func (l *loop) recordFailedIndexes(of attempt, job *batchv1.Job) {
 	if job.Status.FailedIndexes == nil || of.number != l.state.latestAttempt(of.step) || l.failedIndexes[of.step] == *job.Status.FailedIndexes {
-		return false
+		return
 	}
 	l.failedIndexes[of.step] = *job.Status.FailedIndexes
-	return *job.Status.FailedIndexes != ""
+	for _, index := range parseIndexes(*job.Status.FailedIndexes) {
+		l.hints.expect(workflow.IndexKey(of.step, index))
+	}
 }
 
 // limitFailedIndexes records the fan-out steps of which more indexes have failed than are allowed, after the commits were read. The Job
 // cannot count them: it counts committed indexes whose sidecar did not exit with 0 as well.
 func (l *loop) limitFailedIndexes() {
 	for step, text := range l.failedIndexes {
-		limit, count := int(l.spec.Graph.Step(step).MaxFailedIndexes), 0
-		for _, index := range parseIndexes(text) {
+		limit, count, indexes := int(l.spec.Graph.Step(step).MaxFailedIndexes), 0, parseIndexes(text)
+		if len(indexes) <= limit {
+			continue
+		}
+		for _, index := range indexes {
 			if _, isUnstarted := l.wasUnstarted(step, strconv.Itoa(index)); !isUnstarted && !l.merger.isIndexCommitted(step, index) {
 				count++
 			}

@@ -114,7 +114,7 @@ func (w *world) play() string {
 func (w *world) takeOver() {
 	w.term++
 	w.engine, w.read, w.changed = newState(w.graph), map[string]bool{}, true
-	w.look()
+	w.look(all)
 	for step := range w.stands {
 		w.engine.restoreFailure(step)
 	}
@@ -255,15 +255,19 @@ func (w *world) deliver() {
 		return // lost
 	}
 	w.changed = true // pods change in the meantime
-	if f.kind == "announced" || w.engine.markUnconfirmed(f.step, f.number, failureReason{f.kind, ""}) {
-		w.look()
+	if f.kind != "announced" {
+		w.engine.markUnconfirmed(f.step, f.number, failureReason{f.kind, ""})
 	}
+	w.look(func(step string) bool { return step == f.step })
 }
 
-// look reads the commits; suspects without one have failed.
-func (w *world) look() {
+// all selects all steps.
+func all(string) bool { return true }
+
+// look reads the commits of the selected steps and of those that are unconfirmed, which have failed if there is none.
+func (w *world) look(isHinted func(step string) bool) {
 	for _, step := range w.engine.listUnsettled() {
-		if w.committed[step] {
+		if isRead := isHinted(step) || w.engine.phaseOf(step) == unconfirmed; isRead && w.committed[step] {
 			w.read[step] = true
 			w.changed = w.engine.recordCommit(step) || w.changed
 		}
@@ -291,7 +295,7 @@ func (w *world) resync() {
 	for _, step := range w.engine.listMissing(there) {
 		w.engine.markUnconfirmed(step, w.engine.latestAttempt(step), vanished)
 	}
-	w.look()
+	w.look(all)
 }
 
 // fault causes one fault.

@@ -195,16 +195,15 @@ func (s *state) recordCommit(name string) bool {
 	return true
 }
 
-// markUnconfirmed records that an attempt will not commit any more. It reports whether to read the commits, because the attempt may have
-// committed before it ended.
-func (s *state) markUnconfirmed(name string, number int, why failureReason) bool {
+// markUnconfirmed records that an attempt will not commit any more. The commits have to be read then, because the attempt may have committed
+// before it ended.
+func (s *state) markUnconfirmed(name string, number int, why failureReason) {
 	if s.latestAttempt(name) != number || s.withdrawPrewarmed(name) {
-		return false
+		return
 	}
 	if s.applyEvent(name, cannotCommit) {
 		s.steps[name].reason = why // the first one: the others follow from it
 	}
-	return s.phaseOf(name) == unconfirmed
 }
 
 // markConflict records that all indexes of a fan-out step are committed, but that their files conflict. Whatever else is known of its Job,
@@ -257,6 +256,11 @@ func (s *state) hasJobs() bool {
 // listUnsettled returns the steps whose commits matter: a commit and a failure are final.
 func (s *state) listUnsettled() []string {
 	return slices.DeleteFunc(s.graph.Steps(), func(name string) bool { return s.phaseOf(name) == committed || s.phaseOf(name) == failed })
+}
+
+// listPrewarmed returns the steps whose Jobs wait for their needs.
+func (s *state) listPrewarmed() []string {
+	return slices.DeleteFunc(s.graph.Steps(), func(name string) bool { return s.phaseOf(name) != prewarmed })
 }
 
 // listMissing returns the steps that should have a Job but have none among these attempts.

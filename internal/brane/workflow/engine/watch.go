@@ -36,8 +36,11 @@ type signals struct {
 	slots   chan struct{} // holds one value for each diagnosis in progress
 }
 
+// signalBuffer is the number of signals that arrive while the loop handles others, so that it handles them together.
+const signalBuffer = 1024
+
 func newSignals() *signals {
-	return &signals{all: make(chan any), slots: make(chan struct{}, diagnosisLimit)}
+	return &signals{all: make(chan any, signalBuffer), slots: make(chan struct{}, diagnosisLimit)}
 }
 
 // startSender starts a goroutine with a function that sends signals until ctx ends. Only the loop calls it.
@@ -74,6 +77,7 @@ func (l *loop) startWatching(ctx context.Context) {
 	l.signals.startSender(ctx, func(send func(any)) {
 		failed := func(err error) { send(watchFailed{err}) }
 		failed(kube.Follow(ctx, client, &corev1.PodList{}, namespace, labels, kube.Follower[*corev1.Pod]{
+			Trim:    trimPod,
 			Changed: func(pod *corev1.Pod) { send(podChanged{pod}) },
 			Deleted: func(pod *corev1.Pod) { send(podDeleted{pod}) },
 			Failed:  failed,
@@ -81,88 +85,116 @@ func (l *loop) startWatching(ctx context.Context) {
 	})
 }
 
-// handleSignal handles one signal and reports whether to read the commits.
-func (l *loop) handleSignal(ctx context.Context, signal any) (needCommits bool, err error) {
+// handleSignal handles one signal.
+func (l *loop) handleSignal(ctx context.Context, signal any) error {
 	switch signal := signal.(type) {
 	case files.Event:
-		return true, nil
+		l.handleEvent(signal)
 	case podChanged:
-		return l.handlePod(signal.pod), nil
+		l.handlePod(signal.pod)
 	case podDeleted:
 		l.rememberPod(signal.pod)
 		l.isDeleted[signal.pod.UID] = true
 		l.clearPodTimer(signal.pod) // the Job controller decides: it creates another pod, or fails the Job
 	case jobChanged:
-		return l.handleJob(signal.job), nil
+		l.handleJob(signal.job)
 	case jobDeleted:
 		job := parseAttempt(signal.job)
-		return l.state.markUnconfirmed(job.step, job.number, vanished), nil
+		l.hints.expect(job.step)
+		l.state.markUnconfirmed(job.step, job.number, vanished)
 	case watchFailed:
 		return l.handleWatchError(ctx, signal.err)
 	case diagnosed:
 		l.handleDiagnosis(signal)
 	}
-	return false, nil
+	return nil
+}
+
+// handleEvent handles an announcement. Those without a step mean that others may have been lost.
+func (l *loop) handleEvent(event files.Event) {
+	if event.Step == "" {
+		l.hints.expectAll()
+		return
+	}
+	l.hints.expect(event.Step)
 }
 
 // handleWatchError handles an error of a watch, which is opened again automatically. A denied watch may mean that the namespace is gone.
-func (l *loop) handleWatchError(ctx context.Context, err error) (needCommits bool, gone error) {
+func (l *loop) handleWatchError(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() == nil {
 		l.reportEvent(workflow.RunDisturbed, "", err.Error())
 	}
 	if !kube.IsDenied(err) {
-		return false, nil
+		return nil
 	}
-	return true, l.detectDeletedJobs(ctx)
+	l.hints.expectAll()
+	return l.detectDeletedJobs(ctx)
 }
 
-// handlePod remembers a pod of a step. A main container that has succeeded is a hint to read the commits: it comes one second before the
+// handlePod remembers a pod of a step. A main container that has succeeded is a hint to read the commit: it comes one second before the
 // phase of the pod and two before the end of the Job, and the announcement of Redis may have been lost.
-func (l *loop) handlePod(pod *corev1.Pod) (needCommits bool) {
+func (l *loop) handlePod(pod *corev1.Pod) {
 	step := l.rememberPod(pod)
 	if isKeptBySidecar(pod) && !l.released[pod.UID] {
 		l.kept[pod.UID] = pod
-		needCommits = true
+		l.hints.expect(commitName(pod))
 	}
 	if l.state.phaseOf(step) != running {
-		return needCommits
+		return
 	}
 	l.updatePodTimer(step, pod, time.Now())
-	needCommits = l.handleEviction(step, pod) || needCommits
-	end := findStepEnd(pod)
-	return needCommits || end != nil && end.ExitCode == 0
+	l.handleEviction(step, pod)
+	if end := findStepEnd(pod); end != nil && end.ExitCode == 0 {
+		l.hints.expect(commitName(pod))
+	}
+}
+
+// commitName returns the name under which a pod commits: that of its step, or of its index.
+func commitName(pod *corev1.Pod) string {
+	step := pod.Labels[workflow.StepLabel]
+	if index, err := strconv.Atoi(pod.Labels[batchv1.JobCompletionIndexAnnotation]); err == nil {
+		return workflow.IndexKey(step, index)
+	}
+	return step
 }
 
 // rememberPod stores the state of a pod, and returns its step.
 func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 	step = pod.Labels[workflow.StepLabel]
 	if l.pods[step] == nil {
-		l.pods[step] = podsByUID{}
+		l.pods[step], l.active[step] = podsByUID{}, podsByUID{}
 	}
 	l.recordMove(l.pods[step][pod.UID], pod)
 	l.recordTermination(pod, time.Now())
 	l.pods[step][pod.UID] = pod
+	if isPodRunning(pod) && pod.DeletionTimestamp == nil {
+		l.active[step][pod.UID] = pod
+	} else {
+		delete(l.active[step], pod.UID)
+	}
 	return step
 }
 
 // handleJob handles a change of a Job. A Job that has failed will not commit any more; a complete Job has a commit, unless keys in Redis
 // were deleted.
-func (l *loop) handleJob(job *batchv1.Job) (needCommits bool) {
+func (l *loop) handleJob(job *batchv1.Job) {
 	of := parseAttempt(job)
-	needCommits = l.recordFailedIndexes(of, job)
+	l.recordFailedIndexes(of, job)
 	l.recordFailing(of, job)
 	if l.state.phaseOf(of.step) == running && l.state.latestAttempt(of.step) == of.number {
 		l.reportWaiting(of.step, describeSuspension(job))
 	}
 	if condition, isFailed := FindJobFailure(job); isFailed {
-		return l.state.markUnconfirmed(of.step, of.number, failureReason{condition.Reason, condition.Message})
+		l.hints.expect(of.step)
+		l.state.markUnconfirmed(of.step, of.number, failureReason{condition.Reason, condition.Message})
+		return
 	}
 	if job.Status.CompletionTime != nil {
-		return l.state.markUnconfirmed(of.step, of.number, failureReason{
+		l.hints.expect(of.step)
+		l.state.markUnconfirmed(of.step, of.number, failureReason{
 			"CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; the keys of the run may have been deleted", of.step),
 		})
 	}
-	return needCommits
 }
 
 // detectDeletedJobs looks for Jobs that were deleted before a watch had reported them, because it does not report their deletion either.

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// Reading commits. A fan-out step has thousands of indexes, and each of them causes several signals. So a signal only adds a hint, and the
+// loop reads the commits that the hints name, all of them in one request. Everything is read at the start and at each resync, because
+// announcements may be lost.
+
+// commitHints are the steps and indexes that may have committed since their commits were read.
+type commitHints struct {
+	all   bool            // any may have
+	names map[string]bool // these may have
+}
+
+// newCommitHints returns the hints before anything was read.
+func newCommitHints() commitHints { return commitHints{all: true, names: map[string]bool{}} }
+
+func (h *commitHints) expectAll() { h.all = true }
+
+// expect records that a step, or an index as "fan.3", may have committed.
+func (h *commitHints) expect(name string) { h.names[name] = true }
+
+// needsCommits reports whether to read commits before the next decision.
+func (l *loop) needsCommits() bool {
+	return l.hints.all || len(l.hints.names) > 0 || l.state.hasUnconfirmed()
+}
+
+// takeCommitNames returns the steps and indexes whose commits are to be read now, and resets the hints. A commit that is known is final.
+func (l *loop) takeCommitNames() (names []string) {
+	hints := l.hints
+	l.hints = commitHints{names: map[string]bool{}}
+	for _, step := range l.state.listUnsettled() {
+		if hints.all || l.state.phaseOf(step) == unconfirmed {
+			names = append(names, l.merger.listUnknown(step)...)
+		}
+	}
+	if hints.all {
+		return names
+	}
+	for name := range hints.names {
+		step, _, _ := strings.Cut(name, ".")
+		isFinal := l.state.phaseOf(step) == committed || l.state.phaseOf(step) == failed
+		if _, isKnown := l.merger.indexes[name]; !isKnown && !isFinal && l.state.phaseOf(step) != unconfirmed {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// reconcileCommits reads the commits that the hints name. Unconfirmed steps that are not committed have failed.
+func (l *loop) reconcileCommits(ctx context.Context) error {
+	if err := l.readCommits(ctx); err != nil {
+		return err
+	}
+	l.limitFailedIndexes()
+	if l.state.hasUnconfirmed() { // the deletion of a namespace deletes pods, Jobs and everything else in any order
+		if err := l.checkNamespace(ctx); err != nil {
+			return err
+		}
+		// A failure stops steps, or is stored for the next holder.
+		if err := l.waitOut(ctx, func() error { return l.lease.Verify(ctx) }); err != nil {
+			return err
+		}
+	}
+	l.retryUnstarted(ctx, time.Now())
+	failures := l.state.confirmFailures()
+	for _, step := range slices.Sorted(maps.Keys(failures)) {
+		failure := l.diagnoseFailure(ctx, step, failures[step])
+		// Kubernetes would continue to run these Jobs.
+		if reason := failures[step].reason; reason == batchv1.JobReasonMaxFailedIndexesExceeded || reason == workflow.ReasonEvicted {
+			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
+		}
+		l.failures = append(l.failures, failure)
+		if err := l.results.StoreAllowedFailure(ctx, failure); err != nil {
+			return err
+		}
+		l.reportEvent(workflow.StepFailed, step, failure.Reason)
+	}
+	return nil
+}
+
+// readCommits reads the commits that the hints name. If Redis does not answer, it waits.
+func (l *loop) readCommits(ctx context.Context) error {
+	names := l.takeCommitNames()
+	if len(names) == 0 {
+		return nil
+	}
+	commits, conflicts, err := l.merger.readCommits(ctx, names, findWithoutFiles(l.spec.Graph, l.state.phaseOf))
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("read the commits of run %q: %w", l.spec.ID, err)
+	}
+	if len(commits) > 0 {
+		if err := l.extendKeys(ctx); err != nil {
+			return err
+		}
+	}
+	early := l.state.listPrewarmed()
+	for name, commit := range commits {
+		l.state.recordCommit(name)
+		l.commits[name] = commit
+		l.lastMove = time.Now()
+		delete(l.timers, name)
+		l.reportEvent(workflow.StepCommitted, name, commit.Ended.Sub(commit.Started).Round(time.Millisecond).String())
+	}
+	for name, conflict := range conflicts {
+		l.state.markConflict(name, failureReason{workflow.ReasonFilesConflict, conflict.Error()})
+	}
+	for _, name := range early { // those that run now: the timeouts of their pods count from now
+		for _, pod := range l.pods[name] {
+			if l.state.phaseOf(name) == running {
+				l.updatePodTimer(name, pod, time.Now())
+			}
+		}
+	}
+	return nil
+}

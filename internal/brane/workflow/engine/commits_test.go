@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// readCounter counts the commits that are read.
+type readCounter struct{ n atomic.Int32 }
+
+func (c *readCounter) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (c *readCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (c *readCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		for _, command := range commands {
+			if command.Name() == "get" && strings.Contains(command.String(), ":step:") {
+				c.n.Add(1)
+			}
+		}
+		return next(ctx, commands)
+	}
+}
+
+// The number of commits that a fan-out step reads grows with the number of its indexes, not with its square: each signal reads only what it
+// is about, and what is known is not read again.
+func TestEachCommitIsReadAFewTimes(t *testing.T) {
+	t.Parallel()
+	const completions = 400
+	l, client, _ := openLoop(t, workflow.Step{Name: "fan", Completions: completions})
+	if err := l.reconcileCommits(t.Context()); err != nil { // what is there at the start
+		t.Fatal(err)
+	}
+	reads := &readCounter{}
+	client.AddHook(reads)
+	layer, err := l.results.Files().Snapshot(t.Context(), t.TempDir(), nil, nil, "fan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range completions {
+		index := workflow.IndexKey("fan", i)
+		if _, _, err := l.results.Files().Commit(t.Context(), index, files.Record{Attempt: 1, Layer: layer, Started: time.Now().UTC(), Ended: time.Now().UTC()}); err != nil {
+			t.Fatal(err)
+		}
+		ended := endedPod("fan", 0, "", 0, "")
+		ended.UID, ended.Labels = types.UID(index), map[string]string{workflow.StepLabel: "fan", workflow.AttemptLabel: "1", "batch.kubernetes.io/job-completion-index": strings.TrimPrefix(index, "fan.")}
+		ended.Status.Phase = corev1.PodSucceeded
+		for _, signal := range []any{files.Event{Step: index, State: files.Committed}, podChanged{ended}, files.Event{Step: index, State: files.Committed}} {
+			if err := l.handleSignal(t.Context(), signal); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.reconcileCommits(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := l.state.phaseOf("fan"); got != committed {
+		t.Errorf("the step is in phase %d", got)
+	}
+	if most := int32(2 * completions); reads.n.Load() > most {
+		t.Errorf("%d commits were read for %d indexes, more than %d", reads.n.Load(), completions, most)
+	}
+}
+
+// Announcements may be lost, so after a lost connection and at a resync everything is read.
+func TestLostAnnouncementsAreFound(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for name, notice := range map[string]func(*loop) error{
+		"the subscription is renewed": func(l *loop) error { return l.handleSignal(ctx, files.Event{State: files.Resync}) },
+		"a resync":                    func(l *loop) error { return l.handleTimer(ctx, l.nextResync.Add(time.Second)) },
+		"another index is announced":  func(l *loop) error { l.hints.expect("fan.1"); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, _, _ := openLoop(t, workflow.Step{Name: "fan", Completions: 2}, workflow.Step{Name: "step"})
+			if err := l.reconcileCommits(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range []string{"fan.0", "fan.1", "step"} {
+				commitFile(t, l.results.Files(), step, step, "content")
+			}
+			if l.needsCommits() {
+				t.Fatal("nothing was announced")
+			}
+			if err := notice(l); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.reconcileCommits(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			isAll := !strings.HasPrefix(name, "another")
+			if (l.state.phaseOf("fan") == committed) != isAll || (l.state.phaseOf("step") == committed) != isAll || !l.merger.isIndexCommitted("fan", 1) {
+				t.Errorf("the steps are in phases %d and %d", l.state.phaseOf("fan"), l.state.phaseOf("step"))
+			}
+		})
+	}
+}

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+)
+
+// trimPod removes from a pod what the loop does not use. It keeps all pods of a run, and of a fan-out step there are thousands.
+func trimPod(pod *corev1.Pod) {
+	labels := map[string]string{}
+	for _, key := range []string{workflow.StepLabel, workflow.AttemptLabel, workflow.EngineLabel, batchv1.JobCompletionIndexAnnotation} {
+		if value, found := pod.Labels[key]; found {
+			labels[key] = value
+		}
+	}
+	pod.ObjectMeta = metav1.ObjectMeta{
+		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion, Labels: labels, CreationTimestamp: pod.CreationTimestamp,
+		DeletionTimestamp: pod.DeletionTimestamp, DeletionGracePeriodSeconds: pod.DeletionGracePeriodSeconds,
+	}
+	pod.Spec = corev1.PodSpec{
+		NodeName: pod.Spec.NodeName, SchedulingGates: pod.Spec.SchedulingGates, InitContainers: trimContainers(pod.Spec.InitContainers),
+		Containers: trimContainers(pod.Spec.Containers), Volumes: trimVolumes(pod.Spec.Volumes),
+	}
+	pod.Status = corev1.PodStatus{
+		Phase: pod.Status.Phase, Reason: pod.Status.Reason, Message: pod.Status.Message, Conditions: trimConditions(pod.Status.Conditions),
+		InitContainerStatuses: trimStatuses(pod.Status.InitContainerStatuses), ContainerStatuses: trimStatuses(pod.Status.ContainerStatuses),
+	}
+}
+
+// trimContainers keeps the names of containers.
+func trimContainers(containers []corev1.Container) []corev1.Container {
+	trimmed := make([]corev1.Container, len(containers))
+	for i := range containers {
+		trimmed[i].Name = containers[i].Name
+	}
+	return trimmed
+}
+
+// trimVolumes keeps the volumes that are attached to a node.
+func trimVolumes(volumes []corev1.Volume) (trimmed []corev1.Volume) {
+	for i := range volumes {
+		if isAttached(&volumes[i]) {
+			trimmed = append(trimmed, volumes[i])
+		}
+	}
+	return trimmed
+}
+
+// trimConditions keeps the conditions that show why a pod does not start, or was ended.
+func trimConditions(conditions []corev1.PodCondition) (trimmed []corev1.PodCondition) {
+	for _, condition := range conditions {
+		if condition.Type == corev1.DisruptionTarget || condition.Type == corev1.PodScheduled && condition.Status != corev1.ConditionTrue {
+			trimmed = append(trimmed, condition)
+		}
+	}
+	return trimmed
+}
+
+// trimStatuses keeps the current states of containers.
+func trimStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
+	trimmed := make([]corev1.ContainerStatus, len(statuses))
+	for i := range statuses {
+		trimmed[i] = corev1.ContainerStatus{Name: statuses[i].Name, State: statuses[i].State}
+	}
+	return trimmed
+}
