@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -88,11 +88,10 @@ func (m *indexMerger) isIndexCommitted(step string, index int) bool {
 // mergeIndexes commits a fan-out step whose indexes are all committed. Two processes that do so concurrently create the same layer, and the
 // first commit is used.
 func (m *indexMerger) mergeIndexes(ctx context.Context, step workflow.Step, ancestry files.Ancestry) (files.Record, *files.ConflictError, error) {
-	parents := make([]files.Parent, step.Completions)
-	var record files.Record
-	readers, reading := errgroup.WithContext(ctx)
-	readers.SetLimit(8) // enough to hide the latency of Redis, few enough for its connections
-	for i, index := range step.IndexKeys() {
+	var record, first files.Record
+	var layers []indexLayer
+	isListed := map[files.Layer]bool{}
+	for _, index := range step.IndexKeys() {
 		of := m.indexes[index]
 		if record.Started.IsZero() || of.Started.Before(record.Started) {
 			record.Started = of.Started
@@ -101,27 +100,53 @@ func (m *indexMerger) mergeIndexes(ctx context.Context, step workflow.Step, ance
 			record.Ended = of.Ended
 		}
 		record.Attempt = max(record.Attempt, of.Attempt)
-		readers.Go(func() error {
-			tree, err := m.store.Tree(reading, of.Layer)
-			parents[i] = files.Parent{Step: index, Tree: tree}
-			return err
-		})
+		if !isListed[of.Layer] { // indexes that have written nothing have the same layer
+			isListed[of.Layer] = true
+			layers = append(layers, indexLayer{index, of.Layer})
+		}
 	}
-	if err := readers.Wait(); err != nil {
-		return files.Record{}, nil, err
-	}
-	tree, conflicts := files.Union(parents, ancestry)
-	if len(conflicts) > 0 {
-		return files.Record{}, &files.ConflictError{Conflicts: conflicts}, nil
-	}
-	var first files.Record
 	err := files.Again(func() (err error) {
-		if record.Layer, err = m.store.PutTree(ctx, tree); err == nil {
+		if record.Layer, err = m.mergeLayers(ctx, layers, ancestry); err == nil {
 			first, _, err = m.store.Commit(ctx, step.Name, record)
 		}
 		return err
 	})
+	if conflict := (*files.ConflictError)(nil); errors.As(err, &conflict) {
+		return files.Record{}, conflict, nil
+	}
 	return first, nil, err
+}
+
+// indexLayer is the layer of an index.
+type indexLayer struct {
+	index string
+	layer files.Layer
+}
+
+// layersAtOnce is how many layers are read concurrently. Each reader needs about 100 KiB.
+const layersAtOnce = 64
+
+// mergeLayers merges the layers of indexes in groups, and the results again, so that the memory does not grow with their number. The groups
+// do not change the result: no index has seen what another has written, so the files of a group are merged like those of one index. They are
+// in the order of the merge, in which the first of two equal versions is used.
+func (m *indexMerger) mergeLayers(ctx context.Context, layers []indexLayer, ancestry files.Ancestry) (files.Layer, error) {
+	layers = slices.SortedFunc(slices.Values(layers), func(a, b indexLayer) int { return strings.Compare(a.index, b.index) })
+	for len(layers) > 1 {
+		var merged []indexLayer
+		for group := range slices.Chunk(layers, layersAtOnce) {
+			parents := map[string]files.Layer{}
+			for _, parent := range group {
+				parents[parent.index] = parent.layer
+			}
+			layer, err := m.store.Union(ctx, parents, ancestry)
+			if err != nil {
+				return "", err
+			}
+			merged = append(merged, indexLayer{group[0].index, layer})
+		}
+		layers = merged
+	}
+	return layers[0].layer, nil
 }
 
 // commitEmptyStep commits a fan-out step without indexes: it passes on the files that it starts with. hasNoFiles reports whether a step has

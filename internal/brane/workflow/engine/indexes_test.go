@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -167,5 +168,66 @@ func (f *forgetful) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return f.server.Del(ctx, fmt.Sprint(cmd.Args()[1])).Err()
 		}
 		return err
+	}
+}
+
+// Layers that are merged in groups give the layer of one merge: each index creates a file, and some change, remove or replace what was there before.
+func TestMergeInGroups(t *testing.T) {
+	t.Parallel()
+	graph, err := workflow.NewGraph([]workflow.Step{{Name: "before"}, {Name: "fan", Completions: 2*layersAtOnce + 3, Needs: []string{"before"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := files.Open(files.Config{Redis: redistest.Start(t).Client(), Run: "run", Deadline: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(folder, name, content string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o700), os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder := t.TempDir()
+	for i := range 20 {
+		write(folder, fmt.Sprintf("old/%d", i), "before")
+	}
+	before, err := store.Snapshot(t.Context(), folder, nil, nil, "before")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var layers []indexLayer
+	all := map[string]files.Layer{}
+	for i, index := range graph.Step("fan").IndexKeys() {
+		folder, staged := t.TempDir(), &files.Staged{Layer: before}
+		if err := store.Restore(t.Context(), staged, folder); err != nil {
+			t.Fatal(err)
+		}
+		switch old := filepath.Join(folder, "old", fmt.Sprint(i/7)); {
+		case i%7 > 0 || i/7 >= 20:
+		case i%3 == 0:
+			err = os.Remove(old)
+		case i%3 == 1:
+			write(folder, filepath.Join("old", fmt.Sprint(i/7)), index)
+		default:
+			err = errors.Join(os.Remove(old), os.Mkdir(old, 0o700))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(folder, fmt.Sprintf("new/%d/%d", i%5, i), index)
+		layer, err := store.Snapshot(t.Context(), folder, staged, nil, index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers, all[index] = append(layers, indexLayer{index, layer}), layer
+	}
+	ancestry := graph.Ancestry("fan", func(string) bool { return false })
+	want, err := store.Union(t.Context(), all, ancestry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := newIndexMerger(graph, store).mergeLayers(t.Context(), layers, ancestry); err != nil || got != want {
+		t.Errorf("merged in groups it is %s, %v; at once %s", got, err, want)
 	}
 }
