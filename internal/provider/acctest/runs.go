@@ -42,18 +42,28 @@ resource "brane_infrastructure" "test" {
 // RunAddress is the address of the run in the configuration of every test.
 const RunAddress = "brane_workflow_run.test"
 
+// serviceAccount is the service account of [Env.RegisterInfrastructure].
+const serviceAccount = "brane"
+
 // RegisterInfrastructure creates what [InfrastructureConfig] describes without Terraform, for tests of runs. When the test ends, it deletes the namespace and does not
 // wait.
 func (s Env) RegisterInfrastructure(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
-	spec := namespace.Spec{Name: s.Namespace, ServiceAccount: "brane", Access: namespace.AccessRun}
+	spec := namespace.Spec{Name: s.Namespace, ServiceAccount: serviceAccount, Access: namespace.AccessRun}
 	_, err := namespace.Create(ctx, s.Client, spec, false)
 	NoError(t, err)
 	t.Cleanup(func() {
 		NoError(t, s.Client.Delete(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}))
 	})
-	token, err := credentials.RequestToken(ctx, s.Client, s.Namespace, spec.ServiceAccount, time.Hour, nil)
+	s.RegisterToken(t, time.Hour)
+}
+
+// RegisterToken registers the namespace of [Env.RegisterInfrastructure] with a new token, whose lifetime is at least ten minutes.
+func (s Env) RegisterToken(t *testing.T, lifetime time.Duration) {
+	t.Helper()
+	ctx := t.Context()
+	token, err := credentials.RequestToken(ctx, s.Client, s.Namespace, serviceAccount, lifetime, nil)
 	NoError(t, err)
 	ca, err := s.Client.CA()
 	NoError(t, err)

@@ -1,0 +1,113 @@
+//go:build long
+
+package workflowrun_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+)
+
+// Faults at their full length, as runs of hours meet them.
+
+// A provider is suspended for three minutes, as on a laptop that sleeps, and resumes after another apply has taken over its run. It ends, and disturbs nothing.
+func TestLongProviderSuspended(t *testing.T) {
+	t.Parallel()
+	s := newSurvivalIn(t, nil, "suspended", runFault{}.configBody())
+	sleeper := startApply(t, s.cli)
+	s.awaitSlowStep(t)
+	provider := sleeper.provider(t)
+	sleeper.suspendProvider(t)
+	time.Sleep(3 * time.Minute) // the suspension itself
+	other := s.newCLIElsewhere(t)
+	successor := startApply(t, other)
+	successor.awaitLog(t, `step "slow" was already started`)
+	acctest.NoError(t, syscall.Kill(provider, syscall.SIGCONT))
+	s.checkErrors(t, sleeper, `
+Failed to finish run
+Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: run "$RUN" was taken over by $HOLDER.`)
+	s.server.letGo()
+	s.checkErrors(t, successor, "")
+	if got := s.countStarts(t); got != once {
+		t.Errorf("the steps ran: %s", got)
+	}
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color") // finds the run complete
+	if got := s.countStarts(t); got != once {
+		t.Errorf("the next apply ran steps again: %s", got)
+	}
+	s.checkNothingLeft(t)
+}
+
+// The registered token expires after ten minutes, and a step takes twenty-five. The provider continues with a token that it requests.
+func TestLongTokenExpires(t *testing.T) {
+	t.Parallel()
+	s := newSurvivalIn(t, nil, "token", runFault{}.configBody())
+	s.RegisterToken(t, 10*time.Minute)
+	a := startApply(t, s.cli)
+	s.awaitSlowStep(t)
+	select {
+	case <-time.After(25 * time.Minute): // the step itself
+	case <-a.ended:
+		t.Errorf("the apply has ended:\n%s\n%s", a.out, &a.log)
+	}
+	s.server.letGo()
+	s.checkErrors(t, a, "")
+	if got := s.countStarts(t); got != once {
+		t.Errorf("the steps ran: %s", got)
+	}
+	s.checkNothingLeft(t)
+}
+
+// A node dies with its pods, and its Node object stays. The step is started again when its pod is lost, and runs when a node is there.
+func TestLongNodeDies(t *testing.T) {
+	own := newOwnCluster(t)
+	own.testFault(t, runFault{
+		status: "succeeded", ran: "first 1, last 1, slow 2",
+		happens: func(t *testing.T, s *survival, a *applying) {
+			s.awaitSlowStep(t)
+			pod := s.findPod(t, "slow")
+			start := own.StopKubelet(t)
+			killPod(t, string(pod.UID))
+			limit := time.Now().Add(15 * time.Minute) // 40 s until the node is not ready, 300 s until its pods are deleted, and their grace period and 2 minutes
+			for lost := `pod ` + pod.Name + ` has been terminating for`; !strings.Contains(a.log.String(), lost); time.Sleep(time.Second) {
+				if time.Now().After(limit) {
+					t.Fatalf("the pod is not lost:\n%s", &a.log)
+				}
+			}
+			if text := a.log.String(); !strings.Contains(text, "on node "+pod.Spec.NodeName+", which is not ready") || !strings.Contains(text, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute") {
+				t.Errorf("the log does not name the node and its taint:\n%s", text)
+			}
+			start()
+			s.server.letGo()
+		},
+	})
+}
+
+// killPod kills the processes of a pod. The kubelet must not run, which would start its containers again.
+func killPod(t *testing.T, uid string) {
+	t.Helper()
+	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	acctest.NoError(t, err)
+	killed := 0
+	for _, group := range groups {
+		text, err := os.ReadFile(group)
+		if err != nil || !bytes.Contains(text, []byte("pod"+uid)) && !bytes.Contains(text, []byte("pod"+strings.ReplaceAll(uid, "-", "_"))) {
+			continue // the process has ended, or is not of this pod
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(group)))
+		acctest.NoError(t, err)
+		if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+			killed++
+		}
+	}
+	if killed == 0 {
+		t.Fatalf("pod %s has no process", uid)
+	}
+}
