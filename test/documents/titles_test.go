@@ -117,16 +117,15 @@ func evaluateTitle(declaration ast.Decl, expression ast.Expr) (titles []string, 
 		}
 		return titles, isKnown
 	case *ast.CallExpr:
-		switch function := printNode(e.Fun); {
-		case function == "fmt.Sprintf":
-			titles, isKnown = evaluateTitle(declaration, e.Args[0])
-			for i := range titles {
-				titles[i] = verb.ReplaceAllString(strings.ReplaceAll(titles[i], "%q", `"…"`), "…")
-			}
-			return titles, isKnown
-		default:
+		function := printNode(e.Fun)
+		if function != "fmt.Sprintf" {
 			return nil, strings.HasSuffix(function, ".Summary")
 		}
+		titles, isKnown = evaluateTitle(declaration, e.Args[0])
+		for i := range titles {
+			titles[i] = verb.ReplaceAllString(strings.ReplaceAll(titles[i], "%q", `"…"`), "…")
+		}
+		return titles, isKnown
 	case *ast.Ident:
 		if function, isFunction := declaration.(*ast.FuncDecl); isFunction && hasParameter(function, e.Name) {
 			return nil, true
