@@ -42,6 +42,10 @@ install: build ## Install the built provider as version 0.0.1 for Terraform and 
 	@for dir in $(INSTALLED); do mkdir -p $$dir && cp -f .bin/terraform-provider-brane $$dir/terraform-provider-brane_v0.0.1 || exit 1; done
 	@echo "Installed in $(HOME)/.terraform.d/plugins"
 
+.PHONY: agent-image
+agent-image: ## Build the agent's image for amd64 and arm64, push it to REPOSITORY with the credentials of docker, and print agent_image for it
+	@go -C tools/image run ./release -push "$(or $(REPOSITORY),$(error set REPOSITORY, for example registry.example.org/brane-agent))"
+
 .PHONY: quickstart
 # CLUSTER=external uses the cluster and the Redis of the environment.
 quickstart: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUILT) ## Start a cluster, apply examples/quickstart and print the result

@@ -63,7 +63,7 @@ func TestAccExamples(t *testing.T) {
 		t.Parallel()
 		acctest.NoError(t, filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
 			directory, _ := filepath.Rel(root, filepath.Dir(file))
-			if isGuide := strings.HasPrefix(filepath.ToSlash(directory), "guides/"); isGuide { // see TestAccGuides
+			if group, _, _ := strings.Cut(filepath.ToSlash(directory), "/"); group == "guides" || group == "modules" { // see TestAccGuides and TestAccModules
 				return err
 			}
 			_, isApplied := applied[filepath.ToSlash(directory)]

@@ -172,18 +172,10 @@ func (r *reader) follow(t *testing.T, documents map[string][]block, names ...str
 	}
 }
 
-// copyConfiguration copies the files of a directory into that of the configuration. The names of what is not in a namespace become unique, because tests run
-// concurrently and an aborted test may have left objects.
+// copyConfiguration copies the files of a directory into that of the configuration.
 func (r *reader) copyConfiguration(t *testing.T, directory string) {
 	t.Helper()
-	conf := readDirectory(t, directory)
-	for _, b := range conf.blocks("resource") {
-		if attribute, found := b.Body.Attributes["name"]; found && slices.Contains([]string{"brane_namespace", "brane_infrastructure", "brane_file_set"}, b.Labels[0]) {
-			if value, diags := attribute.Expr.Value(nil); !diags.HasErrors() {
-				r.names[value.AsString()] = value.AsString() + strings.TrimPrefix(r.set.Namespace, "acc")
-			}
-		}
-	}
+	r.learnNames(t, readDirectory(t, directory))
 	from := filepath.Join(repository, directory)
 	acctest.NoError(t, filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || file == from {
@@ -201,15 +193,32 @@ func (r *reader) copyConfiguration(t *testing.T, directory string) {
 		}
 		text, err := os.ReadFile(file)
 		if filepath.Ext(file) == ".tf" {
-			relative = path.Base(directory) + "_" + relative
-			text = []byte(strings.ReplaceAll(string(text), toolsImage, r.set.Getenv(t, "BRANE_TOOLS_IMAGE")))
-			for name, unique := range r.names {
-				text = regexp.MustCompile(`(=\s*)"`+name+`"`).ReplaceAll(text, []byte(`${1}"`+unique+`"`))
-			}
+			relative, text = path.Base(directory)+"_"+relative, r.adapt(t, text)
 		}
 		writeFile(t, filepath.Join(r.cli.Directory, relative), text)
 		return err
 	}))
+}
+
+// learnNames gives unique names to what is not in a namespace, because tests run concurrently and an aborted test may have left objects.
+func (r *reader) learnNames(t *testing.T, conf configuration) {
+	t.Helper()
+	for _, b := range conf.blocks("resource") {
+		if attribute, found := b.Body.Attributes["name"]; found && slices.Contains([]string{"brane_namespace", "brane_infrastructure", "brane_file_set"}, b.Labels[0]) {
+			if value, diags := attribute.Expr.Value(nil); !diags.HasErrors() {
+				r.names[value.AsString()] = value.AsString() + strings.TrimPrefix(r.set.Namespace, "acc")
+			}
+		}
+	}
+}
+
+// adapt returns a configuration with the unique names, and with an image that the nodes can pull.
+func (r *reader) adapt(t *testing.T, text []byte) []byte {
+	t.Helper()
+	for name, unique := range r.names {
+		text = regexp.MustCompile(`(=\s*)"`+name+`"`).ReplaceAll(text, []byte(`${1}"`+unique+`"`))
+	}
+	return []byte(strings.ReplaceAll(string(text), toolsImage, r.set.Getenv(t, "BRANE_TOOLS_IMAGE")))
 }
 
 // toolsImage is the image that the guides use. The test cluster does not pull images from the internet.
@@ -244,22 +253,28 @@ func (r *reader) replaceNames(t *testing.T, text string) string {
 // checkOutput checks that the commands print every line of the text blocks that follow a block of commands. In them … is any text.
 func (r *reader) checkOutput(t *testing.T, blocks []block, printed string) {
 	t.Helper()
-	printed = colours.ReplaceAllString(printed, "")
+	printed = decoration.ReplaceAllString(printed, "")
 	for i, b := range blocks {
 		if b.language != "text" || i == 0 || len(shellCommands(blocks[i-1])) == 0 || blocks[i-1].notRun != "" {
 			continue
 		}
 		for line := range strings.Lines(b.text) {
-			words := strings.Fields(regexp.QuoteMeta(r.replaceNames(t, line)))
-			pattern := strings.ReplaceAll(strings.Join(words, `[ \t]+`), "…", ".*")
-			if !regexp.MustCompile(pattern).MatchString(printed) {
+			if r.toPattern(t, line).FindString(printed) == "" && strings.TrimSpace(line) != "" {
 				t.Errorf("%s: no command prints %q:\n%s", b, line, printed)
 			}
 		}
 	}
 }
 
-var colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+// toPattern returns a pattern for a line of output, in which … is any text. Where the CLI breaks lines does not matter.
+func (r *reader) toPattern(t *testing.T, line string) *regexp.Regexp {
+	t.Helper()
+	words := strings.Fields(regexp.QuoteMeta(r.replaceNames(t, line)))
+	return regexp.MustCompile(strings.ReplaceAll(strings.Join(words, `\s+`), "…", ".*"))
+}
+
+// decoration is what the CLI adds to its output: colours, and the line beside a message.
+var decoration = regexp.MustCompile(`(?m)^(?:\x1b\[[0-9;]*m)*[│╷╵](?:\x1b\[[0-9;]*m)* ?|\x1b\[[0-9;]*m`)
 
 // splitAtApply returns the commands of a guide before its first `terraform apply`, and those after it. A `terraform destroy` is left out: the test destroys
 // everything at its end.

@@ -12,7 +12,7 @@ terraform {
 provider "brane" {
   kubernetes = {
     config_path    = "~/.kube/config"
-    config_context = "kind-brane"
+    config_context = "kind-kind"
   }
   redis = {
     url          = "redis://redis.brane-redis.svc.cluster.local" # its address for pods
