@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -43,11 +44,13 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("run %q is locked by %s; its lease lasts until %s and is renewed every %s", e.Run, e.Holder, e.Until.Format(time.RFC3339), e.Renewed)
 }
 
-// LostError reports that another process has taken over the run, because this one did not renew its lease in time.
+// LostError reports that another process has taken over the run, because this one did not renew its lease in time. Holder is empty if that
+// process has ended and released the lease.
 type LostError struct{ Run, Holder string }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("run %q was taken over by %s, because this process had not renewed its lease in time", e.Run, e.Holder)
+	holder := cmp.Or(e.Holder, "another process, which has ended")
+	return fmt.Sprintf("run %q was taken over by %s, because this process had not renewed its lease in time", e.Run, holder)
 }
 
 // RecordGoneError reports that the run object was deleted during the run, because the run was destroyed.
