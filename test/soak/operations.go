@@ -11,8 +11,11 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	runs "github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 )
 
 // operation is what a user does.
@@ -217,15 +220,21 @@ func changes(plan string) string {
 	return strings.Join(all, "; ")
 }
 
-// awaitDetached waits for the end of all runs in the cluster.
+// awaitDetached waits for the end of all runs that an engine in the cluster executes. The record of another run may say that it runs after its end, if its
+// credential was revoked meanwhile.
 func (s *soak) awaitDetached(ctx context.Context) error {
 	records, err := s.records(ctx)
 	if err != nil {
 		return err
 	}
 	for id := range records {
+		ref := runs.Ref{ID: id, Namespace: s.world.namespace}
+		found, err := record.Read(ctx, s.world.admin, ref)
+		if apierrors.IsNotFound(err) || err == nil && found.Engine() == "" {
+			continue
+		}
 		limited, done := context.WithTimeout(ctx, commandLimit)
-		status, err := detached.Wait(limited, s.world.admin, runs.Ref{ID: id, Namespace: s.world.namespace}, nil)
+		status, err := detached.Wait(limited, s.world.admin, ref, nil)
 		done()
 		if err != nil {
 			return fmt.Errorf("wait for run %s: %w", id, err)

@@ -18,24 +18,26 @@ import (
 )
 
 // Delete removes every object of a run from the cluster, stops running pods, and waits until no pod is left. If the run belongs to another
-// execution, nothing is deleted and the error is [workflow.ErrSuperseded]; an empty execution skips this check.
+// execution, nothing is deleted and the error is [workflow.ErrSuperseded]; an empty execution skips this check. Each request is repeated while
+// the API server is away.
 func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string) error {
-	if err := checkExecution(ctx, client, ref, execution); err != nil {
+	if err := client.Retry(ctx, func() error { return checkExecution(ctx, client, ref, execution) }); err != nil {
 		return err
 	}
 	if err := deleteEngines(ctx, client, ref); err != nil {
 		return err
 	}
 	// The record first, so that the process that executes the run notices that it is gone.
-	if err := record.Delete(ctx, client, ref); err != nil && !apierrors.IsNotFound(err) {
+	if err := client.Retry(ctx, func() error { return record.Delete(ctx, client, ref) }); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete %s: %w", record.Describe(ref), err)
 	}
 	for _, name := range []string{ref.ObjectName(), ref.SecretEnvName()} {
-		if err := deleteObject(ctx, client, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name}}); err != nil {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name}}
+		if err := client.Retry(ctx, func() error { return deleteObject(ctx, client, secret) }); err != nil {
 			return err
 		}
 	}
-	if err := deleteJobs(ctx, client, ref, keepNone); err != nil {
+	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, keepNone) }); err != nil {
 		return err
 	}
 	return waitForPods(ctx, client, ref, ref.StepsSelector(), isAnyPod)
@@ -44,13 +46,13 @@ func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref, executio
 // Stop deletes the engines and the Jobs of a run and waits until no pod is left. The run can be resumed. If it belongs to another execution,
 // nothing is deleted and the error is [workflow.ErrSuperseded].
 func Stop(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string) error {
-	if err := checkExecution(ctx, client, ref, execution); err != nil {
+	if err := client.Retry(ctx, func() error { return checkExecution(ctx, client, ref, execution) }); err != nil {
 		return err
 	}
 	if err := deleteEngines(ctx, client, ref); err != nil {
 		return err
 	}
-	if err := deleteJobs(ctx, client, ref, isJobOver); err != nil {
+	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, isJobOver) }); err != nil {
 		return err
 	}
 	return waitForPods(ctx, client, ref, ref.StepsSelector(), isPodRunning)
@@ -82,12 +84,12 @@ func deleteObject(ctx context.Context, client *kube.Client, object kube.Object) 
 // deleteEngines deletes the engines of a run before everything else, because a running engine would create what was just deleted.
 func deleteEngines(ctx context.Context, client *kube.Client, ref workflow.Ref) error {
 	var jobs batchv1.JobList
-	if err := client.List(ctx, &jobs, ref.Namespace, ref.EngineSelector()); err != nil {
+	if err := client.Retry(ctx, func() error { return client.List(ctx, &jobs, ref.Namespace, ref.EngineSelector()) }); err != nil {
 		return fmt.Errorf("list the engines of run %q in namespace %q: %w", ref.ID, ref.Namespace, err)
 	}
 	var problems []error
 	for i := range jobs.Items {
-		if err := deleteObject(ctx, client, &jobs.Items[i]); err != nil {
+		if err := client.Retry(ctx, func() error { return deleteObject(ctx, client, &jobs.Items[i]) }); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -96,7 +98,7 @@ func deleteEngines(ctx context.Context, client *kube.Client, ref workflow.Ref) e
 	}
 	meta := metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.EngineName()}
 	for _, object := range []kube.Object{&corev1.ConfigMap{ObjectMeta: meta}, &corev1.Secret{ObjectMeta: meta}} {
-		if err := deleteObject(ctx, client, object); err != nil {
+		if err := client.Retry(ctx, func() error { return deleteObject(ctx, client, object) }); err != nil {
 			return err
 		}
 	}
@@ -129,7 +131,7 @@ func waitForPods(ctx context.Context, client *kube.Client, ref workflow.Ref, lab
 	left, example := 0, ""
 	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
-		if err := client.List(ctx, &pods, ref.Namespace, labels); err != nil {
+		if err := client.Retry(ctx, func() error { return client.List(ctx, &pods, ref.Namespace, labels) }); err != nil {
 			return false, fmt.Errorf("list the pods of run %q in namespace %q: %w", ref.ID, ref.Namespace, err)
 		}
 		left = 0
