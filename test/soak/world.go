@@ -90,7 +90,10 @@ func newWorld(ctx context.Context, directory string, m *moments) (*world, error)
 	return w, w.createAccount(ctx)
 }
 
-// selectDatabase connects to a database of Redis that is empty, so that every key in it at the end is one that was left behind.
+// claim is a key that only says that another soak uses the database.
+const claim = "soak"
+
+// selectDatabase connects to a database of Redis that is empty, so that every other key in it at the end is one that was left behind.
 func (w *world) selectDatabase(ctx context.Context) error {
 	for w.database = 15; w.database > 0; w.database-- {
 		options, err := redis.ParseURL(os.Getenv("BRANE_REDIS_URL"))
@@ -101,7 +104,11 @@ func (w *world) selectDatabase(ctx context.Context) error {
 		w.store = redis.NewClient(options)
 		size, err := w.store.DBSize(ctx).Result()
 		if err == nil && size == 0 {
-			return nil
+			isOurs, claimErr := w.store.SetNX(ctx, claim, os.Getpid(), 24*time.Hour).Result()
+			if isOurs {
+				return nil
+			}
+			err = claimErr
 		}
 		if err = errors.Join(err, w.store.Close()); err != nil {
 			return fmt.Errorf("find an empty database of Redis: %w", err)
@@ -144,7 +151,7 @@ func (w *world) accountObjects() []kube.Object {
 // close deletes the service account and closes all connections.
 func (w *world) close(ctx context.Context) error {
 	objects := w.accountObjects()
-	err := errors.Join(w.admin.Delete(ctx, objects[2]), w.admin.Delete(ctx, objects[0]))
+	err := errors.Join(w.store.Del(ctx, claim).Err(), w.admin.Delete(ctx, objects[2]), w.admin.Delete(ctx, objects[0]))
 	w.server.CloseClientConnections()
 	w.server.Close()
 	w.redis.Close()
