@@ -108,6 +108,10 @@ test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) #
 		. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(OTHER) $(call tf-acc-host,$(OTHER)) go test -run '$(OTHER_TESTS)' -parallel 6 -timeout 30m ./internal/provider/...; \
 	fi
 
+.PHONY: faults
+faults: ## List the faults and the moments of a run at which they are tested
+	@go test -tags long -run '^TestLongFaultTable$$' -v ./internal/provider/workflowrun | sed -n 's/^| //p'
+
 # Files are measured without a running cluster, because an idle cluster uses a tenth of a processor. It is started before to install what it needs.
 .PHONY: bench
 bench: build $(CLI_BUILT) ## Measure files, runs and 350 namespaces, with limits; ONLY=files, engine or namespaces for a part; 20 minutes

@@ -55,7 +55,7 @@ func (f runFault) startRun(t *testing.T, s *survival) (first *applying, end func
 	}
 	gate := acctest.NewFaultProxy(t, (*httptest.Server).StartTLS)
 	held := gate.HoldRequest(createsJob(s.Namespace, f.killedBeforeJob))
-	direct := s.useProxy(t, gate)
+	direct := s.useProxy(t, gate.Server)
 	first = startApply(t, s.cli)
 	awaitClosed(t, "the creation of a Job", held)
 	first.killProvider(t)

@@ -189,8 +189,8 @@ func createQuota(t *testing.T, s acctest.Env) {
 	})
 }
 
-// useProxy lets the run be submitted through a gate, until direct is called.
-func (s *survival) useProxy(t *testing.T, g *acctest.FaultProxy) (direct func()) {
+// useProxy lets the run be submitted through a proxy, until direct is called.
+func (s *survival) useProxy(t *testing.T, proxy *httptest.Server) (direct func()) {
 	t.Helper()
 	store := infra.NewDirectoryStore(s.Directory, infra.V06)
 	registration, err := infra.Lookup(t.Context(), store, s.Namespace)
@@ -198,7 +198,7 @@ func (s *survival) useProxy(t *testing.T, g *acctest.FaultProxy) (direct func())
 	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
 	acctest.NoError(t, err)
 	gated := *kubeconfig
-	gated.Server, gated.CA = g.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.Certificate().Raw})
+	gated.Server, gated.CA = proxy.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
 	register := func(k credentials.Kubeconfig) {
 		text, err := credentials.Render(k)
 		acctest.NoError(t, err)
@@ -217,7 +217,7 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	noted := gate.HoldRequest(func(r *http.Request, seen []string) bool {
 		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.Namespace+"/jobs")
 	})
-	direct := s.useProxy(t, gate)
+	direct := s.useProxy(t, gate.Server)
 	first := startApply(t, s.cli)
 	awaitClosed(t, "the engine to be noted", noted)
 	first.killProvider(t)

@@ -1,0 +1,207 @@
+package workflowrun_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/disturb"
+)
+
+// The table of faults and moments. Each cell is a run that meets a fault at a moment; [runFaults] has the faults that depend on the configuration.
+
+// fault is what happens to a run.
+type fault struct {
+	name       string
+	attributes string // of the run
+	happens    func(t *testing.T, l *lab, a *applying)
+	ends       func(t *testing.T, l *lab) // repairs, once clients have met it; nil: it is over
+	outcomes   map[*runMoment]outcome     // a moment without an outcome is no cell
+}
+
+// outcome is what is expected of a cell.
+type outcome struct {
+	says    string // the errors of the command
+	status  string // in the state after it
+	ran     string
+	isQuick bool // it is part of make test
+}
+
+// cell is a fault at a moment.
+type cell struct {
+	*fault
+	at *runMoment
+}
+
+func (c cell) String() string { return c.name + " " + c.at.name }
+
+// cells returns all cells, by faults and moments.
+func cells() (all []cell) {
+	for i := range faults {
+		for _, at := range runMoments {
+			if _, isCell := faults[i].outcomes[at]; isCell {
+				all = append(all, cell{&faults[i], at})
+			}
+		}
+	}
+	return all
+}
+
+// runTest tests a cell.
+func (c cell) runTest(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	attributes := c.at.attributes + "\n" + c.attributes
+	l := newLab(t, attributes)
+	want := c.outcomes[c.at]
+	a := c.at.reach(t, l)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the provider logs\n%s", &a.log)
+		}
+	})
+	c.happens(t, l, a)
+	l.gate.open()
+	if c.ends != nil {
+		c.ends(t, l)
+	}
+	l.server.letGo()
+	l.checkErrors(t, a, want.says)
+	if got := l.readStatus(t); got != want.status {
+		t.Errorf("the status is %q, not %q", got, want.status)
+	}
+	if c.at != whileDestroying {
+		runFault{attributes: attributes}.continueRun(t, l.survival)
+	}
+	if got := l.countStarts(t); got != want.ran {
+		t.Errorf("the steps ran: %s\nand not: %s", got, want.ran)
+	}
+	l.checkNothingLeft(t)
+}
+
+// TestAccRunFaultCells tests the cells that make test has time for.
+func TestAccRunFaultCells(t *testing.T) {
+	t.Parallel()
+	for _, c := range cells() {
+		if c.outcomes[c.at].isQuick {
+			t.Run(c.String(), c.runTest)
+		}
+	}
+}
+
+// isSurvived has no error at any moment: the run continues, and no command starts again.
+func isSurvived(quick ...*runMoment) map[*runMoment]outcome {
+	return outcomesOf(runMoments, quick, func(at *runMoment) outcome {
+		status := "succeeded"
+		switch at {
+		case whileHandingOn:
+			status = "running"
+		case whileDestroying:
+			status = ""
+		}
+		return outcome{status: status, ran: once}
+	})
+}
+
+// outcomesOf returns the outcomes of a fault at moments.
+func outcomesOf(moments, quick []*runMoment, of func(at *runMoment) outcome) map[*runMoment]outcome {
+	all := map[*runMoment]outcome{}
+	for _, at := range moments {
+		each := of(at)
+		for _, q := range quick {
+			each.isQuick = each.isQuick || q == at
+		}
+		all[at] = each
+	}
+	return all
+}
+
+var faults = []fault{
+	// The provider.
+	{
+		name: "the provider is killed",
+		happens: func(t *testing.T, _ *lab, a *applying) {
+			a.killProvider(t)
+			awaitClosed(t, "the end of the CLI", a.ended)
+		},
+		outcomes: outcomesOf(runMoments, []*runMoment{whileStoring, whileDestroying}, func(at *runMoment) outcome {
+			if at == whileDestroying {
+				return outcome{says: killed, status: "succeeded", ran: once}
+			}
+			return outcome{says: killed, ran: once}
+		}),
+	},
+	{
+		name:    "Ctrl-C",
+		happens: func(t *testing.T, _ *lab, a *applying) { a.interrupt(t); awaitClosed(t, "the end of the CLI", a.ended) },
+		outcomes: outcomesOf(runMoments[:5], nil, func(at *runMoment) outcome {
+			ran := once
+			if at == whileRunning || at == whileStoring {
+				ran = "first 1, last 1, slow 2"
+			}
+			return outcome{says: stopped, status: "stopped", ran: ran}
+		}),
+	},
+	{
+		name: "Ctrl-C with on_interrupt = detach", attributes: `on_interrupt = "detach"`,
+		happens:  func(t *testing.T, _ *lab, a *applying) { a.interrupt(t); awaitClosed(t, "the end of the CLI", a.ended) },
+		outcomes: outcomesOf(runMoments[:5], nil, func(*runMoment) outcome { return outcome{says: leftToItself, status: "running", ran: once} }),
+	},
+
+	// The API server.
+	answersWith("the API server resets connections", disturb.AnswerReset, betweenSteps),
+	answersWith("the API server answers with 500", disturb.AnswerStatus(http.StatusInternalServerError, metav1.StatusReasonInternalError), whileRunning),
+	answersWith("the API server answers with 503", disturb.AnswerStatus(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)),
+	answersWith("the API server answers with 429", disturb.AnswerStatus(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)),
+	answersWith("the API server is slow", disturb.AnswerLate(300*time.Millisecond)),
+
+	// Redis.
+	{
+		name:     "connections to Redis are reset",
+		happens:  func(_ *testing.T, l *lab, _ *applying) { l.store.Reset() },
+		outcomes: isSurvived(whileStaging),
+	},
+	refusesWith("Redis is away", disturb.RedisFault{IsAway: true}, whileRunning),
+	refusesWith("Redis does not answer", disturb.RedisFault{Hangs: true}),
+	refusesWith("Redis is slow", disturb.RedisFault{Delay: 100 * time.Millisecond}),
+	refusesWith("Redis answers with NOREPLICAS", disturb.RedisFault{Error: "NOREPLICAS Not enough good replicas to write.", Writes: true}),
+	refusesWith("Redis answers with READONLY", disturb.RedisFault{Error: "READONLY You can't write against a read only replica.", Writes: true}, whileStoring),
+	refusesWith("Redis answers with LOADING", disturb.RedisFault{Error: "LOADING Redis is loading the dataset in memory"}, beforeFirstJob),
+	refusesWith("Redis answers with CLUSTERDOWN", disturb.RedisFault{Error: "CLUSTERDOWN The cluster is down"}),
+	refusesWith("Redis answers with MISCONF", disturb.RedisFault{Error: "MISCONF Errors writing to the AOF file: No space left on device", Writes: true}),
+}
+
+// meetings is the number of requests or commands that meet a fault before it is repaired.
+const meetings = 3
+
+// answersWith returns a fault of the API server that a run survives.
+func answersWith(name string, answer disturb.Answer, quick ...*runMoment) fault {
+	return fault{
+		name:    name,
+		happens: func(_ *testing.T, l *lab, _ *applying) { l.api.Disturb(answer, true) },
+		ends: func(t *testing.T, l *lab) {
+			awaitCondition(t, "requests to meet the fault", func() bool { return l.api.CountMet() >= meetings })
+			l.api.Repair()
+		},
+		outcomes: isSurvived(quick...),
+	}
+}
+
+// refusesWith returns a fault of Redis that a run survives.
+func refusesWith(name string, what disturb.RedisFault, quick ...*runMoment) fault {
+	f := fault{
+		name:    name,
+		happens: func(_ *testing.T, l *lab, _ *applying) { l.store.Disturb(what) },
+		ends: func(t *testing.T, l *lab) {
+			awaitCondition(t, "commands to meet the fault", func() bool { return l.store.CountMet() >= meetings })
+			l.store.Repair()
+		},
+		outcomes: isSurvived(quick...),
+	}
+	if what.Writes { // nothing is written while a step runs
+		delete(f.outcomes, whileRunning)
+	}
+	return f
+}
