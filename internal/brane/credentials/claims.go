@@ -1,16 +1,30 @@
 package credentials
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
 )
 
+// tokenClaims contains the claims of a service account's token. Those of a token that expires are in one object, those of a long-lived token are not.
+type tokenClaims struct {
+	Subject string `json:"sub"`
+	Secret  string `json:"kubernetes.io/serviceaccount/secret.name"`
+	UID     string `json:"kubernetes.io/serviceaccount/service-account.uid"`
+	Bound   struct {
+		Account struct {
+			UID string `json:"uid"`
+		} `json:"serviceaccount"`
+	} `json:"kubernetes.io"`
+}
+
+// accountUID returns the UID of the token's service account; empty if the token does not state it.
+func (c tokenClaims) accountUID() string { return cmp.Or(c.UID, c.Bound.Account.UID) }
+
 // ServiceAccount returns the service account of the kubeconfig's token (its "sub" claim); ok is false if the token is not of a service account.
 func (k *Kubeconfig) ServiceAccount() (namespace, name string, ok bool) {
-	var claims struct {
-		Subject string `json:"sub"`
-	}
+	var claims tokenClaims
 	if !readClaims(k.Token, &claims) {
 		return "", "", false
 	}
@@ -23,9 +37,7 @@ func (k *Kubeconfig) ServiceAccount() (namespace, name string, ok bool) {
 
 // TokenSecret returns the name of the Secret of the kubeconfig's long-lived token, as the token states; empty for another token.
 func (k *Kubeconfig) TokenSecret() string {
-	var claims struct {
-		Secret string `json:"kubernetes.io/serviceaccount/secret.name"`
-	}
+	var claims tokenClaims
 	if !readClaims(k.Token, &claims) {
 		return ""
 	}

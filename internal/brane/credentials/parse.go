@@ -57,7 +57,7 @@ func (p *parser) addError(field, format string, args ...any) {
 // Parse reads a kubeconfig that will be used inside a Brane container: it must not refer to files or execute programs,
 // and must have a current context. The error joins [FieldError]s. It accepts forms that Brane's own readers do not, because [Render] of the result is registered.
 func Parse(data []byte) (*Kubeconfig, error) {
-	d, err := decodeDocument(data)
+	d, root, err := decodeDocument(data)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func Parse(data []byte) (*Kubeconfig, error) {
 	if p.errs != nil {
 		return nil, errors.Join(p.errs...)
 	}
-	k.Unreadable = p.unreadable
+	k.Unreadable = append(p.unreadable, findUnreadable(root)...)
 	return k, nil
 }
 
@@ -109,12 +109,18 @@ var (
 	intoType = regexp.MustCompile(` into [\w.\[\]]+`)
 )
 
-func decodeDocument(data []byte) (document, error) {
+// decodeDocument returns the kubeconfig and the mapping that it is decoded from.
+func decodeDocument(data []byte) (document, *yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var tree yaml.Node
 	var d document
-	if err := decoder.Decode(&d); err != nil {
+	err := decoder.Decode(&tree)
+	if err == nil {
+		err = tree.Decode(&d)
+	}
+	if err != nil {
 		if errors.Is(err, io.EOF) {
-			return d, &FieldError{"", "the document is empty"}
+			return d, nil, &FieldError{"", "the document is empty"}
 		}
 		reason := strings.TrimPrefix(err.Error(), "yaml: ")
 		var types *yaml.TypeError
@@ -124,13 +130,13 @@ func decodeDocument(data []byte) (document, error) {
 		if looksEncoded(data) {
 			reason = "this looks like base64; write the kubeconfig itself, the provider encodes it"
 		}
-		return d, &FieldError{"", "the document cannot be read: " + quoted.ReplaceAllString(intoType.ReplaceAllString(reason, ""), "…")}
+		return d, nil, &FieldError{"", "the document cannot be read: " + quoted.ReplaceAllString(intoType.ReplaceAllString(reason, ""), "…")}
 	}
 	var second yaml.Node
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		return d, &FieldError{"", "a second YAML document follows the first; Brane reads one only"}
+		return d, nil, &FieldError{"", "a second YAML document follows the first; Brane reads one only"}
 	}
-	return d, nil
+	return d, tree.Content[0], nil
 }
 
 func looksEncoded(data []byte) bool {
@@ -240,10 +246,10 @@ func (p *parser) parseUser(k *Kubeconfig, at string, u user) {
 		p.addError(at+".client-certificate-data", "it is not set, but the client key needs its certificate; write the certificate (base64 of the PEM)")
 	case p.errs == nil && u.Token == "" && u.ClientCertData == "":
 		p.addError(at, "it has no credential; %s", instead)
-	case k.Insecure && u.ClientCertData != "":
-		k.Warnings = append(k.Warnings, "Brane before 0.6.1 ignores insecure-skip-tls-verify for a user with a client certificate, and does not accept the server's certificate; write certificate-authority-data instead")
 	case u.Token != "" && u.ClientCertData != "":
 		p.addError(at+".token", "the user also has a client certificate, and clients differ in which of them they use; remove one of them")
+	case k.Insecure && u.ClientCertData != "":
+		k.Warnings = append(k.Warnings, "Brane before 0.6.1 ignores insecure-skip-tls-verify for a user with a client certificate, and does not accept the server's certificate; write certificate-authority-data instead")
 	}
 }
 

@@ -3,6 +3,7 @@ package credentials
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,7 +67,7 @@ func TestParseGolden(t *testing.T) {
 	for name, document := range map[string]string{
 		"as it is":             read(t, "golden.yml"),
 		"with a context more":  strings.Replace(read(t, "golden.yml"), "contexts:\n", "contexts:\n- {name: other, context: {cluster: gone, user: gone}}\n", 1),
-		"with unknown keys":    strings.Replace(read(t, "golden.yml"), "users:\n", "preferences: {}\nextensions: [1]\nusers:\n", 1),
+		"with unknown keys":    strings.Replace(read(t, "golden.yml"), "users:\n", "preferences: {}\nunknown: [1]\nusers:\n", 1),
 		"with an exec of null": strings.Replace(read(t, "golden.yml"), "token: TOKEN\n", "token: TOKEN\n    exec: null\n", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,22 +151,26 @@ func TestRendersWhatBraneCannotRead(t *testing.T) {
 	golden := read(t, "golden.yml")
 	for name, tt := range map[string]struct {
 		document   string
-		unreadable bool // whether it would also be reported of a registered kubeconfig
+		unreadable string // what is reported of a registered kubeconfig
 	}{
-		"a byte order mark":              {"\uFEFF" + golden, true},
-		"Windows":                        {"\uFEFF" + strings.ReplaceAll(golden, "\n", "\r\n"), true},
-		"a literal":                      {strings.Replace(golden, "certificate-authority-data: Q0E=", "certificate-authority-data: |\n      Q0\n      E=", 1), true},
-		"a trailing line break":          {strings.Replace(golden, "Q0E=", `"Q0E=\n"`, 1), true},
-		"no padding":                     {strings.Replace(golden, "Q0E=", "Q0E", 1), false},
-		"an empty certificate":           {strings.Replace(golden, "token: TOKEN", "token: TOKEN\n    client-certificate-data: \"\"", 1), false},
-		"an empty path":                  {strings.Replace(golden, "    server:", "    certificate-authority: \"\"\n    server:", 1), false},
-		"merge keys":                     {strings.Replace(golden, "  user:\n    token: TOKEN", "  user:\n    <<: {token: TOKEN}", 1), false},
-		"a context without a user":       {strings.Replace(golden, "contexts:\n", "contexts:\n- {name: other, context: {cluster: c}}\n", 1), false},
-		"an empty cluster":               {strings.Replace(golden, "clusters:\n", "clusters:\n- {name: other, cluster: {}}\n", 1), false},
-		"a plugin of another user":       {strings.Replace(golden, "users:\n", "users:\n- {name: other, user: {exec: {}}}\n", 1), false},
-		"preferences of the wrong type":  {strings.Replace(golden, "users:\n", "preferences: {colors: yes}\nusers:\n", 1), false},
-		"extensions of the wrong type":   {strings.Replace(golden, "users:\n", "extensions: {a: b}\nusers:\n", 1), false},
-		"a boolean that only Go accepts": {strings.Replace(golden, "    server:", "    insecure-skip-tls-verify: \"false\"\n    server:", 1), false},
+		"a byte order mark":              {"\uFEFF" + golden, `it begins with a byte order mark`},
+		"Windows":                        {"\uFEFF" + strings.ReplaceAll(golden, "\n", "\r\n"), `it begins with a byte order mark`},
+		"a literal":                      {strings.Replace(golden, "certificate-authority-data: Q0E=", "certificate-authority-data: |\n      Q0\n      E=", 1), `certificate-authority-data: it contains a line break`},
+		"a trailing line break":          {strings.Replace(golden, "Q0E=", `"Q0E=\n"`, 1), `certificate-authority-data: it contains a line break`},
+		"no padding":                     {strings.Replace(golden, "Q0E=", "Q0E", 1), ``},
+		"an empty certificate":           {strings.Replace(golden, "token: TOKEN", "token: TOKEN\n    client-certificate-data: \"\"", 1), `client-certificate-data: it is an empty string`},
+		"an empty path":                  {strings.Replace(golden, "    server:", "    certificate-authority: \"\"\n    server:", 1), `certificate-authority: it is an empty string`},
+		"merge keys":                     {strings.Replace(golden, "  user:\n    token: TOKEN", "  user:\n    <<: {token: TOKEN}", 1), `line 11: it contains a merge key (<<)`},
+		"a context without a user":       {strings.Replace(golden, "contexts:\n", "contexts:\n- {name: other, context: {cluster: c}}\n", 1), `contexts["other"].user: it is not set`},
+		"an empty cluster":               {strings.Replace(golden, "clusters:\n", "clusters:\n- {name: other, cluster: {}}\n", 1), `clusters["other"].server: it is not set`},
+		"a plugin of another user":       {strings.Replace(golden, "users:\n", "users:\n- {name: other, user: {exec: {}}}\n", 1), `users["other"].exec.command: it is not set`},
+		"preferences of the wrong type":  {strings.Replace(golden, "users:\n", "preferences: {colors: yes}\nusers:\n", 1), `preferences.colors: it is neither true nor false`},
+		"extensions of the wrong type":   {strings.Replace(golden, "users:\n", "extensions: {a: b}\nusers:\n", 1), `extensions: it is not a list`},
+		"a boolean that only Go accepts": {strings.Replace(golden, "    server:", "    insecure-skip-tls-verify: \"false\"\n    server:", 1), `clusters["c"].insecure-skip-tls-verify: it is neither true nor false`},
+		"a binary token":                 {strings.Replace(golden, "token: TOKEN", "token: !!binary VE9LRU4=", 1), "line 11: it contains a value with the tag !!binary"},
+		"an entry without a name":        {strings.Replace(golden, "users:\n", "users:\n- {user: {token: x}}\n", 1), "users[0]: it has no name"},
+		"an entry that is null":          {strings.Replace(golden, "clusters:\n", "clusters:\n- {name: other, cluster: ~}\n", 1), `clusters["other"].cluster: it is not set`},
+		"an anchor":                      {strings.Replace(strings.Replace(golden, "token: TOKEN", "token: &t TOKEN", 1), "users:\n", "users:\n", 1), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "a boolean that only Go accepts" {
@@ -175,8 +180,8 @@ func TestRendersWhatBraneCannotRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if (len(k.Unreadable) > 0) != tt.unreadable {
-				t.Errorf("unreadable: %v", k.Unreadable)
+			if said := fmt.Sprint(k.Unreadable); len(k.Unreadable) > 0 != (tt.unreadable != "") || !strings.Contains(said, tt.unreadable) {
+				t.Errorf("got  %s\nwant %s", said, tt.unreadable)
 			}
 			rendered, err := Render(*k)
 			if err != nil {

@@ -35,6 +35,7 @@ type ProbeError struct {
 	Namespace string
 	Kind      error // ErrUnauthorized, ErrForbidden, ErrUnreachable or ErrTLS
 	Err       error // the cause; nil if the server answered
+	HasCA     bool  // whether the kubeconfig has a CA certificate
 }
 
 func (e *ProbeError) Error() string {
@@ -45,9 +46,32 @@ func (e *ProbeError) Error() string {
 		return fmt.Sprintf("%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist",
 			e.Server, e.Namespace)
 	case errors.Is(e.Kind, ErrTLS):
-		return fmt.Sprintf("the certificate of %s is not valid for the kubeconfig's certificate-authority-data: %v", e.Server, e.Err)
+		return e.describeTLS()
 	}
 	return fmt.Sprintf("no API server answers at %s: %v", e.Server, e.Err)
+}
+
+// describeTLS describes an [ErrTLS]. The user has not seen the kubeconfig if the provider has rendered it, so the sentences name where its values come from.
+func (e *ProbeError) describeTLS() string {
+	var (
+		host      x509.HostnameError
+		authority x509.UnknownAuthorityError
+	)
+	switch {
+	case errors.As(e.Err, &host):
+		return fmt.Sprintf("the certificate of %s is not valid for this host, and Brane's client does not support another server name (tls-server-name): %v. "+
+			"Use an address for which the certificate is valid", e.Server, host)
+	case errors.As(e.Err, &authority) && e.HasCA:
+		return fmt.Sprintf("the certificate of %s is not issued by the CA in the registered kubeconfig (certificate-authority-data; for a token that the provider requests, "+
+			"it is the CA of the provider's own connection): %v", e.Server, authority)
+	case errors.As(e.Err, &authority):
+		return fmt.Sprintf("the certificate of %s is issued by a CA that is not trusted, because the registered kubeconfig has no certificate-authority-data "+
+			"(for a token that the provider requests, set cluster_ca_certificate in the provider block): %v", e.Server, authority)
+	case isPlainHTTP(e.Err):
+		return fmt.Sprintf("the server at %s does not use TLS: %v", e.Server, e.Err)
+	default:
+		return fmt.Sprintf("the certificate of %s cannot be verified: %v", e.Server, e.Err)
+	}
 }
 
 // Unwrap returns the kind, for errors.Is, and the cause.
@@ -80,7 +104,7 @@ func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error
 		err = &ProbeError{Kind: ErrForbidden}
 	}
 	if err != nil {
-		return Report{}, addTarget(err, c.Host(), namespace)
+		return Report{}, addTarget(err, c, namespace)
 	}
 	var report Report
 	silenced := map[string]bool{}
@@ -90,7 +114,7 @@ func Probe(ctx context.Context, c *kube.Client, namespace string) (Report, error
 		}
 		allowed, err := may(power.namespace, power.verb, power.group, power.resource)
 		if err != nil {
-			return Report{}, addTarget(err, c.Host(), namespace)
+			return Report{}, addTarget(err, c, namespace)
 		}
 		if !allowed {
 			continue
@@ -139,11 +163,12 @@ func excessPermissions(namespace string) []power {
 	return ps
 }
 
-// addTarget adds the server and the namespace to a probe error.
-func addTarget(err error, server, namespace string) error {
+// addTarget adds what was probed to a probe error.
+func addTarget(err error, c *kube.Client, namespace string) error {
 	var probe *ProbeError
 	if errors.As(err, &probe) {
-		probe.Server, probe.Namespace = server, namespace
+		ca, _ := c.CA()
+		probe.Server, probe.Namespace, probe.HasCA = c.Host(), namespace, len(ca) > 0
 	}
 	return err
 }
@@ -173,7 +198,12 @@ func isTLS(err error) bool {
 		invalid      x509.CertificateInvalidError
 	)
 	return errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &authority) ||
-		errors.As(err, &host) || errors.As(err, &invalid) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+		errors.As(err, &host) || errors.As(err, &invalid) || isPlainHTTP(err)
+}
+
+// isPlainHTTP reports that a server speaks HTTP without TLS, for which net/http has no type.
+func isPlainHTTP(err error) bool {
+	return strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
 // rootOf returns the cause of a failed request without the URL, which the provider itself has chosen.

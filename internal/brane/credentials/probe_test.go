@@ -151,9 +151,19 @@ func TestProbeErrors(t *testing.T) {
 		"nobody listens": {func(k *Kubeconfig) { k.Server = closed }, namespace, ErrUnreachable,
 			"no API server answers at " + closed + ": dial tcp " + closed[len("https://"):] + ": connect: connection refused"},
 		"another's certificate": {func(k *Kubeconfig) { k.Server = stranger.URL }, namespace, ErrTLS,
-			"the certificate of " + stranger.URL + " is not valid for the kubeconfig's certificate-authority-data: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+			"the certificate of " + stranger.URL + " is not issued by the CA in the registered kubeconfig (certificate-authority-data; for a token that the provider requests, " +
+				"it is the CA of the provider's own connection): x509: certificate signed by unknown authority"},
+		"no CA": {func(k *Kubeconfig) { k.Server, k.CA = stranger.URL, nil }, namespace, ErrTLS,
+			"the certificate of " + stranger.URL + " is issued by a CA that is not trusted, because the registered kubeconfig has no certificate-authority-data " +
+				"(for a token that the provider requests, set cluster_ca_certificate in the provider block): x509: certificate signed by unknown authority"},
+		"another host": {func(k *Kubeconfig) {
+			k.Server = strings.Replace(stranger.URL, "127.0.0.1", "localhost", 1)
+			k.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: stranger.Certificate().Raw})
+		}, namespace, ErrTLS,
+			"the certificate of " + strings.Replace(stranger.URL, "127.0.0.1", "localhost", 1) + " is not valid for this host, and Brane's client does not support another server name (tls-server-name): " +
+				"x509: certificate is valid for example.com, *.example.com, not localhost. Use an address for which the certificate is valid"},
 		"no TLS at all": {func(k *Kubeconfig) { k.Server = "https" + plain.URL[len("http"):] }, namespace, ErrTLS,
-			"the certificate of https" + plain.URL[len("http"):] + " is not valid for the kubeconfig's certificate-authority-data: http: server gave HTTP response to HTTPS client"},
+			"the server at https" + plain.URL[len("http"):] + " does not use TLS: http: server gave HTTP response to HTTPS client"},
 		"another server": {func(k *Kubeconfig) {
 			k.Server, k.CA = stranger.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: stranger.Certificate().Raw})
 		}, namespace, ErrUnreachable, "no API server answers at " + stranger.URL + ": the server could not find the requested resource (post selfsubjectaccessreviews.authorization.k8s.io)"},

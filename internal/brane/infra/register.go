@@ -118,6 +118,19 @@ func Lookup(ctx context.Context, s Store, name string) (Registration, error) {
 	return r, nil
 }
 
+// LookupSecret reads a kubeconfig of secrets.yml, whether or not a location refers to it. The error is [ErrNoSecret] or an [EncodingError] if there is none.
+func LookupSecret(ctx context.Context, s Store, name string) ([]byte, error) {
+	f, err := s.Read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look up secret %q in %s: %w", name, s, err)
+	}
+	kubeconfig, err := f.Secrets.Kubeconfig(name)
+	if err != nil {
+		return nil, fmt.Errorf("look up secret %q in %s: %w", name, s, err)
+	}
+	return kubeconfig, nil
+}
+
 // Lookup is [Lookup] on files that have been read.
 func (f Files) Lookup(name string) (Registration, error) {
 	l, ok := f.Infra.Location(name)

@@ -2,6 +2,7 @@ package infrastructure
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,24 +119,32 @@ func issueToken(ctx context.Context, client *kube.Client, location infra.Locatio
 }
 
 // registeredCredential returns the registered credentials if they are those that the plan keeps.
-func registeredCredential(ctx context.Context, store infra.Store, model infrastructureModel, diags *diag.Diagnostics) credential {
-	name := model.Name.ValueString()
-	tried := fmt.Sprintf("Reading the credentials of location %q from the %s to keep them", name, store)
-	registration, err := infra.Lookup(ctx, store, name)
+func registeredCredential(ctx context.Context, store infra.Store, model, state infrastructureModel, diags *diag.Diagnostics) credential {
+	tried := fmt.Sprintf("Reading the credentials of location %q from the %s to keep them", model.Name.ValueString(), store)
+	raw, err := readKubeconfig(ctx, store, state)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
-	if model.fingerprintOf(registration.Kubeconfig) != model.Fingerprint.ValueString() {
+	if model.fingerprintOf(raw) != model.Fingerprint.ValueString() {
 		diags.AddError("Failed to update location", tried+": they were replaced since the plan. Run Terraform again; the next plan shows the change.")
 		return credential{}
 	}
-	parsed, err := credentials.Parse(registration.Kubeconfig)
+	parsed, err := credentials.Parse(raw)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to update location", tried, err)
 		return credential{}
 	}
-	return credential{raw: registration.Kubeconfig, parsed: parsed}
+	return credential{raw: raw, parsed: parsed}
+}
+
+// readKubeconfig returns the kubeconfig that a resource has registered. The location may refer to another one: somebody has edited infra.yml.
+func readKubeconfig(ctx context.Context, store infra.Store, state infrastructureModel) ([]byte, error) {
+	if secret := state.SecretName.ValueString(); secret != "" {
+		return infra.LookupSecret(ctx, store, secret)
+	}
+	registration, err := infra.Lookup(ctx, store, state.Name.ValueString()) // imported, with a kubeconfig that is in infra.yml itself
+	return registration.Kubeconfig, err
 }
 
 // isUsable reports whether the credentials can be registered: they are valid, and the API server grants them what Brane needs if that is to be verified.
@@ -175,48 +184,69 @@ func (r *infrastructureResource) discardCredential(ctx context.Context, cluster 
 	}
 }
 
-// inspectCredential returns the differences of the registered credentials, one message per item.
-func (r *infrastructureResource) inspectCredential(ctx context.Context, model *infrastructureModel, registration infra.Registration, imported bool, diags *diag.Diagnostics) []string {
+// inspectCredential parses the registered kubeconfig and returns why it has to be replaced, one message per item.
+func (r *infrastructureResource) inspectCredential(ctx context.Context, model *infrastructureModel, raw []byte, imported bool, diags *diag.Diagnostics) (*credentials.Kubeconfig, []string) {
 	var found []string
-	parsed, err := credentials.Parse(registration.Kubeconfig)
+	parsed, err := credentials.Parse(raw)
 	for _, problem := range credentials.FieldErrors(err) {
 		found = append(found, "Brane cannot use the registered credentials: "+problem.Error())
 	}
 	if err != nil {
-		return found
+		return nil, found
 	}
 	for _, problem := range parsed.Unreadable {
 		found = append(found, "Brane cannot use the registered credentials: "+problem.Error())
 	}
 	if imported {
 		model.VerifyCredentials = types.BoolValue(true)
-		model.adopt(registration.Kubeconfig, parsed)
+		model.adopt(raw, parsed)
 	}
 	wanted := model.credentials(ctx, diags)
 	switch {
-	case model.Fingerprint.ValueString() == model.fingerprintOf(registration.Kubeconfig):
-	case model.sameButNewer(wanted, registration.Kubeconfig, parsed):
-		model.setCredential(registration.Kubeconfig, parsed)
+	case model.Fingerprint.ValueString() == model.fingerprintOf(raw):
+	case model.sameButNewer(wanted, raw, parsed):
+		model.setCredential(raw, parsed)
 	default:
-		found = append(found, "the registered credential was replaced by another one")
-	}
-	for _, problem := range parsed.Check(registration.Location.Address, registration.Location.Namespace) {
-		found = append(found, problem.Sentence)
+		found = append(found, "the registered credential was replaced by "+describeReplacement(parsed, wanted))
 	}
 	found = append(found, r.inspectLifetime(parsed, wanted, diags)...)
-	if !model.VerifyCredentials.ValueBool() {
-		return found
+	return parsed, append(found, r.verifyRegistered(ctx, model, parsed, wanted, diags)...)
+}
+
+// describeReplacement describes a credential that is not the one that was registered.
+func describeReplacement(parsed *credentials.Kubeconfig, wanted credentialsModel) string {
+	namespace, account, ok := parsed.ServiceAccount()
+	if !ok || wanted.ServiceAccount.IsNull() || account == wanted.ServiceAccount.ValueString() {
+		return "another one"
 	}
-	err = probe(ctx, parsed, registration.Location.Namespace, 0, diags)
+	return fmt.Sprintf("the token of another service account, %q in namespace %q", account, namespace)
+}
+
+// verifyRegistered returns why the cluster does not accept the registered credentials, or does not allow them what Brane needs.
+func (r *infrastructureResource) verifyRegistered(
+	ctx context.Context, model *infrastructureModel, parsed *credentials.Kubeconfig, wanted credentialsModel, diags *diag.Diagnostics,
+) []string {
+	// The objects of a token show why it is not accepted, also where the credentials are not verified. The provider's own connection may lack the permission to
+	// read them, or may not be possible, which only matters to what it is needed for.
+	if client, err := r.clients.Kubernetes(model.Cluster); err == nil && !wanted.ServiceAccount.IsNull() {
+		if problem, err := parsed.InspectToken(ctx, client); err == nil && problem != "" {
+			return []string{problem}
+		}
+	}
+	if !model.VerifyCredentials.ValueBool() {
+		return nil
+	}
+	namespace := cmp.Or(parsed.Namespace, model.Namespace.ValueString())
+	err := probe(ctx, parsed, namespace, 0, diags)
 	switch {
 	case errors.Is(err, credentials.ErrUnauthorized), errors.Is(err, credentials.ErrForbidden), errors.Is(err, credentials.ErrTLS):
-		found = append(found, err.Error())
+		return []string{err.Error()}
 	case err != nil:
 		diags.AddWarning("Could not verify credentials", diagnostic.ErrorDetail(fmt.Sprintf("Verifying the registered credentials of location %q", model.Name.ValueString()), err))
 	default:
-		r.checkPodSecurity(ctx, model.Cluster, registration.Location.Namespace, diags)
+		r.checkPodSecurity(ctx, model.Cluster, namespace, diags)
 	}
-	return found
+	return nil
 }
 
 // inspectLifetime reports a credential that must be renewed. A kubeconfig of the user is drift only when it has expired, because the provider cannot renew it.

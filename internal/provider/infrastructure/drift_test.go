@@ -29,7 +29,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
-// Each kind of drift is reported by the plan and corrected by the apply; the next plan is empty.
+// Each kind of drift is reported by the plan and corrected by the apply, which only renews the credential if it is the credential that differs; the next plan is
+// empty.
 func TestAccInfrastructure_drift(t *testing.T) {
 	onBothStores(t, func(t *testing.T, i instance) {
 		i.put(t, "infra.yml", othersInfra)
@@ -39,57 +40,77 @@ func TestAccInfrastructure_drift(t *testing.T) {
 		for _, drift := range []struct {
 			happens func()
 			want    []string
+			renews  bool
 		}{
 			{
 				func() {
 					i.edit(t, "infra.yml", "callback_to: http://198.51.100.10:50052\n    namespace", "callback_to: http://example.org:50052\n    namespace")
 				},
 				[]string{`callback_to is "http://example.org:50052" instead of "http://198.51.100.10:50052" in infra.yml`},
+				false,
+			},
+			{
+				func() { i.edit(t, "infra.yml", "namespace: "+i.Namespace, "namespace: other") },
+				[]string{
+					fmt.Sprintf(`namespace is "other" instead of %q in infra.yml`, i.Namespace),
+					fmt.Sprintf(`the kubeconfig's context is for namespace %q and the location for "other"; make them the same`, i.Namespace),
+				},
+				false,
 			},
 			{
 				func() { i.edit(t, "infra.yml", "file: s$compute", "file: s$office-vpn") },
-				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`, `Brane cannot use the registered credentials: kubeconfig: the document cannot be read: line 1: cannot unmarshal !!str …`},
+				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`},
+				false,
 			},
 			{
 				func() { acctest.NoError(t, infra.Unregister(context.Background(), i.place, "compute", "compute")) },
 				[]string{fmt.Sprintf(`location "compute" is missing from infra.yml in the %s`, i.place)},
+				true,
 			},
 			{
 				func() { i.put(t, "secrets.yml", othersSecrets) },
 				[]string{fmt.Sprintf(`secret "compute" is missing from secrets.yml in the %s`, i.place)},
+				true,
 			},
 			{
 				func() { i.remove(t, "secrets.yml") },
 				[]string{fmt.Sprintf(`secret "compute" is missing from secrets.yml in the %s`, i.place)},
+				true,
 			},
 			{
 				func() { i.put(t, "secrets.yml", othersSecrets+"compute: '%%%'\n") },
 				[]string{`Brane cannot use the registered credentials: the value is empty`},
+				true,
 			},
 			{
 				func() {
 					i.put(t, "secrets.yml", othersSecrets+"compute: "+strings.NewReplacer("+", "-", "/", "_").Replace(infra.EncodeKubeconfig([]byte("apiVersion: v1 # ???>>>\n")))+"\n")
 				},
 				[]string{`Brane cannot use the registered credentials: the value is base64 in the URL-safe alphabet; Brane reads the standard alphabet (+ and / instead of - and _)`},
+				true,
 			},
 			{
 				func() { i.register(t, []byte("kind: Config\napiVersion: v1\n")) },
 				[]string{`Brane cannot use the registered credentials: kubeconfig: current-context: it is not set; write the name of the context that Brane is to use`},
+				true,
 			},
 			{
 				func() { i.register(t, i.token(t, "default")) },
 				[]string{
-					`the registered credential was replaced by another one`,
+					fmt.Sprintf(`the registered credential was replaced by the token of another service account, "default" in namespace %q`, i.Namespace),
 					fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.Client.Host(), i.Namespace),
 				},
+				true,
 			},
 			{
 				i.revoke(t),
-				[]string{fmt.Sprintf(`%s does not accept the credential: it has expired, or its service account or token was deleted`, i.Client.Host())},
+				[]string{i.earlierAccount()},
+				true,
 			},
 			{
 				i.dropRole(t),
 				[]string{fmt.Sprintf(`%s does not allow the credential to create Jobs (create jobs.batch) in namespace %q: its service account needs a Role there, and the namespace must exist`, i.Client.Host(), i.Namespace)},
+				true,
 			},
 			{
 				func() { i.edit(t, "infra.yml", "address: "+i.address(), "address: 203.0.113.7:6443") },
@@ -97,14 +118,17 @@ func TestAccInfrastructure_drift(t *testing.T) {
 					fmt.Sprintf(`address is "203.0.113.7:6443" instead of %q in infra.yml`, i.address()),
 					fmt.Sprintf(`the kubeconfig's server is %s, to which Brane connects; the address "203.0.113.7:6443" must be the same`, i.address()),
 				},
+				false,
 			},
 			{
 				func() { i.remove(t, "infra.yml") },
 				[]string{fmt.Sprintf(`infra.yml is missing from the %s, and with it location "compute"`, i.place)},
+				false,
 			},
 		} {
-			var had string // healing takes nothing from others
+			var had, credential string // healing takes nothing from others
 			happens := func() {
+				credential = string(i.kubeconfig(t, "compute"))
 				drift.happens()
 				if strings.HasPrefix(i.get(t, "secrets.yml"), othersSecrets) {
 					had = othersSecrets
@@ -113,6 +137,9 @@ func TestAccInfrastructure_drift(t *testing.T) {
 			healed := func(*terraform.State) error {
 				if secrets := i.get(t, "secrets.yml"); !strings.HasPrefix(secrets, had) {
 					return fmt.Errorf("the others' secret is gone:\n%s", secrets)
+				}
+				if renewed := string(i.kubeconfig(t, "compute")) != credential; renewed != drift.renews {
+					return fmt.Errorf("after %q the credential is renewed: %t, want %t", drift.want, renewed, drift.renews)
 				}
 				return nil
 			}
@@ -139,6 +166,11 @@ func (i instance) revoke(t *testing.T) func() {
 		}))
 		i.probedAs(t, credentials.ErrUnauthorized)
 	}
+}
+
+// earlierAccount is the drift after revoke.
+func (i instance) earlierAccount() string {
+	return fmt.Sprintf(`the registered token is of an earlier service account "brane" in namespace %q, which was deleted`, i.Namespace)
 }
 
 func (i instance) dropRole(t *testing.T) func() {
@@ -207,7 +239,7 @@ func TestAccInfrastructure_otherAuthority(t *testing.T) {
 					},
 					Config: config,
 					ConfigPlanChecks: driftsLike(
-						`^the certificate of ` + regexp.QuoteMeta(i.Client.Host()) + ` is not valid for the kubeconfig's certificate-authority-data: `),
+						`^the certificate of ` + regexp.QuoteMeta(i.Client.Host()) + ` is not issued by the CA in the registered kubeconfig `),
 				},
 				{Config: config, ConfigPlanChecks: emptyPlan()},
 			},
@@ -397,7 +429,7 @@ func TestAccInfrastructure_runsRightAfterHealing(t *testing.T) {
 				{
 					PreConfig: i.revoke(t), Config: running,
 					ConfigPlanChecks: acctest.ExpectDrift(infrastructureAddress, plancheck.ResourceActionUpdate,
-						i.Client.Host()+" does not accept the credential: it has expired, or its service account or token was deleted"),
+						i.earlierAccount()),
 					ConfigStateChecks: []statecheck.StateCheck{
 						statecheck.ExpectKnownValue(acctest.RunAddress, tfjsonpath.New("outputs").AtMapKey("greeting").AtMapKey("content"), knownvalue.StringExact("hello\n")),
 					},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -106,7 +107,9 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 		plan.SecretName = plan.Name
 	}
 	plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
-	if plan.keepsCredential(ctx, state, r.clients.Now(), &resp.Diagnostics) {
+	registered, diags := req.Private.GetKey(ctx, registeredKey)
+	resp.Diagnostics.Append(diags...)
+	if plan.keepsCredential(ctx, state, registered, r.clients.Now(), &resp.Diagnostics) {
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
 	} else if !config.Credentials.IsUnknown() && !wanted.LongLived.IsUnknown() {
 		if !wanted.LongLived.ValueBool() {
@@ -125,17 +128,17 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	}
 }
 
-// keepsCredential reports whether the registered credential fits the plan. A changed renew_before alone replaces it only if it is due by the new value; the
+// keepsCredential reports whether the registered credential fits the plan; registered is the private data about it. A changed renew_before alone replaces it only if it is due by the new value; the
 // refresh has used the old one.
-func (m infrastructureModel) keepsCredential(ctx context.Context, state infrastructureModel, now time.Time, diags *diag.Diagnostics) bool {
-	wanted, registered := m.credentials(ctx, diags), state.credentials(ctx, diags)
-	if expires, err := time.Parse(time.RFC3339, state.ExpiresAt.ValueString()); err == nil && !wanted.RenewBefore.Equal(registered.RenewBefore) {
+func (m infrastructureModel) keepsCredential(ctx context.Context, state infrastructureModel, registered []byte, now time.Time, diags *diag.Diagnostics) bool {
+	wanted, before := m.credentials(ctx, diags), state.credentials(ctx, diags)
+	if expires, err := time.Parse(time.RFC3339, state.ExpiresAt.ValueString()); err == nil && !wanted.RenewBefore.Equal(before.RenewBefore) {
 		if expires.Sub(now) < attribute.DurationOrZero(wanted.RenewBefore, diags) {
 			return false
 		}
 	}
-	return attribute.EmptyDrift().Equal(state.Drift) && withoutRenewBefore(m.credentialsOrDefault()).Equal(withoutRenewBefore(state.credentialsOrDefault())) && m.Name.Equal(state.Name) &&
-		m.Namespace.Equal(state.Namespace) && m.Address.Equal(state.Address)
+	return withoutRenewBefore(m.credentialsOrDefault()).Equal(withoutRenewBefore(state.credentialsOrDefault())) && m.Name.Equal(state.Name) &&
+		fits(registered, m.Address.ValueString(), m.Namespace.ValueString())
 }
 
 // withoutRenewBefore returns the credentials with renew_before set to null.
@@ -212,16 +215,35 @@ func (m infrastructureModel) checkAgainst(kubeconfig *credentials.Kubeconfig, di
 	}
 }
 
+// rebuild is what to do about a user of a kubeconfig that is an attribute of another resource, as azurerm_kubernetes_cluster has, and cannot be edited.
+const rebuild = `
+
+If the kubeconfig comes from another resource and has a token, register that alone:
+
+locals {
+  given = yamldecode(<the kubeconfig>)
+}
+
+kubeconfig_wo = provider::brane::kubeconfig(
+  local.given.clusters[0].cluster.server,
+  base64decode(local.given.clusters[0].cluster.certificate-authority-data),
+  local.given.users[0].user.token,
+  "<namespace>",
+)`
+
 // parseGiven parses kubeconfig_wo. It returns nil if Brane cannot use it; the diagnostics contain no secret.
 func parseGiven(text string, diags *diag.Diagnostics) *credentials.Kubeconfig {
 	at := path.Root("credentials").AtName("kubeconfig_wo")
 	kubeconfig, err := credentials.Parse([]byte(text))
 	for _, problem := range credentials.FieldErrors(err) {
-		sentence := problem.Sentence
+		detail := problem.Sentence + "."
 		if problem.Field != "" {
-			sentence = problem.Field + ": " + sentence
+			detail = problem.Field + ": " + detail
 		}
-		diags.AddAttributeError(at, "Unsupported kubeconfig", sentence+".")
+		if strings.HasPrefix(problem.Field, "users[") {
+			detail += rebuild
+		}
+		diags.AddAttributeError(at, "Unsupported kubeconfig", detail)
 	}
 	if err != nil {
 		return nil

@@ -83,6 +83,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 		return
 	}
 	model.setCredential(credential.raw, credential.parsed)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, registeredKey, encodeRegistered(credential.parsed))...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
@@ -115,20 +116,40 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 		diagnostic.AddError(&resp.Diagnostics, "Failed to read location", fmt.Sprintf("Reading location %q from the %s", name, store), err)
 		return
 	}
-	if registration.Location.Name != "" {
-		if !imported {
-			for _, change := range registration.Location.Diff(model.toLocation()) {
-				found = append(found, change.String()+" in infra.yml")
-			}
-		}
-		model.refresh(registration.Location)
-		if imported {
-			model.SecretName = attribute.StringOrNull(registration.Location.SecretName)
+	live := registration.Location
+	if imported {
+		model.refresh(live)
+		model.SecretName = attribute.StringOrNull(live.SecretName)
+	} else if live.Name != "" {
+		for _, change := range live.Diff(model.toLocation()) {
+			found = append(found, change.String()+" in infra.yml")
 		}
 	}
-	if registration.Kubeconfig != nil {
-		found = append(found, r.inspectCredential(ctx, &model, registration, imported, &resp.Diagnostics)...)
+	kubeconfig := registration.Kubeconfig
+	if live.SecretName != model.SecretName.ValueString() {
+		// The credentials of the resource may be intact, although the location does not refer to them.
+		if kubeconfig, err = readKubeconfig(ctx, store, model); err != nil {
+			kubeconfig = nil // they are registered again with the location
+		}
 	}
+	var parsed *credentials.Kubeconfig
+	var faults []string
+	if kubeconfig != nil {
+		parsed, faults = r.inspectCredential(ctx, &model, kubeconfig, imported, &resp.Diagnostics)
+	}
+	if parsed != nil && live.Name != "" {
+		for _, problem := range parsed.Check(live.Address, live.Namespace) {
+			found = append(found, problem.Sentence)
+		}
+	}
+	if live.Name != "" {
+		model.refresh(live)
+	}
+	if faults != nil {
+		parsed = nil
+	}
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, registeredKey, encodeRegistered(parsed))...)
+	found = append(found, faults...)
 	model.Drift = attribute.DriftValue(found)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
@@ -153,7 +174,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	}
 	var credential credential
 	if keep := !model.Fingerprint.IsUnknown(); keep {
-		credential = registeredCredential(ctx, store, model, &resp.Diagnostics)
+		credential = registeredCredential(ctx, store, model, state, &resp.Diagnostics)
 	} else {
 		credential = r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
 	}
@@ -167,6 +188,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 		return
 	}
 	model.setCredential(credential.raw, credential.parsed)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, registeredKey, encodeRegistered(credential.parsed))...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	if !model.SecretName.Equal(state.SecretName) {
 		if err := infra.RemoveUnusedSecret(ctx, store, state.SecretName.ValueString()); err != nil {

@@ -85,7 +85,8 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 			},
 			"verify_credentials": schema.BoolAttribute{
 				MarkdownDescription: "Verify the credentials against the API server before they are registered and on each refresh. " +
-					"Set this to `false` if the machine that runs Terraform cannot reach `address`. Defaults to `true`.",
+					"Set this to `false` if the machine that runs Terraform cannot reach `address`. Defaults to `true`. " +
+					"In both cases a refresh compares the token with its service account and its Secret through the provider's own connection, if that is possible.",
 				Optional: true,
 				Computed: true,
 				Default:  booldefault.StaticBool(true),

@@ -54,6 +54,7 @@ func TestInfrastructureChecksItsConfiguration(t *testing.T) {
 		"a renewal of what does not expire":     {acctest.Object{"credentials": acctest.Object{"service_account": "brane", "long_lived": true, "renew_before": "1h"}}, "credentials.renew_before", "long_lived"},
 		"a negative renewal":                    {acctest.Object{"credentials": acctest.Object{"service_account": "brane", "renew_before": "-1h"}}, "credentials.renew_before", "at least one minute"},
 		"a good kubeconfig":                     {given: kubeconfig("TOKEN", "OTHER")},
+		"a token and a certificate":             {kubeconfig("token: TOKEN", "token: TOKEN, client-certificate-data: Q0E=, client-key-data: Q0E="), "credentials.kubeconfig_wo", `users["brane"].token: the user also has a client certificate`},
 		"a plugin to execute":                   {kubeconfig("{token: TOKEN}", "{exec: {command: aws}}"), "credentials.kubeconfig_wo", `users["brane"].exec: Brane cannot run a plugin`},
 		"a token in a file":                     {kubeconfig("token: TOKEN", "tokenFile: /var/run/token"), "credentials.kubeconfig_wo", `users["brane"].tokenFile: it names a file`},
 		"an authority in a file":                {kubeconfig("certificate-authority-data: Q0E=", "certificate-authority: /etc/ca.crt"), "credentials.kubeconfig_wo", `clusters["c"].certificate-authority: it names a file`},

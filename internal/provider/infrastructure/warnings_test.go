@@ -55,12 +55,12 @@ func TestAccInfrastructure_warnings(t *testing.T) {
 		`WARNING, AttributeName("namespace"): Namespace rejects Brane's Jobs: `, `enforces the Pod Security level "baseline"`,
 	}
 	says(t, applied.Diagnostics, doubts...)
-	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_infrastructure", CurrentState: applied.NewState, CurrentIdentity: applied.NewIdentity})
+	read, err := s.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "brane_infrastructure", CurrentState: applied.NewState, CurrentIdentity: applied.NewIdentity, Private: applied.Private})
 	acctest.NoError(t, err)
 	s.RequireNoErrors(read.Diagnostics)
 	says(t, read.Diagnostics, doubts...)
 	again, err := s.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
-		TypeName: "brane_infrastructure", Config: s.EncodeObject(schema, config), PriorState: read.NewState, ProposedNewState: read.NewState, PriorIdentity: read.NewIdentity,
+		TypeName: "brane_infrastructure", Config: s.EncodeObject(schema, config), PriorState: read.NewState, ProposedNewState: read.NewState, PriorIdentity: read.NewIdentity, PriorPrivate: read.Private,
 	})
 	acctest.NoError(t, err)
 	if said := acctest.FormatDiagnostics(again.Diagnostics); said != "" {

@@ -1,4 +1,4 @@
-package namespace
+package credentials
 
 import (
 	"encoding/base64"
@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestDescribeToken(t *testing.T) {
+func TestDescribeTokenSecret(t *testing.T) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "brane", UID: "u1"}}
 	token := func(claims string) string {
 		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
@@ -50,7 +50,7 @@ func TestDescribeToken(t *testing.T) {
 			if tt.edit != nil {
 				tt.edit(secret)
 			}
-			got := describeToken(secret, tt.account)
+			got := DescribeTokenSecret(secret, tt.account)
 			if (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
