@@ -133,6 +133,14 @@ var (
 	yamlAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 )
 
+// syntaxRemedies are what to do about what Go's parser refuses, although Brane's reads it.
+var syntaxRemedies = map[string]string{
+	"found incompatible YAML document":   "remove the line %YAML, which Brane does not need",
+	"found unknown directive name":       "remove the line that begins with %, which Brane does not need",
+	"control characters are not allowed": "remove the character, or write it as an escape in double quotes",
+	"did not find expected ',' or '}'":   "inside of {…}, write a space after each colon, or write each key on a line of its own",
+}
+
 // checkText refuses what is not UTF-8, and characters that YAML 1.1 takes for line breaks: Go's parser does, Brane's does not.
 func (d *document) checkText() error {
 	if bytes.HasPrefix(d.data, []byte("\uFEFF")) {
@@ -155,8 +163,8 @@ func (d *document) checkText() error {
 func (d *document) syntaxError(err error) error {
 	found := yamlLine.FindStringSubmatch(err.Error())
 	reason := err.Error()[len(found[0]):]
-	if reason == "found incompatible YAML document" {
-		reason += "; remove the line %YAML, which Brane does not need"
+	if remedy := syntaxRemedies[reason]; remedy != "" {
+		reason += "; " + remedy
 	}
 	if anchor := yamlAnchor.FindStringSubmatch(reason); anchor != nil {
 		if i := bytes.Index(d.data, []byte("*"+anchor[1])); i >= 0 {

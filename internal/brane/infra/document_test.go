@@ -133,7 +133,9 @@ func TestRefusesWhatBraneRefuses(t *testing.T) {
 		"a tab":                       {replaced("    kind", "\tkind"), `infra.yml:3:2: found character that cannot start any token`},
 		"an open quote":               {replaced("brane", `"brane`), `infra.yml:6:5: found unexpected end of stream`},
 		"an unknown anchor":           {replaced("brane", `*x`), `infra.yml:6:16: unknown anchor 'x' referenced`},
-		"a control character":         {replaced("brane", "br\x01ane"), `infra.yml:6:5: control characters are not allowed`},
+		"a control character":         {replaced("brane", "br\x01ane"), `infra.yml:6:5: control characters are not allowed; remove the character, or write it as an escape in double quotes`},
+		"another directive":           {"%FOO bar\n---\n" + kube, `infra.yml:1:1: found unknown directive name; remove the line that begins with %, which Brane does not need`},
+		"no space before a brace":     {"locations: {a:{kind: local}}\n", `infra.yml:1:1: did not find expected ',' or '}'; inside of {…}, write a space after each colon, or write each key on a line of its own`},
 		"a line separator":            {replaced("brane", "br\u2028ane"), `infra.yml:6:18: the character U+2028 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
 		"a next line in a comment":    {kube + "# x\u0085\n", `infra.yml:12:4: the character U+0085 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
 		"a byte order mark":           {"\uFEFF" + kube, `infra.yml:1:1: the file begins with a byte order mark, which Brane takes for a part of the first key; save it as UTF-8 without a byte order mark`},
@@ -321,7 +323,7 @@ func TestRemovesADuplicateLocation(t *testing.T) {
 
 func TestRefusesToRemoveAReferencedLocation(t *testing.T) {
 	const one, other = "{kind: local, callback_to: c, network: n, registry: r}", "{kind: local, callback_to: d, network: n, registry: r}"
-	const refused = `remove location "kube" from infra.yml: the YAML around it cannot be edited without changing other entries`
+	refused := `remove location "kube" from infra.yml: ` + errShape.Error()
 	for name, tt := range map[string]struct{ document, want string }{
 		"an anchor":                    {"locations:\n  kube: &k " + one + "\n  b: *k\n", refused + ": infra.yml:2:6: unknown anchor 'k' referenced"},
 		"the second anchor of a name":  {"locations:\n  a: &k " + one + "\n  kube: &k " + other + "\n  b: *k\n", refused},
