@@ -75,6 +75,9 @@ func (m providerModel) hasUnknown() bool {
 func (m providerModel) toClients(ctx context.Context, version string) (*clients.Clients, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	c := &clients.Clients{AgentImage: valueOrEnvironment(m.AgentImage, "BRANE_AGENT_IMAGE")}
+	if m.AgentImage.IsNull() { // the schema validates the attribute
+		checkVariable(path.Root("agent_image"), "the environment variable BRANE_AGENT_IMAGE", c.AgentImage, unnamedImageProblems, &diags)
+	}
 	if c.AgentImage == "" {
 		c.AgentImage = releasedAgent + ":" + version
 	}
@@ -142,6 +145,14 @@ func expandHome(file string) string {
 		}
 	}
 	return file
+}
+
+// unnamedImageProblems returns what is wrong with an image reference without repeating it: an environment variable may contain a password by mistake.
+func unnamedImageProblems(text string) []string {
+	if len(attribute.ImageProblems(text)) == 0 {
+		return nil
+	}
+	return []string{"it is not an image reference; write it as registry.example.org/team/image:tag"}
 }
 
 // braneVersion validates a version or release of Brane that runs on Kubernetes.

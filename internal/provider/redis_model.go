@@ -71,6 +71,10 @@ func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnost
 			checkVariable(path.Root("redis").AtName(rule.attribute), "the environment variable "+variable, string(rule.value), rule.problems, diags)
 		}
 	}
+	if m.ClientCertificate.IsNull() && m.ClientKey.IsNull() && (len(r.Certificates.Cert) == 0) != (len(r.Certificates.Key) == 0) {
+		diags.AddAttributeError(path.Root("redis").AtName("client_certificate"), "Invalid environment variable",
+			"Only one of the environment variables BRANE_REDIS_CLIENT_CERTIFICATE and BRANE_REDIS_CLIENT_KEY is set. A client certificate needs its key: set both or unset both.")
+	}
 	var f portForwardModel
 	if !m.PortForward.IsNull() && !attribute.HasUnknown(m.PortForward) && attribute.DecodeObject(ctx, m.PortForward, &f, diags) {
 		r.ForwardCluster = f.Cluster

@@ -25,7 +25,7 @@ func TestImageMessages(t *testing.T) {
 		"busybox:" + strings.Repeat("x", 129): "invalid reference format",
 		"${var.image}":                        "invalid reference format",
 	} {
-		problems := strings.Join(imageProblems(text), "; ")
+		problems := strings.Join(ImageProblems(text), "; ")
 		if (want == "") != (problems == "") || !strings.Contains(problems, want) {
 			t.Errorf("%q: got %q, want %q", text, problems, want)
 		}
@@ -39,7 +39,7 @@ func FuzzImage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		_, err := reference.ParseNormalizedNamed(text)
-		problems := imageProblems(text)
+		problems := ImageProblems(text)
 		if (err == nil) != (len(problems) == 0) {
 			t.Errorf("%q: %v, and the kubelet: %v", text, problems, err)
 		}
