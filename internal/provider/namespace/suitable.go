@@ -12,8 +12,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
@@ -71,6 +76,11 @@ func findUnsuitable(ctx context.Context, from attributes, diags *diag.Diagnostic
 			"The Jobs of Brane set none, and steps of brane_workflow_run only with resources. Set their defaults:\n"+diagnostic.BulletList(missing))
 	}
 
+	if problem := findEngineProblem(ctx, quota, defaults); problem != "" {
+		found.AddAttributeWarning(path.Root("limit_range"), "Runs inside the cluster cannot start in this namespace", fmt.Sprintf(
+			"With limit_range and resource_quota of this namespace, brane_workflow_run with wait = false cannot start, because of the container of its engine: %s. Runs with wait = true need no engine.", problem))
+	}
+
 	var policy types.Object
 	get(&policy, path.Root("network_policy"))
 	var egress types.Map
@@ -107,6 +117,40 @@ func findMissingDefaults(quota types.Map, defaults map[string]types.Map) []strin
 		}
 	}
 	return missing
+}
+
+// findEngineProblem returns why the engine of a run cannot start, as far as the limits are known. It supposes a step that needs next to nothing.
+func findEngineProblem(ctx context.Context, quota types.Map, limits map[string]types.Map) string {
+	graph, err := workflow.NewGraph([]workflow.Step{{Name: "step", Image: "image", Command: []string{"command"}, When: workflow.OnSuccess}})
+	var policies jobspec.Policies
+	policies.AddRange(corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+		Type: corev1.LimitTypeContainer, Max: knownQuantities(ctx, limits["max"]), Min: knownQuantities(ctx, limits["min"]),
+		Default: knownQuantities(ctx, limits["default"]), DefaultRequest: knownQuantities(ctx, limits["default_request"]),
+	}}}})
+	policies.AddQuota(corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: knownQuantities(ctx, quota)}})
+	if err == nil {
+		_, err = policies.FitEngine(graph)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// knownQuantities returns the quantities of a map that are known and valid; other checks report the others.
+func knownQuantities(ctx context.Context, from types.Map) corev1.ResourceList {
+	list := corev1.ResourceList{}
+	for name, element := range from.Elements() {
+		value, ok := element.(basetypes.StringValuable)
+		if !ok {
+			continue
+		}
+		text, diags := value.ToStringValue(ctx)
+		if quantity, err := apiresource.ParseQuantity(text.ValueString()); err == nil && !diags.HasError() {
+			list[corev1.ResourceName(name)] = quantity
+		}
+	}
+	return list
 }
 
 // objectStore matches names that people give to object stores.

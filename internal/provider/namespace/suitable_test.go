@@ -67,6 +67,9 @@ func TestUnsuitableNamespace(t *testing.T) {
 		"the web":                     {egress(acctest.Object{"web": to("::/0", 443)}), nil},
 		"Redis everywhere":            {egress(acctest.Object{"redis": to("0.0.0.0/0", 6379)}), []string{"object store of JuiceFS"}},
 		"traffic that is not known":   {egress(acctest.Object{"other": acctest.Unknown}), nil},
+		"no memory for an engine":     {acctest.Object{"limit_range": acctest.Object{"max": acctest.Object{"memory": "32Mi"}}}, []string{"wait = false cannot start", "needs 64Mi of memory at least", "a LimitRange allows 32Mi"}},
+		"memory for an engine":        {acctest.Object{"limit_range": acctest.Object{"max": acctest.Object{"memory": "100Mi"}, "default": acctest.Object{"memory": "64Mi"}}}, nil},
+		"no pod for an engine":        {acctest.Object{"resource_quota": acctest.Object{"pods": "1"}}, []string{"wait = false cannot start", "a ResourceQuota of the namespace allows 1 pods"}},
 		"registries":                  {acctest.Object{"registry_credentials": acctest.Object{"r.example.org": acctest.Object{"username": "u", "password_wo": "never-told"}}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
