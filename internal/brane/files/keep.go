@@ -208,6 +208,19 @@ func (s *Store) ExtendKeys(ctx context.Context) error {
 	return nil
 }
 
+// LimitKeys lets every key of the run that has no deadline, such as those of its outputs, expire at the store's deadline.
+func (s *Store) LimitKeys(ctx context.Context) error {
+	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
+		return s.visitMatchingKeys(ctx, master, s.keyOf("*"), func(p redis.Pipeliner, key string) {
+			p.Do(ctx, "expireat", key, s.deadline.Unix(), "nx")
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("run %s: limit the deadline of its keys: %w", s.run, err)
+	}
+	return nil
+}
+
 // visitMatchingKeys sends a command for each key of one master that matches a pattern, many in one round trip.
 func (s *Store) visitMatchingKeys(ctx context.Context, master *redis.Client, pattern string, command func(p redis.Pipeliner, key string)) error {
 	for cursor := uint64(0); ; {

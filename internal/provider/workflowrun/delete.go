@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -46,21 +47,33 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		}
 		return
 	}
-	err := r.runner.deleteObjects(ctx, &model)
+	if model.isKeptForSuccessor(string(successor)) && replaced.keep(r.runner.clients, model) {
+		if err := r.runner.keepForSuccessor(ctx, model, &resp.Diagnostics); err != nil {
+			diagnostic.AddError(&resp.Diagnostics, "Failed to keep files of run", fmt.Sprintf("Limiting how long the keys of run %q stay in Redis, until the run that replaces it has succeeded", id), err)
+		}
+		return
+	}
+	r.runner.deleteRun(ctx, &model, string(successor), &resp.Diagnostics)
+}
+
+// deleteRun deletes the objects of the run in the cluster, its Redis user and its Redis keys.
+func (r *runner) deleteRun(ctx context.Context, model *workflowRunModel, successor string, diags *diag.Diagnostics) {
+	id := model.ID.ValueString()
+	err := r.deleteObjects(ctx, model)
 	if errors.Is(err, workflow.ErrSuperseded) {
 		// With create_before_destroy, Create has already resumed it.
-		if string(successor) == strconv.Quote(id) {
-			resp.Diagnostics.AddWarning("No step was run again", fmt.Sprintf("Run %q had succeeded and was to be replaced by itself. Because of lifecycle.create_before_destroy, "+
+		if successor == strconv.Quote(id) {
+			diags.AddWarning("No step was run again", fmt.Sprintf("Run %q had succeeded and was to be replaced by itself. Because of lifecycle.create_before_destroy, "+
 				"which other resources that need this one may cause as well, the new run found the files of the old one and ran no step. To run all steps again, change a value in triggers.", id))
 		}
 		return
 	}
 	if err != nil {
-		diagnostic.AddError(&resp.Diagnostics, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, namespace), err)
+		diagnostic.AddError(diags, "Failed to delete run", fmt.Sprintf("Deleting the objects of run %q in namespace %q", id, model.Namespace.ValueString()), err)
 		return // the keys are not deleted: a pod may still write
 	}
-	redis, warnings, err := r.runner.clients.RedisClient(ctx)
-	diagnostic.AddRedisWarnings(&resp.Diagnostics, warnings)
+	redis, warnings, err := r.clients.RedisClient(ctx)
+	diagnostic.AddRedisWarnings(diags, warnings)
 	if err == nil {
 		var store *files.Store
 		if store, err = results.OpenFiles(redis, id); err == nil {
@@ -68,7 +81,7 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		}
 	}
 	if err != nil {
-		diagnostic.AddError(&resp.Diagnostics, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
+		diagnostic.AddError(diags, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
 	}
 }
 

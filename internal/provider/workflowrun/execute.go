@@ -48,9 +48,11 @@ type runner struct{ clients *clients.Clients }
 // executeRun runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
 func (r *runner) executeRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
 	run, ok := r.prepareRun(ctx, model, env, diags)
-	if !ok {
-		return false
-	}
+	return ok && finishRun(ctx, run, model, diags)
+}
+
+// finishRun runs a prepared run to its end, or starts its engine, and sets the results in the model. It returns whether there is anything to store in the state.
+func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	if !model.waitsForEnd() {
 		return startDetached(ctx, run, model, diags)
 	}

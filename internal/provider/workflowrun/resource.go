@@ -136,9 +136,19 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, []byte(`""`))...)
-	if r.runner.executeRun(ctx, &model, env, &resp.Diagnostics) {
-		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	kept := replaced.takeKept(r.runner.clients, model)
+	run, ok := r.runner.prepareRun(ctx, &model, env, &resp.Diagnostics)
+	if ok {
+		kept = r.deletePredecessors(ctx, kept, model.sameRun, &resp.Diagnostics) // all of its steps are to run again
+		ok = finishRun(ctx, run, &model, &resp.Diagnostics)
 	}
+	if ok {
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		if status := workflow.RunStatus(model.Status.ValueString()); status == workflow.RunSucceeded || status == workflow.RunRunning {
+			kept = r.deletePredecessors(ctx, kept, model.otherRun, &resp.Diagnostics)
+		}
+	}
+	warnKept(kept, &resp.Diagnostics)
 }
 
 func (r *workflowRunResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {

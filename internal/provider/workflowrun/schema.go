@@ -45,7 +45,11 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
 			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
 			"Changing `name`, `infrastructure`, `inputs`, `triggers`, `secret_env_wo_version`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
-			"No other change runs anything again. Runs cannot be imported.",
+			"No other change runs anything again. Runs cannot be imported.\n\n" +
+			"Terraform destroys a run before it creates the one that replaces it. If the `id` of the new run is known during the plan, the new run is validated before. " +
+			"If it is not, because it depends on values that are only known after apply, the new run is validated when it is created: until it has succeeded, the files of the old run stay in Redis, for up to `retention`. " +
+			"If the new run fails, an apply with the configuration of the old one restores it without running any step. " +
+			"With `lifecycle.create_before_destroy`, the old run also stays in the state until the new one has succeeded.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Name of the run and a digest of everything that identifies it: name, infrastructure, inputs, steps, triggers and the version of the secret environment. All objects of the run have the label `brane/run=<id>`; its Redis keys begin with `brane:<id>:`.",

@@ -33,7 +33,20 @@ func Open(client redis.UniversalClient, id string, graph workflow.Graph) (*Store
 // OpenFiles opens the files of a run that has ended, to read, keep or delete them.
 func OpenFiles(client redis.UniversalClient, id string) (*files.Store, error) {
 	// The deadline applies to what an interrupted Keep has written; everything else that is written through the store is kept permanently.
-	return files.Open(files.Config{Redis: client, Run: id, Deadline: time.Now().Add(24 * time.Hour)})
+	return openUntil(client, id, 24*time.Hour)
+}
+
+// Limit lets all files of a run that has ended, also its outputs, expire after a time.
+func Limit(ctx context.Context, client redis.UniversalClient, id string, after time.Duration) error {
+	store, err := openUntil(client, id, after)
+	if err != nil {
+		return err
+	}
+	return store.LimitKeys(ctx)
+}
+
+func openUntil(client redis.UniversalClient, id string, after time.Duration) (*files.Store, error) {
+	return files.Open(files.Config{Redis: client, Run: id, Deadline: time.Now().Add(after)})
 }
 
 // ForExecution returns the results of the same run, for an execution of it: see [files.Store.ForExecution].
