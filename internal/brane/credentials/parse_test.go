@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 func read(t testing.TB, name string) string {
@@ -303,6 +304,15 @@ func FuzzParse(f *testing.F) {
 		again, err := Parse(rendered)
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, rendered)
+		}
+		second, err := clientcmd.Load(rendered)
+		if err != nil {
+			t.Fatalf("kubectl refuses it: %v in\n%s", err, rendered)
+		}
+		context := second.Contexts[second.CurrentContext]
+		if cluster, user := second.Clusters[context.Cluster], second.AuthInfos[context.AuthInfo]; cluster.Server != k.Server || user.Token != k.Token || context.Namespace != k.Namespace ||
+			!bytes.Equal(cluster.CertificateAuthorityData, k.CA) || !bytes.Equal(user.ClientKeyData, k.ClientKey) {
+			t.Errorf("kubectl reads something else from\n%s", rendered)
 		}
 		k.Warnings, k.Unreadable, again.Warnings = nil, nil, nil
 		if diff := cmp.Diff(k, again); diff != "" {

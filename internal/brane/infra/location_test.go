@@ -2,7 +2,10 @@ package infra
 
 import (
 	"reflect"
+	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 func TestValidatesALocation(t *testing.T) {
@@ -64,4 +67,16 @@ registry: it has a scheme; image names begin with host:port alone, such as 198.5
 	if err := d.Set(l); err == nil || err.Error() != want || len(d.Bytes()) != 0 {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
+}
+
+// FuzzNamespaceName compares the rule for a namespace with that of Kubernetes.
+func FuzzNamespaceName(f *testing.F) {
+	for _, seed := range []string{"brane", "", "-a", "a-", "A", "a.b", "1", "a\n", "é", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if got, want := namespaceRule.MatchString(name), len(validation.IsDNS1123Label(name)) == 0; got != want {
+			t.Errorf("%q: valid %t, Kubernetes %t", name, got, want)
+		}
+	})
 }
