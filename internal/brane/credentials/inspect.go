@@ -45,7 +45,7 @@ func DescribeTokenSecret(secret *corev1.Secret, account *corev1.ServiceAccount) 
 }
 
 // InspectToken compares the kubeconfig's token with its service account and, if it is a long-lived token, with its Secret. It returns a sentence about why the
-// cluster does not accept the token, or nothing. It does not use the token: c is the connection of somebody who can read these objects.
+// cluster does not accept the token, or nothing. It does not use the token: c is a connection that may read these objects.
 func (k *Kubeconfig) InspectToken(ctx context.Context, c *kube.Client) (string, error) {
 	var claims tokenClaims
 	namespace, name, ok := k.ServiceAccount()

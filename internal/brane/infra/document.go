@@ -138,7 +138,7 @@ var syntaxRemedies = map[string]string{
 	"found incompatible YAML document":   "remove the line %YAML, which Brane does not need",
 	"found unknown directive name":       "remove the line that begins with %, which Brane does not need",
 	"control characters are not allowed": "remove the character, or write it as an escape in double quotes",
-	"did not find expected ',' or '}'":   "inside of {…}, write a space after each colon, or write each key on a line of its own",
+	"did not find expected ',' or '}'":   "inside of {…}, write a space after each colon, or write each key on a separate line",
 }
 
 // checkText refuses what is not UTF-8, and characters that YAML 1.1 takes for line breaks: Go's parser does, Brane's does not.

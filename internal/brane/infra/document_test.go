@@ -135,7 +135,7 @@ func TestRefusesWhatBraneRefuses(t *testing.T) {
 		"an unknown anchor":           {replaced("brane", `*x`), `infra.yml:6:16: unknown anchor 'x' referenced`},
 		"a control character":         {replaced("brane", "br\x01ane"), `infra.yml:6:5: control characters are not allowed; remove the character, or write it as an escape in double quotes`},
 		"another directive":           {"%FOO bar\n---\n" + kube, `infra.yml:1:1: found unknown directive name; remove the line that begins with %, which Brane does not need`},
-		"no space before a brace":     {"locations: {a:{kind: local}}\n", `infra.yml:1:1: did not find expected ',' or '}'; inside of {…}, write a space after each colon, or write each key on a line of its own`},
+		"no space before a brace":     {"locations: {a:{kind: local}}\n", `infra.yml:1:1: did not find expected ',' or '}'; inside of {…}, write a space after each colon, or write each key on a separate line`},
 		"a line separator":            {replaced("brane", "br\u2028ane"), `infra.yml:6:18: the character U+2028 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
 		"a next line in a comment":    {kube + "# x\u0085\n", `infra.yml:12:4: the character U+0085 is a line break for some YAML readers only; remove it or write it as an escape in double quotes`},
 		"a byte order mark":           {"\uFEFF" + kube, `infra.yml:1:1: the file begins with a byte order mark, which Brane takes for a part of the first key; save it as UTF-8 without a byte order mark`},

@@ -13,7 +13,7 @@ import (
 
 // errShape reports that an entry cannot be edited without changing another one.
 var errShape = errors.New("the YAML around it cannot be edited without changing other entries; " +
-	"write the file in block style, each key on a line of its own, without {…}, anchors (&, *) and explicit keys (?)")
+	"write the file in block style, each key on a separate line, without {…}, anchors (&, *) and explicit keys (?)")
 
 // editEntry returns the document with the entry of a name added or replaced, or removed if value is nil. It replaces as few lines as possible. Each result
 // is parsed and compared with the original; if anything but the entry differs, the next rewrite is tried.

@@ -138,7 +138,7 @@ func registeredCredential(ctx context.Context, store infra.Store, model, state i
 	return credential{raw: raw, parsed: parsed}
 }
 
-// readKubeconfig returns the kubeconfig that a resource has registered. The location may refer to another one: somebody has edited infra.yml.
+// readKubeconfig returns the kubeconfig that a resource has registered. The location may refer to another one: infra.yml was edited.
 func readKubeconfig(ctx context.Context, store infra.Store, state infrastructureModel) ([]byte, error) {
 	if secret := state.SecretName.ValueString(); secret != "" {
 		return infra.LookupSecret(ctx, store, secret)
