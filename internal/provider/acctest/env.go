@@ -91,7 +91,7 @@ func (s Env) CheckGone(objects ...kube.Object) error {
 }
 
 // NoError fails the test if there is an error.
-func NoError(t *testing.T, err error) {
+func NoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

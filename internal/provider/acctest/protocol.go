@@ -18,13 +18,13 @@ import (
 // Protocol sends single requests to the provider, as a CLI does, also those that no CLI can be made to send.
 type Protocol struct {
 	tfprotov6.ProviderServer
-	T       *testing.T
+	T       testing.TB
 	Context context.Context // of all requests; a test can add a logger
 	Schemas *tfprotov6.GetProviderSchemaResponse
 }
 
 // NewProtocol starts a provider in the process of the test.
-func NewProtocol(t *testing.T) *Protocol {
+func NewProtocol(t testing.TB) *Protocol {
 	t.Helper()
 	s := &Protocol{ProviderServer: providerserver.NewProtocol6(provider.New("test")())(), T: t, Context: t.Context()}
 	schemas, err := s.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})

@@ -88,6 +88,7 @@ func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"timeouts": attribute.NewTimeouts(ctx, fileTimeout),
 		},
 	}
+	attribute.FixTypes(resp.Schema.Attributes)
 }
 
 // ValidateConfig reports null elements.

@@ -107,6 +107,7 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 			"timeouts": attribute.NewTimeouts(ctx, infrastructureTimeout),
 		},
 	}
+	attribute.FixTypes(resp.Schema.Attributes)
 }
 
 func credentialsAttributes() map[string]schema.Attribute {

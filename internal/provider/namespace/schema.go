@@ -103,6 +103,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"timeouts": attribute.NewTimeouts(ctx, namespaceTimeout),
 		},
 	}
+	attribute.FixTypes(resp.Schema.Attributes)
 }
 
 // describeRules lists the verbs and resources of RBAC rules.

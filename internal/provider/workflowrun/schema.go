@@ -31,6 +31,7 @@ const (
 
 func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = resourceSchema(ctx)
+	attribute.FixTypes(resp.Schema.Attributes)
 }
 
 // resourceSchema returns the schema of the resource, from which that of the action is made.
