@@ -31,8 +31,10 @@ func TestLongProviderSuspended(t *testing.T) {
 	successor.awaitLog(t, `step "slow" was already started`)
 	acctest.NoError(t, syscall.Kill(provider, syscall.SIGCONT))
 	s.checkErrors(t, sleeper, `
-Failed to finish run
-Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: run "$RUN" was taken over by $HOLDER.`)
+Run locked by another apply
+Running "$RUN" in namespace "$NAMESPACE": run "$RUN" was taken over by $HOLDER, because this process had not renewed its lease in time.
+
+Wait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.`)
 	s.server.letGo()
 	s.checkErrors(t, successor, "")
 	if got := s.countStarts(t); got != once {
