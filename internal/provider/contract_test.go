@@ -67,7 +67,7 @@ func TestUnknownsContract(t *testing.T) {
 }
 
 // oneOf lists the attribute to set if a resource requires one of several.
-var oneOf = map[string]string{"brane_file_set": "directory"}
+var oneOf = map[string]string{"brane_file_set": "directory", "brane_workflow_run": "infrastructure"}
 
 // full lists a valid configuration of each resource with all attributes.
 var full = map[string]map[string]any{

@@ -168,6 +168,15 @@ func (c *Client) CA() ([]byte, error) {
 	return config.CAData, nil
 }
 
+// StaticToken returns the token of the connection if it stays the same as long as this process runs; empty if there is none, or if it is read again from a file
+// or an exec plugin.
+func (c *Client) StaticToken() string {
+	if c.plugin != nil || c.config.BearerTokenFile != "" {
+		return ""
+	}
+	return c.config.BearerToken
+}
+
 // IsInsecure reports whether the connection does not verify the certificate of the API server.
 func (c *Client) IsInsecure() bool { return c.config.Insecure }
 

@@ -16,11 +16,29 @@ func (e *RunExistsElsewhereError) Error() string {
 	return fmt.Sprintf("run %q exists in this Redis already, in %s; give one of the two another name or other triggers", e.Run, e.Place)
 }
 
-// AccountError reports that the credential of a run does not belong to a service account that a pod in its namespace can use.
-type AccountError struct{ User, Namespace string }
+// AccountError reports that no service account can be created for an engine, which needs one because the Jobs are not submitted by a service account of the
+// namespace.
+type AccountError struct {
+	Run string
+	Err error
+}
 
 func (e *AccountError) Error() string {
-	return fmt.Sprintf("the registered credential belongs to %q, which is not a service account in namespace %q", e.User, e.Namespace)
+	return fmt.Sprintf("create the service account for the engine of run %q: %v", e.Run, e.Err)
+}
+
+func (e *AccountError) Unwrap() error { return e.Err }
+
+// MissingNamespaceError reports that the namespace of a run does not exist.
+type MissingNamespaceError struct{ Run, Namespace string }
+
+func (e *MissingNamespaceError) Error() string {
+	return fmt.Sprintf("start run %q: namespace %q does not exist", e.Run, e.Namespace)
+}
+
+// Remedy returns what to do about it.
+func (e *MissingNamespaceError) Remedy() string {
+	return fmt.Sprintf("Create it with a brane_namespace, and refer to the name of that resource in the run, so that it is created first. Or create it with kubectl create namespace %s.", e.Namespace)
 }
 
 // ErrSuperseded reports that a later execution has taken over the run, so the caller must not delete it.

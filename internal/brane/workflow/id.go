@@ -14,8 +14,10 @@ import (
 type Identity struct {
 	Name           string            `json:"name"`
 	Infrastructure string            `json:"infrastructure"`
-	Steps          []Step            `json:"steps"`  // in the order of the graph
-	Inputs         map[string]string `json:"inputs"` // path → sha256 of the content, in hex
+	Namespace      string            `json:"namespace,omitempty"` // only without an infrastructure, which names the namespace
+	Cluster        string            `json:"cluster,omitempty"`   // likewise
+	Steps          []Step            `json:"steps"`               // in the order of the graph
+	Inputs         map[string]string `json:"inputs"`              // path → sha256 of the content, in hex
 	Triggers       map[string]string `json:"triggers"`
 	// SecretEnvVersion represents the steps' SecretEnv, which is not part of the identity; 0 if there is none.
 	SecretEnvVersion int64 `json:"secret_env_version,omitempty"`

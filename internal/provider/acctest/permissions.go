@@ -75,20 +75,36 @@ func useDocumentedPermissions(folder string) (undo func() error, err error) {
 	return undo, errors.Join(os.WriteFile(file, kubeconfig, 0o600), os.Setenv(KubeconfigVariable, file))
 }
 
-// createDocumentedAccount creates a service account with the documented ClusterRole and no other; undo deletes both.
-func createDocumentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []byte, undo func() error, err error) {
+// ReadDocumentedRole reads the Role of the documentation for runs in a namespace.
+func ReadDocumentedRole(t *testing.T) *rbacv1.Role {
+	t.Helper()
+	var role rbacv1.Role
+	NoError(t, readDocumentedRole("Role", &role))
+	return &role
+}
+
+// readDocumentedRole reads the object of this kind from the guide about permissions.
+func readDocumentedRole(kind string, into any) error {
 	page, err := os.ReadFile(RepositoryPath("templates/guides/permissions.md"))
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	_, rest, _ := strings.Cut(string(page), "```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: "+kind+"\n")
 	text, _, found := strings.Cut(rest, "```")
 	if !found {
-		return nil, nil, errors.New("the page has no YAML")
+		return fmt.Errorf("the page has no %s", kind)
 	}
+	if err := yaml.UnmarshalStrict([]byte(text), into); err != nil {
+		return fmt.Errorf("read the documented %s: %w", kind, err)
+	}
+	return nil
+}
+
+// createDocumentedAccount creates a service account with the documented ClusterRole and no other; undo deletes both.
+func createDocumentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []byte, undo func() error, err error) {
 	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict([]byte(text), &role); err != nil {
-		return nil, nil, fmt.Errorf("read the documented ClusterRole: %w", err)
+	if err := readDocumentedRole("ClusterRole", &role); err != nil {
+		return nil, nil, err
 	}
 	name := clustertest.Name(role.Name)
 	role.ObjectMeta = metav1.ObjectMeta{Name: name}

@@ -55,8 +55,10 @@ var actionDescriptions = map[string]string{
 	"name":      "Name of the run: a DNS label of at most 40 characters. Each invocation gets its own `id`, which starts with this name.",
 	"retention": "How long the files of the run, including its outputs, stay in Redis, counted from its start, for example `72h`. At least `1h`. Defaults to `168h`.",
 	"outputs":   "Output files, by names of your choice. They are reported when the run has ended, and stay in Redis as long as `retention` specifies.",
+	"cluster":   clusterDescription,
+	"namespace": namespaceDescription,
 	"submit_with": "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
-		"for an infrastructure whose address cannot be reached from the machine that runs Terraform. Defaults to `registered`.",
+		"for an infrastructure whose address cannot be reached from the machine that runs Terraform. Conflicts with `namespace`, where the provider's own are always used. Defaults to `registered`.",
 	"defaults": "Default values for all steps. Map attributes (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
 		"Any other attribute set on a step overrides the default.",
 	"steps": "Steps of the run, by name: a DNS label of at most 40 characters.",
@@ -166,7 +168,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	reportAllowed(diags, model.Name.ValueString(), result)
 	switch {
 	case err != nil:
-		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
+		model.reportError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	default:

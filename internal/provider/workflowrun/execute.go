@@ -87,7 +87,7 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. %s "+
 			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.spec.ID, run.spec.Namespace, describeStop(err)))
 	case err != nil:
-		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
+		model.reportError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
@@ -110,6 +110,19 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 	model.setOutputs(ctx, layer, outputs, diags)
 	writePage(ctx, run, model, progress, result, problem, diags)
 	return true
+}
+
+// reportError adds an error of a run, on the attribute that names its namespace if that does not exist.
+func (m workflowRunModel) reportError(diags *diag.Diagnostics, summary, tried string, err error) {
+	var missing *workflow.MissingNamespaceError
+	switch {
+	case !errors.As(err, &missing):
+		diagnostic.AddError(diags, summary, tried, err)
+	case m.hasInfrastructure():
+		diags.AddAttributeError(path.Root("infrastructure"), summary, diagnostic.ErrorDetail(tried, err))
+	default:
+		diags.AddAttributeError(path.Root("namespace"), summary, diagnostic.ErrorDetail(tried, err))
+	}
 }
 
 // describeStop returns a sentence about the running steps of an interrupted run.
@@ -183,10 +196,9 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 	if graph = resolveCommands(ctx, graph, diags); diags.HasError() {
 		return nil, false
 	}
-	name := model.Infrastructure.ValueString()
 	target, err := r.findTarget(ctx, model)
 	if err != nil {
-		diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+		model.reportNoTarget(diags, id, err)
 		return nil, false
 	}
 	redis, warnings, err := r.clients.RedisClient(ctx)
@@ -208,14 +220,14 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 	}
 	return &workflowRun{
 		spec: &workflow.Spec{
-			ID: id, Graph: graph, Inputs: sources, Namespace: target.Namespace, Location: name, Address: target.Address, Registry: target.Registry,
+			ID: id, Graph: graph, Inputs: sources, Namespace: target.Namespace, Location: target.Name, Address: target.Address, Registry: target.Registry,
 			AgentImage: r.clients.AgentImage, Users: r.clients.Redis.Users, Retention: retention, Timeouts: model.podTimeouts(diags),
 			Parallel: int(model.Parallelism.ValueInt64()), Prewarm: model.Prewarm.ValueBool(),
 			AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()), Metadata: model.toMetadata(metadataModel{}),
 		},
 		clients: engine.Clients{
 			Kube:    target.Kube,
-			Nodes:   r.clients.KubernetesAt(target.Kube.Host()), // registered credentials only have permissions in their namespace
+			Nodes:   r.findNodesClient(model, target.Kube),
 			Results: store, RedisURL: url, Certificates: r.clients.Redis.Certificates,
 		},
 		options: engine.Options{

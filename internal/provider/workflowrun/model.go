@@ -91,12 +91,23 @@ var (
 	}}
 )
 
+// hasInfrastructure reports whether the run is on a registered infrastructure. Otherwise the provider's own account submits the Jobs, in the configured namespace.
+func (m workflowRunModel) hasInfrastructure() bool { return !m.Infrastructure.IsNull() }
+
+// isSubmittedByProvider reports whether the provider's own account submits the Jobs.
+func (m workflowRunModel) isSubmittedByProvider() bool {
+	return !m.hasInfrastructure() || m.SubmitWith.ValueString() == submitProvider
+}
+
 // hasKnownIdentity reports whether all values that identify the run are known.
 func (m workflowRunModel) hasKnownIdentity() bool {
 	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Images, m.Triggers, m.SecretEnvWOVersion} {
 		if attribute.HasUnknown(value) {
 			return false
 		}
+	}
+	if !m.hasInfrastructure() && (m.Namespace.IsUnknown() || m.Cluster.IsUnknown()) {
+		return false
 	}
 	if m.Steps.IsUnknown() || hasUnknownIdentity(m.Defaults) || slices.ContainsFunc(slices.Collect(maps.Values(m.Steps.Elements())), hasUnknownIdentity) {
 		return false
@@ -145,6 +156,9 @@ func (m workflowRunModel) readSources(ctx context.Context, diags *diag.Diagnosti
 // identity returns the values that identify the run.
 func (m workflowRunModel) identity(ctx context.Context, graph workflow.Graph, digests map[string]string, diags *diag.Diagnostics) workflow.Identity {
 	identity := workflow.Identity{Name: m.Name.ValueString(), Infrastructure: m.Infrastructure.ValueString(), Steps: graph.All(), Inputs: digests, SecretEnvVersion: m.SecretEnvWOVersion.ValueInt64()}
+	if !m.hasInfrastructure() {
+		identity.Namespace, identity.Cluster = m.Namespace.ValueString(), m.Cluster.ValueString()
+	}
 	diags.Append(m.Triggers.ElementsAs(ctx, &identity.Triggers, false)...)
 	return identity
 }
@@ -187,7 +201,10 @@ func (m workflowRunModel) resumesInPlace(plan workflowRunModel) bool {
 
 // setResultsUnknown makes all results of the run unknown, because it will be executed.
 func (m *workflowRunModel) setResultsUnknown(ctx context.Context) diag.Diagnostics {
-	m.Namespace, m.ExecutionID, m.Status = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+	if m.hasInfrastructure() {
+		m.Namespace = types.StringUnknown()
+	}
+	m.ExecutionID, m.Status = types.StringUnknown(), types.StringUnknown()
 	m.StartedAt, m.FinishedAt, m.Duration = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
 	m.Results, m.OutputsDigest, m.ReportWrittenAt = types.MapUnknown(resultType), types.StringUnknown(), types.StringUnknown()
 	if m.Outputs.IsNull() || m.Outputs.IsUnknown() {

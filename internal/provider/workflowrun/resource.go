@@ -65,7 +65,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if plan.SubmitWith.ValueString() == submitProvider {
+	if plan.isSubmittedByProvider() {
 		r.runner.clients.PlanCluster(ctx, req, resp)
 	}
 	env := environment{packageVersion: r.runner.clients.PackageVersion()}

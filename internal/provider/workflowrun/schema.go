@@ -37,7 +37,8 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 // resourceSchema returns the schema of the resource, from which that of the action is made.
 func resourceSchema(ctx context.Context) schema.Schema {
 	return schema.Schema{
-		MarkdownDescription: "Runs a graph of containers once. Each step is a Kubernetes Job, submitted with the credentials that are registered for the infrastructure (see `submit_with`).\n\n" +
+		MarkdownDescription: "Runs a graph of containers once. Each step is a Kubernetes Job. Without a Brane instance, set `namespace`: the Jobs are submitted with the credentials of the provider. " +
+			"With `infrastructure`, they are submitted with the credentials that are registered for it (see `submit_with`).\n\n" +
 			"The `/data` directory of a step contains the inputs of the run and the output files of the steps in `needs`, and of the steps that those need. " +
 			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored. Symbolic links are stored as links, also those to files of the image; sockets and named pipes are not stored.\n\n" +
 			"The resource is the record of the run. Deleted Jobs are not reported as drift. Missing or modified outputs in Redis are, and cause the run to be replaced. " +
@@ -45,7 +46,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"With `lifecycle.create_before_destroy`, `-replace` runs nothing again, because the new run finds the files of the old one: change `triggers` instead. " +
 			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
 			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
-			"Changing `name`, `infrastructure`, `inputs`, `triggers`, `secret_env_wo_version`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
+			"Changing `name`, `infrastructure`, `namespace`, `inputs`, `triggers`, `secret_env_wo_version`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
 			"No other change runs anything again. Runs cannot be imported.\n\n" +
 			"Terraform destroys a run before it creates the one that replaces it. If the `id` of the new run is known during the plan, the new run is validated before. " +
 			"If it is not, because it depends on values that are only known after apply, the new run is validated when it is created: until it has succeeded, the files of the old run stay in Redis, for up to `retention`. " +
@@ -53,25 +54,18 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"With `lifecycle.create_before_destroy`, the old run also stays in the state until the new one has succeeded.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
-				MarkdownDescription: "Name of the run and a digest of everything that identifies it: name, infrastructure, inputs, steps, triggers and the version of the secret environment. All objects of the run have the label `brane/run=<id>`; its Redis keys begin with `brane:<id>:`.",
+				MarkdownDescription: "Name of the run and a digest of everything that identifies it: name, infrastructure or namespace, inputs, steps, triggers and the version of the secret environment. All objects of the run have the label `brane/run=<id>`; its Redis keys begin with `brane:<id>:`.",
 				Computed:            true,
 			},
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the run: a DNS label of at most 40 characters. Several runs may have the same name. Two runs that are identical, also in the names of run and infrastructure, but in different namespaces or clusters cannot share a Redis." + runsAgain,
+				MarkdownDescription: "Name of the run: a DNS label of at most 40 characters. Several runs may have the same name. Two runs that are identical, also in the names of run and infrastructure, but in different namespaces or clusters cannot share a Redis; with `namespace` instead of `infrastructure` they can." + runsAgain,
 				Required:            true,
 				Validators:          []validator.String{attribute.RunName()},
 			},
-			"infrastructure": schema.StringAttribute{
-				MarkdownDescription: "Name of the `brane_infrastructure` to run on." + runsAgain,
-				Required:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-			},
-			"submit_with": submitWithSchema(),
-			"cluster":     submitClusterSchema(),
-			"namespace": schema.StringAttribute{
-				MarkdownDescription: "Namespace of the infrastructure, in which the Jobs are created.",
-				Computed:            true,
-			},
+			"infrastructure":        infrastructureSchema(),
+			"namespace":             namespaceSchema(),
+			"submit_with":           submitWithSchema(),
+			"cluster":               submitClusterSchema(),
 			"labels":                labelsAttribute("Labels of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
 			"annotations":           annotationsAttribute("Annotations of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
 			"steps":                 stepsSchema(),
@@ -146,7 +140,8 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			},
 			"wait": schema.BoolAttribute{
 				MarkdownDescription: "Whether apply waits for the run to end. With `false` it returns as soon as the inputs are stored. An engine, which is a Job too, then runs the workflow inside the cluster, with the service account " +
-					"that is registered for the infrastructure (in its namespace, with `access = \"run\"`), and each refresh reads the state of the run. The pod of the engine needs network access to the API server and to Redis. " +
+					"that submits the Jobs. If that is not a service account of the namespace, for example because the provider's own account submits them, apply creates one with a Role and a RoleBinding for this engine, " +
+					"and the engine deletes the RoleBinding at its end. Each refresh reads the state of the run. The pod of the engine needs network access to the API server and to Redis. " +
 					"If the run is blocked, a refresh reports the reason as a warning. A failed run, or one whose engine is gone, is reported as drift, and the next apply resumes it. " +
 					"After a change to `true`, apply waits for the run in progress. Defaults to `true`." + runsNothing,
 				Optional: true,

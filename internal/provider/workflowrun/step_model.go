@@ -74,6 +74,11 @@ func (m workflowRunModel) decodeGraph(ctx context.Context, env environment, diag
 		if step.Call != nil {
 			calls[name] = step.Call
 		}
+		if step.Call != nil && step.Image == "" && !m.hasInfrastructure() {
+			diags.AddAttributeError(path.Root("steps").AtMapKey(name).AtName("package"), "Missing image", fmt.Sprintf(
+				"Step %q calls package %q, whose image is in the registry of an infrastructure, but the run has a namespace instead. "+
+					"Set image of the step, for example registry.example.org/library/%s, or set infrastructure.", name, step.Call.Package, step.Call.Package))
+		}
 		step.SecretEnv = env.secretEnv[name]
 		steps = append(steps, step)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // The values of submit_with.
@@ -31,34 +32,56 @@ func submitWithSchema() schema.Attribute {
 	return schema.StringAttribute{
 		MarkdownDescription: "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
 			"for an infrastructure whose address cannot be reached from the machine that runs Terraform. " +
-			"If the registered credentials are missing or lack permissions, a refresh and a destroy use the provider's own. Defaults to `registered`." + runsNothing,
+			"If the registered credentials are missing or lack permissions, a refresh and a destroy use the provider's own. " +
+			"Conflicts with `namespace`, where the provider's own are always used. Defaults to `registered`." + runsNothing,
 		Optional:   true,
 		Validators: []validator.String{attribute.OneOf(submitRegistered, submitProvider)},
 	}
 }
 
+const clusterDescription = attribute.ClusterDescription +
+	" Only with `namespace`, or with `submit_with = \"provider\"`, as the cluster of the infrastructure; registered credentials identify their cluster themselves."
+
 func submitClusterSchema() schema.Attribute {
 	return schema.StringAttribute{
-		MarkdownDescription: "Name of the cluster of the infrastructure, one of `clusters` in the provider block. Only with `submit_with = \"provider\"`; the registered credentials identify their cluster themselves. " +
-			"Defaults to the cluster of the provider's `kubernetes` block." + runsNothing,
-		Optional:   true,
-		Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+		MarkdownDescription: clusterDescription + " With `namespace`, changing this runs all steps again.",
+		Optional:            true,
+		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 	}
 }
 
-// checkSubmit reports attributes that conflict with submit_with.
-func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
-	if m.SubmitWith.IsUnknown() {
-		return
+// infrastructureSchema returns the attribute that selects where the run is, unless that is namespace.
+func infrastructureSchema() schema.Attribute {
+	return schema.StringAttribute{
+		MarkdownDescription: "Name of the `brane_infrastructure` to run on. Exactly one of `infrastructure` and `namespace` must be set." + runsAgain,
+		Optional:            true,
+		Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.ExactlyOneOf(path.MatchRoot("infrastructure"), path.MatchRoot("namespace"))},
 	}
-	byProvider := m.SubmitWith.ValueString() == submitProvider
-	if !byProvider && !m.Cluster.IsNull() {
+}
+
+const namespaceDescription = "Namespace to run in without an infrastructure: that of a `brane_namespace`, or any other that exists. The provider's own account submits the Jobs, nothing is registered, and " +
+	"the provider block needs no `control_plane`. Exactly one of `infrastructure` and `namespace` must be set."
+
+func namespaceSchema() schema.Attribute {
+	return schema.StringAttribute{
+		MarkdownDescription: namespaceDescription + " With `infrastructure`, this is the namespace of the infrastructure." + runsAgain,
+		Optional:            true,
+		Computed:            true,
+		Validators:          []validator.String{attribute.DNSLabel()},
+	}
+}
+
+// checkSubmit reports attributes of the configuration that conflict with how its Jobs are submitted.
+func (m workflowRunModel) checkSubmit(diags *diag.Diagnostics) {
+	switch {
+	case m.SubmitWith.IsUnknown(), m.Infrastructure.IsUnknown() && !m.Namespace.IsNull():
+		return
+	case !m.hasInfrastructure() && !m.SubmitWith.IsNull():
+		diags.AddAttributeError(path.Root("submit_with"), "Conflicting submit_with",
+			"A run with namespace instead of infrastructure has no registered credentials: its Jobs are submitted with the provider's own. Remove submit_with.")
+	case !m.isSubmittedByProvider() && !m.Cluster.IsNull():
 		diags.AddAttributeError(path.Root("cluster"), "Conflicting cluster",
 			"The Jobs are submitted with the credentials that are registered for the infrastructure, which identify the cluster. Remove cluster, or set submit_with = \"provider\".")
-	}
-	if byProvider && !m.waitsForEnd() {
-		diags.AddAttributeError(path.Root("submit_with"), "Unsupported submit_with",
-			"With wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Remove submit_with, or set wait = true.")
 	}
 }
 
@@ -81,7 +104,11 @@ func (m workflowRunModel) checkRetention(ctx context.Context, diags *diag.Diagno
 // token that the kubelet renews.
 func (r *runner) warnExpiringToken(ctx context.Context, plan workflowRunModel, diags *diag.Diagnostics) {
 	name := plan.Infrastructure
-	if r.clients == nil || name.IsUnknown() || plan.SubmitWith.IsUnknown() || plan.SubmitWith.ValueString() == submitProvider || plan.Timeouts.IsUnknown() || !plan.waitsForEnd() {
+	if r.clients == nil || name.IsUnknown() || plan.SubmitWith.IsUnknown() || plan.Timeouts.IsUnknown() || !plan.waitsForEnd() {
+		return
+	}
+	if plan.isSubmittedByProvider() {
+		r.warnExpiringOwnToken(ctx, plan, diags)
 		return
 	}
 	registration, err := r.clients.ReadRegistration(ctx, name.ValueString())
@@ -92,9 +119,9 @@ func (r *runner) warnExpiringToken(ctx context.Context, plan workflowRunModel, d
 	if err != nil || r.clients.KubernetesAt(kubeconfig.Server) != nil {
 		return
 	}
-	limit, problems := plan.Timeouts.Create(ctx, runTimeout)
 	_, expires, hasClaims := kubeconfig.Lifetime()
-	if problems.HasError() || !hasClaims || expires.IsZero() || !r.clients.Now().Add(limit).After(expires) {
+	limit, mayExpire := r.mayExpireDuring(ctx, plan, expires)
+	if !hasClaims || !mayExpire {
 		return
 	}
 	diags.AddAttributeWarning(path.Root("infrastructure"), "Token may expire during the run", fmt.Sprintf(
@@ -104,8 +131,38 @@ func (r *runner) warnExpiringToken(ctx context.Context, plan workflowRunModel, d
 		name.ValueString(), expires.UTC().Format(time.RFC3339), attribute.FormatDuration(limit)))
 }
 
+// warnExpiringOwnToken warns if the token in the provider block, or in its kubeconfig, may expire during the run. Tokens from a file and from an exec plugin are
+// read again before they expire.
+func (r *runner) warnExpiringOwnToken(ctx context.Context, plan workflowRunModel, diags *diag.Diagnostics) {
+	client, err := r.clients.Kubernetes(plan.Cluster)
+	if err != nil {
+		return // the cluster is not known yet, or the plan reports it
+	}
+	_, expires, hasClaims := credentials.Expiry(client.StaticToken())
+	limit, mayExpire := r.mayExpireDuring(ctx, plan, expires)
+	if !hasClaims || !mayExpire {
+		return
+	}
+	diags.AddWarning("Token may expire during the run", fmt.Sprintf(
+		"The token with which the provider connects to %s expires at %s, but the run may take %s (timeouts.create). When it has expired, steps continue to run, but no others start. "+
+			"Use a token that is valid for longer, or an exec plugin, which the provider runs again, or set wait = false.",
+		client.Host(), expires.UTC().Format(time.RFC3339), attribute.FormatDuration(limit)))
+}
+
+// mayExpireDuring reports whether a token that expires at this time may expire during the run, and returns how long the run may take. The zero time is that of a
+// token that does not expire.
+func (r *runner) mayExpireDuring(ctx context.Context, plan workflowRunModel, expires time.Time) (limit time.Duration, mayExpire bool) {
+	limit, problems := plan.Timeouts.Create(ctx, runTimeout)
+	return limit, !problems.HasError() && !expires.IsZero() && r.clients.Now().Add(limit).After(expires)
+}
+
 // findTarget returns the location of the run's Jobs and the client to create them with.
 func (r *runner) findTarget(ctx context.Context, model *workflowRunModel) (*clients.Infrastructure, error) {
+	if !model.hasInfrastructure() {
+		client, err := r.clients.Kubernetes(model.Cluster)
+		// Packages get the name of the location in a variable.
+		return &clients.Infrastructure{Location: infra.Location{Name: model.Namespace.ValueString(), Namespace: model.Namespace.ValueString()}, Kube: client}, err
+	}
 	name := model.Infrastructure.ValueString()
 	if model.SubmitWith.ValueString() != submitProvider {
 		return r.clients.ConnectInfrastructure(ctx, name)
@@ -118,14 +175,32 @@ func (r *runner) findTarget(ctx context.Context, model *workflowRunModel) (*clie
 	return &clients.Infrastructure{Location: registration.Location, Kube: client}, err
 }
 
-// inCluster calls do with the credentials that created the objects of a run. If these are no longer registered or lack permissions,
+// reportNoTarget reports why it is not known where the run is.
+func (m workflowRunModel) reportNoTarget(diags *diag.Diagnostics, id string, err error) {
+	if !m.hasInfrastructure() {
+		diagnostic.AddError(diags, "Failed to connect to the cluster", fmt.Sprintf("Connecting to run %q in namespace %q", id, m.Namespace.ValueString()), err)
+		return
+	}
+	name := m.Infrastructure.ValueString()
+	diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+}
+
+// findNodesClient returns a client with permission to list the nodes, which registered credentials do not have; nil if there may be none.
+func (r *runner) findNodesClient(model *workflowRunModel, submitting *kube.Client) *kube.Client {
+	if model.isSubmittedByProvider() {
+		return submitting
+	}
+	return r.clients.KubernetesAt(submitting.Host())
+}
+
+// inCluster calls do with the credentials that created the objects of a run. If these were registered, and are missing or lack permissions,
 // it calls do with the provider's own: Terraform destroys the run before it repairs the resources that the run depends on.
 func (r *runner) inCluster(ctx context.Context, model *workflowRunModel, do func(*kube.Client) error) error {
 	target, err := r.findTarget(ctx, model)
 	if err == nil {
 		err = do(target.Kube)
 	}
-	if !isCredentialError(err) {
+	if !model.hasInfrastructure() || !isCredentialError(err) {
 		return err
 	}
 	own, ownErr := r.clients.Kubernetes(model.Cluster)

@@ -67,7 +67,6 @@ func TestAccWorkflowRun_submittedWrongly(t *testing.T) {
 		"by nobody":                      {"submit_with = \"me\"", []string{`must be one of registered, provider`}},
 		"to a cluster of its own":        {"cluster = \"oslo\"", []string{`Conflicting cluster`, `Remove cluster, or set submit_with = "provider".`}},
 		"to a cluster that is not known": {"submit_with = \"provider\"\ncluster = \"oslo\"", []string{`Unknown cluster`, `there is no cluster "oslo" in clusters of the provider block: it has no clusters.`}},
-		"and carried on inside":          {"submit_with = \"provider\"\nwait = false", []string{`Unsupported submit_with`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -52,15 +52,15 @@ func startDetached(ctx context.Context, run *workflowRun, model *workflowRunMode
 			"\n\nChange limit_range or resource_quota of brane_namespace, or set wait = true: then the workflow runs without an engine in the namespace.")
 		return false
 	case errors.As(err, &account):
-		diags.AddAttributeError(path.Root("wait"), "Unsupported service account for wait = false", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in the cluster at %s", run.spec.ID, run.clients.Kube.Host()), err)+
-			"\n\nWith wait = false a pod runs the workflow with the service account that is registered for the infrastructure. Register a service account of that namespace, or set wait = true.")
-		return false // nothing was created
+		status = workflow.RunStopped
+		diags.AddAttributeError(path.Root("wait"), "Failed to create service account", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)+
+			"\n\nWith wait = false a pod runs the workflow, with a service account that is created for it. Or set wait = true, which needs none.")
 	case isOwnedElsewhere(err):
 		reportOwnedElsewhere(diags, run, err)
 		return false
 	case err != nil:
 		status = workflow.RunStopped
-		diagnostic.AddError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
+		model.reportError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
 	}
 	model.setRunning(ctx, status, diags)
 	return true
@@ -173,6 +173,10 @@ func (r *runner) refreshRun(ctx context.Context, model *workflowRunModel, env en
 	})
 	if errors.Is(err, clients.ErrNotKnown) {
 		diagnostic.AddNotRefreshed(diags, fmt.Sprintf("run %q", run.spec.ID))
+		return false
+	}
+	if kube.IsUnreachable(err) && !model.Cluster.IsNull() && run.clients.Kube != nil {
+		diagnostic.AddUnreachable(diags, model.Cluster, run.clients.Kube.Host(), fmt.Sprintf("run %q", run.spec.ID), err)
 		return false
 	}
 	outputs, paths := map[string]outputModel(nil), model.outputPaths(ctx, diags)

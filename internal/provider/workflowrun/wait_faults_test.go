@@ -120,10 +120,11 @@ func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
 	s.checkNothingLeft(t)
 }
 
-// What is registered is no service account of the namespace, so no pod can have it: nothing is made.
+// What is registered is no service account of the namespace, so no pod can have it: the engine gets one of its own.
 func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 	t.Parallel()
 	s := newSurvival(t, "stranger", "wait = false", "/works")
+	s.server.works.Store(true)
 	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
 	acctest.NoError(t, err)
 	store := infra.NewDirectoryStore(s.Directory, infra.V06)
@@ -131,8 +132,12 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 		Name: s.Namespace, Address: s.Client.Host()[len("https://"):], Namespace: s.Namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
 	acctest.NoError(t, infra.Register(t.Context(), store, location, admin))
-	s.checkFails(t, nil, "Unsupported service account for wait = false", "which is not a service account in namespace", "Register a service account of that namespace, or set wait = true.")
-	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
+	acctest.NoError(t, awaitNoRunObjects(t, s.Env))
 }
 
 // While a run goes on inside the cluster, a refresh tells what holds it up; that alone is no reason to do anything.

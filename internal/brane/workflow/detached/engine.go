@@ -11,6 +11,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -106,6 +107,26 @@ func readSecretEnv(graph workflow.Graph, directory string) error {
 // Run executes the run until it has ended. That is not an error, whatever the status of the run, which is written to the record. An error
 // means that another pod should try. If the record is gone or names another engine, there is nothing to do.
 func (e *Engine) Run(ctx context.Context) error {
+	if err := e.runToEnd(ctx); err != nil {
+		return err
+	}
+	e.revokePermissions(ctx)
+	return nil
+}
+
+// revokePermissions deletes the binding of the service account that was created for this engine, because it is not needed any more. Without that, the service
+// account would have its permissions until the run is destroyed.
+func (e *Engine) revokePermissions(ctx context.Context) {
+	if e.config.Account == "" {
+		return
+	}
+	binding := jobspec.BuildEngineAccount(e.spec.Ref(), e.config.Account, metav1.OwnerReference{}).Binding
+	if err := e.clients.Kube.Retry(ctx, func() error { return e.clients.Kube.Delete(ctx, binding) }); err != nil && !apierrors.IsNotFound(err) {
+		e.options.Observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: fmt.Sprintf("delete %s, which is not needed any more: %v", kube.Describe(binding), err)})
+	}
+}
+
+func (e *Engine) runToEnd(ctx context.Context) error {
 	isOurs, err := e.waitForLease(ctx)
 	if err != nil || !isOurs {
 		return err

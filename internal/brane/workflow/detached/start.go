@@ -45,7 +45,8 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 		return err
 	}
 	held, stopRenewing := lease.StartRenewing(ctx)
-	job, err := createEngine(held, lease, spec, clients, options, enginePod{account, resources}, outputs)
+	name := workflow.ObjectName("brane", spec.ID, "engine", strconv.Itoa(lease.Transitions()))
+	err = createEngine(held, lease, spec, clients, options, enginePod{name, account, resources}, outputs)
 	stopRenewing()
 	if workflow.IsLost(err) {
 		return err
@@ -55,60 +56,79 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 		return err
 	}
 	// From here on the engine can acquire the lease.
-	return lease.Release(ctx, record.Final{Status: workflow.RunRunning, Engine: job})
+	return lease.Release(ctx, record.Final{Status: workflow.RunRunning, Engine: name})
 }
 
-// findServiceAccount returns the service account with which this process submits Jobs, and with which the engine will.
+// findServiceAccount returns the service account with which this process submits Jobs, and with which the engine will. It is empty if that is not one of the
+// namespace.
 func findServiceAccount(ctx context.Context, client *kube.Client, namespace string) (string, error) {
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := client.Retry(ctx, func() error { return client.Create(ctx, review) }); err != nil {
-		return "", fmt.Errorf("ask the cluster at %s for the user of the registered credential: %w", client.Host(), err)
+		return "", fmt.Errorf("ask the cluster at %s for the user of its credential: %w", client.Host(), err)
 	}
 	user := review.Status.UserInfo.Username
-	name, found := strings.CutPrefix(user, "system:serviceaccount:"+namespace+":")
-	if !found {
-		return "", &workflow.AccountError{User: user, Namespace: namespace}
+	if name, found := strings.CutPrefix(user, "system:serviceaccount:"+namespace+":"); found {
+		return name, nil
 	}
-	return name, nil
+	return "", nil
 }
 
-// enginePod is what the pod of an engine gets from its namespace.
+// createAccount creates the service account of an engine. What an earlier run of this ID has left is replaced.
+func createAccount(ctx context.Context, client *kube.Client, account jobspec.EngineAccount) error {
+	for _, object := range []kube.Object{account.Account, account.Role, account.Binding} {
+		if err := client.Retry(ctx, func() error { return client.Apply(ctx, object) }); err != nil {
+			return fmt.Errorf("%s: %w", kube.Describe(object), err)
+		}
+	}
+	return nil
+}
+
+// enginePod is what the pod of an engine gets beside its configuration.
 type enginePod struct {
-	account   string // the service account
+	job       string // the name of its Job
+	account   string // the service account; if it is empty, one is created
 	resources corev1.ResourceRequirements
 }
 
 // createEngine creates the objects that the engine needs, and the Job of the engine.
 func createEngine(
 	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients engine.Clients, options engine.Options, pod enginePod, outputs []string,
-) (job string, err error) {
+) error {
+	created := ""
+	if pod.account == "" {
+		created, pod.account = pod.job, pod.job
+		if err := createAccount(ctx, clients.Kube, jobspec.BuildEngineAccount(spec.Ref(), created, lease.Owner())); err != nil {
+			return &workflow.AccountError{Run: spec.ID, Err: err}
+		}
+	}
 	execution, err := engine.Prepare(ctx, lease, spec, clients, options)
 	if err != nil {
-		return "", err
+		return err
 	}
-	text, err := newEngineConfig(spec, execution.Injection(), execution.Policies(), outputs).encodeConfig()
+	config := newEngineConfig(spec, execution.Injection(), execution.Policies(), outputs)
+	config.Account = created
+	text, err := config.encodeConfig()
 	if err != nil {
-		return "", err
+		return err
 	}
 	object := newConfigMap(spec.Ref())
 	object.OwnerReferences = []metav1.OwnerReference{lease.Owner()}
 	object.Data = map[string]string{jobspec.EngineConfigFile: text}
 	if err := engine.CreateOrUpdate(ctx, clients.Kube, object); err != nil { // replaces that of an engine that has ended
-		return "", fmt.Errorf("write the configuration for the engine of run %q, %s: %w", spec.ID, kube.Describe(object), err)
+		return fmt.Errorf("write the configuration for the engine of run %q, %s: %w", spec.ID, kube.Describe(object), err)
 	}
 	// The engine keeps the run's Redis user, like this process would; the credential of that user is not sufficient for that.
 	meta := spec.Ref().Meta()
 	meta.Name, meta.OwnerReferences = spec.Ref().EngineName(), []metav1.OwnerReference{lease.Owner()}
 	if err := engine.ApplyAccessSecret(ctx, clients.Kube, spec.ID, meta, clients.RedisURL, clients.Certificates); err != nil {
-		return "", err
+		return err
 	}
-	name := workflow.ObjectName("brane", spec.ID, "engine", strconv.Itoa(lease.Transitions()))
-	created := jobspec.BuildEngineJob(spec, name, pod.account, lease.Owner(), pod.resources)
-	err = clients.Kube.Retry(ctx, func() error { return clients.Kube.Create(ctx, created) })
+	job := jobspec.BuildEngineJob(spec, pod.job, pod.account, lease.Owner(), pod.resources)
+	err = clients.Kube.Retry(ctx, func() error { return clients.Kube.Create(ctx, job) })
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return "", fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(created), err)
+		return fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(job), err)
 	}
-	return created.Name, nil
+	return nil
 }
 
 // Adopt takes over a run that an engine executes: it belongs to this execution from then on, and the engine keeps these outputs. It reports

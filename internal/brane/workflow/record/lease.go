@@ -123,6 +123,8 @@ func (l *Lease) createRecord(ctx context.Context) (found Record, isNew bool, err
 			if apierrors.IsNotFound(err) {
 				continue // it was deleted in the meantime
 			}
+		} else if apierrors.IsNotFound(err) {
+			return Record{}, false, &workflow.MissingNamespaceError{Run: l.ref.ID, Namespace: l.ref.Namespace}
 		}
 		return Record{}, false, fmt.Errorf("create the record of run %q, %s: %w", l.ref.ID, Describe(l.ref), err)
 	}
