@@ -118,7 +118,7 @@ func copyExampleFile(t *testing.T, s acctest.Env, from, to string) {
 func TestAccExampleRuns(t *testing.T) {
 	t.Parallel()
 	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
-	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf")
+	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf", "resource_infrastructure.tf")
 	replaceIn(t, filepath.Join(c.Directory, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
 	c.WriteFile(t, "provider.tf", acctest.RequiredProviders+s.ProviderBlock()+`
 output "models" { value = brane_workflow_run.sweep.outputs.models.content }
@@ -127,7 +127,7 @@ output "cleaned" { value = brane_workflow_run.conditions.outputs.cleaned.content
 	c.Env = append(c.Env, "TF_VAR_api_token=t0ken")
 	c.Run(t, "init", "-no-color")
 	c.DestroyAtEnd(t)
-	c.Run(t, "apply", "-auto-approve", "-no-color", "-target=brane_infrastructure.runs")
+	c.Run(t, "apply", "-auto-approve", "-no-color", "-target=brane_namespace.runs")
 
 	kubectl := func(stdin string, args ...string) string { return s.Kubectl(t, stdin, args...) }
 	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.Namespace, "acc"), t.TempDir()

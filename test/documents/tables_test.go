@@ -129,7 +129,7 @@ func TestLabelTables(t *testing.T) {
 	_, ofNamespaces, _ := strings.Cut(guide, "## Objects of a namespace")
 	ofNamespaces, ofRuns, _ := strings.Cut(ofNamespaces, "## Objects of a run")
 	expectEqual(t, "objects of a run", slices.Compact(column(ofRuns, "Kind", 1)), []string{
-		run.ObjectName(), run.SecretEnvName(), run.EngineName(), strings.TrimSuffix(jobspec.JobName("<id>", "<step>", 1), "1") + "<attempt>",
+		run.ObjectName(), run.SecretEnvName(), run.EngineName(), run.EngineName() + "-<number>", strings.TrimSuffix(jobspec.JobName("<id>", "<step>", 1), "1") + "<attempt>",
 	})
 	for file, names := range map[string]string{"network.go": "Policy$|Prefix$", "secrets.go": "^pullSecretName$|^versionsAnnotation$"} {
 		for constant, name := range constants(t, "internal/brane/namespace/"+file, names) {

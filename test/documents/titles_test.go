@@ -91,6 +91,7 @@ func titleOf(node ast.Node) ast.Expr {
 	position := map[string]int{
 		"AddError": 0, "AddWarning": 0, "NewErrorDiagnostic": 0, "NewWarningDiagnostic": 0,
 		"AddAttributeError": 1, "AddAttributeWarning": 1, "NewAttributeErrorDiagnostic": 1, "NewAttributeWarningDiagnostic": 1,
+		"reportError": 1,
 	}
 	at, found := position[function.Sel.Name]
 	if printNode(function) == "diagnostic.AddError" { // its first argument are the diagnostics

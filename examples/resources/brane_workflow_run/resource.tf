@@ -8,17 +8,9 @@ resource "brane_namespace" "runs" {
   name = "brane-runs"
 }
 
-resource "brane_infrastructure" "runs" {
-  name        = "runs"
-  namespace   = brane_namespace.runs.name
-  registry    = "198.51.100.10:50050"
-  callback_to = "http://198.51.100.10:50052"
-  credentials = { service_account = brane_namespace.runs.service_account.name }
-}
-
 resource "brane_workflow_run" "greeting" {
-  name           = "greeting"
-  infrastructure = brane_infrastructure.runs.name
+  name      = "greeting"
+  namespace = brane_namespace.runs.name # or any namespace that exists
 
   inputs = {
     "names" = { content = "Ada\nGrace\n" }

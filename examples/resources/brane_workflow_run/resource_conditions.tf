@@ -1,8 +1,8 @@
 # A step that may fail, and a cleanup step that always runs.
 resource "brane_workflow_run" "conditions" {
-  name           = "conditions"
-  infrastructure = brane_infrastructure.runs.name
-  defaults       = { image = var.tools_image }
+  name      = "conditions"
+  namespace = brane_namespace.runs.name
+  defaults  = { image = var.tools_image }
 
   steps = {
     upload = {

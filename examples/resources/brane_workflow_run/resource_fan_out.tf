@@ -1,8 +1,8 @@
 # A fan-out step: one pod for each item, at most two at a time. The next step sees the files of all of them.
 resource "brane_workflow_run" "sweep" {
-  name           = "sweep"
-  infrastructure = brane_infrastructure.runs.name
-  parallelism    = 2
+  name        = "sweep"
+  namespace   = brane_namespace.runs.name
+  parallelism = 2
 
   inputs = { "corpus/alice.txt" = { content = "Down the rabbit hole" } }
 

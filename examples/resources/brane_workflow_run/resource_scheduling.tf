@@ -1,7 +1,7 @@
 # Resources and scheduling. scheduling_timeout is longer than the autoscaler needs to add a node with GPUs.
 resource "brane_workflow_run" "scheduling" {
   name               = "scheduling"
-  infrastructure     = brane_infrastructure.runs.name
+  namespace          = brane_namespace.runs.name
   scheduling_timeout = "15m"
 
   defaults = {

@@ -5,8 +5,8 @@ variable "api_token" {
 }
 
 resource "brane_workflow_run" "secrets" {
-  name           = "secrets"
-  infrastructure = brane_infrastructure.runs.name
+  name      = "secrets"
+  namespace = brane_namespace.runs.name
 
   steps = {
     upload = {

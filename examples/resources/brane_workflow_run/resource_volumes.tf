@@ -1,7 +1,7 @@
 # Volumes: a PersistentVolumeClaim, a volume of a CSI driver, and an emptyDir. The root file system is read-only.
 resource "brane_workflow_run" "volumes" {
-  name           = "volumes"
-  infrastructure = brane_infrastructure.runs.name
+  name      = "volumes"
+  namespace = brane_namespace.runs.name
 
   steps = {
     cache = {

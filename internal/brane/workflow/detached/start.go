@@ -59,8 +59,8 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 	return lease.Release(ctx, record.Final{Status: workflow.RunRunning, Engine: name})
 }
 
-// findServiceAccount returns the service account with which this process submits Jobs, and with which the engine will. It is empty if that is not one of the
-// namespace.
+// findServiceAccount returns the service account with which this process submits Jobs, and with which the engine will. It is empty if that belongs to another
+// namespace, or is a user.
 func findServiceAccount(ctx context.Context, client *kube.Client, namespace string) (string, error) {
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := client.Retry(ctx, func() error { return client.Create(ctx, review) }); err != nil {
