@@ -156,6 +156,8 @@ func forbidden(ctx context.Context, client *kube.Client, own, other string) erro
 		"list Pods of all namespaces":       client.List(ctx, &corev1.PodList{}, "", ""),
 		"list Secrets":                      client.List(ctx, &corev1.SecretList{}, own, ""),
 		"read a Secret":                     client.Get(ctx, &corev1.Secret{ObjectMeta: in(own)}),
+		"overwrite a Secret":                client.Update(ctx, &corev1.Secret{ObjectMeta: in(own)}),
+		"delete a Secret":                   client.Delete(ctx, &corev1.Secret{ObjectMeta: in(own)}),
 		"list namespaces":                   client.List(ctx, &corev1.NamespaceList{}, "", ""),
 		"create a Role":                     client.Create(ctx, &rbacv1.Role{ObjectMeta: in(own)}),
 		"create a ClusterRoleBinding":       client.Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: in(""), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}),

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
@@ -129,7 +130,7 @@ func TestLabelTables(t *testing.T) {
 	_, ofNamespaces, _ := strings.Cut(guide, "## Objects of a namespace")
 	ofNamespaces, ofRuns, _ := strings.Cut(ofNamespaces, "## Objects of a run")
 	expectEqual(t, "objects of a run", slices.Compact(column(ofRuns, "Kind", 1)), []string{
-		run.ObjectName(), run.SecretEnvName(), run.EngineName(), run.EngineName() + "-<number>", strings.TrimSuffix(jobspec.JobName("<id>", "<step>", 1), "1") + "<attempt>",
+		run.ObjectName(), run.AccessName("<term>"), run.SecretEnvName("<term>"), run.EngineName(), run.EngineAccessName("<term>"), run.EngineName() + "-<number>", strings.TrimSuffix(jobspec.JobName("<id>", "<step>", 1), "1") + "<attempt>",
 	})
 	for file, names := range map[string]string{"network.go": "Policy$|Prefix$", "secrets.go": "^pullSecretName$|^versionsAnnotation$"} {
 		for constant, name := range constants(t, "internal/brane/namespace/"+file, names) {
@@ -145,4 +146,24 @@ func TestLabelTables(t *testing.T) {
 			t.Errorf("the guide does not contain the container %s", container)
 		}
 	}
+}
+
+// TestPermissionTable compares the table of the guide on permissions with the Role of `access = "run"`.
+func TestPermissionTable(t *testing.T) {
+	guide := readFile(t, "templates/guides/permissions.md")
+	var got []string
+	for _, row := range tableRows(guide, "Resource") {
+		got = append(got, strings.ReplaceAll(row[0]+": "+row[1], "`", ""))
+	}
+	slices.Sort(got)
+	var want []string
+	for _, rule := range namespace.AccessRun.Rules() {
+		for _, resource := range rule.Resources {
+			if group := rule.APIGroups[0]; group != "" {
+				resource += " (" + group + ")"
+			}
+			want = append(want, resource+": "+strings.Join(rule.Verbs, ", "))
+		}
+	}
+	expectEqual(t, "permissions", got, want)
 }

@@ -101,7 +101,7 @@ func (d Denial) freeingHint(resource, namespace string) string {
 		return "Finished Jobs count until they are deleted: destroy runs that are no longer needed, or delete finished Jobs " +
 			"(kubectl" + in + " delete jobs --field-selector status.successful=1)."
 	case kind == "secrets" || kind == "configmaps":
-		return "Each run has a ConfigMap and up to three Secrets, and each long-lived token a Secret: destroy runs that are no longer " +
+		return "Each run has a ConfigMap and up to three Secrets for each time it was started or continued, and each long-lived token a Secret: destroy runs that are no longer " +
 			"needed, or delete unused objects."
 	case resource == "pods":
 		return "Wait until other pods have ended, or run fewer at the same time (parallelism)."

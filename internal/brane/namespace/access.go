@@ -43,8 +43,8 @@ func (a Access) Rules() []rbacv1.PolicyRule {
 			core("resourcequotas", "list"),
 			// The run's record, which owns everything else of the run.
 			core("configmaps", "create", "get", "update", "delete"),
-			// The run's Redis credential: handed to the pods, never read back.
-			core("secrets", "create", "update", "delete"),
+			// The run's Redis credential, which pods mount. Secrets are deleted with the run's record, which owns them.
+			core("secrets", "create"),
 		}
 	default:
 		return nil

@@ -11,10 +11,10 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ForeignSecrets returns the names of the Secrets of the namespace that are not in the Spec and that the service account could change,
-// because RBAC cannot limit the permission to create objects to certain names. It returns none if the permissions do not include that.
+// ForeignSecrets returns the names of the Secrets of the namespace that are not in the Spec and that the service account could read or change. Who may create
+// Jobs can read all Secrets of the namespace, because pods can mount them. It returns none if the permissions do not include that.
 func ForeignSecrets(ctx context.Context, c *kube.Client, spec Spec) ([]string, error) {
-	if !slices.ContainsFunc(spec.roleObject().Rules, canChangeSecrets) {
+	if !slices.ContainsFunc(spec.roleObject().Rules, canAccessSecrets) {
 		return nil, nil
 	}
 	var all corev1.SecretList
@@ -31,11 +31,17 @@ func ForeignSecrets(ctx context.Context, c *kube.Client, spec Spec) ([]string, e
 	return names, nil
 }
 
-// canChangeSecrets reports whether a rule allows to change or delete every Secret.
-func canChangeSecrets(rule rbacv1.PolicyRule) bool {
+// workloads are the resources from which pods are created.
+var workloads = []string{"pods", "jobs", "cronjobs", "deployments", "replicasets", "statefulsets", "daemonsets", "replicationcontrollers"}
+
+// canAccessSecrets reports whether a rule allows to read or change every Secret, or to create pods, which can mount them.
+func canAccessSecrets(rule rbacv1.PolicyRule) bool {
 	isAmong := func(values []string, wanted ...string) bool {
 		return slices.ContainsFunc(values, func(value string) bool { return value == "*" || slices.Contains(wanted, value) })
 	}
+	if isAmong(rule.Resources, workloads...) && isAmong(rule.Verbs, "create", "update", "patch") {
+		return true
+	}
 	return len(rule.ResourceNames) == 0 && isAmong(rule.APIGroups, corev1.GroupName) && isAmong(rule.Resources, "secrets") &&
-		isAmong(rule.Verbs, "update", "patch", "delete", "deletecollection")
+		isAmong(rule.Verbs, "get", "list", "watch", "update", "patch", "delete", "deletecollection")
 }

@@ -121,7 +121,7 @@ func TestLongestID(t *testing.T) {
 	id := workflow.Identity{Name: strings.Repeat("x", workflow.MaxName)}.ID()
 	ref := workflow.Ref{ID: id, Namespace: "brane"}
 	names := map[string]bool{}
-	for _, name := range []string{ref.ObjectName(), ref.SecretEnvName(), ref.EngineName()} {
+	for _, name := range []string{ref.ObjectName(), ref.EngineName(), ref.AccessName("0f5c3a21-1"), ref.SecretEnvName("0f5c3a21-1"), ref.EngineAccessName("0f5c3a21-1"), ref.AccessName("0f5c3a21-2")} {
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 || names[name] {
 			t.Errorf("name %q: %q", name, problems)
 		}

@@ -7,15 +7,26 @@ import (
 // Ref names a run in a cluster. It is all that is needed to find its objects.
 type Ref struct{ ID, Namespace string }
 
-// ObjectName returns the name of the run's record and of the Secret with which its pods connect to Redis.
+// ObjectName returns the name of the run's record.
 func (r Ref) ObjectName() string { return ObjectName("brane", r.ID) }
+
+// EngineName returns the name of the ConfigMap from which the run's engine reads its configuration.
+func (r Ref) EngineName() string { return ObjectName("brane", r.ID, "engine") }
+
+// Each holder of a run's lease creates its own Secrets and never changes those of another one. So the service account that submits the Jobs needs no permission to
+// read, change or delete Secrets: Kubernetes could not limit it to those of runs. The Secrets are deleted together with the record, which owns them.
+
+// AccessName returns the name of the Secret with which the pods of a holder connect to Redis.
+func (r Ref) AccessName(holder string) string { return ObjectName("brane", r.ID, holder) }
 
 // SecretEnvName returns the name of the Secret with the steps' secret environment. It is separate from the other Secret, because the init
 // container does not need it.
-func (r Ref) SecretEnvName() string { return ObjectName("brane", r.ID, "env") }
+func (r Ref) SecretEnvName(holder string) string { return ObjectName("brane", r.ID, "env", holder) }
 
-// EngineName returns the name of the ConfigMap and of the Secret from which the run's engine reads its configuration.
-func (r Ref) EngineName() string { return ObjectName("brane", r.ID, "engine") }
+// EngineAccessName returns the name of the Secret with which the engine that a holder creates connects to Redis.
+func (r Ref) EngineAccessName(holder string) string {
+	return ObjectName("brane", r.ID, "engine", holder)
+}
 
 // Meta returns the metadata of an object of the run. Objects other than the record replace the name.
 func (r Ref) Meta() metav1.ObjectMeta {

@@ -149,7 +149,7 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 // shownSecrets is how many names of Secrets a warning contains.
 const shownSecrets = 5
 
-// warnForeignSecrets warns that the service account could change Secrets that exist in a namespace before it is adopted.
+// warnForeignSecrets warns that the service account could read or change Secrets that exist in a namespace before it is adopted.
 func warnForeignSecrets(ctx context.Context, client *kube.Client, spec namespace.Spec, diags *diag.Diagnostics) {
 	names, err := namespace.ForeignSecrets(ctx, client, spec)
 	var found string
@@ -166,7 +166,7 @@ func warnForeignSecrets(ctx context.Context, client *kube.Client, spec namespace
 	default:
 		return
 	}
-	diags.AddAttributeWarning(path.Root("adopt"), "Service account can change existing Secrets", fmt.Sprintf(
-		"%s The permissions of the service account %q are not limited to objects of runs: it can overwrite and delete every Secret of the namespace. "+
-			"Use a dedicated namespace, or access = \"submit\", if that is not intended.", found, spec.ServiceAccount))
+	diags.AddAttributeWarning(path.Root("adopt"), "Service account can read existing Secrets", fmt.Sprintf(
+		"%s Service account %q may create Jobs, and pods can mount every Secret of their namespace, so it can read all of them. Kubernetes cannot limit that. "+
+			"Use a dedicated namespace if that is not intended.", found, spec.ServiceAccount))
 }

@@ -63,7 +63,8 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"access": schema.StringAttribute{
 				MarkdownDescription: "Permissions of the service account in the namespace. `submit`: " + describeRules(namespace.AccessSubmit.Rules()) + ", which is all that Brane 0.4 to 0.6 needs. " +
 					"`run`: what `brane_workflow_run` needs, " + describeRules(namespace.AccessRun.Rules()) + ". The rules are not limited to objects of the provider: " +
-					"with `run` the service account can overwrite and delete every ConfigMap and every Secret, change and delete every Job, and delete every Pod of the namespace; it cannot read Secrets, but it can create pods that mount them. Defaults to `run` if `rules` is not set. Conflicts with `rules`.",
+					"with `run` the service account can overwrite and delete every ConfigMap, change and delete every Job, and delete every Pod of the namespace, but no Secret. " +
+					"With both it can create Jobs, whose pods can mount every Secret of the namespace and have every service account in it (see [what these permissions mean](../guides/permissions.md#what-these-permissions-mean)). Defaults to `run` if `rules` is not set. Conflicts with `rules`.",
 				Optional:      true,
 				Computed:      true,
 				Validators:    []validator.String{attribute.OneOf(namespace.Accesses()...), stringvalidator.ConflictsWith(path.MatchRoot("rules"))},

@@ -113,9 +113,9 @@ func TestAccNamespaceAdoptionIsPlanned(t *testing.T) {
 	acctest.NoError(t, c.Client.Create(t.Context(), theirs))
 	acctest.NoError(t, c.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "brane"}}))
 	plan, _ := c.PlanChange(config)
-	want := `WARNING, AttributeName("adopt"): Service account can change existing Secrets: Whether namespace "` + c.Namespace + `" contains Secrets that this resource does not manage is not known, ` +
-		`because the credentials of the provider do not permit to list them. The permissions of the service account "brane" are not limited to objects of runs: ` +
-		`it can overwrite and delete every Secret of the namespace. Use a dedicated namespace, or access = "submit", if that is not intended.
+	want := `WARNING, AttributeName("adopt"): Service account can read existing Secrets: Whether namespace "` + c.Namespace + `" contains Secrets that this resource does not manage is not known, ` +
+		`because the credentials of the provider do not permit to list them. Service account "brane" may create Jobs, and pods can mount every Secret of their namespace, so it can read all of them. ` +
+		`Kubernetes cannot limit that. Use a dedicated namespace if that is not intended.
 WARNING: Existing namespace will be adopted: Namespace "` + c.Namespace + `" exists and will be managed by this resource. These differences will be corrected:
 - Namespace "` + c.Namespace + `" has different labels: app.kubernetes.io/managed-by, team
 - ServiceAccount "brane" is missing
@@ -135,7 +135,7 @@ WARNING: Existing namespace will be adopted: Namespace "` + c.Namespace + `" exi
 	}
 }
 
-// TestAccNamespaceForeignSecrets checks that a plan that adopts a namespace shows which Secrets the service account could change.
+// TestAccNamespaceForeignSecrets checks that a plan that adopts a namespace shows which Secrets the service account could read.
 func TestAccNamespaceForeignSecrets(t *testing.T) {
 	t.Parallel()
 	c := newTrial(t)
@@ -159,12 +159,25 @@ func TestAccNamespaceForeignSecrets(t *testing.T) {
 		plan, _ := c.PlanChange(acctest.Object{"name": c.Namespace, "adopt": true}) // the API server learns of the Role a moment later
 		return !strings.Contains(acctest.FormatDiagnostics(plan.Diagnostics), "do not permit to list them"), nil
 	}))
-	const title = "Service account can change existing Secrets"
-	for access, want := range map[string]string{"run": "contains 7 Secrets that this resource does not manage, among them theirs-0, theirs-1, ", "submit": ""} {
-		plan, _ := c.PlanChange(acctest.Object{"name": c.Namespace, "adopt": true, "access": access})
+	const title, names = "Service account can read existing Secrets", "contains 7 Secrets that this resource does not manage, among them theirs-0, theirs-1, "
+	rule := func(resource string, verb string) acctest.Object {
+		return acctest.Object{"rules": []any{acctest.Object{"api_groups": []any{""}, "resources": []any{resource}, "verbs": []any{verb}}}}
+	}
+	for name, tt := range map[string]struct {
+		permissions acctest.Object
+		warns       bool
+	}{
+		"run":                    {acctest.Object{"access": "run"}, true},
+		"submit":                 {acctest.Object{"access": "submit"}, true}, // the pods of Jobs can mount Secrets
+		"read Secrets":           {rule("secrets", "get"), true},
+		"create Secrets":         {rule("secrets", "create"), false},
+		"create something else":  {rule("configmaps", "create"), false},
+		"look at pods, and more": {rule("pods", "get"), false},
+	} {
+		plan, _ := c.PlanChange(acctest.MergeObjects(acctest.Object{"name": c.Namespace, "adopt": true}, tt.permissions))
 		said := acctest.FormatDiagnostics(plan.Diagnostics)
-		if strings.Contains(said, title) != (want != "") || !strings.Contains(said, want) || strings.Contains(said, "never-told") {
-			t.Errorf("access %s: the plan says %s", access, said)
+		if strings.Contains(said, title) != tt.warns || strings.Contains(said, names) != tt.warns || strings.Contains(said, "never-told") {
+			t.Errorf("%s: the plan says %s", name, said)
 		}
 	}
 	c.RequireNoErrors(c.Apply(acctest.Object{"name": c.Namespace, "adopt": true}))

@@ -30,6 +30,8 @@ type engineConfig struct {
 	Steps           []workflow.Step         `json:"steps"`
 	Metadata        workflow.Metadata       `json:"metadata,omitzero"`
 	Outputs         []string                `json:"outputs,omitempty"` // paths to keep at the end
+	// SecretEnv is the name of the Secret with the steps' secret environment.
+	SecretEnv string `json:"secret_env"`
 	// Account is the service account that was created for this engine; empty if it has another one.
 	Account string `json:"account,omitempty"`
 }

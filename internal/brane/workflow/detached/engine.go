@@ -215,7 +215,7 @@ func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
 
 // executeRun executes the run and keeps its outputs.
 func (e *Engine) executeRun(ctx context.Context, lease *record.Lease, options engine.Options) (outcome workflow.Outcome, err error) {
-	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.config.ChosenInjection, e.config.Policies)
+	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.config.ChosenInjection, e.config.Policies, e.config.SecretEnv)
 	if err != nil {
 		return outcome, err
 	}

@@ -106,7 +106,7 @@ func createEngine(
 		return err
 	}
 	config := newEngineConfig(spec, execution.Injection(), execution.Policies(), outputs)
-	config.Account = created
+	config.Account, config.SecretEnv = created, execution.SecretEnvName()
 	text, err := config.encodeConfig()
 	if err != nil {
 		return err
@@ -119,11 +119,12 @@ func createEngine(
 	}
 	// The engine keeps the run's Redis user, like this process would; the credential of that user is not sufficient for that.
 	meta := spec.Ref().Meta()
-	meta.Name, meta.OwnerReferences = spec.Ref().EngineName(), []metav1.OwnerReference{lease.Owner()}
-	if err := engine.ApplyAccessSecret(ctx, clients.Kube, spec.ID, meta, clients.RedisURL, clients.Certificates); err != nil {
+	secrets := jobspec.Secrets{Access: spec.Ref().EngineAccessName(lease.Term()), Env: execution.SecretEnvName()}
+	meta.Name, meta.OwnerReferences = secrets.Access, []metav1.OwnerReference{lease.Owner()}
+	if err := engine.CreateAccessSecret(ctx, clients.Kube, spec.ID, meta, clients.RedisURL, clients.Certificates); err != nil {
 		return err
 	}
-	job := jobspec.BuildEngineJob(spec, pod.job, pod.account, lease.Owner(), pod.resources)
+	job := jobspec.BuildEngineJob(spec, pod.job, pod.account, secrets, lease.Owner(), pod.resources)
 	err = clients.Kube.Retry(ctx, func() error { return clients.Kube.Create(ctx, job) })
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(job), err)

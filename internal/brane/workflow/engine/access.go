@@ -17,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 )
 
 // userInterval is the interval at which the run's user is checked. A restart of Redis removes the user, and agents retry for two minutes.
@@ -24,7 +25,7 @@ const userInterval = 5 * time.Second
 
 // ensureRedisAccess creates the Secret with which the pods connect to Redis. It reports whether the credential is the run's own.
 func ensureRedisAccess(
-	ctx context.Context, owner metav1.OwnerReference, store *files.Store, spec *workflow.Spec, clients Clients, observe workflow.Observer,
+	ctx context.Context, lease *record.Lease, store *files.Store, spec *workflow.Spec, clients Clients, observe workflow.Observer,
 ) (hasOwnUser bool, err error) {
 	if size := findLargeCertificate(clients.Certificates); size > 0 && spec.AgentInjection == workflow.InjectImageVolume {
 		return false, fmt.Errorf("pass the certificates for Redis in variables: one has %d bytes, a variable holds at most %d; "+
@@ -34,19 +35,19 @@ func ensureRedisAccess(
 	if err != nil {
 		return false, err
 	}
-	meta := newObjectMeta(spec.Ref(), spec.Ref().ObjectName(), owner)
-	return hasOwnUser, ApplyAccessSecret(ctx, clients.Kube, spec.ID, meta, address, clients.Certificates)
+	meta := newObjectMeta(spec.Ref(), spec.Ref().AccessName(lease.Term()), lease.Owner())
+	return hasOwnUser, CreateAccessSecret(ctx, clients.Kube, spec.ID, meta, address, clients.Certificates)
 }
 
-// ApplyAccessSecret writes a Secret with what an agent or an engine needs to connect to Redis.
-func ApplyAccessSecret(ctx context.Context, client *kube.Client, id string, meta metav1.ObjectMeta, address string, certificates files.Certificates) error {
+// CreateAccessSecret creates a Secret with what an agent or an engine needs to connect to Redis.
+func CreateAccessSecret(ctx context.Context, client *kube.Client, id string, meta metav1.ObjectMeta, address string, certificates files.Certificates) error {
 	secret := &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{agent.SecretKey: []byte(address)}}
 	for key, content := range map[string][]byte{agent.SecretCA: certificates.CA, agent.SecretCert: certificates.Cert, agent.SecretTLS: certificates.Key} {
 		if len(content) > 0 {
 			secret.Data[key] = content
 		}
 	}
-	if err := CreateOrUpdate(ctx, client, secret); err != nil { // the password may have changed, and the service account has no permission to read the Secret
+	if err := createSecret(ctx, client, secret); err != nil {
 		return fmt.Errorf("create the Redis credential of run %q, %s: %w", id, kube.Describe(secret), err)
 	}
 	return nil

@@ -27,15 +27,9 @@ func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref, executio
 	if err := deleteEngines(ctx, client, ref); err != nil {
 		return err
 	}
-	// The record first, so that the process that executes the run notices that it is gone.
+	// The record first, so that the process that executes the run notices that it is gone. Kubernetes deletes the Secrets, which it owns.
 	if err := client.Retry(ctx, func() error { return record.Delete(ctx, client, ref) }); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete %s: %w", record.Describe(ref), err)
-	}
-	for _, name := range []string{ref.ObjectName(), ref.SecretEnvName()} {
-		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: name}}
-		if err := client.Retry(ctx, func() error { return deleteObject(ctx, client, secret) }); err != nil {
-			return err
-		}
 	}
 	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, keepNone) }); err != nil {
 		return err
@@ -96,11 +90,9 @@ func deleteEngines(ctx context.Context, client *kube.Client, ref workflow.Ref) e
 	if len(jobs.Items) == 0 || len(problems) > 0 {
 		return errors.Join(problems...)
 	}
-	meta := metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.EngineName()}
-	for _, object := range []kube.Object{&corev1.ConfigMap{ObjectMeta: meta}, &corev1.Secret{ObjectMeta: meta}} {
-		if err := client.Retry(ctx, func() error { return deleteObject(ctx, client, object) }); err != nil {
-			return err
-		}
+	config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.EngineName()}}
+	if err := client.Retry(ctx, func() error { return deleteObject(ctx, client, config) }); err != nil {
+		return err
 	}
 	return waitForPods(ctx, client, ref, ref.EngineSelector(), isAnyPod)
 }

@@ -90,6 +90,7 @@ type Execution struct {
 	results   *results.Store // what is written through it expires with the run
 	injection workflow.AgentInjection
 	policies  jobspec.Policies // of the namespace
+	secrets   jobspec.Secrets  // of the pods
 }
 
 // Prepare stores the inputs of a run, and creates the Secrets that its steps need.
@@ -110,23 +111,25 @@ func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clie
 	if err := storeInputs(ctx, store.Files(), spec); err != nil {
 		return nil, err
 	}
-	hasOwnUser, err := ensureRedisAccess(ctx, lease.Owner(), store.Files(), spec, clients, options.Observe)
+	hasOwnUser, err := ensureRedisAccess(ctx, lease, store.Files(), spec, clients, options.Observe)
 	if err != nil {
 		return nil, err
 	}
-	if secret := jobspec.BuildSecretEnv(spec, lease.Owner()); secret != nil {
-		if err := CreateOrUpdate(ctx, clients.Kube, secret); err != nil { // the values may have changed since an earlier apply
+	secrets := jobspec.Secrets{Access: spec.Ref().AccessName(lease.Term()), Env: spec.Ref().SecretEnvName(lease.Term())}
+	if secret := jobspec.BuildSecretEnv(spec, secrets.Env, lease.Owner()); secret != nil {
+		if err := createSecret(ctx, clients.Kube, secret); err != nil {
 			return nil, fmt.Errorf("create the secret environment of run %q, %s: %w", spec.ID, kube.Describe(secret), err)
 		}
 	}
 	injection := chooseAgentInjection(ctx, spec, clients, hasOwnUser, options.Observe)
-	return &Execution{spec, clients, options, lease, store, injection, ReadPolicies(ctx, spec.Namespace, clients)}, nil
+	return &Execution{spec, clients, options, lease, store, injection, ReadPolicies(ctx, spec.Namespace, clients), secrets}, nil
 }
 
-// Resume continues a run that another process has prepared. That process has chosen how the agent gets into the pods, and has read the
-// policies of the namespace.
+// Resume continues a run that another process has prepared. That process has chosen how the agent gets into the pods, has read the
+// policies of the namespace, and has created the Secret with the secret environment.
 func Resume(
 	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options, chosen workflow.AgentInjection, policies jobspec.Policies,
+	secretEnv string,
 ) (*Execution, error) {
 	options.Observe = options.Observe.Serialize()
 	store, err := openStore(lease, clients, options)
@@ -134,12 +137,12 @@ func Resume(
 		return nil, err
 	}
 	// An earlier execution may have removed the run's Redis user.
-	hasOwnUser, err := ensureRedisAccess(ctx, lease.Owner(), store.Files(), spec, clients, options.Observe)
+	hasOwnUser, err := ensureRedisAccess(ctx, lease, store.Files(), spec, clients, options.Observe)
 	if err != nil {
 		return nil, err
 	}
 	injection := keepAgentInjection(spec, clients.Certificates, hasOwnUser, chosen, options.Observe)
-	return &Execution{spec, clients, options, lease, store, injection, policies}, nil
+	return &Execution{spec, clients, options, lease, store, injection, policies, jobspec.Secrets{Access: spec.Ref().AccessName(lease.Term()), Env: secretEnv}}, nil
 }
 
 // Injection returns how the agent gets into the pods.
@@ -147,6 +150,9 @@ func (e *Execution) Injection() workflow.AgentInjection { return e.injection }
 
 // Policies returns the policies of the namespace.
 func (e *Execution) Policies() jobspec.Policies { return e.policies }
+
+// SecretEnvName returns the name of the Secret with the steps' secret environment.
+func (e *Execution) SecretEnvName() string { return e.secrets.Env }
 
 // Results returns the results of the run.
 func (e *Execution) Results() *results.Store { return e.results }
@@ -262,6 +268,15 @@ func CreateOrUpdate(ctx context.Context, client *kube.Client, object kube.Object
 		}
 		return err
 	})
+}
+
+// createSecret creates a Secret of this execution. If it exists, the answer to an earlier request was lost.
+func createSecret(ctx context.Context, client *kube.Client, secret *corev1.Secret) error {
+	err := client.Retry(ctx, func() error { return client.Create(ctx, secret) })
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
 }
 
 // newObjectMeta returns the metadata of an object that is deleted together with the run's record.

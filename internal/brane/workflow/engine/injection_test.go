@@ -55,7 +55,7 @@ func TestAdviceIsAboutTheAgent(t *testing.T) {
 // The environment of a container is smaller than a Secret.
 func TestCertificatesThatAreNoVariable(t *testing.T) {
 	spec, clients := &workflow.Spec{AgentInjection: byVolume}, Clients{Certificates: files.Certificates{CA: make([]byte, 200_000)}}
-	_, err := ensureRedisAccess(t.Context(), metav1.OwnerReference{}, nil, spec, clients, nil)
+	_, err := ensureRedisAccess(t.Context(), nil, nil, spec, clients, nil)
 	if want := "pass the certificates for Redis in variables: one has 200000 bytes, a variable holds at most 131071; leave agent_injection out, or list fewer CAs"; fmt.Sprint(err) != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -41,7 +41,6 @@ func BuildEngineAccount(ref workflow.Ref, name string, owner metav1.OwnerReferen
 			rule("", "configmaps", "create"),
 			named(rule("", "configmaps", "get", "update"), ref.ObjectName(), ref.EngineName()),
 			rule("", "secrets", "create"),
-			named(rule("", "secrets", "update"), ref.ObjectName()),
 			named(rule(rbacv1.GroupName, "rolebindings", "delete"), name),
 		}},
 		Binding: &rbacv1.RoleBinding{

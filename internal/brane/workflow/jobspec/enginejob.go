@@ -32,8 +32,9 @@ const (
 )
 
 // BuildEngineJob returns the Job whose pod executes the run, with the service account that created it. A pod that is gone is replaced by
-// another, which resumes the run. resources are those of [Policies.FitEngine].
-func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.OwnerReference, resources corev1.ResourceRequirements) *batchv1.Job {
+// another, which resumes the run. resources are those of [Policies.FitEngine]; the access Secret is that
+// of the engine.
+func BuildEngineJob(spec *workflow.Spec, name, account string, secrets Secrets, owner metav1.OwnerReference, resources corev1.ResourceRequirements) *batchv1.Job {
 	meta := spec.Ref().Meta()
 	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
 	own := spec.Ref().ComponentLabels("engine")
@@ -48,7 +49,7 @@ func BuildEngineJob(spec *workflow.Spec, name, account string, owner metav1.Owne
 			Action:          batchv1.PodFailurePolicyActionIgnore,
 			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
 		}}},
-		Template: corev1.PodTemplateSpec{ObjectMeta: template, Spec: buildEnginePod(spec, name, account, resources)},
+		Template: corev1.PodTemplateSpec{ObjectMeta: template, Spec: buildEnginePod(spec, name, account, secrets, resources)},
 	}}
 }
 
@@ -58,7 +59,7 @@ func formatMemoryLimit(resources corev1.ResourceRequirements) string {
 	return strconv.FormatInt(limit.Value()/10*9, 10)
 }
 
-func buildEnginePod(spec *workflow.Spec, name, account string, resources corev1.ResourceRequirements) corev1.PodSpec {
+func buildEnginePod(spec *workflow.Spec, name, account string, secrets Secrets, resources corev1.ResourceRequirements) corev1.PodSpec {
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 	}
@@ -95,9 +96,9 @@ func buildEnginePod(spec *workflow.Spec, name, account string, resources corev1.
 			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 				LocalObjectReference: corev1.LocalObjectReference{Name: spec.Ref().EngineName()},
 			}}},
-			{Name: workflow.RedisVolume, VolumeSource: secret(spec.Ref().EngineName(), false)},
+			{Name: workflow.RedisVolume, VolumeSource: secret(secrets.Access, false)},
 			// The loop removes these values from the output of commands.
-			{Name: "secret-env", VolumeSource: secret(spec.Ref().SecretEnvName(), true)},
+			{Name: "secret-env", VolumeSource: secret(secrets.Env, true)},
 		},
 	}
 }

@@ -165,14 +165,14 @@ func TestPoliciesAdmitPods(t *testing.T) {
 			policies.AddQuota(quota)
 			graph := workflowtest.GraphOf(t, tt.step())
 			spec := &workflow.Spec{ID: "fit-3f9a1c0227d5e8b4", Graph: graph, Namespace: namespace, AgentImage: "agent:1"}
-			template := Template{Spec: spec, Injection: workflow.InjectInitContainer, Policies: policies, Owner: ownerOf(spec), Deadline: time.Unix(1, 0)}
+			template := Template{Spec: spec, Injection: workflow.InjectInitContainer, Policies: policies, Owner: ownerOf(spec), Secrets: secretsOf(spec), Deadline: time.Unix(1, 0)}
 			job, err := template.BuildStepJob(graph.Step("step"), Attempt{Number: 1, HasNoFiles: func(string) bool { return false }})
 			if err != nil {
 				t.Fatal(err)
 			}
 			admit(t, client, namespace, "the step", job.Spec.Template.Spec)
 			if resources, err := policies.FitEngine(graph); err == nil {
-				admit(t, client, namespace, "the engine", BuildEngineJob(spec, "engine", "default", ownerOf(spec), resources).Spec.Template.Spec)
+				admit(t, client, namespace, "the engine", BuildEngineJob(spec, "engine", "default", secretsOf(spec), ownerOf(spec), resources).Spec.Template.Spec)
 			}
 		})
 	}

@@ -96,7 +96,7 @@ func arbitraryJob(t *testing.T, step workflow.Step, id string, attempt int) (job
 	if attempt%2 == 0 {
 		template.Injection = workflow.InjectImageVolume
 	}
-	template.Owner = ownerOf(template.Spec)
+	template.Owner, template.Secrets = ownerOf(template.Spec), secretsOf(template.Spec)
 	job, err = template.BuildStepJob(g.Step(step.Name), Attempt{Number: attempt, HasNoFiles: hasFiles})
 	if err != nil {
 		t.Fatalf("a step that can be makes no Job: %v", err)

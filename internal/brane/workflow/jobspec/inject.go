@@ -34,7 +34,7 @@ func (t Template) injectByInitContainer(pod *corev1.PodSpec, step workflow.Step,
 		corev1.Volume{Name: workflow.AgentVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
 			Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("64Mi")),
 		}}},
-		corev1.Volume{Name: workflow.RedisVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: t.Spec.Ref().ObjectName()}}},
+		corev1.Volume{Name: workflow.RedisVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: t.Secrets.Access}}},
 	)
 }
 
@@ -53,7 +53,7 @@ func (t Template) injectByImageVolume(pod *corev1.PodSpec, step workflow.Step, e
 		{agent.EnvURL, agent.SecretKey}, {agent.EnvCA, agent.SecretCA}, {agent.EnvCert, agent.SecretCert}, {agent.EnvTLS, agent.SecretTLS},
 	} {
 		env = append(env, corev1.EnvVar{Name: secret[0], ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-			LocalObjectReference: corev1.LocalObjectReference{Name: t.Spec.Ref().ObjectName()}, Key: secret[1], Optional: new(secret[1] != agent.SecretKey),
+			LocalObjectReference: corev1.LocalObjectReference{Name: t.Secrets.Access}, Key: secret[1], Optional: new(secret[1] != agent.SecretKey),
 		}}})
 	}
 	pod.Containers[0].Command = agent.AloneCommand(joinCommand(step))

@@ -23,6 +23,13 @@ type Template struct {
 	Deadline  time.Time               // of the run's keys in Redis
 	Owner     metav1.OwnerReference   // the run's record
 	Policies  Policies                // of the namespace
+	Secrets   Secrets
+}
+
+// Secrets are the names of the Secrets of the pods.
+type Secrets struct {
+	Access string // with the Redis credential
+	Env    string // with the steps' secret environment
 }
 
 // Attempt is one Job of a step.

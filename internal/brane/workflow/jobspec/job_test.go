@@ -27,7 +27,7 @@ func jobOf(t *testing.T, injection workflow.AgentInjection, name string, steps .
 		t.Fatal(err)
 	}
 	spec := &workflow.Spec{ID: "wordcount-3f9a1c0227d5e8b4", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
-	template := Template{Spec: spec, Injection: injection, Deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Owner: ownerOf(spec)}
+	template := Template{Spec: spec, Injection: injection, Deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Owner: ownerOf(spec), Secrets: secretsOf(spec)}
 	job, err := template.BuildStepJob(g.Step(name), Attempt{Number: 1, Term: 1, HasNoFiles: hasFiles})
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +41,11 @@ func hasFiles(string) bool { return false }
 // ownerOf returns the owner of the objects of a run.
 func ownerOf(spec *workflow.Spec) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: spec.Ref().ObjectName(), UID: "0f5c"}
+}
+
+// secretsOf returns the names of the Secrets of a run's first holder.
+func secretsOf(spec *workflow.Spec) Secrets {
+	return Secrets{Access: spec.Ref().AccessName("0f5c-1"), Env: spec.Ref().SecretEnvName("0f5c-1")}
 }
 
 func TestJobIsAsReviewed(t *testing.T) {
@@ -76,7 +81,7 @@ func TestEngineJobIsAsReviewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	isAsReviewed(t, "engine-job.yaml", BuildEngineJob(spec, "brane-wordcount-3f9a1c0227d5e8b4-engine-1", "runs", ownerOf(spec), resources))
+	isAsReviewed(t, "engine-job.yaml", BuildEngineJob(spec, "brane-wordcount-3f9a1c0227d5e8b4-engine-1", "runs", secretsOf(spec), ownerOf(spec), resources))
 }
 
 // isAsReviewed compares a Job with a golden file.

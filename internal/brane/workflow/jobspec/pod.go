@@ -168,7 +168,7 @@ func (t Template) buildEnvironment(step workflow.Step) []corev1.EnvVar {
 		from(name, source.Secret, source.Key)
 	}
 	for name := range step.SecretEnv {
-		from(name, t.Spec.Ref().SecretEnvName(), SecretEnvKey(step.Name, name))
+		from(name, t.Secrets.Env, SecretEnvKey(step.Name, name))
 	}
 	slices.SortFunc(vars, func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
 	return vars

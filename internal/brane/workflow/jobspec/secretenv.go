@@ -10,10 +10,10 @@ import (
 // SecretEnvKey returns the key of one variable of one step. Keys are unique, because names of steps contain no dots.
 func SecretEnvKey(step, name string) string { return step + "." + name }
 
-// BuildSecretEnv returns the Secret with the steps' secret environment; nil if there is none.
-func BuildSecretEnv(spec *workflow.Spec, owner metav1.OwnerReference) *corev1.Secret {
+// BuildSecretEnv returns the Secret of this name with the steps' secret environment; nil if there is none.
+func BuildSecretEnv(spec *workflow.Spec, name string, owner metav1.OwnerReference) *corev1.Secret {
 	secret := &corev1.Secret{ObjectMeta: spec.Ref().Meta(), StringData: map[string]string{}}
-	secret.Name, secret.OwnerReferences = spec.Ref().SecretEnvName(), []metav1.OwnerReference{owner}
+	secret.Name, secret.OwnerReferences = name, []metav1.OwnerReference{owner}
 	for _, step := range spec.Graph.All() {
 		for name, value := range step.SecretEnv {
 			secret.StringData[SecretEnvKey(step.Name, name)] = value

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -192,6 +193,12 @@ func (l *Lease) Owner() metav1.OwnerReference { return l.owner }
 
 // Transitions returns how often the lease was acquired: 1 for the first holder.
 func (l *Lease) Transitions() int { return l.transitions }
+
+// Term names this term of the lease in names of objects. It differs from the terms of earlier records of the same run, whose objects may not be deleted yet.
+func (l *Lease) Term() string {
+	record, _, _ := strings.Cut(string(l.owner.UID), "-")
+	return record + "-" + strconv.Itoa(l.transitions)
+}
 
 // StartRenewing renews the lease until the returned function is called, which waits for that to end. The returned context ends with a
 // [workflow.LostError] or a [workflow.RecordGoneError] if the run does not belong to this process any more.
