@@ -321,7 +321,7 @@ func TestMainContainerFailsBeforeTheCommandStarts(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			"the init container ran as another user: set security_context.run_as_user of the step to the user of its image",
+			"the init container ran as another user: both need the same one, as security_context.run_as_user of the step sets it",
 		},
 		"there is no specification": {
 			func(p *pod) {

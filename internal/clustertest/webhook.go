@@ -14,17 +14,30 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // MutatePods registers a mutating webhook for the pods that are created in a namespace, until the test ends. Its server is this process. It
-// calls a function, which may change the pod; an error is the webhook's own failure, an HTTP status 500.
+// calls a function, which may change the specification of the pod; an error is the webhook's own failure, an HTTP status 500.
 func MutatePods(t testing.TB, namespace string, change func(pod *corev1.Pod) error) {
+	t.Helper()
+	mutate(t, namespace, "", "pods", change)
+}
+
+// MutateJobs does the same with Jobs.
+func MutateJobs(t testing.TB, namespace string, change func(job *batchv1.Job) error) {
+	t.Helper()
+	mutate(t, namespace, batchv1.GroupName, "jobs", change)
+}
+
+// mutate registers a mutating webhook for objects of type T.
+func mutate[T any](t testing.TB, namespace, group, resource string, change func(object *T) error) {
 	t.Helper()
 	RequireOwn(t) // the API server has to reach this process
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, err := reviewPod(r, change)
+		answer, err := reviewObject(r, change)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -36,13 +49,13 @@ func MutatePods(t testing.TB, namespace string, change func(pod *corev1.Pod) err
 		TypeMeta:   metav1.TypeMeta{Kind: "MutatingWebhookConfiguration", APIVersion: admissionregistrationv1.SchemeGroupVersion.String()},
 		ObjectMeta: metav1.ObjectMeta{Name: Name("webhook")},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "pods.webhook.test",
+			Name: resource + ".webhook.test",
 			ClientConfig: admissionregistrationv1.WebhookClientConfig{
 				URL: &server.URL, CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
 			},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{"v1"}, Resources: []string{resource}},
 			}},
 			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
 			SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
@@ -53,35 +66,52 @@ func MutatePods(t testing.TB, namespace string, change func(pod *corev1.Pod) err
 	if err != nil {
 		t.Fatal(err)
 	}
+	createWithKubectl(t, text, "mutatingwebhookconfiguration/"+configuration.Name)
+}
+
+// createWithKubectl creates objects of the cluster, and deletes those with these names when the test ends. The scheme of package kube does not have
+// their types.
+func createWithKubectl(t testing.TB, manifest []byte, names ...string) (remove func()) {
+	t.Helper()
 	kubectl := func(ctx context.Context, in []byte, args ...string) {
-		cmd := exec.CommandContext(ctx, "kubectl", args...)
+		cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", Getenv(t, "KUBECONFIG")}, args...)...)
 		cmd.Stdin = bytes.NewReader(in)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("kubectl %q: %v\n%s", args, err, out)
 		}
 	}
-	kubectl(t.Context(), text, "create", "-f", "-")
-	t.Cleanup(func() {
-		ctx, done := context.WithTimeout(context.Background(), time.Minute) // the test's context has already ended
+	kubectl(t.Context(), manifest, "create", "-f", "-")
+	remove = func() {
+		ctx, done := context.WithTimeout(context.Background(), time.Minute) // the test's context may have ended
 		defer done()
-		kubectl(ctx, nil, "delete", "mutatingwebhookconfiguration", configuration.Name)
-	})
+		kubectl(ctx, nil, append([]string{"delete", "--ignore-not-found"}, names...)...)
+	}
+	t.Cleanup(remove)
+	return remove
 }
 
-// reviewPod answers a request for admission with a patch that replaces the specification of the pod.
-func reviewPod(r *http.Request, change func(pod *corev1.Pod) error) ([]byte, error) {
+// reviewObject answers a request for admission with a patch that replaces the specification of the object.
+func reviewObject[T any](r *http.Request, change func(object *T) error) ([]byte, error) {
 	var review admissionv1.AdmissionReview
 	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
 		return nil, fmt.Errorf("read the review: %w", err)
 	}
-	var pod corev1.Pod
-	if err := json.Unmarshal(review.Request.Object.Raw, &pod); err != nil {
-		return nil, fmt.Errorf("read the pod: %w", err)
+	var object T
+	if err := json.Unmarshal(review.Request.Object.Raw, &object); err != nil {
+		return nil, fmt.Errorf("read the object: %w", err)
 	}
-	if err := change(&pod); err != nil {
+	if err := change(&object); err != nil {
 		return nil, err
 	}
-	patch, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec", "value": pod.Spec}})
+	text, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	var changed struct{ Spec json.RawMessage }
+	if err := json.Unmarshal(text, &changed); err != nil {
+		return nil, err
+	}
+	patch, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec", "value": changed.Spec}})
 	if err != nil {
 		return nil, err
 	}

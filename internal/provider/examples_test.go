@@ -118,7 +118,7 @@ func copyExampleFile(t *testing.T, s acctest.Env, from, to string) {
 func TestAccExampleRuns(t *testing.T) {
 	t.Parallel()
 	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
-	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf", "resource_infrastructure.tf")
+	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf", "resource_infrastructure.tf", "resource_policies.tf")
 	replaceIn(t, filepath.Join(c.Directory, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
 	c.WriteFile(t, "provider.tf", acctest.RequiredProviders+s.ProviderBlock()+`
 output "models" { value = brane_workflow_run.sweep.outputs.models.content }

@@ -63,7 +63,8 @@ func (r Release) build(ctx context.Context, root, architecture string) (p Progra
 // as an image volume. The controller pod of a run with `wait = false` runs the engine in it.
 func (r Release) Agent(programs map[string]Programs) (v1.ImageIndex, error) {
 	config := v1.Config{
-		// Without a user: the step's security context determines the user, which defaults to root.
+		// "nonroot" of distroless images, unless a security context or the cluster determines the user. The main container of a step can have another one.
+		User:       "65532:65532",
 		Entrypoint: []string{"/brane-agent"},
 		Labels: map[string]string{
 			"org.opencontainers.image.created":  r.Created.UTC().Format(time.RFC3339),

@@ -155,7 +155,7 @@ func (r *runner) prepareFiles(ctx context.Context) (done bool, err error) {
 	if cancelled {
 		return false, errCancelled
 	}
-	if r.alone || r.spec.Step.Ahead {
+	if r.alone || r.spec.Step.Ahead || r.spec.Step.InMain {
 		return r.stageWhenReady(ctx, config)
 	}
 	if r.spec.Layer == "" {

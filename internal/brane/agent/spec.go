@@ -31,8 +31,8 @@ func (p Paths) specFile() string   { return filepath.Join(p.Mount, "spec.json") 
 func (p Paths) stampsFile() string { return filepath.Join(p.Mount, "stamps") }
 func (p Paths) binaryFile() string { return filepath.Join(p.Mount, filepath.Base(Binary)) }
 
-// spec is what the init container passes to the main container. The file exists from the end of staging in until the main container starts, and only the user
-// of the pod can read it.
+// spec is what the init container passes to the main container, in a volume that no other container mounts. The file exists from the end of staging in until the
+// main container starts, and only the user of the pod can read it, unless the main container may have another user.
 type spec struct {
 	Step    Step        `json:"step"`
 	Access  access      `json:"access"`
@@ -108,7 +108,12 @@ func writeSpec(p Paths, s spec) error {
 	if err != nil {
 		return fmt.Errorf("write the specification: %w", err)
 	}
-	if err := os.WriteFile(p.specFile(), text, 0o600); err != nil {
+	mode := fs.FileMode(0o600)
+	if s.Step.InMain {
+		mode = 0o644
+	}
+	// The umask may have removed the permission to read it.
+	if err := errors.Join(os.WriteFile(p.specFile(), text, mode), os.Chmod(p.specFile(), mode)); err != nil {
 		return fmt.Errorf("write the specification: %w", err)
 	}
 	return nil
@@ -143,14 +148,14 @@ func takeSpec(p Paths) (spec, error) {
 	text, err := os.ReadFile(p.specFile())
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return spec{}, fmt.Errorf("read the specification: %w; the init container ran as another user: set security_context.run_as_user of the step to the user of its image", err)
+		return spec{}, fmt.Errorf("read the specification: %w; the init container ran as another user: both need the same one, as security_context.run_as_user of the step sets it", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return spec{}, fmt.Errorf("read the specification: %w; a container that is started again has none, so the restart policy of the pod has to be Never", err)
 	case err != nil:
 		return spec{}, fmt.Errorf("read the specification: %w", err)
 	}
 	if err := os.Remove(p.specFile()); err != nil {
-		return spec{}, fmt.Errorf("remove the specification: %w; set security_context.run_as_user of the step to the user of its image", err)
+		return spec{}, fmt.Errorf("remove the specification: %w; both containers need the same user, as security_context.run_as_user of the step sets it", err)
 	}
 	var s spec
 	if err := json.Unmarshal(text, &s); err != nil {

@@ -45,7 +45,8 @@ func stageFiles(ctx context.Context, p Paths, env func(string) string, stderr io
 	if err := copySelf(p.binaryFile()); err != nil {
 		return name, err
 	}
-	if !s.Step.Ahead { // otherwise the main container does it, which saves the second that the kubelet takes between the two containers
+	// Otherwise the main container does it. With Ahead, that saves the second that the kubelet takes between the two containers.
+	if !s.Step.Ahead && !s.Step.InMain {
 		stamps, err := openStamps(p.stampsFile())
 		if err != nil {
 			return name, err

@@ -24,6 +24,7 @@ type Step struct {
 	Needs    map[string][]string `json:"needs,omitempty"`    // direct needs of the step and of all its ancestors
 	Deadline int64               `json:"deadline"`           // of the run's keys, in seconds since 1970
 	Ahead    bool                `json:"ahead,omitempty"`    // the pod is created before the needs are committed, and the main container waits for them
+	InMain   bool                `json:"in_main,omitempty"`  // the main container stages in instead of the init container, because it may run as another user
 	Indexed  bool                `json:"indexed,omitempty"`  // an index of a fan-out step, in an Indexed Job: the name gets ".<index>"
 	Items    []string            `json:"items,omitempty"`    // of each index, may be empty
 	Reads    files.Patterns      `json:"reads,omitempty"`    // what is staged in; empty means everything

@@ -28,12 +28,13 @@ const (
 // checker collects the problems of one step.
 type checker struct {
 	step     Step
+	subject  string // of messages
 	problems []error
 }
 
 // findProblems reports the problems of a step that do not depend on other steps, each as a [StepError].
 func (s Step) findProblems() []error {
-	c := &checker{step: s}
+	c := &checker{step: s, subject: fmt.Sprintf("step %q", s.Name)}
 	if problem := CheckName(s.Name); problem != "" {
 		c.problems = append(c.problems, &StepError{Step: s.Name, Problem: fmt.Sprintf("step name %q: %s", s.Name, problem)})
 	}
@@ -96,7 +97,16 @@ func (g Graph) CheckReads(inputs []string) error {
 }
 
 func (c *checker) addProblem(field, key, format string, args ...any) {
-	c.problems = append(c.problems, &StepError{Step: c.step.Name, Field: field, Key: key, Problem: fmt.Sprintf("step %q: ", c.step.Name) + fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, &StepError{Step: c.step.Name, Field: field, Key: key, Problem: c.subject + ": " + fmt.Sprintf(format, args...)})
+}
+
+// Check reports the problems of the engine's resources, each as a [StepError] without a step.
+func (e EnginePod) Check() error {
+	c := &checker{step: Step{Resources: e.Resources}, subject: "the engine"}
+	c.checkResources("requests", e.Resources.Requests)
+	c.checkResources("limits", e.Resources.Limits)
+	c.checkRequests()
+	return errors.Join(c.problems...)
 }
 
 func (c *checker) checkSizes() {
@@ -276,7 +286,7 @@ func (c *checker) checkVolumes() {
 		switch problems := validation.IsDNS1123Label(volume.Name); {
 		case len(problems) > 0:
 			c.addProblem("volumes", volume.Name, "volume %q: %s", volume.Name, strings.Join(problems, "; "))
-		case slices.Contains(ownVolumes, volume.Name):
+		case slices.Contains(OwnVolumes, volume.Name):
 			c.addProblem("volumes", volume.Name, "volume %q has a name that Brane uses itself", volume.Name)
 		}
 		switch {

@@ -35,5 +35,5 @@ const (
 	ScratchVolume = "brane-scratch"
 )
 
-// ownVolumes are the names that no other volume of a step may have.
-var ownVolumes = []string{AgentVolume, DataVolume, RedisVolume, ScratchVolume}
+// OwnVolumes are the names that no other volume of a step may have.
+var OwnVolumes = []string{AgentVolume, DataVolume, RedisVolume, ScratchVolume}

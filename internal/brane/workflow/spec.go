@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"cmp"
+	"encoding/json"
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -67,6 +68,17 @@ type Spec struct {
 	Prewarm        bool           // create Jobs one step early
 	AgentInjection AgentInjection // empty means InjectAuto
 	Metadata       Metadata       // of all Jobs and pods; that of a step takes precedence
+	Engine         EnginePod      // of a detached run
+}
+
+// EnginePod configures the pod of the engine that executes a detached run.
+type EnginePod struct {
+	Resources          Resources // replace those that the provider chooses, one by one
+	Placement          Placement // TopologySpread is not used: there is one pod
+	PullSecrets        []string  // empty means those of the service account
+	ServiceAccountName string    // empty means the one with which the run is submitted
+	Metadata           Metadata
+	PodPatches         []json.RawMessage // as those of a step
 }
 
 // Ref returns the reference to the run.

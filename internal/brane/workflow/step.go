@@ -51,6 +51,9 @@ type Step struct {
 	DNSConfig              *corev1.PodDNSConfig `json:"dns_config,omitempty"`
 	ResourceClaims         []ResourceClaim      `json:"resource_claims,omitempty"`
 
+	// PodPatches are strategic merge patches over the pod template, as JSON, in the order in which they are applied.
+	PodPatches []json.RawMessage `json:"pod_patches,omitempty"`
+
 	Metadata Metadata `json:"metadata,omitzero"` // of the Job and its pods; not part of the identity
 }
 

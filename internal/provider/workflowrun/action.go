@@ -48,7 +48,7 @@ func (a *runWorkflowAction) Configure(_ context.Context, req action.ConfigureReq
 }
 
 // stateOnly are the attributes of the resource that an action does not have, because it has no state.
-var stateOnly = []string{"triggers", "wait", "on_interrupt", "timeouts", "secret_env_wo_version"}
+var stateOnly = []string{"triggers", "wait", "engine", "on_interrupt", "timeouts", "secret_env_wo_version"}
 
 // actionDescriptions are the descriptions of those attributes whose description in the resource does not hold for the action.
 var actionDescriptions = map[string]string{
@@ -60,7 +60,7 @@ var actionDescriptions = map[string]string{
 	"submit_with": "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
 		"for an infrastructure whose address cannot be reached from the machine that runs Terraform. Conflicts with `namespace`, where the provider's own are always used. Defaults to `registered`.",
 	"defaults": "Default values for all steps. Map attributes (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
-		"Any other attribute set on a step overrides the default.",
+		"`pod_patch` of a step is applied after the default. Any other attribute set on a step overrides the default.",
 	"steps": "Steps of the run, by name: a DNS label of at most 40 characters.",
 	"report_path": "Path of a file, on the machine that runs Terraform, to write a report of the run to when it ends, whether it succeeded or failed. The report is one self-contained HTML page with the graph, a timeline and, for each step, " +
 		"its result, the files it wrote and the last lines of its output. Missing directories are created.",
@@ -97,7 +97,7 @@ func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, 
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Runs a workflow and reports its progress: which steps have started and ended, and how many remain. Requires Terraform 1.14.\n\n" +
 			"Every invocation is a new run that executes all steps. Use the resource `brane_workflow_run` instead to run a workflow once for each change of its inputs or steps. " +
-			"The attributes are those of the resource, without `triggers`, `wait`, `on_interrupt` and `secret_env_wo_version`, which concern its state.\n\n" +
+			"The attributes are those of the resource, without `triggers`, `wait`, `engine`, `on_interrupt` and `secret_env_wo_version`, which concern its state.\n\n" +
 			"The action leaves no record in the state. It reports the outputs when the run has ended; their files stay in Redis as long as `retention` specifies. " +
 			"The Jobs of a run that succeeded are deleted. Those of a failed run are kept for 7 days, for inspection.",
 		Attributes: attributes,

@@ -57,7 +57,7 @@ func TestRunWorkflowTakesWhatTheResourceTakes(t *testing.T) {
 	action, resource := attributes(s.Schemas.ActionSchemas["brane_run_workflow"].Schema), attributes(s.Schemas.ResourceSchemas["brane_workflow_run"])
 	for name, attribute := range resource {
 		_, has := action[name]
-		if wants := (attribute.Required || attribute.Optional) && name != "triggers" && name != "on_interrupt" && name != "wait" && name != "secret_env_wo_version"; has != wants {
+		if wants := (attribute.Required || attribute.Optional) && name != "triggers" && name != "on_interrupt" && name != "wait" && name != "engine" && name != "secret_env_wo_version"; has != wants {
 			t.Errorf("attribute %q: the action has it: %t, want %t", name, has, wants)
 		}
 	}

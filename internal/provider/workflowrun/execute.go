@@ -181,8 +181,12 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 	graph := model.decodeGraph(ctx, env, diags)
 	model.pinImages(ctx, graph, diags)
 	graph = model.withPinnedImages(graph)
+	if !diags.HasError() {
+		model.checkPodPatches(ctx, graph, diags) // they may have been unknown during validation
+	}
 	sources, digests := model.readSources(ctx, diags)
 	identity := model.identity(ctx, graph, digests, diags)
+	enginePod := model.toEnginePod(ctx, diags)
 	retention := attribute.DurationOrZero(model.Retention, diags)
 	if diags.HasError() {
 		return nil, false
@@ -224,6 +228,7 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 			AgentImage: r.clients.AgentImage, Users: r.clients.Redis.Users, Retention: retention, Timeouts: model.podTimeouts(diags),
 			Parallel: int(model.Parallelism.ValueInt64()), Prewarm: model.Prewarm.ValueBool(),
 			AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()), Metadata: model.toMetadata(metadataModel{}),
+			Engine: enginePod,
 		},
 		clients: engine.Clients{
 			Kube:    target.Kube,

@@ -28,8 +28,10 @@ type workflowRunModel struct {
 	Cluster        types.String `tfsdk:"cluster"`
 	Namespace      types.String `tfsdk:"namespace"`
 	metadataModel
+	PodPatch           types.String         `tfsdk:"pod_patch"`
 	Steps              types.Map            `tfsdk:"steps"`
 	Defaults           types.Object         `tfsdk:"defaults"`
+	Engine             types.Object         `tfsdk:"engine"`
 	SecretEnvWO        types.Map            `tfsdk:"secret_env_wo"`
 	SecretEnvWOVersion types.Int64          `tfsdk:"secret_env_wo_version"`
 	Images             types.Map            `tfsdk:"images"`
@@ -101,7 +103,7 @@ func (m workflowRunModel) isSubmittedByProvider() bool {
 
 // hasKnownIdentity reports whether all values that identify the run are known.
 func (m workflowRunModel) hasKnownIdentity() bool {
-	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.Images, m.Triggers, m.SecretEnvWOVersion} {
+	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.PodPatch, m.Images, m.Triggers, m.SecretEnvWOVersion} {
 		if attribute.HasUnknown(value) {
 			return false
 		}

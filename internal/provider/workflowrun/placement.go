@@ -13,7 +13,8 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"sigs.k8s.io/yaml"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
 
 // tolerationRule validates what the attributes of a toleration have to do with each other, by the rules of the API server.
@@ -75,7 +76,7 @@ func (affinityText) ValidateString(_ context.Context, req validator.StringReques
 // parseAffinity rejects unknown fields, which the API server would drop silently, and values that it would reject.
 func parseAffinity(text string) (*corev1.Affinity, error) {
 	affinity := &corev1.Affinity{}
-	if err := yaml.UnmarshalStrict([]byte(text), affinity); err != nil {
+	if err := jobspec.DecodeManifest(text, affinity); err != nil {
 		return nil, err
 	}
 	if *affinity == (corev1.Affinity{}) {

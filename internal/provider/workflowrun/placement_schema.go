@@ -34,14 +34,9 @@ func annotationsAttribute(description string) schema.Attribute {
 	return attribute.NewAnnotations(description + runsNothing)
 }
 
-// podSchedulingAttributes returns the attributes of placementModel.
+// podSchedulingAttributes returns the attributes of placementModel but scheduler_name.
 func podSchedulingAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
-		"scheduler_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the scheduler of the pod, for example `volcano`. Defaults to the scheduler of Kubernetes." + runsAgain,
-			Optional:            true,
-			Validators:          []validator.String{attribute.DNSSubdomain()},
-		},
 		"topology_spread_constraints": topologySpreadAttribute(),
 		"termination_grace_period_seconds": schema.Int64Attribute{
 			MarkdownDescription: "How long a pod that is stopped from outside (deleted, drained or preempted) has to end, in seconds. The command receives SIGTERM and is killed 5 seconds before the end of this time. " +

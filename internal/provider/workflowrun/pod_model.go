@@ -35,6 +35,7 @@ type podModel struct {
 	AutomountServiceAccountToken types.Bool                `tfsdk:"automount_service_account_token"`
 	SecurityContext              *securityContextModel     `tfsdk:"security_context"`
 	Volumes                      map[string]volumeModel    `tfsdk:"volumes"`
+	PodPatch                     types.String              `tfsdk:"pod_patch"`
 	placementModel
 	metadataModel
 }
@@ -179,8 +180,8 @@ func (m *securityContextModel) withDefaults(defaults *securityContextModel) *sec
 	return &both
 }
 
-// applyTo sets the values of the model in a step.
-func (m podModel) applyTo(step *workflow.Step, diags *diag.Diagnostics) {
+// applyTo sets the values of the model in a step. at is the path of the attributes.
+func (m podModel) applyTo(step *workflow.Step, at path.Path, diags *diag.Diagnostics) {
 	step.Image, step.WorkingDir = m.Image.ValueString(), m.WorkingDir.ValueString()
 	step.Timeout = attribute.DurationOrZero(m.Timeout, diags)
 	step.Retries = int32(m.Retries.ValueInt64()) //nolint:gosec // at most 100
@@ -199,7 +200,7 @@ func (m podModel) applyTo(step *workflow.Step, diags *diag.Diagnostics) {
 		limit := m.DataSizeLimit.ToAPI("data_size_limit", diags)
 		step.DataSizeLimit = limit.Value()
 	}
-	step.Placement = m.placement(step.Name, diags)
+	step.Placement = m.placement(at, diags)
 	m.placementModel.applyTo(step)
 	step.AutomountServiceAccountToken = m.AutomountServiceAccountToken.ValueBool()
 	if m.SecurityContext != nil {
@@ -210,7 +211,7 @@ func (m podModel) applyTo(step *workflow.Step, diags *diag.Diagnostics) {
 	}
 }
 
-func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Placement {
+func (m podModel) placement(at path.Path, diags *diag.Diagnostics) workflow.Placement {
 	placement := workflow.Placement{PriorityClassName: m.PriorityClassName.ValueString(), RuntimeClassName: m.RuntimeClassName.ValueString()}
 	if len(m.NodeSelector) > 0 {
 		placement.NodeSelector = m.NodeSelector
@@ -224,7 +225,7 @@ func (m podModel) placement(step string, diags *diag.Diagnostics) workflow.Place
 	if !m.Affinity.IsNull() {
 		affinity, err := parseAffinity(m.Affinity.ValueString())
 		if err != nil { // it was unknown during validation
-			at := path.Root("steps").AtMapKey(step).AtName("affinity")
+			at := at.AtName("affinity")
 			diags.AddAttributeError(at, "Invalid affinity", fmt.Sprintf("Parsing %s as spec.affinity of a pod: %s.", at, err))
 		}
 		placement.Affinity = affinity

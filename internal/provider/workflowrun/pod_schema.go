@@ -44,14 +44,7 @@ func podAttributes() map[string]schema.Attribute {
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, 100)},
 		},
-		"resources": schema.SingleNestedAttribute{
-			MarkdownDescription: "Resource requests and limits of the container, by resource name: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` or any other resource of the nodes." + runsAgain,
-			Optional:            true,
-			Attributes: map[string]schema.Attribute{
-				"requests": attribute.NewQuantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`.", attribute.ContainerResources),
-				"limits":   attribute.NewQuantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`.", attribute.ContainerResources),
-			},
-		},
+		"resources": resourcesAttribute("Resource requests and limits of the container, by resource name: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` or any other resource of the nodes." + runsAgain),
 		"data_size_limit": schema.StringAttribute{
 			MarkdownDescription: "Maximum size of the files at `/data`, for example `10Gi`. A pod that exceeds it is evicted, which counts as a failure of the container (see `retries`). Defaults to no limit other than that of the node and of `ephemeral-storage` in `resources.limits`." + runsAgain,
 			CustomType:          attribute.QuantityType{},
@@ -74,15 +67,27 @@ func podAttributes() map[string]schema.Attribute {
 	for name, attribute := range environmentAttributes() {
 		attributes[name] = attribute
 	}
-	for name, attribute := range placementAttributes() {
+	for name, attribute := range placementAttributes(runsAgain) {
 		attributes[name] = attribute
 	}
 	for name, attribute := range podSchedulingAttributes() {
 		attributes[name] = attribute
 	}
 	attributes["labels"] = labelsAttribute("Labels of the Job and its pods, in addition to those of the run.")
+	attributes["pod_patch"] = podPatchAttribute("Strategic merge patch over the pod template, which is applied after that of the run, and in a step after that of `defaults`. See `pod_patch` of the run." + runsAgain)
 	attributes["annotations"] = annotationsAttribute("Annotations of the Job and its pods, in addition to those of the run, for example `{ \"sidecar.istio.io/inject\" = \"false\" }`.")
 	return attributes
+}
+
+func resourcesAttribute(description string) schema.Attribute {
+	return schema.SingleNestedAttribute{
+		MarkdownDescription: description,
+		Optional:            true,
+		Attributes: map[string]schema.Attribute{
+			"requests": attribute.NewQuantities("Resources to reserve on the node, for example `{ cpu = \"500m\", memory = \"1Gi\" }`.", attribute.ContainerResources),
+			"limits":   attribute.NewQuantities("Maximum resources. A container that uses more memory is killed (`OOMKilled`). Devices are only set here, for example `{ \"nvidia.com/gpu\" = 1 }`.", attribute.ContainerResources),
+		},
+	}
 }
 
 // variableName is Kubernetes' rule for the names of environment variables.
@@ -126,17 +131,17 @@ func environmentAttributes() map[string]schema.Attribute {
 	}
 }
 
-// placementAttributes returns the attributes that select the nodes of a pod.
-func placementAttributes() map[string]schema.Attribute {
+// placementAttributes returns the attributes that select the nodes of a pod. consequence is the end of their descriptions.
+func placementAttributes(consequence string) map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"node_selector": schema.MapAttribute{
-			MarkdownDescription: "Labels that a node must have." + runsAgain,
+			MarkdownDescription: "Labels that a node must have." + consequence,
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators:          []validator.Map{attribute.Labels()},
 		},
 		"tolerations": schema.ListNestedAttribute{
-			MarkdownDescription: "Taints that the pod tolerates." + runsAgain,
+			MarkdownDescription: "Taints that the pod tolerates." + consequence,
 			Optional:            true,
 			NestedObject: schema.NestedAttributeObject{Validators: []validator.Object{tolerationRule{}}, Attributes: map[string]schema.Attribute{
 				"key": schema.StringAttribute{
@@ -169,17 +174,22 @@ func placementAttributes() map[string]schema.Attribute {
 		},
 		"affinity": schema.StringAttribute{
 			// The type has four levels and some forty fields, so it is passed as Kubernetes defines it.
-			MarkdownDescription: "Affinity of the pod (`spec.affinity`) as JSON or YAML, for example `jsonencode({ nodeAffinity = { … } })`. It is validated during plan." + runsAgain,
+			MarkdownDescription: "Affinity of the pod (`spec.affinity`) as JSON or YAML, for example `jsonencode({ nodeAffinity = { … } })`. It is validated during plan." + consequence,
 			Optional:            true,
 			Validators:          []validator.String{affinityText{}},
 		},
+		"scheduler_name": schema.StringAttribute{
+			MarkdownDescription: "Name of the scheduler of the pod, for example `volcano`." + consequence,
+			Optional:            true,
+			Validators:          []validator.String{attribute.DNSSubdomain()},
+		},
 		"priority_class_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the PriorityClass." + runsAgain,
+			MarkdownDescription: "Name of the PriorityClass." + consequence,
 			Optional:            true,
 			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},
 		"runtime_class_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the RuntimeClass, for example of a sandbox or of a GPU vendor's runtime." + runsAgain,
+			MarkdownDescription: "Name of the RuntimeClass, for example of a sandbox or of a GPU vendor's runtime." + consequence,
 			Optional:            true,
 			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},
@@ -193,7 +203,7 @@ func securityContextAttribute() schema.Attribute {
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
 			"run_as_user": schema.Int64Attribute{
-				MarkdownDescription: "User ID of the command, which also owns the files at `/data`. With `init_container` (see `agent_injection`), required for images that do not run as root. Defaults to the user of the image.",
+				MarkdownDescription: "User ID of the command, which also owns the files at `/data`. Defaults to the user of the image.",
 				Optional:            true,
 				Validators:          []validator.Int64{validID()},
 			},

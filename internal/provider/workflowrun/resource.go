@@ -46,6 +46,7 @@ func (r *workflowRunResource) ValidateConfig(ctx context.Context, req resource.V
 	var model workflowRunModel
 	if attribute.Decode(ctx, req.Config, &model, &resp.Diagnostics) {
 		model.checkSteps(ctx, &resp.Diagnostics)
+		model.checkEngine(ctx, &resp.Diagnostics)
 		model.checkSubmit(&resp.Diagnostics)
 		model.checkRetention(ctx, &resp.Diagnostics)
 	}

@@ -46,7 +46,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"With `lifecycle.create_before_destroy`, `-replace` runs nothing again, because the new run finds the files of the old one: change `triggers` instead. " +
 			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
 			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
-			"Changing `name`, `infrastructure`, `namespace`, `inputs`, `triggers`, `secret_env_wo_version`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
+			"Changing `name`, `infrastructure`, `namespace`, `inputs`, `triggers`, `secret_env_wo_version`, `pod_patch`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
 			"No other change runs anything again. Runs cannot be imported.\n\n" +
 			"Terraform destroys a run before it creates the one that replaces it. If the `id` of the new run is known during the plan, the new run is validated before. " +
 			"If it is not, because it depends on values that are only known after apply, the new run is validated when it is created: until it has succeeded, the files of the old run stay in Redis, for up to `retention`. " +
@@ -62,14 +62,20 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Required:            true,
 				Validators:          []validator.String{attribute.RunName()},
 			},
-			"infrastructure":        infrastructureSchema(),
-			"namespace":             namespaceSchema(),
-			"submit_with":           submitWithSchema(),
-			"cluster":               submitClusterSchema(),
-			"labels":                labelsAttribute("Labels of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
-			"annotations":           annotationsAttribute("Annotations of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
+			"infrastructure": infrastructureSchema(),
+			"namespace":      namespaceSchema(),
+			"submit_with":    submitWithSchema(),
+			"cluster":        submitClusterSchema(),
+			"labels":         labelsAttribute("Labels of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
+			"annotations":    annotationsAttribute("Annotations of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
+			"pod_patch": podPatchAttribute("Strategic merge patch over the finished pod templates of all steps, as JSON or YAML, for whatever has no attribute. Its fields are those of a pod template, `metadata` and `spec`, as below `spec.template` of a Job, " +
+				"and it is merged as by `kubectl patch` and Kustomize: maps are merged, containers by their `name` (`step` is that of the command, `stage` the init container of the agent), volumes by `name`, variables by `name`, mounts by `mountPath`; " +
+				"`null` removes a field, and `$patch` replaces or deletes an element. For example `yamlencode({ spec = { containers = [{ name = \"step\", stdin = true }] } })`. " +
+				"It is validated during plan: unknown fields are errors, and so is a patch that changes what Brane needs, such as the command and the mounts of the agent. The patch of `defaults` is applied after it, then that of a step. " +
+				"`stage` is ignored where the agent is mounted as an image volume (see `agent_injection`)." + runsAgain),
 			"steps":                 stepsSchema(),
 			"defaults":              defaultsSchema(),
+			"engine":                engineSchema(),
 			"secret_env_wo":         secretEnvSchema(mapvalidator.AlsoRequires(path.MatchRoot("secret_env_wo_version"))),
 			"secret_env_wo_version": secretEnvVersionSchema(),
 			"inputs":                inputsSchema(),

@@ -50,10 +50,13 @@ type environment struct {
 // checkSteps checks the graph as soon as the steps are known.
 func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
 	env := environment{secretEnv: m.secretEnv(diags)}
-	if attribute.HasUnknown(m.Steps) || attribute.HasUnknown(m.Defaults) || m.Steps.IsNull() {
+	if attribute.HasUnknown(m.Steps) || attribute.HasUnknown(m.Defaults) || m.PodPatch.IsUnknown() || m.Steps.IsNull() {
 		return
 	}
 	graph := m.graph(ctx, env, diags)
+	if !diags.HasError() {
+		m.checkPodPatches(ctx, graph, diags)
+	}
 	if !diags.HasError() && !attribute.HasUnknown(m.Inputs) {
 		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))
 	}
@@ -80,6 +83,7 @@ func (m workflowRunModel) decodeGraph(ctx context.Context, env environment, diag
 					"Set image of the step, for example registry.example.org/library/%s, or set infrastructure.", name, step.Call.Package, step.Call.Package))
 		}
 		step.SecretEnv = env.secretEnv[name]
+		step.PodPatches = m.listPodPatches(name, models[name], defaults).parse(diags)
 		steps = append(steps, step)
 	}
 	checkResults(models, calls, diags)
@@ -142,7 +146,7 @@ func (m stepModel) toStep(name string, defaults podModel, brane branelet.Version
 	if when := m.When.ValueString(); when != onSuccess {
 		step.When = workflow.When(when)
 	}
-	m.withDefaults(defaults).applyTo(&step, diags)
+	m.withDefaults(defaults).applyTo(&step, path.Root("steps").AtMapKey(name), diags)
 	step.Metadata = m.toMetadata(defaults.metadataModel)
 	if !m.Package.IsNull() {
 		step.Image = m.Image.ValueString() // the default image is for commands

@@ -94,7 +94,7 @@ func stepsSchema() schema.Attribute {
 func defaultsSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "Default values for all steps. Map attributes (`env`, `env_from_secret`, `labels`, `annotations`, `node_selector`, `volumes`, `resource_claims`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
-			"Any other attribute set on a step overrides the default. Changing a default that a step uses runs all steps again.",
+			"`pod_patch` of a step is applied after the default. Any other attribute set on a step overrides the default. Changing a default that a step uses runs all steps again.",
 		Optional:   true,
 		Attributes: podAttributes(),
 	}

@@ -28,12 +28,15 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 	if err := engine.CheckLocation(ctx, spec, clients); err != nil {
 		return err
 	}
-	account, err := findServiceAccount(ctx, clients.Kube, spec.Namespace)
-	if err != nil {
-		return err
+	account := spec.Engine.ServiceAccountName
+	if account == "" {
+		var err error
+		if account, err = findServiceAccount(ctx, clients.Kube, spec.Namespace); err != nil {
+			return err
+		}
 	}
 	// Nothing may be created for a run that cannot start.
-	resources, err := engine.ReadPolicies(ctx, spec.Namespace, clients).FitEngine(spec.Graph)
+	resources, err := engine.ReadPolicies(ctx, spec.Namespace, clients).FitEngine(spec.Graph, spec.Engine.Resources)
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,10 @@ func createEngine(
 	if err := engine.CreateAccessSecret(ctx, clients.Kube, spec.ID, meta, clients.RedisURL, clients.Certificates); err != nil {
 		return err
 	}
-	job := jobspec.BuildEngineJob(spec, pod.job, pod.account, secrets, lease.Owner(), pod.resources)
+	job, err := jobspec.BuildEngineJob(spec, pod.job, pod.account, secrets, lease.Owner(), pod.resources)
+	if err != nil {
+		return err
+	}
 	err = clients.Kube.Retry(ctx, func() error { return clients.Kube.Create(ctx, job) })
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(job), err)

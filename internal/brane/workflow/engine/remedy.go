@@ -50,6 +50,11 @@ func (l *loop) suggestAdmissionRemedy(f *workflow.Failure) string {
 			text += " The engine of this run (wait = false) is a pod of the namespace too, and uses a part of the quota; with wait = true " +
 				"there is none."
 		}
+	case denial.Policy, denial.Webhook, denial.Other:
+		text += " Labels, annotations, security_context and pod_patch of the step, of defaults or of the run change its pods."
+		if l.injection == workflow.InjectImageVolume {
+			text += " If image volumes are not allowed, set agent_injection = \"init_container\"."
+		}
 	default: // says all
 	}
 	return text

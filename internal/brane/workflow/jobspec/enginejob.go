@@ -1,6 +1,9 @@
 package jobspec
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -24,23 +27,45 @@ const (
 )
 
 const (
-	engineUser int64 = 65532 // "nonroot" of distroless images
 	// engineRetries is large, with pauses of up to 10 minutes, so that a run survives some hours without Redis or the API server.
 	engineRetries int32 = 30
 	// engineGrace is the time for the last write of an engine that is stopped.
 	engineGrace int64 = 15
 )
 
+// engineVolumes are the volumes of the engine, by their directories.
+var engineVolumes = map[string]string{EngineConfigMount: "config", agent.SecretMount: workflow.RedisVolume, SecretEnvMount: "secret-env"}
+
+var engineGuard = podGuard{
+	containers: []string{engineContainer},
+	variables:  []string{EnvEngine, EnvPod, EnvPodUID},
+	volumes:    slices.Sorted(maps.Values(engineVolumes)),
+	mounts:     slices.Sorted(maps.Keys(engineVolumes)),
+	needsToken: true,
+}
+
+// CheckEnginePatches reports a patch that changes what must stay in the pod of an engine, as a [PodPatchError].
+func CheckEnginePatches(patches []json.RawMessage) error {
+	spec := &workflow.Spec{ID: "run", Engine: workflow.EnginePod{PodPatches: patches}}
+	_, err := BuildEngineJob(spec, "engine", "account", Secrets{}, metav1.OwnerReference{}, corev1.ResourceRequirements{})
+	return err
+}
+
 // BuildEngineJob returns the Job whose pod executes the run, with the service account that created it. A pod that is gone is replaced by
-// another, which resumes the run. resources are those of [Policies.FitEngine]; the access Secret is that
-// of the engine.
-func BuildEngineJob(spec *workflow.Spec, name, account string, secrets Secrets, owner metav1.OwnerReference, resources corev1.ResourceRequirements) *batchv1.Job {
+// another, which resumes the run. resources are those of [Policies.FitEngine]; the access Secret is that of the engine.
+func BuildEngineJob(spec *workflow.Spec, name, account string, secrets Secrets, owner metav1.OwnerReference, resources corev1.ResourceRequirements) (*batchv1.Job, error) {
 	meta := spec.Ref().Meta()
 	meta.Name, meta.OwnerReferences = name, []metav1.OwnerReference{owner}
 	own := spec.Ref().ComponentLabels("engine")
 	own[workflow.EngineLabel] = "true"
-	template := buildMetadata(own, spec.Metadata)
-	meta.Labels, meta.Annotations = template.Labels, template.Annotations
+	podMeta := buildMetadata(own, spec.Engine.Metadata, spec.Metadata)
+	meta.Labels, meta.Annotations = podMeta.Labels, podMeta.Annotations
+	base := corev1.PodTemplateSpec{ObjectMeta: podMeta, Spec: buildEnginePod(spec, name, account, secrets, resources)}
+	template, err := patchTemplate(base, engineGuard, "", spec.Engine.PodPatches)
+	if err != nil {
+		return nil, err
+	}
+	setMemoryLimit(template.Spec.Containers)
 	return &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{
 		BackoffLimit:            new(engineRetries),
 		TTLSecondsAfterFinished: new(keepSeconds),
@@ -49,14 +74,21 @@ func BuildEngineJob(spec *workflow.Spec, name, account string, secrets Secrets, 
 			Action:          batchv1.PodFailurePolicyActionIgnore,
 			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
 		}}},
-		Template: corev1.PodTemplateSpec{ObjectMeta: template, Spec: buildEnginePod(spec, name, account, secrets, resources)},
-	}}
+		Template: template,
+	}}, nil
 }
 
-// formatMemoryLimit returns a soft limit for the Go runtime, which collects garbage more often instead of exceeding the limit of the container.
-func formatMemoryLimit(resources corev1.ResourceRequirements) string {
-	limit := resources.Limits[corev1.ResourceMemory]
-	return strconv.FormatInt(limit.Value()/10*9, 10)
+// setMemoryLimit sets a soft limit for the Go runtime of the engine, which collects garbage more often instead of exceeding the limit of the
+// container. A patch may have changed that limit, removed it, or set the variable.
+func setMemoryLimit(containers []corev1.Container) {
+	const variable = "GOMEMLIMIT"
+	for i, container := range containers {
+		limit, isLimited := container.Resources.Limits[corev1.ResourceMemory]
+		isSet := slices.ContainsFunc(container.Env, func(v corev1.EnvVar) bool { return v.Name == variable })
+		if container.Name == engineContainer && isLimited && !isSet {
+			containers[i].Env = append(container.Env, corev1.EnvVar{Name: variable, Value: strconv.FormatInt(limit.Value()/10*9, 10)})
+		}
+	}
 }
 
 func buildEnginePod(spec *workflow.Spec, name, account string, secrets Secrets, resources corev1.ResourceRequirements) corev1.PodSpec {
@@ -66,39 +98,39 @@ func buildEnginePod(spec *workflow.Spec, name, account string, secrets Secrets, 
 	secret := func(name string, optional bool) corev1.VolumeSource {
 		return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name, Optional: new(optional)}}
 	}
-	security := restrictContainer(true, nil)
-	return corev1.PodSpec{
+	pod := corev1.PodSpec{
 		RestartPolicy:                 corev1.RestartPolicyNever, // so that the log of each failed pod stays
 		ServiceAccountName:            account,
 		AutomountServiceAccountToken:  new(true),
 		EnableServiceLinks:            new(false),
 		TerminationGracePeriodSeconds: new(engineGrace),
+		// Without a user ID: that of the image applies, or one that the cluster assigns, as OpenShift does.
 		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: new(true), RunAsUser: new(engineUser), RunAsGroup: new(engineUser),
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
+		ImagePullSecrets: buildPullSecrets(spec.Engine.PullSecrets),
 		Containers: []corev1.Container{{
 			Name:    engineContainer,
 			Image:   spec.AgentImage,
 			Command: []string{engineProgram},
 			Env: []corev1.EnvVar{
-				{Name: EnvEngine, Value: name}, field(EnvPod, "metadata.name"), field(EnvPodUID, "metadata.uid"), {Name: "GOMEMLIMIT", Value: formatMemoryLimit(resources)},
-			},
-			VolumeMounts: []corev1.VolumeMount{
-				{Name: "config", MountPath: EngineConfigMount, ReadOnly: true},
-				{Name: workflow.RedisVolume, MountPath: agent.SecretMount, ReadOnly: true},
-				{Name: "secret-env", MountPath: SecretEnvMount, ReadOnly: true},
+				{Name: EnvEngine, Value: name}, field(EnvPod, "metadata.name"), field(EnvPodUID, "metadata.uid"),
 			},
 			Resources:       resources,
-			SecurityContext: security,
+			SecurityContext: restrictContainer(true, nil),
 		}},
 		Volumes: []corev1.Volume{
-			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			{Name: engineVolumes[EngineConfigMount], VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 				LocalObjectReference: corev1.LocalObjectReference{Name: spec.Ref().EngineName()},
 			}}},
 			{Name: workflow.RedisVolume, VolumeSource: secret(secrets.Access, false)},
 			// The loop removes these values from the output of commands.
-			{Name: "secret-env", VolumeSource: secret(secrets.Env, true)},
+			{Name: engineVolumes[SecretEnvMount], VolumeSource: secret(secrets.Env, true)},
 		},
 	}
+	for _, path := range engineGuard.mounts {
+		pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: engineVolumes[path], MountPath: path, ReadOnly: true})
+	}
+	applyPlacement(&pod, spec.Engine.Placement)
+	return pod
 }

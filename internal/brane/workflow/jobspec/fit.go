@@ -2,6 +2,7 @@ package jobspec
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -185,12 +186,12 @@ type EngineFitError struct{ Problem string }
 
 func (e *EngineFitError) Error() string { return e.Problem }
 
-// FitEngine returns the resources of the engine's container. What a quota allows remains for the largest step, as far as possible. An
-// [EngineFitError] means that the engine cannot run beside a step.
-func (p Policies) FitEngine(graph workflow.Graph) (corev1.ResourceRequirements, error) {
-	resources := corev1.ResourceRequirements{}
+// FitEngine returns the resources of the engine's container: the configured ones, and otherwise what the engine needs. What a quota allows
+// remains for the largest step, as far as possible. An [EngineFitError] means that the engine cannot run beside a step.
+func (p Policies) FitEngine(graph workflow.Graph, configured workflow.Resources) (corev1.ResourceRequirements, error) {
+	resources := corev1.ResourceRequirements{Requests: maps.Clone(configured.Requests), Limits: maps.Clone(configured.Limits)}
 	for _, need := range engineNeeds {
-		if err := p.fitEngineResource(need, graph, &resources); err != nil {
+		if err := p.fitEngineResource(need, graph, configured, &resources); err != nil {
 			return resources, err
 		}
 	}
@@ -206,11 +207,13 @@ func (p Policies) FitEngine(graph workflow.Graph) (corev1.ResourceRequirements, 
 	return resources, nil
 }
 
-func (p Policies) fitEngineResource(need engineNeed, graph workflow.Graph, resources *corev1.ResourceRequirements) error {
+func (p Policies) fitEngineResource(need engineNeed, graph workflow.Graph, configured workflow.Resources, resources *corev1.ResourceRequirements) error {
 	b, least := p.findBounds(need.name), resource.MustParse(need.least)
 	var request, limit resource.Quantity
-	hasLimit := need.limit != "" || b.defaultLimit != nil || b.max != nil || b.ratio != nil || b.limitQuota != nil
-	hasRequest := need.request != "" || hasLimit || b.min != nil || b.requestQuota != nil || b.defaultRequest != nil
+	ownRequest, hasOwnRequest := configured.Requests[need.name]
+	ownLimit, hasOwnLimit := configured.Limits[need.name]
+	hasLimit := hasOwnLimit || need.limit != "" || b.defaultLimit != nil || b.max != nil || b.ratio != nil || b.limitQuota != nil
+	hasRequest := hasOwnRequest || need.request != "" || hasLimit || b.min != nil || b.requestQuota != nil || b.defaultRequest != nil
 	if !hasRequest {
 		return nil
 	}
@@ -242,6 +245,21 @@ func (p Policies) fitEngineResource(need engineNeed, graph workflow.Graph, resou
 	if b.ratio != nil && limit.AsApproximateFloat64() > request.AsApproximateFloat64()*b.ratio.AsApproximateFloat64() {
 		limit = largerOf(multiply(request, *b.ratio), least)
 		request = largerOf(request, divide(limit, *b.ratio))
+	}
+	if hasOwnLimit {
+		limit, least, request = ownLimit, ownLimit, smallerOf(request, ownLimit)
+		if b.ratio != nil {
+			request = largerOf(request, divide(limit, *b.ratio))
+		}
+	}
+	if hasOwnRequest {
+		request, least = ownRequest, largerOf(ownRequest, ownLimit)
+	}
+	if hasOwnRequest && !hasOwnLimit {
+		limit = largerOf(limit, request)
+		if b.ratio != nil {
+			limit = smallerOf(limit, multiply(request, *b.ratio))
+		}
 	}
 	setQuantity(&resources.Requests, need.name, request)
 	if hasLimit {

@@ -56,6 +56,8 @@ type policyCase struct {
 	requests       string // of the step
 	limits         string
 	stage, engine  string
+	ownRequests    string // of the engine
+	ownLimits      string
 	problem        string // of the engine
 }
 
@@ -81,6 +83,11 @@ var policyCases = map[string]policyCase{
 	"a quota of disk":             {quota: "limits.ephemeral-storage=1Gi requests.ephemeral-storage=100Mi", requests: "ephemeral-storage=20Mi", limits: "ephemeral-storage=50Mi", stage: "ephemeral-storage=20Mi/50Mi", engine: usualEngine + " ephemeral-storage=1Mi/64Mi"},
 	"a maximum that is too small": {container: corev1.LimitRangeItem{Max: quantities("memory=32Mi")}, limits: "memory=32Mi", stage: "memory=-/32Mi", problem: "the engine (wait = false) needs 64Mi of memory at least, but in the namespace a LimitRange allows 32Mi: raise that"},
 	"a quota that is too small":   {quota: "limits.memory=40Mi", limits: "memory=32Mi", stage: "memory=-/32Mi", problem: "the engine (wait = false) needs 64Mi of memory at least, but in the namespace a ResourceQuota allows limits.memory = 40Mi: raise that"},
+	"own limits":                  {ownLimits: "memory=1Gi cpu=2", engine: "cpu=50m/2 memory=64Mi/1Gi"},
+	"a small own limit":           {ownLimits: "memory=32Mi", engine: "cpu=50m/- memory=32Mi/32Mi"},
+	"an own request":              {ownRequests: "memory=1Gi cpu=1 ephemeral-storage=1Gi", engine: "cpu=1/- memory=1Gi/1Gi ephemeral-storage=1Gi/-"},
+	"own resources and a ratio":   {container: corev1.LimitRangeItem{MaxLimitRequestRatio: quantities("memory=2 cpu=4")}, ownLimits: "memory=1Gi", ownRequests: "cpu=1", engine: "cpu=1/1 memory=512Mi/1Gi"},
+	"more than the maximum":       {container: corev1.LimitRangeItem{Max: quantities("memory=512Mi")}, ownLimits: "memory=1Gi", problem: "the engine (wait = false) needs 1Gi of memory at least, but in the namespace a LimitRange allows 512Mi: raise that"},
 	"a single pod":                {quota: "pods=1", stage: "", problem: "a ResourceQuota of the namespace allows 1 pods, and the engine (wait = false) needs one beside that of a step: raise it to 2 at least"},
 	"a single Job":                {quota: "count/jobs.batch=1", stage: "", problem: "a ResourceQuota of the namespace allows 1 count/jobs.batch, and the engine (wait = false) needs one beside that of a step: raise it to 2 at least"},
 }
@@ -103,6 +110,11 @@ func (c policyCase) step() workflow.Step {
 	}
 }
 
+// own returns the configured resources of the engine.
+func (c policyCase) own() workflow.Resources {
+	return workflow.Resources{Requests: quantities(c.ownRequests), Limits: quantities(c.ownLimits)}
+}
+
 // TestFit checks the resources of the agent's containers.
 func TestFit(t *testing.T) {
 	t.Parallel()
@@ -117,7 +129,7 @@ func TestFit(t *testing.T) {
 		if got := formatResources(policies.fitStage(tt.step().Resources)); got != tt.stage {
 			t.Errorf("%s: the init container has %q, not %q", name, got, tt.stage)
 		}
-		resources, err := policies.FitEngine(workflowtest.GraphOf(t, tt.step()))
+		resources, err := policies.FitEngine(workflowtest.GraphOf(t, tt.step()), tt.own())
 		if tt.problem != "" {
 			if fmt.Sprint(err) != tt.problem {
 				t.Errorf("%s: got %v\nwant %s", name, err, tt.problem)
@@ -171,8 +183,12 @@ func TestPoliciesAdmitPods(t *testing.T) {
 				t.Fatal(err)
 			}
 			admit(t, client, namespace, "the step", job.Spec.Template.Spec)
-			if resources, err := policies.FitEngine(graph); err == nil {
-				admit(t, client, namespace, "the engine", BuildEngineJob(spec, "engine", "default", secretsOf(spec), ownerOf(spec), resources).Spec.Template.Spec)
+			if resources, err := policies.FitEngine(graph, tt.own()); err == nil {
+				job, err := BuildEngineJob(spec, "engine", "default", secretsOf(spec), ownerOf(spec), resources)
+				if err != nil {
+					t.Fatal(err)
+				}
+				admit(t, client, namespace, "the engine", job.Spec.Template.Spec)
 			}
 		})
 	}

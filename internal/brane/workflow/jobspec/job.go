@@ -56,6 +56,7 @@ func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Jo
 	agentSpec := t.Spec.Graph.AgentSpec(step, attempt.HasNoFiles)
 	agentSpec.Run, agentSpec.Attempt, agentSpec.Term = t.Spec.ID, attempt.Number, attempt.Term
 	agentSpec.Deadline, agentSpec.Ahead = t.Deadline.Unix(), attempt.IsPrewarmed
+	agentSpec.InMain = t.Injection == workflow.InjectInitContainer && step.SecurityContext.RunAsUser == nil
 	spec, err := agentSpec.Encode()
 	if err != nil {
 		return nil, err
@@ -67,13 +68,18 @@ func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Jo
 		Namespace: t.Spec.Namespace, Name: JobName(t.Spec.ID, step.Name, attempt.Number), OwnerReferences: []metav1.OwnerReference{t.Owner},
 		Labels: meta.Labels, Annotations: meta.Annotations,
 	}}
+	pod := t.buildPod(step, spec)
+	template, err := patchTemplate(corev1.PodTemplateSpec{ObjectMeta: meta, Spec: pod}, stepGuard, step.Name, step.PodPatches)
+	if err != nil {
+		return nil, err
+	}
 	job.Spec = batchv1.JobSpec{
 		BackoffLimit:            new(step.Retries),
 		TTLSecondsAfterFinished: new(keepSeconds),
 		PodReplacementPolicy:    new(batchv1.Failed), // never two pods of a step at the same time
-		Template:                corev1.PodTemplateSpec{ObjectMeta: meta, Spec: t.buildPod(step, spec)},
+		PodFailurePolicy:        buildFailurePolicy(step, pod),
+		Template:                template,
 	}
-	job.Spec.PodFailurePolicy = buildFailurePolicy(step, job.Spec.Template.Spec)
 	if step.IsIndexed() {
 		makeIndexed(&job.Spec, step)
 	}

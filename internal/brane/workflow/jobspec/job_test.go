@@ -77,11 +77,15 @@ func TestJobIsAsReviewed(t *testing.T) {
 // The Job of an engine, with all its labels.
 func TestEngineJobIsAsReviewed(t *testing.T) {
 	spec := &workflow.Spec{ID: "wordcount-3f9a1c0227d5e8b4", Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
-	resources, err := Policies{}.FitEngine(spec.Graph)
+	resources, err := Policies{}.FitEngine(spec.Graph, workflow.Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	isAsReviewed(t, "engine-job.yaml", BuildEngineJob(spec, "brane-wordcount-3f9a1c0227d5e8b4-engine-1", "runs", secretsOf(spec), ownerOf(spec), resources))
+	job, err := BuildEngineJob(spec, "brane-wordcount-3f9a1c0227d5e8b4-engine-1", "runs", secretsOf(spec), ownerOf(spec), resources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	isAsReviewed(t, "engine-job.yaml", job)
 }
 
 // isAsReviewed compares a Job with a golden file.

@@ -20,11 +20,7 @@ func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
 		EnableServiceLinks:           new(false),
 		ServiceAccountName:           step.ServiceAccountName,
 		SecurityContext:              buildPodSecurity(step),
-		NodeSelector:                 step.Placement.NodeSelector,
-		Tolerations:                  step.Placement.Tolerations,
-		Affinity:                     step.Placement.Affinity,
-		PriorityClassName:            step.Placement.PriorityClassName,
-		SchedulerName:                step.Placement.SchedulerName,
+		ImagePullSecrets:             buildPullSecrets(step.PullSecrets),
 		TopologySpreadConstraints:    t.buildTopologySpread(step),
 		HostAliases:                  step.HostAliases,
 		DNSConfig:                    step.DNSConfig,
@@ -42,22 +38,34 @@ func (t Template) buildPod(step workflow.Step, spec string) corev1.PodSpec {
 		inject = t.injectByImageVolume
 	}
 	inject(&pod, step, env)
-	if step.Placement.RuntimeClassName != "" {
-		pod.RuntimeClassName = new(step.Placement.RuntimeClassName)
-	}
+	applyPlacement(&pod, step.Placement)
 	if step.TerminationGracePeriod > 0 {
 		pod.TerminationGracePeriodSeconds = new(int64(step.TerminationGracePeriod.Seconds()))
 	}
 	for _, claim := range step.ResourceClaims {
 		pod.ResourceClaims = append(pod.ResourceClaims, claim.PodResourceClaim)
 	}
-	for _, name := range step.PullSecrets {
-		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
-	}
 	for _, volume := range step.Volumes {
 		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: volume.Name, VolumeSource: volume.Source})
 	}
 	return pod
+}
+
+// applyPlacement sets what the pods of steps and engines have in common of a placement.
+func applyPlacement(pod *corev1.PodSpec, placement workflow.Placement) {
+	pod.NodeSelector, pod.Tolerations, pod.Affinity = placement.NodeSelector, placement.Tolerations, placement.Affinity
+	pod.PriorityClassName, pod.SchedulerName = placement.PriorityClassName, placement.SchedulerName
+	if placement.RuntimeClassName != "" {
+		pod.RuntimeClassName = new(placement.RuntimeClassName)
+	}
+}
+
+func buildPullSecrets(names []string) []corev1.LocalObjectReference {
+	var secrets []corev1.LocalObjectReference
+	for _, name := range names {
+		secrets = append(secrets, corev1.LocalObjectReference{Name: name})
+	}
+	return secrets
 }
 
 // buildDataVolume returns the volume with the files of a step.
@@ -107,8 +115,8 @@ func (t Template) buildContainer(step workflow.Step) corev1.Container {
 	return container
 }
 
-// buildPodSecurity returns the security context of both containers, so that the command can change the staged files, and no other user can
-// read the credential.
+// buildPodSecurity returns the security context of both containers. Without a user ID each has the user of its image, and the main container stages
+// the files in, so that the command can change them.
 func buildPodSecurity(step workflow.Step) *corev1.PodSecurityContext {
 	security := &corev1.PodSecurityContext{
 		RunAsUser:          step.SecurityContext.RunAsUser,
