@@ -179,7 +179,7 @@ func placementAttributes(consequence string) map[string]schema.Attribute {
 			Validators:          []validator.String{affinityText{}},
 		},
 		"scheduler_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the scheduler of the pod, for example `volcano`." + consequence,
+			MarkdownDescription: "Name of the scheduler of the pod, for example `volcano`, instead of that of Kubernetes." + consequence,
 			Optional:            true,
 			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},

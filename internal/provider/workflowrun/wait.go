@@ -49,12 +49,12 @@ func startDetached(ctx context.Context, run *workflowRun, model *workflowRunMode
 	switch {
 	case errors.As(err, &fit):
 		diags.AddAttributeError(path.Root("wait"), "Engine does not fit namespace", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s; nothing was created", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)+
-			"\n\nChange limit_range or resource_quota of brane_namespace, or set wait = true: then the workflow runs without an engine in the namespace.")
+			"\n\nChange engine.resources if it sets them, or limit_range or resource_quota of brane_namespace, or set wait = true: then the workflow runs without an engine in the namespace.")
 		return false
 	case errors.As(err, &account):
 		status = workflow.RunStopped
 		diags.AddAttributeError(path.Root("wait"), "Failed to create service account", diagnostic.ErrorDetail(fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)+
-			"\n\nWith wait = false a pod runs the workflow, with a service account that is created for it. Or set wait = true, which needs none.")
+			"\n\nWith wait = false a pod runs the workflow, with a service account that is created for it. Name one that exists in engine.service_account_name, or set wait = true, which needs none.")
 	case isOwnedElsewhere(err):
 		reportOwnedElsewhere(diags, run, err)
 		return false
