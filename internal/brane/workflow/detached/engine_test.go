@@ -47,7 +47,7 @@ func TestConfigHasTheWholeRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spec workflow.Spec
-	isDoneBefore := map[string]bool{"Inputs": true, "Address": true, "Retention": true}
+	isDoneBefore := map[string]bool{"Inputs": true, "Address": true, "Retention": true, "Engine": true}
 	for i := range reflect.TypeFor[workflow.Spec]().NumField() {
 		field := reflect.TypeFor[workflow.Spec]().Field(i)
 		if field.Name != "Graph" && !isDoneBefore[field.Name] {
