@@ -102,7 +102,7 @@ func controlPlaneSchema() schema.Attribute {
 				Validators: []validator.String{braneVersion()},
 			},
 			"kubernetes_secret": schema.SingleNestedAttribute{
-				MarkdownDescription: "Secret that holds the files. It is created if it does not exist; its namespace must exist.",
+				MarkdownDescription: "Secret that holds the files. It is created if it does not exist; its namespace must exist. A Secret has at most 1 MiB, which is room for about 230 infrastructures; a directory has no limit.",
 				Optional:            true,
 				Validators:          []validator.Object{objectvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("directory"))},
 				Attributes: map[string]schema.Attribute{

@@ -45,6 +45,7 @@ const (
 type DirectoryStore struct {
 	dir        string
 	inPlace    bool
+	cache      parseCache
 	beforeStep func(string) // called before each step of a write, so that a test can interrupt it there
 }
 
@@ -113,7 +114,7 @@ func (s *DirectoryStore) readFiles() (Files, error) {
 			data[name] = append([]byte{}, content...) // never nil: the file is there
 		}
 	}
-	return parseFiles(data[infraFile], data[secretsFile])
+	return s.cache.parseFiles(data[infraFile], data[secretsFile])
 }
 
 // lockDirectory waits for the lock of the directory. The lock file is kept: removing it would race with other processes that wait for it.

@@ -26,6 +26,8 @@ type SecretStore struct {
 	namespace, name string
 	turn            chan struct{} // held by the one writer of this process; writers in other processes cause conflicts
 	backoff         wait.Backoff
+	cache           parseCache
+	planned         plannedSizes
 }
 
 // NewSecretStore returns a store in a Secret, which the first write creates. Its namespace must exist.
@@ -86,6 +88,9 @@ func (s *SecretStore) tryUpdate(ctx context.Context, change func(*Files) error) 
 
 // writeSecret creates or updates the Secret. If a response was lost, a conflict at the next attempt may be its own write.
 func (s *SecretStore) writeSecret(ctx context.Context, secret *corev1.Secret) error {
+	if err := checkSize(secret); err != nil {
+		return err
+	}
 	put := s.client.Update
 	if secret.ResourceVersion == "" {
 		put = s.client.Create
@@ -123,7 +128,7 @@ func (s *SecretStore) readSecret(ctx context.Context) (Files, *corev1.Secret, er
 	} else if err != nil {
 		return Files{}, nil, err
 	}
-	files, err := parseFiles(secretValue(secret, infraFile), secretValue(secret, secretsFile))
+	files, err := s.cache.parseFiles(secretValue(secret, infraFile), secretValue(secret, secretsFile))
 	return files, secret, err
 }
 

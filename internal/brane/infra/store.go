@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"sync"
 )
 
 // Files are the two configuration files. They are never nil; a file that does not exist or is empty has no content.
@@ -39,6 +40,29 @@ func parseFiles(infra, secrets []byte) (Files, error) {
 		return Files{}, err
 	}
 	return Files{Infra: &Infra{i}, Secrets: &Secrets{s}, HasInfra: infra != nil, HasSecrets: secrets != nil}, nil
+}
+
+// parseCache keeps the files that were parsed last: a plan reads the same texts once for each infrastructure.
+type parseCache struct {
+	mu   sync.Mutex
+	last Files // has no documents before the first use
+}
+
+// parseFiles is [parseFiles] for texts that may be those of the last call. The result can be edited.
+func (c *parseCache) parseFiles(infra, secrets []byte) (Files, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := c.last
+	if last.Infra != nil && last.HasInfra == (infra != nil) && last.HasSecrets == (secrets != nil) &&
+		bytes.Equal(last.Infra.Bytes(), infra) && bytes.Equal(last.Secrets.Bytes(), secrets) {
+		return last.cloneForEdit(), nil
+	}
+	parsed, err := parseFiles(infra, secrets)
+	if err != nil {
+		return Files{}, err
+	}
+	c.last = parsed
+	return parsed.cloneForEdit(), nil
 }
 
 // changedFile is a file to write.

@@ -20,7 +20,8 @@ import (
 // Limits of the kernel and of the API server.
 const (
 	MaxText      = 128<<10 - 1 // one argument or one variable, with the byte that ends it (MAX_ARG_STRLEN)
-	maxStepTexts = 512 << 10   // all of them: a Job has to fit into 1.5 MiB, and contains them twice
+	maxStepTexts = 512 << 10   // all of them, as Linux counts them: it accepts 2 MiB (ARG_MAX), which the variables of the image are part of
+	textOverhead = 8 + 1       // what Linux counts for one more text: its pointer, and the byte that ends it
 	maxItems     = 64 << 10    // all items of a step, which are in one variable together with the graph
 	MaxIndexes   = 10_000      // indexes of a step, because the files of each are read and merged
 )
@@ -113,7 +114,7 @@ func (c *checker) checkSizes() {
 	total := 0
 	for field, texts := range map[string][]string{"command": c.step.Command, "args": c.step.Args} {
 		for i, text := range texts {
-			total += len(text)
+			total += len(text) + textOverhead
 			c.checkText(field, "", text, "argument %d of %s", i, field)
 			if len(text) > MaxText {
 				c.addProblem(field, "", "argument %d of %s has %d bytes, Linux accepts at most %d; put the text into an input", i, field, len(text), MaxText)
@@ -123,7 +124,7 @@ func (c *checker) checkSizes() {
 	for field, env := range map[string]map[string]string{"env": c.step.Env, "secret_env_wo": c.step.SecretEnv} {
 		for _, name := range slices.Sorted(maps.Keys(env)) {
 			size := len(name) + len("=") + len(env[name])
-			total += size
+			total += size + textOverhead
 			c.checkText(field, name, env[name], "variable %s", name)
 			if size > MaxText {
 				c.addProblem(field, name, "variable %s has %d bytes, Linux accepts at most %d; put the text into an input", name, size, MaxText)
@@ -131,7 +132,7 @@ func (c *checker) checkSizes() {
 		}
 	}
 	if total > maxStepTexts {
-		c.addProblem("", "", "command, args and env have %d bytes together, a Job holds at most %d; put them into an input", total, maxStepTexts)
+		c.addProblem("", "", "command, args and env have %d bytes together, with %d for each text; a step can have at most %d; put them into an input", total, textOverhead, maxStepTexts)
 	}
 }
 

@@ -39,12 +39,12 @@ const (
 // StepResult is the result of one step.
 type StepResult struct {
 	Status   StepStatus
-	Code     int       // exit code of the container; 0 unless the step has failed with one
-	Started  time.Time // of the command, in the last attempt
-	Ended    time.Time
-	Attempts int            // how often its command was started, by all executions of the run; of a fan-out step, the maximum of its indexes
-	Layer    files.Layer    // the files of a committed step
-	Value    branelet.Value `json:"-"` // the result of its call, which is part of the commit; nil if it calls no package
+	Code     int            `json:",omitzero"` // exit code of the container; 0 unless the step has failed with one
+	Started  time.Time      `json:",omitzero"` // of the command, in the last attempt
+	Ended    time.Time      `json:",omitzero"`
+	Attempts int            `json:",omitzero"` // how often its command was started, by all executions of the run; of a fan-out step, the maximum of its indexes
+	Layer    files.Layer    `json:",omitzero"` // the files of a committed step
+	Value    branelet.Value `json:"-"`         // the result of its call, which is part of the commit; nil if it calls no package
 }
 
 // StepStatus is the status of a step.

@@ -67,6 +67,19 @@ func (annotationsSize) ValidateMap(_ context.Context, req validator.MapRequest, 
 	}
 }
 
+// MergeTexts merges the known strings of two maps; the first takes precedence.
+func MergeTexts(own, otherwise types.Map) map[string]string {
+	texts := map[string]string{}
+	for _, entries := range []types.Map{otherwise, own} {
+		for key, value := range entries.Elements() {
+			if text, ok := value.(types.String); ok && !text.IsUnknown() {
+				texts[key] = text.ValueString()
+			}
+		}
+	}
+	return texts
+}
+
 // RefuseKeys adds an error for each key of labels or annotations that the attribute may not set; reason returns why, without its full stop,
 // and nothing for keys that are allowed. It is a function instead of a validator, so that values that are not known in the plan are checked
 // before they are sent.

@@ -41,6 +41,8 @@ type Clients struct {
 	redisConnection redisConnection
 	secretsOnce     sync.Once
 	secrets         *infra.SecretStore
+	directoryOnce   sync.Once
+	directory       *infra.DirectoryStore
 }
 
 // ControlPlane describes where the Brane instance keeps its configuration files: in a directory, or in a Secret if it has a name.
@@ -66,7 +68,7 @@ func FromProviderData(providerData any, diags *diag.Diagnostics) *Clients {
 	return c
 }
 
-// ConfigStore returns the store of the configuration files of the Brane instance. A Secret has one store for all resources, because a store serialises its writers.
+// ConfigStore returns the store of the configuration files of the Brane instance. All resources use one store, which serialises its writers and parses the same files once.
 func (c *Clients) ConfigStore() (infra.Store, error) {
 	plane := &c.ControlPlane
 	switch {
@@ -80,7 +82,8 @@ func (c *Clients) ConfigStore() (infra.Store, error) {
 		c.secretsOnce.Do(func() { c.secrets = infra.NewSecretStore(client, plane.SecretNamespace, plane.SecretName) })
 		return c.secrets, nil
 	case plane.Directory != "":
-		return infra.NewDirectoryStore(plane.Directory, plane.Version), nil
+		c.directoryOnce.Do(func() { c.directory = infra.NewDirectoryStore(plane.Directory, plane.Version) })
+		return c.directory, nil
 	default:
 		return nil, errors.New("the control plane is not configured: set control_plane.directory (or BRANE_CONTROL_PLANE_DIRECTORY) or control_plane.kubernetes_secret in the provider block")
 	}

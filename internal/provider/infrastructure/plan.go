@@ -119,6 +119,9 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 			plan.checkProviderConnection(client, !config.Address.IsNull(), &resp.Diagnostics)
 		}
 	}
+	if plan.Fingerprint.IsUnknown() {
+		r.checkRoom(ctx, plan, wanted, &resp.Diagnostics)
+	}
 	plan.warn(wanted.KubeconfigWO, state, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if r.clients.ControlPlane.BakesFiles && !resp.Plan.Raw.Equal(req.State.Raw) {

@@ -72,7 +72,11 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 		notRegistered(&resp.Diagnostics, name, store, err)
 		return
 	}
-	credential := r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
+	wanted := config.credentials(ctx, &resp.Diagnostics)
+	if r.checkRoom(ctx, model, wanted, &resp.Diagnostics); resp.Diagnostics.HasError() {
+		return // before a token is requested
+	}
+	credential := r.newCredential(ctx, &model, wanted, &resp.Diagnostics)
 	if !r.isUsable(ctx, &model, credential, &resp.Diagnostics) {
 		r.discardCredential(ctx, model.Cluster, credential, &resp.Diagnostics)
 		return

@@ -223,6 +223,7 @@ func (m *namespaceModel) specWith(ctx context.Context, config namespaceModel) (n
 	m.settleAccess()
 	spec, diags := m.toSpec(ctx)
 	m.metadata().refuseReserved(&diags)
+	m.metadata().checkSizes(&diags)
 	for host, r := range spec.RegistryCredentials {
 		r.Password = config.RegistryCredentials[host].PasswordWO.ValueString()
 		spec.RegistryCredentials[host] = r

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/objectsize"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
@@ -39,6 +40,7 @@ func (r *namespaceResource) ValidateConfig(ctx context.Context, req resource.Val
 	get(&m.accountLabels, account.AtName("labels"))
 	get(&m.accountAnnotations, account.AtName("annotations"))
 	m.refuseReserved(&resp.Diagnostics)
+	m.checkSizes(&resp.Diagnostics)
 
 	var security types.Object
 	get(&security, path.Root("pod_security"))
@@ -81,6 +83,23 @@ func (m metadata) refuseReserved(diags *diag.Diagnostics) {
 	attribute.RefuseKeys(path.Root("common_annotations"), m.commonAnnotations, reservedAnnotation, diags)
 	attribute.RefuseKeys(account.AtName("labels"), m.accountLabels, func(key, _ string) string { return reservedMark(key) }, diags)
 	attribute.RefuseKeys(account.AtName("annotations"), m.accountAnnotations, reservedAnnotation, diags)
+}
+
+// checkSizes adds an error if an object would have more annotations than Kubernetes allows, with those of all objects.
+func (m metadata) checkSizes(diags *diag.Diagnostics) {
+	for _, own := range []struct {
+		at      path.Path
+		entries types.Map
+	}{{path.Root("annotations"), m.annotations}, {path.Root("service_account").AtName("annotations"), m.accountAnnotations}} {
+		if len(own.entries.Elements()) == 0 || len(m.commonAnnotations.Elements()) == 0 {
+			continue // its attribute is checked on its own
+		}
+		merged := &corev1.Namespace{}
+		merged.Annotations = attribute.MergeTexts(own.entries, m.commonAnnotations)
+		if err := objectsize.Check(merged, 0); err != nil {
+			diags.AddAttributeError(own.at, "Annotations too large", fmt.Sprintf("%s with common_annotations: the object cannot be created, because %v.", own.at, err))
+		}
+	}
 }
 
 func (m metadata) reservedLabel(key, value string) string {

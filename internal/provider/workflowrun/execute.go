@@ -200,6 +200,11 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 	if graph = resolveCommands(ctx, graph, diags); diags.HasError() {
 		return nil, false
 	}
+	model.checkSizes(ctx, graph, diags) // again, as not all values may have been known during the plan
+	r.checkCertificates(*model, diags)
+	if diags.HasError() {
+		return nil, false
+	}
 	target, err := r.findTarget(ctx, model)
 	if err != nil {
 		model.reportNoTarget(diags, id, err)

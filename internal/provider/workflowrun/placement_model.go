@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // metadataModel has what users add to the labels and annotations of Jobs and pods. A plan can contain unknown ones: they do not identify the run.
@@ -20,18 +21,7 @@ type metadataModel struct {
 
 // toMetadata converts the known values.
 func (m metadataModel) toMetadata(defaults metadataModel) workflow.Metadata {
-	return workflow.Metadata{Labels: mergeTexts(m.Labels, defaults.Labels), Annotations: mergeTexts(m.Annotations, defaults.Annotations)}
-}
-
-// mergeTexts merges the known strings of two maps; the first takes precedence.
-func mergeTexts(own, otherwise types.Map) map[string]string {
-	texts := map[string]string{}
-	for key, value := range entriesOver(own.Elements(), otherwise.Elements()) {
-		if text, ok := value.(types.String); ok && !text.IsUnknown() {
-			texts[key] = text.ValueString()
-		}
-	}
-	return texts
+	return workflow.Metadata{Labels: attribute.MergeTexts(m.Labels, defaults.Labels), Annotations: attribute.MergeTexts(m.Annotations, defaults.Annotations)}
 }
 
 // placementModel has the attributes of a pod that concern its scheduler, its network and its end.

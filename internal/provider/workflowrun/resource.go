@@ -69,12 +69,16 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if plan.isSubmittedByProvider() {
 		r.runner.clients.PlanCluster(ctx, req, resp)
 	}
-	env := environment{packageVersion: r.runner.clients.PackageVersion()}
 	var found diag.Diagnostics
+	config := plan
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root(secretEnvAttribute), &config.SecretEnvWO)...) // a plan has no write-only values
+	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&found)}
 	graph := plan.decodeGraph(ctx, env, &found)
 	if !found.HasError() {
 		plan.planImages(ctx, graph, state, env)
+		plan.checkSizes(ctx, graph, &resp.Diagnostics)
 	}
+	r.runner.checkCertificates(plan, &resp.Diagnostics)
 	checkPage(plan.ReportPath, &resp.Diagnostics)
 	id := types.StringUnknown()
 	if plan.hasKnownIdentity() {

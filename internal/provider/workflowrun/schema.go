@@ -148,6 +148,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				MarkdownDescription: "Whether apply waits for the run to end. With `false` it returns as soon as the inputs are stored. An engine, which is a Job too, then runs the workflow inside the cluster, with the service account " +
 					"that submits the Jobs. If that is not a service account of the namespace, for example because the provider's own account submits them, apply creates one with a Role and a RoleBinding for this engine, " +
 					"and the engine deletes the RoleBinding at its end. Each refresh reads the state of the run. The pod of the engine needs network access to the API server and to Redis. " +
+					"The steps can have about 900 KB of configuration in total, which the plan checks. " +
 					"If the run is blocked, a refresh reports the reason as a warning. A failed run, or one whose engine is gone, is reported as drift, and the next apply resumes it. " +
 					"After a change to `true`, apply waits for the run in progress. Defaults to `true`." + runsNothing,
 				Optional: true,

@@ -56,6 +56,7 @@ func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostic
 	graph := m.graph(ctx, env, diags)
 	if !diags.HasError() {
 		m.checkPodPatches(ctx, graph, diags)
+		m.checkSizes(ctx, graph, diags)
 	}
 	if !diags.HasError() && !attribute.HasUnknown(m.Inputs) {
 		reportSteps(diags, graph.CheckReads(slices.Sorted(maps.Keys(m.Inputs.Elements()))))

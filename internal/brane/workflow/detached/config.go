@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/objectsize"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
@@ -62,6 +63,22 @@ func (c engineConfig) encodeConfig() (string, error) {
 		return "", fmt.Errorf("encode run %q for its engine: %w", c.Run, err)
 	}
 	return string(text), nil
+}
+
+// configReserve is the size of what is only known when the engine is started: the policies of the namespace, and commands that are read
+// from images.
+const configReserve = 128 << 10
+
+// CheckSize returns an [objectsize.Error] if the configuration of an engine for this run would not fit into a ConfigMap.
+func CheckSize(spec *workflow.Spec, outputs []string) error {
+	text, err := newEngineConfig(spec, workflow.InjectInitContainer, jobspec.Policies{}, outputs).encodeConfig()
+	if err != nil {
+		return err
+	}
+	if limit := objectsize.MaxData - configReserve; len(text) > limit {
+		return &objectsize.Error{Part: objectsize.Data, Size: len(text), Limit: limit}
+	}
+	return nil
 }
 
 func parseEngineConfig(text []byte) (config engineConfig, err error) {

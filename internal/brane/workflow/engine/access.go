@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/objectsize"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 )
@@ -27,10 +29,6 @@ const userInterval = 5 * time.Second
 func ensureRedisAccess(
 	ctx context.Context, lease *record.Lease, store *files.Store, spec *workflow.Spec, clients Clients, observe workflow.Observer,
 ) (hasOwnUser bool, err error) {
-	if size := findLargeCertificate(clients.Certificates); size > 0 && spec.AgentInjection == workflow.InjectImageVolume {
-		return false, fmt.Errorf("pass the certificates for Redis in variables: one has %d bytes, a variable holds at most %d; "+
-			"leave agent_injection out, or list fewer CAs", size, workflow.MaxText)
-	}
 	address, hasOwnUser, err := createRedisUser(ctx, store, spec, clients.RedisURL, observe)
 	if err != nil {
 		return false, err
@@ -39,18 +37,37 @@ func ensureRedisAccess(
 	return hasOwnUser, CreateAccessSecret(ctx, clients.Kube, spec.ID, meta, address, clients.Certificates)
 }
 
+// CheckCertificates reports certificates that do not fit into the Secret of a run, or into the variables with which an image volume passes
+// them on.
+func CheckCertificates(certificates files.Certificates, injection workflow.AgentInjection) error {
+	if size := findLargeCertificate(certificates); size > 0 && injection == workflow.InjectImageVolume {
+		return fmt.Errorf("one has %d bytes, and with agent_injection = %q it is in a variable, which has at most %d; leave agent_injection out, or list fewer CAs",
+			size, injection, workflow.MaxText)
+	}
+	const maxURL = 8 << 10
+	if err := objectsize.Check(buildAccessSecret(metav1.ObjectMeta{}, strings.Repeat("x", maxURL), certificates), 0); err != nil {
+		return fmt.Errorf("they are in one Secret with the URL: %w; list fewer CAs", err)
+	}
+	return nil
+}
+
 // CreateAccessSecret creates a Secret with what an agent or an engine needs to connect to Redis.
 func CreateAccessSecret(ctx context.Context, client *kube.Client, id string, meta metav1.ObjectMeta, address string, certificates files.Certificates) error {
+	secret := buildAccessSecret(meta, address, certificates)
+	if err := createSecret(ctx, client, secret); err != nil {
+		return fmt.Errorf("create the Redis credential of run %q, %s: %w", id, kube.Describe(secret), err)
+	}
+	return nil
+}
+
+func buildAccessSecret(meta metav1.ObjectMeta, address string, certificates files.Certificates) *corev1.Secret {
 	secret := &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{agent.SecretKey: []byte(address)}}
 	for key, content := range map[string][]byte{agent.SecretCA: certificates.CA, agent.SecretCert: certificates.Cert, agent.SecretTLS: certificates.Key} {
 		if len(content) > 0 {
 			secret.Data[key] = content
 		}
 	}
-	if err := createSecret(ctx, client, secret); err != nil {
-		return fmt.Errorf("create the Redis credential of run %q, %s: %w", id, kube.Describe(secret), err)
-	}
-	return nil
+	return secret
 }
 
 // createRedisUser returns the address with the credential for the pods, and whether the credential is the run's own. Passwords of earlier

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -52,12 +51,27 @@ func TestAdviceIsAboutTheAgent(t *testing.T) {
 	}
 }
 
-// The environment of a container is smaller than a Secret.
-func TestCertificatesThatAreNoVariable(t *testing.T) {
-	spec, clients := &workflow.Spec{AgentInjection: byVolume}, Clients{Certificates: files.Certificates{CA: make([]byte, 200_000)}}
-	_, err := ensureRedisAccess(t.Context(), nil, nil, spec, clients, nil)
-	if want := "pass the certificates for Redis in variables: one has 200000 bytes, a variable holds at most 131071; leave agent_injection out, or list fewer CAs"; fmt.Sprint(err) != want {
-		t.Errorf("got  %v\nwant %s", err, want)
+// The environment of a container is smaller than a Secret, which is not unlimited either.
+func TestCheckCertificates(t *testing.T) {
+	for name, tt := range map[string]struct {
+		size      int
+		injection workflow.AgentInjection
+		want      string
+	}{
+		"a variable":           {100_000, byVolume, ""},
+		"more than a variable": {200_000, byVolume, `one has 200000 bytes, and with agent_injection = "image_volume" it is in a variable, which has at most 131071; leave agent_injection out, or list fewer CAs`},
+		"a file":               {200_000, workflow.InjectAuto, ""},
+		"more than a Secret":   {1 << 20, workflow.InjectInitContainer, "they are in one Secret with the URL: its values have 1056768 bytes together; it can have at most 1048576; list fewer CAs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			if err := CheckCertificates(files.Certificates{CA: make([]byte, tt.size)}, tt.injection); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
 	}
 }
 

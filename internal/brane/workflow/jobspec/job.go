@@ -61,6 +61,11 @@ func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Jo
 	if err != nil {
 		return nil, err
 	}
+	return t.buildJob(step, attempt, spec)
+}
+
+// buildJob is BuildStepJob with the encoded description of the step for the agent.
+func (t Template) buildJob(step workflow.Step, attempt Attempt, spec string) (*batchv1.Job, error) {
 	own := t.Spec.Ref().ComponentLabels("step")
 	own[workflow.StepLabel], own[workflow.AttemptLabel] = step.Name, strconv.Itoa(attempt.Number)
 	meta := buildMetadata(own, step.Metadata, t.Spec.Metadata)

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/objectsize"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -298,19 +299,29 @@ type Final struct {
 	Outcome *workflow.Outcome // of an engine; may be nil
 }
 
-// mostFailures limits the failures that are written in full: one has at most about 8 KiB, and an API object at most 1 MiB.
-const mostFailures = 32
+const (
+	// mostFailures limits the failures that are written in full. The results contain every failed step.
+	mostFailures = 32
+	// maxOutcome leaves room for the other keys of the record.
+	maxOutcome = objectsize.MaxData - 16<<10
+)
 
-// encodeOutcome encodes an outcome, with the first mostFailures failures. The results contain every failed step.
+// encodeOutcome encodes an outcome. One that is too large for the record is written without the results of completed steps, which readers also
+// get from Redis, and then with fewer failures: those of a run have up to 8 KiB each, and more as JSON.
 func encodeOutcome(o workflow.Outcome) (string, error) {
-	for _, failures := range []*[]*workflow.Failure{&o.Failures, &o.Allowed} {
-		*failures = (*failures)[:min(len(*failures), mostFailures)]
+	o.Problem = workflow.Shorten(o.Problem, workflow.DetailLimit)
+	for failures := mostFailures; ; failures /= 2 {
+		o.Failures, o.Allowed = o.Failures[:min(len(o.Failures), failures)], o.Allowed[:min(len(o.Allowed), failures)]
+		text, err := json.Marshal(o)
+		if err != nil {
+			return "", fmt.Errorf("encode the outcome: %w", err)
+		}
+		if len(text) <= maxOutcome || failures == 0 {
+			return string(text), nil
+		}
+		o.Steps = maps.Clone(o.Steps)
+		maps.DeleteFunc(o.Steps, func(_ string, step workflow.StepResult) bool { return step.Status == workflow.Succeeded })
 	}
-	text, err := json.Marshal(o)
-	if err != nil {
-		return "", fmt.Errorf("encode the outcome: %w", err)
-	}
-	return string(text), nil
 }
 
 // Release releases the lease, so that the next process does not have to wait, and writes how the run ended. This has to happen after Ctrl-C

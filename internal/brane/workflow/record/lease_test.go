@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -32,6 +34,44 @@ func TestOutcomeIsBounded(t *testing.T) {
 	outcome.Failures = outcome.Failures[:mostFailures]
 	if !reflect.DeepEqual(got, outcome) {
 		t.Errorf("got  %+v\nwant %+v", got, outcome)
+	}
+}
+
+// An outcome of any size fits into the record, with at least one failure.
+func TestLargeOutcomeFits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		succeeded, skipped, failures int
+		log                          string
+	}{
+		"many succeeded steps":   {succeeded: 10_000},
+		"many skipped steps":     {skipped: 10_000, failures: 1, log: "x"},
+		"failures with controls": {succeeded: 10_000, skipped: 9_000, failures: 40, log: strings.Repeat("\x01", 7<<10)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outcome := workflow.Outcome{Result: workflow.Result{Steps: map[string]workflow.StepResult{}}, Problem: strings.Repeat("x", 2<<20)}
+			for i := range tt.succeeded {
+				outcome.Steps[fmt.Sprintf("succeeded-%025d", i)] = workflow.StepResult{Status: workflow.Succeeded, Started: time.Now(), Ended: time.Now(), Layer: files.Layer(strings.Repeat("x", 71))}
+			}
+			for i := range tt.skipped {
+				outcome.Steps[fmt.Sprintf("skipped-%025d", i)] = workflow.StepResult{Status: workflow.Skipped}
+			}
+			for i := range tt.failures {
+				failure := &workflow.Failure{Step: fmt.Sprint(i)}
+				failure.Log = []string{tt.log}
+				outcome.Failures, outcome.Allowed = append(outcome.Failures, failure), append(outcome.Allowed, failure)
+			}
+			text, err := encodeOutcome(outcome)
+			var got workflow.Outcome
+			if err == nil {
+				err = json.Unmarshal([]byte(text), &got)
+			}
+			if err != nil || len(text) > maxOutcome || len(got.Failures) < min(tt.failures, 1) || len(got.Steps) < tt.skipped {
+				t.Errorf("%d bytes with %d failures and %d steps: %v", len(text), len(got.Failures), len(got.Steps), err)
+			}
+			if len(outcome.Steps) != tt.succeeded+tt.skipped {
+				t.Error("encoding has changed the outcome")
+			}
+		})
 	}
 }
 

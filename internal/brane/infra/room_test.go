@@ -1,0 +1,111 @@
+package infra
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/objectsize"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+)
+
+// numberedLocation returns one of many locations.
+func numberedLocation(n int) Location {
+	l := golden
+	l.Name, l.SecretName = fmt.Sprintf("site-%d", n), fmt.Sprintf("site-%d", n)
+	return l
+}
+
+// A Secret has room for as many locations as fit into 1 MiB; the plan of the first one that does not fit is an error, whether the others are
+// planned or registered, and so is its registration.
+func TestCheckRoom(t *testing.T) {
+	client, namespace := clustertest.Client(t), clustertest.Namespace(t)
+	store := NewSecretStore(client, namespace, "config")
+	large := bytes.Repeat([]byte("x"), 100<<10)
+	fitting, err := 0, error(nil)
+	for err == nil {
+		if err = CheckRoom(t.Context(), store, numberedLocation(fitting), large); err == nil {
+			fitting++
+		}
+	}
+	var full *FullError
+	if !errors.As(err, &full) || full.Size <= full.Limit || fitting != 7 {
+		t.Fatalf("%d fit: %v", fitting, err)
+	}
+	for i := range fitting {
+		if err := Register(t.Context(), store, numberedLocation(i), large); err != nil {
+			t.Fatal(err)
+		}
+	}
+	another := NewSecretStore(client, namespace, "config")
+	if err := CheckRoom(t.Context(), another, numberedLocation(fitting), large); !errors.As(err, &full) {
+		t.Errorf("planned after the others were registered: %v", err)
+	}
+	if err := CheckRoom(t.Context(), NewSecretStore(client, namespace, "config"), numberedLocation(0), large); err != nil {
+		t.Errorf("with another kubeconfig of the same size: %v", err)
+	}
+	if err := CheckRoom(t.Context(), NewSecretStore(client, namespace, "config"), numberedLocation(0), bytes.Repeat(large, 3)); !errors.As(err, &full) {
+		t.Errorf("with a larger kubeconfig: %v", err)
+	}
+	err = Register(t.Context(), store, numberedLocation(fitting), large)
+	if !errors.As(err, &full) || !strings.Contains(err.Error(), "control_plane.directory") {
+		t.Errorf("registered: %v", err)
+	}
+	if err := CheckRoom(t.Context(), NewDirectoryStore(t.TempDir(), V06), numberedLocation(0), bytes.Repeat(large, 20)); err != nil {
+		t.Errorf("in a directory: %v", err)
+	}
+}
+
+// A Secret of exactly the largest size is accepted.
+func TestFullSecretIsAccepted(t *testing.T) {
+	client := clustertest.Client(t)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: clustertest.Namespace(t), Name: "config"},
+		Data:       map[string][]byte{infraFile: []byte("locations: {}\n")},
+	}
+	secret.Data[secretsFile] = []byte("large: " + strings.Repeat("x", objectsize.MaxData-len(secret.Data[infraFile])-len("large: ")))
+	if err := checkSize(secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	secret.Data["other"] = []byte("x")
+	if err := checkSize(secret); err == nil {
+		t.Error("one byte more is no error")
+	}
+}
+
+// A plan of many infrastructures reads the same files for each, and parses them once. What a caller does with them changes nothing for others.
+func TestFilesAreParsedOnce(t *testing.T) {
+	var cache parseCache
+	text := []byte("locations: {}\n")
+	first, err := cache.parseFiles(text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.setRegistration(golden, kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	second, err := cache.parseFiles(bytes.Clone(text), nil)
+	if err != nil || len(second.Infra.Names()) > 0 || second.HasSecrets {
+		t.Errorf("got %v, %v", second.Infra.Names(), err)
+	}
+	if third, err := cache.parseFiles(text, nil); err != nil || third.Infra.document != second.Infra.document {
+		t.Errorf("the same text was parsed again, %v", err)
+	}
+	for _, other := range [][2][]byte{{text, []byte{}}, {nil, nil}, {[]byte("locations: {} # another\n"), nil}} {
+		got, err := cache.parseFiles(other[0], other[1])
+		if err != nil || got.HasInfra != (other[0] != nil) || got.HasSecrets != (other[1] != nil) || !bytes.Equal(got.Infra.Bytes(), other[0]) {
+			t.Errorf("%q: got %q, %v", other, got.Infra.Bytes(), err)
+		}
+	}
+	if _, err := cache.parseFiles([]byte("locations: ["), nil); !errors.Is(err, ErrUnparsable) {
+		t.Errorf("a text that cannot be parsed: %v", err)
+	}
+}
