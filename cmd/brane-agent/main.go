@@ -32,6 +32,7 @@ it; see the guide "Redis data format".
 const exitUsage = 2
 
 func main() {
+	agent.Version = version
 	// The memory of the container belongs to the command. The limit makes the garbage collector run more often; it does not make the agent fail.
 	debug.SetMemoryLimit(24 << 20)
 	if code, is := agent.Witness(os.Args); is {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
@@ -21,6 +22,7 @@ import (
 var version = "dev"
 
 func main() {
+	agent.Version = version
 	if len(os.Args) > 1 {
 		fmt.Println("brane-engine " + version + ": runs a workflow inside the cluster; started by a pod, without arguments")
 		os.Exit(2)

@@ -71,7 +71,7 @@ func (p *braneProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp
 			"control_plane": controlPlaneSchema(),
 			"agent_image": schema.StringAttribute{
 				MarkdownDescription: "Image of the agent that copies files into and out of each step's container. The nodes of the cluster pull it. " +
-					"Defaults to the image that is published with this release of the provider; a provider that was built from source needs a value." + orEnvironment("BRANE_AGENT_IMAGE"),
+					"Defaults to the image that is published with this release of the provider; a provider that was built from source needs a value. The image must have the version of the provider." + orEnvironment("BRANE_AGENT_IMAGE"),
 				Optional:   true,
 				Validators: []validator.String{attribute.ImageReference()},
 			},

@@ -74,7 +74,7 @@ func (m providerModel) hasUnknown() bool {
 // toClients returns the clients that the configuration describes. Each connects when it is first used.
 func (m providerModel) toClients(ctx context.Context, version string) (*clients.Clients, diag.Diagnostics) {
 	var diags diag.Diagnostics
-	c := &clients.Clients{AgentImage: valueOrEnvironment(m.AgentImage, "BRANE_AGENT_IMAGE")}
+	c := &clients.Clients{AgentImage: valueOrEnvironment(m.AgentImage, "BRANE_AGENT_IMAGE"), Version: version}
 	if m.AgentImage.IsNull() { // the schema validates the attribute
 		checkVariable(path.Root("agent_image"), "the environment variable BRANE_AGENT_IMAGE", c.AgentImage, unnamedImageProblems, &diags)
 	}

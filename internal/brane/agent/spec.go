@@ -49,8 +49,10 @@ func specFrom(env func(string) string) (spec, error) {
 	if err != nil {
 		return s, fmt.Errorf("environment %s: %w", EnvStep, err)
 	}
-	s.Step, err = step.forIndex(env(EnvIndex))
-	return s, err
+	if s.Step, err = step.forIndex(env(EnvIndex)); err != nil {
+		return s, err
+	}
+	return s, CheckVersion("agent", step.Version)
 }
 
 // access is the content of the Secret.

@@ -31,6 +31,7 @@ type Step struct {
 	Writes   files.Patterns      `json:"writes,omitempty"`   // what the step may change; empty means everything
 	Patience int                 `json:"patience,omitempty"` // for how many seconds a failing Redis command is retried; see connectRun for 0
 	Stop     int                 `json:"stop,omitempty"`     // seconds from the request to stop until the command is killed; 0 means stopTimeout
+	Version  string              `json:"version,omitempty"`  // of the provider, which the agent must have; empty means any
 	Brane    branelet.Version    `json:"brane,omitempty"`    // the command is branelet of this version, and its output contains a result; empty means any other command
 }
 

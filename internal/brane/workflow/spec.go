@@ -60,6 +60,7 @@ type Spec struct {
 	Address    string // of the cluster in Brane's configuration files; empty means the address of the client
 	Registry   string // host:port from which packages are pulled; needed only if there are any
 	AgentImage string
+	Version    string // of the provider, which the programs in AgentImage must have; empty means any
 
 	Users          RedisUsers     // empty means UsersAuto
 	Retention      time.Duration  // how long the files of the run are kept, except for its outputs

@@ -20,7 +20,7 @@ import (
 
 // ProviderFactories starts the provider in the process of the test, for the CLI that TF_ACC_TERRAFORM_PATH names.
 var ProviderFactories = map[string]func() (tfprotov6.ProviderServer, error){
-	"brane": providerserver.NewProtocol6WithError(provider.New("test")()),
+	"brane": providerserver.NewProtocol6WithError(provider.New("dev")()),
 }
 
 // Env is the environment of one test: the unique name of a namespace, and a directory for the configuration files of the Brane instance.

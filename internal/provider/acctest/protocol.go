@@ -26,7 +26,7 @@ type Protocol struct {
 // NewProtocol starts a provider in the process of the test.
 func NewProtocol(t testing.TB) *Protocol {
 	t.Helper()
-	s := &Protocol{ProviderServer: providerserver.NewProtocol6(provider.New("test")())(), T: t, Context: t.Context()}
+	s := &Protocol{ProviderServer: providerserver.NewProtocol6(provider.New("dev")())(), T: t, Context: t.Context()}
 	schemas, err := s.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ type Clients struct {
 	Redis        RedisServer
 	ControlPlane ControlPlane
 	AgentImage   string
+	Version      string // of the provider, which the agent must have
 	Now          func() time.Time
 
 	redisConnection redisConnection

@@ -187,10 +187,11 @@ func writeProblems(ctx context.Context, lease *record.Lease, next workflow.Obser
 	}
 }
 
-// isTerminal reports whether another pod would get the same error, because it has the same credential, namespace and deadline.
+// isTerminal reports whether another pod would get the same error, because it has the same image, credential, namespace and deadline.
 func isTerminal(err error) bool {
 	var gone *workflow.NamespaceGoneError
-	return errors.Is(err, errPastDeadline) || errors.As(err, &gone) || errors.Is(err, files.ErrPassword) || errors.Is(err, files.ErrForbidden)
+	var version *agent.VersionError
+	return errors.As(err, &version) || errors.Is(err, errPastDeadline) || errors.As(err, &gone) || errors.Is(err, files.ErrPassword) || errors.Is(err, files.ErrForbidden)
 }
 
 // waitForLease waits while the process that created this engine still holds the lease. It reports whether this engine has to execute the
@@ -215,6 +216,9 @@ func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
 
 // executeRun executes the run and keeps its outputs.
 func (e *Engine) executeRun(ctx context.Context, lease *record.Lease, options engine.Options) (outcome workflow.Outcome, err error) {
+	if err := agent.CheckVersion("engine", e.spec.Version); err != nil {
+		return outcome, err
+	}
 	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.config.ChosenInjection, e.config.Policies, e.config.SecretEnv)
 	if err != nil {
 		return outcome, err

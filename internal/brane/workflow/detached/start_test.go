@@ -75,3 +75,24 @@ func TestKilledWhileStarting(t *testing.T) {
 		})
 	}
 }
+
+// An engine of another version than the provider does not run the workflow, and reports both versions.
+func TestEngineOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	l := runtest.New(t)
+	run := l.NewRun(l.Step("a", "true"))
+	run.Spec.Version = "9.9.9"
+	run.Clients.Kube = runtest.NewClientAs(t, l.CreateAccount("runner"), func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+		return next.RoundTrip(request)
+	})
+	if err := detached.Start(t.Context(), run.Spec, run.Clients, run.Options, nil); err != nil {
+		t.Fatal(err)
+	}
+	status, err := detached.Wait(t.Context(), run.Clients.Kube, run.Spec.Ref(), nil)
+	if want := "the engine has version dev, but the provider that started it has version 9.9.9"; err != nil || status.Status != workflow.RunStopped || !strings.Contains(status.Reason(), want) {
+		t.Errorf("got %s: %s, %v", status.Status, status.Reason(), err)
+	}
+	if started := l.Counter.Count("a"); started != 0 {
+		t.Errorf("the step was started %d times", started)
+	}
+}

@@ -55,6 +55,7 @@ const keepSeconds int32 = 7 * 24 * 60 * 60
 func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Job, error) {
 	agentSpec := t.Spec.Graph.AgentSpec(step, attempt.HasNoFiles)
 	agentSpec.Run, agentSpec.Attempt, agentSpec.Term = t.Spec.ID, attempt.Number, attempt.Term
+	agentSpec.Version = t.Spec.Version
 	agentSpec.Deadline, agentSpec.Ahead = t.Deadline.Unix(), attempt.IsPrewarmed
 	agentSpec.InMain = t.Injection == workflow.InjectInitContainer && step.SecurityContext.RunAsUser == nil
 	spec, err := agentSpec.Encode()
