@@ -23,7 +23,7 @@ func TestAccWorkflowRun_otherVersion(t *testing.T) {
 			failed := false
 			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: newer,
-				Steps: []resource.TestStep{{Config: s.RunConfig(t, "newer", "steps = { a = { image = \"$TOOLS\", command = [\"true\"] } }\nagent_injection = \""+injection+"\"")}},
+				Steps:                    []resource.TestStep{{Config: s.RunConfig(t, "newer", "steps = { a = { image = \"$TOOLS\", command = [\"true\"] } }\nagent_injection = \""+injection+"\"")}},
 				ErrorCheck: func(err error) error {
 					failed = true
 					return acctest.CheckError(err, "the agent has version dev, but the provider that started it has version 9.9.9",
