@@ -25,8 +25,8 @@ const (
 	StepFailed    EventKind = "step failed"
 	StepWaits     EventKind = "step waits"    // for another actor: its Job is suspended, or its pod has a scheduling gate
 	StepLost      EventKind = "step lost"     // its pod is on a node that does not answer; it is started again
-	RunWaits      EventKind = "run waits"     // another process holds its lease, or Redis does not answer
-	RunContinues  EventKind = "run continues" // Redis answers again
+	RunWaits      EventKind = "run waits"     // another process holds its lease, Redis does not answer, or the cluster refuses its Jobs
+	RunContinues  EventKind = "run continues" // Redis answers again, or the cluster accepts Jobs
 	RunShares     EventKind = "run shares"    // Redis does not allow to create users, so the pods use the credential of all runs
 	RunStages     EventKind = "run stages"    // the delivery of the agent is not configured, and init containers are used
 	RunDisturbed  EventKind = "run disturbed" // the cluster or Redis does not answer; the request is retried

@@ -87,6 +87,9 @@ func writePreviousPage(ctx context.Context, run *workflowRun, model *workflowRun
 
 // awaitEnd waits until an engine has ended the run, and sets the results in the model. It returns whether the run has ended.
 func awaitEnd(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
+	if run.options.Observe == nil { // the run was started by an earlier apply
+		watchProgress(ctx, run, nil)
+	}
 	found, err := detached.Wait(ctx, run.clients.Kube, run.spec.Ref(), run.options.Observe)
 	if err == nil {
 		err = run.clients.Results.Refresh(ctx, &found.Result)

@@ -136,7 +136,7 @@ func (e *Engine) runToEnd(ctx context.Context) error {
 		return err
 	}
 	options := e.options
-	options.Observe = writeProblems(ctx, lease, e.options.Observe)
+	options.Observe = noteProblems(lease, e.options.Observe)
 	limited, done := context.WithDeadlineCause(ctx, lease.Deadline(), errPastDeadline)
 	defer done()
 	held, stopRenewing := lease.StartRenewing(limited)
@@ -165,24 +165,16 @@ func (e *Engine) runToEnd(ctx context.Context) error {
 	return err
 }
 
-// problemTimeout limits the request that writes a problem. The status is not worth to wait for an API server that does not answer.
-const problemTimeout = 5 * time.Second
-
-// writeProblems returns an observer that also writes to the record what the run waits for, and that it continues.
-func writeProblems(ctx context.Context, lease *record.Lease, next workflow.Observer) workflow.Observer {
+// noteProblems returns an observer that also lets the record show what the run waits for, until it continues.
+func noteProblems(lease *record.Lease, next workflow.Observer) workflow.Observer {
 	return func(event workflow.Event) {
 		next.Report(event)
-		if event.Kind != workflow.RunWaits && event.Kind != workflow.RunContinues {
-			return
-		}
-		problem := ""
-		if event.Kind == workflow.RunWaits {
-			problem = "the run waits " + event.Detail
-		}
-		brief, done := context.WithTimeout(ctx, problemTimeout)
-		defer done()
-		if err := lease.WriteProblem(brief, problem); err != nil {
-			next.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
+		switch event.Kind {
+		case workflow.RunWaits:
+			lease.SetProblem("the run waits " + event.Detail)
+		case workflow.RunContinues:
+			lease.SetProblem("")
+		default: // the cluster shows what steps wait for
 		}
 	}
 }

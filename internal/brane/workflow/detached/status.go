@@ -31,13 +31,18 @@ func (s Status) Reason() string {
 	return s.Problem
 }
 
-// ReadStatus reads the status of a run, and which pods do not start. A run that no engine executes any more is stopped, with the reason in
+// ReadStatus reads the status of a run, and what its steps wait for. A run that no engine executes any more is stopped, with the reason in
 // its problem.
 func ReadStatus(ctx context.Context, client *kube.Client, ref workflow.Ref) (Status, error) {
 	status, err := readRecordStatus(ctx, client, ref)
-	if err == nil && status.Status == workflow.RunRunning && status.Problem == "" {
-		status.Problem, err = describePendingPods(ctx, client, ref)
+	if err != nil || status.Status != workflow.RunRunning {
+		return status, err
 	}
+	pending, err := describePendingPods(ctx, client, ref)
+	if status.Problem != "" && pending != "" {
+		status.Problem += "\n"
+	}
+	status.Problem += pending
 	return status, err
 }
 
@@ -62,7 +67,7 @@ func withRemedy(message, namespace string) string {
 	return message
 }
 
-// describeJobsWithoutPods describes the Jobs of steps whose pods cannot be created.
+// describeJobsWithoutPods describes the Jobs of steps that are suspended, or whose pods cannot be created.
 func describeJobsWithoutPods(ctx context.Context, client *kube.Client, ref workflow.Ref) (problems string, err error) {
 	var jobs batchv1.JobList
 	if err := client.List(ctx, &jobs, ref.Namespace, ref.StepsSelector()); err != nil {
@@ -70,7 +75,14 @@ func describeJobsWithoutPods(ctx context.Context, client *kube.Client, ref workf
 	}
 	for i := range jobs.Items {
 		job := &jobs.Items[i]
-		if _, isFailed := engine.FindJobFailure(job); isFailed || job.Status.CompletionTime != nil || job.Status.Active > 0 {
+		if _, isFailed := engine.FindJobFailure(job); isFailed || job.Status.CompletionTime != nil {
+			continue
+		}
+		if suspension := engine.DescribeSuspension(job); suspension != "" {
+			problems += fmt.Sprintf("step %q: %s\n", job.Labels[workflow.StepLabel], suspension)
+			continue
+		}
+		if job.Status.Active > 0 {
 			continue
 		}
 		if _, message := engine.FindBlockingEvent(ctx, client, ref.Namespace, job.Name); message != "" {
@@ -91,6 +103,9 @@ func describePendingPods(ctx context.Context, client *kube.Client, ref workflow.
 		return "", err
 	}
 	for i := range pods.Items {
+		if gates := engine.DescribeGates(&pods.Items[i]); gates != "" {
+			problems += fmt.Sprintf("pod %s: %s\n", pods.Items[i].Name, gates)
+		}
 		if reason, message := engine.FindPendingReason(&pods.Items[i]); reason != "" {
 			problems += fmt.Sprintf("pod %s: %s: %s\n", pods.Items[i].Name, reason, message)
 		}
@@ -166,8 +181,13 @@ const statusInterval = time.Second
 
 // Wait waits until no engine executes a run any more.
 func Wait(ctx context.Context, client *kube.Client, ref workflow.Ref, observe workflow.Observer) (status Status, err error) {
+	problem := ""
 	err = kube.PollUntilCanceled(ctx, statusInterval, true, func(ctx context.Context) (bool, error) {
 		status, err = readRecordStatus(ctx, client, ref)
+		if err == nil && status.Status == workflow.RunRunning && status.Problem != problem {
+			problem = status.Problem
+			observe.Report(describeProblem(problem))
+		}
 		if err != nil && engine.IsRetryable(err) {
 			observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
 			return false, nil
@@ -178,4 +198,12 @@ func Wait(ctx context.Context, client *kube.Client, ref workflow.Ref, observe wo
 		return Status{}, err
 	}
 	return status, nil
+}
+
+// describeProblem returns the event that a run that is waited for has another problem, or none any more.
+func describeProblem(problem string) workflow.Event {
+	if problem == "" {
+		return workflow.Event{Kind: workflow.RunContinues}
+	}
+	return workflow.Event{Kind: workflow.RunDisturbed, Detail: problem}
 }

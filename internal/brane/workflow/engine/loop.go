@@ -63,6 +63,8 @@ type loop struct {
 	backoff       wait.Backoff // of the next retry
 	// deniedSince is when the API server began to deny requests; zero if it does not.
 	deniedSince time.Time
+	// postponedSince is when the API server began to refuse Jobs of the run; zero if it does not.
+	postponedSince time.Time
 	// lastMove is when a pod of the run was last seen to run, start or end, or a step was committed.
 	lastMove time.Time
 	// refusedSince is when a quota began to refuse Jobs; zero if it does not.
@@ -86,7 +88,7 @@ func newLoop(e *Execution) *loop {
 
 // reportEvent passes an event to the observer of the execution.
 func (l *loop) reportEvent(kind workflow.EventKind, step, detail string) {
-	if kind == workflow.RunDisturbed {
+	if kind == workflow.RunDisturbed || kind == workflow.RunWaits {
 		l.lastDisturbance = detail
 	}
 	l.options.Observe.Report(workflow.Event{Kind: kind, Step: step, Detail: detail})
@@ -292,7 +294,7 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 		l.state.recordJob(name, number)
 		delete(l.failing, name)
 		l.startPodTimer(name)
-		l.backoff = retryBackoff
+		l.endPostponement()
 		l.reportEvent(kind, name, job.Name)
 	}
 	return nil

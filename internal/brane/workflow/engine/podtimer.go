@@ -44,7 +44,7 @@ func (l *loop) updatePodTimer(step string, pod *corev1.Pod, now time.Time) {
 		l.clearPodTimer(pod)
 		return
 	}
-	if gates := describeGates(pod); gates != "" {
+	if gates := DescribeGates(pod); gates != "" {
 		l.reportWaiting(step, gates)
 		delete(l.timers, step) // the actor that has set them decides
 		return

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -82,8 +83,28 @@ func (l *loop) scheduleRetry(ctx context.Context, err error) error {
 	return nil
 }
 
+// reportAfter is how long a request is repeated before the run is said to wait.
+const reportAfter = 5 * time.Second
+
 // postponeRequest repeats a request later, which did not succeed for this reason.
 func (l *loop) postponeRequest(err error) {
-	l.nextRetry = time.Now().Add(l.backoff.Step())
+	now := time.Now()
+	l.nextRetry = now.Add(l.backoff.Step())
+	if l.postponedSince.IsZero() {
+		l.postponedSince = now
+	}
+	if took := now.Sub(l.postponedSince); took >= reportAfter {
+		l.reportEvent(workflow.RunWaits, "", fmt.Sprintf("for the cluster, for %s so far, while running steps continue: %v", took.Round(time.Second), err))
+		return
+	}
 	l.reportEvent(workflow.RunDisturbed, "", err.Error())
+}
+
+// endPostponement records that the API server has accepted a Job.
+func (l *loop) endPostponement() {
+	l.backoff = retryBackoff
+	if took := time.Since(l.postponedSince); !l.postponedSince.IsZero() && took >= reportAfter {
+		l.reportEvent(workflow.RunContinues, "", fmt.Sprintf("the cluster accepts Jobs again, after %s", took.Round(time.Second)))
+	}
+	l.postponedSince = time.Time{}
 }

@@ -33,8 +33,8 @@ func (l *loop) reportWaiting(step, reason string) {
 	}
 }
 
-// describeSuspension returns a sentence about a Job that another actor has suspended, for example a queue; empty if it is not suspended.
-func describeSuspension(job *batchv1.Job) string {
+// DescribeSuspension returns a sentence about a Job that another actor has suspended, for example a queue; empty if it is not suspended.
+func DescribeSuspension(job *batchv1.Job) string {
 	for _, condition := range job.Status.Conditions {
 		if condition.Type == batchv1.JobSuspended && condition.Status == corev1.ConditionTrue {
 			return fmt.Sprintf("Job %q is suspended: %s", job.Name, condition.Message)
@@ -46,8 +46,8 @@ func describeSuspension(job *batchv1.Job) string {
 	return ""
 }
 
-// describeGates returns a sentence about the scheduling gates of a pod; empty if it has none. It is the same for all pods of a fan-out step.
-func describeGates(pod *corev1.Pod) string {
+// DescribeGates returns a sentence about the scheduling gates of a pod; empty if it has none. It is the same for all pods of a fan-out step.
+func DescribeGates(pod *corev1.Pod) string {
 	names := make([]string, len(pod.Spec.SchedulingGates))
 	for i, gate := range pod.Spec.SchedulingGates {
 		names[i] = gate.Name
@@ -87,7 +87,7 @@ func (l *loop) describeStep(ctx context.Context, step string) string {
 	if err := l.clients.Kube.Get(ctx, job); err != nil {
 		return fmt.Sprintf("Job %q cannot be read: %v", job.Name, err)
 	}
-	if suspension := describeSuspension(job); suspension != "" {
+	if suspension := DescribeSuspension(job); suspension != "" {
 		return suspension
 	}
 	l.refreshPods(ctx, step)
@@ -112,7 +112,7 @@ func (l *loop) describeStep(ctx context.Context, step string) string {
 
 // describePod returns what a pod that has not ended is doing or waiting for.
 func (l *loop) describePod(ctx context.Context, pod *corev1.Pod) string {
-	if gates := describeGates(pod); gates != "" {
+	if gates := DescribeGates(pod); gates != "" {
 		return gates
 	}
 	where := fmt.Sprintf("pod %q is %s", pod.Name, pod.Status.Phase)

@@ -182,7 +182,7 @@ func (l *loop) handleJob(job *batchv1.Job) {
 	l.recordFailedIndexes(of, job)
 	l.recordFailing(of, job)
 	if l.state.phaseOf(of.step) == running && l.state.latestAttempt(of.step) == of.number {
-		l.reportWaiting(of.step, describeSuspension(job))
+		l.reportWaiting(of.step, DescribeSuspension(job))
 	}
 	if condition, isFailed := FindJobFailure(job); isFailed {
 		l.hints.expect(of.step)

@@ -56,9 +56,13 @@ type Lease struct {
 	owner       metav1.OwnerReference
 	transitions int
 
-	mu      sync.Mutex // guards object and renewed
+	mu      sync.Mutex // guards object, renewed and written
 	object  *corev1.ConfigMap
 	renewed time.Time // by the wall clock, which continues while a machine sleeps
+	written string    // the problem in the record
+
+	problemMu sync.Mutex // guards problem; mu is held during requests
+	problem   string
 }
 
 // Acquire creates the record of a run, or takes over that of an earlier holder. If its lease is held, Acquire waits until the lease has
@@ -223,9 +227,22 @@ func (l *Lease) StartRenewing(ctx context.Context) (held context.Context, stop f
 }
 
 func (l *Lease) renewLease(ctx context.Context) error {
+	data := map[string]string{renewTime: formatNow()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.writeData(ctx, map[string]string{renewTime: formatNow()})
+	if problem := l.currentProblem(); problem != l.written {
+		text, err := encodeOutcome(workflow.Outcome{Problem: problem})
+		if err != nil {
+			return err
+		}
+		data[outcome] = text
+		if err := l.writeData(ctx, data); err != nil {
+			return err
+		}
+		l.written = problem
+		return nil
+	}
+	return l.writeData(ctx, data)
 }
 
 // writeData changes the record if this process still holds the lease.
@@ -281,15 +298,19 @@ func (l *Lease) Verify(ctx context.Context) error {
 	return err
 }
 
-// WriteProblem writes why the run does not continue at the moment, for those who read its status; empty if it does.
-func (l *Lease) WriteProblem(ctx context.Context, problem string) error {
-	text, err := encodeOutcome(workflow.Outcome{Problem: problem})
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.writeData(ctx, map[string]string{outcome: text, renewTime: formatNow()})
+// SetProblem sets why the run does not continue at the moment, for those who read its status; empty if it does. It is written with the next
+// renewal, so that nothing waits for an API server that does not answer.
+func (l *Lease) SetProblem(problem string) {
+	l.problemMu.Lock()
+	defer l.problemMu.Unlock()
+	l.problem = problem
+}
+
+// currentProblem returns what SetProblem has set.
+func (l *Lease) currentProblem() string {
+	l.problemMu.Lock()
+	defer l.problemMu.Unlock()
+	return l.problem
 }
 
 // Final is what a holder writes when it releases its lease.
