@@ -35,7 +35,7 @@ func (a *rotateCredentialAction) Metadata(_ context.Context, req action.Metadata
 func (a *rotateCredentialAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Replaces the registered token of an infrastructure by a new one of the same service account and lifetime (Terraform 1.14). The next plan is empty. " +
-			"A long-lived token is revoked after the new one is registered; any other token stays valid until it expires or its service account is deleted. " +
+			"A long-lived token is revoked after the new one is registered; any other token stays valid until it expires or its service account is deleted. Runs in progress continue with the new token. " +
 			"Without actions, use `credentials.rotation_triggers` of `brane_infrastructure`.",
 		Attributes: map[string]schema.Attribute{
 			"infrastructure": schema.StringAttribute{

@@ -141,7 +141,7 @@ func credentialsAttributes() map[string]schema.Attribute {
 		},
 		"long_lived": schema.BoolAttribute{
 			MarkdownDescription: "Register a token that never expires, which is stored in a Secret of the cluster (`token_secret`). " +
-				"Intended for instances whose Terraform configuration is rarely applied. Prefer expiring tokens. The token is revoked when it is replaced and when the resource is destroyed. Defaults to `false`.",
+				"Intended for instances whose Terraform configuration is rarely applied. Prefer expiring tokens. The token is revoked when it is replaced and when the resource is destroyed. Runs that use it continue with the new token. Defaults to `false`.",
 			Optional:   true,
 			Validators: []validator.Bool{boolvalidator.AlsoRequires(sibling("service_account"))},
 		},

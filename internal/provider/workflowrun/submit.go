@@ -32,6 +32,7 @@ func submitWithSchema() schema.Attribute {
 	return schema.StringAttribute{
 		MarkdownDescription: "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
 			"for an infrastructure whose address cannot be reached from the machine that runs Terraform. " +
+			"If the API server rejects the registered token during a run, because it has expired or was revoked, running steps continue, and the run continues with the token that is registered by then, or with one that the provider requests if its own account may. " +
 			"If the registered credentials are missing or lack permissions, a refresh and a destroy use the provider's own. " +
 			"Conflicts with `namespace`, where the provider's own are always used. Defaults to `registered`." + runsNothing,
 		Optional:   true,
