@@ -17,7 +17,8 @@ func redisSchema() schema.Attribute {
 	}
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "The Redis (7.0 or later) that stores the files of workflow runs. It must not evict keys (`maxmemory-policy noeviction`). " +
-			"On first use the provider verifies connectivity, authentication, ACL permissions and the eviction policy.",
+			"On first use the provider verifies connectivity, authentication, ACL permissions and the eviction policy. " +
+			"Each pod has two connections while its command runs, and up to six while it reads or stores files (per server of a Redis Cluster): `maxclients` of Redis limits how many pods can run at the same time.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{

@@ -20,8 +20,16 @@ import (
 // Limits and intervals of the agent.
 const (
 	noteTimeout = 10 * time.Second // to record the start of a command, and to keep the output of one that has failed
-	logRefresh  = 2 * time.Second  // between two copies of the output of a running command; a container that is killed for its memory cannot store the rest
+	// The interval between two copies of the output of a running command grows with its duration, so that thousands of pods do not rewrite
+	// their output all the time. A container that is killed for its memory cannot store the rest.
+	minLogRefresh = 2 * time.Second
+	maxLogRefresh = time.Minute
 )
+
+// logRefresh returns the interval between two copies of the output of a command that runs for so long.
+func logRefresh(running time.Duration) time.Duration {
+	return min(max(minLogRefresh, running/30), maxLogRefresh)
+}
 
 // runner is the main container of a step.
 type runner struct {
@@ -182,8 +190,13 @@ func (r *runner) stageWhenReady(ctx context.Context, config files.Config) (done 
 		return false, fmt.Errorf("record the state of the staged files: %w", err)
 	}
 	r.stamps = stamps
+	// A separate client, so that a pod keeps no more than two connections while its command runs.
+	if config.Redis, err = r.spec.Access.connectRedis(); err != nil {
+		return false, err
+	}
 	err = r.spec.stageIn(ctx, config, r.paths.Data, stamps)
-	debug.FreeOSMemory() // the memory belongs to the command
+	_ = config.Redis.Close() // nothing was written
+	debug.FreeOSMemory()     // the memory belongs to the command
 	return r.spec.Layer == "", err
 }
 
@@ -210,16 +223,17 @@ func (r *runner) executeCommand(ctx context.Context, command, env []string, stdo
 	return code, err
 }
 
-// keepOutput stores the end of the output while the command runs. It ignores errors, which are no reason to stop the command.
+// keepOutput stores the end of the output while the command runs, if it has changed. It ignores errors, which are no reason to stop the command.
 func (r *runner) keepOutput(ctx context.Context) {
-	tick := time.NewTicker(logRefresh)
-	defer tick.Stop()
+	started, timer := time.Now(), time.NewTimer(minLogRefresh)
+	defer timer.Stop()
 	var kept int64
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
+			timer.Reset(logRefresh(time.Since(started)))
 		}
 		if last, written := r.output.lastBytes(); written != kept {
 			if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err == nil {

@@ -71,7 +71,7 @@ func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
 
 // hasChunk reports whether a chunk exists already, as after an interrupted upload, and need not be sent.
 func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) {
-	err = s.runCommand(ctx, "look for chunk "+d.shortText(), func(ctx context.Context) error {
+	err = s.transferChunk(ctx, "look for chunk "+d.shortText(), func(ctx context.Context) error {
 		n, err := s.redis.Exists(ctx, s.chunkKey(d)).Result()
 		found = n == 1
 		return err
@@ -99,7 +99,7 @@ func (s *Store) getChunk(ctx context.Context, d Digest, buffer []byte) ([]byte, 
 	return buffer[:n], nil
 }
 
-// transferChunk runs a command that transfers a chunk. It limits how many run concurrently.
+// transferChunk runs a command about one chunk. It limits how many run concurrently, and with them the connections of each pod.
 func (s *Store) transferChunk(ctx context.Context, what string, command func(context.Context) error) error {
 	select {
 	case s.wire <- struct{}{}:
