@@ -12,7 +12,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// builtVersion is the version of the provider that [NewCLI] installs.
+// builtVersion is the version under which [NewCLI] installs the provider. The provider itself has none, like the images of the test cluster.
 const builtVersion = "0.0.1"
 
 // buildProvider builds the program that users get, without the race detector. The packages, whose tests run concurrently, share it: go build replaces the file
@@ -28,7 +28,7 @@ var buildProvider = sync.OnceValues(func() (binary string, err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	binary = filepath.Join(directory, "terraform-provider-brane")
-	build := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version="+builtVersion, ".")
+	build := exec.Command("go", "build", "-o", binary, ".")
 	build.Dir = RepositoryPath(".")
 	build.Env = append(os.Environ(), "GOTMPDIR="+directory) // so that go build renames the file, and does not overwrite one that is running
 	if out, err := build.CombinedOutput(); err != nil {
