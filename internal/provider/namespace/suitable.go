@@ -129,7 +129,7 @@ func findEngineProblem(ctx context.Context, quota types.Map, limits map[string]t
 	}}}})
 	policies.AddQuota(corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: knownQuantities(ctx, quota)}})
 	if err == nil {
-		_, err = policies.FitEngine(graph)
+		_, err = policies.FitEngine(graph, workflow.Resources{})
 	}
 	if err != nil {
 		return err.Error()

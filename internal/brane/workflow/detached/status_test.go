@@ -76,5 +76,7 @@ func TestStatusShowsWhatTheRunWaitsFor(t *testing.T) {
 	if err := l.Admin.MergePatch(t.Context(), quota, []byte(`{"spec":{"hard":{"count/jobs.batch":"10"}}}`)); err != nil {
 		t.Fatal(err)
 	}
-	awaitProblem(t, run, func(problem string) bool { return !strings.Contains(problem, "the run waits") && strings.Contains(problem, "is suspended") })
+	awaitProblem(t, run, func(problem string) bool {
+		return !strings.Contains(problem, "the run waits") && strings.Contains(problem, "is suspended")
+	})
 }
