@@ -27,15 +27,19 @@ type replacements struct {
 	created map[replacementKey]bool
 }
 
-// replacementKey is what a run and the one that replaces it have in common. If the name or the infrastructure changes as well, the old run stays until its
-// retention has passed.
+// replacementKey is what a run and the one that replaces it have in common. If the name or the place changes as well, the old run stays until its retention has
+// passed.
 type replacementKey struct {
-	clients              *clients.Clients
-	name, infrastructure string
+	clients                                  *clients.Clients
+	name, infrastructure, cluster, namespace string
 }
 
 func keyOf(c *clients.Clients, model workflowRunModel) replacementKey {
-	return replacementKey{c, model.Name.ValueString(), model.Infrastructure.ValueString()}
+	key := replacementKey{clients: c, name: model.Name.ValueString(), infrastructure: model.Infrastructure.ValueString()}
+	if !model.hasInfrastructure() { // otherwise the plan of the new run does not have the namespace
+		key.cluster, key.namespace = model.Cluster.ValueString(), model.Namespace.ValueString()
+	}
+	return key
 }
 
 // keep notes a run that Create will delete. It reports false if Create was called before, because of create_before_destroy.
