@@ -42,9 +42,9 @@ resource "brane_infrastructure" "team" {
 %s`, namespace, runs))
 }
 
-// TestAccWorkflowRun_namespaceDeleted deletes the namespace of a run that has succeeded. The next apply creates it again, with a new credential, and runs no
+// TestAccWorkflowRun_clusterCleanedUp deletes the namespace of a run that has succeeded. The next apply creates it again, with a new credential, and runs no
 // step: the files of the run are in Redis. A destroy works without the namespace.
-func TestAccWorkflowRun_namespaceDeleted(t *testing.T) {
+func TestAccWorkflowRun_clusterCleanedUp(t *testing.T) {
 	t.Parallel()
 	s, store := acctest.NewEnv(t), acctest.RedisClient(t)
 	config := wholeConfig(t, s, "  resource_quota = { pods = \"10\" }\n  registry_credentials = { \"registry.example.org\" = { username = \"puller\", password_wo = \"documentation\", password_wo_version = 1 } }", `

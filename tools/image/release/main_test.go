@@ -98,8 +98,8 @@ func TestAReleaseIsForBothProcessors(t *testing.T) {
 			}
 			created := commit.UTC().Format("2006-01-02T15:04:05Z")
 			want := `{"Entrypoint":["/brane-agent"],"Labels":{"org.opencontainers.image.created":"` + created + `","org.opencontainers.image.licenses":"Apache-2.0",` +
-				`"org.opencontainers.image.source":"https://github.com/braneframework/terraform-provider-brane","org.opencontainers.image.version":"1.2.3"}}`
-			if string(got) != want { // and so no user: Kubernetes takes root then
+				`"org.opencontainers.image.source":"https://github.com/braneframework/terraform-provider-brane","org.opencontainers.image.version":"1.2.3"},"User":"65532:65532"}`
+			if string(got) != want { // a user that is not root: the API server refuses the engine's pod otherwise
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 			if file.OS != "linux" || file.Architecture != architecture || !file.Created.Equal(commit) {
