@@ -86,7 +86,7 @@ var policyCases = map[string]policyCase{
 	"own limits":                  {ownLimits: "memory=1Gi cpu=2", engine: "cpu=50m/2 memory=64Mi/1Gi"},
 	"a small own limit":           {ownLimits: "memory=32Mi", engine: "cpu=50m/- memory=32Mi/32Mi"},
 	"an own request":              {ownRequests: "memory=1Gi cpu=1 ephemeral-storage=1Gi", engine: "cpu=1/- memory=1Gi/1Gi ephemeral-storage=1Gi/-"},
-	"own resources and a ratio":   {container: corev1.LimitRangeItem{MaxLimitRequestRatio: quantities("memory=2 cpu=4")}, ownLimits: "memory=1Gi", ownRequests: "cpu=1", engine: "cpu=1/1 memory=512Mi/1Gi"},
+	"own resources and a ratio":   {container: corev1.LimitRangeItem{MaxLimitRequestRatio: quantities("memory=2 cpu=4")}, requests: "memory=40Mi cpu=100m", limits: "memory=64Mi cpu=200m", stage: "cpu=100m/200m memory=40Mi/80Mi", ownLimits: "memory=1Gi", ownRequests: "cpu=1", engine: "cpu=1/1 memory=512Mi/1Gi"},
 	"more than the maximum":       {container: corev1.LimitRangeItem{Max: quantities("memory=512Mi")}, ownLimits: "memory=1Gi", problem: "the engine (wait = false) needs 1Gi of memory at least, but in the namespace a LimitRange allows 512Mi: raise that"},
 	"a single pod":                {quota: "pods=1", stage: "", problem: "a ResourceQuota of the namespace allows 1 pods, and the engine (wait = false) needs one beside that of a step: raise it to 2 at least"},
 	"a single Job":                {quota: "count/jobs.batch=1", stage: "", problem: "a ResourceQuota of the namespace allows 1 count/jobs.batch, and the engine (wait = false) needs one beside that of a step: raise it to 2 at least"},
