@@ -100,12 +100,15 @@ func readDocumentedRole(kind string, into any) error {
 	return nil
 }
 
-// createDocumentedAccount creates a service account with the documented ClusterRole and no other; undo deletes both.
+// createDocumentedAccount creates a service account with the documented ClusterRole and the permissions for a control plane in a Secret, and no others; undo
+// deletes both.
 func createDocumentedAccount(ctx context.Context, admin *kube.Client) (kubeconfig []byte, undo func() error, err error) {
 	var role rbacv1.ClusterRole
 	if err := readDocumentedRole("ClusterRole", &role); err != nil {
 		return nil, nil, err
 	}
+	// The page describes it as an additional permission, for control_plane.kubernetes_secret.
+	role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"update"}})
 	name := clustertest.Name(role.Name)
 	role.ObjectMeta = metav1.ObjectMeta{Name: name}
 	objects := []kube.Object{

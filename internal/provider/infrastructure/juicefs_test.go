@@ -55,7 +55,7 @@ resource "brane_infrastructure" "test" {
 		{"redis", "redis://:%s@mymaster,127.0.0.1,127.0.0.1:26379/1", "redis+sentinel://"},
 		{"redis", "redis://:%s@127.0.0.1:26379,127.0.0.1:26380/1", "redis+sentinel://"},
 		{"redis", "rediss://:%s@127.0.0.1:6379/1?tls-ca-cert-file=/etc/ca.pem", "ca_certificate"},
-		{"redis", "redis://:%s@127.0.0.1:6379/1?insecure-skip-verify=true", "insecure-skip-verify"},
+		{"redis", "redis://:%s@127.0.0.1:6379/1?insecure-skip-verify=true", "the certificate of the server is always verified"},
 		{"mount_dfs", "redis://:%s@mymaster,198.51.100.10,198.51.100.11:26379/1", "as JuiceFS writes a Sentinel group"},
 		{"mount_dfs", "redis://:%s#@198.51.100.10/1", "# as %23"},
 		{"mount_dfs", "rediss://:%s@198.51.100.10/1", "a connection with TLS (rediss://) is not supported"},
