@@ -365,10 +365,10 @@ func TestOwnTokenExpires(t *testing.T) {
 		more  acctest.Object
 		warns bool
 	}{
-		"soon":                      {expiring(10 * time.Minute), acctest.Object{"namespace": "a"}, true},
-		"soon, with infrastructure": {expiring(10 * time.Minute), acctest.Object{"infrastructure": "a", "submit_with": "provider"}, true},
-		"after a short run":         {expiring(10 * time.Minute), acctest.Object{"namespace": "a", "timeouts": acctest.Object{"create": "5m"}}, false},
-		"soon, but in the cluster":  {expiring(10 * time.Minute), acctest.Object{"namespace": "a", "wait": false}, false},
+		"soon":                      {expiring(30 * time.Minute), acctest.Object{"namespace": "a"}, true},
+		"soon, with infrastructure": {expiring(30 * time.Minute), acctest.Object{"infrastructure": "a", "submit_with": "provider"}, true},
+		"after a short run":         {expiring(30 * time.Minute), acctest.Object{"namespace": "a", "timeouts": acctest.Object{"create": "5m"}}, false},
+		"soon, but in the cluster":  {expiring(30 * time.Minute), acctest.Object{"namespace": "a", "wait": false}, false},
 		"late":                      {expiring(2 * time.Hour), acctest.Object{"namespace": "a"}, false},
 		"never, as far as is known": {"opaque", acctest.Object{"namespace": "a"}, false},
 	} {
