@@ -9,14 +9,13 @@ import (
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // TestTheContainersHaveDifferentUsers checks that a command can read and change its files if its user is not that of the init container, because each is that of
 // an image, and that it finds neither the specification nor a file of the agent.
 func TestTheContainersHaveDifferentUsers(t *testing.T) {
-	if os.Getuid() != 0 || os.Getenv(noInit) != "" {
-		t.Skip("it needs an init container, and root, who can start a process of another user")
-	}
+	testenv.RequireRoot(t, "start a process of another user")
 	r := newRun(t, map[string]files.Source{"in/word": {Content: []byte("hello")}})
 	p := r.pod("step", nil)
 	p.step.InMain = true

@@ -42,7 +42,7 @@ func mutate[T any](t testing.TB, namespace, group, resource string, change func(
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		_, _ = w.Write(answer) // an error is one of the API server
+		_, _ = w.Write(answer) //nolint:gosec // JSON for the API server; an error is one of the API server
 	}))
 	t.Cleanup(server.Close)
 	configuration := admissionregistrationv1.MutatingWebhookConfiguration{

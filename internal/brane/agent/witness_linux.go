@@ -37,6 +37,7 @@ func (p Paths) newWitness(at string) (witness, error) {
 		at = branelet.WorkDir
 	}
 	w := witness{directory: filepath.Join(p.Mount, "package"), packaged: at}
+	binary := p.binaryFile()
 	err := filepath.WalkDir(at, func(name string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrPermission) {
 			return nil // branelet runs as the same user and cannot read it either
@@ -54,7 +55,12 @@ func (p Paths) newWitness(at string) (witness, error) {
 		}
 		info, err := os.Stat(name) // of the target of a link
 		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 && !slices.Contains(braneletsOwn, below) {
-			return os.Link(p.binaryFile(), here) // branelet follows symbolic links, and would run the agent under the agent's name
+			// Not a symbolic link: branelet follows it, and would run the agent under the agent's name.
+			err := os.Link(binary, here)
+			if errors.Is(err, fs.ErrPermission) { // the file belongs to the user of the init container
+				binary, err = here, copySelf(here)
+			}
+			return err
 		}
 		return os.Symlink(name, here) //nolint:gosec // no other process runs in the container yet
 	})

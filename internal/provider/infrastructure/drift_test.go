@@ -44,13 +44,13 @@ func TestAccInfrastructure_drift(t *testing.T) {
 		}{
 			{
 				func() {
-					i.edit(t, "infra.yml", "callback_to: http://198.51.100.10:50052\n    namespace", "callback_to: http://example.org:50052\n    namespace")
+					i.editInfra(t, "callback_to: http://198.51.100.10:50052\n    namespace", "callback_to: http://example.org:50052\n    namespace")
 				},
 				[]string{`callback_to is "http://example.org:50052" instead of "http://198.51.100.10:50052" in infra.yml`},
 				false,
 			},
 			{
-				func() { i.edit(t, "infra.yml", "namespace: "+i.Namespace, "namespace: other") },
+				func() { i.editInfra(t, "namespace: "+i.Namespace, "namespace: other") },
 				[]string{
 					fmt.Sprintf(`namespace is "other" instead of %q in infra.yml`, i.Namespace),
 					fmt.Sprintf(`the kubeconfig's context is for namespace %q and the location for "other"; make them the same`, i.Namespace),
@@ -58,7 +58,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				false,
 			},
 			{
-				func() { i.edit(t, "infra.yml", "file: s$compute", "file: s$office-vpn") },
+				func() { i.editInfra(t, "file: s$compute", "file: s$office-vpn") },
 				[]string{`secret_name is "office-vpn" instead of "compute" in infra.yml`},
 				false,
 			},
@@ -113,7 +113,7 @@ func TestAccInfrastructure_drift(t *testing.T) {
 				true,
 			},
 			{
-				func() { i.edit(t, "infra.yml", "address: "+i.address(), "address: 203.0.113.7:6443") },
+				func() { i.editInfra(t, "address: "+i.address(), "address: 203.0.113.7:6443") },
 				[]string{
 					fmt.Sprintf(`address is "203.0.113.7:6443" instead of %q in infra.yml`, i.address()),
 					fmt.Sprintf(`the kubeconfig's server is %s, to which Brane connects; the address "203.0.113.7:6443" must be the same`, i.address()),

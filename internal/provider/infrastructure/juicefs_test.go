@@ -79,7 +79,7 @@ func TestAccInfrastructure_passwordInMountDFS(t *testing.T) {
 	cli.Run(t, "init", "-no-color")
 	cli.DestroyAtEnd(t)
 	withoutPasswords(t, "apply", cli.Run(t, "apply", "-auto-approve", "-no-color"))
-	i.edit(t, "infra.yml", urlPassword, otherPassword)
+	i.editInfra(t, urlPassword, otherPassword)
 	if plan := withoutPasswords(t, "plan", cli.Run(t, "plan", "-no-color")); !strings.Contains(plan, "mount_dfs") {
 		t.Errorf("the plan does not show that mount_dfs was changed:\n%s", plan)
 	}

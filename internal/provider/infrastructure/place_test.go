@@ -70,14 +70,14 @@ func (i instance) hcl(t *testing.T, body string) string {
 	return strings.Replace(whole, i.ProviderBlock(), fmt.Sprintf("provider \"brane\" {\n  control_plane = %s\n}\n", i.block()), 1)
 }
 
-// edit replaces text in one of the files.
-func (i instance) edit(t testing.TB, name, from, to string) {
+// editInfra replaces text in infra.yml.
+func (i instance) editInfra(t testing.TB, from, to string) {
 	t.Helper()
-	text := i.get(t, name)
+	text := i.get(t, "infra.yml")
 	if !strings.Contains(text, from) {
-		t.Fatalf("%s holds no %q:\n%s", name, from, text)
+		t.Fatalf("infra.yml holds no %q:\n%s", from, text)
 	}
-	i.put(t, name, strings.Replace(text, from, to, 1))
+	i.put(t, "infra.yml", strings.Replace(text, from, to, 1))
 }
 
 // kubeconfig returns the kubeconfig that the instance uses.

@@ -188,7 +188,7 @@ func admitJobs(t *testing.T, s acctest.Env) {
 		_ = wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) { // until the test ends
 			var jobs batchv1.JobList
 			if s.Client.List(ctx, &jobs, s.Namespace, queueLabel) != nil {
-				return false, nil // again
+				return false, nil //nolint:nilerr // it is listed again
 			}
 			for _, job := range jobs.Items {
 				if job.Spec.Suspend != nil && *job.Spec.Suspend {

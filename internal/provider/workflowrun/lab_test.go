@@ -79,7 +79,7 @@ func newLab(t *testing.T, attributes string) *lab {
 	address, err := url.Parse(place.Getenv(t, "BRANE_REDIS_URL"))
 	acctest.NoError(t, err)
 	l.store, err = disturb.NewRedis(address.Host, func(c disturb.RedisCommand) {
-		l.gate.pass([]string{"provider ", "pod "}[c.Host]+c.Name+" "+c.Key, nil)
+		l.gate.pass(map[int]string{forProvider: "provider ", forPods: "pod "}[c.Host]+c.Name+" "+c.Key, nil)
 	}, "127.0.0.1", place.Getenv(t, "BRANE_BRIDGE_IP"))
 	acctest.NoError(t, err)
 	t.Cleanup(l.store.Close)

@@ -63,7 +63,7 @@ func (m *indexMerger) readCommits(
 	}
 	for name := range steps {
 		step := m.graph.Step(name)
-		if _, isCommitted := records[name]; isCommitted || step.IsEmpty || !step.IsIndexed() || m.known[name] < int(step.Completions) {
+		if _, isCommitted := records[name]; isCommitted || step.IsEmpty || !step.IsIndexed() || m.known[name] < step.Completions {
 			continue
 		}
 		record, conflict, err := m.mergeIndexes(ctx, step, m.graph.Ancestry(name, hasNoFiles))

@@ -22,7 +22,7 @@ func TestTrimmedPodIsSmall(t *testing.T) {
 			Labels: map[string]string{
 				workflow.StepLabel: strings.Repeat("s", 40), workflow.AttemptLabel: "1", batchv1.JobCompletionIndexAnnotation: "9999", "example.com/team": strings.Repeat("x", 63),
 			},
-			Annotations: map[string]string{"example.com/note": long}, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: []byte(long)}}},
+			Annotations: map[string]string{"example.com/note": long}, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(long)}},
 		},
 		Spec: corev1.PodSpec{
 			NodeName: "node-1.example.com", InitContainers: []corev1.Container{{Name: workflow.StageContainer, Env: []corev1.EnvVar{{Name: "ITEMS", Value: long}}}},
