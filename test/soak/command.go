@@ -61,8 +61,7 @@ func (c *command) wait(s *soak) (failed, wrong error) {
 			c.sample()
 		case <-limit.C:
 			_ = syscall.Kill(-c.process.Process.Pid, syscall.SIGQUIT) // prints the goroutines; it may have ended now
-			_ = <-ended                                               // the limit is the cause
-			return nil, errors.Join(fmt.Errorf("%s has not ended in %s", c, commandLimit), c.check(s))
+			return nil, errors.Join(fmt.Errorf("%s has not ended in %s", c, commandLimit), <-ended, c.check(s))
 		}
 	}
 }
