@@ -1,7 +1,7 @@
 resource "brane_workflow_run" "release" {
-  name           = "release"
-  infrastructure = brane_infrastructure.demo.name
-  defaults       = { image = "busybox:1.37" }
+  name      = "release"
+  namespace = brane_namespace.demo.name
+  defaults  = { image = "busybox:1.37" }
 
   steps = {
     build = {

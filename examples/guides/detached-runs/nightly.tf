@@ -1,6 +1,6 @@
 resource "brane_workflow_run" "nightly" {
-  name           = "nightly"
-  infrastructure = brane_infrastructure.demo.name
+  name      = "nightly"
+  namespace = brane_namespace.demo.name
 
   wait        = false
   report_path = "${path.module}/nightly.html"

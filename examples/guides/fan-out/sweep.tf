@@ -1,7 +1,7 @@
 resource "brane_workflow_run" "sweep" {
-  name           = "sweep"
-  infrastructure = brane_infrastructure.demo.name
-  defaults       = { image = "busybox:1.37" }
+  name      = "sweep"
+  namespace = brane_namespace.demo.name
+  defaults  = { image = "busybox:1.37" }
 
   steps = {
     train = {

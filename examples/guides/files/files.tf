@@ -7,9 +7,9 @@ resource "brane_file_set" "corpus" {
 }
 
 resource "brane_workflow_run" "index" {
-  name           = "index"
-  infrastructure = brane_infrastructure.demo.name
-  defaults       = { image = "busybox:1.37" }
+  name      = "index"
+  namespace = brane_namespace.demo.name
+  defaults  = { image = "busybox:1.37" }
 
   inputs = {
     "corpus"    = { file_set = brane_file_set.corpus.reference } # a directory

@@ -1,6 +1,6 @@
 resource "brane_workflow_run" "wordcount" {
-  name           = "wordcount"
-  infrastructure = brane_infrastructure.demo.name
+  name      = "wordcount"
+  namespace = brane_namespace.demo.name
 
   inputs = {
     "poem.txt" = { source = "${path.module}/poem.txt" }

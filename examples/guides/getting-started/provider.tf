@@ -18,7 +18,4 @@ provider "brane" {
     url          = "redis://redis.brane-redis.svc.cluster.local" # its address for pods
     port_forward = { namespace = "brane-redis", service = "redis" }
   }
-  control_plane = {
-    directory = "${path.module}/control-plane" # see below
-  }
 }

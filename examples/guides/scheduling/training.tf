@@ -1,6 +1,6 @@
 resource "brane_workflow_run" "training" {
-  name           = "training"
-  infrastructure = brane_infrastructure.demo.name
+  name      = "training"
+  namespace = brane_namespace.demo.name
 
   scheduling_timeout = "15m" # longer than your autoscaler needs to add a node
   startup_timeout    = "10m" # longer than a node needs to pull a large image

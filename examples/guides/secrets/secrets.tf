@@ -5,8 +5,8 @@ variable "api_token" {
 }
 
 resource "brane_workflow_run" "upload" {
-  name           = "upload"
-  infrastructure = brane_infrastructure.demo.name
+  name      = "upload"
+  namespace = brane_namespace.demo.name
 
   steps = {
     upload = {
