@@ -191,11 +191,15 @@ func answersWith(name string, answer disturb.Answer, quick ...*runMoment) fault 
 
 // refusesWith returns a fault of Redis that a run survives.
 func refusesWith(name string, what disturb.RedisFault, quick ...*runMoment) fault {
+	enough := meetings
+	if what.Hangs {
+		enough = 1 // a client waits for the response before it sends the next command
+	}
 	f := fault{
 		name:    name,
 		happens: func(_ *testing.T, l *lab, _ *applying) { l.store.Disturb(what) },
 		ends: func(t *testing.T, l *lab) {
-			awaitCondition(t, "commands to meet the fault", func() bool { return l.store.CountMet() >= meetings })
+			awaitCondition(t, "commands to meet the fault", func() bool { return l.store.CountMet() >= enough })
 			l.store.Repair()
 		},
 		outcomes: isSurvived(quick...),
