@@ -3,14 +3,13 @@ package clustertest
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"testing"
 
 	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 )
 
 // Unsteady returns a client with the administrator's credentials whose connection breaks at the first request of each method and path: before the API
@@ -21,15 +20,10 @@ func Unsteady(t testing.TB, done bool) *kube.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport, err := rest.TransportFor(config)
+	proxy, err := disturb.NewForwarder(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := url.Parse(config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport}
 	var mu sync.Mutex
 	seen := map[string]bool{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"time"
 
@@ -32,21 +30,11 @@ type APIServer struct {
 
 // NewAPIServer starts a proxy with its own certificate in front of the API server of a configuration. It calls observe before each request.
 func NewAPIServer(config *rest.Config, observe func(r *http.Request)) (*APIServer, error) {
-	anonymous := rest.AnonymousClientConfig(config)
-	transport, err := rest.TransportFor(anonymous)
+	forward, err := NewForwarder(rest.AnonymousClientConfig(config))
 	if err != nil {
 		return nil, err
 	}
-	target, err := url.Parse(config.Host)
-	if err != nil {
-		return nil, err
-	}
-	forward := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:     transport,
-		FlushInterval: -1, // watches
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
+	forward.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	s := &APIServer{open: map[net.Conn]bool{}}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		observe(r)

@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"sync/atomic"
 	"time"
 
-	"k8s.io/client-go/rest"
-
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 )
 
 // proxy forwards requests to the API server and counts them. It speaks HTTP/2 with TLS like the server, and acts as the kubeconfig's
@@ -33,19 +30,9 @@ func newProxy(kubeconfig string) (*proxy, error) {
 	if p.admin, err = kube.New(config); err != nil {
 		return nil, err
 	}
-	transport, err := rest.TransportFor(config)
+	forward, err := disturb.NewForwarder(config)
 	if err != nil {
 		return nil, err
-	}
-	target, err := url.Parse(config.Host)
-	if err != nil {
-		return nil, err
-	}
-	forward := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:     transport,
-		FlushInterval: -1,                                                                                             // watches
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }, // the client has ended a watch
 	}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)

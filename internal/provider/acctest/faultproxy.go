@@ -7,16 +7,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 )
 
 // FaultProxy is a proxy in front of the API server that forwards all requests except those that meet a fault or are held.
@@ -84,16 +82,8 @@ func NewFaultProxy(t *testing.T, start func(*httptest.Server)) *FaultProxy {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, KubeconfigVariable), QPS: 1000, Burst: 1000}.Config()
 	NoError(t, err)
-	transport, err := rest.TransportFor(config)
+	proxy, err := disturb.NewForwarder(config)
 	NoError(t, err)
-	target, err := url.Parse(config.Host)
-	NoError(t, err)
-	proxy := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:     transport,
-		FlushInterval: -1, // watches
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}
 	g := &FaultProxy{}
 	g.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fault := g.recordRequest(r); fault.Answer != nil {

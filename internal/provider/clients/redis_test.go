@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,11 +20,11 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
@@ -165,13 +163,10 @@ func throughOldProxy(t *testing.T, to kube.Forward) {
 	t.Helper()
 	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
 	acctest.NoError(t, err)
-	target, err := url.Parse(config.Host)
-	acctest.NoError(t, err)
 	config.NextProtos = []string{"http/1.1"} // HTTP/2 cannot be turned into something else
-	transport, err := rest.TransportFor(config)
+	proxy, err := disturb.NewForwarder(config)
 	acctest.NoError(t, err)
 	var refused, passed atomic.Int32
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch strings.ToLower(r.Header.Get("Upgrade")) {
 		case "websocket":
