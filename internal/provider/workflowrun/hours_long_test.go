@@ -77,12 +77,10 @@ func TestLongNodeDies(t *testing.T) {
 			pod := s.findPod(t, "slow")
 			start := own.StopKubelet(t)
 			killPod(t, string(pod.UID))
-			limit := time.Now().Add(15 * time.Minute) // 40 s until the node is not ready, 300 s until its pods are deleted, and their grace period and 2 minutes
-			for lost := `pod ` + pod.Name + ` has been terminating for`; !strings.Contains(a.log.String(), lost); time.Sleep(time.Second) {
-				if time.Now().After(limit) {
-					t.Fatalf("the pod is not lost:\n%s", &a.log)
-				}
-			}
+			// 40 s until the node is not ready, 300 s until its pods are deleted, and their grace period and 2 minutes.
+			awaitWithin(t, 15*time.Minute, "the pod to be lost", func() bool {
+				return strings.Contains(a.log.String(), "pod "+pod.Name+" has been terminating for")
+			})
 			if text := a.log.String(); !strings.Contains(text, "on node "+pod.Spec.NodeName+", which is not ready") || !strings.Contains(text, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute") {
 				t.Errorf("the log does not name the node and its taint:\n%s", text)
 			}

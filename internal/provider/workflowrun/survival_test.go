@@ -213,14 +213,20 @@ const patience = 3 * time.Minute
 // awaitCondition waits until a condition is true.
 func awaitCondition(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	limit, tick := time.NewTimer(patience), time.NewTicker(5*time.Millisecond)
+	awaitWithin(t, patience, what, is)
+}
+
+// awaitWithin waits until a condition is true, for at most a time.
+func awaitWithin(t *testing.T, most time.Duration, what string, is func() bool) {
+	t.Helper()
+	limit, tick := time.NewTimer(most), time.NewTicker(5*time.Millisecond)
 	defer limit.Stop()
 	defer tick.Stop()
 	for !is() {
 		select {
 		case <-tick.C:
 		case <-limit.C:
-			t.Fatalf("waited %s for %s", patience, what)
+			t.Fatalf("waited %s for %s", most, what)
 		}
 	}
 }
