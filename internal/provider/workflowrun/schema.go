@@ -49,7 +49,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"Changing `name`, `infrastructure`, `namespace`, `inputs`, `triggers`, `secret_env_wo_version`, `pod_patch`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
 			"No other change runs anything again. Runs cannot be imported.\n\n" +
 			"Terraform destroys a run before it creates the one that replaces it. If the `id` of the new run is known during the plan, the new run is validated before. " +
-			"If it is not, because it depends on values that are only known after apply, the new run is validated when it is created: until it has succeeded, the files of the old run stay in Redis, for up to `retention`. " +
+			"If it is not, because it depends on values that are only known after apply, the new run is validated when it is created: until it has succeeded (with `wait = false`, until its engine was created), the files of the old run stay in Redis, for up to `retention`. " +
 			"If the new run fails, an apply with the configuration of the old one restores it without running any step. " +
 			"With `lifecycle.create_before_destroy`, the old run also stays in the state until the new one has succeeded.",
 		Attributes: map[string]schema.Attribute{
