@@ -97,7 +97,7 @@ func BenchmarkLarge(b *testing.B) {
 		for b.Loop() {
 			empty(b)
 			var err error
-			if layer, err = s.Snapshot(ctx, dir, nil, nil, "step"); err != nil {
+			if layer, err = snapshotLayer(ctx, s, dir, nil, nil, "step"); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -168,7 +168,7 @@ func BenchmarkSmall(b *testing.B) {
 			client.FlushAll(ctx)
 			b.StartTimer()
 			var err error
-			if layer, err = s.Snapshot(ctx, dir, nil, nil, "step"); err != nil {
+			if layer, err = snapshotLayer(ctx, s, dir, nil, nil, "step"); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -57,7 +57,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range []string{"first", "again"} {
-		layer, err := store.Snapshot(t.Context(), directory, nil, nil, step)
+		layer, err := snapshotLayer(t.Context(), store, directory, nil, nil, step)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,10 +20,10 @@ func TestDatabasesAreSeparate(t *testing.T) {
 	if err := theirs.Cancel(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := theirs.Commit(ctx, "count", Record{Layer: someLayer}); err != nil {
+	if _, _, err := theirs.Commit(ctx, resultOf("count"), Record{Layer: someLayer}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ours.Commit(ctx, "own", Record{Layer: someLayer}); err != nil {
+	if _, _, err := ours.Commit(ctx, resultOf("own"), Record{Layer: someLayer}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := <-events, (Event{"own", Committed}); got != want {

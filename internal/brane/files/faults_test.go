@@ -107,7 +107,7 @@ func TestAFullServerPublishesNothing(t *testing.T) {
 	if n := client.DBSize(t.Context()).Val(); n != 0 {
 		t.Errorf("%d keys were written before", n)
 	}
-	if layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step"); !errors.Is(err, ErrFull) {
+	if layer, err := snapshotLayer(t.Context(), s, dir, nil, nil, "step"); !errors.Is(err, ErrFull) {
 		t.Errorf("Snapshot says %s, %v", layer, err)
 	}
 }
@@ -197,7 +197,7 @@ func TestPutSurvivesServerFault(t *testing.T) {
 			defer func() { <-mended }()
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()
-			layer, err := s.Snapshot(ctx, dir, nil, nil, "step")
+			layer, err := snapshotLayer(ctx, s, dir, nil, nil, "step")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +260,7 @@ func TestSpecialFiles(t *testing.T) {
 			if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o750), tt.make(filepath.Join(dir, "d", "x"))); err != nil {
 				t.Fatal(err)
 			}
-			layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
+			layer, err := snapshotLayer(t.Context(), s, dir, nil, nil, "step")
 			if tt.want != "" {
 				if want := "store the files of " + dir + ": " + tt.want; fmt.Sprint(err) != want {
 					t.Errorf("got  %v\nwant %s", err, want)
@@ -293,7 +293,7 @@ func TestSpecialFiles(t *testing.T) {
 				t.Errorf("the link is restored as %q", got)
 			}
 			// The next step stores the same tree again.
-			again, err := s.Snapshot(t.Context(), to, &Staged{Layer: layer}, nil, "next")
+			again, err := snapshotLayer(t.Context(), s, to, &Staged{Layer: layer}, nil, "next")
 			if err != nil || again != layer {
 				t.Errorf("the next step stores %s, not %s: %v", again, layer, err)
 			}
@@ -304,7 +304,7 @@ func TestSpecialFiles(t *testing.T) {
 		if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o750), os.Symlink(dir+"/f", filepath.Join(dir, "d", "x"))); err != nil {
 			t.Fatal(err)
 		}
-		layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
+		layer, err := snapshotLayer(t.Context(), s, dir, nil, nil, "step")
 		if err != nil {
 			t.Fatal(err)
 		}

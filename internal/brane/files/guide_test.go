@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,8 +39,30 @@ func TestGuideExamples(t *testing.T) {
 	if err := printManifest(&again, tree); err != nil || again.String() != blocks[0][1] {
 		t.Errorf("the manifest would be written as\n%s, %v", &again, err)
 	}
-	if _, err := ParseRecord([]byte(blocks[1][1])); err != nil {
-		t.Error(err)
+	record, err := ParseRecord([]byte(blocks[1][1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile("(?s)```sh\n(printf '%s\\\\0' .*?)```").FindStringSubmatch(guide(t))
+	if command == nil {
+		t.Fatal("the guide has no command that computes a content digest")
+	}
+	s := open(t, dial(t, redistest.Start(t).URL()), "guide")
+	layer, err := s.PutTree(t.Context(), tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		command string
+		reads   Patterns
+	}{{command[1], nil}, {strings.Replace(command[1], ` "$(printf 'part.\377')" f 600 0`, "", 1), Patterns{"latest", "corpus/*.txt"}}} {
+		digest, err := exec.Command("/bin/sh", "-c", tt.command).Output() // from the guide
+		if got := strings.TrimSpace(string(digest)); err != nil || tt.reads == nil && got != record.Content {
+			t.Errorf("the command in the guide prints %q, %v; the record has %q", got, err, record.Content)
+		}
+		if want, err := s.DigestView(t.Context(), layer, tt.reads); err != nil || want+"\n" != string(digest) {
+			t.Errorf("with reads %q, the command in the guide prints %q, want %s, %v", tt.reads, digest, want, err)
+		}
 	}
 }
 

@@ -38,11 +38,11 @@ func (s *Store) Keep(ctx context.Context, paths []string, from Tree, limit int64
 	if err != nil {
 		return "", nil, fmt.Errorf("run %s: keep outputs: %w", s.run, err)
 	}
-	layer, parts, err := s.putManifest(ctx, t)
+	stored, parts, err := s.putManifest(ctx, t)
 	if err != nil {
 		return "", nil, fmt.Errorf("run %s: keep outputs: store the list of files: %w", s.run, err)
 	}
-	return layer, loaded, s.persistChunks(ctx, append(parts, listChunks(t)...))
+	return stored.Layer, loaded, s.persistChunks(ctx, append(parts, listChunks(t)...))
 }
 
 // Load reads a file with its content, unless it has more than limit bytes.
@@ -191,32 +191,6 @@ func (s *Store) Delete(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("run %s: delete its keys: %w", s.run, err)
-	}
-	return nil
-}
-
-// ExtendKeys lets every key of the run expire at the store's deadline, if it would expire before. Keys that do not expire stay so.
-func (s *Store) ExtendKeys(ctx context.Context) error {
-	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
-		return s.visitMatchingKeys(ctx, master, s.keyOf("*"), func(p redis.Pipeliner, key string) {
-			p.Do(ctx, "expireat", key, s.deadline.Unix(), "gt")
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("run %s: extend the deadline of its keys: %w", s.run, err)
-	}
-	return nil
-}
-
-// LimitKeys lets every key of the run that has no deadline, such as those of its outputs, expire at the store's deadline.
-func (s *Store) LimitKeys(ctx context.Context) error {
-	err := eachMaster(ctx, s.redis, func(ctx context.Context, master *redis.Client) error {
-		return s.visitMatchingKeys(ctx, master, s.keyOf("*"), func(p redis.Pipeliner, key string) {
-			p.Do(ctx, "expireat", key, s.deadline.Unix(), "nx")
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("run %s: limit the deadline of its keys: %w", s.run, err)
 	}
 	return nil
 }

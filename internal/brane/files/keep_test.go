@@ -28,7 +28,7 @@ func leave(t testing.TB, s *Store, content map[string][]byte) Tree {
 	if err := os.Symlink("small", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
+	layer, err := snapshotLayer(t.Context(), s, dir, nil, nil, "step")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +143,8 @@ func TestDeleteLeavesNothing(t *testing.T) {
 	content := map[string][]byte{"large": bytes.Repeat([]byte("x"), 5*ChunkSize)}
 	tree := leave(t, s, content)
 	_, _, err := s.Keep(ctx, []string{"large"}, tree, 0)
-	_, _, commit := s.Commit(ctx, "step", Record{Layer: someLayer})
-	if err := errors.Join(err, commit, s.SetLog(ctx, "step", []byte("log")), s.SetMeta(ctx, map[string]string{"owner": "me"}), s.Cancel(ctx, 1), s.SetInput(ctx, someLayer)); err != nil {
+	_, _, commit := s.Commit(ctx, resultOf("step"), Record{Layer: someLayer})
+	if err := errors.Join(err, commit, s.SetLog(ctx, resultOf("step"), []byte("log")), s.SetMeta(ctx, map[string]string{"owner": "me"}), s.Cancel(ctx, 1), s.SetInput(ctx, someLayer)); err != nil {
 		t.Fatal(err)
 	}
 	// More keys than fit into one page of SCAN.
@@ -171,13 +171,54 @@ func TestEveryKeyOfARunHasItsDeadline(t *testing.T) {
 	s := open(t, client, "deadline")
 	ctx := t.Context()
 	leave(t, s, map[string][]byte{"small": []byte("1"), "large": make([]byte, 2*ChunkSize+1)})
-	_, _, err := s.Commit(ctx, "step", Record{Layer: someLayer})
-	if err := errors.Join(err, s.SetLog(ctx, "step", nil), s.SetMeta(ctx, map[string]string{"a": "b"}), s.SetInput(ctx, someLayer), s.Cancel(ctx, 1)); err != nil {
+	_, _, err := s.Commit(ctx, resultOf("step"), Record{Layer: someLayer})
+	if err := errors.Join(err, s.SetLog(ctx, resultOf("step"), nil), s.SetMeta(ctx, map[string]string{"a": "b"}), s.SetInput(ctx, someLayer), s.Cancel(ctx, 1)); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range client.Keys(ctx, "*").Val() {
 		if at := client.ExpireTime(ctx, key).Val(); time.Unix(0, 0).Add(at).Unix() != s.deadline.Unix() {
 			t.Errorf("%s expires at %v, want %d", strings.TrimPrefix(key, prefix), at, s.deadline.Unix())
 		}
+	}
+}
+
+// TestReleasedFilesExpire checks that the outputs of an earlier execution expire, but not what later outputs need.
+func TestReleasedFilesExpire(t *testing.T) {
+	client := dial(t, redistest.Start(t).URL())
+	s := open(t, client, "release")
+	large := bytes.Repeat([]byte("0123456789"), 300_000)
+	tree := leave(t, s, map[string][]byte{"small": []byte("hello"), "large": large, "other": []byte("other")})
+	keep := func(paths ...string) Layer {
+		layer, _, err := s.Keep(t.Context(), paths, tree, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return layer
+	}
+	kept := func() (count int) {
+		for _, key := range client.Keys(t.Context(), "*").Val() {
+			if client.TTL(t.Context(), key).Val() < 0 {
+				count++
+			}
+		}
+		return count
+	}
+	before := keep("small", "large")
+	now := keep("large", "other")
+	if err := s.Release(t.Context(), before, now); err != nil {
+		t.Fatal(err)
+	}
+	if lost, changed, err := s.Damage(t.Context(), now); err != nil || lost != nil || changed != nil {
+		t.Errorf("Damage says %q, %q, %v", lost, changed, err)
+	}
+	both := kept()
+	if err := s.Release(t.Context(), now, ""); err != nil {
+		t.Fatal(err)
+	}
+	if rest := kept(); both == 0 || rest != 0 {
+		t.Errorf("%d keys of the later outputs are kept, and %d when these are released", both, rest)
+	}
+	if err := s.Release(t.Context(), Layer(Digest{}.String()), ""); err != nil {
+		t.Errorf("a layer that is lost: %v", err)
 	}
 }

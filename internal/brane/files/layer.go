@@ -19,15 +19,15 @@ const maxManifest = ChunkSize / (2*len(Digest{}) + 1)
 
 // PutTree writes a manifest; the chunks of the files must be stored before.
 func (s *Store) PutTree(ctx context.Context, t Tree) (Layer, error) {
-	layer, _, err := s.putManifest(ctx, t)
+	stored, _, err := s.putManifest(ctx, t)
 	if err != nil {
 		return "", fmt.Errorf("store the list of files: %w", err)
 	}
-	return layer, nil
+	return stored.Layer, nil
 }
 
 // putManifest writes the manifest's chunks and then their list. It returns all digests that it wrote.
-func (s *Store) putManifest(ctx context.Context, t Tree) (Layer, []Digest, error) {
+func (s *Store) putManifest(ctx context.Context, t Tree) (Stored, []Digest, error) {
 	return s.putEntries(ctx, func(_ context.Context, add func(*Entry) error) error {
 		for _, e := range t.entries {
 			if err := add(e); err != nil {
@@ -39,8 +39,9 @@ func (s *Store) putManifest(ctx context.Context, t Tree) (Layer, []Digest, error
 }
 
 // putEntries is putManifest for entries that produce creates in their order.
-func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context, add func(*Entry) error) error) (Layer, []Digest, error) {
+func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context, add func(*Entry) error) error) (Stored, []Digest, error) {
 	var parts stream
+	content := newDescription()
 	err := s.runUpload(ctx, func(u *upload) error {
 		parts.upload = u
 		// A manifest mostly consists of digests in hex and similar names. Without compression, the manifest of 10,000 small files takes 5 % of
@@ -53,7 +54,11 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 		if err != nil {
 			return err
 		}
-		if err := produce(u.ctx, w.addEntry); err != nil {
+		err = produce(u.ctx, func(e *Entry) error {
+			content.addEntry(e)
+			return w.addEntry(e)
+		})
+		if err != nil {
 			return err
 		}
 		if err := packed.Close(); err != nil {
@@ -63,10 +68,10 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 		return nil
 	})
 	if err != nil {
-		return "", nil, err
+		return Stored{}, nil, err
 	}
 	if len(parts.sent) > maxManifest {
-		return "", nil, errors.New("there are too many files for one manifest")
+		return Stored{}, nil, errors.New("there are too many files for one manifest")
 	}
 	var list bytes.Buffer
 	digests := append([]Digest(nil), parts.listDigests(0, int64(len(parts.sent)))...)
@@ -75,9 +80,9 @@ func (s *Store) putEntries(ctx context.Context, produce func(ctx context.Context
 	}
 	id := digestOf(list.Bytes())
 	if err := s.putChunk(ctx, id, list.Bytes()); err != nil {
-		return "", nil, err
+		return Stored{}, nil, err
 	}
-	return Layer(id.String()), append(digests, id), nil
+	return Stored{Layer(id.String()), content.digest()}, append(digests, id), nil
 }
 
 // Tree reads the tree of a layer. If it cannot, the error wraps [ErrGone], [ErrCorrupt] or [ErrNewer].

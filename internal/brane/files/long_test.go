@@ -66,7 +66,7 @@ func TestLongManyFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	layer, err := s.Snapshot(t.Context(), from, nil, nil, "many")
+	layer, err := snapshotLayer(t.Context(), s, from, nil, nil, "many")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestLongManyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Without stamps every file is read.
-	again, err := s.Snapshot(t.Context(), to, &Staged{Layer: layer}, nil, "later")
+	again, err := snapshotLayer(t.Context(), s, to, &Staged{Layer: layer}, nil, "later")
 	if err != nil || again != layer {
 		t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
 	}

@@ -178,9 +178,12 @@ func normal(t Tree) []Entry {
 
 // FuzzRecord checks that what can be parsed can be committed.
 func FuzzRecord(f *testing.F) {
-	f.Add([]byte(`{"v":1,"attempt":2,"code":0,"layer":"` + hex64 + `","started":"2026-01-02T03:04:05Z","ended":"2026-01-02T03:04:06Z","node":"n","pod":"p"}`))
-	f.Add([]byte(`{"v":2}`))
-	f.Add([]byte(`{"v":1,"layer":"../../x"}`))
+	f.Add([]byte(`{"v":2,"attempt":2,"code":0,"layer":"` + hex64 + `","base":"` + hex64 + `","content":"` + hex64[:32] + `","started":"2026-01-02T03:04:05Z","ended":"2026-01-02T03:04:06Z","node":"n","pod":"p"}`))
+	f.Add([]byte(`{"v":3}`))
+	f.Add([]byte(`{"v":1,"layer":"` + hex64 + `"}`))
+	f.Add([]byte(`{"v":2,"layer":"../../x"}`))
+	f.Add([]byte(`{"v":2,"layer":"` + hex64 + `","base":"../../x"}`))
+	f.Add([]byte(`{"v":2,"layer":"` + hex64 + `","content":"` + hex64 + `"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := ParseRecord(text)
 		if err != nil {
@@ -191,6 +194,19 @@ func FuzzRecord(f *testing.F) {
 		}
 		if _, err := ParseDigest(string(r.Layer)); err != nil || r.V != recordVersion {
 			t.Fatalf("accepted %+v", r)
+		}
+		if _, err := ParseDigest(string(r.Base)); r.Base != "" && err != nil {
+			t.Fatalf("accepted %+v", r)
+		}
+		if err := NewFingerprint(r.Content, r.Content).Check(); r.Content != "" && err != nil {
+			t.Fatalf("accepted %+v", r)
+		}
+		again, err := r.formatRecord()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseRecord(again); err != nil {
+			t.Fatalf("what was accepted is written as %s: %v", again, err)
 		}
 	})
 }

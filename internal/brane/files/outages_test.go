@@ -48,12 +48,12 @@ func (f *firstError) report(err error) {
 	}
 }
 
-// stepOn returns the name of a step whose key of this kind is on a master.
-func stepOn(t *testing.T, client *redis.ClusterClient, s *Store, kind, master string) string {
+// stepOn returns the name of a step, with this beginning, whose key of this kind is on a master.
+func stepOn(t *testing.T, client *redis.ClusterClient, s *Store, kind, beginning, master string) string {
 	t.Helper()
 	for i := range 1000 {
-		name := fmt.Sprint("step-", i)
-		node, err := client.MasterForKey(t.Context(), s.keyOf(kind+name))
+		name := fmt.Sprint(beginning, i)
+		node, err := client.MasterForKey(t.Context(), s.resultKey(kind, resultOf(name)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,25 +82,26 @@ func TestMissingKeyHidesNoOutage(t *testing.T) {
 		store func(step string) error
 		read  func(steps []string) (found bool, err error)
 	}{
-		"commits": {"step:", func(step string) error {
-			_, _, err := s.Commit(t.Context(), step, Record{Layer: someLayer})
+		"commits": {"step", func(step string) error {
+			_, _, err := s.Commit(t.Context(), resultOf(step), Record{Layer: someLayer})
 			return err
 		}, func(steps []string) (bool, error) {
-			records, err := s.Commits(t.Context(), steps)
+			records, err := s.Commits(t.Context(), fingerprintsOf(steps...))
 			_, found := records[steps[1]]
 			return found, err
 		}},
-		"failures": {"failed:", func(step string) error { return s.SetFailure(t.Context(), step, []byte("why")) }, func(steps []string) (bool, error) {
-			failures, err := s.Failures(t.Context(), steps)
+		"failures": {"failed", func(step string) error { return s.SetFailure(t.Context(), resultOf(step), []byte("why")) }, func(steps []string) (bool, error) {
+			failures, err := s.Failures(t.Context(), fingerprintsOf(steps...))
 			return failures[steps[1]] != nil, err
 		}},
-		"starts": {"starts:", func(step string) error { return s.NoteStart(t.Context(), step, "pod", time.Now()) }, func(steps []string) (bool, error) {
-			starts, err := s.Starts(t.Context(), steps)
+		"starts": {"starts", func(step string) error { return s.NoteStart(t.Context(), resultOf(step), "pod", time.Now()) }, func(steps []string) (bool, error) {
+			starts, err := s.Starts(t.Context(), fingerprintsOf(steps...))
 			return starts[steps[1]] == 1, err
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			missing, stored := stepOn(t, client, s, tt.kind, cluster.Masters[0].Addr()), stepOn(t, client, s, tt.kind, paused.Addr())
+			// The keys are read in the order of the names.
+			missing, stored := stepOn(t, client, s, tt.kind, "missing-", cluster.Masters[0].Addr()), stepOn(t, client, s, tt.kind, "stored-", paused.Addr())
 			if err := tt.store(stored); err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +180,7 @@ func TestTransientReplies(t *testing.T) {
 				}
 				tt.repair(t, server, admin)
 			}})
-			if _, won, err := open(t, client, "transient").Commit(t.Context(), "count", Record{Layer: someLayer}); !won || err != nil || !hasFailed {
+			if _, won, err := open(t, client, "transient").Commit(t.Context(), resultOf("count"), Record{Layer: someLayer}); !won || err != nil || !hasFailed {
 				t.Errorf("the commit won: %t, %v; after a failure: %t", won, err, hasFailed)
 			}
 		})

@@ -98,7 +98,15 @@ func TestReadsAndWrites(t *testing.T) {
 		},
 		"what is not read may be written over": {
 			Patterns{"in"}, nil, "mkdir other; echo x >other/c",
-			[]string{"in@", "in/a@", "in/b@", "other@", "other/c@step"},
+			[]string{"in@", "in/a@", "in/b@", "other@step", "other/c@step"},
+		},
+		"a folder that the step did not see is made, on the way to what is written": {
+			Patterns{"in"}, Patterns{"other/d"}, "mkdir other; echo x >other/d; echo y >other/c",
+			[]string{"in@", "in/a@", "in/b@", "other@step", "other/c@", "other/d@step"},
+		},
+		"a folder that the step did not see may not be written": {
+			Patterns{"in"}, Patterns{"out"}, "mkdir other; chmod 700 other; echo x >out",
+			[]string{"in@", "in/a@", "in/b@", "other@", "other/c@", "out@step"},
 		},
 		"a file where the step did not see a folder": {
 			Patterns{"in"}, nil, "echo x >other",
@@ -137,7 +145,7 @@ func TestReadsAndWrites(t *testing.T) {
 			if err := cmd.Run(); err != nil {
 				t.Fatal(err)
 			}
-			layer, err = s.Snapshot(ctx, dir, staged, tt.writes, "step")
+			layer, err = snapshotLayer(ctx, s, dir, staged, tt.writes, "step")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,7 +41,7 @@ func TestNothingLostIsPublished(t *testing.T) {
 		}},
 	} {
 		for _, there := range []bool{false, true} {
-			for _, key := range []string{"in", "step:step"} {
+			for _, key := range []string{"in", "step:" + resultOf("step").String()} {
 				t.Run(fmt.Sprintf("%s, there already: %v, publish %s", tt.what, there, key), func(t *testing.T) {
 					server := redistest.Start(t)
 					client := dial(t, server.URL())
@@ -60,7 +60,7 @@ func TestNothingLostIsPublished(t *testing.T) {
 						if key == "in" {
 							return s.SetInput(t.Context(), layer)
 						}
-						_, _, err := s.Commit(t.Context(), "step", Record{Layer: layer})
+						_, _, err := s.Commit(t.Context(), resultOf("step"), Record{Layer: layer})
 						return err
 					}
 					layer := put(s)

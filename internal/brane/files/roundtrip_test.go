@@ -62,6 +62,12 @@ func stage(ctx context.Context, t testing.TB, s *Store, tree Tree, reads Pattern
 	return staged, s.Restore(ctx, staged, dir)
 }
 
+// snapshotLayer returns the layer that Snapshot stores.
+func snapshotLayer(ctx context.Context, s *Store, dir string, staged *Staged, writes Patterns, by string) (Layer, error) {
+	stored, err := s.Snapshot(ctx, dir, staged, writes, by)
+	return stored.Layer, err
+}
+
 // disk returns the mode and the content or target of everything in a directory.
 func disk(t testing.TB, dir string) map[string]string {
 	t.Helper()
@@ -147,7 +153,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			from, to := t.TempDir(), t.TempDir()
 			grow(t, rand.New(rand.NewPCG(seed, 1)), from)
-			layer, err := s.Snapshot(ctx, from, nil, nil, "grow")
+			layer, err := snapshotLayer(ctx, s, from, nil, nil, "grow")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,11 +168,11 @@ func TestRoundTrip(t *testing.T) {
 			if diff := cmp.Diff(disk(t, from), disk(t, to)); diff != "" {
 				t.Errorf("the restored tree differs (-from +to):\n%s", diff)
 			}
-			again, err := s.Snapshot(ctx, to, &Staged{Layer: layer}, nil, "later")
+			again, err := snapshotLayer(ctx, s, to, &Staged{Layer: layer}, nil, "later")
 			if err != nil || again != layer {
 				t.Errorf("a snapshot of the restored tree, read again, is %s, %v; want %s", again, err, layer)
 			}
-			again, err = s.Snapshot(ctx, to, staged, nil, "later")
+			again, err = snapshotLayer(ctx, s, to, staged, nil, "later")
 			if err != nil || again != layer {
 				t.Errorf("a snapshot of the restored tree is %s, %v; want %s", again, err, layer)
 			}
@@ -234,7 +240,7 @@ func TestWalkFollowsPathOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	layer, err := s.Snapshot(t.Context(), dir, nil, nil, "step")
+	layer, err := snapshotLayer(t.Context(), s, dir, nil, nil, "step")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +266,7 @@ func TestManyTinyFilesDoNotShareOnePack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	layer, err := s.Snapshot(t.Context(), from, nil, nil, "step")
+	layer, err := snapshotLayer(t.Context(), s, from, nil, nil, "step")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,17 +14,20 @@ import (
 const MaxLog = 64 << 10
 
 // SetLog stores the end of a step's output, at most MaxLog bytes.
-func (s *Store) SetLog(ctx context.Context, step string, output []byte) error {
-	if !ValidStep(step) {
-		return fmt.Errorf("run %s: store output: %q is not a valid step name", s.run, step)
+func (s *Store) SetLog(ctx context.Context, key ResultKey, output []byte) error {
+	if err := key.check(); err != nil {
+		return fmt.Errorf("run %s: store output: %w", s.run, err)
 	}
-	return s.setValue(ctx, "log:"+step, "store the output of step "+step, output[max(0, len(output)-MaxLog):])
+	return s.setValue(ctx, "log:"+key.String(), "store the output of step "+key.Step, output[max(0, len(output)-MaxLog):])
 }
 
 // Log returns the stored end of a step's output, nil if there is none.
-func (s *Store) Log(ctx context.Context, step string) (output []byte, err error) {
-	err = s.runCommand(ctx, "read the output of step "+step, func(ctx context.Context) (err error) {
-		output, err = s.redis.Get(ctx, s.keyOf("log:"+step)).Bytes()
+func (s *Store) Log(ctx context.Context, key ResultKey) (output []byte, err error) {
+	if err := key.check(); err != nil {
+		return nil, fmt.Errorf("run %s: read output: %w", s.run, err)
+	}
+	err = s.runCommand(ctx, "read the output of step "+key.Step, func(ctx context.Context) (err error) {
+		output, err = s.redis.Get(ctx, s.resultKey("log", key)).Bytes()
 		return err
 	})
 	if errors.Is(err, redis.Nil) {
@@ -34,16 +37,16 @@ func (s *Store) Log(ctx context.Context, step string) (output []byte, err error)
 }
 
 // SetFailure stores a step's failure that is final. This package does not interpret the text.
-func (s *Store) SetFailure(ctx context.Context, step string, text []byte) error {
-	if !ValidStep(step) {
-		return fmt.Errorf("run %s: store a failure: %q is not a valid step name", s.run, step)
+func (s *Store) SetFailure(ctx context.Context, key ResultKey, text []byte) error {
+	if err := key.check(); err != nil {
+		return fmt.Errorf("run %s: store a failure: %w", s.run, err)
 	}
-	return s.setValue(ctx, "failed:"+step, "store the failure of step "+step+"", text)
+	return s.setValue(ctx, "failed:"+key.String(), "store the failure of step "+key.Step, text)
 }
 
-// Failures returns what SetFailure stored for these steps, in one round trip.
-func (s *Store) Failures(ctx context.Context, steps []string) (map[string][]byte, error) {
-	return s.readStepKeys(ctx, "read the failures of the steps", "failed:", steps)
+// Failures returns what SetFailure stored for these steps and fingerprints, in one round trip.
+func (s *Store) Failures(ctx context.Context, fingerprints map[string]Fingerprint) (map[string][]byte, error) {
+	return s.readResults(ctx, "read the failures of the steps", "failed", fingerprints)
 }
 
 // SetMeta writes metadata of the run as a whole, for example where its Jobs are.

@@ -169,10 +169,10 @@ func TestLostChunksAreStoredAgain(t *testing.T) {
 	}
 	e, _ := tree.Lookup("a")
 	client.Del(ctx, s.chunkKey(e.Chunks[0]))
-	if _, _, err := s.Commit(ctx, "step", Record{Layer: layer}); !errors.Is(err, ErrLost) {
+	if _, _, err := s.Commit(ctx, resultOf("step"), Record{Layer: layer}); !errors.Is(err, ErrLost) {
 		t.Errorf("Commit says %v", err)
 	}
-	if n := client.Exists(ctx, s.keyOf("step:step")).Val(); n != 0 {
+	if n := client.Exists(ctx, s.resultKey("step", resultOf("step"))).Val(); n != 0 {
 		t.Error("it was committed")
 	}
 	if _, err := put(); err != nil {

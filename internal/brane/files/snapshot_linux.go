@@ -24,18 +24,18 @@ type snapshot struct {
 	order  order // of the entries that were added to the upload
 }
 
-// Snapshot stores the current content of dir and returns its layer. staged is what was restored there, or nil. A file that did not change
+// Snapshot stores the current content of dir. staged is what was restored there, or nil. A file that did not change
 // keeps the step that wrote it, and one whose stamp did not change is not even read. Paths that writes does not select are stored as they
 // were before, whatever is in dir. Sockets and named pipes are skipped. No process may write to dir meanwhile.
 //
 // The memory that it needs does not grow with the number of files, except for the names in one directory.
-func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes Patterns, by string) (Layer, error) {
+func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes Patterns, by string) (Stored, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return "", fmt.Errorf("store the files of %s: %w", dir, err)
+		return Stored{}, fmt.Errorf("store the files of %s: %w", dir, err)
 	}
 	defer root.Close() // nothing was written
-	layer, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
+	stored, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
 		return s.runUpload(ctx, func(u *upload) error {
 			u.ready = add
 			before, err := s.readBefore(ctx, staged)
@@ -47,9 +47,9 @@ func (s *Store) Snapshot(ctx context.Context, dir string, staged *Staged, writes
 		})
 	})
 	if err != nil {
-		return "", fmt.Errorf("store the files of %s: %w", dir, err)
+		return Stored{}, fmt.Errorf("store the files of %s: %w", dir, err)
 	}
-	return layer, nil
+	return stored, nil
 }
 
 func (s *snapshot) readRoot() error {
@@ -159,7 +159,8 @@ func (s *snapshot) keepMissing(old known) error {
 	return s.upload.addEntry(s.recordEntry(old.Entry))
 }
 
-// addDirectory keeps a directory. A new one that writes does not select is kept only if it contains something that writes selects.
+// addDirectory keeps a directory. A new one that writes does not select is kept only if it contains something that writes selects. One that the
+// step did not see, and therefore made, is new like a file that it did not see: what a step leaves must not depend on what it does not see.
 func (s *snapshot) addDirectory(in *os.File, name, full string, old known) error {
 	stat, err := statEntry(in, name)
 	if err != nil {
@@ -167,8 +168,8 @@ func (s *snapshot) addDirectory(in *os.File, name, full string, old known) error
 	}
 	e := &Entry{Path: full, Mode: modeOf(stat) & modeBits, By: s.by}
 	chosen := s.writes.Match(full)
-	if old.Entry != nil && old.Mode.IsDir() {
-		if old.hidden || !chosen || old.Mode == e.Mode {
+	if old.Entry != nil && old.Mode.IsDir() && !old.hidden {
+		if !chosen || old.Mode == e.Mode {
 			e = old.Entry
 		}
 		return s.upload.addEntry(s.recordEntry(e))

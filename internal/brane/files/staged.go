@@ -11,7 +11,8 @@ type Staged struct {
 	Layer Layer
 	Reads Patterns // the paths that are restored; none: all
 	// Stamps holds the file system's metadata of each restored file. Restore writes it and Snapshot reads it, so that Snapshot need not read
-	// every file; without it, Snapshot does. It is not kept in memory, as nothing is that grows with the number of files.
+	// every file. Without it, Snapshot does, and cannot distinguish a directory above a selected path from one that the step has made. It is
+	// not kept in memory, as nothing is that grows with the number of files.
 	Stamps Stamps
 	// Trusted is a time in nanoseconds since 1970. Only the stamps of files that were restored before it can show whether a file was changed.
 	Trusted int64

@@ -9,32 +9,37 @@ import (
 )
 
 // NoteStart records that the program of a step starts in this pod. Repeated calls for the same pod count once.
-func (s *Store) NoteStart(ctx context.Context, step, pod string, at time.Time) error {
-	if !ValidStep(step) {
-		return fmt.Errorf("run %s: record a start: %q is not a valid step name", s.run, step)
+func (s *Store) NoteStart(ctx context.Context, key ResultKey, pod string, at time.Time) error {
+	if err := key.check(); err != nil {
+		return fmt.Errorf("run %s: record a start: %w", s.run, err)
 	}
-	return s.runCommand(ctx, "record the start of step "+step, func(ctx context.Context) error {
+	return s.runCommand(ctx, "record the start of step "+key.Step, func(ctx context.Context) error {
 		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
-			p.HSet(ctx, s.keyOf("starts:"+step), pod, at.UTC().Format(time.RFC3339Nano))
-			p.ExpireAt(ctx, s.keyOf("starts:"+step), s.deadline)
+			p.HSet(ctx, s.resultKey("starts", key), pod, at.UTC().Format(time.RFC3339Nano))
+			p.ExpireAt(ctx, s.resultKey("starts", key), s.deadline)
 		})
 		return err
 	})
 }
 
-// Starts returns in how many pods the programs of these steps have started so far, in one round trip. It has no entry for a step that never
-// started.
-func (s *Store) Starts(ctx context.Context, steps []string) (map[string]int, error) {
+// Starts returns in how many pods the programs of these steps have started so far with these fingerprints, in one round trip. It has no entry
+// for a step that never started.
+func (s *Store) Starts(ctx context.Context, fingerprints map[string]Fingerprint) (map[string]int, error) {
+	const what = "count the starts of the steps"
+	keys, err := sortResultKeys(fingerprints)
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %s: %w", s.run, what, err)
+	}
 	starts := map[string]int{}
-	if len(steps) == 0 {
+	if len(keys) == 0 {
 		return starts, nil
 	}
 	var pods []*redis.MapStringStringCmd
-	err := s.runCommand(ctx, "count the starts of the steps", func(ctx context.Context) error {
+	err = s.runCommand(ctx, what, func(ctx context.Context) error {
 		pods = pods[:0]
 		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
-			for _, step := range steps {
-				pods = append(pods, p.HGetAll(ctx, s.keyOf("starts:"+step)))
+			for _, key := range keys {
+				pods = append(pods, p.HGetAll(ctx, s.resultKey("starts", key)))
 			}
 		})
 		return err
@@ -42,9 +47,9 @@ func (s *Store) Starts(ctx context.Context, steps []string) (map[string]int, err
 	if err != nil {
 		return nil, err
 	}
-	for i, step := range steps {
+	for i, key := range keys {
 		if n := len(pods[i].Val()); n > 0 {
-			starts[step] = n
+			starts[key.Step] = n
 		}
 	}
 	return starts, nil

@@ -35,38 +35,38 @@ func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layer, err := s.Snapshot(ctx, dir, staged, nil, "next")
+	layer, err := snapshotLayer(ctx, s, dir, staged, nil, "next")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 20 {
 		step := fmt.Sprint("fan.", i)
-		if _, won, err := s.Commit(ctx, step, Record{Layer: layer}); err != nil || !won {
+		if _, won, err := s.Commit(ctx, resultOf(step), Record{Layer: layer}); err != nil || !won {
 			t.Fatalf("commit of %s: %v, %v", step, won, err)
 		}
 		if got, want := <-events, (Event{step, Committed}); got != want {
 			t.Errorf("event %v, want %v", got, want)
 		}
 	}
-	if records, err := s.Commits(ctx, []string{"fan.0", "fan.7", "fan.19", "fan.20"}); err != nil || len(records) != 3 {
+	if records, err := s.Commits(ctx, fingerprintsOf("fan.0", "fan.7", "fan.19", "fan.20")); err != nil || len(records) != 3 {
 		t.Errorf("Commits has %d records, %v", len(records), err)
 	}
 	for _, pod := range []string{"one", "two", "one"} {
-		if err := s.NoteStart(ctx, "fan.0", pod, time.Now()); err != nil {
+		if err := s.NoteStart(ctx, resultOf("fan.0"), pod, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if starts, err := s.Starts(ctx, []string{"fan.0", "fan.1"}); err != nil || !maps.Equal(starts, map[string]int{"fan.0": 2}) {
+	if starts, err := s.Starts(ctx, fingerprintsOf("fan.0", "fan.1")); err != nil || !maps.Equal(starts, map[string]int{"fan.0": 2}) {
 		t.Errorf("Starts says %v, %v", starts, err)
 	}
-	if err := s.SetFailure(ctx, "fan.0", []byte("why")); err != nil {
+	if err := s.SetFailure(ctx, resultOf("fan.0"), []byte("why")); err != nil {
 		t.Fatal(err)
 	}
-	if failures, err := s.Failures(ctx, []string{"fan.0", "fan.1"}); err != nil || len(failures) != 1 || string(failures["fan.0"]) != "why" {
+	if failures, err := s.Failures(ctx, fingerprintsOf("fan.0", "fan.1")); err != nil || len(failures) != 1 || string(failures["fan.0"]) != "why" {
 		t.Errorf("Failures says %q, %v", failures, err)
 	}
 	for _, kind := range []string{"starts", "failed"} { // no key of a run remains
-		if left, err := admin.TTL(ctx, "brane:exercise:"+kind+":fan.0").Result(); err != nil || left <= 0 {
+		if left, err := admin.TTL(ctx, "brane:exercise:"+kind+":"+resultOf("fan.0").String()).Result(); err != nil || left <= 0 {
 			t.Errorf("%s stays for %s, %v", kind, left, err)
 		}
 	}

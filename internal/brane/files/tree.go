@@ -48,6 +48,12 @@ func (e Entry) sameContent(o Entry) bool {
 	return e.Offset == o.Offset && slices.Equal(e.Chunks, o.Chunks)
 }
 
+// equals reports whether the two entries are the same in all respects, also in who wrote them and where they are stored.
+func (e *Entry) equals(o *Entry) bool {
+	return e.Path == o.Path && e.Mode == o.Mode && e.Size == o.Size && e.Link == o.Link && slices.Equal(e.Chunks, o.Chunks) && e.Offset == o.Offset &&
+		e.SHA256 == o.SHA256 && e.By == o.By
+}
+
 // Tree is a sorted, valid list of entries; the zero Tree is empty. It is immutable.
 //
 // Its entries are pointers because a step's tree shares most of them with the trees of its parents.

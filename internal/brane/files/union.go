@@ -60,11 +60,11 @@ func Union(parents []Parent, graph Ancestry) (Tree, []Conflict) {
 }
 
 // Union stores the [Union] of these layers. The memory that it needs does not grow with the number of files. The error is a [ConflictError]
-// if they conflict.
-func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancestry) (Layer, error) {
+// if they conflict. A single layer is its own union; its content is not known then, as it is not read.
+func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancestry) (Stored, error) {
 	if len(layers) == 1 {
 		for _, layer := range layers {
-			return layer, nil
+			return Stored{Layer: layer}, nil
 		}
 	}
 	var found findings
@@ -73,36 +73,41 @@ func (s *Store) Union(ctx context.Context, layers map[string]Layer, graph Ancest
 		return err
 	})
 	if err != nil {
-		return "", err
+		return Stored{}, err
 	}
 	if found.conflicts != nil {
-		return "", &ConflictError{found.conflicts}
+		return Stored{}, &ConflictError{found.conflicts}
 	}
-	layer, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
+	stored, _, err := s.putEntries(ctx, func(ctx context.Context, add func(*Entry) error) error {
 		return s.mergeLayers(ctx, layers, graph, func(m *merge) error { return m.writeUnion(found.wanted, add) })
 	})
-	return layer, err
+	return stored, err
 }
 
-// MergeNeeds returns the layer that a step with these needs starts from: the union of their layers, or the inputs of the run if there are
-// none. commits are those of the needs.
-func (s *Store) MergeNeeds(ctx context.Context, needs []string, commits map[string]Record, graph Ancestry) (Layer, error) {
+// MergeNeeds returns the tree that a step with these needs starts with: the union of their layers, or the inputs of the run if there are
+// none, whose content is not known. commits are those of the needs.
+func (s *Store) MergeNeeds(ctx context.Context, needs []string, commits map[string]Record, graph Ancestry) (Stored, error) {
 	if len(needs) == 0 {
-		return s.Input(ctx)
+		layer, err := s.Input(ctx)
+		return Stored{Layer: layer}, err
 	}
 	layers := map[string]Layer{}
 	for _, need := range needs {
 		record, found := commits[need]
 		if !found {
-			return "", fmt.Errorf("the commit of step %q, which this step needs, %w", need, ErrGone)
+			return Stored{}, fmt.Errorf("the commit of step %q, which this step needs, %w", need, ErrGone)
 		}
 		layers[need] = record.Layer
 	}
-	layer, err := s.Union(ctx, layers, graph)
-	if err != nil {
-		return "", fmt.Errorf("merge the files of the needed steps: %w", err)
+	if len(needs) == 1 {
+		record := commits[needs[0]]
+		return Stored{record.Layer, record.Content}, nil
 	}
-	return layer, nil
+	stored, err := s.Union(ctx, layers, graph)
+	if err != nil {
+		return Stored{}, fmt.Errorf("merge the files of the needed steps: %w", err)
+	}
+	return stored, nil
 }
 
 // mergeLayers opens layers for reading them in step.

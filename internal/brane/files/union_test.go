@@ -172,7 +172,7 @@ func TestUnion(t *testing.T) {
 				t.Errorf("conflicts are %s, want %s", got, tt.conflicts)
 			}
 			// The same for layers, which are never in memory as a whole.
-			layer, err := s.Union(t.Context(), layers, graph)
+			stored, err := s.Union(t.Context(), layers, graph)
 			if tt.conflicts != `[]` {
 				if conflict := (*ConflictError)(nil); !errors.As(err, &conflict) || fmt.Sprint(conflict.Conflicts) != tt.conflicts {
 					t.Errorf("of layers, Union says %v, want %s", err, tt.conflicts)
@@ -182,7 +182,7 @@ func TestUnion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := s.Tree(t.Context(), layer)
+			again, err := s.Tree(t.Context(), stored.Layer)
 			if got, want := show(again), show(tree); err != nil || !slices.Equal(got, want) {
 				t.Errorf("the union of layers has\n%q, %v, want\n%q", got, err, want)
 			}

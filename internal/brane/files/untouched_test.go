@@ -43,7 +43,7 @@ func TestUntouchedFilesAreNotOpened(t *testing.T) {
 		touch(t, filepath.Join(dir, name))
 	}
 	opened := watch(t, dir, "", "d")
-	changed, err := s.Snapshot(ctx, dir, staged, nil, "step")
+	changed, err := snapshotLayer(ctx, s, dir, staged, nil, "step")
 	if err != nil || changed == layer {
 		t.Fatalf("a snapshot of what was changed is %s, %v", changed, err)
 	}
@@ -51,7 +51,7 @@ func TestUntouchedFilesAreNotOpened(t *testing.T) {
 		t.Errorf("it has opened %q, want only what was touched: %q", got, touched)
 	}
 	// Without stamps, everything is read.
-	if again, err := s.Snapshot(ctx, dir, &Staged{Layer: layer}, nil, "step"); err != nil || again != changed {
+	if again, err := snapshotLayer(ctx, s, dir, &Staged{Layer: layer}, nil, "step"); err != nil || again != changed {
 		t.Errorf("a snapshot that reads everything is %s, %v; want %s", again, err, changed)
 	}
 	if got := opened(); !slices.Equal(got, slices.Sorted(maps.Keys(content))) {

@@ -34,7 +34,7 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client, ctx := dial(t, address), t.Context()
 			other := open(t, client, "theirs")
-			if _, _, err := other.Commit(ctx, "step", Record{Layer: someLayer}); err != nil {
+			if _, _, err := other.Commit(ctx, resultOf("step"), Record{Layer: someLayer}); err != nil {
 				t.Fatal(err)
 			}
 			admin := open(t, client, "ours")
@@ -45,7 +45,7 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 			if err := restored(t, s, tree, t.TempDir()); err != nil {
 				t.Fatal(err)
 			}
-			if _, won, err := s.Commit(ctx, "step", Record{Layer: someLayer}); err != nil || !won {
+			if _, won, err := s.Commit(ctx, resultOf("step"), Record{Layer: someLayer}); err != nil || !won {
 				t.Errorf("Commit says %v, %v", won, err)
 			}
 			if got := <-events; got.State != Committed {
@@ -54,16 +54,16 @@ func TestTheUserOfARunReachesThatRunAlone(t *testing.T) {
 			if _, err := s.CancelledTerm(ctx); err != nil {
 				t.Error(err)
 			}
-			if err := s.SetLog(ctx, "step", []byte("log")); err != nil {
+			if err := s.SetLog(ctx, resultOf("step"), []byte("log")); err != nil {
 				t.Error(err)
 			}
-			if err := s.NoteStart(ctx, "step", "pod", time.Now()); err != nil {
+			if err := s.NoteStart(ctx, resultOf("step"), "pod", time.Now()); err != nil {
 				t.Error(err)
 			}
 			for what, command := range map[string][]any{
-				"another run's commit":    {"get", "brane:theirs:step:step"},
-				"to write there":          {"set", "brane:theirs:step:other", "x"},
-				"to delete":               {"unlink", "brane:ours:step:step"},
+				"another run's commit":    {"get", "brane:theirs:step:" + resultOf("step").String()},
+				"to write there":          {"set", "brane:theirs:step:" + resultOf("other").String(), "x"},
+				"to delete":               {"unlink", "brane:ours:step:" + resultOf("step").String()},
 				"all names of keys":       {"keys", "*"},
 				"to look around":          {"scan", "0"},
 				"to empty the server":     {"flushall"},
