@@ -16,8 +16,8 @@ import (
 // ahead starts the main container of a step that waits for another step, and returns when it waits.
 func (r *run) ahead(t *testing.T) (cmd *exec.Cmd, output *bytes.Buffer) {
 	t.Helper()
-	p := r.pod("second", map[string][]string{"second": {"first"}, "first": nil})
-	p.step.Ahead = true
+	r.pod("first", nil)
+	p := r.podAhead("second", map[string][]string{"second": {"first"}, "first": nil})
 	if got := p.stage(); got.code != 0 {
 		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
 	}

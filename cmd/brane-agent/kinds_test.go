@@ -16,7 +16,7 @@ import (
 func TestTheAgentOnOtherKindsOfRedis(t *testing.T) {
 	for name, url := range map[string]string{"a Sentinel group": redistest.StartSentinel(t).URL(), "a Cluster": redistest.StartCluster(t).URL()} {
 		t.Run(name, func(t *testing.T) {
-			r := &run{t: t, id: "test-1", limit: time.Now().Add(time.Hour)}
+			r := &run{t: t, id: "test-1", limit: time.Now().Add(time.Hour), pods: map[string]*pod{}}
 			client, err := files.Dial(url)
 			if err != nil {
 				t.Fatal(err)

@@ -88,21 +88,19 @@ func TestLongTheUnionOfManyFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := r.store.Commit(t.Context(), step, files.Record{Layer: layer}); err != nil {
+		r.pod(step, nil)
+		if _, _, err := r.store.Commit(t.Context(), r.key(step), files.Record{Layer: layer}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	program := built(t)
 	needs := map[string][]string{"both": {"one", "other"}, "alone": {"one", "other"}, "one": nil, "other": nil}
-	r.pod("both", needs).bounded(t, program, nil)
-	alone := r.pod("alone", needs)
+	r.podAhead("both", needs).bounded(t, program, nil)
+	alone := r.podAhead("alone", needs)
 	alone.alone = true
 	resident(t, alone.main("true"), program)
-	commits, err := r.store.Commits(t.Context(), []string{"both"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if tree, err := r.store.Tree(t.Context(), commits["both"].Layer); err != nil || tree.Size() != 3*many/2*packs[0].Size {
+	record, _ := r.commit("both")
+	if tree, err := r.store.Tree(t.Context(), record.Layer); err != nil || tree.Size() != 3*many/2*packs[0].Size {
 		t.Errorf("the union has %d entries of %d bytes, %v", tree.Len(), tree.Size(), err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,8 @@ type run struct {
 	store  *files.Store
 	id     string
 	limit  time.Time
+	mu     sync.Mutex
+	pods   map[string]*pod // the last one of each step
 }
 
 func newRun(t testing.TB, inputs map[string]files.Source, redis ...string) *run {
@@ -80,7 +83,7 @@ func newRun(t testing.TB, inputs map[string]files.Source, redis ...string) *run 
 
 func runOn(t testing.TB, server *redistest.Server, inputs map[string]files.Source) *run {
 	t.Helper()
-	r := &run{t: t, server: server, id: "test-1", limit: time.Now().Add(time.Hour)}
+	r := &run{t: t, server: server, id: "test-1", limit: time.Now().Add(time.Hour), pods: map[string]*pod{}}
 	client, err := files.Dial(server.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -114,14 +117,103 @@ func (r *run) pod(step string, needs map[string][]string) *pod {
 // podAt returns a pod with another address of Redis.
 func (r *run) podAt(step string, needs map[string][]string, url string) *pod {
 	r.t.Helper()
+	p := r.newPod(step, url)
+	start, err := r.merge(step, needs)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	p.step.Layer, p.step.Seen = start.Layer, start.Content
+	return p
+}
+
+// podAhead returns a pod that was created before the steps that its step needs have ended.
+func (r *run) podAhead(step string, needs map[string][]string) *pod {
+	r.t.Helper()
+	p := r.newPod(step, r.server.URL())
+	p.step.Ahead, p.step.Needs, p.step.Fingerprints = true, needs, r.fingerprints(needs[step])
+	return p
+}
+
+func (r *run) newPod(step, url string) *pod {
+	r.t.Helper()
 	p := &pod{t: r.t, alone: os.Getenv(noInit) != "", mount: r.t.TempDir(), data: r.t.TempDir(), secret: r.t.TempDir()}
 	p.words = filepath.Join(p.secret, "termination-log")
 	if err := os.WriteFile(p.words, nil, 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	p.step = agent.Step{Run: r.id, Name: step, Needs: needs, Deadline: r.limit.Unix()}
+	p.step = agent.Step{Run: r.id, Name: step, Deadline: r.limit.Unix(), Configuration: files.ShortDigest([]byte(step))}
 	p.writeSecret(url)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pods[step] = p
 	return p
+}
+
+// merge returns the files that a step starts with, as the engine merges them.
+func (r *run) merge(step string, needs map[string][]string) (files.Stored, error) {
+	commits, err := r.store.Commits(r.t.Context(), r.fingerprints(needs[step]))
+	if err != nil {
+		return files.Stored{}, err
+	}
+	start, err := r.store.MergeNeeds(r.t.Context(), needs[step], commits, needs)
+	if err == nil {
+		start.Content, err = r.store.DigestView(r.t.Context(), start.Layer, nil)
+	}
+	return start, err
+}
+
+func (r *run) fingerprints(steps []string) map[string]files.Fingerprint {
+	r.t.Helper()
+	fingerprints := map[string]files.Fingerprint{}
+	for _, step := range steps {
+		fingerprints[step] = r.key(step).Fingerprint
+	}
+	return fingerprints
+}
+
+// key returns the key of the result of a step, or of an index as "fan.3". It is that of the last pod of the step.
+func (r *run) key(name string) files.ResultKey {
+	r.t.Helper()
+	step, index, _ := strings.Cut(name, ".")
+	r.mu.Lock()
+	p := r.pods[step]
+	r.mu.Unlock()
+	if p == nil {
+		r.t.Fatalf("step %q has no pod", step)
+	}
+	of, seen := p.step, p.step.Seen
+	if step != name {
+		var err error
+		if of, err = of.ForIndex(index); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if of.Ahead {
+		start, err := r.merge(step, of.Needs)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		seen = start.Content
+	}
+	return files.ResultKey{Step: name, Fingerprint: files.NewFingerprint(of.Configuration, seen)}
+}
+
+// commit returns the commit of a step.
+func (r *run) commit(step string) (record files.Record, found bool) {
+	r.t.Helper()
+	commits, err := r.store.Commits(r.t.Context(), r.fingerprints([]string{step}))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	record, found = commits[step]
+	return record, found
+}
+
+// committed reports whether a step has a commit.
+func (r *run) committed(step string) bool {
+	r.t.Helper()
+	_, found := r.commit(step)
+	return found
 }
 
 func (p *pod) writeSecret(url string) {
@@ -234,11 +326,7 @@ func finish(t testing.TB, cmd *exec.Cmd) result {
 // content reads a file of a committed step.
 func (r *run) content(step, name string) string {
 	r.t.Helper()
-	commits, err := r.store.Commits(r.t.Context(), []string{step})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	record, found := commits[step]
+	record, found := r.commit(step)
 	if !found {
 		r.t.Fatalf("step %q has no commit", step)
 	}
@@ -259,7 +347,7 @@ func (r *run) content(step, name string) string {
 
 func (r *run) log(step string) string {
 	r.t.Helper()
-	text, err := r.store.Log(r.t.Context(), step)
+	text, err := r.store.Log(r.t.Context(), r.key(step))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -92,11 +92,8 @@ func TestTheResultOfAPackageIsCommitted(t *testing.T) {
 				if got.code != 0 {
 					t.Fatalf("ended with %d: %s", got.code, got.stderr)
 				}
-				commits, err := r.store.Commits(t.Context(), []string{step})
-				if err != nil {
-					t.Fatal(err)
-				}
-				value, err := version.Decode(commits[step].Result)
+				record, _ := r.commit(step)
+				value, err := version.Decode(record.Result)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -19,16 +19,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-func (r *run) committed(step string) bool {
-	r.t.Helper()
-	commits, err := r.store.Commits(r.t.Context(), []string{step})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	_, found := commits[step]
-	return found
-}
-
 func TestExitCodesAreTheCommandsOwn(t *testing.T) {
 	r := newRun(t, nil)
 	if err := os.WriteFile(filepath.Join(t.TempDir(), "text"), nil, 0o600); err != nil {
@@ -284,24 +274,24 @@ func TestStageInFailsBeforeTheCommandStarts(t *testing.T) {
 			func(p *pod) { p.secret = "/nowhere" },
 			`brane: step "fails": ` + noSecret,
 		},
-		"a need without a commit": {
-			func(p *pod) { p.step.Needs = map[string][]string{"fails": {"before"}} },
-			`brane: step "fails": the commit of step "before", which this step needs, is not in redis any more; files of this run are lost: start a new run`,
+		"files that are gone": {
+			func(p *pod) { p.step.Layer = files.Layer(strings.Repeat("0", 64)) },
+			`brane: step "fails": restore into /data: layer 000000000000: run test-1: chunk 000000000000 is not in redis any more; files of this run are lost: apply again`,
 		},
 		"an index that is none": {
 			func(p *pod) { p.step.Indexed = true },
-			`brane: step "fails.": the step has indexes, but JOB_COMPLETION_INDEX is ""`,
+			`brane: step "fails": the step has indexes, but JOB_COMPLETION_INDEX is ""`,
 		},
 		"a deadline that has passed": {
 			func(p *pod) { p.step.Deadline = 1 },
-			`brane: step "fails": the files of run test-1 expired at 1970-01-01T00:00:01Z; start a new run`,
+			`brane: step "fails": the files of run test-1 expired at 1970-01-01T00:00:01Z; apply again`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := r.pod("fails", nil)
 			tt.change(p)
 			got := p.staged()
-			if got.code != agent.ExitStageIn || got.stdout != "" || got.stderr != tt.want+"\n" {
+			if got.code != agent.ExitStageIn || got.stdout != "" || strings.ReplaceAll(got.stderr, p.data, "/data") != tt.want+"\n" {
 				t.Errorf("ended with %d: %s\nwant %s", got.code, got.stderr, tt.want)
 			}
 		})
@@ -379,7 +369,11 @@ func TestParallelStepsThatWroteToOnePathConflict(t *testing.T) {
 			t.Fatalf("%s ended with %d: %s", step, got.code, got.stderr)
 		}
 	}
-	got := r.pod("both", map[string][]string{"both": {"other", "one"}}).staged()
+	p := r.podAhead("both", map[string][]string{"both": {"other", "one"}})
+	if got := p.stage(); got.code != 0 {
+		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+	}
+	got := p.run("true")
 	want := `brane: step "both": merge the files of the needed steps: steps "one" and "other" wrote different content to "same"; let one of them need the other, or write to other paths` + "\n"
 	if got.code != agent.ExitStageIn || got.stderr != want {
 		t.Errorf("ended with %d: %s\nwant %s", got.code, got.stderr, want)

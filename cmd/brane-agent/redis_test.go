@@ -179,7 +179,7 @@ func TestThePermissionsOfTheGuideAreEnough(t *testing.T) {
 	if got := p.sh("echo x >out"); got.code != 0 || r.content("limited", "out") != "x\n" {
 		t.Errorf("ended with %d: %s", got.code, got.stderr)
 	}
-	if starts, err := r.store.Starts(t.Context(), []string{"limited"}); err != nil || starts["limited"] != 1 {
+	if starts, err := r.store.Starts(t.Context(), r.fingerprints([]string{"limited"})); err != nil || starts["limited"] != 1 {
 		t.Errorf("of its program %d starts are noted, %v", starts["limited"], err)
 	}
 	r.id = "test-2"
@@ -262,6 +262,7 @@ func refused(t *testing.T, r *run) {
 // TestThePingComesFirst checks that the first command shows whether the server accepts the agent.
 func TestThePingComesFirst(t *testing.T) {
 	r := newRun(t, nil)
+	p := r.pod("first", nil)
 	// Not the Monitor of the client, which does not work with this server.
 	monitor, err := net.Dial("tcp", r.server.Addr())
 	if err != nil {
@@ -280,7 +281,6 @@ func TestThePingComesFirst(t *testing.T) {
 			t.Fatalf("the server says %q, %v", heard.Text(), heard.Err())
 		}
 	}
-	p := r.pod("first", nil)
 	type container struct {
 		name string
 		run  func() result

@@ -174,15 +174,16 @@ func TestASecondImplementationUnderstandsTheAgent(t *testing.T) {
 	if got := p.sh("printf more >>large; mkdir new; seq 300000 >new/numbers; ln -s ../link new/link; printf x >deep/x; chmod 700 deep; rm empty; : >new/empty"); got.code != 0 {
 		t.Fatalf("the step ended with %d: %s", got.code, got.stderr)
 	}
-	text, err := s.redis.Get(t.Context(), s.key("step:step")).Bytes()
+	text, err := s.redis.Get(t.Context(), s.key("step:"+r.key("step").String())).Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var record struct {
 		V, Code int
 		Layer   string
+		Base    string
 	}
-	if err := json.Unmarshal(text, &record); err != nil || record.V != 1 || record.Code != 0 {
+	if err := json.Unmarshal(text, &record); err != nil || record.V != 2 || record.Code != 0 || record.Base != s.redis.Get(t.Context(), s.key("in")).Val() {
 		t.Fatalf("the record is %s, %v", text, err)
 	}
 	want := onDisk(t, p.data, map[string]bool{"deep/small": true, "hollow": true, "link": true, "odd\xff": true})

@@ -11,9 +11,8 @@ import (
 // needsResync is the interval at which the commits are read without an announcement, in case one was lost.
 const needsResync = 30 * time.Second
 
-// awaitNeeds returns when all needed steps are committed, or when another attempt has committed the step itself.
+// awaitNeeds returns when all needed steps are committed.
 func awaitNeeds(ctx context.Context, store *files.Store, step Step) error {
-	needs := step.Needs[step.Name]
 	// The first event comes immediately, because earlier announcements are covered by the records.
 	events, resync := store.Events(ctx, files.Steps, files.Cancellation), time.NewTicker(needsResync)
 	defer resync.Stop()
@@ -25,11 +24,11 @@ func awaitNeeds(ctx context.Context, store *files.Store, step Step) error {
 			}
 		case <-resync.C:
 		}
-		commits, err := store.Commits(ctx, append([]string{step.Name}, needs...))
+		commits, err := store.Commits(ctx, step.Fingerprints)
 		if err != nil {
 			return fmt.Errorf("wait for the needed steps: %w", err)
 		}
-		if _, done := commits[step.Name]; done || len(commits) == len(needs) {
+		if len(commits) == len(step.Fingerprints) {
 			return nil
 		}
 		if cancelled, err := step.isCancelled(ctx, store); err != nil {

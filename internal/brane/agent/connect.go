@@ -38,7 +38,7 @@ func connectRun(ctx context.Context, a access, step Step, hasConnected bool, say
 	}
 	// Compare with the clock of the server, because the clock of a node may be wrong.
 	if !step.deadlineTime().After(hello.Now(ctx)) {
-		return config, fmt.Errorf("the files of run %s expired at %s; start a new run", step.Run, step.deadlineTime().UTC().Format(time.RFC3339))
+		return config, fmt.Errorf("the files of run %s expired at %s; apply again", step.Run, step.deadlineTime().UTC().Format(time.RFC3339))
 	}
 	return patient, nil
 }
@@ -78,7 +78,7 @@ func describeRemedy(err error) string {
 	case errors.Is(err, files.ErrFull):
 		return "give Redis more memory (maxmemory), or let the step write less"
 	case errors.Is(err, files.ErrGone):
-		return "files of this run are lost: start a new run"
+		return "files of this run are lost: apply again"
 	case errors.Is(err, files.ErrNewer):
 		return "use an agent image of the provider's version"
 	}

@@ -121,7 +121,8 @@ func (r *runner) reportExitCode(code int, err error) int {
 func (r *runner) noteStart(ctx context.Context, at time.Time) {
 	ctx, stop := context.WithTimeout(ctx, noteTimeout)
 	defer stop()
-	if err := r.store.NoteStart(ctx, r.spec.Step.Name, r.spec.Pod, at); err != nil {
+	key, _ := r.spec.Step.resultKey() // it is known when the command starts
+	if err := r.store.NoteStart(ctx, key, r.spec.Pod, at); err != nil {
 		r.writeMessage("%v", err)
 	}
 }
@@ -149,12 +150,8 @@ func (r *runner) prepareFiles(ctx context.Context) (done bool, err error) {
 	if r.store, err = files.Open(config); err != nil {
 		return false, err
 	}
-	commits, err := r.store.Commits(ctx, []string{r.spec.Step.Name})
-	if err != nil {
-		return false, err
-	}
-	if _, done := commits[r.spec.Step.Name]; done {
-		return true, nil
+	if done, err := r.spec.Step.isCommitted(ctx, r.store); done || err != nil {
+		return done, err
 	}
 	cancelled, err := r.spec.Step.isCancelled(ctx, r.store)
 	if err != nil {
@@ -228,6 +225,7 @@ func (r *runner) keepOutput(ctx context.Context) {
 	started, timer := time.Now(), time.NewTimer(minLogRefresh)
 	defer timer.Stop()
 	var kept int64
+	key, _ := r.spec.Step.resultKey() // it is known when the command has started
 	for {
 		select {
 		case <-ctx.Done():
@@ -236,7 +234,7 @@ func (r *runner) keepOutput(ctx context.Context) {
 			timer.Reset(logRefresh(time.Since(started)))
 		}
 		if last, written := r.output.lastBytes(); written != kept {
-			if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err == nil {
+			if err := r.store.SetLog(ctx, key, last); err == nil {
 				kept = written
 			}
 		}
@@ -258,16 +256,17 @@ func (r *runner) obeyCancel(ctx context.Context) {
 
 // stageOut stores and commits. A signal leaves it stopTimeout; even SIGKILL leaves nothing half-published.
 func (r *runner) stageOut(ctx context.Context, record files.Record) error {
-	name := r.spec.Step.Name
-	var err error
-	if record.Layer, err = r.store.Snapshot(ctx, r.paths.Data, r.spec.stagedFiles(r.stamps), r.spec.Step.Writes, name); err != nil {
+	key, _ := r.spec.Step.resultKey() // it is known when the command has ended
+	stored, err := r.store.Snapshot(ctx, r.paths.Data, r.spec.stagedFiles(r.stamps), r.spec.Step.Writes, key.Step)
+	if err != nil {
 		return err
 	}
+	record.Base, record.Layer, record.Content = r.spec.Layer, stored.Layer, stored.Content
 	last, _ := r.output.lastBytes()
-	if err := r.store.SetLog(ctx, name, last); err != nil {
+	if err := r.store.SetLog(ctx, key, last); err != nil {
 		return err
 	}
-	_, won, err := r.store.Commit(ctx, name, record)
+	_, won, err := r.store.Commit(ctx, key, record)
 	if err != nil {
 		return err
 	}
@@ -286,10 +285,12 @@ func (r *runner) keepLast(code int) {
 	}
 	ctx, done := context.WithTimeout(context.Background(), timeout)
 	defer done()
-	last, _ := r.output.lastBytes()
-	if err := r.store.SetLog(ctx, r.spec.Step.Name, last); err != nil {
-		r.writeMessage("%v", err)
-		return
+	if key, isKnown := r.spec.Step.resultKey(); isKnown {
+		last, _ := r.output.lastBytes()
+		if err := r.store.SetLog(ctx, key, last); err != nil {
+			r.writeMessage("%v", err)
+			return
+		}
 	}
 	if !isStopped {
 		// The announcement is only a hint: the status of the pod decides.

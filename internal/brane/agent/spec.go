@@ -46,13 +46,15 @@ type spec struct {
 func specFrom(env func(string) string) (spec, error) {
 	s := spec{Node: env(EnvNode), Pod: env(EnvPod)}
 	step, err := ParseStep([]byte(env(EnvStep)))
+	s.Step = step
+	if wrong := CheckVersion("agent", step.Version); wrong != nil { // first, because another version describes steps in another way
+		return s, wrong
+	}
 	if err != nil {
 		return s, fmt.Errorf("environment %s: %w", EnvStep, err)
 	}
-	if s.Step, err = step.forIndex(env(EnvIndex)); err != nil {
-		return s, err
-	}
-	return s, CheckVersion("agent", step.Version)
+	s.Step, err = step.ForIndex(env(EnvIndex))
+	return s, err
 }
 
 // access is the content of the Secret.

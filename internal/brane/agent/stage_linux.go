@@ -65,21 +65,37 @@ func (s *spec) stageIn(ctx context.Context, config files.Config, data string, st
 	if err != nil {
 		return err
 	}
-	needs := s.Step.Needs[s.Step.Name]
-	commits, err := store.Commits(ctx, append([]string{s.Step.Name}, needs...))
+	layer, err := s.findStart(ctx, store)
 	if err != nil {
 		return err
 	}
-	if _, done := commits[s.Step.Name]; done {
-		return nil
-	}
-	if s.Layer, err = store.MergeNeeds(ctx, needs, commits, s.Step.Needs); err != nil {
+	if done, err := s.Step.isCommitted(ctx, store); done || err != nil {
 		return err
 	}
+	s.Layer = layer
 	staged := s.stagedFiles(stamps)
 	err = store.Restore(ctx, staged, data)
 	s.Trusted = staged.Trusted
 	return err
+}
+
+// findStart returns the files that the step starts with. With Ahead it merges them, and sets what the step sees.
+func (s *spec) findStart(ctx context.Context, store *files.Store) (files.Layer, error) {
+	if !s.Step.Ahead {
+		return s.Step.Layer, nil
+	}
+	commits, err := store.Commits(ctx, s.Step.Fingerprints)
+	if err != nil {
+		return "", err
+	}
+	start, err := store.MergeNeeds(ctx, s.Step.Needs[s.Step.Name], commits, s.Step.Needs)
+	if err != nil {
+		return "", err
+	}
+	if s.Step.Seen = start.Content; s.Step.Seen == "" || len(s.Step.Reads) > 0 {
+		s.Step.Seen, err = store.DigestView(ctx, start.Layer, s.Step.Reads)
+	}
+	return start.Layer, err
 }
 
 // stagedFiles describes the files that were staged in.

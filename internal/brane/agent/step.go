@@ -17,22 +17,33 @@ import (
 
 // Step is what the agent has to know about its step. It contains no secret, because it is part of the pod's specification.
 type Step struct {
-	Run      string              `json:"run"`
-	Name     string              `json:"name"`
-	Attempt  int                 `json:"attempt,omitempty"`
-	Term     int                 `json:"term,omitempty"`     // of the run's lease, in which the Job was created; a cancellation in an earlier term is ignored
-	Needs    map[string][]string `json:"needs,omitempty"`    // direct needs of the step and of all its ancestors
-	Deadline int64               `json:"deadline"`           // of the run's keys, in seconds since 1970
-	Ahead    bool                `json:"ahead,omitempty"`    // the pod is created before the needs are committed, and the main container waits for them
-	InMain   bool                `json:"in_main,omitempty"`  // the main container stages in instead of the init container, because it may run as another user
-	Indexed  bool                `json:"indexed,omitempty"`  // an index of a fan-out step, in an Indexed Job: the name gets ".<index>"
-	Items    []string            `json:"items,omitempty"`    // of each index, may be empty
-	Reads    files.Patterns      `json:"reads,omitempty"`    // what is staged in; empty means everything
-	Writes   files.Patterns      `json:"writes,omitempty"`   // what the step may change; empty means everything
-	Patience int                 `json:"patience,omitempty"` // for how many seconds a failing Redis command is retried; see connectRun for 0
-	Stop     int                 `json:"stop,omitempty"`     // seconds from the request to stop until the command is killed; 0 means stopTimeout
-	Version  string              `json:"version,omitempty"`  // of the provider, which the agent must have; empty means any
-	Brane    branelet.Version    `json:"brane,omitempty"`    // the command is branelet of this version, and its output contains a result; empty means any other command
+	Run      string           `json:"run"`
+	Name     string           `json:"name"`
+	Attempt  int              `json:"attempt,omitempty"`
+	Term     int              `json:"term,omitempty"`     // of the run's lease, in which the Job was created; a cancellation in an earlier term is ignored
+	Deadline int64            `json:"deadline"`           // of the run's keys, in seconds since 1970
+	InMain   bool             `json:"in_main,omitempty"`  // the main container stages in instead of the init container, because it may run as another user
+	Indexed  bool             `json:"indexed,omitempty"`  // an index of a fan-out step, in an Indexed Job: the name gets ".<index>"
+	Indexes  []int            `json:"indexes,omitempty"`  // those that run, in the order of the completion indexes of the Job; empty means all
+	Items    []string         `json:"items,omitempty"`    // of each index that runs, may be empty
+	Reads    files.Patterns   `json:"reads,omitempty"`    // what is staged in; empty means everything
+	Writes   files.Patterns   `json:"writes,omitempty"`   // what the step may change; empty means everything
+	Patience int              `json:"patience,omitempty"` // for how many seconds a failing Redis command is retried; see connectRun for 0
+	Stop     int              `json:"stop,omitempty"`     // seconds from the request to stop until the command is killed; 0 means stopTimeout
+	Version  string           `json:"version,omitempty"`  // of the provider, which the agent must have; empty means any
+	Brane    branelet.Version `json:"brane,omitempty"`    // the command is branelet of this version, and its output contains a result; empty means any other command
+
+	// Configuration and Seen form the fingerprint under which the step is committed. An index has another configuration: see
+	// [IndexConfiguration].
+	Configuration string      `json:"configuration"`
+	Seen          string      `json:"seen,omitempty"`  // empty with Ahead
+	Layer         files.Layer `json:"layer,omitempty"` // the files that the step starts with; empty with Ahead
+
+	// Ahead means that the pod is created before the needs are committed. The main container waits for them, merges their files, and computes
+	// what the step sees.
+	Ahead        bool                         `json:"ahead,omitempty"`
+	Needs        map[string][]string          `json:"needs,omitempty"`        // with Ahead: direct needs of the step and of all its ancestors
+	Fingerprints map[string]files.Fingerprint `json:"fingerprints,omitempty"` // with Ahead: of the direct needs of the step
 }
 
 var runName = regexp.MustCompile(`^[a-z0-9-]+$`)
@@ -46,6 +57,14 @@ func (s Step) Validate() error {
 		return fmt.Errorf("%q is not a valid step name", s.Name)
 	case s.Deadline <= 0:
 		return errors.New("no deadline")
+	case len(s.Indexes) > 0 && len(s.Items) > 0 && len(s.Indexes) != len(s.Items):
+		return fmt.Errorf("there are %d items for %d indexes", len(s.Items), len(s.Indexes))
+	case len(s.Configuration) != files.FingerprintPart:
+		return fmt.Errorf("the configuration %q is not a part of a fingerprint", s.Configuration)
+	case !s.Ahead && s.Layer == "":
+		return errors.New("no files to start with")
+	case !s.Ahead && len(s.Seen) != files.FingerprintPart:
+		return fmt.Errorf("what the step sees, %q, is not a part of a fingerprint", s.Seen)
 	}
 	for step, needs := range s.Needs {
 		for _, name := range append([]string{step}, needs...) {
@@ -66,16 +85,17 @@ func (s Step) Validate() error {
 	return nil
 }
 
-// ParseStep parses the value of BRANE_STEP.
+// ParseStep parses the value of BRANE_STEP. The result has the fields that could be read even if there is an error.
 func ParseStep(text []byte) (Step, error) {
 	var s Step
-	if err := json.Unmarshal(text, &s); err != nil {
-		return Step{}, fmt.Errorf("read the step: %w", err)
+	err := json.Unmarshal(text, &s)
+	if err == nil {
+		err = s.Validate()
 	}
-	if err := s.Validate(); err != nil {
-		return Step{}, fmt.Errorf("read the step: %w", err)
+	if err != nil {
+		err = fmt.Errorf("read the step: %w", err)
 	}
-	return s, nil
+	return s, err
 }
 
 // Encode returns the value of BRANE_STEP.
@@ -90,47 +110,73 @@ func (s Step) Encode() (string, error) {
 	return string(text), nil
 }
 
-// forIndex returns the step of one index: with the index in its name, and with its item alone.
-func (s Step) forIndex(index string) (Step, error) {
+// ForIndex returns the step of one index: with the index in its name and its configuration, and with its item alone.
+func (s Step) ForIndex(completion string) (Step, error) {
 	if !s.Indexed {
 		return s, nil
 	}
-	s.Needs = withAncestry(s.Needs, s.Name, s.Name+"."+index)
-	s.Name += "." + index
-	if index == "" || !files.ValidStep(s.Name) {
-		return s, fmt.Errorf("the step has indexes, but %s is %q", EnvIndex, index)
+	position, err := strconv.Atoi(completion)
+	if limit := max(len(s.Indexes), len(s.Items)); err != nil || position < 0 || limit > 0 && position >= limit {
+		return s, fmt.Errorf("the step has indexes, but %s is %q", EnvIndex, completion)
 	}
+	index := position
+	if len(s.Indexes) > 0 {
+		index = s.Indexes[position]
+	}
+	var item *string
 	if len(s.Items) > 0 {
-		i, err := strconv.Atoi(index)
-		if err != nil || i >= len(s.Items) {
-			return s, fmt.Errorf("the step has %d indexes, but %s is %q", len(s.Items), EnvIndex, index)
-		}
-		s.Items = s.Items[i : i+1]
+		s.Items = s.Items[position : position+1]
+		item = &s.Items[0]
 	}
+	s.Name, s.Indexes = s.Name+"."+strconv.Itoa(index), nil
+	s.Configuration = IndexConfiguration(s.Configuration, index, item)
 	return s, nil
 }
 
-// indexEnvironment returns the variables that the command of one index gets in addition.
+// indexConfiguration is what decides the result of one index. As JSON it is the content of the first part of its fingerprint.
+type indexConfiguration struct {
+	Configuration string  `json:"configuration"`
+	Index         int     `json:"index"`
+	Item          *string `json:"item,omitempty"`
+}
+
+// IndexConfiguration returns the digest of the configuration of one index of a fan-out step, given that of the step. The item is nil if the step
+// has none.
+func IndexConfiguration(step string, index int, item *string) string {
+	text, err := json.Marshal(indexConfiguration{step, index, item})
+	if err != nil {
+		panic(err) // texts and numbers can always be encoded
+	}
+	return files.ShortDigest(text)
+}
+
+// indexEnvironment returns the variables that the command of one index gets in addition. The index is that of the step, also if the Job runs only
+// some of its indexes.
 func (s Step) indexEnvironment() []string {
 	_, index, found := strings.Cut(s.Name, ".")
 	if !found {
 		return nil
 	}
-	env := []string{EnvStepIndex + "=" + index}
+	env := []string{EnvIndex + "=" + index, EnvStepIndex + "=" + index}
 	if len(s.Items) > 0 {
 		env = append(env, EnvItem+"="+s.Items[0])
 	}
 	return env
 }
 
-// withAncestry copies the needs and adds those of one index, which are the needs of its step.
-func withAncestry(needs map[string][]string, step, index string) map[string][]string {
-	all := make(map[string][]string, len(needs)+1)
-	for name, list := range needs {
-		all[name] = list
+// resultKey returns the key of the step's result. isKnown is false as long as it is not known what the step sees.
+func (s Step) resultKey() (key files.ResultKey, isKnown bool) {
+	return files.ResultKey{Step: s.Name, Fingerprint: files.NewFingerprint(s.Configuration, s.Seen)}, s.Seen != ""
+}
+
+// isCommitted reports whether another attempt has committed the step.
+func (s Step) isCommitted(ctx context.Context, store *files.Store) (bool, error) {
+	key, isKnown := s.resultKey()
+	if !isKnown {
+		return false, nil
 	}
-	all[index] = needs[step]
-	return all
+	commits, err := store.Commits(ctx, map[string]files.Fingerprint{key.Step: key.Fingerprint})
+	return len(commits) > 0, err
 }
 
 // isCancelled reports whether the run was cancelled for this step.

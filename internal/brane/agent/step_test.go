@@ -10,16 +10,23 @@ import (
 )
 
 func TestParseStepRefuses(t *testing.T) {
+	const part = "0123456789abcdef0123456789abcdef"
+	const start = `{"run":"r","name":"a","deadline":1,"configuration":"` + part + `","layer":"x","seen":"` + part + `"`
 	for text, want := range map[string]string{
 		``:                                    "read the step: unexpected end of JSON input",
 		`{"name":"a","deadline":1}`:           `read the step: the run id "" may only have a-z, 0-9 and -`,
 		`{"run":"r:x","name":"a"}`:            `read the step: the run id "r:x" may only have a-z, 0-9 and -`,
 		`{"run":"r","name":"A","deadline":1}`: `read the step: "A" is not a valid step name`,
 		`{"run":"r","name":"a"}`:              `read the step: no deadline`,
-		`{"run":"r","name":"a","deadline":1,"needs":{"a":["*"]}}`: `read the step: "*" is not a valid step name`,
-		`{"run":"r","name":"a","deadline":1,"brane":"0.7"}`:       `read the step: "0.7" is not a supported version of Brane`,
-		`{"run":"r","name":"a","deadline":1,"reads":["/x"]}`:      `read the step: reads: pattern "/x": path "/x" is absolute; it must be relative to the root of the files`,
-		`{"run":"r","name":"a","deadline":1,"writes":["["]}`:      `read the step: writes: pattern "[": syntax error in pattern`,
+		`{"run":"r","name":"a","deadline":1}`: `read the step: the configuration "" is not a part of a fingerprint`,
+		`{"run":"r","name":"a","deadline":1,"configuration":"` + part + `"}`:                        `read the step: no files to start with`,
+		`{"run":"r","name":"a","deadline":1,"configuration":"` + part + `","layer":"x","seen":"x"}`: `read the step: what the step sees, "x", is not a part of a fingerprint`,
+		start + `,"needs":{"a":["*"]}}`: `read the step: "*" is not a valid step name`,
+		start + `,"brane":"0.7"}`:       `read the step: "0.7" is not a supported version of Brane`,
+		start + `,"reads":["/x"]}`:      `read the step: reads: pattern "/x": path "/x" is absolute; it must be relative to the root of the files`,
+		start + `,"writes":["["]}`:      `read the step: writes: pattern "[": syntax error in pattern`,
+		start + `}`:                     "<nil>",
+		`{"run":"r","name":"a","deadline":1,"configuration":"` + part + `","ahead":true}`: "<nil>",
 	} {
 		if _, err := ParseStep([]byte(text)); fmt.Sprint(err) != want {
 			t.Errorf("%s\ngot  %v\nwant %s", text, err, want)
@@ -27,29 +34,57 @@ func TestParseStepRefuses(t *testing.T) {
 	}
 }
 
-func TestAnIndexHasTheNeedsOfItsStep(t *testing.T) {
-	step := Step{Name: "fan", Indexed: true, Items: []string{"a", "b", "c", "d d"}, Needs: map[string][]string{"fan": {"split"}}}
-	got, err := step.forIndex("3")
-	if err != nil || got.Name != "fan.3" || !slices.Equal(got.Needs["fan.3"], []string{"split"}) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if env := got.indexEnvironment(); !slices.Equal(env, []string{"BRANE_INDEX=3", "BRANE_ITEM=d d"}) || step.indexEnvironment() != nil {
-		t.Errorf("environment %q, of the step itself %q", env, step.indexEnvironment())
-	}
-	if _, err := step.forIndex("4"); fmt.Sprint(err) != `the step has 4 indexes, but JOB_COMPLETION_INDEX is "4"` {
-		t.Errorf("beyond the items: %v", err)
-	}
-	if len(step.Needs) != 1 {
-		t.Error("the step itself was changed")
+// An index has its own name and configuration, and its item alone. A Job may run only some of the indexes.
+func TestForIndex(t *testing.T) {
+	const configuration = "0123456789abcdef0123456789abcdef"
+	item := "d d"
+	for name, tt := range map[string]struct {
+		step       Step
+		completion string
+		want       string // the name
+		config     string
+		env        []string
+		err        string
+	}{
+		"a step without indexes": {Step{}, "", "fan", configuration, nil, ""},
+		"with items": {
+			Step{Indexed: true, Items: []string{"a", "b", "c", item}}, "3", "fan.3", IndexConfiguration(configuration, 3, &item),
+			[]string{"JOB_COMPLETION_INDEX=3", "BRANE_INDEX=3", "BRANE_ITEM=d d"}, "",
+		},
+		"without items": {Step{Indexed: true}, "3", "fan.3", IndexConfiguration(configuration, 3, nil), []string{"JOB_COMPLETION_INDEX=3", "BRANE_INDEX=3"}, ""},
+		"some, with items": {
+			Step{Indexed: true, Indexes: []int{3, 9}, Items: []string{"c", item}}, "1", "fan.9", IndexConfiguration(configuration, 9, &item),
+			[]string{"JOB_COMPLETION_INDEX=9", "BRANE_INDEX=9", "BRANE_ITEM=d d"}, "",
+		},
+		"some, without items": {
+			Step{Indexed: true, Indexes: []int{3, 9}}, "0", "fan.3", IndexConfiguration(configuration, 3, nil), []string{"JOB_COMPLETION_INDEX=3", "BRANE_INDEX=3"}, "",
+		},
+		"beyond the items":   {Step{Indexed: true, Items: []string{"a"}}, "1", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is "1"`},
+		"beyond the indexes": {Step{Indexed: true, Indexes: []int{3, 9}}, "2", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is "2"`},
+		"no index":           {Step{Indexed: true}, "", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is ""`},
+		"a negative index":   {Step{Indexed: true}, "-1", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is "-1"`},
+	} {
+		tt.step.Name, tt.step.Configuration = "fan", configuration
+		got, err := tt.step.ForIndex(tt.completion)
+		if tt.err != "" {
+			if fmt.Sprint(err) != tt.err {
+				t.Errorf("%s: got %v, want %s", name, err, tt.err)
+			}
+			continue
+		}
+		if err != nil || got.Name != tt.want || got.Configuration != tt.config || !slices.Equal(got.indexEnvironment(), tt.env) {
+			t.Errorf("%s: got %+v with the environment %q, %v", name, got, got.indexEnvironment(), err)
+		}
 	}
 }
 
 // FuzzStep checks that a step that can be parsed can be encoded, and is the same when it is parsed again.
 func FuzzStep(f *testing.F) {
-	f.Add([]byte(`{"run":"wordcount-3f9a1c0227d5e8b4","name":"count","attempt":1,"needs":{"count":["split"],"split":[]},"deadline":1767225600}`))
-	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"items":["a","b"],"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5}`))
+	const parts = `"configuration":"0123456789abcdef0123456789abcdef","seen":"0123456789abcdef0123456789abcdef","layer":"x"`
+	f.Add([]byte(`{"run":"wordcount-3f9a1c0227d5e8b4","name":"count","attempt":1,"ahead":true,"needs":{"count":["split"],"split":[]},"deadline":1767225600,` + parts + `}`))
+	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"indexes":[1,5],"items":["a","b"],"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5,` + parts + `}`))
 	f.Add([]byte(`{"run":"../x","name":"a:b"}`))
-	f.Add([]byte(`{"run":"r","name":"call","deadline":1,"brane":"0.6"}`))
+	f.Add([]byte(`{"run":"r","name":"call","deadline":1,"brane":"0.6",` + parts + `}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		step, err := ParseStep(text)
 		if err != nil {

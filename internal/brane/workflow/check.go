@@ -55,22 +55,17 @@ func (s Step) findProblems() []error {
 
 // validateAgentSpecSize reports the steps whose description for the agent does not fit into one environment variable.
 func (g Graph) validateAgentSpecSize() []error {
-	const ofTheRun = 256 // enough for the name of the variable, the run's id, the attempt and the deadline
-	none := func(string) bool { return false }
-	leaves, _ := g.Leaves(none)
+	const ofTheRun = 512 // enough for the name of the variable, the run's id, the attempt, the deadline, what the step sees and its files
 	var problems []error
 	for _, step := range g.All() {
-		if !slices.Contains(leaves, step.Name) && len(step.Items)+len(step.Reads)+len(step.Writes) == 0 {
-			continue // a step that needs it has at least as many ancestors
-		}
-		told := g.AgentSpec(step, none)
-		told.Run, told.Deadline = "x", 1
+		told := g.AgentSpec(step)
+		told.Run, told.Deadline, told.Layer, told.Seen = "x", 1, "x", strings.Repeat("0", files.FingerprintPart)
 		text, err := told.Encode()
 		if err != nil {
 			problems = append(problems, &StepError{Step: step.Name, Problem: err.Error()})
 		} else if size := len(text) + ofTheRun; size > MaxText {
 			problems = append(problems, &StepError{Step: step.Name, Problem: fmt.Sprintf(
-				"step %q: the items, the patterns and the names of earlier steps that its pod is given have %d bytes, Linux accepts at most %d; put the items into an input, or let it need fewer steps", step.Name, size, MaxText)})
+				"step %q: the items and the patterns that its pod is given have %d bytes, Linux accepts at most %d; put the items into an input", step.Name, size, MaxText)})
 		}
 	}
 	return problems

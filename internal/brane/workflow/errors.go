@@ -7,15 +7,6 @@ import (
 	"time"
 )
 
-// RunExistsElsewhereError reports that the id belongs to a run in another namespace or cluster. The id depends on the configuration alone,
-// so two configurations with the same names, steps and inputs that share a Redis have the same id, and each would use and delete the files
-// of the other.
-type RunExistsElsewhereError struct{ Run, Place string }
-
-func (e *RunExistsElsewhereError) Error() string {
-	return fmt.Sprintf("run %q exists in this Redis already, in %s; give one of the two another name or other triggers", e.Run, e.Place)
-}
-
 // AccountError reports that no service account can be created for an engine, which needs one because the Jobs are not submitted by a service account of the
 // namespace.
 type AccountError struct {

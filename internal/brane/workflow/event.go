@@ -21,7 +21,8 @@ const (
 	StepStarted   EventKind = "step started"   // its Job was created
 	StepAdopted   EventKind = "step adopted"   // its Job existed already
 	StepCommitted EventKind = "step committed" // its files are stored
-	StepWithdrawn EventKind = "step withdrawn" // its Job was created early and deleted again
+	StepReused    EventKind = "step reused"    // the files that an earlier execution has stored are still valid
+	StepWithdrawn EventKind = "step withdrawn" // its Job was created early, or with another configuration, and is deleted
 	StepFailed    EventKind = "step failed"
 	StepWaits     EventKind = "step waits"    // for another actor: its Job is suspended, or its pod has a scheduling gate
 	StepLost      EventKind = "step lost"     // its pod is on a node that does not answer; it is started again

@@ -15,7 +15,7 @@ const DetailLimit = 8<<10 - 256
 type Failure struct {
 	Step      string
 	Namespace string
-	Job       string    // empty if there was none
+	Job       string    // empty if there was none, because the files of its needs conflict
 	End                 // of the last of its pods that failed; if there was none, the reason of the Job
 	Started   time.Time // of the command, according to the node; of a fan-out step, the first start of its latest attempt
 	Ended     time.Time // likewise, the last end end
@@ -24,6 +24,7 @@ type Failure struct {
 	Earlier   []End     // of other pods: earlier attempts, or other indexes
 	More      int       // number of other failed pods
 	Advice    string    // what to do, if that does not follow from the reason
+	IsAllowed bool      // the run can succeed nevertheless
 }
 
 func (f *Failure) Error() string {
@@ -32,7 +33,7 @@ func (f *Failure) Error() string {
 
 // describeFailure returns what happened in one sentence.
 func (f *Failure) describeFailure() string {
-	if f.Job == "" { // a fan-out step without indexes
+	if f.Job == "" {
 		return f.Message
 	}
 	where := fmt.Sprintf("Job %s in namespace %s", f.Job, f.Namespace)
@@ -90,12 +91,12 @@ func (f *Failure) describeRemedy() string {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
 		return "Correct the step's image, or make sure that the node can pull it: " + see
 	case "Unschedulable":
-		return "No node fits the pod: request less, or add a node: " + see
+		return "No node fits the pod: request less, or add a node: " + see + f.describeRerun()
 	case "DeadlineExceeded":
-		return "Raise the step's timeout, or find out why it takes so long: " + see
+		return "Raise the step's timeout, or find out why it takes so long: " + see + f.describeRerun()
 	case ReasonFilesConflict:
-		return "Let each index write to different paths, for example with BRANE_INDEX in the name: another command starts a new run. If the " +
-			"command stays the same, change a value in triggers, because the files that the indexes of this run have stored are not replaced."
+		return "Let each index write to different paths, for example with BRANE_INDEX in the name: another command runs the indexes again. If the " +
+			"command stays the same, change a value in triggers of the step, because the files that its indexes have stored are not replaced."
 	case ReasonJobDeleted:
 		return "How far its command had come is not known. Apply again to run the step again."
 	case ReasonEvicted:
@@ -103,14 +104,25 @@ func (f *Failure) describeRemedy() string {
 	case ReasonOOMKilled:
 		if f.Container == StageContainer {
 			return "This container has the limit of the step, or the default of the namespace. Set resources.limits.memory of the step to 64Mi " +
-				"at least: " + see
+				"at least: " + see + f.describeRerun()
 		}
-		return "The command needs more memory than its limit: " + see
+		return "The command needs more memory than its limit: " + see + f.describeRerun()
 	}
 	if f.Cause != "" {
 		return "The node ended the pod; that is no failure of the command. Apply again to run the step again: " + see
 	}
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
+}
+
+// describeRerun returns what runs after a change of resources, timeouts or nodes.
+func (f *Failure) describeRerun() string {
+	switch {
+	case f.IsAllowed:
+		return "\nThe failure is allowed, so it is the result of the step: to run the step again, also change a value in its triggers."
+	case f.Index != "":
+		return "\nAfter such a change, only the indexes that have not completed run, and the steps that need this one."
+	}
+	return "\nAfter such a change, only this step and those that need it run."
 }
 
 var (
@@ -122,16 +134,16 @@ var (
 func (f *Failure) describeEvictionRemedy() string {
 	if volume := fullVolume.FindStringSubmatch(f.Cause); volume != nil {
 		if volume[1] == DataVolume {
-			return "Raise data_size_limit of the step, or write less to /data."
+			return "Raise data_size_limit of the step, or write less to /data." + f.describeRerun()
 		}
-		return fmt.Sprintf("Raise empty_dir.size_limit of volumes[%q], or write less to it.", volume[1])
+		return fmt.Sprintf("Raise empty_dir.size_limit of volumes[%q], or write less to it.", volume[1]) + f.describeRerun()
 	}
 	if strings.Contains(f.Cause, "ephemeral") && !strings.Contains(f.Cause, "low on resource") {
-		return "Raise resources.limits[\"ephemeral-storage\"] of the step, or write less: files in /data, in the container and in its log count."
+		return "Raise resources.limits[\"ephemeral-storage\"] of the step, or write less: files in /data, in the container and in its log count." + f.describeRerun()
 	}
 	if scarce := scarceNode.FindStringSubmatch(f.Cause); scarce != nil {
 		return fmt.Sprintf("The node ran out of %s. Set resources.requests[%q] of the step to what it needs, so that it gets a node that "+
-			"has it; data_size_limit limits the size of /data.", scarce[1], scarce[1])
+			"has it; data_size_limit limits the size of /data.", scarce[1], scarce[1]) + f.describeRerun()
 	}
 	return fmt.Sprintf("See what the node is short of: kubectl describe node %s", f.Node)
 }

@@ -37,6 +37,9 @@ func NewGraph(steps []Step) (Graph, error) {
 	g := Graph{steps: map[string]Step{}}
 	var problems []error
 	for _, step := range steps {
+		if step.Configuration == "" {
+			step.Configuration = step.DigestConfiguration(Triggers{})
+		}
 		g.steps[step.Name] = step
 		problems = append(problems, step.findProblems()...)
 	}
@@ -233,11 +236,12 @@ func (g Graph) All() []Step {
 	return all
 }
 
-// AgentSpec returns the description of a step and of its graph for the agent.
-func (g Graph) AgentSpec(step Step, nothing func(step string) bool) agent.Step {
+// AgentSpec returns what the description of a step for the agent contains in each attempt.
+func (g Graph) AgentSpec(step Step) agent.Step {
 	const reserve = 5 * time.Second // for the agent's own end, see its stopTimeout
 	grace := step.TerminationGracePeriod
 	return agent.Step{
-		Stop: int((grace - min(reserve, grace/2)).Seconds()), Name: step.Name, Needs: g.Ancestry(step.Name, nothing), Reads: step.Reads, Writes: step.Writes, Brane: step.BraneVersion(), Indexed: step.IsIndexed(), Items: step.Items,
+		Name: step.Name, Configuration: step.Configuration, Reads: step.Reads, Writes: step.Writes, Brane: step.BraneVersion(), Indexed: step.IsIndexed(),
+		Items: step.Items, Stop: int((grace - min(reserve, grace/2)).Seconds()),
 	}
 }

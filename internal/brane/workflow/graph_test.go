@@ -26,7 +26,7 @@ func TestNewGraph(t *testing.T) {
 		"a name that is too long":          {workflowtest.Steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
 		"a condition on nothing":           {[]workflow.Step{{Name: "a", When: workflow.Always}}, `step "a" has a condition on the steps that it needs, but needs none`},
 		"items that JSON writes longer": {[]workflow.Step{{Name: "a", Completions: 1, Items: []string{strings.Repeat("<", 30_000)}}},
-			`step "a": the items, the patterns and the names of earlier steps that its pod is given have 180338 bytes, Linux accepts at most 131071; put the items into an input, or let it need fewer steps`},
+			`step "a": the items and the patterns that its pod is given have 180680 bytes, Linux accepts at most 131071; put the items into an input`},
 		"a diamond": {workflowtest.Steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,40 +71,6 @@ func TestGraphKnowsItsWays(t *testing.T) {
 	}
 }
 
-func TestIDFollowsFromAllThatDecides(t *testing.T) {
-	base := func() workflow.Identity {
-		return workflow.Identity{Name: "wordcount", Infrastructure: "compute", Steps: workflowtest.Graph(t, "a", "b: a").All(), Inputs: map[string]string{"x": "1"}, Triggers: map[string]string{"t": "1"}}
-	}
-	ids := []string{base().ID()}
-	if again := base().ID(); again != ids[0] {
-		t.Errorf("the same identity has ids %s and %s", ids[0], again)
-	}
-	for _, change := range []func(*workflow.Identity){
-		func(i *workflow.Identity) { i.Infrastructure = "other" },
-		func(i *workflow.Identity) { i.Inputs["x"] = "2" },
-		func(i *workflow.Identity) { i.Inputs["y"] = "1" },
-		func(i *workflow.Identity) { i.Triggers["t"] = "2" },
-		func(i *workflow.Identity) { i.Steps[0].Image = "other" },
-		func(i *workflow.Identity) { i.Steps[0].Env = map[string]string{"A": "b"} },
-		func(i *workflow.Identity) { i.SecretEnvVersion = 2 },
-	} {
-		changed := base()
-		change(&changed)
-		if slices.Contains(ids, changed.ID()) {
-			t.Errorf("%+v has the id of another identity", changed)
-		}
-		ids = append(ids, changed.ID())
-	}
-	labelled := base()
-	labelled.Steps[0].Metadata = workflow.Metadata{Labels: map[string]string{"team": "imaging"}, Annotations: map[string]string{"a": "b"}}
-	if labelled.ID() != ids[0] || labelled.Steps[0].Metadata.Labels == nil {
-		t.Errorf("labels and annotations change the id, or are lost: %v", labelled.Steps[0].Metadata)
-	}
-	if !strings.HasPrefix(ids[0], "wordcount-") || len(ids[0]) != len("wordcount-")+16 {
-		t.Errorf("id %q", ids[0])
-	}
-}
-
 func TestObjectNamesFitIntoALabel(t *testing.T) {
 	long := strings.Repeat("x", 40)
 	one, two := workflow.ObjectName("brane", long+"-3f9a1c0227d5e8b4", long), workflow.ObjectName("brane", long+"-3f9a1c0227d5e8b4", long[:39]+"y")
@@ -118,7 +84,7 @@ func TestObjectNamesFitIntoALabel(t *testing.T) {
 
 // The longest id of a run fits into the names of its objects, and into a label.
 func TestLongestID(t *testing.T) {
-	id := workflow.Identity{Name: strings.Repeat("x", workflow.MaxName)}.ID()
+	id := workflow.RunID(strings.Repeat("x", workflow.MaxName), "https://k8s.example.org:6443", "brane")
 	ref := workflow.Ref{ID: id, Namespace: "brane"}
 	names := map[string]bool{}
 	for _, name := range []string{ref.ObjectName(), ref.EngineName(), ref.AccessName("0f5c3a21-1"), ref.SecretEnvName("0f5c3a21-1"), ref.EngineAccessName("0f5c3a21-1"), ref.AccessName("0f5c3a21-2")} {
@@ -134,6 +100,19 @@ func TestLongestID(t *testing.T) {
 		if problems := validation.IsValidLabelValue(value); len(problems) > 0 {
 			t.Errorf("label %s=%s: %q", label, value, problems)
 		}
+	}
+}
+
+// A graph has the configuration of each step, unless the caller has computed it with triggers.
+func TestGraphWithConfigurations(t *testing.T) {
+	const given, other = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	before := workflowtest.GraphOf(t, workflow.Step{Name: "a", Image: "busybox"}, workflow.Step{Name: "b", Image: "alpine", Configuration: given})
+	if a, b := before.Step("a"), before.Step("b"); a.Configuration != a.DigestConfiguration(workflow.Triggers{}) || b.Configuration != given {
+		t.Errorf("the configurations are %q and %q", a.Configuration, b.Configuration)
+	}
+	after := before.WithConfigurations(map[string]string{"b": other, "c": other})
+	if before.Step("b").Configuration != given || after.Step("b").Configuration != other || after.Step("a").Configuration != before.Step("a").Configuration || after.HasStep("c") {
+		t.Errorf("before %+v, after %+v", before.All(), after.All())
 	}
 }
 

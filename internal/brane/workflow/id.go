@@ -3,38 +3,16 @@ package workflow
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Identity is what identifies a run: any difference starts a new run.
-type Identity struct {
-	Name           string            `json:"name"`
-	Infrastructure string            `json:"infrastructure"`
-	Namespace      string            `json:"namespace,omitempty"` // only without an infrastructure, which names the namespace
-	Cluster        string            `json:"cluster,omitempty"`   // likewise
-	Steps          []Step            `json:"steps"`               // in the order of the graph
-	Inputs         map[string]string `json:"inputs"`              // path → sha256 of the content, in hex
-	Triggers       map[string]string `json:"triggers"`
-	// SecretEnvVersion represents the steps' SecretEnv, which is not part of the identity; 0 if there is none.
-	SecretEnvVersion int64 `json:"secret_env_version,omitempty"`
-}
-
-// ID returns the name of the run and the beginning of a digest of its identity, for example "wordcount-3f9a1c0227d5e8b4". It depends on the
-// configuration alone, so that an apply finds a run that is not in its state, because the apply that started it was killed.
-func (i Identity) ID() string {
-	i.Steps = slices.Clone(i.Steps)
-	for n := range i.Steps {
-		i.Steps[n].Metadata = Metadata{} // labels and annotations do not change what a command does
-	}
-	data, err := json.Marshal(i)
-	if err != nil {
-		panic(err) // the identity has only texts and numbers, which can always be encoded
-	}
-	return i.Name + "-" + shortDigest(data, idBytes)
+// RunID returns the id of a run: its name and the beginning of a digest of its name and place, for example "wordcount-3f9a1c0227d5e8b4". cluster is
+// the address of the API server. The id does not depend on anything else, so that an apply finds a run that is not in its state, because the apply
+// that started it was killed.
+func RunID(name, cluster, namespace string) string {
+	return name + "-" + shortDigest([]byte(strings.Join([]string{name, cluster, namespace}, "\n")), idBytes)
 }
 
 const (

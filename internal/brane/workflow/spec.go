@@ -52,15 +52,16 @@ func (t PodTimeouts) SchedulingOrDefault() time.Duration {
 
 // Spec is what a run consists of. ID, Graph, Namespace, AgentImage and, for a new run, Retention must be set.
 type Spec struct {
-	ID         string // see [Identity.ID]
-	Graph      Graph
-	Inputs     map[string]files.Source // path below /data → content
-	Namespace  string
-	Location   string // name of the cluster in Brane's configuration files
-	Address    string // of the cluster in Brane's configuration files; empty means the address of the client
-	Registry   string // host:port from which packages are pulled; needed only if there are any
-	AgentImage string
-	Version    string // of the provider, which the programs in AgentImage must have; empty means any
+	ID          string // see [RunID]
+	Graph       Graph
+	Inputs      map[string]files.Source // path below /data → content
+	InputDigest string                  // of the inputs, see [DigestInputs]: an engine continues only if it is the same; empty means that they never change
+	Namespace   string
+	Location    string // name of the cluster in Brane's configuration files
+	Address     string // of the cluster in Brane's configuration files; empty means the address of the client
+	Registry    string // host:port from which packages are pulled; needed only if there are any
+	AgentImage  string
+	Version     string // of the provider, which the programs in AgentImage must have; empty means any
 
 	Users          RedisUsers     // empty means UsersAuto
 	Retention      time.Duration  // how long the files of the run are kept, except for its outputs
@@ -70,6 +71,8 @@ type Spec struct {
 	AgentInjection AgentInjection // empty means InjectAuto
 	Metadata       Metadata       // of all Jobs and pods; that of a step takes precedence
 	Engine         EnginePod      // of a detached run
+	// Configuration is stored with the files of the run, for programs that do not have it. nil leaves what an earlier execution has stored.
+	Configuration []byte
 }
 
 // EnginePod configures the pod of the engine that executes a detached run.

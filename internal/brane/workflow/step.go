@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Step is one container of a run. As JSON it is part of the run's [Identity]: a field that is left out does not start a new run, and a
-// field that older configurations do not have must be omitted if it is empty.
+// Step is one container of a run. As JSON it is part of the configuration of an engine. DigestConfiguration decides which of its fields run
+// the step again when they change.
 type Step struct {
 	Name       string            `json:"name"`
 	Image      string            `json:"image"`
@@ -32,7 +32,7 @@ type Step struct {
 	AllowFailure bool  `json:"allow_failure,omitempty"` // the run continues and can still succeed
 
 	EnvFromSecret map[string]SecretKey `json:"env_from_secret,omitempty"`
-	SecretEnv     map[string]string    `json:"-"` // more environment, kept only in a Secret of the run; see Identity.SecretEnvVersion
+	SecretEnv     map[string]string    `json:"-"` // more environment, kept only in a Secret of the run; see Triggers.SecretEnvVersion
 
 	Reads  []string `json:"reads,omitempty"`  // patterns of what is staged in; empty means everything
 	Writes []string `json:"writes,omitempty"` // patterns of what the step may change; empty means everything
@@ -54,7 +54,10 @@ type Step struct {
 	// PodPatches are strategic merge patches over the pod template, as JSON, in the order in which they are applied.
 	PodPatches []json.RawMessage `json:"pod_patches,omitempty"`
 
-	Metadata Metadata `json:"metadata,omitzero"` // of the Job and its pods; not part of the identity
+	Metadata Metadata `json:"metadata,omitzero"` // of the Job and its pods
+
+	// Configuration is the result of DigestConfiguration. NewGraph computes it for a step without triggers if it is empty.
+	Configuration string `json:"configuration,omitempty"`
 }
 
 // Metadata is what users add to the labels and annotations of Jobs and pods.
@@ -91,7 +94,7 @@ type Resources struct {
 	Limits   corev1.ResourceList
 }
 
-// MarshalJSON writes plain numbers, so that equal quantities in different notations do not start a new run.
+// MarshalJSON writes plain numbers, so that equal quantities in different notations are equal.
 func (r Resources) MarshalJSON() ([]byte, error) {
 	plain := map[string]map[string]string{}
 	for kind, list := range map[string]corev1.ResourceList{"requests": r.Requests, "limits": r.Limits} {

@@ -178,7 +178,7 @@ func TestPoliciesAdmitPods(t *testing.T) {
 			graph := workflowtest.GraphOf(t, tt.step())
 			spec := &workflow.Spec{ID: "fit-3f9a1c0227d5e8b4", Graph: graph, Namespace: namespace, AgentImage: "agent:1"}
 			template := Template{Spec: spec, Injection: workflow.InjectInitContainer, Policies: policies, Owner: ownerOf(spec), Secrets: secretsOf(spec), Deadline: time.Unix(1, 0)}
-			job, err := template.BuildStepJob(graph.Step("step"), Attempt{Number: 1, HasNoFiles: func(string) bool { return false }})
+			job, err := template.BuildStepJob(graph.Step("step"), Attempt{Number: 1, Start: checkedStart})
 			if err != nil {
 				t.Fatal(err)
 			}

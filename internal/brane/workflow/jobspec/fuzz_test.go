@@ -97,7 +97,7 @@ func arbitraryJob(t *testing.T, step workflow.Step, id string, attempt int) (job
 		template.Injection = workflow.InjectImageVolume
 	}
 	template.Owner, template.Secrets = ownerOf(template.Spec), secretsOf(template.Spec)
-	job, err = template.BuildStepJob(g.Step(step.Name), Attempt{Number: attempt, HasNoFiles: hasFiles})
+	job, err = template.BuildStepJob(g.Step(step.Name), Attempt{Number: attempt, Start: checkedStart})
 	if err != nil {
 		t.Fatalf("a step that can be makes no Job: %v", err)
 	}

@@ -2,6 +2,7 @@
 package jobspec
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -34,11 +36,23 @@ type Secrets struct {
 
 // Attempt is one Job of a step.
 type Attempt struct {
-	Number      int
-	Term        int                    // of the run's lease
-	IsPrewarmed bool                   // its agent waits for the needs
-	HasNoFiles  func(step string) bool // reports whether a step has ended without files or will never start; such a step is skipped
+	Number  int
+	Term    int   // of the run's lease
+	Indexes []int // those of a fan-out step that run; empty means all
+	Start   Start // of a step whose needs have ended
+	// Needs are the fingerprints of the needs, if the Job is created before they have ended: its agent waits for them.
+	Needs map[string]files.Fingerprint
 }
+
+// Start is what a step starts with.
+type Start struct {
+	Layer files.Layer // its files
+	Seen  string      // the second part of its fingerprint
+}
+
+// ErrTooManyNeeds means that a Job cannot be created before the needs of its step have ended, because the names of all steps before it do not fit into
+// one variable.
+var ErrTooManyNeeds = errors.New("the step has too many direct and indirect needs to be created early")
 
 // JobName returns the name of the Job of one attempt, with room for an index.
 func JobName(run, step string, attempt int) string {
@@ -53,14 +67,24 @@ const keepSeconds int32 = 7 * 24 * 60 * 60
 //
 // The attempt is part of the name, because a Job that has the name of an earlier, failed Job can inherit its back-off.
 func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Job, error) {
-	agentSpec := t.Spec.Graph.AgentSpec(step, attempt.HasNoFiles)
+	agentSpec := t.Spec.Graph.AgentSpec(step)
 	agentSpec.Run, agentSpec.Attempt, agentSpec.Term = t.Spec.ID, attempt.Number, attempt.Term
 	agentSpec.Version = t.Spec.Version
-	agentSpec.Deadline, agentSpec.Ahead = t.Deadline.Unix(), attempt.IsPrewarmed
+	agentSpec.Deadline, agentSpec.Layer, agentSpec.Seen = t.Deadline.Unix(), attempt.Start.Layer, attempt.Start.Seen
+	if attempt.Needs != nil {
+		agentSpec.Ahead, agentSpec.Fingerprints = true, attempt.Needs
+		agentSpec.Needs = t.Spec.Graph.Ancestry(step.Name, func(string) bool { return false }) // only steps whose needs all have files are prewarmed
+	}
+	if len(attempt.Indexes) > 0 {
+		agentSpec.Indexes, agentSpec.Items = attempt.Indexes, selectItems(step.Items, attempt.Indexes)
+	}
 	agentSpec.InMain = t.Injection == workflow.InjectInitContainer && step.SecurityContext.RunAsUser == nil
 	spec, err := agentSpec.Encode()
 	if err != nil {
 		return nil, err
+	}
+	if len(agent.EnvStep)+len("=")+len(spec) > workflow.MaxText && attempt.Needs != nil {
+		return nil, ErrTooManyNeeds
 	}
 	return t.buildJob(step, attempt, spec)
 }
@@ -87,7 +111,7 @@ func (t Template) buildJob(step workflow.Step, attempt Attempt, spec string) (*b
 		Template:                template,
 	}
 	if step.IsIndexed() {
-		makeIndexed(&job.Spec, step)
+		makeIndexed(&job.Spec, step, attempt.Indexes)
 	}
 	if step.Timeout > 0 {
 		job.Spec.ActiveDeadlineSeconds = new(int64(step.Timeout.Seconds()))
@@ -95,8 +119,18 @@ func (t Template) buildJob(step workflow.Step, attempt Attempt, spec string) (*b
 	return job, nil
 }
 
-// FindDeadline returns until when the files that a Job stores are kept; the zero time if the Job does not show it.
-func FindDeadline(job *batchv1.Job) time.Time {
+// selectItems returns the items of some indexes; none if the step has none.
+func selectItems(items []string, indexes []int) (selected []string) {
+	for _, index := range indexes {
+		if len(items) > 0 {
+			selected = append(selected, items[index])
+		}
+	}
+	return selected
+}
+
+// FindAgentStep returns the description of the step for the agents of a Job; false if that cannot be read.
+func FindAgentStep(job *batchv1.Job) (agent.Step, bool) {
 	pod := job.Spec.Template.Spec
 	for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
 		for _, env := range container.Env {
@@ -104,11 +138,11 @@ func FindDeadline(job *batchv1.Job) time.Time {
 				continue
 			}
 			if step, err := agent.ParseStep([]byte(strings.ReplaceAll(env.Value, "$$", "$"))); err == nil {
-				return time.Unix(step.Deadline, 0)
+				return step, true
 			}
 		}
 	}
-	return time.Time{}
+	return agent.Step{}, false
 }
 
 // buildMetadata merges the labels of the provider with the labels and annotations of users. The provider's take precedence, then the first user metadata.
@@ -125,9 +159,12 @@ func buildMetadata(own map[string]string, users ...workflow.Metadata) metav1.Obj
 	return meta
 }
 
-// makeIndexed makes a Job an Indexed Job.
-func makeIndexed(spec *batchv1.JobSpec, step workflow.Step) {
-	indexes := int32(step.Completions) //nolint:gosec // at most maxMany
+// makeIndexed makes a Job an Indexed Job with these indexes, or all.
+func makeIndexed(spec *batchv1.JobSpec, step workflow.Step, some []int) {
+	indexes := int32(step.Completions) //nolint:gosec // at most MaxIndexes
+	if len(some) > 0 {
+		indexes = int32(len(some)) //nolint:gosec // at most MaxIndexes
+	}
 	spec.CompletionMode = new(batchv1.IndexedCompletion)
 	spec.Completions, spec.Parallelism = &indexes, &indexes
 	if step.Parallel > 0 {

@@ -1,9 +1,13 @@
 package jobspec
 
 import (
+	"errors"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,14 +17,15 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// jobOf returns the Job of one of these steps, in a run with fixed values.
-func jobOf(t *testing.T, injection workflow.AgentInjection, name string, steps ...workflow.Step) *batchv1.Job {
+// jobOf returns the Job of the first attempt of one of these steps, in a run with fixed values.
+func jobOf(t *testing.T, injection workflow.AgentInjection, attempt Attempt, name string, steps ...workflow.Step) *batchv1.Job {
 	t.Helper()
 	g, err := workflow.NewGraph(steps)
 	if err != nil {
@@ -28,15 +33,13 @@ func jobOf(t *testing.T, injection workflow.AgentInjection, name string, steps .
 	}
 	spec := &workflow.Spec{ID: "wordcount-3f9a1c0227d5e8b4", Graph: g, Namespace: "brane", AgentImage: "registry.example.org/brane-agent:1"}
 	template := Template{Spec: spec, Injection: injection, Deadline: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Owner: ownerOf(spec), Secrets: secretsOf(spec)}
-	job, err := template.BuildStepJob(g.Step(name), Attempt{Number: 1, Term: 1, HasNoFiles: hasFiles})
+	attempt.Number, attempt.Term = 1, 1
+	job, err := template.BuildStepJob(g.Step(name), attempt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return job
 }
-
-// hasFiles is the HasNoFiles of a run whose steps all have files.
-func hasFiles(string) bool { return false }
 
 // ownerOf returns the owner of the objects of a run.
 func ownerOf(spec *workflow.Spec) metav1.OwnerReference {
@@ -69,8 +72,51 @@ func TestJobIsAsReviewed(t *testing.T) {
 			if strings.Contains(file, "volume") {
 				injection = workflow.InjectImageVolume
 			}
-			isAsReviewed(t, file, jobOf(t, injection, step.Name, split, step))
+			isAsReviewed(t, file, jobOf(t, injection, Attempt{Start: checkedStart}, step.Name, split, step))
 		})
+	}
+}
+
+// A Job that is created before the needs of its step have ended describes how its agent finds them; any other Job, the files with which the step starts.
+func TestJobBeforeItsNeeds(t *testing.T) {
+	steps := workflowtest.Steps("a", "b: a", "c: b")
+	needs := map[string]files.Fingerprint{"b": files.NewFingerprint(checkedStart.Seen, checkedStart.Seen)}
+	early, found := FindAgentStep(jobOf(t, workflow.InjectInitContainer, Attempt{Needs: needs}, "c", steps...))
+	if want := map[string][]string{"a": nil, "b": {"a"}, "c": {"b"}}; !found || !early.Ahead || early.Layer != "" || early.Seen != "" || !maps.Equal(early.Fingerprints, needs) || fmt.Sprint(early.Needs) != fmt.Sprint(want) {
+		t.Errorf("early, it is %+v", early)
+	}
+	later, found := FindAgentStep(jobOf(t, workflow.InjectInitContainer, Attempt{Start: checkedStart}, "c", steps...))
+	if !found || later.Ahead || later.Layer != checkedStart.Layer || later.Seen != checkedStart.Seen || later.Needs != nil || later.Fingerprints != nil || later.Configuration != early.Configuration {
+		t.Errorf("later, it is %+v", later)
+	}
+	if other, found := FindAgentStep(&batchv1.Job{}); found {
+		t.Errorf("a Job of something else describes %+v", other)
+	}
+}
+
+// A Job may run only some of the indexes of its step: then its completion indexes are their positions.
+func TestJobOfSomeIndexes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		step                workflow.Step
+		indexes             []int
+		completions, atOnce int32
+		items               []string
+	}{
+		"all":                 {workflow.Step{Completions: 4, Items: []string{"a", "b", "c", "d"}, Parallel: 3}, nil, 4, 3, []string{"a", "b", "c", "d"}},
+		"some":                {workflow.Step{Completions: 4, Items: []string{"a", "b", "c", "d"}}, []int{1, 3}, 2, 2, []string{"b", "d"}},
+		"some without items":  {workflow.Step{Completions: 4}, []int{1, 3}, 2, 2, nil},
+		"fewer than at once":  {workflow.Step{Completions: 4, Parallel: 3}, []int{2}, 1, 1, nil},
+		"more than at once":   {workflow.Step{Completions: 4, Parallel: 2}, []int{0, 1, 2}, 3, 2, nil},
+		"the first among all": {workflow.Step{Completions: 1, Items: []string{"a"}}, nil, 1, 1, []string{"a"}},
+	} {
+		tt.step.Name = "fan"
+		job := jobOf(t, workflow.InjectInitContainer, Attempt{Start: checkedStart, Indexes: tt.indexes}, "fan", tt.step)
+		if *job.Spec.Completions != tt.completions || *job.Spec.Parallelism != tt.atOnce || *job.Spec.MaxFailedIndexes != tt.completions {
+			t.Errorf("%s: %d indexes, %d at once, of which %d may fail", name, *job.Spec.Completions, *job.Spec.Parallelism, *job.Spec.MaxFailedIndexes)
+		}
+		if told, found := FindAgentStep(job); !found || !slices.Equal(told.Indexes, tt.indexes) || !slices.Equal(told.Items, tt.items) {
+			t.Errorf("%s: the agents get %+v", name, told)
+		}
 	}
 }
 
@@ -107,5 +153,25 @@ func isAsReviewed(t *testing.T, file string, job *batchv1.Job) {
 	}
 	if string(got) != string(want) {
 		t.Errorf("the Job is not as in %s; if that is meant, run the test with -update and review the difference\n%s", golden, got)
+	}
+}
+
+// A Job with more needs than fit into the description for the agent is not created early.
+func TestManyNeedsAreTooManyForAnEarlyJob(t *testing.T) {
+	t.Parallel()
+	last, needs := workflow.Step{Name: "last", Image: "tools:1", Command: []string{"work"}}, map[string]files.Fingerprint{}
+	var steps []workflow.Step
+	for i := range 1500 {
+		step := workflow.Step{Name: fmt.Sprintf("step-with-a-name-of-40-characters-%06d", i), Image: "tools:1", Command: []string{"work"}}
+		steps, last.Needs = append(steps, step), append(last.Needs, step.Name)
+		needs[step.Name] = files.NewFingerprint(strings.Repeat("0", files.FingerprintPart), strings.Repeat("0", files.FingerprintPart))
+	}
+	g := workflowtest.GraphOf(t, append(steps, last)...)
+	template := Template{Spec: &workflow.Spec{ID: "run", Graph: g}, Injection: workflow.InjectInitContainer, Deadline: time.Unix(1, 0)}
+	if _, err := template.BuildStepJob(g.Step("last"), Attempt{Number: 1, Needs: needs}); !errors.Is(err, ErrTooManyNeeds) {
+		t.Errorf("early: %v", err)
+	}
+	if _, err := template.BuildStepJob(g.Step("last"), Attempt{Number: 1, Start: checkedStart}); err != nil {
+		t.Errorf("when its needs have ended: %v", err)
 	}
 }

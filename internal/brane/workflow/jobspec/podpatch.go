@@ -18,6 +18,7 @@ import (
 	kubejson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -212,6 +213,9 @@ func patchTemplate(base corev1.PodTemplateSpec, guard podGuard, step string, pat
 	return patched, nil
 }
 
+// checkedStart is what a step starts with whose Job is only checked.
+var checkedStart = Start{Layer: "none", Seen: strings.Repeat("0", files.FingerprintPart)}
+
 // CheckPodPatches reports the patches that change what must stay in the pods of steps, each as a [PodPatchError]. It checks each way in which the
 // agent may get into the pods.
 func CheckPodPatches(graph workflow.Graph, configured workflow.AgentInjection) (problems []error) {
@@ -219,14 +223,13 @@ func CheckPodPatches(graph workflow.Graph, configured workflow.AgentInjection) (
 	if slices.Contains(ways, configured) {
 		ways = []workflow.AgentInjection{configured}
 	}
-	hasFiles := func(string) bool { return false }
 	for _, step := range graph.All() {
 		if len(step.PodPatches) == 0 {
 			continue
 		}
 		for _, injection := range ways {
 			template := Template{Spec: &workflow.Spec{ID: "run", Graph: graph}, Injection: injection, Deadline: time.Unix(1, 0)}
-			if _, err := template.BuildStepJob(step, Attempt{Number: 1, HasNoFiles: hasFiles}); err != nil {
+			if _, err := template.BuildStepJob(step, Attempt{Number: 1, Start: checkedStart}); err != nil {
 				problems = append(problems, err)
 				break // the other way often has the same problem
 			}

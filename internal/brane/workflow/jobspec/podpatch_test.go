@@ -200,12 +200,12 @@ func TestPodPatchesChangePods(t *testing.T) {
 	for text, isPatched := range allowedPatches {
 		for _, injection := range []workflow.AgentInjection{workflow.InjectInitContainer, workflow.InjectImageVolume} {
 			step := stepWith(t, text)
-			job := jobOf(t, injection, step.Name, step)
+			job := jobOf(t, injection, Attempt{Start: checkedStart}, step.Name, step)
 			if !isPatched(job.Spec.Template) {
 				t.Errorf("%s, with %s: the pod is %+v", text, injection, job.Spec.Template)
 			}
 			step.PodPatches = nil
-			if before := jobOf(t, injection, step.Name, step); !equality.Semantic.DeepEqual(job.Spec.PodFailurePolicy, before.Spec.PodFailurePolicy) || !equality.Semantic.DeepEqual(job.ObjectMeta, before.ObjectMeta) {
+			if before := jobOf(t, injection, Attempt{Start: checkedStart}, step.Name, step); !equality.Semantic.DeepEqual(job.Spec.PodFailurePolicy, before.Spec.PodFailurePolicy) || !equality.Semantic.DeepEqual(job.ObjectMeta, before.ObjectMeta) {
 				t.Errorf("%s, with %s: the Job has changed", text, injection)
 			}
 		}
@@ -216,7 +216,7 @@ func TestPodPatchesChangePods(t *testing.T) {
 func TestPodPatchesAreAppliedInOrder(t *testing.T) {
 	t.Parallel()
 	step := stepWith(t, "spec: {nodeSelector: {a: run, b: run}}", "spec: {nodeSelector: {b: defaults, c: defaults}}", "spec: {nodeSelector: {c: step}}")
-	selector := jobOf(t, workflow.InjectInitContainer, step.Name, step).Spec.Template.Spec.NodeSelector
+	selector := jobOf(t, workflow.InjectInitContainer, Attempt{Start: checkedStart}, step.Name, step).Spec.Template.Spec.NodeSelector
 	if selector["a"] != "run" || selector["b"] != "defaults" || selector["c"] != "step" {
 		t.Errorf("the node selector is %v", selector)
 	}
@@ -258,7 +258,7 @@ func FuzzPodPatch(f *testing.F) {
 		}
 		for _, injection := range []workflow.AgentInjection{workflow.InjectInitContainer, workflow.InjectImageVolume} {
 			template := Template{Spec: &workflow.Spec{ID: "run", Graph: graph, AgentImage: "agent:1"}, Injection: injection, Deadline: time.Unix(7, 0)}
-			job, err := template.BuildStepJob(step, Attempt{Number: 1, HasNoFiles: hasFiles})
+			job, err := template.BuildStepJob(graph.Step(step.Name), Attempt{Number: 1, Start: checkedStart})
 			if err != nil {
 				if CheckPodPatches(graph, injection) == nil {
 					t.Errorf("%q is refused only when the Job is built: %v", text, err)
@@ -271,8 +271,8 @@ func FuzzPodPatch(f *testing.F) {
 			if pod.RestartPolicy != corev1.RestartPolicyNever || !isAgent || len(main.Args) > 0 || job.Spec.Template.Labels[workflow.StepLabel] != step.Name {
 				t.Errorf("%q breaks the pod: %+v", text, job.Spec.Template)
 			}
-			if !FindDeadline(job).Equal(template.Deadline) {
-				t.Errorf("%q hides the deadline", text)
+			if told, found := FindAgentStep(job); !found || told.Deadline != template.Deadline.Unix() || told.Configuration != graph.Step(step.Name).Configuration {
+				t.Errorf("%q hides the description of the step: %+v", text, told)
 			}
 		}
 	})
