@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/objectsize"
@@ -30,6 +31,7 @@ type engineConfig struct {
 	ChosenInjection workflow.AgentInjection `json:"chosen_injection"`
 	Policies        jobspec.Policies        `json:"policies,omitzero"` // likewise
 	Steps           []workflow.Step         `json:"steps"`
+	Inputs          string                  `json:"inputs,omitempty"` // the digest of the inputs, which are stored already
 	Metadata        workflow.Metadata       `json:"metadata,omitzero"`
 	Outputs         []string                `json:"outputs,omitempty"` // paths to keep at the end
 	// SecretEnv is the name of the Secret with the steps' secret environment.
@@ -42,7 +44,7 @@ func newEngineConfig(spec *workflow.Spec, chosen workflow.AgentInjection, polici
 	return engineConfig{
 		Run: spec.ID, Namespace: spec.Namespace, Location: spec.Location, Registry: spec.Registry, AgentImage: spec.AgentImage, Version: spec.Version, Users: spec.Users,
 		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, ChosenInjection: chosen, Policies: policies,
-		Steps: spec.Graph.All(), Metadata: spec.Metadata, Outputs: outputs,
+		Steps: spec.Graph.All(), Inputs: spec.InputDigest, Metadata: spec.Metadata, Outputs: outputs,
 	}
 }
 
@@ -53,7 +55,7 @@ func (c engineConfig) toSpec() (*workflow.Spec, error) {
 		return nil, fmt.Errorf("read the engine's configuration: %w", err)
 	}
 	return &workflow.Spec{
-		ID: c.Run, Graph: graph, Namespace: c.Namespace, Location: c.Location, Registry: c.Registry, AgentImage: c.AgentImage, Version: c.Version, Users: c.Users,
+		ID: c.Run, Graph: graph, InputDigest: c.Inputs, Namespace: c.Namespace, Location: c.Location, Registry: c.Registry, AgentImage: c.AgentImage, Version: c.Version, Users: c.Users,
 		Timeouts: c.Timeouts, Parallel: c.Parallel, Prewarm: c.Prewarm, AgentInjection: c.AgentInjection, Metadata: c.Metadata,
 	}, nil
 }
@@ -95,6 +97,28 @@ func newConfigMap(ref workflow.Ref) *corev1.ConfigMap {
 	object := &corev1.ConfigMap{ObjectMeta: ref.Meta()}
 	object.Name = ref.EngineName()
 	return object
+}
+
+// hasSameConfig reports whether the engine of a run has the configuration that it would get now.
+func hasSameConfig(ctx context.Context, client *kube.Client, spec *workflow.Spec) (bool, error) {
+	object := newConfigMap(spec.Ref())
+	if err := client.Get(ctx, object); err != nil {
+		return false, fmt.Errorf("read the configuration of the engine, %s: %w", kube.Describe(object), err)
+	}
+	config, err := parseEngineConfig([]byte(object.Data[jobspec.EngineConfigFile]))
+	if err != nil {
+		return false, err
+	}
+	wanted := newEngineConfig(spec, config.ChosenInjection, config.Policies, config.Outputs)
+	wanted.SecretEnv, wanted.Account = config.SecretEnv, config.Account
+	text, err := wanted.encodeConfig()
+	if err != nil {
+		return false, err
+	}
+	if wanted, err = parseEngineConfig([]byte(text)); err != nil { // quantities have several notations
+		return false, err
+	}
+	return equality.Semantic.DeepEqual(config, wanted), nil
 }
 
 // readOutputPaths returns the paths to keep, which may have changed since the engine was started.

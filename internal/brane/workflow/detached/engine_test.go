@@ -3,6 +3,8 @@ package detached
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,9 +14,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 )
 
 // The engine gets every field of a step except secrets, which it gets in another way.
@@ -47,7 +53,7 @@ func TestConfigHasTheWholeRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spec workflow.Spec
-	isDoneBefore := map[string]bool{"Inputs": true, "Address": true, "Retention": true, "Engine": true}
+	isDoneBefore := map[string]bool{"Inputs": true, "Address": true, "Retention": true, "Engine": true, "Configuration": true}
 	for i := range reflect.TypeFor[workflow.Spec]().NumField() {
 		field := reflect.TypeFor[workflow.Spec]().Field(i)
 		if field.Name != "Graph" && !isDoneBefore[field.Name] {
@@ -69,6 +75,62 @@ func TestConfigHasTheWholeRun(t *testing.T) {
 	}
 	if !reflect.DeepEqual(*got, spec) || config.ChosenInjection != workflow.InjectImageVolume || len(config.Outputs) != 1 {
 		t.Errorf("got  %+v\nwant %+v", *got, spec)
+	}
+}
+
+// An engine continues only if it has the configuration that it would get now. What other processes have chosen for it does not count.
+func TestHasSameConfig(t *testing.T) {
+	spec := func(change func(*workflow.Spec, *workflow.Step)) *workflow.Spec {
+		spec, step := &workflow.Spec{ID: "r", Namespace: "ns", AgentImage: "agent:1"}, workflowtest.FullStep()
+		step.Needs = nil
+		change(spec, &step)
+		spec.Graph = workflowtest.GraphOf(t, step)
+		return spec
+	}
+	same := func(*workflow.Spec, *workflow.Step) {}
+	policies := jobspec.Policies{}
+	policies.AddRange(corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: corev1.ResourceList{"cpu": resource.MustParse("10m")}}}}})
+	config := newEngineConfig(spec(same), workflow.InjectImageVolume, policies, []string{"words"})
+	config.SecretEnv, config.Account = "env-1", "account"
+	text, err := config.encodeConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(corev1.ConfigMap{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, Data: map[string]string{jobspec.EngineConfigFile: text},
+		})
+	}))
+	t.Cleanup(server.Close)
+	client, err := kube.New(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*workflow.Spec, *workflow.Step)
+		want   bool
+	}{
+		"the same":         {same, true},
+		"another notation": {func(_ *workflow.Spec, s *workflow.Step) { s.Resources.Limits["memory"] = resource.MustParse("65536Ki") }, true},
+		"empty lists":      {func(_ *workflow.Spec, s *workflow.Step) { s.Needs, s.Args = []string{}, []string{} }, true},
+		"another secret":   {func(_ *workflow.Spec, s *workflow.Step) { s.SecretEnv["PASSWORD"] = "other" }, true}, // its version counts
+		"another command":  {func(_ *workflow.Spec, s *workflow.Step) { s.Command = []string{"other"} }, false},
+		"another limit":    {func(_ *workflow.Spec, s *workflow.Step) { s.Resources.Limits["memory"] = resource.MustParse("65Mi") }, false},
+		"other triggers": {func(_ *workflow.Spec, s *workflow.Step) {
+			s.Configuration = s.DigestConfiguration(workflow.Triggers{SecretEnvVersion: 2})
+		}, false},
+		"another input": {func(s *workflow.Spec, _ *workflow.Step) {
+			s.InputDigest = workflow.DigestInputs(map[string]string{"in": "1"})
+		}, false},
+		"another agent":      {func(s *workflow.Spec, _ *workflow.Step) { s.AgentImage = "agent:2" }, false},
+		"fewer at a time":    {func(s *workflow.Spec, _ *workflow.Step) { s.Parallel = 1 }, false},
+		"more steps":         {func(_ *workflow.Spec, s *workflow.Step) { s.Name = "other" }, false},
+		"another annotation": {func(s *workflow.Spec, _ *workflow.Step) { s.Metadata.Annotations = map[string]string{"a": "b"} }, false},
+	} {
+		if got, err := hasSameConfig(t.Context(), client, spec(tt.change)); err != nil || got != tt.want {
+			t.Errorf("%s: it is the same: %t, %v", name, got, err)
+		}
 	}
 }
 

@@ -22,12 +22,10 @@ import (
 )
 
 // Start prepares a run like [engine.Execute], and creates the Job that executes it inside the cluster. Outputs are the paths that are kept
-// at its end. If an engine executes the run already, because the process that started it was killed, it continues, and the run belongs to
-// this execution from then on.
+// at its end. If an engine executes the run already with the same configuration, because the process that started it was killed, it continues, and
+// the run belongs to this execution from then on. An engine with another configuration is replaced; the Jobs of its steps continue if they are still
+// of use.
 func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, options engine.Options, outputs []string) error {
-	if err := engine.CheckLocation(ctx, spec, clients); err != nil {
-		return err
-	}
 	account := spec.Engine.ServiceAccountName
 	if account == "" {
 		var err error
@@ -40,7 +38,10 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 	if err != nil {
 		return err
 	}
-	if isAdopted, err := Adopt(ctx, clients.Kube, spec.Ref(), options.Holder.Execution, outputs); isAdopted || err != nil {
+	if isAdopted, err := Adopt(ctx, clients.Kube, spec, options.Holder.Execution, outputs); isAdopted || err != nil {
+		return err
+	}
+	if err := engine.DeleteEngines(ctx, clients.Kube, spec.Ref()); err != nil {
 		return err
 	}
 	lease, err := engine.Acquire(ctx, spec, clients.Kube, options)
@@ -138,9 +139,10 @@ func createEngine(
 	return nil
 }
 
-// Adopt takes over a run that an engine executes: it belongs to this execution from then on, and the engine keeps these outputs. It reports
-// whether there was such a run.
-func Adopt(ctx context.Context, client *kube.Client, ref workflow.Ref, execution string, outputs []string) (bool, error) {
+// Adopt takes over a run that an engine executes with the same configuration: it belongs to this execution from then on, and the engine keeps these
+// outputs. It reports whether there was such a run.
+func Adopt(ctx context.Context, client *kube.Client, spec *workflow.Spec, execution string, outputs []string) (bool, error) {
+	ref := spec.Ref()
 	for {
 		found, err := record.Read(ctx, client, ref)
 		if apierrors.IsNotFound(err) {
@@ -150,6 +152,9 @@ func Adopt(ctx context.Context, client *kube.Client, ref workflow.Ref, execution
 			return false, err
 		}
 		if status, err := readStatus(ctx, client, ref, found); err != nil || found.Engine() == "" || status.Status != workflow.RunRunning {
+			return false, err
+		}
+		if isSame, err := hasSameConfig(ctx, client, spec); err != nil || !isSame {
 			return false, err
 		}
 		err = found.SetExecution(ctx, client, execution)

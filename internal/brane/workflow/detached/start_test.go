@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,15 +66,57 @@ func TestKilledWhileStarting(t *testing.T) {
 				t.Fatalf("the run stands at %+v, %v", found, err)
 			}
 			l.CheckRanOnce(run)
-			var engines batchv1.JobList
-			if err := l.Admin.List(t.Context(), &engines, l.Namespace, workflow.EngineLabel); err != nil {
-				t.Fatal(err)
-			}
-			if want := 1 + changes/5; len(engines.Items) != want { // the engine of the first process finds that the run belongs to another engine
-				t.Errorf("there are %d engines", len(engines.Items))
+			if engines := listEngines(t, l); len(engines) != 1 { // that of the first process is deleted
+				t.Errorf("the engines are %q", engines)
 			}
 		})
 	}
+}
+
+// listEngines returns the Jobs of the engines of a run.
+func listEngines(t *testing.T, l *runtest.Lab) (names []string) {
+	t.Helper()
+	var engines batchv1.JobList
+	if err := l.Admin.List(t.Context(), &engines, l.Namespace, workflow.EngineLabel); err != nil {
+		t.Fatal(err)
+	}
+	for _, engine := range engines.Items {
+		names = append(names, engine.Name)
+	}
+	return names
+}
+
+// A run is changed while an engine executes it. The engine continues if nothing has changed; otherwise another one replaces it, and adopts the Job of the step
+// that did not change.
+func TestChangedWhileRunning(t *testing.T) {
+	t.Parallel()
+	l := runtest.New(t)
+	first := l.Step("first", l.Wait()+"; echo 1 > /data/one")
+	run := l.NewRun(first, l.Script("second", "exit 7", "first"))
+	run.Clients.Kube = runtest.NewClientAs(t, l.CreateAccount("runner"), func(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+		return next.RoundTrip(request)
+	})
+	changed := l.Change(run, first, l.Step("second", "cat /data/one", "first"))
+	var engines [3][]string
+	for i, each := range []*runtest.Run{run, run, changed} {
+		if err := detached.Start(t.Context(), each.Spec, each.Clients, each.Options, nil); err != nil {
+			t.Fatal(err)
+		}
+		engines[i] = listEngines(t, l)
+		if i == 0 {
+			runtest.Await(t, "the first step", l.Counter.Arrived)
+		}
+	}
+	if len(engines[0]) != 1 || !slices.Equal(engines[0], engines[1]) || len(engines[2]) != 1 || slices.Equal(engines[1], engines[2]) {
+		t.Errorf("the engines are %q", engines)
+	}
+	l.Counter.Release()
+	ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer done()
+	if found, err := detached.Wait(ctx, run.Clients.Kube, run.Spec.Ref(), nil); err != nil || found.Status != workflow.RunSucceeded {
+		t.Fatalf("the run stands at %s: %s, %v", found.Status, found.Reason(), err)
+	}
+	l.CheckRanOnce(changed)
 }
 
 // An engine of another version than the provider does not run the workflow, and reports both versions.

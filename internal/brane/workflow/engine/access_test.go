@@ -59,12 +59,18 @@ func removeUser(ctx context.Context, server *redis.Client, store *files.Store, i
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		said, err := store.Log(ctx, "long")
+		fingerprints, err := store.Fingerprints(ctx)
 		if err != nil {
 			return err
 		}
-		if strings.Contains(string(said), "ready") {
-			break
+		if fingerprint, isKnown := fingerprints["long"]; isKnown {
+			said, err := store.Log(ctx, files.ResultKey{Step: "long", Fingerprint: fingerprint})
+			if err != nil {
+				return err
+			}
+			if strings.Contains(string(said), "ready") {
+				break
+			}
 		}
 		select {
 		case <-tick.C:

@@ -11,6 +11,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -21,38 +22,45 @@ import (
 // commitHints are the steps and indexes that may have committed since their commits were read.
 type commitHints struct {
 	all   bool            // any may have
+	steps map[string]bool // these may have, and all of their indexes
 	names map[string]bool // these may have
 }
 
 // newCommitHints returns the hints before anything was read.
-func newCommitHints() commitHints { return commitHints{all: true, names: map[string]bool{}} }
+func newCommitHints() commitHints {
+	return commitHints{all: true, steps: map[string]bool{}, names: map[string]bool{}}
+}
 
 func (h *commitHints) expectAll() { h.all = true }
+
+// expectStep records that a step and all of its indexes may have committed.
+func (h *commitHints) expectStep(name string) { h.steps[name] = true }
 
 // expect records that a step, or an index as "fan.3", may have committed.
 func (h *commitHints) expect(name string) { h.names[name] = true }
 
 // needsCommits reports whether to read commits before the next decision.
 func (l *loop) needsCommits() bool {
-	return l.hints.all || len(l.hints.names) > 0 || l.state.hasUnconfirmed()
+	return l.hints.all || len(l.hints.steps) > 0 || len(l.hints.names) > 0 || l.state.hasUnconfirmed()
 }
 
-// takeCommitNames returns the steps and indexes whose commits are to be read now, and resets the hints. A commit that is known is final.
+// takeCommitNames returns the steps and indexes whose commits are to be read now, and resets the hints. A commit that is known is final. That of a
+// step whose fingerprint is not known yet is read as soon as it is.
 func (l *loop) takeCommitNames() (names []string) {
 	hints := l.hints
-	l.hints = commitHints{names: map[string]bool{}}
+	l.hints = newCommitHints()
+	l.hints.all = false
 	for _, step := range l.state.listUnsettled() {
-		if hints.all || l.state.phaseOf(step) == unconfirmed {
+		if _, isKnown := l.starts[step]; isKnown && (hints.all || hints.steps[step] || l.state.phaseOf(step) == unconfirmed) {
 			names = append(names, l.merger.listUnknown(step)...)
+			hints.steps[step] = true
 		}
-	}
-	if hints.all {
-		return names
 	}
 	for name := range hints.names {
 		step, _, _ := strings.Cut(name, ".")
+		_, isResolved := l.starts[step]
 		isFinal := l.state.phaseOf(step) == committed || l.state.phaseOf(step) == failed
-		if _, isKnown := l.merger.indexes[name]; !isKnown && !isFinal && l.state.phaseOf(step) != unconfirmed {
+		if _, isKnown := l.merger.indexes[name]; isResolved && !isKnown && !isFinal && !hints.steps[step] {
 			names = append(names, name)
 		}
 	}
@@ -83,12 +91,18 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
 		}
 		l.failures = append(l.failures, failure)
-		if err := l.results.StoreAllowedFailure(ctx, failure); err != nil {
+		if err := l.results.StoreAllowedFailure(ctx, failure, l.starts[step].fingerprint); err != nil {
 			return err
 		}
 		l.reportEvent(workflow.StepFailed, step, failure.Reason)
 	}
 	return nil
+}
+
+// isOwn reports whether a commit is that of a Job that this execution has created.
+func (l *loop) isOwn(step string, record files.Record) bool {
+	first, hasStarted := l.firstAttempts[step]
+	return hasStarted && record.Attempt >= first
 }
 
 // readCommits reads the commits that the hints name. If Redis does not answer, it waits.
@@ -97,24 +111,24 @@ func (l *loop) readCommits(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	commits, conflicts, err := l.merger.readCommits(ctx, names, findWithoutFiles(l.spec.Graph, l.state.phaseOf))
+	commits, conflicts, err := l.merger.readCommits(ctx, names, l.starts, findWithoutFiles(l.spec.Graph, l.state.phaseOf), l.isOwn)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		return fmt.Errorf("read the commits of run %q: %w", l.spec.ID, err)
 	}
-	if len(commits) > 0 {
-		if err := l.extendKeys(ctx); err != nil {
-			return err
-		}
-	}
 	early := l.state.listPrewarmed()
 	for name, commit := range commits {
+		l.reused[name] = !l.isOwn(name, commit) && l.state.phaseOf(name) == pending
 		l.state.recordCommit(name)
 		l.commits[name] = commit
 		l.lastMove = time.Now()
 		delete(l.timers, name)
+		if l.reused[name] {
+			l.reportEvent(workflow.StepReused, name, "")
+			continue
+		}
 		l.reportEvent(workflow.StepCommitted, name, commit.Ended.Sub(commit.Started).Round(time.Millisecond).String())
 	}
 	for name, conflict := range conflicts {

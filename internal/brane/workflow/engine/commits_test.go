@@ -43,13 +43,14 @@ func TestEachCommitIsReadAFewTimes(t *testing.T) {
 	}
 	reads := &readCounter{}
 	client.AddHook(reads)
-	layer, err := l.results.Files().Snapshot(t.Context(), t.TempDir(), nil, nil, "fan")
+	stored, err := l.results.Files().Snapshot(t.Context(), t.TempDir(), nil, nil, "fan")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range completions {
 		index := workflow.IndexKey("fan", i)
-		if _, _, err := l.results.Files().Commit(t.Context(), index, files.Record{Attempt: 1, Layer: layer, Started: time.Now().UTC(), Ended: time.Now().UTC()}); err != nil {
+		record := files.Record{Attempt: 1, Layer: stored.Layer, Base: l.starts["fan"].Layer, Started: time.Now().UTC(), Ended: time.Now().UTC()}
+		if _, _, err := l.results.Files().Commit(t.Context(), l.starts["fan"].keyOf(index), record); err != nil {
 			t.Fatal(err)
 		}
 		ended := endedPod("fan", 0, "", 0, "")
@@ -87,8 +88,9 @@ func TestLostAnnouncementsAreFound(t *testing.T) {
 			if err := l.reconcileCommits(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for _, step := range []string{"fan.0", "fan.1", "step"} {
-				commitFile(t, l.results.Files(), step, step, "content")
+			for _, name := range []string{"fan.0", "fan.1", "step"} {
+				step, _, _ := strings.Cut(name, ".")
+				commitFile(t, l.results.Files(), l.starts[step], name, name, "content")
 			}
 			if l.needsCommits() {
 				t.Fatal("nothing was announced")

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,11 +28,14 @@ func setDeadline(t *testing.T, l *runtest.Lab, run *runtest.Run, at time.Time) {
 	}
 }
 
-// checkKeys checks that all keys of a run expire, and not before a time.
-func checkKeys(t *testing.T, l *runtest.Lab, run *runtest.Run, after time.Time) {
+// checkKeys checks that all keys of a run expire, and not before a time, except for those of a step that still runs.
+func checkKeys(t *testing.T, l *runtest.Lab, run *runtest.Run, after time.Time, running string) {
 	t.Helper()
 	keys := l.Redis.Keys(t.Context(), "brane:"+run.Spec.ID+":*").Val()
 	for _, key := range keys {
+		if running != "" && strings.Contains(key, ":"+running+":") {
+			continue // kept longer as soon as its commit is read
+		}
 		if left := l.Redis.TTL(t.Context(), key).Val(); left < time.Until(after)-time.Second {
 			t.Errorf("%s expires in %s", key, left)
 		}
@@ -51,7 +55,7 @@ func TestRunAfterItsDeadline(t *testing.T) {
 	}
 	setDeadline(t, l, run, time.Now().Add(-time.Hour))
 	runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
-	checkKeys(t, l, run, time.Now().Add(50*time.Minute))
+	checkKeys(t, l, run, time.Now().Add(50*time.Minute), "")
 	if n := l.Counter.Count("first"); n != 2 {
 		t.Errorf("the first step ran %d times", n)
 	}
@@ -72,9 +76,9 @@ func TestRunShortlyBeforeItsDeadline(t *testing.T) {
 	adopted := runtest.Heard(run, workflow.StepAdopted, "second")
 	ended := runtest.Execute(ctx, run)
 	runtest.Await(t, "the adoption", adopted)
-	checkKeys(t, l, run, time.Now().Add(110*time.Minute))
+	checkKeys(t, l, run, time.Now().Add(110*time.Minute), "second")
 	l.Counter.Release()
 	runtest.Await(t, "the run", ended).CheckSucceeded(t)
-	checkKeys(t, l, run, time.Now().Add(110*time.Minute))
+	checkKeys(t, l, run, time.Now().Add(110*time.Minute), "")
 	l.CheckRanOnce(run)
 }

@@ -24,7 +24,7 @@ func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref, executio
 	if err := client.Retry(ctx, func() error { return checkExecution(ctx, client, ref, execution) }); err != nil {
 		return err
 	}
-	if err := deleteEngines(ctx, client, ref); err != nil {
+	if err := DeleteEngines(ctx, client, ref); err != nil {
 		return err
 	}
 	// The record first, so that the process that executes the run notices that it is gone. Kubernetes deletes the Secrets, which it owns.
@@ -43,7 +43,7 @@ func Stop(ctx context.Context, client *kube.Client, ref workflow.Ref, execution 
 	if err := client.Retry(ctx, func() error { return checkExecution(ctx, client, ref, execution) }); err != nil {
 		return err
 	}
-	if err := deleteEngines(ctx, client, ref); err != nil {
+	if err := DeleteEngines(ctx, client, ref); err != nil {
 		return err
 	}
 	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, isJobOver) }); err != nil {
@@ -75,8 +75,9 @@ func deleteObject(ctx context.Context, client *kube.Client, object kube.Object) 
 	return nil
 }
 
-// deleteEngines deletes the engines of a run before everything else, because a running engine would create what was just deleted.
-func deleteEngines(ctx context.Context, client *kube.Client, ref workflow.Ref) error {
+// DeleteEngines deletes the engines of a run and waits until their pods have ended. It comes before everything else that is deleted, because a
+// running engine would create it again. The Jobs of steps continue.
+func DeleteEngines(ctx context.Context, client *kube.Client, ref workflow.Ref) error {
 	var jobs batchv1.JobList
 	if err := client.Retry(ctx, func() error { return client.List(ctx, &jobs, ref.Namespace, ref.EngineSelector()) }); err != nil {
 		return fmt.Errorf("list the engines of run %q in namespace %q: %w", ref.ID, ref.Namespace, err)

@@ -24,7 +24,7 @@ const (
 
 // diagnoseFailure collects what is known about a failed step. The status of its containers may be more precise than the reason of the Job.
 func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReason) *workflow.Failure {
-	if l.state.latestAttempt(step) == 0 { // the files of the needs of a fan-out step without indexes conflict
+	if l.starts[step].Layer == "" { // the files of its needs conflict
 		return &workflow.Failure{Step: step, Namespace: l.spec.Namespace, End: workflow.End{Reason: why.reason}, Message: why.message}
 	}
 	ctx, done := context.WithTimeout(ctx, optionalTimeout)
@@ -94,7 +94,7 @@ func (l *loop) readLog(ctx context.Context, step string, end workflow.End, isLas
 		if end.Index != "" {
 			name += "." + end.Index
 		}
-		text, _ = l.results.Files().Log(ctx, name) // otherwise the node is asked
+		text, _ = l.results.Files().Log(ctx, l.starts[step].keyOf(name)) // otherwise the node is asked
 	}
 	if len(text) == 0 && end.Pod != "" && end.Container != "" {
 		text, _ = l.clients.Kube.Logs(ctx, l.spec.Namespace, end.Pod, end.Container, logLines) // a container that did not start has no log

@@ -47,18 +47,19 @@ func TestEmptyStepsComplete(t *testing.T) {
 		{Name: "next", IsEmpty: true, Needs: []string{"both"}}, {Name: "torn", IsEmpty: true, AllowFailure: true, Needs: []string{"one", "rival"}},
 	}
 	l, _, events := openLoop(t, steps...)
-	l.state = newState(l.spec.Graph) // nothing has started
 	store := l.results.Files()
-	input, err := store.PutInputs(t.Context(), map[string]files.Source{"in": {Content: []byte("x")}})
-	if err == nil {
-		err = store.SetInput(t.Context(), input)
-	}
-	if err != nil {
+	l.spec.Inputs = map[string]files.Source{"in": {Content: []byte("x")}}
+	if err := storeInputs(t.Context(), store, l.spec); err != nil {
 		t.Fatal(err)
 	}
-	commitFile(t, store, "one", "file", "x")
-	commitFile(t, store, "other", "another", "x")
-	commitFile(t, store, "rival", "file", "y")
+	l = newLoop(l.Execution) // nothing has started
+	for _, by := range [][3]string{{"one", "file", "x"}, {"other", "another", "x"}, {"rival", "file", "y"}} {
+		start, err := l.reuser.findStart(t.Context(), by[0], nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commitFile(t, store, start, by[0], by[1], by[2])
+	}
 	if err := l.runSteps(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -41,7 +40,7 @@ func (l *loop) handleEviction(step string, pod *corev1.Pod) {
 		l.evicted[pod.UID] = true
 		l.reportEvent(workflow.RunDisturbed, step, fmt.Sprintf("pod %s was evicted: %s", pod.Name, pod.Status.Message))
 	}
-	if l.isOverEvicted(step, pod.Labels[batchv1.JobCompletionIndexAnnotation]) {
+	if l.isOverEvicted(step, pod.Labels[indexLabel]) {
 		l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{workflow.ReasonEvicted, pod.Status.Message})
 	}
 }
@@ -51,7 +50,7 @@ func (l *loop) isOverEvicted(step, index string) bool {
 	byNode, byLimit, failed := 0, 0, 0
 	for _, pod := range l.pods[step] {
 		switch end := newEnd(pod, ""); {
-		case !l.isLatest(step, pod) || pod.Labels[batchv1.JobCompletionIndexAnnotation] != index || pod.Status.Phase != corev1.PodFailed:
+		case !l.isLatest(step, pod) || pod.Labels[indexLabel] != index || pod.Status.Phase != corev1.PodFailed:
 		case isEvicted(pod) && findDisruptionTarget(pod) != nil:
 			byNode++
 		case isEvicted(pod):

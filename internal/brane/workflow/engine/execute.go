@@ -43,17 +43,14 @@ type Options struct {
 	LostAfter time.Duration
 }
 
-// Execute runs the steps that are not committed yet, and returns when all are committed or one has failed. It resumes what an earlier
-// Execute of the same id has started. A failed step is not an error but part of the result. The error is the reason why the run could not
+// Execute runs the steps without a stored result of the same fingerprint, and returns when all are committed or one has failed. It resumes what
+// an earlier Execute of the same id has started. A failed step is not an error but part of the result. The error is the reason why the run could not
 // continue; if ctx has ended, it is the cause of ctx. The running Jobs are deleted then, unless it is a [workflow.StepsContinueError].
 //
 // Only one process at a time executes a run. If another process holds the lease, Execute waits until the lease has expired, and returns a
 // [workflow.HeldError] if it is renewed. A [workflow.LostError] or a [workflow.RecordGoneError] means that the run does not belong to this
-// process any more. A [workflow.RunExistsElsewhereError] means that the id belongs to a run in another place; then nothing is created.
+// process any more.
 func Execute(ctx context.Context, spec *workflow.Spec, clients Clients, options Options) (workflow.Result, error) {
-	if err := CheckLocation(ctx, spec, clients); err != nil {
-		return workflow.Result{}, err
-	}
 	lease, err := Acquire(ctx, spec, clients.Kube, options)
 	if err != nil {
 		return workflow.Result{}, err
@@ -93,18 +90,15 @@ type Execution struct {
 	secrets   jobspec.Secrets  // of the pods
 }
 
-// Prepare stores the inputs of a run, and creates the Secrets that its steps need.
+// Prepare stores the configuration and the inputs of a run, and creates the Secrets that its steps need.
 func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options) (*Execution, error) {
 	options.Observe = options.Observe.Serialize()
 	store, err := openStore(lease, clients, options)
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Files().SetMeta(ctx, formatLocation(spec, clients.Kube)); err != nil {
-		return nil, fmt.Errorf("record run %q in Redis: %w", spec.ID, err)
-	}
-	if lease.IsExtended() {
-		if err := store.Files().ExtendKeys(ctx); err != nil {
+	if spec.Configuration != nil {
+		if err := store.Files().SetConfiguration(ctx, spec.Configuration); err != nil {
 			return nil, err
 		}
 	}

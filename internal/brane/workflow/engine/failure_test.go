@@ -54,7 +54,7 @@ func TestHowAPodEnded(t *testing.T) {
 	waits := endedPod("p", 0, workflow.StepContainer, 0, "")
 	waits.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: workflow.StepContainer, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}}}
 	part := endedPod("p", 0, workflow.StepContainer, 3, "Error")
-	part.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "7"}
+	part.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "2", indexLabel: "7"} // its Job runs only some of the indexes
 	deleted := endedPod("p", 0, workflow.StepContainer, 143, "Error")
 	deleted.DeletionTimestamp = new(metav1.Now())
 	stopped := said(204)
@@ -99,6 +99,25 @@ func TestHowAPodEnded(t *testing.T) {
 	}
 }
 
+// The remedy of a failure says what runs after the change that it recommends.
+func TestRemediesSayWhatRuns(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(f *workflow.Failure)
+		want   string
+	}{
+		"a step":             {func(*workflow.Failure) {}, "After such a change, only this step and those that need it run."},
+		"an index":           {func(f *workflow.Failure) { f.Index = "3" }, "After such a change, only the indexes that have not completed run, and the steps that need this one."},
+		"an allowed failure": {func(f *workflow.Failure) { f.IsAllowed = true }, "The failure is allowed, so it is the result of the step: to run the step again, also change a value in its triggers."},
+		"its own code":       {func(f *workflow.Failure) { f.Reason = "Error" }, "See everything: kubectl -n ns logs job/j --all-containers"},
+	} {
+		f := &workflow.Failure{Step: "a", Namespace: "ns", Job: "j", End: workflow.End{Pod: "p", Container: workflow.StepContainer, Code: 137, Reason: workflow.ReasonOOMKilled}}
+		tt.change(f)
+		if got := f.Detail(); !strings.HasSuffix(got, "\n"+tt.want) {
+			t.Errorf("%s: %s\ndoes not end with\n%s", name, got, tt.want)
+		}
+	}
+}
+
 // The remedy of an eviction names the attribute that limits what was exceeded.
 func TestEvictionRemedies(t *testing.T) {
 	for message, want := range map[string]string{
@@ -111,6 +130,9 @@ func TestEvictionRemedies(t *testing.T) {
 		"The node had condition: [DiskPressure]":                                           "See what the node is short of: kubectl describe node n1",
 	} {
 		f := &workflow.Failure{Step: "a", Job: "j", End: workflow.End{Pod: "p", Node: "n1", Code: 143, Reason: workflow.ReasonEvicted, Cause: message}, Message: "Job has failed"}
+		if !strings.HasPrefix(want, "See ") { // there is nothing to change
+			want += "\nAfter such a change, only this step and those that need it run."
+		}
 		if got := f.Detail(); !strings.HasPrefix(got, "Job j in namespace , pod p on node n1: Evicted: "+message+" (exit code 143).") || !strings.HasSuffix(got, "\n"+want) {
 			t.Errorf("%s\nis not\n%s", got, want)
 		}

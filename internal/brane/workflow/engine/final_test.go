@@ -72,6 +72,9 @@ func openLoop(t *testing.T, steps ...workflow.Step) (l *loop, client *redis.Clie
 	events = &[]string{}
 	spec, kubernetes := &workflow.Spec{ID: "run", Graph: graph, Namespace: "brane"}, newFakeClient(t, answerEmpty)
 	lease, err := record.Acquire(t.Context(), kubernetes, spec.Ref(), record.Holder{Retention: time.Hour}, nil)
+	if err == nil {
+		err = storeInputs(t.Context(), store.Files(), spec)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,22 +84,27 @@ func openLoop(t *testing.T, steps ...workflow.Step) (l *loop, client *redis.Clie
 	})
 	for _, step := range steps {
 		l.state.recordJob(step.Name, 1)
+		l.firstAttempts[step.Name] = 1
+	}
+	if _, err := l.resolveSteps(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	return l, client, events
 }
 
-// commitFile commits a step, or an index of one, that has written one file.
-func commitFile(t *testing.T, store *files.Store, step, name, content string) {
+// commitFile commits a step that starts with this, or an index of one, that has written one file.
+func commitFile(t *testing.T, store *files.Store, start stepStart, step, name, content string) {
 	t.Helper()
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	layer, err := store.Snapshot(t.Context(), folder, nil, nil, step)
+	stored, err := store.Snapshot(t.Context(), folder, nil, nil, step)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := store.Commit(t.Context(), step, files.Record{Attempt: 1, Layer: layer, Started: time.Now().UTC(), Ended: time.Now().UTC()}); err != nil {
+	record := files.Record{Attempt: 1, Layer: stored.Layer, Content: stored.Content, Base: start.Layer, Started: time.Now().UTC(), Ended: time.Now().UTC()}
+	if _, _, err := store.Commit(t.Context(), start.keyOf(step), record); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -121,15 +129,14 @@ func (c *counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// A conflict between the indexes of a step is reported, stored and counted once, however long the run continues and however often it is
-// resumed.
+// A conflict between the indexes of a step is reported, stored and counted once in each execution, however long it continues.
 func TestConflictIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	l, client, events := openLoop(t, workflow.Step{Name: "fan", Completions: 2, AllowFailure: true}, workflow.Step{Name: "slow"})
 	stored := &counting{text: ":failed:"}
 	client.AddHook(stored)
-	commitFile(t, l.results.Files(), "fan.0", "same", "0")
-	commitFile(t, l.results.Files(), "fan.1", "same", "1")
+	commitFile(t, l.results.Files(), l.starts["fan"], "fan.0", "same", "0")
+	commitFile(t, l.results.Files(), l.starts["fan"], "fan.1", "same", "1")
 	for range 3 {
 		l.hints.expectAll()
 		if err := l.reconcileCommits(t.Context()); err != nil {
@@ -139,23 +146,106 @@ func TestConflictIsReportedOnce(t *testing.T) {
 	if hasEnded(l.spec.Graph, l.state.phaseOf) {
 		t.Fatal("the other step still runs")
 	}
-	isReportedOnce := func(event string) {
+	isReportedOnce := func() {
 		t.Helper()
-		result := l.buildResult(t.Context())
-		if len(l.failures) != 1 || len(result.Allowed) != 1 || result.Steps["fan"].Status != workflow.Failed || fmt.Sprint(*events) != "["+event+"]" || stored.n.Load() != 1 {
-			t.Errorf("%d failures, %d of them in the result, stored %d times; events %q", len(l.failures), len(result.Allowed), stored.n.Load(), *events)
+		result, times := l.buildResult(t.Context()), stored.n.Swap(0)
+		if len(l.failures) != 1 || len(result.Allowed) != 1 || result.Steps["fan"].Status != workflow.Failed || fmt.Sprint(*events) != "[step failed fan: FilesConflict]" || times != 1 {
+			t.Errorf("%d failures, %d of them in the result, stored %d times; events %q", len(l.failures), len(result.Allowed), times, *events)
 		}
 	}
-	isReportedOnce("step failed fan: FilesConflict")
+	isReportedOnce()
 
-	resumed := newLoop(l.Execution)
-	l, *events = resumed, nil
-	for _, do := range []func(context.Context) error{l.readCommits, l.restoreFailures, l.reconcileCommits, l.reconcileCommits} {
-		if err := do(t.Context()); err != nil {
+	l, *events = newLoop(l.Execution), nil
+	for range 3 {
+		l.hints.expectAll()
+		if err := l.settleSteps(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	isReportedOnce("step failed fan: FilesConflict, before")
+	isReportedOnce()
+}
+
+// An allowed failure that is stored is found by the next execution, which stores it again, so that it is kept as long. It is not that of a step with
+// another configuration.
+func TestAllowedFailureIsRestored(t *testing.T) {
+	t.Parallel()
+	l, client, events := openLoop(t, workflow.Step{Name: "risky", AllowFailure: true}, workflow.Step{Name: "other"})
+	l.state.markUnconfirmed("risky", 1, vanished)
+	if err := l.settleSteps(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stored := &counting{text: ":failed:risky:"}
+	client.AddHook(stored)
+	*events = nil
+	next := newLoop(l.Execution)
+	for range 2 {
+		next.hints.expectAll()
+		if err := next.settleSteps(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := next.buildResult(t.Context())
+	if fmt.Sprint(*events) != "[step failed risky: JobDeleted, before]" || stored.n.Load() != 1 || len(result.Allowed) != 1 || next.state.phaseOf("risky") != failed {
+		t.Errorf("events %q, stored %d times, result %+v", *events, stored.n.Load(), result)
+	}
+	*events = nil
+	changed := *l.spec
+	changed.Graph = l.spec.Graph.WithConfigurations(map[string]string{"risky": workflow.Step{Image: "another"}.DigestConfiguration(workflow.Triggers{})})
+	l.spec = &changed
+	other := newLoop(l.Execution)
+	if err := other.settleSteps(t.Context()); err != nil || len(*events) > 0 || other.state.phaseOf("risky") != pending {
+		t.Errorf("with another configuration the step is in phase %d, %v; events %q", other.state.phaseOf("risky"), err, *events)
+	}
+}
+
+// Needs whose files conflict are a failure of the step, found before it has a pod. Those who read the results of the run find it as well.
+func TestConflictOfNeeds(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		step  workflow.Step
+		early bool // its Job was created before the needs ended
+	}{
+		"a step":                          {workflow.Step{}, false},
+		"a step whose failure is allowed": {workflow.Step{AllowFailure: true}, false},
+		"a fan-out step":                  {workflow.Step{Completions: 2}, false},
+		"a step that waits for its needs": {workflow.Step{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt.step.Name, tt.step.Needs = "torn", []string{"one", "rival"}
+			l, _, events := openLoop(t, workflow.Step{Name: "one"}, workflow.Step{Name: "rival"}, tt.step)
+			commitFile(t, l.results.Files(), l.starts["one"], "one", "file", "x")
+			commitFile(t, l.results.Files(), l.starts["rival"], "rival", "file", "y")
+			if !tt.early {
+				l = newLoop(l.Execution)
+			}
+			if err := l.runSteps(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			failures := l.buildResult(t.Context()).Failures
+			if tt.step.AllowFailure {
+				failures = l.buildResult(t.Context()).Allowed
+			}
+			if len(failures) != 1 || failures[0].Step != "torn" || failures[0].Reason != workflow.ReasonFilesConflict || failures[0].Pod != "" {
+				t.Errorf("the failures are %+v", failures)
+			}
+			if last := (*events)[len(*events)-1]; last != "step failed torn: FilesConflict" {
+				t.Errorf("the events are %q", *events)
+			}
+			for _, event := range *events {
+				if strings.Contains(event, string(workflow.StepStarted)) {
+					t.Errorf("a Job was created: %s", event)
+				}
+			}
+			if !tt.step.AllowFailure {
+				return
+			}
+			loaded, err := l.results.Load(t.Context())
+			if err != nil || len(loaded.Allowed) != 1 || loaded.Allowed[0].Detail() != failures[0].Detail() || loaded.Steps["torn"].Status != workflow.Failed {
+				t.Errorf("read from Redis it is %+v, %v", loaded, err)
+			}
+		})
+	}
 }
 
 // A step that has failed and then commits, because its pod was only unreachable, has failed in this execution: for the steps after it, in
@@ -170,7 +260,7 @@ func TestCommitAfterFailure(t *testing.T) {
 			if err := l.reconcileCommits(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			commitFile(t, l.results.Files(), "lost", "file", "content")
+			commitFile(t, l.results.Files(), l.starts["lost"], "lost", "file", "content")
 			l.hints.expectAll()
 			if err := l.reconcileCommits(t.Context()); err != nil {
 				t.Fatal(err)
@@ -188,10 +278,8 @@ func TestCommitAfterFailure(t *testing.T) {
 			}
 
 			next := newLoop(l.Execution)
-			for _, do := range []func(context.Context) error{next.readCommits, next.restoreFailures} {
-				if err := do(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+			if err := next.settleSteps(t.Context()); err != nil {
+				t.Fatal(err)
 			}
 			if status := next.buildResult(t.Context()).Steps["lost"].Status; status != workflow.Succeeded {
 				t.Errorf("in the next execution it is %s", status)

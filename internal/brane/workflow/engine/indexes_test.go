@@ -18,6 +18,28 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
+// newTestMerger returns an index merger with its own reuser.
+func newTestMerger(graph workflow.Graph, store *files.Store) *indexMerger {
+	return newIndexMerger(graph, store, newReuser(graph, store))
+}
+
+// startEmpty returns what a step starts with that sees no files.
+func startEmpty(t *testing.T, graph workflow.Graph, store *files.Store, step string) stepStart {
+	t.Helper()
+	stored, err := store.Snapshot(t.Context(), t.TempDir(), nil, nil, "before")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, of := stored.Content, graph.Step(step)
+	return stepStart{Stored: stored, seen: seen, fingerprint: of.Fingerprint(seen), indexes: of.IndexFingerprints(seen)}
+}
+
+// hasNone reports that every step has files.
+func hasNone(string) bool { return false }
+
+// isEachOwn reports that a commit was created in this execution.
+func isEachOwn(string, files.Record) bool { return true }
+
 // Indexes that have committed different files are merged into one step; indexes with different content for one path are not.
 func TestManyBecomeOne(t *testing.T) {
 	t.Parallel()
@@ -41,6 +63,7 @@ func TestManyBecomeOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			start := startEmpty(t, graph, store, "fan")
 			commit := func(i int) {
 				folder := t.TempDir()
 				for name, content := range tt.left[i] {
@@ -49,18 +72,19 @@ func TestManyBecomeOne(t *testing.T) {
 					}
 				}
 				part := fmt.Sprintf("fan.%d", i)
-				layer, err := store.Snapshot(t.Context(), folder, nil, nil, part)
+				stored, err := store.Snapshot(t.Context(), folder, nil, nil, part)
 				if err != nil {
 					t.Fatal(err)
 				}
 				at := time.Unix(int64(1000+i), 0).UTC()
-				if _, _, err := store.Commit(t.Context(), part, files.Record{Attempt: 1 + i, Layer: layer, Started: at, Ended: at.Add(time.Minute)}); err != nil {
+				record := files.Record{Attempt: 1 + i, Layer: stored.Layer, Content: stored.Content, Base: start.Layer, Started: at, Ended: at.Add(time.Minute)}
+				if _, _, err := store.Commit(t.Context(), start.keyOf(part), record); err != nil {
 					t.Fatal(err)
 				}
 			}
-			g := newIndexMerger(graph, store)
+			g := newTestMerger(graph, store)
 			look := func() (files.Record, string) {
-				records, conflicts, err := g.readCommits(t.Context(), append(g.listUnknown("before"), g.listUnknown("fan")...), func(string) bool { return false })
+				records, conflicts, err := g.readCommits(t.Context(), g.listUnknown("fan"), map[string]stepStart{"fan": start}, hasNone, isEachOwn)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -98,7 +122,7 @@ func TestManyBecomeOne(t *testing.T) {
 				t.Errorf("the record is %+v", record)
 			}
 			// Another process finds the commit of the step.
-			g = newIndexMerger(graph, store)
+			g = newTestMerger(graph, store)
 			if again, got := look(); again.Layer != record.Layer || got != tt.want {
 				t.Errorf("read again it is %s in %+v", got, again)
 			}
@@ -122,23 +146,24 @@ func TestTheJoiningOfManyIsStoredAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	start := startEmpty(t, graph, store, "fan")
 	for _, part := range graph.Step("fan").IndexKeys() {
 		folder := t.TempDir()
 		if err := os.WriteFile(filepath.Join(folder, part), []byte(part), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		layer, err := store.Snapshot(t.Context(), folder, nil, nil, part)
+		stored, err := store.Snapshot(t.Context(), folder, nil, nil, part)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := store.Commit(t.Context(), part, files.Record{Layer: layer}); err != nil {
+		if _, _, err := store.Commit(t.Context(), start.keyOf(part), files.Record{Layer: stored.Layer, Base: start.Layer}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	losing := &forgetful{server: server.Client()}
 	client.AddHook(losing)
-	g := newIndexMerger(graph, store)
-	records, _, err := g.readCommits(t.Context(), g.listUnknown("fan"), func(string) bool { return false })
+	g := newTestMerger(graph, store)
+	records, _, err := g.readCommits(t.Context(), g.listUnknown("fan"), map[string]stepStart{"fan": start}, hasNone, isEachOwn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +224,7 @@ func TestMergeInGroups(t *testing.T) {
 	var layers []indexLayer
 	all := map[string]files.Layer{}
 	for i, index := range graph.Step("fan").IndexKeys() {
-		folder, staged := t.TempDir(), &files.Staged{Layer: before}
+		folder, staged := t.TempDir(), &files.Staged{Layer: before.Layer}
 		if err := store.Restore(t.Context(), staged, folder); err != nil {
 			t.Fatal(err)
 		}
@@ -216,18 +241,18 @@ func TestMergeInGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(folder, fmt.Sprintf("new/%d/%d", i%5, i), index)
-		layer, err := store.Snapshot(t.Context(), folder, staged, nil, index)
+		stored, err := store.Snapshot(t.Context(), folder, staged, nil, index)
 		if err != nil {
 			t.Fatal(err)
 		}
-		layers, all[index] = append(layers, indexLayer{index, layer}), layer
+		layers, all[index] = append(layers, indexLayer{index, stored}), stored.Layer
 	}
-	ancestry := graph.Ancestry("fan", func(string) bool { return false })
+	ancestry := graph.Ancestry("fan", hasNone)
 	want, err := store.Union(t.Context(), all, ancestry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := newIndexMerger(graph, store).mergeLayers(t.Context(), layers, ancestry); err != nil || got != want {
-		t.Errorf("merged in groups it is %s, %v; at once %s", got, err, want)
+	if got, err := newTestMerger(graph, store).mergeLayers(t.Context(), layers, ancestry); err != nil || got != want {
+		t.Errorf("merged in groups it is %v, %v; at once %v", got, err, want)
 	}
 }

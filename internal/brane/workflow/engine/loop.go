@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -34,11 +33,18 @@ var retryBackoff = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Cap
 // goroutine changes it.
 type loop struct {
 	*Execution
-	template    jobspec.Template
-	state       *state
-	commits     map[string]files.Record // of committed steps
-	merger      *indexMerger
-	hints       commitHints
+	template jobspec.Template
+	state    *state
+	commits  map[string]files.Record // of committed steps
+	merger   *indexMerger
+	hints    commitHints
+	reuser   *reuser
+	starts   map[string]stepStart // of the steps whose needs have ended
+	reused   map[string]bool      // steps whose commits were there when they were ready
+	// firstAttempts are the first attempts of steps that this execution has started.
+	firstAttempts map[string]int
+	// indexes are those that the Jobs of fan-out steps run, by their completion indexes, if these are not all.
+	indexes     map[attemptKey][]int
 	pods        map[string]podsByUID     // of each step, all that the watches have delivered
 	active      map[string]podsByUID     // of each step, those of them that run or wait, and are not being deleted
 	timers      map[string]podTimer      // of steps whose pod has not started
@@ -52,8 +58,6 @@ type loop struct {
 	unstarted   map[string]unstartedStep
 	cleanups    map[string]cleanup // by the description of the object
 	nextCleanup time.Time
-	// hasOldDeadline is whether a Job was adopted that lets its keys expire before the deadline of the run.
-	hasOldDeadline bool
 	// failedIndexes are those of fan-out steps, as their Jobs count them.
 	failedIndexes map[string]string
 	signals       *signals
@@ -76,10 +80,12 @@ type loop struct {
 }
 
 func newLoop(e *Execution) *loop {
+	reuser := newReuser(e.spec.Graph, e.results.Files())
 	return &loop{
 		Execution: e,
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies, Secrets: e.secrets},
-		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files()), hints: newCommitHints(),
+		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files(), reuser), hints: newCommitHints(),
+		reuser: reuser, starts: map[string]stepStart{}, reused: map[string]bool{}, firstAttempts: map[string]int{}, indexes: map[attemptKey][]int{},
 		pods: map[string]podsByUID{}, active: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
 		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{},
 		terminating: map[types.UID]time.Time{}, failing: map[string]failureReason{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
@@ -105,10 +111,8 @@ func (l *loop) runSteps(ctx context.Context) error {
 	l.startWatching(ctx)
 	for {
 		l.expirePodTimers(ctx, time.Now())
-		if l.needsCommits() {
-			if err := l.reconcileCommits(ctx); err != nil {
-				return err
-			}
+		if err := l.settleSteps(ctx); err != nil {
+			return err
 		}
 		l.releaseKeptPods()
 		l.cleanUp(ctx)
@@ -166,33 +170,22 @@ func (l *loop) handleTimer(ctx context.Context, now time.Time) error {
 		return nil // a retry or a timeout is due
 	}
 	l.nextResync = now.Add(resyncInterval)
-	if err := l.extendKeys(ctx); err != nil {
-		return err
-	}
 	l.replaceLostPods(ctx, now)
 	l.hints.expectAll()
 	return l.detectDeletedJobs(ctx)
 }
 
-// extendKeys keeps what adopted Jobs have stored until the deadline of the run. They were created before it was renewed.
-func (l *loop) extendKeys(ctx context.Context) error {
-	if !l.hasOldDeadline {
-		return nil
-	}
-	return l.results.Files().ExtendKeys(ctx)
-}
-
-// recoverProgress reads what earlier executions have done and started.
+// recoverProgress finds the results that are stored, and the Jobs that earlier executions have started.
 func (l *loop) recoverProgress(ctx context.Context) error {
-	if err := l.readCommits(ctx); err != nil {
+	if err := l.results.Files().ResetFingerprints(ctx); err != nil {
+		return err
+	}
+	if err := l.settleSteps(ctx); err != nil {
 		return err
 	}
 	l.nextResync = time.Now().Add(resyncInterval)
 	if l.lease.Transitions() == 1 {
 		return nil // this is the first execution
-	}
-	if err := l.restoreFailures(ctx); err != nil {
-		return err
 	}
 	var jobs []attempt
 	err := l.waitOut(ctx, func() (err error) {
@@ -203,51 +196,97 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 		return err
 	}
 	l.hints.expectAll()
-	if err := l.readCommits(ctx); err != nil { // again: a complete Job has a commit, unless the keys of the run have expired
+	if err := l.settleSteps(ctx); err != nil { // again: a complete Job has a commit, unless the keys of the run have expired
 		return err
 	}
+	var stale []attempt
 	for i := range jobs {
-		jobs[i].isOver = jobs[i].isOver || jobs[i].isComplete
-		if job := &jobs[i]; !job.isOver && job.deadline.Before(time.Now()) { // what it stores is deleted immediately
+		job := &jobs[i]
+		job.isOver = job.isOver || job.isComplete
+		if job.isOver || l.state.phaseOf(job.step) == committed {
+			continue
+		}
+		if job.agent.Deadline < time.Now().Unix() || !l.matches(*job) { // what it stores is deleted immediately, or of no use
 			job.isOver = true
-			l.requestCleanup(l.newJob(job.step, strconv.Itoa(job.number)), nil)
+			stale = append(stale, *job)
 		}
 	}
+	if err := l.stopStale(ctx, stale); err != nil {
+		return err
+	}
+	for _, job := range jobs {
+		l.rememberIndexes(job)
+	}
 	for _, step := range l.state.adoptJobs(jobs) {
-		l.hasOldDeadline = l.hasOldDeadline || slices.ContainsFunc(jobs, func(job attempt) bool {
-			return job.step == step && !job.isOver && job.deadline.Before(l.lease.Deadline())
-		})
 		l.startPodTimer(step)
 		l.reportEvent(workflow.StepAdopted, step, l.jobName(step))
 	}
 	return nil
 }
 
-// restoreFailures restores the allowed failures that earlier executions have stored.
-func (l *loop) restoreFailures(ctx context.Context) error {
-	failures, err := l.results.AllowedFailures(ctx)
-	if err != nil {
+// stopStale deletes Jobs of earlier executions whose results would be of no use, and waits until their pods have ended, because two pods of one step
+// must not run at the same time.
+func (l *loop) stopStale(ctx context.Context, stale []attempt) error {
+	if len(stale) == 0 {
+		return nil
+	}
+	if err := l.waitOut(ctx, func() error { return l.lease.Verify(ctx) }); err != nil {
 		return err
 	}
-	for _, step := range l.spec.Graph.Steps() {
-		if failure := failures[step]; failure != nil && l.state.restoreFailure(step) {
-			l.failures = append(l.failures, failure)
-			l.reportEvent(workflow.StepFailed, step, failure.Reason+", before")
+	isStale := map[attemptKey]bool{}
+	for _, of := range stale {
+		isStale[of.key()] = true
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.spec.Namespace, Name: jobspec.JobName(l.spec.ID, of.step, of.number)}}
+		if err := l.waitOut(ctx, func() error { return deleteObject(ctx, l.clients.Kube, job) }); err != nil {
+			return err
 		}
+		l.reportEvent(workflow.StepWithdrawn, of.step, job.Name)
+	}
+	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
+	defer done()
+	isStopping := func(pod *corev1.Pod) bool {
+		return isPodRunning(pod) && isStale[attemptKey{pod.Labels[workflow.StepLabel], attemptNumber(pod.Labels)}]
+	}
+	err := waitForPods(soon, l.clients.Kube, l.spec.Ref(), l.spec.Ref().StepsSelector(), isStopping)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		l.reportEvent(workflow.RunDisturbed, "", err.Error()) // the first commit is used
 	}
 	return nil
 }
 
-// completeEmptySteps commits fan-out steps without indexes. They need no Job. A step whose needs have written different files to the same
-// path has failed.
+// restoreFailures restores the allowed failures of steps that have the same fingerprints in earlier executions.
+func (l *loop) restoreFailures(ctx context.Context, steps []string) error {
+	fingerprints := map[string]files.Fingerprint{}
+	for _, step := range steps {
+		if start, isKnown := l.starts[step]; isKnown && l.spec.Graph.Step(step).AllowFailure && l.state.phaseOf(step) == pending {
+			fingerprints[step] = start.fingerprint
+		}
+	}
+	failures, err := l.results.AllowedFailures(ctx, fingerprints)
+	if err != nil {
+		return err
+	}
+	for step, failure := range failures {
+		if !l.state.restoreFailure(step) {
+			continue
+		}
+		l.failures = append(l.failures, failure)
+		if err := l.results.StoreAllowedFailure(ctx, failure, fingerprints[step]); err != nil { // again, so that it is kept as long as this execution
+			return err
+		}
+		l.reportEvent(workflow.StepFailed, step, failure.Reason+", before")
+	}
+	return nil
+}
+
+// completeEmptySteps commits fan-out steps without indexes. They need no Job.
 func (l *loop) completeEmptySteps(ctx context.Context, names []string) error {
 	for _, name := range names {
-		record, err := l.merger.commitEmptyStep(ctx, name, l.commits, findWithoutFiles(l.spec.Graph, l.state.phaseOf))
-		var conflict *files.ConflictError
+		record, err := l.merger.commitEmptyStep(ctx, name, l.starts[name])
 		switch {
-		case errors.As(err, &conflict):
-			l.state.markConflict(name, failureReason{workflow.ReasonFilesConflict, err.Error()})
-			continue
 		case err != nil && ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
@@ -275,6 +314,10 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 	for _, name := range names {
 		number := l.state.nextAttempt(name, l.lease.Transitions())
 		job, err := l.buildJob(name, number)
+		if errors.Is(err, jobspec.ErrTooManyNeeds) {
+			l.state.forbidPrewarm(name)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("create the Job of step %q: %w", name, err)
 		}
@@ -291,6 +334,10 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 			return l.scheduleRetry(ctx, err)
 		}
 		l.refusedSince = time.Time{}
+		l.rememberIndexes(parseAttempt(job))
+		if _, hasStarted := l.firstAttempts[name]; !hasStarted {
+			l.firstAttempts[name] = number
+		}
 		l.state.recordJob(name, number)
 		delete(l.failing, name)
 		l.startPodTimer(name)
@@ -307,9 +354,7 @@ func (l *loop) buildJob(name string, number int) (*batchv1.Job, error) {
 		return nil, err
 	}
 	step.Retries = l.retriesOf(name)
-	return l.template.BuildStepJob(step, jobspec.Attempt{
-		Number: number, Term: l.lease.Transitions(), IsPrewarmed: l.state.creationOf(name) == jobPrewarmed, HasNoFiles: findWithoutFiles(l.spec.Graph, l.state.phaseOf),
-	})
+	return l.template.BuildStepJob(step, l.newAttempt(name, number))
 }
 
 // jobName returns the name of a step's latest Job.
@@ -398,7 +443,9 @@ func (l *loop) buildResult(ctx context.Context) workflow.Result {
 	for _, name := range l.spec.Graph.Steps() {
 		switch l.state.phaseOf(name) {
 		case committed:
-			result.Steps[name] = workflow.NewStepResult(l.spec.Graph.Step(name), l.commits[name])
+			step := workflow.NewStepResult(l.spec.Graph.Step(name), l.commits[name])
+			step.Reused = l.reused[name]
+			result.Steps[name] = step
 		case running, prewarmed, unconfirmed:
 			result.Steps[name] = workflow.StepResult{Status: workflow.Stopped}
 		case pending:
@@ -408,6 +455,11 @@ func (l *loop) buildResult(ctx context.Context) workflow.Result {
 	}
 	for _, failure := range l.failures {
 		result.AddFailure(failure, l.spec.Graph.Step(failure.Step).AllowFailure)
+	}
+	for name, start := range l.starts {
+		step := result.Steps[name]
+		step.Fingerprint = start.fingerprint
+		result.Steps[name] = step
 	}
 	// This has to happen after Ctrl-C as well, so it has a separate short timeout.
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), optionalTimeout)

@@ -19,7 +19,7 @@ import (
 // newEnd reads how the containers of a pod ended; a Job only shows that its pods failed. reason is the reason of the step's failure.
 func newEnd(pod *corev1.Pod, reason string) workflow.End {
 	end := workflow.End{
-		Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[batchv1.JobCompletionIndexAnnotation], Reason: reason, Deleted: pod.DeletionTimestamp != nil,
+		Pod: pod.Name, Node: pod.Spec.NodeName, Index: pod.Labels[indexLabel], Reason: reason, Deleted: pod.DeletionTimestamp != nil,
 	}
 	if reason != workflow.ReasonJobDeleted && reason != batchv1.JobReasonDeadlineExceeded {
 		if why, message := findDisruption(pod); why != "" {

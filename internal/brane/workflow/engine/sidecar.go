@@ -156,7 +156,7 @@ func (l *loop) recordFailedIndexes(of attempt, job *batchv1.Job) {
 		return
 	}
 	l.failedIndexes[of.step] = *job.Status.FailedIndexes
-	for _, index := range parseIndexes(*job.Status.FailedIndexes) {
+	for _, index := range l.listFailedIndexes(of.step) {
 		l.hints.expect(workflow.IndexKey(of.step, index))
 	}
 }
@@ -164,8 +164,8 @@ func (l *loop) recordFailedIndexes(of attempt, job *batchv1.Job) {
 // limitFailedIndexes records the fan-out steps of which more indexes have failed than are allowed, after the commits were read. The Job
 // cannot count them: it counts committed indexes whose sidecar did not exit with 0 as well.
 func (l *loop) limitFailedIndexes() {
-	for step, text := range l.failedIndexes {
-		limit, count, indexes := int(l.spec.Graph.Step(step).MaxFailedIndexes), 0, parseIndexes(text)
+	for step := range l.failedIndexes {
+		limit, count, indexes := int(l.spec.Graph.Step(step).MaxFailedIndexes), 0, l.listFailedIndexes(step)
 		if len(indexes) <= limit {
 			continue
 		}
@@ -180,6 +180,14 @@ func (l *loop) limitFailedIndexes() {
 			})
 		}
 	}
+}
+
+// listFailedIndexes returns the indexes of a fan-out step that have failed according to its Job.
+func (l *loop) listFailedIndexes(step string) (indexes []int) {
+	for _, completion := range parseIndexes(l.failedIndexes[step]) {
+		indexes = append(indexes, l.translateIndex(attemptKey{step, l.state.latestAttempt(step)}, completion))
+	}
+	return indexes
 }
 
 // parseIndexes parses the indexes in the status of a Job, for example "1,3-5".

@@ -168,7 +168,7 @@ func TestFailedIndexesBesideSidecars(t *testing.T) {
 			if err := l.Admin.List(t.Context(), &jobs, l.Namespace, ""); err != nil || len(jobs.Items) != 1 {
 				t.Errorf("%d Jobs are kept for inspection, %v", len(jobs.Items), err)
 			}
-			indexes, err := run.Clients.Results.Indexes(t.Context(), "fan")
+			indexes, err := run.Clients.Results.Indexes(t.Context(), "fan", l.Result(run, "fan").Fingerprint)
 			if err != nil || !indexes[0].IsCommitted || !indexes[1].IsCommitted || indexes[5].Attempts != 0 {
 				t.Errorf("the indexes are %+v, %v", indexes, err)
 			}

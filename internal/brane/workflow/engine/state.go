@@ -3,8 +3,8 @@ package engine
 import (
 	"maps"
 	"slices"
-	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -53,7 +53,7 @@ var transitions = map[event]map[phase]phase{
 	attemptLost:      {running: pending},
 	cannotCommit:     {running: unconfirmed},
 	indexesConflict:  {pending: unconfirmed, running: unconfirmed, unconfirmed: unconfirmed},
-	failureRestored:  {pending: failed, unconfirmed: failed},
+	failureRestored:  {pending: failed},
 	failureConfirmed: {unconfirmed: failed},
 	retryDecided:     {unconfirmed: pending},
 	commitRead:       {pending: committed, prewarmed: committed, running: committed, unconfirmed: committed},
@@ -66,7 +66,7 @@ type failureReason struct{ reason, message string }
 type stepState struct {
 	phase              phase
 	attempt            int           // the latest; 0 if there was none
-	isPrewarmForbidden bool          // its early Job was deleted or has ended once
+	isPrewarmForbidden bool          // its early Job was deleted, has ended or cannot be built
 	reason             failureReason // of an unconfirmed step
 }
 
@@ -121,11 +121,28 @@ func (s *state) nextAttempt(name string, acquisitions int) int {
 
 // attempt is a Job of a step.
 type attempt struct {
-	step       string
-	number     int
-	isOver     bool      // it has failed or is being deleted, so it will not commit
-	isComplete bool      // all of its pods have succeeded
-	deadline   time.Time // until when the files that it stores are kept
+	step        string
+	number      int
+	isOver      bool       // it has failed or is being deleted, so it will not commit
+	isComplete  bool       // all of its pods have succeeded
+	completions int        // of an Indexed Job
+	agent       agent.Step // what its agents know about the step
+}
+
+// attemptKey identifies an attempt.
+type attemptKey struct {
+	step   string
+	number int
+}
+
+func (a attempt) key() attemptKey { return attemptKey{a.step, a.number} }
+
+// indexAt returns the index of the step that a pod with this completion index runs.
+func (a attempt) indexAt(completion int) int {
+	if completion < len(a.agent.Indexes) {
+		return a.agent.Indexes[completion]
+	}
+	return completion
 }
 
 // adoptJobs resumes what earlier executions have started, when the commits are known. A step whose latest Job still runs is running; a step
@@ -169,10 +186,13 @@ func (s *state) recordJob(name string, number int) {
 func (s *state) withdrawPrewarmed(name string) bool {
 	isWithdrawn := s.applyEvent(name, prewarmEnded)
 	if isWithdrawn {
-		s.steps[name].isPrewarmForbidden = true
+		s.forbidPrewarm(name)
 	}
 	return isWithdrawn
 }
+
+// forbidPrewarm records that the Job of a step is not created before its needs have ended.
+func (s *state) forbidPrewarm(name string) { s.steps[name].isPrewarmForbidden = true }
 
 // abandonAttempt records that an attempt was lost with its node. It reports whether the step needs another one.
 func (s *state) abandonAttempt(name string, number int) bool {

@@ -19,7 +19,7 @@ prewarmed                               needsCommitted    running
 prewarmed                               prewarmEnded      pending
 running                                 cannotCommit      unconfirmed
 pending running unconfirmed             indexesConflict   unconfirmed
-pending unconfirmed                     failureRestored   failed
+pending                                 failureRestored   failed
 unconfirmed                             failureConfirmed  failed
 unconfirmed                             retryDecided      pending
 pending prewarmed running unconfirmed   commitRead        committed

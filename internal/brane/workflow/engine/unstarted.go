@@ -45,7 +45,7 @@ func findUnstartedCause(pod *corev1.Pod) string {
 // started, and the others, without those that were stopped. cause is that of one of the former.
 func (l *loop) countFailures(step, index string) (unstarted, counted int, cause string) {
 	for _, pod := range l.pods[step] {
-		if !l.isLatest(step, pod) || pod.Labels[batchv1.JobCompletionIndexAnnotation] != index || pod.Status.Phase != corev1.PodFailed {
+		if !l.isLatest(step, pod) || pod.Labels[indexLabel] != index || pod.Status.Phase != corev1.PodFailed {
 			continue
 		}
 		if why := findUnstartedCause(pod); why != "" {
@@ -80,6 +80,12 @@ type unstartedStep struct {
 // called after the commits were read.
 func (l *loop) retryUnstarted(ctx context.Context, now time.Time) {
 	for step, why := range l.state.listUnconfirmed() {
+		if _, hasStarted := l.firstAttempts[step]; why.reason == reasonCommitMissing && !hasStarted {
+			// The pod of an adopted Job had ended already, and its commit was deleted before this execution.
+			l.state.retryStep(step)
+			l.reportEvent(workflow.RunDisturbed, step, why.message+"; it is started again")
+			continue
+		}
 		switch why.reason {
 		case batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonFailedIndexes, batchv1.JobReasonPodFailurePolicy:
 		default:
@@ -105,7 +111,7 @@ func (l *loop) whyUnstarted(step string) (cause string, is bool) {
 	if !l.spec.Graph.Step(step).IsIndexed() {
 		return l.wasUnstarted(step, "")
 	}
-	for _, index := range parseIndexes(l.failedIndexes[step]) {
+	for _, index := range l.listFailedIndexes(step) {
 		if l.merger.isIndexCommitted(step, index) {
 			continue
 		}

@@ -110,3 +110,24 @@ func TestUnstartedCommandsAreLimited(t *testing.T) {
 		t.Errorf("the failures are %v", l.failures)
 	}
 }
+
+// A Job that is complete without a commit is started again if an earlier execution has created it, because the commit was deleted in between.
+func TestMissingCommitOfAnAdoptedJob(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]phase{"adopted": pending, "created": failed} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, _, _ := openLoop(t, workflow.Step{Name: "a"}, workflow.Step{Name: "slow"})
+			if name == "adopted" {
+				delete(l.firstAttempts, "a")
+			}
+			l.state.markUnconfirmed("a", 1, failureReason{reasonCommitMissing, "no commit"})
+			if err := l.reconcileCommits(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := l.state.phaseOf("a"); got != want {
+				t.Errorf("the step is in phase %d, want %d", got, want)
+			}
+		})
+	}
+}

@@ -152,7 +152,7 @@ func (l *loop) handlePod(pod *corev1.Pod) {
 // commitName returns the name under which a pod commits: that of its step, or of its index.
 func commitName(pod *corev1.Pod) string {
 	step := pod.Labels[workflow.StepLabel]
-	if index, err := strconv.Atoi(pod.Labels[batchv1.JobCompletionIndexAnnotation]); err == nil {
+	if index, err := strconv.Atoi(pod.Labels[indexLabel]); err == nil {
 		return workflow.IndexKey(step, index)
 	}
 	return step
@@ -161,6 +161,7 @@ func commitName(pod *corev1.Pod) string {
 // rememberPod stores the state of a pod, and returns its step.
 func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 	step = pod.Labels[workflow.StepLabel]
+	l.labelIndex(pod)
 	if l.pods[step] == nil {
 		l.pods[step], l.active[step] = podsByUID{}, podsByUID{}
 	}
@@ -192,7 +193,7 @@ func (l *loop) handleJob(job *batchv1.Job) {
 	if job.Status.CompletionTime != nil {
 		l.hints.expect(of.step)
 		l.state.markUnconfirmed(of.step, of.number, failureReason{
-			"CommitMissing", fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; the keys of the run may have been deleted", of.step),
+			reasonCommitMissing, fmt.Sprintf("the Job is complete, but Redis has no commit of step %q; the keys of the run may have been deleted", of.step),
 		})
 	}
 }
@@ -232,10 +233,44 @@ func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 // parseAttempt returns the attempt of a Job.
 func parseAttempt(job *batchv1.Job) attempt {
 	_, isFailed := FindJobFailure(job)
-	return attempt{
+	of := attempt{
 		step: job.Labels[workflow.StepLabel], number: attemptNumber(job.Labels), isOver: isFailed || isJobStopped(job) || job.DeletionTimestamp != nil,
-		isComplete: job.Status.CompletionTime != nil, deadline: jobspec.FindDeadline(job),
+		isComplete: job.Status.CompletionTime != nil,
 	}
+	of.agent, _ = jobspec.FindAgentStep(job) // the zero value matches no step
+	if job.Spec.Completions != nil {
+		of.completions = int(*job.Spec.Completions)
+	}
+	return of
+}
+
+// rememberIndexes remembers which indexes of a fan-out step an attempt runs.
+func (l *loop) rememberIndexes(of attempt) {
+	if len(of.agent.Indexes) > 0 {
+		l.indexes[of.key()] = of.agent.Indexes
+	}
+}
+
+// indexLabel is the index of its step that a pod runs. It exists only in the pods that the loop keeps: Kubernetes has the completion index of the Job,
+// which may run only some of the indexes.
+const indexLabel = "brane/index"
+
+// labelIndex sets the index of a pod of an Indexed Job.
+func (l *loop) labelIndex(pod *corev1.Pod) {
+	completion, err := strconv.Atoi(pod.Labels[batchv1.JobCompletionIndexAnnotation])
+	if err != nil {
+		return
+	}
+	index := l.translateIndex(attemptKey{pod.Labels[workflow.StepLabel], attemptNumber(pod.Labels)}, completion)
+	pod.Labels[indexLabel] = strconv.Itoa(index)
+}
+
+// translateIndex returns the index of a step that a completion index of an attempt stands for.
+func (l *loop) translateIndex(of attemptKey, completion int) int {
+	if indexes := l.indexes[of]; completion < len(indexes) {
+		return indexes[completion]
+	}
+	return completion
 }
 
 // attemptNumber returns the attempt to which a Job or Pod with these labels belongs.
@@ -243,6 +278,9 @@ func attemptNumber(labels map[string]string) int {
 	number, _ := strconv.Atoi(labels[workflow.AttemptLabel]) // package jobspec has written it
 	return number
 }
+
+// reasonCommitMissing is the reason if a Job is complete without a commit.
+const reasonCommitMissing = "CommitMissing"
 
 // vanished is the reason if a Job was deleted before its step was committed. Whether its command had ended is not known.
 var vanished = failureReason{workflow.ReasonJobDeleted, "the Job was deleted before its step had stored its files"}

@@ -38,7 +38,7 @@ type Holder struct {
 	ID        string        // distinguishes two holders of the same name, and is the same for the same holder; empty means a new holder
 	Execution string        // becomes the owner of the run; empty leaves the owner as it is
 	Engine    string        // the Job in which the holder executes the run; empty outside of the cluster
-	Retention time.Duration // how long the keys of the run are kept in Redis, from now on if the deadline is renewed; 0 leaves it as it is
+	Retention time.Duration // how long the keys of the run are kept in Redis, from now on; 0 leaves the deadline as it is
 	Duration  time.Duration // of the lease; 0 means DefaultDuration
 }
 
@@ -52,7 +52,6 @@ type Lease struct {
 	observe     workflow.Observer
 	until       time.Time // when the holder ends at the latest; zero if that is not limited
 	deadline    time.Time
-	isExtended  bool // the deadline is later than the one of the last holder
 	owner       metav1.OwnerReference
 	transitions int
 
@@ -68,7 +67,7 @@ type Lease struct {
 // Acquire creates the record of a run, or takes over that of an earlier holder. If its lease is held, Acquire waits until the lease has
 // expired, and fails with a [workflow.HeldError] if it is renewed instead.
 //
-// The deadline of the run is renewed if it has passed, or if it would pass before the deadline of ctx.
+// If the holder has a retention, the deadline of the run counts from now on, and is not before the deadline of ctx.
 func Acquire(ctx context.Context, client *kube.Client, ref workflow.Ref, holder Holder, observe workflow.Observer) (*Lease, error) {
 	if holder.ID == "" {
 		holder.ID = rand.Text()
@@ -140,7 +139,7 @@ func (l *Lease) createRecord(ctx context.Context) (found Record, isNew bool, err
 func (l *Lease) updateRecord(ctx context.Context, found Record) (Record, error) {
 	object := found.object.DeepCopy()
 	l.setHolder(object)
-	l.isExtended = l.setDeadline(object, time.Now())
+	l.setDeadline(object, time.Now())
 	return Record{object}, l.client.Retry(ctx, func() error { return l.client.Update(ctx, object) })
 }
 
@@ -163,18 +162,16 @@ func (l *Lease) setHolder(object *corev1.ConfigMap) {
 	}
 }
 
-// setDeadline writes a deadline if there is none that is late enough. It reports whether it has.
-func (l *Lease) setDeadline(object *corev1.ConfigMap, now time.Time) bool {
-	current, err := Record{object}.deadline()
-	if hasNone := object.Data[deadline] == ""; l.holder.Retention == 0 || !hasNone && (err != nil || current.After(now) && !current.Before(l.until)) {
-		return false // takeRecord reports a value that cannot be read
+// setDeadline writes the deadline of a holder that has a retention.
+func (l *Lease) setDeadline(object *corev1.ConfigMap, now time.Time) {
+	if l.holder.Retention == 0 {
+		return // takeRecord reports a value that cannot be read
 	}
 	renewed := now.Add(l.holder.Retention)
 	if renewed.Before(l.until) {
 		renewed = l.until
 	}
 	object.Data[deadline] = renewed.UTC().Format(time.RFC3339)
-	return true
 }
 
 func formatNow() string { return time.Now().UTC().Format(time.RFC3339Nano) }
@@ -189,9 +186,6 @@ func (l *Lease) takeRecord(stored Record) (err error) {
 
 // Deadline returns when all Redis keys of the run expire.
 func (l *Lease) Deadline() time.Time { return l.deadline }
-
-// IsExtended reports whether the deadline is later than the one of the last holder, so that the existing keys have to be kept longer.
-func (l *Lease) IsExtended() bool { return l.isExtended }
 
 // Owner returns the reference for objects that are deleted together with the record.
 func (l *Lease) Owner() metav1.OwnerReference { return l.owner }

@@ -8,9 +8,11 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +57,31 @@ func Read(ctx context.Context, client *kube.Client, ref workflow.Ref) (Record, e
 		return Record{}, fmt.Errorf("read the record of run %q, %s: %w", ref.ID, kube.Describe(object), err)
 	}
 	return Record{object}, nil
+}
+
+// List reads the records of all runs in a namespace, or in all namespaces if it is empty, in the order of namespaces and ids.
+func List(ctx context.Context, client *kube.Client, namespace string) ([]Record, error) {
+	var objects corev1.ConfigMapList
+	selector := fmt.Sprintf("%s=%s,%s", workflow.ManagedByLabel, workflow.ManagedBy, workflow.RunLabel)
+	if err := client.List(ctx, &objects, namespace, selector); err != nil {
+		return nil, fmt.Errorf("list the ConfigMaps labelled %s: %w", selector, err)
+	}
+	var found []Record
+	for i := range objects.Items {
+		// The configuration of an engine has the same labels.
+		if r := (Record{&objects.Items[i]}); r.object.Name == r.Ref().ObjectName() {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b Record) int {
+		return cmp.Or(strings.Compare(a.object.Namespace, b.object.Namespace), strings.Compare(a.Ref().ID, b.Ref().ID))
+	})
+	return found, nil
+}
+
+// Ref returns the reference to the run of the record.
+func (r Record) Ref() workflow.Ref {
+	return workflow.Ref{ID: r.object.Labels[workflow.RunLabel], Namespace: r.object.Namespace}
 }
 
 // Delete deletes the record of a run and, in the background, all objects that it owns.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -14,14 +16,14 @@ import (
 // A step that was committed nevertheless, by a pod that had been unreachable, stays failed in the execution that stored the failure. Later
 // executions and readers find the commit, and it wins.
 
-// StoreAllowedFailure stores the failure of a step if it is allowed.
-func (s *Store) StoreAllowedFailure(ctx context.Context, failure *workflow.Failure) error {
+// StoreAllowedFailure stores the failure of a step with this fingerprint if it is allowed.
+func (s *Store) StoreAllowedFailure(ctx context.Context, failure *workflow.Failure, fingerprint files.Fingerprint) error {
 	if !s.graph.Step(failure.Step).AllowFailure {
 		return nil
 	}
 	text, err := json.Marshal(failure)
 	if err == nil {
-		err = s.files.SetFailure(ctx, failure.Step, text)
+		err = s.files.SetFailure(ctx, files.ResultKey{Step: failure.Step, Fingerprint: fingerprint}, text)
 	}
 	if err != nil {
 		return fmt.Errorf("store the failure of step %q of run %q: %w", failure.Step, s.id, err)
@@ -29,15 +31,11 @@ func (s *Store) StoreAllowedFailure(ctx context.Context, failure *workflow.Failu
 	return nil
 }
 
-// AllowedFailures returns the stored failures by step.
-func (s *Store) AllowedFailures(ctx context.Context) (map[string]*workflow.Failure, error) {
-	var names []string
-	for _, step := range s.graph.All() {
-		if step.AllowFailure {
-			names = append(names, step.Name)
-		}
-	}
-	texts, err := s.files.Failures(ctx, names)
+// AllowedFailures returns the stored failures of these steps whose failure is allowed.
+func (s *Store) AllowedFailures(ctx context.Context, fingerprints map[string]files.Fingerprint) (map[string]*workflow.Failure, error) {
+	fingerprints = maps.Clone(fingerprints)
+	maps.DeleteFunc(fingerprints, func(step string, _ files.Fingerprint) bool { return !s.graph.Step(step).AllowFailure })
+	texts, err := s.files.Failures(ctx, fingerprints)
 	if err != nil {
 		return nil, fmt.Errorf("read the failures of run %q: %w", s.id, err)
 	}

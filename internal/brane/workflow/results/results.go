@@ -6,6 +6,8 @@ package results
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,7 +38,11 @@ func OpenFiles(client redis.UniversalClient, id string) (*files.Store, error) {
 	return openUntil(client, id, 24*time.Hour)
 }
 
-// Limit lets all files of a run that has ended, also its outputs, expire after a time.
+func openUntil(client redis.UniversalClient, id string, after time.Duration) (*files.Store, error) {
+	return files.Open(files.Config{Redis: client, Run: id, Deadline: time.Now().Add(after)})
+}
+
+// Limit lets all files of a run, also its outputs, expire after a time.
 func Limit(ctx context.Context, client redis.UniversalClient, id string, after time.Duration) error {
 	store, err := openUntil(client, id, after)
 	if err != nil {
@@ -45,8 +51,13 @@ func Limit(ctx context.Context, client redis.UniversalClient, id string, after t
 	return store.LimitKeys(ctx)
 }
 
-func openUntil(client redis.UniversalClient, id string, after time.Duration) (*files.Store, error) {
-	return files.Open(files.Config{Redis: client, Run: id, Deadline: time.Now().Add(after)})
+// Release lets outputs that were kept in a layer expire after a time, except for what other outputs need. other is empty if there are none.
+func Release(ctx context.Context, client redis.UniversalClient, id string, layer, other files.Layer, after time.Duration) error {
+	store, err := openUntil(client, id, after)
+	if err != nil {
+		return err
+	}
+	return store.Release(ctx, layer, other)
 }
 
 // ForExecution returns the results of the same run, for an execution of it: see [files.Store.ForExecution].
@@ -63,11 +74,11 @@ func (s *Store) Files() *files.Store { return s.files }
 
 // Load reads the result of a run that has succeeded from its commits alone. If commits are gone, the error wraps [files.ErrGone].
 func (s *Store) Load(ctx context.Context) (workflow.Result, error) {
-	records, err := s.readCommits(ctx)
+	fingerprints, records, err := s.readCommits(ctx)
 	if err != nil {
 		return workflow.Result{}, err
 	}
-	failures, err := s.AllowedFailures(ctx)
+	failures, err := s.AllowedFailures(ctx, fingerprints)
 	if err != nil {
 		return workflow.Result{}, err
 	}
@@ -77,8 +88,9 @@ func (s *Store) Load(ctx context.Context) (workflow.Result, error) {
 		failure := failures[name]
 		switch {
 		case found: // a commit wins over an allowed failure that was stored before
-			result.Steps[name] = workflow.NewStepResult(s.graph.Step(name), record)
+			result.Steps[name] = s.newStepResult(name, record, fingerprints)
 		case failure != nil:
+			result.Steps[name] = workflow.StepResult{Fingerprint: fingerprints[name]}
 			result.AddFailure(failure, true)
 		case optional[name] && len(records) > 0:
 			result.Steps[name] = workflow.StepResult{Status: workflow.Skipped}
@@ -89,9 +101,15 @@ func (s *Store) Load(ctx context.Context) (workflow.Result, error) {
 	return result, s.CountAttempts(ctx, &result)
 }
 
+func (s *Store) newStepResult(name string, record files.Record, fingerprints map[string]files.Fingerprint) workflow.StepResult {
+	result := workflow.NewStepResult(s.graph.Step(name), record)
+	result.Fingerprint = fingerprints[name]
+	return result
+}
+
 // Refresh adds to a result which steps are committed by now, and the results of calls of packages.
 func (s *Store) Refresh(ctx context.Context, result *workflow.Result) error {
-	records, err := s.readCommits(ctx)
+	fingerprints, records, err := s.readCommits(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,25 +117,57 @@ func (s *Store) Refresh(ctx context.Context, result *workflow.Result) error {
 		result.Steps = map[string]workflow.StepResult{}
 	}
 	for name, record := range records {
-		result.Steps[name] = workflow.NewStepResult(s.graph.Step(name), record)
+		found := s.newStepResult(name, record, fingerprints)
+		found.Reused = result.Steps[name].Reused
+		result.Steps[name] = found
 	}
 	return s.CountAttempts(ctx, result)
 }
 
-func (s *Store) readCommits(ctx context.Context) (map[string]files.Record, error) {
-	records, err := s.files.Commits(ctx, s.graph.Steps())
+// readCommits returns the fingerprints of the steps in the latest execution, as far as they are known, and the commits of these.
+func (s *Store) readCommits(ctx context.Context) (map[string]files.Fingerprint, map[string]files.Record, error) {
+	fingerprints, err := s.files.Fingerprints(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the commits of run %q: %w", s.id, err)
+		return nil, nil, fmt.Errorf("read the fingerprints of run %q: %w", s.id, err)
 	}
-	return records, nil
+	maps.DeleteFunc(fingerprints, func(step string, _ files.Fingerprint) bool { return !s.graph.HasStep(step) })
+	records, err := s.files.Commits(ctx, fingerprints)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the commits of run %q: %w", s.id, err)
+	}
+	return fingerprints, records, nil
 }
 
-// CountAttempts sets how often the command of each step was started. Agents count that in Redis, where it outlives Jobs, pods and earlier
-// executions.
+// FindGone returns the steps whose commit, or the list of whose files, does not exist any more, sorted. It looks at the succeeded steps of a result.
+func (s *Store) FindGone(ctx context.Context, steps map[string]workflow.StepResult) ([]string, error) {
+	layers := map[files.ResultKey]files.Layer{}
+	for name, step := range steps {
+		if step.Status == workflow.Succeeded {
+			layers[files.ResultKey{Step: name, Fingerprint: step.Fingerprint}] = step.Layer
+		}
+	}
+	gone, err := s.files.FindGone(ctx, layers)
+	if err != nil {
+		return nil, fmt.Errorf("look for the files of run %q: %w", s.id, err)
+	}
+	var names []string
+	for key := range gone {
+		names = append(names, key.Step)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// CountAttempts sets how often the command of each step was started for its result. Agents count that in Redis, where it outlives Jobs, pods and
+// earlier executions.
 func (s *Store) CountAttempts(ctx context.Context, result *workflow.Result) error {
-	var keys []string
-	for _, step := range s.graph.All() {
-		keys = append(append(keys, step.Name), step.IndexKeys()...)
+	keys := map[string]files.Fingerprint{}
+	for name, step := range result.Steps {
+		if step.Fingerprint == "" {
+			continue // its command was not started
+		}
+		keys[name] = step.Fingerprint
+		maps.Copy(keys, s.graph.Step(name).IndexFingerprints(step.Fingerprint.Seen()))
 	}
 	starts, err := s.files.Starts(ctx, keys)
 	for name, step := range result.Steps {
@@ -141,17 +191,18 @@ type Index struct {
 	Attempts    int // how often its command was started
 }
 
-// Indexes returns the results of a step's indexes in their order; none if the step is not a fan-out step.
-func (s *Store) Indexes(ctx context.Context, step string) ([]Index, error) {
+// Indexes returns the results of a step's indexes in their order; none if the step is not a fan-out step, or has no fingerprint.
+func (s *Store) Indexes(ctx context.Context, step string, fingerprint files.Fingerprint) ([]Index, error) {
 	keys := s.graph.Step(step).IndexKeys()
-	if len(keys) == 0 {
+	if len(keys) == 0 || fingerprint == "" {
 		return nil, nil
 	}
-	records, err := s.files.Commits(ctx, keys)
+	fingerprints := s.graph.Step(step).IndexFingerprints(fingerprint.Seen())
+	records, err := s.files.Commits(ctx, fingerprints)
 	if err != nil {
 		return nil, fmt.Errorf("read the commits of the indexes of step %q: %w", step, err)
 	}
-	starts, err := s.files.Starts(ctx, keys)
+	starts, err := s.files.Starts(ctx, fingerprints)
 	if err != nil {
 		return nil, err
 	}

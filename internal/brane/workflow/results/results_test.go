@@ -32,7 +32,26 @@ func openResults(t *testing.T, graph workflow.Graph) (*Store, *redis.Client) {
 	if store, err = store.ForExecution(time.Now().Add(time.Hour), false, nil); err != nil {
 		t.Fatal(err)
 	}
+	fingerprints := map[string]files.Fingerprint{}
+	for _, step := range graph.All() {
+		fingerprints[step.Name] = fingerprintOf(store, step.Name)
+	}
+	if err := store.Files().SetFingerprints(t.Context(), fingerprints); err != nil {
+		t.Fatal(err)
+	}
 	return store, client
+}
+
+// seen is what all steps see.
+const seen = "0123456789abcdef0123456789abcdef"
+
+// fingerprintOf returns the fingerprint of a step, or of an index as "fan.3".
+func fingerprintOf(store *Store, name string) files.Fingerprint {
+	step, _, isIndex := strings.Cut(name, ".")
+	if isIndex {
+		return store.graph.Step(step).IndexFingerprints(seen)[name]
+	}
+	return store.graph.Step(step).Fingerprint(seen)
 }
 
 // commitFiles commits a step that has written these files.
@@ -44,11 +63,12 @@ func commitFiles(t *testing.T, store *Store, step string, contents map[string]st
 			t.Fatal(err)
 		}
 	}
-	layer, err := store.Files().Snapshot(t.Context(), directory, nil, nil, step)
+	stored, err := store.Files().Snapshot(t.Context(), directory, nil, nil, step)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := store.Files().Commit(t.Context(), step, files.Record{Attempt: 1, Layer: layer, Started: time.Now(), Ended: time.Now()}); err != nil {
+	key := files.ResultKey{Step: step, Fingerprint: fingerprintOf(store, step)}
+	if _, _, err := store.Files().Commit(t.Context(), key, files.Record{Attempt: 1, Layer: stored.Layer, Started: time.Now(), Ended: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -174,11 +194,11 @@ func TestLoad(t *testing.T) {
 	)
 	store, _ := openResults(t, graph)
 	for _, step := range []string{"risky", "late"} {
-		if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}); err != nil {
+		if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, fingerprintOf(store, step)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: "last"}); err != nil {
+	if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: "last"}, fingerprintOf(store, "last")); err != nil {
 		t.Fatal(err)
 	}
 	commitFiles(t, store, "late", nil)
@@ -193,9 +213,92 @@ func TestLoad(t *testing.T) {
 	got := map[string]workflow.StepStatus{}
 	for name, step := range result.Steps {
 		got[name] = step.Status
+		if step.Fingerprint != fingerprintOf(store, name) && step.Status != workflow.Skipped {
+			t.Errorf("the fingerprint of step %s is %s", name, step.Fingerprint)
+		}
 	}
 	want := map[string]workflow.StepStatus{"risky": workflow.Failed, "late": workflow.Succeeded, "rescue": workflow.Skipped, "last": workflow.Succeeded}
 	if fmt.Sprint(got) != fmt.Sprint(want) || len(result.Allowed) != 1 || len(result.Failures) != 0 {
 		t.Errorf("got %v, want %v; failures %v", got, want, result.Allowed)
+	}
+}
+
+// Results are those of the fingerprints of the latest execution. Earlier results of the same steps, and results of steps that the run does not have any more,
+// do not count.
+func TestResultsOfTheLatestExecution(t *testing.T) {
+	t.Parallel()
+	const other = files.Fingerprint("fedcba9876543210fedcba9876543210-" + seen)
+	store, _ := openResults(t, workflowtest.GraphOf(t, workflow.Step{Name: "one"}, workflow.Step{Name: "risky", AllowFailure: true}, workflow.Step{Name: "fan", Completions: 2}))
+	for _, name := range []string{"one", "risky", "fan.0", "fan"} {
+		commitFiles(t, store, name, nil)
+		if err := store.Files().NoteStart(t.Context(), files.ResultKey{Step: name, Fingerprint: fingerprintOf(store, name)}, "pod", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if indexes, err := store.Indexes(t.Context(), "fan", fingerprintOf(store, "fan")); err != nil || len(indexes) != 2 || !indexes[0].IsCommitted || indexes[0].Attempts != 1 || indexes[1].IsCommitted || indexes[1].Attempts != 0 {
+		t.Errorf("the indexes are %+v, %v", indexes, err)
+	}
+	if indexes, err := store.Indexes(t.Context(), "fan", "fedcba9876543210fedcba9876543210-fedcba9876543210fedcba9876543210"); err != nil || len(indexes) != 2 || indexes[0].IsCommitted {
+		t.Errorf("of another fingerprint, the indexes are %+v, %v", indexes, err)
+	}
+	result, err := store.Load(t.Context())
+	if err != nil || result.Steps["one"].Attempts != 1 || result.Steps["fan"].Attempts != 1 {
+		t.Errorf("the result is %+v, %v", result, err)
+	}
+	if err := store.Files().SetFingerprints(t.Context(), map[string]files.Fingerprint{"risky": other, "removed": other}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: "risky"}, other); err != nil {
+		t.Fatal(err)
+	}
+	result, err = store.Load(t.Context())
+	if err != nil || result.Steps["risky"].Status != workflow.Failed || result.Steps["risky"].Fingerprint != other || len(result.Steps) != 3 {
+		t.Errorf("the result is %+v, %v", result, err)
+	}
+	if err := store.Files().ResetFingerprints(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Load(t.Context()); !errors.Is(err, files.ErrGone) {
+		t.Errorf("without fingerprints: %v", err)
+	}
+}
+
+// Refresh leaves what is known of steps, and whether their results are reused.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	store, _ := openResults(t, workflowtest.Graph(t, "one", "two", "three"))
+	commitFiles(t, store, "one", nil)
+	commitFiles(t, store, "two", nil)
+	result := workflow.Result{Steps: map[string]workflow.StepResult{"one": {Status: workflow.Succeeded, Reused: true}, "three": {Status: workflow.Stopped}}}
+	if err := store.Refresh(t.Context(), &result); err != nil {
+		t.Fatal(err)
+	}
+	one, two := result.Steps["one"], result.Steps["two"]
+	if !one.Reused || one.Layer == "" || one.Fingerprint != fingerprintOf(store, "one") || two.Reused || two.Status != workflow.Succeeded || result.Steps["three"].Status != workflow.Stopped {
+		t.Errorf("the result is %+v", result)
+	}
+}
+
+// FindGone returns the succeeded steps whose commit or list of files is gone.
+func TestFindGone(t *testing.T) {
+	t.Parallel()
+	store, client := openResults(t, workflowtest.Graph(t, "kept", "uncommitted", "lost", "stopped"))
+	for _, step := range []string{"kept", "uncommitted", "lost"} {
+		commitFiles(t, store, step, map[string]string{step: step})
+	}
+	var result workflow.Result
+	if err := store.Refresh(t.Context(), &result); err != nil {
+		t.Fatal(err)
+	}
+	result.Steps["stopped"] = workflow.StepResult{Status: workflow.Stopped}
+	if gone, err := store.FindGone(t.Context(), result.Steps); err != nil || len(gone) > 0 {
+		t.Errorf("at first %q are gone, %v", gone, err)
+	}
+	client.Del(t.Context(), "brane:run:step:uncommitted:"+string(fingerprintOf(store, "uncommitted")), "brane:run:c:"+string(result.Steps["lost"].Layer))
+	if gone, err := store.FindGone(t.Context(), result.Steps); err != nil || !slices.Equal(gone, []string{"lost", "uncommitted"}) {
+		t.Errorf("%q are gone, %v", gone, err)
+	}
+	if gone, err := store.FindGone(t.Context(), nil); err != nil || len(gone) > 0 {
+		t.Errorf("of nothing %q are gone, %v", gone, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -95,6 +97,19 @@ func (l *Lab) NewRun(steps ...workflow.Step) *Run {
 	return run
 }
 
+// Change returns the same run with other steps.
+func (l *Lab) Change(run *Run, steps ...workflow.Step) *Run {
+	l.t.Helper()
+	g, err := workflow.NewGraph(steps)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	changed, spec := *run, *run.Spec
+	spec.Graph = g
+	changed.Spec, changed.Clients.Results = &spec, l.openResults(spec.ID, g)
+	return &changed
+}
+
 func (l *Lab) openResults(id string, graph workflow.Graph) *results.Store {
 	l.t.Helper()
 	store, err := results.Open(l.Redis, id, graph)
@@ -132,6 +147,24 @@ func (l *Lab) ListJobs(run *Run) []string {
 		names = append(names, job.Labels[workflow.StepLabel]+" "+job.Labels[workflow.AttemptLabel])
 	}
 	return names
+}
+
+// Result returns the key of a step's result in the latest execution, or of an index as "fan.3". Its needs must have ended.
+func (l *Lab) Result(run *Run, name string) files.ResultKey {
+	l.t.Helper()
+	fingerprints, err := run.Clients.Results.Files().Fingerprints(l.t.Context())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	step, _, isIndex := strings.Cut(name, ".")
+	fingerprint, isKnown := fingerprints[step]
+	if !isKnown {
+		l.t.Fatalf("run %s has no fingerprint of step %s", run.Spec.ID, step)
+	}
+	if isIndex {
+		fingerprint = run.Spec.Graph.Step(step).IndexFingerprints(fingerprint.Seen())[name]
+	}
+	return files.ResultKey{Step: name, Fingerprint: fingerprint}
 }
 
 // Counter is a server that steps call over HTTP: it counts how often each has run, and lets them wait.
@@ -178,6 +211,17 @@ func (c *Counter) Count(step string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ran[step]
+}
+
+// AwaitCount waits until a step has run that often.
+func (l *Lab) AwaitCount(step string, count int) {
+	l.t.Helper()
+	err := wait.PollUntilContextTimeout(l.t.Context(), 100*time.Millisecond, 2*time.Minute, true, func(context.Context) (bool, error) {
+		return l.Counter.Count(step) >= count, nil
+	})
+	if err != nil {
+		l.t.Fatalf("step %s has run %d times, want %d: %v", step, l.Counter.Count(step), count, err)
+	}
 }
 
 // Ended is the result of an Execute.
