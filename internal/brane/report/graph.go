@@ -84,7 +84,7 @@ func newBox(rows []row, n node) box {
 		b.Label, b.Detail = groupName([]string{shortenName(names[0], maxLabel/2-1), shortenName(names[len(names)-1], maxLabel/2-1)}), groupDetail(members)
 		b.Title = fmt.Sprintf("%s: %s", groupName(names), countSteps(stepsOf(members)))
 	} else {
-		b.Label, b.Detail = shortenName(names[0], maxLabel), members[0].Took
+		b.Label, b.Detail = shortenName(names[0], maxLabel), members[0].tookOrReused()
 		if b.Detail == "" {
 			b.Detail = oneLine(status)
 		}

@@ -121,11 +121,12 @@ func renderTimeline(v view) g.Node {
 
 func stepDetails(r row, ticks []tick) g.Node {
 	return g.Group{newline, g.El("details", g.Attr("class", "step "+r.Class), g.Attr("id", stepID(r.Index)), g.If(r.Open, g.Attr("open")),
-		g.El("summary", g.Attr("class", "row"), hideFromReaders("span", "mark", r.Mark), g.El("span", g.Attr("class", "name"), g.Text(oneLine(r.Name))), durationOrStatus(r.Status, r.Took), barOf(r.Bar, ticks)),
+		g.El("summary", g.Attr("class", "row"), hideFromReaders("span", "mark", r.Mark), g.El("span", g.Attr("class", "name"), g.Text(oneLine(r.Name))), durationOrStatus(r.Status, r.tookOrReused()), barOf(r.Bar, ticks)),
 		fanOutRows(r, ticks),
 		g.El("div", g.Attr("class", "more"),
 			g.El("dl", g.Attr("class", "facts"),
 				factItem("Status", g.Text(oneLine(r.Status))),
+				g.If(r.Reused, factItem("Result", g.Text("of an earlier execution; the step did not run again"))),
 				g.If(r.Image != "", factItem("Image", g.El("code", g.Text(oneLine(r.Image))))),
 				g.If(len(r.NeedRows) > 0, factItem("Needs", needLinks(r.NeedRows))),
 				factOf("Started", r.Started, r.Waited),

@@ -38,6 +38,7 @@ type Step struct {
 	Made      time.Time // when its Job was created
 	Started   time.Time // when its program started
 	Ended     time.Time
+	Reused    bool // its result is that of an earlier execution, in which it started and ended
 	Attempts  int  // 0 if it is not known
 	Code      *int // exit code of the program, nil if there is none
 	Failure   string

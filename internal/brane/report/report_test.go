@@ -87,6 +87,8 @@ func TestPageContent(t *testing.T) {
 	counted.Files, counted.FileCount, counted.FileSize = long.Files[:50], 1_000_000, 3<<40
 	again := step("again", 1, 2)
 	again.Attempts, again.Code, again.Status = 3, new(4), report.Failed
+	reused := step("reused", -4000, -3990)
+	reused.Reused = true
 	for name, tt := range map[string]struct {
 		run       report.Run
 		want, not []string
@@ -102,6 +104,12 @@ func TestPageContent(t *testing.T) {
 		},
 		"attempts and exit code": {
 			run("r", again), []string{"<dt>Attempts</dt><dd>3</dd>", "<dt>Exit code</dt><dd>4</dd>", `class="step failed" id="step-0" open`}, nil,
+		},
+		"a reused step has no bar, and the time of the run is that of the others": {
+			run("r", reused, step("s", 1, 2)), []string{"2 steps, 1 with the result of an earlier execution in 1.9 s", ">reused</span>", "<dt>Result</dt><dd>of an earlier execution"}, []string{`x="-`, "1 h"},
+		},
+		"all steps are reused": {
+			run("r", reused), []string{"1 step, 1 with the result of an earlier execution</p>"}, []string{"NaN", `x="-`},
 		},
 		"exit code 0 is shown": {
 			run("r", step("s", 1, 2)), []string{"<dt>Exit code</dt><dd>0</dd>"}, nil,

@@ -22,6 +22,9 @@ type tick struct {
 func newScale(steps []Step) scale {
 	var s scale
 	for _, step := range steps {
+		if step.Reused {
+			continue
+		}
 		for _, moment := range []time.Time{step.Made, step.Started, step.Ended} {
 			if moment.IsZero() {
 				continue
@@ -48,6 +51,9 @@ func (s scale) positionOf(moment time.Time) float64 {
 
 func (s scale) barOf(step Step) bar {
 	var b bar
+	if step.Reused || !step.Started.IsZero() && step.Started.Before(s.from) { // also an index of a step of which others have run
+		return b
+	}
 	if !step.Started.IsZero() {
 		end := step.Ended
 		if end.Before(step.Started) { // it was stopped, or its end is not known

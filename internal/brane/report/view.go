@@ -82,6 +82,14 @@ func newView(run Run) view {
 	return v
 }
 
+// tookOrReused returns the duration of a step, or that its result was used again; empty if neither is known.
+func (r row) tookOrReused() string {
+	if r.Reused {
+		return "reused"
+	}
+	return r.Took
+}
+
 func byBeginning(a, b row) int {
 	begins := func(r row) time.Time {
 		if r.Made.IsZero() {
@@ -139,18 +147,24 @@ func statusClass(s Status) string {
 
 // countSteps counts the steps by status.
 func countSteps(steps []Step) string {
-	counts := map[Status]int{}
+	counts, reused := map[Status]int{}, 0
 	for _, step := range steps {
 		counts[step.Status]++
-	}
-	if len(steps) > 0 && counts[Succeeded] == len(steps) {
-		return formatCount(len(steps), "step")
+		if step.Reused {
+			reused++
+		}
 	}
 	parts := []string{fmt.Sprintf("%d of %s succeeded", counts[Succeeded], formatCount(len(steps), "step"))}
+	if len(steps) > 0 && counts[Succeeded] == len(steps) {
+		parts = []string{formatCount(len(steps), "step")}
+	}
 	for _, status := range []Status{Failed, Stopped, Skipped} {
 		if counts[status] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[status], status))
 		}
+	}
+	if reused > 0 {
+		parts = append(parts, fmt.Sprintf("%d with the result of an earlier execution", reused))
 	}
 	return strings.Join(parts, ", ")
 }
