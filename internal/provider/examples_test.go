@@ -45,7 +45,7 @@ func TestAccExamples(t *testing.T) {
 		})
 	}
 	validated := []string{ // these refer to clusters and infrastructures that do not exist
-		"provider", "clusters", "data-sources/brane_file", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "ephemeral-resources/brane_kubeconfig",
+		"provider", "clusters", "data-sources/brane_file", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "data-sources/brane_workflow_run", "ephemeral-resources/brane_kubeconfig",
 		"functions/backend_yml", "functions/infra_yml", "functions/kubeconfig", "functions/secrets_yml",
 	}
 	for _, name := range validated {

@@ -124,6 +124,7 @@ func (p *braneProvider) DataSources(context.Context) []func() datasource.DataSou
 		namespace.NewDataSource,
 		branepackage.NewDataSource,
 		fileset.NewFileDataSource,
+		workflowrun.NewDataSource,
 	}
 }
 
@@ -141,7 +142,7 @@ func (p *braneProvider) Functions(context.Context) []func() function.Function {
 }
 
 func (p *braneProvider) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{infrastructure.NewListResource, namespace.NewListResource}
+	return []func() list.ListResource{infrastructure.NewListResource, namespace.NewListResource, workflowrun.NewListResource}
 }
 
 func (p *braneProvider) Actions(context.Context) []func() action.Action {

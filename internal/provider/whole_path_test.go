@@ -50,6 +50,7 @@ func TestAccWholePath(t *testing.T) {
 		statecheck.ExpectKnownValue(acctest.RunAddress, tfjsonpath.New("outputs").AtMapKey("words").AtMapKey("content"), knownvalue.StringExact("9\n")),
 	}
 	flush := func() {
+		s.AwaitJobsEnd(t)
 		keys, err := acctest.RunKeys(t.Context(), store, id)
 		acctest.NoError(t, err)
 		acctest.NoError(t, store.Unlink(t.Context(), keys...).Err())
@@ -83,8 +84,8 @@ func TestAccWholePath(t *testing.T) {
 		plancheck.ExpectResourceAction("brane_infrastructure.test", plancheck.ResourceActionUpdate),
 		attributeChanges{"brane_infrastructure.test", "registry", elsewhere, here},
 	}
-	changed := acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was modified in Redis`).PreApply
-	lost := acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionReplace, `output "words" (words) was lost in Redis`).PreApply
+	changed := acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionUpdate, `output "words" (words) was modified in Redis`).PreApply
+	lost := acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionUpdate, `output "words" (words) was lost in Redis`).PreApply
 	untouched := func(addresses ...string) (checks []plancheck.PlanCheck) {
 		for _, address := range addresses {
 			checks = append(checks, plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop))

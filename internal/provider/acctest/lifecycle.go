@@ -164,7 +164,7 @@ func (l *Lifecycle) FormatIdentity() string {
 		l.T.Fatal(err)
 	}
 	var parts []string
-	for _, name := range []string{"cluster", "name"} {
+	for _, name := range []string{"cluster", "infrastructure", "namespace", "name"} {
 		if !attributes[name].IsNull() {
 			parts = append(parts, name+"="+l.DecodeString(attributes[name]))
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
@@ -96,6 +98,20 @@ func (s Env) JobUIDs(ctx context.Context) (map[string]string, error) {
 		uids[job.Labels[workflow.StepLabel]] = string(job.UID)
 	}
 	return uids, nil
+}
+
+// AwaitJobsEnd waits until Kubernetes has noted the end of all Jobs of runs, which it does up to two seconds after that of their pods. Until then the next
+// execution of a run adopts them.
+func (s Env) AwaitJobsEnd(t *testing.T) {
+	t.Helper()
+	NoError(t, wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		var jobs batchv1.JobList
+		err := s.Client.List(ctx, &jobs, s.Namespace, workflow.RunLabel)
+		hasEnded := func(job batchv1.Job) bool {
+			return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed })
+		}
+		return !slices.ContainsFunc(jobs.Items, func(job batchv1.Job) bool { return !hasEnded(job) }), err
+	}))
 }
 
 // CheckNoRunObjects checks that the namespace has no objects of runs.

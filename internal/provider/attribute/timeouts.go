@@ -19,8 +19,9 @@ const readTimeout = 2 * time.Minute
 func NewTimeouts(ctx context.Context, limit time.Duration) schema.Attribute {
 	each := fmt.Sprintf("For example `30m`. Defaults to `%s`.", FormatDuration(limit))
 	attribute := timeouts.Attributes(ctx, timeouts.Opts{
-		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, UpdateDescription: each, DeleteDescription: each,
-		ReadDescription: fmt.Sprintf("Limits the refresh before a plan, for example `30s`. Defaults to `%s`.", FormatDuration(readTimeout)),
+		Create: true, Read: true, Update: true, Delete: true, CreateDescription: each, DeleteDescription: each,
+		UpdateDescription: "For example `30m`. Defaults to the limit of `create`.",
+		ReadDescription:   fmt.Sprintf("Limits the refresh before a plan, for example `30s`. Defaults to `%s`.", FormatDuration(readTimeout)),
 	})
 	nested, ok := attribute.(schema.SingleNestedAttribute)
 	if !ok {
@@ -64,7 +65,9 @@ func StartOperation(ctx context.Context, operation string, from Decodable, model
 	case "read":
 		limit, problems = set.Read(ctx, readTimeout)
 	case "update":
-		limit, problems = set.Update(ctx, limit)
+		if limit, problems = set.Create(ctx, limit); !problems.HasError() {
+			limit, problems = set.Update(ctx, limit)
+		}
 	case "delete":
 		limit, problems = set.Delete(ctx, limit)
 	}

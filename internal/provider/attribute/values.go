@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
 // Conversions between values of Terraform, which can be null or unknown, and of Go.
@@ -54,6 +55,15 @@ func HasUnknown(value attr.Value) bool {
 		}
 	}
 	return false
+}
+
+// NullOf returns null of the type of a value.
+func NullOf(ctx context.Context, value attr.Value) attr.Value {
+	null, err := value.Type(ctx).ValueFromTerraform(ctx, tftypes.NewValue(value.Type(ctx).TerraformType(ctx), nil))
+	if err != nil {
+		panic(err) // every type has null
+	}
+	return null
 }
 
 // TimeOrNull formats a time; the zero time becomes null.

@@ -81,7 +81,7 @@ func (r *fileSetResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:            true,
 			},
 			"reference": schema.StringAttribute{
-				MarkdownDescription: "Reference to this content of the set, `<name>@<sha256>`, for the inputs of a run. It changes with the content, so that a run that uses it is replaced.",
+				MarkdownDescription: "Reference to this content of the set, `<name>@<sha256>`, for the inputs of a run. It changes with the content, so that the steps of a run that see it run again.",
 				Computed:            true,
 			},
 			"drift":    attribute.NewDrift("The next apply corrects them."),

@@ -191,7 +191,7 @@ data "brane_file" "copy" {
 			{Config: config("alice"), ConfigStateChecks: copied("alice"), Check: remember},
 			{
 				Config:            config("bob"),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace)}},
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate)}},
 				ConfigStateChecks: copied("bob"), Check: remember,
 			},
 		},

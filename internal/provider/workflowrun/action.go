@@ -2,7 +2,6 @@ package workflowrun
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/action/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/action/schema"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -93,10 +91,15 @@ func (a *runWorkflowAction) Schema(ctx context.Context, _ action.SchemaRequest, 
 	for name, text := range actionDescriptions {
 		attributes[name] = withDescription(attributes[name], text)
 	}
+	attributes["reuse"] = schema.BoolAttribute{
+		MarkdownDescription: "Whether to use the results of earlier invocations with `reuse`, by the same `name` on the same cluster and namespace: steps whose results are still stored, because of `retention`, do not run again. " +
+			"See the guide [What runs again](../guides/what-runs-again.md). A change of `secret_env_wo` alone runs nothing again. Defaults to `false`.",
+		Optional: true,
+	}
 	attributes["timeouts"] = invokeTimeout(ctx, runTimeout)
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Runs a workflow and reports its progress: which steps have started and ended, and how many remain. Requires Terraform 1.14.\n\n" +
-			"Every invocation is a new run that executes all steps. Use the resource `brane_workflow_run` instead to run a workflow once for each change of its inputs or steps. " +
+			"Every invocation is a new run that executes all steps, unless `reuse` is set. Use the resource `brane_workflow_run` instead to run a workflow once for each change of its inputs or steps. " +
 			"The attributes are those of the resource, without `triggers`, `wait`, `engine`, `on_interrupt` and `secret_env_wo_version`, which concern its state.\n\n" +
 			"The action leaves no record in the state. It reports the outputs when the run has ended; their files stay in Redis as long as `retention` specifies. " +
 			"The Jobs of a run that succeeded are deleted. Those of a failed run are kept for 7 days, for inspection.",
@@ -140,6 +143,8 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	model := a.model(ctx, req.Config, &resp.Diagnostics)
 	var limits timeouts.Value
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("timeouts"), &limits)...)
+	var reuse types.Bool
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("reuse"), &reuse)...)
 	limit, problems := limits.Invoke(ctx, runTimeout)
 	resp.Diagnostics.Append(problems...)
 	ctx, done := attribute.WithTimeout(ctx, "invoke", limit)
@@ -149,14 +154,16 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	a.invoke(ctx, &model, env, func(line string) { resp.SendProgress(action.InvokeProgressEvent{Message: line}) }, &resp.Diagnostics)
+	why := invoking
+	if reuse.ValueBool() {
+		why = reusing
+	}
+	a.invoke(ctx, &model, env, why, func(line string) { resp.SendProgress(action.InvokeProgressEvent{Message: line}) }, &resp.Diagnostics)
 }
 
-func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel, env environment, send func(string), diags *diag.Diagnostics) {
-	// A trigger that differs each time gives each invocation its own id.
-	model.ID, model.Images = types.StringUnknown(), types.MapUnknown(types.StringType)
-	model.Triggers = types.MapValueMust(types.StringType, map[string]attr.Value{"brane_run_workflow": types.StringValue(time.Now().UTC().Format(time.RFC3339Nano) + " " + rand.Text())})
-	run, ok := a.runner.prepareRun(ctx, model, env, diags)
+func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel, env environment, why occasion, send func(string), diags *diag.Diagnostics) {
+	model.Images = types.MapUnknown(types.StringType)
+	run, ok := a.runner.prepareRun(ctx, model, env, why, diags)
 	if !ok {
 		return
 	}

@@ -28,7 +28,7 @@ func actionAttributes(attributes map[string]schema.Attribute, without ...string)
 }
 
 // withoutConsequence removes the sentences about a change of an attribute: an action has no state to compare with.
-var withoutConsequence = strings.NewReplacer(runsAgain, "", runsNothing, "")
+var withoutConsequence = strings.NewReplacer(runsAll, "", runsStep, "", runsIndexes, "", runsReaders, "", runsNothing, "", replacesRun, "")
 
 func actionAttribute(name string, attribute schema.Attribute) actionschema.Attribute {
 	text := withoutConsequence.Replace(attribute.GetMarkdownDescription())

@@ -44,7 +44,7 @@ func TestRunWorkflowValidates(t *testing.T) {
 	}
 }
 
-// The action has what the resource has, but for what only a state can hold.
+// The action has what the resource has, but for what only a state can hold. It has reuse instead.
 func TestRunWorkflowTakesWhatTheResourceTakes(t *testing.T) {
 	s := acctest.NewProtocol(t)
 	attributes := func(schema *tfprotov6.Schema) map[string]*tfprotov6.SchemaAttribute {
@@ -62,7 +62,7 @@ func TestRunWorkflowTakesWhatTheResourceTakes(t *testing.T) {
 		}
 	}
 	for name := range action {
-		if resource[name] == nil {
+		if resource[name] == nil && name != "reuse" {
 			t.Errorf("attribute %q is none of the resource", name)
 		}
 	}

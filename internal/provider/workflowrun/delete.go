@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -18,14 +17,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
-// successorKey is the private data in which a plan passes Delete the id of the run that replaces the deleted one. A run that failed or was
-// interrupted is tainted, so Terraform deletes it and creates it again: with the same id, the run is resumed from its commits. Terraform does not pass this to
-// Delete in any other way.
-const successorKey = "successor"
-
-// unknownSuccessor is the value if the id of the run that replaces the deleted one is not known during the plan. It may be the same.
-const unknownSuccessor = "null"
-
 // Delete stops the run and deletes its objects in the cluster, its Redis user and its Redis keys.
 func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var model workflowRunModel
@@ -35,36 +26,35 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 		return
 	}
 	id, namespace := model.ID.ValueString(), model.Namespace.ValueString()
-	successor, diags := req.Private.GetKey(ctx, successorKey)
+	next, diags := req.Private.GetKey(ctx, successorKey)
 	resp.Diagnostics.Append(diags...)
-	if string(successor) == strconv.Quote(id) && model.Status.ValueString() != string(workflow.RunSucceeded) {
-		return // it is replaced by itself: Create resumes it from its commits
-	}
-	if string(successor) == unknownSuccessor && model.Status.ValueString() != string(workflow.RunSucceeded) {
-		// Create may resume it from its commits. Otherwise its record and its keys stay until its retention has passed.
-		if err := r.runner.stopRun(ctx, &model); err != nil && !errors.Is(err, workflow.ErrSuperseded) {
+	like, isUnfinished := model.compareSuccessor(next), model.Status.ValueString() != string(workflow.RunSucceeded)
+	switch {
+	case isUnfinished && like == same: // Create continues it
+	case isUnfinished && like == possible:
+		// If Create does not continue it, its record and its keys stay until its retention has passed.
+		err := r.runner.stopRun(ctx, &model)
+		if err == nil {
+			err = r.runner.limitKeys(ctx, model, &resp.Diagnostics)
+		}
+		if err != nil && !errors.Is(err, workflow.ErrSuperseded) {
 			diagnostic.AddError(&resp.Diagnostics, "Failed to stop run", fmt.Sprintf("Stopping run %q in namespace %q, which is replaced", id, namespace), err)
 		}
-		return
+	default:
+		r.runner.deleteRun(ctx, &model, like == same, &resp.Diagnostics)
 	}
-	if model.isKeptForSuccessor(string(successor)) && replaced.keep(r.runner.clients, model) {
-		if err := r.runner.keepForSuccessor(ctx, model, &resp.Diagnostics); err != nil {
-			diagnostic.AddError(&resp.Diagnostics, "Failed to keep files of run", fmt.Sprintf("Limiting how long the keys of run %q stay in Redis, until the run that replaces it has succeeded", id), err)
-		}
-		return
-	}
-	r.runner.deleteRun(ctx, &model, string(successor), &resp.Diagnostics)
 }
 
-// deleteRun deletes the objects of the run in the cluster, its Redis user and its Redis keys.
-func (r *runner) deleteRun(ctx context.Context, model *workflowRunModel, successor string, diags *diag.Diagnostics) {
+// deleteRun deletes the objects of the run in the cluster, its Redis user and its Redis keys. isReplaced means that a run of the same name replaces it at the
+// same place.
+func (r *runner) deleteRun(ctx context.Context, model *workflowRunModel, isReplaced bool, diags *diag.Diagnostics) {
 	id := model.ID.ValueString()
 	err := r.deleteObjects(ctx, model)
 	if errors.Is(err, workflow.ErrSuperseded) {
 		// With create_before_destroy, Create has already resumed it.
-		if successor == strconv.Quote(id) {
+		if isReplaced {
 			diags.AddWarning("No step was run again", fmt.Sprintf("Run %q had succeeded and was to be replaced by itself. Because of lifecycle.create_before_destroy, "+
-				"which other resources that need this one may cause as well, the new run found the files of the old one and ran no step. To run all steps again, change a value in triggers.", id))
+				"which other resources that need this one may cause as well, the new run found the results of the old one and ran no step. To run all steps again, change a value in triggers.", id))
 		}
 		return
 	}
@@ -83,6 +73,15 @@ func (r *runner) deleteRun(ctx context.Context, model *workflowRunModel, success
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to delete files of run", fmt.Sprintf("Deleting the keys of run %q in Redis", id), err)
 	}
+}
+
+// limitKeys lets the keys of a run expire that have no deadline, such as those of its outputs and of its configuration.
+func (r *runner) limitKeys(ctx context.Context, model workflowRunModel, diags *diag.Diagnostics) error {
+	redis, _, err := r.clients.RedisClient(ctx)
+	if err != nil {
+		return err
+	}
+	return results.Limit(ctx, redis, model.ID.ValueString(), attribute.DurationOrZero(model.Retention, diags))
 }
 
 // deleteObjects removes the run from the cluster.

@@ -2,7 +2,6 @@ package workflowrun
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,9 +18,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
-	runrecord "github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
-	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
@@ -46,9 +43,15 @@ type workflowRun struct {
 type runner struct{ clients *clients.Clients }
 
 // executeRun runs the workflow to its end and sets the results in the model. It returns whether there is anything to store in the state.
-func (r *runner) executeRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) bool {
-	run, ok := r.prepareRun(ctx, model, env, diags)
-	return ok && finishRun(ctx, run, model, diags)
+func (r *runner) executeRun(ctx context.Context, model *workflowRunModel, env environment, why occasion, diags *diag.Diagnostics) bool {
+	run, ok := r.prepareRun(ctx, model, env, why, diags)
+	if !ok {
+		return false
+	}
+	if run.spec.Configuration, ok = r.encodeStarted(ctx, *model, diags); !ok {
+		return false
+	}
+	return finishRun(ctx, run, model, diags)
 }
 
 // finishRun runs a prepared run to its end, or starts its engine, and sets the results in the model. It returns whether there is anything to store in the state.
@@ -60,7 +63,7 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 	result, problem := engine.Execute(ctx, run.spec, run.clients, run.options)
 	if held := new(workflow.HeldError); errors.As(problem, &held) {
 		// The holder may be an engine whose apply, with wait = false, was killed.
-		if adopted, err := detached.Adopt(ctx, run.clients.Kube, run.spec.Ref(), run.options.Holder.Execution, model.keptPaths(ctx, diags)); adopted && err == nil {
+		if adopted, err := detached.Adopt(ctx, run.clients.Kube, run.spec, run.options.Holder.Execution, model.keptPaths(ctx, diags)); adopted && err == nil {
 			if !awaitEnd(ctx, run, model, diags) {
 				model.setRunning(ctx, workflow.RunRunning, diags)
 			}
@@ -98,9 +101,7 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 	if status == workflow.RunSucceeded {
 		if layer, outputs, err = takeOutputs(ctx, run.clients.Results, result, paths); err != nil {
 			reportOutputs(diags, run.spec.ID, paths, err)
-			if !errors.Is(err, files.ErrGone) {
-				status = workflow.RunStopped // the run can be resumed; if files are gone, all steps have to run again
-			}
+			status = workflow.RunStopped // the run can be resumed
 		}
 	}
 	model.setResult(ctx, status, result, diags)
@@ -176,76 +177,6 @@ func (r *runner) rereadOutputs(ctx context.Context, model *workflowRunModel, gra
 	return false
 }
 
-// prepareRun builds the run from the plan and checks everything that can be checked before objects are created in the cluster.
-func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) (*workflowRun, bool) {
-	graph := model.decodeGraph(ctx, env, diags)
-	model.pinImages(ctx, graph, diags)
-	graph = model.withPinnedImages(graph)
-	if !diags.HasError() {
-		model.checkPodPatches(ctx, graph, diags) // they may have been unknown during validation
-	}
-	sources, digests := model.readSources(ctx, diags)
-	identity := model.identity(ctx, graph, digests, diags)
-	enginePod := model.toEnginePod(ctx, diags)
-	retention := attribute.DurationOrZero(model.Retention, diags)
-	if diags.HasError() {
-		return nil, false
-	}
-	id := identity.ID()
-	if !model.ID.IsUnknown() && model.ID.ValueString() != id {
-		diags.AddAttributeError(path.Root("inputs"), "Inputs changed since the plan",
-			fmt.Sprintf("Run %q was planned, but the content of an input file has changed since. Plan again.", model.ID.ValueString()))
-		return nil, false
-	}
-	if graph = resolveCommands(ctx, graph, diags); diags.HasError() {
-		return nil, false
-	}
-	model.checkSizes(ctx, graph, diags) // again, as not all values may have been known during the plan
-	r.checkCertificates(*model, diags)
-	if diags.HasError() {
-		return nil, false
-	}
-	target, err := r.findTarget(ctx, model)
-	if err != nil {
-		model.reportNoTarget(diags, id, err)
-		return nil, false
-	}
-	redis, warnings, err := r.clients.RedisClient(ctx)
-	if err != nil {
-		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)
-		return nil, false
-	}
-	diagnostic.AddRedisWarnings(diags, warnings)
-	url, err := r.clients.PodRedisURL(target.MountDFS)
-	if err != nil {
-		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
-		return nil, false
-	}
-	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
-	store, err := results.Open(redis, id, graph)
-	if err != nil {
-		diagnostic.AddError(diags, "Failed to prepare run", fmt.Sprintf("Opening the files of run %q", id), err)
-		return nil, false
-	}
-	return &workflowRun{
-		spec: &workflow.Spec{
-			ID: id, Graph: graph, Inputs: sources, Namespace: target.Namespace, Location: target.Name, Address: target.Address, Registry: target.Registry,
-			AgentImage: r.clients.AgentImage, Version: r.clients.Version, Users: r.clients.Redis.Users, Retention: retention, Timeouts: model.podTimeouts(diags),
-			Parallel: int(model.Parallelism.ValueInt64()), Prewarm: model.Prewarm.ValueBool(),
-			AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()), Metadata: model.toMetadata(metadataModel{}),
-			Engine: enginePod,
-		},
-		clients: engine.Clients{
-			Kube:    target.Kube,
-			Nodes:   r.findNodesClient(model, target.Kube),
-			Results: store, RedisURL: url, Certificates: r.clients.Redis.Certificates,
-		},
-		options: engine.Options{
-			Holder: runrecord.Holder{Name: describeHolder(), Execution: model.ExecutionID.ValueString()}, Detach: model.OnInterrupt.ValueString() == detach,
-		},
-	}, true
-}
-
 // takeOutputs removes the expiry of the declared outputs in Redis and reads the values for the state.
 func takeOutputs(
 	ctx context.Context, store *results.Store, result workflow.Result, paths map[string]string,
@@ -289,20 +220,14 @@ func describeHolder() string {
 	return fmt.Sprintf("%s on %s, process %d", name, host, os.Getpid())
 }
 
-// isOwnedElsewhere reports whether the error says that the run belongs to another process or place, so that nothing of it may be stored in this state.
+// isOwnedElsewhere reports whether the error says that the run belongs to another process, so that nothing of it may be stored in this state.
 func isOwnedElsewhere(err error) bool {
-	var taken *workflow.RunExistsElsewhereError
 	var held *workflow.HeldError
 	var lost *workflow.LostError
-	return errors.As(err, &taken) || errors.As(err, &held) || errors.As(err, &lost)
+	return errors.As(err, &held) || errors.As(err, &lost)
 }
 
 func reportOwnedElsewhere(diags *diag.Diagnostics, run *workflowRun, err error) {
-	var taken *workflow.RunExistsElsewhereError
-	if errors.As(err, &taken) {
-		diags.AddAttributeError(path.Root("name"), "Run ID in use", taken.Error()+".")
-		return
-	}
 	diags.AddError("Run locked by another apply", diagnostic.ErrorDetail(fmt.Sprintf("Running %q in namespace %q", run.spec.ID, run.spec.Namespace), err)+
 		"\n\nWait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.")
 }

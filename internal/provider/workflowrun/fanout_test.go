@@ -85,7 +85,7 @@ func TestAccWorkflowRun_fanOutEmpty(t *testing.T) {
 	}
 	empty := knownvalue.ObjectExact(map[string]knownvalue.Check{
 		"status": knownvalue.StringExact("succeeded"), "exit_code": knownvalue.Null(), "started_at": knownvalue.Null(), "finished_at": knownvalue.Null(),
-		"duration": knownvalue.Null(), "attempts": knownvalue.Int64Exact(0), "digest": knownvalue.NotNull(), "return_type": knownvalue.Null(), "return_value": knownvalue.Null(),
+		"duration": knownvalue.Null(), "attempts": knownvalue.Int64Exact(0), "digest": knownvalue.NotNull(), "fingerprint": knownvalue.NotNull(), "return_type": knownvalue.Null(), "return_value": knownvalue.Null(),
 	})
 	outputs := func(report string, first knownvalue.Check) statecheck.StateCheck {
 		return acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"report": acctest.ExpectOutput("report", report), "first": first}))

@@ -194,6 +194,7 @@ Last lines:
   Killed
 
 The command needs more memory than its limit: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+After such a change, only this step and those that need it run.
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
@@ -231,6 +232,7 @@ Last lines:
   brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored
 
 Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+After such a change, only this step and those that need it run.
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
@@ -247,6 +249,7 @@ Last lines:
   brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 143, and its files are not stored
 
 Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-2
+After such a change, only this step and those that need it run.
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		ran: "first 1, slow 2",
@@ -277,24 +280,15 @@ All steps of run "$RUN" succeeded, but none wrote a file to /data/no/where. Corr
 `,
 		says: `
 Step "join" of run "fault" failed
-Job brane-$RUN-join-1 in namespace $NAMESPACE, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201).
+merge the files of the needed steps: steps "left" and "right" wrote different content to "side".
 
-Last lines:
-  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
-
-See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-1 --all-containers`,
+Add one of the steps to needs of the other, or write to different paths.`,
 		status: "failed",
 		saysAgain: `
 Step "join" of run "fault" failed
-Job brane-$RUN-join-2 in namespace $NAMESPACE, pod brane-$RUN-join-2-POD on node $NODE: its files could not be staged in (exit code 201).
+merge the files of the needed steps: steps "left" and "right" wrote different content to "side".
 
-Last lines:
-  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
-
-Before, pod brane-$RUN-join-1-POD on node $NODE: its files could not be staged in (exit code 201)
-  brane: step "join": merge the files of the needed steps: steps "left" and "right" wrote different content to "side"; let one of them need the other, or write to other paths
-
-See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-join-2 --all-containers`,
+Add one of the steps to needs of the other, or write to different paths.`,
 		ran: "left 1, right 1",
 	},
 

@@ -83,7 +83,7 @@ resource "brane_workflow_run" "test" {
 				PreConfig: func() { second = pushTools(t, repository+":1", says("second")) },
 				Config:    config,
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
 					acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"all": acctest.ExpectOutput("all", "second by itself\nsecond by $argument\n")})),

@@ -113,6 +113,6 @@ func TestAccWorkflowRun_notRegistered(t *testing.T) {
 	t.Parallel()
 	s := acctest.NewEnv(t)
 	acctest.ExpectError(t, resource.TestStep{Config: s.RunConfig(t, "nowhere", `steps = { a = { image = "tools:1", command = ["true"] } }`)}, []string{
-		`Failed to use infrastructure`, `Looking up infrastructure "` + s.Namespace + `" to run "nowhere-`, `Register it with a brane_infrastructure`,
+		`Failed to use infrastructure`, `Looking up infrastructure "` + s.Namespace + `" to run "nowhere" on it`, `Register it with a brane_infrastructure`,
 	})
 }

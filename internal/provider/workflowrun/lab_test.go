@@ -137,14 +137,14 @@ var (
 	whileStaging   = &runMoment{name: "while a step's files are staged in", isHeld: func(string) func(string) bool {
 		isStored := false
 		return func(event string) bool {
-			isStored = isStored || strings.HasPrefix(event, "pod SET ") && strings.HasSuffix(event, ":step:first")
-			return isStored && strings.HasPrefix(event, "pod GET ") && strings.HasSuffix(event, ":step:slow")
+			isStored = isStored || strings.HasPrefix(event, "pod SET ") && strings.Contains(event, ":step:first:")
+			return isStored && strings.HasPrefix(event, "pod GET ") && strings.Contains(event, ":step:slow:")
 		}
 	}}
 	whileRunning = &runMoment{name: "while a step runs"}
 	whileStoring = &runMoment{name: "while a step's files are stored", isHeld: func(string) func(string) bool {
 		return func(event string) bool {
-			return strings.HasPrefix(event, "pod SET ") && strings.HasSuffix(event, ":step:slow")
+			return strings.HasPrefix(event, "pod SET ") && strings.Contains(event, ":step:slow:")
 		}
 	}}
 	betweenSteps   = &runMoment{name: "between two steps", isHeld: func(namespace string) func(string) bool { return nthJob(namespace, 3) }}

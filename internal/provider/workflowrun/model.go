@@ -3,8 +3,6 @@ package workflowrun
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -71,6 +69,7 @@ type outputModel struct {
 }
 
 type resultModel struct {
+	Fingerprint types.String `tfsdk:"fingerprint"`
 	Status      types.String `tfsdk:"status"`
 	ExitCode    types.Int64  `tfsdk:"exit_code"`
 	StartedAt   types.String `tfsdk:"started_at"`
@@ -88,7 +87,7 @@ var (
 	}}
 	resultType = types.ObjectType{AttrTypes: map[string]attr.Type{
 		"status": types.StringType, "exit_code": types.Int64Type, "started_at": types.StringType, "finished_at": types.StringType, "duration": types.StringType, "attempts": types.Int64Type,
-		"digest":      types.StringType,
+		"digest": types.StringType, "fingerprint": types.StringType,
 		"return_type": types.StringType, "return_value": types.StringType,
 	}}
 )
@@ -99,42 +98,6 @@ func (m workflowRunModel) hasInfrastructure() bool { return !m.Infrastructure.Is
 // isSubmittedByProvider reports whether the provider's own account submits the Jobs.
 func (m workflowRunModel) isSubmittedByProvider() bool {
 	return !m.hasInfrastructure() || m.SubmitWith.ValueString() == submitProvider
-}
-
-// hasKnownIdentity reports whether all values that identify the run are known.
-func (m workflowRunModel) hasKnownIdentity() bool {
-	for _, value := range []attr.Value{m.Name, m.Infrastructure, m.PodPatch, m.Images, m.Triggers, m.SecretEnvWOVersion} {
-		if attribute.HasUnknown(value) {
-			return false
-		}
-	}
-	if !m.hasInfrastructure() && (m.Namespace.IsUnknown() || m.Cluster.IsUnknown()) {
-		return false
-	}
-	if m.Steps.IsUnknown() || hasUnknownIdentity(m.Defaults) || slices.ContainsFunc(slices.Collect(maps.Values(m.Steps.Elements())), hasUnknownIdentity) {
-		return false
-	}
-	for _, input := range m.Inputs.Elements() {
-		object, ok := input.(types.Object)
-		if !ok || object.IsUnknown() || attribute.HasUnknown(object.Attributes()["content"]) || attribute.HasUnknown(object.Attributes()["source"]) || attribute.HasUnknown(object.Attributes()["file_set"]) {
-			return false
-		}
-	}
-	return !m.Inputs.IsUnknown()
-}
-
-// hasUnknownIdentity reports whether a part of a step or of the defaults that identifies the run is not known. Labels and annotations do not identify it.
-func hasUnknownIdentity(value attr.Value) bool {
-	object, ok := value.(types.Object)
-	if !ok || object.IsUnknown() {
-		return true
-	}
-	for name, field := range object.Attributes() {
-		if name != "labels" && name != "annotations" && attribute.HasUnknown(field) {
-			return true
-		}
-	}
-	return false
 }
 
 // readSources returns the contents of the inputs and their digests.
@@ -155,16 +118,6 @@ func (m workflowRunModel) readSources(ctx context.Context, diags *diag.Diagnosti
 	return sources, digests
 }
 
-// identity returns the values that identify the run.
-func (m workflowRunModel) identity(ctx context.Context, graph workflow.Graph, digests map[string]string, diags *diag.Diagnostics) workflow.Identity {
-	identity := workflow.Identity{Name: m.Name.ValueString(), Infrastructure: m.Infrastructure.ValueString(), Steps: graph.All(), Inputs: digests, SecretEnvVersion: m.SecretEnvWOVersion.ValueInt64()}
-	if !m.hasInfrastructure() {
-		identity.Namespace, identity.Cluster = m.Namespace.ValueString(), m.Cluster.ValueString()
-	}
-	diags.Append(m.Triggers.ElementsAs(ctx, &identity.Triggers, false)...)
-	return identity
-}
-
 // outputPaths returns the paths of the declared outputs by name.
 func (m workflowRunModel) outputPaths(ctx context.Context, diags *diag.Diagnostics) map[string]string {
 	models := map[string]outputModel{}
@@ -176,53 +129,6 @@ func (m workflowRunModel) outputPaths(ctx context.Context, diags *diag.Diagnosti
 	return paths
 }
 
-// planOutputs returns the planned outputs of a run that is not replaced. Outputs with an unchanged path keep their values from the state. all reports whether
-// these are all outputs, and the state has no others.
-func planOutputs(plan, state types.Map) (outputs types.Map, all bool) {
-	if plan.IsUnknown() || plan.IsNull() {
-		return plan, plan.IsNull() && state.IsNull()
-	}
-	known, elements := state.Elements(), plan.Elements()
-	all = len(elements) == len(known)
-	for name, output := range elements {
-		was, found := known[name].(types.Object)
-		if object, ok := output.(types.Object); ok && found && !object.IsUnknown() && object.Attributes()["path"].Equal(was.Attributes()["path"]) {
-			elements[name] = was
-		} else {
-			all = false
-		}
-	}
-	return types.MapValueMust(outputType, elements), all
-}
-
-// resumesInPlace reports whether an update of the run in this state resumes it: it has not succeeded, but Terraform does not replace it,
-// because it was untainted.
-func (m workflowRunModel) resumesInPlace(plan workflowRunModel) bool {
-	return m.Status.ValueString() != string(workflow.RunSucceeded) && m.waitsForEnd() && plan.waitsForEnd() && len(m.Drift.Elements()) == 0
-}
-
-// setResultsUnknown makes all results of the run unknown, because it will be executed.
-func (m *workflowRunModel) setResultsUnknown(ctx context.Context) diag.Diagnostics {
-	if m.hasInfrastructure() {
-		m.Namespace = types.StringUnknown()
-	}
-	m.ExecutionID, m.Status = types.StringUnknown(), types.StringUnknown()
-	m.StartedAt, m.FinishedAt, m.Duration = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
-	m.Results, m.OutputsDigest, m.ReportWrittenAt = types.MapUnknown(resultType), types.StringUnknown(), types.StringUnknown()
-	if m.Outputs.IsNull() || m.Outputs.IsUnknown() {
-		return nil
-	}
-	outputs := map[string]outputModel{}
-	diags := m.Outputs.ElementsAs(ctx, &outputs, false)
-	for name, output := range outputs {
-		outputs[name] = outputModel{Path: output.Path, Size: types.Int64Unknown(), SHA256: types.StringUnknown(), Content: types.StringUnknown()}
-	}
-	unknown, problems := types.MapValueFrom(ctx, outputType, outputs)
-	m.Outputs = unknown
-	diags.Append(problems...)
-	return diags
-}
-
 // podTimeouts returns how long pods may stay unscheduled or not started.
 func (m workflowRunModel) podTimeouts(diags *diag.Diagnostics) workflow.PodTimeouts {
 	return workflow.PodTimeouts{Startup: attribute.DurationOrZero(m.StartupTimeout, diags), Scheduling: attribute.DurationOrZero(m.SchedulingTimeout, diags)}
@@ -230,28 +136,46 @@ func (m workflowRunModel) podTimeouts(diags *diag.Diagnostics) workflow.PodTimeo
 
 // setResult sets the results of the run. Values that are not known become null, because no value may stay unknown after apply.
 func (m *workflowRunModel) setResult(ctx context.Context, status workflow.RunStatus, result workflow.Result, diags *diag.Diagnostics) {
-	var first, last time.Time
 	results := map[string]resultModel{}
-	for name, step := range result.Steps {
-		kind, value := resultOf(step.Value, diags)
-		results[name] = resultModel{
-			ReturnType: kind, ReturnValue: value,
-			Status: types.StringValue(string(step.Status)), ExitCode: exitCode(step),
-			StartedAt: attribute.TimeOrNull(step.Started), FinishedAt: attribute.TimeOrNull(step.Ended), Duration: durationOrNull(step.Started, step.Ended),
-			Attempts: types.Int64Value(int64(step.Attempts)), Digest: attribute.StringOrNull(string(step.Layer)),
-		}
-		if first.IsZero() || !step.Started.IsZero() && step.Started.Before(first) {
-			first = step.Started
-		}
-		if step.Ended.After(last) {
-			last = step.Ended
-		}
+	for name := range m.Steps.Elements() {
+		results[name] = newResultModel(result.Steps[name], diags)
 	}
+	first, last := result.Times()
 	m.Status, m.StartedAt, m.FinishedAt = types.StringValue(string(status)), attribute.TimeOrNull(first), attribute.TimeOrNull(last)
 	m.Duration = durationOrNull(first, last)
 	value, found := types.MapValueFrom(ctx, resultType, results)
 	diags.Append(found...)
 	m.Results = value
+}
+
+// newResultModel returns the result of a step; all values of a step that has not ended are null.
+func newResultModel(step workflow.StepResult, diags *diag.Diagnostics) resultModel {
+	if step.Status == "" {
+		return resultModel{}
+	}
+	kind, value := resultOf(step.Value, diags)
+	return resultModel{
+		Fingerprint: attribute.StringOrNull(string(step.Fingerprint)), ReturnType: kind, ReturnValue: value,
+		Status: types.StringValue(string(step.Status)), ExitCode: exitCode(step),
+		StartedAt: attribute.TimeOrNull(step.Started), FinishedAt: attribute.TimeOrNull(step.Ended), Duration: durationOrNull(step.Started, step.Ended),
+		Attempts: types.Int64Value(int64(step.Attempts)), Digest: attribute.StringOrNull(string(step.Layer)),
+	}
+}
+
+// stepResults returns the known results of the steps, as far as a plan needs them.
+func (m workflowRunModel) stepResults(ctx context.Context, diags *diag.Diagnostics) map[string]workflow.StepResult {
+	results := map[string]workflow.StepResult{}
+	for name, value := range m.Results.Elements() {
+		var model resultModel
+		object, ok := value.(types.Object)
+		if !ok || object.IsUnknown() || !attribute.DecodeObject(ctx, object, &model, diags) {
+			continue // in a plan, the result of a step that may run is not known
+		}
+		results[name] = workflow.StepResult{
+			Status: workflow.StepStatus(model.Status.ValueString()), Layer: files.Layer(model.Digest.ValueString()), Fingerprint: files.Fingerprint(model.Fingerprint.ValueString()),
+		}
+	}
+	return results
 }
 
 // exitCode returns the exit code of a step's command; null if the command did not run or its exit code is not known.

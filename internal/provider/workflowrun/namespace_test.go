@@ -274,34 +274,31 @@ func TestAccWorkflowRun_namespaceMissing(t *testing.T) {
 	}
 }
 
-// While it is not known what the namespace or the cluster will be, nothing is assumed: the id of the run is not known either, and there is no error.
+// While it is not known what the namespace or the cluster will be, nothing is assumed, and there is no error. The id is known after apply in any case.
 func TestNamespaceUnknown(t *testing.T) {
 	t.Parallel()
 	steps := acctest.Object{"a": acctest.Object{"image": "tools:1", "command": []any{"true"}}}
-	for name, tt := range map[string]struct {
-		where acctest.Object
-		known bool
-	}{
-		"both known":                   {acctest.Object{"namespace": "a"}, true},
-		"namespace":                    {acctest.Object{"namespace": acctest.Unknown}, false},
-		"cluster":                      {acctest.Object{"namespace": "a", "cluster": acctest.Unknown}, false},
-		"infrastructure":               {acctest.Object{"infrastructure": acctest.Unknown}, false},
-		"which one":                    {acctest.Object{"infrastructure": acctest.Unknown, "namespace": acctest.Unknown}, false},
-		"which one, and its cluster":   {acctest.Object{"infrastructure": acctest.Unknown, "namespace": acctest.Unknown, "cluster": "berlin"}, false},
-		"whether there is submit_with": {acctest.Object{"namespace": "a", "submit_with": acctest.Unknown}, true},
+	for name, where := range map[string]acctest.Object{
+		"both known":                   {"namespace": "a"},
+		"namespace":                    {"namespace": acctest.Unknown},
+		"cluster":                      {"namespace": "a", "cluster": acctest.Unknown},
+		"infrastructure":               {"infrastructure": acctest.Unknown},
+		"which one":                    {"infrastructure": acctest.Unknown, "namespace": acctest.Unknown},
+		"which one, and its cluster":   {"infrastructure": acctest.Unknown, "namespace": acctest.Unknown, "cluster": "berlin"},
+		"whether there is submit_with": {"namespace": "a", "submit_with": acctest.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := acctest.NewProtocol(t)
 			s.RequireNoErrors(s.Configure(acctest.Object{"kubernetes": acctest.Object{"host": "https://127.0.0.1:1"}, "clusters": acctest.Object{"berlin": acctest.Object{"host": "https://127.0.0.1:2"}}}, false).Diagnostics)
 			schema := s.Schemas.ResourceSchemas["brane_workflow_run"]
-			config := acctest.MergeObjects(acctest.Object{"name": "run", "steps": steps}, tt.where)
+			config := acctest.MergeObjects(acctest.Object{"name": "run", "steps": steps}, where)
 			valid, err := s.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: "brane_workflow_run", Config: s.EncodeObject(schema, config)})
 			acctest.NoError(t, err)
 			s.RequireNoErrors(valid.Diagnostics)
 			plan := s.Plan("brane_workflow_run", config, false)
 			s.RequireNoErrors(plan.Diagnostics)
-			if id := s.DecodeAttributes(schema, plan.PlannedState)["id"]; id.IsKnown() != tt.known {
+			if id := s.DecodeAttributes(schema, plan.PlannedState)["id"]; id.IsKnown() {
 				t.Errorf("the id is %s", id)
 			}
 		})

@@ -24,26 +24,26 @@ func packageAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"package": schema.StringAttribute{
 			MarkdownDescription: "Brane package to call instead of a command, as `name:version`. The image is `<registry>/library/<name>:<version>` from the registry of the infrastructure, unless `image` is set. " +
-				"The step runs like any other: unprivileged, with the files of the run at `/data`. Requires `function`; conflicts with `command` and `args`." + runsAgain,
+				"The step runs like any other: unprivileged, with the files of the run at `/data`. Requires `function`; conflicts with `command` and `args`." + runsStep,
 			Optional: true,
 			Validators: []validator.String{packageReference(), stringvalidator.ConflictsWith(
 				path.MatchRelative().AtParent().AtName("command"), path.MatchRelative().AtParent().AtName("args"),
 			)},
 		},
 		"function": schema.StringAttribute{
-			MarkdownDescription: "Function of the package to call. Required with `package`." + runsAgain,
+			MarkdownDescription: "Function of the package to call. Required with `package`." + runsStep,
 			Optional:            true,
 			Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.AlsoRequires(besidePackage)},
 		},
 		"arguments": argumentsSchema(),
 		"kind": schema.StringAttribute{
-			MarkdownDescription: "How the package runs its functions: `ecu` (executes code; called `code` in Brane 0.4) or `oas` (calls a web API). Defaults to the kind in `package_file`, or else to `ecu`." + runsAgain,
+			MarkdownDescription: "How the package runs its functions: `ecu` (executes code; called `code` in Brane 0.4) or `oas` (calls a web API). Defaults to the kind in `package_file`, or else to `ecu`." + runsStep,
 			Optional:            true,
 			Validators:          []validator.String{attribute.OneOf(string(branelet.ECU), string(branelet.Code), string(branelet.OAS)), stringvalidator.AlsoRequires(besidePackage)},
 		},
 		"brane_version": schema.StringAttribute{
 			MarkdownDescription: "Version of Brane that the package was built with: `0.4`, `0.5`, `0.6`, `1`, `2`, `3`, `4`, or a release of one of them such as `0.6.3`. It determines how arguments and results are encoded. " +
-				"Defaults to `control_plane.brane_version` of the provider." + runsAgain,
+				"Defaults to `control_plane.brane_version` of the provider." + runsStep,
 			Optional:   true,
 			Validators: []validator.String{packageVersion(), stringvalidator.AlsoRequires(besidePackage)},
 		},
@@ -59,7 +59,7 @@ func packageAttributes() map[string]schema.Attribute {
 func argumentsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
 		MarkdownDescription: "Arguments of the function, by name. Each has exactly one attribute: its value, by type, for example `{ integer = 3 }`, `{ file = \"corpus/alice.txt\" }` or `{ step = \"count\" }`. " +
-			fmt.Sprintf("They are stored in plaintext in the Job, so do not pass secrets. Their total size is limited to about %d KiB; pass larger values as files.", branelet.MaxArguments*3/4>>10) + runsAgain,
+			fmt.Sprintf("They are stored in plaintext in the Job, so do not pass secrets. Their total size is limited to about %d KiB; pass larger values as files.", branelet.MaxArguments*3/4>>10) + runsStep,
 		Optional:   true,
 		Validators: []validator.Map{mapvalidator.AlsoRequires(besidePackage)},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

@@ -62,8 +62,8 @@ func (m workflowRunModel) shouldWriteReport(state workflowRunModel) bool {
 	return state.ReportWrittenAt.IsNull() || !m.ReportPath.Equal(state.ReportPath)
 }
 
-// writePage writes the report of a run that has just ended, if one is configured. A failure to write it is a warning: an error would
-// make Terraform replace the run.
+// writePage writes the report of a run that has just ended, if one is configured. A failure to write it is a warning: after an error, Terraform would
+// replace a run that was created.
 func writePage(ctx context.Context, run *workflowRun, model *workflowRunModel, progress *runProgress, result workflow.Result, problem error, diags *diag.Diagnostics) {
 	model.ReportWrittenAt = types.StringNull()
 	if model.ReportPath.IsNull() {
@@ -101,7 +101,7 @@ func buildPage(ctx context.Context, run *workflowRun, model *workflowRunModel, p
 		outcome := result.Steps[step.Name]
 		s := htmlreport.Step{
 			Name: step.Name, Image: step.Image, Needs: step.Needs, Status: htmlreport.Status(outcome.Status),
-			Made: progress.started[step.Name], Started: outcome.Started, Ended: outcome.Ended, Attempts: outcome.Attempts,
+			Made: progress.started[step.Name], Started: outcome.Started, Ended: outcome.Ended, Attempts: outcome.Attempts, Reused: outcome.Reused,
 		}
 		switch outcome.Status {
 		case workflow.Succeeded:
@@ -121,10 +121,10 @@ func buildPage(ctx context.Context, run *workflowRun, model *workflowRunModel, p
 			s.Failure = hide(failure.Detail())
 		}
 		if err == nil {
-			err = addFromRedis(ctx, run.clients.Results.Files(), outcome.Layer, &s, hide)
+			err = addFromRedis(ctx, run.clients.Results.Files(), outcome, &s, hide)
 		}
 		if err == nil {
-			s.Parts, err = pageParts(ctx, run, step, failures[step.Name], hide)
+			s.Parts, err = pageParts(ctx, run, step, outcome.Fingerprint, failures[step.Name], hide)
 		}
 		if err != nil {
 			s.Note = "Its files and its output could not be read from Redis: " + hide(err.Error())
@@ -140,8 +140,8 @@ func buildPage(ctx context.Context, run *workflowRun, model *workflowRunModel, p
 
 // pageParts returns the indexes of a fan-out step. The failure names some of those that were started and have no commit; of the others it is not known whether
 // they failed or were stopped.
-func pageParts(ctx context.Context, run *workflowRun, step workflow.Step, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
-	found, err := run.clients.Results.Indexes(ctx, step.Name)
+func pageParts(ctx context.Context, run *workflowRun, step workflow.Step, fingerprint files.Fingerprint, failure *workflow.Failure, hide func(string) string) ([]htmlreport.Part, error) {
+	found, err := run.clients.Results.Indexes(ctx, step.Name, fingerprint)
 	if err != nil {
 		return nil, err
 	}
@@ -186,18 +186,18 @@ func pageOutputs(ctx context.Context, model *workflowRunModel) (outputs []htmlre
 }
 
 // addFromRedis adds the files and the log of a step.
-func addFromRedis(ctx context.Context, store *files.Store, layer files.Layer, s *htmlreport.Step, hide func(string) string) error {
-	if s.Status != htmlreport.Skipped {
-		text, err := store.Log(ctx, s.Name)
+func addFromRedis(ctx context.Context, store *files.Store, outcome workflow.StepResult, s *htmlreport.Step, hide func(string) string) error {
+	if outcome.Fingerprint != "" {
+		text, err := store.Log(ctx, files.ResultKey{Step: s.Name, Fingerprint: outcome.Fingerprint})
 		if err != nil {
 			return err
 		}
 		s.Log = hide(string(text))
 	}
-	if layer == "" {
+	if outcome.Layer == "" {
 		return nil
 	}
-	tree, err := store.Tree(ctx, layer)
+	tree, err := store.Tree(ctx, outcome.Layer)
 	if err != nil {
 		return err
 	}

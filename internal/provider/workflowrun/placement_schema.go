@@ -40,12 +40,12 @@ func podSchedulingAttributes() map[string]schema.Attribute {
 		"topology_spread_constraints": topologySpreadAttribute(),
 		"termination_grace_period_seconds": schema.Int64Attribute{
 			MarkdownDescription: "How long a pod that is stopped from outside (deleted, drained or preempted) has to end, in seconds. The command receives SIGTERM and is killed 5 seconds before the end of this time. " +
-				"Raise it for steps that need longer to store the files of a command that has just ended. Defaults to `30`." + runsAgain,
+				"Raise it for steps that need longer to store the files of a command that has just ended. Defaults to `30`." + runsNothing,
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.Between(1, maxCount)},
 		},
 		"host_aliases": schema.ListNestedAttribute{
-			MarkdownDescription: "Entries of `/etc/hosts` in the pod." + runsAgain,
+			MarkdownDescription: "Entries of `/etc/hosts` in the pod." + runsStep,
 			Optional:            true,
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"ip": schema.StringAttribute{MarkdownDescription: "IP address.", Required: true, Validators: []validator.String{ipAddress()}},
@@ -73,7 +73,7 @@ func ipAddress() validator.String {
 
 func topologySpreadAttribute() schema.Attribute {
 	return schema.ListNestedAttribute{
-		MarkdownDescription: "How the pods of a step, for example the indexes of a fan-out step, are spread over the nodes (`topologySpreadConstraints`)." + runsAgain,
+		MarkdownDescription: "How the pods of a step, for example the indexes of a fan-out step, are spread over the nodes (`topologySpreadConstraints`)." + runsNothing,
 		Optional:            true,
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"topology_key": schema.StringAttribute{
@@ -108,7 +108,7 @@ func topologySpreadAttribute() schema.Attribute {
 
 func dnsConfigAttribute() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "DNS settings of the pod, in addition to those of the cluster (`dnsConfig`)." + runsAgain,
+		MarkdownDescription: "DNS settings of the pod, in addition to those of the cluster (`dnsConfig`)." + runsStep,
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
 			"nameservers": schema.ListAttribute{
@@ -134,7 +134,7 @@ func dnsConfigAttribute() schema.Attribute {
 
 func resourceClaimsAttribute() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Devices of dynamic resource allocation that the container uses, by a name in the pod (`resourceClaims`). Requires Kubernetes 1.34, or an earlier version with this API." + runsAgain,
+		MarkdownDescription: "Devices of dynamic resource allocation that the container uses, by a name in the pod (`resourceClaims`). Requires Kubernetes 1.34, or an earlier version with this API." + runsNothing,
 		Optional:            true,
 		Validators:          []validator.Map{mapvalidator.KeysAre(attribute.DNSLabel())},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

@@ -24,57 +24,57 @@ import (
 func podAttributes() map[string]schema.Attribute {
 	attributes := map[string]schema.Attribute{
 		"image": schema.StringAttribute{
-			MarkdownDescription: "Container image. It is pulled by the nodes of the cluster." + runsAgain,
+			MarkdownDescription: "Container image. It is pulled by the nodes of the cluster." + runsStep,
 			Optional:            true,
 			Validators:          []validator.String{attribute.ImageReference()},
 		},
 		"working_dir": schema.StringAttribute{
-			MarkdownDescription: "Working directory of the command, an absolute path. Defaults to that of the image." + runsAgain,
+			MarkdownDescription: "Working directory of the command, an absolute path. Defaults to that of the image." + runsStep,
 			Optional:            true,
 			Validators:          []validator.String{attribute.AbsolutePath()},
 		},
 		"timeout": schema.StringAttribute{
-			MarkdownDescription: "Maximum duration of the step, including its start, for example `10m` (`activeDeadlineSeconds` of the Job). Defaults to no limit other than that of the run." + runsAgain,
+			MarkdownDescription: "Maximum duration of the step, including its start, for example `10m` (`activeDeadlineSeconds` of the Job). Defaults to no limit other than that of the run." + runsNothing,
 			CustomType:          timetypes.GoDurationType{},
 			Optional:            true,
 			Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 		},
 		"retries": schema.Int64Attribute{
-			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count; after three evictions because its nodes were short of disk or memory, the step fails. Defaults to `0`." + runsAgain,
+			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count; after three evictions because its nodes were short of disk or memory, the step fails. Defaults to `0`." + runsNothing,
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, 100)},
 		},
-		"resources": resourcesAttribute("Resource requests and limits of the container, by resource name: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` or any other resource of the nodes." + runsAgain),
+		"resources": resourcesAttribute("Resource requests and limits of the container, by resource name: `cpu`, `memory`, `ephemeral-storage`, `nvidia.com/gpu` or any other resource of the nodes." + runsNothing),
 		"data_size_limit": schema.StringAttribute{
-			MarkdownDescription: "Maximum size of the files at `/data`, for example `10Gi`. A pod that exceeds it is evicted, which counts as a failure of the container (see `retries`). Defaults to no limit other than that of the node and of `ephemeral-storage` in `resources.limits`." + runsAgain,
+			MarkdownDescription: "Maximum size of the files at `/data`, for example `10Gi`. A pod that exceeds it is evicted, which counts as a failure of the container (see `retries`). Defaults to no limit other than that of the node and of `ephemeral-storage` in `resources.limits`." + runsNothing,
 			CustomType:          attribute.QuantityType{},
 			Optional:            true,
 			Validators:          []validator.String{attribute.ValidByteSize},
 		},
 		"security_context":   securityContextAttribute(),
 		"volumes":            volumesAttribute(),
-		"image_pull_secrets": attribute.NewNames("Names of Secrets in the namespace with the credentials for pulling images. Defaults to those of the service account." + runsAgain),
+		"image_pull_secrets": attribute.NewNames("Names of Secrets in the namespace with the credentials for pulling images. Defaults to those of the service account." + runsNothing),
 		"service_account_name": schema.StringAttribute{
-			MarkdownDescription: "Name of the ServiceAccount of the pod. Defaults to the `default` ServiceAccount of the namespace." + runsAgain,
+			MarkdownDescription: "Name of the ServiceAccount of the pod. Defaults to the `default` ServiceAccount of the namespace." + runsStep,
 			Optional:            true,
 			Validators:          []validator.String{attribute.DNSSubdomain()},
 		},
 		"automount_service_account_token": schema.BoolAttribute{
-			MarkdownDescription: "Whether to mount the ServiceAccount token into the container, for commands that use the Kubernetes API. Defaults to `false`." + runsAgain,
+			MarkdownDescription: "Whether to mount the ServiceAccount token into the container, for commands that use the Kubernetes API. Defaults to `false`." + runsStep,
 			Optional:            true,
 		},
 	}
 	for name, attribute := range environmentAttributes() {
 		attributes[name] = attribute
 	}
-	for name, attribute := range placementAttributes(runsAgain) {
+	for name, attribute := range placementAttributes(runsNothing) {
 		attributes[name] = attribute
 	}
 	for name, attribute := range podSchedulingAttributes() {
 		attributes[name] = attribute
 	}
 	attributes["labels"] = labelsAttribute("Labels of the Job and its pods, in addition to those of the run.")
-	attributes["pod_patch"] = podPatchAttribute("Strategic merge patch over the pod template, which is applied after that of the run, and in a step after that of `defaults`. See `pod_patch` of the run." + runsAgain)
+	attributes["pod_patch"] = podPatchAttribute("Strategic merge patch over the pod template, which is applied after that of the run, and in a step after that of `defaults`. See `pod_patch` of the run." + runsStep)
 	attributes["annotations"] = annotationsAttribute("Annotations of the Job and its pods, in addition to those of the run, for example `{ \"sidecar.istio.io/inject\" = \"false\" }`.")
 	return attributes
 }
@@ -114,13 +114,13 @@ func driverProblems(name string) []string {
 func environmentAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"env": schema.MapAttribute{
-			MarkdownDescription: "Environment variables. They are stored in plaintext in the Job; use `env_from_secret` or `secret_env_wo` for secrets." + runsAgain,
+			MarkdownDescription: "Environment variables. They are stored in plaintext in the Job; use `env_from_secret` or `secret_env_wo` for secrets." + runsStep,
 			ElementType:         types.StringType,
 			Optional:            true,
 			Validators:          []validator.Map{mapvalidator.KeysAre(variableName())},
 		},
 		"env_from_secret": schema.MapNestedAttribute{
-			MarkdownDescription: "Environment variables whose values are in Secrets in the namespace (`valueFrom.secretKeyRef`), by variable name." + runsAgain,
+			MarkdownDescription: "Environment variables whose values are in Secrets in the namespace (`valueFrom.secretKeyRef`), by variable name." + runsStep,
 			Optional:            true,
 			Validators:          []validator.Map{mapvalidator.KeysAre(variableName())},
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
@@ -199,7 +199,7 @@ func placementAttributes(consequence string) map[string]schema.Attribute {
 // securityContextAttribute is a pod's and a container's security context as one attribute: a step has one container.
 func securityContextAttribute() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "Security context of the step's pod and container. In every step `allowPrivilegeEscalation` is `false` and all capabilities but those in `capabilities` are dropped. Privileged containers are not supported." + runsAgain,
+		MarkdownDescription: "Security context of the step's pod and container. In every step `allowPrivilegeEscalation` is `false` and all capabilities but those in `capabilities` are dropped. Privileged containers are not supported." + runsStep,
 		Optional:            true,
 		Attributes: map[string]schema.Attribute{
 			"run_as_user": schema.Int64Attribute{
@@ -262,7 +262,7 @@ func securityContextAttribute() schema.Attribute {
 func volumesAttribute() schema.Attribute {
 	source := func(name string) path.Expression { return path.MatchRelative().AtParent().AtName(name) }
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Additional volumes, by names of your choice (DNS labels). Each has a `mount_path` and exactly one of `persistent_volume_claim`, `config_map`, `secret`, `csi` and `empty_dir`. Files in these volumes are not part of the files of the run." + runsAgain,
+		MarkdownDescription: "Additional volumes, by names of your choice (DNS labels). Each has a `mount_path` and exactly one of `persistent_volume_claim`, `config_map`, `secret`, `csi` and `empty_dir`. Files in these volumes are not part of the files of the run." + runsStep,
 		Optional:            true,
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"mount_path": schema.StringAttribute{

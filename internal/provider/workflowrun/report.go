@@ -1,7 +1,6 @@
 package workflowrun
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,11 +8,9 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
@@ -56,41 +53,11 @@ func reportOutputs(diags *diag.Diagnostics, id string, paths map[string]string, 
 	}
 	summary, detail := "Failed to read outputs", diagnostic.ErrorDetail(fmt.Sprintf("Reading the outputs of run %q", id), err)
 	if errors.Is(err, files.ErrGone) {
-		detail += "\n\nFiles other than outputs are only kept for the time set with `retention`. To run all steps again, change `triggers` or use: terraform apply -replace=ADDRESS"
+		detail += "\n\nFiles other than outputs are only kept for the time set with `retention`. Plan again: the plan shows which steps run again, so that the outputs can be read."
 	}
 	var conflict *files.ConflictError
 	if errors.As(err, &conflict) {
 		detail += "\n\nAdd one of the steps to `needs` of the other, or write to different paths."
 	}
 	diags.AddAttributeError(path.Root("outputs"), summary, detail)
-}
-
-// describeLostOutputs returns a message for each output that is missing or modified in Redis, as far as [files.Store.Damage] checks.
-func (r *runner) describeLostOutputs(ctx context.Context, client redis.UniversalClient, model *workflowRunModel) (sentences []string, err error) {
-	store, err := results.OpenFiles(client, model.ID.ValueString())
-	if err != nil {
-		return nil, err
-	}
-	var diags diag.Diagnostics
-	paths := model.outputPaths(ctx, &diags)
-	gone, changed, err := store.Damage(ctx, files.Layer(model.OutputsDigest.ValueString()))
-	if errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrCorrupt) {
-		gone, err = slices.Collect(maps.Values(paths)), nil // the list of files is lost, and with it all outputs
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		what := ""
-		switch {
-		case slices.Contains(gone, paths[name]):
-			what = "lost"
-		case slices.Contains(changed, paths[name]):
-			what = "modified"
-		default:
-			continue
-		}
-		sentences = append(sentences, fmt.Sprintf("output %q (%s) was %s in Redis", name, paths[name], what))
-	}
-	return sentences, nil
 }

@@ -133,15 +133,15 @@ func TestAccWorkflowRun(t *testing.T) {
 				}},
 				Check: func(state *terraform.State) error { return checkUnchanged(t.Context(), s, store, state, was) },
 			},
-			expectReplacement(config("Grace", "Barbara"), acctest.SHA256("Ada\nBarbara\n")),
-			expectReplacement(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), acctest.SHA256("Ada\nGrace\n")),
-			expectReplacement(config(`"$TOOLS"`, `"$TOOLS@sha256:`+strings.Repeat("0", 64)+`"`), acctest.SHA256("Ada\nGrace\n")),
-			expectReplacement(config(`release = "1"`, `release = "2"`), acctest.SHA256("Ada\nGrace\n")),
-			{ // a file that is a source has other content: another run, and the first leaves nothing
+			expectExecution(config("Grace", "Barbara"), acctest.SHA256("Ada\nBarbara\n")),
+			expectExecution(config("'s/^/Hello, /'", "'s/^/Good morning, /'"), acctest.SHA256("Ada\nGrace\n")),
+			expectExecution(config(`"$TOOLS"`, `"$TOOLS@sha256:`+strings.Repeat("0", 64)+`"`), acctest.SHA256("Ada\nGrace\n")),
+			expectExecution(config(`release = "1"`, `release = "2"`), acctest.SHA256("Ada\nGrace\n")),
+			{ // a file that is a source has other content: the steps run again, in the same run
 				PreConfig: func() { write("Barbara\n") },
 				Config:    config(),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
+					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
 					plancheck.ExpectKnownValue(acctest.RunAddress, inputSHA256("more/names.txt"), knownvalue.StringExact(acctest.SHA256("Barbara\n"))),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
@@ -150,11 +150,10 @@ func TestAccWorkflowRun(t *testing.T) {
 				},
 				Check: func(state *terraform.State) error {
 					id, err := acctest.RunID(state)
-					ids = append(ids, id)
-					if err != nil || id == was.id {
-						return fmt.Errorf("the run is still %s (%w)", id, err)
+					if err != nil || id != was.id {
+						return fmt.Errorf("the run was %s and is %s (%w)", was.id, id, err)
 					}
-					return acctest.CheckNoRedisKeys(t.Context(), store, was.id)
+					return nil
 				},
 			},
 			{Config: s.ProviderBlock(), Check: func(*terraform.State) error { return s.CheckNoRunObjects(t.Context()) }},
@@ -284,8 +283,8 @@ data "brane_file" "large" {
 						}
 						acctest.NoError(t, store.Unlink(t.Context(), key).Err())
 					}
-					// Two chunks of "large", whose first two are alike, the pack of "small", the manifest and its list.
-					if kept != 5 || len(keys) <= kept {
+					// Two chunks of "large", whose first two are alike, the pack of "small", the manifest and its list, and the configuration.
+					if kept != 6 || len(keys) <= kept {
 						t.Errorf("of %d keys, %d are kept", len(keys), kept)
 					}
 				},
@@ -295,7 +294,7 @@ data "brane_file" "large" {
 				PreConfig: func() {
 					acctest.NoError(t, store.SetArgs(t.Context(), "brane:"+id+":c:"+acctest.SHA256(large[:size%files.ChunkSize]), "\x00", redis.SetArgs{Mode: "XX", KeepTTL: true}).Err())
 				},
-				Config: config, ConfigPlanChecks: acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionReplace, `output "large" (large) was modified in Redis`), ConfigStateChecks: readable, Check: remember,
+				Config: config, ConfigPlanChecks: acctest.ExpectDrift(acctest.RunAddress, plancheck.ResourceActionUpdate, `output "large" (large) was modified in Redis`), ConfigStateChecks: readable, Check: remember,
 			},
 		},
 	})
@@ -315,9 +314,13 @@ func readRecord(ctx context.Context, s acctest.Env, client *redis.Client, state 
 	if r.jobs, err = s.JobUIDs(ctx); err != nil {
 		return r, err
 	}
+	fingerprints, err := client.HGetAll(ctx, "brane:"+r.id+":fingerprints").Result()
+	if err != nil {
+		return r, err
+	}
 	r.commits = map[string]string{}
 	for _, step := range []string{"hello", "count", "join"} {
-		if r.commits[step], err = client.Get(ctx, "brane:"+r.id+":step:"+step).Result(); err != nil {
+		if r.commits[step], err = client.Get(ctx, "brane:"+r.id+":step:"+step+":"+fingerprints[step]).Result(); err != nil {
 			return r, fmt.Errorf("commit of step %s: %w", step, err)
 		}
 	}
@@ -335,12 +338,12 @@ func checkUnchanged(ctx context.Context, s acctest.Env, client *redis.Client, st
 	return nil
 }
 
-// expectReplacement plans only: the run would be made anew, and the plan says what the digest of names.txt will be.
-func expectReplacement(config, namesSHA256 string) resource.TestStep {
+// expectExecution plans only: steps would run again, and the plan says what the digest of names.txt will be.
+func expectExecution(config, namesSHA256 string) resource.TestStep {
 	return resource.TestStep{
 		Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
-			plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace),
+			plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
 			plancheck.ExpectKnownValue(acctest.RunAddress, inputSHA256("names.txt"), knownvalue.StringExact(namesSHA256)),
 			plancheck.ExpectUnknownValue(acctest.RunAddress, tfjsonpath.New("status")),
 		}},
@@ -357,6 +360,7 @@ func succeeded() knownvalue.Check {
 		"status": knownvalue.StringExact("succeeded"), "exit_code": knownvalue.Int64Exact(0),
 		"started_at": moment, "finished_at": moment, "duration": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9.hmµ]+s$`)), "attempts": knownvalue.NotNull(),
 		"digest":      knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{64}$`)),
+		"fingerprint": knownvalue.StringRegexp(regexp.MustCompile(`^[0-9a-f]{32}-[0-9a-f]{32}$`)),
 		"return_type": knownvalue.Null(), "return_value": knownvalue.Null(), // of a call
 	})
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/listplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -25,7 +23,11 @@ import (
 // What follows a change of an attribute of a run, as the last sentence of the attribute's description. [actionAttributes] leaves it out: an action has no
 // changes.
 const (
-	runsAgain   = " Changing this runs all steps again."
+	replacesRun = " Changing this replaces the run: all steps run again."
+	runsAll     = " Changing this runs all steps again."
+	runsStep    = " Changing this runs the step again."
+	runsIndexes = " A change runs only the indexes that are new or have another item."
+	runsReaders = " A change runs the steps again that may see the input (see `reads`)."
 	runsNothing = " Changing this does not run anything again."
 )
 
@@ -41,24 +43,23 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"With `infrastructure`, they are submitted with the credentials that are registered for it (see `submit_with`).\n\n" +
 			"The `/data` directory of a step contains the inputs of the run and the output files of the steps in `needs`, and of the steps that those need. " +
 			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored. Symbolic links are stored as links, also those to files of the image; sockets and named pipes are not stored.\n\n" +
-			"The resource is the record of the run. Deleted Jobs are not reported as drift. Missing or modified outputs in Redis are, and cause the run to be replaced. " +
-			"Terraform marks a run that did not succeed as tainted, and continues it by a replacement. With `lifecycle.prevent_destroy` it refuses that: `terraform untaint` the resource, and the next apply continues the run in place. " +
-			"With `lifecycle.create_before_destroy`, `-replace` runs nothing again, because the new run finds the files of the old one: change `triggers` instead. " +
+			"A change runs only what it affects: the changed steps, and of the steps after them those that see other files than before. The plan shows the steps that may run, whose `results` are `(known after apply)`; " +
+			"all others keep their results. What no change of the steps and inputs can affect, such as `resources`, `timeout` and `retries`, runs nothing again. Returning to an earlier configuration within `retention` runs nothing either. " +
+			"See the guide [What runs again](../guides/what-runs-again.md). Changing `name`, `infrastructure`, `namespace` or `cluster` replaces the run, and `-replace` runs all steps again.\n\n" +
+			"The resource is the record of the run. Deleted Jobs are not reported as drift. Missing or modified outputs in Redis are: the next apply reads them again from the stored files of the steps, or, if these are gone, runs the steps that wrote them. " +
+			"An apply continues a run that did not succeed: completed steps do not run again. If the run was being created, Terraform marks it as tainted and continues it by a replacement. With `lifecycle.prevent_destroy` it refuses that: " +
+			"`terraform untaint` the resource, and the next apply continues the run in place. " +
+			"With `lifecycle.create_before_destroy`, `-replace` runs nothing again, because the new run finds the results of the old one: change `triggers` instead. " +
 			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
 			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
-			"Changing `name`, `infrastructure`, `namespace`, `inputs`, `triggers`, `secret_env_wo_version`, `pod_patch`, or any attribute of a step or of `defaults` (including `resources`, `timeout` and `retries`) replaces the run: all steps run again. " +
-			"No other change runs anything again. Runs cannot be imported.\n\n" +
-			"Terraform destroys a run before it creates the one that replaces it. If the `id` of the new run is known during the plan, the new run is validated before. " +
-			"If it is not, because it depends on values that are only known after apply, the new run is validated when it is created: until it has succeeded (with `wait = false`, until its engine was created), the files of the old run stay in Redis, for up to `retention`. " +
-			"If the new run fails, an apply with the configuration of the old one restores it without running any step. " +
-			"With `lifecycle.create_before_destroy`, the old run also stays in the state until the new one has succeeded.",
+			"Each apply stores the state of the run in Redis, without secrets and contents of outputs, as long as the resource exists. So a run can be imported, and other configurations read it with the data source `brane_workflow_run`.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
-				MarkdownDescription: "Name of the run and a digest of everything that identifies it: name, infrastructure or namespace, inputs, steps, triggers and the version of the secret environment. All objects of the run have the label `brane/run=<id>`; its Redis keys begin with `brane:<id>:`.",
+				MarkdownDescription: "Name of the run and a digest of its name and place, which are the API server and the namespace. It stays the same as long as the resource exists. All objects of the run have the label `brane/run=<id>`; its Redis keys begin with `brane:<id>:`.",
 				Computed:            true,
 			},
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the run: a DNS label of at most 40 characters. Several runs may have the same name. Two runs that are identical, also in the names of run and infrastructure, but in different namespaces or clusters cannot share a Redis; with `namespace` instead of `infrastructure` they can." + runsAgain,
+				MarkdownDescription: "Name of the run: a DNS label of at most 40 characters. Two runs in the same namespace of a cluster must have different names." + replacesRun,
 				Required:            true,
 				Validators:          []validator.String{attribute.RunName()},
 			},
@@ -72,7 +73,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				"and it is merged as by `kubectl patch` and Kustomize: maps are merged, containers by their `name` (`step` is that of the command, `stage` the init container of the agent), volumes by `name`, variables by `name`, mounts by `mountPath`; " +
 				"`null` removes a field, and `$patch` replaces or deletes an element. For example `yamlencode({ spec = { containers = [{ name = \"step\", stdin = true }] } })`. " +
 				"It is validated during plan: unknown fields are errors, and so is a patch that changes what Brane needs, such as the command and the mounts of the agent. The patch of `defaults` is applied after it, then that of a step. " +
-				"`stage` is ignored where the agent is mounted as an image volume (see `agent_injection`)." + runsAgain),
+				"`stage` is ignored where the agent is mounted as an image volume (see `agent_injection`)." + runsAll),
 			"steps":                 stepsSchema(),
 			"defaults":              defaultsSchema(),
 			"engine":                engineSchema(),
@@ -86,7 +87,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
 			"images": schema.MapAttribute{
-				MarkdownDescription: "Pinned images of the steps that have no `command`, by step. The image tag is resolved to a digest when Terraform plans. If the tag has moved to another digest, the plan replaces the run. " +
+				MarkdownDescription: "Pinned images of the steps that have no `command`, by step. The image tag is resolved to a digest when Terraform plans. If the tag has moved to another digest, the step runs again. " +
 					"If the registry cannot be reached, the plan keeps the known digest.",
 				ElementType: types.StringType,
 				Computed:    true,
@@ -105,13 +106,14 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Validators: []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 			},
 			"triggers": schema.MapAttribute{
-				MarkdownDescription: "Arbitrary values, for example a version." + runsAgain,
+				MarkdownDescription: "Arbitrary values, for example a version. See also `triggers` of a step." + runsAll,
 				ElementType:         types.StringType,
 				Optional:            true,
 			},
 			"retention": schema.StringAttribute{
-				MarkdownDescription: "How long the files of the run stay in Redis, counted from its start, for example `72h`. At least `1h`, and at least `timeouts.create`. Outputs stay as long as the resource exists. Defaults to `168h`, or `timeouts.create` if that is longer. " +
-					"The time of expiry is set when the run starts: changing this has no effect on an existing run. It is set again if a failed run is continued after it, in which case all steps run again, or less than `timeouts.create` before it.",
+				MarkdownDescription: "How long the files of the steps stay in Redis, counted from the start of an execution, for example `72h`. At least `1h`, and at least `timeouts.create` and `timeouts.update`. Outputs stay as long as the resource exists. Defaults to `168h`. " +
+					"Each apply that executes the run starts this time again for all results that it uses. A result that was not used within it is deleted, and its step runs again when its files are needed. " +
+					"Changing this has an effect on the next execution, and runs nothing again.",
 				CustomType: timetypes.GoDurationType{},
 				Optional:   true,
 				Computed:   true,
@@ -121,7 +123,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"report_path": schema.StringAttribute{
 				MarkdownDescription: "Path of a file, on the machine that runs Terraform, to write a report of the run to when it ends, whether it succeeded or failed. The report is one self-contained HTML page with the graph, a timeline and, for each step, " +
 					"its result, the files it wrote and the last lines of its output. Missing directories are created. A deleted report is not reported as drift. " +
-					"A run with `wait = false` ends while Terraform is not running: the next apply writes its report (see `report_written_at`), because a plan writes no files. Changing this writes the report again, but does not run anything again.",
+					"A run with `wait = false` ends while Terraform is not running: the next apply writes its report (see `report_written_at`), because a plan writes no files. Steps with the results of earlier executions are marked. Changing this writes the report again, but does not run anything again.",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
@@ -162,20 +164,20 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Validators: []validator.String{attribute.OneOf(stop, detach)},
 			},
 			"execution_id": schema.StringAttribute{
-				MarkdownDescription: "Random ID of this state record. Prevents a destroy from deleting a newer run with the same `id`.",
+				MarkdownDescription: "Random ID of the latest execution of the run. Prevents a destroy from deleting a newer run with the same `id`.",
 				Computed:            true,
 			},
 			"status": schema.StringAttribute{
 				MarkdownDescription: "`succeeded`, `failed` (a step failed), `stopped` (interrupted, timed out, or unable to continue) or `running` (with `wait = false`, or after an interrupted apply with `on_interrupt = \"detach\"`). " +
-					"Terraform plans a replacement for a run that did not succeed, but apply resumes it: completed steps do not run again, provided that inputs and steps are unchanged. To start from scratch, change `triggers` or destroy the resource.",
+					"The next apply continues a run that did not succeed: completed steps do not run again, unless a change affects them. To start from scratch, use `-replace`.",
 				Computed: true,
 			},
 			"started_at": schema.StringAttribute{
-				MarkdownDescription: "When the first command started (RFC 3339).",
+				MarkdownDescription: "When the first command of the latest execution started (RFC 3339).",
 				Computed:            true,
 			},
 			"finished_at": schema.StringAttribute{
-				MarkdownDescription: "When the last command ended (RFC 3339).",
+				MarkdownDescription: "When the last command of the latest execution ended (RFC 3339).",
 				Computed:            true,
 			},
 			"duration": schema.StringAttribute{
@@ -187,7 +189,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				MarkdownDescription: "Digest of the stored outputs.",
 				Computed:            true,
 			},
-			"drift":    runDriftAttribute(),
+			"drift":    attribute.NewDrift("The next apply continues a run that failed or was lost, and reads lost outputs again. The plan shows which steps run for that."),
 			"timeouts": attribute.NewTimeouts(ctx, runTimeout),
 		},
 	}
@@ -195,7 +197,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 
 func inputsSchema() schema.Attribute {
 	sources := inputs.NewSources("content", "source", "file_set")
-	sources.MarkdownDescription = "Input files, by their paths below `/data`. Each has exactly one of `content`, `source` and `file_set`." + runsAgain
+	sources.MarkdownDescription = "Input files, by their paths below `/data`. Each has exactly one of `content`, `source` and `file_set`." + runsReaders
 	sources.NestedObject.Attributes["file_set"] = schema.StringAttribute{
 		MarkdownDescription: "The `reference` of a `brane_file_set`, whose files appear in a directory at this path. Redis copies them into the run.",
 		Optional:            true,
@@ -233,7 +235,7 @@ func outputsSchema() schema.Attribute {
 
 func resultsSchema() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Results of the steps, by step.",
+		MarkdownDescription: "Results of the steps, by step. In a plan, the result of a step that may run is `(known after apply)`. All values of a step that has not ended are null.",
 		Computed:            true,
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"status": schema.StringAttribute{
@@ -257,11 +259,15 @@ func resultsSchema() schema.Attribute {
 				Computed:            true,
 			},
 			"attempts": schema.Int64Attribute{
-				MarkdownDescription: "How often the command was started: once, and again for each of `retries`, for each pod that was replaced, and for each apply that ran the step again. For a fan-out step: the highest attempt count of any index.",
+				MarkdownDescription: "How often the command was started for this result: once, and again for each of `retries`, for each pod that was replaced, and for each apply that continued a failed run. For a fan-out step: the highest attempt count of any index.",
 				Computed:            true,
 			},
 			"digest": schema.StringAttribute{
 				MarkdownDescription: "Digest of the stored files of the step.",
+				Computed:            true,
+			},
+			"fingerprint": schema.StringAttribute{
+				MarkdownDescription: "Digests of what has decided the result: the configuration of the step, and after the hyphen what it saw. A step with a stored result of the same fingerprint does not run again. Null if the step was not started.",
 				Computed:            true,
 			},
 			"return_type": schema.StringAttribute{
@@ -275,16 +281,4 @@ func resultsSchema() schema.Attribute {
 			},
 		}},
 	}
-}
-
-// runDriftAttribute returns the drift attribute of a run, which cannot be repaired in place: lost outputs can only be written again by running the steps.
-func runDriftAttribute() schema.Attribute {
-	const why = "Lost outputs can only be written again by running the steps again."
-	return attribute.NewDrift("The next apply replaces the run: a run that failed or was lost is resumed, and a run whose outputs were lost runs all steps again.",
-		listplanmodifier.RequiresReplaceIf(anyDrift, why, why))
-}
-
-// anyDrift requires a replacement if the last refresh found drift.
-func anyDrift(_ context.Context, req planmodifier.ListRequest, resp *listplanmodifier.RequiresReplaceIfFuncResponse) {
-	resp.RequiresReplace = len(req.StateValue.Elements()) > 0
 }

@@ -36,7 +36,7 @@ func secretEnvSchema(additional ...validator.Map) schema.MapAttribute {
 
 func secretEnvVersionSchema() schema.Attribute {
 	return schema.Int64Attribute{
-		MarkdownDescription: "Version of `secret_env_wo`. Terraform cannot detect that a write-only value has changed, so increment this number when it has." + runsAgain,
+		MarkdownDescription: "Version of `secret_env_wo`. Terraform cannot detect that a write-only value has changed, so increment this number when it has." + " Changing this runs the steps in `secret_env_wo` again.",
 		Optional:            true,
 		Validators:          []validator.Int64{int64validator.AtLeast(1)},
 	}

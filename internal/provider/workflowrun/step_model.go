@@ -19,17 +19,19 @@ import (
 type stepModel struct {
 	podModel
 	packageModel
-	Command          []string     `tfsdk:"command"`
-	Args             []string     `tfsdk:"args"`
-	Needs            []string     `tfsdk:"needs"`
-	Completions      types.Int64  `tfsdk:"completions"`
-	Items            []string     `tfsdk:"items"`
-	Parallelism      types.Int64  `tfsdk:"parallelism"`
-	MaxFailedIndexes types.Int64  `tfsdk:"max_failed_indexes"`
-	When             types.String `tfsdk:"when"`
-	AllowFailure     types.Bool   `tfsdk:"allow_failure"`
-	Reads            []string     `tfsdk:"reads"`
-	Writes           []string     `tfsdk:"writes"`
+	Command          []string          `tfsdk:"command"`
+	Args             []string          `tfsdk:"args"`
+	Needs            []string          `tfsdk:"needs"`
+	Completions      types.Int64       `tfsdk:"completions"`
+	Items            []string          `tfsdk:"items"`
+	Parallelism      types.Int64       `tfsdk:"parallelism"`
+	MaxFailedIndexes types.Int64       `tfsdk:"max_failed_indexes"`
+	When             types.String      `tfsdk:"when"`
+	AllowFailure     types.Bool        `tfsdk:"allow_failure"`
+	Reads            []string          `tfsdk:"reads"`
+	Writes           []string          `tfsdk:"writes"`
+	Triggers         map[string]string `tfsdk:"triggers"`
+	Cache            types.Bool        `tfsdk:"cache"`
 }
 
 // stepModels returns the steps as configured, and the defaults.
@@ -45,6 +47,15 @@ func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostic
 type environment struct {
 	packageVersion branelet.Version             // default version for packages; empty if the provider is not configured
 	secretEnv      map[string]map[string]string // by step; see secretEnv
+}
+
+// secretSteps returns the steps with a secret environment.
+func (e environment) secretSteps() map[string]bool {
+	steps := map[string]bool{}
+	for name := range e.secretEnv {
+		steps[name] = true
+	}
+	return steps
 }
 
 // checkSteps checks the graph as soon as the steps are known.

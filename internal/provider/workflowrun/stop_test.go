@@ -76,7 +76,8 @@ Last lines:
   Terminated
   brane: step "slow": the container received SIGTERM before the command had ended; it exited with code 0, and its files are not stored
 
-Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1`,
+Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
+After such a change, only this step and those that need it run.`,
 			status: "failed",
 		},
 		"Ctrl-C": {

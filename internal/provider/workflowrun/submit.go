@@ -45,7 +45,7 @@ const clusterDescription = attribute.ClusterDescription +
 
 func submitClusterSchema() schema.Attribute {
 	return schema.StringAttribute{
-		MarkdownDescription: clusterDescription + " With `namespace`, changing this runs all steps again.",
+		MarkdownDescription: clusterDescription + " With `namespace`, changing this replaces the run.",
 		Optional:            true,
 		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 	}
@@ -54,7 +54,7 @@ func submitClusterSchema() schema.Attribute {
 // infrastructureSchema returns the attribute that selects where the run is, unless that is namespace.
 func infrastructureSchema() schema.Attribute {
 	return schema.StringAttribute{
-		MarkdownDescription: "Name of the `brane_infrastructure` to run on. Exactly one of `infrastructure` and `namespace` must be set." + runsAgain,
+		MarkdownDescription: "Name of the `brane_infrastructure` to run on. Exactly one of `infrastructure` and `namespace` must be set." + replacesRun,
 		Optional:            true,
 		Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.ExactlyOneOf(path.MatchRoot("infrastructure"), path.MatchRoot("namespace"))},
 	}
@@ -65,7 +65,7 @@ const namespaceDescription = "Namespace to run in without an infrastructure: tha
 
 func namespaceSchema() schema.Attribute {
 	return schema.StringAttribute{
-		MarkdownDescription: namespaceDescription + " With `infrastructure`, this is the namespace of the infrastructure." + runsAgain,
+		MarkdownDescription: namespaceDescription + " With `infrastructure`, this is the namespace of the infrastructure." + replacesRun,
 		Optional:            true,
 		Computed:            true,
 		Validators:          []validator.String{attribute.DNSLabel()},
@@ -91,14 +91,20 @@ func (m workflowRunModel) checkRetention(ctx context.Context, diags *diag.Diagno
 	if m.Retention.IsNull() || m.Retention.IsUnknown() || m.Timeouts.IsUnknown() || !m.waitsForEnd() {
 		return
 	}
-	limit, problems := m.Timeouts.Create(ctx, runTimeout)
+	create, problems := m.Timeouts.Create(ctx, runTimeout)
+	update, found := m.Timeouts.Update(ctx, create)
+	problems.Append(found...)
 	retention := attribute.DurationOrZero(m.Retention, &problems)
+	limit, name := create, "timeouts.create"
+	if update > create {
+		limit, name = update, "timeouts.update"
+	}
 	if problems.HasError() || retention >= limit { // other checks report values that cannot be parsed
 		return
 	}
 	diags.AddAttributeError(path.Root("retention"), "Invalid retention", fmt.Sprintf(
-		"retention is %s, but the run may take %s (timeouts.create): its files would be deleted while it runs. Set retention to at least timeouts.create.",
-		attribute.FormatDuration(retention), attribute.FormatDuration(limit)))
+		"retention is %s, but the run may take %s (%[3]s): its files would be deleted while it runs. Set retention to at least %[3]s.",
+		attribute.FormatDuration(retention), attribute.FormatDuration(limit), name))
 }
 
 // warnExpiringToken warns if the registered token may expire during the run, and the provider block has no credentials to request another one. An engine has a
@@ -177,13 +183,13 @@ func (r *runner) findTarget(ctx context.Context, model *workflowRunModel) (*clie
 }
 
 // reportNoTarget reports why it is not known where the run is.
-func (m workflowRunModel) reportNoTarget(diags *diag.Diagnostics, id string, err error) {
+func (m workflowRunModel) reportNoTarget(diags *diag.Diagnostics, err error) {
 	if !m.hasInfrastructure() {
-		diagnostic.AddError(diags, "Failed to connect to the cluster", fmt.Sprintf("Connecting to run %q in namespace %q", id, m.Namespace.ValueString()), err)
+		diagnostic.AddError(diags, "Failed to connect to the cluster", fmt.Sprintf("Connecting to run %q in namespace %q", m.Name.ValueString(), m.Namespace.ValueString()), err)
 		return
 	}
-	name := m.Infrastructure.ValueString()
-	diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(fmt.Sprintf("Looking up infrastructure %q to run %q on it", name, id), err))
+	diags.AddAttributeError(path.Root("infrastructure"), "Failed to use infrastructure", diagnostic.ErrorDetail(
+		fmt.Sprintf("Looking up infrastructure %q to run %q on it", m.Infrastructure.ValueString(), m.Name.ValueString()), err))
 }
 
 // findNodesClient returns a client with permission to list the nodes, which registered credentials do not have; nil if there may be none.

@@ -84,15 +84,21 @@ func newSurvivalIn(t *testing.T, own *ownCluster, name, body string) *survival {
 	return s
 }
 
-// writeConfig writes the configuration of a run with this body.
-func (s *survival) writeConfig(t *testing.T, name, body string) {
+// countInRedis lets the commands in which $RAN/name occurs count a start of name in a hash in Redis.
+func countInRedis(t *testing.T, env acctest.Env, counts, body string) string {
 	t.Helper()
-	options, err := redis.ParseURL(s.Getenv(t, "BRANE_REDIS_POD_URL"))
+	options, err := redis.ParseURL(env.Getenv(t, "BRANE_REDIS_POD_URL"))
 	acctest.NoError(t, err)
 	host, port, err := net.SplitHostPort(options.Addr)
 	acctest.NoError(t, err)
-	count := fmt.Sprintf(`printf 'AUTH %%s\\r\\nHINCRBY %%s %%s 1\\r\\nQUIT\\r\\n' %s %s $1 | nc %s %s > /dev/null`, options.Password, s.counts, host, port)
-	body = regexp.MustCompile(`\$RAN/([\w.$]+)`).ReplaceAllString(body, strings.NewReplacer("$1", "${1}", "$", "$$").Replace(count))
+	count := fmt.Sprintf(`printf 'AUTH %%s\\r\\nHINCRBY %%s %%s 1\\r\\nQUIT\\r\\n' %s %s $1 | nc %s %s > /dev/null`, options.Password, counts, host, port)
+	return regexp.MustCompile(`\$RAN/([\w.$]+)`).ReplaceAllString(body, strings.NewReplacer("$1", "${1}", "$", "$$").Replace(count))
+}
+
+// writeConfig writes the configuration of a run with this body.
+func (s *survival) writeConfig(t *testing.T, name, body string) {
+	t.Helper()
+	body = countInRedis(t, s.Env, s.counts, body)
 	call := "wget -q -O /dev/null " + s.server.url
 	body = strings.NewReplacer("$WAIT", call+"/wait", "$FINISH", call+"/finish", "$WORKS", call+"/works", "$OVER", call+"/over", "$SERVER", s.server.url).Replace(body)
 	outputs := "output \"id\" {\n  value = brane_workflow_run.test.id\n}\n"
@@ -264,7 +270,12 @@ func (s *survival) awaitCommit(t *testing.T, step string) {
 	store, err := results.OpenFiles(s.redis, s.awaitID(t))
 	acctest.NoError(t, err)
 	awaitCondition(t, "the commit of step "+step, func() bool {
-		commits, err := store.Commits(t.Context(), []string{step})
+		fingerprints, err := store.Fingerprints(t.Context())
+		acctest.NoError(t, err)
+		if fingerprints[step] == "" {
+			return false
+		}
+		commits, err := store.Commits(t.Context(), map[string]files.Fingerprint{step: fingerprints[step]})
 		acctest.NoError(t, err)
 		return len(commits) > 0
 	})

@@ -213,7 +213,7 @@ func (r *runner) refreshRun(ctx context.Context, model *workflowRunModel, env en
 	return true
 }
 
-// describeFailures returns a message for each reason to resume or replace the run.
+// describeFailures returns a message for each reason to continue the run.
 func describeFailures(found detached.Status, lost error) (sentences []string) {
 	for _, failure := range found.Failures {
 		sentence := fmt.Sprintf("step %q failed: %s", failure.Step, failure.Reason)
@@ -236,7 +236,7 @@ func describeFailures(found detached.Status, lost error) (sentences []string) {
 
 // delegatedRun returns the run of a state, with the fields that are needed to read its state.
 func (r *runner) delegatedRun(ctx context.Context, model *workflowRunModel, env environment, diags *diag.Diagnostics) (*workflowRun, bool) {
-	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.graph(ctx, env, diags)}}
+	run := &workflowRun{spec: &workflow.Spec{ID: model.ID.ValueString(), Namespace: model.Namespace.ValueString(), Graph: model.storedGraph(ctx, env, diags)}}
 	if diags.HasError() {
 		return nil, false
 	}

@@ -151,7 +151,7 @@ func TestAccWorkflowRun_waitNotFailed(t *testing.T) {
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
 			t.Fatalf("the plan ended with %v:\n%s", err, out)
 		}
-		checkOutput(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" failed: Error, exit code 1`, "must be replaced")
+		checkOutput(t, out, `Step "slow" of run "failing" failed`, "server returned error: HTTP/1.1 503", `step \"slow\" failed: Error, exit code 1`, "will be updated in-place")
 		s.cli.Run(t, "apply", "-refresh-only", "-auto-approve", "-no-color")
 	}
 	if got := s.readStatus(t); got != "failed" {

@@ -1,0 +1,443 @@
+package workflowrun_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+)
+
+// Tests of which steps run again after a change, what the plan shows of that, and what the outputs are. Each command counts its start in Redis.
+
+// incremental is a run whose configuration changes.
+type incremental struct {
+	acctest.Env
+	t      *testing.T
+	redis  *redis.Client
+	counts string // the Redis key of the counts, which does not belong to the run
+	id     string
+}
+
+func newIncremental(t *testing.T) *incremental {
+	t.Helper()
+	i := &incremental{Env: acctest.NewEnv(t), t: t, redis: acctest.RedisClient(t)}
+	i.counts = "ran:" + i.Namespace
+	i.RegisterInfrastructure(t)
+	t.Cleanup(func() { acctest.NoError(t, i.redis.Del(context.Background(), i.counts).Err()) })
+	return i
+}
+
+// config returns the configuration of a run. In its commands, $RAN/name counts a start.
+func (i *incremental) config(body string) string {
+	i.t.Helper()
+	return i.RunConfig(i.t, "changing", countInRedis(i.t, i.Env, i.counts, body))
+}
+
+// edition is a configuration, with what happens before and what is expected.
+type edition struct {
+	what    string
+	before  func()
+	body    string
+	action  plancheck.ResourceActionType
+	plans   string // the steps whose results are unknown in the plan
+	ran     string // how often the commands were started up to then
+	content string // of the output "all"
+	errors  string // a pattern of the error
+	more    []plancheck.PlanCheck
+}
+
+// test applies editions one after the other.
+func (i *incremental) test(editions ...edition) {
+	i.t.Helper()
+	var steps []resource.TestStep
+	for _, e := range editions {
+		step := resource.TestStep{Config: i.config(e.body), PreConfig: func() {
+			i.t.Log(e.what)
+			if e.before != nil {
+				e.before()
+			}
+		}}
+		if e.action != "" {
+			step.ConfigPlanChecks = resource.ConfigPlanChecks{PreApply: append([]plancheck.PlanCheck{plancheck.ExpectResourceAction(acctest.RunAddress, e.action), plannedSteps(e.plans)}, e.more...)}
+		}
+		if e.errors != "" {
+			step.ExpectError = regexp.MustCompile(e.errors)
+			steps = append(steps, step)
+			continue
+		}
+		step.Check = func(state *terraform.State) error {
+			run := state.RootModule().Resources[acctest.RunAddress].Primary
+			if i.id == "" {
+				i.id = run.ID
+			}
+			if got := i.countStarts(); got != e.ran {
+				return fmt.Errorf("%s: the steps were started: %s\nwant: %s", e.what, got, e.ran)
+			}
+			if got := run.Attributes["outputs.all.content"]; got != e.content {
+				return fmt.Errorf("%s: the output is %q, want %q", e.what, got, e.content)
+			}
+			if run.ID != i.id {
+				return fmt.Errorf("%s: the run was %s and is %s", e.what, i.id, run.ID)
+			}
+			return nil
+		}
+		steps = append(steps, step)
+	}
+	resource.Test(i.t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		CheckDestroy:             func(*terraform.State) error { return acctest.CheckNoRedisKeys(context.Background(), i.redis, i.id) },
+		Steps:                    steps,
+	})
+}
+
+// countStarts returns the number of starts of each command.
+func (i *incremental) countStarts() string {
+	i.t.Helper()
+	counts, err := i.redis.HGetAll(i.t.Context(), i.counts).Result()
+	acctest.NoError(i.t, err)
+	var all []string
+	for _, step := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, step+" "+counts[step])
+	}
+	return strings.Join(all, ", ")
+}
+
+// expire deletes what Redis deletes when the retention has passed: the keys of the run that have a deadline and match a pattern.
+func (i *incremental) expire(pattern string) func() {
+	return func() {
+		i.t.Helper()
+		i.AwaitJobsEnd(i.t)
+		keys, err := acctest.RunKeys(i.t.Context(), i.redis, i.id)
+		acctest.NoError(i.t, err)
+		expired := 0
+		for _, key := range keys {
+			ttl, err := i.redis.TTL(i.t.Context(), key).Result()
+			acctest.NoError(i.t, err)
+			if ttl > 0 && regexp.MustCompile(pattern).MatchString(key) {
+				acctest.NoError(i.t, i.redis.Unlink(i.t.Context(), key).Err())
+				expired++
+			}
+		}
+		if expired == 0 {
+			i.t.Errorf("of the keys %q none matches %s", keys, pattern)
+		}
+	}
+}
+
+// plannedSteps checks which steps may run according to the plan: their results are unknown, and those of the other steps are unchanged.
+type plannedSteps string
+
+// CheckPlan implements [plancheck.PlanCheck].
+func (want plannedSteps) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	for _, change := range req.Plan.ResourceChanges {
+		if change.Address != acctest.RunAddress {
+			continue
+		}
+		after, _ := change.Change.AfterUnknown.(map[string]any)
+		before, _ := change.Change.Before.(map[string]any)
+		planned, _ := change.Change.After.(map[string]any)
+		if after["results"] == true {
+			resp.Error = fmt.Errorf("all results are unknown")
+			return
+		}
+		results, _ := after["results"].(map[string]any)
+		was, _ := before["results"].(map[string]any)
+		now, _ := planned["results"].(map[string]any)
+		var unknown []string
+		for name, is := range results {
+			if is == true {
+				unknown = append(unknown, name)
+				continue
+			}
+			if fmt.Sprint(was[name]) != fmt.Sprint(now[name]) {
+				resp.Error = fmt.Errorf("the planned result of %s is %v, and was %v", name, now[name], was[name])
+			}
+		}
+		slices.Sort(unknown)
+		if got := strings.Join(unknown, " "); got != string(want) {
+			resp.Error = fmt.Errorf("according to the plan %q may run, want %q", got, want)
+		}
+		return
+	}
+	resp.Error = fmt.Errorf("the plan does not contain %s", acctest.RunAddress)
+}
+
+// chain is a run whose steps each see only what they read:
+//
+//	first ── middle ── last
+//	     └── other ──┘
+const chain = `
+  inputs = { names = { content = "Ada Grace" }, title = { content = "Names" } }
+  defaults = { image = "$TOOLS" }
+  steps = {
+    first  = { command = ["sh", "-ec", "$RAN/first; wc -w < /data/names > /data/count"], reads = ["names"] }
+    middle = { command = ["sh", "-ec", "$RAN/middle; echo middle $(cat /data/count) > /data/middle"], needs = ["first"], reads = ["count"] }
+    other  = { command = ["sh", "-ec", "$RAN/other; echo other $(cat /data/title) > /data/other"], needs = ["first"], reads = ["title"] }
+    last   = { command = ["sh", "-ec", "$RAN/last; cat /data/middle /data/other > /data/all"], needs = ["middle", "other"], reads = ["middle", "other"] }
+  }
+  outputs = { all = { path = "all" } }
+`
+
+const (
+	chainOnce = "first 1, last 1, middle 1, other 1"
+	chainAll  = "middle 2\nother Names\n"
+)
+
+// edit replaces a text in a configuration.
+func edit(t *testing.T, body string, pairs ...string) string {
+	t.Helper()
+	for n := 0; n < len(pairs); n += 2 {
+		if !strings.Contains(body, pairs[n]) {
+			t.Fatalf("the configuration holds no %s", pairs[n])
+		}
+		body = strings.Replace(body, pairs[n], pairs[n+1], 1)
+	}
+	return body
+}
+
+func TestAccIncremental_changes(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update, noop = plancheck.ResourceActionUpdate, plancheck.ResourceActionNoop
+	limit := edit(t, chain, `reads = ["middle", "other"]`, `reads = ["middle", "other"], resources = { limits = { memory = "64Mi" } }`)
+	command := edit(t, limit, "echo middle", "echo MIDDLE")
+	input := edit(t, command, `"Names"`, `"Title"`)
+	cutoff := edit(t, input, "Ada Grace", "Ada Barbara")
+	i.test(
+		edition{what: "create", body: chain, ran: chainOnce, content: chainAll},
+		edition{what: "nothing", body: chain, action: noop, ran: chainOnce, content: chainAll},
+		edition{what: "a memory limit", body: limit, action: update, ran: chainOnce, content: chainAll},
+		edition{what: "a command in the middle", body: command, action: update, plans: "last middle", ran: "first 1, last 2, middle 2, other 1", content: "MIDDLE 2\nother Names\n"},
+		edition{what: "back to the earlier command", body: limit, action: update, plans: "last middle", ran: "first 1, last 2, middle 2, other 1", content: chainAll},
+		edition{what: "and forth", body: command, action: update, plans: "last middle", ran: "first 1, last 2, middle 2, other 1", content: "MIDDLE 2\nother Names\n"},
+		edition{what: "an input that one step reads", body: input, action: update, plans: "last other", ran: "first 1, last 3, middle 2, other 2", content: "MIDDLE 2\nother Title\n"},
+		edition{what: "an input, but the first step writes the same", body: cutoff, action: update, plans: "first last middle other", ran: "first 2, last 3, middle 2, other 2", content: "MIDDLE 2\nother Title\n"},
+	)
+}
+
+func TestAccIncremental_steps(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update = plancheck.ResourceActionUpdate
+	added := edit(t, chain, "    last ", `    beside = { command = ["sh", "-ec", "$RAN/beside"], needs = ["first"], reads = ["count"] }`+"\n    last ")
+	renamed := edit(t, chain, "    other ", "    another ", `needs = ["middle", "other"]`, `needs = ["middle", "another"]`)
+	i.test(
+		edition{what: "create", body: chain, ran: chainOnce, content: chainAll},
+		edition{what: "a step is added", body: added, action: update, plans: "beside", ran: "beside 1, " + chainOnce, content: chainAll},
+		edition{what: "and removed", body: chain, action: update, ran: "beside 1, " + chainOnce, content: chainAll},
+		edition{what: "a step is renamed", body: renamed, action: update, plans: "another last", ran: "beside 1, first 1, last 1, middle 1, other 2", content: chainAll},
+	)
+}
+
+func TestAccIncremental_fanOut(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update = plancheck.ResourceActionUpdate
+	const fan = `
+  defaults = { image = "$TOOLS" }
+  steps = {
+    fan  = { command = ["sh", "-ec", "$RAN/fan$BRANE_ITEM; echo $BRANE_ITEM > /data/part.$BRANE_INDEX"], items = ["a", "b"] }
+    join = { command = ["sh", "-ec", "$RAN/join; cat /data/part.* > /data/all"], needs = ["fan"] }
+  }
+  outputs = { all = { path = "all" } }`
+	i.test(
+		edition{what: "create", body: fan, ran: "fana 1, fanb 1, join 1", content: "a\nb\n"},
+		edition{what: "an item more", body: edit(t, fan, `"a", "b"`, `"a", "b", "c"`), action: update, plans: "fan join", ran: "fana 1, fanb 1, fanc 1, join 2", content: "a\nb\nc\n"},
+		edition{what: "another item", body: edit(t, fan, `"a", "b"`, `"a", "d", "c"`), action: update, plans: "fan join", ran: "fana 1, fanb 1, fanc 1, fand 1, join 3", content: "a\nd\nc\n"},
+		edition{what: "an item less", body: edit(t, fan, `"a", "b"`, `"a", "d"`), action: update, plans: "fan join", ran: "fana 1, fanb 1, fanc 1, fand 1, join 4", content: "a\nd\n"},
+		edition{what: "parallelism", body: edit(t, fan, `"a", "b"]`, `"a", "d"], parallelism = 1`), action: update, ran: "fana 1, fanb 1, fanc 1, fand 1, join 4", content: "a\nd\n"},
+	)
+}
+
+func TestAccIncremental_triggers(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update = plancheck.ResourceActionUpdate
+	secret := edit(t, chain, "  outputs", "  secret_env_wo = { other = { WORD = \"s3cret\" } }\n  secret_env_wo_version = 1\n  outputs")
+	version := edit(t, secret, "version = 1", "version = 2")
+	step := edit(t, version, `needs = ["first"], reads = ["count"]`, `needs = ["first"], reads = ["count"], triggers = { release = "2" }`)
+	run := edit(t, step, "  outputs", "  triggers = { release = \"3\" }\n  outputs")
+	uncached := edit(t, run, `reads = ["title"]`, `reads = ["title"], cache = false`)
+	i.test(
+		edition{what: "create", body: secret, ran: chainOnce, content: chainAll},
+		edition{what: "the version of a secret", body: version, action: update, plans: "last other", ran: "first 1, last 1, middle 1, other 2", content: chainAll},
+		edition{what: "triggers of a step", body: step, action: update, plans: "last middle", ran: "first 1, last 1, middle 2, other 2", content: chainAll},
+		edition{what: "triggers of the run", body: run, action: update, plans: "first last middle other", ran: "first 2, last 2, middle 3, other 3", content: chainAll},
+		edition{what: "not cached", body: uncached, action: update, ran: "first 2, last 2, middle 3, other 3", content: chainAll},
+		edition{what: "not cached, and no change", body: uncached, action: plancheck.ResourceActionNoop, ran: "first 2, last 2, middle 3, other 3", content: chainAll},
+		edition{what: "not cached, and another step", body: edit(t, uncached, `release = "2"`, `release = "4"`), action: update, plans: "last middle other", ran: "first 2, last 2, middle 4, other 4", content: chainAll},
+	)
+}
+
+func TestAccIncremental_gone(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update, noop = plancheck.ResourceActionUpdate, plancheck.ResourceActionNoop
+	last := edit(t, chain, "cat /data/middle", "cat /data/./middle")
+	middle := edit(t, last, "echo middle", "echo MIDDLE")
+	i.test(
+		edition{what: "create", body: chain, ran: chainOnce, content: chainAll},
+		edition{what: "retention has passed", before: i.expire("."), body: chain, action: noop, ran: chainOnce, content: chainAll},
+		edition{what: "and the last step changes", body: last, action: update, plans: "first last middle other", ran: "first 2, last 2, middle 2, other 2", content: chainAll},
+		edition{what: "a commit is gone", before: i.expire(":step:first:"), body: last, action: noop, ran: "first 2, last 2, middle 2, other 2", content: chainAll},
+		edition{what: "and the next step changes", body: middle, action: update, plans: "first last middle other", ran: "first 3, last 3, middle 3, other 2", content: "MIDDLE 2\nother Names\n"},
+	)
+}
+
+func TestAccIncremental_failed(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update = plancheck.ResourceActionUpdate
+	broken := edit(t, chain, "$RAN/middle;", "$RAN/middle; false;")
+	i.test(
+		edition{what: "create", body: chain, ran: chainOnce, content: chainAll},
+		edition{what: "a step fails", body: broken, action: update, plans: "last middle", errors: `Step "middle" of run "changing" failed`},
+		edition{what: "a later one is changed, too", body: edit(t, broken, "cat /data/middle /data/other", "cat /data/other /data/middle"), action: update, plans: "last middle", errors: `Step "middle" of run "changing" failed`},
+		edition{what: "the first is fixed", body: edit(t, chain, "echo middle", "echo MIDDLE", "cat /data/middle /data/other", "cat /data/other /data/middle"), action: update, plans: "last middle", ran: "first 1, last 2, middle 4, other 1", content: "other Names\nMIDDLE 2\n"},
+	)
+}
+
+// What is found out only by the apply: an image that is not valid. The run stays as it was.
+func TestAccIncremental_invalid(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update = plancheck.ResourceActionUpdate
+	body := func(image string) string {
+		return edit(t, chain, `image = "$TOOLS"`, `image = terraform_data.image.output`) + "\n}\nresource \"terraform_data\" \"image\" {\n  input = \"" + image + "\"\n"
+	}
+	i.test(
+		edition{what: "create", body: body("$TOOLS"), ran: chainOnce, content: chainAll},
+		edition{what: "an image that is not valid", body: body("NOT AN IMAGE"), action: update, plans: "first last middle other", errors: `defaults\.image`},
+		edition{what: "and back", body: body("$TOOLS"), action: update, plans: "first last middle other", ran: chainOnce, content: chainAll},
+	)
+}
+
+// A part of a file is gone: the step that wrote it runs again when its files are needed.
+func TestAccIncremental_chunkGone(t *testing.T) {
+	t.Parallel()
+	i := newIncremental(t)
+	const update, noop = plancheck.ResourceActionUpdate, plancheck.ResourceActionNoop
+	const large = `
+  defaults = { image = "$TOOLS" }
+  steps = {
+    large = { command = ["sh", "-ec", "$RAN/large; head -c 2000000 /dev/zero > /data/large"], writes = ["large"] }
+    size  = { command = ["sh", "-ec", "$RAN/size; wc -c < /data/large > /data/all"], needs = ["large"], writes = ["all"] }
+  }
+  outputs = { all = { path = "all" } }`
+	dropLarge := func() {
+		acctest.NoError(t, i.redis.Unlink(t.Context(), "brane:"+i.id+":c:"+acctest.SHA256(strings.Repeat("\x00", files.ChunkSize))).Err())
+	}
+	i.test(
+		edition{what: "create", body: large, ran: "large 1, size 1", content: "2000000\n"},
+		edition{what: "a chunk is gone", before: dropLarge, body: large, action: noop, ran: "large 1, size 1", content: "2000000\n"},
+		edition{what: "and its reader changes", body: edit(t, large, "wc -c <", "wc -c  <"), action: update, plans: "size", ran: "large 2, size 2", content: "2000000\n"},
+	)
+}
+
+// A run is executed by an engine in the cluster: a change while it runs, and one when it has ended.
+func TestAccIncremental_waitNot(t *testing.T) {
+	t.Parallel()
+	s := newDetachedSurvival(t, "altered", "/wait")
+	s.awaitSlowStep(t)
+	s.changeConfig(t, "; cat /data/first", "; true; cat /data/first") // of the last step, which has not started
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
+	s.server.letGo()
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.changeConfig(t, "; true; cat /data/first", "; cat /data/first")
+	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 2})
+	s.checkNothingLeft(t)
+}
+
+// The provider is killed in the middle of an update. The state is the old one, and the next apply continues.
+func TestAccIncremental_killed(t *testing.T) {
+	t.Parallel()
+	s := newSurvival(t, "killed", "", "/wait")
+	s.server.letGo()
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.changeConfig(t, "echo slow >", "wget -q -O /dev/null "+s.server.url+"/finish; echo slow >")
+	arrived := s.server.arrivals.Load()
+	a := startApply(t, s.cli)
+	s.server.awaitArrivals(t, arrived+1)
+	a.killProvider(t)
+	awaitClosed(t, "the end of the CLI", a.ended)
+	s.server.finish()
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1}) // the last step sees the same files
+	s.checkNothingLeft(t)
+}
+
+// Two applies of one state's configuration: the second one does not disturb the first.
+func TestAccIncremental_twoApplies(t *testing.T) {
+	t.Parallel()
+	s := newSurvival(t, "twice", "", "/wait")
+	a := startApply(t, s.cli)
+	awaitClosed(t, "the slow step to start", s.server.arrived)
+	other := s.copyCLI(t)
+	cmd, out := other.Command(t.Context(), "apply", "-auto-approve", "-no-color")
+	if err := cmd.Run(); err == nil {
+		t.Fatalf("the second apply did not fail:\n%s", out)
+	}
+	checkOutput(t, out, "Run locked by another apply")
+	s.server.letGo()
+	if got := a.errors(t); got != "" {
+		t.Fatal(got)
+	}
+	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+
+	// Another state with the same configuration takes the run over, and nothing runs.
+	other.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.countStarts(t); got != "first 1, last 1, slow 1" {
+		t.Errorf("the steps were started: %s", got)
+	}
+	// One with another configuration does not.
+	third := s.copyCLI(t)
+	third.WriteFile(t, "main.tf", strings.Replace(s.readConfig(t), "echo slow >", "echo other >", 1))
+	cmd, out = third.Command(t.Context(), "apply", "-auto-approve", "-no-color")
+	if err := cmd.Run(); err == nil {
+		t.Fatalf("an apply with another configuration did not fail:\n%s", out)
+	}
+	checkOutput(t, out, "Run name in use", "its configuration differs in the steps slow", "Give this run another name")
+	// The first state does not delete what belongs to the other one by now.
+	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
+	other.Run(t, "plan", "-detailed-exitcode", "-no-color")
+	other.Run(t, "destroy", "-auto-approve", "-no-color")
+	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
+}
+
+// copyCLI returns a CLI with the same configuration and a state of its own.
+func (s *survival) copyCLI(t *testing.T) *acctest.CLI {
+	t.Helper()
+	other := acctest.NewCLI(t)
+	other.WriteFile(t, "main.tf", s.readConfig(t))
+	other.Run(t, "init", "-no-color")
+	other.DestroyAtEnd(t)
+	return other
+}
+
+// readConfig returns the configuration of the run.
+func (s *survival) readConfig(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.cli.Directory, "main.tf"))
+	acctest.NoError(t, err)
+	return string(text)
+}
