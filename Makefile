@@ -79,6 +79,7 @@ test: chromium $(CLI_BUILT) .bin/gotestsum ## Run all tests but the long ones, w
 	@go -C tools/image test -timeout 40m ./...
 	@go -C test/cluster test ./...
 	@go -C test/browser test ./...
+	@go test -run '^TestIncremental$$' ./internal/brane/workflow/engine
 	@$(TEST_ENV) && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) .bin/gotestsum --format standard-quiet --jsonfile .bin/tests.json -- $(TEST_FLAGS) $(PACKAGES)
 	@.ci/skipped-tests .bin/tests.json $(CLUSTER)
 
@@ -114,9 +115,9 @@ faults: ## List the faults and the moments of a run at which they are tested
 
 # Files are measured without a running cluster, because an idle cluster uses a tenth of a processor. It is started before to install what it needs.
 .PHONY: bench
-bench: build $(CLI_BUILT) ## Measure files, runs and 350 namespaces, with limits; ONLY=files, engine or namespaces for a part; 20 minutes
+bench: build $(CLI_BUILT) ## Measure files, runs, their changes and 350 namespaces, with limits; ONLY=files, engine, incremental or namespaces for a part; 25 minutes
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
-	@missed=0; for part in $(or $(ONLY),files engine namespaces); do \
+	@missed=0; for part in $(or $(ONLY),files engine incremental namespaces); do \
 		if [ $$part = files ]; then cluster=down; else cluster=up; fi; \
 		$(MAKE) --no-print-directory cluster-$$cluster CLUSTER_DIR=$(TEST_CLUSTER) || exit 1; \
 		. ./$(TEST_CLUSTER)/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only $$part || missed=1; \

@@ -20,6 +20,7 @@ type cli struct {
 // cost is the cost of one run of the CLI.
 type cost struct {
 	requests int64
+	jobs     int64 // that were created
 	took     time.Duration
 	server   time.Duration // total time of the API server for the requests
 	memory   int64         // peak resident memory of the provider, in bytes
@@ -53,7 +54,17 @@ resource "brane_namespace" "bench" {
 }
 `
 
-func (c *cli) write() error {
+// newCLI writes a configuration into a new directory. It has the address of the proxy and its CA as the first values.
+func newCLI(o options, p *proxy, configuration string) (*cli, error) {
+	dir, err := os.MkdirTemp("", "brane-bench-")
+	if err != nil {
+		return nil, err
+	}
+	c := &cli{program: o.cli, provider: o.provider, dir: dir, proxy: p}
+	return c, c.write(configuration)
+}
+
+func (c *cli) write(configuration string) error {
 	for name, text := range map[string]string{
 		"main.tf": fmt.Sprintf(configuration, c.proxy.server.URL, c.proxy.ca()),
 		"terraformrc": fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"registry.terraform.io/braneframework/brane\" = %[1]q\n"+
@@ -68,7 +79,12 @@ func (c *cli) write() error {
 
 // run runs the CLI once for this number of namespaces.
 func (c *cli) run(ctx context.Context, command string, namespaces int, args ...string) (cost, error) {
-	all := append([]string{command, "-input=false", "-no-color", fmt.Sprintf("-var=namespaces=%d", namespaces)}, args...)
+	return c.runCommand(ctx, command, append(args, fmt.Sprintf("-var=namespaces=%d", namespaces))...)
+}
+
+// runCommand runs the CLI once.
+func (c *cli) runCommand(ctx context.Context, command string, args ...string) (cost, error) {
+	all := append([]string{command, "-input=false", "-no-color"}, args...)
 	if command != "plan" {
 		all = append(all, "-auto-approve")
 	}
@@ -80,14 +96,14 @@ func (c *cli) run(ctx context.Context, command string, namespaces int, args ...s
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 
-	before, busy, began := c.proxy.requests.Load(), c.proxy.busy.Load(), time.Now()
+	before, jobs, busy, began := c.proxy.requests.Load(), c.proxy.jobs.Load(), c.proxy.busy.Load(), time.Now()
 	if err := cmd.Start(); err != nil {
 		return cost{}, err
 	}
 	memory := watchMemory(c.provider)
 	err := cmd.Wait()
 	spent := cost{
-		requests: c.proxy.requests.Load() - before, server: time.Duration(c.proxy.busy.Load() - busy), took: time.Since(began), memory: memory(),
+		requests: c.proxy.requests.Load() - before, jobs: c.proxy.jobs.Load() - jobs, server: time.Duration(c.proxy.busy.Load() - busy), took: time.Since(began), memory: memory(),
 	}
 	if err != nil {
 		text := said.Bytes()

@@ -50,6 +50,9 @@ func fileLayer(ctx context.Context, r *report) (err error) {
 	if err := b.small(ctx, r); err != nil {
 		return err
 	}
+	if err := b.reuse(ctx, r); err != nil {
+		return err
+	}
 	return b.agent(ctx, r)
 }
 
@@ -119,7 +122,7 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 		return err
 	}
 	defer os.RemoveAll(from)
-	var layer files.Layer
+	var stored files.Stored
 	empty := func() error { return b.server.empty(ctx) }
 	rawSET := func() error {
 		return rawly(func(key string, buffer []byte) error {
@@ -129,7 +132,7 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 	written, err := race(
 		task{"raw SET", empty, rawSET},
 		task{"put", empty, func() (err error) {
-			layer, err = b.store.Snapshot(ctx, from, nil, nil, "bench")
+			stored, err = b.store.Snapshot(ctx, from, nil, nil, "bench")
 			return err
 		}},
 	)
@@ -144,7 +147,7 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 	if err := rawSET(); err != nil {
 		return err
 	}
-	tree, err := b.store.Tree(ctx, layer)
+	tree, err := b.store.Tree(ctx, stored.Layer)
 	if err != nil {
 		return err
 	}
@@ -161,7 +164,7 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 		return err
 	}
 	restored, err := race(task{"restore", func() error { return fresh(to) }, func() error {
-		return b.store.Restore(ctx, &files.Staged{Layer: layer}, to)
+		return b.store.Restore(ctx, &files.Staged{Layer: stored.Layer}, to)
 	}})
 	if err != nil {
 		return err
@@ -181,7 +184,7 @@ func (b *fileBench) small(ctx context.Context, r *report) error {
 		return err
 	}
 	defer os.RemoveAll(from)
-	var layer files.Layer
+	var stored files.Stored
 	took, err := race(
 		task{"cp", func() error { return os.RemoveAll(to) }, func() error { return exec.CommandContext(ctx, "cp", "-r", from, to).Run() }},
 		task{"put", func() error { return b.server.empty(ctx) }, func() error {
@@ -189,10 +192,10 @@ func (b *fileBench) small(ctx context.Context, r *report) error {
 			return err
 		}},
 		task{"restore", func() (err error) {
-			layer, err = b.store.Snapshot(ctx, from, nil, nil, "bench")
+			stored, err = b.store.Snapshot(ctx, from, nil, nil, "bench")
 			return errors.Join(err, fresh(to))
 		}, func() error {
-			return b.store.Restore(ctx, &files.Staged{Layer: layer}, to)
+			return b.store.Restore(ctx, &files.Staged{Layer: stored.Layer}, to)
 		}},
 	)
 	if err != nil {

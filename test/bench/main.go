@@ -1,5 +1,5 @@
 // Command bench measures, against limits: package files and the agent, compared with Redis itself and cp on a separate redis-server; the
-// run engine, compared with the same programs in plain Jobs; and the cost of hundreds of brane_namespace: requests to the API server, time
+// run engine, compared with the same programs in plain Jobs; changes of a run of 100 steps; and the cost of hundreds of brane_namespace: requests to the API server, time
 // and memory of plan, apply and destroy, and start-up time and size of the provider. It runs a real CLI against the cluster that KUBECONFIG
 // names, through a proxy that counts requests, and creates and deletes its own namespaces there. `make bench` calls it; it exits with 1 if
 // a limit is exceeded.
@@ -32,7 +32,7 @@ func main() {
 	flag.StringVar(&o.provider, "provider", ".bin/terraform-provider-brane", "the provider's binary")
 	flag.IntVar(&o.first, "n", 200, "namespaces")
 	flag.IntVar(&o.more, "more", 150, "namespaces that are added")
-	flag.StringVar(&o.only, "only", "", "measure only this part: files, engine or namespaces")
+	flag.StringVar(&o.only, "only", "", "measure only this part: files, engine, incremental or namespaces")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	kept, err := bench(ctx, o)
@@ -57,6 +57,7 @@ func bench(ctx context.Context, o options) (kept bool, err error) {
 	}{
 		{"files", func() error { return fileLayer(ctx, r) }},
 		{"engine", func() error { return measureEngine(ctx, r) }},
+		{"incremental", func() error { return measureIncremental(ctx, r, o) }},
 		{"namespaces", func() error { return namespaces(ctx, r, o) }},
 	} {
 		if o.only != "" && o.only != part.name {
@@ -79,15 +80,11 @@ func namespaces(ctx context.Context, r *report, o options) (err error) {
 		return err
 	}
 	defer proxy.close()
-	dir, err := os.MkdirTemp("", "brane-bench-")
+	c, err := newCLI(o, proxy, configuration)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	c := &cli{program: o.cli, provider: o.provider, dir: dir, proxy: proxy}
-	if err := c.write(); err != nil {
-		return err
-	}
+	defer os.RemoveAll(c.dir)
 	defer func() { // also after Ctrl-C
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Minute)
 		defer done()

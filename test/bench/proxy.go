@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 type proxy struct {
 	server   *httptest.Server
 	requests atomic.Int64
+	jobs     atomic.Int64 // that were created
 	busy     atomic.Int64 // nanoseconds that the API server took for them, without watches
 	admin    *kube.Client // the administrator; its requests are not counted
 }
@@ -36,6 +38,9 @@ func newProxy(kubeconfig string) (*proxy, error) {
 	}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/jobs") {
+			p.jobs.Add(1)
+		}
 		began := time.Now()
 		forward.ServeHTTP(w, r)
 		if !r.URL.Query().Has("watch") {

@@ -20,7 +20,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 )
 
@@ -35,10 +34,6 @@ func (s *soak) checkCommitted(ctx context.Context) error {
 		if w == nil {
 			continue // it will be destroyed
 		}
-		store, err := results.OpenFiles(s.world.store, id)
-		if err != nil {
-			return err
-		}
 		byName := map[string][]string{} // the programs of what has a commit
 		for _, each := range w.steps {
 			byName[each.name] = w.programs(each)
@@ -46,15 +41,14 @@ func (s *soak) checkCommitted(ctx context.Context) error {
 				byName[fmt.Sprintf("%s.%d", each.name, i)] = []string{w.program(each, i)}
 			}
 		}
-		names := make([]string, 0, len(byName))
-		for name := range byName {
-			names = append(names, name)
-		}
-		commits, err := store.Commits(ctx, names)
+		keys, err := s.listCommits(ctx, id)
 		if err != nil {
 			return err
 		}
-		for name := range commits {
+		for key, name := range keys {
+			if !s.isCurrent(key, w, byName[name]) {
+				continue
+			}
 			for _, program := range byName[name] {
 				starts, before := s.calls.countStarts(program), s.committed[program]
 				if before > 0 && starts > before && !w.isDamaged {
@@ -65,6 +59,28 @@ func (s *soak) checkCommitted(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// listCommits returns the keys of all commits of a run, each with the name of its step, or of its index as "fan.3".
+func (s *soak) listCommits(ctx context.Context, id string) (map[string]string, error) {
+	prefix, keys := "brane:"+id+":step:", map[string]string{}
+	found := s.world.store.Scan(ctx, 0, prefix+"*", 1000).Iterator()
+	for found.Next(ctx) {
+		keys[found.Val()], _, _ = strings.Cut(strings.TrimPrefix(found.Val(), prefix), ":")
+	}
+	return keys, found.Err()
+}
+
+// isCurrent reports whether a commit is one of the current generation of a workflow: a run keeps the commits of earlier generations. A commit that is found
+// before one of its programs has started is an earlier one.
+func (s *soak) isCurrent(key string, w *workflow, programs []string) bool {
+	if _, isKnown := s.generations[key]; !isKnown {
+		s.generations[key] = w.generation
+		if len(programs) == 0 || slices.ContainsFunc(programs, func(program string) bool { return s.calls.countStarts(program) == 0 }) {
+			s.generations[key] = w.generation - 1
+		}
+	}
+	return s.generations[key] == w.generation
 }
 
 // checkResults checks the outputs of all runs, and how often their programs have started if that is certain.

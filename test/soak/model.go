@@ -13,7 +13,7 @@ import (
 // workflow is a run of the configuration, and what is known about it.
 type workflow struct {
 	name        string
-	generation  int // another one is a new run
+	generation  int // another one runs all steps again
 	inputs      map[string]string
 	usesSet     bool // the file set is an input
 	steps       []step

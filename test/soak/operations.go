@@ -86,7 +86,7 @@ func (s *soak) change(random *rand.Rand) {
 			name = fmt.Sprintf("r%d", i)
 		}
 		s.addWorkflow(newWorkflow(random, name, random.IntN(1_000_000)))
-	case kind < 6: // a new run
+	case kind < 6: // other steps
 		name := names[random.IntN(len(names))]
 		s.addWorkflow(newWorkflow(random, name, c.workflows[name].generation+1))
 	case kind == 6:
@@ -97,7 +97,7 @@ func (s *soak) change(random *rand.Rand) {
 		c.setGeneration++
 		s.print("  with file set %d", c.setGeneration)
 		for _, w := range c.workflows {
-			if w.usesSet { // it is a new run
+			if w.usesSet { // all steps run again
 				w.generation++
 				s.calls.expect(w)
 				w.hasStopped, w.isDamaged = false, false

@@ -18,16 +18,17 @@ import (
 
 // soak is one execution of the program.
 type soak struct {
-	options   options
-	world     *world
-	moments   *moments
-	calls     *calls
-	config    configuration
-	steady    *steadyProvider
-	baseline  []string       // the objects of the namespace when there is no run
-	committed map[string]int // by program: how often it had started when its step was committed
-	label     string         // of the logs of the current command
-	commands  int            // of the current operation
+	options     options
+	world       *world
+	moments     *moments
+	calls       *calls
+	config      configuration
+	steady      *steadyProvider
+	baseline    []string       // the objects of the namespace when there is no run
+	committed   map[string]int // by program: how often it had started when its step was committed
+	generations map[string]int // of the commits in Redis, by their keys
+	label       string         // of the logs of the current command
+	commands    int            // of the current operation
 
 	mu       sync.Mutex // guards what is printed and counted by disturbances
 	happened map[string]int
@@ -38,7 +39,7 @@ type soak struct {
 
 // newSoak prepares everything but the first apply.
 func newSoak(ctx context.Context, o options) (*soak, error) {
-	s := &soak{options: o, moments: &moments{}, committed: map[string]int{}, happened: map[string]int{}}
+	s := &soak{options: o, moments: &moments{}, committed: map[string]int{}, generations: map[string]int{}, happened: map[string]int{}}
 	for _, directory := range []string{filepath.Join(o.directory, "log"), s.temporary()} {
 		if err := os.MkdirAll(directory, 0o700); err != nil {
 			return nil, err
