@@ -35,7 +35,7 @@ resource "brane_workflow_run" "greeting" {
   }
 
   report_path = "greeting.html"   # an HTML page
-  triggers    = { release = "1" } # changing a value runs all steps again
+  triggers    = { release = "1" } # another value runs all steps again
   timeouts    = { create = "10m" }
 }
 
