@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"encoding/json"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -91,19 +90,6 @@ func (s Step) itemOf(index int) *string {
 		return nil
 	}
 	return &s.Items[index]
-}
-
-// WithConfigurations returns the graph with other digests of the configurations of some steps.
-func (g Graph) WithConfigurations(digests map[string]string) Graph {
-	steps := maps.Clone(g.steps)
-	for name, digest := range digests {
-		if step, found := steps[name]; found {
-			step.Configuration = digest
-			steps[name] = step
-		}
-	}
-	g.steps = steps
-	return g
 }
 
 // DigestInputs returns the digest of the inputs of a run, given the digest of each.

@@ -139,10 +139,20 @@ func (g Graph) SetSecretEnv(step, name, value string) bool {
 
 // WithImages returns the graph with other images of some steps.
 func (g Graph) WithImages(images map[string]string) Graph {
+	return g.withValues(images, func(step *Step, image string) { step.Image = image })
+}
+
+// WithConfigurations returns the graph with other digests of the configurations of some steps.
+func (g Graph) WithConfigurations(digests map[string]string) Graph {
+	return g.withValues(digests, func(step *Step, digest string) { step.Configuration = digest })
+}
+
+// withValues returns the graph with a value of some steps replaced.
+func (g Graph) withValues(values map[string]string, set func(*Step, string)) Graph {
 	steps := maps.Clone(g.steps)
-	for name, image := range images {
+	for name, value := range values {
 		if step, found := steps[name]; found {
-			step.Image = image
+			set(&step, value)
 			steps[name] = step
 		}
 	}
