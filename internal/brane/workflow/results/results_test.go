@@ -223,8 +223,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// Results are those of the fingerprints of the latest execution. Earlier results of the same steps, and results of steps that the run does not have any more,
-// do not count.
+// TestResultsOfTheLatestExecution checks that readers ignore earlier results of the same steps, and results of steps that the run does not have any more.
 func TestResultsOfTheLatestExecution(t *testing.T) {
 	t.Parallel()
 	const other = files.Fingerprint("fedcba9876543210fedcba9876543210-" + seen)
