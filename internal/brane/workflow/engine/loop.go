@@ -203,10 +203,7 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	for i := range jobs {
 		job := &jobs[i]
 		job.isOver = job.isOver || job.isComplete
-		if job.isOver || l.state.phaseOf(job.step) == committed {
-			continue
-		}
-		if job.agent.Deadline < time.Now().Unix() || !l.matches(*job) { // what it stores is deleted immediately, or of no use
+		if !job.isOver && l.isStale(*job, time.Now()) {
 			job.isOver = true
 			stale = append(stale, *job)
 		}
@@ -222,6 +219,13 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 		l.reportEvent(workflow.StepAdopted, step, l.jobName(step))
 	}
 	return nil
+}
+
+// isStale reports whether what the Job of an earlier execution stores is of no use, or is deleted immediately. The Job of a committed step is stale
+// if it has another fingerprint: its command would continue although the step has a result.
+func (l *loop) isStale(job attempt, now time.Time) bool {
+	isPast := job.agent.Deadline < now.Unix() && l.state.phaseOf(job.step) != committed
+	return isPast || !l.matches(job)
 }
 
 // stopStale deletes Jobs of earlier executions whose results would be of no use, and waits until their pods have ended, because two pods of one step

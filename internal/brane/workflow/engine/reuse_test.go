@@ -138,3 +138,23 @@ func TestGoneFilesRunAgain(t *testing.T) {
 		t.Errorf("the index is committed again: %t, %v", won, err)
 	}
 }
+
+// A Job of an earlier execution is stopped if its step has a result of another fingerprint, and continues if it has just stored that result.
+func TestJobOfACommittedStep(t *testing.T) {
+	t.Parallel()
+	l, _, _ := openLoop(t, workflow.Step{Name: "one"}, workflow.Step{Name: "slow"})
+	commitFile(t, l.results.Files(), l.starts["one"], "one", "file", "content")
+	l.hints.expectAll()
+	if err := l.settleSteps(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	job := attempt{step: "one", number: 1, agent: l.spec.Graph.AgentSpec(l.spec.Graph.Step("one"))}
+	job.agent.Seen = l.starts["one"].seen
+	if l.state.phaseOf("one") != committed || l.isStale(job, time.Now()) {
+		t.Errorf("the step is in phase %d, and its own Job is stale: %t", l.state.phaseOf("one"), l.isStale(job, time.Now()))
+	}
+	job.agent.Configuration = files.ShortDigest([]byte("other"))
+	if !l.isStale(job, time.Now()) {
+		t.Error("the Job with another command continues")
+	}
+}
