@@ -21,9 +21,7 @@ var (
 	linkText = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
 )
 
-// TestLinks checks that each relative link of a document leads to a file, and its fragment to a heading or an anchor. A link between pages of
-// docs/ ends in .md, which works on GitHub and in the registry, and does not leave docs/, because the registry has no other files. Links to
-// other sites are not followed.
+// TestLinks checks that each relative link of a document leads to a file, and its fragment to exactly one heading or anchor. Links to other sites are not followed.
 func TestLinks(t *testing.T) {
 	documents := findDocuments(t)
 	if len(documents) < 30 {
@@ -59,29 +57,92 @@ func checkLink(t *testing.T, documents map[string]string, from string, target *u
 		t.Errorf("%s: the link %q leads to no file", from, target)
 		return
 	}
-	if strings.HasPrefix(from, "docs/") && (!strings.HasPrefix(file, "docs/") || path.Ext(file) != ".md") {
-		t.Errorf("%s: the link %q leads to no page of docs/, and the registry has no other files", from, target)
+	if strings.HasPrefix(from, "docs/") {
+		if problem := checkRegistryLink(from, target); problem != "" {
+			t.Errorf("%s: the link %q %s", from, target, problem)
+		}
 	}
 	if target.Fragment == "" {
 		return
 	}
-	if !hasAnchor(documents[file], target.Fragment) {
-		t.Errorf("%s: the link %q leads to no heading or anchor", from, target)
+	if n := countAnchors(documents[file], target.Fragment); n != 1 {
+		t.Errorf("%s: the link %q leads to %d headings or anchors", from, target, n)
 	}
 }
 
-func hasAnchor(text, fragment string) bool {
+// checkRegistryLink returns why a link of a page of docs/ does not work both on GitHub and in the Terraform registry; "" if it works in both. The registry resolves only
+// links that end in .md, relative to the file, and only below docs/: it has no other files. The first page is at …/docs, so …/docs/index with a fragment opens it at
+// its start.
+func checkRegistryLink(from string, target *url.URL) string {
+	file := path.Join(path.Dir(from), target.Path)
+	switch {
+	case target.Path == "":
+		return ""
+	case path.IsAbs(target.Path) || path.Ext(target.Path) != ".md":
+		return "is not a relative path that ends in .md"
+	case !strings.HasPrefix(file, "docs/"):
+		return "leads out of docs/, and the registry has no other files"
+	case target.Path != shortest(path.Dir(from), file):
+		return "is not the shortest path; the registry does not resolve others, such as ../docs/"
+	case file == "docs/index.md" && target.Fragment != "":
+		return "leads to a section of the first page, which the registry does not open: use the address of the section in the registry"
+	}
+	return ""
+}
+
+// shortest returns the shortest relative path from a directory of docs/ to a file of docs/.
+func shortest(directory, file string) string {
+	switch {
+	case directory == path.Dir(file):
+		return path.Base(file)
+	case directory == "docs":
+		return strings.TrimPrefix(file, "docs/")
+	}
+	return "../" + strings.TrimPrefix(file, "docs/")
+}
+
+func TestCheckRegistryLink(t *testing.T) {
+	for link, isFine := range map[string]bool{
+		"../resources/a.md": true, "b.md#c": true, "../index.md": true, "#c": true,
+		"../resources/a": false, "/docs/resources/a.md": false, "../../README.md": false, "../../docs/resources/a.md": false, "../index.md#c": false, "../guides/b.md": false,
+		"../resources/a.html": false,
+	} {
+		target, err := url.Parse(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if problem := checkRegistryLink("docs/guides/x.md", target); (problem == "") != isFine {
+			t.Errorf("%s: %q", link, problem)
+		}
+	}
+	if problem := checkRegistryLink("docs/index.md", &url.URL{Path: "guides/x.md"}); problem != "" {
+		t.Error(problem)
+	}
+}
+
+// TestIndexLeadsToAllGuides checks that the first page links every guide and every resource, because the registry shows no other overview.
+func TestIndexLeadsToAllGuides(t *testing.T) {
+	index := readFile(t, "docs/index.md")
+	for name := range findDocuments(t) {
+		page := strings.TrimPrefix(name, "docs/")
+		if (strings.HasPrefix(page, "guides/") || strings.HasPrefix(page, "resources/")) && !strings.Contains(index, "]("+page) {
+			t.Errorf("docs/index.md has no link to %s", page)
+		}
+	}
+}
+
+func countAnchors(text, fragment string) (n int) {
 	for _, match := range anchor.FindAllStringSubmatch(text, -1) {
 		if match[1] == fragment {
-			return true
+			n++
 		}
 	}
 	for _, match := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
 		if toFragment(match[1]) == fragment {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // toFragment returns the fragment that GitHub and the registry give to a heading.
