@@ -27,13 +27,18 @@ func TestAccExamples(t *testing.T) {
 		"packages":                           " 7 ###",
 		"data-sources/brane_package":         `"chart" = "File"`,
 		"resources/brane_file_set":           "Off with their heads!",
+		"functions/backend_yml":              "cuda_gpu",
+		"functions/infra_yml":                "198.51.100.10:50050",
+		"functions/kubeconfig":               "kubeconfig = <sensitive>",
+		"functions/secrets_yml":              "secrets_yml = <sensitive>",
 	}
 	for name, want := range applied {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, c := acctest.NewEnv(t), acctest.NewCLI(t)
 			copyExample(t, s, filepath.Join(root, name), c.Directory)
-			if name != "quickstart" && name != "workflow" { // they have a provider block
+			c.Env = append(c.Env, "TF_VAR_ca=", "TF_VAR_token=t0ken")
+			if name != "quickstart" && name != "workflow" && filepath.Dir(name) != "functions" { // they have required_providers
 				c.WriteFile(t, "provider.tf", acctest.RequiredProviders+s.ProviderBlock())
 			}
 			c.Run(t, "init", "-no-color")
@@ -44,16 +49,13 @@ func TestAccExamples(t *testing.T) {
 			c.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 means that there are changes
 		})
 	}
-	validated := []string{ // these refer to clusters and infrastructures that do not exist
-		"provider", "clusters", "data-sources/brane_file", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "data-sources/brane_workflow_run", "ephemeral-resources/brane_kubeconfig",
-		"functions/backend_yml", "functions/infra_yml", "functions/kubeconfig", "functions/secrets_yml",
-	}
+	validated := []string{"provider", "clusters"} // these refer to clusters that do not exist
 	for _, name := range validated {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, c := acctest.NewEnv(t), acctest.NewCLI(t)
 			copyExample(t, s, filepath.Join(root, name), c.Directory)
-			if name != "provider" && filepath.Dir(name) != "functions" { // those contain required_providers
+			if name != "provider" { // it contains required_providers
 				c.WriteFile(t, "required.tf", acctest.RequiredProviders)
 			}
 			c.Run(t, "init", "-no-color")
@@ -68,13 +70,97 @@ func TestAccExamples(t *testing.T) {
 				return err
 			}
 			_, isApplied := applied[filepath.ToSlash(directory)]
-			isAction := strings.HasPrefix(filepath.ToSlash(directory), "actions/") // needs Terraform 1.14
+			isApplied = isApplied || slices.Contains(readers, filepath.ToSlash(directory))
+			isAction := strings.HasPrefix(filepath.ToSlash(directory), "actions/") // see TestExampleBlocks
 			if filepath.Ext(file) == ".tf" && !isApplied && !isAction && !slices.Contains(validated, filepath.ToSlash(directory)) {
 				t.Errorf("example %s is not tested", directory)
 			}
 			return err
 		}))
 	})
+}
+
+// readers are the examples that read what other configurations manage. TestAccExampleReaders applies them.
+var readers = []string{"data-sources/brane_file", "data-sources/brane_infrastructure", "data-sources/brane_namespace", "data-sources/brane_workflow_run", "ephemeral-resources/brane_kubeconfig"}
+
+// The examples that read a namespace, a registration or a run work if those exist: another configuration creates them before.
+func TestAccExampleReaders(t *testing.T) {
+	t.Parallel()
+	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
+	suffix := strings.TrimPrefix(s.Namespace, "acc")
+	c.WriteFile(t, "main.tf", acctest.RequiredProviders+s.Config(t, strings.ReplaceAll(`
+resource "brane_namespace" "compute" { name = "brane$SUFFIX" }
+resource "brane_infrastructure" "compute" {
+  name        = "compute$SUFFIX"
+  namespace   = brane_namespace.compute.name
+  registry    = "$REGISTRY"
+  callback_to = "http://198.51.100.10:50052"
+  credentials = { service_account = brane_namespace.compute.service_account.name }
+}
+resource "brane_workflow_run" "training" {
+  name      = "training$SUFFIX"
+  namespace = brane_namespace.compute.name
+  steps     = { train = { image = "$TOOLS", command = ["sh", "-c", "echo 0.9 > /data/accuracy"] } }
+  outputs   = { accuracy = { path = "accuracy" } }
+}
+`, "$SUFFIX", suffix)))
+	c.Run(t, "init", "-no-color")
+	c.DestroyAtEnd(t)
+	c.Run(t, "apply", "-auto-approve", "-no-color")
+	for _, name := range readers {
+		t.Run(name, func(t *testing.T) {
+			reader, own := acctest.NewCLI(t), s
+			copyExample(t, s, filepath.Join("../../examples", name), reader.Directory)
+			switch name {
+			case "data-sources/brane_workflow_run":
+				replaceIn(t, filepath.Join(reader.Directory, "data-source.tf"), `namespace = "brane"`, `namespace = "brane`+suffix+`"`)
+			case "data-sources/brane_file":
+				file := filepath.Join(reader.Directory, "data-source.tf")
+				replaceIn(t, file, `infrastructure = "compute"`, `infrastructure = "compute`+suffix+`"`)
+				replaceIn(t, file, `name( +)= "training`, `name${1}= "large`)
+				replaceIn(t, file, `busybox:1.37`, s.Getenv(t, "BRANE_TOOLS_IMAGE"))
+			case "data-sources/brane_namespace": // it registers the namespace as well
+				own.Directory = t.TempDir()
+			case "ephemeral-resources/brane_kubeconfig": // it creates the namespace
+				replaceIn(t, filepath.Join(reader.Directory, "ephemeral-resource.tf"), `name = "brane`, `name = "tokens`)
+			}
+			reader.WriteFile(t, "provider.tf", acctest.RequiredProviders+own.ProviderBlock())
+			reader.Run(t, "init", "-no-color")
+			reader.DestroyAtEnd(t)
+			reader.Run(t, "apply", "-auto-approve", "-no-color")
+			reader.Run(t, "plan", "-detailed-exitcode", "-no-color")
+		})
+	}
+}
+
+// TestExampleBlocks checks the names of the attributes in the examples of actions and list resources, which only Terraform 1.14 can apply.
+func TestExampleBlocks(t *testing.T) {
+	schemas := acctest.NewProtocol(t).Schemas
+	found := 0
+	for text, file := range readExamples(t) {
+		if !strings.HasPrefix(file, "examples/actions/") && !strings.HasPrefix(file, "examples/list-resources/") {
+			continue
+		}
+		for _, b := range parseConfiguration(t, file, map[string][]byte{file: []byte(text)}).blocks("action", "list") {
+			found++
+			schema := schemas.ListResourceSchemas[b.Labels[0]]
+			if action := schemas.ActionSchemas[b.Labels[0]]; b.Type == "action" && action != nil {
+				schema = action.Schema
+			}
+			if schema == nil {
+				t.Errorf("%s: there is no %s %s", file, b.Type, b.Labels[0])
+				continue
+			}
+			for _, config := range b.Body.Blocks {
+				if unknown := unknownNames(config.Body.Attributes, schema.Block.Attributes); len(unknown) > 0 {
+					t.Errorf("%s: %s %s has no %s", file, b.Type, b.Labels[0], strings.Join(unknown, ", "))
+				}
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("found only %d actions and lists", found)
+	}
 }
 
 var resourceName = regexp.MustCompile(`(?m)^(\s+name\s+= ")([a-z-]+)(")`)
@@ -113,28 +199,22 @@ func copyExampleFile(t *testing.T, s acctest.Env, from, to string) {
 	acctest.NoError(t, os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600))
 }
 
-// The additional examples of runs, on a node with what they need: a label, devices, a claim and a Secret. There is no CSI driver: its volume is replaced by an
-// empty one.
+// The additional examples of runs, with the claim that they need. There is no CSI driver: its volume is replaced by an empty one.
 func TestAccExampleRuns(t *testing.T) {
 	t.Parallel()
 	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
-	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_scheduling.tf", "resource_volumes.tf", "resource_conditions.tf", "resource_secrets.tf", "resource_infrastructure.tf", "resource_policies.tf")
+	copyExamples(t, s, "brane_workflow_run", c, "resource.tf", "resource_fan_out.tf", "resource_volumes.tf", "resource_infrastructure.tf", "resource_policies.tf")
 	replaceIn(t, filepath.Join(c.Directory, "resource_volumes.tf"), `read_only = true, csi = \{.*"juicefs" \}`, "empty_dir = {}")
 	c.WriteFile(t, "provider.tf", acctest.RequiredProviders+s.ProviderBlock()+`
 output "models" { value = brane_workflow_run.sweep.outputs.models.content }
-output "cleaned" { value = brane_workflow_run.conditions.outputs.cleaned.content }
 `)
-	c.Env = append(c.Env, "TF_VAR_api_token=t0ken")
 	c.Run(t, "init", "-no-color")
 	c.DestroyAtEnd(t)
 	c.Run(t, "apply", "-auto-approve", "-no-color", "-target=brane_namespace.runs")
 
 	kubectl := func(stdin string, args ...string) string { return s.Kubectl(t, stdin, args...) }
-	node, namespace, shared := kubectl("", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"), "brane-runs"+strings.TrimPrefix(s.Namespace, "acc"), t.TempDir()
-	acctest.NoError(t, os.Chmod(shared, 0o777)) // the step runs as another user
-	kubectl("", "label", "node", node, "accelerator=a100", "--overwrite")
-	kubectl("", "patch", "node", node, "--subresource=status", "--type=merge", "-p", `{"status":{"capacity":{"nvidia.com/gpu":"8"},"allocatable":{"nvidia.com/gpu":"8"}}}`)
-	kubectl("", "-n", namespace, "create", "secret", "generic", "hub", "--from-literal=token=t0ken")
+	namespace, shared := "brane-runs"+strings.TrimPrefix(s.Namespace, "acc"), t.TempDir()
+	acctest.NoError(t, os.Chmod(shared, 0o777))                                                // the step runs as another user
 	t.Cleanup(func() { kubectl("", "delete", "persistentvolume", namespace, "--wait=false") }) // it is deleted after its claim
 	kubectl(strings.NewReplacer("$NAME", namespace, "$DIRECTORY", shared).Replace(`
 apiVersion: v1
@@ -149,10 +229,8 @@ spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, volu
 `), "create", "-f", "-")
 
 	out := c.Run(t, "apply", "-auto-approve", "-no-color")
-	for _, want := range []string{"rate 0.1\nrate 0.01\nrate 0.001", "done"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("apply does not print %q:\n%s", want, out)
-		}
+	if want := "rate 0.1\nrate 0.01\nrate 0.001"; !strings.Contains(out, want) {
+		t.Errorf("apply does not print %q:\n%s", want, out)
 	}
 	c.Run(t, "plan", "-detailed-exitcode", "-no-color")
 }

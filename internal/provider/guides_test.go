@@ -17,11 +17,13 @@ import (
 
 // A guide docs/guides/NAME.md includes its configuration from the directory examples/guides/NAME. A directory with required_providers is a separate
 // configuration; the others continue that of the first guide and are applied together with it. A directory with a file .not-applied, with the reason in it, is only
-// validated. A script .prepare.sh prepares the test cluster, for example with devices that it does not have.
+// validated: as a whole if it has required_providers, otherwise each file. A script .prepare.sh prepares the test cluster, for example with devices that it does not
+// have.
 const (
 	guides        = "docs/guides"
 	guideExamples = "examples/guides"
 	firstGuide    = "getting-started"
+	ciGuide       = "ci" // which TestAccPipelines follows
 )
 
 // Every configuration in the guides, on the first page and in the README is valid. Configurations that need another provider or a newer CLI are parsed, and the
@@ -60,13 +62,19 @@ func TestAccDocumentedConfigurations(t *testing.T) {
 	}
 	copyModules(t, c.Directory)
 	for _, directory := range guideDirectories(t) {
-		if conf := readDirectory(t, directory); conf.hasRequiredProviders() { // the others are applied with the first guide
+		conf := readDirectory(t, directory)
+		switch {
+		case conf.hasRequiredProviders():
 			acctest.NoError(t, os.CopyFS(filepath.Join(c.Directory, directory), os.DirFS(filepath.Join(repository, directory))))
 			validate(conf, directory)
+		case !isApplied(directory):
+			for _, name := range slices.Sorted(maps.Keys(conf.files)) {
+				validate(parseConfiguration(t, path.Join(directory, name), map[string][]byte{"main.tf": conf.files[name]}), path.Join(directory, strings.TrimSuffix(name, ".tf")))
+			}
 		}
 	}
 	for i, b := range readDocuments(t) {
-		isChecked := strings.HasPrefix(b.document, guides+"/") || b.document == "docs/index.md" || b.document == "README.md"
+		isChecked := strings.HasPrefix(b.document, guides+"/") || b.document == "docs/index.md" || b.document == "README.md" || strings.HasPrefix(b.document, "examples/modules/")
 		if isChecked && slices.Contains([]string{"terraform", "hcl"}, b.language) && examples[strings.TrimSpace(b.text)] == "" {
 			validate(parseConfiguration(t, b.String(), map[string][]byte{"main.tf": []byte(b.text)}), fmt.Sprintf("blocks/%d", i))
 		}
@@ -95,13 +103,12 @@ func TestAccGuides(t *testing.T) {
 			}
 		}
 	}
-	checkIncluded(t, documents)
 
 	first, others := []string{firstGuide}, []string{}
 	for _, name := range slices.Sorted(maps.Keys(documents)) {
 		directory := path.Join(guideExamples, name)
 		switch {
-		case name == firstGuide:
+		case name == firstGuide, name == ciGuide:
 		case !isApplied(directory) || !readDirectory(t, directory).hasRequiredProviders():
 			others = append(others, name)
 		default:
@@ -126,12 +133,14 @@ type reader struct {
 	set     acctest.Env
 	root    string // contains the directory of the configuration at the same place as the repository, so that the sources of modules are right
 	names   map[string]string
+	created []string          // objects outside of namespaces that the commands of guides create, as KIND/NAME
 	outputs map[string]string // what the commands of each guide have printed
 }
 
 func newReader(t *testing.T) *reader {
 	t.Helper()
 	r := &reader{cli: acctest.NewCLI(t), set: acctest.NewEnv(t), names: map[string]string{}, outputs: map[string]string{}}
+	r.names["/srv/brane/config"] = r.set.Directory // the directory of the control plane in all documents
 	r.root = r.cli.Directory
 	r.cli.Directory = filepath.Join(r.root, guideExamples, "work")
 	acctest.NoError(t, os.MkdirAll(r.cli.Directory, 0o755))
@@ -142,8 +151,17 @@ func newReader(t *testing.T) *reader {
 	r.cli.Env = append(r.cli.Env, "PATH="+programs+":"+os.Getenv("PATH"))
 	// The connections of the guides are replaced by those of the test cluster.
 	r.cli.WriteFile(t, "test_override.tf", fmt.Sprintf("provider \"brane\" {\n  kubernetes = null\n  redis = null\n  agent_image = null\n  control_plane = { directory = %q }\n}\n", r.set.Directory))
+	t.Cleanup(func() { r.deleteCreated(t) })
 	r.cli.DestroyAtEnd(t)
 	return r
+}
+
+// deleteCreated deletes what the commands of guides have created outside of namespaces, after everything else is destroyed.
+func (r *reader) deleteCreated(t *testing.T) {
+	t.Helper()
+	for _, object := range r.created {
+		r.set.Kubectl(t, "", "delete", object, "--ignore-not-found", "--wait=false")
+	}
 }
 
 // follow applies the configurations of these guides and runs their commands.
@@ -161,6 +179,9 @@ func (r *reader) follow(t *testing.T, documents map[string][]block, names ...str
 			r.run(t, name, string(script))
 		}
 		before, rest := splitAtApply(documents[name])
+		if !hasConfiguration(filepath.Join(repository, guideExamples, name)) { // it looks at what others have applied
+			before, rest = "", before+rest
+		}
 		r.run(t, name, before)
 		after[name] = rest
 	}
@@ -177,6 +198,13 @@ func (r *reader) copyConfiguration(t *testing.T, directory string) {
 	t.Helper()
 	r.learnNames(t, readDirectory(t, directory))
 	from := filepath.Join(repository, directory)
+	manifests, err := filepath.Glob(filepath.Join(from, "*.yaml"))
+	acctest.NoError(t, err)
+	for _, manifest := range manifests {
+		text, err := os.ReadFile(manifest)
+		acctest.NoError(t, err)
+		r.learnObjects(unscopedInManifest, string(text))
+	}
 	acctest.NoError(t, filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || file == from {
 			return err
@@ -192,8 +220,11 @@ func (r *reader) copyConfiguration(t *testing.T, directory string) {
 			return os.MkdirAll(filepath.Join(r.cli.Directory, relative), 0o755)
 		}
 		text, err := os.ReadFile(file)
-		if filepath.Ext(file) == ".tf" {
+		switch filepath.Ext(file) {
+		case ".tf":
 			relative, text = path.Base(directory)+"_"+relative, r.adapt(t, text)
+		case ".yaml":
+			text = []byte(r.replaceNames(t, string(text)))
 		}
 		writeFile(t, filepath.Join(r.cli.Directory, relative), text)
 		return err
@@ -209,6 +240,20 @@ func (r *reader) learnNames(t *testing.T, conf configuration) {
 				r.names[value.AsString()] = value.AsString() + strings.TrimPrefix(r.set.Namespace, "acc")
 			}
 		}
+	}
+}
+
+// unscoped matches the start of an object outside of namespaces, in a manifest and in a command.
+var (
+	unscopedInManifest = regexp.MustCompile(`(?m)^kind: (Namespace|ClusterRole|ClusterRoleBinding)\nmetadata:\n  name: (\S+)$`)
+	unscopedInCommand  = regexp.MustCompile(`(?m)^kubectl create (namespace|clusterrole|clusterrolebinding) (\S+)`)
+)
+
+// learnObjects gives unique names to objects outside of namespaces.
+func (r *reader) learnObjects(pattern *regexp.Regexp, text string) {
+	for _, match := range pattern.FindAllStringSubmatch(text, -1) {
+		r.names[match[2]] = match[2] + strings.TrimPrefix(r.set.Namespace, "acc")
+		r.created = append(r.created, match[1]+"/"+r.names[match[2]])
 	}
 }
 
@@ -230,6 +275,7 @@ func (r *reader) run(t *testing.T, guide, script string) {
 	if strings.TrimSpace(script) == "" {
 		return
 	}
+	r.learnObjects(unscopedInCommand, script)
 	environment := filepath.Join(r.root, "environment")
 	out := runIn(t, r.cli.Directory, r.cli.Env, r.replaceNames(t, script)+"\nenv -0 >"+environment+"\n")
 	r.outputs[guide] += out
@@ -314,10 +360,11 @@ func hasConfiguration(directory string) bool {
 	return err == nil && len(files) > 0
 }
 
-// isApplied reports whether a directory of the repository has a configuration that is not only validated.
+// isApplied reports whether a directory of the repository has files that are not only validated.
 func isApplied(directory string) bool {
-	_, err := os.Stat(filepath.Join(repository, directory, ".not-applied"))
-	return os.IsNotExist(err) && hasConfiguration(filepath.Join(repository, directory))
+	_, err := os.Stat(filepath.Join(repository, directory))
+	_, notApplied := os.Stat(filepath.Join(repository, directory, ".not-applied"))
+	return err == nil && os.IsNotExist(notApplied)
 }
 
 // readDirectory parses the configuration of a directory of the repository.
@@ -333,12 +380,12 @@ func readDirectory(t *testing.T, directory string) configuration {
 	return parseConfiguration(t, directory, files)
 }
 
-// readExamples returns the paths of the files in examples/ by their text. Other tests validate or apply them.
+// readExamples returns the paths of the visible files in examples/ by their text. Other tests validate or apply them.
 func readExamples(t *testing.T) map[string]string {
 	t.Helper()
 	examples := map[string]string{}
-	acctest.NoError(t, filepath.WalkDir(filepath.Join(repository, "examples"), func(file string, _ fs.DirEntry, err error) error {
-		if err != nil || !slices.Contains([]string{".tf", ".hcl"}, filepath.Ext(file)) {
+	acctest.NoError(t, filepath.WalkDir(filepath.Join(repository, "examples"), func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".") || filepath.Ext(file) == ".md" {
 			return err
 		}
 		text, err := os.ReadFile(file)
@@ -346,22 +393,6 @@ func readExamples(t *testing.T) map[string]string {
 		return err
 	}))
 	return examples
-}
-
-// checkIncluded checks that readers see all files of the configurations that the tests apply.
-func checkIncluded(t *testing.T, documents map[string][]block) {
-	t.Helper()
-	shown := map[string]bool{}
-	for _, blocks := range documents {
-		for _, b := range blocks {
-			shown[strings.TrimSpace(b.text)] = true
-		}
-	}
-	for text, file := range readExamples(t) {
-		if strings.HasPrefix(file, guideExamples+"/") && !shown[text] {
-			t.Errorf("no guide includes %s", file)
-		}
-	}
 }
 
 // copyModules copies the modules of the examples.

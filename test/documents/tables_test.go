@@ -150,7 +150,7 @@ func TestLabelTables(t *testing.T) {
 
 // TestPermissionTable compares the table of the guide on permissions with the Role of `access = "run"`.
 func TestPermissionTable(t *testing.T) {
-	guide := readFile(t, "templates/guides/permissions.md")
+	guide := readFile(t, "docs/guides/permissions.md")
 	var got []string
 	for _, row := range tableRows(guide, "Resource") {
 		got = append(got, strings.ReplaceAll(row[0]+": "+row[1], "`", ""))

@@ -8,15 +8,15 @@ terraform {
   # A runner keeps no files, so the state needs a backend. A Secret of the same cluster is the shortest one.
   backend "kubernetes" {
     secret_suffix = "brane"
-    namespace     = "terraform"
+    namespace     = "terraform-state"
   }
 }
 
 provider "brane" {
-  # The cluster and Redis are in the environment: KUBE_HOST, KUBE_TOKEN, KUBE_CLUSTER_CA_CERT_DATA, BRANE_REDIS_URL.
+  # The cluster and Redis are in the environment: KUBE_CONFIG_PATH, which the backend reads as well, and BRANE_REDIS_URL.
   control_plane = {
     kubernetes_secret = { # instead of a directory, which each runner would find empty
-      namespace = "brane"
+      namespace = "brane-control"
       name      = "brane-config"
     }
   }

@@ -7,6 +7,11 @@ resource "brane_workflow_run" "nightly" {
   timeouts    = { create = "12h" } # the run is stopped after this time
   retention   = "72h"
 
+  engine = { # the pod that runs the workflow
+    labels    = { "example.org/team" = "imaging" }
+    resources = { requests = { cpu = "50m", memory = "64Mi" } }
+  }
+
   steps = {
     work = {
       image   = "busybox:1.37"

@@ -9,6 +9,7 @@ resource "brane_workflow_run" "training" {
   defaults = {
     image     = "busybox:1.37"
     resources = { requests = { cpu = "50m" }, limits = { memory = "256Mi" } }
+    pod_patch = yamlencode({ spec = { enableServiceLinks = false } }) # what has no attribute
   }
 
   steps = {

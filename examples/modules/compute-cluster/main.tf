@@ -11,6 +11,7 @@ terraform {
 }
 
 resource "brane_namespace" "this" {
+  cluster         = var.cluster
   name            = var.namespace
   service_account = { name = "brane" }
   resource_quota  = var.quota
@@ -32,6 +33,7 @@ resource "brane_namespace" "this" {
 resource "brane_infrastructure" "this" {
   count = var.brane == null ? 0 : 1
 
+  cluster     = var.cluster
   name        = var.brane.name
   namespace   = brane_namespace.this.name
   registry    = var.brane.registry

@@ -3,6 +3,12 @@ variable "namespace" {
   type        = string
 }
 
+variable "cluster" {
+  description = "Key of clusters in the provider block. Null for the cluster of kubernetes."
+  type        = string
+  default     = null
+}
+
 variable "redis_cidrs" {
   description = "Address ranges of Redis, as the pods reach it. Pods can connect to these and to DNS, and to nothing else."
   type        = set(string)

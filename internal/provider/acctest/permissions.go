@@ -85,7 +85,7 @@ func ReadDocumentedRole(t *testing.T) *rbacv1.Role {
 
 // readDocumentedRole reads the object of this kind from the guide about permissions.
 func readDocumentedRole(kind string, into any) error {
-	page, err := os.ReadFile(RepositoryPath("templates/guides/permissions.md"))
+	page, err := os.ReadFile(RepositoryPath("docs/guides/permissions.md"))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,8 @@
+provider "brane" {
+  kubernetes = {
+    host                   = "https://203.0.113.7:6443"
+    cluster_ca_certificate = var.cluster_ca
+    client_certificate     = var.client_certificate
+    client_key             = var.client_key
+  }
+}

@@ -1,0 +1,3 @@
+provider "brane" {
+  kubernetes = { in_cluster = true }
+}

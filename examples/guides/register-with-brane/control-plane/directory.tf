@@ -1,0 +1,6 @@
+provider "brane" {
+  control_plane = {
+    directory     = "/srv/brane/config"
+    brane_version = "0.6.3"
+  }
+}
