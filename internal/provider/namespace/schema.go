@@ -39,11 +39,7 @@ func (r *namespaceResource) IdentitySchema(_ context.Context, _ resource.Identit
 func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Manages a namespace for Brane: a Namespace, a ServiceAccount, and a Role and RoleBinding that grant the service account what Brane needs in that namespace. " +
-			"Optionally also a ResourceQuota, a LimitRange, NetworkPolicies, image pull credentials and a long-lived token.\n\n" +
-			"Labels, annotations, finalizers and quota entries added by other tools are preserved. Deleted or modified objects are listed in `drift` and repaired in place. " +
-			"`deletion_protection`, `deletion_policy` and `timeouts` are stored in annotations of the Namespace (`terraform-provider-brane/…`), so that a plan after an import is empty.\n\n" +
-			"~> The Jobs of Brane 0.4 to 0.6 run privileged containers. Permission to create Jobs in a namespace that admits privileged pods is equivalent to root access to the nodes. " +
-			"Brane needs such a namespace: do not set `pod_security.enforce` to `baseline` or `restricted` in it. Steps of `brane_workflow_run` do not need privileged containers.",
+			"Optionally also a ResourceQuota, a LimitRange, NetworkPolicies, image pull credentials and a long-lived token.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the Namespace. " + attribute.ForcesReplacement + " The old Namespace is deleted with everything in it, unless `deletion_policy` is `retain`.",

@@ -57,7 +57,7 @@ var actionDescriptions = map[string]string{
 	"namespace": namespaceDescription,
 	"submit_with": "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
 		"for an infrastructure whose address cannot be reached from the machine that runs Terraform. Conflicts with `namespace`, where the provider's own are always used. Defaults to `registered`.",
-	"defaults": "Default values for all steps. Map attributes (`env`, `env_from_secret`, `node_selector`, `volumes`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
+	"defaults": "Default values for all steps. Map attributes (`env`, `env_from_secret`, `labels`, `annotations`, `node_selector`, `volumes`, `resource_claims`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +
 		"`pod_patch` of a step is applied after the default. Any other attribute set on a step overrides the default.",
 	"steps": "Steps of the run, by name: a DNS label of at most 40 characters.",
 	"report_path": "Path of a file, on the machine that runs Terraform, to write a report of the run to when it ends, whether it succeeded or failed. The report is one self-contained HTML page with the graph, a timeline and, for each step, " +

@@ -39,20 +39,8 @@ func (r *workflowRunResource) Schema(ctx context.Context, _ resource.SchemaReque
 // resourceSchema returns the schema of the resource, from which that of the action is made.
 func resourceSchema(ctx context.Context) schema.Schema {
 	return schema.Schema{
-		MarkdownDescription: "Runs a graph of containers once. Each step is a Kubernetes Job. Without a Brane instance, set `namespace`: the Jobs are submitted with the credentials of the provider. " +
-			"With `infrastructure`, they are submitted with the credentials that are registered for it (see `submit_with`).\n\n" +
-			"The `/data` directory of a step contains the inputs of the run and the output files of the steps in `needs`, and of the steps that those need. " +
-			"If the step exits with code 0, the files it wrote are stored in Redis atomically; otherwise nothing is stored. Symbolic links are stored as links, also those to files of the image; sockets and named pipes are not stored.\n\n" +
-			"A change runs only what it affects: the changed steps, and of the steps after them those that see other files than before. The plan shows the steps that may run, whose `results` are `(known after apply)`; " +
-			"all others keep their results. What no change of the steps and inputs can affect, such as `resources`, `timeout` and `retries`, runs nothing again. Returning to an earlier configuration within `retention` runs nothing either. " +
-			"See the guide [What runs again](../guides/what-runs-again.md). Changing `name`, `infrastructure`, `namespace` or `cluster` replaces the run, and `-replace` runs all steps again.\n\n" +
-			"The resource is the record of the run. Deleted Jobs are not reported as drift. Missing or modified outputs in Redis are: the next apply reads them again from the stored files of the steps, or, if these are gone, runs the steps that wrote them. " +
-			"An apply continues a run that did not succeed: completed steps do not run again. If the run was being created, Terraform marks it as tainted and continues it by a replacement. With `lifecycle.prevent_destroy` it refuses that: " +
-			"`terraform untaint` the resource, and the next apply continues the run in place. " +
-			"With `lifecycle.create_before_destroy`, `-replace` runs nothing again, because the new run finds the results of the old one: change `triggers` instead. " +
-			"A refresh checks the size of every stored output and verifies the content of the smallest outputs, up to 4 MiB in total. " +
-			"A larger output that was modified without changing its size is only detected when it is next read.\n\n" +
-			"Each apply stores the state of the run in Redis, without secrets and contents of outputs, as long as the resource exists. So a run can be imported, and other configurations read it with the data source `brane_workflow_run`.",
+		MarkdownDescription: "Runs a graph of containers, each step as a Kubernetes Job, and runs again what a change of its steps or inputs affects. " +
+			"With `namespace`, the provider submits the Jobs with its own credentials, and no Brane instance is needed; with `infrastructure`, with those that are registered for it.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Name of the run and a digest of its name and place, which are the API server and the namespace. It stays the same as long as the resource exists. All objects of the run have the label `brane/run=<id>`; its Redis keys begin with `brane:<id>:`.",
@@ -69,11 +57,9 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			"cluster":        submitClusterSchema(),
 			"labels":         labelsAttribute("Labels of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
 			"annotations":    annotationsAttribute("Annotations of all Jobs and pods of the run, also of the engine. Those of `defaults` and of steps take precedence."),
-			"pod_patch": podPatchAttribute("Strategic merge patch over the finished pod templates of all steps, as JSON or YAML, for whatever has no attribute. Its fields are those of a pod template, `metadata` and `spec`, as below `spec.template` of a Job, " +
-				"and it is merged as by `kubectl patch` and Kustomize: maps are merged, containers by their `name` (`step` is that of the command, `stage` the init container of the agent), volumes by `name`, variables by `name`, mounts by `mountPath`; " +
-				"`null` removes a field, and `$patch` replaces or deletes an element. For example `yamlencode({ spec = { containers = [{ name = \"step\", stdin = true }] } })`. " +
-				"It is validated during plan: unknown fields are errors, and so is a patch that changes what Brane needs, such as the command and the mounts of the agent. The patch of `defaults` is applied after it, then that of a step. " +
-				"`stage` is ignored where the agent is mounted as an image volume (see `agent_injection`)." + runsAll),
+			"pod_patch": podPatchAttribute("Strategic merge patch over the finished pod templates of all steps, as JSON or YAML, for whatever has no attribute. Its fields are `metadata` and `spec`, as below `spec.template` of a Job, " +
+				"for example `yamlencode({ spec = { enableServiceLinks = false } })`. It is validated during plan. The patch of `defaults` is applied after it, then that of a step. " +
+				"The init container of the agent, `stage`, is ignored where the agent is mounted as an image volume (see `agent_injection`). See [What has no attribute](../guides/scheduling.md#what-has-no-attribute)." + runsAll),
 			"steps":                 stepsSchema(),
 			"defaults":              defaultsSchema(),
 			"engine":                engineSchema(),
