@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -57,14 +60,61 @@ func (w *DigestWriter) Write(p []byte) (int, error) {
 // HexDigest returns the digest of what was written, in hexadecimal.
 func (w *DigestWriter) HexDigest() string { return hex.EncodeToString(w.hash.Sum(nil)) }
 
-// fileDigest computes the digest of a file. It streams the file, which may be larger than memory.
-func fileDigest(name string) (string, error) {
+// settled is how long ago a file must have been written for its digest to be kept. If it is written again within one tick of the file system's clock,
+// which can be two seconds long, its time does not change.
+const settled = 2 * time.Second
+
+// digestCache keeps the digests of files, because a plan needs each of them several times.
+type digestCache struct {
+	mu    sync.Mutex
+	files map[string]*cachedDigest // by path
+}
+
+// cachedDigest is the digest of a file in the state that info describes.
+type cachedDigest struct {
+	mu     sync.Mutex // held while the file is read, so that concurrent callers wait for one read
+	info   fs.FileInfo
+	digest string
+}
+
+// digests are those of this process, which lives as long as one plan or apply.
+var digests = digestCache{files: map[string]*cachedDigest{}}
+
+// fileDigest returns the digest of a file. It reads the file only if it has changed since the last call.
+func (c *digestCache) fileDigest(name string) (string, error) {
+	c.mu.Lock()
+	cached := c.files[name]
+	if cached == nil {
+		cached = &cachedDigest{}
+		c.files[name] = cached
+	}
+	c.mu.Unlock()
+	cached.mu.Lock()
+	defer cached.mu.Unlock()
 	file, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+	before, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	if isSameState(cached.info, before) {
+		return cached.digest, nil
+	}
 	digest := NewDigestWriter(io.Discard)
-	_, err = io.Copy(digest, file)
-	return digest.HexDigest(), err
+	if _, err := io.Copy(digest, file); err != nil { // the file may be larger than memory
+		return "", err
+	}
+	cached.info = nil
+	if after, err := file.Stat(); err == nil && isSameState(before, after) && time.Since(after.ModTime()) > settled {
+		cached.info, cached.digest = after, digest.HexDigest()
+	}
+	return digest.HexDigest(), nil
+}
+
+// isSameState reports whether a file was not changed between two times.
+func isSameState(before, after fs.FileInfo) bool {
+	return before != nil && after.Mode().IsRegular() && os.SameFile(before, after) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime())
 }

@@ -43,5 +43,5 @@ func (m Model) Digest() (string, error) {
 		sum := sha256.Sum256([]byte(m.Content.ValueString()))
 		return hex.EncodeToString(sum[:]), nil
 	}
-	return fileDigest(m.Source.ValueString())
+	return digests.fileDigest(m.Source.ValueString())
 }
