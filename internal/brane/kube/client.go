@@ -53,6 +53,8 @@ type Client struct {
 	groups map[schema.GroupVersion]rest.Interface
 	away   atomic.Int64 // when a request last found the server unreachable, in Unix nanoseconds
 	writes atomic.Int64 // incremented before and after each write, which makes earlier reads stale
+
+	answers answers
 }
 
 // resource is the path segment of a kind in the API.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -75,10 +76,11 @@ func TestCheckCertificates(t *testing.T) {
 	}
 }
 
-// nodesClient returns a client of an API server with one node, which is able to mount images, or that does not allow to list nodes.
-func nodesClient(t *testing.T, isAllowed bool) *kube.Client {
+// nodesClient returns a client of an API server with one node, which is able to mount images, or that does not allow to list nodes. It counts the requests.
+func nodesClient(t *testing.T, isAllowed bool, requests *atomic.Int32) *kube.Client {
 	t.Helper()
 	return newFakeClient(t, func(w http.ResponseWriter, _ *http.Request) any {
+		requests.Add(1)
 		if !isAllowed {
 			w.WriteHeader(http.StatusForbidden)
 			status := apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "", errors.New("not in this test")).Status()
@@ -90,9 +92,22 @@ func nodesClient(t *testing.T, isAllowed bool) *kube.Client {
 	})
 }
 
+// All runs that have the same client list the nodes once.
+func TestNodesAreListedOnce(t *testing.T) {
+	t.Parallel()
+	for _, isAllowed := range []bool{true, false} {
+		var requests atomic.Int32
+		client := nodesClient(t, isAllowed, &requests)
+		first, again := findUnableNode(t.Context(), client), findUnableNode(t.Context(), client)
+		if (first == "") != isAllowed || again != first || requests.Load() != 1 {
+			t.Errorf("%d requests, with the answers %q and %q", requests.Load(), first, again)
+		}
+	}
+}
+
 func TestInjectionIsChosen(t *testing.T) {
 	t.Parallel()
-	allowed, forbidden := nodesClient(t, true), nodesClient(t, false)
+	allowed, forbidden := nodesClient(t, true, new(atomic.Int32)), nodesClient(t, false, new(atomic.Int32))
 	const refusal = "the nodes cannot be listed: nodes is forbidden: not in this test"
 	large := files.Certificates{CA: make([]byte, 200_000)}
 	for name, tt := range map[string]struct {

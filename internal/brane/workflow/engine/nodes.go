@@ -22,15 +22,20 @@ var (
 // nodesTimeout is the timeout for listing the nodes. Without the list the run only starts more slowly.
 const nodesTimeout = 5 * time.Second
 
-// findUnableNode returns why not all nodes are known to mount image volumes; empty if they are.
+// findUnableNode returns why not all nodes are known to mount image volumes; empty if they are. All runs that have the same client use one list,
+// because thousands of nodes are tens of megabytes.
 func findUnableNode(ctx context.Context, client *kube.Client) (whyNot string) {
-	ctx, done := context.WithTimeout(ctx, nodesTimeout)
-	defer done()
-	var nodes corev1.NodeList
-	if err := client.List(ctx, &nodes, "", ""); err != nil {
+	whyNot, err := client.Once("a node that cannot mount images", func() (string, error) {
+		ctx, done := context.WithTimeout(ctx, nodesTimeout)
+		defer done()
+		var nodes corev1.NodeList
+		err := client.List(ctx, &nodes, "", "")
+		return describeUnableNode(nodes.Items), err
+	})
+	if err != nil {
 		return "the nodes cannot be listed: " + err.Error()
 	}
-	return describeUnableNode(nodes.Items)
+	return whyNot
 }
 
 // describeUnableNode describes a node that may run a step and is not known to mount image volumes; empty if there is none. Every Linux node
