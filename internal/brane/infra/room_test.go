@@ -109,3 +109,29 @@ func TestFilesAreParsedOnce(t *testing.T) {
 		t.Errorf("a text that cannot be parsed: %v", err)
 	}
 }
+
+// A directory has room for a thousand locations; a Secret does not, which is an error that names the directory.
+func TestThousandLocations(t *testing.T) {
+	kubeconfig := bytes.Repeat([]byte("x"), 2500) // of a service account
+	client, namespace := clustertest.Client(t), clustertest.Namespace(t)
+	secret, directory := NewSecretStore(client, namespace, "config"), NewDirectoryStore(t.TempDir(), V06)
+	var err error
+	for i := 0; i < 1000 && err == nil; i++ {
+		err = CheckRoom(t.Context(), secret, numberedLocation(i), kubeconfig)
+	}
+	if full := new(FullError); !errors.As(err, &full) || !strings.Contains(err.Error(), "control_plane.directory") {
+		t.Errorf("in a Secret: %v", err)
+	}
+	for i := range 1000 {
+		if err := errors.Join(CheckRoom(t.Context(), directory, numberedLocation(i), kubeconfig), Register(t.Context(), directory, numberedLocation(i), kubeconfig)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := directory.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, err := files.Lookup("site-999"); err != nil || !bytes.Equal(last.Kubeconfig, kubeconfig) {
+		t.Errorf("the last one has a kubeconfig of %d bytes, %v", len(last.Kubeconfig), err)
+	}
+}
