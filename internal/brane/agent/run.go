@@ -20,15 +20,15 @@ import (
 // Limits and intervals of the agent.
 const (
 	noteTimeout = 10 * time.Second // to record the start of a command, and to keep the output of one that has failed
-	// The interval between two copies of the output of a running command grows with its duration, so that thousands of pods do not rewrite
-	// their output all the time. A container that is killed for its memory cannot store the rest.
+	// The interval between two copies of the output of a running command doubles, so that thousands of pods do not rewrite their output all
+	// the time. A container that is killed for its memory cannot store the rest.
 	minLogRefresh = 2 * time.Second
-	maxLogRefresh = time.Minute
+	maxLogRefresh = 30 * time.Second
 )
 
-// logRefresh returns the interval between two copies of the output of a command that runs for so long.
+// logRefresh returns the interval until the next copy of the output of a command that runs for so long.
 func logRefresh(running time.Duration) time.Duration {
-	return min(max(minLogRefresh, running/30), maxLogRefresh)
+	return min(max(minLogRefresh, running), maxLogRefresh)
 }
 
 // runner is the main container of a step.
