@@ -431,10 +431,16 @@ func TestStageOutFailureIsItsOwnCode(t *testing.T) {
 	}
 }
 
-// TestTheOutputOfARunningStepIsKept checks that output is stored before the end, because a container that is killed for its memory cannot store it.
+// TestTheOutputOfARunningStepIsKept checks that output is stored before the end, because a container that is killed for its memory cannot store it, and
+// that the pod has few connections meanwhile.
 func TestTheOutputOfARunningStepIsKept(t *testing.T) {
 	r := newRun(t, nil)
-	cmd, _ := r.pod("talks", nil).begin("echo ready; exec sleep 60")
+	if err := r.server.Client().ACLSetUser(t.Context(), "agent", "on", ">n0ther", "~*", "&*", "+@all").Err(); err != nil {
+		t.Fatal(err)
+	}
+	p := r.pod("talks", nil)
+	p.writeSecret("redis://agent:n0ther@" + r.server.Addr())
+	cmd, _ := p.begin("echo ready; exec sleep 60")
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	for tick := time.NewTicker(50 * time.Millisecond); r.log("talks") != "ready\n"; {
@@ -443,6 +449,10 @@ func TestTheOutputOfARunningStepIsKept(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatal("the output was not kept")
 		}
+	}
+	clients, err := r.server.Client().ClientList(t.Context()).Result()
+	if connections := strings.Count(clients, " user=agent "); err != nil || connections < 1 || connections > 2 {
+		t.Errorf("the pod has %d connections while its command runs, %v", connections, err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ type redisModel struct {
 	ClientKey         types.String `tfsdk:"client_key"`
 	AllowEviction     types.Bool   `tfsdk:"allow_eviction"`
 	ACLUsers          types.String `tfsdk:"acl_users"`
+	PodConnections    types.Int64  `tfsdk:"pod_connections"`
 	PortForward       types.Object `tfsdk:"port_forward"`
 }
 
@@ -51,9 +52,10 @@ func toRedisServer(ctx context.Context, block types.Object, diags *diag.Diagnost
 			Cert: []byte(valueOrEnvironment(m.ClientCertificate, "BRANE_REDIS_CLIENT_CERTIFICATE")),
 			Key:  []byte(valueOrEnvironment(m.ClientKey, "BRANE_REDIS_CLIENT_KEY")),
 		},
-		AllowEviction: m.AllowEviction.ValueBool(),
-		Users:         workflow.RedisUsers(m.ACLUsers.ValueString()),
-		IsUnknown:     attribute.HasUnknown(block),
+		AllowEviction:  m.AllowEviction.ValueBool(),
+		Users:          workflow.RedisUsers(m.ACLUsers.ValueString()),
+		PodConnections: int(m.PodConnections.ValueInt64()),
+		IsUnknown:      attribute.HasUnknown(block),
 	}
 	for variable, rule := range map[string]struct {
 		attribute string

@@ -18,7 +18,7 @@ func redisSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "The Redis (7.0 or later) that stores the files of workflow runs. It must not evict keys (`maxmemory-policy noeviction`). " +
 			"On first use the provider verifies connectivity, authentication, ACL permissions and the eviction policy. " +
-			"Each pod has two connections while its command runs, and up to six while it reads or stores files (per server of a Redis Cluster): `maxclients` of Redis limits how many pods can run at the same time.",
+			"Each pod has two connections while its command runs, and `pod_connections` and two more while it reads or stores files (per server of a Redis Cluster): `maxclients` of Redis limits how many pods can run at the same time.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{
@@ -61,6 +61,11 @@ func redisSchema() schema.Attribute {
 					"Many managed services do not allow it; pods then receive the credentials of `pod_url`. The user of `url` needs `+acl|setuser +acl|getuser +acl|deluser`.",
 				Optional:   true,
 				Validators: []validator.String{attribute.OneOf(string(workflow.UsersAuto), string(workflow.UsersRequire), string(workflow.UsersOff))},
+			},
+			"pod_connections": schema.Int64Attribute{
+				MarkdownDescription: "Number of connections on which a pod reads or stores files, from 1 to 8. Fewer leave more of `maxclients` to other pods; more are seldom faster. Defaults to `4`.",
+				Optional:            true,
+				Validators:          []validator.Int64{int64validator.Between(1, 8)},
 			},
 			"port_forward": portForwardSchema(),
 		},

@@ -19,6 +19,7 @@ func connectRun(ctx context.Context, a access, step Step, hasConnected bool, say
 	}
 	config = files.Config{
 		Redis: client, Run: step.Run, Deadline: step.deadlineTime(), Patience: time.Duration(step.Patience) * time.Second,
+		Parallel:    step.Connections,
 		Skipped:     reportSkipped(say),
 		UserReturns: a.hasOwnUser(step.Run, files.DatabaseOf(client)), Waiting: func(since time.Time, err error) { say(describeWaiting(time.Since(since), err)) },
 	}

@@ -17,21 +17,22 @@ import (
 
 // Step is what the agent has to know about its step. It contains no secret, because it is part of the pod's specification.
 type Step struct {
-	Run      string           `json:"run"`
-	Name     string           `json:"name"`
-	Attempt  int              `json:"attempt,omitempty"`
-	Term     int              `json:"term,omitempty"`     // of the run's lease, in which the Job was created; a cancellation in an earlier term is ignored
-	Deadline int64            `json:"deadline"`           // of the run's keys, in seconds since 1970
-	InMain   bool             `json:"in_main,omitempty"`  // the main container stages in instead of the init container, because it may run as another user
-	Indexed  bool             `json:"indexed,omitempty"`  // an index of a fan-out step, in an Indexed Job: the name gets ".<index>"
-	Indexes  []int            `json:"indexes,omitempty"`  // those that run, in the order of the completion indexes of the Job; empty means all
-	Items    []string         `json:"items,omitempty"`    // of each index that runs, may be empty
-	Reads    files.Patterns   `json:"reads,omitempty"`    // what is staged in; empty means everything
-	Writes   files.Patterns   `json:"writes,omitempty"`   // what the step may change; empty means everything
-	Patience int              `json:"patience,omitempty"` // for how many seconds a failing Redis command is retried; see connectRun for 0
-	Stop     int              `json:"stop,omitempty"`     // seconds from the request to stop until the command is killed; 0 means stopTimeout
-	Version  string           `json:"version,omitempty"`  // of the provider, which the agent must have; empty means any
-	Brane    branelet.Version `json:"brane,omitempty"`    // the command is branelet of this version, and its output contains a result; empty means any other command
+	Run         string           `json:"run"`
+	Name        string           `json:"name"`
+	Attempt     int              `json:"attempt,omitempty"`
+	Term        int              `json:"term,omitempty"`        // of the run's lease, in which the Job was created; a cancellation in an earlier term is ignored
+	Deadline    int64            `json:"deadline"`              // of the run's keys, in seconds since 1970
+	InMain      bool             `json:"in_main,omitempty"`     // the main container stages in instead of the init container, because it may run as another user
+	Indexed     bool             `json:"indexed,omitempty"`     // an index of a fan-out step, in an Indexed Job: the name gets ".<index>"
+	Indexes     []int            `json:"indexes,omitempty"`     // those that run, in the order of the completion indexes of the Job; empty means all
+	Items       []string         `json:"items,omitempty"`       // of each index that runs, may be empty
+	Reads       files.Patterns   `json:"reads,omitempty"`       // what is staged in; empty means everything
+	Writes      files.Patterns   `json:"writes,omitempty"`      // what the step may change; empty means everything
+	Patience    int              `json:"patience,omitempty"`    // for how many seconds a failing Redis command is retried; see connectRun for 0
+	Connections int              `json:"connections,omitempty"` // to Redis, on which files are read or stored; 0 means 4
+	Stop        int              `json:"stop,omitempty"`        // seconds from the request to stop until the command is killed; 0 means stopTimeout
+	Version     string           `json:"version,omitempty"`     // of the provider, which the agent must have; empty means any
+	Brane       branelet.Version `json:"brane,omitempty"`       // the command is branelet of this version, and its output contains a result; empty means any other command
 
 	// Configuration and Seen form the fingerprint under which the step is committed. An index has another configuration: see
 	// [IndexConfiguration].

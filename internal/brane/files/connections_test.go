@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -27,6 +28,15 @@ func (c countedConn) Close() error {
 
 // A pod has a bounded number of connections to Redis while it stores and restores large files, whether Redis has their chunks already or not.
 func TestConnectionsAreBounded(t *testing.T) {
+	for _, parallel := range []int{0, 1, 8} {
+		t.Run(fmt.Sprint(parallel), func(t *testing.T) {
+			t.Parallel()
+			testConnections(t, parallel)
+		})
+	}
+}
+
+func testConnections(t *testing.T, parallel int) {
 	server := redistest.Start(t)
 	var open, most atomic.Int32
 	client, err := Dialer{Connect: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -52,7 +62,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	store, err := Open(Config{Redis: client, Run: "r", Deadline: time.Now().Add(time.Hour)})
+	store, err := Open(Config{Redis: client, Run: "r", Deadline: time.Now().Add(time.Hour), Parallel: parallel})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +79,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := most.Load(); got > int32(store.parallel)+1 {
+	if got := most.Load(); got > int32(cmp.Or(parallel, 4))+1 {
 		t.Errorf("%d connections were open at the same time", got)
 	}
 }

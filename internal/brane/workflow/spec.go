@@ -64,6 +64,7 @@ type Spec struct {
 	Version     string // of the provider, which the programs in AgentImage must have; empty means any
 
 	Users          RedisUsers     // empty means UsersAuto
+	PodConnections int            // to Redis, on which a pod reads or stores files; 0 means the default of the agent
 	Retention      time.Duration  // how long the files of the run are kept, except for its outputs
 	Timeouts       PodTimeouts    // for pods that do not start
 	Parallel       int            // Jobs of the run at the same time; 0 means no limit

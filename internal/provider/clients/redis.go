@@ -24,6 +24,7 @@ type RedisServer struct {
 	Certificates   files.Certificates
 	AllowEviction  bool
 	Users          workflow.RedisUsers
+	PodConnections int           // 0 means the default of the agent
 	Forward        *kube.Forward // nil for a direct connection
 	ForwardCluster types.String
 	IsUnknown      bool // whether a part of the block is not known before apply

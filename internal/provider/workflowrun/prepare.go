@@ -113,7 +113,7 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 	return &workflowRun{
 		spec: &workflow.Spec{
 			ID: id, Graph: graph, Inputs: sources, InputDigest: workflow.DigestInputs(digests), Namespace: target.Namespace, Location: target.Name, Address: target.Address, Registry: target.Registry,
-			AgentImage: r.clients.AgentImage, Version: r.clients.Version, Users: r.clients.Redis.Users, Retention: retention, Timeouts: model.podTimeouts(diags),
+			AgentImage: r.clients.AgentImage, Version: r.clients.Version, Users: r.clients.Redis.Users, PodConnections: r.clients.Redis.PodConnections, Retention: retention, Timeouts: model.podTimeouts(diags),
 			Parallel: int(model.Parallelism.ValueInt64()), Prewarm: model.Prewarm.ValueBool(),
 			AgentInjection: workflow.AgentInjection(model.AgentInjection.ValueString()), Metadata: model.toMetadata(metadataModel{}),
 			Engine: enginePod,

@@ -23,6 +23,7 @@ type engineConfig struct {
 	AgentImage     string                  `json:"agent_image"`
 	Version        string                  `json:"version,omitempty"` // of the provider, which the engine must have
 	Users          workflow.RedisUsers     `json:"users,omitempty"`
+	PodConnections int                     `json:"pod_connections,omitempty"`
 	Timeouts       workflow.PodTimeouts    `json:"timeouts"`
 	Parallel       int                     `json:"parallel,omitempty"`
 	Prewarm        bool                    `json:"prewarm,omitempty"`
@@ -42,7 +43,7 @@ type engineConfig struct {
 
 func newEngineConfig(spec *workflow.Spec, chosen workflow.AgentInjection, policies jobspec.Policies, outputs []string) engineConfig {
 	return engineConfig{
-		Run: spec.ID, Namespace: spec.Namespace, Location: spec.Location, Registry: spec.Registry, AgentImage: spec.AgentImage, Version: spec.Version, Users: spec.Users,
+		Run: spec.ID, Namespace: spec.Namespace, Location: spec.Location, Registry: spec.Registry, AgentImage: spec.AgentImage, Version: spec.Version, Users: spec.Users, PodConnections: spec.PodConnections,
 		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, ChosenInjection: chosen, Policies: policies,
 		Steps: spec.Graph.All(), Inputs: spec.InputDigest, Metadata: spec.Metadata, Outputs: outputs,
 	}
@@ -55,7 +56,7 @@ func (c engineConfig) toSpec() (*workflow.Spec, error) {
 		return nil, fmt.Errorf("read the engine's configuration: %w", err)
 	}
 	return &workflow.Spec{
-		ID: c.Run, Graph: graph, InputDigest: c.Inputs, Namespace: c.Namespace, Location: c.Location, Registry: c.Registry, AgentImage: c.AgentImage, Version: c.Version, Users: c.Users,
+		ID: c.Run, Graph: graph, InputDigest: c.Inputs, Namespace: c.Namespace, Location: c.Location, Registry: c.Registry, AgentImage: c.AgentImage, Version: c.Version, Users: c.Users, PodConnections: c.PodConnections,
 		Timeouts: c.Timeouts, Parallel: c.Parallel, Prewarm: c.Prewarm, AgentInjection: c.AgentInjection, Metadata: c.Metadata,
 	}, nil
 }

@@ -69,7 +69,7 @@ const keepSeconds int32 = 7 * 24 * 60 * 60
 func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Job, error) {
 	agentSpec := t.Spec.Graph.AgentSpec(step)
 	agentSpec.Run, agentSpec.Attempt, agentSpec.Term = t.Spec.ID, attempt.Number, attempt.Term
-	agentSpec.Version = t.Spec.Version
+	agentSpec.Version, agentSpec.Connections = t.Spec.Version, t.Spec.PodConnections
 	agentSpec.Deadline, agentSpec.Layer, agentSpec.Seen = t.Deadline.Unix(), attempt.Start.Layer, attempt.Start.Seen
 	if attempt.Needs != nil {
 		agentSpec.Ahead, agentSpec.Fingerprints = true, attempt.Needs
