@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -24,7 +25,7 @@ type Step struct {
 	Completions      int      `json:"completions,omitempty"`        // number of indexes of a fan-out step; 0 means a single pod, unless IsEmpty is set
 	Items            []string `json:"items,omitempty"`              // one for each index, or empty
 	IsEmpty          bool     `json:"is_empty,omitempty"`           // it is a fan-out step without indexes, which is complete without a pod
-	Parallel         int32    `json:"parallelism,omitempty"`        // indexes that run at the same time; 0 means all
+	Parallel         int32    `json:"parallelism,omitempty"`        // indexes that run at the same time; 0 means DefaultParallel
 	MaxFailedIndexes int32    `json:"max_failed_indexes,omitempty"` // failed indexes before the others are stopped; the step fails in any case
 
 	Retries      int32 `json:"retries,omitempty"` // how often a failed pod is replaced
@@ -150,6 +151,13 @@ type Volume struct {
 
 // IsIndexed reports whether the step is a fan-out step.
 func (s Step) IsIndexed() bool { return s.Completions > 0 || s.IsEmpty }
+
+// DefaultParallel is how many indexes of a fan-out step run at the same time by default. The pods of all others would only wait, and each of them
+// needs room in etcd and in the memory of the API server, the scheduler and the controllers.
+const DefaultParallel int32 = 100
+
+// ParallelOrDefault returns how many indexes run at the same time.
+func (s Step) ParallelOrDefault() int32 { return cmp.Or(s.Parallel, DefaultParallel) }
 
 // IndexKeys returns the names under which the indexes commit.
 func (s Step) IndexKeys() []string {

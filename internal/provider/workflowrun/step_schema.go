@@ -56,7 +56,7 @@ func stepsSchema() schema.Attribute {
 			Optional:    true,
 		},
 		"parallelism": schema.Int64Attribute{
-			MarkdownDescription: "Maximum number of copies of a fan-out step that run concurrently. Defaults to no limit." + runsNothing,
+			MarkdownDescription: "Maximum number of copies of a fan-out step that run concurrently. The pods of the others are created when earlier ones have ended. Defaults to `100`." + runsNothing,
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(1, maxCount)},
 		},

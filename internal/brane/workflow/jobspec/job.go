@@ -166,10 +166,7 @@ func makeIndexed(spec *batchv1.JobSpec, step workflow.Step, some []int) {
 		indexes = int32(len(some)) //nolint:gosec // at most MaxIndexes
 	}
 	spec.CompletionMode = new(batchv1.IndexedCompletion)
-	spec.Completions, spec.Parallelism = &indexes, &indexes
-	if step.Parallel > 0 {
-		spec.Parallelism = new(min(step.Parallel, indexes))
-	}
+	spec.Completions, spec.Parallelism = &indexes, new(min(step.ParallelOrDefault(), indexes))
 	spec.BackoffLimit, spec.BackoffLimitPerIndex = nil, new(step.Retries)
 	spec.MaxFailedIndexes = &indexes // the loop enforces the limit, because a committed index with a failed sidecar counts here as well
 }

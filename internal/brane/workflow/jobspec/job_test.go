@@ -108,6 +108,8 @@ func TestJobOfSomeIndexes(t *testing.T) {
 		"fewer than at once":  {workflow.Step{Completions: 4, Parallel: 3}, []int{2}, 1, 1, nil},
 		"more than at once":   {workflow.Step{Completions: 4, Parallel: 2}, []int{0, 1, 2}, 3, 2, nil},
 		"the first among all": {workflow.Step{Completions: 1, Items: []string{"a"}}, nil, 1, 1, []string{"a"}},
+		"more than by default": {workflow.Step{Completions: 10_000}, nil, 10_000, 100, nil},
+		"all of many":          {workflow.Step{Completions: 10_000, Parallel: 10_000}, nil, 10_000, 10_000, nil},
 	} {
 		tt.step.Name = "fan"
 		job := jobOf(t, workflow.InjectInitContainer, Attempt{Start: checkedStart, Indexes: tt.indexes}, "fan", tt.step)
