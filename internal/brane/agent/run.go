@@ -41,6 +41,8 @@ type runner struct {
 	store  *files.Store
 	output tail
 	stderr io.Writer
+	// sending is held during a request to Redis while the command runs: so they use one connection, beside that of the subscription.
+	sending sync.Mutex
 }
 
 // Run is the main container of a pod with an init container: it runs the command and commits its files. It returns the exit code.
@@ -234,7 +236,10 @@ func (r *runner) keepOutput(ctx context.Context) {
 			timer.Reset(logRefresh(time.Since(started)))
 		}
 		if last, written := r.output.lastBytes(); written != kept {
-			if err := r.store.SetLog(ctx, key, last); err == nil {
+			r.sending.Lock()
+			err := r.store.SetLog(ctx, key, last)
+			r.sending.Unlock()
+			if err == nil {
 				kept = written
 			}
 		}
@@ -245,7 +250,10 @@ func (r *runner) keepOutput(ctx context.Context) {
 func (r *runner) obeyCancel(ctx context.Context) {
 	for range r.store.Events(ctx, files.Cancellation) {
 		// An announcement does not decide: it may be about agents of an earlier term.
-		if cancelled, err := r.spec.Step.isCancelled(ctx, r.store); err != nil || !cancelled {
+		r.sending.Lock()
+		cancelled, err := r.spec.Step.isCancelled(ctx, r.store)
+		r.sending.Unlock()
+		if err != nil || !cancelled {
 			continue
 		}
 		r.writeMessage("the run was cancelled: the command is stopped")

@@ -118,6 +118,7 @@ func baseOptions() *redis.UniversalOptions {
 		ReadTimeout:           20 * time.Second, // a chunk of 1 MiB at 0.5 Mbit/s
 		WriteTimeout:          20 * time.Second,
 		PoolSize:              16,
+		PipelinePoolSize:      -1, // otherwise pipelines have separate connections
 		ContextTimeoutEnabled: true,
 		// An ACL user with few permissions may be allowed neither command.
 		DisableIdentity:          true,
