@@ -3,6 +3,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
@@ -13,16 +14,32 @@ import (
 func TestSomeIndexesRun(t *testing.T) {
 	r := newRun(t, nil)
 	p := r.pod("fan", nil)
-	p.step.Indexed, p.step.Indexes, p.step.Items = true, []int{4, 7}, []string{"of 4", "of 7"}
-	p.env = []string{agent.EnvIndex + "=1"}
+	r.fanOut(p, "1", "of 0", "of 1", "of 2", "of 3", "of 4", "of 5", "of 6", "of 7")
+	p.step.Indexes = agent.NewIndexSet([]int{4, 7})
 	if got := p.sh("echo $BRANE_INDEX $JOB_COMPLETION_INDEX $BRANE_ITEM"); got.code != 0 || got.stdout != "7 7 of 7\n" {
 		t.Errorf("ended with %d, %q: %s", got.code, got.stdout, got.stderr)
 	}
-	item := "of 7"
-	fingerprint := files.NewFingerprint(agent.IndexConfiguration(p.step.Configuration, 7, &item), p.step.Seen)
-	commits, err := r.store.Commits(t.Context(), map[string]files.Fingerprint{"fan.7": fingerprint})
-	if err != nil || len(commits) != 1 {
-		t.Errorf("there are the commits %v, %v", commits, err)
+	if !r.committed("fan.7") {
+		t.Error("the index is not committed")
+	}
+}
+
+// TestAnIndexNeedsItsItem checks that the command of an index does not start if its item is not in Redis, and that nothing is stored then.
+func TestAnIndexNeedsItsItem(t *testing.T) {
+	r := newRun(t, nil)
+	p := r.pod("fan", nil)
+	r.fanOut(p, "1", "a", "b")
+	if err := r.server.Client().HDel(t.Context(), "brane:"+r.id+":items:"+p.step.Items, "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	before := r.server.Client().DBSize(t.Context()).Val()
+	got := p.staged()
+	const want = "run test-1: read item 1: it is not in redis any more; files of this run are lost: apply again"
+	if got.code != agent.ExitStageIn || !strings.Contains(got.stderr, `brane: step "fan.1": `+want) {
+		t.Errorf("ended with %d: %s", got.code, got.stderr)
+	}
+	if after := r.server.Client().DBSize(t.Context()).Val(); after != before {
+		t.Errorf("redis has %d keys, before %d", after, before)
 	}
 }
 

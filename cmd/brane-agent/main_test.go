@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,17 @@ type pod struct {
 	secret string
 	words  string // the file of the termination message
 	step   agent.Step
+	items  []string
 	env    []string
+}
+
+// fanOut makes the pod that of an index of a fan-out step with these items.
+func (r *run) fanOut(p *pod, completion string, items ...string) {
+	r.t.Helper()
+	p.step.Indexed, p.step.Items, p.items, p.env = true, files.DigestItems(items), items, []string{agent.EnvIndex + "=" + completion}
+	if err := r.store.SetItems(r.t.Context(), items); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // TestAllHoldsAlone runs all tests of this package that start an agent again, with pods that have no init container.
@@ -183,10 +194,15 @@ func (r *run) key(name string) files.ResultKey {
 	}
 	of, seen := p.step, p.step.Seen
 	if step != name {
-		var err error
-		if of, err = of.ForIndex(index); err != nil {
+		number, err := strconv.Atoi(index)
+		if err != nil {
 			r.t.Fatal(err)
 		}
+		var item *string
+		if len(p.items) > 0 {
+			item = &p.items[number]
+		}
+		of.Configuration = agent.IndexConfiguration(of.Configuration, number, item)
 	}
 	if of.Ahead {
 		start, err := r.merge(step, of.Needs)

@@ -384,8 +384,7 @@ func TestAFanOutCommitsEachIndex(t *testing.T) {
 	r := newRun(t, map[string]files.Source{"in": {Content: []byte("x")}})
 	for _, index := range []string{"0", "1"} {
 		p := r.pod("fan", map[string][]string{"fan": {}})
-		p.step.Indexed, p.step.Items = true, []string{"first", "the second"}
-		p.env = []string{agent.EnvIndex + "=" + index}
+		r.fanOut(p, index, "first", "the second")
 		if got := p.sh("echo $BRANE_INDEX $BRANE_ITEM >out.$JOB_COMPLETION_INDEX"); got.code != 0 {
 			t.Fatalf("ended with %d: %s", got.code, got.stderr)
 		}
@@ -452,7 +451,7 @@ func TestTheOutputOfARunningStepIsKept(t *testing.T) {
 	}
 	clients, err := r.server.Client().ClientList(t.Context()).Result()
 	if connections := strings.Count(clients, " user=agent "); err != nil || connections < 1 || connections > 2 {
-		t.Errorf("the pod has %d connections while its command runs, %v", connections, err)
+		t.Errorf("the pod has %d connections while its command runs, %v:\n%s", connections, err, clients)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

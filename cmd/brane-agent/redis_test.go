@@ -175,12 +175,13 @@ func TestThePermissionsOfTheGuideAreEnough(t *testing.T) {
 	}
 	url := "redis://agent:n0ther@" + r.server.Addr()
 	p := r.pod("limited", nil)
+	r.fanOut(p, "0", "x")
 	p.writeSecret(url)
-	if got := p.sh("echo x >out"); got.code != 0 || r.content("limited", "out") != "x\n" {
+	if got := p.sh("echo $BRANE_ITEM >out"); got.code != 0 || r.content("limited.0", "out") != "x\n" {
 		t.Errorf("ended with %d: %s", got.code, got.stderr)
 	}
-	if starts, err := r.store.Starts(t.Context(), r.fingerprints([]string{"limited"})); err != nil || starts["limited"] != 1 {
-		t.Errorf("of its program %d starts are noted, %v", starts["limited"], err)
+	if starts, err := r.store.Starts(t.Context(), r.fingerprints([]string{"limited.0"})); err != nil || starts["limited.0"] != 1 {
+		t.Errorf("of its program %d starts are noted, %v", starts["limited.0"], err)
 	}
 	r.id = "test-2"
 	p = r.pod("elsewhere", nil)

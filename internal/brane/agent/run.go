@@ -152,6 +152,9 @@ func (r *runner) prepareFiles(ctx context.Context) (done bool, err error) {
 	if r.store, err = files.Open(config); err != nil {
 		return false, err
 	}
+	if err := r.spec.Step.ReadItem(ctx, r.store); err != nil {
+		return false, err
+	}
 	if done, err := r.spec.Step.isCommitted(ctx, r.store); done || err != nil {
 		return done, err
 	}

@@ -42,6 +42,13 @@ func stageFiles(ctx context.Context, p Paths, env func(string) string, stderr io
 	if err != nil {
 		return name, err
 	}
+	store, err := files.Open(config)
+	if err != nil {
+		return name, err
+	}
+	if err := s.Step.ReadItem(ctx, store); err != nil {
+		return name, err
+	}
 	if err := copySelf(p.binaryFile()); err != nil {
 		return name, err
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/branelet"
@@ -24,8 +22,9 @@ type Step struct {
 	Deadline    int64            `json:"deadline"`              // of the run's keys, in seconds since 1970
 	InMain      bool             `json:"in_main,omitempty"`     // the main container stages in instead of the init container, because it may run as another user
 	Indexed     bool             `json:"indexed,omitempty"`     // an index of a fan-out step, in an Indexed Job: the name gets ".<index>"
-	Indexes     []int            `json:"indexes,omitempty"`     // those that run, in the order of the completion indexes of the Job; empty means all
-	Items       []string         `json:"items,omitempty"`       // of each index that runs, may be empty
+	Indexes     IndexSet         `json:"indexes,omitempty"`     // those that run; empty means all
+	Items       string           `json:"items,omitempty"`       // the digest under which the items of the step are stored; empty if it has none
+	Item        *string          `json:"item,omitempty"`        // of the index, which is read from Redis: it is never part of the pod
 	Reads       files.Patterns   `json:"reads,omitempty"`       // what is staged in; empty means everything
 	Writes      files.Patterns   `json:"writes,omitempty"`      // what the step may change; empty means everything
 	Patience    int              `json:"patience,omitempty"`    // for how many seconds a failing Redis command is retried; see connectRun for 0
@@ -58,8 +57,8 @@ func (s Step) Validate() error {
 		return fmt.Errorf("%q is not a valid step name", s.Name)
 	case s.Deadline <= 0:
 		return errors.New("no deadline")
-	case len(s.Indexes) > 0 && len(s.Items) > 0 && len(s.Indexes) != len(s.Items):
-		return fmt.Errorf("there are %d items for %d indexes", len(s.Items), len(s.Indexes))
+	case s.Items != "" && !files.IsItemsDigest(s.Items):
+		return fmt.Errorf("the items %.80q are not a digest", s.Items)
 	case len(s.Configuration) != files.FingerprintPart:
 		return fmt.Errorf("the configuration %q is not a part of a fingerprint", s.Configuration)
 	case !s.Ahead && s.Layer == "":
@@ -111,63 +110,9 @@ func (s Step) Encode() (string, error) {
 	return string(text), nil
 }
 
-// ForIndex returns the step of one index: with the index in its name and its configuration, and with its item alone.
-func (s Step) ForIndex(completion string) (Step, error) {
-	if !s.Indexed {
-		return s, nil
-	}
-	position, err := strconv.Atoi(completion)
-	if limit := max(len(s.Indexes), len(s.Items)); err != nil || position < 0 || limit > 0 && position >= limit {
-		return s, fmt.Errorf("the step has indexes, but %s is %q", EnvIndex, completion)
-	}
-	index := position
-	if len(s.Indexes) > 0 {
-		index = s.Indexes[position]
-	}
-	var item *string
-	if len(s.Items) > 0 {
-		s.Items = s.Items[position : position+1]
-		item = &s.Items[0]
-	}
-	s.Name, s.Indexes = s.Name+"."+strconv.Itoa(index), nil
-	s.Configuration = IndexConfiguration(s.Configuration, index, item)
-	return s, nil
-}
-
-// indexConfiguration is what decides the result of one index. As JSON it is the content of the first part of its fingerprint.
-type indexConfiguration struct {
-	Configuration string  `json:"configuration"`
-	Index         int     `json:"index"`
-	Item          *string `json:"item,omitempty"`
-}
-
-// IndexConfiguration returns the digest of the configuration of one index of a fan-out step, given that of the step. The item is nil if the step
-// has none.
-func IndexConfiguration(step string, index int, item *string) string {
-	text, err := json.Marshal(indexConfiguration{step, index, item})
-	if err != nil {
-		panic(err) // texts and numbers can always be encoded
-	}
-	return files.ShortDigest(text)
-}
-
-// indexEnvironment returns the variables that the command of one index gets in addition. The index is that of the step, also if the Job runs only
-// some of its indexes.
-func (s Step) indexEnvironment() []string {
-	_, index, found := strings.Cut(s.Name, ".")
-	if !found {
-		return nil
-	}
-	env := []string{EnvIndex + "=" + index, EnvStepIndex + "=" + index}
-	if len(s.Items) > 0 {
-		env = append(env, EnvItem+"="+s.Items[0])
-	}
-	return env
-}
-
-// resultKey returns the key of the step's result. isKnown is false as long as it is not known what the step sees.
+// resultKey returns the key of the step's result. isKnown is false as long as the item, or what the step sees, is not known.
 func (s Step) resultKey() (key files.ResultKey, isKnown bool) {
-	return files.ResultKey{Step: s.Name, Fingerprint: files.NewFingerprint(s.Configuration, s.Seen)}, s.Seen != ""
+	return files.ResultKey{Step: s.Name, Fingerprint: files.NewFingerprint(s.Configuration, s.Seen)}, s.Items == "" && s.Seen != ""
 }
 
 // isCommitted reports whether another attempt has committed the step.

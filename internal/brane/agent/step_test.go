@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ func TestParseStepRefuses(t *testing.T) {
 		start + `,"brane":"0.7"}`:       `read the step: "0.7" is not a supported version of Brane`,
 		start + `,"reads":["/x"]}`:      `read the step: reads: pattern "/x": path "/x" is absolute; it must be relative to the root of the files`,
 		start + `,"writes":["["]}`:      `read the step: writes: pattern "[": syntax error in pattern`,
+		start + `,"items":"x"}`:         `read the step: the items "x" are not a digest`,
 		start + `}`:                     "<nil>",
 		`{"run":"r","name":"a","deadline":1,"configuration":"` + part + `","ahead":true}`: "<nil>",
 	} {
@@ -34,10 +36,10 @@ func TestParseStepRefuses(t *testing.T) {
 	}
 }
 
-// An index has its own name and configuration, and its item alone. A Job may run only some of the indexes.
+// An index has its own name and configuration, and its item alone. A Job may run only some of the indexes. The item is read later.
 func TestForIndex(t *testing.T) {
 	const configuration = "0123456789abcdef0123456789abcdef"
-	item := "d d"
+	item, items := "d d", files.DigestItems([]string{"d d"})
 	for name, tt := range map[string]struct {
 		step       Step
 		completion string
@@ -48,23 +50,22 @@ func TestForIndex(t *testing.T) {
 	}{
 		"a step without indexes": {Step{}, "", "fan", configuration, nil, ""},
 		"with items": {
-			Step{Indexed: true, Items: []string{"a", "b", "c", item}}, "3", "fan.3", IndexConfiguration(configuration, 3, &item),
+			Step{Indexed: true, Items: items}, "3", "fan.3", IndexConfiguration(configuration, 3, &item),
 			[]string{"JOB_COMPLETION_INDEX=3", "BRANE_INDEX=3", "BRANE_ITEM=d d"}, "",
 		},
 		"without items": {Step{Indexed: true}, "3", "fan.3", IndexConfiguration(configuration, 3, nil), []string{"JOB_COMPLETION_INDEX=3", "BRANE_INDEX=3"}, ""},
 		"some, with items": {
-			Step{Indexed: true, Indexes: []int{3, 9}, Items: []string{"c", item}}, "1", "fan.9", IndexConfiguration(configuration, 9, &item),
+			Step{Indexed: true, Indexes: NewIndexSet([]int{3, 9}), Items: items}, "1", "fan.9", IndexConfiguration(configuration, 9, &item),
 			[]string{"JOB_COMPLETION_INDEX=9", "BRANE_INDEX=9", "BRANE_ITEM=d d"}, "",
 		},
 		"some, without items": {
-			Step{Indexed: true, Indexes: []int{3, 9}}, "0", "fan.3", IndexConfiguration(configuration, 3, nil), []string{"JOB_COMPLETION_INDEX=3", "BRANE_INDEX=3"}, "",
+			Step{Indexed: true, Indexes: NewIndexSet([]int{3, 9})}, "0", "fan.3", IndexConfiguration(configuration, 3, nil), []string{"JOB_COMPLETION_INDEX=3", "BRANE_INDEX=3"}, "",
 		},
-		"beyond the items":   {Step{Indexed: true, Items: []string{"a"}}, "1", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is "1"`},
-		"beyond the indexes": {Step{Indexed: true, Indexes: []int{3, 9}}, "2", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is "2"`},
+		"beyond the indexes": {Step{Indexed: true, Indexes: NewIndexSet([]int{3, 9})}, "2", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is "2"`},
 		"no index":           {Step{Indexed: true}, "", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is ""`},
 		"a negative index":   {Step{Indexed: true}, "-1", "", "", nil, `the step has indexes, but JOB_COMPLETION_INDEX is "-1"`},
 	} {
-		tt.step.Name, tt.step.Configuration = "fan", configuration
+		tt.step.Name, tt.step.Configuration, tt.step.Seen = "fan", configuration, configuration
 		got, err := tt.step.ForIndex(tt.completion)
 		if tt.err != "" {
 			if fmt.Sprint(err) != tt.err {
@@ -72,8 +73,32 @@ func TestForIndex(t *testing.T) {
 			}
 			continue
 		}
+		if _, isKnown := got.resultKey(); got.Items != "" && isKnown {
+			t.Errorf("%s: the key of the result is known without the item", name)
+		}
+		if index, isIndex := got.index(); isIndex && got.Items != "" {
+			got.setItem(index, item)
+		}
 		if err != nil || got.Name != tt.want || got.Configuration != tt.config || !slices.Equal(got.indexEnvironment(), tt.env) {
 			t.Errorf("%s: got %+v with the environment %q, %v", name, got, got.indexEnvironment(), err)
+		}
+	}
+}
+
+// TestIndexSet checks that a set has the indexes with which it was created, also after it was encoded, and how large it is in a pod.
+func TestIndexSet(t *testing.T) {
+	var odd []int
+	for index := 1; index < 10_000; index += 2 {
+		odd = append(odd, index)
+	}
+	for _, indexes := range [][]int{nil, {0}, {1, 5}, {7, 8, 9_999}, odd} {
+		text, err := json.Marshal(NewIndexSet(indexes))
+		if err != nil || len(text) > 2<<10 {
+			t.Errorf("the set of %d indexes has %d bytes, %v", len(indexes), len(text), err)
+		}
+		var again IndexSet
+		if err := json.Unmarshal(text, &again); err != nil || !slices.Equal(again.List(), indexes) {
+			t.Errorf("the set of %v has %v, %v", indexes, again.List(), err)
 		}
 	}
 }
@@ -82,7 +107,7 @@ func TestForIndex(t *testing.T) {
 func FuzzStep(f *testing.F) {
 	const parts = `"configuration":"0123456789abcdef0123456789abcdef","seen":"0123456789abcdef0123456789abcdef","layer":"x"`
 	f.Add([]byte(`{"run":"wordcount-3f9a1c0227d5e8b4","name":"count","attempt":1,"ahead":true,"needs":{"count":["split"],"split":[]},"deadline":1767225600,` + parts + `}`))
-	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"indexes":[1,5],"items":["a","b"],"deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5,` + parts + `}`))
+	f.Add([]byte(`{"run":"r","name":"fan","indexed":true,"indexes":"Ig==","items":"0123456789abcdef0123456789abcdef","deadline":1,"reads":["in/**"],"writes":["out/*.csv"],"patience":5,` + parts + `}`))
 	f.Add([]byte(`{"run":"../x","name":"a:b"}`))
 	f.Add([]byte(`{"run":"r","name":"call","deadline":1,"brane":"0.6",` + parts + `}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -120,6 +120,7 @@ func checkPermissions(ctx context.Context, client redis.UniversalClient) error {
 		{"GET", key, func(ctx context.Context, p redis.Pipeliner) { p.Get(ctx, text) }},
 		{"EXISTS", key, func(ctx context.Context, p redis.Pipeliner) { p.Exists(ctx, text) }},
 		{"STRLEN", key, func(ctx context.Context, p redis.Pipeliner) { p.StrLen(ctx, text) }},
+		{"HGET", key, func(ctx context.Context, p redis.Pipeliner) { p.HGet(ctx, hash, "field") }},
 		{"HGETALL", key, func(ctx context.Context, p redis.Pipeliner) { p.HGetAll(ctx, hash) }},
 		{"PERSIST", key, func(ctx context.Context, p redis.Pipeliner) { p.Persist(ctx, text) }},
 		{"EXPIREAT", key, func(ctx context.Context, p redis.Pipeliner) { p.ExpireAt(ctx, hash, soon) }},

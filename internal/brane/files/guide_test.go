@@ -107,7 +107,7 @@ func TestCheckFindsEachMissingPermission(t *testing.T) {
 	want := map[string]string{
 		"~brane:*": onKey("GET"), "&brane:*": onChannel("PUBLISH"), "-@all": isWell,
 		"+get": onKey("GET"), "+set": onKey("SET"), "+exists": onKey("EXISTS"), "+strlen": onKey("STRLEN"), "+persist": onKey("PERSIST"), "+scan": onKey("SCAN"), "+unlink": onKey("UNLINK"),
-		"+hset": onKey("HSET"), "+hgetall": onKey("HGETALL"), "+copy": onKey("COPY"), "+expireat": onKey("EXPIREAT"),
+		"+hset": onKey("HSET"), "+hget": onKey("HGET"), "+hgetall": onKey("HGETALL"), "+copy": onKey("COPY"), "+expireat": onKey("EXPIREAT"),
 		"+publish": onChannel("PUBLISH"), "+subscribe": onChannel("SUBSCRIBE"),
 		"+ping": "check redis: the redis user lacks a permission: NOPERM ",
 		// The client continues without these, or with what it knew before.

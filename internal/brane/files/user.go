@@ -127,7 +127,7 @@ func userRules(run string, digests []string, version [2]int) []string {
 	for _, digest := range digests {
 		rules = append(rules, "#"+digest)
 	}
-	for _, command := range []string{"get", "set", "exists", "hset", "expireat", "publish", "subscribe", "unsubscribe", "ping", "time", "hello", "auth", "select", "command", "cluster|slots", "cluster|shards", "cluster|nodes"} {
+	for _, command := range []string{"get", "set", "exists", "hset", "hget", "expireat", "publish", "subscribe", "unsubscribe", "ping", "time", "hello", "auth", "select", "command", "cluster|slots", "cluster|shards", "cluster|nodes"} {
 		rules = append(rules, "+"+command)
 	}
 	if version[0] > 7 || version[0] == 7 && version[1] >= 2 {

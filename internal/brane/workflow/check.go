@@ -22,7 +22,6 @@ const (
 	MaxText      = 128<<10 - 1 // one argument or one variable, with the byte that ends it (MAX_ARG_STRLEN)
 	maxStepTexts = 512 << 10   // all of them, as Linux counts them: it accepts 2 MiB (ARG_MAX), which the variables of the image are part of
 	textOverhead = 8 + 1       // what Linux counts for one more text: its pointer, and the byte that ends it
-	maxItems     = 64 << 10    // all items of a step, which are in one variable together with the graph
 	MaxIndexes   = 10_000      // indexes of a step, because the files of each are read and merged
 )
 
@@ -65,7 +64,7 @@ func (g Graph) validateAgentSpecSize() []error {
 			problems = append(problems, &StepError{Step: step.Name, Problem: err.Error()})
 		} else if size := len(text) + ofTheRun; size > MaxText {
 			problems = append(problems, &StepError{Step: step.Name, Problem: fmt.Sprintf(
-				"step %q: the items and the patterns that its pod is given have %d bytes, Linux accepts at most %d; put the items into an input", step.Name, size, MaxText)})
+				"step %q: the patterns of reads and writes that its pod is given have %d bytes, Linux accepts at most %d; use fewer patterns", step.Name, size, MaxText)})
 		}
 	}
 	return problems
@@ -139,19 +138,19 @@ func (c *checker) checkText(field, key, text, what string, args ...any) {
 }
 
 func (c *checker) checkIndexes() {
-	field, size := "completions", 0
+	field := "completions"
 	if c.step.Items != nil {
 		field = "items"
 	}
 	for i, item := range c.step.Items {
-		size += len(item) + len(`"",`)
 		c.checkText("items", "", item, "item %d", i)
+		if size := len(agent.EnvItem) + len("=") + len(item); size > MaxText {
+			c.addProblem("items", "", "item %d has %d bytes with the name of its variable, Linux accepts at most %d; put it into an input and let the index read it by %s", i, size, MaxText, agent.EnvStepIndex)
+		}
 	}
 	switch {
 	case c.step.Completions > MaxIndexes:
 		c.addProblem(field, "", "%d indexes are more than %d; let each do more", c.step.Completions, MaxIndexes)
-	case size > maxItems:
-		c.addProblem("items", "", "the items have %d bytes together, a step holds at most %d; put them into an input and let each index take its line by %s", size, maxItems, agent.EnvStepIndex)
 	case c.step.IsIndexed() && c.step.Call != nil:
 		c.addProblem(field, "", "a function call has one result, so it cannot have indexes; let several steps call it")
 	case !c.step.IsIndexed() && c.step.Parallel > 0:

@@ -252,6 +252,6 @@ func (g Graph) AgentSpec(step Step) agent.Step {
 	grace := step.TerminationGracePeriod
 	return agent.Step{
 		Name: step.Name, Configuration: step.Configuration, Reads: step.Reads, Writes: step.Writes, Brane: step.BraneVersion(), Indexed: step.IsIndexed(),
-		Items: step.Items, Stop: int((grace - min(reserve, grace/2)).Seconds()),
+		Items: files.DigestItems(step.Items), Stop: int((grace - min(reserve, grace/2)).Seconds()),
 	}
 }

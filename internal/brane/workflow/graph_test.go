@@ -25,9 +25,10 @@ func TestNewGraph(t *testing.T) {
 		"a name that is no DNS label":      {workflowtest.Steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 		"a name that is too long":          {workflowtest.Steps(strings.Repeat("a", 41)), fmt.Sprintf("step name %q: must be no more than 40 characters", strings.Repeat("a", 41))},
 		"a condition on nothing":           {[]workflow.Step{{Name: "a", When: workflow.Always}}, `step "a" has a condition on the steps that it needs, but needs none`},
-		"items that JSON writes longer": {[]workflow.Step{{Name: "a", Completions: 1, Items: []string{strings.Repeat("<", 30_000)}}},
-			`step "a": the items and the patterns that its pod is given have 180680 bytes, Linux accepts at most 131071; put the items into an input`},
-		"a diamond": {workflowtest.Steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
+		"patterns that JSON writes longer": {[]workflow.Step{{Name: "a", Reads: []string{strings.Repeat("<", 4_000), strings.Repeat("<", 4_000)}, Writes: []string{strings.Repeat("<", 4_000), strings.Repeat("<", 4_000), strings.Repeat("<", 4_000), strings.Repeat("<", 4_000)}}},
+			`step "a": the patterns of reads and writes that its pod is given have 144691 bytes, Linux accepts at most 131071; use fewer patterns`},
+		"many long items": {[]workflow.Step{{Name: "a", Completions: 10_000, Items: slices.Repeat([]string{strings.Repeat("<", 1_000)}, 10_000)}}, "<nil>"},
+		"a diamond":       {workflowtest.Steps("a", "b: a", "c: a", "d: b c"), "<nil>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := workflow.NewGraph(tt.steps); fmt.Sprint(err) != tt.want {

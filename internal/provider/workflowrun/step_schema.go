@@ -51,6 +51,7 @@ func stepsSchema() schema.Attribute {
 		},
 		"items": schema.ListAttribute{
 			MarkdownDescription: "Run one copy of the step per element. Each copy gets its element in `BRANE_ITEM` and its index in `BRANE_INDEX`. " +
+				"The items are stored in Redis; each has at most 128 KiB. " +
 				"With an empty list the step succeeds without running, and passes on the files of the steps in `needs`. Conflicts with `completions`." + runsIndexes,
 			ElementType: types.StringType,
 			Optional:    true,

@@ -303,12 +303,18 @@ func (c *incrementalCase) createPods(l *loop, name string) (pods []simAgent) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	if err := l.storeItems(c.t.Context(), name); err != nil {
+		c.t.Fatal(err)
+	}
 	l.firstAttempts[name] = number
 	l.state.recordJob(name, number)
 	l.rememberIndexes(parseAttempt(job))
 	of := parseAttempt(job)
 	for completion := range max(of.completions, 1) {
 		step, err := of.agent.ForIndex(fmt.Sprint(completion))
+		if err == nil {
+			err = step.ReadItem(c.t.Context(), l.results.Files())
+		}
 		if err != nil {
 			c.t.Fatal(err)
 		}

@@ -325,6 +325,9 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 		if err != nil {
 			return fmt.Errorf("create the Job of step %q: %w", name, err)
 		}
+		if err := l.storeItems(ctx, name); err != nil {
+			return err
+		}
 		kind := workflow.StepStarted
 		err = l.clients.Kube.Create(ctx, job)
 		if apierrors.IsAlreadyExists(err) {

@@ -242,26 +242,18 @@ func (l *loop) matches(job attempt) bool {
 
 // matchesIndexes is matches for the indexes of a fan-out step.
 func (l *loop) matchesIndexes(step workflow.Step, job attempt) bool {
+	if job.agent.Items != files.DigestItems(step.Items) {
+		return false
+	}
 	runs := map[int]bool{}
 	for position := range job.completions {
 		index := job.indexAt(position)
-		if index >= step.Completions || itemAt(job.agent.Items, position) != itemAt(step.Items, index) {
+		if index >= step.Completions {
 			return false
 		}
 		runs[index] = true
 	}
 	return !slices.ContainsFunc(l.listMissingIndexes(step.Name), func(index int) bool { return !runs[index] })
-}
-
-// itemAt returns the item of an index, and whether there is one.
-func itemAt(items []string, index int) (item struct {
-	text   string
-	exists bool
-}) {
-	if index < len(items) {
-		item.text, item.exists = items[index], true
-	}
-	return item
 }
 
 // listMissingIndexes returns the indexes of a fan-out step that are not committed.

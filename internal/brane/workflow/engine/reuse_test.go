@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -32,7 +33,9 @@ func TestMatches(t *testing.T) {
 		return func(a *attempt) { a.agent.Ahead, a.agent.Seen, a.agent.Fingerprints = true, "", fingerprints }
 	}
 	some := func(items []string, indexes ...int) func(*attempt) {
-		return func(a *attempt) { a.agent.Indexes, a.agent.Items, a.completions = indexes, items, len(indexes) }
+		return func(a *attempt) {
+			a.indexes, a.agent.Items, a.completions = indexes, files.DigestItems(items), len(indexes)
+		}
 	}
 	for name, tt := range map[string]struct {
 		job  attempt
@@ -49,15 +52,32 @@ func TestMatches(t *testing.T) {
 		"an early one of other needs": {job("next", early(map[string]files.Fingerprint{"one": files.NewFingerprint(other, other)})), false},
 		"an early one without needs":  {job("next", early(nil)), false},
 		"all indexes":                 {job("fan", func(*attempt) {}), true},
-		"the missing indexes":         {job("fan", some([]string{"b", "c"}, 1, 2)), true},
-		"fewer indexes":               {job("fan", some([]string{"b"}, 1)), false},
-		"another item":                {job("fan", some([]string{"b", "x"}, 1, 2)), false},
+		"the missing indexes":         {job("fan", some([]string{"a", "b", "c"}, 1, 2)), true},
+		"fewer indexes":               {job("fan", some([]string{"a", "b", "c"}, 1)), false},
+		"another item":                {job("fan", some([]string{"a", "b", "x"}, 1, 2)), false},
 		"items that were removed":     {job("fan", some(nil, 1, 2)), false},
-		"an index that was removed":   {job("fan", some([]string{"b", "c", "d"}, 1, 2, 3)), false},
+		"an index that was removed":   {job("fan", some([]string{"a", "b", "c", "d"}, 1, 2, 3)), false},
+		"an index beyond the step":    {job("fan", some([]string{"a", "b", "c"}, 1, 2, 3)), false},
 	} {
 		if got := l.matches(tt.job); got != tt.want {
 			t.Errorf("%s: it matches: %t", name, got)
 		}
+	}
+}
+
+// The items of a step are stored before each of its attempts, because Redis may have lost them.
+func TestStoreItems(t *testing.T) {
+	t.Parallel()
+	l, client, _ := openLoop(t, workflow.Step{Name: "one"}, workflow.Step{Name: "fan", Completions: 2, Items: []string{"a", "b"}})
+	for range 2 {
+		if err := errors.Join(l.storeItems(t.Context(), "one"), l.storeItems(t.Context(), "fan")); err != nil {
+			t.Fatal(err)
+		}
+		key := "brane:run:items:" + files.DigestItems([]string{"a", "b"})
+		if items := client.HGetAll(t.Context(), key).Val(); fmt.Sprint(items) != "map[0:a 1:b]" {
+			t.Errorf("redis has the items %v", items)
+		}
+		client.Del(t.Context(), key)
 	}
 }
 

@@ -126,6 +126,7 @@ type attempt struct {
 	isOver      bool       // it has failed or is being deleted, so it will not commit
 	isComplete  bool       // all of its pods have succeeded
 	completions int        // of an Indexed Job
+	indexes     []int      // of its step that it runs, by completion index; empty means all
 	agent       agent.Step // what its agents know about the step
 }
 
@@ -139,8 +140,8 @@ func (a attempt) key() attemptKey { return attemptKey{a.step, a.number} }
 
 // indexAt returns the index of the step that a pod with this completion index runs.
 func (a attempt) indexAt(completion int) int {
-	if completion < len(a.agent.Indexes) {
-		return a.agent.Indexes[completion]
+	if completion < len(a.indexes) {
+		return a.indexes[completion]
 	}
 	return completion
 }

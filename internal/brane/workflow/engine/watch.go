@@ -238,6 +238,7 @@ func parseAttempt(job *batchv1.Job) attempt {
 		isComplete: job.Status.CompletionTime != nil,
 	}
 	of.agent, _ = jobspec.FindAgentStep(job) // the zero value matches no step
+	of.indexes = of.agent.Indexes.List()
 	if job.Spec.Completions != nil {
 		of.completions = int(*job.Spec.Completions)
 	}
@@ -246,8 +247,8 @@ func parseAttempt(job *batchv1.Job) attempt {
 
 // rememberIndexes remembers which indexes of a fan-out step an attempt runs.
 func (l *loop) rememberIndexes(of attempt) {
-	if len(of.agent.Indexes) > 0 {
-		l.indexes[of.key()] = of.agent.Indexes
+	if len(of.indexes) > 0 {
+		l.indexes[of.key()] = of.indexes
 	}
 }
 

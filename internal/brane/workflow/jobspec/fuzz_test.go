@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
@@ -230,7 +231,7 @@ func programReads(t *testing.T, job *batchv1.Job, step workflow.Step) {
 		t.Errorf("what the agent is told has %d bytes, Linux takes %d", size, workflow.MaxText)
 	}
 	got, err := agent.ParseStep([]byte(spec))
-	if err != nil || !slices.Equal(got.Items, step.Items) || !slices.Equal(got.Reads, step.Reads) || !slices.Equal(got.Writes, step.Writes) || got.Name != step.Name || got.Indexed != step.IsIndexed() {
+	if err != nil || got.Items != files.DigestItems(step.Items) || !slices.Equal(got.Reads, step.Reads) || !slices.Equal(got.Writes, step.Writes) || got.Name != step.Name || got.Indexed != step.IsIndexed() {
 		t.Errorf("the agent is told %+v, %v", got, err)
 	}
 }

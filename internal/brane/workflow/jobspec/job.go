@@ -38,7 +38,7 @@ type Secrets struct {
 type Attempt struct {
 	Number  int
 	Term    int   // of the run's lease
-	Indexes []int // those of a fan-out step that run; empty means all
+	Indexes []int // those of a fan-out step that run, ascending; empty means all
 	Start   Start // of a step whose needs have ended
 	// Needs are the fingerprints of the needs, if the Job is created before they have ended: its agent waits for them.
 	Needs map[string]files.Fingerprint
@@ -76,7 +76,7 @@ func (t Template) BuildStepJob(step workflow.Step, attempt Attempt) (*batchv1.Jo
 		agentSpec.Needs = t.Spec.Graph.Ancestry(step.Name, func(string) bool { return false }) // only steps whose needs all have files are prewarmed
 	}
 	if len(attempt.Indexes) > 0 {
-		agentSpec.Indexes, agentSpec.Items = attempt.Indexes, selectItems(step.Items, attempt.Indexes)
+		agentSpec.Indexes = agent.NewIndexSet(attempt.Indexes)
 	}
 	agentSpec.InMain = t.Injection == workflow.InjectInitContainer && step.SecurityContext.RunAsUser == nil
 	spec, err := agentSpec.Encode()
@@ -117,16 +117,6 @@ func (t Template) buildJob(step workflow.Step, attempt Attempt, spec string) (*b
 		job.Spec.ActiveDeadlineSeconds = new(int64(step.Timeout.Seconds()))
 	}
 	return job, nil
-}
-
-// selectItems returns the items of some indexes; none if the step has none.
-func selectItems(items []string, indexes []int) (selected []string) {
-	for _, index := range indexes {
-		if len(items) > 0 {
-			selected = append(selected, items[index])
-		}
-	}
-	return selected
 }
 
 // FindAgentStep returns the description of the step for the agents of a Job; false if that cannot be read.

@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -100,24 +101,41 @@ func TestJobOfSomeIndexes(t *testing.T) {
 		step                workflow.Step
 		indexes             []int
 		completions, atOnce int32
-		items               []string
 	}{
-		"all":                 {workflow.Step{Completions: 4, Items: []string{"a", "b", "c", "d"}, Parallel: 3}, nil, 4, 3, []string{"a", "b", "c", "d"}},
-		"some":                {workflow.Step{Completions: 4, Items: []string{"a", "b", "c", "d"}}, []int{1, 3}, 2, 2, []string{"b", "d"}},
-		"some without items":  {workflow.Step{Completions: 4}, []int{1, 3}, 2, 2, nil},
-		"fewer than at once":  {workflow.Step{Completions: 4, Parallel: 3}, []int{2}, 1, 1, nil},
-		"more than at once":   {workflow.Step{Completions: 4, Parallel: 2}, []int{0, 1, 2}, 3, 2, nil},
-		"the first among all": {workflow.Step{Completions: 1, Items: []string{"a"}}, nil, 1, 1, []string{"a"}},
-		"more than by default": {workflow.Step{Completions: 10_000}, nil, 10_000, 100, nil},
-		"all of many":          {workflow.Step{Completions: 10_000, Parallel: 10_000}, nil, 10_000, 10_000, nil},
+		"all":                  {workflow.Step{Completions: 4, Items: []string{"a", "b", "c", "d"}, Parallel: 3}, nil, 4, 3},
+		"some":                 {workflow.Step{Completions: 4, Items: []string{"a", "b", "c", "d"}}, []int{1, 3}, 2, 2},
+		"some without items":   {workflow.Step{Completions: 4}, []int{1, 3}, 2, 2},
+		"fewer than at once":   {workflow.Step{Completions: 4, Parallel: 3}, []int{2}, 1, 1},
+		"more than at once":    {workflow.Step{Completions: 4, Parallel: 2}, []int{0, 1, 2}, 3, 2},
+		"the first among all":  {workflow.Step{Completions: 1, Items: []string{"a"}}, nil, 1, 1},
+		"more than by default": {workflow.Step{Completions: 10_000}, nil, 10_000, 100},
+		"all of many":          {workflow.Step{Completions: 10_000, Parallel: 10_000}, nil, 10_000, 10_000},
 	} {
 		tt.step.Name = "fan"
 		job := jobOf(t, workflow.InjectInitContainer, Attempt{Start: checkedStart, Indexes: tt.indexes}, "fan", tt.step)
 		if *job.Spec.Completions != tt.completions || *job.Spec.Parallelism != tt.atOnce || *job.Spec.MaxFailedIndexes != tt.completions {
 			t.Errorf("%s: %d indexes, %d at once, of which %d may fail", name, *job.Spec.Completions, *job.Spec.Parallelism, *job.Spec.MaxFailedIndexes)
 		}
-		if told, found := FindAgentStep(job); !found || !slices.Equal(told.Indexes, tt.indexes) || !slices.Equal(told.Items, tt.items) {
+		if told, found := FindAgentStep(job); !found || !slices.Equal(told.Indexes.List(), tt.indexes) || told.Items != files.DigestItems(tt.step.Items) {
 			t.Errorf("%s: the agents get %+v", name, told)
+		}
+	}
+}
+
+// The items of a step are not part of its Job, and the indexes that run need little room.
+func TestItemsAreNotInTheJob(t *testing.T) {
+	step := workflow.Step{Name: "fan", Completions: 10_000}
+	for i := range step.Completions {
+		step.Items = append(step.Items, fmt.Sprintf("item-%d-%s", i, strings.Repeat("x", 1000)))
+	}
+	var odd []int
+	for index := 1; index < step.Completions; index += 2 {
+		odd = append(odd, index)
+	}
+	for name, indexes := range map[string][]int{"all": nil, "each second": odd} {
+		text, err := json.Marshal(jobOf(t, workflow.InjectInitContainer, Attempt{Start: checkedStart, Indexes: indexes}, "fan", step))
+		if err != nil || strings.Contains(string(text), "item-") || len(text) > 6<<10 {
+			t.Errorf("%s: the Job has %d bytes, %v", name, len(text), err)
 		}
 	}
 }
