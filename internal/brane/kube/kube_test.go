@@ -2,10 +2,13 @@ package kube_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +146,48 @@ func TestVerbs(t *testing.T) {
 	}
 	if want := `ConfigMap "one" in namespace "` + ns + `"`; kube.Describe(object()) != want {
 		t.Errorf("described as %s, want %s", kube.Describe(object()), want)
+	}
+}
+
+// Each reads page after page, and ends when it is told to.
+func TestEachReadsPages(t *testing.T) {
+	const objects, page = 1200, 500
+	pages := 0
+	server := newHTTP2Server(t, func(w http.ResponseWriter, r *http.Request) {
+		pages++
+		from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
+		if limit := r.URL.Query().Get("limit"); limit != strconv.Itoa(page) {
+			t.Errorf("the limit is %q", limit)
+		}
+		list := corev1.ConfigMapList{TypeMeta: metav1.TypeMeta{Kind: "ConfigMapList", APIVersion: "v1"}}
+		for i := from; i < min(from+page, objects); i++ {
+			list.Items = append(list.Items, corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: strconv.Itoa(i)}})
+		}
+		if from+page < objects {
+			list.Continue = strconv.Itoa(from + page)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(list) // the client reports what is missing
+	})
+	config := trusting(server)
+	c, err := kube.New(&config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	err = kube.Each(t.Context(), c, &corev1.ConfigMapList{}, "brane", "", func(object *corev1.ConfigMap) error {
+		if object.Name != strconv.Itoa(found) {
+			t.Fatalf("object %d is %q", found, object.Name)
+		}
+		found++
+		return nil
+	})
+	if err != nil || found != objects || pages != 3 {
+		t.Errorf("%d objects in %d pages, %v", found, pages, err)
+	}
+	stop := errors.New("enough")
+	if err := kube.Each(t.Context(), c, &corev1.ConfigMapList{}, "brane", "", func(*corev1.ConfigMap) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("it ends with %v", err)
 	}
 }
 

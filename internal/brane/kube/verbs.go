@@ -110,15 +110,7 @@ func (c *Client) Delete(ctx context.Context, obj Object) error {
 
 // List fills list with the objects of its kind that have the labels; an empty namespace means all namespaces. Long lists are read in pages.
 func (c *Client) List(ctx context.Context, list List, namespace, labels string) error {
-	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		r, err := c.newRequest(list, "GET", namespace)
-		if err != nil {
-			return nil, err
-		}
-		page := Empty(list)
-		return page, c.sendRequest(ctx, r.VersionedParams(&options, params), page)
-	})
-	found, _, err := pages.List(ctx, metav1.ListOptions{LabelSelector: labels})
+	found, _, err := c.newPager(list, namespace).List(ctx, metav1.ListOptions{LabelSelector: labels})
 	if err != nil {
 		return withCause(ctx, err)
 	}
@@ -132,6 +124,32 @@ func (c *Client) List(ctx context.Context, list List, namespace, labels string) 
 	}
 	list.SetResourceVersion(all.GetResourceVersion())
 	return meta.SetList(list, items)
+}
+
+// Each calls take with each object that [Client.List] returns, until take returns an error, which is that of Each. It holds a few pages in memory
+// instead of the list. T has to be the type of the elements of list.
+func Each[T Object](ctx context.Context, c *Client, list List, namespace, labels string, take func(T) error) error {
+	pages := c.newPager(list, namespace)
+	pages.PageBufferSize = 1
+	err := pages.EachListItem(ctx, metav1.ListOptions{LabelSelector: labels}, func(object runtime.Object) error {
+		if typed, ok := object.(T); ok {
+			return take(typed)
+		}
+		return fmt.Errorf("the list contains a %T", object)
+	})
+	return withCause(ctx, err)
+}
+
+// newPager returns what reads a list in pages.
+func (c *Client) newPager(list List, namespace string) *pager.ListPager {
+	return pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		r, err := c.newRequest(list, "GET", namespace)
+		if err != nil {
+			return nil, err
+		}
+		page := Empty(list)
+		return page, c.sendRequest(ctx, r.VersionedParams(&options, params), page)
+	})
 }
 
 // Events fills list with the events of one object.

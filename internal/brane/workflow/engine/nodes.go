@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,15 +23,26 @@ var (
 // nodesTimeout is the timeout for listing the nodes. Without the list the run only starts more slowly.
 const nodesTimeout = 5 * time.Second
 
-// findUnableNode returns why not all nodes are known to mount image volumes; empty if they are. All runs that have the same client use one list,
+// errUnable ends the search for a node that is not known to mount image volumes.
+var errUnable = errors.New("a node is not known to mount image volumes")
+
+// findUnableNode returns why not all nodes are known to mount image volumes; empty if they are. All runs that have the same client use one answer,
 // because thousands of nodes are tens of megabytes.
 func findUnableNode(ctx context.Context, client *kube.Client) (whyNot string) {
 	whyNot, err := client.Once("a node that cannot mount images", func() (string, error) {
 		ctx, done := context.WithTimeout(ctx, nodesTimeout)
 		defer done()
-		var nodes corev1.NodeList
-		err := client.List(ctx, &nodes, "", "")
-		return describeUnableNode(nodes.Items), err
+		var search nodeSearch
+		err := kube.Each(ctx, client, &corev1.NodeList{}, "", "", func(node *corev1.Node) error {
+			if search.add(node); search.unable != "" {
+				return errUnable
+			}
+			return nil
+		})
+		if errors.Is(err, errUnable) {
+			err = nil
+		}
+		return search.describe(), err
 	})
 	if err != nil {
 		return "the nodes cannot be listed: " + err.Error()
@@ -38,28 +50,36 @@ func findUnableNode(ctx context.Context, client *kube.Client) (whyNot string) {
 	return whyNot
 }
 
-// describeUnableNode describes a node that may run a step and is not known to mount image volumes; empty if there is none. Every Linux node
-// counts: a step may tolerate any taint, and a node that is cordoned or not ready may be back when the pod is scheduled. Virtual kubelets
-// do not have a known runtime.
-func describeUnableNode(nodes []corev1.Node) (which string) {
-	linux := 0
-	for _, node := range nodes {
-		info := node.Status.NodeInfo
-		if info.OperatingSystem != "linux" {
-			continue // steps run on Linux
-		}
-		linux++
-		if kubelet, err := version.ParseGeneric(info.KubeletVersion); err != nil || !kubelet.AtLeast(mountingKubelet) {
-			return fmt.Sprintf("node %q has the kubelet %q", node.Name, info.KubeletVersion)
-		}
-		name, number, _ := strings.Cut(info.ContainerRuntimeVersion, "://")
-		since, known := mountingRuntimes[name]
-		if runtime, err := version.ParseGeneric(number); err != nil || !known || !runtime.AtLeast(since) {
-			return fmt.Sprintf("node %q has the runtime %q", node.Name, info.ContainerRuntimeVersion)
-		}
+// nodeSearch finds a node that may run a step and is not known to mount image volumes.
+type nodeSearch struct {
+	unable string // describes the last of them
+	linux  int    // number of Linux nodes
+}
+
+// add adds a node. Every Linux node counts: a step may tolerate any taint, and a node that is cordoned or not ready may be back when the pod is
+// scheduled. Virtual kubelets do not have a known runtime.
+func (s *nodeSearch) add(node *corev1.Node) {
+	info := node.Status.NodeInfo
+	if info.OperatingSystem != "linux" {
+		return // steps run on Linux
 	}
-	if linux == 0 {
+	s.linux++
+	name, number, _ := strings.Cut(info.ContainerRuntimeVersion, "://")
+	since, isKnown := mountingRuntimes[name]
+	kubelet, kubeletErr := version.ParseGeneric(info.KubeletVersion)
+	runtime, runtimeErr := version.ParseGeneric(number)
+	switch {
+	case kubeletErr != nil || !kubelet.AtLeast(mountingKubelet):
+		s.unable = fmt.Sprintf("node %q has the kubelet %q", node.Name, info.KubeletVersion)
+	case runtimeErr != nil || !isKnown || !runtime.AtLeast(since):
+		s.unable = fmt.Sprintf("node %q has the runtime %q", node.Name, info.ContainerRuntimeVersion)
+	}
+}
+
+// describe returns why not all nodes are known to mount image volumes; empty if they are.
+func (s *nodeSearch) describe() string {
+	if s.unable == "" && s.linux == 0 {
 		return "there is no Linux node"
 	}
-	return ""
+	return s.unable
 }

@@ -35,14 +35,14 @@ func TestNodesMountImageVolumes(t *testing.T) {
 		"no node":                           {nil, "there is no Linux node"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var nodes []corev1.Node
+			var search nodeSearch
 			for i, node := range tt.nodes {
-				nodes = append(nodes, corev1.Node{
+				search.add(&corev1.Node{
 					ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n%d", i+1)},
 					Status:     corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{OperatingSystem: node.system, KubeletVersion: node.kubelet, ContainerRuntimeVersion: node.runtime}},
 				})
 			}
-			if got := describeUnableNode(nodes); got != tt.want {
+			if got := search.describe(); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
