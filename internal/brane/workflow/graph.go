@@ -163,8 +163,13 @@ func (g Graph) withValues(values map[string]string, set func(*Step, string)) Gra
 // Steps returns the names of all steps in topological order.
 func (g Graph) Steps() []string { return slices.Clone(g.order) }
 
-// listParents returns the steps whose files a step starts with: its needs, and instead of a need without files the parents of that need.
-func (g Graph) listParents(name string, nothing func(step string) bool) []string {
+// Condition returns the needs of a step, and after which outcomes of them it runs.
+func (g Graph) Condition(name string) (needs []string, when When) {
+	return g.steps[name].Needs, g.steps[name].When
+}
+
+// Parents returns the steps whose files a step starts with: its needs, and instead of a need without files the parents of that need.
+func (g Graph) Parents(name string, nothing func(step string) bool) []string {
 	parents := map[string]bool{}
 	var add func(string)
 	add = func(name string) {
@@ -188,7 +193,7 @@ func (g Graph) Ancestry(name string, nothing func(step string) bool) map[string]
 		if _, seen := ancestry[name]; seen {
 			return
 		}
-		ancestry[name] = g.listParents(name, nothing)
+		ancestry[name] = g.Parents(name, nothing)
 		for _, parent := range ancestry[name] {
 			visit(parent)
 		}
@@ -206,7 +211,7 @@ func (g Graph) Leaves(nothing func(step string) bool) (leaves []string, ancestry
 		if nothing(name) {
 			continue
 		}
-		ancestry[name] = g.listParents(name, nothing)
+		ancestry[name] = g.Parents(name, nothing)
 		for _, parent := range ancestry[name] {
 			inner[parent] = true
 		}

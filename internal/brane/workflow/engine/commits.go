@@ -21,14 +21,15 @@ import (
 
 // commitHints are the steps and indexes that may have committed since their commits were read.
 type commitHints struct {
-	all   bool            // any may have
-	steps map[string]bool // these may have, and all of their indexes
-	names map[string]bool // these may have
+	all     bool            // any may have
+	steps   map[string]bool // these may have, and all of their indexes
+	names   map[string]bool // these may have
+	indexes map[string]int  // how many of the names are indexes, by their steps
 }
 
 // newCommitHints returns the hints before anything was read.
 func newCommitHints() commitHints {
-	return commitHints{all: true, steps: map[string]bool{}, names: map[string]bool{}}
+	return commitHints{all: true, steps: map[string]bool{}, names: map[string]bool{}, indexes: map[string]int{}}
 }
 
 func (h *commitHints) expectAll() { h.all = true }
@@ -37,7 +38,12 @@ func (h *commitHints) expectAll() { h.all = true }
 func (h *commitHints) expectStep(name string) { h.steps[name] = true }
 
 // expect records that a step, or an index as "fan.3", may have committed.
-func (h *commitHints) expect(name string) { h.names[name] = true }
+func (h *commitHints) expect(name string) {
+	if step, _, isIndex := strings.Cut(name, "."); isIndex && !h.names[name] {
+		h.indexes[step]++
+	}
+	h.names[name] = true
+}
 
 // needsCommits reports whether to read commits before the next decision.
 func (l *loop) needsCommits() bool {
@@ -50,21 +56,31 @@ func (l *loop) takeCommitNames() (names []string) {
 	hints := l.hints
 	l.hints = newCommitHints()
 	l.hints.all = false
-	for _, step := range l.state.listUnsettled() {
-		if _, isKnown := l.starts[step]; isKnown && (hints.all || hints.steps[step] || l.state.phaseOf(step) == unconfirmed) {
-			names = append(names, l.merger.listUnknown(step)...)
+	maps.Copy(hints.steps, l.state.unconfirmed)
+	if hints.all {
+		for _, step := range l.state.listUnsettled() {
 			hints.steps[step] = true
+		}
+	}
+	for step := range hints.steps {
+		if l.canRead(step) {
+			names = append(names, l.merger.listUnknown(step)...)
 		}
 	}
 	for name := range hints.names {
 		step, _, _ := strings.Cut(name, ".")
-		_, isResolved := l.starts[step]
-		isFinal := l.state.phaseOf(step) == committed || l.state.phaseOf(step) == failed
-		if _, isKnown := l.merger.indexes[name]; isResolved && !isKnown && !isFinal && !hints.steps[step] {
+		if _, isKnown := l.merger.indexes[name]; !isKnown && !hints.steps[step] && l.canRead(step) {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// canRead reports whether the commit of a step, or of its indexes, matters and can be found: a commit and a failure are final.
+func (l *loop) canRead(step string) bool {
+	_, isResolved := l.starts[step]
+	phase := l.state.phaseOf(step)
+	return isResolved && phase != committed && phase != failed
 }
 
 // reconcileCommits reads the commits that the hints name. Unconfirmed steps that are not committed have failed.
@@ -111,7 +127,7 @@ func (l *loop) readCommits(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	commits, conflicts, err := l.merger.readCommits(ctx, names, l.starts, findWithoutFiles(l.spec.Graph, l.state.phaseOf), l.isOwn)
+	commits, conflicts, err := l.merger.readCommits(ctx, names, l.starts, l.state.decide().hasNoFiles, l.isOwn)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

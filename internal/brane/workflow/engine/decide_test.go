@@ -66,10 +66,10 @@ func TestListReady(t *testing.T) {
 		"handlers are bounded like all others": {handled, 1, phases{"a": failed, "try": committed, "use": committed}, "[rescue]", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := fmt.Sprint(listReady(tt.graph, phasesOf(tt.known), tt.parallel)); got != tt.want {
+			if got := fmt.Sprint(decideFates(tt.graph, phasesOf(tt.known)).listReady(tt.parallel)); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			if got := hasEnded(tt.graph, phasesOf(tt.known)); got != tt.ended {
+			if got := decideFates(tt.graph, phasesOf(tt.known)).hasEnded; got != tt.ended {
 				t.Errorf("ended: %v", got)
 			}
 		})
@@ -84,8 +84,8 @@ func TestEveryRunEnds(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		g, parallel := randomGraph(t, random), random.IntN(4)
 		known, live, starts, hasFailed := map[string]phase{}, []string{}, map[string]int{}, false
-		for !hasEnded(g, phasesOf(known)) {
-			for _, name := range listReady(g, phasesOf(known), parallel) {
+		for !decideFates(g, phasesOf(known)).hasEnded {
+			for _, name := range decideFates(g, phasesOf(known)).listReady(parallel) {
 				for _, need := range g.Step(name).Needs {
 					if g.Step(name).When == workflow.OnSuccess && known[need] != committed || known[need] == running {
 						t.Fatalf("seed %d: %s started before %s was committed", seed, name, need)

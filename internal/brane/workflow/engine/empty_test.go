@@ -29,10 +29,10 @@ func TestListReadyEmpty(t *testing.T) {
 		"after a failed need": {map[string]phase{"first": failed, "none": committed}, []string{"rescue"}, nil},
 	} {
 		phaseOf := func(step string) phase { return tt.phases[step] }
-		if got := listReadyEmpty(graph, phaseOf); !slices.Equal(got, tt.empty) {
+		if got := decideFates(graph, phaseOf).empty; !slices.Equal(got, tt.empty) {
 			t.Errorf("%s: %q are completed, not %q", name, got, tt.empty)
 		}
-		if got := listReady(graph, phaseOf, 1); !slices.Equal(got, tt.jobs) {
+		if got := decideFates(graph, phaseOf).listReady(1); !slices.Equal(got, tt.jobs) {
 			t.Errorf("%s: %q get Jobs, not %q", name, got, tt.jobs)
 		}
 	}

@@ -48,9 +48,9 @@ func (l *loop) handleEviction(step string, pod *corev1.Pod) {
 // isOverEvicted reports whether the pods of a step, or of one of its indexes, were evicted too often.
 func (l *loop) isOverEvicted(step, index string) bool {
 	byNode, byLimit, failed := 0, 0, 0
-	for _, pod := range l.pods[step] {
+	for _, pod := range l.failed[failedKey{step, index}] {
 		switch end := newEnd(pod, ""); {
-		case !l.isLatest(step, pod) || pod.Labels[indexLabel] != index || pod.Status.Phase != corev1.PodFailed:
+		case !l.isLatest(step, pod):
 		case isEvicted(pod) && findDisruptionTarget(pod) != nil:
 			byNode++
 		case isEvicted(pod):

@@ -167,7 +167,7 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 		stopKeeping(true)
 		return loop.buildResult(ctx), err
 	}
-	_, hasFailed := decideFates(e.spec.Graph, loop.state.phaseOf)
+	hasFailed := loop.state.decide().hasFailed
 	if !hasFailed && leavesSteps(ctx, err, e.options.Detach) {
 		stopKeeping(true)
 		return loop.buildResult(ctx), &workflow.StepsContinueError{Err: err}

@@ -143,7 +143,7 @@ func TestConflictIsReportedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if hasEnded(l.spec.Graph, l.state.phaseOf) {
+	if l.state.decide().hasEnded {
 		t.Fatal("the other step still runs")
 	}
 	isReportedOnce := func() {
@@ -266,15 +266,15 @@ func TestCommitAfterFailure(t *testing.T) {
 				t.Fatal(err)
 			}
 			result := l.buildResult(t.Context())
-			_, hasFailed := decideFates(l.spec.Graph, l.state.phaseOf)
+			hasFailed := l.state.decide().hasFailed
 			if want := "[step failed lost: JobDeleted]"; fmt.Sprint(*events) != want {
 				t.Errorf("events %q, want %s", *events, want)
 			}
 			if len(l.failures) != 1 || result.Steps["lost"].Status != workflow.Failed || len(result.Failures)+len(result.Allowed) != 1 {
 				t.Errorf("failures %v, result %+v", l.failures, result)
 			}
-			if hasFailed == isAllowed || !findWithoutFiles(l.spec.Graph, l.state.phaseOf)("lost") {
-				t.Errorf("the run has failed: %t; the step has files: %t", hasFailed, !findWithoutFiles(l.spec.Graph, l.state.phaseOf)("lost"))
+			if hasFailed == isAllowed || !l.state.decide().hasNoFiles("lost") {
+				t.Errorf("the run has failed: %t; the step has files: %t", hasFailed, !l.state.decide().hasNoFiles("lost"))
 			}
 
 			next := newLoop(l.Execution)

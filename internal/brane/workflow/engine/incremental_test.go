@@ -251,10 +251,10 @@ func (c *incrementalCase) execute(run string, stopAfter int) (*loop, string) {
 		return nil, err.Error()
 	}
 	for ran := 0; ; {
-		if problem := c.settle(l); problem != "" || hasEnded(graph, l.state.phaseOf) {
+		if problem := c.settle(l); problem != "" || l.state.decide().hasEnded {
 			return l, problem
 		}
-		for _, name := range listReady(graph, l.state.phaseOf, 0) {
+		for _, name := range l.state.decide().listReady(0) {
 			for _, pod := range c.createPods(l, name) {
 				if ran == stopAfter && run == c.run {
 					c.late = append(c.late, pod)
@@ -286,7 +286,7 @@ func (c *incrementalCase) settle(l *loop) string {
 		if err := l.settleSteps(c.t.Context()); err != nil {
 			return err.Error()
 		}
-		empty := listReadyEmpty(l.spec.Graph, l.state.phaseOf)
+		empty := l.state.decide().empty
 		if len(empty) == 0 {
 			return ""
 		}

@@ -47,6 +47,7 @@ type loop struct {
 	indexes     map[attemptKey][]int
 	pods        map[string]podsByUID     // of each step, all that the watches have delivered
 	active      map[string]podsByUID     // of each step, those of them that run or wait, and are not being deleted
+	failed      map[failedKey]podsByUID  // those of them that have failed
 	timers      map[string]podTimer      // of steps whose pod has not started
 	diagnosing  map[string]bool          // steps whose events are being read
 	kept        podsByUID                // which only a sidecar keeps running, until the commits are read
@@ -86,7 +87,7 @@ func newLoop(e *Execution) *loop {
 		template:  jobspec.Template{Spec: e.spec, Injection: e.injection, Deadline: e.lease.Deadline(), Owner: e.lease.Owner(), Policies: e.policies, Secrets: e.secrets},
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files(), reuser), hints: newCommitHints(),
 		reuser: reuser, starts: map[string]stepStart{}, reused: map[string]bool{}, firstAttempts: map[string]int{}, indexes: map[attemptKey][]int{},
-		pods: map[string]podsByUID{}, active: map[string]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
+		pods: map[string]podsByUID{}, active: map[string]podsByUID{}, failed: map[failedKey]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
 		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{},
 		terminating: map[types.UID]time.Time{}, failing: map[string]failureReason{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
@@ -119,49 +120,23 @@ func (l *loop) runSteps(ctx context.Context) error {
 		if err := l.prewarmSteps(ctx); err != nil {
 			return err
 		}
-		if hasEnded(l.spec.Graph, l.state.phaseOf) {
+		decision := l.state.decide()
+		if decision.hasEnded {
 			return nil
 		}
-		if empty := listReadyEmpty(l.spec.Graph, l.state.phaseOf); len(empty) > 0 {
-			if err := l.completeEmptySteps(ctx, empty); err != nil {
+		if len(decision.empty) > 0 {
+			if err := l.completeEmptySteps(ctx, decision.empty); err != nil {
 				return err
 			}
 			continue // steps that need them may be ready
 		}
-		if err := l.startSteps(ctx, l.withoutWaiting(listReady(l.spec.Graph, l.state.phaseOf, l.spec.Parallel), time.Now())); err != nil {
+		if err := l.startSteps(ctx, l.withoutWaiting(decision.listReady(l.spec.Parallel), time.Now())); err != nil {
 			return err
 		}
-		if err := l.waitForSignals(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// waitForSignals waits until there is something to handle, and handles all signals that have arrived, so that one decision follows from many.
-func (l *loop) waitForSignals(ctx context.Context) error {
-	timer := time.NewTimer(time.Until(l.nextWake(time.Now())))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return l.handleTimer(ctx, time.Now())
-	case signal := <-l.signals.all:
-		if err := l.handleSignal(ctx, signal); err != nil {
+		if err := l.waitForPass(ctx, time.Now()); err != nil {
 			return err
 		}
 	}
-	for range cap(l.signals.all) {
-		select {
-		case signal := <-l.signals.all:
-			if err := l.handleSignal(ctx, signal); err != nil {
-				return err
-			}
-		default:
-			return nil
-		}
-	}
-	return nil
 }
 
 // handleTimer reads everything if a resync is due.

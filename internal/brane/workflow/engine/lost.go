@@ -111,7 +111,7 @@ func (l *loop) isNodeLost(ctx context.Context, name string) bool {
 }
 
 // recordFailing records that a Job will fail when all of its pods have ended.
-func (l *loop) recordFailing(of attempt, job *batchv1.Job) {
+func (l *loop) recordFailing(of attemptKey, job *batchv1.Job) {
 	for _, condition := range job.Status.Conditions {
 		if condition.Type == batchv1.JobFailureTarget && condition.Status == corev1.ConditionTrue && of.number == l.state.latestAttempt(of.step) {
 			l.failing[of.step] = failureReason{condition.Reason, condition.Message}

@@ -22,7 +22,7 @@ import (
 // decidePrewarm returns the steps to start early, and those whose early Jobs have to be deleted. hasResources reports whether the pod of a
 // step has all requested resources.
 func decidePrewarm(s *state, hasResources func(step string) bool, free int) (begin, withdraw []string) {
-	_, hasFailed := decideFates(s.graph, s.phaseOf)
+	hasFailed := s.decide().hasFailed
 	for _, name := range s.graph.Steps() {
 		canStart := !hasFailed && needsHaveResources(s, name, hasResources)
 		switch s.phaseOf(name) {

@@ -52,10 +52,14 @@ func newReuser(graph workflow.Graph, store *files.Store) *reuser {
 // findStart returns what a step starts with, given the commits of its needs. hasNoFiles reports whether a step has ended without files. The error
 // is a [files.ConflictError] if the needs have written different files to the same path.
 func (r *reuser) findStart(ctx context.Context, name string, commits map[string]files.Record, hasNoFiles func(step string) bool) (stepStart, error) {
-	step, ancestry := r.graph.Step(name), r.graph.Ancestry(name, hasNoFiles)
+	step, parents := r.graph.Step(name), r.graph.Parents(name, hasNoFiles)
+	var ancestry files.Ancestry
+	if len(parents) > 1 { // otherwise there is nothing to merge, and a step may have thousands of ancestors
+		ancestry = r.graph.Ancestry(name, hasNoFiles)
+	}
 	var start stepStart
 	err := files.Again(func() (err error) {
-		start.Stored, err = r.store.MergeNeeds(ctx, ancestry[name], commits, ancestry)
+		start.Stored, err = r.store.MergeNeeds(ctx, parents, commits, ancestry)
 		return err
 	})
 	if err != nil {
@@ -163,13 +167,17 @@ func (r *reuser) rebase(ctx context.Context, key files.ResultKey, record files.R
 // resolveSteps finds out what the steps start with whose needs have ended since the last call, and lets their commits be read. It returns their
 // names.
 func (l *loop) resolveSteps(ctx context.Context) (resolved []string, err error) {
-	fates, _ := decideFates(l.spec.Graph, l.state.phaseOf)
+	decision := l.state.decide()
 	fingerprints := map[string]files.Fingerprint{}
 	for _, name := range l.spec.Graph.Steps() {
-		if _, isKnown := l.starts[name]; isKnown || fates[name] != ready && (fates[name] != started || !l.areNeedsFinal(name, fates)) {
+		fate := decision.fates[name]
+		if fate != ready && fate != started {
 			continue
 		}
-		start, err := l.reuser.findStart(ctx, name, l.commits, findWithoutFiles(l.spec.Graph, l.state.phaseOf))
+		if _, isKnown := l.starts[name]; isKnown || fate == started && !l.areNeedsFinal(name, decision.fates) {
+			continue
+		}
+		start, err := l.reuser.findStart(ctx, name, l.commits, decision.hasNoFiles)
 		var conflict *files.ConflictError
 		switch {
 		case errors.As(err, &conflict):

@@ -151,7 +151,7 @@ func isJobStopped(job *batchv1.Job) bool {
 }
 
 // recordFailedIndexes records which indexes of a fan-out step have failed according to its Job.
-func (l *loop) recordFailedIndexes(of attempt, job *batchv1.Job) {
+func (l *loop) recordFailedIndexes(of attemptKey, job *batchv1.Job) {
 	if job.Status.FailedIndexes == nil || of.number != l.state.latestAttempt(of.step) || l.failedIndexes[of.step] == *job.Status.FailedIndexes {
 		return
 	}

@@ -87,7 +87,7 @@ func (w *world) play() string {
 		if w.changed { // otherwise the decision is the same
 			w.changed = false
 			w.decideAhead()
-			if hasEnded(w.graph, w.engine.phaseOf) {
+			if w.engine.decide().hasEnded {
 				return w.outcome()
 			}
 			if problem := w.decide(); problem != "" {
@@ -164,8 +164,8 @@ func (w *world) watch(job *simJob) {
 
 // decide creates the Jobs that have to be created now.
 func (w *world) decide() string {
-	fates, _ := decideFates(w.graph, w.engine.phaseOf)
-	for _, step := range listReady(w.graph, w.engine.phaseOf, 0) {
+	fates := w.engine.decide().fates
+	for _, step := range w.engine.decide().listReady(0) {
 		if w.read[step] {
 			return fmt.Sprintf("step %s is started, whose commit was read", step)
 		}

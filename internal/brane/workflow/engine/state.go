@@ -72,12 +72,14 @@ type stepState struct {
 
 // state is what one execution knows about the steps of its run.
 type state struct {
-	graph workflow.Graph
-	steps map[string]*stepState
+	graph       workflow.Graph
+	steps       map[string]*stepState
+	unconfirmed map[string]bool // the steps in this phase
+	decided     *decision       // what follows from the phases; nil if one has changed since
 }
 
 func newState(graph workflow.Graph) *state {
-	s := &state{graph, map[string]*stepState{}}
+	s := &state{graph: graph, steps: map[string]*stepState{}, unconfirmed: map[string]bool{}}
 	for _, name := range graph.Steps() {
 		s.steps[name] = &stepState{}
 	}
@@ -91,10 +93,26 @@ func (s *state) applyEvent(name string, event event) bool {
 		return false
 	}
 	to, isTransition := transitions[event][step.phase]
-	if isTransition {
-		step.phase = to
+	if !isTransition {
+		return false
 	}
-	return isTransition
+	step.phase = to
+	s.decided = nil
+	if to == unconfirmed {
+		s.unconfirmed[name] = true
+	} else {
+		delete(s.unconfirmed, name)
+	}
+	return true
+}
+
+// decide returns the decision that follows from the phases.
+func (s *state) decide() decision {
+	if s.decided == nil {
+		made := decideFates(s.graph, s.phaseOf)
+		s.decided = &made
+	}
+	return *s.decided
 }
 
 // phaseOf returns the phase of a step.
@@ -208,7 +226,7 @@ func (s *state) recordCommit(name string) bool {
 	if !s.applyEvent(name, commitRead) {
 		return false
 	}
-	for _, other := range s.graph.Steps() {
+	for _, other := range s.listPrewarmed() {
 		if s.areNeedsCommitted(other) {
 			s.applyEvent(other, needsCommitted)
 		}
@@ -237,11 +255,9 @@ func (s *state) markConflict(name string, why failureReason) {
 
 // confirmFailures records that the commits were read after all known facts: the unconfirmed steps have failed. It returns them.
 func (s *state) confirmFailures() map[string]failureReason {
-	failures := map[string]failureReason{}
-	for name, step := range s.steps {
-		if s.applyEvent(name, failureConfirmed) {
-			failures[name] = step.reason
-		}
+	failures := s.listUnconfirmed()
+	for name := range failures {
+		s.applyEvent(name, failureConfirmed)
 	}
 	return failures
 }
@@ -249,10 +265,8 @@ func (s *state) confirmFailures() map[string]failureReason {
 // listUnconfirmed returns the unconfirmed steps, and why they cannot commit.
 func (s *state) listUnconfirmed() map[string]failureReason {
 	reasons := map[string]failureReason{}
-	for name, step := range s.steps {
-		if step.phase == unconfirmed {
-			reasons[name] = step.reason
-		}
+	for name := range s.unconfirmed {
+		reasons[name] = s.steps[name].reason
 	}
 	return reasons
 }
@@ -265,9 +279,7 @@ func (s *state) retryStep(name string) {
 }
 
 // hasUnconfirmed reports whether a step is unconfirmed.
-func (s *state) hasUnconfirmed() bool {
-	return slices.ContainsFunc(slices.Collect(maps.Values(s.steps)), func(step *stepState) bool { return step.phase == unconfirmed })
-}
+func (s *state) hasUnconfirmed() bool { return len(s.unconfirmed) > 0 }
 
 // hasJobs reports whether a step has a Job that may still commit it.
 func (s *state) hasJobs() bool {
@@ -300,5 +312,6 @@ func (p phase) hasJob() bool { return p == prewarmed || p == running || p == unc
 
 // areNeedsCommitted reports whether all needs of a step are committed.
 func (s *state) areNeedsCommitted(name string) bool {
-	return !slices.ContainsFunc(s.graph.Step(name).Needs, func(need string) bool { return s.phaseOf(need) != committed })
+	needs, _ := s.graph.Condition(name)
+	return !slices.ContainsFunc(needs, func(need string) bool { return s.phaseOf(need) != committed })
 }

@@ -10,14 +10,8 @@ import (
 
 // trimPod removes from a pod what the loop does not use. It keeps all pods of a run, and of a fan-out step there are thousands.
 func trimPod(pod *corev1.Pod) {
-	labels := map[string]string{}
-	for _, key := range []string{workflow.StepLabel, workflow.AttemptLabel, workflow.EngineLabel, batchv1.JobCompletionIndexAnnotation} {
-		if value, found := pod.Labels[key]; found {
-			labels[key] = value
-		}
-	}
 	pod.ObjectMeta = metav1.ObjectMeta{
-		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion, Labels: labels, CreationTimestamp: pod.CreationTimestamp,
+		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion, Labels: trimLabels(pod.Labels), CreationTimestamp: pod.CreationTimestamp,
 		DeletionTimestamp: pod.DeletionTimestamp, DeletionGracePeriodSeconds: pod.DeletionGracePeriodSeconds,
 	}
 	pod.Spec = corev1.PodSpec{
@@ -28,6 +22,28 @@ func trimPod(pod *corev1.Pod) {
 		Phase: pod.Status.Phase, Reason: pod.Status.Reason, Message: pod.Status.Message, Conditions: trimConditions(pod.Status.Conditions),
 		InitContainerStatuses: trimStatuses(pod.Status.InitContainerStatuses), ContainerStatuses: trimStatuses(pod.Status.ContainerStatuses),
 	}
+}
+
+// trimJob removes from a Job what the loop does not use of one that is watched. Its template contains everything that the agents know about
+// the step, and a graph may have thousands of Jobs.
+func trimJob(job *batchv1.Job) {
+	job.ObjectMeta = metav1.ObjectMeta{
+		Namespace: job.Namespace, Name: job.Name, UID: job.UID, ResourceVersion: job.ResourceVersion, DeletionTimestamp: job.DeletionTimestamp,
+		Labels: trimLabels(job.Labels),
+	}
+	job.Spec = batchv1.JobSpec{Parallelism: job.Spec.Parallelism, Completions: job.Spec.Completions, Suspend: job.Spec.Suspend}
+	job.Status.UncountedTerminatedPods = nil
+}
+
+// trimLabels keeps the labels that the loop uses.
+func trimLabels(labels map[string]string) map[string]string {
+	trimmed := map[string]string{}
+	for _, key := range []string{workflow.StepLabel, workflow.AttemptLabel, workflow.EngineLabel, batchv1.JobCompletionIndexAnnotation} {
+		if value, found := labels[key]; found {
+			trimmed[key] = value
+		}
+	}
+	return trimmed
 }
 
 // trimContainers keeps the names of containers.

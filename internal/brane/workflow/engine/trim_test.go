@@ -7,6 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -44,5 +45,30 @@ func TestTrimmedPodIsSmall(t *testing.T) {
 	}
 	if pod.Labels[workflow.StepLabel] == "" || pod.Spec.NodeName == "" || !hasStepStarted(pod) || !hasClassicSidecar(pod) || hasAllResources(&corev1.Pod{Spec: pod.Spec, Status: corev1.PodStatus{Phase: corev1.PodPending}}) {
 		t.Errorf("it lacks what the loop uses:\n%s", pod)
+	}
+}
+
+// A Job of a run takes less than 1 KiB, whatever its template contains.
+func TestTrimmedJobIsSmall(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 10_000)
+	job := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "brane", Name: strings.Repeat("j", 63), Labels: map[string]string{workflow.StepLabel: "step", workflow.AttemptLabel: "2", "example.com/team": strings.Repeat("x", 63)},
+			Annotations: map[string]string{"example.com/note": long}, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(long)}},
+		},
+		Spec: batchv1.JobSpec{Suspend: new(true), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: long}}}}},
+		Status: batchv1.JobStatus{
+			Conditions:    []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: batchv1.JobReasonFailedIndexes}},
+			FailedIndexes: new("1,3-5"), UncountedTerminatedPods: &batchv1.UncountedTerminatedPods{Succeeded: []types.UID{types.UID(long)}},
+		},
+	}
+	trimJob(job)
+	if size := job.Size(); size >= 1024 {
+		t.Errorf("it has %d bytes:\n%s", size, job)
+	}
+	condition, isFailed := FindJobFailure(job)
+	if !isFailed || condition.Reason != batchv1.JobReasonFailedIndexes || *job.Status.FailedIndexes != "1,3-5" || DescribeSuspension(job) == "" || keyOfJob(job) != (attemptKey{"step", 2}) {
+		t.Errorf("it lacks what the loop uses:\n%s", job)
 	}
 }

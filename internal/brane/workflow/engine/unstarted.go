@@ -44,8 +44,8 @@ func findUnstartedCause(pod *corev1.Pod) string {
 // countFailures counts the failed pods of an index of a step's latest attempt, or of a step without indexes: those whose command was not
 // started, and the others, without those that were stopped. cause is that of one of the former.
 func (l *loop) countFailures(step, index string) (unstarted, counted int, cause string) {
-	for _, pod := range l.pods[step] {
-		if !l.isLatest(step, pod) || pod.Labels[indexLabel] != index || pod.Status.Phase != corev1.PodFailed {
+	for _, pod := range l.failed[failedKey{step, index}] {
+		if !l.isLatest(step, pod) {
 			continue
 		}
 		if why := findUnstartedCause(pod); why != "" {

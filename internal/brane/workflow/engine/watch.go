@@ -29,6 +29,9 @@ type (
 // podsByUID are pods of one step.
 type podsByUID map[types.UID]*corev1.Pod
 
+// failedKey selects the failed pods of an index of a step, or of a step without indexes.
+type failedKey struct{ step, index string }
+
 // signals is the channel in which everything arrives that the loop has to handle, and the goroutines that send it.
 type signals struct {
 	all     chan any
@@ -69,6 +72,7 @@ func (l *loop) startWatching(ctx context.Context) {
 	l.signals.startSender(ctx, func(send func(any)) {
 		failed := func(err error) { send(watchFailed{err}) }
 		failed(kube.Follow(ctx, client, &batchv1.JobList{}, namespace, labels, kube.Follower[*batchv1.Job]{
+			Trim:    trimJob,
 			Changed: func(job *batchv1.Job) { send(jobChanged{job}) },
 			Deleted: func(job *batchv1.Job) { send(jobDeleted{job}) },
 			Failed:  failed,
@@ -99,7 +103,7 @@ func (l *loop) handleSignal(ctx context.Context, signal any) error {
 	case jobChanged:
 		l.handleJob(signal.job)
 	case jobDeleted:
-		job := parseAttempt(signal.job)
+		job := keyOfJob(signal.job)
 		l.hints.expect(job.step)
 		l.state.markUnconfirmed(job.step, job.number, vanished)
 	case watchFailed:
@@ -168,6 +172,13 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 	l.recordMove(l.pods[step][pod.UID], pod)
 	l.recordTermination(pod, time.Now())
 	l.pods[step][pod.UID] = pod
+	if pod.Status.Phase == corev1.PodFailed {
+		key := failedKey{step, pod.Labels[indexLabel]}
+		if l.failed[key] == nil {
+			l.failed[key] = podsByUID{}
+		}
+		l.failed[key][pod.UID] = pod
+	}
 	if isPodRunning(pod) && pod.DeletionTimestamp == nil {
 		l.active[step][pod.UID] = pod
 	} else {
@@ -179,7 +190,7 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 // handleJob handles a change of a Job. A Job that has failed will not commit any more; a complete Job has a commit, unless keys in Redis
 // were deleted.
 func (l *loop) handleJob(job *batchv1.Job) {
-	of := parseAttempt(job)
+	of := keyOfJob(job)
 	l.recordFailedIndexes(of, job)
 	l.recordFailing(of, job)
 	if l.state.phaseOf(of.step) == running && l.state.latestAttempt(of.step) == of.number {
@@ -230,7 +241,12 @@ func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
 	return attempts, nil
 }
 
-// parseAttempt returns the attempt of a Job.
+// keyOfJob returns which attempt a Job is.
+func keyOfJob(job *batchv1.Job) attemptKey {
+	return attemptKey{job.Labels[workflow.StepLabel], attemptNumber(job.Labels)}
+}
+
+// parseAttempt returns the attempt of a Job, with what its agents know.
 func parseAttempt(job *batchv1.Job) attempt {
 	_, isFailed := FindJobFailure(job)
 	of := attempt{
