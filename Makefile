@@ -115,12 +115,12 @@ faults: ## List the faults and the moments of a run at which they are tested
 
 # Files are measured without a running cluster, because an idle cluster uses a tenth of a processor. It is started before to install what it needs.
 .PHONY: bench
-bench: build $(CLI_BUILT) ## Measure files, runs, their changes and 350 namespaces, with limits; ONLY=files, engine, incremental or namespaces for a part; 25 minutes
+bench: build $(CLI_BUILT) ## Measure files, runs, their changes, 350 namespaces, and costs by size, with limits; ONLY=files, engine, incremental, namespaces or scale for a part, HUGE=1 for a fan-out of 10,000; 45 minutes
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
-	@missed=0; for part in $(or $(ONLY),files engine incremental namespaces); do \
+	@missed=0; for part in $(or $(ONLY),files engine incremental namespaces scale); do \
 		if [ $$part = files ]; then cluster=down; else cluster=up; fi; \
 		$(MAKE) --no-print-directory cluster-$$cluster CLUSTER_DIR=$(TEST_CLUSTER) || exit 1; \
-		. ./$(TEST_CLUSTER)/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only $$part || missed=1; \
+		. ./$(TEST_CLUSTER)/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only $$part $(if $(HUGE),-huge) || missed=1; \
 	done; exit $$missed
 
 .PHONY: soak

@@ -22,6 +22,7 @@ type cost struct {
 	requests int64
 	jobs     int64 // that were created
 	took     time.Duration
+	cpu      time.Duration // processor time of the CLI and the provider
 	server   time.Duration // total time of the API server for the requests
 	memory   int64         // peak resident memory of the provider, in bytes
 }
@@ -104,6 +105,7 @@ func (c *cli) runCommand(ctx context.Context, command string, args ...string) (c
 	err := cmd.Wait()
 	spent := cost{
 		requests: c.proxy.requests.Load() - before, jobs: c.proxy.jobs.Load() - jobs, server: time.Duration(c.proxy.busy.Load() - busy), took: time.Since(began), memory: memory(),
+		cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
 	}
 	if err != nil {
 		text := said.Bytes()

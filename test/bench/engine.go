@@ -189,12 +189,21 @@ func (l *lab) step(name, shell string) workflow.Step {
 }
 
 func (l *lab) newRun(steps []workflow.Step) (*run, error) {
+	return l.describeRun(l.newID(), steps)
+}
+
+// newID returns a new ID of a run.
+func (l *lab) newID() string {
+	l.serial++
+	return fmt.Sprintf("bench-%d-%d", os.Getpid(), l.serial)
+}
+
+// describeRun returns a run of these steps with this ID.
+func (l *lab) describeRun(id string, steps []workflow.Step) (*run, error) {
 	graph, err := workflow.NewGraph(steps)
 	if err != nil {
 		return nil, err
 	}
-	l.serial++
-	id := fmt.Sprintf("bench-%d-%d", os.Getpid(), l.serial)
 	store, err := results.Open(l.redis, id, graph)
 	if err != nil {
 		return nil, err
@@ -210,6 +219,11 @@ func (l *lab) newRun(steps []workflow.Step) (*run, error) {
 // execute executes a run and deletes it.
 func (l *lab) execute(ctx context.Context, run *run) (err error) {
 	defer func() { err = errors.Join(err, run.clients.Results.Files().Delete(context.WithoutCancel(ctx))) }() // also after Ctrl-C
+	return l.executeRun(ctx, run)
+}
+
+// executeRun executes a run, whose files stay.
+func (l *lab) executeRun(ctx context.Context, run *run) error {
 	result, err := engine.Execute(ctx, run.spec, run.clients, engine.Options{Holder: record.Holder{Name: "make bench"}})
 	if err == nil && len(result.Failures) > 0 {
 		err = result.Failures[0]
@@ -217,18 +231,28 @@ func (l *lab) execute(ctx context.Context, run *run) (err error) {
 	return err
 }
 
-// newLab creates the namespace; done deletes it with its content.
-func newLab(ctx context.Context) (l *lab, done func() error, err error) {
+// connectLab connects to the cluster and to Redis, for a namespace that exists or is created.
+func connectLab(namespace string) (*lab, error) {
 	config, err := kube.Connection{ConfigPath: os.Getenv("KUBECONFIG")}.Config()
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to the cluster of KUBECONFIG: %w", err)
+		return nil, fmt.Errorf("connect to the cluster of KUBECONFIG: %w", err)
 	}
-	l = &lab{requests: &requests{}, namespace: fmt.Sprintf("%sengine-%d", prefix, os.Getpid())}
+	l := &lab{requests: &requests{}, namespace: namespace}
 	config.WrapTransport = l.wrap
 	if l.kube, err = kube.New(config); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if l.redis, err = files.Dial(os.Getenv("BRANE_REDIS_URL")); err != nil {
+	l.redis, err = files.Dial(os.Getenv("BRANE_REDIS_URL"))
+	return l, err
+}
+
+// labs is the number of namespaces that newLab has created.
+var labs int
+
+// newLab creates the namespace; done deletes it with its content.
+func newLab(ctx context.Context) (l *lab, done func() error, err error) {
+	labs++
+	if l, err = connectLab(fmt.Sprintf("%sengine-%d-%d", prefix, os.Getpid(), labs)); err != nil {
 		return nil, nil, err
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.namespace}}

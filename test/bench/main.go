@@ -1,8 +1,8 @@
 // Command bench measures, against limits: package files and the agent, compared with Redis itself and cp on a separate redis-server; the
-// run engine, compared with the same programs in plain Jobs; changes of a run of 100 steps; and the cost of hundreds of brane_namespace: requests to the API server, time
-// and memory of plan, apply and destroy, and start-up time and size of the provider. It runs a real CLI against the cluster that KUBECONFIG
-// names, through a proxy that counts requests, and creates and deletes its own namespaces there. `make bench` calls it; it exits with 1 if
-// a limit is exceeded.
+// run engine, compared with the same programs in plain Jobs; changes of a run of 100 steps; the cost of hundreds of brane_namespace: requests to the API server, time
+// and memory of plan, apply and destroy, and start-up time and size of the provider; and how the cost of runs grows with their size, on nodes
+// that are simulated. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts requests, and creates and
+// deletes its own namespaces and simulated nodes there. `make bench` calls it; it exits with 1 if a limit is exceeded.
 //
 // The namespaces come from `count`: a large computed for_each is quadratic in the CLI itself.
 package main
@@ -24,6 +24,8 @@ type options struct {
 	first    int    // number of namespaces in the first apply
 	more     int    // number of namespaces that the second apply adds
 	only     string // the part to measure; all if empty
+	huge     bool   // measure the largest fan-out as well
+	execute  string // execute the described run, and print what it costs
 }
 
 func main() {
@@ -32,10 +34,17 @@ func main() {
 	flag.StringVar(&o.provider, "provider", ".bin/terraform-provider-brane", "the provider's binary")
 	flag.IntVar(&o.first, "n", 200, "namespaces")
 	flag.IntVar(&o.more, "more", 150, "namespaces that are added")
-	flag.StringVar(&o.only, "only", "", "measure only this part: files, engine, incremental or namespaces")
+	flag.StringVar(&o.only, "only", "", "measure only this part: files, engine, incremental, namespaces or scale")
+	flag.BoolVar(&o.huge, "huge", false, "measure a fan-out of 10,000 as well")
+	flag.StringVar(&o.execute, "execute", "", "execute the described run, and print what it costs; the benchmark starts itself with this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	kept, err := bench(ctx, o)
+	kept, err := true, error(nil)
+	if o.execute != "" {
+		err = executeHere(ctx, o.execute)
+	} else {
+		kept, err = bench(ctx, o)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -59,6 +68,7 @@ func bench(ctx context.Context, o options) (kept bool, err error) {
 		{"engine", func() error { return measureEngine(ctx, r) }},
 		{"incremental", func() error { return measureIncremental(ctx, r, o) }},
 		{"namespaces", func() error { return namespaces(ctx, r, o) }},
+		{"scale", func() error { return measureScale(ctx, r, o) }},
 	} {
 		if o.only != "" && o.only != part.name {
 			continue

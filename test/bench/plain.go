@@ -132,8 +132,11 @@ func (l *lab) watch(ctx context.Context, labels string, on ending) *heard {
 }
 
 // wait waits for n of them.
-func (w *heard) wait(ctx context.Context, n int) error {
-	ctx, done := context.WithTimeout(ctx, 5*time.Minute)
+func (w *heard) wait(ctx context.Context, n int) error { return w.waitUpTo(ctx, n, 5*time.Minute) }
+
+// waitUpTo waits for n of them for a time.
+func (w *heard) waitUpTo(ctx context.Context, n int, timeout time.Duration) error {
+	ctx, done := context.WithTimeout(ctx, timeout)
 	defer done()
 	for range n {
 		select {

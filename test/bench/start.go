@@ -129,16 +129,25 @@ func resident(program string) (most int64) {
 		if target, err := os.Readlink(link); err != nil || target != program {
 			continue // another program, or it has ended
 		}
-		status, err := os.ReadFile(filepath.Join(filepath.Dir(link), "status"))
-		if err != nil {
-			continue
-		}
-		_, rest, _ := strings.Cut(string(status), "VmHWM:")
-		if fields := strings.Fields(rest); len(fields) > 0 {
-			if kilobytes, err := strconv.ParseInt(fields[0], 10, 64); err == nil {
-				most = max(most, kilobytes<<10)
-			}
-		}
+		most = max(most, peakMemory(filepath.Dir(link)))
 	}
 	return most
+}
+
+// peakMemory returns the peak resident memory of the process with this directory in /proc, in bytes; 0 if it has ended.
+func peakMemory(process string) int64 {
+	status, err := os.ReadFile(filepath.Join(process, "status"))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kilobytes, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kilobytes << 10
 }
