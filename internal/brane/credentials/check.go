@@ -4,14 +4,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/redact"
 )
 
@@ -20,7 +18,7 @@ import (
 func (k *Kubeconfig) Check(address, namespace string) []*FieldError {
 	var problems []*FieldError
 	server := serverAddress(k.Server)
-	if normalAddress(address) != server {
+	if kube.NormalizeAddress(address) != server {
 		problems = append(problems, &FieldError{"address", fmt.Sprintf(
 			"the kubeconfig's server is %s, to which Brane connects; the address %q must be the same", server, redact.HideUserInfo(address))})
 	}
@@ -33,28 +31,11 @@ func (k *Kubeconfig) Check(address, namespace string) []*FieldError {
 
 // serverAddress returns host:port of a server's URL.
 func serverAddress(server string) string {
-	u, err := url.Parse(server)
+	u, err := url.Parse(kube.NormalizeServer(server))
 	if err != nil {
 		return ""
 	}
-	port := u.Port()
-	if port == "" {
-		port = "443"
-	}
-	return normalAddress(net.JoinHostPort(u.Hostname(), port))
-}
-
-// normalAddress converts an address to a form in which equal addresses are equal strings.
-func normalAddress(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if ip, err := netip.ParseAddr(host); err == nil {
-		host = ip.String()
-	}
-	return net.JoinHostPort(host, port)
+	return u.Host
 }
 
 // Config returns the configuration of a client with exactly this credential.

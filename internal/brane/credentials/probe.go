@@ -48,6 +48,9 @@ func (e *ProbeError) Error() string {
 	case errors.Is(e.Kind, ErrTLS):
 		return e.describeTLS()
 	}
+	if apierrors.IsNotFound(e.Err) {
+		return fmt.Sprintf("the server at %s answers, but it is not an API server, or its URL lacks a path: %v", e.Server, e.Err)
+	}
 	return fmt.Sprintf("no API server answers at %s: %v", e.Server, e.Err)
 }
 

@@ -166,7 +166,7 @@ func TestProbeErrors(t *testing.T) {
 			"the server at https" + plain.URL[len("http"):] + " does not use TLS: http: server gave HTTP response to HTTPS client"},
 		"another server": {func(k *Kubeconfig) {
 			k.Server, k.CA = stranger.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: stranger.Certificate().Raw})
-		}, namespace, ErrUnreachable, "no API server answers at " + stranger.URL + ": the server could not find the requested resource (post selfsubjectaccessreviews.authorization.k8s.io)"},
+		}, namespace, ErrUnreachable, "the server at " + stranger.URL + " answers, but it is not an API server, or its URL lacks a path: the server could not find the requested resource (post selfsubjectaccessreviews.authorization.k8s.io)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := *good

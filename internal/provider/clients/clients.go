@@ -102,6 +102,22 @@ func (c *Clients) PackageVersion() branelet.Version {
 type Infrastructure struct {
 	infra.Location
 	Kube *kube.Client
+	// Server is host:port of the registered API server, and the path of its URL if it has one, which identify the cluster.
+	Server string
+}
+
+// NewInfrastructure returns a location with a client of its cluster.
+func NewInfrastructure(registration infra.Registration, client *kube.Client) *Infrastructure {
+	return &Infrastructure{Location: registration.Location, Kube: client, Server: registration.Location.Address + kube.ServerPath(registeredServer(registration))}
+}
+
+// registeredServer returns the URL of the API server in the registered kubeconfig; empty if that cannot be read.
+func registeredServer(registration infra.Registration) string {
+	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
+	if err != nil {
+		return ""
+	}
+	return kubeconfig.Server
 }
 
 // ReadRegistration reads a location from the configuration files of the Brane instance.
@@ -134,7 +150,7 @@ func (c *Clients) ConnectInfrastructure(ctx context.Context, name string) (*Infr
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig that is registered for infrastructure %q: %w", name, err)
 	}
-	return &Infrastructure{Location: registration.Location, Kube: client}, nil
+	return NewInfrastructure(registration, client), nil
 }
 
 // requestedLifetime is the lifetime of a token that a run requests. When it has expired, the run requests another one.
@@ -152,7 +168,7 @@ func (c *Clients) renewToken(ctx context.Context, name string, used *credentials
 	if err != nil {
 		return "", err
 	}
-	if registered.Server == used.Server && registered.Token != "" && registered.Token != rejected {
+	if kube.NormalizeServer(registered.Server) == kube.NormalizeServer(used.Server) && registered.Token != "" && registered.Token != rejected {
 		return registered.Token, nil
 	}
 	namespace, serviceAccount, isAccount := used.ServiceAccount()

@@ -79,7 +79,7 @@ func (c *clusters) Kubernetes(name types.String) (*kube.Client, error) {
 // KubernetesAt returns a client with the credentials of the provider for the cluster whose API server has this address, or nil if the provider block has none.
 func (c *clusters) KubernetesAt(host string) *kube.Client {
 	for _, name := range slices.Sorted(maps.Keys(c.known)) {
-		if own, err := c.known[name](); err == nil && own.client.Host() == host {
+		if own, err := c.known[name](); err == nil && kube.NormalizeServer(own.client.Host()) == kube.NormalizeServer(host) {
 			return own.client
 		}
 	}

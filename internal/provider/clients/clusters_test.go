@@ -18,8 +18,12 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 )
 
 // The test uses two clusters in one provider block with for_each; a third, unreachable cluster does not affect them.
@@ -246,6 +250,36 @@ func TestClusterNotKnownYet(t *testing.T) {
 		}
 		if !address.IsKnown() || s.DecodeString(address) != want {
 			t.Errorf("address in %s is planned as %s, want %q", cluster, address, want)
+		}
+	}
+}
+
+// TestKubernetesAt finds the provider's connection to a cluster, however its URL is written. Managed clusters often have a URL without a port.
+func TestKubernetesAt(t *testing.T) {
+	t.Parallel()
+	c := &clients.Clients{}
+	c.AddCluster("", &kube.Connection{Host: "https://a.example.org/k8s/clusters/c-1", Token: "token"})
+	for server, isFound := range map[string]bool{
+		"https://a.example.org:443/k8s/clusters/c-1": true, "https://a.example.org/k8s/clusters/c-1/": true,
+		"https://a.example.org": false, "https://a.example.org:443/k8s/clusters/c-2": false, "https://a.example.org:6443/k8s/clusters/c-1": false,
+	} {
+		if client := c.KubernetesAt(server); (client != nil) != isFound {
+			t.Errorf("the connection to %s is %v", server, client)
+		}
+	}
+}
+
+// TestNewInfrastructure distinguishes clusters with the same address by the paths of their URLs.
+func TestNewInfrastructure(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string]string{"https://a.example.org:443": "a.example.org:443", "https://a.example.org/k8s/clusters/c-1": "a.example.org:443/k8s/clusters/c-1"} {
+		kubeconfig, err := credentials.Render(credentials.Kubeconfig{Server: server, Token: "token", Namespace: "brane"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		registration := infra.Registration{Location: infra.Location{Address: "a.example.org:443"}, Kubeconfig: kubeconfig}
+		if got := clients.NewInfrastructure(registration, nil).Server; got != want {
+			t.Errorf("%s is identified by %s, not %s", server, got, want)
 		}
 	}
 }

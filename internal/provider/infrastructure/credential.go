@@ -112,7 +112,7 @@ func issueToken(ctx context.Context, client *kube.Client, location infra.Locatio
 		return credential{}, credentials.Token{}, err
 	}
 	made.parsed = &credentials.Kubeconfig{
-		Server: "https://" + location.Address, CA: ca, Token: token.Value, Namespace: location.Namespace, Name: location.Name,
+		Server: serverURL(location.Address, client.Host()), CA: ca, Token: token.Value, Namespace: location.Namespace, Name: location.Name,
 	}
 	made.raw, err = credentials.Render(*made.parsed)
 	return made, token, err
@@ -279,7 +279,7 @@ func (m infrastructureModel) sameButNewer(wanted credentialsModel, raw []byte, p
 		return false
 	}
 	ours, err := credentials.Render(credentials.Kubeconfig{
-		Server: "https://" + m.Address.ValueString(), CA: parsed.CA, Token: parsed.Token, Namespace: namespace, Name: m.Name.ValueString(),
+		Server: serverURL(m.Address.ValueString(), parsed.Server), CA: parsed.CA, Token: parsed.Token, Namespace: namespace, Name: m.Name.ValueString(),
 	})
 	return err == nil && bytes.Equal(ours, raw)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
@@ -143,6 +144,20 @@ func (m *infrastructureModel) setCredential(raw []byte, kubeconfig *credentials.
 
 func (m infrastructureModel) fingerprintOf(kubeconfig []byte) string {
 	return credentials.Fingerprint(kubeconfig, []byte(m.Name.ValueString()))
+}
+
+// serverURL returns the URL of the API server at an address. If that is the address of the provider's own connection, the URL has the same path.
+func serverURL(address, connection string) string {
+	server := "https://" + address
+	if isAddressOf(address, connection) {
+		server += kube.ServerPath(connection)
+	}
+	return server
+}
+
+// isAddressOf reports whether an address is the host and the port of a connection.
+func isAddressOf(address, connection string) bool {
+	return kube.NormalizeAddress(address) == kube.NormalizeAddress(hostPort(connection))
 }
 
 // hostPort returns the host and port of the URL of an API server, with port 443 by default. It is empty if the URL has no host.

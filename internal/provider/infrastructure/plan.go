@@ -109,13 +109,15 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
 	registered, diags := req.Private.GetKey(ctx, registeredKey)
 	resp.Diagnostics.Append(diags...)
-	if plan.keepsCredential(ctx, state, registered, r.clients.Now(), &resp.Diagnostics) {
+	client, err := r.clients.Kubernetes(config.Cluster)
+	isSame := err != nil || !wanted.KubeconfigWO.IsNull() || keepsCluster(registered, plan.Address.ValueString(), client.Host()) // defaultAddress has reported an error
+	if isSame && plan.keepsCredential(ctx, state, registered, r.clients.Now(), &resp.Diagnostics) {
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
 	} else if !config.Credentials.IsUnknown() && !wanted.LongLived.IsUnknown() {
 		if !wanted.LongLived.ValueBool() {
 			plan.TokenSecret = types.StringNull()
 		}
-		if client, err := r.clients.Kubernetes(config.Cluster); err == nil && wanted.KubeconfigWO.IsNull() { // defaultAddress has reported an error
+		if err == nil && wanted.KubeconfigWO.IsNull() {
 			plan.checkProviderConnection(client, !config.Address.IsNull(), &resp.Diagnostics)
 		}
 	}

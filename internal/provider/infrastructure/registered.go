@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
 // registeredKey is the private data with the [registered] credentials. Drift cannot show the plan whether they can be kept: it also has the differences of the
@@ -36,4 +37,14 @@ func fits(data []byte, address, namespace string) bool {
 		return false
 	}
 	return (&credentials.Kubeconfig{Server: r.Server, Namespace: r.Namespace}).Check(address, namespace) == nil
+}
+
+// keepsCluster reports whether the private data is of credentials for the cluster of the provider's connection. Several clusters have one address if they are
+// behind a proxy that distinguishes them by the path.
+func keepsCluster(data []byte, address, connection string) bool {
+	var r registered
+	if err := json.Unmarshal(data, &r); err != nil || !isAddressOf(address, connection) {
+		return true // nothing is registered, or its cluster is not that of the connection
+	}
+	return kube.ServerPath(r.Server) == kube.ServerPath(connection)
 }

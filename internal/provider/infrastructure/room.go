@@ -57,7 +57,7 @@ func (r *infrastructureResource) estimateKubeconfig(model infrastructureModel, w
 		return nil, err
 	}
 	return credentials.Render(credentials.Kubeconfig{
-		Server: "https://" + model.Address.ValueString(), CA: ca, Token: strings.Repeat("x", tokenSize),
+		Server: serverURL(model.Address.ValueString(), client.Host()), CA: ca, Token: strings.Repeat("x", tokenSize),
 		Namespace: model.Namespace.ValueString(), Name: model.Name.ValueString(),
 	})
 }

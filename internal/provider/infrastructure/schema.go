@@ -41,7 +41,7 @@ func (r *infrastructureResource) Schema(ctx context.Context, _ resource.SchemaRe
 			},
 			"cluster": attribute.NewCluster(),
 			"address": schema.StringAttribute{
-				MarkdownDescription: "`host:port` of the API server to which the Brane instance connects. Defaults to the server of `kubeconfig_wo`, or to the API server to which the provider connects.",
+				MarkdownDescription: "`host:port` of the API server to which the Brane instance connects. Defaults to the server of `kubeconfig_wo`, or to the API server to which the provider connects. If its URL has a path, as behind Rancher, the registered kubeconfig contains the path.",
 				Optional:            true,
 				Computed:            true,
 			},

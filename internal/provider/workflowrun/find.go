@@ -67,13 +67,13 @@ func (r *runner) findID(ctx context.Context, name string, at *place) (string, er
 			return "", err
 		}
 		at.Namespace = types.StringValue(registration.Location.Namespace)
-		return workflow.RunID(name, registration.Location.Address, registration.Location.Namespace), nil
+		return workflow.RunID(name, clients.NewInfrastructure(registration, nil).Server, registration.Location.Namespace), nil
 	}
 	client, err := r.clients.Kubernetes(at.Cluster)
 	if err != nil {
 		return "", err
 	}
-	return workflow.RunID(name, client.Host(), at.Namespace.ValueString()), nil
+	return workflow.RunID(name, kube.NormalizeServer(client.Host()), at.Namespace.ValueString()), nil
 }
 
 // findRun returns the state of a run.

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	runrecord "github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
@@ -79,7 +80,7 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 		model.reportMoved(diags, target.Namespace)
 		return nil, false
 	}
-	id := model.runID(why, cmp.Or(target.Address, target.Kube.Host()), target.Namespace)
+	id := model.runID(why, cmp.Or(target.Server, kube.NormalizeServer(target.Kube.Host())), target.Namespace)
 	redis, warnings, err := r.clients.RedisClient(ctx)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Connecting to Redis to store the files of run %q", id), err)

@@ -179,7 +179,7 @@ func (r *runner) findTarget(ctx context.Context, model *workflowRunModel) (*clie
 		return nil, err
 	}
 	client, err := r.clients.Kubernetes(model.Cluster)
-	return &clients.Infrastructure{Location: registration.Location, Kube: client}, err
+	return clients.NewInfrastructure(registration, client), err
 }
 
 // reportNoTarget reports why it is not known where the run is.
