@@ -43,6 +43,7 @@ func (m workflowRunModel) keptPaths(ctx context.Context, diags *diag.Diagnostics
 func startDetached(ctx context.Context, run *workflowRun, model *workflowRunModel, diags *diag.Diagnostics) bool {
 	status := workflow.RunRunning
 	writePreviousPage(ctx, run, model, diags)
+	watchProgress(ctx, run, nil)
 	err := detached.Start(ctx, run.spec, run.clients, run.options, model.keptPaths(ctx, diags))
 	var account *workflow.AccountError
 	var fit *jobspec.EngineFitError

@@ -132,8 +132,7 @@ func createEngine(
 	if err != nil {
 		return err
 	}
-	err = clients.Kube.Retry(ctx, func() error { return clients.Kube.Create(ctx, job) })
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := engine.CreateEngineJob(ctx, clients.Kube, spec, job, options.Observe); err != nil {
 		return fmt.Errorf("create the engine of run %q, %s: %w", spec.ID, kube.Describe(job), err)
 	}
 	return nil

@@ -8,8 +8,11 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -138,6 +141,32 @@ func (l *loop) waitForJobQuota(ctx context.Context, refusal error, now time.Time
 	}
 	l.postponeRequest(refusal)
 	return nil
+}
+
+// quotaInterval is the pause before a Job is created again that a quota has refused, before the run has an engine.
+const quotaInterval = 2 * time.Second
+
+// CreateEngineJob creates the Job of an engine. While a quota is used up, the request is repeated for at most the scheduling timeout. Jobs of the run that are
+// over are deleted then.
+func CreateEngineJob(ctx context.Context, client *kube.Client, spec *workflow.Spec, job *batchv1.Job, observe workflow.Observer) error {
+	var refusal error
+	err := wait.PollUntilContextTimeout(ctx, quotaInterval, spec.Timeouts.SchedulingOrDefault(), true, func(ctx context.Context) (bool, error) {
+		err := client.Retry(ctx, func() error { return client.Create(ctx, job) })
+		if apierrors.IsAlreadyExists(err) {
+			return true, nil
+		}
+		if err == nil || !apierrors.IsForbidden(err) || !isQuotaRefusal(err.Error()) || !fitsQuota(err.Error()) {
+			return true, err
+		}
+		refusal = err
+		observe.Report(workflow.Event{Kind: workflow.RunWaits, Detail: err.Error()})
+		isNeeded := func(job *batchv1.Job) bool { return !parseAttempt(job).isComplete }
+		return false, deleteJobs(ctx, client, spec.Ref(), isNeeded)
+	})
+	if refusal != nil && wait.Interrupted(err) && ctx.Err() == nil {
+		return refusal
+	}
+	return err
 }
 
 // deleteUnneededJobs deletes the Jobs of committed steps, and those of attempts that a later one has replaced. It reports whether there was
