@@ -19,21 +19,27 @@ type Cluster struct{ Masters []*Server }
 // StartCluster starts three servers and joins them into a Cluster. It fails the test if redis-server is missing.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
-	return startCluster(t, func(int) []string { return nil })
+	return Loopback.StartCluster(t)
+}
+
+// StartCluster starts a Cluster whose servers listen at this address. args are those of each server.
+func (h Host) StartCluster(t testing.TB, args ...string) *Cluster {
+	t.Helper()
+	return h.startCluster(t, func(int) []string { return args })
 }
 
 // startCluster starts a Cluster whose masters have additional arguments.
-func startCluster(t testing.TB, more func(master int) []string) *Cluster {
+func (h Host) startCluster(t testing.TB, more func(master int) []string) *Cluster {
 	t.Helper()
 	c := &Cluster{}
 	const masters = 3
 	for i := range masters {
-		bus, err := freePort()
+		bus, err := h.findPort()
 		if err != nil {
 			t.Fatal(err)
 		}
 		// The default port of the cluster bus, 10,000 higher, may exceed the highest port.
-		server := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-config-file", "nodes.conf"}, more(i)...)...)
+		server := h.start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-config-file", "nodes.conf"}, more(i)...)...)
 		c.Masters = append(c.Masters, server)
 		client := server.Client()
 		if err := client.ClusterAddSlotsRange(t.Context(), i*slots/masters, (i+1)*slots/masters-1).Err(); err != nil {
@@ -43,7 +49,7 @@ func startCluster(t testing.TB, more func(master int) []string) *Cluster {
 			t.Fatalf("number master %d: %v", i, err)
 		}
 		if i > 0 {
-			if err := c.Masters[0].Client().Do(t.Context(), "cluster", "meet", "127.0.0.1", server.port, bus).Err(); err != nil {
+			if err := c.Masters[0].Client().Do(t.Context(), "cluster", "meet", string(h), server.port, bus).Err(); err != nil {
 				t.Fatalf("introduce master %d: %v", i, err)
 			}
 		}

@@ -1,4 +1,5 @@
-// Package redistest starts Debian's redis-server for a test, on a free port of the loopback address and in a temporary directory.
+// Package redistest starts Debian's redis-server for a test, on a free port and in a temporary directory. Its address is that of the loopback
+// interface, or [Host] for a group of servers that pods have to reach.
 // The server is stopped when the test ends.
 //
 // Tests of failures use Kill, Restart and Pause, or a [Proxy] in front of the server.
@@ -26,9 +27,16 @@ import (
 // startTime is the limit for a start, which takes 20 ms on an idle machine and seconds on one that builds Kubernetes.
 const startTime = 30 * time.Second
 
+// Host is a local address at which servers listen.
+type Host string
+
+// Loopback is the address of servers that only local programs have to reach.
+const Loopback Host = "127.0.0.1"
+
 // Server is one running redis-server.
 type Server struct {
 	t        testing.TB
+	host     Host
 	dir      string
 	port     string
 	first    []string // arguments before all others
@@ -41,8 +49,13 @@ type Server struct {
 // Start starts a server with arguments of redis-server ("--maxmemory", "64mb"). The test is skipped, or fails if acceptance tests run, if the program is missing.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return Loopback.start(t, args...)
+}
+
+func (h Host) start(t testing.TB, args ...string) *Server {
+	t.Helper()
 	testenv.RequireProgram(t, "redis-server", "apt-get install redis-server")
-	s := &Server{t: t, dir: t.TempDir(), args: args}
+	s := &Server{t: t, host: h, dir: t.TempDir(), args: args}
 	for i, arg := range args {
 		if arg == "--requirepass" && i+1 < len(args) {
 			s.password = args[i+1]
@@ -58,7 +71,7 @@ func (s *Server) begin() {
 	// Another process may take the port before the server listens on it, hence three attempts.
 	var err error
 	for range 3 {
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = s.host.findPort(); err != nil {
 			s.t.Fatal(err)
 		}
 		if err = s.start(); err == nil {
@@ -70,7 +83,7 @@ func (s *Server) begin() {
 }
 
 // Addr returns host:port.
-func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", s.port) }
+func (s *Server) Addr() string { return net.JoinHostPort(string(s.host), s.port) }
 
 // URL returns the address in the form that users configure, with the password of --requirepass.
 func (s *Server) URL() string {
@@ -118,7 +131,10 @@ func (s *Server) signal(sig syscall.Signal) {
 }
 
 func (s *Server) start() error {
-	args := slices.Concat(s.first, []string{"--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir, "--save", "", "--logfile", "redis.log"}, s.args)
+	args := slices.Concat(s.first, []string{"--bind", string(s.host), "--port", s.port, "--dir", s.dir, "--save", "", "--logfile", "redis.log"}, s.args)
+	if s.host != Loopback { // without a password, Redis refuses clients from other addresses
+		args = append(args, "--protected-mode", "no")
+	}
 	s.process = exec.Command("redis-server", args...)
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in the terminal must not reach the server before the test
 	if err := s.process.Start(); err != nil {
@@ -169,8 +185,9 @@ func (s *Server) answers() bool {
 	return err == nil || errors.As(err, &refused) && !strings.HasPrefix(err.Error(), "LOADING")
 }
 
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// findPort returns a free port.
+func (h Host) findPort() (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(string(h), "0"))
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}

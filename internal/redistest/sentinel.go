@@ -22,23 +22,29 @@ type Sentinel struct {
 // StartSentinel starts the servers and the sentinels; args are those of the two servers. It fails the test if redis-server is missing.
 func StartSentinel(t testing.TB, args ...string) *Sentinel {
 	t.Helper()
-	s := &Sentinel{Master: Start(t, args...)}
-	s.Replica = Start(t, append([]string{"--replicaof", "127.0.0.1 " + s.Master.port, "--repl-diskless-sync-delay", "0"}, args...)...)
+	return Loopback.StartSentinel(t, args...)
+}
+
+// StartSentinel starts servers and sentinels that listen at this address.
+func (h Host) StartSentinel(t testing.TB, args ...string) *Sentinel {
+	t.Helper()
+	s := &Sentinel{Master: h.start(t, args...)}
+	s.Replica = h.start(t, append([]string{"--replicaof", string(h) + " " + s.Master.port, "--repl-diskless-sync-delay", "0"}, args...)...)
 	const count, quorum = 3, 2
 	for range count {
-		s.Sentinels = append(s.Sentinels, startSentinel(t, fmt.Sprintf(`sentinel monitor %[1]s 127.0.0.1 %[2]s %[3]d
+		s.Sentinels = append(s.Sentinels, h.startSentinel(t, fmt.Sprintf(`sentinel monitor %[1]s %[2]s %[3]s %[4]d
 sentinel down-after-milliseconds %[1]s 1000
 sentinel failover-timeout %[1]s 5000
-`, SentinelMaster, s.Master.port, quorum)))
+`, SentinelMaster, h, s.Master.port, quorum)))
 	}
 	s.await(t, count)
 	return s
 }
 
 // startSentinel starts one sentinel, which stores its state in its configuration file.
-func startSentinel(t testing.TB, config string, args ...string) *Server {
+func (h Host) startSentinel(t testing.TB, config string, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir(), args: args}
+	s := &Server{t: t, host: h, dir: t.TempDir(), args: args}
 	file := filepath.Join(s.dir, "sentinel.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -83,7 +83,7 @@ func certificate(name string) *x509.Certificate {
 // listen returns a free port and the arguments of a server that listens on it with this certificate.
 func (a *certificateAuthority) listen(t testing.TB, template *x509.Certificate) (port string, args []string) {
 	t.Helper()
-	port, err := freePort()
+	port, err := Loopback.findPort()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func StartTLSCluster(t testing.TB) *TLSCluster {
 	t.Helper()
 	a := newCA(t)
 	c := &TLSCluster{Trust: a.trust(t)}
-	c.Cluster = startCluster(t, func(master int) []string {
+	c.Cluster = Loopback.startCluster(t, func(master int) []string {
 		address, addr, args := a.listenAlone(t, master)
 		if master == 0 {
 			c.url = "rediss+cluster://" + addr
@@ -52,7 +52,7 @@ func StartTLSSentinel(t testing.TB) *TLSSentinel {
 		t.Fatal(err)
 	}
 	_, addr, args := a.listenAlone(t, 1)
-	sentinel := startSentinel(t, fmt.Sprintf("sentinel monitor %s %s %s 1\n", SentinelMaster, host, port), append(args, "--tls-replication", "yes")...)
+	sentinel := Loopback.startSentinel(t, fmt.Sprintf("sentinel monitor %s %s %s 1\n", SentinelMaster, host, port), append(args, "--tls-replication", "yes")...)
 	s.url = fmt.Sprintf("rediss+sentinel://%s/0?master=%s", addr, SentinelMaster)
 	awaitMaster(t, sentinel, master)
 	return s

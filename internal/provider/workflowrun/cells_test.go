@@ -2,6 +2,7 @@ package workflowrun_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 // fault is what happens to a run.
 type fault struct {
 	name       string
-	attributes string // of the run
+	attributes string                     // of the run
+	prepare    func(t *testing.T, l *lab) // before the run is created; nil: nothing
 	happens    func(t *testing.T, l *lab, a *applying)
 	ends       func(t *testing.T, l *lab) // repairs, once clients have met it; nil: it is over
 	outcomes   map[*runMoment]outcome     // a moment without an outcome is no cell
@@ -39,10 +41,10 @@ func (c cell) String() string { return c.name + " " + c.at.name }
 
 // cells returns all cells, by faults and moments.
 func cells() (all []cell) {
-	for i := range faults {
+	for _, f := range slices.Concat(faults, clusterFaults, groupFaults) {
 		for _, at := range runMoments {
-			if _, isCell := faults[i].outcomes[at]; isCell {
-				all = append(all, cell{&faults[i], at})
+			if _, isCell := f.outcomes[at]; isCell {
+				all = append(all, cell{&f, at})
 			}
 		}
 	}
@@ -55,6 +57,9 @@ func (c cell) runTest(t *testing.T) {
 	t.Parallel()
 	attributes := c.at.attributes + "\n" + c.attributes
 	l := newLab(t, attributes)
+	if c.prepare != nil {
+		c.prepare(t, l)
+	}
 	want := c.outcomes[c.at]
 	a := c.at.reach(t, l)
 	t.Cleanup(func() {
@@ -93,7 +98,11 @@ func TestAccRunFaultCells(t *testing.T) {
 
 // isSurvived has no error at any moment: the run continues, and no command starts again.
 func isSurvived(quick ...*runMoment) map[*runMoment]outcome {
-	return outcomesOf(runMoments, quick, func(at *runMoment) outcome {
+	return isSurvivedAt(runMoments, quick...)
+}
+
+func isSurvivedAt(moments []*runMoment, quick ...*runMoment) map[*runMoment]outcome {
+	return outcomesOf(moments, quick, func(at *runMoment) outcome {
 		status := "succeeded"
 		switch at {
 		case whileHandingOn:

@@ -136,26 +136,31 @@ func (s *survival) findPod(t *testing.T, step string) *corev1.Pod {
 	return &pods.Items[0]
 }
 
-// deletePod deletes the pod of a step and waits until it does not exist.
-func (s *survival) deletePod(t *testing.T, step string) {
+// deleteSlowPod deletes the pod of the slow step and waits until it does not exist.
+func (s *survival) deleteSlowPod(t *testing.T) {
 	t.Helper()
-	pod := s.findPod(t, step)
+	pod := s.findPod(t, "slow")
 	acctest.NoError(t, s.Client.Delete(t.Context(), pod))
 	awaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
-// evictPod evicts the pod of a step, as a drain of its node does, and waits until it does not exist.
-func (s *survival) evictPod(t *testing.T, step string) {
+// evictSlowPod evicts the pod of the slow step and waits until it does not exist.
+func (s *survival) evictSlowPod(t *testing.T) {
 	t.Helper()
-	pod := s.findPod(t, step)
-	name := pod.Name
-	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", s.Namespace, name), "-f", "-")
+	pod := s.findPod(t, "slow")
+	s.requestEviction(t, pod)
+	awaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
+}
+
+// requestEviction evicts a pod as a drain of its node does.
+func (s *survival) requestEviction(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	evict := exec.CommandContext(t.Context(), "kubectl", "create", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", s.Namespace, pod.Name), "-f", "-")
 	evict.Env = s.cli.Env
-	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, s.Namespace))
+	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod.Name, s.Namespace))
 	if out, err := evict.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	awaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
 // passTimeout lets the timeout of a running Job pass: its deadline is mutable in Kubernetes, so the moment does not depend on how fast its pod has started.

@@ -296,7 +296,7 @@ Add one of the steps to needs of the other, or write to different paths.`,
 	"a pod is deleted": {
 		happens: func(t *testing.T, s *survival, _ *applying) {
 			s.awaitSlowStep(t)
-			s.deletePod(t, "slow")
+			s.deleteSlowPod(t)
 			s.server.letGo()
 		},
 		status: "succeeded",
@@ -305,7 +305,7 @@ Add one of the steps to needs of the other, or write to different paths.`,
 	"a pod is evicted": {
 		happens: func(t *testing.T, s *survival, _ *applying) {
 			s.awaitSlowStep(t)
-			s.evictPod(t, "slow")
+			s.evictSlowPod(t)
 			s.server.letGo()
 		},
 		status: "succeeded",

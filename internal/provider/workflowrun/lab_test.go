@@ -13,6 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 // lab is a run that is held at a moment and meets a fault there. All connections of the provider and of pods go through proxies.
@@ -21,6 +22,11 @@ type lab struct {
 	gate  *gate
 	api   *disturb.APIServer
 	store *disturb.Redis
+
+	// Of faults that need them.
+	webhook  *podWebhook
+	cluster  *redistest.Cluster
+	sentinel *redistest.Sentinel
 }
 
 // gate holds the first request or command that meets a condition.

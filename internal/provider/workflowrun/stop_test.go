@@ -37,7 +37,7 @@ func TestAccRunStops(t *testing.T) {
 			steps: halfDoneWith("", ""),
 			happens: func(t *testing.T, s *survival, _ *applying) {
 				s.awaitSlowStep(t)
-				s.deletePod(t, "slow")
+				s.deleteSlowPod(t)
 				s.releaseSteps()
 			},
 			status: "succeeded",
@@ -46,7 +46,7 @@ func TestAccRunStops(t *testing.T) {
 			steps: halfDoneWith("completions = 1", ""),
 			happens: func(t *testing.T, s *survival, _ *applying) {
 				s.awaitSlowStep(t)
-				s.deletePod(t, "slow")
+				s.deleteSlowPod(t)
 				s.releaseSteps()
 			},
 			status: "succeeded",
@@ -55,7 +55,7 @@ func TestAccRunStops(t *testing.T) {
 			steps: halfDoneWith("", ""),
 			happens: func(t *testing.T, s *survival, _ *applying) {
 				s.awaitSlowStep(t)
-				s.evictPod(t, "slow")
+				s.evictSlowPod(t)
 				s.releaseSteps()
 			},
 			status: "succeeded",

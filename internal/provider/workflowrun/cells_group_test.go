@@ -1,0 +1,114 @@
+package workflowrun_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+)
+
+// Faults of groups of Redis servers. Clients find the servers of a group themselves, so no proxy is in front of them: only requests to the API server are held.
+
+// groupMoments are the moments that do not hold a command of Redis.
+var groupMoments = []*runMoment{beforeFirstJob, whileRunning, betweenSteps, whileHandingOn, whileDestroying}
+
+// useRedis lets the provider and pods use other servers than those of the test cluster.
+func (l *lab) useRedis(t *testing.T, url string) {
+	t.Helper()
+	l.cli.Env = append(l.cli.Env, "BRANE_REDIS_URL="+url, "BRANE_REDIS_POD_URL="+url)
+}
+
+// losesMaster returns a fault in which a master of a Redis Cluster is away until clients have been refused because of that.
+func losesMaster(name string, leaves, returns func(master *redistest.Server)) fault {
+	return fault{
+		name: name,
+		prepare: func(t *testing.T, l *lab) {
+			t.Helper()
+			l.cluster = redistest.Host(l.Getenv(t, "BRANE_BRIDGE_IP")).StartCluster(t, "--cluster-node-timeout", "1000", "--appendonly", "yes", "--appendfsync", "always")
+			l.useRedis(t, l.cluster.URL())
+		},
+		happens: func(t *testing.T, l *lab, _ *applying) {
+			t.Helper()
+			leaves(l.cluster.Masters[0])
+			for _, other := range l.cluster.Masters[1:] {
+				awaitInfo(t, other, "cluster", "cluster_state:fail")
+			}
+		},
+		ends: func(t *testing.T, l *lab) {
+			t.Helper()
+			others := []*redis.Client{l.cluster.Masters[1].Client(), l.cluster.Masters[2].Client()}
+			awaitCondition(t, "clients to be refused", func() bool { return countRefusals(t, others) >= meetings })
+			returns(l.cluster.Masters[0])
+		},
+		outcomes: isSurvivedAt(groupMoments),
+	}
+}
+
+// awaitInfo waits until a server reports this.
+func awaitInfo(t *testing.T, server *redistest.Server, section, text string) {
+	t.Helper()
+	client := server.Client()
+	awaitCondition(t, "Redis to report "+text, func() bool {
+		if section == "cluster" {
+			return strings.Contains(client.ClusterInfo(t.Context()).Val(), text)
+		}
+		return strings.Contains(client.Info(t.Context(), section).Val(), text)
+	})
+}
+
+// countRefusals returns how many commands servers have refused because their Cluster is down.
+func countRefusals(t *testing.T, servers []*redis.Client) (sum int) {
+	t.Helper()
+	for _, server := range servers {
+		for line := range strings.Lines(server.Info(t.Context(), "errorstats").Val()) {
+			count := 0
+			if _, err := fmt.Sscanf(line, "errorstat_CLUSTERDOWN:count=%d", &count); err == nil {
+				sum += count
+			}
+		}
+	}
+	return sum
+}
+
+// checkNothingLeft destroys the run and checks that nothing of it remains, neither in the servers of the test cluster nor in those of the test.
+func (l *lab) checkNothingLeft(t *testing.T) {
+	t.Helper()
+	l.survival.checkNothingLeft(t)
+	var masters []*redistest.Server
+	if l.cluster != nil {
+		masters = l.cluster.Masters
+	}
+	if l.sentinel != nil {
+		masters = []*redistest.Server{l.sentinel.Replica}
+	}
+	for _, master := range masters {
+		keys, err := master.Client().Keys(t.Context(), "*").Result()
+		acctest.NoError(t, err)
+		if len(keys) > 0 {
+			t.Errorf("Redis still has the keys %q", keys)
+		}
+	}
+}
+
+var groupFaults = []fault{
+	{
+		name: "Sentinel promotes a replica",
+		prepare: func(t *testing.T, l *lab) {
+			t.Helper()
+			l.sentinel = redistest.Host(l.Getenv(t, "BRANE_BRIDGE_IP")).StartSentinel(t)
+			l.useRedis(t, l.sentinel.URL())
+		},
+		happens: func(t *testing.T, l *lab, _ *applying) {
+			t.Helper()
+			l.sentinel.Master.Kill()
+			awaitInfo(t, l.sentinel.Replica, "replication", "role:master")
+		},
+		outcomes: isSurvivedAt(groupMoments),
+	},
+	losesMaster("a master of a Redis Cluster is suspended", (*redistest.Server).Pause, (*redistest.Server).Continue),
+	losesMaster("a master of a Redis Cluster is killed and restarted", (*redistest.Server).Kill, (*redistest.Server).Restart),
+}
