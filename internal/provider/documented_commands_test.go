@@ -90,7 +90,7 @@ func newQuickstart(t *testing.T) quickstart {
 	acctest.NoError(t, os.WriteFile(filepath.Join(q.root, "tools/quickstart"), script, 0o700))
 	settings := q.variable(t, "TF_CLI_CONFIG_FILE")
 	acctest.NoError(t, os.Mkdir(filepath.Join(q.root, ".bin"), 0o755))
-	acctest.NoError(t, os.Symlink(filepath.Join(filepath.Dir(settings), "mirror"), filepath.Join(q.root, ".bin/mirror")))
+	acctest.NoError(t, os.Symlink(q.cli.Mirror, filepath.Join(q.root, ".bin/mirror")))
 	// The environment file of the cluster names the provider that make has built, not the one of this test.
 	env, err := os.ReadFile(filepath.Join(clustertest.Getenv(t, "BRANE_TEST_CLUSTER"), "env"))
 	acctest.NoError(t, err)

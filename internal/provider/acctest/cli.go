@@ -18,6 +18,7 @@ import (
 type CLI struct {
 	Program   string
 	Directory string // where the configuration is
+	Mirror    string // where it finds the built provider
 	Env       []string
 }
 
@@ -25,25 +26,34 @@ type CLI struct {
 func NewCLI(t *testing.T) *CLI {
 	t.Helper()
 	testenv.RequireAcceptance(t)
-	c := &CLI{Program: os.Getenv("TF_ACC_TERRAFORM_PATH"), Directory: t.TempDir()}
+	program := os.Getenv("TF_ACC_TERRAFORM_PATH")
 	for _, name := range []string{"terraform", "tofu"} {
-		if found, err := exec.LookPath(name); err == nil && c.Program == "" {
-			c.Program = found
+		if found, err := exec.LookPath(name); err == nil && program == "" {
+			program = found
 		}
 	}
-	if c.Program == "" {
+	if program == "" {
 		t.Fatal("there is neither terraform nor tofu on the PATH, and TF_ACC_TERRAFORM_PATH is empty")
 	}
-	installation := t.TempDir()
+	mirror := t.TempDir()
 	binary, err := buildProvider()
 	NoError(t, err)
 	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-		folder := filepath.Join(installation, "mirror", host, "braneframework", "brane", builtVersion, runtime.GOOS+"_"+runtime.GOARCH)
+		folder := filepath.Join(mirror, host, "braneframework", "brane", builtVersion, runtime.GOOS+"_"+runtime.GOARCH)
 		NoError(t, os.MkdirAll(folder, 0o755))
 		NoError(t, linkOrCopy(binary, filepath.Join(folder, "terraform-provider-brane_v"+builtVersion)))
 	}
-	settings := filepath.Join(installation, "terraform.tfrc")
-	NoError(t, os.WriteFile(settings, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", filepath.Join(installation, "mirror")), 0o600))
+	c := NewCLIWith(t, program, fmt.Sprintf("filesystem_mirror {\n    path = %q\n  }", mirror))
+	c.Mirror = mirror
+	return c
+}
+
+// NewCLIWith creates an empty directory for a configuration, for a program that installs providers as described by a block of provider_installation.
+func NewCLIWith(t *testing.T, program, installation string) *CLI {
+	t.Helper()
+	c := &CLI{Program: program, Directory: t.TempDir()}
+	settings := filepath.Join(t.TempDir(), "terraform.tfrc")
+	NoError(t, os.WriteFile(settings, fmt.Appendf(nil, "provider_installation {\n  %s\n}\n", installation), 0o600))
 	for _, variable := range os.Environ() {
 		// The settings of the user's own CLI do not apply; the variables of the examples do.
 		if !strings.HasPrefix(variable, "TF_") || strings.HasPrefix(variable, "TF_VAR_") {
