@@ -177,6 +177,14 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 	@echo "Building goreleaser: 2.5 minutes on two idle cores; only once."
 	$(call build-tool,release)
 
+.bin/cyclonedx-gomod: tools/sbom/go.mod
+	@echo "Building cyclonedx-gomod: 10 s on two idle cores."
+	$(call build-tool,sbom)
+
+.bin/govulncheck: tools/vuln/go.mod
+	@echo "Building govulncheck: 10 s on two idle cores."
+	$(call build-tool,vuln)
+
 .bin/tofu: tools/opentofu/go.mod
 	@echo "$(TF) is not installed: building OpenTofu, 4 minutes on two idle cores, 7 to 12 on busy ones; only once."
 	$(call build-tool,opentofu,-X github.com/opentofu/opentofu/version.dev=no)
@@ -232,6 +240,16 @@ docs-check: ## Check that docs/ is up to date, that the registry accepts it, and
 		fi; \
 	done
 	@.bin/tfplugindocs validate $(PLUGINDOCS_ARGS) > .bin/docs.log 2>&1 || { cat .bin/docs.log >&2; exit 1; }
+
+.PHONY: release-snapshot
+release-snapshot: .bin/goreleaser .bin/cyclonedx-gomod ## Build all files of a release into dist/, signed with a key of its own, and the agent's image; 10 minutes the first time
+	@tools/release/snapshot
+
+# With each CLI that is there; make .bin/tofu builds OpenTofu.
+.PHONY: test-release
+test-release: release-snapshot ## Build the files of a release, install them through mirrors and apply a run with each CLI, and build them again; 10 minutes
+	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 PATH="$$PATH:$(BIN)" go test -tags release -timeout 60m -count 1 ./test/release
 
 .PHONY: release-check
 release-check: .bin/goreleaser ## Check .goreleaser.yml, and build the provider for this platform and the agent's image into dist/

@@ -1,0 +1,11 @@
+//go:build release
+
+package release
+
+import (
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+)
+
+func TestMain(m *testing.M) { acctest.Main(m) }
