@@ -185,9 +185,26 @@ build-tool = @mkdir -p $(BIN) && go -C tools/$(1) build -trimpath -ldflags='-s -
 	@echo "Building govulncheck: 10 s on two idle cores."
 	$(call build-tool,vuln)
 
+.bin/go-licence-detector: tools/licenses/go.mod
+	@echo "Building go-licence-detector: 5 s on two idle cores."
+	$(call build-tool,licenses)
+
 .bin/tofu: tools/opentofu/go.mod
 	@echo "$(TF) is not installed: building OpenTofu, 4 minutes on two idle cores, 7 to 12 on busy ones; only once."
 	$(call build-tool,opentofu,-X github.com/opentofu/opentofu/version.dev=no)
+
+# The programs of a release.
+PROGRAMS := . ./cmd/brane-agent ./cmd/brane-engine
+
+.PHONY: licenses
+licenses: .bin/go-licence-detector ## List the licenses of the modules in the programs of a release, and check that tools/licenses/rules.json allows them
+	@modules=$$(GOOS=linux go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}' $(PROGRAMS) | sort -u) && \
+	go list -m -json $$modules | .bin/go-licence-detector -includeIndirect -rules tools/licenses/rules.json -depsTemplate tools/licenses/list.tmpl -depsOut .bin/licenses.txt
+	@cat .bin/licenses.txt
+
+.PHONY: vulnerabilities
+vulnerabilities: .bin/govulncheck ## Search the programs of a release for known vulnerabilities that they reach; it downloads the database of vuln.go.dev
+	@.bin/govulncheck $(PROGRAMS)
 
 # The modules to lint. golangci-lint only lints the module in which it is started.
 GO_MODULES := . tools/image test/cluster test/browser
