@@ -158,14 +158,14 @@ func openNetworkMirror(t *testing.T, f files, host string) (installation string,
 	return fmt.Sprintf("network_mirror {\n    url = %q\n  }", server.URL+"/mirror/"), []string{"SSL_CERT_FILE=" + ca}
 }
 
-// checkLock checks that the lock file in a directory selects the release for every platform, by the checksums that were signed.
+// checkLock checks that the lock file in a directory selects the release. A CLI knows the signature of a registry, but none of a mirror, so that it only writes the
+// digest of the files in the archive.
 func (f files) checkLock(t *testing.T, directory, host string) {
 	t.Helper()
 	lock, err := os.ReadFile(filepath.Join(directory, ".terraform.lock.hcl"))
 	acctest.NoError(t, err)
 	for _, want := range []string{
 		fmt.Sprintf("provider %q {", host+"/"+provider), fmt.Sprintf("version     = %q", f.Version), `"h1:`,
-		"zh:" + f.checksums(t)[f.name(runtime.GOOS+"_"+runtime.GOARCH+".zip")],
 	} {
 		if !strings.Contains(string(lock), want) {
 			t.Errorf("the lock file does not contain %s:\n%s", want, lock)
