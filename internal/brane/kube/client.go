@@ -122,6 +122,7 @@ func New(config *rest.Config) (*Client, error) {
 	if c.RateLimiter == nil {
 		c.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(c.QPS, c.Burst)
 	}
+	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return limitingTransport{next} })
 	var credentials *plugin
 	newHTTPClient := rest.HTTPClientFor
 	if c.ExecProvider != nil {
