@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,13 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
@@ -62,6 +66,69 @@ func TestAccLeastPrivilege(t *testing.T) {
 	})
 }
 
+// TestAccEnginePermissions enumerates what the service account that a run creates for its engine may do, while the engine is running: what its Role says, which
+// test/documents compares with the guide, and nothing else anywhere.
+func TestAccEnginePermissions(t *testing.T) {
+	t.Parallel()
+	s, c := acctest.NewEnv(t), acctest.NewCLI(t)
+	other := clustertest.Namespace(t)
+	steps := newHeldSteps(t, s.Getenv(t, "BRANE_BRIDGE_IP"))
+	c.WriteFile(t, "main.tf", acctest.RequiredProviders+s.Config(t, acctest.NamespaceConfig+`
+resource "brane_workflow_run" "test" {
+  name      = "inside"
+  namespace = brane_namespace.test.name
+  wait      = false
+  steps     = { held = { image = "$TOOLS", command = ["wget", "-q", "-O", "/dev/null", "`+steps.url+`"] } }
+}
+
+output "id" {
+  value = brane_workflow_run.test.id
+}
+`))
+	c.Run(t, "init", "-no-color")
+	c.DestroyAtEnd(t)
+	out := c.Run(t, "apply", "-auto-approve", "-no-color")
+	steps.await(t, 1, bytes.NewBufferString(out))
+	defer close(steps.release)
+
+	ref := workflow.Ref{ID: c.Run(t, "output", "-raw", "id"), Namespace: s.Namespace}
+	var accounts corev1.ServiceAccountList
+	acctest.NoError(t, s.Client.List(t.Context(), &accounts, s.Namespace, ref.Selector()))
+	if len(accounts.Items) != 1 {
+		t.Fatalf("the run has %d service accounts", len(accounts.Items))
+	}
+	name := accounts.Items[0].Name
+	rules := jobspec.BuildEngineAccount(ref, name, metav1.OwnerReference{}).Role.Rules
+	engine, everybody := impersonate(t, s.Namespace, name), impersonate(t, other, "default")
+	var unlimited []rbacv1.PolicyRule
+	for _, rule := range rules {
+		if len(rule.ResourceNames) == 0 {
+			unlimited = append(unlimited, rule)
+		}
+	}
+	acctest.NoError(t, errors.Join(
+		onlyRules(t.Context(), engine, everybody, s.Namespace, rules),
+		eachRight(t.Context(), engine, s.Namespace, unlimited),
+		eachRight(t.Context(), engine, other, nil),
+		eachRight(t.Context(), engine, "", nil),
+		forbidden(t.Context(), engine, s.Namespace, other),
+	))
+}
+
+// impersonate returns a client with the permissions of a service account.
+func impersonate(t *testing.T, ns, name string) *kube.Client {
+	t.Helper()
+	config, err := kube.Connection{ConfigPath: clustertest.Getenv(t, "KUBECONFIG")}.Config()
+	acctest.NoError(t, err)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + ns + ":" + name,
+		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + ns, "system:authenticated"},
+	}
+	client, err := kube.New(config)
+	acctest.NoError(t, err)
+	return client
+}
+
 // onlyRules checks that an account has just these rules in a namespace beside those that everybody has.
 func onlyRules(ctx context.Context, client, everybody *kube.Client, ns string, want []rbacv1.PolicyRule) error {
 	rules := func(client *kube.Client) (lines []string, err error) {
@@ -70,7 +137,7 @@ func onlyRules(ctx context.Context, client, everybody *kube.Client, ns string, w
 			return nil, err
 		}
 		for _, rule := range review.Status.ResourceRules {
-			lines = append(lines, ruleLine(rule.APIGroups, rule.Resources, rule.Verbs))
+			lines = append(lines, ruleLine(rbacv1.PolicyRule{APIGroups: rule.APIGroups, Resources: rule.Resources, Verbs: rule.Verbs, ResourceNames: rule.ResourceNames}))
 		}
 		for _, rule := range review.Status.NonResourceRules {
 			lines = append(lines, fmt.Sprint(rule.NonResourceURLs, rule.Verbs))
@@ -87,13 +154,17 @@ func onlyRules(ctx context.Context, client, everybody *kube.Client, ns string, w
 	}
 	var lines []string
 	for _, rule := range want {
-		lines = append(lines, ruleLine(rule.APIGroups, rule.Resources, rule.Verbs))
+		lines = append(lines, ruleLine(rule))
 	}
 	return sameLines("rules", slices.DeleteFunc(has, func(line string) bool { return slices.Contains(common, line) }), lines)
 }
 
-func ruleLine(groups, resources, verbs []string) string {
-	return fmt.Sprint(slices.Sorted(slices.Values(groups)), slices.Sorted(slices.Values(resources)), slices.Sorted(slices.Values(verbs)))
+func ruleLine(rule rbacv1.PolicyRule) string {
+	var line []any
+	for _, part := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs, rule.ResourceNames} {
+		line = append(line, slices.Sorted(slices.Values(part)))
+	}
+	return fmt.Sprint(line...)
 }
 
 func sameLines(what string, got, want []string) error {

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -148,22 +151,25 @@ func TestLabelTables(t *testing.T) {
 	}
 }
 
-// TestPermissionTable compares the table of the guide on permissions with the Role of `access = "run"`.
-func TestPermissionTable(t *testing.T) {
+// TestPermissionTables compares the tables of the guide on permissions with the Role of `access = "run"` and with that of an engine.
+func TestPermissionTables(t *testing.T) {
 	guide := readFile(t, "docs/guides/permissions.md")
-	var got []string
-	for _, row := range tableRows(guide, "Resource") {
-		got = append(got, strings.ReplaceAll(row[0]+": "+row[1], "`", ""))
-	}
-	slices.Sort(got)
-	var want []string
-	for _, rule := range namespace.AccessRun.Rules() {
-		for _, resource := range rule.Resources {
-			if group := rule.APIGroups[0]; group != "" {
-				resource += " (" + group + ")"
-			}
-			want = append(want, resource+": "+strings.Join(rule.Verbs, ", "))
+	engine := jobspec.BuildEngineAccount(workflow.Ref{ID: "id", Namespace: "n"}, "account", metav1.OwnerReference{})
+	for title, rules := range map[string][]rbacv1.PolicyRule{"Resource": namespace.AccessRun.Rules(), "Resource in the namespace": engine.Role.Rules} {
+		var got, want []string
+		for _, row := range tableRows(guide, title) {
+			got = append(got, strings.ReplaceAll(row[0]+": "+row[1], "`", ""))
 		}
+		for _, rule := range rules {
+			for _, resource := range rule.Resources {
+				if group := rule.APIGroups[0]; group != "" {
+					resource += " (" + group + ")"
+				}
+				want = append(want, resource+": "+strings.Join(rule.Verbs, ", "))
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		expectEqual(t, title, got, want)
 	}
-	expectEqual(t, "permissions", got, want)
 }
