@@ -259,7 +259,7 @@ docs-check: ## Check that docs/ is up to date, that the registry accepts it, and
 	@.bin/tfplugindocs validate $(PLUGINDOCS_ARGS) > .bin/docs.log 2>&1 || { cat .bin/docs.log >&2; exit 1; }
 
 .PHONY: release-snapshot
-release-snapshot: .bin/goreleaser .bin/cyclonedx-gomod ## Build all files of a release into dist/, signed with a key of its own, and the agent's image; 10 minutes the first time
+release-snapshot: .bin/goreleaser .bin/cyclonedx-gomod ## Build all files of a release into dist/, signed with a throw-away key, and the agent's image; 10 minutes the first time
 	@tools/release/snapshot
 
 # With each CLI that is there; make .bin/tofu builds OpenTofu.
@@ -271,7 +271,7 @@ test-release: release-snapshot ## Build the files of a release, install them thr
 .PHONY: release-check
 release-check: .bin/goreleaser ## Check .goreleaser.yml, and build the provider for this platform and the agent's image into dist/
 	@.bin/goreleaser check --quiet
-	@.bin/goreleaser build --snapshot --single-target --clean
+	@.bin/goreleaser build --snapshot --single-target --id provider --clean
 	@go -C tools/image run ./release -layout $(CURDIR)/dist/brane-agent
 
 # Cleaning up -----------------------------------------------------------------------------------------------
