@@ -115,7 +115,7 @@ func TestChecksums(t *testing.T) {
 // TestSignature verifies the signature of the checksums as a registry does, and that it is of nothing else.
 func TestSignature(t *testing.T) {
 	f := openFiles(t, acctest.RepositoryPath("."))
-	home, err := os.MkdirTemp("", "gnupg-") // gpg-agent's socket must have a short path
+	home, err := os.MkdirTemp("", "gnupg-") //nolint:usetesting // the path of the socket of gpg-agent must be short
 	acctest.NoError(t, err)
 	t.Cleanup(func() {
 		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() // gpg has started an agent, or not

@@ -159,8 +159,8 @@ func TestUntrustedServer(t *testing.T) {
 }
 
 func startOldTLS(server *httptest.Server) {
-	server.TLS.MaxVersion = tls.VersionTLS11 //nolint:gosec // the client must refuse it
-	server.TLS.MinVersion = tls.VersionTLS10 //nolint:gosec // see above
+	server.TLS.MaxVersion = tls.VersionTLS11 // the client must refuse it
+	server.TLS.MinVersion = tls.VersionTLS10
 	server.StartTLS()
 }
 
