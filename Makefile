@@ -140,8 +140,8 @@ launcher:
 	@go -C test/cluster build -o ../../.bin/launcher .
 
 .PHONY: cluster-up
-cluster-up: launcher build ## Start Kubernetes, Redis and a registry, or update them
-	@.bin/launcher up -dir $(CLUSTER_DIR) -number $(CLUSTER_NUMBER)
+cluster-up: launcher build ## Start Kubernetes, Redis and a registry, or update them; KUBE=1.30 starts another Kubernetes
+	@.bin/launcher up -dir $(CLUSTER_DIR) -number $(CLUSTER_NUMBER) -kube "$(KUBE)"
 
 .PHONY: cluster-down
 cluster-down: launcher ## Stop them and keep their data in CLUSTER_DIR (.cluster)

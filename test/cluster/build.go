@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 )
@@ -19,7 +20,8 @@ type upstream struct {
 	name     string
 	title    string
 	module   string   // whose version is shown
-	inputs   []string // files that, with the flags, the Go version and the architecture, determine the result
+	modfile  string   // pins the versions; the file of its digests is beside it
+	sources  []string // files that, with these two, the flags, the Go version and the architecture, determine the result
 	pkg, out string   // the package, and the suffix of the cached name if the result is a directory
 	tags     string
 	linker   func(version string) string
@@ -30,22 +32,56 @@ type upstream struct {
 var (
 	kubernetes = upstream{
 		name: "kube", title: "Kubernetes", module: "k8s.io/kubernetes",
-		inputs: []string{"go.mod", "go.sum", "main.go"}, pkg: ".",
+		modfile: "go.mod", sources: []string{"main.go"}, pkg: ".",
 		linker: stamp, patience: "6 to 16 minutes", packages: 2800,
 	}
 	// containerd is built without the plugins that this cluster does not use.
 	containerd = upstream{
 		name: "containerd", title: "containerd", module: "github.com/containerd/containerd/v2",
-		inputs: []string{"go.mod", "go.sum"}, pkg: "tool", out: "/",
+		modfile: "go.mod", pkg: "tool", out: "/",
 		tags:   "no_btrfs,no_devmapper,no_zfs,no_tracing,no_rdt,no_systemd",
 		linker: func(string) string { return "-s -w" }, patience: "1 to 5 minutes", packages: 1000,
 	}
 )
 
+var kubernetesVersion = regexp.MustCompile(`(?m)^\s+k8s\.io/kubernetes v(1\.\d+)\.`)
+
+// selectKubernetes returns the Kubernetes of a version such as "1.30", and its version. An empty version selects the one that kube/go.mod pins.
+// kube/1.30.mod pins another one for the same main.go.
+func selectKubernetes(root, version string) (upstream, string, error) {
+	files, err := filepath.Glob(filepath.Join(root, "test/cluster", kubernetes.name, "*.mod"))
+	if err != nil {
+		return upstream{}, "", err
+	}
+	var known []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return upstream{}, "", err
+		}
+		pinned := kubernetesVersion.FindSubmatch(text)
+		if pinned == nil {
+			return upstream{}, "", fmt.Errorf("%s does not require k8s.io/kubernetes", file)
+		}
+		selected := kubernetes
+		selected.modfile = filepath.Base(file)
+		if found := string(pinned[1]); found == version || version == "" && selected.modfile == kubernetes.modfile {
+			return selected, found, nil
+		}
+		known = append(known, string(pinned[1]))
+	}
+	return upstream{}, "", fmt.Errorf("test/cluster/kube has no Kubernetes %q, only %s", version, strings.Join(known, ", "))
+}
+
+// inputs returns the names of the files that determine the result.
+func (u upstream) inputs() []string {
+	return append([]string{u.modfile, strings.TrimSuffix(u.modfile, ".mod") + ".sum"}, u.sources...)
+}
+
 // file returns the path of the result in the cache, which contains a digest of all inputs.
 func (u upstream) file(cache string, inputs map[string][]byte, goVersion string) string {
 	h := sha256.New()
-	for _, name := range u.inputs {
+	for _, name := range u.inputs() {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(inputs[name]), inputs[name])
 	}
 	fmt.Fprintf(h, "%s%s %s", u.tags, goVersion, runtime.GOARCH)
@@ -56,7 +92,7 @@ func (u upstream) file(cache string, inputs map[string][]byte, goVersion string)
 func (u upstream) build(ctx context.Context, o options, st *status) (string, error) {
 	module := filepath.Join(o.root, "test/cluster", u.name)
 	inputs := map[string][]byte{}
-	for _, name := range u.inputs {
+	for _, name := range u.inputs() {
 		b, err := os.ReadFile(filepath.Join(module, name))
 		if err != nil {
 			return "", err
@@ -74,7 +110,7 @@ func (u upstream) build(ctx context.Context, o options, st *status) (string, err
 	if err := os.MkdirAll(o.cache, 0o755); err != nil {
 		return "", err
 	}
-	version, err := goOutput(ctx, module, "list", "-m", "-f", "{{.Version}}", u.module)
+	version, err := goOutput(ctx, module, "list", "-modfile="+u.modfile, "-m", "-f", "{{.Version}}", u.module)
 	if err != nil {
 		return "", err
 	}
@@ -93,7 +129,7 @@ func (u upstream) build(ctx context.Context, o options, st *status) (string, err
 			packages++
 			st.note(fmt.Sprintf("%d of at most %d packages compiled", packages, u.packages))
 		}
-		if err := goBuild(ctx, module, u.pkg, file+".new"+u.out, u.linker(version), count, "-tags="+u.tags); err != nil {
+		if err := goBuild(ctx, module, u.pkg, file+".new"+u.out, u.linker(version), count, "-modfile="+u.modfile, "-tags="+u.tags); err != nil {
 			return err
 		}
 		return os.Rename(file+".new", file)

@@ -5,11 +5,26 @@ import (
 	"testing"
 )
 
+func TestSelectKubernetes(t *testing.T) {
+	for version, modfile := range map[string]string{"": "go.mod", "1.35": "go.mod", "1.30": "1.30.mod", "1.37": "1.37.mod"} {
+		t.Run(version, func(t *testing.T) {
+			got, found, err := selectKubernetes("../..", version)
+			if err != nil || got.modfile != modfile || version != "" && found != version {
+				t.Errorf("got %s with %q, %v; want %s", got.modfile, found, err, modfile)
+			}
+		})
+	}
+	const want = `test/cluster/kube has no Kubernetes "1.3", only 1.30, 1.32, 1.34, 1.36, 1.37, 1.35`
+	if _, _, err := selectKubernetes("../..", "1.3"); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestEveryInputNamesAnotherFile(t *testing.T) {
 	for _, u := range []upstream{kubernetes, containerd} {
 		t.Run(u.name, func(t *testing.T) {
 			inputs := map[string][]byte{}
-			for _, name := range u.inputs {
+			for _, name := range u.inputs() {
 				inputs[name] = []byte(name)
 			}
 			others := u
@@ -24,7 +39,7 @@ func TestEveryInputNamesAnotherFile(t *testing.T) {
 				changed[name] = []byte("changed")
 				seen[u.file("/cache", changed, "go1.26.8")] = name
 			}
-			if want := 3 + len(u.inputs); len(seen) != want {
+			if want := 3 + len(u.inputs()); len(seen) != want {
 				t.Errorf("%d different builds have %d files: %v", want, len(seen), seen)
 			}
 		})

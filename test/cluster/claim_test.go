@@ -170,21 +170,24 @@ func TestIsCluster(t *testing.T) {
 	}
 }
 
-func TestFits(t *testing.T) {
+func TestExplainMisfit(t *testing.T) {
 	c := cluster{number: 7}
+	const addresses, version = "the cluster had other addresses with number ", "the cluster had another version of Kubernetes"
 	for name, tt := range map[string]struct {
 		directory identity
-		want      bool
+		want      string
 	}{
-		"it was never started":                        {identity{}, true},
-		"it is unchanged":                             {identity{Number: 7, Services: "10.89.7.0/24"}, true},
-		"it had another number":                       {identity{Number: 8, Services: "10.89.8.0/24"}, false},
-		"its Services had other addresses":            {identity{Number: 7, Services: "10.96.0.0/16"}, false},
-		"the address range of Services is not stored": {identity{Number: 7}, false},
+		"it was never started":                        {identity{}, ""},
+		"it is unchanged":                             {identity{Number: 7, Services: "10.89.7.0/24", Version: "1.30"}, ""},
+		"it had another number":                       {identity{Number: 8, Services: "10.89.8.0/24", Version: "1.30"}, addresses + "8"},
+		"its Services had other addresses":            {identity{Number: 7, Services: "10.96.0.0/16", Version: "1.30"}, addresses + "7"},
+		"the address range of Services is not stored": {identity{Number: 7, Version: "1.30"}, addresses + "7"},
+		"it had a later version":                      {identity{Number: 7, Services: "10.89.7.0/24", Version: "1.37"}, version},
+		"the version is not stored":                   {identity{Number: 7, Services: "10.89.7.0/24"}, version},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.directory.fits(c); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
+			if got := tt.directory.explainMisfit(c, "1.30"); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}

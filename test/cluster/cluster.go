@@ -62,11 +62,21 @@ type identity struct {
 	ID       string `json:"id"`
 	Number   int    `json:"number"`   // 0: never started
 	Services string `json:"services"` // the address range of Services in etcd and in a certificate
+	Version  string `json:"version"`  // of the Kubernetes that has written to etcd, for example "1.30"
 }
 
-// fits reports whether the content of the directory belongs to this cluster.
-func (id identity) fits(c cluster) bool {
-	return id.Number == 0 || id.Number == c.number && id.Services == c.serviceRange()
+// explainMisfit returns why the content of the directory does not belong to this cluster; empty if it does. Kubernetes and etcd do not read the data of a later
+// version, and must be updated version by version.
+func (id identity) explainMisfit(c cluster, version string) string {
+	switch {
+	case id.Number == 0:
+		return ""
+	case id.Number != c.number || id.Services != c.serviceRange():
+		return fmt.Sprintf("the cluster had other addresses with number %d", id.Number)
+	case id.Version != version:
+		return "the cluster had another version of Kubernetes"
+	}
+	return ""
 }
 
 func identityFile(dir string) string { return filepath.Join(dir, "cluster.json") }

@@ -40,6 +40,7 @@ type options struct {
 	root   string // the provider's repository, absolute
 	cache  string // directory of the built Kubernetes and containerd
 	agent  string // path of a built brane-agent; if empty, it is built from the repository
+	kube   string // the version of Kubernetes, for example "1.30"; empty means the one in test/cluster/kube/go.mod
 	number int    // the first number to try
 
 	registry string // of the command images
@@ -57,6 +58,7 @@ func command(ctx context.Context, args []string) error {
 		flags.StringVar(&o.root, "root", ".", "directory of the provider's repository")
 		flags.StringVar(&o.cache, "cache", "", "directory for Kubernetes and containerd, once built (default ROOT/.cache)")
 		flags.StringVar(&o.agent, "agent", "", "a built, static brane-agent (default: build ROOT/cmd/brane-agent)")
+		flags.StringVar(&o.kube, "kube", "", "version of Kubernetes, for example 1.30 (default: the one in ROOT/test/cluster/kube/go.mod)")
 		flags.IntVar(&o.number, "number", 1, "cluster number to try first; if it is taken, the next free one is used")
 	case "images":
 		flags.StringVar(&o.root, "root", ".", "directory of the provider's repository")

@@ -15,7 +15,11 @@ func up(ctx context.Context, o options, st *status) (err error) {
 	if err := ensurePackages(ctx, st); err != nil {
 		return err
 	}
-	kube, err := kubernetes.build(ctx, o, st)
+	selected, version, err := selectKubernetes(o.root, o.kube)
+	if err != nil {
+		return err
+	}
+	kube, err := selected.build(ctx, o, st)
 	if err != nil {
 		return err
 	}
@@ -32,7 +36,7 @@ func up(ctx context.Context, o options, st *status) (err error) {
 		return err
 	}
 	defer unlock()
-	s := &start{options: o, kube: kube, runtime: runtime, status: st, began: time.Now()}
+	s := &start{options: o, kube: kube, version: version, runtime: runtime, status: st, began: time.Now()}
 	found, err := s.find(ctx, id)
 	if err != nil {
 		return err
@@ -63,6 +67,7 @@ type start struct {
 	cluster
 	options  options
 	kube     string
+	version  string // of Kubernetes, for example "1.30"
 	runtime  string // the directory of containerd and its shim
 	password string // of Redis
 	agent    string // the name of the agent's image
@@ -96,13 +101,13 @@ func (s *start) begin(ctx context.Context, id identity) error {
 	if why != "" {
 		s.status.say(" ! %s; this cluster gets number %d", why, cl.Number)
 	}
-	if !id.fits(s.cluster) {
-		s.status.say(" ! the cluster had other addresses with number %d: it starts empty", id.Number)
+	if misfit := id.explainMisfit(s.cluster, s.version); misfit != "" {
+		s.status.say(" ! %s: it starts empty", misfit)
 		if err := emptyDirectory(s.options.dir); err != nil {
 			return err
 		}
 	}
-	id.Number, id.Services = cl.Number, s.serviceRange()
+	id.Number, id.Services, id.Version = cl.Number, s.serviceRange(), s.version
 	return id.write(s.options.dir)
 }
 
@@ -281,7 +286,7 @@ func (s *start) publish(ctx context.Context) (err error) {
 	if s.password, err = redisPassword(s.cluster); err != nil {
 		return err
 	}
-	return writeEnvironment(s.cluster, s.options.root, s.kube, s.agent, s.password)
+	return writeEnvironment(s.cluster, s.options.root, s.kube, s.version, s.agent, s.password)
 }
 
 // printNext prints the next command.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client metrics, as in the released programs
@@ -41,7 +42,7 @@ func main() {
 	case "kube-scheduler":
 		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	case "kubelet":
-		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
+		os.Exit(cli.Run(newKubelet()))
 	case "kubectl":
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			kubectlutil.CheckErr(err)
@@ -49,5 +50,17 @@ func main() {
 	default:
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
+	}
+}
+
+// newKubelet returns the command of the kubelet, whose constructor has no context in Kubernetes 1.30.
+func newKubelet() *cobra.Command {
+	switch construct := any(kubelet.NewKubeletCommand).(type) {
+	case func() *cobra.Command:
+		return construct()
+	case func(context.Context) *cobra.Command:
+		return construct(context.Background())
+	default:
+		panic(fmt.Sprintf("the constructor of the kubelet is a %T", construct))
 	}
 }
