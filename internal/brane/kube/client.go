@@ -211,9 +211,14 @@ const answerWithin = 65 * time.Second
 
 var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWithin)
 
-// sendRequest sends the request and decodes the response into obj. The timeout does not include the wait for the rate limiter, which takes minutes if the QPS is low and
-// there are many requests.
+// sendRequest sends the request and decodes the response into obj.
 func (c *Client) sendRequest(ctx context.Context, r *rest.Request, obj runtime.Object) error {
+	return c.sendAndDecode(ctx, r, func(response rest.Result) error { return response.Into(obj) })
+}
+
+// sendAndDecode sends the request and decodes its response. The timeout does not include the wait for the rate limiter, which takes minutes if the QPS is low and
+// there are many requests.
+func (c *Client) sendAndDecode(ctx context.Context, r *rest.Request, decode func(rest.Result) error) error {
 	if err := c.config.RateLimiter.Wait(ctx); err != nil {
 		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 			<-ctx.Done() // the limiter has seen the deadline before the context's own timer
@@ -222,7 +227,7 @@ func (c *Client) sendRequest(ctx context.Context, r *rest.Request, obj runtime.O
 	}
 	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
 	defer done()
-	err := withCause(ctx, r.Throttle(nil).Do(ctx).Into(obj))
+	err := withCause(ctx, decode(r.Throttle(nil).Do(ctx)))
 	if IsUnreachable(err) {
 		c.away.Store(time.Now().UnixNano())
 	}

@@ -103,6 +103,9 @@ func NewFaultProxy(t *testing.T, start func(*httptest.Server)) *FaultProxy {
 
 // recordRequest counts a request and returns the fault that it meets.
 func (p *FaultProxy) recordRequest(r *http.Request) Fault {
+	if r.URL.Path == "/version" { // an operation continues without this answer
+		return Fault{}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.holds != nil && p.holds(r, p.seen) {

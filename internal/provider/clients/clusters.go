@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -74,6 +75,15 @@ func (c *clusters) AddCluster(name string, connection *kube.Connection) {
 func (c *clusters) Kubernetes(name types.String) (*kube.Client, error) {
 	found, err := c.findCluster(name)
 	return found.client, err
+}
+
+// ConnectKubernetes is [Clients.Kubernetes] for an operation that changes the cluster: it returns an error if the API server is too old.
+func (c *clusters) ConnectKubernetes(ctx context.Context, name types.String) (*kube.Client, error) {
+	client, err := c.Kubernetes(name)
+	if err != nil {
+		return nil, err
+	}
+	return client, client.CheckVersion(ctx)
 }
 
 // KubernetesAt returns a client with the credentials of the provider for the cluster whose API server has this address, or nil if the provider block has none.

@@ -66,7 +66,7 @@ func (r *infrastructureResource) newCredential(ctx context.Context, model *infra
 func (r *infrastructureResource) tokenOf(ctx context.Context, model infrastructureModel, config credentialsModel, diags *diag.Diagnostics) credential {
 	location, account, lifetime := model.toLocation(), config.ServiceAccount.ValueString(), config.lifetime(diags)
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", account, location.Namespace)
-	client, err := r.clients.Kubernetes(model.Cluster)
+	client, err := r.clients.ConnectKubernetes(ctx, model.Cluster)
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to request a token", tried, err)
 		return credential{}

@@ -136,7 +136,7 @@ func (e *kubeconfigEphemeral) Open(ctx context.Context, req ephemeral.OpenReques
 		model.Lifetime = timetypes.NewGoDurationValueFromStringMust(attribute.FormatDuration(shortLifetime))
 	}
 	tried := fmt.Sprintf("Requesting a token of service account %q in namespace %q", model.ServiceAccount.ValueString(), model.Namespace.ValueString())
-	client, err := e.clients.Kubernetes(model.Cluster)
+	client, err := e.clients.ConnectKubernetes(ctx, model.Cluster)
 	var none *clients.NoClusterError
 	switch {
 	case errors.Is(err, clients.ErrNotKnown) && req.ClientCapabilities.DeferralAllowed:

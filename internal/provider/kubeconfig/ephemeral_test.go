@@ -121,7 +121,12 @@ func TestKubeconfigOpenAndRenew(t *testing.T) {
 	issued := time.Now().Truncate(time.Second)
 	expires := issued.Add(10 * time.Minute)
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/api/v1/namespaces/compute/serviceaccounts/brane/token" {
+		switch r.URL.Path {
+		case "/version":
+			http.NotFound(w, r)
+			return
+		case "/api/v1/namespaces/compute/serviceaccounts/brane/token":
+		default:
 			t.Errorf("asked for %s", r.URL.Path)
 		}
 		claims := fmt.Sprintf(`{"iat":%d,"exp":%d}`, issued.Unix(), expires.Unix())

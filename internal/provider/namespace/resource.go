@@ -58,7 +58,7 @@ func (r *namespaceResource) Create(ctx context.Context, req resource.CreateReque
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	spec, diags := model.specWith(ctx, config)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.clients.Kubernetes(model.Cluster)
+	client, err := r.clients.ConnectKubernetes(ctx, model.Cluster)
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to create namespace %q", spec.Name), err)
 	}
@@ -156,7 +156,7 @@ func (r *namespaceResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(diags...)
 	old, diags := before.toSpec(ctx)
 	resp.Diagnostics.Append(diags...)
-	client, err := r.clients.Kubernetes(model.Cluster)
+	client, err := r.clients.ConnectKubernetes(ctx, model.Cluster)
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to connect to the cluster", fmt.Sprintf("Connecting to update namespace %q", spec.Name), err)
 	}

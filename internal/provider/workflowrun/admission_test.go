@@ -112,6 +112,9 @@ func TestAccWorkflowRun_clusters(t *testing.T) {
 	for name, c := range clusters {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(c.run, "image_volume") {
+				clustertest.RequireImageVolumes(t)
+			}
 			s := acctest.NewEnv(t)
 			s.RegisterInfrastructure(t)
 			if c.prepare != nil {

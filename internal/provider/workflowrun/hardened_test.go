@@ -22,6 +22,9 @@ func TestAccWorkflowRun_hardened(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(way.attributes, "image_volume") {
+				clustertest.RequireImageVolumes(t)
+			}
 			s := acctest.NewEnv(t)
 			s.RegisterInfrastructure(t)
 			check := strings.NewReplacer("$BESIDE", way.beside).Replace(`

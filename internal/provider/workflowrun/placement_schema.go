@@ -134,7 +134,7 @@ func dnsConfigAttribute() schema.Attribute {
 
 func resourceClaimsAttribute() schema.Attribute {
 	return schema.MapNestedAttribute{
-		MarkdownDescription: "Devices of dynamic resource allocation that the container uses, by a name in the pod (`resourceClaims`). Requires Kubernetes 1.34, or an earlier version with this API." + runsNothing,
+		MarkdownDescription: "Devices of dynamic resource allocation that the container uses, by a name in the pod (`resourceClaims`). Requires Kubernetes 1.34, or 1.31 with the feature gate `DynamicResourceAllocation`." + runsNothing,
 		Optional:            true,
 		Validators:          []validator.Map{mapvalidator.KeysAre(attribute.DNSLabel())},
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

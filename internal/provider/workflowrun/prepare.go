@@ -80,6 +80,9 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 		model.reportMoved(diags, target.Namespace)
 		return nil, false
 	}
+	if model.checkServer(ctx, complete, target, r.clients.AgentImage, diags); diags.HasError() {
+		return nil, false
+	}
 	id := model.runID(why, cmp.Or(target.Server, kube.NormalizeServer(target.Kube.Host())), target.Namespace)
 	redis, warnings, err := r.clients.RedisClient(ctx)
 	if err != nil {

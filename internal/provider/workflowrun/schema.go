@@ -125,7 +125,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Optional: true,
 			},
 			"agent_injection": schema.StringAttribute{
-				MarkdownDescription: "How Brane's agent gets into each pod. `image_volume` mounts the agent image as an image volume, which uses less CPU on the nodes; it requires Kubernetes 1.35 and containerd 2.1 or CRI-O 1.31 on every Linux node. " +
+				MarkdownDescription: "How Brane's agent gets into each pod. `image_volume` mounts the agent image as an image volume, which uses less CPU on the nodes; it requires Kubernetes 1.35, or 1.31 with the feature gate `ImageVolume`, and containerd 2.1 or CRI-O 1.31 on every Linux node. " +
 					"`init_container` copies the agent with an init container, which works on every cluster. `auto` uses an image volume if all Linux nodes support it and the run has its own Redis user (see `redis.acl_users` of the provider). " +
 					"To find out, the provider lists the nodes with its own credentials, if they are for the registered API server address, or else with the credentials that submit the Jobs. " +
 					"Without permission to list nodes it uses an init container. Defaults to `auto`." + runsNothing,

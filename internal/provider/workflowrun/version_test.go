@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
@@ -18,6 +19,9 @@ func TestAccWorkflowRun_otherVersion(t *testing.T) {
 	for _, injection := range []string{"init_container", "image_volume"} {
 		t.Run(injection, func(t *testing.T) {
 			t.Parallel()
+			if injection == "image_volume" {
+				clustertest.RequireImageVolumes(t)
+			}
 			s := acctest.NewEnv(t)
 			s.RegisterInfrastructure(t)
 			failed := false

@@ -26,6 +26,7 @@ func TestAccWorkflowRun_agentVolume(t *testing.T) {
 	for agent, injection := range map[string]workflow.AgentInjection{"/brane/image/brane-agent": workflow.InjectImageVolume, "/brane/brane-agent": workflow.InjectInitContainer} {
 		t.Run(agent, func(t *testing.T) {
 			t.Parallel()
+			clustertest.RequireImageVolumes(t)
 			bothWays(t, agent, injection)
 		})
 	}
@@ -120,6 +121,7 @@ func checkAgentInjection(ctx context.Context, s acctest.Env, labels string, byVo
 // Where nobody has said it, the nodes say whether the agent is a volume; so the provider has to see them, and the run to have a Redis user of its own.
 func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 	t.Parallel()
+	clustertest.RequireImageVolumes(t)
 	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	blind := s.CreateServiceAccount(t, s.Namespace, "blind").Kubeconfig
@@ -168,6 +170,7 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 // The engine inside the cluster, whose account sees no nodes, makes the pods as it was decided.
 func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
 	t.Parallel()
+	clustertest.RequireImageVolumes(t)
 	s := newSurvival(t, "volume-inside", "wait = false", "/wait")
 	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
 	s.awaitSlowStep(t)
@@ -199,6 +202,9 @@ func TestAccWorkflowRun_agentFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(tt.attributes, "image_volume") {
+				clustertest.RequireImageVolumes(t)
+			}
 			image := "image = \"$TOOLS\", "
 			if strings.Contains(tt.attributes, "defaults") {
 				image = ""
