@@ -109,6 +109,30 @@ test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) #
 		. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(OTHER) $(call tf-acc-host,$(OTHER)) go test -run '$(OTHER_TESTS)' -parallel 6 -timeout 30m ./internal/provider/...; \
 	fi
 
+# The versions of Kubernetes and of the CLIs that are tested in addition to those of make test.
+KUBES := 1.30 1.32 1.34 1.36 1.37
+CLIS := tofu-1.11 tofu-1.12 terraform-1.11 terraform-1.12 terraform-1.13 terraform-1.14
+
+# The tests of what depends most on Kubernetes: Jobs, pods, tokens and permissions.
+KUBERNETES_PACKAGES := ./internal/brane/namespace ./internal/brane/credentials ./internal/brane/workflow/engine \
+	./internal/provider ./internal/provider/namespace ./internal/provider/infrastructure ./internal/provider/kubeconfig ./internal/provider/workflowrun
+KUBERNETES_TESTS := ^(TestAccOwnRights|TestAccLeastPrivilege|TestAccKubeconfig|TestAccNamespace|TestAccNamespace_(adopt|exists|password)|TestAccessRules|TestDiscover|$\
+	TestDrift|TestDriftOfRoleRef|TestAdoptAndRetain|TestCreateSatisfiesPolicies|TestRefusedObjects|TestNetworkPolicies|TestLimitRangeDefaults|TestDefaultServiceAccount|$\
+	TestRequestToken|TestProbeReportsPermissions|TestLongLivedTokenIsValidUntilRevoked|TestAccInfrastructure|TestAccInfrastructure_(rotation|renewal|longLived|deadToken)|$\
+	TestAccRotateCredential|TestAccWorkflowRun|TestAccWorkflowRun_(agent.*|classes|clusters|engine|evicted|exitCode|fails|fanOut|fanOutFails|hardened|heldUp|$\
+	inNamespace|inNamespaceWaitNot|limitRange|metadata|namespacePermissions|otherVersion|pod|podPatch|quota|retriesAndTidies|serverVersion|waitNot|waitNotAccount|when)|$\
+	TestAccIncremental_fanOut|TestAccRunStops|TestSidecars.*|TestFailedIndexesBesideSidecars|TestStepsWaitForRoomOfTheirRun|TestQuotaThatOthersHold|$\
+	TestPodsOfALostNode|TestTimeoutShowsWhatStepsWaitFor)$$
+
+.PHONY: test-kubernetes
+test-kubernetes: $(CLI_BUILT) .bin/gotestsum ## Run the tests of Jobs, pods, tokens and permissions on Kubernetes 1.30 to 1.37, each on a separate cluster; KUBE=1.30 for one of them
+	@CLI=$(CLI) TESTS='$(KUBERNETES_TESTS)' PACKAGES='$(KUBERNETES_PACKAGES)' .ci/test-versions kubernetes $(or $(KUBE),$(KUBES))
+
+.PHONY: test-cli
+test-cli: $(foreach cli,$(or $(ONLY),$(CLIS)),.bin/$(cli)) .bin/gotestsum ## Run the tests that depend most on the CLI with OpenTofu 1.11 and 1.12 and Terraform 1.11 to 1.14; ONLY=terraform-1.13 for one of them
+	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@. ./$(TEST_CLUSTER)/env && TESTS='$(OTHER_TESTS)' PACKAGES=./internal/provider/... .ci/test-versions cli $(or $(ONLY),$(CLIS))
+
 .PHONY: faults
 faults: ## List the faults and the moments of a run at which they are tested
 	@go test -tags long -run '^TestLongFaultTable$$' -v ./internal/provider/workflowrun | sed -n 's/^| //p'
@@ -206,6 +230,32 @@ licenses: .bin/go-licence-detector ## List the licenses of the modules in the pr
 vulnerabilities: .bin/govulncheck ## Search the programs of a release for known vulnerabilities that they reach; it downloads the database of vuln.go.dev
 	@.bin/govulncheck $(PROGRAMS)
 
+# Other CLIs for make test-cli. tools/terraform is built only for tests, where it is needed: Terraform has the Business Source License, and nothing that is
+# distributed contains it.
+.bin/tofu-1.12: .bin/tofu
+	@cp $< $@
+
+.bin/tofu-%: tools/opentofu/%.mod
+	@echo "Building OpenTofu $*: 4 minutes on two idle cores; only once."
+	@go -C tools/opentofu build -modfile=$*.mod -trimpath -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o $(BIN)/tofu-$* tool
+
+BACKENDS := $(foreach name,azure consul cos gcs kubernetes oci oss pg s3,.bin/backends/$(name)/backend.go)
+
+.bin/terraform-1.14: tools/terraform/go.mod $(BACKENDS)
+	$(call build-terraform,1.14,go.mod)
+
+.bin/terraform-%: tools/terraform/%.mod $(BACKENDS)
+	$(call build-terraform,$*,$*.mod)
+
+build-terraform = @echo "Building Terraform $(1): 3 minutes on two idle cores; only once."; \
+	go -C tools/terraform build -modfile=$(2) -trimpath -ldflags='-s -w -X github.com/hashicorp/terraform/version.dev=no' -o $(BIN)/terraform-$(1) tool
+
+# Terraform's backends for remote state are modules without releases, which its module cannot be built without. Their place takes the one in memory.
+.bin/backends/%/backend.go:
+	@mkdir -p $(@D)
+	@echo 'module github.com/hashicorp/terraform/internal/backend/remote-state/$*' > $(@D)/go.mod
+	@printf 'package backend\n\nimport "github.com/hashicorp/terraform/internal/backend/remote-state/inmem"\n\nvar New = inmem.New\n' > $@
+
 # The modules to lint. golangci-lint only lints the module in which it is started.
 GO_MODULES := . tools/image test/cluster test/browser
 
@@ -278,7 +328,7 @@ release-check: .bin/goreleaser ## Check .goreleaser.yml, and build the provider 
 
 .PHONY: clean
 clean: ## Remove everything that was built, started and applied in this directory
-	@for dir in .cluster $(TEST_CLUSTER); do \
+	@for dir in .cluster $(TEST_CLUSTER) .cluster-kubernetes; do \
 		if [ -d $$dir ]; then $(MAKE) --no-print-directory cluster-clean CLUSTER_DIR=$$dir || exit 1; fi; \
 	done
 	@cd examples/quickstart && rm -rf .terraform .terraform.lock.hcl terraform.tfstate* control-plane/*.yml control-plane/.brane-config.lock
