@@ -6,7 +6,7 @@ import (
 )
 
 func TestSelectKubernetes(t *testing.T) {
-	for version, modfile := range map[string]string{"": "go.mod", "1.35": "go.mod", "1.30": "1.30.mod", "1.37": "1.37.mod"} {
+	for version, modfile := range map[string]string{"": "go.mod", "1.37": "go.mod", "1.30": "1.30.mod", "1.36": "1.36.mod"} {
 		t.Run(version, func(t *testing.T) {
 			got, found, err := selectKubernetes("../..", version)
 			if err != nil || got.modfile != modfile || version != "" && found != version {
@@ -14,7 +14,7 @@ func TestSelectKubernetes(t *testing.T) {
 			}
 		})
 	}
-	const want = `test/cluster/kube has no Kubernetes "1.3", only 1.30, 1.32, 1.34, 1.36, 1.37, 1.35`
+	const want = `test/cluster/kube has no Kubernetes "1.3", only 1.30, 1.32, 1.34, 1.36, 1.37`
 	if _, _, err := selectKubernetes("../..", "1.3"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

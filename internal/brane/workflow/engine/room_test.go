@@ -9,7 +9,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// Whether a pod or a Job waits for what other pods hold, in the words of Kubernetes 1.35.
+// Whether a pod or a Job waits for what other pods hold, in the words of Kubernetes 1.37.
 func TestMayFreeRoom(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reason, message string
