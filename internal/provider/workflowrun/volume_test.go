@@ -127,7 +127,7 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 	blind := s.CreateServiceAccount(t, s.Namespace, "blind").Kubeconfig
 	own, err := os.ReadFile(clustertest.Getenv(t, acctest.KubeconfigVariable))
 	acctest.NoError(t, err)
-	elsewhere := []byte(strings.ReplaceAll(string(own), s.Client.Host(), s.Client.Host()+"/")) // an address that is not the registered one
+	elsewhere := []byte(strings.ReplaceAll(string(own), s.Client.Host(), s.Getenv(t, "BRANE_API_CLUSTER_URL"))) // not the registered address
 	kubernetes := func(kubeconfig []byte) string {
 		file := filepath.Join(t.TempDir(), "kubeconfig")
 		acctest.NoError(t, os.WriteFile(file, kubeconfig, 0o600))
