@@ -77,7 +77,7 @@ type cachedDigest struct {
 	digest string
 }
 
-// digests are those of this process, which lives as long as one plan or apply.
+// digests keeps the digests of source files until the process ends, which is after one plan or apply.
 var digests = digestCache{files: map[string]*cachedDigest{}}
 
 // fileDigest returns the digest of a file. It reads the file only if it has changed since the last call.
