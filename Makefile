@@ -65,7 +65,7 @@ TEST_FLAGS ?= -race -parallel 6 -timeout 60m
 # Starts the test cluster and sets its environment. With CLUSTER=external, the environment names another cluster: then only tests are skipped that stop parts
 # of the cluster or read files of its nodes.
 ifeq ($(CLUSTER),external)
-TEST_CLUSTER_UP := @for name in KUBECONFIG BRANE_REDIS_URL BRANE_REDIS_POD_URL BRANE_REGISTRY BRANE_AGENT_IMAGE BRANE_TOOLS_IMAGE BRANE_BRIDGE_IP; do \
+TEST_CLUSTER_UP := @for name in KUBECONFIG BRANE_REDIS_URL BRANE_REDIS_POD_URL BRANE_REGISTRY BRANE_AGENT_IMAGE BRANE_TOOLS_IMAGE BRANE_BRIDGE_IP BRANE_API_CLUSTER_URL; do \
 	eval "test -n \"\$$$$name\"" || { echo "CLUSTER=external needs $$name in the environment; see CONTRIBUTING.md" >&2; exit 1; }; done
 TEST_ENV := export BRANE_TEST_CLUSTER=external KUBE_CONFIG_PATH="$$KUBECONFIG"
 else
