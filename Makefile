@@ -106,7 +106,7 @@ test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) #
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -parallel 6 -timeout 90m $(PACKAGES)
 	@if [ -z '$(OTHER)' ]; then echo "There is no Terraform on the PATH, so the tests ran only with OpenTofu."; else \
-		. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(OTHER) $(call tf-acc-host,$(OTHER)) go test -run '$(OTHER_TESTS)' -parallel 6 -timeout 30m ./internal/provider/...; \
+		. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(OTHER) $(call tf-acc-host,$(OTHER)) go test -run '$(OTHER_TESTS)' -parallel 6 -timeout 30m ./internal/provider/... ./test/faults; \
 	fi
 
 # The versions of Kubernetes and of the CLIs that are tested in addition to those of make test.
@@ -115,7 +115,7 @@ CLIS := tofu-1.11 tofu-1.12 terraform-1.11 terraform-1.12 terraform-1.13 terrafo
 
 # The tests of what depends most on Kubernetes: Jobs, pods, tokens and permissions.
 KUBERNETES_PACKAGES := ./internal/brane/namespace ./internal/brane/credentials ./internal/brane/workflow/engine \
-	./internal/provider ./internal/provider/namespace ./internal/provider/infrastructure ./internal/provider/kubeconfig ./internal/provider/workflowrun
+	./internal/provider ./internal/provider/namespace ./internal/provider/infrastructure ./internal/provider/kubeconfig ./internal/provider/workflowrun ./test/faults
 KUBERNETES_TESTS := ^(TestAccOwnRights|TestAccLeastPrivilege|TestAccKubeconfig|TestAccNamespace|TestAccNamespace_(adopt|exists|password)|TestAccessRules|TestDiscover|$\
 	TestDrift|TestDriftOfRoleRef|TestAdoptAndRetain|TestCreateSatisfiesPolicies|TestRefusedObjects|TestNetworkPolicies|TestLimitRangeDefaults|TestDefaultServiceAccount|$\
 	TestRequestToken|TestProbeReportsPermissions|TestLongLivedTokenIsValidUntilRevoked|TestAccInfrastructure|TestAccInfrastructure_(rotation|renewal|longLived|deadToken)|$\
@@ -131,11 +131,11 @@ test-kubernetes: $(CLI_BUILT) .bin/gotestsum ## Run the tests of Jobs, pods, tok
 .PHONY: test-cli
 test-cli: $(foreach cli,$(or $(ONLY),$(CLIS)),.bin/$(cli)) .bin/gotestsum ## Run the tests that depend most on the CLI with OpenTofu 1.11 and 1.12 and Terraform 1.11 to 1.14; ONLY=terraform-1.13 for one of them
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
-	@. ./$(TEST_CLUSTER)/env && TESTS='$(OTHER_TESTS)' PACKAGES=./internal/provider/... .ci/test-versions cli $(or $(ONLY),$(CLIS))
+	@. ./$(TEST_CLUSTER)/env && TESTS='$(OTHER_TESTS)' PACKAGES='./internal/provider/... ./test/faults' .ci/test-versions cli $(or $(ONLY),$(CLIS))
 
 .PHONY: faults
-faults: ## List the faults and the moments of a run at which they are tested
-	@go test -tags long -run '^TestLongFaultTable$$' -v ./internal/provider/workflowrun | sed -n 's/^| //p'
+faults: ## List the faults, the resources that meet them, at which moments, and the tests
+	@go test -tags long -run '^TestLongFaultTable$$' -v ./test/faults | sed -n 's/^| //p'
 
 # Files are measured without a running cluster, because an idle cluster uses a tenth of a processor. It is started before to install what it needs.
 .PHONY: bench

@@ -14,13 +14,14 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // What a CSI driver makes for a step is there, from the attributes and the Secret that the step names; it is no part of the run's files.
 func TestAccWorkflowRun_csi(t *testing.T) {
 	t.Parallel()
 	clustertest.RequireOwn(t) // the driver listens in a directory of the node
-	s := newSurvivalIn(t, nil, "csi", `
+	s := heldrun.NewRunIn(t, nil, "csi", `
   steps = { both = {
     image   = "$TOOLS"
     command = ["sh", "-ec", "if touch /jfs/mine 2>/dev/null; then exit 3; fi; cat /jfs/told > /data/both"]
@@ -28,7 +29,7 @@ func TestAccWorkflowRun_csi(t *testing.T) {
   } }
   outputs = { both = { path = "both" } }
 `)
-	s.serveCSI(t)
+	serveCSI(t, s)
 	s.Kubectl(t, fmt.Sprintf(`
 apiVersion: storage.k8s.io/v1
 kind: CSIDriver
@@ -41,15 +42,15 @@ metadata: {name: jfs, namespace: %[1]s}
 stringData: {token: slow}
 `, s.Namespace), "create", "-f", "-")
 	t.Cleanup(func() { s.Kubectl(t, "", "delete", "csidriver", s.Namespace) })
-	s.checkEnd(t, nil)
-	s.checkNothingLeft(t)
+	s.CheckEnd(t, nil)
+	s.CheckNothingLeft(t)
 }
 
 // Where the kubelet looks for plugins and has its pods, as it sees it; and where that is in the cluster's folder.
 const kubelet, kubeletOutside = "/var/lib/kubelet", "lib/kubelet"
 
 // serveCSI is the node's part of a CSI driver with the namespace's name. Its volume is a folder with a file of two lines: the volume's name and the Secret's token.
-func (s *survival) serveCSI(t *testing.T) {
+func serveCSI(t *testing.T, s *heldrun.Run) {
 	t.Helper()
 	outside := filepath.Join(clustertest.Getenv(t, "BRANE_TEST_CLUSTER"), kubeletOutside)
 	socket := path.Join("plugins_registry", s.Namespace+".sock")

@@ -20,6 +20,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // Tests of runs that are not in the state: imports, the data source and the list.
@@ -326,8 +327,8 @@ func TestAccWorkflowRun_notFound(t *testing.T) {
 // A run is imported and read while an engine runs it, and when it has ended. An apply that was killed is continued after an import.
 func TestAccWorkflowRun_lookupRunning(t *testing.T) {
 	t.Parallel()
-	s := newDetachedSurvival(t, "found", "/wait")
-	s.awaitSlowStep(t)
+	s := heldrun.NewDetachedRun(t, "found", "/wait")
+	s.AwaitSlowStep(t)
 	p := acctest.NewProtocol(t)
 	p.RequireNoErrors(p.Configure(acctest.Object{"control_plane": acctest.Object{"directory": s.Directory}}, false).Diagnostics)
 	l := lookup{Env: s.Env, Lifecycle: p.NewLifecycle("brane_workflow_run")}
@@ -346,33 +347,33 @@ func TestAccWorkflowRun_lookupRunning(t *testing.T) {
 		if got := l.DecodeString(data["status"]); got != status || data["outputs_digest"].IsNull() == outputs {
 			t.Errorf("the status is %s with the outputs %s, want %s", got, data["outputs"], status)
 		}
-		s.cli.Run(t, "state", "rm", acctest.RunAddress)
-		s.cli.Run(t, "import", "-no-color", acctest.RunAddress, s.awaitID(t))
-		s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color")
+		s.CLI.Run(t, "state", "rm", acctest.RunAddress)
+		s.CLI.Run(t, "import", "-no-color", acctest.RunAddress, s.AwaitID(t))
+		s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color")
 	}
 	check("running", "", false)
-	close(s.server.release)
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s.Server.Release()
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
 	check("succeeded", "succeeded", true)
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.checkNothingLeft(t)
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CheckNothingLeft(t)
 }
 
 // The run of an apply that was killed is read, imported, and continued.
 func TestAccWorkflowRun_importKilled(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "killed", "", "/wait")
-	first := startApply(t, s.cli)
-	s.awaitSlowStep(t)
-	first.killProvider(t)
-	first.errors(t)
-	s.cli.Run(t, "import", "-no-color", acctest.RunAddress, s.awaitID(t))
-	if got := s.readStatus(t); got != "running" {
+	s := heldrun.NewRun(t, "killed", "", "/wait")
+	first := heldrun.StartApply(t, s.CLI)
+	s.AwaitSlowStep(t)
+	first.KillProvider(t)
+	first.Errors(t)
+	s.CLI.Run(t, "import", "-no-color", acctest.RunAddress, s.AwaitID(t))
+	if got := s.ReadStatus(t); got != "running" {
 		t.Errorf("the status is %q", got)
 	}
-	close(s.server.release)
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.checkNothingLeft(t)
+	s.Server.Release()
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CheckNothingLeft(t)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // Tests of which steps run again after a change, what the plan shows of that, and what the outputs are. Each command counts its start in Redis.
@@ -44,7 +43,7 @@ func newIncremental(t *testing.T) *incremental {
 // config returns the configuration of a run. In its commands, $RAN/name counts a start.
 func (i *incremental) config(body string) string {
 	i.t.Helper()
-	return i.RunConfig(i.t, "changing", countInRedis(i.t, i.Env, i.counts, body))
+	return i.RunConfig(i.t, "changing", heldrun.CountInRedis(i.t, i.Env, i.counts, body))
 }
 
 // edition is a configuration, with what happens before and what is expected.
@@ -351,93 +350,75 @@ func TestAccIncremental_chunkGone(t *testing.T) {
 // A run is executed by an engine in the cluster: a change while it runs, and one when it has ended.
 func TestAccIncremental_waitNot(t *testing.T) {
 	t.Parallel()
-	s := newDetachedSurvival(t, "altered", "/wait")
-	s.awaitSlowStep(t)
-	s.changeConfig(t, "; cat /data/first", "; true; cat /data/first") // of the last step, which has not started
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	s.server.letGo()
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s := heldrun.NewDetachedRun(t, "altered", "/wait")
+	s.AwaitSlowStep(t)
+	s.ChangeConfig(t, "; cat /data/first", "; true; cat /data/first") // of the last step, which has not started
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	s.Server.Release()
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.changeConfig(t, "; true; cat /data/first", "; cat /data/first")
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.ChangeConfig(t, "; true; cat /data/first", "; cat /data/first")
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 2})
-	s.checkNothingLeft(t)
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 2})
+	s.CheckNothingLeft(t)
 }
 
 // The provider is killed in the middle of an update. The state is the old one, and the next apply continues.
 func TestAccIncremental_killed(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "killed", "", "/wait")
-	s.server.letGo()
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.changeConfig(t, "echo slow >", "wget -q -O /dev/null "+s.server.url+"/finish; echo slow >")
-	arrived := s.server.arrivals.Load()
-	a := startApply(t, s.cli)
-	s.server.awaitArrivals(t, arrived+1)
-	a.killProvider(t)
-	awaitClosed(t, "the end of the CLI", a.ended)
-	s.server.finish()
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1}) // the last step sees the same files
-	s.checkNothingLeft(t)
+	s := heldrun.NewRun(t, "killed", "", "/wait")
+	s.Server.Release()
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.ChangeConfig(t, "echo slow >", "wget -q -O /dev/null "+s.Server.URL+"/finish; echo slow >")
+	arrived := s.Server.Arrivals.Load()
+	a := heldrun.StartApply(t, s.CLI)
+	s.Server.AwaitArrivals(t, arrived+1)
+	a.KillProvider(t)
+	heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
+	s.Server.Finish()
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1}) // the last step sees the same files
+	s.CheckNothingLeft(t)
 }
 
 // Two applies of one state's configuration: the second one does not disturb the first.
 func TestAccIncremental_twoApplies(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "twice", "", "/wait")
-	a := startApply(t, s.cli)
-	awaitClosed(t, "the slow step to start", s.server.arrived)
-	other := s.copyCLI(t)
+	s := heldrun.NewRun(t, "twice", "", "/wait")
+	a := heldrun.StartApply(t, s.CLI)
+	heldrun.AwaitClosed(t, "the slow step to start", s.Server.Arrived)
+	other := s.CopyCLI(t)
 	cmd, out := other.Command(t.Context(), "apply", "-auto-approve", "-no-color")
 	if err := cmd.Run(); err == nil {
 		t.Fatalf("the second apply did not fail:\n%s", out)
 	}
-	checkOutput(t, out, "Run locked by another apply")
-	s.server.letGo()
-	if got := a.errors(t); got != "" {
+	heldrun.CheckOutput(t, out, "Run locked by another apply")
+	s.Server.Release()
+	if got := a.Errors(t); got != "" {
 		t.Fatal(got)
 	}
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 
 	// Another state with the same configuration takes the run over, and nothing runs.
 	other.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.countStarts(t); got != "first 1, last 1, slow 1" {
+	if got := s.CountStarts(t); got != "first 1, last 1, slow 1" {
 		t.Errorf("the steps were started: %s", got)
 	}
 	// One with another configuration does not.
-	third := s.copyCLI(t)
-	third.WriteFile(t, "main.tf", strings.Replace(s.readConfig(t), "echo slow >", "echo other >", 1))
+	third := s.CopyCLI(t)
+	third.WriteFile(t, "main.tf", strings.Replace(s.ReadConfig(t), "echo slow >", "echo other >", 1))
 	cmd, out = third.Command(t.Context(), "apply", "-auto-approve", "-no-color")
 	if err := cmd.Run(); err == nil {
 		t.Fatalf("an apply with another configuration did not fail:\n%s", out)
 	}
-	checkOutput(t, out, "Run name in use", "its configuration differs in the steps slow", "Give this run another name")
+	heldrun.CheckOutput(t, out, "Run name in use", "its configuration differs in the steps slow", "Give this run another name")
 	// The first state does not delete what belongs to the other one by now.
-	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
+	s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
 	other.Run(t, "plan", "-detailed-exitcode", "-no-color")
 	other.Run(t, "destroy", "-auto-approve", "-no-color")
 	acctest.NoError(t, s.CheckNoRunObjects(t.Context()))
-}
-
-// copyCLI returns a CLI with the same configuration and a state of its own.
-func (s *survival) copyCLI(t *testing.T) *acctest.CLI {
-	t.Helper()
-	other := acctest.NewCLI(t)
-	other.WriteFile(t, "main.tf", s.readConfig(t))
-	other.Run(t, "init", "-no-color")
-	other.DestroyAtEnd(t)
-	return other
-}
-
-// readConfig returns the configuration of the run.
-func (s *survival) readConfig(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.cli.Directory, "main.tf"))
-	acctest.NoError(t, err)
-	return string(text)
 }

@@ -1,10 +1,10 @@
 package workflowrun_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // guardedSteps are two steps of which the second fails until $WORKS succeeds.
@@ -19,44 +19,35 @@ const guardedSteps = `
 // A run that failed is continued although Terraform must not destroy it: after untaint, the next apply continues it in place.
 func TestAccRunLifecycle_preventDestroy(t *testing.T) {
 	t.Parallel()
-	s := newSurvivalIn(t, nil, "guarded", guardedSteps+"\n  lifecycle {\n    prevent_destroy = true\n  }")
-	t.Cleanup(func() { s.writeConfig(t, "guarded", guardedSteps) }) // so that it can be destroyed
-	s.applyFails(t, `Step "slow" of run "guarded" failed`)
-	s.applyFails(t, "Instance cannot be destroyed")
-	s.cli.Run(t, "untaint", "-no-color", acctest.RunAddress)
-	s.applyFails(t, `Step "slow" of run "guarded" failed`) // and is not tainted again
-	s.server.works.Store(true)
-	s.applyFails(t, "")
-	if status, starts := s.readStatus(t), s.countStarts(t); status != "succeeded" || starts != "first 1, slow 3" {
+	s := heldrun.NewRunIn(t, nil, "guarded", guardedSteps+"\n  lifecycle {\n    prevent_destroy = true\n  }")
+	t.Cleanup(func() { s.WriteConfig(t, "guarded", guardedSteps) }) // so that it can be destroyed
+	s.CheckFails(t, nil, `Step "slow" of run "guarded" failed`)
+	s.CheckFails(t, nil, "Instance cannot be destroyed")
+	s.CLI.Run(t, "untaint", "-no-color", acctest.RunAddress)
+	s.CheckFails(t, nil, `Step "slow" of run "guarded" failed`) // and is not tainted again
+	s.Server.Works.Store(true)
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	if status, starts := s.ReadStatus(t), s.CountStarts(t); status != "succeeded" || starts != "first 1, slow 3" {
 		t.Errorf("the run has the status %s, and its steps started: %s", status, starts)
 	}
-	s.cli.Run(t, "plan", "-no-color", "-detailed-exitcode") // nothing is left to do
+	s.CLI.Run(t, "plan", "-no-color", "-detailed-exitcode") // nothing is left to do
 }
 
 // A run that failed keeps its commits if its id is not known during the plan.
 func TestAccRunLifecycle_unknownInput(t *testing.T) {
 	t.Parallel()
 	body := guardedSteps + "\n  inputs = { in = { content = terraform_data.in.output } }"
-	s := newSurvivalIn(t, nil, "unknown", guardedSteps)
+	s := heldrun.NewRunIn(t, nil, "unknown", guardedSteps)
 	write := func(trigger string) {
-		s.writeConfig(t, "unknown", body)
-		s.cli.WriteFile(t, "in.tf", "resource \"terraform_data\" \"in\" {\n  input            = \"the same\"\n  triggers_replace = \""+trigger+"\"\n}\n")
+		s.WriteConfig(t, "unknown", body)
+		s.CLI.WriteFile(t, "in.tf", "resource \"terraform_data\" \"in\" {\n  input            = \"the same\"\n  triggers_replace = \""+trigger+"\"\n}\n")
 	}
 	write("one")
-	s.applyFails(t, `Step "slow" of run "unknown" failed`)
-	s.server.works.Store(true)
+	s.CheckFails(t, nil, `Step "slow" of run "unknown" failed`)
+	s.Server.Works.Store(true)
 	write("two")
-	s.applyFails(t, "")
-	if status, starts := s.readStatus(t), s.countStarts(t); status != "succeeded" || starts != "first 1, slow 2" {
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	if status, starts := s.ReadStatus(t), s.CountStarts(t); status != "succeeded" || starts != "first 1, slow 2" {
 		t.Errorf("the run has the status %s, and its steps started: %s", status, starts)
-	}
-}
-
-// applyFails applies, and checks that the errors contain a text; an empty text means that there is no error.
-func (s *survival) applyFails(t *testing.T, want string) {
-	t.Helper()
-	got := startApply(t, s.cli).errors(t)
-	if !strings.Contains(got, want) || (want == "") != (got == "") {
-		t.Fatalf("the errors are %q, want %q", got, want)
 	}
 }

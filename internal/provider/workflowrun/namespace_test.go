@@ -26,6 +26,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // Tests of runs without an infrastructure, whose provider block has no control plane.
@@ -152,39 +153,39 @@ func awaitNoRunObjects(t *testing.T, s acctest.Env) error {
 	return err
 }
 
-// newNamespaceSurvival returns a run in a namespace, which is not applied yet.
-func newNamespaceSurvival(t *testing.T, name, attributes, slow string) *survival {
+// newNamespaceRun returns a run in a namespace, which is not applied yet.
+func newNamespaceRun(t *testing.T, name, attributes, slow string) *heldrun.Run {
 	t.Helper()
-	s := newSurvival(t, name, attributes, slow)
-	s.changeConfig(t, s.ProviderBlock(), "provider \"brane\" {}\n")
-	s.changeConfig(t, fmt.Sprintf("infrastructure = %q", s.Namespace), fmt.Sprintf("namespace = %q", s.Namespace))
+	s := heldrun.NewRun(t, name, attributes, slow)
+	s.ChangeConfig(t, s.ProviderBlock(), "provider \"brane\" {}\n")
+	s.ChangeConfig(t, fmt.Sprintf("infrastructure = %q", s.Namespace), fmt.Sprintf("namespace = %q", s.Namespace))
 	return s
 }
 
 // The engine of a run in a namespace has its own service account, which loses its permissions when the run has ended and is deleted with the run.
 func TestAccWorkflowRun_inNamespaceWaitNot(t *testing.T) {
 	t.Parallel()
-	s := newNamespaceSurvival(t, "alone-inside", "wait = false\nsecret_env_wo = { slow = { SAID = \"abracadabra\" } }\nsecret_env_wo_version = 1", "/wait")
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	s.awaitSlowStep(t)
-	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color")
-	account := s.awaitEngine(t).Spec.ServiceAccountName
-	if want := workflow.ObjectName("brane", s.awaitID(t), "engine", "1"); account != want {
+	s := newNamespaceRun(t, "alone-inside", "wait = false\nsecret_env_wo = { slow = { SAID = \"abracadabra\" } }\nsecret_env_wo_version = 1", "/wait")
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	s.AwaitSlowStep(t)
+	s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color")
+	account := s.AwaitEngine(t).Spec.ServiceAccountName
+	if want := workflow.ObjectName("brane", s.AwaitID(t), "engine", "1"); account != want {
 		t.Errorf("the engine has the service account %q, want %q", account, want)
 	}
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: account}}
 	acctest.NoError(t, s.Client.Get(t.Context(), binding))
-	close(s.server.release)
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s.Server.Release()
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
 	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		err := s.Client.Get(ctx, binding)
 		return apierrors.IsNotFound(err), nil
 	}))
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color")
-	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color")
+	s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
 	acctest.NoError(t, awaitNoRunObjects(t, s.Env))
 }
 
@@ -201,11 +202,11 @@ func TestAccWorkflowRun_namespaceDeleted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newNamespaceSurvival(t, "homeless", tt.attributes, tt.slow)
-			s.server.works.Store(true)
-			s.cli.Run(t, "apply", "-auto-approve", "-no-color")
+			s := newNamespaceRun(t, "homeless", tt.attributes, tt.slow)
+			s.Server.Works.Store(true)
+			s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
 			if tt.changes {
-				s.awaitSlowStep(t)
+				s.AwaitSlowStep(t)
 			}
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}
 			acctest.NoError(t, s.Client.Delete(t.Context(), namespace))
@@ -216,12 +217,12 @@ func TestAccWorkflowRun_namespaceDeleted(t *testing.T) {
 				acctest.NoError(t, s.Client.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}))
 			})
 			if !tt.changes {
-				s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color")
+				s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color")
 			} else {
-				s.checkFails(t, nil, "namespace \""+s.Namespace+"\" does not exist", "Create it with a brane_namespace", "kubectl create namespace "+s.Namespace)
+				s.CheckFails(t, nil, "namespace \""+s.Namespace+"\" does not exist", "Create it with a brane_namespace", "kubectl create namespace "+s.Namespace)
 			}
-			s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
-			acctest.NoError(t, acctest.CheckNoRedisKeys(t.Context(), s.redis, s.found))
+			s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
+			acctest.NoError(t, acctest.CheckNoRedisKeys(t.Context(), s.Redis, s.AwaitID(t)))
 		})
 	}
 }

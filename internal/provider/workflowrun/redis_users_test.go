@@ -19,6 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -39,9 +40,9 @@ func withRedis(config, redis string) string {
 var authenticatesAs = regexp.MustCompile(`(?i)\r\nauth\r\n\$\d+\r\n([\w.-]+)\r\n\$`)
 
 // newPodRedis starts a Redis that pods reach through a proxy, whose record of what they send is returned.
-func newPodRedis(t *testing.T, args ...string) (server *redistest.Server, podURL string, sent *transcript) {
+func newPodRedis(t *testing.T, args ...string) (server *redistest.Server, podURL string, sent *heldrun.Transcript) {
 	t.Helper()
-	server, sent = redistest.Start(t, append([]string{"--appendonly", "yes", "--requirepass", "s3cret"}, args...)...), &transcript{}
+	server, sent = redistest.Start(t, append([]string{"--appendonly", "yes", "--requirepass", "s3cret"}, args...)...), &heldrun.Transcript{}
 	proxy := redistest.StartProxy(t, bridgeAddress(t), server, func(data []byte) { _, _ = sent.Write(data) })
 	return server, strings.Replace(server.URL(), server.Addr(), proxy.Addr(), 1), sent
 }
@@ -108,22 +109,22 @@ func TestAccRedis_aclUserRemoved(t *testing.T) {
 	s := acctest.NewEnv(t)
 	s.RegisterInfrastructure(t)
 	server, podURL, _ := newPodRedis(t)
-	steps := newCaller(t, clustertest.Getenv(t, "BRANE_BRIDGE_IP"))
+	steps := heldrun.NewStepServer(t, clustertest.Getenv(t, "BRANE_BRIDGE_IP"))
 	removed := make(chan error, 1)
 	go func() {
 		select {
-		case <-steps.arrived:
+		case <-steps.Arrived:
 			removed <- removeRunUser(t.Context(), server.Client())
 		case <-t.Context().Done():
 			removed <- context.Cause(t.Context())
 		}
-		steps.letGo()
+		steps.Release()
 	}()
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: acctest.ProviderFactories,
 		Steps: []resource.TestStep{{
 			Config: withRedis(s.RunConfig(t, "removed", fmt.Sprintf(`steps = { wait = { image = "$TOOLS", command = ["sh", "-ec", "wget -q -O /dev/null %s/wait; echo done >/data/out"] } }
-  outputs = { out = { path = "out" } }`, steps.url)), fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = \"require\"", server.URL(), podURL)),
+  outputs = { out = { path = "out" } }`, steps.URL)), fmt.Sprintf("    url = %q\n    pod_url = %q\n    acl_users = \"require\"", server.URL(), podURL)),
 			ConfigStateChecks: []statecheck.StateCheck{acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"out": acctest.ExpectOutput("out", "done\n")}))},
 			Check:             func(*terraform.State) error { return <-removed },
 		}},

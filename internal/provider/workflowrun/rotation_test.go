@@ -13,10 +13,11 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // registerLongLived registers a long-lived token, as brane_infrastructure does with credentials.long_lived, and returns it.
-func registerLongLived(t *testing.T, s *survival) *credentials.Kubeconfig {
+func registerLongLived(t *testing.T, s *heldrun.Run) *credentials.Kubeconfig {
 	t.Helper()
 	store := infra.NewDirectoryStore(s.Directory, infra.V06)
 	registration, err := infra.Lookup(t.Context(), store, s.Namespace)
@@ -36,7 +37,7 @@ func registerLongLived(t *testing.T, s *survival) *credentials.Kubeconfig {
 // one of an engine, which has another token. The same holds for a token that is deleted without being replaced: the provider may request another.
 func TestAccRunLifecycle_rotation(t *testing.T) {
 	t.Parallel()
-	rotate := func(t *testing.T, s *survival, _ *credentials.Kubeconfig) {
+	rotate := func(t *testing.T, s *heldrun.Run, _ *credentials.Kubeconfig) {
 		t.Helper()
 		protocol := acctest.NewProtocol(t)
 		protocol.RequireNoErrors(protocol.Configure(acctest.Object{"control_plane": acctest.Object{"directory": s.Directory}}, false).Diagnostics)
@@ -47,39 +48,39 @@ func TestAccRunLifecycle_rotation(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		attributes string
-		happens    func(t *testing.T, s *survival, used *credentials.Kubeconfig)
+		happens    func(t *testing.T, s *heldrun.Run, used *credentials.Kubeconfig)
 	}{
 		"rotated":  {"", rotate},
 		"detached": {"wait = false", rotate},
-		"revoked": {"", func(t *testing.T, s *survival, used *credentials.Kubeconfig) {
+		"revoked": {"", func(t *testing.T, s *heldrun.Run, used *credentials.Kubeconfig) {
 			acctest.NoError(t, credentials.Revoke(t.Context(), s.Client, s.Namespace, used.TokenSecret()))
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSurvival(t, name, tt.attributes, "/wait")
+			s := heldrun.NewRun(t, name, tt.attributes, "/wait")
 			used := registerLongLived(t, s)
-			apply := startApply(t, s.cli)
-			s.awaitSlowStep(t)
+			apply := heldrun.StartApply(t, s.CLI)
+			s.AwaitSlowStep(t)
 			tt.happens(t, s, used)
-			s.awaitRejected(t, used)
-			s.server.letGo()
-			s.checkErrors(t, apply, "")
-			if tt.attributes != "" && s.awaitEnd(t) != workflow.RunSucceeded {
+			awaitRejected(t, s, used)
+			s.Server.Release()
+			s.CheckErrors(t, apply, "")
+			if tt.attributes != "" && s.AwaitEnd(t) != workflow.RunSucceeded {
 				t.Error("the run has not succeeded")
 			}
-			s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-			s.checkNothingLeft(t)
+			s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+			s.CheckNothingLeft(t)
 		})
 	}
 }
 
 // awaitRejected waits until the API server does not accept a token any more, which it may have cached.
-func (s *survival) awaitRejected(t *testing.T, used *credentials.Kubeconfig) {
+func awaitRejected(t *testing.T, s *heldrun.Run, used *credentials.Kubeconfig) {
 	t.Helper()
 	client, err := clients.NewKubernetes(used.Config())
 	acctest.NoError(t, err)
-	awaitCondition(t, "the token to be rejected", func() bool {
+	heldrun.AwaitCondition(t, "the token to be rejected", func() bool {
 		err := client.List(t.Context(), kube.List(&batchv1.JobList{}), s.Namespace, "")
 		return apierrors.IsUnauthorized(err)
 	})

@@ -2,7 +2,6 @@ package workflowrun_test
 
 import (
 	"bytes"
-	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,114 +17,104 @@ import (
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // What goes wrong with runs that go on inside the cluster.
-
-// checkPlan plans, which has to find changes and to say these sentences.
-func (s *survival) checkPlan(t *testing.T, sentences ...string) {
-	t.Helper()
-	cmd, out := s.cli.Command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
-	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {
-		t.Fatalf("the plan ended with %v:\n%s", err, out)
-	}
-	checkOutput(t, out, sentences...)
-}
 
 // Other outputs are asked for while the run goes on, one of which nobody leaves. That is told at its end; with the mended configuration the run goes on from
 // its commits, and the apply that sees the end writes the report.
 func TestAccWorkflowRun_waitNotOutputs(t *testing.T) {
 	t.Parallel()
-	s := newDetachedSurvival(t, "choosy", "/wait")
-	s.awaitSlowStep(t)
+	s := heldrun.NewDetachedRun(t, "choosy", "/wait")
+	s.AwaitSlowStep(t)
 	page := s.ControlPlaneFile("choosy.html")
-	s.changeConfig(t, `outputs  = {`, fmt.Sprintf("report_path = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
-	if out := s.cli.Run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "1 changed") {
+	s.ChangeConfig(t, `outputs  = {`, fmt.Sprintf("report_path = %q\noutputs  = { one = { path = \"first\" }, none = { path = \"none\" }, ", page))
+	if out := s.CLI.Run(t, "apply", "-auto-approve", "-no-color"); !strings.Contains(out, "1 changed") {
 		t.Errorf("it says\n%s", out)
 	}
-	close(s.server.release)
-	if got := s.awaitEnd(t); got != workflow.RunStopped {
+	s.Server.Release()
+	if got := s.AwaitEnd(t); got != workflow.RunStopped {
 		t.Fatalf("the run has %s", got)
 	}
-	s.checkPlan(t, `Run "choosy" stopped`, `keep outputs: no such file: "none"`, "will be updated in-place")
+	s.CheckPlan(t, `Run "choosy" stopped`, `keep outputs: no such file: "none"`, "will be updated in-place")
 
-	s.changeConfig(t, `none = { path = "none" }, `, "")
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
+	s.ChangeConfig(t, `none = { path = "none" }, `, "")
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
 	acctest.NoError(t, pageSays(page, []string{"no such file: &#34;none&#34;"}, nil)(nil)) // of how it had ended before
 	acctest.NoError(t, os.Remove(page))
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.checkPlan(t, "report_written_at", "will be updated in-place")
+	s.CheckPlan(t, "report_written_at", "will be updated in-place")
 	if _, err := os.Stat(page); err == nil {
 		t.Error("the plan has written the report")
 	}
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1}) // and then plans nothing more
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1}) // and then plans nothing more
 	acctest.NoError(t, pageSays(page, []string{"3 steps in", "<code>first</code>"}, nil)(nil))
-	s.checkNothingLeft(t)
+	s.CheckNothingLeft(t)
 }
 
 // The engine's Job is deleted and its pod killed, so that it writes nothing more: the refresh tells, and the next apply goes on with what still runs.
 func TestAccWorkflowRun_engineLost(t *testing.T) {
 	t.Parallel()
-	s := newDetachedSurvival(t, "orphan", "/wait")
-	s.awaitSlowStep(t)
-	pod := s.awaitEngine(t)
-	s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // so far all is well
+	s := heldrun.NewDetachedRun(t, "orphan", "/wait")
+	s.AwaitSlowStep(t)
+	pod := s.AwaitEngine(t)
+	s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color") // so far all is well
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
 	acctest.NoError(t, s.Client.Delete(t.Context(), job))
 	kill := exec.CommandContext(t.Context(), "kubectl", "-n", s.Namespace, "delete", "pod", pod.Name, "--grace-period=0", "--force", "--ignore-not-found")
 	if out, err := kill.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s.checkPlan(t, `Run "orphan" stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.Namespace), "Apply again to resume the run: completed steps do not run again.", "will be updated in-place")
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	close(s.server.release)
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s.CheckPlan(t, `Run "orphan" stopped`, fmt.Sprintf("its engine, Job %q in namespace %q, is gone", job.Name, s.Namespace), "Apply again to resume the run: completed steps do not run again.", "will be updated in-place")
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	s.Server.Release()
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.checkNothingLeft(t)
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CheckNothingLeft(t)
 }
 
 // The engine has a password that Redis refuses. No other pod would do better, so the run stops, and goes on with the right one.
 func TestAccWorkflowRun_waitNotPassword(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "locked-out", "wait = false", "/works")
-	s.server.works.Store(true)
+	s := heldrun.NewRun(t, "locked-out", "wait = false", "/works")
+	s.Server.Works.Store(true)
 	const wrong = "not-the-pass-word"
 	_, host, _ := strings.Cut(clustertest.Getenv(t, "BRANE_REDIS_POD_URL"), "@")
 	redis := fmt.Sprintf("\n  redis = { pod_url = %q }\n", "redis://:"+wrong+"@"+host)
-	s.changeConfig(t, `provider "brane" {`, `provider "brane" {`+redis)
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.awaitEnd(t); got != workflow.RunStopped {
+	s.ChangeConfig(t, `provider "brane" {`, `provider "brane" {`+redis)
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.AwaitEnd(t); got != workflow.RunStopped {
 		t.Fatalf("the run has %s", got)
 	}
-	cmd, out := s.cli.Command(t.Context(), "plan", "-no-color")
+	cmd, out := s.CLI.Command(t.Context(), "plan", "-no-color")
 	acctest.NoError(t, cmd.Run())
-	checkOutput(t, out, `Run "locked-out" stopped`, "redis refuses the user name or password", "will be updated in-place")
+	heldrun.CheckOutput(t, out, `Run "locked-out" stopped`, "redis refuses the user name or password", "will be updated in-place")
 	if strings.Contains(out.String(), wrong) {
 		t.Errorf("it tells the password:\n%s", out)
 	}
-	s.changeConfig(t, redis, "")
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s.ChangeConfig(t, redis, "")
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.checkNothingLeft(t)
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CheckNothingLeft(t)
 }
 
 // What is registered is no service account of the namespace, so no pod can have it: the engine gets one of its own.
 func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "stranger", "wait = false", "/works")
-	s.server.works.Store(true)
+	s := heldrun.NewRun(t, "stranger", "wait = false", "/works")
+	s.Server.Works.Store(true)
 	admin, err := os.ReadFile(clustertest.Getenv(t, "KUBECONFIG"))
 	acctest.NoError(t, err)
 	store := infra.NewDirectoryStore(s.Directory, infra.V06)
@@ -133,11 +122,11 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 		Name: s.Namespace, Address: s.Client.Host()[len("https://"):], Namespace: s.Namespace, Registry: clustertest.Getenv(t, "BRANE_REGISTRY"), CallbackTo: "http://198.51.100.10:50052",
 	}
 	acctest.NoError(t, infra.Register(t.Context(), store, location, admin))
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
-	s.cli.Run(t, "destroy", "-auto-approve", "-no-color")
+	s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
 	acctest.NoError(t, awaitNoRunObjects(t, s.Env))
 }
 
@@ -164,21 +153,21 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSurvivalIn(t, nil, name, fmt.Sprintf(`
+			s := heldrun.NewRunIn(t, nil, name, fmt.Sprintf(`
   steps       = { only = { command = ["true"], %s } }
   wait        = false
   startup_timeout = "10m"
 `, tt.step))
-			s.changeConfig(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
-			s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-			s.awaitID(t)
+			s.ChangeConfig(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
+			s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+			s.AwaitID(t)
 			var out string
-			awaitCondition(t, "a refresh to tell what holds the run up", func() bool {
-				out = s.cli.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
+			heldrun.AwaitCondition(t, "a refresh to tell what holds the run up", func() bool {
+				out = s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 				return strings.Contains(out, "is blocked")
 			})
-			checkOutput(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is blocked", name), "The engine in the cluster keeps retrying.")...)
-			s.checkNothingLeft(t)
+			heldrun.CheckOutput(t, bytes.NewBufferString(out), append(tt.says, fmt.Sprintf("Run %q is blocked", name), "The engine in the cluster keeps retrying.")...)
+			s.CheckNothingLeft(t)
 		})
 	}
 }
@@ -189,54 +178,35 @@ func createQuota(t *testing.T, s acctest.Env) {
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "one"}}
 	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse("1")}
 	acctest.NoError(t, s.Client.Create(t.Context(), quota))
-	awaitCondition(t, "the quota to be counted", func() bool {
+	heldrun.AwaitCondition(t, "the quota to be counted", func() bool {
 		acctest.NoError(t, s.Client.Get(t.Context(), quota))
 		return len(quota.Status.Hard) > 0
 	})
 }
 
-// useProxy lets the run be submitted through a proxy, until direct is called.
-func (s *survival) useProxy(t *testing.T, proxy *httptest.Server) (direct func()) {
-	t.Helper()
-	store := infra.NewDirectoryStore(s.Directory, infra.V06)
-	registration, err := infra.Lookup(t.Context(), store, s.Namespace)
-	acctest.NoError(t, err)
-	kubeconfig, err := credentials.Parse(registration.Kubeconfig)
-	acctest.NoError(t, err)
-	gated := *kubeconfig
-	gated.Server, gated.CA = proxy.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
-	register := func(k credentials.Kubeconfig) {
-		text, err := credentials.Render(k)
-		acctest.NoError(t, err)
-		acctest.NoError(t, infra.Register(t.Context(), store, registration.Location, text))
-	}
-	register(gated)
-	return func() { register(*kubeconfig) }
-}
-
 // The provider is killed when the engine's Job is made, and before the record says so: the next apply replaces that engine.
 func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	t.Parallel()
-	s := newSurvival(t, "unnoted", "wait = false", "/works")
-	s.server.works.Store(true)
+	s := heldrun.NewRun(t, "unnoted", "wait = false", "/works")
+	s.Server.Works.Store(true)
 	gate := acctest.NewFaultProxy(t, (*httptest.Server).StartTLS)
 	noted := gate.HoldRequest(func(r *http.Request, seen []string) bool {
 		return r.Method == http.MethodPut && slices.Contains(seen, "POST /apis/batch/v1/namespaces/"+s.Namespace+"/jobs")
 	})
-	direct := s.useProxy(t, gate.Server)
-	first := startApply(t, s.cli)
-	awaitClosed(t, "the engine to be noted", noted)
-	first.killProvider(t)
-	s.checkErrors(t, first, killed)
-	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + s.awaitID(t)}}
+	direct := s.UseProxy(t, gate.Server)
+	first := heldrun.StartApply(t, s.CLI)
+	heldrun.AwaitClosed(t, "the engine to be noted", noted)
+	first.KillProvider(t)
+	s.CheckErrors(t, first, heldrun.Killed)
+	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + s.AwaitID(t)}}
 	acctest.NoError(t, s.Client.Get(t.Context(), record))
 	if engine := record.Data["engine"]; engine != "" {
 		t.Fatalf("the record names engine %s", engine)
 	}
-	unnoted := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.awaitEngine(t).Labels[batchv1.JobNameLabel]}}
+	unnoted := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.AwaitEngine(t).Labels[batchv1.JobNameLabel]}}
 	direct()
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.awaitEnd(t); got != workflow.RunSucceeded {
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
 		t.Fatalf("the run has %s", got)
 	}
 	acctest.NoError(t, s.Client.Get(t.Context(), record))
@@ -246,6 +216,6 @@ func TestAccWorkflowRun_engineNotNoted(t *testing.T) {
 	if err := s.Client.Get(t.Context(), unnoted); !apierrors.IsNotFound(err) {
 		t.Errorf("the engine that nobody has noted still exists: %v", err)
 	}
-	s.checkEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.checkNothingLeft(t)
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CheckNothingLeft(t)
 }

@@ -1,6 +1,6 @@
 //go:build long
 
-package workflowrun_test
+package faults_test
 
 import "testing"
 

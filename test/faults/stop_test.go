@@ -1,4 +1,4 @@
-package workflowrun_test
+package faults_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // halfDone is a step that writes half of its result, exits with 0 when it is asked to stop, and writes all of it when nobody asks. The step needs what the server
@@ -35,39 +36,39 @@ func TestAccRunStops(t *testing.T) {
 	for name, f := range map[string]runFault{
 		"its pod is deleted": {
 			steps: halfDoneWith("", ""),
-			happens: func(t *testing.T, s *survival, _ *applying) {
-				s.awaitSlowStep(t)
-				s.deleteSlowPod(t)
-				s.releaseSteps()
+			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+				s.AwaitSlowStep(t)
+				deleteSlowPod(t, s)
+				releaseSteps(s)
 			},
 			status: "succeeded",
 		},
 		"the pod of its index is deleted": {
 			steps: halfDoneWith("completions = 1", ""),
-			happens: func(t *testing.T, s *survival, _ *applying) {
-				s.awaitSlowStep(t)
-				s.deleteSlowPod(t)
-				s.releaseSteps()
+			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+				s.AwaitSlowStep(t)
+				deleteSlowPod(t, s)
+				releaseSteps(s)
 			},
 			status: "succeeded",
 		},
 		"its pod is evicted by the drain of its node": {
 			steps: halfDoneWith("", ""),
-			happens: func(t *testing.T, s *survival, _ *applying) {
-				s.awaitSlowStep(t)
-				s.evictSlowPod(t)
-				s.releaseSteps()
+			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+				s.AwaitSlowStep(t)
+				evictSlowPod(t, s)
+				releaseSteps(s)
 			},
 			status: "succeeded",
 		},
 		"its pod is preempted": {
 			steps:   halfDoneWith(`resources = { limits = { "example.com/$NAMESPACE" = "1" } }`, ""),
-			happens: func(t *testing.T, s *survival, _ *applying) { s.preemptPod(t, "slow"); s.releaseSteps() },
+			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { preemptPod(t, s, "slow"); releaseSteps(s) },
 			status:  "succeeded",
 		},
 		"its timeout is over": {
 			steps:   halfDoneWith(`timeout = "30s"`, ""),
-			happens: func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t) },
+			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t) },
 			says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
@@ -82,15 +83,15 @@ After such a change, only this step and those that need it run.`,
 		},
 		"Ctrl-C": {
 			steps:   halfDoneWith("", ""),
-			happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
+			happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 			says:    stopped,
 			status:  "stopped",
 		},
 		"another step fails": {
 			steps: halfDoneWith("", `other = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $WORKS"] }`),
-			happens: func(t *testing.T, s *survival, _ *applying) {
-				awaitCondition(t, "both steps to be at work", func() bool { return s.server.waiting.Load() == 2 })
-				s.server.letGo()
+			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+				heldrun.AwaitCondition(t, "both steps to be at work", func() bool { return s.Server.Waiting.Load() == 2 })
+				s.Server.Release()
 			},
 			says: `
 Step "other" of run "fault" failed
@@ -108,23 +109,23 @@ Because of this 1 of 2 steps were stopped or not started.`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSurvivalIn(t, nil, "fault", f.configBody())
+			s := heldrun.NewRunIn(t, nil, "fault", f.configBody())
 			// The removal of the run's own Redis user, after an interrupt or a failure, would hide a commit that the agent tries.
-			s.changeConfig(t, `provider "brane" {`, "provider \"brane\" {\n  redis = { acl_users = \"off\" }")
+			s.ChangeConfig(t, `provider "brane" {`, "provider \"brane\" {\n  redis = { acl_users = \"off\" }")
 			f.runTest(t, s)
 		})
 	}
 }
 
 // releaseSteps lets the steps that wait finish.
-func (s *survival) releaseSteps() {
-	s.server.works.Store(true)
-	s.server.letGo()
+func releaseSteps(s *heldrun.Run) {
+	s.Server.Works.Store(true)
+	s.Server.Release()
 }
 
 // preemptPod lets a pod of a higher priority take the resource that the step's pod has, of which the node has one, and waits until that pod is gone. Before the step
 // can start, the node gets the resource.
-func (s *survival) preemptPod(t *testing.T, step string) {
+func preemptPod(t *testing.T, s *heldrun.Run, step string) {
 	t.Helper()
 	var nodes corev1.NodeList
 	acctest.NoError(t, s.Client.List(t.Context(), &nodes, "", ""))
@@ -140,8 +141,8 @@ func (s *survival) preemptPod(t *testing.T, step string) {
 		resource("remove")
 		s.Kubectl(t, "", "delete", "priorityclass", s.Namespace)
 	})
-	s.awaitSlowStep(t)
-	pod := s.findPod(t, step)
+	s.AwaitSlowStep(t)
+	pod := s.FindPod(t, step)
 	s.Kubectl(t, strings.NewReplacer("$NAME", s.Namespace, "$IMAGE", pod.Spec.Containers[0].Image).Replace(`
 apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
@@ -161,6 +162,6 @@ spec:
     command: [sleep, "600"]
     resources: {limits: {example.com/$NAME: 1}}
 `), "create", "-f", "-")
-	awaitCondition(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
+	heldrun.AwaitCondition(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
 	s.Kubectl(t, "", "-n", s.Namespace, "delete", "pod", "urgent")
 }

@@ -1,4 +1,4 @@
-package workflowrun_test
+package faults_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
@@ -19,7 +20,7 @@ var groupMoments = []*runMoment{beforeFirstJob, whileRunning, betweenSteps, whil
 // useRedis lets the provider and pods use other servers than those of the test cluster.
 func (l *lab) useRedis(t *testing.T, url string) {
 	t.Helper()
-	l.cli.Env = append(l.cli.Env, "BRANE_REDIS_URL="+url, "BRANE_REDIS_POD_URL="+url)
+	l.CLI.Env = append(l.CLI.Env, "BRANE_REDIS_URL="+url, "BRANE_REDIS_POD_URL="+url)
 }
 
 // losesMaster returns a fault in which a master of a Redis Cluster is away until clients have been refused because of that.
@@ -31,7 +32,7 @@ func losesMaster(name string, leaves, returns func(master *redistest.Server)) fa
 			l.cluster = redistest.Host(l.Getenv(t, "BRANE_BRIDGE_IP")).StartCluster(t, "--cluster-node-timeout", "1000", "--appendonly", "yes", "--appendfsync", "always")
 			l.useRedis(t, l.cluster.URL())
 		},
-		happens: func(t *testing.T, l *lab, _ *applying) {
+		happens: func(t *testing.T, l *lab, _ *heldrun.Apply) {
 			t.Helper()
 			leaves(l.cluster.Masters[0])
 			for _, other := range l.cluster.Masters[1:] {
@@ -41,7 +42,7 @@ func losesMaster(name string, leaves, returns func(master *redistest.Server)) fa
 		ends: func(t *testing.T, l *lab) {
 			t.Helper()
 			others := []*redis.Client{l.cluster.Masters[1].Client(), l.cluster.Masters[2].Client()}
-			awaitCondition(t, "clients to be refused", func() bool { return countRefusals(t, others) >= meetings })
+			heldrun.AwaitCondition(t, "clients to be refused", func() bool { return countRefusals(t, others) >= meetings })
 			returns(l.cluster.Masters[0])
 		},
 		outcomes: isSurvivedAt(groupMoments),
@@ -52,7 +53,7 @@ func losesMaster(name string, leaves, returns func(master *redistest.Server)) fa
 func awaitInfo(t *testing.T, server *redistest.Server, section, text string) {
 	t.Helper()
 	client := server.Client()
-	awaitCondition(t, "Redis to report "+text, func() bool {
+	heldrun.AwaitCondition(t, "Redis to report "+text, func() bool {
 		if section == "cluster" {
 			return strings.Contains(client.ClusterInfo(t.Context()).Val(), text)
 		}
@@ -74,10 +75,10 @@ func countRefusals(t *testing.T, servers []*redis.Client) (sum int) {
 	return sum
 }
 
-// checkNothingLeft destroys the run and checks that nothing of it remains, neither in the servers of the test cluster nor in those of the test.
-func (l *lab) checkNothingLeft(t *testing.T) {
+// CheckNothingLeft destroys the run and checks that nothing of it remains, neither in the servers of the test cluster nor in those of the test.
+func (l *lab) CheckNothingLeft(t *testing.T) {
 	t.Helper()
-	l.survival.checkNothingLeft(t)
+	l.Run.CheckNothingLeft(t)
 	var masters []*redistest.Server
 	if l.cluster != nil {
 		masters = l.cluster.Masters
@@ -102,7 +103,7 @@ var groupFaults = []fault{
 			l.sentinel = redistest.Host(l.Getenv(t, "BRANE_BRIDGE_IP")).StartSentinel(t)
 			l.useRedis(t, l.sentinel.URL())
 		},
-		happens: func(t *testing.T, l *lab, _ *applying) {
+		happens: func(t *testing.T, l *lab, _ *heldrun.Apply) {
 			t.Helper()
 			l.sentinel.Master.Kill()
 			awaitInfo(t, l.sentinel.Replica, "replication", "role:master")

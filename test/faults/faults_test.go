@@ -1,11 +1,11 @@
-package workflowrun_test
+package faults_test
 
 import (
 	"cmp"
-	"strings"
 	"testing"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // runFault is a fault during a run, and the expected result.
@@ -18,12 +18,12 @@ type runFault struct {
 
 	killedBeforeJob int // the provider of the first apply is killed while its request to create the n-th Job is held before the API server; 0: it is not killed
 
-	happens func(*testing.T, *survival, *applying) // during the first apply
-	says    string                                 // the expected errors of that apply as the CLI prints them; empty: it succeeds
-	status  string                                 // the expected status in the state after that apply; empty: the run is not in the state
+	happens func(*testing.T, *heldrun.Run, *heldrun.Apply) // during the first apply
+	says    string                                         // the expected errors of that apply as the CLI prints them; empty: it succeeds
+	status  string                                         // the expected status in the state after that apply; empty: the run is not in the state
 
-	mends     func(*testing.T, *survival)            // before the second apply; nil: waiting steps continue, and failing requests succeed
-	meanwhile func(*testing.T, *survival, *applying) // during the second apply
+	mends     func(*testing.T, *heldrun.Run)                 // before the second apply; nil: waiting steps continue, and failing requests succeed
+	meanwhile func(*testing.T, *heldrun.Run, *heldrun.Apply) // during the second apply
 	saysAgain string
 	unwanted  bool // the run is destroyed instead
 	crowded   bool // two steps wait at the same time
@@ -33,7 +33,7 @@ type runFault struct {
 
 // configBody returns the configuration of the run.
 func (f runFault) configBody() string {
-	steps := cmp.Or(f.steps, strings.NewReplacer("$SLOW", cmp.Or(f.slow, "$WAIT"), "$MORE", f.more, "$LAST", cmp.Or(f.last, "true")).Replace(threeSteps))
+	steps := cmp.Or(f.steps, heldrun.Chain{Slow: f.slow, More: f.more, Last: f.last}.String())
 	return steps + f.attributes + "\n"
 }
 
@@ -43,7 +43,7 @@ func TestAccRunFaults(t *testing.T) {
 	for name, f := range runFaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f.runTest(t, newSurvivalIn(t, nil, "fault", f.configBody()))
+			f.runTest(t, heldrun.NewRunIn(t, nil, "fault", f.configBody()))
 		})
 	}
 }
@@ -54,21 +54,21 @@ var runFaults = map[string]runFault{
 	// The provider.
 	"the provider is killed before it creates the first Job": {
 		killedBeforeJob: 1,
-		says:            killed,
+		says:            heldrun.Killed,
 		ran:             once,
 	},
 	"the provider is killed when one of three steps is complete": {
 		killedBeforeJob: 2,
-		says:            killed,
+		says:            heldrun.Killed,
 		ran:             once,
 	},
 	"the provider is killed while a step runs, and the next one adopts its Job": {
-		happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.killProvider(t) },
-		says:    killed,
-		mends:   func(*testing.T, *survival) {},
-		meanwhile: func(t *testing.T, s *survival, a *applying) {
-			a.awaitLog(t, `step "slow" was already started`)
-			s.server.letGo()
+		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.KillProvider(t) },
+		says:    heldrun.Killed,
+		mends:   func(*testing.T, *heldrun.Run) {},
+		meanwhile: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) {
+			a.AwaitLog(t, `step "slow" was already started`)
+			s.Server.Release()
 		},
 		ran: once,
 	},
@@ -80,47 +80,47 @@ var runFaults = map[string]runFault{
   }
   outputs = { both = { path = "both" } }
 `,
-		happens: func(t *testing.T, s *survival, a *applying) {
-			s.awaitSlowStep(t)
-			a.suspendProvider(t)
-			s.server.letGo()
-			s.awaitCommit(t, "slow")
-			a.killProvider(t)
+		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			a.SuspendProvider(t)
+			s.Server.Release()
+			s.AwaitCommit(t, "slow")
+			a.KillProvider(t)
 		},
-		says: killed,
+		says: heldrun.Killed,
 		ran:  "first 1, slow 1",
 	},
 	"Ctrl-C stops the run": {
-		happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
+		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
 	},
 	"Ctrl-C detaches the run": {
 		attributes: `on_interrupt = "detach"`,
-		happens:    func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
+		happens:    func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		ran:        once,
 	},
 	"a detached run is destroyed": {
 		attributes: `on_interrupt = "detach"`,
-		happens:    func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
+		happens:    func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		unwanted:   true,
 		ran:        "first 1, slow 1",
 	},
 	"a second apply starts": {
-		happens: func(t *testing.T, s *survival, a *applying) {
-			s.awaitSlowStep(t)
-			other := s.newCLIElsewhere(t)
-			s.checkErrors(t, startApply(t, other), `
+		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			other := s.CopyCLI(t)
+			s.CheckErrors(t, heldrun.StartApply(t, other), `
 Run locked by another apply
 Running "$RUN" in namespace "$NAMESPACE": run "$RUN" is locked by $HOLDER; its lease lasts until $TIME and is renewed every 10s.
 
 Wait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.`)
-			s.server.letGo()
+			s.Server.Release()
 		},
 		status: "succeeded",
 		ran:    once,
@@ -140,9 +140,9 @@ Failed to finish run
 Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create); at that time:
   $STATE`,
 		status: "stopped",
-		mends: func(t *testing.T, s *survival) {
-			s.changeConfig(t, `create = "30s"`, `create = "10m"`)
-			s.server.letGo()
+		mends: func(t *testing.T, s *heldrun.Run) {
+			s.ChangeConfig(t, `create = "30s"`, `create = "10m"`)
+			s.Server.Release()
 		},
 		ran: "last 1, slow 1",
 	},
@@ -202,7 +202,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	},
 	"a command ignores SIGTERM": {
 		slow:    "trap '' TERM; $WAIT",
-		happens: func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
+		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:    stopped,
 		status:  "stopped",
 		ran:     "first 1, last 1, slow 2",
@@ -210,7 +210,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	"a command ignores SIGTERM when the run is destroyed": {
 		slow:       "trap '' TERM; $WAIT",
 		attributes: `on_interrupt = "detach"`,
-		happens:    func(t *testing.T, s *survival, a *applying) { s.awaitSlowStep(t); a.interrupt(t) },
+		happens:    func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:       leftToItself,
 		status:     "running",
 		unwanted:   true,
@@ -223,7 +223,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	},
 	"a command exceeds its timeout": {
 		more:    `timeout = "1h"`,
-		happens: func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t); s.passTimeout(t, "slow", 1) },
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t); passTimeout(t, s, "slow", 1) },
 		says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
@@ -236,10 +236,10 @@ After such a change, only this step and those that need it run.
 
 Because of this 1 of 3 steps were stopped or not started.`,
 		status: "failed",
-		mends:  func(*testing.T, *survival) {},
-		meanwhile: func(t *testing.T, s *survival, _ *applying) {
-			s.server.awaitArrivals(t, 2)
-			s.passTimeout(t, "slow", 2)
+		mends:  func(*testing.T, *heldrun.Run) {},
+		meanwhile: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.Server.AwaitArrivals(t, 2)
+			passTimeout(t, s, "slow", 2)
 		},
 		saysAgain: `
 Step "slow" of run "fault" failed
@@ -267,7 +267,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 Missing output
 All steps of run "$RUN" succeeded, but none wrote a file to /data/no/where. Correct the path, or write the file in a step.`,
 		status: "stopped",
-		mends:  func(t *testing.T, s *survival) { s.changeConfig(t, "no/where", "left") },
+		mends:  func(t *testing.T, s *heldrun.Run) { s.ChangeConfig(t, "no/where", "left") },
 		ran:    "first 1",
 	},
 	"two concurrent steps write to one path": {
@@ -294,25 +294,25 @@ Add one of the steps to needs of the other, or write to different paths.`,
 
 	// The cluster.
 	"a pod is deleted": {
-		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.awaitSlowStep(t)
-			s.deleteSlowPod(t)
-			s.server.letGo()
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			deleteSlowPod(t, s)
+			s.Server.Release()
 		},
 		status: "succeeded",
 		ran:    "first 1, last 1, slow 2",
 	},
 	"a pod is evicted": {
-		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.awaitSlowStep(t)
-			s.evictSlowPod(t)
-			s.server.letGo()
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			evictSlowPod(t, s)
+			s.Server.Release()
 		},
 		status: "succeeded",
 		ran:    "first 1, last 1, slow 2",
 	},
 	"a Job is deleted": {
-		happens: func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t); s.deleteJob(t, "slow") },
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t); deleteJob(t, s, "slow") },
 		says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: JobDeleted: the Job was deleted before its step had stored its files.
@@ -328,36 +328,36 @@ Because of this 1 of 3 steps were stopped or not started.`,
 	"the provider is killed before it creates the controller Job": {
 		attributes:      "wait = false",
 		killedBeforeJob: 1,
-		says:            killed,
+		says:            heldrun.Killed,
 		ran:             once,
 	},
 	"the engine is killed": {
 		attributes: "wait = false",
-		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.awaitSlowStep(t)
-			first := s.awaitEngine(t)
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			first := s.AwaitEngine(t)
 			killEngine(t, first)
-			s.awaitEngine(t, first.Name)
-			s.server.letGo()
+			s.AwaitEngine(t, first.Name)
+			s.Server.Release()
 		},
 		status: "running",
 		ran:    once,
 	},
 	"the engine's pod is deleted": {
 		attributes: "wait = false",
-		happens: func(t *testing.T, s *survival, _ *applying) {
-			s.awaitSlowStep(t)
-			first := s.awaitEngine(t)
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			first := s.AwaitEngine(t)
 			acctest.NoError(t, s.Client.Delete(t.Context(), first))
-			s.awaitEngine(t, first.Name)
-			s.server.letGo()
+			s.AwaitEngine(t, first.Name)
+			s.Server.Release()
 		},
 		status: "running",
 		ran:    once,
 	},
 	"the run is destroyed while the engine runs": {
 		attributes: "wait = false",
-		happens:    func(t *testing.T, s *survival, _ *applying) { s.awaitSlowStep(t) },
+		happens:    func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t) },
 		status:     "running",
 		unwanted:   true,
 		ran:        "first 1, slow 1",
@@ -368,10 +368,6 @@ const (
 	stopped = `
 Run interrupted
 Interrupted while running "$RUN" in namespace "$NAMESPACE". The running steps were stopped. Apply again to resume the run: completed steps do not run again. Or destroy it.`
-
-	killed = `
-Plugin did not respond
-The plugin encountered an error, and failed to respond to the plugin6.(*GRPCProvider).ApplyResourceChange call. The plugin logs may contain more details.`
 
 	leftToItself = `
 Run detached

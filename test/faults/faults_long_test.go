@@ -1,6 +1,6 @@
 //go:build long
 
-package workflowrun_test
+package faults_test
 
 import (
 	"maps"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // The table with more rows: kills of the provider at more points, and longer outages, for several shapes of runs.
@@ -53,35 +54,35 @@ var shapes = map[string]shape{
 func TestLongRunFaults(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
 		of := shapes[name]
-		kill := func(when string, beforeJob int, happens func(*testing.T, *survival, *applying)) {
+		kill := func(when string, beforeJob int, happens func(*testing.T, *heldrun.Run, *heldrun.Apply)) {
 			t.Run("the provider is killed "+when+" of "+name, func(t *testing.T) {
 				t.Parallel()
 				f := of.body
-				f.killedBeforeJob, f.happens, f.says, f.ran = beforeJob, happens, killed, of.ran
-				f.runTest(t, newSurvivalIn(t, nil, "fault", f.configBody()))
+				f.killedBeforeJob, f.happens, f.says, f.ran = beforeJob, happens, heldrun.Killed, of.ran
+				f.runTest(t, heldrun.NewRunIn(t, nil, "fault", f.configBody()))
 			})
 		}
 		kill("before it creates the first Job", 1, nil)
 		for _, step := range of.steps[:len(of.steps)-1] { // the last step waits meanwhile, because the apply ends after it
-			kill("when "+step+" is complete", 0, func(t *testing.T, s *survival, a *applying) {
+			kill("when "+step+" is complete", 0, func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) {
 				if step == "slow" {
-					s.awaitSlowStep(t)
-					s.server.letGo()
+					s.AwaitSlowStep(t)
+					s.Server.Release()
 				}
-				s.awaitCommit(t, step)
-				a.killProvider(t)
+				s.AwaitCommit(t, step)
+				a.KillProvider(t)
 			})
 		}
-		kill("before it detects that slow is complete", 0, func(t *testing.T, s *survival, a *applying) {
-			s.awaitSlowStep(t)
-			a.suspendProvider(t)
-			s.server.letGo()
+		kill("before it detects that slow is complete", 0, func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			a.SuspendProvider(t)
+			s.Server.Release()
 			if name == "a fan-out" { // the provider merges the indexes
-				s.awaitCommit(t, "slow.1")
+				s.AwaitCommit(t, "slow.1")
 			} else {
-				s.awaitCommit(t, "slow")
+				s.AwaitCommit(t, "slow")
 			}
-			a.killProvider(t)
+			a.KillProvider(t)
 		})
 	}
 }
@@ -90,45 +91,45 @@ func TestLongRunFaults(t *testing.T) {
 const outage = 10 * time.Second
 
 func TestLongRunOutages(t *testing.T) {
-	own := newOwnCluster(t)
+	own := heldrun.NewCluster(t)
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
 		of := shapes[name]
-		for what, away := range map[string]func(*testing.T, *survival){
-			"the API server is killed and away for 10 s": func(t *testing.T, s *survival) {
-				own.server.Kill()
-				s.server.letGo()
+		for what, away := range map[string]func(*testing.T, *heldrun.Run){
+			"the API server is killed and away for 10 s": func(t *testing.T, s *heldrun.Run) {
+				own.APIServer.Kill()
+				s.Server.Release()
 				time.Sleep(outage) // the outage itself, not a wait
-				own.server.Recover()
+				own.APIServer.Recover()
 			},
-			"Redis is killed and away for 10 s": func(t *testing.T, s *survival) {
-				own.redis.Kill()
-				s.server.letGo()
+			"Redis is killed and away for 10 s": func(t *testing.T, s *heldrun.Run) {
+				own.Redis.Kill()
+				s.Server.Release()
 				time.Sleep(outage) // the outage itself
-				own.redis.Recover()
+				own.Redis.Recover()
 			},
-			"Redis does not answer for 10 s": func(t *testing.T, s *survival) {
-				own.redis.Pause()
-				s.server.letGo()
+			"Redis does not answer for 10 s": func(t *testing.T, s *heldrun.Run) {
+				own.Redis.Pause()
+				s.Server.Release()
 				time.Sleep(outage) // the outage itself
-				own.redis.Recover()
+				own.Redis.Recover()
 			},
-			"the kubelet is away until its node is given up": func(t *testing.T, s *survival) {
+			"the kubelet is away until its node is given up": func(t *testing.T, s *heldrun.Run) {
 				start := own.StopKubelet(t)
-				s.server.letGo()
-				s.nodeReady(t, "Unknown")
+				s.Server.Release()
+				awaitNodeReady(t, s, "Unknown")
 				start()
-				s.nodeReady(t, "True")
+				awaitNodeReady(t, s, "True")
 			},
 		} {
 			t.Run(what+", for "+name, func(t *testing.T) {
 				f := of.body
 				f.status, f.ran = "succeeded", of.ran
-				f.happens = func(t *testing.T, s *survival, _ *applying) {
-					s.server.finish()
-					s.awaitSlowStep(t)
+				f.happens = func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+					s.Server.Finish()
+					s.AwaitSlowStep(t)
 					away(t, s)
 				}
-				own.testFault(t, f)
+				testOutage(t, own, f)
 			})
 		}
 	}
@@ -136,29 +137,29 @@ func TestLongRunOutages(t *testing.T) {
 
 // TestLongRunOutagesOfTenMinutes has outages that last longer than any single request is repeated for. The command ends during the outage.
 func TestLongRunOutagesOfTenMinutes(t *testing.T) {
-	own := newOwnCluster(t)
-	for what, program := range map[string]*clustertest.Program{"the API server": own.server, "Redis": own.redis} {
+	own := heldrun.NewCluster(t)
+	for what, program := range map[string]*clustertest.Program{"the API server": own.APIServer, "Redis": own.Redis} {
 		t.Run(what, func(t *testing.T) {
 			f := shapes["a chain"].body
 			f.status, f.ran = "succeeded", once
-			f.happens = func(t *testing.T, s *survival, _ *applying) {
-				s.server.finish()
-				s.awaitSlowStep(t)
+			f.happens = func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+				s.Server.Finish()
+				s.AwaitSlowStep(t)
 				program.Kill()
-				s.server.letGo()
+				s.Server.Release()
 				time.Sleep(10 * time.Minute) // the outage itself
 				program.Recover()
 			}
-			own.testFault(t, f)
+			testOutage(t, own, f)
 		})
 	}
 }
 
-// nodeReady waits until the condition Ready of the cluster's node is True, False or Unknown.
-func (s *survival) nodeReady(t *testing.T, status string) {
+// awaitNodeReady waits until the condition Ready of the cluster's node is True, False or Unknown.
+func awaitNodeReady(t *testing.T, s *heldrun.Run, status string) {
 	t.Helper()
-	wait := exec.CommandContext(t.Context(), "kubectl", "wait", "node", "--all", "--for=condition=Ready="+status, "--timeout="+patience.String())
-	wait.Env = s.cli.Env
+	wait := exec.CommandContext(t.Context(), "kubectl", "wait", "node", "--all", "--for=condition=Ready="+status, "--timeout="+heldrun.Patience.String())
+	wait.Env = s.CLI.Env
 	if out, err := wait.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

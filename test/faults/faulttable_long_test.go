@@ -1,6 +1,6 @@
 //go:build long
 
-package workflowrun_test
+package faults_test
 
 import (
 	"bytes"
@@ -50,7 +50,7 @@ var elsewhere = [][4]string{
 	{"brane/workflow/engine", "TestLongRedisAway", "Redis is away", "while a step ends"},
 	{"provider/workflowrun", "TestAccWorkflowRun_engineLost", "the engine's Job is deleted", "while a step runs"},
 	{"provider/workflowrun", "TestAccWorkflowRun_engineNotNoted", "the provider is killed", "between the engine's Job and its record"},
-	{"provider/workflowrun", "TestLongRunOutagesOfTenMinutes", "the API server or Redis is away for 10 minutes", "while a step ends"},
+	{"../test/faults", "TestLongRunOutagesOfTenMinutes", "the API server or Redis is away for 10 minutes", "while a step ends"},
 }
 
 // listTested returns all faults and moments with their tests.

@@ -1,4 +1,4 @@
-package workflowrun_test
+package faults_test
 
 import (
 	"net/http"
@@ -13,12 +13,13 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
 
 // lab is a run that is held at a moment and meets a fault there. All connections of the provider and of pods go through proxies.
 type lab struct {
-	*survival
+	*heldrun.Run
 	gate  *gate
 	api   *disturb.APIServer
 	store *disturb.Redis
@@ -103,15 +104,15 @@ func newLab(t *testing.T, attributes string) *lab {
 		l.api.Close()
 	})
 
-	l.survival = newSurvivalIn(t, nil, "fault", runFault{attributes: attributes}.configBody())
-	l.proxy = l.api.URL
-	l.useProxy(t, l.api.Server)
+	l.Run = heldrun.NewRunIn(t, nil, "fault", runFault{attributes: attributes}.configBody())
+	l.Proxy = l.api.URL
+	l.UseProxy(t, l.api.Server)
 	for host, name := range []string{"BRANE_REDIS_URL", "BRANE_REDIS_POD_URL"} {
 		through := *address
 		through.Host = l.store.Addr(host)
-		l.cli.Env = append(l.cli.Env, name+"="+through.String())
+		l.CLI.Env = append(l.CLI.Env, name+"="+through.String())
 	}
-	l.cli.Env = append(l.cli.Env, acctest.KubeconfigVariable+"="+l.writeKubeconfig(t))
+	l.CLI.Env = append(l.CLI.Env, acctest.KubeconfigVariable+"="+l.writeKubeconfig(t))
 	return l
 }
 
@@ -135,7 +136,7 @@ type runMoment struct {
 	name       string
 	attributes string                                         // of the run
 	isHeld     func(namespace string) func(event string) bool // the event that is held; nil: the slow step is running
-	start      func(t *testing.T, l *lab) *applying           // starts the command that is disturbed; nil: an apply
+	start      func(t *testing.T, l *lab) *heldrun.Apply      // starts the command that is disturbed; nil: an apply
 }
 
 var (
@@ -162,9 +163,9 @@ var (
 		isHeld: func(string) func(string) bool {
 			return func(event string) bool { return strings.HasPrefix(event, http.MethodDelete+" ") }
 		},
-		start: func(t *testing.T, l *lab) *applying {
+		start: func(t *testing.T, l *lab) *heldrun.Apply {
 			t.Helper()
-			return startCommand(t, l.cli, "destroy", "-auto-approve", "-json")
+			return heldrun.StartCommand(t, l.CLI, "destroy", "-auto-approve", "-json")
 		},
 	}
 )
@@ -184,28 +185,28 @@ func nthJob(namespace string, n int) func(event string) bool {
 }
 
 // reach starts the command and returns when the run is at the moment.
-func (m *runMoment) reach(t *testing.T, l *lab) *applying {
+func (m *runMoment) reach(t *testing.T, l *lab) *heldrun.Apply {
 	t.Helper()
 	if m.start != nil { // the run has ended
-		l.server.letGo()
-		l.checkErrors(t, startApply(t, l.cli), "")
-		l.awaitID(t) // while the run's record exists
+		l.Server.Release()
+		l.CheckErrors(t, heldrun.StartApply(t, l.CLI), "")
+		l.AwaitID(t) // while the run's record exists
 	}
 	if m.isHeld != nil {
-		l.server.letGo()
+		l.Server.Release()
 		l.gate.arm(m.isHeld(l.Namespace))
 	}
-	var a *applying
+	var a *heldrun.Apply
 	if m.start == nil {
-		a = startApply(t, l.cli)
+		a = heldrun.StartApply(t, l.CLI)
 	} else {
 		a = m.start(t, l)
 	}
 	if m.isHeld == nil {
-		l.awaitSlowStep(t)
+		l.AwaitSlowStep(t)
 	} else {
-		awaitClosed(t, m.name, l.gate.held)
+		heldrun.AwaitClosed(t, m.name, l.gate.held)
 	}
-	l.awaitID(t)
+	l.AwaitID(t)
 	return a
 }

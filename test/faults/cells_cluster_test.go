@@ -1,4 +1,4 @@
-package workflowrun_test
+package faults_test
 
 import (
 	"errors"
@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // Faults of the cluster: webhooks for pods, quotas, and pods that end.
@@ -56,7 +57,7 @@ func registerWebhook(t *testing.T, l *lab) {
 	l.webhook = &podWebhook{}
 	clustertest.MutatePods(t, l.Namespace, l.webhook.review)
 	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "probe:1"}}}}
-	awaitCondition(t, "the API server to call the webhook", func() bool {
+	heldrun.AwaitCondition(t, "the API server to call the webhook", func() bool {
 		acctest.NoError(t, l.Client.DryRunApply(t.Context(), probe))
 		return l.webhook.countMet() > 0
 	})
@@ -69,7 +70,7 @@ var beforePods = []*runMoment{beforeFirstJob, betweenSteps, whileHandingOn}
 func changesPods(name string, change func(t *testing.T, l *lab) func(pod *corev1.Pod) error) fault {
 	return fault{
 		name: name, prepare: registerWebhook,
-		happens:  func(t *testing.T, l *lab, _ *applying) { l.webhook.disturb(change(t, l)) },
+		happens:  func(t *testing.T, l *lab, _ *heldrun.Apply) { l.webhook.disturb(change(t, l)) },
 		outcomes: isSurvived(),
 	}
 }
@@ -91,7 +92,7 @@ func addsSidecar(name string, add func(pod *corev1.Pod, sidecar corev1.Container
 func takesPod(name string, takes func(t *testing.T, l *lab)) fault {
 	return fault{
 		name:    name,
-		happens: func(t *testing.T, l *lab, _ *applying) { takes(t, l) },
+		happens: func(t *testing.T, l *lab, _ *heldrun.Apply) { takes(t, l) },
 		outcomes: map[*runMoment]outcome{
 			whileStaging: {status: "succeeded", ran: once},
 			whileRunning: {status: "succeeded", ran: "first 1, last 1, slow 2"},
@@ -103,7 +104,7 @@ func takesPod(name string, takes func(t *testing.T, l *lab)) fault {
 func asksForPod(name string, asks func(t *testing.T, l *lab)) fault {
 	return fault{
 		name:     name,
-		happens:  func(t *testing.T, l *lab, _ *applying) { asks(t, l) },
+		happens:  func(t *testing.T, l *lab, _ *heldrun.Apply) { asks(t, l) },
 		outcomes: isSurvivedAt([]*runMoment{whileStoring}),
 	}
 }
@@ -112,7 +113,7 @@ func asksForPod(name string, asks func(t *testing.T, l *lab)) fault {
 func sharesQuota(name string, resource corev1.ResourceName, occupy func(l *lab) kube.Object, awaitRefusal func(t *testing.T, l *lab)) fault {
 	return fault{
 		name: name,
-		happens: func(t *testing.T, l *lab, _ *applying) {
+		happens: func(t *testing.T, l *lab, _ *heldrun.Apply) {
 			t.Helper()
 			acctest.NoError(t, l.Client.Create(t.Context(), occupy(l)))
 			quota := &corev1.ResourceQuota{
@@ -120,7 +121,7 @@ func sharesQuota(name string, resource corev1.ResourceName, occupy func(l *lab) 
 				Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{resource: kuberesource.MustParse("1")}},
 			}
 			acctest.NoError(t, l.Client.Create(t.Context(), quota))
-			awaitCondition(t, "the quota to be used up", func() bool {
+			heldrun.AwaitCondition(t, "the quota to be used up", func() bool {
 				acctest.NoError(t, l.Client.Get(t.Context(), quota))
 				used := quota.Status.Used[resource]
 				return used.Value() > 0
@@ -156,14 +157,14 @@ func awaitJobRefusal(t *testing.T, l *lab) {
 		}
 		return false
 	}, false)
-	awaitClosed(t, "another request for the Job", again)
+	heldrun.AwaitClosed(t, "another request for the Job", again)
 	l.api.Repair()
 }
 
 // awaitPodRefusal waits until a Job has an event because of that.
 func awaitPodRefusal(t *testing.T, l *lab) {
 	t.Helper()
-	awaitCondition(t, "the refusal of a pod", func() bool {
+	heldrun.AwaitCondition(t, "the refusal of a pod", func() bool {
 		var events corev1.EventList
 		acctest.NoError(t, l.Client.List(t.Context(), &events, l.Namespace, ""))
 		for _, event := range events.Items {
@@ -178,11 +179,11 @@ func awaitPodRefusal(t *testing.T, l *lab) {
 var clusterFaults = []fault{
 	{
 		name: "a webhook for pods answers with 500", prepare: registerWebhook,
-		happens: func(_ *testing.T, l *lab, _ *applying) {
+		happens: func(_ *testing.T, l *lab, _ *heldrun.Apply) {
 			l.webhook.disturb(func(*corev1.Pod) error { return errors.New("the webhook fails") })
 		},
 		ends: func(t *testing.T, l *lab) {
-			awaitCondition(t, "pods to meet the webhook", func() bool { return l.webhook.countMet() >= meetings })
+			heldrun.AwaitCondition(t, "pods to meet the webhook", func() bool { return l.webhook.countMet() >= meetings })
 			l.webhook.disturb(nil)
 		},
 		outcomes: isSurvivedAt(beforePods),
@@ -223,8 +224,8 @@ var clusterFaults = []fault{
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "other"}, Spec: unschedulable()}
 	}, awaitPodRefusal),
 
-	takesPod("a pod is deleted", func(t *testing.T, l *lab) { l.deleteSlowPod(t) }),
-	takesPod("a pod is evicted", func(t *testing.T, l *lab) { l.evictSlowPod(t) }),
-	asksForPod("a pod is deleted", func(t *testing.T, l *lab) { acctest.NoError(t, l.Client.Delete(t.Context(), l.findPod(t, "slow"))) }),
-	asksForPod("a pod is evicted", func(t *testing.T, l *lab) { l.requestEviction(t, l.findPod(t, "slow")) }),
+	takesPod("a pod is deleted", func(t *testing.T, l *lab) { deleteSlowPod(t, l.Run) }),
+	takesPod("a pod is evicted", func(t *testing.T, l *lab) { evictSlowPod(t, l.Run) }),
+	asksForPod("a pod is deleted", func(t *testing.T, l *lab) { acctest.NoError(t, l.Client.Delete(t.Context(), l.FindPod(t, "slow"))) }),
+	asksForPod("a pod is evicted", func(t *testing.T, l *lab) { requestEviction(t, l.Run, l.FindPod(t, "slow")) }),
 }

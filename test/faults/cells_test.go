@@ -1,4 +1,4 @@
-package workflowrun_test
+package faults_test
 
 import (
 	"net/http"
@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // The table of faults and moments. Each cell is a run that meets a fault at a moment; [runFaults] has the faults that depend on the configuration.
@@ -18,7 +19,7 @@ type fault struct {
 	name       string
 	attributes string                     // of the run
 	prepare    func(t *testing.T, l *lab) // before the run is created; nil: nothing
-	happens    func(t *testing.T, l *lab, a *applying)
+	happens    func(t *testing.T, l *lab, a *heldrun.Apply)
 	ends       func(t *testing.T, l *lab) // repairs, once clients have met it; nil: it is over
 	outcomes   map[*runMoment]outcome     // a moment without an outcome is no cell
 }
@@ -64,7 +65,7 @@ func (c cell) runTest(t *testing.T) {
 	a := c.at.reach(t, l)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the provider logs\n%s", &a.log)
+			t.Logf("the provider logs\n%s", &a.Log)
 		}
 	})
 	c.happens(t, l, a)
@@ -72,18 +73,18 @@ func (c cell) runTest(t *testing.T) {
 	if c.ends != nil {
 		c.ends(t, l)
 	}
-	l.server.letGo()
-	l.checkErrors(t, a, want.says)
-	if got := l.readStatus(t); got != want.status {
+	l.Server.Release()
+	l.CheckErrors(t, a, want.says)
+	if got := l.ReadStatus(t); got != want.status {
 		t.Errorf("the status is %q, not %q", got, want.status)
 	}
 	if c.at != whileDestroying {
-		runFault{attributes: attributes}.continueRun(t, l.survival)
+		runFault{attributes: attributes}.continueRun(t, l.Run)
 	}
-	if got := l.countStarts(t); got != want.ran {
+	if got := l.CountStarts(t); got != want.ran {
 		t.Errorf("the steps ran: %s\nand not: %s", got, want.ran)
 	}
-	l.checkNothingLeft(t)
+	l.CheckNothingLeft(t)
 }
 
 // TestAccRunFaultCells tests the cells that make test has time for.
@@ -131,20 +132,23 @@ var faults = []fault{
 	// The provider.
 	{
 		name: "the provider is killed",
-		happens: func(t *testing.T, _ *lab, a *applying) {
-			a.killProvider(t)
-			awaitClosed(t, "the end of the CLI", a.ended)
+		happens: func(t *testing.T, _ *lab, a *heldrun.Apply) {
+			a.KillProvider(t)
+			heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
 		},
 		outcomes: outcomesOf(runMoments, []*runMoment{whileStoring, whileDestroying}, func(at *runMoment) outcome {
 			if at == whileDestroying {
-				return outcome{says: killed, status: "succeeded", ran: once}
+				return outcome{says: heldrun.Killed, status: "succeeded", ran: once}
 			}
-			return outcome{says: killed, ran: once}
+			return outcome{says: heldrun.Killed, ran: once}
 		}),
 	},
 	{
-		name:    "Ctrl-C",
-		happens: func(t *testing.T, _ *lab, a *applying) { a.interrupt(t); awaitClosed(t, "the end of the CLI", a.ended) },
+		name: "Ctrl-C",
+		happens: func(t *testing.T, _ *lab, a *heldrun.Apply) {
+			a.Interrupt(t)
+			heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
+		},
 		outcomes: outcomesOf(runMoments[:5], nil, func(at *runMoment) outcome {
 			ran := once
 			if at == whileRunning || at == whileStoring {
@@ -155,7 +159,10 @@ var faults = []fault{
 	},
 	{
 		name: "Ctrl-C with on_interrupt = detach", attributes: `on_interrupt = "detach"`,
-		happens:  func(t *testing.T, _ *lab, a *applying) { a.interrupt(t); awaitClosed(t, "the end of the CLI", a.ended) },
+		happens: func(t *testing.T, _ *lab, a *heldrun.Apply) {
+			a.Interrupt(t)
+			heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
+		},
 		outcomes: outcomesOf(runMoments[:5], nil, func(*runMoment) outcome { return outcome{says: leftToItself, status: "running", ran: once} }),
 	},
 
@@ -169,7 +176,7 @@ var faults = []fault{
 	// Redis.
 	{
 		name:     "connections to Redis are reset",
-		happens:  func(_ *testing.T, l *lab, _ *applying) { l.store.Reset() },
+		happens:  func(_ *testing.T, l *lab, _ *heldrun.Apply) { l.store.Reset() },
 		outcomes: isSurvived(whileStaging),
 	},
 	refusesWith("Redis is away", disturb.RedisFault{IsAway: true}, whileRunning),
@@ -189,9 +196,9 @@ const meetings = 3
 func answersWith(name string, answer disturb.Answer, quick ...*runMoment) fault {
 	return fault{
 		name:    name,
-		happens: func(_ *testing.T, l *lab, _ *applying) { l.api.Disturb(answer, true) },
+		happens: func(_ *testing.T, l *lab, _ *heldrun.Apply) { l.api.Disturb(answer, true) },
 		ends: func(t *testing.T, l *lab) {
-			awaitCondition(t, "requests to meet the fault", func() bool { return l.api.CountMet() >= meetings })
+			heldrun.AwaitCondition(t, "requests to meet the fault", func() bool { return l.api.CountMet() >= meetings })
 			l.api.Repair()
 		},
 		outcomes: isSurvived(quick...),
@@ -206,9 +213,9 @@ func refusesWith(name string, what disturb.RedisFault, quick ...*runMoment) faul
 	}
 	f := fault{
 		name:    name,
-		happens: func(_ *testing.T, l *lab, _ *applying) { l.store.Disturb(what) },
+		happens: func(_ *testing.T, l *lab, _ *heldrun.Apply) { l.store.Disturb(what) },
 		ends: func(t *testing.T, l *lab) {
-			awaitCondition(t, "commands to meet the fault", func() bool { return l.store.CountMet() >= enough })
+			heldrun.AwaitCondition(t, "commands to meet the fault", func() bool { return l.store.CountMet() >= enough })
 			l.store.Repair()
 		},
 		outcomes: isSurvived(quick...),

@@ -1,6 +1,6 @@
 //go:build long
 
-package workflowrun_test
+package faults_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // Faults at their full length, as runs of hours meet them.
@@ -20,72 +21,72 @@ import (
 // A provider is suspended for three minutes, as on a laptop that sleeps, and resumes after another apply has taken over its run. It ends, and disturbs nothing.
 func TestLongProviderSuspended(t *testing.T) {
 	t.Parallel()
-	s := newSurvivalIn(t, nil, "suspended", runFault{}.configBody())
-	sleeper := startApply(t, s.cli)
-	s.awaitSlowStep(t)
-	provider := sleeper.provider(t)
-	sleeper.suspendProvider(t)
+	s := heldrun.NewRunIn(t, nil, "suspended", runFault{}.configBody())
+	sleeper := heldrun.StartApply(t, s.CLI)
+	s.AwaitSlowStep(t)
+	provider := sleeper.FindProvider(t)
+	sleeper.SuspendProvider(t)
 	time.Sleep(3 * time.Minute) // the suspension itself
-	other := s.newCLIElsewhere(t)
-	successor := startApply(t, other)
-	successor.awaitLog(t, `step "slow" was already started`)
+	other := s.CopyCLI(t)
+	successor := heldrun.StartApply(t, other)
+	successor.AwaitLog(t, `step "slow" was already started`)
 	acctest.NoError(t, syscall.Kill(provider, syscall.SIGCONT))
-	s.checkErrors(t, sleeper, `
+	s.CheckErrors(t, sleeper, `
 Run locked by another apply
 Running "$RUN" in namespace "$NAMESPACE": run "$RUN" was taken over by $HOLDER, because this process had not renewed its lease in time.
 
 Wait until that apply has ended, then apply again: completed steps do not run again. If that process was killed, the lock expires within 30 seconds.`)
-	s.server.letGo()
-	s.checkErrors(t, successor, "")
-	if got := s.countStarts(t); got != once {
+	s.Server.Release()
+	s.CheckErrors(t, successor, "")
+	if got := s.CountStarts(t); got != once {
 		t.Errorf("the steps ran: %s", got)
 	}
-	s.cli.Run(t, "apply", "-auto-approve", "-no-color") // finds the run complete
-	if got := s.countStarts(t); got != once {
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color") // finds the run complete
+	if got := s.CountStarts(t); got != once {
 		t.Errorf("the next apply ran steps again: %s", got)
 	}
-	s.checkNothingLeft(t)
+	s.CheckNothingLeft(t)
 }
 
 // The registered token expires after ten minutes, and a step takes twenty-five. The provider continues with a token that it requests.
 func TestLongTokenExpires(t *testing.T) {
 	t.Parallel()
-	s := newSurvivalIn(t, nil, "token", runFault{}.configBody())
+	s := heldrun.NewRunIn(t, nil, "token", runFault{}.configBody())
 	s.RegisterToken(t, 10*time.Minute)
-	a := startApply(t, s.cli)
-	s.awaitSlowStep(t)
+	a := heldrun.StartApply(t, s.CLI)
+	s.AwaitSlowStep(t)
 	select {
 	case <-time.After(25 * time.Minute): // the step itself
-	case <-a.ended:
-		t.Errorf("the apply has ended:\n%s\n%s", a.out, &a.log)
+	case <-a.Ended:
+		t.Errorf("the apply has ended:\n%s\n%s", a.Out, &a.Log)
 	}
-	s.server.letGo()
-	s.checkErrors(t, a, "")
-	if got := s.countStarts(t); got != once {
+	s.Server.Release()
+	s.CheckErrors(t, a, "")
+	if got := s.CountStarts(t); got != once {
 		t.Errorf("the steps ran: %s", got)
 	}
-	s.checkNothingLeft(t)
+	s.CheckNothingLeft(t)
 }
 
 // A node dies with its pods, and its Node object stays. The step is started again when its pod is lost, and runs when a node is there.
 func TestLongNodeDies(t *testing.T) {
-	own := newOwnCluster(t)
-	own.testFault(t, runFault{
+	own := heldrun.NewCluster(t)
+	testOutage(t, own, runFault{
 		status: "succeeded", ran: "first 1, last 1, slow 2",
-		happens: func(t *testing.T, s *survival, a *applying) {
-			s.awaitSlowStep(t)
-			pod := s.findPod(t, "slow")
+		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			pod := s.FindPod(t, "slow")
 			start := own.StopKubelet(t)
 			killPod(t, string(pod.UID))
 			// 40 s until the node is not ready, 300 s until its pods are deleted, and their grace period and 2 minutes.
-			awaitWithin(t, 15*time.Minute, "the pod to be lost", func() bool {
-				return strings.Contains(a.log.String(), "pod "+pod.Name+" has been terminating for")
+			heldrun.AwaitWithin(t, 15*time.Minute, "the pod to be lost", func() bool {
+				return strings.Contains(a.Log.String(), "pod "+pod.Name+" has been terminating for")
 			})
-			if text := a.log.String(); !strings.Contains(text, "on node "+pod.Spec.NodeName+", which is not ready") || !strings.Contains(text, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute") {
+			if text := a.Log.String(); !strings.Contains(text, "on node "+pod.Spec.NodeName+", which is not ready") || !strings.Contains(text, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute") {
 				t.Errorf("the log does not name the node and its taint:\n%s", text)
 			}
 			start()
-			s.server.letGo()
+			s.Server.Release()
 		},
 	})
 }

@@ -1,0 +1,93 @@
+package faults_test
+
+import (
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
+)
+
+// outages are faults of the infrastructure that a run survives without an error.
+var outages = map[string]runFault{
+	"the API server is killed, and is away when a step ends": {
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			s.Own.APIServer.Kill()
+			s.Server.Release()
+			s.AwaitCommit(t, "slow")
+			s.Own.APIServer.Recover()
+		},
+		status: "succeeded",
+		ran:    once,
+	},
+	"Redis is killed, and is away when a step ends": {
+		slow: "$WAIT; $OVER",
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			s.Own.Redis.Kill()
+			s.Server.Release()
+			heldrun.AwaitClosed(t, "the end of the command", s.Server.Over)
+			s.Own.Redis.Recover()
+		},
+		status: "succeeded",
+		ran:    once,
+	},
+	"Redis does not answer when a step ends": {
+		slow: "$WAIT; $OVER",
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			s.Own.Redis.Pause()
+			s.Server.Release()
+			heldrun.AwaitClosed(t, "the end of the command", s.Server.Over)
+			s.Own.Redis.Recover()
+		},
+		status: "succeeded",
+		ran:    once,
+	},
+	"the kubelet is killed, and is away when a step ends and the next one starts": {
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			start := s.Own.StopKubelet(t)
+			s.Server.Release()
+			awaitJob(t, s, "last")
+			start()
+		},
+		status: "succeeded",
+		ran:    once,
+	},
+}
+
+// TestAccRunOutages is like [TestAccRunFaults], with a dedicated cluster whose programs can be killed. The rows share them, so they run sequentially.
+func TestAccRunOutages(t *testing.T) {
+	t.Parallel()
+	own := heldrun.NewCluster(t)
+	for name, f := range outages {
+		t.Run(name, func(t *testing.T) { testOutage(t, own, f) })
+	}
+}
+
+// testFault tests one row. No other test uses the cluster's Redis, so the number of its keys must not change.
+func testOutage(t *testing.T, c *heldrun.Cluster, f runFault) {
+	t.Helper()
+	s := heldrun.NewRunIn(t, c, "fault", f.configBody())
+	before, err := s.Redis.DBSize(t.Context()).Result()
+	acctest.NoError(t, err)
+	f.runTest(t, s)
+	acctest.NoError(t, s.Redis.Del(t.Context(), s.Counts).Err())
+	if after, err := s.Redis.DBSize(t.Context()).Result(); err != nil || after != before {
+		t.Errorf("Redis has %d keys and had %d: %v", after, before, err)
+	}
+}
+
+// awaitJob waits for the Job of a step.
+func awaitJob(t *testing.T, s *heldrun.Run, step string) {
+	t.Helper()
+	heldrun.AwaitCondition(t, "the Job of step "+step, func() bool {
+		var jobs batchv1.JobList
+		acctest.NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
+		return len(jobs.Items) > 0
+	})
+}
