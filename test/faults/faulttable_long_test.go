@@ -15,75 +15,97 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
-// tested is a fault at a moment, and the test of it.
-type tested struct{ fault, moment, test string }
+// testedFault is a fault of a resource at a moment, and the test of it.
+type testedFault struct{ resource, fault, moment, test, folder string }
 
-// elsewhere are faults that are tested without the CLI, or with other servers: the directory below internal, the test, the fault and the moment.
-var elsewhere = [][4]string{
-	{"brane/files", "TestSentinelFailsOver", "Sentinel fails over", "while files are stored; while files are staged in"},
-	{"brane/files", "TestTransientReplies", "a server of a Cluster cannot write or be read for the moment", "while a commit is stored"},
-	{"brane/files", "TestMissingKeyHidesNoOutage", "a server of a Cluster is suspended", "while commits are read"},
-	{"brane/files", "TestLostChunksAreStoredAgain", "a fail-over loses chunks", "while files are stored"},
-	{"brane/files", "TestKilledWriterLeavesNoPermanentKeys", "the provider is killed", "while outputs are kept"},
-	{"brane/workflow/engine", "TestTheJoiningOfManyIsStoredAgain", "a fail-over loses chunks", "while indexes are merged"},
-	{"brane/workflow/engine", "TestTheRunsUserIsRemovedMeanwhile", "the Redis user of the run is removed", "while a step runs"},
-	{"brane/workflow/engine", "TestRedisDeniesExecution", "Redis denies commands", "while a step runs"},
-	{"brane/workflow/engine", "TestCredentialDeniedForAWhile", "the API server answers with 401", "while a step runs"},
-	{"brane/workflow/engine", "TestAnswerLost", "the response of the API server is lost", "when a Job is created"},
-	{"brane/workflow/engine", "TestWatchExpires", "a watch is too old", "while a step runs"},
-	{"brane/workflow/engine", "TestJobDeletedUnseen", "a Job is deleted", "while the watch is broken"},
-	{"brane/workflow/engine", "TestNamespaceDeleted", "the namespace is deleted", "while a step runs"},
-	{"brane/workflow/engine", "TestRunDeleted", "the run is destroyed by another process", "while a step runs"},
-	{"brane/workflow/engine", "TestLostLease", "another process takes over", "while a step runs"},
-	{"brane/workflow/engine", "TestSleeperStopsNothing", "another process takes over", "while the process is stopped"},
-	{"brane/workflow/engine", "TestPartsAcrossAKilledProcess", "the process is killed", "while indexes of a fan-out step run"},
-	{"brane/workflow/engine", "TestPodsOfALostNode", "a node is lost", "while a step runs"},
-	{"brane/workflow/engine", "TestEvictionsAreCounted", "a node is short of disk or memory", "while a step runs"},
-	{"brane/workflow/engine", "TestQuotaThatOthersHold", "a quota is used up by others", "before a step has a pod"},
-	{"brane/workflow/engine", "TestStepsWaitForRoomOfTheirRun", "there is no room", "before a step has a pod"},
-	{"brane/workflow/engine", "TestTimeoutShowsWhatStepsWaitFor", "a Job is suspended, a pod has a scheduling gate", "before a step has a pod"},
-	{"brane/workflow/engine", "TestAPodThatIsRefusedAtARetry", "a webhook denies a pod", "before a retry"},
-	{"brane/workflow/engine", "TestSidecars", "a webhook adds sidecars", "while a step runs; when it has ended"},
-	{"brane/workflow/engine", "TestSidecarsThatFail", "a sidecar fails", "while a step runs"},
-	{"brane/workflow/engine", "TestUnstartedCommandsDoNotCount", "a node does not admit a pod, an agent does not reach Redis", "before the command starts"},
-	{"brane/workflow/engine", "TestLongCompaction", "etcd is compacted", "while a step runs"},
-	{"brane/workflow/engine", "TestLongRedisAway", "Redis is away", "while a step ends"},
-	{"provider/workflowrun", "TestAccWorkflowRun_engineLost", "the engine's Job is deleted", "while a step runs"},
-	{"provider/workflowrun", "TestAccWorkflowRun_engineNotNoted", "the provider is killed", "between the engine's Job and its record"},
-	{"../test/faults", "TestLongRunOutagesOfTenMinutes", "the API server or Redis is away for 10 minutes", "while a step ends"},
+// The resources whose faults are tested.
+const (
+	ofRun            = "brane_workflow_run"
+	ofNamespace      = "brane_namespace"
+	ofInfrastructure = "brane_infrastructure"
+	ofFileSet        = "brane_file_set"
+)
+
+// apiFaults are those of [acctest.Faults].
+const apiFaults = "the API server answers with 401, 403, 409, 422, 429 or 500, resets the connection, or does not answer"
+
+// elsewhere are faults that are tested next to the code that they are about, mostly without the CLI.
+var elsewhere = []testedFault{
+	{ofRun, "Sentinel fails over", "while files are stored; while files are staged in", "TestSentinelFailsOver", "internal/brane/files"},
+	{ofRun, "a server of a Cluster cannot write or be read for the moment", "while a commit is stored", "TestTransientReplies", "internal/brane/files"},
+	{ofRun, "a server of a Cluster is suspended", "while commits are read", "TestMissingKeyHidesNoOutage", "internal/brane/files"},
+	{ofRun, "a fail-over loses chunks", "while files are stored", "TestLostChunksAreStoredAgain", "internal/brane/files"},
+	{ofRun, "the provider is killed", "while outputs are kept", "TestKilledWriterLeavesNoPermanentKeys", "internal/brane/files"},
+	{ofRun, "a fail-over loses chunks", "while indexes are merged", "TestTheJoiningOfManyIsStoredAgain", "internal/brane/workflow/engine"},
+	{ofRun, "the Redis user of the run is removed", "while a step runs", "TestTheRunsUserIsRemovedMeanwhile", "internal/brane/workflow/engine"},
+	{ofRun, "Redis denies commands", "while a step runs", "TestRedisDeniesExecution", "internal/brane/workflow/engine"},
+	{ofRun, "the API server answers with 401", "while a step runs", "TestCredentialDeniedForAWhile", "internal/brane/workflow/engine"},
+	{ofRun, "the response of the API server is lost", "when a Job is created", "TestAnswerLost", "internal/brane/workflow/engine"},
+	{ofRun, "a watch is too old", "while a step runs", "TestWatchExpires", "internal/brane/workflow/engine"},
+	{ofRun, "a Job is deleted", "while the watch is broken", "TestJobDeletedUnseen", "internal/brane/workflow/engine"},
+	{ofRun, "the namespace is deleted", "while a step runs", "TestNamespaceDeleted", "internal/brane/workflow/engine"},
+	{ofRun, "the run is destroyed by another process", "while a step runs", "TestRunDeleted", "internal/brane/workflow/engine"},
+	{ofRun, "another process takes over", "while a step runs", "TestLostLease", "internal/brane/workflow/engine"},
+	{ofRun, "another process takes over", "while the process is stopped", "TestSleeperStopsNothing", "internal/brane/workflow/engine"},
+	{ofRun, "the process is killed", "while indexes of a fan-out step run", "TestPartsAcrossAKilledProcess", "internal/brane/workflow/engine"},
+	{ofRun, "a node is lost", "while a step runs", "TestPodsOfALostNode", "internal/brane/workflow/engine"},
+	{ofRun, "a node is short of disk or memory", "while a step runs", "TestEvictionsAreCounted", "internal/brane/workflow/engine"},
+	{ofRun, "a quota is used up by others", "before a step has a pod", "TestQuotaThatOthersHold", "internal/brane/workflow/engine"},
+	{ofRun, "there is no room", "before a step has a pod", "TestStepsWaitForRoomOfTheirRun", "internal/brane/workflow/engine"},
+	{ofRun, "a Job is suspended, a pod has a scheduling gate", "before a step has a pod", "TestTimeoutShowsWhatStepsWaitFor", "internal/brane/workflow/engine"},
+	{ofRun, "a webhook denies a pod", "before a retry", "TestAPodThatIsRefusedAtARetry", "internal/brane/workflow/engine"},
+	{ofRun, "a webhook adds sidecars", "while a step runs; when it has ended", "TestSidecars", "internal/brane/workflow/engine"},
+	{ofRun, "a sidecar fails", "while a step runs", "TestSidecarsThatFail", "internal/brane/workflow/engine"},
+	{ofRun, "a node does not admit a pod, an agent does not reach Redis", "before the command starts", "TestUnstartedCommandsDoNotCount", "internal/brane/workflow/engine"},
+	{ofRun, "etcd is compacted", "while a step runs", "TestLongCompaction", "internal/brane/workflow/engine"},
+	{ofRun, "Redis is away", "while a step ends", "TestLongRedisAway", "internal/brane/workflow/engine"},
+	{ofRun, "the engine's Job is deleted", "while a step runs", "TestAccWorkflowRun_engineLost", "internal/provider/workflowrun"},
+	{ofRun, "the provider is killed", "between the engine's Job and its record", "TestAccWorkflowRun_engineNotNoted", "internal/provider/workflowrun"},
+	{ofRun, "the API server or Redis is away for 10 minutes", "while a step ends", "TestLongRunOutagesOfTenMinutes", "test/faults"},
+	{ofNamespace, apiFaults, "each request of create", "TestAccNamespaceFaults_create", "internal/provider/namespace"},
+	{ofNamespace, apiFaults, "each request of refresh", "TestAccNamespaceFaults_read", "internal/provider/namespace"},
+	{ofNamespace, apiFaults, "each request of update", "TestAccNamespaceFaults_update", "internal/provider/namespace"},
+	{ofNamespace, apiFaults, "each request of destroy", "TestAccNamespaceFaults_delete", "internal/provider/namespace"},
+	{ofNamespace, "the API server is away", "refresh of several clusters", "TestAccClusters_away", "internal/provider/namespace"},
+	{ofInfrastructure, "the API server is away", "refresh", "TestAccInfrastructureFaults_away", "internal/provider/infrastructure"},
+	{ofInfrastructure, "the registered token is revoked", "refresh", "TestAccInfrastructure_deadToken", "internal/provider/infrastructure"},
+	{ofInfrastructure, "the response of the API server is lost", "each write of the Secret", "TestSecretStoreRepeatsLostRequests", "internal/brane/infra"},
+	{ofInfrastructure, "another writer changes the Secret", "each write of the Secret", "TestSecretStoreConflictsEveryTime", "internal/brane/infra"},
+	{ofInfrastructure, "the provider is killed", "each step of writing the files", "TestDirectoryStoreAfterAKilledWriter", "internal/brane/infra"},
+	{ofInfrastructure, "the response of the API server is lost", "when a long-lived token is created", "TestLongLivedTokenRetries", "internal/brane/credentials"},
+	{ofFileSet, "the provider is killed", "before the files are published", "TestAccFileSet_killedBeforePublishing", "internal/provider/fileset"},
 }
 
 // listTested returns all faults and moments with their tests.
-func listTested(t *testing.T) (all []tested) {
+func listTested(t *testing.T) (all []testedFault) {
 	t.Helper()
 	for _, c := range cells() {
 		test := "TestLongRunFaultCells"
 		if c.outcomes[c.at].isQuick {
 			test = "TestAccRunFaultCells"
 		}
-		all = append(all, tested{c.name, c.at.name, test})
+		all = append(all, testedFault{resource: ofRun, fault: c.name, moment: c.at.name, test: test})
 	}
 	for _, name := range slices.Sorted(maps.Keys(runFaults)) {
-		all = append(all, tested{name, "", "TestAccRunFaults"})
+		all = append(all, testedFault{resource: ofRun, fault: name, test: "TestAccRunFaults"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(outages)) {
-		all = append(all, tested{name, "", "TestAccRunOutages"})
+		all = append(all, testedFault{resource: ofRun, fault: name, test: "TestAccRunOutages"})
 	}
 	for _, row := range elsewhere {
-		files, err := filepath.Glob(filepath.Join(acctest.RepositoryPath("internal"), row[0], "*_test.go"))
+		files, err := filepath.Glob(filepath.Join(acctest.RepositoryPath(row.folder), "*_test.go"))
 		acctest.NoError(t, err)
 		isFound := false
 		for _, file := range files {
 			text, err := os.ReadFile(file)
 			acctest.NoError(t, err)
-			isFound = isFound || bytes.Contains(text, []byte("\nfunc "+row[1]+"("))
+			isFound = isFound || bytes.Contains(text, []byte("\nfunc "+row.test+"("))
 		}
 		if !isFound {
-			t.Errorf("internal/%s has no %s", row[0], row[1])
+			t.Errorf("%s has no %s", row.folder, row.test)
 		}
-		all = append(all, tested{row[2], row[3], row[1]})
 	}
-	return all
+	return append(all, elsewhere...)
 }
 
 // TestLongFaultTable prints the table of faults, moments and tests, and checks that each test exists.
@@ -94,7 +116,7 @@ func TestLongFaultTable(t *testing.T) {
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, row := range all {
-		fmt.Fprintf(table, "| %s\t%s\t%s\n", row.fault, row.moment, row.test)
+		fmt.Fprintf(table, "| %s\t%s\t%s\t%s\n", row.resource, row.fault, row.moment, row.test)
 	}
 	acctest.NoError(t, table.Flush())
 }
