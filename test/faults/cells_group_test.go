@@ -2,7 +2,12 @@ package faults_test
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -23,8 +28,11 @@ func (l *lab) useRedis(t *testing.T, url string) {
 	l.CLI.Env = append(l.CLI.Env, "BRANE_REDIS_URL="+url, "BRANE_REDIS_POD_URL="+url)
 }
 
-// losesMaster returns a fault in which a master of a Redis Cluster is away until clients have been refused because of that.
-func losesMaster(name string, leaves, returns func(master *redistest.Server)) fault {
+// losesMaster returns a fault in which a master of a Redis Cluster is away until clients have met that. leave makes it unavailable, and returns the number of clients
+// that have met the master itself since, and what brings it back.
+func losesMaster(name string, leave func(t *testing.T, master *redistest.Server) (countMet func() int, comeBack func())) fault {
+	var countMet func() int
+	var comeBack func()
 	return fault{
 		name: name,
 		prepare: func(t *testing.T, l *lab) {
@@ -34,7 +42,7 @@ func losesMaster(name string, leaves, returns func(master *redistest.Server)) fa
 		},
 		happens: func(t *testing.T, l *lab, _ *heldrun.Apply) {
 			t.Helper()
-			leaves(l.cluster.Masters[0])
+			countMet, comeBack = leave(t, l.cluster.Masters[0])
 			for _, other := range l.cluster.Masters[1:] {
 				awaitInfo(t, other, "cluster", "cluster_state:fail")
 			}
@@ -42,11 +50,60 @@ func losesMaster(name string, leaves, returns func(master *redistest.Server)) fa
 		ends: func(t *testing.T, l *lab) {
 			t.Helper()
 			others := []*redis.Client{l.cluster.Masters[1].Client(), l.cluster.Masters[2].Client()}
-			heldrun.AwaitCondition(t, "clients to be refused", func() bool { return countRefusals(t, others) >= meetings })
-			returns(l.cluster.Masters[0])
+			heldrun.AwaitCondition(t, "clients to meet the fault", func() bool { return countMet()+countRefusals(t, others) > 0 })
+			comeBack()
 		},
 		outcomes: isSurvivedAt(groupMoments),
 	}
+}
+
+// suspendMaster suspends a master, which counts connections whose commands it does not read.
+func suspendMaster(t *testing.T, master *redistest.Server) (countMet func() int, comeBack func()) {
+	t.Helper()
+	master.Pause()
+	return func() int { return countUnread(t, master.Addr()) }, master.Continue
+}
+
+// killMaster kills a master, in whose place a listener counts connections and closes them.
+func killMaster(t *testing.T, master *redistest.Server) (countMet func() int, comeBack func()) {
+	t.Helper()
+	master.Kill()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", master.Addr())
+	acctest.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() }) // comeBack may have closed it
+	var met atomic.Int32
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			met.Add(1)
+			_ = connection.Close()
+		}
+	}()
+	return func() int { return int(met.Load()) }, func() {
+		acctest.NoError(t, listener.Close())
+		master.Restart()
+	}
+}
+
+// countUnread returns the number of connections to an address of this machine with data that the server has not read.
+func countUnread(t *testing.T, address string) (sum int) {
+	t.Helper()
+	at, err := netip.ParseAddrPort(address)
+	acctest.NoError(t, err)
+	ip := at.Addr().As4()
+	slices.Reverse(ip[:]) // the kernel prints it in the order of the processor's bytes
+	local := fmt.Sprintf("%X:%04X", ip, at.Port())
+	table, err := os.ReadFile("/proc/net/tcp")
+	acctest.NoError(t, err)
+	for line := range strings.Lines(string(table)) {
+		if fields := strings.Fields(line); len(fields) > 4 && fields[1] == local && !strings.HasSuffix(fields[4], ":00000000") {
+			sum++
+		}
+	}
+	return sum
 }
 
 // awaitInfo waits until a server reports this.
@@ -110,6 +167,6 @@ var groupFaults = []fault{
 		},
 		outcomes: isSurvivedAt(groupMoments),
 	},
-	losesMaster("a master of a Redis Cluster is suspended", (*redistest.Server).Pause, (*redistest.Server).Continue),
-	losesMaster("a master of a Redis Cluster is killed and restarted", (*redistest.Server).Kill, (*redistest.Server).Restart),
+	losesMaster("a master of a Redis Cluster is suspended", suspendMaster),
+	losesMaster("a master of a Redis Cluster is killed and restarted", killMaster),
 }
