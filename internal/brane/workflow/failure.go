@@ -91,7 +91,7 @@ func (f *Failure) describeRemedy() string {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
 		return "Correct the step's image, or make sure that the node can pull it: " + see
 	case "Unschedulable":
-		return "No node fits the pod: request less, or add a node: " + see + f.describeRerun()
+		return DescribeUnfitNodes(f.Message, "the step") + ": " + see + f.describeRerun()
 	case "DeadlineExceeded":
 		return "Raise the step's timeout, or find out why it takes so long: " + see + f.describeRerun()
 	case ReasonFilesConflict:
@@ -112,6 +112,22 @@ func (f *Failure) describeRemedy() string {
 		return "The node ended the pod; that is no failure of the command. Apply again to run the step again: " + see
 	}
 	return fmt.Sprintf("See everything: kubectl -n %s logs job/%s --all-containers", f.Namespace, f.Job)
+}
+
+// DescribeUnfitNodes returns what to do about a pod that no node fits, by the message of the scheduler. The attributes are those of owner, or defaults.
+func DescribeUnfitNodes(message, owner string) string {
+	var ways []string
+	for _, way := range []struct{ words, attributes string }{
+		{"untolerated taint", "set tolerations"}, {"node affinity/selector", "change node_selector or affinity"}, {"Insufficient", "request less"},
+	} {
+		if strings.Contains(message, way.words) {
+			ways = append(ways, way.attributes)
+		}
+	}
+	if len(ways) == 0 {
+		ways = []string{"request less"}
+	}
+	return "No node fits the pod: " + strings.Join(ways, ", ") + " (of " + owner + " or of defaults), or add a node"
 }
 
 // describeRerun returns what runs after a change of resources, timeouts or nodes.

@@ -102,7 +102,8 @@ var clusters = map[string]cluster{
 		prepare: demandToleration, run: `defaults = { tolerations = [{ key = "dedicated", operator = "Exists" }] }`, isDetached: true,
 	},
 	"tainted nodes, not tolerated": {
-		prepare: demandToleration, run: `scheduling_timeout = "1s"`, want: []string{"didn't match Pod's node affinity/selector"},
+		prepare: demandToleration, run: `scheduling_timeout = "1s"`,
+		want: []string{"Unschedulable: 0/", "had untolerated taint", "No node fits the pod: set tolerations", "(of the step or of defaults)"},
 	},
 }
 
@@ -312,12 +313,19 @@ func assignUsers(t *testing.T, s acctest.Env) {
 	})
 }
 
-// demandToleration keeps pods without a toleration from all nodes, as a taint on each of them would. The node of the tests has other pods.
+// demandToleration keeps pods without a toleration from all nodes, as a taint on each of them would. The node of the tests has other pods, so it is not tainted:
+// such pods select a node with a taint, which has no kubelet.
 func demandToleration(t *testing.T, s acctest.Env) {
 	t.Helper()
+	node := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: s.Namespace, Labels: map[string]string{corev1.LabelHostname: s.Namespace}},
+		Spec:       corev1.NodeSpec{Taints: []corev1.Taint{{Key: "dedicated", Effect: corev1.TaintEffectNoSchedule}}},
+	}
+	acctest.NoError(t, s.Client.Create(t.Context(), node))
+	t.Cleanup(func() { acctest.NoError(t, s.Client.Delete(context.WithoutCancel(t.Context()), node)) })
 	clustertest.MutatePods(t, s.Namespace, func(pod *corev1.Pod) error {
 		if !slices.ContainsFunc(pod.Spec.Tolerations, func(toleration corev1.Toleration) bool { return toleration.Key == "dedicated" }) {
-			pod.Spec.NodeSelector = map[string]string{"example.org/untainted": "true"}
+			pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: s.Namespace}
 		}
 		return nil
 	})

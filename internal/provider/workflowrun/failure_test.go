@@ -46,7 +46,7 @@ func TestAccWorkflowRun_fails(t *testing.T) {
 		"device": {
 			`steps = { trains = { image = "$TOOLS", command = ["true"], resources = { limits = { "example.com/fpga" = 1 } } } }
 			 scheduling_timeout = "2s"`,
-			[]string{`Step "trains" of run "device" failed`, `Unschedulable: 0/1 nodes are available: 1 Insufficient example.com/fpga`, `No node fits the pod`},
+			[]string{`Step "trains" of run "device" failed`, `Unschedulable: 0/`, `1 Insufficient example.com/fpga`, `No node fits the pod: `, `request less (of the step or of defaults), or add a node: kubectl -n`},
 		},
 		"secret": {
 			`steps = { asks = { image = "$TOOLS", command = ["true"], env_from_secret = { TOKEN = { secret = "nowhere", key = "token" } } } }

@@ -137,18 +137,23 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 	for name, tt := range map[string]struct {
 		provider, step string // attributes
 		says           []string
+		prepare        func(t *testing.T, s acctest.Env)
 	}{
 		"engine-without-image": {
 			fmt.Sprintf("agent_image = %q", registry+"/no-such-agent:1"), `image = "$TOOLS"`,
-			[]string{"-engine-1-", "ImagePull", "/no-such-agent:1"},
+			[]string{"-engine-1-", "ImagePull", "/no-such-agent:1"}, nil,
 		},
 		"step-without-image": {
 			"", `image = "$REGISTRY/no-such-image:1"`,
-			[]string{"-only-2-", "ImagePull", "/no-such-image:1"},
+			[]string{"-only-2-", "ImagePull", "/no-such-image:1"}, nil,
 		},
 		"step-without-node": {
 			"", `image = "$TOOLS", resources = { limits = { "example.com/fpga" = 1 } }`,
-			[]string{"-only-2-", "Unschedulable: 0/1 nodes are available: 1 Insufficient example.com/fpga"},
+			[]string{"-only-2-", "Unschedulable: 0/", "1 Insufficient example.com/fpga", "request less (of the step or of defaults)"}, nil,
+		},
+		"engine-on-tainted-nodes": {
+			"", `image = "$TOOLS"`,
+			[]string{"-engine-1-", "Unschedulable: 0/", "had untolerated taint", "set tolerations", "(of engine or of defaults), or add a node."}, demandToleration,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,10 +164,13 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
   startup_timeout = "10m"
 `, tt.step))
 			s.ChangeConfig(t, `provider "brane" {`, "provider \"brane\" {\n"+tt.provider)
+			if tt.prepare != nil {
+				tt.prepare(t, s.Env)
+			}
 			s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
 			s.AwaitID(t)
 			var out string
-			heldrun.AwaitCondition(t, "a refresh to tell what holds the run up", func() bool {
+			heldrun.AwaitCondition(t, "a refresh to report what the run waits for", func() bool {
 				out = s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 				return strings.Contains(out, "is blocked")
 			})

@@ -103,11 +103,20 @@ func describePendingPods(ctx context.Context, client *kube.Client, ref workflow.
 		return "", err
 	}
 	for i := range pods.Items {
-		if gates := engine.DescribeGates(&pods.Items[i]); gates != "" {
-			problems += fmt.Sprintf("pod %s: %s\n", pods.Items[i].Name, gates)
+		pod := &pods.Items[i]
+		if gates := engine.DescribeGates(pod); gates != "" {
+			problems += fmt.Sprintf("pod %s: %s\n", pod.Name, gates)
 		}
-		if reason, message := engine.FindPendingReason(&pods.Items[i]); reason != "" {
-			problems += fmt.Sprintf("pod %s: %s: %s\n", pods.Items[i].Name, reason, message)
+		reason, message := engine.FindPendingReason(pod)
+		if reason != "" {
+			problems += fmt.Sprintf("pod %s: %s: %s\n", pod.Name, reason, message)
+		}
+		if reason == corev1.PodReasonUnschedulable {
+			owner := "the step"
+			if pod.Labels[workflow.EngineLabel] != "" {
+				owner = "engine"
+			}
+			problems += workflow.DescribeUnfitNodes(message, owner) + ".\n"
 		}
 	}
 	if problems == "" {

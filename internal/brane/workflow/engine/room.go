@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +36,11 @@ func mayFreeRoom(reason, message string) bool {
 	case corev1.PodReasonUnschedulable:
 		nodes := helplessNodes.FindStringSubmatch(message)
 		isHelpless := nodes != nil && nodes[1] == nodes[2]
-		// Nodes that do not answer, are full, or are drained have taints of Kubernetes, which are removed again.
-		return !isHelpless || strings.Contains(message, "node.kubernetes.io/") || strings.Contains(message, "were unschedulable")
+		// Nodes that do not answer, are full, or are drained have taints of Kubernetes, which are removed again. Earlier versions name the taint; later ones
+		// write "untolerated taint(s)", which may be any.
+		return !isHelpless || slices.ContainsFunc([]string{"node.kubernetes.io/", "untolerated taint(s)", "were unschedulable"}, func(part string) bool {
+			return strings.Contains(message, part)
+		})
 	case "FailedAttachVolume":
 		return true
 	case "FailedCreatePodSandBox":

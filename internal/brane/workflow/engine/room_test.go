@@ -22,8 +22,12 @@ func TestMayFreeRoom(t *testing.T) {
 			"no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.", false},
 		"a node that is too small": {"Unschedulable", "0/12 nodes are available: 12 Insufficient cpu. preemption: 0/12 nodes are available: 12 Preemption is not helpful for scheduling.", false},
 		"a node that is drained":   {"Unschedulable", "0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.", true},
-		"a node that is away": {"Unschedulable", "0/1 nodes are available: 1 node(s) had untolerated taint(s) {node.kubernetes.io/unreachable: }. " +
+		"a node that is away": {"Unschedulable", "0/1 nodes are available: 1 node(s) had untolerated taint(s). " +
 			"preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.", true},
+		"a node that is away, in the words of Kubernetes 1.30": {"Unschedulable", "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }. " +
+			"preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.", true},
+		"a taint of the administrator, in the words of Kubernetes 1.30": {"Unschedulable", "0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}. " +
+			"preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.", false},
 		"a scheduler with other words": {"Unschedulable", "no room", true},
 		"a full quota":                 {"FailedCreate", `Error creating: pods "a" is forbidden: exceeded quota: q, requested: cpu=500m,pods=1, used: cpu=2,pods=4, limited: cpu=2,pods=4`, true},
 		"a quota that is too small":    {"FailedCreate", `Error creating: pods "a" is forbidden: exceeded quota: q, requested: cpu=4, used: cpu=0, limited: cpu=2`, false},
