@@ -133,6 +133,14 @@ test-cli: $(foreach cli,$(or $(ONLY),$(CLIS)),.bin/$(cli)) .bin/gotestsum ## Run
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@. ./$(TEST_CLUSTER)/env && TESTS='$(OTHER_TESTS)' PACKAGES='./internal/provider/... ./test/faults' .ci/test-versions cli $(or $(ONLY),$(CLIS))
 
+# All tests that use Redis.
+REDIS_PACKAGES := ./cmd/brane-agent ./internal/redistest ./internal/brane/agent ./internal/brane/files ./internal/brane/workflow/engine \
+	./internal/brane/workflow/results ./internal/provider ./internal/provider/clients ./internal/provider/fileset ./internal/provider/workflowrun ./test/faults
+
+.PHONY: test-valkey
+test-valkey: $(CLI_BUILT) .bin/gotestsum ## Run the tests that use Redis with Debian's Valkey instead, on a separate cluster; TESTS=TestAccRunFaults for some of them
+	@CLI=$(CLI) TESTS='$(or $(TESTS),.)' PACKAGES='$(REDIS_PACKAGES)' .ci/test-versions redis valkey-server
+
 .PHONY: faults
 faults: ## List the faults, the resources that meet them, at which moments, and the tests
 	@go test -tags long -run '^TestLongFaultTable$$' -v ./test/faults | sed -n 's/^| //p'
@@ -164,8 +172,8 @@ launcher:
 	@go -C test/cluster build -o ../../.bin/launcher .
 
 .PHONY: cluster-up
-cluster-up: launcher build ## Start Kubernetes, Redis and a registry, or update them; KUBE=1.30 starts another Kubernetes
-	@.bin/launcher up -dir $(CLUSTER_DIR) -number $(CLUSTER_NUMBER) -kube "$(KUBE)"
+cluster-up: launcher build ## Start Kubernetes, Redis and a registry, or update them; KUBE=1.30 starts another Kubernetes, REDIS=valkey-server Valkey
+	@.bin/launcher up -dir $(CLUSTER_DIR) -number $(CLUSTER_NUMBER) -kube "$(KUBE)" -redis $(or $(REDIS),redis-server)
 
 .PHONY: cluster-down
 cluster-down: launcher ## Stop them and keep their data in CLUSTER_DIR (.cluster)
@@ -328,7 +336,7 @@ release-check: .bin/goreleaser ## Check .goreleaser.yml, and build the provider 
 
 .PHONY: clean
 clean: ## Remove everything that was built, started and applied in this directory
-	@for dir in .cluster $(TEST_CLUSTER) .cluster-kubernetes; do \
+	@for dir in .cluster $(TEST_CLUSTER) .cluster-kubernetes .cluster-redis; do \
 		if [ -d $$dir ]; then $(MAKE) --no-print-directory cluster-clean CLUSTER_DIR=$$dir || exit 1; fi; \
 	done
 	@cd examples/quickstart && rm -rf .terraform .terraform.lock.hcl terraform.tfstate* control-plane/*.yml control-plane/.brane-config.lock

@@ -26,7 +26,8 @@ func Another(t testing.TB, number string) Cluster {
 	launcher, dir := filepath.Join(t.TempDir(), "launcher"), t.TempDir()
 	run(t, root, "go", "-C", "test/cluster", "build", "-o", launcher, ".")
 	t.Cleanup(func() { run(t, root, launcher, "clean", "-dir", dir) })
-	run(t, root, launcher, "up", "-dir", dir, "-root", root, "-cache", filepath.Dir(built), "-number", number, "-kube", Getenv(t, "BRANE_TEST_KUBE_VERSION"))
+	run(t, root, launcher, "up", "-dir", dir, "-root", root, "-cache", filepath.Dir(built), "-number", number,
+		"-kube", Getenv(t, "BRANE_TEST_KUBE_VERSION"), "-redis", Getenv(t, "BRANE_TEST_REDIS_SERVER"))
 	kubeconfig := filepath.Join(dir, "kubeconfig")
 	return Cluster{client(t, kubeconfig), kubeconfig}
 }

@@ -1,11 +1,13 @@
 // Package redistest starts Debian's redis-server for a test, on a free port and in a temporary directory. Its address is that of the loopback
-// interface, or [Host] for a group of servers that pods have to reach.
+// interface, or [Host] for a group of servers that pods have to reach. The environment variable BRANE_TEST_REDIS_SERVER names another program with the same
+// arguments: `make test-valkey` sets it to valkey-server.
 // The server is stopped when the test ends.
 //
 // Tests of failures use Kill, Restart and Pause, or a [Proxy] in front of the server.
 package redistest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +35,9 @@ type Host string
 // Loopback is the address of servers that only local programs have to reach.
 const Loopback Host = "127.0.0.1"
 
+// program is the server that the tests start.
+var program = cmp.Or(os.Getenv("BRANE_TEST_REDIS_SERVER"), "redis-server")
+
 // Server is one running redis-server.
 type Server struct {
 	t        testing.TB
@@ -54,7 +59,7 @@ func Start(t testing.TB, args ...string) *Server {
 
 func (h Host) start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	testenv.RequireProgram(t, "redis-server", "apt-get install redis-server")
+	testenv.RequireProgram(t, program, "apt-get install "+program)
 	s := &Server{t: t, host: h, dir: t.TempDir(), args: args}
 	for i, arg := range args {
 		if arg == "--requirepass" && i+1 < len(args) {
@@ -126,7 +131,7 @@ func (s *Server) Restart() {
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
 	if err := s.process.Process.Signal(sig); err != nil {
-		s.t.Fatalf("send %v to redis-server: %v", sig, err)
+		s.t.Fatalf("send %v to %s: %v", sig, program, err)
 	}
 }
 
@@ -135,10 +140,10 @@ func (s *Server) start() error {
 	if s.host != Loopback { // without a password, Redis refuses clients from other addresses
 		args = append(args, "--protected-mode", "no")
 	}
-	s.process = exec.Command("redis-server", args...)
+	s.process = exec.Command(program, args...)
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in the terminal must not reach the server before the test
 	if err := s.process.Start(); err != nil {
-		return fmt.Errorf("start redis-server: %w", err)
+		return fmt.Errorf("start %s: %w", program, err)
 	}
 	ended := make(chan struct{})
 	s.ended = ended
@@ -149,7 +154,7 @@ func (s *Server) start() error {
 	if err := s.await(); err != nil {
 		s.Kill()
 		log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
-		return fmt.Errorf("start redis-server on port %s: %w\n%s", s.port, err, log)
+		return fmt.Errorf("start %s on port %s: %w\n%s", program, s.port, err, log)
 	}
 	return nil
 }

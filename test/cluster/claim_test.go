@@ -173,20 +173,22 @@ func TestIsCluster(t *testing.T) {
 func TestExplainMisfit(t *testing.T) {
 	c := cluster{number: 7}
 	const addresses, version = "the cluster had other addresses with number ", "the cluster had another version of Kubernetes"
+	const redis = "the cluster had another Redis server"
 	for name, tt := range map[string]struct {
 		directory identity
 		want      string
 	}{
 		"it was never started":                        {identity{}, ""},
-		"it is unchanged":                             {identity{Number: 7, Services: "10.89.7.0/24", Version: "1.30"}, ""},
+		"it is unchanged":                             {identity{Number: 7, Services: "10.89.7.0/24", Version: "1.30", Redis: "redis-server"}, ""},
 		"it had another number":                       {identity{Number: 8, Services: "10.89.8.0/24", Version: "1.30"}, addresses + "8"},
 		"its Services had other addresses":            {identity{Number: 7, Services: "10.96.0.0/16", Version: "1.30"}, addresses + "7"},
 		"the address range of Services is not stored": {identity{Number: 7, Version: "1.30"}, addresses + "7"},
 		"it had a later version":                      {identity{Number: 7, Services: "10.89.7.0/24", Version: "1.37"}, version},
 		"the version is not stored":                   {identity{Number: 7, Services: "10.89.7.0/24"}, version},
+		"it had Valkey":                               {identity{Number: 7, Services: "10.89.7.0/24", Version: "1.30", Redis: "valkey-server"}, redis},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.directory.explainMisfit(c, "1.30"); got != tt.want {
+			if got := tt.directory.explainMisfit(c, "1.30", "redis-server"); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})

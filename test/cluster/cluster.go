@@ -63,11 +63,12 @@ type identity struct {
 	Number   int    `json:"number"`   // 0: never started
 	Services string `json:"services"` // the address range of Services in etcd and in a certificate
 	Version  string `json:"version"`  // of the Kubernetes that has written to etcd, for example "1.30"
+	Redis    string `json:"redis"`    // the server that has written the data of Redis
 }
 
 // explainMisfit returns why the content of the directory does not belong to this cluster; empty if it does. Kubernetes and etcd do not read the data of a later
-// version, and must be updated version by version.
-func (id identity) explainMisfit(c cluster, version string) string {
+// version, and must be updated version by version. Redis does not read that of Valkey.
+func (id identity) explainMisfit(c cluster, version, redis string) string {
 	switch {
 	case id.Number == 0:
 		return ""
@@ -75,6 +76,8 @@ func (id identity) explainMisfit(c cluster, version string) string {
 		return fmt.Sprintf("the cluster had other addresses with number %d", id.Number)
 	case id.Version != version:
 		return "the cluster had another version of Kubernetes"
+	case id.Redis != redis:
+		return "the cluster had another Redis server"
 	}
 	return ""
 }

@@ -11,7 +11,7 @@ import (
 type variable struct{ name, value string }
 
 // environment returns the variables for shells, tests and examples.
-func (c cluster) environment(cliConfig, kube, version, agentImage, redisPassword string) []variable {
+func (c cluster) environment(cliConfig, kube, version, redis, agentImage, redisPassword string) []variable {
 	tools := c.image(toolsName, toolsTag)
 	return []variable{
 		{"KUBECONFIG", c.adminFile()},
@@ -20,6 +20,7 @@ func (c cluster) environment(cliConfig, kube, version, agentImage, redisPassword
 		{"BRANE_TEST_CLUSTER", c.dir},
 		{"BRANE_TEST_KUBE", kube}, // so that a test that starts a second cluster need not build it again
 		{"BRANE_TEST_KUBE_VERSION", version},
+		{"BRANE_TEST_REDIS_SERVER", redis},
 		{"BRANE_BRIDGE_IP", c.gateway()},
 		// The API server as pods reach it; the kubeconfig has the loopback address.
 		{"BRANE_API_CLUSTER_URL", "https://" + c.gateway() + ":" + apiPort},
@@ -68,7 +69,7 @@ const cliConfigFormat = `provider_installation {
 `
 
 // writeEnvironment writes the environment file, the CLI configuration, and kubectl.
-func writeEnvironment(c cluster, root, kube, version, agentImage, redisPassword string) error {
+func writeEnvironment(c cluster, root, kube, version, redis, agentImage, redisPassword string) error {
 	mirror := filepath.Join(root, ".bin/mirror")
 	if err := os.MkdirAll(mirror, 0o755); err != nil { // Terraform rejects a missing directory
 		return err
@@ -81,6 +82,6 @@ func writeEnvironment(c cluster, root, kube, version, agentImage, redisPassword 
 	if err := os.WriteFile(c.path("bin/kubectl"), []byte(kubectl), 0o700); err != nil { //nolint:gosec // a program must be executable
 		return err
 	}
-	env := renderEnvironment(c.environment(cliConfig, kube, version, agentImage, redisPassword), c.path("bin"))
+	env := renderEnvironment(c.environment(cliConfig, kube, version, redis, agentImage, redisPassword), c.path("bin"))
 	return os.WriteFile(c.path("env"), []byte(env), 0o600) // it contains the password of Redis
 }

@@ -9,13 +9,14 @@ import (
 
 func TestEnvironment(t *testing.T) {
 	c := cluster{dir: "/clone/.cluster", number: 7}
-	got := renderEnvironment(c.environment("/clone/.cluster/terraform.tfrc", "/clone/.cache/kube-01", "1.30", "10.88.7.1:5000/brane-agent:0123", "SECRET"), c.path("bin"))
+	got := renderEnvironment(c.environment("/clone/.cluster/terraform.tfrc", "/clone/.cache/kube-01", "1.30", "redis-server", "10.88.7.1:5000/brane-agent:0123", "SECRET"), c.path("bin"))
 	const want = `export KUBECONFIG=/clone/.cluster/kubeconfig
 export KUBE_CONFIG_PATH=/clone/.cluster/kubeconfig
 export TF_CLI_CONFIG_FILE=/clone/.cluster/terraform.tfrc
 export BRANE_TEST_CLUSTER=/clone/.cluster
 export BRANE_TEST_KUBE=/clone/.cache/kube-01
 export BRANE_TEST_KUBE_VERSION=1.30
+export BRANE_TEST_REDIS_SERVER=redis-server
 export BRANE_BRIDGE_IP=10.88.7.1
 export BRANE_API_CLUSTER_URL=https://10.88.7.1:6443
 export BRANE_REDIS_URL=redis://default:SECRET@127.0.1.7:6379/0
@@ -59,7 +60,7 @@ func TestShellsReadTheEnvironment(t *testing.T) {
 
 func TestEnvironmentFileIsPrivateAndTheMirrorIsThere(t *testing.T) {
 	c, root := newDirectory(t), t.TempDir()
-	if err := writeEnvironment(c, root, "/cache/kube", "1.30", "agent", "SECRET"); err != nil {
+	if err := writeEnvironment(c, root, "/cache/kube", "1.30", "redis-server", "agent", "SECRET"); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(c.path("env"))

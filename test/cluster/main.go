@@ -41,6 +41,7 @@ type options struct {
 	cache  string // directory of the built Kubernetes and containerd
 	agent  string // path of a built brane-agent; if empty, it is built from the repository
 	kube   string // the version of Kubernetes, for example "1.30"; empty means the one in test/cluster/kube/go.mod
+	redis  string // the server: a program of a Debian package of the same name
 	number int    // the first number to try
 
 	registry string // of the command images
@@ -59,6 +60,7 @@ func command(ctx context.Context, args []string) error {
 		flags.StringVar(&o.cache, "cache", "", "directory for Kubernetes and containerd, once built (default ROOT/.cache)")
 		flags.StringVar(&o.agent, "agent", "", "a built, static brane-agent (default: build ROOT/cmd/brane-agent)")
 		flags.StringVar(&o.kube, "kube", "", "version of Kubernetes, for example 1.30 (default: the one in ROOT/test/cluster/kube/go.mod)")
+		flags.StringVar(&o.redis, "redis", "redis-server", "the Redis server: redis-server or valkey-server")
 		flags.IntVar(&o.number, "number", 1, "cluster number to try first; if it is taken, the next free one is used")
 	case "images":
 		flags.StringVar(&o.root, "root", ".", "directory of the provider's repository")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -18,12 +19,15 @@ type debianPackage struct {
 	found func() bool
 }
 
-var debianPackages = []debianPackage{
-	{"runc", func() bool { return inPath("runc") }},
-	{"containernetworking-plugins", func() bool { return isFile("/usr/lib/cni/bridge") && isFile("/usr/lib/cni/host-local") }},
-	{"redis-server", func() bool { return inPath("redis-server") }},
-	{"busybox-static", func() bool { return isStatic(busyboxFile) }},
-	{"iproute2", func() bool { return inPath("ip") }},
+// debianPackages are the packages of a cluster with this Redis server.
+func debianPackages(redis string) []debianPackage {
+	return []debianPackage{
+		{"runc", func() bool { return inPath("runc") }},
+		{"containernetworking-plugins", func() bool { return isFile("/usr/lib/cni/bridge") && isFile("/usr/lib/cni/host-local") }},
+		{redis, func() bool { return inPath(redis) }},
+		{"busybox-static", func() bool { return isStatic(busyboxFile) }},
+		{"iproute2", func() bool { return inPath("ip") }},
+	}
 }
 
 func inPath(program string) bool {
@@ -66,11 +70,11 @@ func missing(packages []debianPackage) []string {
 var errNotRoot = errors.New("a cluster creates namespaces, a bridge and cgroups, which needs root\n  hint: sudo make cluster-up")
 
 // ensurePackages installs the missing packages, or returns an error that names them if it cannot.
-func ensurePackages(ctx context.Context, st *status) error {
+func ensurePackages(ctx context.Context, redis string, st *status) error {
 	if os.Geteuid() != 0 {
 		return errNotRoot
 	}
-	names := missing(debianPackages)
+	names := missing(debianPackages(redis))
 	if len(names) == 0 {
 		return nil
 	}
@@ -80,16 +84,45 @@ func ensurePackages(ctx context.Context, st *status) error {
 			strings.Join(names, ", "), strings.Join(install, " "))
 	}
 	return st.run("Debian packages "+strings.Join(names, ", "), func() error {
+		sources, remove, err := addBackports(names)
+		if err != nil {
+			return err
+		}
+		defer remove()
 		for _, args := range [][]string{{"update", "-q"}, install} {
-			if err := aptGet(ctx, args); err != nil {
+			if err := aptGet(ctx, slices.Concat(sources, args)); err != nil {
 				return err
 			}
 		}
-		if names := missing(debianPackages); len(names) > 0 {
+		if names := missing(debianPackages(redis)); len(names) > 0 {
 			return fmt.Errorf("still missing after apt-get install: %s", strings.Join(names, ", "))
 		}
 		return nil
 	})
+}
+
+// backports is where Debian 12 has Valkey. Later versions have it with their other packages.
+const backports = "deb http://deb.debian.org/debian bookworm-backports main\n"
+
+// addBackports returns options for apt-get if a package is only in the backports of the installed Debian. The list of sources of the machine is not changed.
+func addBackports(names []string) (options []string, remove func(), err error) {
+	release, _ := os.ReadFile("/etc/os-release") // without it, the package is searched for in the sources of the machine
+	if !slices.Contains(names, "valkey-server") || !bytes.Contains(release, []byte("VERSION_CODENAME=bookworm\n")) {
+		return nil, func() {}, nil
+	}
+	own, err := os.ReadFile("/etc/apt/sources.list")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, err
+	}
+	list, err := os.CreateTemp("", "sources-*.list")
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = list.Write(append(own, "\n"+backports...))
+	if err := errors.Join(err, list.Close()); err != nil {
+		return nil, nil, err
+	}
+	return []string{"-o", "Dir::Etc::SourceList=" + list.Name()}, func() { _ = os.Remove(list.Name()) }, nil // one small file may remain
 }
 
 func aptGet(ctx context.Context, args []string) error {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-func (c cluster) redis() program {
-	return program{name: "redis", args: []string{"redis-server", c.path("conf/redis.conf")}}
+func (c cluster) redis(server string) program {
+	return program{name: "redis", args: []string{server, c.path("conf/redis.conf")}}
 }
 
 // redisPassword creates the password once, because state files and Secrets of earlier runs contain it.

@@ -12,7 +12,7 @@ import (
 
 // up starts the cluster of the directory, which may be missing, stopped, broken or running.
 func up(ctx context.Context, o options, st *status) (err error) {
-	if err := ensurePackages(ctx, st); err != nil {
+	if err := ensurePackages(ctx, o.redis, st); err != nil {
 		return err
 	}
 	selected, version, err := selectKubernetes(o.root, o.kube)
@@ -77,13 +77,13 @@ type start struct {
 	kubelet  time.Time // when it was started: earlier heartbeats are of an earlier start
 }
 
-// find reports whether the cluster is running. It stops one that is broken or runs another Kubernetes or containerd.
+// find reports whether the cluster is running. It stops one that is broken or runs another Kubernetes, containerd or Redis.
 func (s *start) find(ctx context.Context, id identity) (bool, error) {
 	cl, err := machineClaims.of(s.options.dir)
 	if err != nil || cl == nil {
 		return false, err
 	}
-	if cl.ID == id.ID && cl.Kube == s.kube && cl.Runtime == s.runtime && cl.running() {
+	if cl.ID == id.ID && cl.Kube == s.kube && cl.Runtime == s.runtime && id.Redis == s.options.redis && cl.running() {
 		s.claim, s.cluster = cl, cluster{dir: s.options.dir, number: cl.Number}
 		return true, nil
 	}
@@ -101,13 +101,13 @@ func (s *start) begin(ctx context.Context, id identity) error {
 	if why != "" {
 		s.status.say(" ! %s; this cluster gets number %d", why, cl.Number)
 	}
-	if misfit := id.explainMisfit(s.cluster, s.version); misfit != "" {
+	if misfit := id.explainMisfit(s.cluster, s.version, s.options.redis); misfit != "" {
 		s.status.say(" ! %s: it starts empty", misfit)
 		if err := emptyDirectory(s.options.dir); err != nil {
 			return err
 		}
 	}
-	id.Number, id.Services, id.Version = cl.Number, s.serviceRange(), s.version
+	id.Number, id.Services, id.Version, id.Redis = cl.Number, s.serviceRange(), s.version, s.options.redis
 	return id.write(s.options.dir)
 }
 
@@ -202,7 +202,7 @@ func (s *start) services(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.launch(ctx, s.etcd(s.kube), s.apiServer(s.kube), s.redis(), s.gatewayProgram(self), s.nodeProgram(self, s.kube, s.runtime)); err != nil {
+	if err := s.launch(ctx, s.etcd(s.kube), s.apiServer(s.kube), s.redis(s.options.redis), s.gatewayProgram(self), s.nodeProgram(self, s.kube, s.runtime)); err != nil {
 		return err
 	}
 	for _, host := range []string{s.loopback(), s.gateway()} {
@@ -286,7 +286,7 @@ func (s *start) publish(ctx context.Context) (err error) {
 	if s.password, err = redisPassword(s.cluster); err != nil {
 		return err
 	}
-	return writeEnvironment(s.cluster, s.options.root, s.kube, s.version, s.agent, s.password)
+	return writeEnvironment(s.cluster, s.options.root, s.kube, s.version, s.options.redis, s.agent, s.password)
 }
 
 // printNext prints the next command.

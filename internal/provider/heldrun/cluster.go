@@ -17,5 +17,6 @@ type Cluster struct {
 func NewCluster(t *testing.T) *Cluster {
 	t.Helper()
 	c := clustertest.Another(t, "40")
-	return &Cluster{c, c.Program(t, "kube-apiserver"), c.Program(t, "redis-server", "redis-server", filepath.Join(filepath.Dir(c.Kubeconfig), "conf/redis.conf"))}
+	server := clustertest.Getenv(t, "BRANE_TEST_REDIS_SERVER")
+	return &Cluster{c, c.Program(t, "kube-apiserver"), c.Program(t, server, server, filepath.Join(filepath.Dir(c.Kubeconfig), "conf/redis.conf"))}
 }
