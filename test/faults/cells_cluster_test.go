@@ -226,6 +226,7 @@ var clusterFaults = []fault{
 
 	takesPod("a pod is deleted", func(t *testing.T, l *lab) { deleteSlowPod(t, l.Run) }),
 	takesPod("a pod is evicted", func(t *testing.T, l *lab) { evictSlowPod(t, l.Run) }),
+	takesPod("a queue preempts a Job", func(t *testing.T, l *lab) { preemptSlowJob(t, l.Run) }),
 	asksForPod("a pod is deleted", func(t *testing.T, l *lab) { acctest.NoError(t, l.Client.Delete(t.Context(), l.FindPod(t, "slow"))) }),
 	asksForPod("a pod is evicted", func(t *testing.T, l *lab) { requestEviction(t, l.Run, l.FindPod(t, "slow")) }),
 }

@@ -116,6 +116,23 @@ func deleteSlowPod(t *testing.T, s *heldrun.Run) {
 	heldrun.AwaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
+// preemptSlowJob suspends the Job of the slow step, and admits it again on nodes that it selects, as Kueue does with a Job that it preempts.
+func preemptSlowJob(t *testing.T, s *heldrun.Run) {
+	t.Helper()
+	pod := s.FindPod(t, "slow")
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
+	acctest.NoError(t, s.Client.MergePatch(t.Context(), job, []byte(`{"spec":{"suspend":true}}`)))
+	heldrun.AwaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
+	// The pod template of a Job that has started is immutable.
+	reset := exec.CommandContext(t.Context(), "kubectl", "-n", s.Namespace, "patch", "job", job.Name,
+		"--subresource=status", "--type=merge", "-p", `{"status":{"startTime":null}}`)
+	reset.Env = s.CLI.Env
+	if out, err := reset.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	acctest.NoError(t, s.Client.MergePatch(t.Context(), job, []byte(`{"spec":{"suspend":false,"template":{"spec":{"nodeSelector":{"kubernetes.io/os":"linux"}}}}}`)))
+}
+
 // evictSlowPod evicts the pod of the slow step and waits until it does not exist.
 func evictSlowPod(t *testing.T, s *heldrun.Run) {
 	t.Helper()
