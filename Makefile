@@ -147,13 +147,20 @@ faults: ## List the faults, the resources that meet them, at which moments, and 
 
 # Files are measured without a running cluster, because an idle cluster uses a tenth of a processor. It is started before to install what it needs.
 .PHONY: bench
-bench: build $(CLI_BUILT) ## Measure files, runs, their changes, 350 namespaces, and costs by size, with limits; ONLY=files, engine, incremental, namespaces or scale for a part, HUGE=1 for a fan-out of 10,000; 45 minutes
+# A full run writes the page; after a part, make bench-page does.
+bench: build $(CLI_BUILT) ## Measure files, runs, their changes, 350 namespaces, and costs by size, with limits, and write docs/performance.md; ONLY=files, engine, incremental, namespaces or scale for a part, HUGE=1 for a fan-out of 10,000; 90 minutes
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@$(if $(ONLY),,rm -rf .bin/bench)
 	@missed=0; for part in $(or $(ONLY),files engine incremental namespaces scale); do \
 		if [ $$part = files ]; then cluster=down; else cluster=up; fi; \
 		$(MAKE) --no-print-directory cluster-$$cluster CLUSTER_DIR=$(TEST_CLUSTER) || exit 1; \
 		. ./$(TEST_CLUSTER)/env && go run ./test/bench -cli $(CLI) -provider .bin/terraform-provider-brane -only $$part $(if $(HUGE),-huge) || missed=1; \
-	done; exit $$missed
+	done; \
+	$(if $(ONLY),,$(MAKE) --no-print-directory bench-page || exit 1;) exit $$missed
+
+.PHONY: bench-page
+bench-page: ## Write docs/performance.md and its plots from the latest measurements of all parts, .bin/bench/*.json
+	@go run ./test/bench -page docs
 
 .PHONY: soak
 soak: build $(CLI_BUILT) ## Apply random runs and disturb them at random, for DURATION=30m; SEED=n repeats the operations, OPERATIONS=n ends after n of them

@@ -24,7 +24,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 )
 
-// The compared chains. Each runs twice and the faster run counts, because disturbances only add time.
+// The compared chains.
 var (
 	trivial = chain{length: 10}
 	long    = chain{length: 100}
@@ -54,51 +54,109 @@ type run struct {
 
 // measureEngine measures the overhead of the run engine: it compares its Jobs with plain Jobs of the same program that are chained by what a
 // client can watch.
-func measureEngine(ctx context.Context, r *report) (err error) {
+func measureEngine(ctx context.Context, r *report, o options) (err error) {
 	l, done, err := newLab(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-
-	plain := map[string]time.Duration{}
-	for _, end := range []ending{containerEnded, podSucceeded, jobComplete} {
-		if plain[end.name], err = l.plainChain(ctx, trivial, end); err != nil {
+	for _, measure := range []func(context.Context, *report) error{l.measureShortChains, l.measureWorkingChains, l.measureLongChains, l.measureFanOuts} {
+		if err := measure(ctx, r); err != nil {
 			return err
 		}
 	}
-	short, err := l.quicker(ctx, trivial, false)
-	if err != nil {
-		return err
-	}
-	ahead, err := l.quicker(ctx, trivial, true)
-	if err != nil {
-		return err
-	}
-	r.add("chain of %d: seconds a step", short.took.Seconds()/float64(trivial.length), 0, trivial.length)
-	r.add("chain of %d: × plain Jobs, next on the container's end", short.over(plain[containerEnded.name]), 1.1, trivial.length)
-	r.add("chain of %d: × plain Jobs, next on the pod's phase", short.over(plain[podSucceeded.name]), 0.6, trivial.length)
-	r.add("chain of %d: × plain Jobs, next on the Job's end", short.over(plain[jobComplete.name]), 0.4, trivial.length)
-	r.add("chain of %d with prewarm: × plain Jobs, next on the container's end", ahead.over(plain[containerEnded.name]), 0.7, trivial.length)
-	r.add("commit announced to next Job's POST: ms, median", median(short.gaps).Seconds()*1000, 20)
-	r.add("API requests a step", float64(short.requests)/float64(trivial.length), 6)
+	return measureAppliedChains(ctx, r, o)
+}
 
-	if ahead, err = l.quicker(ctx, working, true); err != nil {
+// measureShortChains compares chains whose steps do nothing with plain Jobs that are chained in three ways.
+func (l *lab) measureShortChains(ctx context.Context, r *report) error {
+	endings := []ending{containerEnded, podSucceeded, jobComplete}
+	s, err := r.repeatRounds(fmt.Sprintf("chains of %d", trivial.length), 10*time.Minute, func(s samples) error {
+		for _, end := range endings {
+			if err := l.addPlainChain(ctx, s, end.name, trivial, end); err != nil {
+				return err
+			}
+		}
+		run, err := l.chain(ctx, trivial, false)
+		if err != nil {
+			return err
+		}
+		ahead, err := l.chain(ctx, trivial, true)
+		s.add("run", run.took.Seconds())
+		s.add("prewarm", ahead.took.Seconds())
+		s.add("requests", float64(run.requests)/float64(trivial.length))
+		s.add("gap", medianOf(run.gaps).Seconds())
 		return err
-	}
-	took, err := l.plainChain(ctx, working, containerEnded)
+	})
 	if err != nil {
 		return err
 	}
-	r.add("chain of %d steps of 2 s with prewarm: × plain Jobs, next on the container's end", ahead.over(took), 0.8, working.length)
+	name := fmt.Sprintf("chain of %d", trivial.length)
+	r.add(name, "s a step", s.scaleRounds("run", 1/float64(trivial.length)))
+	for i, most := range []float64{1.1, 0.6, 0.4} {
+		r.add(name, "× plain Jobs, next on "+endings[i].name, s.divideRounds("run", endings[i].name), withUpperLimit(most))
+	}
+	r.add(name+" with prewarm", "× plain Jobs, next on "+containerEnded.name, s.divideRounds("prewarm", containerEnded.name), withUpperLimit(0.7))
+	r.add("commit announced to next Job's POST", "ms, median", s.scaleRounds("gap", 1000))
+	for i, gap := range s["gap"] {
+		s.add("share", 100*gap*float64(trivial.length)/s["run"][i])
+	}
+	r.add("commit announced to next Job's POST", "% of a step", s["share"], withUpperLimit(2))
+	r.add("API requests a step", "", s["requests"], withUpperLimit(6))
+	return nil
+}
 
-	hundred, err := l.chain(ctx, long, false)
+// measureWorkingChains compares chains whose steps take longer than a pod takes to start.
+func (l *lab) measureWorkingChains(ctx context.Context, r *report) error {
+	name := fmt.Sprintf("chain of %d steps of 2 s with prewarm", working.length)
+	s, err := r.repeatRounds(name, 5*time.Minute, func(s samples) error {
+		ahead, err := l.chain(ctx, working, true)
+		s.add("prewarm", ahead.took.Seconds())
+		return errors.Join(err, l.addPlainChain(ctx, s, "plain", working, containerEnded))
+	})
 	if err != nil {
 		return err
 	}
-	times := long.length / trivial.length
-	r.add("chain of %d: × %d chains of %d", hundred.over(time.Duration(times)*short.took), 1.1, long.length, times, trivial.length)
-	return l.fanOut(ctx, r)
+	r.add(name, "× plain Jobs, next on "+containerEnded.name, s.divideRounds("prewarm", "plain"), withUpperLimit(0.8))
+	return nil
+}
+
+// measureLongChains compares a long chain with plain Jobs of the same length, whose pods stay on the node as well: the limit must not contain what the node takes
+// for more pods. Next to it is what both take compared with short chains.
+func (l *lab) measureLongChains(ctx context.Context, r *report) error {
+	name, times := fmt.Sprintf("chain of %d", long.length), long.length/trivial.length
+	s, err := r.repeatRounds(name, 10*time.Minute, func(s samples) error {
+		for _, c := range []chain{trivial, long} {
+			run, err := l.chain(ctx, c, false)
+			if err != nil {
+				return err
+			}
+			plain, err := l.plainChain(ctx, c, containerEnded)
+			if err != nil {
+				return err
+			}
+			s.add(fmt.Sprint("run ", c.length), run.took.Seconds()/float64(c.length)) // a step
+			s.add(fmt.Sprint("plain ", c.length), plain.Seconds()/float64(c.length))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	short, hundred := fmt.Sprint("run ", trivial.length), fmt.Sprint("run ", long.length)
+	plainShort, plainHundred := fmt.Sprint("plain ", trivial.length), fmt.Sprint("plain ", long.length)
+	r.add(name, "s a step", s[hundred])
+	r.add(name, "× plain Jobs, next on "+containerEnded.name, s.divideRounds(hundred, plainHundred), withUpperLimit(1.1))
+	r.add(name, fmt.Sprintf("× %d chains of %d", times, trivial.length), s.divideRounds(hundred, short))
+	r.add(fmt.Sprintf("chain of %d plain Jobs", long.length), fmt.Sprintf("× %d chains of %d", times, trivial.length), s.divideRounds(plainHundred, plainShort))
+	return nil
+}
+
+// addPlainChain adds the time of a chain of plain Jobs.
+func (l *lab) addPlainChain(ctx context.Context, s samples, name string, c chain, on ending) error {
+	took, err := l.plainChain(ctx, c, on)
+	s.add(name, took.Seconds())
+	return err
 }
 
 // chained is the cost of a chain of steps.
@@ -106,21 +164,6 @@ type chained struct {
 	took     time.Duration
 	requests int64
 	gaps     []time.Duration // from the announcement of a commit to the creation of the next Job
-}
-
-func (c chained) over(other time.Duration) float64 { return c.took.Seconds() / other.Seconds() }
-
-// quicker returns the faster of two runs.
-func (l *lab) quicker(ctx context.Context, c chain, ahead bool) (chained, error) {
-	one, err := l.chain(ctx, c, ahead)
-	if err != nil {
-		return chained{}, err
-	}
-	other, err := l.chain(ctx, c, ahead)
-	if other.took > one.took {
-		other = one
-	}
-	return other, err
 }
 
 // chain runs a chain.
@@ -314,7 +357,11 @@ func (r *requests) jobsMade() []time.Time {
 	return slices.Clone(r.posts)
 }
 
-func median(durations []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(durations))
-	return sorted[len(sorted)/2]
+// medianOf returns the median of durations.
+func medianOf(durations []time.Duration) time.Duration {
+	numbers := make([]float64, len(durations))
+	for i, d := range durations {
+		numbers[i] = float64(d)
+	}
+	return time.Duration(median(numbers))
 }

@@ -18,36 +18,78 @@ const (
 	fanOutMade = 100
 )
 
-// fanOut compares a fan-out step with as many plain Jobs. On a node that runs only their containers, a second container in each pod, which
+// measureFanOuts compares a fan-out step with as many plain Jobs. On a node that runs only their containers, a second container in each pod, which
 // copies the agent and the files, makes the difference. By default there is none if the nodes mount image volumes, as those of the test
 // cluster do.
-func (l *lab) fanOut(ctx context.Context, r *report) error {
-	made, _, err := l.many(ctx, fanOutMade, workflow.InjectAuto)
+func (l *lab) measureFanOuts(ctx context.Context, r *report) error {
+	staging := []corev1.Container{{Name: "stage", Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"true"}}}
+	s, err := r.repeatRounds(fmt.Sprintf("fan-outs of %d", fanOutDone), 10*time.Minute, func(s samples) error {
+		for _, injection := range []workflow.AgentInjection{workflow.InjectAuto, workflow.InjectInitContainer} {
+			_, done, err := l.many(ctx, fanOutDone, injection)
+			if err != nil {
+				return err
+			}
+			s.add(string(injection), done.Seconds())
+		}
+		plain, err := l.plainMany(ctx, fanOutDone, nil)
+		if err != nil {
+			return err
+		}
+		staged, err := l.plainMany(ctx, fanOutDone, staging)
+		s.add("plain", plain.Seconds())
+		s.add("staged", staged.Seconds())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	_, byDefault, err := l.many(ctx, fanOutDone, workflow.InjectAuto)
+	byDefault, byInit := string(workflow.InjectAuto), string(workflow.InjectInitContainer)
+	name := fmt.Sprintf("fan-out of %d", fanOutDone)
+	r.add(name, "s", s[byDefault])
+	r.add(name, "× plain Jobs", s.divideRounds(byDefault, "plain"), withUpperLimit(1.3))
+	r.add(name+" by an init container", "× plain Jobs with an init container that does nothing", s.divideRounds(byInit, "staged"), withUpperLimit(1.3))
+	r.add(name+" by an init container", "× plain Jobs", s.divideRounds(byInit, "plain"))
+	r.add("plain Jobs with an init container that does nothing", "× plain Jobs", s.divideRounds("staged", "plain"))
+	return l.measurePodsMade(ctx, r)
+}
+
+// measurePodsMade compares how fast the pods of a fan-out step are made with those of an Indexed Job.
+func (l *lab) measurePodsMade(ctx context.Context, r *report) error {
+	s, err := r.repeatRounds(fmt.Sprintf("pods of a fan-out of %d", fanOutMade), 5*time.Minute, func(s samples) error {
+		made, _, err := l.many(ctx, fanOutMade, workflow.InjectAuto)
+		if err != nil {
+			return err
+		}
+		plain, err := l.plainIndexed(ctx, fanOutMade)
+		s.add("made", made.Seconds())
+		s.add("plain", plain.Seconds())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	_, byInit, err := l.many(ctx, fanOutDone, workflow.InjectInitContainer)
-	if err != nil {
-		return err
-	}
-	plain, err := l.plainMany(ctx, fanOutDone, nil)
-	if err != nil {
-		return err
-	}
-	staged, err := l.plainMany(ctx, fanOutDone, []corev1.Container{{Name: "stage", Image: os.Getenv("BRANE_TOOLS_IMAGE"), Command: []string{"true"}}})
-	if err != nil {
-		return err
-	}
-	r.add("fan-out of %d: seconds until all pods are made", made.Seconds(), 1.5, fanOutMade)
-	r.add("fan-out of %d done: × plain Jobs", byDefault.Seconds()/plain.Seconds(), 1.3, fanOutDone)
-	r.add("fan-out of %d done by an init container: × plain Jobs with an init container that does nothing", byInit.Seconds()/staged.Seconds(), 1.3, fanOutDone)
-	// No limit: an init container that does nothing takes 1.1 to 1.33 × plain Jobs by itself.
-	r.add("fan-out of %d done by an init container: × plain Jobs", byInit.Seconds()/plain.Seconds(), 0, fanOutDone)
+	name := fmt.Sprintf("fan-out of %d, until all pods are made", fanOutMade)
+	r.add(name, "s", s["made"])
+	r.add(name, "× an Indexed Job", s.divideRounds("made", "plain"), withUpperLimit(1.3))
 	return nil
+}
+
+// plainIndexed creates a Job with n indexes and returns the time until its last pod.
+func (l *lab) plainIndexed(ctx context.Context, n int) (time.Duration, error) {
+	if err := l.settle(ctx); err != nil {
+		return 0, err
+	}
+	group := l.group()
+	w := l.watch(ctx, plainLabel+"="+group, ending{pod: func(*corev1.Pod) bool { return true }})
+	defer w.stop()
+	began := time.Now()
+	if err := l.kube.Create(ctx, l.indexedJob(group, n)); err != nil {
+		return 0, err
+	}
+	if err := w.wait(ctx, n); err != nil {
+		return 0, fmt.Errorf("wait for %d pods of an Indexed Job: %w", n, err)
+	}
+	return time.Since(began), nil
 }
 
 // many runs one step with n indexes, with the agent injected in the given way. made is the time from the creation of its Job to its last pod,

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,8 +25,8 @@ const (
 	rounds      = 15
 )
 
-// fileLayer compares package files with Redis itself and with cp, all in memory and alternately: each round runs every task once.
-func fileLayer(ctx context.Context, r *report) (err error) {
+// measureFiles compares package files with Redis itself and with cp, all in memory and alternately: each round runs every task once.
+func measureFiles(ctx context.Context, r *report, _ options) (err error) {
 	files.Overlap() // as the agent does
 	s, err := startRedis(ctx)
 	if err != nil {
@@ -74,12 +72,9 @@ type task struct {
 	do     func() error
 }
 
-// times are the durations of the rounds of each task.
-type times map[string][]time.Duration
-
-// race runs all tasks alternately, several times.
-func race(tasks ...task) (times, error) {
-	took := times{}
+// race runs all tasks alternately, several times, and returns their seconds.
+func race(tasks ...task) (samples, error) {
+	took := samples{}
 	for range rounds {
 		for _, t := range tasks {
 			if t.before != nil {
@@ -91,26 +86,19 @@ func race(tasks ...task) (times, error) {
 			if err := t.do(); err != nil {
 				return nil, fmt.Errorf("%s: %w", t.name, err)
 			}
-			took[t.name] = append(took[t.name], time.Since(began))
+			took.add(t.name, time.Since(began).Seconds())
 		}
 	}
 	return took, nil
 }
 
-// seconds returns the median duration of a task.
-func (t times) seconds(name string) float64 { return middle(t[name], time.Duration.Seconds) }
-
-// ratio returns the median ratio of the durations of two tasks in the same round, because disturbances slow both.
-func (t times) ratio(of, to string) float64 {
-	rounds := make([]float64, len(t[of]))
-	for i := range rounds {
-		rounds[i] = t[of][i].Seconds() / t[to][i].Seconds()
+// throughput returns the MB/s of a task that transfers a number of bytes.
+func throughput(took samples, task string, bytes float64) []float64 {
+	all := make([]float64, len(took[task]))
+	for i, seconds := range took[task] {
+		all[i] = bytes / seconds / 1e6
 	}
-	return middle(rounds, func(ratio float64) float64 { return ratio })
-}
-
-func middle[T cmp.Ordered](all []T, number func(T) float64) float64 {
-	return number(slices.Sorted(slices.Values(all))[len(all)/2])
+	return all
 }
 
 func (b *fileBench) large(ctx context.Context, r *report) error {
@@ -169,12 +157,13 @@ func (b *fileBench) large(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.add("raw SET of %d MiB, %d connections: MB/s", largeSize/written.seconds("raw SET")/1e6, 0, largeSize>>20, connections)
-	r.add("raw GET of %d MiB: MB/s", largeSize/read.seconds("raw GET")/1e6, 0, largeSize>>20)
-	r.least("put of a large file: % of raw SET", 100*written.ratio("raw SET", "put"), 55)
-	r.least("read and verify of it: % of raw GET", 100*read.ratio("raw GET", "read and verify"), 50)
-	r.add("restore of it into memory: MB/s", largeSize/restored.seconds("restore")/1e6, 0)
-	r.add("Redis' memory for it: %% of the data", 100*float64(used)/largeSize, 102)
+	what := fmt.Sprintf("%d MiB in one file", largeSize>>20)
+	r.add("raw SET of "+what, "MB/s", throughput(written, "raw SET", largeSize))
+	r.add("raw GET of "+what, "MB/s", throughput(read, "raw GET", largeSize))
+	r.add("put of "+what, "× the speed of raw SET", written.divideRounds("raw SET", "put"), withLowerLimit(0.55))
+	r.add("read and verify of "+what, "× the speed of raw GET", read.divideRounds("raw GET", "read and verify"), withLowerLimit(0.5))
+	r.add("restore of "+what+" into memory", "MB/s", throughput(restored, "restore", largeSize))
+	r.add("Redis' memory for "+what, "% of the data", []float64{100 * float64(used) / largeSize}, withUpperLimit(102))
 	return errors.Join(os.RemoveAll(to), b.server.empty(ctx))
 }
 
@@ -206,10 +195,10 @@ func (b *fileBench) small(ctx context.Context, r *report) error {
 		return err
 	}
 	what := fmt.Sprintf("%d files of %d bytes", smallCount, smallSize)
-	r.add("cp -r of %s: ms", 1000*took.seconds("cp"), 0, what)
-	r.add("put of them: × cp -r", took.ratio("put", "cp"), 1.2)
-	r.add("restore of them: × cp -r", took.ratio("restore", "cp"), 1.2)
-	r.add("Redis' memory for them: %% of the data", 100*float64(used)/(smallCount*smallSize), 102)
+	r.add("cp -r of "+what, "ms", took.scaleRounds("cp", 1000))
+	r.add("put of "+what, "× cp -r", took.divideRounds("put", "cp"), withUpperLimit(1.2))
+	r.add("restore of "+what, "× cp -r", took.divideRounds("restore", "cp"), withUpperLimit(1.2))
+	r.add("Redis' memory for "+what, "% of the data", []float64{100 * float64(used) / (smallCount * smallSize)}, withUpperLimit(102))
 	return errors.Join(os.RemoveAll(to), b.server.empty(ctx))
 }
 

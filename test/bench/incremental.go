@@ -60,7 +60,7 @@ func measureIncremental(ctx context.Context, r *report, o options) (err error) {
 		return err
 	}
 	defer p.close()
-	c, err := newCLI(o, p, incrementalConfiguration)
+	c, err := newCLI(o, o.ownProvider(), p, incrementalConfiguration)
 	if err != nil {
 		return err
 	}
@@ -69,45 +69,51 @@ func measureIncremental(ctx context.Context, r *report, o options) (err error) {
 	if err := p.admin.Create(ctx, namespace); err != nil {
 		return err
 	}
-	run := func(ctx context.Context, command, memory, last string) (cost, error) {
-		return c.runCommand(ctx, command, "-var=namespace="+namespace.Name, "-var=image="+os.Getenv("BRANE_TOOLS_IMAGE"), "-var=memory="+memory, "-var=command="+last)
+	memory, last := 32, "true" // of the last step, in the latest apply
+	run := func(ctx context.Context, command string) (cost, error) {
+		return c.runCommand(ctx, command,
+			"-var=namespace="+namespace.Name, "-var=image="+os.Getenv("BRANE_TOOLS_IMAGE"), fmt.Sprintf("-var=memory=%dMi", memory), "-var=command="+last)
 	}
 	defer func() { // also after Ctrl-C
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
 		defer done()
-		_, destroyErr := run(ctx, "destroy", "32Mi", "true")
+		_, destroyErr := run(ctx, "destroy")
 		err = errors.Join(err, destroyErr, p.admin.Delete(ctx, namespace))
 	}()
-	first, err := run(ctx, "apply", "32Mi", "true")
+	first, err := run(ctx, "apply")
 	if err != nil {
 		return err
 	}
-	r.add("apply of %d steps: Jobs", float64(first.jobs), 0, incrementalSteps)
-	r.add("apply of %d steps: seconds", first.took.Seconds(), 0, incrementalSteps)
-	plan, err := run(ctx, "plan", "32Mi", "true")
-	if err != nil {
-		return err
-	}
-	r.add("plan without changes: seconds", plan.took.Seconds(), 0)
-	var raised cost
-	for turn := range turns { // disturbances only add time
-		again, err := run(ctx, "apply", fmt.Sprintf("%dMi", 64+turn), "true")
+	s, err := r.repeatRounds("changes of the last step", 5*time.Minute, func(s samples) error {
+		plan, err := run(ctx, "plan")
 		if err != nil {
 			return err
 		}
-		if turn == 0 || again.took < raised.took {
-			raised = again
+		memory++
+		raised, err := run(ctx, "apply")
+		if err != nil {
+			return err
 		}
-	}
-	r.add("apply of another memory limit: API requests", float64(raised.requests), 25)
-	r.add("apply of another memory limit: seconds", raised.took.Seconds(), 1.5)
-	changed, err := run(ctx, "apply", "64Mi", "echo changed")
+		last = fmt.Sprint("echo ", memory)
+		changed, err := run(ctx, "apply")
+		s.addCost("plan", plan)
+		s.addCost("raised", raised)
+		s.addCost("changed", changed)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	r.add("apply of another last command: Jobs", float64(changed.jobs), 1)
-	r.add("apply of another last command: API requests", float64(changed.requests), 0)
-	r.add("apply of another last command: seconds", changed.took.Seconds(), 0)
+	applied := fmt.Sprintf("apply of %d steps", incrementalSteps)
+	r.add(applied, "Jobs", []float64{float64(first.jobs)})
+	r.add(applied, "s", []float64{first.took.Seconds()})
+	r.add("plan without changes", "s", s["plan: s"])
+	r.add("apply of another memory limit", "API requests", s["raised: API requests"], withUpperLimit(25))
+	r.add("apply of another memory limit", "s", s["raised: s"])
+	r.add("apply of another memory limit", "× a plan without changes", s.divideRounds("raised: s", "plan: s"), withUpperLimit(2))
+	r.add("apply of another last command", "Jobs", s["changed: Jobs"], withUpperLimit(1))
+	r.add("apply of another last command", "API requests", s["changed: API requests"])
+	r.add("apply of another last command", "s", s["changed: s"])
 	return nil
 }
 
@@ -160,7 +166,8 @@ func (b *fileBench) reuse(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.add("reading the lists of %d commits with %d files: ms", 1000*took.seconds("read"), 0, commits, smallCount)
-	r.add("reusing them: × reading", took.ratio("reuse", "read"), 2)
+	what := fmt.Sprintf("%d commits with %d files", commits, smallCount)
+	r.add("reading the lists of "+what, "ms", took.scaleRounds("read", 1000))
+	r.add("reusing "+what, "× reading their lists", took.divideRounds("reuse", "read"), withUpperLimit(2))
 	return errors.Join(os.RemoveAll(from), b.server.empty(ctx))
 }

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -18,6 +16,9 @@ import (
 
 // parallelism is the default of the CLI.
 const parallelism = 10
+
+// loopPrefix is the prefix of the namespaces of bareLoop.
+const loopPrefix = prefix + "loop-"
 
 // bareLoop only creates as many namespaces with as many objects as the provider does, through the same proxy and with the same limits.
 func bareLoop(ctx context.Context, p *proxy, namespaces int) (time.Duration, error) {
@@ -34,7 +35,7 @@ func bareLoop(ctx context.Context, p *proxy, namespaces int) (time.Duration, err
 	group.SetLimit(parallelism)
 	for i := range namespaces {
 		group.Go(func() error {
-			for _, object := range objects(fmt.Sprintf("%sloop-%d", prefix, i)) {
+			for _, object := range objects(fmt.Sprint(loopPrefix, i)) {
 				if err := client.Create(ctx, object); err != nil {
 					return err
 				}
@@ -58,21 +59,4 @@ func objects(namespace string) []kube.Object {
 		&corev1.ResourceQuota{ObjectMeta: in, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"count/jobs.batch": resource.MustParse("100")}}},
 		&corev1.LimitRange{ObjectMeta: in, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Default: limit}}}},
 	}
-}
-
-// leaveNothing deletes every remaining namespace that a benchmark has created.
-func (c *cli) leaveNothing(ctx context.Context) error {
-	var all corev1.NamespaceList
-	if err := c.proxy.admin.List(ctx, &all, "", ""); err != nil {
-		return err
-	}
-	for _, ns := range all.Items {
-		if !strings.HasPrefix(ns.Name, prefix) || ns.DeletionTimestamp != nil {
-			continue
-		}
-		if err := c.proxy.admin.Delete(ctx, &ns); err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
-	}
-	return nil
 }

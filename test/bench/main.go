@@ -1,49 +1,65 @@
 // Command bench measures, against limits: package files and the agent, compared with Redis itself and cp on a separate redis-server; the
-// run engine, compared with the same programs in plain Jobs; changes of a run of 100 steps; the cost of hundreds of brane_namespace: requests to the API server, time
-// and memory of plan, apply and destroy, and start-up time and size of the provider; and how the cost of runs grows with their size, on nodes
+// run engine, compared with the same programs in plain Jobs; changes of a run of 100 steps; the cost of hundreds of brane_namespace: requests to the API
+// server, time and memory of plan, apply and destroy, and start-up time and size of the provider; and how the cost of runs grows with their size, on nodes
 // that are simulated. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts requests, and creates and
-// deletes its own namespaces and simulated nodes there. `make bench` calls it; it exits with 1 if a limit is exceeded.
+// deletes its own namespaces and simulated nodes there. `make bench` calls it for each part; it prints a table, writes it as JSON, and exits with 1 if a limit
+// is exceeded. With -page it writes docs/performance.md from the JSON of all parts.
 //
-// The namespaces come from `count`: a large computed for_each is quadratic in the CLI itself.
+// Each figure is the median of at least five rounds, if five rounds do not take minutes. Figures of a machine have limits only relative to another one of the
+// same round, because a disturbance slows both; counts, sizes and memory are the same on every machine.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
 // options are the flags of the command line.
 type options struct {
-	cli      string
-	provider string // path of the provider's binary
-	first    int    // number of namespaces in the first apply
-	more     int    // number of namespaces that the second apply adds
-	only     string // the part to measure; all if empty
-	huge     bool   // measure the largest fan-out as well
-	execute  string // execute the described run, and print what it costs
+	cli                string
+	provider           string // path of the provider's binary
+	kubernetesProvider string // path of the binary of the hashicorp/kubernetes provider; empty if it is not measured
+	first              int    // number of namespaces in the first apply
+	more               int    // number of namespaces that the second apply adds
+	part               string // the part to measure
+	rounds             int    // of each measurement
+	huge               bool   // measure the largest fan-out as well
+	output             string // the directory of the reports
+	page               string // the directory for the page; empty to measure
+	execute            string // execute the described run, and print what it costs
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.cli, "cli", "terraform", "the CLI")
 	flag.StringVar(&o.provider, "provider", ".bin/terraform-provider-brane", "the provider's binary")
+	flag.StringVar(&o.kubernetesProvider, "kubernetes-provider", os.Getenv("BENCH_KUBERNETES_PROVIDER"),
+		"the binary of a hashicorp/kubernetes provider to compare with; BENCH_KUBERNETES_PROVIDER, or the one on the PATH")
 	flag.IntVar(&o.first, "n", 200, "namespaces")
 	flag.IntVar(&o.more, "more", 150, "namespaces that are added")
-	flag.StringVar(&o.only, "only", "", "measure only this part: files, engine, incremental, namespaces or scale")
+	flag.StringVar(&o.part, "only", "", "the part to measure: files, engine, incremental, namespaces or scale")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement that does not take too long")
 	flag.BoolVar(&o.huge, "huge", false, "measure a fan-out of 10,000 as well")
+	flag.StringVar(&o.output, "output", ".bin/bench", "the directory of the reports, one JSON file for each part")
+	flag.StringVar(&o.page, "page", "", "write the page performance.md and its plots into this directory, from the reports, and measure nothing")
 	flag.StringVar(&o.execute, "execute", "", "execute the described run, and print what it costs; the benchmark starts itself with this")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	kept, err := true, error(nil)
-	if o.execute != "" {
+	switch {
+	case o.execute != "":
 		err = executeHere(ctx, o.execute)
-	} else {
-		kept, err = bench(ctx, o)
+	case o.page != "":
+		err = writePage(o.output, o.page)
+	default:
+		kept, err = measurePart(ctx, o)
 	}
 	stop()
 	if err != nil {
@@ -54,98 +70,49 @@ func main() {
 	}
 }
 
-// bench runs all parts and reports whether all limits were kept.
-func bench(ctx context.Context, o options) (kept bool, err error) {
+// part is a group of measurements that one process takes.
+type part struct {
+	name        string
+	title       string
+	description string
+	hasCluster  bool
+	measure     func(context.Context, *report, options) error
+}
+
+// listParts returns all parts in the order of the page.
+func listParts() []part {
+	return []part{
+		{"files", "Files", "Package files and the agent, compared with Redis itself and with `cp -r`, all in memory and without a cluster.", false, measureFiles},
+		{"engine", "Runs", "Runs on a real node, compared with plain Jobs of the same programs. They start when a client sees that the previous one has ended: " +
+			"by the status of its container, which is the earliest, of its pod, or of the Job.", true, measureEngine},
+		{"incremental", "Changes of a run", "Changes of the last of 100 steps, after all of them have run.", true, measureIncremental},
+		{"namespaces", "Namespaces", "Hundreds of `brane_namespace`, each with five other objects, through a proxy that counts requests.", true, measureNamespaces},
+		{"scale", "Costs by size", "Runs on simulated nodes, so that the cost is that of the engine and not of containers, and infrastructures in one control plane. " +
+			"A part of a run is an index, or a step of a chain.", true, measureScale},
+	}
+}
+
+// measurePart measures a part, prints and saves its report, and reports whether all limits were kept.
+func measurePart(ctx context.Context, o options) (kept bool, err error) {
 	if o.provider, err = filepath.Abs(o.provider); err != nil {
 		return false, err
 	}
-	r := &report{}
-	for _, part := range []struct {
-		name string
-		run  func() error
-	}{
-		{"files", func() error { return fileLayer(ctx, r) }},
-		{"engine", func() error { return measureEngine(ctx, r) }},
-		{"incremental", func() error { return measureIncremental(ctx, r, o) }},
-		{"namespaces", func() error { return namespaces(ctx, r, o) }},
-		{"scale", func() error { return measureScale(ctx, r, o) }},
-	} {
-		if o.only != "" && o.only != part.name {
+	if o.kubernetesProvider, err = findPeerProvider(o.kubernetesProvider); err != nil {
+		return false, err
+	}
+	for _, p := range listParts() {
+		if p.name != o.part {
 			continue
 		}
-		if err := part.run(); err != nil {
-			return false, fmt.Errorf("%s: %w", part.name, err)
+		r := &report{rounds: o.rounds, Part: p.name, Began: time.Now().UTC().Truncate(time.Second)}
+		if r.Machine, err = describeMachine(ctx, o, p.hasCluster); err != nil {
+			return false, err
 		}
-	}
-	return r.kept(), nil
-}
-
-// namespaces measures the provider with many namespaces.
-func namespaces(ctx context.Context, r *report, o options) (err error) {
-	if err := start(ctx, r, o.provider); err != nil {
-		return err
-	}
-	proxy, err := newProxy(os.Getenv("KUBECONFIG"))
-	if err != nil {
-		return err
-	}
-	defer proxy.close()
-	c, err := newCLI(o, proxy, configuration)
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(c.dir)
-	defer func() { // also after Ctrl-C
-		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Minute)
-		defer done()
-		if leftErr := c.leaveNothing(ctx); err == nil {
-			err = leftErr
+		if err := p.measure(ctx, r, o); err != nil {
+			return false, errors.Join(fmt.Errorf("%s: %w", p.name, err), r.printTable(os.Stdout))
 		}
-	}()
-	return measure(ctx, r, c, o)
-}
-
-// measure applies, plans, adds and destroys.
-func measure(ctx context.Context, r *report, c *cli, o options) error {
-	first, err := c.run(ctx, "apply", o.first)
-	if err != nil {
-		return err
+		r.Seconds = int(time.Since(r.Began).Seconds())
+		return r.isKept(), errors.Join(r.printTable(os.Stdout), r.saveJSON(o.output))
 	}
-	r.add("apply of %d: requests", float64(first.requests), 0, o.first)
-	r.add("apply of %d: seconds", first.took.Seconds(), 0, o.first)
-
-	plan, floor, err := c.plans(ctx, o.first)
-	if err != nil {
-		return err
-	}
-	r.add("plan of %d: requests", float64(plan.requests), 25, o.first)
-	r.add("plan of %d: seconds", plan.took.Seconds(), 0, o.first)
-	r.add("plan of %d: × the CLI's own time", plan.took.Seconds()/floor.took.Seconds(), 1.3, o.first)
-	r.add("plan of %d: MB of the provider", float64(plan.memory)/1e6, 120, o.first)
-
-	busy, before := c.proxy.busy.Load(), c.proxy.requests.Load()
-	loop, err := bareLoop(ctx, c.proxy, o.more)
-	if err != nil {
-		return err
-	}
-	r.add("a bare loop of %d: seconds", loop.Seconds(), 0, o.more)
-	r.add("a bare loop of %d: ms of the API server a request", float64(c.proxy.busy.Load()-busy)/1e6/float64(c.proxy.requests.Load()-before), 0, o.more)
-	more, err := c.run(ctx, "apply", o.first+o.more)
-	if err != nil {
-		return err
-	}
-	r.add("apply of %d more: requests", float64(more.requests), 2200.0*float64(o.more)/150, o.more)
-	r.add("apply of %d more: seconds", more.took.Seconds(), 0, o.more)
-	r.add("apply of %d more: ms of the API server a request", float64(more.server.Milliseconds())/float64(more.requests), 0, o.more)
-	// Each object is sent twice, first as a dry run. The plan within the apply was measured above, and is mostly the CLI's own time.
-	r.add("apply of %d more without its plan: × the loop", (more.took-plan.took).Seconds()/loop.Seconds(), 3, o.more)
-
-	all := o.first + o.more
-	destroy, err := c.run(ctx, "destroy", all)
-	if err != nil {
-		return err
-	}
-	r.add("destroy of %d: requests a namespace", float64(destroy.requests)/float64(all), 10, all)
-	r.add("destroy of %d: seconds", destroy.took.Seconds(), 0, all)
-	return nil
+	return false, fmt.Errorf("there is no part %q; use -only files, engine, incremental, namespaces or scale", o.part)
 }

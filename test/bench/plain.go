@@ -69,6 +69,14 @@ func (l *lab) plainJob(group, name, program string) *batchv1.Job {
 	}
 }
 
+// indexedJob returns an Indexed Job with n indexes, all of which may run concurrently.
+func (l *lab) indexedJob(group string, n int) *batchv1.Job {
+	job := l.plainJob(group, group, "")
+	count := int32(n) //nolint:gosec // a size of a benchmark
+	job.Spec.CompletionMode, job.Spec.Completions, job.Spec.Parallelism = new(batchv1.IndexedCompletion), &count, &count
+	return job
+}
+
 // settle deletes the objects of the previous measurement and waits until the node has removed them, which takes longer than a client can
 // see and would slow the next measurement.
 func (l *lab) settle(ctx context.Context) error {

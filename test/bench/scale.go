@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -33,9 +31,12 @@ const (
 	maxExponent     = 1.1
 	maxCPUPerPart   = 5.0  // ms
 	maxEtcdPerPart  = 12.0 // KiB beyond a plain Job
-	maxNextJob      = 50.0 // ms from a commit to the next Job, median
+	maxNextJob      = 50.0 // % of a step from a commit to the next Job, median
 	maxEngineMemory = engineMemory >> 20
 )
+
+// sizePatience is the time after which no other round of a size begins.
+const sizePatience = 3 * time.Minute
 
 // measureScale measures what runs cost by their size, on simulated nodes, and what the provider costs by the number of infrastructures.
 func measureScale(ctx context.Context, r *report, o options) error {
@@ -44,8 +45,8 @@ func measureScale(ctx context.Context, r *report, o options) error {
 		sizes = append(sizes, hugeFanOut)
 	}
 	for _, part := range []func() error{
-		func() error { return measureFanOuts(ctx, r, sizes) },
-		func() error { return measureChains(ctx, r) },
+		func() error { return measureScaledFanOuts(ctx, r, sizes) },
+		func() error { return measureScaledChains(ctx, r) },
 		func() error { return measureNodes(ctx, r) },
 		func() error { return measureInfrastructures(ctx, r, o) },
 	} {
@@ -64,100 +65,152 @@ type scaled struct {
 	gaps   []time.Duration // from a commit to the creation of the next Job
 }
 
-// measureFanOuts measures one step with many indexes, next to a plain Indexed Job.
-func measureFanOuts(ctx context.Context, r *report, sizes []int) error {
-	var all []scaled
-	for _, size := range sizes {
-		one, err := measureScaled(ctx, usualNodes, scaleRun{Steps: 1, Indexes: size})
-		if err != nil {
-			return err
-		}
-		plain, err := measurePlain(ctx, usualNodes, size)
-		if err != nil {
-			return err
-		}
-		all = append(all, one)
-		name := fmt.Sprintf("fan-out of %d", size)
-		reportEngine(r, name, one)
-		r.add("%s: × the time of a plain Job", one.took.Seconds()/plain.took.Seconds(), 0, name)
-		r.add("%s: KiB in etcd a part, plain Job", float64(plain.stored)/1024/float64(size), 0, name)
-		r.add("%s: KiB in etcd a part beyond the plain Job", float64(one.stored-plain.stored)/1024/float64(size), maxEtcdPerPart, name)
+// The names of the costs, with their units.
+const (
+	apiRequests   = "API requests"
+	redisCommands = "Redis commands"
+	processorTime = "ms of processor time"
+	etcdSize      = "KiB in etcd"
+	memory        = "MiB of memory"
+	duration      = "seconds"
+)
+
+// addScaled adds the cost of a run.
+func (s samples) addScaled(cost scaled) {
+	s.add(apiRequests, float64(cost.Requests))
+	s.add(redisCommands, float64(cost.Commands))
+	s.add(processorTime, cost.CPU.Seconds()*1000)
+	s.add(etcdSize, float64(cost.stored)/1024)
+	s.add(memory, float64(cost.Memory)/(1<<20))
+	s.add(duration, cost.took.Seconds())
+}
+
+// growth is the costs of several sizes.
+type growth struct {
+	*report
+	plot  string // the name of the plot
+	size  string // what the size is
+	sizes []int
+	costs []samples
+}
+
+// measure measures one size in several rounds.
+func (g *growth) measure(size int, round func(samples) error) (samples, error) {
+	s, err := g.repeatRounds(fmt.Sprintf("%s, %d %s", g.plot, size, g.size), sizePatience, round)
+	g.sizes, g.costs = append(g.sizes, size), append(g.costs, s)
+	return s, err
+}
+
+// addCurves adds the curves of costs. Those that are mostly the cluster's or the CLI's have no limit.
+func (g *growth) addCurves(limited, others []string) {
+	for _, cost := range limited {
+		g.addCurve(g.toCurve(cost), withUpperLimit(maxExponent))
 	}
-	reportExponents(r, "fan-outs", all)
+	for _, cost := range others {
+		g.addCurve(g.toCurve(cost))
+	}
+}
+
+// toCurve returns the curve of a cost.
+func (g *growth) toCurve(cost string) *curve {
+	c := &curve{Plot: g.plot, Size: g.size, Name: cost}
+	for i, size := range g.sizes {
+		c.add(size, g.costs[i][cost])
+	}
+	return c
+}
+
+// measureScaledFanOuts measures one step with many indexes, next to a plain Indexed Job.
+func measureScaledFanOuts(ctx context.Context, r *report, sizes []int) error {
+	g := &growth{report: r, plot: "fan-outs", size: "indexes"}
+	for _, size := range sizes {
+		s, err := g.measure(size, func(s samples) error {
+			one, err := measureScaled(ctx, usualNodes, scaleRun{Steps: 1, Indexes: size})
+			if err != nil {
+				return err
+			}
+			plain, err := measurePlain(ctx, usualNodes, size)
+			s.addScaled(one)
+			s.add("plain", plain.took.Seconds())
+			s.add("plain etcd", float64(plain.stored)/1024)
+			s.add("beyond plain etcd", float64(one.stored-plain.stored)/1024)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		name := fmt.Sprintf("fan-out of %d", size)
+		reportEngine(r, name, size, s)
+		r.add(name, "× the time of an Indexed Job", s.divideRounds(duration, "plain"))
+		r.add(name, "KiB in etcd a part, Indexed Job", s.scaleRounds("plain etcd", 1/float64(size)))
+		r.add(name, "KiB in etcd a part beyond the Indexed Job", s.scaleRounds("beyond plain etcd", 1/float64(size)), withUpperLimit(maxEtcdPerPart))
+	}
+	g.addCurves([]string{apiRequests, redisCommands, processorTime, etcdSize}, []string{duration})
 	return nil
 }
 
-// measureChains measures steps that need each other.
-func measureChains(ctx context.Context, r *report) error {
-	var all []scaled
+// measureScaledChains measures steps that need each other.
+func measureScaledChains(ctx context.Context, r *report) error {
+	g := &growth{report: r, plot: "chains", size: "steps"}
 	for _, size := range chainSizes {
-		one, err := measureScaled(ctx, usualNodes, scaleRun{Steps: size})
+		s, err := g.measure(size, func(s samples) error {
+			one, err := measureScaled(ctx, usualNodes, scaleRun{Steps: size})
+			if err != nil {
+				return err
+			}
+			s.addScaled(one)
+			gap := medianOf(one.gaps).Seconds()
+			s.add("gap", gap*1000)
+			s.add("share", 100*gap*float64(size)/one.took.Seconds())
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		all = append(all, one)
 		name := fmt.Sprintf("chain of %d", size)
-		reportEngine(r, name, one)
-		r.add("%s: KiB in etcd a step", float64(one.stored)/1024/float64(size), 0, name)
-		r.add("%s: ms from a commit to the next Job, median", median(one.gaps).Seconds()*1000, maxNextJob, name)
+		reportEngine(r, name, size, s)
+		r.add(name, "KiB in etcd a part", s.scaleRounds(etcdSize, 1/float64(size)))
+		r.add(name, "ms from a commit to the next Job, median", s["gap"])
+		r.add(name, "ms from a commit to the next Job, % of a step", s["share"], withUpperLimit(maxNextJob))
 	}
-	reportExponents(r, "chains", all)
+	g.addCurves([]string{apiRequests, redisCommands, processorTime, etcdSize}, []string{duration})
 	return nil
 }
 
 // measureNodes measures the same run in clusters of different size.
 func measureNodes(ctx context.Context, r *report) error {
-	var all []scaled
+	g := &growth{report: r, plot: "nodes", size: "nodes"}
 	for _, nodes := range nodeSizes {
-		one, err := measureScaled(ctx, nodes, scaleRun{Steps: 1, Indexes: nodesIndexes})
+		s, err := g.measure(nodes, func(s samples) error {
+			one, err := measureScaled(ctx, nodes, scaleRun{Steps: 1, Indexes: nodesIndexes})
+			s.addScaled(one)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		one.size = nodes
-		all = append(all, one)
 		name := fmt.Sprintf("fan-out of %d on %d nodes", nodesIndexes, nodes)
-		r.add("%s: API requests", float64(one.Requests), maxPerPart*nodesIndexes, name)
-		r.add("%s: s of processor time", one.CPU.Seconds(), 0, name)
-		r.add("%s: MiB of the engine", float64(one.Memory)/(1<<20), maxEngineMemory, name)
-		r.add("%s: seconds", one.took.Seconds(), 0, name)
+		r.add(name, apiRequests, s[apiRequests], withUpperLimit(maxPerPart*nodesIndexes))
+		r.add(name, processorTime, s[processorTime])
+		r.add(name, memory, s[memory], withUpperLimit(maxEngineMemory))
+		r.add(name, duration, s[duration])
 	}
-	r.add("nodes: exponent of API requests", exponent(all, func(s scaled) float64 { return float64(s.Requests) }), maxExponent)
-	r.add("nodes: exponent of processor time", exponent(all, func(s scaled) float64 { return s.CPU.Seconds() }), maxExponent)
+	g.addCurves([]string{apiRequests, processorTime}, nil)
 	return nil
 }
 
-func reportEngine(r *report, name string, s scaled) {
-	parts := float64(s.size)
-	r.add("%s: API requests a part", float64(s.Requests)/parts, maxPerPart, name)
-	r.add("%s: Redis commands a part", float64(s.Commands)/parts, maxPerPart, name)
-	limit := maxCPUPerPart
-	if s.size < 100 {
-		limit = 0 // the start of the process takes a tenth of a second
+// reportEngine adds what each part of a run costs.
+func reportEngine(r *report, name string, size int, s samples) {
+	part := 1 / float64(size)
+	r.add(name, apiRequests+" a part", s.scaleRounds(apiRequests, part), withUpperLimit(maxPerPart))
+	r.add(name, redisCommands+" a part", s.scaleRounds(redisCommands, part), withUpperLimit(maxPerPart))
+	var limits []option
+	if size >= 100 { // the start of the process takes a tenth of a second
+		limits = append(limits, withUpperLimit(maxCPUPerPart), withReason("absolute, because nothing in the same round has a processor time to compare it with"))
 	}
-	r.add("%s: ms of processor time a part", s.CPU.Seconds()*1000/parts, limit, name)
-	r.add("%s: MiB of the engine", float64(s.Memory)/(1<<20), maxEngineMemory, name)
-	r.add("%s: seconds", s.took.Seconds(), 0, name)
-}
-
-func reportExponents(r *report, name string, all []scaled) {
-	r.add("%s: exponent of API requests", exponent(all, func(s scaled) float64 { return float64(s.Requests) }), maxExponent, name)
-	r.add("%s: exponent of Redis commands", exponent(all, func(s scaled) float64 { return float64(s.Commands) }), maxExponent, name)
-	r.add("%s: exponent of processor time", exponent(all, func(s scaled) float64 { return s.CPU.Seconds() }), maxExponent, name)
-	r.add("%s: exponent of bytes in etcd", exponent(all, func(s scaled) float64 { return float64(s.stored) }), maxExponent, name)
-	r.add("%s: exponent of the time", exponent(all, func(s scaled) float64 { return s.took.Seconds() }), 0, name)
-}
-
-// exponent fits figure = a × size^exponent to the measured figures, and returns the exponent of the two largest sizes if that is larger: what a run costs
-// whatever its size hides how it grows.
-func exponent(all []scaled, figure func(scaled) float64) float64 {
-	var n, x, y, xx, xy float64
-	for _, s := range all {
-		size, value := math.Log(float64(s.size)), math.Log(figure(s))
-		n, x, y, xx, xy = n+1, x+size, y+value, xx+size*size, xy+size*value
-	}
-	fitted := (n*xy - x*y) / (n*xx - x*x)
-	last, before := all[len(all)-1], all[len(all)-2]
-	return max(fitted, math.Log(figure(last)/figure(before))/math.Log(float64(last.size)/float64(before.size)))
+	r.add(name, processorTime+" a part", s.scaleRounds(processorTime, part), limits...)
+	r.add(name, memory, s[memory], withUpperLimit(maxEngineMemory))
+	r.add(name, duration, s[duration])
 }
 
 // simulation is a namespace with simulated nodes.
@@ -226,8 +279,7 @@ func measurePlain(ctx context.Context, nodes, size int) (result scaled, err erro
 	}
 	defer func() { err = errors.Join(err, s.end()) }()
 	group := s.group()
-	job := s.plainJob(group, group, "")
-	job.Spec.CompletionMode, job.Spec.Completions, job.Spec.Parallelism = new(batchv1.IndexedCompletion), new(int32(size)), new(int32(size)) //nolint:gosec // a size of this file
+	job := s.indexedJob(group, size)
 	at := placement()
 	pod := &job.Spec.Template.Spec
 	pod.SchedulerName, pod.NodeSelector, pod.Tolerations = at.SchedulerName, at.NodeSelector, at.Tolerations

@@ -47,25 +47,30 @@ resource "brane_infrastructure" "bench" {
 
 // measureInfrastructures measures the provider with many infrastructures in one control plane.
 func measureInfrastructures(ctx context.Context, r *report, o options) error {
-	var applies, plans []scaled
+	applies := &growth{report: r, plot: "applies of infrastructures", size: "infrastructures"}
+	plans := &growth{report: r, plot: "plans of infrastructures", size: applies.size}
 	for _, size := range infrastructureSizes {
-		apply, plan, err := applyInfrastructures(ctx, o, size)
+		planned := samples{}
+		applied, err := applies.measure(size, func(s samples) error {
+			apply, plan, err := applyInfrastructures(ctx, o, size)
+			s.addScaled(apply)
+			planned.addScaled(plan)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		applies, plans = append(applies, apply), append(plans, plan)
-		for name, s := range map[string]scaled{"apply": apply, "plan": plan} {
-			name := fmt.Sprintf("%s of %d infrastructures", name, size)
-			r.add("%s: API requests each", float64(s.Requests)/float64(size), maxPerPart, name)
-			r.add("%s: ms of processor time each, with the CLI", s.CPU.Seconds()*1000/float64(size), 0, name)
-			r.add("%s: MiB of the provider", float64(s.Memory)/(1<<20), 0, name)
-			r.add("%s: seconds", s.took.Seconds(), 0, name)
+		plans.sizes, plans.costs = append(plans.sizes, size), append(plans.costs, planned)
+		for i, s := range []samples{applied, planned} {
+			name := fmt.Sprintf("%s of %d infrastructures", []string{"apply", "plan"}[i], size)
+			r.add(name, apiRequests+" each", s.scaleRounds(apiRequests, 1/float64(size)), withUpperLimit(maxPerPart))
+			r.add(name, processorTime+" each, with the CLI", s.scaleRounds(processorTime, 1/float64(size)))
+			r.add(name, memory+" of the provider", s[memory])
+			r.add(name, duration, s[duration])
 		}
 	}
-	for name, all := range map[string][]scaled{"apply": applies, "plan": plans} {
-		r.add("%s of infrastructures: exponent of API requests", exponent(all, func(s scaled) float64 { return float64(s.Requests) }), maxExponent, name)
-		r.add("%s of infrastructures: exponent of processor time", exponent(all, func(s scaled) float64 { return s.CPU.Seconds() }), 0, name)
-		r.add("%s of infrastructures: exponent of the time", exponent(all, func(s scaled) float64 { return s.took.Seconds() }), 0, name)
+	for _, g := range []*growth{applies, plans} {
+		g.addCurves([]string{apiRequests}, []string{processorTime, duration})
 	}
 	return nil
 }
@@ -77,7 +82,7 @@ func applyInfrastructures(ctx context.Context, o options, size int) (apply, plan
 		return apply, plan, err
 	}
 	defer p.close()
-	c, err := newCLI(o, p, infrastructureConfiguration)
+	c, err := newCLI(o, o.ownProvider(), p, infrastructureConfiguration)
 	if err != nil {
 		return apply, plan, err
 	}

@@ -16,40 +16,37 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// start measures the binary and its first answers. It starts it as a CLI does, but without TLS.
-func start(ctx context.Context, r *report, provider string) error {
-	info, err := os.Stat(provider)
+// measureStart measures the binary and its first answers. It starts it as a CLI does, but without TLS.
+func measureStart(ctx context.Context, r *report, o options) error {
+	info, err := os.Stat(o.provider)
 	if err != nil {
 		return err
 	}
-	r.add("binary: MiB", float64(info.Size())/(1<<20), 64)
-	var best time.Duration
-	for i := range 7 {
-		took, err := firstAnswers(ctx, provider)
-		if err != nil {
-			return fmt.Errorf("start %s: %w", provider, err)
-		}
-		if i == 0 || took < best {
-			best = took
-		}
+	r.add("binary of the provider", "MiB", []float64{float64(info.Size()) / (1 << 20)}, withUpperLimit(64))
+	s, err := race(
+		task{name: "provider", do: func() error { return readFirstAnswers(ctx, o.provider) }},
+		task{name: "CLI", do: func() error { return exec.CommandContext(ctx, o.cli, "version").Run() }},
+	)
+	if err != nil {
+		return err
 	}
-	r.add("handshake and schema: ms", float64(best.Microseconds())/1000, 60)
+	r.add("start of the provider, handshake and schema", "ms", s.scaleRounds("provider", 1000))
+	r.add("start of the provider, handshake and schema", "× the version command of the CLI", s.divideRounds("provider", "CLI"), withUpperLimit(1))
 	return nil
 }
 
-// firstAnswers starts the provider, reads the handshake, requests the schema, and stops the provider.
-func firstAnswers(ctx context.Context, provider string) (took time.Duration, err error) {
+// readFirstAnswers starts the provider, reads the handshake, requests the schema, and stops the provider.
+func readFirstAnswers(ctx context.Context, provider string) (err error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop() // kills the provider
 	cmd := exec.CommandContext(ctx, provider)
 	cmd.Env = append(os.Environ(), "TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2", "PLUGIN_PROTOCOL_VERSIONS=6")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return 0, err
+		return err
 	}
 	defer func() {
 		stop()
@@ -59,20 +56,19 @@ func firstAnswers(ctx context.Context, provider string) (took time.Duration, err
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return 0, err
+		return err
 	}
 	parts := strings.Split(line, "|") // 1|6|unix|/tmp/plugin…|grpc|
 	if len(parts) < 5 {
-		return 0, fmt.Errorf("the handshake is %q", line)
+		return fmt.Errorf("the handshake is %q", line)
 	}
 	conn, err := grpc.NewClient(parts[2]+":"+parts[3], grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer conn.Close()
 	var schema raw
-	err = conn.Invoke(ctx, "/tfplugin6.Provider/GetProviderSchema", &raw{}, &schema, grpc.ForceCodec(rawCodec{}), grpc.MaxCallRecvMsgSize(64<<20))
-	return time.Since(began), err
+	return conn.Invoke(ctx, "/tfplugin6.Provider/GetProviderSchema", &raw{}, &schema, grpc.ForceCodec(rawCodec{}), grpc.MaxCallRecvMsgSize(64<<20))
 }
 
 // raw is an encoded message: the types of the protocol are internal to its library, and an empty request needs none.

@@ -57,7 +57,7 @@ func checkLink(t *testing.T, documents map[string]string, from string, target *u
 		t.Errorf("%s: the link %q leads to no file", from, target)
 		return
 	}
-	if strings.HasPrefix(from, "docs/") {
+	if isOnRegistry(from) {
 		if problem := checkRegistryLink(from, target); problem != "" {
 			t.Errorf("%s: the link %q %s", from, target, problem)
 		}
@@ -68,6 +68,11 @@ func checkLink(t *testing.T, documents map[string]string, from string, target *u
 	if n := countAnchors(documents[file], target.Fragment); n != 1 {
 		t.Errorf("%s: the link %q leads to %d headings or anchors", from, target, n)
 	}
+}
+
+// isOnRegistry reports whether the Terraform registry has a page for a file: it ignores other files in docs/, such as those of the benchmarks.
+func isOnRegistry(file string) bool {
+	return file == "docs/index.md" || strings.HasPrefix(file, "docs/") && strings.Count(file, "/") > 1 && path.Ext(file) == ".md"
 }
 
 // checkRegistryLink returns why a link of a page of docs/ does not work both on GitHub and in the Terraform registry; "" if it works in both. The registry resolves only
@@ -82,6 +87,8 @@ func checkRegistryLink(from string, target *url.URL) string {
 		return "is not a relative path that ends in .md"
 	case !strings.HasPrefix(file, "docs/"):
 		return "leads out of docs/, and the registry has no other files"
+	case !isOnRegistry(file):
+		return "leads to a page that the registry does not have"
 	case target.Path != shortest(path.Dir(from), file):
 		return "is not the shortest path; the registry does not resolve others, such as ../docs/"
 	case file == "docs/index.md" && target.Fragment != "":
@@ -105,7 +112,7 @@ func TestCheckRegistryLink(t *testing.T) {
 	for link, isFine := range map[string]bool{
 		"../resources/a.md": true, "b.md#c": true, "../index.md": true, "#c": true,
 		"../resources/a": false, "/docs/resources/a.md": false, "../../README.md": false, "../../docs/resources/a.md": false, "../index.md#c": false, "../guides/b.md": false,
-		"../resources/a.html": false,
+		"../resources/a.html": false, "../performance.md": false,
 	} {
 		target, err := url.Parse(link)
 		if err != nil {
