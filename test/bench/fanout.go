@@ -47,7 +47,9 @@ func (l *lab) measureFanOuts(ctx context.Context, r *report) error {
 	name := fmt.Sprintf("fan-out of %d", fanOutDone)
 	r.add(name, "s", s[byDefault])
 	r.add(name, "× plain Jobs", s.divideRounds(byDefault, "plain"), withUpperLimit(1.3))
-	r.add(name+" by an init container", "× plain Jobs with an init container that does nothing", s.divideRounds(byInit, "staged"), withUpperLimit(1.3))
+	r.add(name+" by an init container", "× plain Jobs with an init container that does nothing", s.divideRounds(byInit, "staged"), withUpperLimit(1.5),
+		withReason("in each pod the agent takes 0.1 s of processor time, 35 ms in the init container and 65 ms in that of the step, a third of it to start; "+
+			"the programs of the plain Jobs take 10 ms"))
 	r.add(name+" by an init container", "× plain Jobs", s.divideRounds(byInit, "plain"))
 	r.add("plain Jobs with an init container that does nothing", "× plain Jobs", s.divideRounds("staged", "plain"))
 	return l.measurePodsMade(ctx, r)
