@@ -213,7 +213,7 @@ func (l *lab) announcements(ctx context.Context, id string) (times func() []time
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	events := store.Events(ctx)
+	events := store.Events(ctx, files.Steps)
 	<-events // the first event means that the subscription is active
 	var heard []time.Time
 	var listener sync.WaitGroup
