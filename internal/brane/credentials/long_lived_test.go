@@ -12,6 +12,7 @@ import (
 )
 
 func TestLongLivedTokenIsValidUntilRevoked(t *testing.T) {
+	t.Parallel()
 	c := clustertest.Client(t)
 	namespace, name := account(t, createJobs, nil)
 	token, err := CreateLongLivedToken(t.Context(), c, namespace, name)
@@ -40,6 +41,7 @@ func TestLongLivedTokenIsValidUntilRevoked(t *testing.T) {
 }
 
 func TestLongLivedTokenNeedsServiceAccount(t *testing.T) {
+	t.Parallel()
 	namespace := clustertest.Namespace(t)
 	if _, err := CreateLongLivedToken(t.Context(), clustertest.Client(t), namespace, "nobody"); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("got %v", err)
@@ -47,6 +49,7 @@ func TestLongLivedTokenNeedsServiceAccount(t *testing.T) {
 }
 
 func TestRevokeKeepsOtherSecrets(t *testing.T) {
+	t.Parallel()
 	c := clustertest.Client(t)
 	others := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: clustertest.Namespace(t), Name: "others"}}
 	if err := c.Create(t.Context(), others); err != nil {

@@ -118,6 +118,7 @@ func TestProbeReportsPermissions(t *testing.T) {
 }
 
 func TestProbeErrors(t *testing.T) {
+	t.Parallel()
 	namespace, name := account(t, createJobs, nil)
 	good := registered(t, namespace, name)
 	if _, err := probe(t, good, namespace, func(_ Report, err error) bool { return err == nil }); err != nil {
@@ -210,6 +211,7 @@ func TestProbeEndsWithItsContext(t *testing.T) {
 }
 
 func TestRequestToken(t *testing.T) {
+	t.Parallel()
 	c := clustertest.Client(t)
 	namespace, name := account(t, nil, nil)
 	token, err := RequestToken(t.Context(), c, namespace, name, 2*time.Hour, nil)
