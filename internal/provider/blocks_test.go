@@ -27,6 +27,7 @@ var tested = []struct{ block, test string }{
 	{"examples/guides/permissions/clusterrole.yaml", "TestAccOwnRights"},
 	{"examples/guides/permissions/role.yaml", "TestAccLeastPrivilege"},
 	{"examples/guides/getting-started/redis.yaml", "TestExampleManifests"},
+	{"examples/guides/pulumi/Pulumi.yaml", "make test-pulumi"},
 	{"examples/guides/redis/redis.conf", "TestRedisConfiguration"},
 	{"examples/packages/text.container.yml", "TestAccExamples"},
 	{"README.md terraform", "TestAccTranscript"},
