@@ -136,7 +136,7 @@ var faults = []fault{
 			a.KillProvider(t)
 			heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
 		},
-		outcomes: outcomesOf(runMoments, []*runMoment{whileStoring, whileDestroying}, func(at *runMoment) outcome {
+		outcomes: outcomesOf(runMoments, []*runMoment{whileDestroying}, func(at *runMoment) outcome {
 			if at == whileDestroying {
 				return outcome{says: heldrun.Killed, status: "succeeded", ran: once}
 			}
@@ -177,14 +177,14 @@ var faults = []fault{
 	{
 		name:     "connections to Redis are reset",
 		happens:  func(_ *testing.T, l *lab, _ *heldrun.Apply) { l.store.Reset() },
-		outcomes: isSurvived(whileStaging),
+		outcomes: isSurvived(),
 	},
 	refusesWith("Redis is away", disturb.RedisFault{IsAway: true}, whileRunning),
 	refusesWith("Redis does not answer", disturb.RedisFault{Hangs: true}),
 	refusesWith("Redis is slow", disturb.RedisFault{Delay: 100 * time.Millisecond}),
 	refusesWith("Redis answers with NOREPLICAS", disturb.RedisFault{Error: "NOREPLICAS Not enough good replicas to write.", Writes: true}),
 	refusesWith("Redis answers with READONLY", disturb.RedisFault{Error: "READONLY You can't write against a read only replica.", Writes: true}, whileStoring),
-	refusesWith("Redis answers with LOADING", disturb.RedisFault{Error: "LOADING Redis is loading the dataset in memory"}, beforeFirstJob),
+	refusesWith("Redis answers with LOADING", disturb.RedisFault{Error: "LOADING Redis is loading the dataset in memory"}),
 	refusesWith("Redis answers with CLUSTERDOWN", disturb.RedisFault{Error: "CLUSTERDOWN The cluster is down"}),
 	refusesWith("Redis answers with MISCONF", disturb.RedisFault{Error: "MISCONF Errors writing to the AOF file: No space left on device", Writes: true}),
 }

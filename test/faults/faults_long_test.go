@@ -50,6 +50,17 @@ var shapes = map[string]shape{
 	},
 }
 
+// TestLongRunFaultRows tests the rows of the tables that make test has no time for. The outages share a dedicated cluster whose programs can be killed, so they run
+// sequentially.
+func TestLongRunFaultRows(t *testing.T) {
+	t.Run("faults", func(t *testing.T) { testRunFaults(t, true) })
+	t.Run("stops", func(t *testing.T) { testStops(t, true) })
+	own := heldrun.NewCluster(t)
+	for _, name := range slices.Sorted(maps.Keys(outages)) {
+		t.Run(name, func(t *testing.T) { testOutage(t, own, outages[name]) })
+	}
+}
+
 // TestLongRunFaults kills the provider at several points of each run.
 func TestLongRunFaults(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {

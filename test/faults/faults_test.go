@@ -29,6 +29,8 @@ type runFault struct {
 	crowded   bool // two steps wait at the same time
 
 	ran string // the expected number of starts of each step at the end
+
+	isLong bool // only make test-long has time for it
 }
 
 // configBody returns the configuration of the run.
@@ -40,7 +42,16 @@ func (f runFault) configBody() string {
 // After each fault, the error names the cause and the remedy, the next apply continues the run, completed steps do not run again, and a destroy deletes everything.
 func TestAccRunFaults(t *testing.T) {
 	t.Parallel()
+	testRunFaults(t, false)
+}
+
+// testRunFaults tests the rows of [runFaults] that make test has time for, or the others.
+func testRunFaults(t *testing.T, isLong bool) {
+	t.Helper()
 	for name, f := range runFaults {
+		if f.isLong != isLong {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f.runTest(t, heldrun.NewRunIn(t, nil, "fault", f.configBody()))
@@ -58,6 +69,7 @@ var runFaults = map[string]runFault{
 		ran:             once,
 	},
 	"the provider is killed when one of three steps is complete": {
+		isLong:          true,
 		killedBeforeJob: 2,
 		says:            heldrun.Killed,
 		ran:             once,
@@ -73,6 +85,7 @@ var runFaults = map[string]runFault{
 		ran: once,
 	},
 	"the provider is killed when all steps are complete": {
+		isLong: true,
 		steps: `
   steps = {
     first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/both"] }
@@ -97,6 +110,7 @@ var runFaults = map[string]runFault{
 		ran:     "first 1, last 1, slow 2",
 	},
 	"Ctrl-C detaches the run": {
+		isLong:     true,
 		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:       leftToItself,
@@ -166,6 +180,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:    "first 1, last 1, slow 2",
 	},
 	"a command fails, with create_before_destroy": {
+		isLong:     true,
 		slow:       "$WORKS",
 		attributes: "lifecycle { create_before_destroy = true }",
 		says: `
@@ -208,6 +223,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:     "first 1, last 1, slow 2",
 	},
 	"a command ignores SIGTERM when the run is destroyed": {
+		isLong:     true,
 		slow:       "trap '' TERM; $WAIT",
 		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
@@ -217,6 +233,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:        "first 1, slow 1",
 	},
 	"a command leaves processes that keep writing": {
+		isLong: true,
 		slow:   "(while :; do echo noise >> /data/noise; done) & setsid sh -c 'trap \\\"\\\" TERM HUP; while :; do echo more >> /data/more; done' & while ! test -s /data/noise -a -s /data/more; do :; done",
 		status: "succeeded",
 		ran:    once,
@@ -303,6 +320,7 @@ Add one of the steps to needs of the other, or write to different paths.`,
 		ran:    "first 1, last 1, slow 2",
 	},
 	"a pod is evicted": {
+		isLong: true,
 		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
 			s.AwaitSlowStep(t)
 			evictSlowPod(t, s)
@@ -326,6 +344,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 
 	// The engine inside the cluster.
 	"the provider is killed before it creates the controller Job": {
+		isLong:          true,
 		attributes:      "wait = false",
 		killedBeforeJob: 1,
 		says:            heldrun.Killed,
@@ -344,6 +363,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:    once,
 	},
 	"the engine's pod is deleted": {
+		isLong:     true,
 		attributes: "wait = false",
 		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
 			s.AwaitSlowStep(t)

@@ -86,11 +86,14 @@ func listTested(t *testing.T) (all []testedFault) {
 		}
 		all = append(all, testedFault{resource: ofRun, fault: c.name, moment: c.at.name, test: test})
 	}
-	for _, name := range slices.Sorted(maps.Keys(runFaults)) {
-		all = append(all, testedFault{resource: ofRun, fault: name, test: "TestAccRunFaults"})
-	}
-	for _, name := range slices.Sorted(maps.Keys(outages)) {
-		all = append(all, testedFault{resource: ofRun, fault: name, test: "TestAccRunOutages"})
+	for test, rows := range map[string]map[string]runFault{"TestAccRunFaults": runFaults, "TestAccRunStops": stops, "TestLongRunFaultRows": outages} {
+		for _, name := range slices.Sorted(maps.Keys(rows)) {
+			row := testedFault{resource: ofRun, fault: name, test: test}
+			if rows[name].isLong {
+				row.test = "TestLongRunFaultRows"
+			}
+			all = append(all, row)
+		}
 	}
 	for _, row := range elsewhere {
 		files, err := filepath.Glob(filepath.Join(acctest.RepositoryPath(row.folder), "*_test.go"))

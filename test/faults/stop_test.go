@@ -29,47 +29,47 @@ func halfDoneWith(more, other string) string {
 	return strings.NewReplacer("$MORE", more, "$OTHER", other).Replace(halfDone)
 }
 
-// A command that was asked to stop has not finished its work, even if it exits with 0: nothing of it is stored, whoever asked. If the pod alone was stopped,
-// another one does the work in the same apply; otherwise the next apply does. The output is never "half".
-func TestAccRunStops(t *testing.T) {
-	t.Parallel()
-	for name, f := range map[string]runFault{
-		"its pod is deleted": {
-			steps: halfDoneWith("", ""),
-			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
-				s.AwaitSlowStep(t)
-				deleteSlowPod(t, s)
-				releaseSteps(s)
-			},
-			status: "succeeded",
+// stops are what asks a command to stop.
+var stops = map[string]runFault{
+	"its pod is deleted": {
+		steps: halfDoneWith("", ""),
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			deleteSlowPod(t, s)
+			releaseSteps(s)
 		},
-		"the pod of its index is deleted": {
-			steps: halfDoneWith("completions = 1", ""),
-			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
-				s.AwaitSlowStep(t)
-				deleteSlowPod(t, s)
-				releaseSteps(s)
-			},
-			status: "succeeded",
+		status: "succeeded",
+	},
+	"the pod of its index is deleted": {
+		isLong: true,
+		steps:  halfDoneWith("completions = 1", ""),
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			deleteSlowPod(t, s)
+			releaseSteps(s)
 		},
-		"its pod is evicted by the drain of its node": {
-			steps: halfDoneWith("", ""),
-			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
-				s.AwaitSlowStep(t)
-				evictSlowPod(t, s)
-				releaseSteps(s)
-			},
-			status: "succeeded",
+		status: "succeeded",
+	},
+	"its pod is evicted by the drain of its node": {
+		isLong: true,
+		steps:  halfDoneWith("", ""),
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			evictSlowPod(t, s)
+			releaseSteps(s)
 		},
-		"its pod is preempted": {
-			steps:   halfDoneWith(`resources = { limits = { "example.com/$NAMESPACE" = "1" } }`, ""),
-			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { preemptPod(t, s, "slow"); releaseSteps(s) },
-			status:  "succeeded",
-		},
-		"its timeout is over": {
-			steps:   halfDoneWith(`timeout = "30s"`, ""),
-			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t) },
-			says: `
+		status: "succeeded",
+	},
+	"its pod is preempted": {
+		isLong:  true,
+		steps:   halfDoneWith(`resources = { limits = { "example.com/$NAMESPACE" = "1" } }`, ""),
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { preemptPod(t, s, "slow"); releaseSteps(s) },
+		status:  "succeeded",
+	},
+	"its timeout is over": {
+		steps:   halfDoneWith(`timeout = "1h"`, ""),
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t); passTimeout(t, s, "slow", 1) },
+		says: `
 Step "slow" of run "fault" failed
 Job brane-$RUN-slow-1 in namespace $NAMESPACE, pod brane-$RUN-slow-1-POD on node $NODE: DeadlineExceeded: Job was active longer than specified deadline.
 
@@ -79,21 +79,21 @@ Last lines:
 
 Raise the step's timeout, or find out why it takes so long: kubectl -n $NAMESPACE describe job/brane-$RUN-slow-1
 After such a change, only this step and those that need it run.`,
-			status: "failed",
+		status: "failed",
+	},
+	"Ctrl-C": {
+		steps:   halfDoneWith("", ""),
+		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
+		says:    stopped,
+		status:  "stopped",
+	},
+	"another step fails": {
+		steps: halfDoneWith("", `other = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $WORKS"] }`),
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			heldrun.AwaitCondition(t, "both steps to be at work", func() bool { return s.Server.Waiting.Load() == 2 })
+			s.Server.Release()
 		},
-		"Ctrl-C": {
-			steps:   halfDoneWith("", ""),
-			happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
-			says:    stopped,
-			status:  "stopped",
-		},
-		"another step fails": {
-			steps: halfDoneWith("", `other = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $WORKS"] }`),
-			happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
-				heldrun.AwaitCondition(t, "both steps to be at work", func() bool { return s.Server.Waiting.Load() == 2 })
-				s.Server.Release()
-			},
-			says: `
+		says: `
 Step "other" of run "fault" failed
 Job brane-$RUN-other-1 in namespace $NAMESPACE, pod brane-$RUN-other-1-POD on node $NODE: the command failed with exit code 1 (Error).
 
@@ -103,10 +103,25 @@ Last lines:
 See everything: kubectl -n $NAMESPACE logs job/brane-$RUN-other-1 --all-containers
 
 Because of this 1 of 2 steps were stopped or not started.`,
-			status:  "failed",
-			crowded: true,
-		},
-	} {
+		status:  "failed",
+		crowded: true,
+	},
+}
+
+// TestAccRunStops stops a command that exits with 0 then. It has not finished its work, so nothing of it is stored, whoever asked. If the pod alone was stopped, another
+// one does the work in the same apply; otherwise the next apply does. The output is never "half".
+func TestAccRunStops(t *testing.T) {
+	t.Parallel()
+	testStops(t, false)
+}
+
+// testStops tests the rows of [stops] that make test has time for, or the others.
+func testStops(t *testing.T, isLong bool) {
+	t.Helper()
+	for name, f := range stops {
+		if f.isLong != isLong {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := heldrun.NewRunIn(t, nil, "fault", f.configBody())

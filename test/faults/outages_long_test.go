@@ -1,3 +1,5 @@
+//go:build long
+
 package faults_test
 
 import (
@@ -58,15 +60,6 @@ var outages = map[string]runFault{
 		status: "succeeded",
 		ran:    once,
 	},
-}
-
-// TestAccRunOutages is like [TestAccRunFaults], with a dedicated cluster whose programs can be killed. The rows share them, so they run sequentially.
-func TestAccRunOutages(t *testing.T) {
-	t.Parallel()
-	own := heldrun.NewCluster(t)
-	for name, f := range outages {
-		t.Run(name, func(t *testing.T) { testOutage(t, own, f) })
-	}
 }
 
 // testFault tests one row. No other test uses the cluster's Redis, so the number of its keys must not change.
