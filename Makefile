@@ -102,9 +102,9 @@ OTHER := $(if $(filter tofu,$(notdir $(CLI))),$(shell command -v terraform),$(or
 OTHER_TESTS := ^(TestAccNamespace|TestAccInfrastructure|TestAccFileSet|TestAccFileSet_import|TestAccWorkflowRun|TestAccWorkflowRun_(pod|fails|waitNot)|TestAccRunFaults)$$
 
 .PHONY: test-long
-test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Run the long tests: a file of 5 GiB, 100,000 files, kills and outages in many kinds of runs, the other CLI; 30 to 60 minutes, 6 GiB
+test-long: $(CLI_BUILT) $(if $(filter $(CURDIR)/.bin/tofu,$(OTHER)),.bin/tofu) ## Run the long tests: a file of 5 GiB, 100,000 files, kills and outages in many kinds of runs, the other CLI; 1 to 2 hours, 6 GiB
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
-	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -parallel 6 -timeout 90m $(PACKAGES)
+	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) go test -tags long -run Long -parallel 6 -timeout 180m $(PACKAGES)
 	@if [ -z '$(OTHER)' ]; then echo "There is no Terraform on the PATH, so the tests ran only with OpenTofu."; else \
 		. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(OTHER) $(call tf-acc-host,$(OTHER)) go test -run '$(OTHER_TESTS)' -parallel 6 -timeout 30m ./internal/provider/... ./test/faults; \
 	fi
