@@ -29,7 +29,7 @@ func newActionConfig(t *testing.T, s acctest.Env, second string) acctest.Object 
 	}
 }
 
-var figures = regexp.MustCompile(`\d+(\.\d+)?m?s\b`)
+var figures = regexp.MustCompile(`(\d+h)?(\d+m)?\d+(\.\d+)?m?s\b`)
 
 // The action tells what happens while it does, and the outputs; each time it is another run. Nothing of it stays in the cluster, in Redis only until the end of `retention`.
 func TestAccRunWorkflow(t *testing.T) {
