@@ -128,6 +128,9 @@ func (p searched) addProcesses(t *testing.T, s acctest.Env) {
 				p.addContainer(t, "files of "+kind, process)
 			}
 		}
+		if kind == "others" && bytes.Contains(groups, []byte("kubepods")) {
+			continue // a pod of another test, whose command may contain the password of Redis to count its starts
+		}
 		p.add("arguments of "+strings.TrimSuffix(kind, " volume"), arguments)
 		if kind == "others" && hasEnvironmentOfTests(environment) {
 			continue
