@@ -26,7 +26,7 @@ const (
 	ofFileSet        = "brane_file_set"
 )
 
-// apiFaults are those of [acctest.Faults].
+// apiFaults describes the faults in [acctest.Faults].
 const apiFaults = "the API server answers with 401, 403, 409, 422, 429 or 500, resets the connection, or does not answer"
 
 // elsewhere are faults that are tested next to the code that they are about, mostly without the CLI.

@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
@@ -25,30 +26,8 @@ var outages = map[string]runFault{
 		status: "succeeded",
 		ran:    once,
 	},
-	"Redis is killed, and is away when a step ends": {
-		slow: "$WAIT; $OVER",
-		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
-			s.AwaitSlowStep(t)
-			s.Own.Redis.Kill()
-			s.Server.Release()
-			heldrun.AwaitClosed(t, "the end of the command", s.Server.Over)
-			s.Own.Redis.Recover()
-		},
-		status: "succeeded",
-		ran:    once,
-	},
-	"Redis does not answer when a step ends": {
-		slow: "$WAIT; $OVER",
-		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
-			s.AwaitSlowStep(t)
-			s.Own.Redis.Pause()
-			s.Server.Release()
-			heldrun.AwaitClosed(t, "the end of the command", s.Server.Over)
-			s.Own.Redis.Recover()
-		},
-		status: "succeeded",
-		ran:    once,
-	},
+	"Redis is killed, and is away when a step ends": losesRedis((*clustertest.Program).Kill),
+	"Redis does not answer when a step ends":        losesRedis((*clustertest.Program).Pause),
 	"the kubelet is killed, and is away when a step ends and the next one starts": {
 		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
 			s.AwaitSlowStep(t)
@@ -60,6 +39,22 @@ var outages = map[string]runFault{
 		status: "succeeded",
 		ran:    once,
 	},
+}
+
+// losesRedis returns an outage in which Redis is unavailable when a command ends.
+func losesRedis(leave func(redis *clustertest.Program)) runFault {
+	return runFault{
+		slow: "$WAIT; $OVER",
+		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
+			s.AwaitSlowStep(t)
+			leave(s.Own.Redis)
+			s.Server.Release()
+			heldrun.AwaitClosed(t, "the end of the command", s.Server.Over)
+			s.Own.Redis.Recover()
+		},
+		status: "succeeded",
+		ran:    once,
+	}
 }
 
 // testFault tests one row. No other test uses the cluster's Redis, so the number of its keys must not change.
