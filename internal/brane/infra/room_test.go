@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -114,7 +116,8 @@ func TestFilesAreParsedOnce(t *testing.T) {
 func TestThousandLocations(t *testing.T) {
 	kubeconfig := bytes.Repeat([]byte("x"), 2500) // of a service account
 	client, namespace := clustertest.Client(t), clustertest.Namespace(t)
-	secret, directory := NewSecretStore(client, namespace, "config"), NewDirectoryStore(t.TempDir(), V06)
+	dir := t.TempDir()
+	secret, directory := NewSecretStore(client, namespace, "config"), NewDirectoryStore(dir, V06)
 	var err error
 	for i := 0; i < 1000 && err == nil; i++ {
 		err = CheckRoom(t.Context(), secret, numberedLocation(i), kubeconfig)
@@ -122,16 +125,44 @@ func TestThousandLocations(t *testing.T) {
 	if full := new(FullError); !errors.As(err, &full) || !strings.Contains(err.Error(), "control_plane.directory") {
 		t.Errorf("in a Secret: %v", err)
 	}
-	for i := range 1000 {
-		if err := errors.Join(CheckRoom(t.Context(), directory, numberedLocation(i), kubeconfig), Register(t.Context(), directory, numberedLocation(i), kubeconfig)); err != nil {
-			t.Fatal(err)
-		}
+	writeLocations(t, dir, 999, kubeconfig)
+	if err := errors.Join(CheckRoom(t.Context(), directory, numberedLocation(999), kubeconfig), Register(t.Context(), directory, numberedLocation(999), kubeconfig)); err != nil {
+		t.Fatal(err)
 	}
 	files, err := directory.Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last, err := files.Lookup("site-999"); err != nil || !bytes.Equal(last.Kubeconfig, kubeconfig) {
-		t.Errorf("the last one has a kubeconfig of %d bytes, %v", len(last.Kubeconfig), err)
+	for _, name := range []string{"site-0", "site-998", "site-999"} {
+		if found, err := files.Lookup(name); err != nil || !bytes.Equal(found.Kubeconfig, kubeconfig) {
+			t.Errorf("%s has a kubeconfig of %d bytes, %v", name, len(found.Kubeconfig), err)
+		}
+	}
+}
+
+// writeLocations writes the files of many registered locations. To register them one after the other would parse the files for each.
+func writeLocations(t *testing.T, dir string, count int, kubeconfig []byte) {
+	t.Helper()
+	if err := Register(t.Context(), NewDirectoryStore(dir, V06), numberedLocation(0), kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{infraFile, secretsFile} {
+		path := filepath.Join(dir, file)
+		one, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const key = "locations:\n" // of infra.yml
+		entry, isInfra := strings.CutPrefix(string(one), key)
+		var text strings.Builder
+		if isInfra {
+			text.WriteString(key)
+		}
+		for i := range count {
+			text.WriteString(strings.ReplaceAll(entry, numberedLocation(0).Name, numberedLocation(i).Name))
+		}
+		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
