@@ -205,6 +205,7 @@ func TestAccWorkflowRun_namespaceDeleted(t *testing.T) {
 			s := newNamespaceRun(t, "homeless", tt.attributes, tt.slow)
 			s.Server.Works.Store(true)
 			s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+			id := s.AwaitID(t) // while its namespace exists
 			if tt.changes {
 				s.AwaitSlowStep(t)
 			}
@@ -222,7 +223,7 @@ func TestAccWorkflowRun_namespaceDeleted(t *testing.T) {
 				s.CheckFails(t, nil, "namespace \""+s.Namespace+"\" does not exist", "Create it with a brane_namespace", "kubectl create namespace "+s.Namespace)
 			}
 			s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
-			acctest.NoError(t, acctest.CheckNoRedisKeys(t.Context(), s.Redis, s.AwaitID(t)))
+			acctest.NoError(t, acctest.CheckNoRedisKeys(t.Context(), s.Redis, id))
 		})
 	}
 }
