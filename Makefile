@@ -60,7 +60,7 @@ quickstart-down: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUIL
 TEST_CLUSTER := .cluster-test
 PACKAGES ?= ./...
 # Acceptance tests mostly wait for the cluster, so more of them run concurrently than there are processors.
-TEST_FLAGS ?= -race -parallel 4 -timeout 60m
+TEST_FLAGS ?= -parallel 4 -timeout 60m
 
 # Starts the test cluster and sets its environment. With CLUSTER=external, the environment names another cluster: then only tests are skipped that stop parts
 # of the cluster or read files of its nodes.
@@ -74,14 +74,13 @@ TEST_ENV := . ./$(TEST_CLUSTER)/env
 endif
 
 .PHONY: test
-test: chromium $(CLI_BUILT) .bin/gotestsum ## Run all tests but the long ones, with the race detector, on a separate cluster; CLUSTER=external uses that of the environment
+test: chromium $(CLI_BUILT) .bin/gotestsum ## Run all tests but the long ones on a separate cluster; CLUSTER=external uses that of the environment, RACE=all the race detector also for tests of the CLI
 	$(TEST_CLUSTER_UP)
 	@go -C tools/image test -timeout 40m ./...
 	@go -C test/cluster test ./...
 	@go -C test/browser test ./...
 	@go test -run '^TestIncremental$$' ./internal/brane/workflow/engine
-	@$(TEST_ENV) && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) .bin/gotestsum --format standard-quiet --jsonfile .bin/tests.json -- $(TEST_FLAGS) $(PACKAGES)
-	@.ci/skipped-tests .bin/tests.json $(CLUSTER)
+	@$(TEST_ENV) && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) TEST_FLAGS='$(TEST_FLAGS)' RACE='$(RACE)' CLUSTER='$(CLUSTER)' .ci/test-packages $(PACKAGES)
 
 .PHONY: images
 images: ## Build the images of the tests, push them to REGISTRY=host:port, and print the variables that CLUSTER=external needs for them
