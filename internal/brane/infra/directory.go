@@ -94,11 +94,13 @@ func (s *DirectoryStore) Update(ctx context.Context, change func(*Files) error) 
 	if err := change(&after); err != nil {
 		return err
 	}
-	for _, w := range changedFiles(before, after) {
+	changed := changedFiles(before, after)
+	for _, w := range changed {
 		if err := s.writeFile(w); err != nil {
 			return fmt.Errorf("write %s: %w", filepath.Join(s.dir, w.name), err)
 		}
 	}
+	s.cache.keepWritten(after, changed)
 	return nil
 }
 

@@ -112,6 +112,31 @@ func TestFilesAreParsedOnce(t *testing.T) {
 	}
 }
 
+// An apply of many infrastructures reads what it has written for the one before, without parsing it again.
+func TestWrittenFilesAreNotParsedAgain(t *testing.T) {
+	secret, directory := NewSecretStore(clustertest.Client(t), clustertest.Namespace(t), "config"), NewDirectoryStore(t.TempDir(), V06)
+	for name, tt := range map[string]struct {
+		store Store
+		cache *parseCache
+	}{
+		"secret":    {secret, &secret.cache},
+		"directory": {directory, &directory.cache},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 2 {
+				if err := Register(t.Context(), tt.store, numberedLocation(i), kubeconfig); err != nil {
+					t.Fatal(err)
+				}
+			}
+			written := tt.cache.last
+			read, err := tt.store.Read(t.Context())
+			if err != nil || read.Infra.document != written.Infra.document || read.Secrets.document != written.Secrets.document || len(read.Infra.Names()) != 2 {
+				t.Errorf("read %v, %v", read.Infra.Names(), err)
+			}
+		})
+	}
+}
+
 // A directory has room for a thousand locations; a Secret does not, which is an error that names the directory.
 func TestThousandLocations(t *testing.T) {
 	kubeconfig := bytes.Repeat([]byte("x"), 2500) // of a service account

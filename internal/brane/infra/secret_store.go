@@ -73,17 +73,21 @@ func (s *SecretStore) tryUpdate(ctx context.Context, change func(*Files) error) 
 	if err := change(&after); err != nil {
 		return err
 	}
-	ws := changedFiles(before, after)
-	if len(ws) == 0 {
+	changed := changedFiles(before, after)
+	if len(changed) == 0 {
 		return nil
 	}
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}
 	}
-	for _, w := range ws {
+	for _, w := range changed {
 		secret.Data[w.name] = bytes.Clone(w.data)
 	}
-	return s.writeSecret(ctx, secret)
+	if err := s.writeSecret(ctx, secret); err != nil {
+		return err
+	}
+	s.cache.keepWritten(after, changed)
+	return nil
 }
 
 // writeSecret creates or updates the Secret. If a response was lost, a conflict at the next attempt may be its own write.

@@ -42,7 +42,8 @@ func parseFiles(infra, secrets []byte) (Files, error) {
 	return Files{Infra: &Infra{i}, Secrets: &Secrets{s}, HasInfra: infra != nil, HasSecrets: secrets != nil}, nil
 }
 
-// parseCache keeps the files that were parsed last: a plan reads the same texts once for each infrastructure.
+// parseCache keeps the files that were parsed or written last: a plan reads the same texts once for each infrastructure, and an apply reads what it wrote
+// for the one before.
 type parseCache struct {
 	mu   sync.Mutex
 	last Files // has no documents before the first use
@@ -63,6 +64,17 @@ func (c *parseCache) parseFiles(infra, secrets []byte) (Files, error) {
 	}
 	c.last = parsed
 	return parsed.cloneForEdit(), nil
+}
+
+// keepWritten keeps files after the changed ones were written. They were parsed when they were edited.
+func (c *parseCache) keepWritten(f Files, changed []changedFile) {
+	for _, w := range changed {
+		f.HasInfra = f.HasInfra || w.name == infraFile
+		f.HasSecrets = f.HasSecrets || w.name == secretsFile
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = f.cloneForEdit()
 }
 
 // changedFile is a file to write.
