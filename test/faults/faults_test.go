@@ -64,6 +64,7 @@ const once = "first 1, last 1, slow 1"
 var runFaults = map[string]runFault{
 	// The provider.
 	"the provider is killed before it creates the first Job": {
+		isLong:          true,
 		killedBeforeJob: 1,
 		says:            heldrun.Killed,
 		ran:             once,
@@ -118,6 +119,7 @@ var runFaults = map[string]runFault{
 		ran:        once,
 	},
 	"a detached run is destroyed": {
+		isLong:     true,
 		attributes: `on_interrupt = "detach"`,
 		happens:    func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:       leftToItself,
@@ -163,6 +165,7 @@ Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finishe
 
 	// The command.
 	"a command fails, and the prewarmed Job is deleted": {
+		isLong:     true,
 		slow:       "echo says this >&2; $WORKS",
 		attributes: "prewarm = true",
 		says: `
@@ -216,6 +219,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:    "first 1, last 1, slow 2",
 	},
 	"a command ignores SIGTERM": {
+		isLong:  true,
 		slow:    "trap '' TERM; $WAIT",
 		happens: func(t *testing.T, s *heldrun.Run, a *heldrun.Apply) { s.AwaitSlowStep(t); a.Interrupt(t) },
 		says:    stopped,
@@ -239,6 +243,7 @@ Because of this 1 of 3 steps were stopped or not started.`,
 		ran:    once,
 	},
 	"a command exceeds its timeout": {
+		isLong:  true,
 		more:    `timeout = "1h"`,
 		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t); passTimeout(t, s, "slow", 1) },
 		says: `
@@ -330,6 +335,7 @@ Add one of the steps to needs of the other, or write to different paths.`,
 		ran:    "first 1, last 1, slow 2",
 	},
 	"a Job is deleted": {
+		isLong:  true,
 		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t); deleteJob(t, s, "slow") },
 		says: `
 Step "slow" of run "fault" failed

@@ -67,6 +67,7 @@ var stops = map[string]runFault{
 		status:  "succeeded",
 	},
 	"its timeout is over": {
+		isLong:  true,
 		steps:   halfDoneWith(`timeout = "1h"`, ""),
 		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) { s.AwaitSlowStep(t); passTimeout(t, s, "slow", 1) },
 		says: `

@@ -103,31 +103,6 @@ func TestAccWorkflowRun_inNamespace(t *testing.T) {
 	})
 }
 
-// A run is replaced if its infrastructure becomes a namespace, and the other way round.
-func TestAccWorkflowRun_betweenInfrastructureAndNamespace(t *testing.T) {
-	t.Parallel()
-	s := acctest.NewEnv(t)
-	s.RegisterInfrastructure(t)
-	config := func(where string) string {
-		return s.Config(t, fmt.Sprintf(`
-resource "brane_workflow_run" "test" {
-  name  = "moves"
-  %s = "$NAMESPACE"
-  steps = { greet = { image = "$TOOLS", command = ["sh", "-c", "echo hello > /data/greeting"] } }
-}`, where))
-	}
-	replaced := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionReplace)}}
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: acctest.ProviderFactories,
-		CheckDestroy:             func(*terraform.State) error { return awaitNoRunObjects(t, s) },
-		Steps: []resource.TestStep{
-			{Config: config("infrastructure")},
-			{Config: config("namespace"), ConfigPlanChecks: replaced},
-			{Config: config("infrastructure"), ConfigPlanChecks: replaced},
-		},
-	})
-}
-
 // awaitNoRunObjects waits until the garbage collector has deleted all objects of runs, the service accounts of engines included.
 func awaitNoRunObjects(t *testing.T, s acctest.Env) error {
 	t.Helper()

@@ -18,7 +18,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
-	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
 // Whatever a run has, it has with an init container and without: a chain, made early, a step that is many, calls of packages, exit codes.
@@ -166,22 +165,6 @@ func TestAccWorkflowRun_agentVolumeByDefault(t *testing.T) {
 			})
 		})
 	}
-}
-
-// The engine inside the cluster, whose account sees no nodes, makes the pods as it was decided.
-func TestAccWorkflowRun_agentVolumeInside(t *testing.T) {
-	t.Parallel()
-	clustertest.RequireImageVolumes(t)
-	s := heldrun.NewRun(t, "volume-inside", "wait = false", "/wait")
-	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
-	s.AwaitSlowStep(t)
-	s.Server.Release()
-	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
-		t.Fatalf("the run has %s", got)
-	}
-	acctest.NoError(t, checkAgentInjection(t.Context(), s.Env, workflow.StepLabel, true))
-	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.CheckNothingLeft(t)
 }
 
 // What is wrong with the agent is told as such, in both ways.

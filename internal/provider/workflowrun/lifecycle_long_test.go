@@ -1,3 +1,5 @@
+//go:build long
+
 package workflowrun_test
 
 import (
@@ -7,17 +9,8 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
-// guardedSteps are two steps of which the second fails until $WORKS succeeds.
-const guardedSteps = `
-  steps = {
-    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
-    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $WORKS; cat /data/first > /data/both"], needs = ["first"] }
-  }
-  outputs = { both = { path = "both" } }
-`
-
 // A run that failed is continued although Terraform must not destroy it: after untaint, the next apply continues it in place.
-func TestAccRunLifecycle_preventDestroy(t *testing.T) {
+func TestLongAccRunLifecycle_preventDestroy(t *testing.T) {
 	t.Parallel()
 	s := heldrun.NewRunIn(t, nil, "guarded", guardedSteps+"\n  lifecycle {\n    prevent_destroy = true\n  }")
 	t.Cleanup(func() { s.WriteConfig(t, "guarded", guardedSteps) }) // so that it can be destroyed
@@ -34,7 +27,7 @@ func TestAccRunLifecycle_preventDestroy(t *testing.T) {
 }
 
 // A run that failed keeps its commits if its id is not known during the plan.
-func TestAccRunLifecycle_unknownInput(t *testing.T) {
+func TestLongAccRunLifecycle_unknownInput(t *testing.T) {
 	t.Parallel()
 	body := guardedSteps + "\n  inputs = { in = { content = terraform_data.in.output } }"
 	s := heldrun.NewRunIn(t, nil, "unknown", guardedSteps)
@@ -51,3 +44,12 @@ func TestAccRunLifecycle_unknownInput(t *testing.T) {
 		t.Errorf("the run has the status %s, and its steps started: %s", status, starts)
 	}
 }
+
+// guardedSteps are two steps of which the second fails until $WORKS succeeds.
+const guardedSteps = `
+  steps = {
+    first = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/first; echo first > /data/first"] }
+    slow  = { image = "$TOOLS", command = ["sh", "-ec", "$RAN/slow; $WORKS; cat /data/first > /data/both"], needs = ["first"] }
+  }
+  outputs = { both = { path = "both" } }
+`

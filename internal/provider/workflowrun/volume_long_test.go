@@ -1,0 +1,28 @@
+//go:build long
+
+package workflowrun_test
+
+import (
+	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
+)
+
+// The engine inside the cluster, whose account sees no nodes, makes the pods as it was decided.
+func TestLongAccWorkflowRun_agentVolumeInside(t *testing.T) {
+	t.Parallel()
+	clustertest.RequireImageVolumes(t)
+	s := heldrun.NewRun(t, "volume-inside", "wait = false", "/wait")
+	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
+	s.AwaitSlowStep(t)
+	s.Server.Release()
+	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
+		t.Fatalf("the run has %s", got)
+	}
+	acctest.NoError(t, checkAgentInjection(t.Context(), s.Env, workflow.StepLabel, true))
+	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+	s.CheckNothingLeft(t)
+}
