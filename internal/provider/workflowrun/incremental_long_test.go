@@ -14,6 +14,27 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
 
+// chain is a run whose steps each see only what they read:
+//
+//	first ── middle ── last
+//	     └── other ──┘
+const chain = `
+  inputs = { names = { content = "Ada Grace" }, title = { content = "Names" } }
+  defaults = { image = "$TOOLS" }
+  steps = {
+    first  = { command = ["sh", "-ec", "$RAN/first; wc -w < /data/names > /data/count"], reads = ["names"] }
+    middle = { command = ["sh", "-ec", "$RAN/middle; echo middle $(cat /data/count) > /data/middle"], needs = ["first"], reads = ["count"] }
+    other  = { command = ["sh", "-ec", "$RAN/other; echo other $(cat /data/title) > /data/other"], needs = ["first"], reads = ["title"] }
+    last   = { command = ["sh", "-ec", "$RAN/last; cat /data/middle /data/other > /data/all"], needs = ["middle", "other"], reads = ["middle", "other"] }
+  }
+  outputs = { all = { path = "all" } }
+`
+
+const (
+	chainOnce = "first 1, last 1, middle 1, other 1"
+	chainAll  = "middle 2\nother Names\n"
+)
+
 func TestLongAccIncremental_changes(t *testing.T) {
 	t.Parallel()
 	i := newIncremental(t)

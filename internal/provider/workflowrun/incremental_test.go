@@ -152,29 +152,8 @@ func (want plannedSteps) CheckPlan(_ context.Context, req plancheck.CheckPlanReq
 	resp.Error = fmt.Errorf("the plan does not contain %s", acctest.RunAddress)
 }
 
-// chain is a run whose steps each see only what they read:
-//
-//	first ── middle ── last
-//	     └── other ──┘
-const chain = `
-  inputs = { names = { content = "Ada Grace" }, title = { content = "Names" } }
-  defaults = { image = "$TOOLS" }
-  steps = {
-    first  = { command = ["sh", "-ec", "$RAN/first; wc -w < /data/names > /data/count"], reads = ["names"] }
-    middle = { command = ["sh", "-ec", "$RAN/middle; echo middle $(cat /data/count) > /data/middle"], needs = ["first"], reads = ["count"] }
-    other  = { command = ["sh", "-ec", "$RAN/other; echo other $(cat /data/title) > /data/other"], needs = ["first"], reads = ["title"] }
-    last   = { command = ["sh", "-ec", "$RAN/last; cat /data/middle /data/other > /data/all"], needs = ["middle", "other"], reads = ["middle", "other"] }
-  }
-  outputs = { all = { path = "all" } }
-`
-
-const (
-	chainOnce = "first 1, last 1, middle 1, other 1"
-	chainAll  = "middle 2\nother Names\n"
-)
-
 // edit replaces a text in a configuration.
-func edit(t *testing.T, body string, pairs ...string) string {
+func edit(t *testing.T, body string, pairs ...string) string { //nolint:unparam // the long tests edit other bodies
 	t.Helper()
 	for n := 0; n < len(pairs); n += 2 {
 		if !strings.Contains(body, pairs[n]) {
