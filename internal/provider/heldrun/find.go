@@ -70,6 +70,14 @@ func (r *Run) AwaitEnd(t *testing.T) workflow.RunStatus {
 	return found.Status
 }
 
+// AwaitStatus waits for the end of a detached run, which must have this status.
+func (r *Run) AwaitStatus(t *testing.T, want workflow.RunStatus) {
+	t.Helper()
+	if got := r.AwaitEnd(t); got != want {
+		t.Fatalf("the run has %s, not %s", got, want)
+	}
+}
+
 // AwaitEngine waits for a running pod of the engine, other than these, and returns it.
 func (r *Run) AwaitEngine(t *testing.T, than ...string) (engine *corev1.Pod) {
 	t.Helper()

@@ -41,9 +41,7 @@ func TestLongAccWorkflowRun_lookupRunning(t *testing.T) {
 	}
 	check("running", "", false)
 	s.Server.Release()
-	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
-		t.Fatalf("the run has %s", got)
-	}
+	s.AwaitStatus(t, workflow.RunSucceeded)
 	check("succeeded", "succeeded", true)
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.CheckNothingLeft(t)

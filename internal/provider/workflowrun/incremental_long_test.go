@@ -117,7 +117,7 @@ func TestLongAccIncremental_failed(t *testing.T) {
 	)
 }
 
-// What is found out only by the apply: an image that is not valid. The run stays as it was.
+// An invalid image is an error of the apply, not of the plan. The run stays as it was.
 func TestLongAccIncremental_invalid(t *testing.T) {
 	t.Parallel()
 	i := newIncremental(t)
@@ -132,7 +132,7 @@ func TestLongAccIncremental_invalid(t *testing.T) {
 	)
 }
 
-// A part of a file is gone: the step that wrote it runs again when its files are needed.
+// A chunk of a file is gone. The step that wrote it runs again when its files are needed.
 func TestLongAccIncremental_chunkGone(t *testing.T) {
 	t.Parallel()
 	i := newIncremental(t)
@@ -154,7 +154,7 @@ func TestLongAccIncremental_chunkGone(t *testing.T) {
 	)
 }
 
-// Two applies of one state's configuration: the second one does not disturb the first.
+// A second apply of the same configuration does not disturb the first.
 func TestLongAccIncremental_twoApplies(t *testing.T) {
 	t.Parallel()
 	s := heldrun.NewRun(t, "twice", "", "/wait")
@@ -172,7 +172,7 @@ func TestLongAccIncremental_twoApplies(t *testing.T) {
 	}
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 
-	// Another state with the same configuration takes the run over, and nothing runs.
+	// Another state with the same configuration adopts the run, and nothing runs again.
 	other.Run(t, "apply", "-auto-approve", "-no-color")
 	if got := s.CountStarts(t); got != "first 1, last 1, slow 1" {
 		t.Errorf("the steps were started: %s", got)
@@ -185,7 +185,7 @@ func TestLongAccIncremental_twoApplies(t *testing.T) {
 		t.Fatalf("an apply with another configuration did not fail:\n%s", out)
 	}
 	heldrun.CheckOutput(t, out, "Run name in use", "its configuration differs in the steps slow", "Give this run another name")
-	// The first state does not delete what belongs to the other one by now.
+	// The first state does not delete what belongs to the other one now.
 	s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
 	other.Run(t, "plan", "-detailed-exitcode", "-no-color")
 	other.Run(t, "destroy", "-auto-approve", "-no-color")

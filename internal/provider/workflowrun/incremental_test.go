@@ -192,15 +192,11 @@ func TestAccIncremental_waitNot(t *testing.T) {
 	s.ChangeConfig(t, "; cat /data/first", "; true; cat /data/first") // of the last step, which has not started
 	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
 	s.Server.Release()
-	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
-		t.Fatalf("the run has %s", got)
-	}
+	s.AwaitStatus(t, workflow.RunSucceeded)
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.ChangeConfig(t, "; true; cat /data/first", "; cat /data/first")
 	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
-		t.Fatalf("the run has %s", got)
-	}
+	s.AwaitStatus(t, workflow.RunSucceeded)
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 2})
 	s.CheckNothingLeft(t)
 }

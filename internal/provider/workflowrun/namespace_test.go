@@ -151,9 +151,7 @@ func TestAccWorkflowRun_inNamespaceWaitNot(t *testing.T) {
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: account}}
 	acctest.NoError(t, s.Client.Get(t.Context(), binding))
 	s.Server.Release()
-	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
-		t.Fatalf("the run has %s", got)
-	}
+	s.AwaitStatus(t, workflow.RunSucceeded)
 	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		err := s.Client.Get(ctx, binding)
 		return apierrors.IsNotFound(err), nil

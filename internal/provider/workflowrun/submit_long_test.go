@@ -16,7 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
-// The Brane instance knows the cluster by an address at which nothing answers this machine: a port of the loopback that no program of the tests takes.
+// The address in infra.yml refuses connections from the machine that runs Terraform: a port on loopback on which no program of the tests listens.
 func TestLongAccWorkflowRun_submittedByTheProvider(t *testing.T) {
 	t.Parallel()
 	s := acctest.NewEnv(t)
@@ -46,13 +46,13 @@ resource "brane_workflow_run" "test" {
 					return err
 				},
 			},
-			{ // who submits makes no other run
+			{ // changing submit_with runs nothing again
 				Config: config(""),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(acctest.RunAddress, plancheck.ResourceActionUpdate),
 				}},
 			},
-			{Config: config(`submit_with = "provider"`)}, // which the destroy needs
+			{Config: config(`submit_with = "provider"`)}, // destroy needs it
 		},
 	})
 }

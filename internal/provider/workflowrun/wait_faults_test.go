@@ -33,9 +33,7 @@ func TestAccWorkflowRun_waitNotAccount(t *testing.T) {
 	}
 	acctest.NoError(t, infra.Register(t.Context(), store, location, admin))
 	s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
-	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
-		t.Fatalf("the run has %s", got)
-	}
+	s.AwaitStatus(t, workflow.RunSucceeded)
 	s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
 	acctest.NoError(t, awaitNoRunObjects(t, s.Env))
 }

@@ -18,9 +18,7 @@ import (
 func TestLongAccWorkflowRun_waitNotFailed(t *testing.T) {
 	t.Parallel()
 	s := heldrun.NewDetachedRun(t, "failing", "/works")
-	if got := s.AwaitEnd(t); got != workflow.RunFailed {
-		t.Fatalf("the run has %s", got)
-	}
+	s.AwaitStatus(t, workflow.RunFailed)
 	for range 2 { // before and after the state contains the failure
 		cmd, out := s.CLI.Command(t.Context(), "plan", "-detailed-exitcode", "-no-color")
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 2 {

@@ -23,9 +23,7 @@ func TestAccWorkflowRun_waitNot(t *testing.T) {
 
 	isRestricted(t, s.AwaitEngine(t))
 	s.Server.Release()
-	if got := s.AwaitEnd(t); got != workflow.RunSucceeded {
-		t.Fatalf("the run has %s", got)
-	}
+	s.AwaitStatus(t, workflow.RunSucceeded)
 
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	if got := s.ReadStatus(t); got != "succeeded" {
