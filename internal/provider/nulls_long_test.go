@@ -2,6 +2,9 @@
 
 package provider_test
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
-func TestLongNullAndUnknownParts(t *testing.T) { testNullAndUnknownParts(t, 1_000_000) }
+func TestLongNullAndUnknownParts(t *testing.T) { testNullAndUnknownParts(t, math.MaxInt) }

@@ -177,12 +177,9 @@ func writeLocations(t *testing.T, dir string, count int, kubeconfig []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const key = "locations:\n" // of infra.yml
-		entry, isInfra := strings.CutPrefix(string(one), key)
+		entry := strings.TrimPrefix(string(one), "locations:\n") // of infra.yml
 		var text strings.Builder
-		if isInfra {
-			text.WriteString(key)
-		}
+		text.WriteString(strings.TrimSuffix(string(one), entry))
 		for i := range count {
 			text.WriteString(strings.ReplaceAll(entry, numberedLocation(0).Name, numberedLocation(i).Name))
 		}
