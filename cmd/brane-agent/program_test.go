@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -13,7 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -440,15 +440,7 @@ func TestTheOutputOfARunningStepIsKept(t *testing.T) {
 	p := r.pod("talks", nil)
 	p.writeSecret("redis://agent:n0ther@" + r.server.Addr())
 	cmd, _ := p.begin("echo ready; exec sleep 60")
-	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer stop()
-	for tick := time.NewTicker(50 * time.Millisecond); r.log("talks") != "ready\n"; {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal("the output was not kept")
-		}
-	}
+	testenv.AwaitTrue(t, "the output", func() bool { return r.log("talks") == "ready\n" })
 	clients, err := r.server.Client().ClientList(t.Context()).Result()
 	if connections := strings.Count(clients, " user=agent "); err != nil || connections < 1 || connections > 2 {
 		t.Errorf("the pod has %d connections while its command runs, %v:\n%s", connections, err, clients)

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
@@ -242,7 +244,7 @@ func TestAStepWhoseUserIsRemovedWhileItRuns(t *testing.T) {
 func refused(t *testing.T, r *run) {
 	t.Helper()
 	client := r.server.Client()
-	for until := time.Now().Add(time.Minute); ; {
+	for until := time.Now().Add(testenv.Patience); ; {
 		entries, err := client.ACLLog(t.Context(), 10).Result()
 		if err != nil {
 			t.Fatal(err)

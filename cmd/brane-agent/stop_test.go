@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 )
 
@@ -140,11 +142,7 @@ func TestAStopWhileFilesAreStored(t *testing.T) {
 			chunks := func() int { return len(r.server.Client().Keys(t.Context(), "brane:"+r.id+":c:*").Val()) }
 			before := chunks()
 			open()
-			for until := time.Now().Add(time.Minute); chunks() < before+2; {
-				if time.Now().After(until) {
-					t.Fatal("nothing was stored")
-				}
-			}
+			testenv.AwaitTrue(t, "the agent to store output", func() bool { return chunks() >= before+2 })
 			if err := tt.request(r, cmd); err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,8 @@ package clustertest
 import (
 	"os/exec"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // StopAPIServer kills the API server of a cluster that was started with [Another] and returns when the process has ended. The returned function starts it
@@ -14,7 +16,7 @@ func (c Cluster) StopAPIServer(t testing.TB) (start func()) {
 	return func() {
 		t.Helper()
 		server.Recover()
-		await(t, "the API server to be ready", func() bool {
+		testenv.AwaitTrue(t, "the API server to be ready", func() bool {
 			return exec.CommandContext(t.Context(), "kubectl", "--kubeconfig", c.Kubeconfig, "get", "--raw", "/readyz").Run() == nil
 		})
 	}

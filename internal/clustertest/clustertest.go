@@ -3,12 +3,10 @@
 package clustertest
 
 import (
-	"context"
 	"crypto/rand"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,9 +76,7 @@ func Namespace(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// The test's context has already ended.
-		ctx, done := context.WithTimeout(context.Background(), time.Minute)
-		defer done()
+		ctx := testenv.Context(t)
 		if err := client.Delete(ctx, ns); err != nil && !apierrors.IsNotFound(err) { // the test may have deleted it
 			t.Errorf("delete namespace %s: %v", ns.Name, err)
 		}

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // StopKubelet kills the kubelet of a cluster that was started with [Another]. Its containers keep running. The returned function lets the node start the
@@ -15,7 +17,7 @@ func (c Cluster) StopKubelet(t testing.TB) (start func()) {
 		t.Fatal(err)
 	}
 	c.Program(t, "conf/kubelet.yaml").Kill()
-	await(t, "the node to detect that its kubelet has ended", func() bool {
+	testenv.AwaitTrue(t, "the node to detect that its kubelet has ended", func() bool {
 		text, err := os.ReadFile(held)
 		return err == nil && len(text) > 0
 	})

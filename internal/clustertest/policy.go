@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
@@ -46,7 +45,7 @@ func (p Policy) Enforce(t testing.TB, c *kube.Client, probe kube.Object) (remove
 // Await waits until a dry run of the probe has the result.
 func (p Policy) Await(t testing.TB, c *kube.Client, probe kube.Object, isDone func(error) bool) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
 		return isDone(c.DryRunApply(ctx, probe)), nil
 	})
 	if err != nil {

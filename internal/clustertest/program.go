@@ -12,7 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // Variable returns a variable that the cluster's `env` file sets.
@@ -75,7 +76,7 @@ func (c Cluster) Program(t testing.TB, name string, args ...string) *Program {
 func (p *Program) Kill() {
 	p.t.Helper()
 	p.signal(syscall.SIGKILL)
-	await(p.t, p.args[0]+" to end", func() bool { // it is not a child of this process, so it cannot be waited for
+	testenv.AwaitTrue(p.t, p.args[0]+" to end", func() bool { // it is not a child of this process, so it cannot be waited for
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 		return errors.Is(err, os.ErrNotExist) || bytes.Contains(text, []byte(") Z "))
 	})
@@ -120,17 +121,5 @@ func (p *Program) signal(sig syscall.Signal) {
 	p.t.Helper()
 	if err := syscall.Kill(p.pid, sig); err != nil {
 		p.t.Fatalf("send %v to %s: %v", sig, p.args[0], err)
-	}
-}
-
-// patience is how long a process may take to end or to become ready on a busy machine.
-const patience = 2 * time.Minute
-
-func await(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
 	}
 }

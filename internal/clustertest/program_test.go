@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // TestProgram suspends, resumes, kills and restarts a process that sleeps.
@@ -40,16 +42,16 @@ func TestProgram(t *testing.T) {
 		}
 	}
 	p.Pause()
-	await(t, "the process to stop", is("T"))
+	testenv.AwaitTrue(t, "the process to stop", is("T"))
 	p.Recover()
-	await(t, "the process to continue", is("S"))
+	testenv.AwaitTrue(t, "the process to continue", is("S"))
 	p.Kill()
 	<-ended
 	p.Recover()
 	if p.pid == cmd.Process.Pid {
 		t.Error("the process was not started again")
 	}
-	await(t, "the process to sleep", is("S"))
+	testenv.AwaitTrue(t, "the process to sleep", is("S"))
 }
 
 func TestVariable(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -82,8 +83,7 @@ func createWithKubectl(t testing.TB, manifest []byte, names ...string) (remove f
 	}
 	kubectl(t.Context(), manifest, "create", "-f", "-")
 	remove = func() {
-		ctx, done := context.WithTimeout(context.Background(), time.Minute) // the test's context may have ended
-		defer done()
+		ctx := testenv.Context(t)
 		kubectl(ctx, nil, append([]string{"delete", "--ignore-not-found"}, names...)...)
 	}
 	t.Cleanup(remove)

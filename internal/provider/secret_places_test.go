@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
@@ -231,7 +233,7 @@ func (h *heldSteps) await(t *testing.T, n int, out fmt.Stringer) {
 		select {
 		case step := <-h.arrived:
 			arrived = append(arrived, step)
-		case <-time.After(4 * time.Minute):
+		case <-time.After(testenv.Patience):
 			t.Fatalf("only the steps %q have started\n%s", arrived, out)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -70,7 +72,7 @@ func (c *Cluster) URL() string {
 // await waits until every master knows all masters and reports the state ok.
 func (c *Cluster) await(t testing.TB, masters int) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), startTime)
+	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
 	defer stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -79,7 +81,7 @@ func (c *Cluster) await(t testing.TB, masters int) {
 		for !ready(ctx, client, masters) {
 			select {
 			case <-ctx.Done():
-				t.Fatalf("the Cluster was not ready within %s: %s", startTime, client.ClusterInfo(t.Context()).Val())
+				t.Fatalf("the Cluster was not ready within %s: %s", testenv.Patience, client.ClusterInfo(t.Context()).Val())
 			case <-tick.C:
 			}
 		}

@@ -26,9 +26,6 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
-// startTime is the limit for a start, which takes 20 ms on an idle machine and seconds on one that builds Kubernetes.
-const startTime = 30 * time.Second
-
 // Host is a local address at which servers listen.
 type Host string
 
@@ -161,7 +158,7 @@ func (s *Server) start() error {
 
 // await waits until the server answers and has loaded its data.
 func (s *Server) await() error {
-	ctx, stop := context.WithTimeout(context.Background(), startTime)
+	ctx, stop := context.WithTimeout(context.Background(), testenv.Patience)
 	defer stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -173,7 +170,7 @@ func (s *Server) await() error {
 		case <-s.ended:
 			return errors.New("it ended immediately")
 		case <-ctx.Done():
-			return fmt.Errorf("it did not answer within %s", startTime)
+			return fmt.Errorf("it did not answer within %s", testenv.Patience)
 		case <-tick.C:
 		}
 	}

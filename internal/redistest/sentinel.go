@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // SentinelMaster is the name under which the sentinels know the master.
@@ -66,7 +68,7 @@ func (s *Sentinel) URL() string {
 // await waits until the replica has all data and every sentinel knows the replica and the other sentinels.
 func (s *Sentinel) await(t testing.TB, count int) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), startTime)
+	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
 	defer stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -81,7 +83,7 @@ func (s *Sentinel) await(t testing.TB, count int) {
 	for !ready() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("the sentinels were not ready within %s: %s", startTime, s.Sentinels[0].Client().Info(t.Context(), "sentinel").Val())
+			t.Fatalf("the sentinels were not ready within %s: %s", testenv.Patience, s.Sentinels[0].Client().Info(t.Context(), "sentinel").Val())
 		case <-tick.C:
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // TLSCluster is a Redis Cluster in which each master has its own address and a certificate that is valid only for it.
@@ -64,7 +66,7 @@ func (s *TLSSentinel) URL() string { return s.url }
 // awaitMaster waits until the sentinel has reached the master.
 func awaitMaster(t testing.TB, sentinel *Server, master string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), startTime)
+	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
 	defer stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -76,7 +78,7 @@ func awaitMaster(t testing.TB, sentinel *Server, master string) {
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("the sentinel did not reach the master within %s: %s", startTime, info)
+			t.Fatalf("the sentinel did not reach the master within %s: %s", testenv.Patience, info)
 		case <-tick.C:
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	kuberesource "k8s.io/apimachinery/pkg/api/resource"
@@ -57,7 +59,7 @@ func registerWebhook(t *testing.T, l *lab) {
 	l.webhook = &podWebhook{}
 	clustertest.MutatePods(t, l.Namespace, l.webhook.review)
 	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "probe:1"}}}}
-	heldrun.AwaitCondition(t, "the API server to call the webhook", func() bool {
+	testenv.AwaitTrue(t, "the API server to call the webhook", func() bool {
 		acctest.NoError(t, l.Client.DryRunApply(t.Context(), probe))
 		return l.webhook.countMet() > 0
 	})
@@ -121,7 +123,7 @@ func sharesQuota(name string, resource corev1.ResourceName, occupy func(l *lab) 
 				Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{resource: kuberesource.MustParse("1")}},
 			}
 			acctest.NoError(t, l.Client.Create(t.Context(), quota))
-			heldrun.AwaitCondition(t, "the quota to be used up", func() bool {
+			testenv.AwaitTrue(t, "the quota to be used up", func() bool {
 				acctest.NoError(t, l.Client.Get(t.Context(), quota))
 				used := quota.Status.Used[resource]
 				return used.Value() > 0
@@ -157,14 +159,14 @@ func awaitJobRefusal(t *testing.T, l *lab) {
 		}
 		return false
 	}, false)
-	heldrun.AwaitClosed(t, "another request for the Job", again)
+	testenv.Receive(t, "another request for the Job", again)
 	l.api.Repair()
 }
 
 // awaitPodRefusal waits until a Job has an event because of that.
 func awaitPodRefusal(t *testing.T, l *lab) {
 	t.Helper()
-	heldrun.AwaitCondition(t, "the refusal of a pod", func() bool {
+	testenv.AwaitTrue(t, "the refusal of a pod", func() bool {
 		var events corev1.EventList
 		acctest.NoError(t, l.Client.List(t.Context(), &events, l.Namespace, ""))
 		for _, event := range events.Items {
@@ -183,7 +185,7 @@ var clusterFaults = []fault{
 			l.webhook.disturb(func(*corev1.Pod) error { return errors.New("the webhook fails") })
 		},
 		ends: func(t *testing.T, l *lab) {
-			heldrun.AwaitCondition(t, "pods to meet the webhook", func() bool { return l.webhook.countMet() >= meetings })
+			testenv.AwaitTrue(t, "pods to meet the webhook", func() bool { return l.webhook.countMet() >= meetings })
 			l.webhook.disturb(nil)
 		},
 		outcomes: isSurvivedAt(beforePods),

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
@@ -50,7 +52,7 @@ func losesMaster(name string, leave func(t *testing.T, master *redistest.Server)
 		ends: func(t *testing.T, l *lab) {
 			t.Helper()
 			others := []*redis.Client{l.cluster.Masters[1].Client(), l.cluster.Masters[2].Client()}
-			heldrun.AwaitCondition(t, "clients to meet the fault", func() bool { return countMet()+countRefusals(t, others) > 0 })
+			testenv.AwaitTrue(t, "clients to meet the fault", func() bool { return countMet()+countRefusals(t, others) > 0 })
 			comeBack()
 		},
 		outcomes: isSurvivedAt(groupMoments),
@@ -110,7 +112,7 @@ func countUnread(t *testing.T, address string) (sum int) {
 func awaitInfo(t *testing.T, server *redistest.Server, section, text string) {
 	t.Helper()
 	client := server.Client()
-	heldrun.AwaitCondition(t, "Redis to report "+text, func() bool {
+	testenv.AwaitTrue(t, "Redis to report "+text, func() bool {
 		if section == "cluster" {
 			return strings.Contains(client.ClusterInfo(t.Context()).Val(), text)
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
@@ -134,7 +136,7 @@ var faults = []fault{
 		name: "the provider is killed",
 		happens: func(t *testing.T, _ *lab, a *heldrun.Apply) {
 			a.KillProvider(t)
-			heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
+			testenv.Receive(t, "the end of the CLI", a.Ended)
 		},
 		outcomes: outcomesOf(runMoments, []*runMoment{whileDestroying}, func(at *runMoment) outcome {
 			if at == whileDestroying {
@@ -147,7 +149,7 @@ var faults = []fault{
 		name: "Ctrl-C",
 		happens: func(t *testing.T, _ *lab, a *heldrun.Apply) {
 			a.Interrupt(t)
-			heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
+			testenv.Receive(t, "the end of the CLI", a.Ended)
 		},
 		outcomes: outcomesOf(runMoments[:5], nil, func(at *runMoment) outcome {
 			ran := once
@@ -161,7 +163,7 @@ var faults = []fault{
 		name: "Ctrl-C with on_interrupt = detach", attributes: `on_interrupt = "detach"`,
 		happens: func(t *testing.T, _ *lab, a *heldrun.Apply) {
 			a.Interrupt(t)
-			heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
+			testenv.Receive(t, "the end of the CLI", a.Ended)
 		},
 		outcomes: outcomesOf(runMoments[:5], nil, func(*runMoment) outcome { return outcome{says: leftToItself, status: "running", ran: once} }),
 	},
@@ -198,7 +200,7 @@ func answersWith(name string, answer disturb.Answer, quick ...*runMoment) fault 
 		name:    name,
 		happens: func(_ *testing.T, l *lab, _ *heldrun.Apply) { l.api.Disturb(answer, true) },
 		ends: func(t *testing.T, l *lab) {
-			heldrun.AwaitCondition(t, "requests to meet the fault", func() bool { return l.api.CountMet() >= meetings })
+			testenv.AwaitTrue(t, "requests to meet the fault", func() bool { return l.api.CountMet() >= meetings })
 			l.api.Repair()
 		},
 		outcomes: isSurvived(quick...),
@@ -215,7 +217,7 @@ func refusesWith(name string, what disturb.RedisFault, quick ...*runMoment) faul
 		name:    name,
 		happens: func(_ *testing.T, l *lab, _ *heldrun.Apply) { l.store.Disturb(what) },
 		ends: func(t *testing.T, l *lab) {
-			heldrun.AwaitCondition(t, "commands to meet the fault", func() bool { return l.store.CountMet() >= enough })
+			testenv.AwaitTrue(t, "commands to meet the fault", func() bool { return l.store.CountMet() >= enough })
 			l.store.Repair()
 		},
 		outcomes: isSurvived(quick...),

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,7 +60,7 @@ func (f runFault) startRun(t *testing.T, s *heldrun.Run) (first *heldrun.Apply, 
 	held := gate.HoldRequest(createsJob(s.Namespace, f.killedBeforeJob))
 	direct := s.UseProxy(t, gate.Server)
 	first = heldrun.StartApply(t, s.CLI)
-	heldrun.AwaitClosed(t, "the creation of a Job", held)
+	testenv.Receive(t, "the creation of a Job", held)
 	first.KillProvider(t)
 	return first, direct
 }
@@ -113,7 +115,7 @@ func deleteSlowPod(t *testing.T, s *heldrun.Run) {
 	t.Helper()
 	pod := s.FindPod(t, "slow")
 	acctest.NoError(t, s.Client.Delete(t.Context(), pod))
-	heldrun.AwaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
+	testenv.AwaitTrue(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
 // preemptSlowJob suspends the Job of the slow step, and admits it again on nodes that it selects, as Kueue does with a Job that it preempts.
@@ -122,7 +124,7 @@ func preemptSlowJob(t *testing.T, s *heldrun.Run) {
 	pod := s.FindPod(t, "slow")
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
 	acctest.NoError(t, s.Client.MergePatch(t.Context(), job, []byte(`{"spec":{"suspend":true}}`)))
-	heldrun.AwaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
+	testenv.AwaitTrue(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 	// The pod template of a Job that has started is immutable.
 	reset := exec.CommandContext(t.Context(), "kubectl", "-n", s.Namespace, "patch", "job", job.Name,
 		"--subresource=status", "--type=merge", "-p", `{"status":{"startTime":null}}`)
@@ -138,7 +140,7 @@ func evictSlowPod(t *testing.T, s *heldrun.Run) {
 	t.Helper()
 	pod := s.FindPod(t, "slow")
 	requestEviction(t, s, pod)
-	heldrun.AwaitCondition(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
+	testenv.AwaitTrue(t, "the deletion of the pod", func() bool { return s.CheckGone(pod) == nil })
 }
 
 // requestEviction evicts a pod as a drain of its node does.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
@@ -169,7 +171,7 @@ func TestLongRunOutagesOfTenMinutes(t *testing.T) {
 // awaitNodeReady waits until the condition Ready of the cluster's node is True, False or Unknown.
 func awaitNodeReady(t *testing.T, s *heldrun.Run, status string) {
 	t.Helper()
-	wait := exec.CommandContext(t.Context(), "kubectl", "wait", "node", "--all", "--for=condition=Ready="+status, "--timeout="+heldrun.Patience.String())
+	wait := exec.CommandContext(t.Context(), "kubectl", "wait", "node", "--all", "--for=condition=Ready="+status, "--timeout="+testenv.Patience.String())
 	wait.Env = s.CLI.Env
 	if out, err := wait.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 )
@@ -79,7 +81,7 @@ func TestLongNodeDies(t *testing.T) {
 			start := own.StopKubelet(t)
 			killPod(t, string(pod.UID))
 			// 40 s until the node is not ready, 300 s until its pods are deleted, and their grace period and 2 minutes.
-			heldrun.AwaitWithin(t, 15*time.Minute, "the pod to be lost", func() bool {
+			testenv.AwaitTrue(t, "the pod to be lost", func() bool {
 				return strings.Contains(a.Log.String(), "pod "+pod.Name+" has been terminating for")
 			})
 			if text := a.Log.String(); !strings.Contains(text, "on node "+pod.Spec.NodeName+", which is not ready") || !strings.Contains(text, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute") {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
@@ -205,7 +207,7 @@ func (m *runMoment) reach(t *testing.T, l *lab) *heldrun.Apply {
 	if m.isHeld == nil {
 		l.AwaitSlowStep(t)
 	} else {
-		heldrun.AwaitClosed(t, m.name, l.gate.held)
+		testenv.Receive(t, m.name, l.gate.held)
 	}
 	l.AwaitID(t)
 	return a

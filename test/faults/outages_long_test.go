@@ -5,6 +5,8 @@ package faults_test
 import (
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -49,7 +51,7 @@ func losesRedis(leave func(redis *clustertest.Program)) runFault {
 			s.AwaitSlowStep(t)
 			leave(s.Own.Redis)
 			s.Server.Release()
-			heldrun.AwaitClosed(t, "the end of the command", s.Server.Over)
+			testenv.Receive(t, "the end of the command", s.Server.Over)
 			s.Own.Redis.Recover()
 		},
 		status: "succeeded",
@@ -73,7 +75,7 @@ func testOutage(t *testing.T, c *heldrun.Cluster, f runFault) {
 // awaitJob waits for the Job of a step.
 func awaitJob(t *testing.T, s *heldrun.Run, step string) {
 	t.Helper()
-	heldrun.AwaitCondition(t, "the Job of step "+step, func() bool {
+	testenv.AwaitTrue(t, "the Job of step "+step, func() bool {
 		var jobs batchv1.JobList
 		acctest.NoError(t, s.Client.List(t.Context(), &jobs, s.Namespace, workflow.StepLabel+"="+step))
 		return len(jobs.Items) > 0

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
@@ -91,7 +93,7 @@ After such a change, only this step and those that need it run.`,
 	"another step fails": {
 		steps: halfDoneWith("", `other = { image = "$TOOLS", command = ["sh", "-ec", "$WAIT; $WORKS"] }`),
 		happens: func(t *testing.T, s *heldrun.Run, _ *heldrun.Apply) {
-			heldrun.AwaitCondition(t, "both steps to be at work", func() bool { return s.Server.Waiting.Load() == 2 })
+			testenv.AwaitTrue(t, "both steps to be at work", func() bool { return s.Server.Waiting.Load() == 2 })
 			s.Server.Release()
 		},
 		says: `
@@ -178,6 +180,6 @@ spec:
     command: [sleep, "600"]
     resources: {limits: {example.com/$NAME: 1}}
 `), "create", "-f", "-")
-	heldrun.AwaitCondition(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
+	testenv.AwaitTrue(t, "the pod to be gone", func() bool { return s.CheckGone(pod) == nil })
 	s.Kubectl(t, "", "-n", s.Namespace, "delete", "pod", "urgent")
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,9 +40,7 @@ func account(t *testing.T, here, everywhere []rbacv1.PolicyRule) (namespace, nam
 		binding := &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: namespace}}
 		objects = append(objects, role, binding)
 		t.Cleanup(func() {
-			// The test's own context has ended by now.
-			ctx, done := context.WithTimeout(context.Background(), time.Minute)
-			defer done()
+			ctx := testenv.Context(t)
 			if err := errors.Join(c.Delete(ctx, binding), c.Delete(ctx, role)); err != nil {
 				t.Error(err)
 			}
@@ -86,7 +86,7 @@ func probe(t *testing.T, k *Kubeconfig, namespace string, done func(Report, erro
 	}
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(2 * time.Minute); ; <-ticker.C {
+	for deadline := time.Now().Add(testenv.Patience); ; <-ticker.C {
 		report, err := Probe(t.Context(), c, namespace)
 		if done(report, err) || time.Now().After(deadline) {
 			return report, err

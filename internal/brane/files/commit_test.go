@@ -8,7 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,7 +104,7 @@ func TestCommitRefuses(t *testing.T) {
 func TestEventsResyncAfterRestart(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, dial(t, server.URL()), "events")
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
 	defer stop()
 	events := s.Events(ctx, Steps, Cancellation)
 	expect := func(want Event) {

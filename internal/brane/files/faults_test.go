@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sys/unix"
 
@@ -195,8 +197,7 @@ func TestPutSurvivesServerFault(t *testing.T) {
 				}
 			}
 			defer func() { <-mended }()
-			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
-			defer stop()
+			ctx := testenv.Context(t)
 			layer, err := snapshotLayer(ctx, s, dir, nil, nil, "step")
 			if err != nil {
 				t.Fatal(err)

@@ -3,7 +3,6 @@
 package files
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
 )
@@ -36,8 +37,7 @@ func TestLongServerPausesForAMinute(t *testing.T) {
 	for i := range 8 {
 		sources[fmt.Sprint(i)] = Source{Content: append(make([]byte, 3*ChunkSize), byte(i))}
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer stop()
+	ctx := testenv.Context(t)
 	var layer Layer
 	if err := Again(func() (err error) {
 		if layer, err = s.PutInputs(ctx, sources); err == nil {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
@@ -75,8 +77,7 @@ func TestSentinelFailsOver(t *testing.T) {
 		for name, text := range content {
 			sources[name] = Source{Content: text}
 		}
-		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer stop()
+		ctx := testenv.Context(t)
 		err := Again(func() error {
 			layer, err := s.PutInputs(ctx, sources)
 			if err == nil {
@@ -104,8 +105,7 @@ func TestSentinelFailsOver(t *testing.T) {
 		sentinel := redistest.StartSentinel(t)
 		client := dial(t, sentinel.URL())
 		s := open(t, client, "stage")
-		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer stop()
+		ctx := testenv.Context(t)
 		// The files that are read, between those that only make the manifest several chunks long.
 		entries := slices.Collect(leave(t, s, content).All())
 		i := 0

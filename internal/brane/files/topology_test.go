@@ -2,7 +2,6 @@ package files
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -19,8 +20,7 @@ import (
 // exercise runs once the operations of a run, and checks through admin that it leaves nothing.
 func exercise(t *testing.T, client, admin redis.UniversalClient) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
-	defer stop()
+	ctx := testenv.Context(t)
 	if _, err := Check(ctx, client); err != nil {
 		t.Fatal(err)
 	}

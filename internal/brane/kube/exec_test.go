@@ -15,11 +15,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // pluginClient returns a client whose credential is printed by a shell script. The API server accepts the tokens that are valid at that moment.
@@ -123,7 +123,7 @@ func TestPluginIsStopped(t *testing.T) {
 		go func() { failed <- getCompute(ctx, c) }()
 	}
 	var text []byte
-	awaitCondition(t, "the plugin to start", func() bool {
+	testenv.AwaitTrue(t, "the plugin to start", func() bool {
 		text, _ = os.ReadFile(pids)
 		return len(text) > 0
 	})
@@ -137,16 +137,7 @@ func TestPluginIsStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	awaitCondition(t, "the plugin's child to end", func() bool { return !isRunning(child) })
-}
-
-// awaitCondition waits until a condition holds.
-func awaitCondition(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) { return holds(), nil })
-	if err != nil {
-		t.Fatalf("waited a minute for %s", what)
-	}
+	testenv.AwaitTrue(t, "the plugin's child to end", func() bool { return !isRunning(child) })
 }
 
 // isRunning reports whether a process exists that is not only waiting to be reaped.

@@ -11,7 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -197,7 +198,7 @@ func TestFollowReportsEveryChange(t *testing.T) {
 	if err := c.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
 	heard := make(chan string)
 	ended := make(chan error)
 	say := func(s string) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -69,8 +71,7 @@ func create(t *testing.T, c *kube.Client, spec namespace.Spec) namespace.Spec {
 func cleanUp(t *testing.T, c *kube.Client, name string) {
 	t.Helper()
 	t.Cleanup(func() {
-		ctx, done := context.WithTimeout(context.Background(), time.Minute)
-		defer done()
+		ctx := testenv.Context(t)
 		err := c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 		if err != nil && !apierrors.IsNotFound(err) {
 			t.Errorf("clean up: %v", err)
@@ -165,8 +166,7 @@ func TestCreateWaitsForTerminatingNamespace(t *testing.T) {
 	if err := c.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer done()
+	ctx := testenv.Context(t)
 	if _, err := namespace.Create(ctx, c, spec, false); err != nil {
 		t.Fatal(err)
 	}
@@ -187,14 +187,10 @@ func TestDeleteReportsRemainingObjects(t *testing.T) {
 	if err := c.Delete(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(2 * time.Minute); len(ns.Status.Conditions) == 0; { // until the namespace controller has looked
-		if time.Now().After(until) {
-			t.Fatal("the namespace controller reports no condition")
-		}
-		if err := c.Get(t.Context(), ns); err != nil {
-			t.Fatal(err)
-		}
-	}
+	testenv.Await(t, "a condition by the namespace controller", func(ctx context.Context) (bool, error) {
+		err := c.Get(ctx, ns)
+		return len(ns.Status.Conditions) > 0, err
+	})
 	ctx, done := context.WithTimeout(t.Context(), 5*time.Second)
 	defer done()
 	err := namespace.Delete(ctx, c, spec.Name)

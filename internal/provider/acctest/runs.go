@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
@@ -17,7 +19,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
@@ -104,14 +105,14 @@ func (s Env) JobUIDs(ctx context.Context) (map[string]string, error) {
 // execution of a run adopts them.
 func (s Env) AwaitJobsEnd(t *testing.T) {
 	t.Helper()
-	NoError(t, wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	testenv.Await(t, "the end of the Jobs", func(ctx context.Context) (bool, error) {
 		var jobs batchv1.JobList
 		err := s.Client.List(ctx, &jobs, s.Namespace, workflow.RunLabel)
 		hasEnded := func(job batchv1.Job) bool {
 			return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed })
 		}
 		return !slices.ContainsFunc(jobs.Items, func(job batchv1.Job) bool { return !hasEnded(job) }), err
-	}))
+	})
 }
 
 // CheckNoRunObjects checks that the namespace has no objects of runs.

@@ -1,14 +1,14 @@
 package clients_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,8 +55,7 @@ resource "brane_namespace" "after" {
 	acctest.NoError(t, syscall.Mkfifo(pause, 0o600))
 	cli.Run(t, "init", "-no-color")
 
-	ctx, done := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer done()
+	ctx := testenv.Context(t)
 	events, err := c.Client.Watch(ctx, &corev1.NamespaceList{}, "", metav1.ListOptions{})
 	acctest.NoError(t, err)
 	apply, out := cli.Command(ctx, "apply", "-auto-approve", "-no-color")

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
@@ -95,7 +94,7 @@ func interrupted(t *testing.T, url, name, content string) {
 	t.Helper()
 	client, err := files.Dial(url)
 	acctest.NoError(t, err)
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	client.AddHook(dieBefore{command: "set", key: "brane:set--" + name + ":set", die: stop})
 	set, err := files.OpenSet(client, name)

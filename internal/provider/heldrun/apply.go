@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
@@ -69,7 +71,7 @@ func (a *Apply) Errors(t *testing.T) string {
 	t.Helper()
 	select {
 	case <-a.Ended:
-	case <-time.After(2 * Patience):
+	case <-time.After(testenv.Patience):
 		t.Fatalf("the apply has not ended:\n%s", &a.Log)
 	}
 	var all []string
@@ -109,7 +111,7 @@ func (a *Apply) SuspendProvider(t *testing.T) {
 	t.Helper()
 	pid := a.FindProvider(t)
 	acctest.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
-	AwaitCondition(t, "the provider to stop", func() bool {
+	testenv.AwaitTrue(t, "the provider to stop", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		acctest.NoError(t, err)
 		return bytes.Contains(stat, []byte(") T "))
@@ -125,5 +127,5 @@ func (a *Apply) Interrupt(t *testing.T) {
 // AwaitLog waits until the provider logs a text.
 func (a *Apply) AwaitLog(t *testing.T, text string) {
 	t.Helper()
-	AwaitCondition(t, "the provider to log "+text, func() bool { return strings.Contains(a.Log.String(), text) })
+	testenv.AwaitTrue(t, "the provider to log "+text, func() bool { return strings.Contains(a.Log.String(), text) })
 }

@@ -1,7 +1,6 @@
 package heldrun
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -25,7 +26,7 @@ func (r *Run) AwaitID(t *testing.T) string {
 	if r.id != "" {
 		return r.id
 	}
-	AwaitCondition(t, "the record of the run", func() bool {
+	testenv.AwaitTrue(t, "the record of the run", func() bool {
 		var records corev1.ConfigMapList
 		acctest.NoError(t, r.Client.List(t.Context(), &records, r.Namespace, workflow.RunLabel))
 		for _, record := range records.Items {
@@ -40,7 +41,7 @@ func (r *Run) AwaitID(t *testing.T) string {
 func (r *Run) AwaitSlowStep(t *testing.T) {
 	t.Helper()
 	r.AwaitID(t) // while the run's record exists
-	AwaitClosed(t, "the slow step to start", r.Server.Arrived)
+	testenv.Receive(t, "the slow step to start", r.Server.Arrived)
 }
 
 // AwaitCommit waits until a step is committed.
@@ -48,7 +49,7 @@ func (r *Run) AwaitCommit(t *testing.T, step string) {
 	t.Helper()
 	store, err := results.OpenFiles(r.Redis, r.AwaitID(t))
 	acctest.NoError(t, err)
-	AwaitCondition(t, "the commit of step "+step, func() bool {
+	testenv.AwaitTrue(t, "the commit of step "+step, func() bool {
 		fingerprints, err := store.Fingerprints(t.Context())
 		acctest.NoError(t, err)
 		if fingerprints[step] == "" {
@@ -63,8 +64,7 @@ func (r *Run) AwaitCommit(t *testing.T, step string) {
 // AwaitEnd waits for the end of a run with wait = false and returns its status.
 func (r *Run) AwaitEnd(t *testing.T) workflow.RunStatus {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), Patience)
-	defer done()
+	ctx := testenv.Context(t)
 	found, err := detached.Wait(ctx, r.Client, workflow.Ref{ID: r.AwaitID(t), Namespace: r.Namespace}, nil)
 	acctest.NoError(t, err)
 	return found.Status
@@ -81,7 +81,7 @@ func (r *Run) AwaitStatus(t *testing.T, want workflow.RunStatus) {
 // AwaitEngine waits for a running pod of the engine, other than these, and returns it.
 func (r *Run) AwaitEngine(t *testing.T, than ...string) (engine *corev1.Pod) {
 	t.Helper()
-	AwaitCondition(t, "a pod of the engine", func() bool {
+	testenv.AwaitTrue(t, "a pod of the engine", func() bool {
 		var pods corev1.PodList
 		acctest.NoError(t, r.Client.List(t.Context(), &pods, r.Namespace, workflow.EngineLabel))
 		for i, pod := range pods.Items {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
@@ -71,5 +73,5 @@ func NewStepServer(t *testing.T, address string) *StepServer {
 // AwaitArrivals waits until /wait was requested so many times.
 func (s *StepServer) AwaitArrivals(t *testing.T, n int32) {
 	t.Helper()
-	AwaitCondition(t, "a step to start", func() bool { return s.Arrivals.Load() >= n })
+	testenv.AwaitTrue(t, "a step to start", func() bool { return s.Arrivals.Load() >= n })
 }

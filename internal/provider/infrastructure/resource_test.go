@@ -1,12 +1,12 @@
 package infrastructure_test
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -242,8 +242,7 @@ func createNamespace(t *testing.T, s acctest.Env, labels map[string]string) {
 		}
 	}
 	t.Cleanup(func() {
-		ctx, done := context.WithTimeout(context.Background(), time.Minute)
-		defer done()
+		ctx := testenv.Context(t)
 		if err := s.Client.Delete(ctx, namespace); err != nil {
 			t.Error(err)
 		}

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -18,7 +19,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
@@ -157,11 +157,11 @@ func TestAccNamespaceTerminates(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	testenv.Await(t, "a condition by the namespace controller", func(ctx context.Context) (bool, error) {
 		live := namespaceObject(c.Env)
 		err := c.Client.Get(ctx, live)
 		return len(live.Status.Conditions) > 0, err // the namespace controller has found what remains
-	}))
+	})
 	said := acctest.FormatDiagnostics(c.Refresh())
 	for _, want := range []string{"WARNING: Namespace is being deleted", "waits until it is gone", "example.org/held in 1 resource instances"} {
 		if !strings.Contains(said, want) {

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
@@ -155,10 +155,10 @@ func TestAccNamespaceForeignSecrets(t *testing.T) {
 		ObjectMeta: reader, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "system:serviceaccounts"}},
 	}))
-	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+	testenv.Await(t, "the Role", func(context.Context) (bool, error) {
 		plan, _ := c.PlanChange(acctest.Object{"name": c.Namespace, "adopt": true}) // the API server learns of the Role a moment later
 		return !strings.Contains(acctest.FormatDiagnostics(plan.Diagnostics), "do not permit to list them"), nil
-	}))
+	})
 	const title, names = "Service account can read existing Secrets", "contains 7 Secrets that this resource does not manage, among them theirs-0, theirs-1, "
 	rule := func(resource string, verb string) acctest.Object {
 		return acctest.Object{"rules": []any{acctest.Object{"api_groups": []any{""}, "resources": []any{resource}, "verbs": []any{verb}}}}

@@ -10,7 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -19,7 +20,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
@@ -73,11 +73,11 @@ func startWebhook(t *testing.T, s acctest.Env) {
 	}
 	t.Cleanup(func() { kubectl("", "delete", "--ignore-not-found", "mutatingwebhookconfiguration/"+s.Namespace) })
 	kubectl(string(config), "create", "-f", "-")
-	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+	testenv.Await(t, "the webhook", func(ctx context.Context) (bool, error) {
 		probe := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace + "-probe", Labels: map[string]string{"example.org/team": "x"}}}
 		err := s.Client.DryRunCreate(ctx, probe)
 		return probe.Labels["example.org/team"] == "changed", err
-	}))
+	})
 }
 
 // labeledObject is the part of an object that the webhook reads.

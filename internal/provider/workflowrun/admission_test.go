@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
@@ -266,10 +268,10 @@ func limitQuota(t *testing.T, s acctest.Env) {
 		corev1.ResourceLimitsEphemeralStorage: kuberesource.MustParse("1Gi"), corev1.ResourceLimitsMemory: kuberesource.MustParse("1Gi"),
 	}}}
 	acctest.NoError(t, s.Client.Create(t.Context(), quota))
-	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	testenv.Await(t, "the quota", func(ctx context.Context) (bool, error) {
 		err := s.Client.Get(ctx, quota)
 		return len(quota.Status.Hard) > 0, err // until then every pod is refused
-	}))
+	})
 }
 
 // rewritePods changes pods as managed clusters and registry mirrors do: their images, resources, tolerations and node selectors.

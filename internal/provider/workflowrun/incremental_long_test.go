@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -159,7 +161,7 @@ func TestLongAccIncremental_twoApplies(t *testing.T) {
 	t.Parallel()
 	s := heldrun.NewRun(t, "twice", "", "/wait")
 	a := heldrun.StartApply(t, s.CLI)
-	heldrun.AwaitClosed(t, "the slow step to start", s.Server.Arrived)
+	testenv.Receive(t, "the slow step to start", s.Server.Arrived)
 	other := s.CopyCLI(t)
 	cmd, out := other.Command(t.Context(), "apply", "-auto-approve", "-no-color")
 	if err := cmd.Run(); err == nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
@@ -212,7 +214,7 @@ func TestAccIncremental_killed(t *testing.T) {
 	a := heldrun.StartApply(t, s.CLI)
 	s.Server.AwaitArrivals(t, arrived+1)
 	a.KillProvider(t)
-	heldrun.AwaitClosed(t, "the end of the CLI", a.Ended)
+	testenv.Receive(t, "the end of the CLI", a.Ended)
 	s.Server.Finish()
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1}) // the last step sees the same files
 	s.CheckNothingLeft(t)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -19,7 +21,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -107,7 +108,7 @@ func TestAccWorkflowRun_inNamespace(t *testing.T) {
 func awaitNoRunObjects(t *testing.T, s acctest.Env) error {
 	t.Helper()
 	var left error
-	err := wait.PollUntilContextTimeout(context.Background(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := testenv.Poll(testenv.Context(t), func(ctx context.Context) (bool, error) {
 		left = s.CheckNoRunObjects(ctx)
 		var accounts corev1.ServiceAccountList
 		var roles rbacv1.RoleList
@@ -152,10 +153,10 @@ func TestAccWorkflowRun_inNamespaceWaitNot(t *testing.T) {
 	acctest.NoError(t, s.Client.Get(t.Context(), binding))
 	s.Server.Release()
 	s.AwaitStatus(t, workflow.RunSucceeded)
-	acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	testenv.Await(t, "the deletion of the role binding", func(ctx context.Context) (bool, error) {
 		err := s.Client.Get(ctx, binding)
 		return apierrors.IsNotFound(err), nil
-	}))
+	})
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
 	s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color")
 	s.CLI.Run(t, "destroy", "-auto-approve", "-no-color")
@@ -184,9 +185,9 @@ func TestAccWorkflowRun_namespaceDeleted(t *testing.T) {
 			}
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}
 			acctest.NoError(t, s.Client.Delete(t.Context(), namespace))
-			acctest.NoError(t, wait.PollUntilContextTimeout(t.Context(), 500*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+			testenv.Await(t, "the end of the namespace", func(ctx context.Context) (bool, error) {
 				return apierrors.IsNotFound(s.Client.Get(ctx, namespace)), nil
-			}))
+			})
 			t.Cleanup(func() { // RegisterInfrastructure deletes it
 				acctest.NoError(t, s.Client.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}))
 			})

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -14,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
@@ -137,7 +137,7 @@ func checkServer(t *testing.T, client *kube.Client, namespace, what string, spec
 	t.Helper()
 	spec.Containers = []corev1.Container{{Name: "a", Image: "a"}}
 	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
 		last = client.DryRunCreate(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "check-"}, Spec: spec})
 		return last == nil || apierrors.IsInvalid(last), nil // before, the service account of the namespace does not exist
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -80,7 +82,7 @@ func awaitRejected(t *testing.T, s *heldrun.Run, used *credentials.Kubeconfig) {
 	t.Helper()
 	client, err := clients.NewKubernetes(used.Config())
 	acctest.NoError(t, err)
-	heldrun.AwaitCondition(t, "the token to be rejected", func() bool {
+	testenv.AwaitTrue(t, "the token to be rejected", func() bool {
 		err := client.List(t.Context(), kube.List(&batchv1.JobList{}), s.Namespace, "")
 		return apierrors.IsUnauthorized(err)
 	})

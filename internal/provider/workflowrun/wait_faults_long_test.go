@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -108,7 +110,7 @@ func TestLongAccWorkflowRun_engineNotNoted(t *testing.T) {
 	})
 	direct := s.UseProxy(t, gate.Server)
 	first := heldrun.StartApply(t, s.CLI)
-	heldrun.AwaitClosed(t, "the engine to be noted", noted)
+	testenv.Receive(t, "the engine to be noted", noted)
 	first.KillProvider(t)
 	s.CheckErrors(t, first, heldrun.Killed)
 	record := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "brane-" + s.AwaitID(t)}}

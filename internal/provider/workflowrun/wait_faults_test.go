@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,7 +80,7 @@ func TestAccWorkflowRun_heldUp(t *testing.T) {
 			s.CLI.Run(t, "apply", "-auto-approve", "-no-color")
 			s.AwaitID(t)
 			var out string
-			heldrun.AwaitCondition(t, "a refresh to report what the run waits for", func() bool {
+			testenv.AwaitTrue(t, "a refresh to report what the run waits for", func() bool {
 				out = s.CLI.Run(t, "plan", "-detailed-exitcode", "-no-color") // 2 would mean that there is something to do
 				return strings.Contains(out, "is blocked")
 			})
@@ -94,7 +96,7 @@ func createQuota(t *testing.T, s acctest.Env) {
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "one"}}
 	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse("1")}
 	acctest.NoError(t, s.Client.Create(t.Context(), quota))
-	heldrun.AwaitCondition(t, "the quota to be counted", func() bool {
+	testenv.AwaitTrue(t, "the quota to be counted", func() bool {
 		acctest.NoError(t, s.Client.Get(t.Context(), quota))
 		return len(quota.Status.Hard) > 0
 	})

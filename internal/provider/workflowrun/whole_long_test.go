@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"regexp"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -19,7 +20,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
@@ -125,9 +125,9 @@ func deleteNamespace(t *testing.T, s acctest.Env) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}
 	acctest.NoError(t, s.Client.Delete(context.Background(), namespace))
-	acctest.NoError(t, wait.PollUntilContextTimeout(context.Background(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	testenv.Await(t, "the end of the namespace", func(ctx context.Context) (bool, error) {
 		return apierrors.IsNotFound(s.Client.Get(ctx, namespace)), nil
-	}))
+	})
 }
 
 // deleteJobs deletes the Jobs of a step.

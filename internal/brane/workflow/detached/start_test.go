@@ -1,7 +1,6 @@
 package detached_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,7 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	batchv1 "k8s.io/api/batch/v1"
 
@@ -59,8 +59,7 @@ func TestKilledWhileStarting(t *testing.T) {
 			if err := detached.Start(t.Context(), run.Spec, run.Clients, run.Options, nil); err != nil {
 				t.Fatal(err)
 			}
-			ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
-			defer done()
+			ctx := testenv.Context(t)
 			found, err := detached.Wait(ctx, run.Clients.Kube, run.Spec.Ref(), nil)
 			if err != nil || found.Status != workflow.RunSucceeded {
 				t.Fatalf("the run stands at %+v, %v", found, err)
@@ -104,15 +103,14 @@ func TestChangedWhileRunning(t *testing.T) {
 		}
 		engines[i] = listEngines(t, l)
 		if i == 0 {
-			runtest.Await(t, "the first step", l.Counter.Arrived)
+			testenv.Receive(t, "the first step", l.Counter.Arrived)
 		}
 	}
 	if len(engines[0]) != 1 || !slices.Equal(engines[0], engines[1]) || len(engines[2]) != 1 || slices.Equal(engines[1], engines[2]) {
 		t.Errorf("the engines are %q", engines)
 	}
 	l.Counter.Release()
-	ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer done()
+	ctx := testenv.Context(t)
 	if found, err := detached.Wait(ctx, run.Clients.Kube, run.Spec.Ref(), nil); err != nil || found.Status != workflow.RunSucceeded {
 		t.Fatalf("the run stands at %s: %s, %v", found.Status, found.Reason(), err)
 	}

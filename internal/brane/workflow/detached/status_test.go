@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
@@ -24,7 +25,7 @@ import (
 func awaitProblem(t *testing.T, run *runtest.Run, matches func(problem string) bool) {
 	t.Helper()
 	var status detached.Status
-	err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (found bool, err error) {
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (found bool, err error) {
 		status, err = detached.ReadStatus(ctx, run.Clients.Kube, run.Spec.Ref())
 		return matches(status.Problem), err
 	})

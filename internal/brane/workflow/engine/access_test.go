@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -54,7 +56,7 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 
 // removeUser waits until the agent has stored output of the step as the run's user, and removes that user.
 func removeUser(ctx context.Context, server *redis.Client, store *files.Store, id string) error {
-	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, testenv.Patience)
 	defer stop()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

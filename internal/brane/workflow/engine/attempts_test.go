@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,17 +32,17 @@ func TestAttemptsAndAllowedFailures(t *testing.T) {
 	flaky.Retries, risky.AllowFailure, rescue.When = 1, true, workflow.OnFailure
 	run := l.NewRun(flaky, risky, rescue, l.Step("slow", l.Wait(), "flaky", "rescue"), l.Script("bad", l.FailFirst("bad"), "slow", "fan"), fan)
 	child := l.StartChild(run)
-	runtest.Await(t, "the step", l.Counter.Arrived)
+	testenv.Receive(t, "the step", l.Counter.Arrived)
 	runtest.Kill(t, child)
 	l.Counter.Release()
 	want := map[string]runtest.StepEnd{"flaky": {Status: workflow.Succeeded, Code: 0, Attempts: 2}, "risky": {Status: workflow.Failed, Code: 3, Attempts: 1}, "rescue": {Status: workflow.Succeeded, Code: 0, Attempts: 1}, "slow": {Status: workflow.Succeeded, Code: 0, Attempts: 1}, "fan": {Status: workflow.Succeeded, Code: 0, Attempts: 2}, "bad": {Status: workflow.Failed, Code: 1, Attempts: 1}}
-	second := runtest.Await(t, "the second process", runtest.Execute(t.Context(), run))
+	second := testenv.Receive(t, "the second process", runtest.Execute(t.Context(), run))
 	second.CheckSteps(t, want)
 	if len(second.Result.Failures) != 1 || len(second.Result.Allowed) != 1 || second.Result.Allowed[0].Detail() == "" || second.Result.Allowed[0].Code != 3 {
 		t.Errorf("failures %+v, allowed %+v", second.Result.Failures, second.Result.Allowed)
 	}
 	want["bad"] = runtest.StepEnd{Status: workflow.Succeeded, Code: 0, Attempts: 2}
-	runtest.Await(t, "the third process", runtest.Execute(t.Context(), run)).CheckSteps(t, want)
+	testenv.Receive(t, "the third process", runtest.Execute(t.Context(), run)).CheckSteps(t, want)
 	recalled, err := run.Clients.Results.Load(t.Context())
 	runtest.Ended{Result: recalled, Err: err}.CheckSteps(t, want)
 	if n := l.Counter.Count("risky"); n != 1 {
@@ -70,9 +72,9 @@ func TestPartsAcrossAKilledProcess(t *testing.T) {
 	}
 	events := store.Events(t.Context(), files.Steps)
 	child := l.StartChild(run)
-	runtest.Await(t, "the part", l.Counter.Arrived)
+	testenv.Receive(t, "the part", l.Counter.Arrived)
 	for done := 0; done < 2; {
-		runtest.Await(t, "the others", events)
+		testenv.Receive(t, "the others", events)
 		records, err := store.Commits(t.Context(), map[string]files.Fingerprint{
 			"fan.0": l.Result(run, "fan.0").Fingerprint, "fan.2": l.Result(run, "fan.2").Fingerprint,
 		})
@@ -83,9 +85,9 @@ func TestPartsAcrossAKilledProcess(t *testing.T) {
 	}
 	runtest.Kill(t, child)
 	adopted, going := runtest.Heard(run, workflow.StepAdopted, "fan"), runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the second process", adopted)
+	testenv.Receive(t, "the second process", adopted)
 	l.Counter.Release()
-	second := runtest.Await(t, "its end", going)
+	second := testenv.Receive(t, "its end", going)
 	second.CheckSteps(t, map[string]runtest.StepEnd{"fan": {Status: workflow.Failed, Code: 1, Attempts: 1}})
 	if step := second.Result.Steps["fan"]; step.Ended.Sub(step.Started) < time.Second {
 		t.Errorf("the step went from %s to %s", step.Started, step.Ended)
@@ -93,7 +95,7 @@ func TestPartsAcrossAKilledProcess(t *testing.T) {
 	if got, want := parts(), map[string]int{"fan.0": 1, "fan.1": 1, "fan.2": 1}; !maps.Equal(got, want) {
 		t.Errorf("after the first attempt %v", got)
 	}
-	runtest.Await(t, "the third process", runtest.Execute(t.Context(), run)).CheckSteps(t, map[string]runtest.StepEnd{"fan": {Status: workflow.Succeeded, Code: 0, Attempts: 2}})
+	testenv.Receive(t, "the third process", runtest.Execute(t.Context(), run)).CheckSteps(t, map[string]runtest.StepEnd{"fan": {Status: workflow.Succeeded, Code: 0, Attempts: 2}})
 	if got, want := parts(), map[string]int{"fan.0": 1, "fan.1": 2, "fan.2": 1}; !maps.Equal(got, want) {
 		t.Errorf("after the second attempt %v", got)
 	}
@@ -107,7 +109,7 @@ func TestConflictStays(t *testing.T) {
 	fan.Completions = 2
 	run := l.NewRun(fan)
 	for range 2 {
-		end := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+		end := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
 		if end.Err != nil || len(end.Result.Failures) != 1 || end.Result.Failures[0].Reason != workflow.ReasonFilesConflict {
 			t.Fatalf("the run ended with %+v, %v", end.Result, end.Err)
 		}
@@ -116,7 +118,7 @@ func TestConflictStays(t *testing.T) {
 		t.Errorf("the parts ran %d times", n)
 	}
 	fan.Command = l.Step("fan", "echo $BRANE_INDEX > /data/$BRANE_INDEX").Command
-	runtest.Await(t, "the mended run", runtest.Execute(t.Context(), l.Change(run, fan))).CheckSucceeded(t)
+	testenv.Receive(t, "the mended run", runtest.Execute(t.Context(), l.Change(run, fan))).CheckSucceeded(t)
 	if n := l.Counter.Count("fan"); n != 4 {
 		t.Errorf("with another command, the parts ran %d times", n)
 	}
@@ -134,7 +136,7 @@ func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 			run := l.NewRun(step)
 			run.Spec.Timeouts = workflow.PodTimeouts{Startup: time.Second, Scheduling: 3 * time.Second}
 			ended := runtest.Execute(t.Context(), run)
-			runtest.Await(t, "the step", l.Counter.Arrived)
+			testenv.Receive(t, "the step", l.Counter.Arrived)
 			quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "none"}}
 			quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}
 			if err := l.Admin.Create(t.Context(), quota); err != nil {
@@ -146,7 +148,7 @@ func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.Counter.Release()
-			e := runtest.Await(t, "the refusal", ended)
+			e := testenv.Receive(t, "the refusal", ended)
 			if e.Err != nil || len(e.Result.Failures) != 1 {
 				t.Fatalf("%v, failures %v", e.Err, e.Result.Failures)
 			}

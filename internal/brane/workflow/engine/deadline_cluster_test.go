@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -50,11 +52,11 @@ func TestRunAfterItsDeadline(t *testing.T) {
 	t.Parallel()
 	l := runtest.New(t)
 	run := l.NewRun(l.Step("first", "echo 1 > /data/one"), l.Script("second", l.FailFirst("second")+"; cat /data/one", "first"))
-	if end := runtest.Await(t, "the run", runtest.Execute(t.Context(), run)); end.Err != nil || len(end.Result.Failures) != 1 {
+	if end := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)); end.Err != nil || len(end.Result.Failures) != 1 {
 		t.Fatalf("the run ended with %+v, %v", end.Result, end.Err)
 	}
 	setDeadline(t, l, run, time.Now().Add(-time.Hour))
-	runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+	testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
 	checkKeys(t, l, run, time.Now().Add(50*time.Minute), "")
 	if n := l.Counter.Count("first"); n != 2 {
 		t.Errorf("the first step ran %d times", n)
@@ -68,17 +70,17 @@ func TestRunShortlyBeforeItsDeadline(t *testing.T) {
 	l := runtest.New(t)
 	run := l.NewRun(l.Step("first", "echo 1 > /data/one"), l.Step("second", l.Wait()+"; echo 2 > /data/two", "first"), l.Step("third", "cat /data/one /data/two", "second"))
 	child := l.StartChild(run)
-	runtest.Await(t, "the second step", l.Counter.Arrived)
+	testenv.Receive(t, "the second step", l.Counter.Arrived)
 	runtest.Kill(t, child)
 	setDeadline(t, l, run, time.Now().Add(10*time.Minute))
 	ctx, done := context.WithTimeout(t.Context(), 2*time.Hour)
 	defer done()
 	adopted := runtest.Heard(run, workflow.StepAdopted, "second")
 	ended := runtest.Execute(ctx, run)
-	runtest.Await(t, "the adoption", adopted)
+	testenv.Receive(t, "the adoption", adopted)
 	checkKeys(t, l, run, time.Now().Add(110*time.Minute), "second")
 	l.Counter.Release()
-	runtest.Await(t, "the run", ended).CheckSucceeded(t)
+	testenv.Receive(t, "the run", ended).CheckSucceeded(t)
 	checkKeys(t, l, run, time.Now().Add(110*time.Minute), "")
 	l.CheckRanOnce(run)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -48,7 +50,7 @@ func TestDiagnosisDoesNotBlock(t *testing.T) {
 			if l.state.hasUnconfirmed() {
 				t.Error("a step is unconfirmed without a reason")
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(testenv.Patience):
 			t.Fatal("the loop waits for events")
 		}
 	}

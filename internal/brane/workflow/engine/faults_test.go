@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,7 +45,7 @@ func TestWatchExpires(t *testing.T) {
 		}
 		return next.RoundTrip(request)
 	})
-	runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+	testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
 	if expired.Load() < 3 {
 		t.Errorf("only %d watches were opened", expired.Load())
 	}
@@ -68,11 +70,11 @@ func TestNamespaceDeleted(t *testing.T) {
 				})
 			}
 			ended := runtest.Execute(t.Context(), run)
-			runtest.Await(t, "the step", l.Counter.Arrived)
+			testenv.Receive(t, "the step", l.Counter.Arrived)
 			if err := l.Admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Namespace}}); err != nil {
 				t.Fatal(err)
 			}
-			err := runtest.Await(t, "the end", ended).Err
+			err := testenv.Receive(t, "the end", ended).Err
 			var gone *workflow.NamespaceGoneError
 			if want := fmt.Sprintf(`namespace %q was deleted while run %q was running in it, and the Jobs of the run with it`, l.Namespace, run.Spec.ID); !errors.As(err, &gone) || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
@@ -87,11 +89,11 @@ func TestRunDeleted(t *testing.T) {
 	l := runtest.New(t)
 	run := l.NewRun(l.Chain(true)...)
 	ended := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the step", l.Counter.Arrived)
+	testenv.Receive(t, "the step", l.Counter.Arrived)
 	if err := engine.Delete(t.Context(), l.Admin, run.Spec.Ref(), ""); err != nil {
 		t.Fatal(err)
 	}
-	end := runtest.Await(t, "the end", ended)
+	end := testenv.Receive(t, "the end", ended)
 	var gone *workflow.RecordGoneError
 	if deleted := len(end.Result.Failures) == 1 && end.Result.Failures[0].Reason == workflow.ReasonJobDeleted; !errors.As(end.Err, &gone) && !deleted {
 		t.Errorf("the run ended with %+v, %v", end.Result, end.Err)

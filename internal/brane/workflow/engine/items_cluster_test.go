@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -54,7 +56,7 @@ func TestManyLongItems(t *testing.T) {
 	l.Counter.Release()
 	l.AwaitCount("fan", 12) // so others have ended
 	interrupt()
-	runtest.Await(t, "the execution", execution)
+	testenv.Receive(t, "the execution", execution)
 	fingerprints, err := run.Clients.Results.Files().Fingerprints(t.Context())
 	if err != nil {
 		t.Fatal(err)

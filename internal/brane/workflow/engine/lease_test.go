@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 )
@@ -21,7 +23,7 @@ func TestTwoApplies(t *testing.T) {
 	run := lab.NewRun(lab.Step("only", lab.Wait()))
 	run.Options.Holder.Name = "alice@laptop, process 4711"
 	first := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the step", lab.Counter.Arrived)
+	testenv.Receive(t, "the step", lab.Counter.Arrived)
 
 	_, err := runtest.Another(run, "bob").Execute(t.Context())
 	var held *workflow.HeldError
@@ -35,7 +37,7 @@ func TestTwoApplies(t *testing.T) {
 		t.Errorf("the lease is said to end in %s", left)
 	}
 	lab.Counter.Release()
-	runtest.Await(t, "the first apply", first).CheckSucceeded(t)
+	testenv.Receive(t, "the first apply", first).CheckSucceeded(t)
 	if n := lab.Counter.Count("only"); n != 1 {
 		t.Errorf("the step ran %d times", n)
 	}
@@ -62,23 +64,23 @@ func TestLostLease(t *testing.T) {
 	sleeper, cut := runtest.NewCutClient(t)
 	lazy.Clients.Kube = sleeper
 	slept := runtest.Execute(t.Context(), lazy)
-	runtest.Await(t, "the step", lab.Counter.Arrived)
+	testenv.Receive(t, "the step", lab.Counter.Arrived)
 	cut(true)
 
 	follower := runtest.Another(run, "a follower")
 	waits, adopted := runtest.Heard(follower, workflow.RunWaits, ""), runtest.Heard(follower, workflow.StepAdopted, "first")
 	followed := runtest.Execute(t.Context(), follower)
-	if event := runtest.Await(t, "the follower's patience", waits); !strings.HasPrefix(event.Detail, "a sleeper holds its lease until ") {
+	if event := testenv.Receive(t, "the follower's patience", waits); !strings.HasPrefix(event.Detail, "a sleeper holds its lease until ") {
 		t.Errorf("the follower waits as %q", event.Detail)
 	}
-	runtest.Await(t, "the follower", adopted)
+	testenv.Receive(t, "the follower", adopted)
 	cut(false)
 	var lost *workflow.LostError
-	if ended := runtest.Await(t, "the sleeper", slept); !errors.As(ended.Err, &lost) || lost.Holder != "a follower" {
+	if ended := testenv.Receive(t, "the sleeper", slept); !errors.As(ended.Err, &lost) || lost.Holder != "a follower" {
 		t.Errorf("the sleeper ended with %v", ended.Err)
 	}
 	lab.Counter.Release()
-	runtest.Await(t, "the follower", followed).CheckSucceeded(t)
+	testenv.Receive(t, "the follower", followed).CheckSucceeded(t)
 	for _, step := range []string{"first", "then"} {
 		if n := lab.Counter.Count(step); n != 1 {
 			t.Errorf("step %s ran %d times", step, n)
@@ -105,23 +107,23 @@ func TestSleeperStopsNothing(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	slept := runtest.Execute(ctx, sleeper)
-	runtest.Await(t, "the step", lab.Counter.Arrived)
+	testenv.Receive(t, "the step", lab.Counter.Arrived)
 	sleeps.Store(true)
 
 	follower := runtest.Another(run, "a follower")
 	adopted := runtest.Heard(follower, workflow.StepAdopted, "s1")
 	followed := runtest.Execute(t.Context(), follower)
-	runtest.Await(t, "the follower", adopted)
+	testenv.Receive(t, "the follower", adopted)
 	sleeps.Store(false)
 	interrupt()
 	var lost *workflow.LostError
-	if ended := runtest.Await(t, "the sleeper", slept); !errors.As(ended.Err, &lost) || lost.Holder != "a follower" {
+	if ended := testenv.Receive(t, "the sleeper", slept); !errors.As(ended.Err, &lost) || lost.Holder != "a follower" {
 		t.Errorf("the sleeper ended with %v", ended.Err)
 	}
 	if term, err := run.Clients.Results.Files().CancelledTerm(t.Context()); err != nil || term != 0 {
 		t.Errorf("the run was cancelled in term %d, %v", term, err)
 	}
 	lab.Counter.Release()
-	runtest.Await(t, "the follower", followed).CheckSucceeded(t)
+	testenv.Receive(t, "the follower", followed).CheckSucceeded(t)
 	lab.CheckRanOnce(run)
 }

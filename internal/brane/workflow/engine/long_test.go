@@ -4,7 +4,6 @@ package engine_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -20,11 +19,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -45,7 +44,7 @@ func TestLongCompaction(t *testing.T) {
 		err = l.Admin.List(t.Context(), &list, l.Namespace, labels)
 		return list, err
 	}
-	holds(t, "the API server", func() bool {
+	testenv.AwaitTrue(t, "the API server", func() bool {
 		_, err := pods("")
 		return err == nil
 	})
@@ -57,17 +56,17 @@ func TestLongCompaction(t *testing.T) {
 	}
 	run.Clients.Kube = runtest.NewClientWith(t, config, watches.roundTrip)
 	ended := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the step", l.Counter.Arrived)
+	testenv.Receive(t, "the step", l.Counter.Arrived)
 
 	watches.cut(true)
 	l.Counter.Release()
-	holds(t, "the pod to fail", func() bool {
+	testenv.AwaitTrue(t, "the pod to fail", func() bool {
 		list, err := pods(workflow.RunLabel + "=" + run.Spec.ID + "," + workflow.StepLabel + "=fails")
 		return err == nil && len(list.Items) == 1 && list.Items[0].Status.Phase == corev1.PodFailed
 	})
 	compact(t, cluster)
 	watches.cut(false)
-	end := runtest.Await(t, "the end", ended)
+	end := testenv.Receive(t, "the end", ended)
 	if end.Err != nil || len(end.Result.Failures) != 1 || end.Result.Failures[0].Code != 3 || end.Result.Steps["never"].Status != workflow.Skipped {
 		t.Errorf("the run ended with %+v, %v", end.Result, end.Err)
 	}
@@ -88,15 +87,6 @@ func labOn(t *testing.T, cluster clustertest.Cluster) *runtest.Lab {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	return runtest.NewOn(t, cluster.Client, "default", store, func(name string) string { return cluster.Variable(t, name) })
-}
-
-// holds waits until a condition is true.
-func holds(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 3*time.Minute, true, func(context.Context) (bool, error) { return is(), nil })
-	if err != nil {
-		t.Fatalf("wait for %s: %v", what, err)
-	}
 }
 
 // watchers lets a test cut the watches of a client, and counts those that were rejected with 410 Expired.

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
@@ -68,15 +69,15 @@ func TestPodsOfALostNode(t *testing.T) {
 			setRoom(t, node, "0")
 			if timeout == 0 {
 				kubectl(t, "", "-n", l.Namespace, "delete", "pod", pod, "--grace-period=1", "--wait=false")
-				if detail := runtest.Await(t, "the loss", lost).Detail; !strings.Contains(detail, "pod "+pod+" has been terminating for") ||
+				if detail := testenv.Receive(t, "the loss", lost).Detail; !strings.Contains(detail, "pod "+pod+" has been terminating for") ||
 					!strings.Contains(detail, "on node "+node+", which is not ready") || !strings.Contains(detail, "kubectl taint nodes "+node+" node.kubernetes.io/out-of-service=nodeshutdown:NoExecute") {
 					t.Errorf("the event is: %s", detail)
 				}
-				end := runtest.Await(t, "the run", ended)
+				end := testenv.Receive(t, "the run", ended)
 				end.CheckSteps(t, map[string]runtest.StepEnd{"only": {Status: workflow.Succeeded, Attempts: 1}})
 				return
 			}
-			end := runtest.Await(t, "the run", ended)
+			end := testenv.Receive(t, "the run", ended)
 			if end.Err != nil || len(end.Result.Failures) != 1 {
 				t.Fatalf("the run ended with %+v, %v", end.Result, end.Err)
 			}
@@ -90,9 +91,7 @@ func TestPodsOfALostNode(t *testing.T) {
 // awaitPodOn waits until a pod of the lab is bound to a node.
 func awaitPodOn(t *testing.T, l *runtest.Lab, node string) (name string) {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer done()
-	err := wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
 		err := l.Admin.List(ctx, &pods, l.Namespace, "")
 		for _, pod := range pods.Items {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
@@ -31,7 +33,7 @@ func TestLongRedisAway(t *testing.T) {
 	continues := runtest.Heard(run, workflow.RunContinues, "")
 	waits := runtest.Heard(run, workflow.RunWaits, "")
 	ended := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the step", lab.Counter.Arrived)
+	testenv.Receive(t, "the step", lab.Counter.Arrived)
 	server.Pause()
 	lab.Counter.Release()
 	select {
@@ -40,10 +42,10 @@ func TestLongRedisAway(t *testing.T) {
 		t.Errorf("the run ended with %+v, %v", end.Result, end.Err)
 	}
 	server.Continue()
-	if event := runtest.Await(t, "a report that it waits", waits); !strings.Contains(event.Detail, "redis cannot be reached") {
+	if event := testenv.Receive(t, "a report that it waits", waits); !strings.Contains(event.Detail, "redis cannot be reached") {
 		t.Errorf("it waits %s", event.Detail)
 	}
-	runtest.Await(t, "a report that it continues", continues)
-	runtest.Await(t, "the run", ended).CheckSucceeded(t)
+	testenv.Receive(t, "a report that it continues", continues)
+	testenv.Receive(t, "the run", ended).CheckSucceeded(t)
 	lab.CheckRanOnce(run)
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -68,17 +70,17 @@ func TestCredentialDeniedForAWhile(t *testing.T) {
 		}
 	}
 	ended := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the long step", lab.Counter.Arrived)
+	testenv.Receive(t, "the long step", lab.Counter.Arrived)
 	select {
 	case <-hasLasted:
 	case end := <-ended:
 		t.Fatalf("the run ended with %+v, %v", end.Result, end.Err)
-	case <-time.After(5 * time.Minute):
+	case <-time.After(testenv.Patience):
 		t.Fatal("no denial was reported for long enough")
 	}
 	isDenied.Store(false)
 	lab.Counter.Release()
-	runtest.Await(t, "the run", ended).CheckSucceeded(t)
+	testenv.Receive(t, "the run", ended).CheckSucceeded(t)
 	lab.CheckRanOnce(run)
 }
 
@@ -107,14 +109,14 @@ func TestRedisDeniesExecution(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the step", lab.Counter.Arrived)
+	testenv.Receive(t, "the step", lab.Counter.Arrived)
 	if err := lab.Redis.ACLSetUser(t.Context(), user, "-get").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := able.Files().Announce(t.Context(), files.Event{Step: "s1", State: files.Failed}); err != nil { // makes the loop read
 		t.Fatal(err)
 	}
-	end := runtest.Await(t, "the end", ended)
+	end := testenv.Receive(t, "the end", ended)
 	var continues *workflow.StepsContinueError
 	if !errors.As(end.Err, &continues) || !errors.Is(end.Err, files.ErrForbidden) {
 		t.Errorf("the run ended with %v", end.Err)
@@ -127,8 +129,8 @@ func TestRedisDeniesExecution(t *testing.T) {
 	adopted := runtest.Heard(next, workflow.StepAdopted, "s1")
 	run.Clients.Results = able // for the end of the test
 	resumed := runtest.Execute(t.Context(), next)
-	runtest.Await(t, "the step", adopted)
+	testenv.Receive(t, "the step", adopted)
 	lab.Counter.Release()
-	runtest.Await(t, "the run", resumed).CheckSucceeded(t)
+	testenv.Receive(t, "the run", resumed).CheckSucceeded(t)
 	lab.CheckRanOnce(run)
 }

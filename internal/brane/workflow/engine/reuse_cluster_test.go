@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 )
@@ -14,7 +16,7 @@ import (
 // execute executes a run and returns which of its steps ran, sorted: all others were reused.
 func execute(t *testing.T, run *runtest.Run) []string {
 	t.Helper()
-	ended := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+	ended := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
 	ended.CheckSucceeded(t)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(ended.Result.Steps)), func(step string) bool { return ended.Result.Steps[step].Reused })
 }
@@ -62,7 +64,7 @@ func TestNewIndexesRunAlone(t *testing.T) {
 	run := l.NewRun(fan("a", "x", "c"), l.Step("check", "true", "fan"))
 	checkRan(t, run, "check", "fan")
 	run = l.Change(run, fan("a", "bad", "c"), check)
-	ended := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+	ended := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
 	if len(ended.Result.Failures) != 1 || ended.Result.Failures[0].Index != "1" {
 		t.Errorf("%v, %+v", ended.Err, ended.Result.Failures)
 	}
@@ -92,20 +94,20 @@ func TestEditWhileRunning(t *testing.T) {
 	defer interrupt()
 	first := runtest.Execute(ctx, run)
 	for _, event := range started {
-		runtest.Await(t, "the steps", event)
+		testenv.Receive(t, "the steps", event)
 	}
 	l.AwaitCount("edited", 1)
 	l.AwaitCount("same", 1)
 	interrupt()
-	runtest.Await(t, "the first execution", first)
+	testenv.Receive(t, "the first execution", first)
 
 	run = l.Change(run, steps("true")...)
 	withdrawn, adopted := runtest.Heard(run, workflow.StepWithdrawn, "edited"), runtest.Heard(run, workflow.StepAdopted, "same")
 	second := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the end of the old Job", withdrawn)
-	runtest.Await(t, "the other Job", adopted)
+	testenv.Receive(t, "the end of the old Job", withdrawn)
+	testenv.Receive(t, "the other Job", adopted)
 	l.Counter.Release()
-	runtest.Await(t, "the second execution", second).CheckSucceeded(t)
+	testenv.Receive(t, "the second execution", second).CheckSucceeded(t)
 	if edited, same := l.Counter.Count("edited"), l.Counter.Count("same"); edited != 2 || same != 1 {
 		t.Errorf("the edited step ran %d times, the other %d times", edited, same)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -59,7 +61,7 @@ func TestStepsWaitForRoomOfTheirRun(t *testing.T) {
 			}
 			run := l.NewRun(first, fan, l.Step("last", "true", "first", "fan"))
 			run.Spec.Timeouts = workflow.PodTimeouts{Startup: time.Second, Scheduling: 4 * time.Second}
-			runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+			testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
 			if n := [3]int{l.Counter.Count("first"), l.Counter.Count("fan"), l.Counter.Count("last")}; n != [3]int{1, 2, 1} {
 				t.Errorf("the steps ran %v times", n)
 			}
@@ -85,7 +87,7 @@ func TestQuotaThatOthersHold(t *testing.T) {
 			run := l.NewRun(l.Step("refused", "true"))
 			run.Spec.Timeouts = workflow.PodTimeouts{Scheduling: 40 * time.Second} // longer than a denial is retried
 			began := time.Now()
-			end := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+			end := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
 			if end.Err == nil || !strings.Contains(end.Err.Error(), `create the Job of step "refused"`) || !strings.Contains(end.Err.Error(), "exceeded quota: few") {
 				t.Errorf("the run ended with %+v, %v", end.Result, end.Err)
 			}

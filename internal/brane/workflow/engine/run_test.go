@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,8 +35,8 @@ func TestAnswerLost(t *testing.T) {
 		}
 		return response, err
 	})
-	runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
-	runtest.Await(t, "the Job that was there", adopted)
+	testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+	testenv.Receive(t, "the Job that was there", adopted)
 	lab.CheckRanOnce(run)
 }
 
@@ -43,7 +45,7 @@ func TestCommittedStepsGetNoJob(t *testing.T) {
 	t.Parallel()
 	lab := runtest.New(t)
 	run := lab.NewRun(append(lab.Chain(false), lab.Script("last", lab.FailFirst("last"), "s2"))...)
-	if first := runtest.Await(t, "the run", runtest.Execute(t.Context(), run)); first.Err != nil || len(first.Result.Failures) != 1 {
+	if first := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)); first.Err != nil || len(first.Result.Failures) != 1 {
 		t.Fatalf("the run ended with %+v, %v", first.Result, first.Err)
 	}
 	for _, job := range []string{"s1", "s2", "last"} {
@@ -57,7 +59,7 @@ func TestCommittedStepsGetNoJob(t *testing.T) {
 			began = append(began, event.Step)
 		}
 	}
-	runtest.Await(t, "the second process", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+	testenv.Receive(t, "the second process", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
 	if !slices.Equal(began, []string{"last"}) {
 		t.Errorf("Jobs were made for %q", began)
 	}
@@ -71,7 +73,7 @@ func TestAStepThatDidNotGetOn(t *testing.T) {
 	step.EnvFromSecret = map[string]workflow.SecretKey{"TOKEN": {Secret: "tokens", Key: "token"}}
 	run := lab.NewRun(step)
 	run.Spec.Timeouts.Startup = time.Second
-	first := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+	first := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
 	if first.Err != nil || len(first.Result.Failures) != 1 || first.Result.Failures[0].Reason != "CreateContainerConfigError" {
 		t.Fatalf("the run ended with %+v, %v", first.Result, first.Err)
 	}
@@ -87,7 +89,7 @@ func TestAStepThatDidNotGetOn(t *testing.T) {
 			t.Errorf("%s", event)
 		}
 	}
-	runtest.Await(t, "the second process", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+	testenv.Receive(t, "the second process", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
 	lab.CheckRanOnce(run)
 }
 
@@ -139,18 +141,18 @@ func TestPrewarm(t *testing.T) {
 	run.Spec.Prewarm = true
 	early := runtest.Heard(run, workflow.StepStarted, "two")
 	ended := runtest.Execute(t.Context(), run)
-	runtest.Await(t, "the step", l.Counter.Arrived)
-	runtest.Await(t, "the next step", early)
+	testenv.Receive(t, "the step", l.Counter.Arrived)
+	testenv.Receive(t, "the next step", early)
 	if n := l.Counter.Count("two"); n != 0 {
 		t.Error("the second step runs before the first has ended")
 	}
 	l.Counter.Release()
-	runtest.Await(t, "the run", ended).CheckSucceeded(t)
+	testenv.Receive(t, "the run", ended).CheckSucceeded(t)
 	l.CheckRanOnce(run)
 
 	broken := l.NewRun(l.Step("breaks", "exit 3"), l.Step("never", "true", "breaks"))
 	broken.Spec.Prewarm = true
-	end := runtest.Await(t, "the broken run", runtest.Execute(t.Context(), broken))
+	end := testenv.Receive(t, "the broken run", runtest.Execute(t.Context(), broken))
 	if end.Err != nil || len(end.Result.Failures) != 1 || end.Result.Failures[0].Code != 3 || l.Counter.Count("never") != 0 {
 		t.Errorf("it ended with %+v, %v", end.Result, end.Err)
 	}

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
@@ -59,7 +60,7 @@ func TestSidecars(t *testing.T) {
 			flaky, fan, bad := l.Script("flaky", l.FailFirst("flaky")), l.Step("fan", "true"), l.Step("bad", "echo the step fails; exit 3", "flaky", "fan")
 			flaky.Retries, fan.Completions, fan.Parallel = 1, 3, 1
 			run := l.NewRun(flaky, fan, bad)
-			end := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+			end := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
 			end.CheckSteps(t, map[string]runtest.StepEnd{
 				"flaky": {Status: workflow.Succeeded, Attempts: 2}, "fan": {Status: workflow.Succeeded, Attempts: 1}, "bad": {Status: workflow.Failed, Code: 3, Attempts: 1},
 			})
@@ -81,10 +82,8 @@ func TestSidecars(t *testing.T) {
 // awaitNoRunningPods waits until all pods of a lab have ended or are gone.
 func awaitNoRunningPods(t *testing.T, l *runtest.Lab) {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer done()
 	var running []string
-	err := wait.PollUntilContextCancel(ctx, 500*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
 		err := l.Admin.List(ctx, &pods, l.Namespace, "")
 		running = nil
@@ -106,7 +105,7 @@ func TestSidecarsOfASuccessfulRun(t *testing.T) {
 	l := runtest.New(t)
 	injectSidecar(t, l, "exec sleep 3600", injections["classic, after"]) // ignores SIGTERM
 	run := l.NewRun(l.Step("first", "true"), l.Step("last", "true", "first"))
-	runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+	testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
 	awaitNoRunningPods(t, l)
 	l.CheckRanOnce(run)
 }
@@ -135,7 +134,7 @@ func TestSidecarsThatFail(t *testing.T) {
 				if fault == "has no image" {
 					run.Spec.Timeouts = workflow.PodTimeouts{Startup: 2 * time.Second}
 				}
-				runtest.Await(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
+				testenv.Receive(t, "the run", runtest.Execute(t.Context(), run)).CheckSucceeded(t)
 				if n := [2]int{l.Counter.Count("step"), l.Counter.Count("fan")}; n != [2]int{1, 2} {
 					t.Errorf("the commands ran %v times", n)
 				}
@@ -158,7 +157,7 @@ func TestFailedIndexesBesideSidecars(t *testing.T) {
 			fan := l.Step("fan", `case $BRANE_INDEX in 2|3) exit 7;; 5) echo never; `+l.Wait()+`;; esac`)
 			fan.Completions, fan.Parallel, fan.MaxFailedIndexes = 6, 1, 1
 			run := l.NewRun(fan)
-			end := runtest.Await(t, "the run", runtest.Execute(t.Context(), run))
+			end := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
 			end.CheckSteps(t, map[string]runtest.StepEnd{"fan": {Status: workflow.Failed, Code: 7, Attempts: 1}})
 			if text := end.Result.Failures[0].Detail(); !strings.Contains(text, "the command failed with exit code 7 (Error)") {
 				t.Errorf("the failure is: %s", text)

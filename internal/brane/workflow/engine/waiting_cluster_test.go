@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
@@ -55,27 +56,24 @@ func TestTimeoutShowsWhatStepsWaitFor(t *testing.T) {
 	gated, suspended := runtest.Heard(run, workflow.StepWaits, "gated"), runtest.Heard(run, workflow.StepWaits, "suspended")
 	ctx := expiringContext{t.Context(), make(chan struct{})}
 	end := runtest.Execute(ctx, run)
-	job := runtest.Await(t, "the start of the step to suspend", started).Detail
+	job := testenv.Receive(t, "the start of the step to suspend", started).Detail
 	if err := l.Admin.MergePatch(t.Context(), &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: job}}, []byte(`{"spec":{"suspend":true}}`)); err != nil {
 		t.Fatal(err)
 	}
-	if detail := runtest.Await(t, "the report of the suspended Job", suspended).Detail; !strings.Contains(detail, "is suspended") {
+	if detail := testenv.Receive(t, "the report of the suspended Job", suspended).Detail; !strings.Contains(detail, "is suspended") {
 		t.Errorf("the report of the suspended Job is %q", detail)
 	}
-	if detail := runtest.Await(t, "the report of the scheduling gate", gated).Detail; !strings.Contains(detail, "example.org/license") {
+	if detail := testenv.Receive(t, "the report of the scheduling gate", gated).Detail; !strings.Contains(detail, "example.org/license") {
 		t.Errorf("the report of the scheduling gate is %q", detail)
 	}
-	runtest.Await(t, "a running step", l.Counter.Arrived)
-	deniedJob := runtest.Await(t, "the Job without a pod", denied).Detail
-	ready := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+	testenv.Receive(t, "a running step", l.Counter.Arrived)
+	deniedJob := testenv.Receive(t, "the Job without a pod", denied).Detail
+	testenv.Await(t, "the event of the denial", func(ctx context.Context) (bool, error) {
 		reason, _ := engine.FindBlockingEvent(ctx, l.Admin, l.Namespace, deniedJob)
 		return reason != "", nil
 	})
-	if ready != nil {
-		t.Fatal(ready)
-	}
 	close(ctx.passed)
-	err := runtest.Await(t, "the run", end).Err
+	err := testenv.Receive(t, "the run", end).Err
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("the run ended with %v", err)
 	}

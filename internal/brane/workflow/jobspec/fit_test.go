@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/denial"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -198,7 +199,7 @@ func TestPoliciesAdmitPods(t *testing.T) {
 func admit(t *testing.T, client *kube.Client, namespace, what string, spec corev1.PodSpec) {
 	t.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
 		last = client.DryRunCreate(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "fit-"}, Spec: spec})
 		denied, isDenied := denial.Find(last)
 		return !isDenied || !slices.Contains([]denial.Cause{denial.QuotaUnknown, denial.MissingObject}, denied.Cause), nil

@@ -17,9 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/redis/go-redis/v9"
 	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -216,12 +217,7 @@ func (c *Counter) Count(step string) int {
 // AwaitCount waits until a step has run that often.
 func (l *Lab) AwaitCount(step string, count int) {
 	l.t.Helper()
-	err := wait.PollUntilContextTimeout(l.t.Context(), 100*time.Millisecond, 2*time.Minute, true, func(context.Context) (bool, error) {
-		return l.Counter.Count(step) >= count, nil
-	})
-	if err != nil {
-		l.t.Fatalf("step %s has run %d times, want %d: %v", step, l.Counter.Count(step), count, err)
-	}
+	testenv.AwaitTrue(l.t, fmt.Sprintf("step %s to run %d times", step, count), func() bool { return l.Counter.Count(step) >= count })
 }
 
 // Ended is the result of an Execute.
@@ -263,18 +259,6 @@ func Heard(run *Run, kind workflow.EventKind, step string) <-chan workflow.Event
 		}
 	}
 	return events
-}
-
-// Await waits for a value and fails the test if none arrives.
-func Await[T any](t *testing.T, what string, from <-chan T) T {
-	t.Helper()
-	select {
-	case value := <-from:
-		return value
-	case <-time.After(2 * time.Minute):
-		t.Fatalf("waited two minutes for %s", what)
-		panic("unreachable")
-	}
 }
 
 // CheckSucceeded checks that a run has succeeded.
