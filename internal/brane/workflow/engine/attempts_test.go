@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -11,8 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -137,16 +134,7 @@ func TestAPodThatIsRefusedAtARetry(t *testing.T) {
 			run.Spec.Timeouts = workflow.PodTimeouts{Startup: time.Second, Scheduling: 3 * time.Second}
 			ended := runtest.Execute(t.Context(), run)
 			testenv.Receive(t, "the step", l.Counter.Arrived)
-			quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "none"}}
-			quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}
-			if err := l.Admin.Create(t.Context(), quota); err != nil {
-				t.Fatal(err)
-			}
-			if err := wait.PollUntilContextCancel(t.Context(), 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-				return len(quota.Status.Hard) > 0, l.Admin.Get(ctx, quota)
-			}); err != nil {
-				t.Fatal(err)
-			}
+			limitObjects(t, l, "none", corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")})
 			l.Counter.Release()
 			e := testenv.Receive(t, "the refusal", ended)
 			if e.Err != nil || len(e.Result.Failures) != 1 {

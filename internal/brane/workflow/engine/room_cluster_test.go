@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,26 +14,43 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 )
 
 // limitObjects creates a quota, and waits until it is enforced.
-func limitObjects(t *testing.T, l *runtest.Lab, hard corev1.ResourceList) {
+func limitObjects(t *testing.T, l *runtest.Lab, name string, hard corev1.ResourceList) {
 	t.Helper()
-	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "few"}}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: name}}
 	quota.Spec.Hard = hard
 	if err := l.Admin.Create(t.Context(), quota); err != nil {
 		t.Fatal(err)
 	}
-	err := wait.PollUntilContextCancel(t.Context(), 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		return len(quota.Status.Hard) > 0, l.Admin.Get(ctx, quota)
+	testenv.Await(t, "the quota", func(ctx context.Context) (bool, error) {
+		err := l.Admin.Get(ctx, quota)
+		return len(quota.Status.Hard) > 0, err
 	})
-	if err != nil {
+}
+
+// addResource lets a node offer one unit of a new resource, which no other test requests, and returns the name of the resource.
+func addResource(t *testing.T, l *runtest.Lab) corev1.ResourceName {
+	t.Helper()
+	var nodes corev1.NodeList
+	if err := l.Admin.List(t.Context(), &nodes, "", ""); err != nil {
 		t.Fatal(err)
 	}
+	i := slices.IndexFunc(nodes.Items, func(node corev1.Node) bool { return node.Status.NodeInfo.KubeletVersion != "" }) // not one of a test that has no kubelet
+	if i < 0 {
+		t.Fatal("no node has a kubelet")
+	}
+	node, resource := nodes.Items[i].Name, "test.example.org/"+l.Namespace
+	patch := func(amount string) {
+		kubectl(t, "", "patch", "node", node, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(`{"status": {"capacity": {%[1]q: %[2]s}, "allocatable": {%[1]q: %[2]s}}}`, resource, amount))
+	}
+	patch(`"1"`)
+	t.Cleanup(func() { patch("null") })
+	return corev1.ResourceName(resource)
 }
 
 // Steps and indexes that only wait for what others of the run hold run one after the other, although each waits for longer than the
@@ -40,24 +59,22 @@ func TestStepsWaitForRoomOfTheirRun(t *testing.T) {
 	t.Parallel()
 	one := resource.MustParse("1")
 	for name, tt := range map[string]struct {
-		quota   corev1.ResourceList
-		request string // of processors
+		quota corev1.ResourceList // without it, a node has room for one pod
 	}{
-		"a full node":     {nil, "1300m"},
-		"a quota of pods": {corev1.ResourceList{corev1.ResourcePods: one}, ""},
-		"a quota of Jobs": {corev1.ResourceList{"count/jobs.batch": one}, ""},
+		"a full node":     {nil},
+		"a quota of pods": {corev1.ResourceList{corev1.ResourcePods: one}},
+		"a quota of Jobs": {corev1.ResourceList{"count/jobs.batch": one}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := runtest.New(t)
-			if tt.quota != nil {
-				limitObjects(t, l, tt.quota)
-			}
 			first, fan := l.Step("first", "sleep 8"), l.Step("fan", "sleep 8")
 			fan.Completions = 2
-			if tt.request != "" {
-				requests := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(tt.request)}
-				first.Resources.Requests, fan.Resources.Requests = requests, requests
+			if tt.quota != nil {
+				limitObjects(t, l, "few", tt.quota)
+			} else {
+				limits := corev1.ResourceList{addResource(t, l): one}
+				first.Resources.Limits, fan.Resources.Limits = limits, limits
 			}
 			run := l.NewRun(first, fan, l.Step("last", "true", "first", "fan"))
 			run.Spec.Timeouts = workflow.PodTimeouts{Startup: time.Second, Scheduling: 4 * time.Second}
@@ -83,7 +100,7 @@ func TestQuotaThatOthersHold(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			limitObjects(t, l, corev1.ResourceList{"count/jobs.batch": resource.MustParse(limit)})
+			limitObjects(t, l, "few", corev1.ResourceList{"count/jobs.batch": resource.MustParse(limit)})
 			run := l.NewRun(l.Step("refused", "true"))
 			run.Spec.Timeouts = workflow.PodTimeouts{Scheduling: 40 * time.Second} // longer than a denial is retried
 			began := time.Now()
