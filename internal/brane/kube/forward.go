@@ -210,15 +210,31 @@ func (f *forwarded) setReason(reason string) {
 	f.reason = reason
 }
 
-// Read returns the reason that the server sent, if the connection failed.
 func (f *forwarded) Read(p []byte) (int, error) {
 	n, err := f.Conn.Read(p)
-	if errors.Is(err, io.EOF) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.reason != "" {
-			return n, errors.New(f.reason)
-		}
-	}
-	return n, err
+	return n, f.explain(err)
 }
+
+func (f *forwarded) Write(p []byte) (int, error) {
+	n, err := f.Conn.Write(p)
+	return n, f.explain(err)
+}
+
+// explain returns the reason that the server sent, if the connection failed, and otherwise the error.
+func (f *forwarded) explain(err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.reason != "" {
+		return errors.New(f.reason)
+	}
+	if errors.Is(err, io.ErrClosedPipe) { // it says nothing about the connection behind the pipe
+		return errForwardClosed
+	}
+	return err
+}
+
+// errForwardClosed reports that a write came after the end of the connection.
+var errForwardClosed = errors.New("the connection through the API server is closed")
