@@ -42,6 +42,7 @@ func toPEM(certificate *x509.Certificate) []byte {
 
 // TestHostileServer checks that no answer of an API server, or of what is in front of it, exhausts the memory, panics, or is taken for an object.
 func TestHostileServer(t *testing.T) {
+	kube.LimitResponses(t, 8<<20)
 	send := func(contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -64,7 +65,7 @@ func TestHostileServer(t *testing.T) {
 					return
 				}
 			}
-		}, "the response of the API server has more than 256 MiB"},
+		}, "the response of the API server has more than 8 MiB"},
 		"no body":               {send(json, ""), "0-length response"},
 		"a page of a proxy":     {send("text/html", "<html>Please log in</html>"), "text/html"},
 		"a cut object":          {send(json, `{"kind":"Namespace","apiVersion":"v1","metadata":{"na`), "unexpected end of JSON input"},
