@@ -59,7 +59,7 @@ quickstart-down: $(if $(filter external,$(CLUSTER)),build,cluster-up) $(CLI_BUIL
 
 TEST_CLUSTER := .cluster-test
 PACKAGES ?= ./...
-# Acceptance tests mostly wait for the cluster, so more of them run concurrently than there are processors.
+# Acceptance tests often wait for the cluster, so more of them run concurrently than there are processors.
 TEST_FLAGS ?= -parallel 4 -timeout 60m
 
 # Starts the test cluster and sets its environment. With CLUSTER=external, the environment names another cluster: then only tests are skipped that stop parts
