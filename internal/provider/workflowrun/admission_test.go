@@ -33,6 +33,7 @@ type cluster struct {
 	prepare    func(t *testing.T, s acctest.Env)
 	run, step  string   // attributes
 	isDetached bool     // the run has an engine
+	isLong     bool     // only make test-long has time for it
 	want       []string // parts of the error; none if the run succeeds
 	check      func(jobs []batchv1.Job, pods []corev1.Pod) error
 }
@@ -49,7 +50,7 @@ var clusters = map[string]cluster{
 			return checkPods(pods, 2, "the queue has not chosen the node", func(pod corev1.Pod) bool { return pod.Spec.NodeSelector[corev1.LabelOSStable] == "linux" })
 		},
 	},
-	"a queue of another team": {prepare: admitJobs},
+	"a queue of another team": {isLong: true, prepare: admitJobs},
 	"labels demanded": {
 		prepare: demandLabels, run: `labels = { team = "imaging" }`, isDetached: true,
 	},
@@ -57,13 +58,13 @@ var clusters = map[string]cluster{
 		prepare: demandLabels, run: `startup_timeout = "1s"`,
 		want: []string{"every pod names its team", "Labels, annotations, security_context and pod_patch of the step, of defaults or of the run change its pods."},
 	},
-	"no privileged pods": {prepare: forbidPrivileged},
+	"no privileged pods": {isLong: true, prepare: forbidPrivileged},
 	"a privileged pod": {
 		prepare: forbidPrivileged, run: `startup_timeout = "1s"`,
 		step: `pod_patch = "spec: {containers: [{name: step, securityContext: {privileged: true, allowPrivilegeEscalation: true}}]}"`,
 		want: []string{"no pod is privileged", "pod_patch of the step"},
 	},
-	"no image volumes": {prepare: forbidImageVolumes, run: `agent_injection = "init_container"`},
+	"no image volumes": {isLong: true, prepare: forbidImageVolumes, run: `agent_injection = "init_container"`},
 	"an image volume": {
 		prepare: forbidImageVolumes, run: `agent_injection = "image_volume"` + "\n" + `startup_timeout = "1s"`,
 		want: []string{"no pod mounts an image", `If image volumes are not allowed, set agent_injection = "init_container".`},
@@ -72,6 +73,7 @@ var clusters = map[string]cluster{
 		prepare: restrictPods, run: `agent_injection = "init_container"` + "\n" + `defaults = { security_context = { run_as_user = 1000 } }`, isDetached: true,
 	},
 	"a ratio of limits": {
+		isLong:  true,
 		prepare: limitRatio, run: `agent_injection = "init_container"`, step: `resources = { requests = { memory = "64Mi" }, limits = { memory = "96Mi" } }`, isDetached: true,
 	},
 	"a quota": {
@@ -82,6 +84,7 @@ var clusters = map[string]cluster{
 		},
 	},
 	"a quota, and no limits": {
+		isLong:  true,
 		prepare: limitQuota, run: `startup_timeout = "1s"`, want: []string{"must specify limits.memory", "Set them in resources of the step"},
 	},
 	"Autopilot": {prepare: rewritePods, run: `agent_injection = "init_container"`, isDetached: true, check: func(_ []batchv1.Job, pods []corev1.Pod) error {
@@ -91,11 +94,13 @@ var clusters = map[string]cluster{
 		prepare: assignUsers, run: `agent_injection = "init_container"`, isDetached: true, check: haveRandomUsers,
 	},
 	"random users and image volumes": {
+		isLong:  true,
 		prepare: assignUsers, run: `agent_injection = "image_volume"`, check: func(_ []batchv1.Job, pods []corev1.Pod) error {
 			return checkPods(pods, 1, "its user is not random", hasRandomUser)
 		},
 	},
 	"a random user by patches": {
+		isLong: true,
 		run: fmt.Sprintf("agent_injection = \"init_container\"\npod_patch = %[1]q\nengine = { pod_patch = %[1]q }",
 			fmt.Sprintf("spec: {securityContext: {runAsUser: %d, runAsGroup: 0, runAsNonRoot: true}}", randomUser)),
 		isDetached: true, check: haveRandomUsers,
@@ -104,6 +109,7 @@ var clusters = map[string]cluster{
 		prepare: demandToleration, run: `defaults = { tolerations = [{ key = "dedicated", operator = "Exists" }] }`, isDetached: true,
 	},
 	"tainted nodes, not tolerated": {
+		isLong:  true,
 		prepare: demandToleration, run: `scheduling_timeout = "1s"`,
 		want: []string{"Unschedulable: 0/", "had untolerated taint", "No node fits the pod: set tolerations", "(of the step or of defaults)"},
 	},
@@ -112,7 +118,15 @@ var clusters = map[string]cluster{
 // A run works on clusters with queues, policies, quotas and webhooks, or its error has the words of Kubernetes and what to set.
 func TestAccWorkflowRun_clusters(t *testing.T) {
 	t.Parallel()
+	testClusters(t, false)
+}
+
+func testClusters(t *testing.T, isLong bool) {
+	t.Helper()
 	for name, c := range clusters {
+		if c.isLong != isLong {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if strings.Contains(c.run, "image_volume") {
