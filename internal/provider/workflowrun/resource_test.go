@@ -234,7 +234,7 @@ resource "brane_workflow_run" "test" {
   infrastructure = "$NAMESPACE"
   inputs         = { in = { content = "alice" } }
   steps = {
-    write = { image = "$TOOLS", command = ["sh", "-ec", "cp /data/in /data/small; cp /data/in /data/rest; head -c 2500000 /dev/zero > /data/large"] }
+    write = { image = "$TOOLS", command = ["sh", "-ec", "cp /data/in /data/small; cp /data/in /data/rest; head -c 2500000 /dev/zero | tr '\\000' '\\377' > /data/large"] }
     after = { image = "$TOOLS", command = ["sh", "-ec", "cat /data/small > /data/other"], needs = ["write"] }
   }
   outputs = {
@@ -254,7 +254,7 @@ data "brane_file" "large" {
 }
 `)
 	var id string
-	large := strings.Repeat("\x00", size)
+	large := strings.Repeat("\xff", size) // no text, so that the state does not contain it
 	readable := []statecheck.StateCheck{
 		acctest.ExpectRunValue("outputs", knownvalue.MapPartial(map[string]knownvalue.Check{"small": acctest.ExpectOutput("small", "alice")})),
 		statecheck.ExpectKnownValue("data.brane_file.small", tfjsonpath.New("content"), knownvalue.StringExact("alice")),
