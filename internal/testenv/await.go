@@ -27,15 +27,18 @@ func Await(t testing.TB, what string, is wait.ConditionWithContextFunc) {
 	}
 }
 
-// AwaitTrue waits until a condition that cannot fail is true.
+// AwaitTrue waits until a condition is true. It checks the condition more often than [Await], because tests disturb a run at that moment.
 func AwaitTrue(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	Await(t, what, func(context.Context) (bool, error) { return is(), nil })
+	err := wait.PollUntilContextTimeout(context.Background(), 10*time.Millisecond, Patience, true, func(context.Context) (bool, error) { return is(), nil })
+	if err != nil {
+		t.Fatalf("wait for %s: %v", what, err)
+	}
 }
 
 // Poll waits until a condition is true. It returns an error of the condition, and that of the context, which ends after Patience at the latest.
 func Poll(ctx context.Context, is wait.ConditionWithContextFunc) error {
-	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, Patience, true, is)
+	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, Patience, true, is)
 }
 
 // Receive waits for a value of a channel, or until it is closed.
