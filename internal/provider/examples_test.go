@@ -1,8 +1,8 @@
 package provider_test
 
 import (
-	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -64,19 +64,18 @@ func TestAccExamples(t *testing.T) {
 	}
 	t.Run("no other", func(t *testing.T) {
 		t.Parallel()
-		acctest.NoError(t, filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
-			directory, _ := filepath.Rel(root, filepath.Dir(file))
-			if group, _, _ := strings.Cut(filepath.ToSlash(directory), "/"); group == "guides" || group == "modules" { // see TestAccGuides and TestAccModules
-				return err
+		for _, file := range acctest.RepositoryFiles(t, "examples") {
+			directory := strings.TrimPrefix(path.Dir(file), "examples/")
+			if group, _, _ := strings.Cut(directory, "/"); group == "guides" || group == "modules" { // see TestAccGuides and TestAccModules
+				continue
 			}
-			_, isApplied := applied[filepath.ToSlash(directory)]
-			isApplied = isApplied || slices.Contains(readers, filepath.ToSlash(directory))
-			isAction := strings.HasPrefix(filepath.ToSlash(directory), "actions/") // see TestExampleBlocks
-			if filepath.Ext(file) == ".tf" && !isApplied && !isAction && !slices.Contains(validated, filepath.ToSlash(directory)) {
+			_, isApplied := applied[directory]
+			isApplied = isApplied || slices.Contains(readers, directory)
+			isAction := strings.HasPrefix(directory, "actions/") // see TestExampleBlocks
+			if path.Ext(file) == ".tf" && !isApplied && !isAction && !slices.Contains(validated, directory) {
 				t.Errorf("example %s is not tested", directory)
 			}
-			return err
-		}))
+		}
 	})
 }
 
@@ -174,8 +173,8 @@ func copyExample(t *testing.T, s acctest.Env, from, to string) {
 		if entry.Name() == "import-by-identity.tf" { // needs Terraform 1.12, and would import what the example creates
 			continue
 		}
-		if strings.HasPrefix(entry.Name(), "terraform.tfstate") || strings.HasPrefix(entry.Name(), ".") {
-			continue // files of an apply in the repository
+		if acctest.IsLeftByCLI(entry.Name()) {
+			continue
 		}
 		if entry.IsDir() { // for files that the apply writes
 			acctest.NoError(t, os.Mkdir(filepath.Join(to, entry.Name()), 0o755))

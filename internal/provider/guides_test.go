@@ -65,7 +65,7 @@ func TestAccDocumentedConfigurations(t *testing.T) {
 		conf := readDirectory(t, directory)
 		switch {
 		case conf.hasRequiredProviders():
-			acctest.NoError(t, os.CopyFS(filepath.Join(c.Directory, directory), os.DirFS(filepath.Join(repository, directory))))
+			acctest.CopyRepositoryFiles(t, directory, filepath.Join(c.Directory, directory))
 			validate(conf, directory)
 		case !isApplied(directory):
 			for _, name := range slices.Sorted(maps.Keys(conf.files)) {
@@ -346,12 +346,11 @@ func splitAtApply(blocks []block) (before, after string) {
 // guideDirectories returns the directories below examples/guides that contain a configuration.
 func guideDirectories(t *testing.T) (directories []string) {
 	t.Helper()
-	acctest.NoError(t, filepath.WalkDir(filepath.Join(repository, guideExamples), func(file string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && hasConfiguration(file) {
-			directories = append(directories, strings.TrimPrefix(filepath.ToSlash(file), repository+"/"))
+	for _, file := range acctest.RepositoryFiles(t, guideExamples) {
+		if directory := path.Dir(file); path.Ext(file) == ".tf" && !slices.Contains(directories, directory) {
+			directories = append(directories, directory)
 		}
-		return err
-	}))
+	}
 	return directories
 }
 
@@ -384,24 +383,21 @@ func readDirectory(t *testing.T, directory string) configuration {
 func readExamples(t *testing.T) map[string]string {
 	t.Helper()
 	examples := map[string]string{}
-	acctest.NoError(t, filepath.WalkDir(filepath.Join(repository, "examples"), func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".") || filepath.Ext(file) == ".md" {
-			return err
+	for _, file := range acctest.RepositoryFiles(t, "examples") {
+		if strings.HasPrefix(path.Base(file), ".") || path.Ext(file) == ".md" {
+			continue
 		}
-		text, err := os.ReadFile(file)
-		examples[strings.TrimSpace(string(text))] = strings.TrimPrefix(filepath.ToSlash(file), repository+"/")
-		return err
-	}))
+		text, err := os.ReadFile(filepath.Join(repository, file))
+		acctest.NoError(t, err)
+		examples[strings.TrimSpace(string(text))] = file
+	}
 	return examples
 }
 
 // copyModules copies the modules of the examples.
 func copyModules(t *testing.T, root string) {
 	t.Helper()
-	from := filepath.Join(repository, "examples/modules")
-	if _, err := os.Stat(from); err == nil {
-		acctest.NoError(t, os.CopyFS(filepath.Join(root, "examples/modules"), os.DirFS(from)))
-	}
+	acctest.CopyRepositoryFiles(t, "examples/modules", filepath.Join(root, "examples/modules"))
 }
 
 // writeFile writes a file. Two guides cannot have different files of the same name.

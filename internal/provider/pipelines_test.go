@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func TestAccPipelines(t *testing.T) {
 
 			job := func(script string, exit int) (directory, out string) {
 				directory = t.TempDir()
-				acctest.NoError(t, os.CopyFS(directory, os.DirFS(filepath.Join(repository, guideExamples, ciGuide))))
+				acctest.CopyRepositoryFiles(t, path.Join(guideExamples, ciGuide), directory)
 				adapted, err := os.ReadFile(filepath.Join(configuration, "ci_main.tf"))
 				acctest.NoError(t, err)
 				acctest.NoError(t, os.WriteFile(filepath.Join(directory, "main.tf"), adapted, 0o600))
