@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
+
 	"github.com/redis/go-redis/v9"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -55,9 +57,7 @@ func TestRedis(t *testing.T) {
 	if set() == "" {
 		t.Error("a server that is away answers")
 	}
-	if proxy.CountConnections() != 0 {
-		t.Errorf("%d connections are open", proxy.CountConnections())
-	}
+	testenv.AwaitTrue(t, "the end of the connections", func() bool { return proxy.CountConnections() == 0 })
 	proxy.Repair()
 	check("repaired", set(), "")
 	if got := sets.Load(); got < 4 {
