@@ -13,10 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 func TestExitCodesAreTheCommandsOwn(t *testing.T) {

@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // stops returns a script that writes half of its result, and exits with a code on a signal.

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // Policy is an admission policy of the cluster for the objects of one test. Applies and Requires are expressions in CEL.

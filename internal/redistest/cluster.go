@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/redis/go-redis/v9"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // slots is the number of hash slots of a Redis Cluster.

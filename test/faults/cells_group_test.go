@@ -10,13 +10,12 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // Faults of groups of Redis servers. Clients find the servers of a group themselves, so no proxy is in front of them: only requests to the API server are held.

@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // The table with more rows: kills of the provider at more points, and longer outages, for several shapes of runs.

@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sys/unix"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 func TestWhatIsStoredWrongIsNotRead(t *testing.T) {

@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // TestLongServerPausesForAMinute pauses the server for longer than any timeout of the client, and shorter than the patience.

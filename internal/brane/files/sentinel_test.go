@@ -14,11 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // tally kills a master before the nth command with a name, and counts the commands that were answered before and after.

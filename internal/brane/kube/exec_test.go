@@ -16,10 +16,10 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // pluginClient returns a client whose credential is printed by a shell script. The API server accepts the tokens that are valid at that moment.

@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/disturb"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // Apply is a command of the CLI that is running, mostly an apply.

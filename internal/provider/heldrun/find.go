@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -18,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // AwaitID waits for the record of the run, if the ID is not known, and returns the ID.

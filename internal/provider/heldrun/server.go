@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // StepServer is an HTTP server that steps send requests to. A request to /wait waits for Release, one to /finish waits for Finish, one to /works fails until Works

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -23,6 +21,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 func TestAccNamespaceDataSource(t *testing.T) {

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // newFullConfig returns a full configuration for the protocol; fullestNamespace is one in HCL.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // registerLongLived registers a long-lived token, as brane_infrastructure does with credentials.long_lived, and returns it.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // What goes wrong with runs that go on inside the cluster.

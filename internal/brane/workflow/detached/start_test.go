@@ -9,13 +9,12 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // startAndDie starts an engine for a run up to this number of changes in the cluster; before the next one the process is killed.

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // TestChild is not a test: it is the process that other tests kill.

@@ -7,14 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // The Job and the pods of a fan-out step with 300 long items contain none of them, at most 100 pods exist at the same time, and each command gets its item.

@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // Two concurrent applies: the second names the holder, and the first continues.

@@ -7,13 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // Redis is away for longer than a command is repeated by default. Meanwhile one step ends and another continues.

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +15,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/runtest"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // expiringContext is a context whose deadline passes when the test closes its channel.

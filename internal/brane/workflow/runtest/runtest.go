@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/braneframework/terraform-provider-brane/internal/testenv"
-
 	"github.com/redis/go-redis/v9"
 	batchv1 "k8s.io/api/batch/v1"
 
@@ -29,6 +27,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/record"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // Run is a run of a lab, with what executes it.
