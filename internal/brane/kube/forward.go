@@ -230,11 +230,11 @@ func (f *forwarded) explain(err error) error {
 	if f.reason != "" {
 		return errors.New(f.reason)
 	}
-	if errors.Is(err, io.ErrClosedPipe) { // it says nothing about the connection behind the pipe
+	if errors.Is(err, io.ErrClosedPipe) { // users do not know of the pipe
 		return errForwardClosed
 	}
 	return err
 }
 
-// errForwardClosed reports that a write came after the end of the connection.
+// errForwardClosed reports that a connection is used after its end.
 var errForwardClosed = errors.New("the connection through the API server is closed")
