@@ -16,6 +16,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/redistest"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // A set is imported by its name, or by its name and the directory of its files; the next plan is empty.
@@ -94,7 +95,7 @@ func interrupted(t *testing.T, url, name, content string) {
 	t.Helper()
 	client, err := files.Dial(url)
 	acctest.NoError(t, err)
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
 	defer stop()
 	client.AddHook(dieBefore{command: "set", key: "brane:set--" + name + ":set", die: stop})
 	set, err := files.OpenSet(client, name)
