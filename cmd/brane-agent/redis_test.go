@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -243,22 +244,14 @@ func TestAStepWhoseUserIsRemovedWhileItRuns(t *testing.T) {
 func refused(t *testing.T, r *run) {
 	t.Helper()
 	client := r.server.Client()
-	for until := time.Now().Add(testenv.Patience); ; {
-		entries, err := client.ACLLog(t.Context(), 10).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
+	testenv.Await(t, "the server to refuse the agent six times", func(ctx context.Context) (bool, error) {
+		entries, err := client.ACLLog(ctx, 10).Result()
 		times := int64(0)
 		for _, entry := range entries {
 			times += entry.Count
 		}
-		if times > 5 {
-			return
-		}
-		if time.Now().After(until) {
-			t.Fatalf("the agent was refused %d times", times)
-		}
-	}
+		return times > 5, err
+	})
 }
 
 // TestThePingComesFirst checks that the first command shows whether the server accepts the agent.

@@ -44,10 +44,5 @@ func (p Policy) Enforce(t testing.TB, c *kube.Client, probe kube.Object) (remove
 // Await waits until a dry run of the probe has the result.
 func (p Policy) Await(t testing.TB, c *kube.Client, probe kube.Object, isDone func(error) bool) {
 	t.Helper()
-	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
-		return isDone(c.DryRunApply(ctx, probe)), nil
-	})
-	if err != nil {
-		t.Fatalf("waiting for the policy %s: %v", p.Name, err)
-	}
+	testenv.Await(t, "the policy "+p.Name, func(ctx context.Context) (bool, error) { return isDone(c.DryRunApply(ctx, probe)), nil })
 }

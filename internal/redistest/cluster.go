@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -72,18 +71,11 @@ func (c *Cluster) URL() string {
 // await waits until every master knows all masters and reports the state ok.
 func (c *Cluster) await(t testing.TB, masters int) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
-	defer stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	for _, master := range c.Masters {
 		client := master.Client()
-		for !ready(ctx, client, masters) {
-			select {
-			case <-ctx.Done():
-				t.Fatalf("the Cluster was not ready within %s: %s", testenv.Patience, client.ClusterInfo(t.Context()).Val())
-			case <-tick.C:
-			}
+		err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) { return ready(ctx, client, masters), nil })
+		if err != nil {
+			t.Fatalf("the Cluster is not ready: %v: %s", err, client.ClusterInfo(t.Context()).Val())
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
@@ -68,23 +67,15 @@ func (s *Sentinel) URL() string {
 // await waits until the replica has all data and every sentinel knows the replica and the other sentinels.
 func (s *Sentinel) await(t testing.TB, count int) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
-	defer stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	ready := func() bool {
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
 		for _, sentinel := range s.Sentinels {
 			if info := sentinel.Client().Info(ctx, "sentinel").Val(); !strings.Contains(info, fmt.Sprintf("status=ok,address=%s,slaves=1,sentinels=%d", s.Master.Addr(), count)) {
-				return false
+				return false, nil
 			}
 		}
-		return strings.Contains(s.Replica.Client().Info(ctx, "replication").Val(), "master_link_status:up")
-	}
-	for !ready() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("the sentinels were not ready within %s: %s", testenv.Patience, s.Sentinels[0].Client().Info(t.Context(), "sentinel").Val())
-		case <-tick.C:
-		}
+		return strings.Contains(s.Replica.Client().Info(ctx, "replication").Val(), "master_link_status:up"), nil
+	})
+	if err != nil {
+		t.Fatalf("the sentinels are not ready: %v: %s", err, s.Sentinels[0].Client().Info(t.Context(), "sentinel").Val())
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
@@ -66,21 +65,13 @@ func (s *TLSSentinel) URL() string { return s.url }
 // awaitMaster waits until the sentinel has reached the master.
 func awaitMaster(t testing.TB, sentinel *Server, master string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), testenv.Patience)
-	defer stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	client := sentinel.Client()
-	for {
-		info := client.Info(ctx, "sentinel").Val()
-		if strings.Contains(info, "status=ok,address="+master) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("the sentinel did not reach the master within %s: %s", testenv.Patience, info)
-		case <-tick.C:
-		}
+	client, info := sentinel.Client(), ""
+	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
+		info = client.Info(ctx, "sentinel").Val()
+		return strings.Contains(info, "status=ok,address="+master), nil
+	})
+	if err != nil {
+		t.Fatalf("the sentinel has not reached the master: %v: %s", err, info)
 	}
 }
 

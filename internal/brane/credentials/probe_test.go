@@ -83,14 +83,12 @@ func probe(t *testing.T, k *Kubeconfig, namespace string, done func(Report, erro
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(testenv.Patience); ; <-ticker.C {
-		report, err := Probe(t.Context(), c, namespace)
-		if done(report, err) || time.Now().After(deadline) {
-			return report, err
-		}
-	}
+	var report Report
+	_ = testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) { // the caller checks what was returned last
+		report, err = Probe(ctx, c, namespace)
+		return done(report, err), nil
+	})
+	return report, err
 }
 
 var createJobs = []rbacv1.PolicyRule{{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create"}}}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -55,29 +54,17 @@ func TestTheRunsUserIsRemovedMeanwhile(t *testing.T) {
 
 // removeUser waits until the agent has stored output of the step as the run's user, and removes that user.
 func removeUser(ctx context.Context, server *redis.Client, store *files.Store, id string) error {
-	ctx, stop := context.WithTimeout(ctx, testenv.Patience)
-	defer stop()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	err := testenv.Poll(ctx, func(ctx context.Context) (bool, error) {
 		fingerprints, err := store.Fingerprints(ctx)
-		if err != nil {
-			return err
+		fingerprint, isKnown := fingerprints["long"]
+		if err != nil || !isKnown {
+			return false, err
 		}
-		if fingerprint, isKnown := fingerprints["long"]; isKnown {
-			said, err := store.Log(ctx, files.ResultKey{Step: "long", Fingerprint: fingerprint})
-			if err != nil {
-				return err
-			}
-			if strings.Contains(string(said), "ready") {
-				break
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		said, err := store.Log(ctx, files.ResultKey{Step: "long", Fingerprint: fingerprint})
+		return strings.Contains(string(said), "ready"), err
+	})
+	if err != nil {
+		return err
 	}
 	if n, err := server.ACLDelUser(ctx, files.UserName(id, 0)).Result(); err != nil || n != 1 {
 		return errors.Join(errors.New("there was no user to remove"), err)

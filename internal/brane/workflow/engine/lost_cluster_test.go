@@ -90,7 +90,7 @@ func TestPodsOfALostNode(t *testing.T) {
 // awaitPodOn waits until a pod of the lab is bound to a node.
 func awaitPodOn(t *testing.T, l *runtest.Lab, node string) (name string) {
 	t.Helper()
-	err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) {
+	testenv.Await(t, "a pod on node "+node, func(ctx context.Context) (bool, error) {
 		var pods corev1.PodList
 		err := l.Admin.List(ctx, &pods, l.Namespace, "")
 		for _, pod := range pods.Items {
@@ -100,8 +100,5 @@ func awaitPodOn(t *testing.T, l *runtest.Lab, node string) (name string) {
 		}
 		return name != "", err
 	})
-	if err != nil {
-		t.Fatalf("no pod is bound to node %s: %v", node, err)
-	}
 	return name
 }
