@@ -100,11 +100,11 @@ func (c trial) checkFinish(t *testing.T) {
 	}
 }
 
-// testEachRequest runs a test for every fault at every request of the operation.
-func testEachRequest(t *testing.T, requests int, test func(t *testing.T, n int, f acctest.Fault)) {
+// testEachRequest runs a test for the faults at each request of the operation that selectFaults returns.
+func testEachRequest(t *testing.T, requests int, selectFaults func(n int) []acctest.Fault, test func(t *testing.T, n int, f acctest.Fault)) {
 	t.Helper()
 	for n := 1; n <= requests; n++ {
-		for _, f := range acctest.Faults {
+		for _, f := range selectFaults(n) {
 			t.Run(fmt.Sprintf("%s at request %d", f.Name, n), func(t *testing.T) {
 				t.Parallel()
 				test(t, n, f)
@@ -115,9 +115,14 @@ func testEachRequest(t *testing.T, requests int, test func(t *testing.T, n int, 
 
 func TestAccNamespaceFaults_create(t *testing.T) {
 	t.Parallel()
+	testFaultsOfCreate(t, acctest.SelectFaults)
+}
+
+func testFaultsOfCreate(t *testing.T, selectFaults func(n int) []acctest.Fault) {
+	t.Helper()
 	clean := newTrial(t)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	testEachRequest(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, clean.CountRequests(), selectFaults, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.shortenTimeouts(f)
 		c.FailRequest(n, f)
@@ -200,6 +205,11 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 
 func TestAccNamespaceFaults_update(t *testing.T) {
 	t.Parallel()
+	testFaultsOfUpdate(t, acctest.SelectFaults)
+}
+
+func testFaultsOfUpdate(t *testing.T, selectFaults func(n int) []acctest.Fault) {
+	t.Helper()
 	change := func(t *testing.T, c trial) {
 		t.Helper()
 		c.config["labels"] = acctest.Object{"team": "imaging"}
@@ -211,7 +221,7 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 	clean.FailRequest(0, acctest.Fault{})
 	change(t, clean)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	testEachRequest(t, clean.CountRequests(), func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, clean.CountRequests(), selectFaults, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.RequireNoErrors(c.Apply(c.config))
 		before := c.State
@@ -233,8 +243,13 @@ func TestAccNamespaceFaults_update(t *testing.T) {
 
 func TestAccNamespaceFaults_delete(t *testing.T) {
 	t.Parallel()
+	testFaultsOfDelete(t, acctest.SelectFaults)
+}
+
+func testFaultsOfDelete(t *testing.T, selectFaults func(n int) []acctest.Fault) {
+	t.Helper()
 	const requests = 3 // DELETE, GET, and a watch; how many follow is a matter of time
-	testEachRequest(t, requests, func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, requests, selectFaults, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.shortenTimeouts(f)
 		c.RequireNoErrors(c.Apply(c.config))
