@@ -65,7 +65,7 @@ var elsewhere = []testedFault{
 	{ofNamespace, apiFaults, "each request of create", "TestLongAccNamespaceFaults", "internal/provider/namespace"},
 	{ofNamespace, apiFaults, "each request of refresh", "TestAccNamespaceFaults_read", "internal/provider/namespace"},
 	{ofNamespace, apiFaults, "each request of update", "TestLongAccNamespaceFaults", "internal/provider/namespace"},
-	{ofNamespace, apiFaults, "each request of destroy", "TestLongAccNamespaceFaults", "internal/provider/namespace"},
+	{ofNamespace, apiFaults, "each request of destroy", "TestAccNamespaceFaults_delete", "internal/provider/namespace"},
 	{ofNamespace, "the API server is away", "refresh of several clusters", "TestAccClusters_away", "internal/provider/namespace"},
 	{ofInfrastructure, "the API server is away", "refresh", "TestAccInfrastructureFaults_away", "internal/provider/infrastructure"},
 	{ofInfrastructure, "the registered token is revoked", "refresh", "TestAccInfrastructure_deadToken", "internal/provider/infrastructure"},

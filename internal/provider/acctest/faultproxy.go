@@ -57,12 +57,6 @@ var Faults = []Fault{
 	NoAnswer,
 }
 
-// SelectFaults returns two of the [Faults] for the n-th request, so that four requests meet all of them.
-func SelectFaults(n int) []Fault {
-	half := len(Faults) / 2
-	return []Fault{Faults[n%half], Faults[n%half+half]}
-}
-
 // NoAnswer gives no response until the client disconnects.
 var NoAnswer = Fault{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
 

@@ -100,11 +100,38 @@ func (c trial) checkFinish(t *testing.T) {
 	}
 }
 
-// testEachRequest runs a test for the faults at each request of the operation that selectFaults returns.
-func testEachRequest(t *testing.T, requests int, selectFaults func(n int) []acctest.Fault, test func(t *testing.T, n int, f acctest.Fault)) {
+// everyFault returns all faults for each request.
+func everyFault(int) []acctest.Fault { return acctest.Faults }
+
+// selectFaults returns every fourth fault for the n-th request, so that any four consecutive requests meet all faults.
+func selectFaults(n int) []acctest.Fault {
+	const distance = 4
+	var selected []acctest.Fault
+	for i := n % distance; i < len(acctest.Faults); i += distance {
+		selected = append(selected, acctest.Faults[i])
+	}
+	return selected
+}
+
+func TestFourRequestsMeetAllFaults(t *testing.T) {
+	for first := 1; first <= 4; first++ {
+		met := map[string]bool{}
+		for n := first; n < first+4; n++ {
+			for _, f := range selectFaults(n) {
+				met[f.Name] = true
+			}
+		}
+		if len(met) != len(acctest.Faults) {
+			t.Errorf("requests %d to %d meet %d of %d faults", first, first+3, len(met), len(acctest.Faults))
+		}
+	}
+}
+
+// testEachRequest runs a test for each fault that faultsAt returns for a request of the operation.
+func testEachRequest(t *testing.T, requests int, faultsAt func(n int) []acctest.Fault, test func(t *testing.T, n int, f acctest.Fault)) {
 	t.Helper()
 	for n := 1; n <= requests; n++ {
-		for _, f := range selectFaults(n) {
+		for _, f := range faultsAt(n) {
 			t.Run(fmt.Sprintf("%s at request %d", f.Name, n), func(t *testing.T) {
 				t.Parallel()
 				test(t, n, f)
@@ -115,14 +142,14 @@ func testEachRequest(t *testing.T, requests int, selectFaults func(n int) []acct
 
 func TestAccNamespaceFaults_create(t *testing.T) {
 	t.Parallel()
-	testFaultsOfCreate(t, acctest.SelectFaults)
+	testFaultsOfCreate(t, selectFaults)
 }
 
-func testFaultsOfCreate(t *testing.T, selectFaults func(n int) []acctest.Fault) {
+func testFaultsOfCreate(t *testing.T, faultsAt func(n int) []acctest.Fault) {
 	t.Helper()
 	clean := newTrial(t)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	testEachRequest(t, clean.CountRequests(), selectFaults, func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, clean.CountRequests(), faultsAt, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.shortenTimeouts(f)
 		c.FailRequest(n, f)
@@ -205,10 +232,10 @@ func TestAccNamespaceFaults_read(t *testing.T) {
 
 func TestAccNamespaceFaults_update(t *testing.T) {
 	t.Parallel()
-	testFaultsOfUpdate(t, acctest.SelectFaults)
+	testFaultsOfUpdate(t, selectFaults)
 }
 
-func testFaultsOfUpdate(t *testing.T, selectFaults func(n int) []acctest.Fault) {
+func testFaultsOfUpdate(t *testing.T, faultsAt func(n int) []acctest.Fault) {
 	t.Helper()
 	change := func(t *testing.T, c trial) {
 		t.Helper()
@@ -221,7 +248,7 @@ func testFaultsOfUpdate(t *testing.T, selectFaults func(n int) []acctest.Fault) 
 	clean.FailRequest(0, acctest.Fault{})
 	change(t, clean)
 	clean.RequireNoErrors(clean.Apply(clean.config))
-	testEachRequest(t, clean.CountRequests(), selectFaults, func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, clean.CountRequests(), faultsAt, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.RequireNoErrors(c.Apply(c.config))
 		before := c.State
@@ -243,13 +270,8 @@ func testFaultsOfUpdate(t *testing.T, selectFaults func(n int) []acctest.Fault) 
 
 func TestAccNamespaceFaults_delete(t *testing.T) {
 	t.Parallel()
-	testFaultsOfDelete(t, acctest.SelectFaults)
-}
-
-func testFaultsOfDelete(t *testing.T, selectFaults func(n int) []acctest.Fault) {
-	t.Helper()
 	const requests = 3 // DELETE, GET, and a watch; how many follow is a matter of time
-	testEachRequest(t, requests, selectFaults, func(t *testing.T, n int, f acctest.Fault) {
+	testEachRequest(t, requests, everyFault, func(t *testing.T, n int, f acctest.Fault) {
 		c := newTrial(t)
 		c.shortenTimeouts(f)
 		c.RequireNoErrors(c.Apply(c.config))
