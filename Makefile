@@ -140,6 +140,18 @@ REDIS_PACKAGES := ./cmd/brane-agent ./internal/redistest ./internal/brane/agent 
 test-valkey: $(CLI_BUILT) .bin/gotestsum ## Run the tests that use Redis with Debian's Valkey instead, on a separate cluster; TESTS=TestAccRunFaults for some of them
 	@CLI=$(CLI) TESTS='$(or $(TESTS),.)' PACKAGES='$(REDIS_PACKAGES)' .ci/test-versions redis valkey-server
 
+.bin/kueue: tools/kueue/go.mod
+	@echo "Building Kueue: 10 minutes on two idle cores."
+	@mkdir -p $(BIN) && go -C tools/kueue build -ldflags='-s -w' -o $(BIN)/$(@F) tool && touch $@
+
+.PHONY: test-kueue
+test-kueue: $(CLI_BUILT) .bin/kueue .bin/golangci-lint ## Run steps in a queue of Kueue, with its own controller; 10 minutes the first time
+	@$(BIN)/golangci-lint run --config .golangci.yml --build-tags kueue ./internal/provider/workflowrun
+	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
+	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 TF_ACC_TERRAFORM_PATH=$(CLI) $(TF_ACC_HOST) BRANE_TEST_KUEUE=$(BIN)/kueue \
+		BRANE_TEST_KUEUE_MODULE="$$(go -C tools/kueue list -m -f '{{.Dir}}' sigs.k8s.io/kueue)" \
+		go test -tags kueue -run '^TestKueue$$' -count 1 -timeout 30m ./internal/provider/workflowrun
+
 # The plugin with which Pulumi starts and translates Terraform providers. Pulumi finds it by this name.
 .bin/pulumi-resource-terraform-provider: test/pulumi/go.mod
 	@echo "Building Pulumi's plugin for Terraform providers: 5 minutes on two idle cores, 40 on busy ones; only once."
