@@ -98,13 +98,15 @@ func (d Dialer) parseOptions(address string) (*redis.UniversalOptions, error) {
 	if o.DB < 0 {
 		return nil, errPart
 	}
-	o.Dialer = d.Connect
+	connect := d.Connect
+	if connect == nil {
+		connect = redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout})
+	}
 	if scheme == "rediss" {
 		o.TLSConfig = cmp.Or(d.TLS, &tls.Config{MinVersion: tls.VersionTLS12})
-		if d.Connect != nil {
-			o.Dialer = addTLS(d.Connect, o.TLSConfig, o.DialTimeout)
-		}
+		connect = addTLS(connect, o.TLSConfig, o.DialTimeout)
 	}
+	o.Dialer = limitReplies(connect)
 	return o, nil
 }
 
