@@ -18,7 +18,7 @@ import (
 )
 
 // goneInterval is the pause between two reads of a namespace that is being deleted, which takes Kubernetes five seconds or more.
-const goneInterval = 500 * time.Millisecond
+const goneInterval = time.Second
 
 // Retain stops managing the namespace: it deletes our objects in it, which invalidates the service account's tokens, and removes our labels and
 // annotations. The Namespace and all other objects in it stay.
