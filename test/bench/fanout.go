@@ -72,9 +72,7 @@ func (l *lab) measurePodsMade(ctx context.Context, r *report) error {
 	}
 	name := fmt.Sprintf("fan-out of %d, until all pods are made", fanOutMade)
 	r.add(name, "s", s["made"])
-	r.add(name, "× an Indexed Job", s.divideRounds("made", "plain"), withUpperLimit(3),
-		withReason("a copy of the step's Job without its engine takes about as long as the Indexed Job; on two cores, the engine, which follows each pod, and the first agents compete "+
-			"with the controller that creates the pods"))
+	r.add(name, "× an Indexed Job", s.divideRounds("made", "plain"), withUpperLimit(1.3))
 	return nil
 }
 
