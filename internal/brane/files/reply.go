@@ -3,7 +3,6 @@ package files
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -13,13 +12,14 @@ import (
 const (
 	// maxReply is the memory in bytes that a reply of Redis may take. The largest are chunks of 1 MiB and the commits of 10,000 indexes.
 	maxReply = 256 << 20
-	// Memory in bytes that the client library takes for an array and for each of its elements, at most.
-	arrayMemory   = 1 << 10
-	elementMemory = 64
+	// Memory in bytes that the client library takes for an array or a map, and for each of its entries, at most.
+	arrayMemory = 1 << 10
+	entryMemory = 128
 )
 
-// errReply is the error of a reply that is longer than maxReply, or announces that it will be.
-var errReply = fmt.Errorf("the reply of Redis has more than %d MiB, or is not valid", maxReply>>20)
+// errReply is the error of a reply that is longer than maxReply or announces that it will be, or that announces an invalid length. It is treated like all
+// others that the client library cannot read: the command is repeated, because a proxy may have sent it during an outage.
+var errReply = fmt.Errorf("the server has sent a reply of more than %d MiB, or one that does not follow the protocol of Redis", maxReply>>20)
 
 // limitReplies limits the replies of the connections of a connector. The client library allocates the memory for as much as a reply announces,
 // so that a line of 20 bytes could end the process.
@@ -45,6 +45,7 @@ func newLimitedConn(conn net.Conn, limit int) net.Conn {
 	return limited
 }
 
+// limitedConn is a connection that fails for good at the first reply that takes too much memory.
 type limitedConn struct {
 	net.Conn
 	replies replyParser
@@ -116,32 +117,35 @@ func (r *replyParser) take(n, size int) error {
 // beginElement reads the first line of an element, which is whole unless it announces a content or elements.
 func (r *replyParser) beginElement(line []byte) error {
 	r.elements--
-	switch line[0] {
-	case '$', '=', '!': // strings
-		n, err := parseLength(line)
-		if n < 0 || err != nil {
-			return err
-		}
-		if err := r.take(n, 1); err != nil {
-			return err
-		}
-		r.content = n + len("\r\n")
-	case '*', '~', '>', '%', '|': // arrays, sets, pushed messages, maps, attributes
-		n, err := parseLength(line)
-		if n < 0 || err != nil {
-			return err
-		}
-		if err := errors.Join(r.take(1, arrayMemory), r.take(n, 2*elementMemory)); err != nil {
-			return err
-		}
-		r.elements += n
-		if line[0] == '%' || line[0] == '|' {
-			r.elements += n // a key and a value each
-		}
-		if line[0] == '|' {
-			r.elements++ // the element to which the attributes belong
-		}
+	kind := line[0]
+	if !bytes.ContainsRune([]byte("$=!*~>%|"), rune(kind)) {
+		return nil // of an unknown kind, the client library rejects the line
 	}
+	n, err := parseLength(line)
+	if n < 0 || err != nil {
+		return err
+	}
+	switch kind {
+	case '$', '=', '!': // strings
+		r.content = n + len("\r\n")
+		return r.take(n, 1)
+	case '*', '~', '>': // arrays, sets, pushed messages
+		return r.announceElements(n, 1)
+	case '|': // attributes, and then the element to which they belong
+		r.elements++
+	}
+	return r.announceElements(n, 2) // attributes and maps: a key and a value each
+}
+
+// announceElements adds n times some elements, and the memory for them.
+func (r *replyParser) announceElements(n, each int) error {
+	if err := r.take(1, arrayMemory); err != nil {
+		return err
+	}
+	if err := r.take(n, entryMemory); err != nil {
+		return err
+	}
+	r.elements += n * each
 	return nil
 }
 

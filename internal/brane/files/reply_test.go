@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -93,9 +94,40 @@ func TestHostileReplies(t *testing.T) {
 	}
 }
 
+// TestDialLimitsReplies checks that the clients of Dial have the limit.
+func TestDialLimitsReplies(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() }) // ends the loop
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = conn.Write([]byte("$9223372036854775807\r\n")) // the client reports an error
+				_, _ = io.Copy(io.Discard, conn)                      // until the client closes the connection
+				_ = conn.Close()                                      // nothing is left to send
+			}()
+		}
+	}()
+	client, err := Dial("redis://" + listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() }) // nothing was written
+	if err := client.Get(t.Context(), "x").Err(); !errors.Is(err, errReply) {
+		t.Errorf("a reply of 8 EiB: %v", err)
+	}
+}
+
 // FuzzReplies checks that no reply makes the client library panic, and that the pieces in which it arrives do not matter.
 func FuzzReplies(f *testing.F) {
-	for _, reply := range []string{"+OK\r\n", "$5\r\nhello\r\n", "*2\r\n:1\r\n$-1\r\n", "%1\r\n+a\r\n_\r\n", "|1\r\n+a\r\n+b\r\n:1\r\n", ">1\r\n+a\r\n", "!9223372036854775807\r\n"} {
+	for _, reply := range []string{"+OK\r\n", "$5\r\nhello\r\n", "*2\r\n:1\r\n$-1\r\n", "%1\r\n+a\r\n_\r\n", "|1\r\n+a\r\n+b\r\n:1\r\n", ">1\r\n+a\r\n", "!9223372036854775807\r\n", "*9000\r\n", "%2\r\n+a\r\n*9000\r\n"} {
 		f.Add(reply)
 	}
 	f.Fuzz(func(t *testing.T, reply string) {

@@ -86,7 +86,7 @@ func isPermanent(err error) bool {
 	var authority x509.UnknownAuthorityError
 	var network *net.OpError
 	alert := errors.As(err, &network) && network.Op == "remote error" // crypto/tls reports an alert of the other side so
-	return errors.Is(err, redis.ErrClosed) || errors.Is(err, errReply) || errors.As(err, &verification) || errors.As(err, &authority) || alert ||
+	return errors.Is(err, redis.ErrClosed) || errors.As(err, &verification) || errors.As(err, &authority) || alert ||
 		strings.Contains(err.Error(), "buffer too small")
 }
 
@@ -94,7 +94,7 @@ func isPermanent(err error) bool {
 func translateError(err error) error {
 	var reply redis.Error
 	if !errors.As(err, &reply) {
-		if errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrClosed) || errors.Is(err, errReply) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrClosed) {
 			return err
 		}
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
