@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -156,13 +155,18 @@ func testKueuePreemption(t *testing.T) {
 	s.CheckEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1})
 }
 
-// createQueue creates the queue of a namespace, which are deleted when the test ends.
+// createQueue creates the queue of a namespace and waits until it is active.
 func createQueue(t *testing.T, s acctest.Env) {
 	t.Helper()
-	objects := strings.ReplaceAll(kueueQueue, "$NAMESPACE", s.Namespace)
-	s.Kubectl(t, objects, "create", "-f", "-")
-	t.Cleanup(func() { s.Kubectl(t, objects, "delete", "--wait=false", "-f", "-") })
+	createObjects(t, s, strings.ReplaceAll(kueueQueue, "$NAMESPACE", s.Namespace))
 	s.Kubectl(t, "", "wait", "--for=condition=Active", "--timeout=2m", "clusterqueue/"+s.Namespace)
+}
+
+// createObjects creates the objects of a manifest, and deletes them when the test ends.
+func createObjects(t *testing.T, s acctest.Env, manifest string) {
+	t.Helper()
+	s.Kubectl(t, manifest, "create", "-f", "-")
+	t.Cleanup(func() { s.Kubectl(t, manifest, "delete", "--wait=false", "-f", "-") })
 }
 
 // startKueue installs Kueue in the test cluster and starts its controller, until the test ends. `make test-kueue` sets the paths of its program and of its module.
@@ -174,20 +178,13 @@ func startKueue(t *testing.T, s acctest.Env) {
 	t.Cleanup(func() { s.Kubectl(t, "", "delete", "-f", types) })
 	s.Kubectl(t, "", "wait", "--for=condition=Established", "--timeout=2m", "-f", types)
 
-	server := httptest.NewTLSServer(http.NotFoundHandler()) // only its certificate and port are used
-	address, certificate, key := server.Listener.Addr().String(), server.Certificate().Raw, server.TLS.Certificates[0].PrivateKey
-	server.Close()
+	dir := t.TempDir()
+	address, authority := writeCertificate(t, dir)
+	host, port, err := net.SplitHostPort(address)
+	acctest.NoError(t, err)
 	health, err := net.Listen("tcp", "127.0.0.1:0")
 	acctest.NoError(t, err)
 	acctest.NoError(t, health.Close())
-	encodedKey, err := x509.MarshalPKCS8PrivateKey(key)
-	acctest.NoError(t, err)
-	dir := t.TempDir()
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
-	acctest.NoError(t, os.WriteFile(filepath.Join(dir, "tls.crt"), authority, 0o600))
-	acctest.NoError(t, os.WriteFile(filepath.Join(dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encodedKey}), 0o600))
-	host, port, err := net.SplitHostPort(address)
-	acctest.NoError(t, err)
 	config := filepath.Join(dir, "config.yaml")
 	text := strings.NewReplacer("$HEALTH", health.Addr().String(), "$HOST", host, "$PORT", port, "$CERTIFICATES", dir).Replace(kueueConfig)
 	acctest.NoError(t, os.WriteFile(config, []byte(text), 0o600))
@@ -221,6 +218,19 @@ func startKueue(t *testing.T, s acctest.Env) {
 	registerWebhooks(t, s, filepath.Join(module, "config/components/webhook/manifests.yaml"), "https://"+address, authority)
 }
 
+// writeCertificate writes a certificate for a free address and its key, as tls.crt and tls.key.
+func writeCertificate(t *testing.T, dir string) (address string, certificate []byte) {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler()) // only its certificate and port are used
+	server.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+	acctest.NoError(t, err)
+	certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	acctest.NoError(t, os.WriteFile(filepath.Join(dir, "tls.crt"), certificate, 0o600))
+	acctest.NoError(t, os.WriteFile(filepath.Join(dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600))
+	return server.Listener.Addr().String(), certificate
+}
+
 // registerWebhooks registers the webhooks of Kueue's manifests that concern Jobs and its own objects, at the address of its controller.
 func registerWebhooks(t *testing.T, s acctest.Env, manifests, address string, authority []byte) {
 	t.Helper()
@@ -245,8 +255,6 @@ func registerWebhooks(t *testing.T, s acctest.Env, manifests, address string, au
 		}
 		encoded, err := json.Marshal(configuration)
 		acctest.NoError(t, err)
-		name := fmt.Sprintf("%s/%s", strings.ToLower(configuration.Kind), configuration.Metadata.Name)
-		s.Kubectl(t, string(encoded), "create", "-f", "-")
-		t.Cleanup(func() { s.Kubectl(t, "", "delete", name) })
+		createObjects(t, s, string(encoded))
 	}
 }
