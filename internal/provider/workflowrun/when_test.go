@@ -65,6 +65,31 @@ func TestAccWorkflowRun_when(t *testing.T) {
 	})
 }
 
+// A step that always runs has the files of all steps that have run before it: it waits for a step that still runs when another one has failed, also if the step
+// between them is skipped.
+func TestAccWorkflowRun_whenAnotherStepRuns(t *testing.T) {
+	t.Parallel()
+	s := acctest.NewEnv(t)
+	s.RegisterInfrastructure(t)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.ProviderFactories,
+		Steps: []resource.TestStep{{
+			Config: s.RunConfig(t, "reported", `
+  defaults = { image = "$TOOLS" }
+  steps = {
+    fails  = { command = ["false"], allow_failure = true }
+    works  = { command = ["sh", "-c", "sleep 8; echo works > /data/works"] }
+    join   = { command = ["true"], needs = ["fails", "works"] }
+    report = { command = ["sh", "-c", "cat /data/works > /data/report"], needs = ["join"], when = "always" }
+  }
+  outputs = { report = { path = "report" } }`),
+			ConfigStateChecks: []statecheck.StateCheck{
+				acctest.ExpectRunValue("outputs", knownvalue.MapExact(map[string]knownvalue.Check{"report": acctest.ExpectOutput("report", "works\n")})),
+			},
+		}},
+	})
+}
+
 // A run that has failed still does what is to be done at its end; a step that is tried again can succeed.
 func TestAccWorkflowRun_retriesAndTidies(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,10 @@ func (f fate) isFinal() bool { return f >= succeeded }
 
 // decision is what follows from the phases of all steps.
 type decision struct {
-	fates     map[string]fate
+	fates map[string]fate
+	// settled are the steps without files for which it is known which files their needs have. The fate of a step can be final before that, because it is
+	// cancelled as soon as one of its needs has failed, while another one still runs.
+	settled   map[string]bool
 	hasFailed bool // after a failure that is not allowed, only steps start that run after failures
 	// hasEnded is whether the run has ended. After a failure that is not allowed it has ended as soon as no step is left that runs after
 	// failures; steps that still run then have to be stopped.
@@ -34,7 +37,7 @@ type decision struct {
 // same order.
 func decideFates(graph workflow.Graph, phaseOf func(step string) phase) decision {
 	names := graph.Steps()
-	d := decision{fates: make(map[string]fate, len(names)), hasEnded: true}
+	d := decision{fates: make(map[string]fate, len(names)), settled: map[string]bool{}, hasEnded: true}
 	for _, name := range names {
 		if phaseOf(name) == failed && !graph.Step(name).AllowFailure {
 			d.hasFailed = true
@@ -51,9 +54,12 @@ func decideFates(graph workflow.Graph, phaseOf func(step string) phase) decision
 		case failed:
 			fate = broken
 		case pending:
-			fate = decidePending(needs, when, d.fates, d.hasFailed)
+			fate = d.decidePending(needs, when)
 		}
 		d.fates[name] = fate
+		if d.hasNoFiles(name) && d.areSettled(needs) {
+			d.settled[name] = true
+		}
 		if !fate.isFinal() && (!d.hasFailed || when != workflow.OnSuccess) {
 			d.hasEnded = false
 		}
@@ -75,23 +81,32 @@ func (d decision) listReady(parallel int) []string {
 	return d.ready[:min(max(parallel-d.started, 0), len(d.ready))]
 }
 
-// decidePending returns the fate of a step that has not started, given its needs, when it runs, and the fates of its needs.
-func decidePending(needs []string, when workflow.When, fates map[string]fate, hasFailed bool) fate {
-	areFinal, areGood, isBad := true, true, false
+// decidePending returns the fate of a step that has not started, given its needs and when it runs.
+func (d decision) decidePending(needs []string, when workflow.When) fate {
+	areGood, isBad := true, false
 	for _, need := range needs {
-		areFinal = areFinal && fates[need].isFinal()
-		areGood = areGood && fates[need] == succeeded
-		isBad = isBad || fates[need] == broken || fates[need] == cancelled
+		areGood = areGood && d.fates[need] == succeeded
+		isBad = isBad || d.fates[need] == broken || d.fates[need] == cancelled
 	}
 	switch {
-	case when == workflow.OnSuccess && (isBad || hasFailed):
+	case when == workflow.OnSuccess && (isBad || d.hasFailed):
 		return cancelled
-	case !areFinal:
+	case !d.areSettled(needs):
 		return blocked
 	case when == workflow.OnSuccess && !areGood, when == workflow.OnFailure && !isBad:
 		return notNeeded
 	}
 	return ready
+}
+
+// areSettled reports whether it is known with which files a step with these needs starts.
+func (d decision) areSettled(needs []string) bool {
+	for _, need := range needs {
+		if d.fates[need] != succeeded && !d.settled[need] {
+			return false
+		}
+	}
+	return true
 }
 
 // hasNoFiles reports whether a step has ended without files or will never start.

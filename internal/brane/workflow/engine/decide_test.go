@@ -34,6 +34,12 @@ func phasesOf(phases map[string]phase) func(string) phase {
 func TestListReady(t *testing.T) {
 	type phases = map[string]phase
 	diamond, handled := workflowtest.Graph(t, "a", "b: a", "c: a", "d: b c"), conditional(t)
+	steps := workflowtest.Steps("a", "b", "c: a b", "report: c")
+	steps[3].When = workflow.Always
+	reported, err := workflow.NewGraph(steps)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		graph    workflow.Graph
 		parallel int
@@ -63,6 +69,8 @@ func TestListReady(t *testing.T) {
 		"a rescue that fails as well":          {handled, 0, phases{"a": failed, "rescue": failed, "tidy": running, "try": committed, "use": running}, "[]", false},
 		"an allowed failure stops nothing":     {handled, 0, phases{"try": failed}, "[a other]", false},
 		"a run with an allowed failure ends":   {handled, 0, phases{"a": committed, "b": committed, "c": committed, "tidy": committed, "try": failed, "other": committed}, "[]", true},
+		"no report while a step runs":          {reported, 0, phases{"a": failed, "b": running}, "[]", false},
+		"a report of all that have run":        {reported, 0, phases{"a": failed, "b": committed}, "[report]", false},
 		"handlers are bounded like all others": {handled, 1, phases{"a": failed, "try": committed, "use": committed}, "[rescue]", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +84,7 @@ func TestListReady(t *testing.T) {
 	}
 }
 
-// Random graphs with random orders of commits and failures: every run ends, no step starts twice or before its needs have ended, the limit
+// Random graphs with random orders of commits and failures: every run ends, no step starts twice or before the steps have ended whose files it gets, the limit
 // of parallel Jobs holds, without a failure all steps are committed that do not run after failures only, and after a failure all steps have
 // run that always run.
 func TestEveryRunEnds(t *testing.T) {
@@ -89,6 +97,11 @@ func TestEveryRunEnds(t *testing.T) {
 				for _, need := range g.Step(name).Needs {
 					if g.Step(name).When == workflow.OnSuccess && known[need] != committed || known[need] == running {
 						t.Fatalf("seed %d: %s started before %s was committed", seed, name, need)
+					}
+				}
+				for _, parent := range g.Parents(name, decideFates(g, phasesOf(known)).hasNoFiles) {
+					if known[parent] != committed {
+						t.Fatalf("seed %d: %s started before the files of %s were known", seed, name, parent)
 					}
 				}
 				known[name] = running

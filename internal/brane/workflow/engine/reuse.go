@@ -174,7 +174,7 @@ func (l *loop) resolveSteps(ctx context.Context) (resolved []string, err error) 
 		if fate != ready && fate != started {
 			continue
 		}
-		if _, isKnown := l.starts[name]; isKnown || fate == started && !l.areNeedsFinal(name, decision.fates) {
+		if _, isKnown := l.starts[name]; isKnown || fate == started && !decision.areSettled(l.spec.Graph.Step(name).Needs) {
 			continue
 		}
 		start, err := l.reuser.findStart(ctx, name, l.commits, decision.hasNoFiles)
@@ -196,16 +196,6 @@ func (l *loop) resolveSteps(ctx context.Context) (resolved []string, err error) 
 		return resolved, nil
 	}
 	return resolved, l.results.Files().SetFingerprints(ctx, fingerprints)
-}
-
-// areNeedsFinal reports whether all needs of a step have ended.
-func (l *loop) areNeedsFinal(name string, fates map[string]fate) bool {
-	for _, need := range l.spec.Graph.Step(name).Needs {
-		if !fates[need].isFinal() {
-			return false
-		}
-	}
-	return true
 }
 
 // settleSteps reads the commits of all steps whose fingerprints are known, or become known because of that.

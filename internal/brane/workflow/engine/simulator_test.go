@@ -164,8 +164,8 @@ func (w *world) watch(job *simJob) {
 
 // decide creates the Jobs that have to be created now.
 func (w *world) decide() string {
-	fates := w.engine.decide().fates
-	for _, step := range w.engine.decide().listReady(0) {
+	decision := w.engine.decide()
+	for _, step := range decision.listReady(0) {
 		if w.read[step] {
 			return fmt.Sprintf("step %s is started, whose commit was read", step)
 		}
@@ -173,8 +173,8 @@ func (w *world) decide() string {
 			return fmt.Sprintf("step %s is started, whose failure stands", step)
 		}
 		for _, need := range w.graph.Step(step).Needs {
-			if !fates[need].isFinal() {
-				return fmt.Sprintf("step %s is started before %s is over", step, need)
+			if !decision.areSettled([]string{need}) {
+				return fmt.Sprintf("step %s is started before the files of %s are known", step, need)
 			}
 		}
 		number := w.engine.nextAttempt(step, w.term)
