@@ -117,6 +117,7 @@ func (c *incrementalCase) newStep(i int) workflow.Step {
 		step.Completions, step.IsEmpty = len(step.Items), len(step.Items) == 0
 	case 1:
 		step.AllowFailure = true
+		step.Env = map[string]string{"MAY_FAIL": "true"} // see runAgent: whether a command fails is a function of its configuration
 	case 2:
 		if len(step.Needs) > 0 {
 			step.When = workflow.Always
