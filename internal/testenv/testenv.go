@@ -5,7 +5,11 @@ package testenv
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/util/version"
 )
 
 // IsAcceptance reports whether acceptance tests run.
@@ -16,6 +20,17 @@ func RequireAcceptance(t testing.TB) {
 	t.Helper()
 	if !IsAcceptance() {
 		t.Skip("acceptance tests run if TF_ACC is set; `make test` sets it and starts a cluster")
+	}
+}
+
+// RequireNewestCLI skips a test of queries and actions unless a CLI is a Terraform that has both, since version 1.14; OpenTofu has neither. `make test-cli` runs
+// such tests with several CLIs.
+func RequireNewestCLI(t testing.TB, program, found string) {
+	t.Helper()
+	const since = "1.14"
+	name := filepath.Base(program)
+	if strings.HasPrefix(name, "tofu") || version.MustParseGeneric(found).LessThan(version.MustParseGeneric(since)) {
+		t.Skipf("this test needs Terraform %s, and the CLI is %s %s", since, name, found)
 	}
 }
 

@@ -116,6 +116,9 @@ func (l *workflowRunListResource) result(ctx context.Context, req list.ListReque
 	result.Diagnostics.Append(warnings.Errors()...)
 	result.Diagnostics.Append(result.Identity.Set(ctx, model.identity())...)
 	if req.IncludeResource {
+		if model.hasInfrastructure() {
+			model.Namespace = types.StringNull() // Terraform generates a configuration from this, in which only one of both may be set
+		}
 		result.Diagnostics.Append(result.Resource.Set(ctx, model)...)
 	}
 	return result, true
