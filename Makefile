@@ -352,9 +352,8 @@ docs-check: ## Check that docs/ is up to date, that the registry accepts it, and
 release-snapshot: .bin/goreleaser .bin/cyclonedx-gomod ## Build all files of a release into dist/, signed with a throw-away key, and the agent's image; 10 minutes the first time
 	@tools/release/snapshot
 
-# With each CLI that is there; make .bin/tofu builds OpenTofu.
 .PHONY: test-release
-test-release: release-snapshot ## Build the files of a release, install them through mirrors and apply a run with each CLI, and build them again; 10 minutes
+test-release: release-snapshot .bin/tofu ## Build the files of a release, install them through mirrors with OpenTofu and with Terraform if it is on the PATH, apply a run, and build them again; 10 minutes
 	@$(MAKE) --no-print-directory cluster-up CLUSTER_DIR=$(TEST_CLUSTER)
 	@. ./$(TEST_CLUSTER)/env && TF_ACC=1 PATH="$$PATH:$(BIN)" go test -tags release -timeout 60m -count 1 ./test/release
 
