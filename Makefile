@@ -170,6 +170,37 @@ test-pulumi: build .bin/pulumi-resource-terraform-provider .bin/golangci-lint ##
 faults: ## List the faults, the resources that meet them, at which moments, and the tests
 	@go test -tags long -run '^TestLongFaultTable$$' -v ./test/faults | sed -n 's/^| //p'
 
+# Programs for the same work, whose figures are a column in the tables of make bench. They are built only for that, and nothing that is distributed contains them.
+PEERS := .bin/terraform-provider-kubernetes .bin/juicefs .bin/argo/workflow-controller
+
+.bin/terraform-provider-kubernetes: tools/peers/kubernetes/go.mod
+	@echo "Building the provider hashicorp/kubernetes: 3 minutes on two idle cores; only once."
+	$(call build-tool,peers/kubernetes)
+
+# It can store blocks in a dozen places. Only Redis is needed.
+JUICEFS_TAGS := nogateway,nowebdav,nocos,nobos,nohdfs,noibmcos,noobs,nooss,noqingstor,nosftp,noswift,noazure,nogs,noufile,nob2,nonfs,nodragonfly,nosqlite,nomysql,nopg,notikv,nobadger,noetcd
+
+.bin/juicefs: tools/peers/juicefs/go.mod
+	@echo "Building JuiceFS, which needs a C compiler: 3 minutes on two idle cores; only once."
+	@mkdir -p $(BIN) && go -C tools/peers/juicefs build -trimpath -tags $(JUICEFS_TAGS) -ldflags='-s -w' -o $(BIN)/ tool && touch $@
+
+# A file of Argo for Linux is a symbolic link to that for Darwin, which a module cannot contain, so that a copy of the module is built.
+.bin/argo/workflow-controller: ARGO := github.com/argoproj/argo-workflows/v4
+.bin/argo/workflow-controller: tools/peers/argo/go.mod
+	@echo "Building Argo Workflows: 5 minutes on two idle cores; only once."
+	@rm -rf $(BIN)/argo && mkdir -p $(BIN)/argo && go -C tools/peers/argo mod download $(ARGO)
+	@cp -r "$$(go -C tools/peers/argo list -m -f '{{.Dir}}' $(ARGO))" $(BIN)/argo/module && chmod -R u+w $(BIN)/argo/module
+	@cd $(BIN)/argo/module && cp -r manifests/base/crds/minimal ../crds && rm ../crds/kustomization.yaml && cp workflow/executor/osspecific/signal_darwin.go workflow/executor/osspecific/signal_linux.go
+	@cp tools/peers/argo/go.sum $(BIN)/argo/build.sum && { cat tools/peers/argo/go.mod; echo 'replace $(ARGO) => $(BIN)/argo/module'; } > $(BIN)/argo/build.mod
+	@CGO_ENABLED=0 go -C tools/peers/argo build -modfile $(BIN)/argo/build.mod -trimpath -ldflags='-s -w' -o $(BIN)/argo/ tool && touch $@
+
+.PHONY: peers
+peers: $(PEERS) ## Build what make bench compares with: the provider hashicorp/kubernetes, JuiceFS and Argo Workflows; 15 minutes
+
+bench: export BENCH_KUBERNETES_PROVIDER ?= $(wildcard .bin/terraform-provider-kubernetes)
+bench: export BENCH_JUICEFS ?= $(wildcard .bin/juicefs)
+bench: export BENCH_ARGO ?= $(wildcard .bin/argo/workflow-controller)
+
 # Files are measured without a running cluster, because an idle cluster uses a tenth of a processor. It is started before to install what it needs.
 .PHONY: bench
 # A full run writes the page; after a part, make bench-page does.

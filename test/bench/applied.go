@@ -105,7 +105,7 @@ func measureAppliedChains(ctx context.Context, r *report, o options) (err error)
 	}
 	defer os.RemoveAll(own.dir)
 	contenders := []contender{{own, "brane"}}
-	if o.kubernetesProvider != "" {
+	if o.peers[kubernetesProvider] != "" {
 		other, err := newCLI(o, o.peerProvider(), p, renderPeerChain())
 		if err != nil {
 			return err

@@ -43,7 +43,8 @@ type lab struct {
 	kube      *kube.Client
 	namespace string
 	redis     redis.UniversalClient
-	serial    int // for unique names
+	argo      *argo // nil if it is not measured
+	serial    int   // for unique names
 }
 
 // run is a run and what executes it.
@@ -60,6 +61,12 @@ func measureEngine(ctx context.Context, r *report, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	if controller := o.peers[argoWorkflows]; controller != "" {
+		if l.argo, err = startArgo(ctx, l, controller); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, l.argo.stop(ctx)) }()
+	}
 	for _, measure := range []func(context.Context, *report) error{l.measureShortChains, l.measureWorkingChains, l.measureLongChains, l.measureFanOuts} {
 		if err := measure(ctx, r); err != nil {
 			return err
@@ -82,6 +89,11 @@ func (l *lab) measureShortChains(ctx context.Context, r *report) error {
 			return err
 		}
 		ahead, err := l.chain(ctx, trivial, true)
+		if err == nil && l.argo != nil {
+			var took float64
+			took, err = l.argo.chain(ctx, trivial)
+			s.add(argoWorkflows, took)
+		}
 		s.add("run", run.took.Seconds())
 		s.add("prewarm", ahead.took.Seconds())
 		s.add("requests", float64(run.requests)/float64(trivial.length))
@@ -92,7 +104,8 @@ func (l *lab) measureShortChains(ctx context.Context, r *report) error {
 		return err
 	}
 	name := fmt.Sprintf("chain of %d", trivial.length)
-	r.add(name, "s a step", s.scaleRounds("run", 1/float64(trivial.length)))
+	step := 1 / float64(trivial.length)
+	r.add(name, "s a step", s.scaleRounds("run", step), withPeer(argoWorkflows, s.scaleRounds(argoWorkflows, step)))
 	for i, most := range []float64{1.1, 0.6, 0.4} {
 		r.add(name, "× plain Jobs, next on "+endings[i].name, s.divideRounds("run", endings[i].name), withUpperLimit(most))
 	}

@@ -36,6 +36,11 @@ func (l *lab) measureFanOuts(ctx context.Context, r *report) error {
 			return err
 		}
 		staged, err := l.plainMany(ctx, fanOutDone, staging)
+		if err == nil && l.argo != nil {
+			var took float64
+			took, err = l.argo.many(ctx, fanOutDone)
+			s.add(argoWorkflows, took)
+		}
 		s.add("plain", plain.Seconds())
 		s.add("staged", staged.Seconds())
 		return err
@@ -45,7 +50,7 @@ func (l *lab) measureFanOuts(ctx context.Context, r *report) error {
 	}
 	byDefault, byInit := string(workflow.InjectAuto), string(workflow.InjectInitContainer)
 	name := fmt.Sprintf("fan-out of %d", fanOutDone)
-	r.add(name, "s", s[byDefault])
+	r.add(name, "s", s[byDefault], withPeer(argoWorkflows, s[argoWorkflows]))
 	r.add(name, "× plain Jobs", s.divideRounds(byDefault, "plain"), withUpperLimit(1.3))
 	r.add(name+" by an init container", "× plain Jobs with an init container that does nothing", s.divideRounds(byInit, "staged"), withUpperLimit(1.5),
 		withReason("in each pod the agent takes 0.1 s of processor time, 35 ms in the init container and 65 ms in that of the step, a third of it to start; "+

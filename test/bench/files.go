@@ -26,7 +26,7 @@ const (
 )
 
 // measureFiles compares package files with Redis itself and with cp, all in memory and alternately: each round runs every task once.
-func measureFiles(ctx context.Context, r *report, _ options) (err error) {
+func measureFiles(ctx context.Context, r *report, o options) (err error) {
 	files.Overlap() // as the agent does
 	s, err := startRedis(ctx)
 	if err != nil {
@@ -50,6 +50,11 @@ func measureFiles(ctx context.Context, r *report, _ options) (err error) {
 	}
 	if err := b.reuse(ctx, r); err != nil {
 		return err
+	}
+	if program := o.peers[juiceFS]; program != "" {
+		if err := b.compareJuiceFS(ctx, r, program); err != nil {
+			return err
+		}
 	}
 	return b.agent(ctx, r)
 }

@@ -1,12 +1,5 @@
 package main
 
-import (
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
-)
-
 // kubernetesProvider is the name of the peer that manages the same objects.
 const kubernetesProvider = "hashicorp/kubernetes"
 
@@ -107,21 +100,6 @@ provider "kubernetes" {
 `
 
 // peerProvider returns the hashicorp/kubernetes provider.
-func (o options) peerProvider() provider { return provider{kubernetesProvider, o.kubernetesProvider} }
-
-// findPeerProvider returns the absolute path of the peer: the given one, or that of a program on the PATH; "" if there is none.
-func findPeerProvider(given string) (string, error) {
-	if given == "" {
-		found, err := exec.LookPath("terraform-provider-kubernetes")
-		if errors.Is(err, exec.ErrNotFound) {
-			return "", nil
-		} else if err != nil {
-			return "", err
-		}
-		given = found
-	}
-	if _, err := os.Stat(given); err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(given)
+func (o options) peerProvider() provider {
+	return provider{kubernetesProvider, o.peers[kubernetesProvider]}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os"
@@ -61,12 +60,14 @@ func describeMachine(ctx context.Context, o options, hasCluster bool) (m machine
 		}
 		m.Versions = append(m.Versions, server)
 	}
-	if o.kubernetesProvider != "" {
-		info, err := buildinfo.ReadFile(o.kubernetesProvider)
-		if err != nil {
-			return m, err
+	for _, p := range peerPrograms {
+		if path, isMeasured := o.peers[p.name]; isMeasured {
+			version, err := readModuleVersion(path)
+			if err != nil {
+				return m, fmt.Errorf("read the version of %s: %w", p.name, err)
+			}
+			m.Versions = append(m.Versions, p.name+" "+version)
 		}
-		m.Versions = append(m.Versions, kubernetesProvider+" "+info.Main.Version)
 	}
 	return m, nil
 }

@@ -3,7 +3,8 @@
 // server, time and memory of plan, apply and destroy, and start-up time and size of the provider; and how the cost of runs grows with their size, on nodes
 // that are simulated. It runs a real CLI against the cluster that KUBECONFIG names, through a proxy that counts requests, and creates and
 // deletes its own namespaces and simulated nodes there. `make bench` calls it for each part; it prints a table, writes it as JSON, and exits with 1 if a limit
-// is exceeded. With -page it writes docs/performance.md from the JSON of all parts.
+// is exceeded. With -page it writes docs/performance.md from the JSON of all parts. Other programs for the same work are measured in the same rounds if they are on
+// the PATH or named by BENCH_KUBERNETES_PROVIDER, BENCH_JUICEFS and BENCH_ARGO.
 //
 // Each figure is the median of at least five rounds, if five rounds do not take minutes. Figures of a machine have limits only relative to another one of the
 // same round, because a disturbance slows both; counts, sizes and memory are the same on every machine.
@@ -23,25 +24,23 @@ import (
 
 // options are the flags of the command line.
 type options struct {
-	cli                string
-	provider           string // path of the provider's binary
-	kubernetesProvider string // path of the binary of the hashicorp/kubernetes provider; empty if it is not measured
-	first              int    // number of namespaces in the first apply
-	more               int    // number of namespaces that the second apply adds
-	part               string // the part to measure
-	rounds             int    // of each measurement
-	huge               bool   // measure the largest fan-out as well
-	output             string // the directory of the reports
-	page               string // the directory for the page; empty to measure
-	execute            string // execute the described run, and print what it costs
+	cli      string
+	provider string            // path of the provider's binary
+	peers    map[string]string // paths of the programs to compare with, by their names
+	first    int               // number of namespaces in the first apply
+	more     int               // number of namespaces that the second apply adds
+	part     string            // the part to measure
+	rounds   int               // of each measurement
+	huge     bool              // measure the largest fan-out as well
+	output   string            // the directory of the reports
+	page     string            // the directory for the page; empty to measure
+	execute  string            // execute the described run, and print what it costs
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.cli, "cli", "terraform", "the CLI")
 	flag.StringVar(&o.provider, "provider", ".bin/terraform-provider-brane", "the provider's binary")
-	flag.StringVar(&o.kubernetesProvider, "kubernetes-provider", os.Getenv("BENCH_KUBERNETES_PROVIDER"),
-		"the binary of a hashicorp/kubernetes provider to compare with; BENCH_KUBERNETES_PROVIDER, or the one on the PATH")
 	flag.IntVar(&o.first, "n", 200, "namespaces")
 	flag.IntVar(&o.more, "more", 150, "namespaces that are added")
 	flag.StringVar(&o.part, "only", "", "the part to measure: files, engine, incremental, namespaces or scale")
@@ -82,9 +81,11 @@ type part struct {
 // listParts returns all parts in the order of the page.
 func listParts() []part {
 	return []part{
-		{"files", "Files", "Package files and the agent, compared with Redis itself and with `cp -r`, all in memory and without a cluster.", false, measureFiles},
+		{"files", "Files", "Package files and the agent, compared with Redis itself and with `cp -r`, all in memory and without a cluster. " +
+			"JuiceFS, if it was measured, has its metadata and blocks in one Redis, and no cache on disk.", false, measureFiles},
 		{"engine", "Runs", "Runs on a real node, compared with plain Jobs of the same programs. They start when a client sees that the previous one has ended: " +
-			"by the status of its container, which is the earliest, of its pod, or of the Job.", true, measureEngine},
+			"by the status of its container, which is the earliest, of its pod, or of the Job. " +
+			"Argo Workflows, if it was measured, has its defaults, by which its controller looks at a workflow once in ten seconds.", true, measureEngine},
 		{"incremental", "Changes of a run", "Changes of the last of 100 steps, after all of them have run.", true, measureIncremental},
 		{"namespaces", "Namespaces", "Hundreds of `brane_namespace`, each with five other objects, through a proxy that counts requests.", true, measureNamespaces},
 		{"scale", "Costs by size", "Runs on simulated nodes, so that the cost is that of the engine and not of containers, and infrastructures in one control plane. " +
@@ -97,7 +98,7 @@ func measurePart(ctx context.Context, o options) (kept bool, err error) {
 	if o.provider, err = filepath.Abs(o.provider); err != nil {
 		return false, err
 	}
-	if o.kubernetesProvider, err = findPeerProvider(o.kubernetesProvider); err != nil {
+	if o.peers, err = findPeers(); err != nil {
 		return false, err
 	}
 	for _, p := range listParts() {

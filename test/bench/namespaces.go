@@ -64,7 +64,7 @@ func measureNamespaces(ctx context.Context, r *report, o options) (err error) {
 	}
 	defer os.RemoveAll(own.dir)
 	contenders := []contender{{own, "brane"}}
-	if o.kubernetesProvider != "" {
+	if o.peers[kubernetesProvider] != "" {
 		other, err := newCLI(o, o.peerProvider(), proxy, peerNamespaceConfiguration)
 		if err != nil {
 			return err

@@ -150,7 +150,7 @@ func TestPage(t *testing.T) {
 		"| plan | API requests | 20 | 20–21 | 3 | ≤ 25 | yes | 1250 (1200–1300) |\n",
 		"The limit of \"put\", × SET: the disk is slow.\n",
 		"\n![plans by size](performance/plans-by-size.svg)\n",
-		"all in memory and without a cluster.\n\nNot measured in the latest run.\n\n## Runs\n",
+		"and no cache on disk.\n\nNot measured in the latest run.\n\n## Runs\n",
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not contain %q:\n%s", want, page)
