@@ -10,14 +10,15 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
 // Reading commits. A fan-out step has thousands of indexes, and each of them causes several signals. So a signal only adds a hint, and the
-// loop reads the commits that the hints name, all of them in one request. Everything is read at the start and at each resync, because
-// announcements may be lost.
+// loop reads the commits that the hints name, all of them in one request. Announcements may be lost, so everything is read at the start and
+// when the subscription was renewed, and what may have been committed since is read at each resync.
 
 // commitHints are the steps and indexes that may have committed since their commits were read.
 type commitHints struct {
@@ -33,6 +34,19 @@ func newCommitHints() commitHints {
 }
 
 func (h *commitHints) expectAll() { h.all = true }
+
+// expectRunning records that the steps that have not ended may have committed, and those of their indexes whose pods run. A pod that has ended was a hint
+// itself, and one that has not started has nothing to commit: so a resync costs no more for ten thousand indexes than for those that run.
+func (l *loop) expectRunning() {
+	for _, step := range l.state.listUnsettled() {
+		l.hints.expect(step)
+		for _, pod := range l.pods[step] {
+			if pod.Status.Phase == corev1.PodRunning {
+				l.hints.expect(commitName(pod))
+			}
+		}
+	}
+}
 
 // expectStep records that a step and all of its indexes may have committed.
 func (h *commitHints) expectStep(name string) { h.steps[name] = true }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -73,7 +74,7 @@ func TestEachCommitIsReadAFewTimes(t *testing.T) {
 	}
 }
 
-// Announcements may be lost, so after a lost connection and at a resync everything is read.
+// Announcements may be lost, so after a lost connection everything is read, and at a resync all steps and the indexes whose pods run.
 func TestLostAnnouncementsAreFound(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -89,7 +90,8 @@ func TestLostAnnouncementsAreFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range []string{"fan.0", "fan.1", "step"} {
-				step, _, _ := strings.Cut(name, ".")
+				step, index, _ := strings.Cut(name, ".")
+				l.rememberPod(runningPod(step, index))
 				commitFile(t, l.results.Files(), l.starts[step], name, name, "content")
 			}
 			if l.needsCommits() {
@@ -106,5 +108,44 @@ func TestLostAnnouncementsAreFound(t *testing.T) {
 				t.Errorf("the steps are in phases %d and %d", l.state.phaseOf("fan"), l.state.phaseOf("step"))
 			}
 		})
+	}
+}
+
+// runningPod returns a running pod of a step, or of an index of it.
+func runningPod(step, index string) *corev1.Pod {
+	pod := &corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning}}
+	pod.UID, pod.Labels = types.UID(step+index), map[string]string{workflow.StepLabel: step, workflow.AttemptLabel: "1"}
+	if index != "" {
+		pod.Labels[batchv1.JobCompletionIndexAnnotation] = index
+	}
+	return pod
+}
+
+// A resync reads the commits of the indexes that run, and not those of thousands that wait or have ended.
+func TestResyncReadsRunningIndexes(t *testing.T) {
+	t.Parallel()
+	l, client, _ := openLoop(t, workflow.Step{Name: "fan", Completions: 400})
+	if err := l.reconcileCommits(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reads := &readCounter{}
+	client.AddHook(reads)
+	running, waiting, ended := runningPod("fan", "7"), runningPod("fan", "8"), runningPod("fan", "9")
+	waiting.Status.Phase, ended.Status.Phase = corev1.PodPending, corev1.PodSucceeded
+	for _, pod := range []*corev1.Pod{running, waiting, ended} {
+		l.rememberPod(pod)
+	}
+	l.expectRunning()
+	if err := l.reconcileCommits(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if reads.n.Load() != 2 {
+		t.Errorf("%d commits were read, and not those of the step and of the index that runs", reads.n.Load())
+	}
+	if err := l.handleTimer(t.Context(), l.nextResync.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if l.hints.all || !l.hints.names["fan.7"] {
+		t.Errorf("a resync expects %+v", l.hints)
 	}
 }

@@ -139,14 +139,14 @@ func (l *loop) runSteps(ctx context.Context) error {
 	}
 }
 
-// handleTimer reads everything if a resync is due.
+// handleTimer reads again what may have changed without an event, if a resync is due.
 func (l *loop) handleTimer(ctx context.Context, now time.Time) error {
 	if now.Before(l.nextResync) {
 		return nil // a retry or a timeout is due
 	}
 	l.nextResync = now.Add(resyncInterval)
 	l.replaceLostPods(ctx, now)
-	l.hints.expectAll()
+	l.expectRunning()
 	return l.detectDeletedJobs(ctx)
 }
 
