@@ -74,14 +74,25 @@ func TestEachCommitIsReadAFewTimes(t *testing.T) {
 	}
 }
 
-// Announcements may be lost, so after a lost connection everything is read, and at a resync all steps and the indexes whose pods run.
+// Announcements may be lost, so after a lost connection everything is read, at a resync all steps and the indexes whose pods run, and after the deletion of a
+// pod what it may have committed.
 func TestLostAnnouncementsAreFound(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for name, notice := range map[string]func(*loop) error{
 		"the subscription is renewed": func(l *loop) error { return l.handleSignal(ctx, files.Event{State: files.Resync}) },
 		"a resync":                    func(l *loop) error { return l.handleTimer(ctx, l.nextResync.Add(time.Second)) },
-		"another index is announced":  func(l *loop) error { l.hints.expect("fan.1"); return nil },
+		"all pods are deleted": func(l *loop) error {
+			for _, pods := range l.pods {
+				for _, pod := range pods {
+					if err := l.handleSignal(ctx, podDeleted{pod}); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+		"another index is announced": func(l *loop) error { l.hints.expect("fan.1"); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

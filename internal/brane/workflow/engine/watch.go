@@ -98,6 +98,7 @@ func (l *loop) handleSignal(ctx context.Context, signal any) error {
 		l.handlePod(signal.pod)
 	case podDeleted:
 		l.rememberPod(signal.pod)
+		l.hints.expect(commitName(signal.pod)) // it may have ended while the watch was broken
 		l.isDeleted[signal.pod.UID] = true
 		l.clearPodTimer(signal.pod) // the Job controller decides: it creates another pod, or fails the Job
 	case jobChanged:
