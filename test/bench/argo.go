@@ -49,7 +49,7 @@ subjects: [{kind: ServiceAccount, name: argo}]
 
 // argo is Argo's controller for the namespace of a lab.
 type argo struct {
-	lab        *lab
+	namespace  string
 	crds       string // the directory with its CustomResourceDefinitions
 	controller *exec.Cmd
 	log        bytes.Buffer
@@ -58,7 +58,7 @@ type argo struct {
 // startArgo starts the controller. The program argoexec and the directory crds are in its directory.
 func startArgo(ctx context.Context, l *lab, controller string) (a *argo, err error) {
 	directory := filepath.Dir(controller)
-	a = &argo{lab: l, crds: filepath.Join(directory, "crds")}
+	a = &argo{namespace: l.namespace, crds: filepath.Join(directory, "crds")}
 	image, err := pushExecutor(ctx, filepath.Join(directory, "argoexec"))
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func pushExecutor(ctx context.Context, program string) (image string, err error)
 
 // runKubectl runs kubectl in the namespace.
 func (a *argo) runKubectl(ctx context.Context, input string, arguments ...string) error {
-	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", a.lab.namespace}, arguments...)...)
+	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", a.namespace}, arguments...)...)
 	cmd.Stdin = bytes.NewBufferString(input)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("kubectl %q: %w: %s", arguments, err, said)
@@ -154,8 +154,8 @@ type argoTemplate struct {
 
 type argoList []map[string]any
 
-// chain runs a chain of steps with the program of plain Jobs, and returns the seconds that it takes.
-func (a *argo) chain(ctx context.Context, c chain) (seconds float64, err error) {
+// addArgoChain adds the time of a chain of steps with the program of plain Jobs, if Argo Workflows is measured.
+func (l *lab) addArgoChain(ctx context.Context, s samples, c chain) error {
 	var tasks argoList
 	for i := range c.length {
 		task := map[string]any{"name": fmt.Sprint("step-", i), "template": "step"}
@@ -164,20 +164,24 @@ func (a *argo) chain(ctx context.Context, c chain) (seconds float64, err error) 
 		}
 		tasks = append(tasks, task)
 	}
-	return a.run(ctx, tasks, c.program)
+	return l.addArgo(ctx, s, tasks, c.program)
 }
 
-// many runs n containers concurrently, and returns the seconds that they take.
-func (a *argo) many(ctx context.Context, n int) (seconds float64, err error) {
-	return a.run(ctx, argoList{{"name": "many", "template": "step", "withSequence": map[string]any{"count": fmt.Sprint(n)}}}, "")
+// addArgoMany adds the time of n containers that run concurrently, if Argo Workflows is measured.
+func (l *lab) addArgoMany(ctx context.Context, s samples, n int) error {
+	return l.addArgo(ctx, s, argoList{{"name": "many", "template": "step", "withSequence": map[string]any{"count": fmt.Sprint(n)}}}, "")
 }
 
-// run runs a Workflow of these tasks, and deletes it. The time includes two starts of kubectl, a tenth of a second each.
-func (a *argo) run(ctx context.Context, tasks argoList, program string) (seconds float64, err error) {
-	if err := a.lab.settle(ctx); err != nil {
-		return 0, err
+// addArgo adds the time of a Workflow of these tasks, if Argo Workflows is measured, and deletes it. The time includes two starts of kubectl, a tenth of a
+// second each.
+func (l *lab) addArgo(ctx context.Context, s samples, tasks argoList, program string) error {
+	if l.argo == nil {
+		return nil
 	}
-	workflow := a.lab.group()
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	workflow := l.group()
 	described, err := json.Marshal(map[string]any{
 		"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": map[string]any{"name": workflow},
 		"spec": map[string]any{"entrypoint": "main", "serviceAccountName": "argo", "templates": []argoTemplate{
@@ -188,16 +192,16 @@ func (a *argo) run(ctx context.Context, tasks argoList, program string) (seconds
 		}},
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	seconds, err = measureTask(func() error {
-		if err := a.runKubectl(ctx, string(described), "create", "-f", "-"); err != nil {
+	err = s.addTask(argoWorkflows, func() error {
+		if err := l.argo.runKubectl(ctx, string(described), "create", "-f", "-"); err != nil {
 			return err
 		}
-		return a.runKubectl(ctx, "", "wait", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=10m", "workflow/"+workflow)
+		return l.argo.runKubectl(ctx, "", "wait", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=10m", "workflow/"+workflow)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("run Workflow %s: %w: %s", workflow, err, a.log.String())
+		return fmt.Errorf("run Workflow %s: %w: %s", workflow, err, l.argo.log.String())
 	}
-	return seconds, a.runKubectl(ctx, "", "delete", "workflow", workflow)
+	return l.argo.runKubectl(ctx, "", "delete", "workflow", workflow)
 }

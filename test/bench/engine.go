@@ -89,10 +89,8 @@ func (l *lab) measureShortChains(ctx context.Context, r *report) error {
 			return err
 		}
 		ahead, err := l.chain(ctx, trivial, true)
-		if err == nil && l.argo != nil {
-			var took float64
-			took, err = l.argo.chain(ctx, trivial)
-			s.add(argoWorkflows, took)
+		if err == nil {
+			err = l.addArgoChain(ctx, s, trivial)
 		}
 		s.add("run", run.took.Seconds())
 		s.add("prewarm", ahead.took.Seconds())

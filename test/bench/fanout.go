@@ -36,10 +36,8 @@ func (l *lab) measureFanOuts(ctx context.Context, r *report) error {
 			return err
 		}
 		staged, err := l.plainMany(ctx, fanOutDone, staging)
-		if err == nil && l.argo != nil {
-			var took float64
-			took, err = l.argo.many(ctx, fanOutDone)
-			s.add(argoWorkflows, took)
+		if err == nil {
+			err = l.addArgoMany(ctx, s, fanOutDone)
 		}
 		s.add("plain", plain.Seconds())
 		s.add("staged", staged.Seconds())

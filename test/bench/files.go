@@ -87,11 +87,9 @@ func race(tasks ...task) (samples, error) {
 					return nil, fmt.Errorf("%s: %w", t.name, err)
 				}
 			}
-			began := time.Now()
-			if err := t.do(); err != nil {
+			if err := took.addTask(t.name, t.do); err != nil {
 				return nil, fmt.Errorf("%s: %w", t.name, err)
 			}
-			took.add(t.name, time.Since(began).Seconds())
 		}
 	}
 	return took, nil

@@ -59,20 +59,18 @@ func (b *fileBench) addStored(ctx context.Context, s samples, from, to string) e
 		return err
 	}
 	var stored files.Stored
-	took, err := measureTask(func() (err error) {
+	err = s.addTask("put", func() (err error) {
 		stored, err = writer.Snapshot(ctx, from, nil, nil, "bench")
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	s.add("put", took)
 	reader, err := b.open()
 	if err = errors.Join(err, fresh(to)); err != nil {
 		return err
 	}
-	took, err = measureTask(func() error { return reader.Restore(ctx, &files.Staged{Layer: stored.Layer}, to) })
-	s.add("restore", took)
+	err = s.addTask("restore", func() error { return reader.Restore(ctx, &files.Staged{Layer: stored.Layer}, to) })
 	return errors.Join(err, b.server.empty(ctx))
 }
 
@@ -98,22 +96,13 @@ func (b *fileBench) addVolume(ctx context.Context, s samples, program, from, to 
 		}
 		err = os.RemoveAll(to)
 		if err == nil {
-			var took float64
-			took, err = measureTask(func() error { return exec.CommandContext(ctx, "cp", "-r", copied.from, copied.to).Run() })
-			s.add(copied.name, took)
+			err = s.addTask(copied.name, func() error { return exec.CommandContext(ctx, "cp", "-r", copied.from, copied.to).Run() })
 		}
 		if err := errors.Join(err, unmount()); err != nil {
 			return err
 		}
 	}
 	return os.Remove(mount)
-}
-
-// measureTask returns the seconds that a task takes.
-func measureTask(do func() error) (seconds float64, err error) {
-	began := time.Now()
-	err = do()
-	return time.Since(began).Seconds(), err
 }
 
 // mountVolume mounts a volume without a cache on disk. It reports nothing to JuiceFS' authors.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // measurement is a figure that was measured in several rounds.
@@ -133,6 +134,14 @@ type samples map[string][]float64
 
 // add adds the value of a round.
 func (s samples) add(name string, value float64) { s[name] = append(s[name], value) }
+
+// addTask runs a task and adds the seconds that it takes.
+func (s samples) addTask(name string, do func() error) error {
+	began := time.Now()
+	err := do()
+	s.add(name, time.Since(began).Seconds())
+	return err
+}
 
 // divideRounds returns the ratios of two values of the same round, because a disturbance slows both.
 func (s samples) divideRounds(of, by string) []float64 {
