@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,21 +202,29 @@ func evictPod(ctx context.Context, s *soak, _ *command, random *rand.Rand) error
 // takeLease writes another holder into the records of all runs.
 func takeLease(ctx context.Context, s *soak, _ *command, _ *rand.Rand) error {
 	now := time.Now().UTC().Format(time.RFC3339Nano)
-	return s.patchRecords(ctx, fmt.Sprintf(`{"data":{"holderIdentity":"another process_x","renewTime":%q,"leaseTransitions":"90"}}`, now))
+	return s.patchRecords(ctx, func(record map[string]string) string {
+		transitions, _ := strconv.Atoi(record["leaseTransitions"]) // a record has it from its creation on
+		return fmt.Sprintf(`{"data":{"holderIdentity":"another process_x","renewTime":%q,"leaseTransitions":"%d"}}`, now, transitions+1)
+	})
 }
 
 // deleteLease removes the holder from the records of all runs.
 func deleteLease(ctx context.Context, s *soak, _ *command, _ *rand.Rand) error {
-	return s.patchRecords(ctx, `{"data":{"holderIdentity":null,"renewTime":null}}`)
+	return s.patchRecords(ctx, func(map[string]string) string { return `{"data":{"holderIdentity":null,"renewTime":null}}` })
 }
 
-func (s *soak) patchRecords(ctx context.Context, patch string) error {
+// patchRecords applies the merge patch that patch returns for the data of a record to the records of all runs.
+func (s *soak) patchRecords(ctx context.Context, patch func(record map[string]string) string) error {
 	records, err := s.records(ctx)
 	if err != nil {
 		return err
 	}
 	for _, record := range records {
-		if err := s.world.admin.MergePatch(ctx, record, []byte(patch)); err != nil {
+		config, isConfig := record.(*corev1.ConfigMap)
+		if !isConfig {
+			return fmt.Errorf("unexpected record %T", record)
+		}
+		if err := s.world.admin.MergePatch(ctx, record, []byte(patch(config.Data))); err != nil {
 			return err
 		}
 	}
