@@ -55,7 +55,7 @@ func (h Host) startCluster(t testing.TB, more func(master int) []string) *Cluste
 			}
 		}
 	}
-	c.await(t, masters)
+	c.AwaitReady(t)
 	return c
 }
 
@@ -68,12 +68,12 @@ func (c *Cluster) URL() string {
 	return fmt.Sprintf("redis+cluster://%s?%s", c.Masters[0].Addr(), strings.Join(more, "&"))
 }
 
-// await waits until every master knows all masters and reports the state ok.
-func (c *Cluster) await(t testing.TB, masters int) {
+// AwaitReady waits until every master knows all masters and reports the state ok.
+func (c *Cluster) AwaitReady(t testing.TB) {
 	t.Helper()
 	for _, master := range c.Masters {
 		client := master.Client()
-		err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) { return ready(ctx, client, masters), nil })
+		err := testenv.Poll(t.Context(), func(ctx context.Context) (bool, error) { return ready(ctx, client, len(c.Masters)), nil })
 		if err != nil {
 			t.Fatalf("the Cluster is not ready: %v: %s", err, client.ClusterInfo(t.Context()).Val())
 		}

@@ -168,11 +168,11 @@ var faults = []fault{
 	},
 
 	// The API server.
-	answersWith("the API server resets connections", disturb.AnswerReset, betweenSteps),
-	answersWith("the API server answers with 500", disturb.AnswerStatus(http.StatusInternalServerError, metav1.StatusReasonInternalError), whileRunning),
-	answersWith("the API server answers with 503", disturb.AnswerStatus(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)),
-	answersWith("the API server answers with 429", disturb.AnswerStatus(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)),
-	answersWith("the API server is slow", disturb.AnswerLate(300*time.Millisecond)),
+	answersWith("the API server resets connections", meetings, disturb.AnswerReset, betweenSteps),
+	answersWith("the API server answers with 500", meetings, disturb.AnswerStatus(http.StatusInternalServerError, metav1.StatusReasonInternalError), whileRunning),
+	answersWith("the API server answers with 503", meetings, disturb.AnswerStatus(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)),
+	answersWith("the API server answers with 429", meetings, disturb.AnswerStatus(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)),
+	answersWith("the API server is slow", 1, disturb.AnswerLate(300*time.Millisecond)),
 
 	// Redis.
 	{
@@ -193,13 +193,14 @@ var faults = []fault{
 // meetings is the number of requests or commands that meet a fault before it is repaired.
 const meetings = 3
 
-// answersWith returns a fault of the API server that a run survives.
-func answersWith(name string, answer disturb.Answer, quick ...*runMoment) fault {
+// answersWith returns a fault of the API server that a run survives, and that ends when this number of requests has met it. A request that was only late is
+// not repeated, and few follow it.
+func answersWith(name string, requests int, answer disturb.Answer, quick ...*runMoment) fault {
 	return fault{
 		name:    name,
 		happens: func(_ *testing.T, l *lab, _ *heldrun.Apply) { l.api.Disturb(answer, true) },
 		ends: func(t *testing.T, l *lab) {
-			testenv.AwaitTrue(t, "requests to meet the fault", func() bool { return l.api.CountMet() >= meetings })
+			testenv.AwaitTrue(t, "requests to meet the fault", func() bool { return l.api.CountMet() >= requests })
 			l.api.Repair()
 		},
 		outcomes: isSurvived(quick...),

@@ -29,6 +29,8 @@ type lab struct {
 	webhook  *podWebhook
 	cluster  *redistest.Cluster
 	sentinel *redistest.Sentinel
+	countMet func() int // of a master that is away: see losesMaster
+	comeBack func()
 }
 
 // gate holds the first request or command that meets a condition.
