@@ -6,10 +6,12 @@ import (
 	"maps"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/clustertest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/heldrun"
 	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
@@ -90,13 +92,24 @@ func TestLongRunFaults(t *testing.T) {
 			a.SuspendProvider(t)
 			s.Server.Release()
 			if name == "a fan-out" { // the provider merges the indexes
-				s.AwaitCommit(t, "slow.1")
+				awaitCommitOfIndex(t, s, "slow.1")
 			} else {
 				s.AwaitCommit(t, "slow")
 			}
 			a.KillProvider(t)
 		})
 	}
+}
+
+// awaitCommitOfIndex waits until an index of a fan-out has committed. Its fingerprint is not known, unlike that of its step.
+func awaitCommitOfIndex(t *testing.T, s *heldrun.Run, index string) {
+	t.Helper()
+	id := s.AwaitID(t)
+	testenv.AwaitTrue(t, "the commit of index "+index, func() bool {
+		keys, err := acctest.RunKeys(t.Context(), s.Redis, id)
+		acctest.NoError(t, err)
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "brane:"+id+":step:"+index+":") })
+	})
 }
 
 // outage is the duration of an outage.
