@@ -56,7 +56,7 @@ func isRestricted(t *testing.T, pod *corev1.Pod) {
 	container := pod.Spec.Containers[0]
 	security := container.SecurityContext
 	for what, ok := range map[string]bool{
-		"it is not root":                    pod.Spec.SecurityContext.RunAsNonRoot != nil && *pod.Spec.SecurityContext.RunAsNonRoot,
+		"it is not root":                    security.RunAsNonRoot != nil && *security.RunAsNonRoot,
 		"its root is read-only":             security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem,
 		"it has no capabilities":            fmt.Sprint(security.Capabilities.Drop) == "[ALL]" && len(security.Capabilities.Add) == 0,
 		"it gains no privileges":            !*security.AllowPrivilegeEscalation,

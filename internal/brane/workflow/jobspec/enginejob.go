@@ -98,17 +98,18 @@ func buildEnginePod(spec *workflow.Spec, name, account string, secrets Secrets, 
 	secret := func(name string, optional bool) corev1.VolumeSource {
 		return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name, Optional: new(optional)}}
 	}
+	// Without a user ID: that of the image applies, or one that the cluster assigns, as OpenShift does. Not in the security context of the pod, which
+	// would forbid a sidecar to run as root that a webhook adds, and the pod would not start.
+	security := restrictContainer(true, nil)
+	security.RunAsNonRoot = new(true)
 	pod := corev1.PodSpec{
 		RestartPolicy:                 corev1.RestartPolicyNever, // so that the log of each failed pod stays
 		ServiceAccountName:            account,
 		AutomountServiceAccountToken:  new(true),
 		EnableServiceLinks:            new(false),
 		TerminationGracePeriodSeconds: new(engineGrace),
-		// Without a user ID: that of the image applies, or one that the cluster assigns, as OpenShift does.
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
-		ImagePullSecrets: buildPullSecrets(spec.Engine.PullSecrets),
+		SecurityContext:               &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+		ImagePullSecrets:              buildPullSecrets(spec.Engine.PullSecrets),
 		Containers: []corev1.Container{{
 			Name:    engineContainer,
 			Image:   spec.AgentImage,
@@ -117,7 +118,7 @@ func buildEnginePod(spec *workflow.Spec, name, account string, secrets Secrets, 
 				{Name: EnvEngine, Value: name}, field(EnvPod, "metadata.name"), field(EnvPodUID, "metadata.uid"),
 			},
 			Resources:       resources,
-			SecurityContext: restrictContainer(true, nil),
+			SecurityContext: security,
 		}},
 		Volumes: []corev1.Volume{
 			{Name: engineVolumes[EngineConfigMount], VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
