@@ -150,7 +150,7 @@ func (a *runWorkflowAction) Invoke(ctx context.Context, req action.InvokeRequest
 	ctx, done := attribute.WithTimeout(ctx, "invoke", limit)
 	defer done()
 	checkPage(model.ReportPath, &resp.Diagnostics)
-	env := environment{a.runner.clients.PackageVersion(), model.secretEnv(&resp.Diagnostics)}
+	env := environment{packageVersion: a.runner.clients.PackageVersion(), secretEnv: model.secretEnv(&resp.Diagnostics)}
 	if resp.Diagnostics.HasError() {
 		return
 	}

@@ -41,8 +41,9 @@ func isCached(step attr.Value) bool {
 	return !ok || !object.Attributes()["cache"].Equal(types.BoolValue(false))
 }
 
-// storedGraph returns the graph of a state as it was executed.
+// storedGraph returns the graph of a state as it was executed. It does not compare calls with the descriptions of packages, which may have changed since.
 func (m workflowRunModel) storedGraph(ctx context.Context, env environment, diags *diag.Diagnostics) workflow.Graph {
+	env.isStored = true
 	graph, execution := m.graph(ctx, env, diags), m.ExecutionID.ValueString()
 	if diags.HasError() {
 		return graph

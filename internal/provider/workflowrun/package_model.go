@@ -58,10 +58,10 @@ func packageReference() validator.String {
 	})
 }
 
-// toCall builds the call of a step and reports errors on the attributes. usual is the default version; it is empty if validation runs without a configured
+// toCall builds the call of a step and reports errors on the attributes. The default version is empty if validation runs without a configured
 // provider. The versions that can be the default then encode values alike, so only the names of the kinds are not checked.
-func (m packageModel) toCall(at path.Path, step string, usual branelet.Version, diags *diag.Diagnostics) *workflow.Call {
-	version, told := usual, usual != ""
+func (m packageModel) toCall(at path.Path, step string, env environment, diags *diag.Diagnostics) *workflow.Call {
+	version, told := env.packageVersion, env.packageVersion != ""
 	if !m.BraneVersion.IsNull() {
 		parsed, err := branelet.ParseVersion(m.BraneVersion.ValueString())
 		if err != nil {
@@ -87,11 +87,15 @@ func (m packageModel) toCall(at path.Path, step string, usual branelet.Version, 
 		}
 		call.Arguments[name], given[name] = argument, kind
 	}
-	if file := m.readFile(at, diags); file != nil {
+	ofFile := diags
+	if env.isStored { // the file may be on another machine, or describe a later version of the package by now
+		ofFile = &diag.Diagnostics{}
+	}
+	if file := m.readFile(at, ofFile); file != nil {
 		if file.Kind == string(branelet.OAS) {
 			call.Kind = branelet.OAS
 		}
-		checkCall{at: at, step: step, file: *file, version: version}.checkDifferences(call, given, diags)
+		checkCall{at: at, step: step, file: *file, version: version}.checkDifferences(call, given, ofFile)
 	}
 	if !m.Kind.IsNull() {
 		call.Kind = branelet.Kind(m.Kind.ValueString())

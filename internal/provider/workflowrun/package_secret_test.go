@@ -20,7 +20,7 @@ func TestPackageArgumentsAreNotTold(t *testing.T) {
 		Arguments:   map[string]argumentModel{"at": {String: types.StringValue(secret)}, "key": {String: types.StringValue(secret)}, "none": {String: types.StringValue(secret), Integer: types.Int64Value(1)}},
 	}
 	var diags diag.Diagnostics
-	model.toCall(path.Root("steps").AtMapKey("a"), "a", branelet.V06, &diags)
+	model.toCall(path.Root("steps").AtMapKey("a"), "a", environment{packageVersion: branelet.V06}, &diags)
 	warned := false
 	for _, d := range diags {
 		if strings.Contains(d.Summary()+d.Detail(), secret) {

@@ -65,7 +65,7 @@ func (r *runner) planGraph(ctx context.Context, plan *workflowRunModel, state, c
 	planned := plannedGraph{unknown: map[string]bool{}}
 	known := plan.withoutUnknown(ctx, &planned)
 	var found diag.Diagnostics
-	env := environment{r.clients.PackageVersion(), config.secretEnv(&found)}
+	env := environment{packageVersion: r.clients.PackageVersion(), secretEnv: config.secretEnv(&found)}
 	graph := known.decodeGraph(ctx, env, &found)
 	if !planned.hasUnknown() {
 		diags.Append(found...) // with unknown values, an error only says that they cannot be decoded

@@ -51,7 +51,7 @@ func (r *workflowRunResource) Create(ctx context.Context, req resource.CreateReq
 	ctx, done := attribute.StartOperation(ctx, "create", req.Plan, &model, &resp.Diagnostics)
 	defer done()
 	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
-	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&resp.Diagnostics)}
+	env := environment{packageVersion: r.runner.clients.PackageVersion(), secretEnv: config.secretEnv(&resp.Diagnostics)}
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -98,7 +98,7 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 	defer done()
 	attribute.Decode(ctx, req.State, &state, &resp.Diagnostics)
 	attribute.Decode(ctx, req.Config, &config, &resp.Diagnostics)
-	env := environment{r.runner.clients.PackageVersion(), config.secretEnv(&resp.Diagnostics)} // the report hides the secret environment
+	env := environment{packageVersion: r.runner.clients.PackageVersion(), secretEnv: config.secretEnv(&resp.Diagnostics)} // the report hides the secret environment
 	if resp.Diagnostics.HasError() {
 		return
 	}

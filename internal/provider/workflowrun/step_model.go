@@ -47,6 +47,7 @@ func (m workflowRunModel) stepModels(ctx context.Context, diags *diag.Diagnostic
 type environment struct {
 	packageVersion branelet.Version             // default version for packages; empty if the provider is not configured
 	secretEnv      map[string]map[string]string // by step; see secretEnv
+	isStored       bool                         // it was valid when it was applied, possibly on another machine: see storedGraph
 }
 
 // secretSteps returns the steps with a secret environment.
@@ -85,7 +86,7 @@ func (m workflowRunModel) decodeGraph(ctx context.Context, env environment, diag
 	var steps []workflow.Step
 	calls := map[string]*workflow.Call{}
 	for _, name := range slices.Sorted(maps.Keys(models)) {
-		step := models[name].toStep(name, defaults, env.packageVersion, diags)
+		step := models[name].toStep(name, defaults, env, diags)
 		if step.Call != nil {
 			calls[name] = step.Call
 		}
@@ -98,7 +99,9 @@ func (m workflowRunModel) decodeGraph(ctx context.Context, env environment, diag
 		step.PodPatches = m.listPodPatches(name, models[name], defaults).parse(diags)
 		steps = append(steps, step)
 	}
-	checkResults(models, calls, diags)
+	if !env.isStored {
+		checkResults(models, calls, diags)
+	}
 	graph, err := workflow.NewGraph(steps)
 	reportSteps(diags, err)
 	return graph
@@ -146,7 +149,7 @@ func stepErrors(err error) []*workflow.StepError {
 	return found
 }
 
-func (m stepModel) toStep(name string, defaults podModel, brane branelet.Version, diags *diag.Diagnostics) workflow.Step {
+func (m stepModel) toStep(name string, defaults podModel, env environment, diags *diag.Diagnostics) workflow.Step {
 	step := workflow.Step{Name: name, Command: m.Command, Args: m.Args, Needs: slices.Sorted(slices.Values(m.Needs)), Reads: m.Reads, Writes: m.Writes}
 	step.Completions, step.Items = int(m.Completions.ValueInt64()), m.Items
 	step.IsEmpty = m.Items != nil && len(m.Items) == 0 || !m.Completions.IsNull() && step.Completions == 0
@@ -162,7 +165,7 @@ func (m stepModel) toStep(name string, defaults podModel, brane branelet.Version
 	step.Metadata = m.toMetadata(defaults.metadataModel)
 	if !m.Package.IsNull() {
 		step.Image = m.Image.ValueString() // the default image is for commands
-		if step.Call = m.toCall(path.Root("steps").AtMapKey(name), name, brane, diags); step.Call != nil {
+		if step.Call = m.toCall(path.Root("steps").AtMapKey(name), name, env, diags); step.Call != nil {
 			step.Command = []string{branelet.EntryPoint}
 			step.Needs = slices.Compact(slices.Sorted(slices.Values(append(step.Needs, step.Call.Results()...))))
 		}
