@@ -66,6 +66,9 @@ func (r *runner) planGraph(ctx context.Context, plan *workflowRunModel, state, c
 	known := plan.withoutUnknown(ctx, &planned)
 	var found diag.Diagnostics
 	env := environment{packageVersion: r.clients.PackageVersion(), secretEnv: config.secretEnv(&found)}
+	if config.SecretEnvWO.IsUnknown() { // any step may have a secret environment
+		planned.isUnknown = true
+	}
 	graph := known.decodeGraph(ctx, env, &found)
 	if !planned.hasUnknown() {
 		diags.Append(found...) // with unknown values, an error only says that they cannot be decoded
@@ -109,7 +112,7 @@ func (g plannedGraph) hasUnknown() bool { return g.isUnknown || len(g.unknown) >
 
 // withoutUnknown returns a run in which null replaces the unknown values of steps, and notes which steps may run because of them.
 func (m workflowRunModel) withoutUnknown(ctx context.Context, planned *plannedGraph) workflowRunModel {
-	if m.Steps.IsUnknown() || m.Defaults.IsUnknown() || m.PodPatch.IsUnknown() || m.SecretEnvWO.IsUnknown() || attribute.HasUnknown(m.Triggers) || m.SecretEnvWOVersion.IsUnknown() {
+	if m.Steps.IsUnknown() || m.Defaults.IsUnknown() || m.PodPatch.IsUnknown() || attribute.HasUnknown(m.Triggers) || m.SecretEnvWOVersion.IsUnknown() {
 		planned.isUnknown = true
 		return m
 	}

@@ -273,6 +273,22 @@ func TestPlanOfASecretVersion(t *testing.T) {
 	}
 }
 
+// Until the whole secret environment is known, it is not known which steps run, so that the plan in the apply can only be more precise.
+func TestPlanWithUnknownSecretEnv(t *testing.T) {
+	p := newPlanning(t)
+	with := func(env any) acctest.Object {
+		return runTrio(acctest.Object{"secret_env_wo": env, "secret_env_wo_version": 1})
+	}
+	known := with(acctest.Object{"c": acctest.Object{"TOKEN": "s3cret"}})
+	for name, state := range map[string]tftypes.Value{"added": p.apply(runTrio(nil), nil), "unchanged": p.apply(known, nil, "c")} {
+		first, _ := p.plan(state, nil, with(acctest.Unknown))
+		second, _ := p.plan(state, nil, known)
+		if !strings.Contains(first, "results[a b c]") {
+			t.Errorf("%s: unknown are %q, and then %q", name, first, second)
+		}
+	}
+}
+
 // Lost outputs are read again in place: from the files of the steps, or by running the steps that are needed for them.
 func TestPlanOfLostOutputs(t *testing.T) {
 	p := newPlanning(t)
