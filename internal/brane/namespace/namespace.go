@@ -16,12 +16,19 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ManagedByLabel is the recommended label of Kubernetes that marks the objects of this package. An object in the namespace that has it and is not in the
-// Spec any more is deleted.
+// ManagedByLabel is the recommended label of Kubernetes that marks the objects of this package. An object in the namespace that has it, is not in the
+// Spec any more and belongs to no run is deleted.
 const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	ManagedBy      = kube.FieldManager
 )
+
+// RunLabel is the label of the objects of a workflow run. Those have ManagedByLabel as well, and may be the account of an engine that runs in the
+// namespace; they belong to the run and not to a Spec.
+const RunLabel = "brane/run"
+
+// ownedSelector selects the objects of this package. The lists of a namespace and those of [NewReader] use it.
+const ownedSelector = ManagedByLabel + "=" + ManagedBy + ",!" + RunLabel
 
 // ObjectName is the name of the objects, except for those that have the service account's name.
 const ObjectName = "brane"

@@ -97,7 +97,7 @@ func readInventory(ctx context.Context, r Reader, want Spec) (*inventory, error)
 	})
 	for _, list := range lists {
 		group.Go(func() error {
-			if err := r.List(listing, list, want.Name, ManagedByLabel+"="+ManagedBy); err != nil {
+			if err := r.List(listing, list, want.Name, ownedSelector); err != nil {
 				return fmt.Errorf("list every %s in namespace %q: %w", kube.Kind(list), want.Name, err)
 			}
 			return nil

@@ -10,7 +10,7 @@ import (
 
 // NewReader returns a [Reader] for many namespaces. It reads Secrets one by one, because few service accounts should have the permission to list them.
 func NewReader(c *kube.Client) (Reader, error) {
-	return kube.NewSnapshot(c, ManagedByLabel+"="+ManagedBy,
+	return kube.NewSnapshot(c, ownedSelector,
 		&corev1.NamespaceList{}, &corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
 		&corev1.ResourceQuotaList{}, &corev1.LimitRangeList{}, &networkingv1.NetworkPolicyList{})
 }

@@ -121,8 +121,11 @@ func podSecurityAttribute(mode string) string {
 }
 
 func reservedMark(key string) string {
-	if key == namespace.ManagedByLabel {
+	switch key {
+	case namespace.ManagedByLabel:
 		return fmt.Sprintf("the provider sets this label to %q, and recognizes its objects by it; remove it", namespace.ManagedBy)
+	case namespace.RunLabel:
+		return "the provider recognizes the objects of runs by this label; remove it"
 	}
 	return ""
 }

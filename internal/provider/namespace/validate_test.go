@@ -45,6 +45,7 @@ func TestValidation(t *testing.T) {
 		"a common Pod Security level": {
 			acctest.Object{"common_labels": acctest.Object{"pod-security.kubernetes.io/enforce": "privileged"}}, `common_labels["pod-security.kubernetes.io/enforce"]: set Pod Security levels`,
 		},
+		"a common label of runs":            {acctest.Object{"common_labels": acctest.Object{"brane/run": "x"}}, `common_labels["brane/run"]: the provider recognizes the objects of runs`},
 		"a common label of ours":            {acctest.Object{"common_labels": acctest.Object{"app.kubernetes.io/managed-by": "x"}}, `common_labels["app.kubernetes.io/managed-by"]: the provider sets`},
 		"a common annotation of ours":       {acctest.Object{"common_annotations": acctest.Object{"terraform-provider-brane/x": "x"}}, `common_annotations["terraform-provider-brane/x"]: the prefix`},
 		"a common label with a space":       {acctest.Object{"common_labels": acctest.Object{"team": "a b"}}, `common_labels["team"] is "a b": `},
