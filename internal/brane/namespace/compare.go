@@ -176,29 +176,21 @@ func sameSubjects(a, b []rbacv1.Subject) bool {
 	return slices.Equal(keys(a), keys(b))
 }
 
-// isShown reports whether a label or annotation is in the Spec, so that [State] contains it.
-func (s Spec) isShown(key string) bool {
-	_, label := s.Labels[key]
-	_, annotation := s.Annotations[key]
-	return label || annotation
-}
-
-func nothingShown(string) bool { return false }
-
-// namespaceDrift returns how the Namespace differs, except for labels and annotations that are shown elsewhere. A setting without an annotation is not drift,
-// because namespaces of earlier versions have none.
-func (s Spec) namespaceDrift(live *corev1.Namespace, shown func(key string) bool) []string {
+// namespaceDrift returns how the Namespace differs, except for the labels and annotations that are shown elsewhere: those of the Spec are in [State].
+// A setting without an annotation is not drift, because namespaces of earlier versions have none.
+func (s Spec) namespaceDrift(live *corev1.Namespace, shownLabels, shownAnnotations map[string]string) []string {
 	want := s.namespaceObject()
 	own := ownFields(live).subtreeAt("f:metadata")
 	var found []string
 	for _, m := range []struct {
-		field      string
-		want, live map[string]string
-	}{{"labels", want.Labels, live.Labels}, {"annotations", want.Annotations, live.Annotations}} {
+		field             string
+		want, live, shown map[string]string
+	}{{"labels", want.Labels, live.Labels, shownLabels}, {"annotations", want.Annotations, live.Annotations, shownAnnotations}} {
 		var other []string
 		for key, value := range m.want {
 			got, there := m.live[key]
-			if unkept := !there && strings.HasPrefix(key, AnnotationPrefix); !shown(key) && !unkept && got != value {
+			_, shown := m.shown[key]
+			if unkept := !there && strings.HasPrefix(key, AnnotationPrefix); !shown && !unkept && got != value {
 				other = append(other, key)
 			}
 		}

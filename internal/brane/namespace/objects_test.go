@@ -178,3 +178,37 @@ func TestCommonMetadata(t *testing.T) {
 		t.Errorf("%d objects", n)
 	}
 }
+
+// TestNamespaceDrift checks that a label or annotation of the Namespace is drift unless [State] shows it in the map of the same name.
+func TestNamespaceDrift(t *testing.T) {
+	const key = "example.org/owner"
+	ada, eve := map[string]string{key: "ada"}, map[string]string{key: "eve"}
+	for name, tt := range map[string]struct {
+		spec                Spec
+		labels, annotations map[string]string
+		want                []string
+	}{
+		"as wanted":                       {Spec{CommonLabels: ada, CommonAnnotations: eve}, ada, eve, nil},
+		"a shown label":                   {Spec{Labels: ada, CommonLabels: ada}, eve, nil, nil},
+		"a shown annotation":              {Spec{Annotations: ada, CommonAnnotations: ada}, nil, eve, nil},
+		"a common label":                  {Spec{CommonLabels: ada}, eve, nil, []string{`Namespace "ns" has different labels: ` + key}},
+		"a common annotation":             {Spec{CommonAnnotations: ada}, nil, nil, []string{`Namespace "ns" has different annotations: ` + key}},
+		"a label beside an annotation":    {Spec{CommonLabels: ada, Annotations: eve}, nil, eve, []string{`Namespace "ns" has different labels: ` + key}},
+		"an annotation beside a label":    {Spec{CommonAnnotations: ada, Labels: eve}, eve, eve, []string{`Namespace "ns" has different annotations: ` + key}},
+		"a setting of an earlier version": {Spec{Settings: map[string]string{"x": "y"}}, nil, nil, nil},
+		"a setting that others have changed": {
+			Spec{Settings: map[string]string{"x": "y"}}, nil, map[string]string{AnnotationPrefix + "x": "z"},
+			[]string{`Namespace "ns" has different annotations: terraform-provider-brane/x`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.spec.Name = "ns"
+			live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+				Name: "ns", Labels: mergeMaps(tt.labels, map[string]string{ManagedByLabel: ManagedBy}), Annotations: tt.annotations,
+			}}
+			if diff := cmp.Diff(tt.want, tt.spec.namespaceDrift(live, tt.spec.Labels, tt.spec.Annotations)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}

@@ -59,7 +59,7 @@ func Read(ctx context.Context, r Reader, want Spec) (State, error) {
 		return State{}, err
 	}
 	state := stateOf(now.namespace)
-	state.Drift = slices.Concat(want.namespaceDrift(now.namespace, want.isShown), now.childDrift(want), account)
+	state.Drift = slices.Concat(want.namespaceDrift(now.namespace, want.Labels, want.Annotations), now.childDrift(want), account)
 	return state, nil
 }
 
@@ -200,5 +200,5 @@ func Changes(ctx context.Context, r Reader, want Spec) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(want.namespaceDrift(now.namespace, nothingShown), now.childDrift(want), account), nil
+	return slices.Concat(want.namespaceDrift(now.namespace, nil, nil), now.childDrift(want), account), nil
 }
