@@ -190,7 +190,7 @@ func (s Spec) namespaceDrift(live *corev1.Namespace, shownLabels, shownAnnotatio
 		for key, value := range m.want {
 			got, there := m.live[key]
 			_, shown := m.shown[key]
-			if unkept := !there && strings.HasPrefix(key, AnnotationPrefix); !shown && !unkept && got != value {
+			if unkept := !there && strings.HasPrefix(key, AnnotationPrefix); !shown && !unkept && (!there || got != value) {
 				other = append(other, key)
 			}
 		}

@@ -193,6 +193,7 @@ func TestNamespaceDrift(t *testing.T) {
 		"a shown annotation":              {Spec{Annotations: ada, CommonAnnotations: ada}, nil, eve, nil},
 		"a common label":                  {Spec{CommonLabels: ada}, eve, nil, []string{`Namespace "ns" has different labels: ` + key}},
 		"a common annotation":             {Spec{CommonAnnotations: ada}, nil, nil, []string{`Namespace "ns" has different annotations: ` + key}},
+		"a common label without a value":  {Spec{CommonLabels: map[string]string{key: ""}}, nil, nil, []string{`Namespace "ns" has different labels: ` + key}},
 		"a label beside an annotation":    {Spec{CommonLabels: ada, Annotations: eve}, nil, eve, []string{`Namespace "ns" has different labels: ` + key}},
 		"an annotation beside a label":    {Spec{CommonAnnotations: ada, Labels: eve}, eve, eve, []string{`Namespace "ns" has different annotations: ` + key}},
 		"a setting of an earlier version": {Spec{Settings: map[string]string{"x": "y"}}, nil, nil, nil},
