@@ -100,12 +100,21 @@ func (c *Client) MergePatch(ctx context.Context, obj Object, patch []byte) error
 
 // Delete requests the object's deletion and does not wait for it; dependent objects are deleted in the background.
 func (c *Client) Delete(ctx context.Context, obj Object) error {
+	return c.deleteIf(ctx, obj, nil)
+}
+
+// DeleteByUID deletes as Delete does, if the object has the UID in obj; otherwise the error is a conflict.
+func (c *Client) DeleteByUID(ctx context.Context, obj Object) error {
+	return c.deleteIf(ctx, obj, metav1.NewUIDPreconditions(string(obj.GetUID())))
+}
+
+func (c *Client) deleteIf(ctx context.Context, obj Object, met *metav1.Preconditions) error {
 	r, err := c.newRequest(obj, "DELETE", obj.GetNamespace())
 	if err != nil {
 		return err
 	}
 	background := metav1.DeletePropagationBackground
-	return c.sendChange(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background}), &metav1.Status{})
+	return c.sendChange(ctx, r.Name(obj.GetName()).Body(&metav1.DeleteOptions{PropagationPolicy: &background, Preconditions: met}), &metav1.Status{})
 }
 
 // List fills list with the objects of its kind that have the labels; an empty namespace means all namespaces. Long lists are read in pages.

@@ -47,7 +47,7 @@ func Create(ctx context.Context, c *kube.Client, spec Spec, adopt bool) (State, 
 		case err != nil:
 			return State{}, fmt.Errorf("read namespace %q: %w", spec.Name, err)
 		case ns.Status.Phase == corev1.NamespaceTerminating:
-			if err := waitGone(ctx, c, spec.Name); err != nil {
+			if err := waitGone(ctx, c, spec.Name, ns.UID); err != nil {
 				return State{}, err
 			}
 		case isUnfinished(ns):
@@ -109,7 +109,7 @@ func undoCreate(ctx context.Context, c *kube.Client, ns *corev1.Namespace, cause
 	}
 	ctx, done := context.WithTimeout(ctx, undoLimit)
 	defer done()
-	if err := Delete(ctx, c, ns.Name); err != nil {
+	if err := Delete(ctx, c, ns.Name, string(ns.UID)); err != nil {
 		return stateOf(ns), fmt.Errorf("%w; the namespace exists now and is not complete, and deleting it again failed: %w", cause, err)
 	}
 	return State{}, fmt.Errorf("%w; the new namespace was deleted again, so that nothing is left", cause)

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -44,16 +45,24 @@ func Retain(ctx context.Context, c *kube.Client, spec Spec) error {
 	return applyObject(ctx, c, nothing)
 }
 
-// Delete deletes the namespace with everything in it and waits until it is gone. If ctx ends first, the error names what remains.
-func Delete(ctx context.Context, c *kube.Client, name string) error {
-	err := c.Retry(ctx, func() error { return c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
+// Delete deletes the namespace with this UID, with everything in it, and waits until it is gone. If ctx ends first, the error names what remains.
+// A namespace of the same name with another UID is one that others have created after ours was gone, and stays.
+func Delete(ctx context.Context, c *kube.Client, name, uid string) error {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(uid)}}
+	err := c.Retry(ctx, func() error { return c.DeleteByUID(ctx, ns) })
+	if apierrors.IsConflict(err) {
+		live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if lookup := c.Retry(ctx, func() error { return c.Get(ctx, live) }); apierrors.IsNotFound(lookup) || lookup == nil && live.UID != ns.UID {
+			return nil
+		}
+	}
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("delete namespace %q: %w", name, err)
 	}
-	return waitGone(ctx, c, name)
+	return waitGone(ctx, c, name, ns.UID)
 }
 
 // RemainsError reports that a namespace still existed when ctx ended.
@@ -72,15 +81,15 @@ func (e *RemainsError) Error() string {
 
 func (e *RemainsError) Unwrap() error { return e.Cause }
 
-// waitGone polls one namespace until it is gone.
-func waitGone(ctx context.Context, c *kube.Client, name string) error {
+// waitGone polls one namespace until it is gone. Others may have created one with the same name then.
+func waitGone(ctx context.Context, c *kube.Client, name string, uid types.UID) error {
 	live := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	err := wait.PollUntilContextCancel(ctx, goneInterval, true, func(ctx context.Context) (bool, error) {
 		err := c.Retry(ctx, func() error { return c.Get(ctx, live) })
 		if apierrors.IsNotFound(err) {
 			return true, nil
 		}
-		return false, err
+		return err == nil && live.UID != uid, err
 	})
 	if err != nil && ctx.Err() != nil {
 		return &RemainsError{Name: name, Conditions: trueConditions(live), Cause: context.Cause(ctx)}

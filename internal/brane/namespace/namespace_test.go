@@ -183,7 +183,7 @@ func TestDeleteReportsRemainingObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: spec.Name}}
-	if err := c.Delete(t.Context(), ns); err != nil {
+	if err := errors.Join(c.Get(t.Context(), ns), c.Delete(t.Context(), ns)); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Await(t, "a condition by the namespace controller", func(ctx context.Context) (bool, error) {
@@ -192,7 +192,7 @@ func TestDeleteReportsRemainingObjects(t *testing.T) {
 	})
 	ctx, done := context.WithTimeout(t.Context(), 5*time.Second)
 	defer done()
-	err := namespace.Delete(ctx, c, spec.Name)
+	err := namespace.Delete(ctx, c, spec.Name, string(ns.UID))
 	var remains *namespace.RemainsError
 	if !errors.As(err, &remains) || !slices.ContainsFunc(remains.Conditions, func(s string) bool {
 		return s == "NamespaceFinalizersRemaining: Some content in the namespace has finalizers remaining: example.org/hold in 1 resource instances"
@@ -202,7 +202,7 @@ func TestDeleteReportsRemainingObjects(t *testing.T) {
 	if err := c.MergePatch(t.Context(), held, []byte(`{"metadata":{"finalizers":null}}`)); err != nil {
 		t.Fatal(err)
 	}
-	if err := namespace.Delete(t.Context(), c, spec.Name); err != nil {
+	if err := namespace.Delete(t.Context(), c, spec.Name, string(ns.UID)); err != nil {
 		t.Error(err)
 	}
 }

@@ -195,7 +195,7 @@ func (r *namespaceResource) Delete(ctx context.Context, req resource.DeleteReque
 		}
 		return
 	}
-	if err := namespace.Delete(ctx, client, spec.Name); err != nil {
+	if err := namespace.Delete(ctx, client, spec.Name, model.UID.ValueString()); err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to delete Namespace", fmt.Sprintf("Deleting namespace %q in the cluster at %s", spec.Name, client.Host()), err)
 	}
 }
