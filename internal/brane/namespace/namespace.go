@@ -39,6 +39,7 @@ const AnnotationPrefix = kube.FieldManager + "/"
 // Spec is the desired namespace.
 type Spec struct {
 	Name        string
+	UID         string            // of the Namespace that exists; if empty, it may be any. See [ReplacedError]
 	Labels      map[string]string // labels of other managers stay
 	Annotations map[string]string // likewise
 	PodSecurity PodSecurity

@@ -17,7 +17,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 )
 
-// ErrGone reports that the Namespace does not exist or is being deleted; then it is a [TerminatingError].
+// ErrGone reports that the Namespace does not exist, is being deleted or was replaced; then it is a [TerminatingError] or a [ReplacedError].
 var ErrGone = errors.New("the namespace does not exist")
 
 // TerminatingError reports that the Namespace is being deleted.
@@ -31,6 +31,21 @@ func (e *TerminatingError) Error() string {
 
 // Is reports that the Namespace counts as one that does not exist.
 func (e *TerminatingError) Is(target error) bool { return target == ErrGone }
+
+// ReplacedError reports that the Namespace is not the one of the Spec: it has another UID and not our label. Others have created it after ours was deleted.
+type ReplacedError struct{ UID string }
+
+func (e *ReplacedError) Error() string {
+	return fmt.Sprintf("the namespace was deleted, and others have created one with the same name (UID %s), which is not managed", e.UID)
+}
+
+// Remedy returns what to do about it.
+func (e *ReplacedError) Remedy() string {
+	return "The resource does not change or delete this namespace, and a refresh removes it from the state. Choose another name, or set adopt = true to manage it."
+}
+
+// Is reports that the Namespace counts as one that does not exist.
+func (e *ReplacedError) Is(target error) bool { return target == ErrGone }
 
 // Reader reads objects. *kube.Client implements it, and so does a snapshot of many namespaces.
 type Reader interface {
@@ -92,6 +107,8 @@ func readInventory(ctx context.Context, r Reader, want Spec) (*inventory, error)
 			return fmt.Errorf("read namespace %q: %w", want.Name, err)
 		case now.namespace.Status.Phase == corev1.NamespaceTerminating:
 			return &TerminatingError{trueConditions(now.namespace)}
+		case want.UID != "" && want.UID != string(now.namespace.UID) && now.namespace.Labels[ManagedByLabel] != ManagedBy:
+			return &ReplacedError{string(now.namespace.UID)}
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package namespace_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -66,5 +67,18 @@ func TestEnginesAreNotOurs(t *testing.T) {
 	}
 	if found, err := namespace.Discover(t.Context(), reader, "ns", "brane"); err != nil || found.ServiceAccount != "runner" {
 		t.Errorf("found the service account %q, %v, want runner", found.ServiceAccount, err)
+	}
+}
+
+// TestReplacedNamespace checks that a Namespace with another UID and without our label counts as one that does not exist.
+func TestReplacedNamespace(t *testing.T) {
+	spec := namespace.Spec{Name: "ns", UID: "ours", ServiceAccount: "brane", Access: namespace.AccessRun}
+	var replaced *namespace.ReplacedError
+	if _, err := namespace.Read(t.Context(), objectReader{}, spec); !errors.As(err, &replaced) || !errors.Is(err, namespace.ErrGone) || replaced.UID != "live" {
+		t.Errorf("got %v, want that the namespace was replaced", err)
+	}
+	spec.UID = "live"
+	if _, err := namespace.Read(t.Context(), objectReader{}, spec); err != nil {
+		t.Error(err)
 	}
 }

@@ -115,7 +115,7 @@ func defaultServiceAccount(object types.ObjectType) types.Object {
 // toSpec returns the wanted namespace. Only the model of the configuration contains passwords.
 func (m namespaceModel) toSpec(ctx context.Context) (namespace.Spec, diag.Diagnostics) {
 	var diags diag.Diagnostics
-	spec := namespace.Spec{Name: m.Name.ValueString(), Access: namespace.Access(m.Access.ValueString()), Settings: m.settings()}
+	spec := namespace.Spec{Name: m.Name.ValueString(), UID: m.UID.ValueString(), Access: namespace.Access(m.Access.ValueString()), Settings: m.settings()}
 	diags.Append(m.Labels.ElementsAs(ctx, &spec.Labels, false)...)
 	diags.Append(m.Annotations.ElementsAs(ctx, &spec.Annotations, false)...)
 	diags.Append(m.CommonLabels.ElementsAs(ctx, &spec.CommonLabels, false)...)

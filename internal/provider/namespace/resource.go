@@ -126,6 +126,7 @@ func (r *namespaceResource) Read(ctx context.Context, req resource.ReadRequest, 
 	switch {
 	case errors.Is(err, namespace.ErrGone):
 		warnTerminating(&resp.Diagnostics, name, err)
+		warnReplaced(&resp.Diagnostics, name, err)
 		resp.State.RemoveResource(ctx)
 		return
 	case kube.IsUnreachable(err) && !imported && !model.Cluster.IsNull():
@@ -211,6 +212,14 @@ func warnTerminating(diags *diag.Diagnostics, name string, err error) {
 		detail += " Kubernetes reports:\n" + diagnostic.BulletList(terminating.Conditions)
 	}
 	diags.AddWarning("Namespace is being deleted", detail)
+}
+
+// warnReplaced warns that the namespace of this name is one of others, which the resource does not manage.
+func warnReplaced(diags *diag.Diagnostics, name string, err error) {
+	var replaced *namespace.ReplacedError
+	if errors.As(err, &replaced) {
+		diags.AddAttributeWarning(path.Root("uid"), "Namespace was replaced", diagnostic.ErrorDetail(fmt.Sprintf("Reading namespace %q", name), err))
+	}
 }
 
 // ImportState imports by "name", by "cluster/name" or by identity.
