@@ -65,8 +65,8 @@ func Execute(ctx context.Context, spec *workflow.Spec, clients Clients, options 
 	if workflow.IsLost(err) {
 		return result, err
 	}
-	if releaseErr := lease.Release(ctx, record.Final{Status: result.Status(err)}); err == nil {
-		err = releaseErr
+	if releaseErr := lease.Release(ctx, record.Final{Status: result.Status(err)}); releaseErr != nil { // the caller knows how the run ended
+		options.Observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: releaseErr.Error()})
 	}
 	return result, err
 }

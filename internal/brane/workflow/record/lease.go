@@ -340,7 +340,7 @@ func encodeOutcome(o workflow.Outcome) (string, error) {
 }
 
 // Release releases the lease, so that the next process does not have to wait, and writes how the run ended. This has to happen after Ctrl-C
-// as well, so it has a separate short timeout. If the record cannot be written, the lease expires by itself.
+// as well, so it has a separate short timeout. If the record cannot be written, the lease expires by itself, but how the run ended is lost.
 func (l *Lease) Release(ctx context.Context, final Final) error {
 	data := map[string]string{holderIdentity: "", acquireTime: "", renewTime: "", status: string(final.Status)}
 	if final.Engine != "" {
@@ -357,8 +357,9 @@ func (l *Lease) Release(ctx context.Context, final Final) error {
 	defer done()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.writeData(ctx, data); err != nil && !workflow.IsLost(err) {
-		l.observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()})
+	// If only the answer to a write was lost, the record has no holder any more, which looks like a lost lease.
+	if err := l.client.Retry(ctx, func() error { return l.writeData(ctx, data) }); err != nil && !workflow.IsLost(err) {
+		return err
 	}
 	return nil
 }
