@@ -102,7 +102,7 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	if err := l.readCommits(ctx); err != nil {
 		return err
 	}
-	l.limitFailedIndexes()
+	l.limitFailedIndexes(ctx)
 	if l.state.hasUnconfirmed() { // the deletion of a namespace deletes pods, Jobs and everything else in any order
 		if err := l.checkNamespace(ctx); err != nil {
 			return err

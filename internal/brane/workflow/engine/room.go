@@ -107,7 +107,7 @@ func (l *loop) hasMoved(now time.Time, timeout time.Duration) bool {
 	}
 	for _, pods := range l.pods {
 		for _, pod := range pods {
-			if isMoving(pod) {
+			if isMoving(pod) && !l.isDeleted[pod.UID] {
 				l.lastMove = now
 				return true
 			}

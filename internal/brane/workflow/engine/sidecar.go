@@ -163,23 +163,30 @@ func (l *loop) recordFailedIndexes(of attemptKey, job *batchv1.Job) {
 
 // limitFailedIndexes records the fan-out steps of which more indexes have failed than are allowed, after the commits were read. The Job
 // cannot count them: it counts committed indexes whose sidecar did not exit with 0 as well.
-func (l *loop) limitFailedIndexes() {
+func (l *loop) limitFailedIndexes(ctx context.Context) {
 	for step := range l.failedIndexes {
-		limit, count, indexes := int(l.spec.Graph.Step(step).MaxFailedIndexes), 0, l.listFailedIndexes(step)
-		if len(indexes) <= limit {
+		limit := int(l.spec.Graph.Step(step).MaxFailedIndexes)
+		count := l.countFailedIndexes(step)
+		if count <= limit || l.state.phaseOf(step) != running {
 			continue
 		}
-		for _, index := range indexes {
-			if _, isUnstarted := l.wasUnstarted(step, strconv.Itoa(index)); !isUnstarted && !l.merger.isIndexCommitted(step, index) {
-				count++
-			}
-		}
-		if count > limit && l.state.phaseOf(step) == running {
+		l.refreshPods(ctx, step) // the watch of Jobs may be ahead of that of pods, which shows what has never started
+		if count = l.countFailedIndexes(step); count > limit {
 			l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{
 				batchv1.JobReasonMaxFailedIndexesExceeded, fmt.Sprintf("%d indexes have failed, and max_failed_indexes is %d", count, limit),
 			})
 		}
 	}
+}
+
+// countFailedIndexes counts the indexes of a fan-out step that have started, have failed, and are not committed.
+func (l *loop) countFailedIndexes(step string) (count int) {
+	for _, index := range l.listFailedIndexes(step) {
+		if _, isUnstarted := l.wasUnstarted(step, strconv.Itoa(index)); !isUnstarted && !l.merger.isIndexCommitted(step, index) {
+			count++
+		}
+	}
+	return count
 }
 
 // listFailedIndexes returns the indexes of a fan-out step that have failed according to its Job.

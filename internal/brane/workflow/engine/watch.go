@@ -97,10 +97,10 @@ func (l *loop) handleSignal(ctx context.Context, signal any) error {
 	case podChanged:
 		l.handlePod(signal.pod)
 	case podDeleted:
+		l.isDeleted[signal.pod.UID] = true // its last known state may be that it runs
 		l.rememberPod(signal.pod)
 		l.hints.expect(commitName(signal.pod)) // it may have ended while the watch was broken
-		l.isDeleted[signal.pod.UID] = true
-		l.clearPodTimer(signal.pod) // the Job controller decides: it creates another pod, or fails the Job
+		l.clearPodTimer(signal.pod)            // the Job controller decides: it creates another pod, or fails the Job
 	case jobChanged:
 		l.handleJob(signal.job)
 	case jobDeleted:
@@ -180,7 +180,7 @@ func (l *loop) rememberPod(pod *corev1.Pod) (step string) {
 		}
 		l.failed[key][pod.UID] = pod
 	}
-	if isPodRunning(pod) && pod.DeletionTimestamp == nil {
+	if isPodRunning(pod) && pod.DeletionTimestamp == nil && !l.isDeleted[pod.UID] {
 		l.active[step][pod.UID] = pod
 	} else {
 		delete(l.active[step], pod.UID)
