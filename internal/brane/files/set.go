@@ -15,6 +15,9 @@ import (
 
 // Set is a tree that is independent of runs, and that many runs can start with. Its keys are like those of a run, but have no deadline.
 type Set struct {
+	// Owner identifies who stores the set, so that an earlier owner does not delete it: see [Set.StoredOwner]. It contains no space, and may be empty.
+	Owner string
+
 	redis redis.UniversalClient
 	name  string
 }
@@ -42,7 +45,7 @@ func OpenSet(client redis.UniversalClient, name string) (*Set, error) {
 	if !runName.MatchString(name) {
 		return nil, fmt.Errorf("the name %q of a file set may contain only a-z, 0-9 and -", name)
 	}
-	return &Set{client, name}, nil
+	return &Set{redis: client, name: name}, nil
 }
 
 // setTime is the lifetime of what an interrupted [Set.Put] leaves, counted from its start.
@@ -71,7 +74,7 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 		return store.checkSentChunks(ctx)
 	})
 	if err == nil {
-		err = s.publishRecord(ctx, store, string(layer)+" "+content, needed)
+		err = s.publishRecord(ctx, store, strings.TrimSpace(string(layer)+" "+content+" "+s.Owner), needed)
 	}
 	if err != nil {
 		return "", fmt.Errorf("file set %q: %w", s.name, err)
@@ -100,9 +103,21 @@ func (s *Set) publishRecord(ctx context.Context, store *Store, record string, ne
 
 // Layer returns the set's content and its name, both empty if the set does not exist.
 func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error) {
+	layer, content, _, err = s.readRecord(ctx)
+	return layer, content, err
+}
+
+// StoredOwner returns the owner that has stored the set, empty if it had none or the set does not exist.
+func (s *Set) StoredOwner(ctx context.Context) (owner string, err error) {
+	_, _, owner, err = s.readRecord(ctx)
+	return owner, err
+}
+
+// readRecord reads the record of the set: its layer, content and owner, separated by spaces.
+func (s *Set) readRecord(ctx context.Context) (layer Layer, content, owner string, err error) {
 	store, err := s.Store()
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	var text string
 	err = store.runCommand(ctx, "read the reference to the files of the set", func(ctx context.Context) (err error) {
@@ -110,10 +125,11 @@ func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error
 		return err
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", "", err
+		return "", "", "", err
 	}
-	id, content, _ := strings.Cut(text, " ")
-	return Layer(id), content, nil
+	id, rest, _ := strings.Cut(text, " ")
+	content, owner, _ = strings.Cut(rest, " ")
+	return Layer(id), content, owner, nil
 }
 
 // Damage returns the files of the set that Redis has lost or that were changed: see [Store.Damage]. It removes the deadline of the set's

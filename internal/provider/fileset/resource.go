@@ -3,11 +3,14 @@ package fileset
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -139,9 +142,25 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 		diagnostic.AddError(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
 		return
 	}
+	set.Owner = rand.Text()
 	if r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		resp.Diagnostics.Append(resp.Private.SetKey(ctx, ownerKey, []byte(strconv.Quote(set.Owner)))...)
 	}
+}
+
+// ownerKey is the key of the private data that holds the owner with which this resource has stored the set.
+const ownerKey = "owner"
+
+// readOwner returns the owner in the private data, empty if there is none: the set was imported or stored by an earlier version.
+func readOwner(ctx context.Context, private interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+}, diags *diag.Diagnostics,
+) string {
+	text, problems := private.GetKey(ctx, ownerKey)
+	diags.Append(problems...)
+	owner, _ := strconv.Unquote(string(text)) // an empty one is none
+	return owner
 }
 
 func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -218,7 +237,11 @@ func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest
 	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, model.identity())...)
 	set, ok := r.openSet(ctx, model.Name.ValueString(), &resp.Diagnostics)
-	if ok && r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
+	if !ok {
+		return
+	}
+	set.Owner = readOwner(ctx, req.Private, &resp.Diagnostics)
+	if r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}
 }
@@ -234,7 +257,16 @@ func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if !ok {
 		return
 	}
-	if err := set.Delete(ctx); err != nil {
+	owner := readOwner(ctx, req.Private, &resp.Diagnostics)
+	stored, err := set.StoredOwner(ctx)
+	if err == nil && owner != "" && stored != "" && owner != stored {
+		resp.Diagnostics.AddWarning("File set kept", fmt.Sprintf("Deleting file set %q from Redis: another resource has stored it since, or this one when it was replaced with create_before_destroy. Its files stay in Redis, and are deleted with that resource.", model.Name.ValueString()))
+		return
+	}
+	if err == nil {
+		err = set.Delete(ctx)
+	}
+	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting file set %q from Redis", model.Name.ValueString()), err)
 	}
 }
