@@ -74,7 +74,7 @@ func (r *namespaceResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			"network_policy":       networkPolicySchema(),
 			"registry_credentials": registryCredentialsSchema(),
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Adopt an existing Namespace when the resource is created. Without it, an existing Namespace is an error. The plan warns about the changes to the Namespace, and about Secrets in it that the service account could change. Has no effect after the creation. Defaults to `false`.",
+				MarkdownDescription: "Adopt an existing Namespace when the resource is created. Without it, an existing Namespace is an error. The plan warns about the changes to the Namespace, and about Secrets in it that the service account could read. Has no effect after the creation. Defaults to `false`.",
 				Optional:            true,
 			},
 			"deletion_protection": schema.BoolAttribute{
