@@ -176,6 +176,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	old := findTokenNamespace(ctx, store, state)
 	var credential credential
 	if keep := !model.Fingerprint.IsUnknown(); keep {
 		credential = registeredCredential(ctx, store, model, state, &resp.Diagnostics)
@@ -200,7 +201,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 		}
 	}
 	if !model.TokenSecret.Equal(state.TokenSecret) {
-		r.revokeCredential(ctx, state, &resp.Diagnostics)
+		r.revokeCredential(ctx, state, old, &resp.Diagnostics)
 	}
 }
 
@@ -219,11 +220,12 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	namespace := findTokenNamespace(ctx, store, model)
 	if err := infra.Unregister(ctx, store, name, model.SecretName.ValueString()); err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
 	}
-	r.revokeCredential(ctx, model, &resp.Diagnostics)
+	r.revokeCredential(ctx, model, namespace, &resp.Diagnostics)
 }
 
 // ImportState imports by "name", by "cluster/name" or by identity.
@@ -260,17 +262,31 @@ func missing(store infra.Store, registration infra.Registration, name string, er
 	}
 }
 
-// revokeCredential deletes the long-lived token of a state.
-func (r *infrastructureResource) revokeCredential(ctx context.Context, state infrastructureModel, diags *diag.Diagnostics) {
+// findTokenNamespace returns the namespace of the long-lived token of a state. It differs from that of the location if infra.yml was edited. If the
+// token is not registered any more, it is that of the location.
+func findTokenNamespace(ctx context.Context, store infra.Store, state infrastructureModel) string {
+	if registration, err := infra.Lookup(ctx, store, state.Name.ValueString()); err == nil {
+		kubeconfig, err := credentials.Parse(registration.Kubeconfig)
+		if err == nil && kubeconfig.TokenSecret() == state.TokenSecret.ValueString() {
+			if namespace, _, ok := kubeconfig.ServiceAccount(); ok {
+				return namespace
+			}
+		}
+	}
+	return state.Namespace.ValueString()
+}
+
+// revokeCredential deletes the long-lived token of a state, which is in this namespace.
+func (r *infrastructureResource) revokeCredential(ctx context.Context, state infrastructureModel, namespace string, diags *diag.Diagnostics) {
 	if state.TokenSecret.IsNull() {
 		return
 	}
 	client, err := r.clients.Kubernetes(state.Cluster)
 	if err == nil {
-		err = credentials.Revoke(ctx, client, state.Namespace.ValueString(), state.TokenSecret.ValueString())
+		err = credentials.Revoke(ctx, client, namespace, state.TokenSecret.ValueString())
 	}
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to revoke the old token", fmt.Sprintf("Deleting Secret %q in namespace %q to revoke the token that was registered for location %q; delete it manually if this error persists",
-			state.TokenSecret.ValueString(), state.Namespace.ValueString(), state.Name.ValueString()), err)
+			state.TokenSecret.ValueString(), namespace, state.Name.ValueString()), err)
 	}
 }
