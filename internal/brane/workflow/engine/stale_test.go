@@ -49,6 +49,34 @@ func TestDeletedPodDoesNotRun(t *testing.T) {
 	}
 }
 
+// A pod of a lost attempt can be delivered again, for example when the pods are listed again. It does not let the next attempt fail.
+func TestPodOfAnEarlierAttemptHasNoTimer(t *testing.T) {
+	l := newTestLoop(t, workflow.Step{Name: "a"})
+	podOf := func(attempt string, state corev1.ContainerState) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: attempt, UID: types.UID(attempt), Labels: map[string]string{workflow.StepLabel: "a", workflow.AttemptLabel: attempt}},
+			Spec:       corev1.PodSpec{NodeName: "n"},
+			Status:     corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{Name: workflow.StepContainer, State: state}}},
+		}
+	}
+	old := podOf("1", corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}})
+	old.DeletionTimestamp = new(metav1.Now())
+	fresh := podOf("2", corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	fresh.Status.Phase = corev1.PodRunning
+	l.state.recordJob("a", 1)
+	l.state.abandonAttempt("a", 1)
+	l.state.recordJob("a", 2)
+	l.startPodTimer("a")
+	for _, pod := range []*corev1.Pod{fresh, old} {
+		if err := l.handleSignal(t.Context(), podChanged{pod}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if timer, isWaiting := l.timers["a"]; isWaiting {
+		t.Errorf("attempt 2 runs, but the step has the timer %+v", timer)
+	}
+}
+
 // The watch of Jobs can report failed indexes before that of pods shows that their commands have never started.
 func TestFailedIndexesBeforeTheirPods(t *testing.T) {
 	failed := "3"

@@ -147,7 +147,9 @@ func (l *loop) handlePod(pod *corev1.Pod) {
 	if l.state.phaseOf(step) != running {
 		return
 	}
-	l.updatePodTimer(step, pod, time.Now())
+	if l.isLatest(step, pod) {
+		l.updatePodTimer(step, pod, time.Now())
+	}
 	l.handleEviction(step, pod)
 	if end := findStepEnd(pod); end != nil && end.ExitCode == 0 {
 		l.hints.expect(commitName(pod))
