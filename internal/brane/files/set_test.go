@@ -122,3 +122,23 @@ func runKeysOf(s *Set) (int, error) {
 	})
 	return int(all.Load()), err
 }
+
+// TestSetOwner checks that the record of a set has an owner or none, and that its content is read without the owner.
+func TestSetOwner(t *testing.T) {
+	client, ctx := dial(t, "redis://"+redistest.Start(t).Addr()), t.Context()
+	set, err := OpenSet(client, "corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, owner := range []string{"", "one", "two", ""} {
+		set.Owner = owner
+		if _, err := set.Put(ctx, "content", map[string]Source{"a": {Content: []byte("alice")}}); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := set.StoredOwner(ctx)
+		_, content, contentErr := set.Layer(ctx)
+		if stored != owner || content != "content" || err != nil || contentErr != nil {
+			t.Errorf("the owner is %q and not %q, the content %q: %v, %v", stored, owner, content, err, contentErr)
+		}
+	}
+}

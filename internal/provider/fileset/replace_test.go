@@ -45,6 +45,9 @@ func TestAccFileSet_replaced(t *testing.T) {
 			{Config: config(true), Taint: taint, Check: countKeys},
 			{Config: config(false), Check: countKeys},
 			{Config: config(false), Taint: taint, Check: countKeys},
+			{Config: "removed { \n  from = brane_file_set.test\n  lifecycle { destroy = false }\n}\n" + acctest.RedisConfig(server.URL(), "", ""), Check: countKeys},
+			{Config: "import {\n  to = brane_file_set.test\n  id = \"corpus\"\n}\n" + config(true), Check: countKeys},
+			{Config: config(true), Taint: taint, Check: countKeys},
 		},
 		CheckDestroy: func(*terraform.State) error {
 			if n := client.DBSize(context.Background()).Val(); n != 0 {

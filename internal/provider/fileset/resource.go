@@ -2,15 +2,14 @@
 package fileset
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -145,22 +144,8 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 	set.Owner = rand.Text()
 	if r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
-		resp.Diagnostics.Append(resp.Private.SetKey(ctx, ownerKey, []byte(strconv.Quote(set.Owner)))...)
+		writeOwner(ctx, resp.Private, set.Owner, &resp.Diagnostics)
 	}
-}
-
-// ownerKey is the key of the private data that holds the owner with which this resource has stored the set.
-const ownerKey = "owner"
-
-// readOwner returns the owner in the private data, empty if there is none: the set was imported or stored by an earlier version.
-func readOwner(ctx context.Context, private interface {
-	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
-}, diags *diag.Diagnostics,
-) string {
-	text, problems := private.GetKey(ctx, ownerKey)
-	diags.Append(problems...)
-	owner, _ := strconv.Unquote(string(text)) // an empty one is none
-	return owner
 }
 
 func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -184,7 +169,9 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 		set, err = files.OpenSet(redis, model.Name.ValueString())
 	}
 	if err == nil && model.SHA256.IsNull() {
-		err = model.setImported(ctx, set)
+		if err = model.setImported(ctx, set); err == nil {
+			err = adoptOwner(ctx, set, resp.Private, &resp.Diagnostics)
+		}
 	}
 	if err == nil {
 		sentences, err = fileSetDrift(ctx, set, model.SHA256.ValueString())
@@ -240,9 +227,11 @@ func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest
 	if !ok {
 		return
 	}
-	set.Owner = readOwner(ctx, req.Private, &resp.Diagnostics)
+	// A set that was stored without an owner gets one.
+	set.Owner = cmp.Or(readOwner(ctx, req.Private, &resp.Diagnostics), rand.Text())
 	if r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		writeOwner(ctx, resp.Private, set.Owner, &resp.Diagnostics)
 	}
 }
 
