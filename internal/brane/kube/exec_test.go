@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
@@ -117,6 +119,7 @@ func TestPluginIsStopped(t *testing.T) {
 	t.Parallel()
 	pids := filepath.Join(t.TempDir(), "pid")
 	c := pluginClient(t, "echo 'open https://login.example.org' >&2; sleep 1000 & echo $! > "+pids+".new; mv "+pids+".new "+pids+"; wait", func(string) bool { return true })
+	sent := countRequests(t, c)
 	ctx, stop := context.WithCancelCause(t.Context())
 	failed := make(chan error, 2)
 	for range 2 { // the second request waits for the first
@@ -127,6 +130,7 @@ func TestPluginIsStopped(t *testing.T) {
 		text, _ = os.ReadFile(pids)
 		return len(text) > 0
 	})
+	testenv.AwaitTrue(t, "both requests to need the plugin", func() bool { return sent.Load() == 2 })
 	stop(errors.New("not finished after 15s"))
 	for range 2 {
 		if err := <-failed; !strings.Contains(err.Error(), "does not answer") || !strings.Contains(err.Error(), "not finished after 15s") {
@@ -138,6 +142,28 @@ func TestPluginIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	testenv.AwaitTrue(t, "the plugin's child to end", func() bool { return !isRunning(child) })
+}
+
+// countRequests counts the requests of a client that get to the transport of the plugin, which does not return before they have its credential.
+func countRequests(t *testing.T, c *Client) *atomic.Int32 {
+	t.Helper()
+	core, ok := c.groups[corev1.SchemeGroupVersion].(*rest.RESTClient)
+	if !ok {
+		t.Fatalf("the client of the core group is a %T", c.groups[corev1.SchemeGroupVersion])
+	}
+	counting := &countingTransport{next: core.Client.Transport}
+	core.Client.Transport = counting
+	return &counting.sent
+}
+
+type countingTransport struct {
+	next http.RoundTripper
+	sent atomic.Int32
+}
+
+func (t *countingTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	t.sent.Add(1)
+	return t.next.RoundTrip(request)
 }
 
 // isRunning reports whether a process exists that is not only waiting to be reaped.
