@@ -97,6 +97,8 @@ func (f *Failure) describeRemedy() string {
 	case ReasonFilesConflict:
 		return "Let each index write to different paths, for example with BRANE_INDEX in the name: another command runs the indexes again. If the " +
 			"command stays the same, change a value in triggers of the step, because the files that its indexes have stored are not replaced."
+	case ReasonJobRefused:
+		return "Correct what the message names, in the attributes of the step, of defaults or of the run." + f.describeRerun()
 	case ReasonJobDeleted:
 		return "How far its command had come is not known. Apply again to run the step again."
 	case ReasonEvicted:
@@ -185,6 +187,7 @@ func Shorten(text string, size int) string {
 // Reasons of this package, in addition to those of Kubernetes.
 const (
 	ReasonJobDeleted    = "JobDeleted"
+	ReasonJobRefused    = "JobRefused"    // the API server did not accept the Job
 	ReasonFilesConflict = "FilesConflict" // the indexes of a step have committed files that cannot be merged
 )
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
 
 // Limits for the output and the events that a failure contains.
@@ -26,6 +27,9 @@ const (
 func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReason) *workflow.Failure {
 	if l.starts[step].Layer == "" { // the files of its needs conflict
 		return &workflow.Failure{Step: step, Namespace: l.spec.Namespace, End: workflow.End{Reason: why.reason}, Message: why.message}
+	}
+	if why.reason == workflow.ReasonJobRefused {
+		return l.newRefusedFailure(step, why)
 	}
 	ctx, done := context.WithTimeout(ctx, optionalTimeout)
 	defer done()
@@ -52,6 +56,15 @@ func (l *loop) diagnoseFailure(ctx context.Context, step string, why failureReas
 	}
 	f.Log = l.readLog(ctx, step, f.End, true)
 	f.Advice = cmp.Or(suggestRemedy(f, l.spec.AgentImage, l.injection), l.suggestAdmissionRemedy(f))
+	f.HideSecrets(workflow.HideSecrets(l.spec.Graph, l.clients.RedisURL))
+	return f
+}
+
+// newRefusedFailure describes the failure of a step whose Job the API server did not accept. The message may repeat values of the Job.
+func (l *loop) newRefusedFailure(step string, why failureReason) *workflow.Failure {
+	name := jobspec.JobName(l.spec.ID, step, l.state.nextAttempt(step, l.lease.Transitions()))
+	f := &workflow.Failure{Step: step, Namespace: l.spec.Namespace, Job: name, End: workflow.End{Reason: why.reason}, Message: why.message}
+	f.Advice = l.suggestAdmissionRemedy(f)
 	f.HideSecrets(workflow.HideSecrets(l.spec.Graph, l.clients.RedisURL))
 	return f
 }

@@ -74,6 +74,7 @@ type loop struct {
 	lastMove time.Time
 	// refusedSince is when a quota began to refuse Jobs; zero if it does not.
 	refusedSince time.Time
+	deniedJobs   map[string]time.Time // since when the API server has denied the Jobs of steps
 	// waiting is what steps wait for as long as another actor wants, as it was last reported.
 	waiting map[string]string
 	// lastDisturbance is the last error of a request that was repeated.
@@ -88,7 +89,7 @@ func newLoop(e *Execution) *loop {
 		state:     newState(e.spec.Graph), commits: map[string]files.Record{}, merger: newIndexMerger(e.spec.Graph, e.results.Files(), reuser), hints: newCommitHints(),
 		reuser: reuser, starts: map[string]stepStart{}, reused: map[string]bool{}, firstAttempts: map[string]int{}, indexes: map[attemptKey][]int{},
 		pods: map[string]podsByUID{}, active: map[string]podsByUID{}, failed: map[failedKey]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
-		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{},
+		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{}, deniedJobs: map[string]time.Time{},
 		terminating: map[types.UID]time.Time{}, failing: map[string]failureReason{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
 	}
 }
@@ -132,6 +133,9 @@ func (l *loop) runSteps(ctx context.Context) error {
 		}
 		if err := l.startSteps(ctx, l.withoutWaiting(decision.listReady(l.spec.Parallel), time.Now())); err != nil {
 			return err
+		}
+		if l.state.hasUnconfirmed() {
+			continue // a Job was refused
 		}
 		if err := l.waitForPass(ctx, time.Now()); err != nil {
 			return err
@@ -278,8 +282,8 @@ func (l *loop) completeEmptySteps(ctx context.Context, names []string) error {
 	return nil
 }
 
-// startSteps creates the Jobs of these steps. A Job that exists was created by a request whose answer was lost. If the API server does not
-// answer, the request is repeated later: commits arrive through Redis, so a run survives a long restart.
+// startSteps creates the Jobs of these steps. If the API server does not answer, the request is repeated later: commits arrive through Redis, so a
+// run survives a long restart. A Job that the API server does not accept does not keep the others from starting.
 func (l *loop) startSteps(ctx context.Context, names []string) error {
 	if len(names) == 0 || time.Now().Before(l.nextRetry) {
 		return nil
@@ -290,42 +294,66 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 		return l.scheduleRetry(ctx, err)
 	}
 	l.nextRetry = time.Time{}
+	var postponed error
 	for _, name := range names {
-		number := l.state.nextAttempt(name, l.lease.Transitions())
-		job, err := l.buildJob(name, number)
-		if errors.Is(err, jobspec.ErrTooManyNeeds) {
-			l.state.forbidPrewarm(name)
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("create the Job of step %q: %w", name, err)
-		}
-		if err := l.storeItems(ctx, name); err != nil {
-			return err
-		}
-		kind := workflow.StepStarted
-		err = l.clients.Kube.Create(ctx, job)
-		if apierrors.IsAlreadyExists(err) {
-			kind, err = workflow.StepAdopted, nil
-		}
-		if err != nil {
-			err = fmt.Errorf("create the Job of step %q, %s: %w", name, kube.Describe(job), err)
-			if apierrors.IsForbidden(err) && isQuotaRefusal(err.Error()) {
-				return l.waitForJobQuota(ctx, err, time.Now())
+		err := l.startStep(ctx, name)
+		var refusal *jobRefusal
+		switch {
+		case err == nil:
+			l.endPostponement()
+		case !errors.As(err, &refusal):
+			if kube.IsDenied(err) && !l.isNewDenial(name, time.Now()) && !l.state.hasJobs() {
+				return l.explainGone(ctx, err)
 			}
 			return l.scheduleRetry(ctx, err)
+		case l.mayAcceptLater(ctx, name, refusal, time.Now()):
+			postponed = err
+		default:
+			l.state.refuseJob(name, failureReason{workflow.ReasonJobRefused, refusal.Error()})
 		}
-		l.refusedSince = time.Time{}
-		l.rememberIndexes(parseAttempt(job))
-		if _, hasStarted := l.firstAttempts[name]; !hasStarted {
-			l.firstAttempts[name] = number
+		if postponed != nil && isQuotaRefusal(postponed.Error()) {
+			break // it would refuse the others too
 		}
-		l.state.recordJob(name, number)
-		delete(l.failing, name)
-		l.startPodTimer(name)
-		l.endPostponement()
-		l.reportEvent(kind, name, job.Name)
 	}
+	if postponed != nil {
+		l.postponeRequest(postponed)
+	}
+	return nil
+}
+
+// startStep creates the next Job of a step. A Job that exists was created by a request whose answer was lost. The error is a [jobRefusal] if it is
+// about this Job, and not about the API server.
+func (l *loop) startStep(ctx context.Context, name string) error {
+	number := l.state.nextAttempt(name, l.lease.Transitions())
+	job, err := l.buildJob(name, number)
+	if errors.Is(err, jobspec.ErrTooManyNeeds) {
+		l.state.forbidPrewarm(name)
+		return nil
+	}
+	if err != nil {
+		return &jobRefusal{err}
+	}
+	if err := l.storeItems(ctx, name); err != nil {
+		return err
+	}
+	kind := workflow.StepStarted
+	err = l.clients.Kube.Create(ctx, job)
+	if apierrors.IsAlreadyExists(err) {
+		kind, err = workflow.StepAdopted, nil
+	}
+	if err != nil {
+		return fmt.Errorf("create the Job of step %q, %s: %w", name, kube.Describe(job), asRefusal(err))
+	}
+	l.refusedSince = time.Time{}
+	delete(l.deniedJobs, name)
+	l.rememberIndexes(parseAttempt(job))
+	if _, hasStarted := l.firstAttempts[name]; !hasStarted {
+		l.firstAttempts[name] = number
+	}
+	l.state.recordJob(name, number)
+	delete(l.failing, name)
+	l.startPodTimer(name)
+	l.reportEvent(kind, name, job.Name)
 	return nil
 }
 

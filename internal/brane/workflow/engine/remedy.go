@@ -28,9 +28,9 @@ func suggestRemedy(f *workflow.Failure, agentImage string, injection workflow.Ag
 	return ""
 }
 
-// suggestAdmissionRemedy returns what to do if the pods of a step were denied; empty if that is not known.
+// suggestAdmissionRemedy returns what to do if the Job of a step, or its pods, were denied; empty if that is not known.
 func (l *loop) suggestAdmissionRemedy(f *workflow.Failure) string {
-	if f.Reason != workflow.ReasonFailedCreate {
+	if f.Reason != workflow.ReasonFailedCreate && f.Reason != workflow.ReasonJobRefused {
 		return ""
 	}
 	denied, isDenied := denial.Parse(f.Message)

@@ -127,11 +127,11 @@ func limitRoomWait(reason string, scheduling time.Duration) time.Duration {
 	return scheduling
 }
 
-// waitForJobQuota handles a Job that a quota refuses: the request is repeated until the run has not moved for the scheduling timeout. Jobs
-// of the run that are not needed any more are deleted.
-func (l *loop) waitForJobQuota(ctx context.Context, refusal error, now time.Time) error {
+// waitsForQuota reports whether to create a Job again later that a quota refuses: until the run has not moved for the scheduling timeout. Jobs of
+// the run that are not needed any more are deleted.
+func (l *loop) waitsForQuota(ctx context.Context, refusal error, now time.Time) bool {
 	if !fitsQuota(refusal.Error()) {
-		return refusal
+		return false
 	}
 	if l.refusedSince.IsZero() {
 		l.refusedSince = now
@@ -140,11 +140,7 @@ func (l *loop) waitForJobQuota(ctx context.Context, refusal error, now time.Time
 		l.lastMove = now
 	}
 	timeout := l.spec.Timeouts.SchedulingOrDefault()
-	if now.Sub(l.refusedSince) >= timeout && !l.hasMoved(now, timeout) {
-		return refusal
-	}
-	l.postponeRequest(refusal)
-	return nil
+	return now.Sub(l.refusedSince) < timeout || l.hasMoved(now, timeout)
 }
 
 // quotaInterval is the pause before a Job is created again that a quota has refused, before the run has an engine.

@@ -85,7 +85,7 @@ func TestStepsWaitForRoomOfTheirRun(t *testing.T) {
 	}
 }
 
-// A quota that others have used up ends the run after the scheduling timeout, and a quota that is too small for the step does at once.
+// A quota that others have used up fails the step after the scheduling timeout, and a quota that is too small for the step does at once.
 func TestQuotaThatOthersHold(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]string{"used up": "1", "too small": "0"} {
@@ -104,8 +104,11 @@ func TestQuotaThatOthersHold(t *testing.T) {
 			run.Spec.Timeouts = workflow.PodTimeouts{Scheduling: 40 * time.Second} // longer than a denial is retried
 			began := time.Now()
 			end := testenv.Receive(t, "the run", runtest.Execute(t.Context(), run))
-			if end.Err == nil || !strings.Contains(end.Err.Error(), `create the Job of step "refused"`) || !strings.Contains(end.Err.Error(), "exceeded quota: few") {
-				t.Errorf("the run ended with %+v, %v", end.Result, end.Err)
+			if end.Err != nil || len(end.Result.Failures) != 1 {
+				t.Fatalf("the run ended with %+v, %v", end.Result, end.Err)
+			}
+			if detail := end.Result.Failures[0].Detail(); !strings.Contains(detail, "JobRefused") || !strings.Contains(detail, "exceeded quota: few") {
+				t.Errorf("the step failed with %s", detail)
 			}
 			if took := time.Since(began); (took > 40*time.Second) != (limit == "1") {
 				t.Errorf("it took %s", took)

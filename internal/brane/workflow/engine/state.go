@@ -32,6 +32,7 @@ const (
 	jobPrewarmed                  // the same, before its needs have ended
 	needsCommitted                // the last need has committed
 	prewarmEnded                  // a need lost its pod, the run has failed, or the early Job has ended
+	jobRefused                    // the API server does not accept its Job
 	attemptLost                   // its pod does not end, and its node is not ready
 	cannotCommit                  // its Job has failed, is complete without a commit or was deleted, or its pod has exceeded its timeout
 	indexesConflict               // all indexes are committed, but their files conflict
@@ -50,6 +51,7 @@ var transitions = map[event]map[phase]phase{
 	jobPrewarmed:     {pending: prewarmed},
 	needsCommitted:   {prewarmed: running},
 	prewarmEnded:     {prewarmed: pending},
+	jobRefused:       {pending: unconfirmed},
 	attemptLost:      {running: pending},
 	cannotCommit:     {running: unconfirmed},
 	indexesConflict:  {pending: unconfirmed, running: unconfirmed, unconfirmed: unconfirmed},
@@ -212,6 +214,15 @@ func (s *state) withdrawPrewarmed(name string) bool {
 
 // forbidPrewarm records that the Job of a step is not created before its needs have ended.
 func (s *state) forbidPrewarm(name string) { s.steps[name].isPrewarmForbidden = true }
+
+// refuseJob records that the API server does not accept the Job of a step. An early Job is only not created.
+func (s *state) refuseJob(name string, why failureReason) {
+	if s.creationOf(name) == jobPrewarmed {
+		s.forbidPrewarm(name)
+	} else if s.applyEvent(name, jobRefused) {
+		s.steps[name].reason = why
+	}
+}
 
 // abandonAttempt records that an attempt was lost with its node. It reports whether the step needs another one.
 func (s *state) abandonAttempt(name string, number int) bool {

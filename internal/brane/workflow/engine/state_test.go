@@ -18,6 +18,7 @@ pending                                 jobPrewarmed      prewarmed
 prewarmed                               needsCommitted    running
 prewarmed                               prewarmEnded      pending
 running                                 cannotCommit      unconfirmed
+pending                                 jobRefused        unconfirmed
 pending running unconfirmed             indexesConflict   unconfirmed
 pending                                 failureRestored   failed
 unconfirmed                             failureConfirmed  failed
@@ -30,7 +31,7 @@ var (
 		"pending": pending, "prewarmed": prewarmed, "running": running, "unconfirmed": unconfirmed, "failed": failed, "committed": committed,
 	}
 	eventNames = map[string]event{
-		"jobCreated": jobCreated, "jobPrewarmed": jobPrewarmed, "needsCommitted": needsCommitted, "prewarmEnded": prewarmEnded, "cannotCommit": cannotCommit,
+		"jobCreated": jobCreated, "jobPrewarmed": jobPrewarmed, "needsCommitted": needsCommitted, "prewarmEnded": prewarmEnded, "cannotCommit": cannotCommit, "jobRefused": jobRefused,
 		"indexesConflict": indexesConflict, "failureRestored": failureRestored, "failureConfirmed": failureConfirmed, "commitRead": commitRead, "retryDecided": retryDecided,
 	}
 )
