@@ -25,6 +25,8 @@ type Failure struct {
 	More      int       // number of other failed pods
 	Advice    string    // what to do, if that does not follow from the reason
 	IsAllowed bool      // the run can succeed nevertheless
+	// Term is the term of the lease in which a failure that is not allowed was stored; 0 for one that is allowed.
+	Term int `json:",omitempty"`
 }
 
 func (f *Failure) Error() string {

@@ -11,6 +11,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/objectsize"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 )
 
@@ -28,23 +29,20 @@ type engineConfig struct {
 	Parallel       int                     `json:"parallel,omitempty"`
 	Prewarm        bool                    `json:"prewarm,omitempty"`
 	AgentInjection workflow.AgentInjection `json:"agent_injection,omitempty"`
-	// ChosenInjection was chosen by the process that started the engine, because an engine has no permission to list the nodes.
-	ChosenInjection workflow.AgentInjection `json:"chosen_injection"`
-	Policies        jobspec.Policies        `json:"policies,omitzero"` // likewise
-	Steps           []workflow.Step         `json:"steps"`
-	Inputs          string                  `json:"inputs,omitempty"` // the digest of the inputs, which are stored already
-	Metadata        workflow.Metadata       `json:"metadata,omitzero"`
-	Outputs         []string                `json:"outputs,omitempty"` // paths to keep at the end
-	// SecretEnv is the name of the Secret with the steps' secret environment.
-	SecretEnv string `json:"secret_env"`
+	// Prepared is what the process that started the engine has found out, because an engine has no permission to list the nodes, and has created.
+	Prepared engine.Prepared   `json:"prepared"`
+	Steps    []workflow.Step   `json:"steps"`
+	Inputs   string            `json:"inputs,omitempty"` // the digest of the inputs, which are stored already
+	Metadata workflow.Metadata `json:"metadata,omitzero"`
+	Outputs  []string          `json:"outputs,omitempty"` // paths to keep at the end
 	// Account is the service account that was created for this engine; empty if it has another one.
 	Account string `json:"account,omitempty"`
 }
 
-func newEngineConfig(spec *workflow.Spec, chosen workflow.AgentInjection, policies jobspec.Policies, outputs []string) engineConfig {
+func newEngineConfig(spec *workflow.Spec, prepared engine.Prepared, outputs []string) engineConfig {
 	return engineConfig{
 		Run: spec.ID, Namespace: spec.Namespace, Location: spec.Location, Registry: spec.Registry, AgentImage: spec.AgentImage, Version: spec.Version, Users: spec.Users, PodConnections: spec.PodConnections,
-		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, ChosenInjection: chosen, Policies: policies,
+		Timeouts: spec.Timeouts, Parallel: spec.Parallel, Prewarm: spec.Prewarm, AgentInjection: spec.AgentInjection, Prepared: prepared,
 		Steps: spec.Graph.All(), Inputs: spec.InputDigest, Metadata: spec.Metadata, Outputs: outputs,
 	}
 }
@@ -75,7 +73,7 @@ const configReserve = 128 << 10
 
 // CheckSize returns an [objectsize.Error] if the configuration of an engine for this run would not fit into a ConfigMap.
 func CheckSize(spec *workflow.Spec, outputs []string) error {
-	text, err := newEngineConfig(spec, workflow.InjectInitContainer, jobspec.Policies{}, outputs).encodeConfig()
+	text, err := newEngineConfig(spec, engine.Prepared{Injection: workflow.InjectInitContainer}, outputs).encodeConfig()
 	if err != nil {
 		return err
 	}
@@ -110,8 +108,8 @@ func hasSameConfig(ctx context.Context, client *kube.Client, spec *workflow.Spec
 	if err != nil {
 		return false, err
 	}
-	wanted := newEngineConfig(spec, config.ChosenInjection, config.Policies, config.Outputs)
-	wanted.SecretEnv, wanted.Account = config.SecretEnv, config.Account
+	wanted := newEngineConfig(spec, config.Prepared, config.Outputs)
+	wanted.Account = config.Account
 	text, err := wanted.encodeConfig()
 	if err != nil {
 		return false, err

@@ -211,7 +211,7 @@ func (e *Engine) executeRun(ctx context.Context, lease *record.Lease, options en
 	if err := agent.CheckVersion("engine", e.spec.Version); err != nil {
 		return outcome, err
 	}
-	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.config.ChosenInjection, e.config.Policies, e.config.SecretEnv)
+	execution, err := engine.Resume(ctx, lease, e.spec, e.clients, options, e.config.Prepared)
 	if err != nil {
 		return outcome, err
 	}

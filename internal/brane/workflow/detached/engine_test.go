@@ -19,6 +19,7 @@ import (
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/jobspec"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 )
@@ -61,7 +62,7 @@ func TestConfigHasTheWholeRun(t *testing.T) {
 		}
 	}
 	spec.Graph = graph
-	text, err := newEngineConfig(&spec, workflow.InjectImageVolume, jobspec.Policies{}, []string{"words"}).encodeConfig()
+	text, err := newEngineConfig(&spec, engine.Prepared{Injection: workflow.InjectImageVolume, Term: 3}, []string{"words"}).encodeConfig()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func TestConfigHasTheWholeRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(*got, spec) || config.ChosenInjection != workflow.InjectImageVolume || len(config.Outputs) != 1 {
+	if !reflect.DeepEqual(*got, spec) || config.Prepared.Injection != workflow.InjectImageVolume || config.Prepared.Term != 3 || len(config.Outputs) != 1 {
 		t.Errorf("got  %+v\nwant %+v", *got, spec)
 	}
 }
@@ -90,8 +91,8 @@ func TestHasSameConfig(t *testing.T) {
 	same := func(*workflow.Spec, *workflow.Step) {}
 	policies := jobspec.Policies{}
 	policies.AddRange(corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: corev1.ResourceList{"cpu": resource.MustParse("10m")}}}}})
-	config := newEngineConfig(spec(same), workflow.InjectImageVolume, policies, []string{"words"})
-	config.SecretEnv, config.Account = "env-1", "account"
+	config := newEngineConfig(spec(same), engine.Prepared{Injection: workflow.InjectImageVolume, Policies: policies, SecretEnv: "env-1", Term: 3}, []string{"words"})
+	config.Account = "account"
 	text, err := config.encodeConfig()
 	if err != nil {
 		t.Fatal(err)

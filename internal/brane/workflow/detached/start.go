@@ -109,8 +109,8 @@ func createEngine(
 	if err != nil {
 		return err
 	}
-	config := newEngineConfig(spec, execution.Injection(), execution.Policies(), outputs)
-	config.Account, config.SecretEnv = created, execution.SecretEnvName()
+	config := newEngineConfig(spec, execution.Prepared(), outputs)
+	config.Account = created
 	text, err := config.encodeConfig()
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func createEngine(
 	}
 	// The engine keeps the run's Redis user, like this process would; the credential of that user is not sufficient for that.
 	meta := spec.Ref().Meta()
-	secrets := jobspec.Secrets{Access: spec.Ref().EngineAccessName(lease.Term()), Env: execution.SecretEnvName()}
+	secrets := jobspec.Secrets{Access: spec.Ref().EngineAccessName(lease.Term()), Env: execution.Prepared().SecretEnv}
 	meta.Name, meta.OwnerReferences = secrets.Access, []metav1.OwnerReference{lease.Owner()}
 	if err := engine.CreateAccessSecret(ctx, clients.Kube, spec.ID, meta, clients.RedisURL, clients.Certificates); err != nil {
 		return err

@@ -121,7 +121,7 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
 		}
 		l.failures = append(l.failures, failure)
-		if err := l.results.StoreAllowedFailure(ctx, failure, l.starts[step].fingerprint); err != nil {
+		if err := l.results.StoreFailure(ctx, failure, l.starts[step].fingerprint, l.lease.Transitions()); err != nil {
 			return err
 		}
 		l.reportEvent(workflow.StepFailed, step, failure.Reason)

@@ -88,6 +88,7 @@ type Execution struct {
 	injection workflow.AgentInjection
 	policies  jobspec.Policies // of the namespace
 	secrets   jobspec.Secrets  // of the pods
+	firstTerm int              // of the lease, in which the execution was prepared
 }
 
 // Prepare stores the configuration and the inputs of a run, and creates the Secrets that its steps need.
@@ -116,15 +117,24 @@ func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clie
 		}
 	}
 	injection := chooseAgentInjection(ctx, spec, clients, hasOwnUser, options.Observe)
-	return &Execution{spec, clients, options, lease, store, injection, ReadPolicies(ctx, spec.Namespace, clients), secrets}, nil
+	return &Execution{spec, clients, options, lease, store, injection, ReadPolicies(ctx, spec.Namespace, clients), secrets, lease.Transitions()}, nil
 }
 
-// Resume continues a run that another process has prepared. That process has chosen how the agent gets into the pods, has read the
-// policies of the namespace, and has created the Secret with the secret environment.
-func Resume(
-	ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options, chosen workflow.AgentInjection, policies jobspec.Policies,
-	secretEnv string,
-) (*Execution, error) {
+// Prepared is what the process that prepares an execution gives to another one that continues it.
+type Prepared struct {
+	Injection workflow.AgentInjection `json:"injection"`         // how the agent gets into the pods
+	Policies  jobspec.Policies        `json:"policies,omitzero"` // of the namespace
+	SecretEnv string                  `json:"secret_env"`        // the name of the Secret with the steps' secret environment
+	Term      int                     `json:"term"`              // of the lease, in which the execution was prepared
+}
+
+// Prepared returns what another process needs to continue this execution with [Resume].
+func (e *Execution) Prepared() Prepared {
+	return Prepared{e.injection, e.policies, e.secrets.Env, e.firstTerm}
+}
+
+// Resume continues an execution that another process has prepared.
+func Resume(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options, prepared Prepared) (*Execution, error) {
 	options.Observe = options.Observe.Serialize()
 	store, err := openStore(lease, clients, options)
 	if err != nil {
@@ -135,18 +145,10 @@ func Resume(
 	if err != nil {
 		return nil, err
 	}
-	injection := keepAgentInjection(spec, clients.Certificates, hasOwnUser, chosen, options.Observe)
-	return &Execution{spec, clients, options, lease, store, injection, policies, jobspec.Secrets{Access: spec.Ref().AccessName(lease.Term()), Env: secretEnv}}, nil
+	injection := keepAgentInjection(spec, clients.Certificates, hasOwnUser, prepared.Injection, options.Observe)
+	secrets := jobspec.Secrets{Access: spec.Ref().AccessName(lease.Term()), Env: prepared.SecretEnv}
+	return &Execution{spec, clients, options, lease, store, injection, prepared.Policies, secrets, prepared.Term}, nil
 }
-
-// Injection returns how the agent gets into the pods.
-func (e *Execution) Injection() workflow.AgentInjection { return e.injection }
-
-// Policies returns the policies of the namespace.
-func (e *Execution) Policies() jobspec.Policies { return e.policies }
-
-// SecretEnvName returns the name of the Secret with the steps' secret environment.
-func (e *Execution) SecretEnvName() string { return e.secrets.Env }
 
 // Results returns the results of the run.
 func (e *Execution) Results() *results.Store { return e.results }
@@ -154,12 +156,14 @@ func (e *Execution) Results() *results.Store { return e.results }
 // Run runs the steps of the prepared run.
 func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 	store, observe := e.results.Files(), e.options.Observe
-	if err := clearCancellation(ctx, e.clients.Kube, e.spec.Ref(), store, observe); err != nil {
+	wasCancelled, err := clearCancellation(ctx, e.clients.Kube, e.spec.Ref(), store, observe)
+	if err != nil {
 		return workflow.Result{}, err
 	}
 	stopKeeping := keepRedisUser(ctx, store, e.spec.Users, observe)
 	loop := newLoop(e)
-	err := loop.explainRecordGone(ctx, loop.runSteps(ctx))
+	loop.wasCancelled = wasCancelled
+	err = loop.explainRecordGone(ctx, loop.runSteps(ctx))
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = loop.explainTimeout(ctx, err)
 	}
@@ -168,7 +172,9 @@ func (e *Execution) Run(ctx context.Context) (workflow.Result, error) {
 		return loop.buildResult(ctx), err
 	}
 	hasFailed := loop.state.decide().hasFailed
-	if !hasFailed && leavesSteps(ctx, err, e.options.Detach) {
+	// The next pod of an engine restores the failure; the next apply would run the failed step again.
+	hasSuccessor := !hasFailed || e.options.Holder.Engine != ""
+	if hasSuccessor && leavesSteps(ctx, err, e.options.Detach) {
 		stopKeeping(true)
 		return loop.buildResult(ctx), &workflow.StepsContinueError{Err: err}
 	}
@@ -225,27 +231,27 @@ func storeInputs(ctx context.Context, store *files.Store, spec *workflow.Spec) e
 const stopTime = time.Minute
 
 // clearCancellation resumes a run that an earlier execution has cancelled, when its pods have ended, because two pods of one step must not
-// run at the same time.
-func clearCancellation(ctx context.Context, client *kube.Client, ref workflow.Ref, store *files.Store, observe workflow.Observer) error {
+// run at the same time. It reports whether the run was cancelled.
+func clearCancellation(ctx context.Context, client *kube.Client, ref workflow.Ref, store *files.Store, observe workflow.Observer) (wasCancelled bool, err error) {
 	term, err := store.CancelledTerm(ctx)
 	if err != nil || term == 0 {
-		return err
+		return false, err
 	}
 	// Later attempts are of later terms, and not cancelled. A Job that has failed is kept for inspection; its pod does not have to be waited
 	// for.
 	shouldKeep := func(job *batchv1.Job) bool { return isJobOver(job) || parseAttempt(job).number > term }
 	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, shouldKeep) }); err != nil {
-		return err
+		return true, err
 	}
 	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
 	defer done()
 	isStopping := func(pod *corev1.Pod) bool { return isPodRunning(pod) && attemptNumber(pod.Labels) <= term }
 	if err := waitForPods(soon, client, ref, ref.StepsSelector(), isStopping); ctx.Err() != nil {
-		return context.Cause(ctx)
+		return true, context.Cause(ctx)
 	} else if err != nil {
 		observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()}) // the first commit is used
 	}
-	return store.Resume(ctx)
+	return true, store.Resume(ctx)
 }
 
 // isPodRunning reports whether a pod has not ended.

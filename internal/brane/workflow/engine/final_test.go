@@ -79,7 +79,7 @@ func openLoop(t *testing.T, steps ...workflow.Step) (l *loop, client *redis.Clie
 		t.Fatal(err)
 	}
 	l = newLoop(&Execution{
-		spec: spec, results: store, lease: lease, clients: Clients{Kube: kubernetes},
+		spec: spec, results: store, lease: lease, clients: Clients{Kube: kubernetes}, firstTerm: lease.Transitions(),
 		options: Options{Observe: func(event workflow.Event) { *events = append(*events, event.String()) }},
 	})
 	for _, step := range steps {

@@ -63,6 +63,7 @@ type loop struct {
 	failedIndexes map[string]string
 	signals       *signals
 	failures      []*workflow.Failure
+	wasCancelled  bool         // an earlier execution has cancelled the run
 	nextResync    time.Time    // when to read everything again
 	nextRetry     time.Time    // when to repeat a request that the API server did not answer; zero if there is none
 	backoff       wait.Backoff // of the next retry
@@ -181,7 +182,7 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	var stale []attempt
 	for i := range jobs {
 		job := &jobs[i]
-		job.isOver = job.isOver || job.isComplete
+		job.isOver = job.isComplete || job.isOver && !l.isFinalFailure(*job, time.Now())
 		if !job.isOver && l.isStale(*job, time.Now()) {
 			job.isOver = true
 			stale = append(stale, *job)
@@ -236,31 +237,6 @@ func (l *loop) stopStale(ctx context.Context, stale []attempt) error {
 	}
 	if err != nil {
 		l.reportEvent(workflow.RunDisturbed, "", err.Error()) // the first commit is used
-	}
-	return nil
-}
-
-// restoreFailures restores the allowed failures of steps that have the same fingerprints in earlier executions.
-func (l *loop) restoreFailures(ctx context.Context, steps []string) error {
-	fingerprints := map[string]files.Fingerprint{}
-	for _, step := range steps {
-		if start, isKnown := l.starts[step]; isKnown && l.spec.Graph.Step(step).AllowFailure && l.state.phaseOf(step) == pending {
-			fingerprints[step] = start.fingerprint
-		}
-	}
-	failures, err := l.results.AllowedFailures(ctx, fingerprints)
-	if err != nil {
-		return err
-	}
-	for step, failure := range failures {
-		if !l.state.restoreFailure(step) {
-			continue
-		}
-		l.failures = append(l.failures, failure)
-		if err := l.results.StoreAllowedFailure(ctx, failure, fingerprints[step]); err != nil { // again, so that it is kept as long as this execution
-			return err
-		}
-		l.reportEvent(workflow.StepFailed, step, failure.Reason+", before")
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ const (
 	attemptLost                   // its pod does not end, and its node is not ready
 	cannotCommit                  // its Job has failed, is complete without a commit or was deleted, or its pod has exceeded its timeout
 	indexesConflict               // all indexes are committed, but their files conflict
-	failureRestored               // an earlier execution has stored its allowed failure
+	failureRestored               // an earlier process has stored its failure, which is final for this one
 	failureConfirmed              // the commits were read after cannotCommit or indexesConflict, and there is still none
 	commitRead                    // its commit was read
 	retryDecided                  // the commits were read after cannotCommit, and its command has not started: that does not count
@@ -144,6 +144,7 @@ type attempt struct {
 	step        string
 	number      int
 	isOver      bool       // it has failed or is being deleted, so it will not commit
+	hasFailed   bool       // it has failed, and is not being deleted
 	isComplete  bool       // all of its pods have succeeded
 	completions int        // of an Indexed Job
 	indexes     []int      // of its step that it runs, by completion index; empty means all
@@ -167,7 +168,7 @@ func (a attempt) indexAt(completion int) int {
 }
 
 // adoptJobs resumes what earlier executions have started, when the commits are known. A step whose latest Job still runs is running; a step
-// whose Job has ended waits for the next attempt.
+// whose Job is over waits for the next attempt.
 func (s *state) adoptJobs(jobs []attempt) (adopted []string) {
 	latest := map[string]attempt{}
 	for _, job := range jobs {
@@ -229,7 +230,7 @@ func (s *state) abandonAttempt(name string, number int) bool {
 	return s.latestAttempt(name) == number && s.applyEvent(name, attemptLost)
 }
 
-// restoreFailure records a failure that an earlier execution has stored. It reports whether the step has failed because of that.
+// restoreFailure records a failure that an earlier process has stored. It reports whether the step has failed because of that.
 func (s *state) restoreFailure(name string) bool { return s.applyEvent(name, failureRestored) }
 
 // recordCommit records that a commit was read. It reports whether the step is committed because of that.

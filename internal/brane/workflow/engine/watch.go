@@ -254,6 +254,7 @@ func parseAttempt(job *batchv1.Job) attempt {
 	_, isFailed := FindJobFailure(job)
 	of := attempt{
 		step: job.Labels[workflow.StepLabel], number: attemptNumber(job.Labels), isOver: isFailed || isJobStopped(job) || job.DeletionTimestamp != nil,
+		hasFailed:  isFailed && job.DeletionTimestamp == nil,
 		isComplete: job.Status.CompletionTime != nil,
 	}
 	of.agent, _ = jobspec.FindAgentStep(job) // the zero value matches no step

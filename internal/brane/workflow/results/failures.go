@@ -5,23 +5,25 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
-// An allowed failure is final, like a commit: later steps have started because of it, so a later execution must not run the step again. It
-// is stored in Redis beside the commits, so that either both exist or neither. Steps with any other failure run again.
+// A failure is final in its execution: later steps have started because of it. An allowed failure is also final in later executions, like a
+// commit; steps with any other failure run again in them. Failures are stored in Redis beside the commits, so that either both exist or neither.
 //
 // A step that was committed nevertheless, by a pod that had been unreachable, stays failed in the execution that stored the failure. Later
 // executions and readers find the commit, and it wins.
 
-// StoreAllowedFailure stores the failure of a step with this fingerprint if it is allowed.
-func (s *Store) StoreAllowedFailure(ctx context.Context, failure *workflow.Failure, fingerprint files.Fingerprint) error {
-	if !s.graph.Step(failure.Step).AllowFailure {
-		return nil
+// StoreFailure stores the failure of a step with this fingerprint. term is that of the lease of the execution.
+func (s *Store) StoreFailure(ctx context.Context, failure *workflow.Failure, fingerprint files.Fingerprint, term int) error {
+	stored := *failure
+	if stored.Term = term; s.graph.Step(failure.Step).AllowFailure {
+		stored.Term = 0
 	}
-	text, err := json.Marshal(failure)
+	text, err := json.Marshal(stored)
 	if err == nil {
 		err = s.files.SetFailure(ctx, files.ResultKey{Step: failure.Step, Fingerprint: fingerprint}, text)
 	}
@@ -31,20 +33,30 @@ func (s *Store) StoreAllowedFailure(ctx context.Context, failure *workflow.Failu
 	return nil
 }
 
-// AllowedFailures returns the stored failures of these steps whose failure is allowed.
-func (s *Store) AllowedFailures(ctx context.Context, fingerprints map[string]files.Fingerprint) (map[string]*workflow.Failure, error) {
-	fingerprints = maps.Clone(fingerprints)
-	maps.DeleteFunc(fingerprints, func(step string, _ files.Fingerprint) bool { return !s.graph.Step(step).AllowFailure })
+// FinalFailures returns the stored failures of these steps that are final for an execution whose first term of the lease is this: those that are
+// allowed, and its own.
+func (s *Store) FinalFailures(ctx context.Context, fingerprints map[string]files.Fingerprint, since int) (map[string]*workflow.Failure, error) {
 	texts, err := s.files.Failures(ctx, fingerprints)
 	if err != nil {
 		return nil, fmt.Errorf("read the failures of run %q: %w", s.id, err)
 	}
 	failures := map[string]*workflow.Failure{}
 	for step, text := range texts {
-		failures[step] = &workflow.Failure{}
-		if err := json.Unmarshal(text, failures[step]); err != nil {
+		failure := &workflow.Failure{}
+		if err := json.Unmarshal(text, failure); err != nil {
 			return nil, fmt.Errorf("read the failure of step %q of run %q: %w", step, s.id, err)
+		}
+		isAllowed := failure.Term == 0 && s.graph.Step(step).AllowFailure
+		if isAllowed || failure.Term >= since {
+			failures[step] = failure
 		}
 	}
 	return failures, nil
+}
+
+// AllowedFailures returns the stored failures of these steps whose failure is allowed.
+func (s *Store) AllowedFailures(ctx context.Context, fingerprints map[string]files.Fingerprint) (map[string]*workflow.Failure, error) {
+	fingerprints = maps.Clone(fingerprints)
+	maps.DeleteFunc(fingerprints, func(step string, _ files.Fingerprint) bool { return !s.graph.Step(step).AllowFailure })
+	return s.FinalFailures(ctx, fingerprints, math.MaxInt)
 }

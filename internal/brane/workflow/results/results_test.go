@@ -194,11 +194,11 @@ func TestLoad(t *testing.T) {
 	)
 	store, _ := openResults(t, graph)
 	for _, step := range []string{"risky", "late"} {
-		if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, fingerprintOf(store, step)); err != nil {
+		if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, fingerprintOf(store, step), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: "last"}, fingerprintOf(store, "last")); err != nil {
+	if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: "last"}, fingerprintOf(store, "last"), 1); err != nil {
 		t.Fatal(err)
 	}
 	commitFiles(t, store, "late", nil)
@@ -247,7 +247,7 @@ func TestResultsOfTheLatestExecution(t *testing.T) {
 	if err := store.Files().SetFingerprints(t.Context(), map[string]files.Fingerprint{"risky": other, "removed": other}); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.StoreAllowedFailure(t.Context(), &workflow.Failure{Step: "risky"}, other); err != nil {
+	if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: "risky"}, other, 1); err != nil {
 		t.Fatal(err)
 	}
 	result, err = store.Load(t.Context())
