@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
@@ -65,12 +66,19 @@ func IsRetryable(err error) bool {
 	if errors.As(err, &status) {
 		_, delay := apierrors.SuggestsClientDelay(err)
 		return delay || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) ||
-			apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)
+			apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || isQuotaConflict(status)
 	}
 	if name := new(net.DNSError); errors.As(err, &name) && name.IsNotFound {
 		return false
 	}
 	return IsUnreachable(err)
+}
+
+// isQuotaConflict reports whether an object was not created because others have changed the usage of a quota at the same time, which the API server
+// itself repeats only a few times. Other conflicts are about the object of the request, which has to be read again.
+func isQuotaConflict(status apierrors.APIStatus) bool {
+	answer := status.Status()
+	return answer.Reason == metav1.StatusReasonConflict && answer.Details != nil && answer.Details.Kind == "resourcequotas"
 }
 
 // IsUnreachable reports whether a request got no answer: no server listens at the address, its name cannot be resolved, the answer did not come in time, or the

@@ -131,6 +131,8 @@ func TestIsRetryableOfStatuses(t *testing.T) {
 		"internal error":        {apierrors.NewInternalError(errors.New("etcdserver: leader changed")), true},
 		"wrapped":               {fmt.Errorf("create a Job: %w", apierrors.NewServiceUnavailable("")), true},
 		"already exists":        {apierrors.NewAlreadyExists(jobs, "x"), false},
+		"a conflict":            {apierrors.NewConflict(jobs, "x", errors.New("modified")), false},
+		"a conflict of a quota": {apierrors.NewConflict(schema.GroupResource{Resource: "resourcequotas"}, "q", errors.New("modified")), true},
 		"the quota is exceeded": {apierrors.NewForbidden(jobs, "x", errors.New("exceeded quota")), false},
 		"resource expired":      {apierrors.NewResourceExpired(""), false},
 	} {
