@@ -3,7 +3,7 @@ resource "brane_workflow_run" "training" {
   namespace = brane_namespace.demo.name
 
   scheduling_timeout = "15m" # longer than your autoscaler needs to add a node
-  startup_timeout    = "10m" # longer than a node needs to pull a large image
+  startup_timeout    = "5m"  # longer than your registry may fail; a pull in progress is not limited
   timeouts           = { create = "4h" }
 
   defaults = {

@@ -79,10 +79,11 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Computed:    true,
 			},
 			"startup_timeout": schema.StringAttribute{
-				MarkdownDescription: "How long to wait for a pod to be created and its container to start before the step fails, for example on `ImagePullBackOff`, a missing Secret or ServiceAccount, or an admission rejection. Defaults to `35s`." + runsNothing,
-				CustomType:          timetypes.GoDurationType{},
-				Optional:            true,
-				Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
+				MarkdownDescription: "How long Kubernetes may fail to create a pod or to start its container before the step fails, for example because of `ErrImagePull`, a missing Secret or ServiceAccount, or an admission rejection. " +
+					"A pull that is in progress is not limited. If a pull fails, the time counts from the first failure, also while Kubernetes pulls again. Defaults to `35s`." + runsNothing,
+				CustomType: timetypes.GoDurationType{},
+				Optional:   true,
+				Validators: []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 			},
 			"scheduling_timeout": schema.StringAttribute{
 				MarkdownDescription: "How long a pod may stay unschedulable, or wait for quota, for a volume or for the network of its node, before the step fails. " +
