@@ -75,9 +75,19 @@ func StartOperation(ctx context.Context, operation string, from Decodable, model
 	return WithTimeout(ctx, operation, limit)
 }
 
-// WithTimeout bounds an operation; the error of what exceeds the limit names the entry of `timeouts` to raise.
+// LimitError reports that an operation has exceeded its entry of `timeouts`.
+type LimitError struct {
+	Limit     time.Duration
+	Operation string // the entry
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("not finished after %s (timeouts.%s)", FormatDuration(e.Limit), e.Operation)
+}
+
+// WithTimeout bounds an operation; the error of what exceeds the limit is a [LimitError].
 func WithTimeout(ctx context.Context, operation string, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s (timeouts.%s)", FormatDuration(limit), operation))
+	return context.WithTimeoutCause(ctx, limit, &LimitError{limit, operation})
 }
 
 // WithLimit limits an operation without `timeouts`.

@@ -2,6 +2,7 @@ package diagnostic
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,6 +13,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/infra"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/namespace"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
 // namespaceText matches the namespace in the texts of package kube.
@@ -29,6 +31,7 @@ func findNamespace(err error) string {
 func findRemedy(err error) string {
 	var remedied interface{ Remedy() string }
 	var password *namespace.MissingPasswordError
+	var limit *attribute.LimitError
 	denied, isDenied := denial.Find(err)
 	switch {
 	case errors.As(err, &remedied):
@@ -62,6 +65,8 @@ func findRemedy(err error) string {
 		return "Check that the cluster is running and that the machine that runs Terraform can connect to this address. If only the Brane instance can, set verify_credentials = false."
 	case kube.IsUnreachable(err):
 		return "Check that the cluster is running and that the machine that runs Terraform can connect to this address."
+	case errors.As(err, &limit):
+		return fmt.Sprintf("Raise timeouts.%s if that needs more time, then run Terraform again.", limit.Operation)
 	default:
 		return ""
 	}

@@ -1,11 +1,17 @@
 package diagnostic_test
 
 import (
+	"context"
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
 
 // TestAdvice finds errors of the provider block when a resource needs it; the message states what to correct.
@@ -54,5 +60,19 @@ func TestAdvice(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", said, tt.want)
 			}
 		})
+	}
+}
+
+// An operation that has exceeded its limit names what to raise, unless the reason is known.
+func TestLimitsAreNamed(t *testing.T) {
+	limited, done := attribute.WithTimeout(t.Context(), "create", time.Nanosecond)
+	defer done()
+	<-limited.Done()
+	const want = "Creating it: not finished after 1ns (timeouts.create).\n\nRaise timeouts.create if that needs more time, then run Terraform again."
+	if got := diagnostic.ErrorDetail("Creating it", context.Cause(limited)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := diagnostic.ErrorDetail("Creating it", fmt.Errorf("%w (last answer: %w)", context.Cause(limited), files.ErrFull)); !strings.Contains(got, "maxmemory") {
+		t.Errorf("the remedy of the reason is missing in %s", got)
 	}
 }
