@@ -152,9 +152,11 @@ Wait until that apply has ended, then apply again: completed steps do not run ag
   timeouts = { create = "30s" }
 `,
 		says: `
-Failed to finish run
+Run timed out
 Running "$RUN" in namespace "$NAMESPACE" of the cluster at $CLUSTER: not finished after 30s (timeouts.create); at that time:
-  $STATE`,
+  $STATE
+
+The running steps were stopped. Raise timeouts.create if the run needs more time. Apply again to resume the run: completed steps do not run again. Or destroy it.`,
 		status: "stopped",
 		mends: func(t *testing.T, s *heldrun.Run) {
 			s.ChangeConfig(t, `create = "30s"`, `create = "10m"`)

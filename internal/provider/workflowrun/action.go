@@ -175,7 +175,7 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	reportAllowed(diags, model.Name.ValueString(), result)
 	switch {
 	case err != nil:
-		model.reportError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
+		model.reportUnfinished(diags, run, err, invokeAgain(why))
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	default:
@@ -191,6 +191,14 @@ func (a *runWorkflowAction) invoke(ctx context.Context, model *workflowRunModel,
 	if err := engine.Delete(ctx, run.clients.Kube, run.spec.Ref(), ""); err != nil {
 		diagnostic.AddError(diags, "Failed to delete objects of run", fmt.Sprintf("Deleting the objects of run %q, which succeeded", run.spec.ID), err)
 	}
+}
+
+// invokeAgain returns how a run of an action continues that has not finished.
+func invokeAgain(why occasion) string {
+	if why == reusing {
+		return "The next invocation resumes the run: completed steps do not run again."
+	}
+	return "The next invocation runs all steps again, because reuse is not set."
 }
 
 // shownContent is the size up to which the text of an output is reported.

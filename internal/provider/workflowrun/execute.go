@@ -19,6 +19,7 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/detached"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/engine"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/results"
+	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/clients"
 	"github.com/braneframework/terraform-provider-brane/internal/provider/diagnostic"
 )
@@ -86,11 +87,8 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 		status = workflow.RunRunning
 		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
 			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.spec.ID, run.spec.Namespace))
-	case errors.Is(err, context.Canceled):
-		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. %s "+
-			"Apply again to resume the run: completed steps do not run again. Or destroy it.", run.spec.ID, run.spec.Namespace, describeStop(err)))
 	case err != nil:
-		model.reportError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
+		model.reportUnfinished(diags, run, err, applyAgain)
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
@@ -111,6 +109,27 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 	model.setOutputs(ctx, layer, outputs, diags)
 	writePage(ctx, run, model, progress, result, problem, diags)
 	return true
+}
+
+// applyAgain is how a run of a resource continues that has not finished.
+const applyAgain = "Apply again to resume the run: completed steps do not run again. Or destroy it."
+
+// reportUnfinished adds the error of a run that was interrupted, has exceeded its timeout, or could not continue. again is how it continues.
+func (m workflowRunModel) reportUnfinished(diags *diag.Diagnostics, run *workflowRun, err error, again string) {
+	tried := fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host())
+	var limit *attribute.LimitError
+	switch {
+	case errors.Is(err, context.Canceled):
+		diags.AddError("Run interrupted", fmt.Sprintf("Interrupted while running %q in namespace %q. %s %s", run.spec.ID, run.spec.Namespace, describeStop(err), again))
+	case errors.As(err, &limit):
+		stopped := describeStop(err)
+		if failed := new(workflow.NotStoppedError); errors.As(err, &failed) {
+			err = failed.Err // stopped contains the other error
+		}
+		diags.AddError("Run timed out", fmt.Sprintf("%s: %v.\n\n%s Raise timeouts.%s if the run needs more time. %s", tried, err, stopped, limit.Operation, again))
+	default:
+		m.reportError(diags, "Failed to finish run", tried, err)
+	}
 }
 
 // reportError adds an error of a run, on the attribute that names its namespace if that does not exist.
