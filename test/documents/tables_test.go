@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -121,6 +122,24 @@ func TestFormatExitCodes(t *testing.T) {
 		}
 	}
 	expectEqual(t, "exit codes", got, slices.Collect(maps.Values(constants(t, "internal/brane/agent/protocol.go", "^Exit"))))
+}
+
+// TestFormatStepFields compares the fields of BRANE_STEP in the guide on the format with those of the agent.
+func TestFormatStepFields(t *testing.T) {
+	_, table, _ := strings.Cut(readFile(t, "templates/guides/format.md"), "`BRANE_STEP` contains")
+	var got, want []string
+	for _, row := range tableRows(table, "field") {
+		for name := range strings.SplitSeq(row[0], ", ") {
+			got = append(got, strings.Trim(name, "`"))
+		}
+	}
+	of := reflect.TypeFor[agent.Step]()
+	for i := range of.NumField() {
+		if name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ","); name != "item" { // it is never part of the pod
+			want = append(want, name)
+		}
+	}
+	expectEqual(t, "fields of BRANE_STEP", slices.Sorted(slices.Values(got)), want)
 }
 
 // TestLabelTables compares the guide on labels and names with the code.

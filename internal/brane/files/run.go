@@ -49,7 +49,7 @@ func (s *Store) Failures(ctx context.Context, fingerprints map[string]Fingerprin
 	return s.readResults(ctx, "read the failures of the steps", "failed", fingerprints)
 }
 
-// SetMeta writes metadata of the run as a whole, for example where its Jobs are.
+// SetMeta writes metadata of the run as a whole.
 func (s *Store) SetMeta(ctx context.Context, meta map[string]string) error {
 	return s.runCommand(ctx, "write the metadata of the run", func(ctx context.Context) error {
 		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
