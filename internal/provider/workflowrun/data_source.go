@@ -63,7 +63,7 @@ func (d *workflowRunDataSource) Schema(ctx context.Context, _ datasource.SchemaR
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Reads a run that another configuration manages: its status, the results of its steps and its outputs, also while it is in progress. Nothing is changed.\n\n" +
 			"The provider block must have the same Redis as that of the other configuration. A run is found by its name and its place; the cluster must have the same address in both provider blocks. " +
-			"After `retention`, the outputs still exist, as long as the resource does.",
+			"If the cluster or Redis cannot be reached, reading it is an error. After `retention`, the outputs still exist, as long as the resource does.",
 		Attributes: attributes,
 	}
 }
@@ -91,7 +91,8 @@ func dataAttribute(name string, of resourceschema.Attribute) schema.Attribute {
 
 // dataDescriptions are the descriptions of those attributes whose description in the resource does not hold for the data source.
 var dataDescriptions = map[string]string{
-	"status":  "`succeeded`, `failed` (a step failed), `stopped` (interrupted, timed out, or unable to continue) or `running`.",
+	"status": "`succeeded`, `failed` (a step failed), `stopped` (interrupted, timed out, or unable to continue; steps that were not stopped may still be running) or `running` " +
+		"(in progress, or the process that executed the run was killed).",
 	"results": "Results of the steps, by step. All values of a step that has not ended are null.",
 	"outputs": "Output files, by name. All values but `path` are null until the run has succeeded, and if a fan-out step that may write the file has no items.",
 }

@@ -144,7 +144,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 			},
 			"on_interrupt": schema.StringAttribute{
 				MarkdownDescription: "What an interrupted apply (Ctrl-C) does with running steps: `stop` stops them, `detach` lets them continue. " +
-					"In both cases the next apply resumes the run and completed steps do not run again. A run that exceeds `timeouts` is always stopped. Defaults to `stop`." + runsNothing,
+					"In both cases the next apply resumes the run and completed steps do not run again. A run that apply executes and that exceeds `timeouts` is always stopped. Defaults to `stop`." + runsNothing,
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(stop),
@@ -155,7 +155,7 @@ func resourceSchema(ctx context.Context) schema.Schema {
 				Computed:            true,
 			},
 			"status": schema.StringAttribute{
-				MarkdownDescription: "`succeeded`, `failed` (a step failed), `stopped` (interrupted, timed out, or unable to continue) or `running` (with `wait = false`, or after an interrupted apply with `on_interrupt = \"detach\"`). " +
+				MarkdownDescription: "`succeeded`, `failed` (a step failed), `stopped` (interrupted, timed out, or unable to continue) or `running` (with `wait = false`, or after an apply that left its steps running: interrupted with `on_interrupt = \"detach\"`, or ended by an outage). " +
 					"The next apply continues a run that did not succeed: completed steps do not run again, unless a change affects them. To start from scratch, use `-replace`.",
 				Computed: true,
 			},
