@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -17,15 +18,25 @@ func (s *Store) DeleteCommit(ctx context.Context, key ResultKey) error {
 	})
 }
 
-// FindGone returns those of the results whose commit, or the list of whose files, does not exist any more, in one round trip. It does not look for
-// the files themselves.
-func (s *Store) FindGone(ctx context.Context, results map[ResultKey]Layer) (gone map[ResultKey]bool, err error) {
-	found := map[ResultKey][]*redis.IntCmd{}
-	err = s.runCommand(ctx, "look for results", func(ctx context.Context) error {
+// FindStored returns the layers of those of the results that have a commit, and a list of the files of its layer. They may differ from those with which the steps
+// were committed, because [Store.ReplaceCommit] replaces them. It does not look for the files themselves.
+func (s *Store) FindStored(ctx context.Context, fingerprints map[string]Fingerprint) (map[string]Layer, error) {
+	texts, err := s.readResults(ctx, "look for results", "step", fingerprints)
+	if err != nil {
+		return nil, err
+	}
+	layers := map[string]Layer{}
+	for step, text := range texts {
+		if record, err := ParseRecord(text); err == nil { // otherwise the next execution reports what is wrong
+			layers[step] = record.Layer
+		}
+	}
+	found := map[string]*redis.IntCmd{}
+	err = s.runCommand(ctx, "look for the lists of files", func(ctx context.Context) error {
 		clear(found)
 		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
-			for key, layer := range results {
-				found[key] = []*redis.IntCmd{p.Exists(ctx, s.resultKey("step", key)), p.Exists(ctx, s.keyOf("c:"+string(layer)))}
+			for step, layer := range layers {
+				found[step] = p.Exists(ctx, s.keyOf("c:"+string(layer)))
 			}
 		})
 		return err
@@ -33,13 +44,6 @@ func (s *Store) FindGone(ctx context.Context, results map[ResultKey]Layer) (gone
 	if err != nil {
 		return nil, err
 	}
-	gone = map[ResultKey]bool{}
-	for key, answers := range found {
-		for _, answer := range answers {
-			if answer.Val() == 0 {
-				gone[key] = true
-			}
-		}
-	}
-	return gone, nil
+	maps.DeleteFunc(layers, func(step string, _ Layer) bool { return found[step].Val() == 0 })
+	return layers, nil
 }

@@ -62,12 +62,16 @@ func (r *runner) refreshStored(ctx context.Context, model *workflowRunModel, rer
 		model.Drift = attribute.DriftValue(lost)
 	}
 	stored := model.storedResults(ctx, diags)
+	var layers map[string]files.Layer
 	if err == nil {
-		gone, err = store.FindGone(ctx, stored)
+		gone, layers, err = store.FindGone(ctx, stored)
 	}
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to read outputs", fmt.Sprintf("Looking up the outputs and the files of run %q in Redis", id), err)
 		return nil, false
+	}
+	if len(layers) > 0 {
+		model.setDigests(layers)
 	}
 	if areModified { // a modified part of a file may belong to the files of any step
 		gone = slices.Sorted(maps.Keys(stored))
@@ -93,6 +97,20 @@ func (m *workflowRunModel) readResults(ctx context.Context, store *results.Store
 	}
 	m.Results = types.MapValueMust(resultType, known)
 	return nil
+}
+
+// setDigests sets the digests of steps whose files are in other layers by now: an execution that kept a step may have carried its changes over to other inputs,
+// while the plan kept the digest.
+func (m *workflowRunModel) setDigests(layers map[string]files.Layer) {
+	known := m.Results.Elements()
+	for name, layer := range layers {
+		if result, ok := known[name].(types.Object); ok {
+			attributes := result.Attributes()
+			attributes["digest"] = types.StringValue(string(layer))
+			known[name] = types.ObjectValueMust(resultType.AttrTypes, attributes)
+		}
+	}
+	m.Results = types.MapValueMust(resultType, known)
 }
 
 // describeLostOutputs returns a message for each output that is missing or modified in Redis, as far as [files.Store.Damage] checks, and whether one is modified.

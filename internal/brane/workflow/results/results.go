@@ -138,24 +138,24 @@ func (s *Store) readCommits(ctx context.Context) (map[string]files.Fingerprint, 
 	return fingerprints, records, nil
 }
 
-// FindGone returns the steps whose commit, or the list of whose files, does not exist any more, sorted. It looks at the succeeded steps of a result.
-func (s *Store) FindGone(ctx context.Context, steps map[string]workflow.StepResult) ([]string, error) {
-	layers := map[files.ResultKey]files.Layer{}
+// FindGone returns the steps whose commit, or the list of whose files, does not exist any more, sorted, and in which layers the files of the others are by now. It
+// looks at the succeeded steps of a result.
+func (s *Store) FindGone(ctx context.Context, steps map[string]workflow.StepResult) (gone []string, layers map[string]files.Layer, err error) {
+	fingerprints := map[string]files.Fingerprint{}
 	for name, step := range steps {
 		if step.Status == workflow.Succeeded {
-			layers[files.ResultKey{Step: name, Fingerprint: step.Fingerprint}] = step.Layer
+			fingerprints[name] = step.Fingerprint
 		}
 	}
-	gone, err := s.files.FindGone(ctx, layers)
-	if err != nil {
-		return nil, fmt.Errorf("look for the files of run %q: %w", s.id, err)
+	if layers, err = s.files.FindStored(ctx, fingerprints); err != nil {
+		return nil, nil, fmt.Errorf("look for the files of run %q: %w", s.id, err)
 	}
-	var names []string
-	for key := range gone {
-		names = append(names, key.Step)
+	for _, name := range slices.Sorted(maps.Keys(fingerprints)) {
+		if _, isStored := layers[name]; !isStored {
+			gone = append(gone, name)
+		}
 	}
-	slices.Sort(names)
-	return names, nil
+	return gone, layers, nil
 }
 
 // CountAttempts sets how often the command of each step was started for its result. Agents count that in Redis, where it outlives Jobs, pods and

@@ -290,14 +290,24 @@ func TestFindGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	result.Steps["stopped"] = workflow.StepResult{Status: workflow.Stopped}
-	if gone, err := store.FindGone(t.Context(), result.Steps); err != nil || len(gone) > 0 {
+	if gone, _, err := store.FindGone(t.Context(), result.Steps); err != nil || len(gone) > 0 {
 		t.Errorf("at first %q are gone, %v", gone, err)
 	}
-	client.Del(t.Context(), "brane:run:step:uncommitted:"+string(fingerprintOf(store, "uncommitted")), "brane:run:c:"+string(result.Steps["lost"].Layer))
-	if gone, err := store.FindGone(t.Context(), result.Steps); err != nil || !slices.Equal(gone, []string{"lost", "uncommitted"}) {
-		t.Errorf("%q are gone, %v", gone, err)
+	// An execution carries the changes of a step over to other inputs.
+	moved, err := store.Files().PutInputs(t.Context(), map[string]files.Source{"other": {Content: []byte("other")}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if gone, err := store.FindGone(t.Context(), nil); err != nil || len(gone) > 0 {
+	key := files.ResultKey{Step: "kept", Fingerprint: fingerprintOf(store, "kept")}
+	if err := store.Files().ReplaceCommit(t.Context(), key, files.Record{Attempt: 1, Layer: moved, Started: time.Now(), Ended: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	client.Del(t.Context(), "brane:run:c:"+string(result.Steps["kept"].Layer)) // it expires first
+	client.Del(t.Context(), "brane:run:step:uncommitted:"+string(fingerprintOf(store, "uncommitted")), "brane:run:c:"+string(result.Steps["lost"].Layer))
+	if gone, layers, err := store.FindGone(t.Context(), result.Steps); err != nil || !slices.Equal(gone, []string{"lost", "uncommitted"}) || len(layers) != 1 || layers["kept"] != moved {
+		t.Errorf("%q are gone, %v; the files of the others are in %v", gone, err, layers)
+	}
+	if gone, _, err := store.FindGone(t.Context(), nil); err != nil || len(gone) > 0 {
 		t.Errorf("of nothing %q are gone, %v", gone, err)
 	}
 }
