@@ -50,8 +50,8 @@ type DirectoryStore struct {
 }
 
 // NewDirectoryStore returns a store in a directory, which must exist. Brane 0.6 mounts the directory, so a file is replaced by renaming another one. Brane
-// 0.4 and 0.5 mount the two files one by one and would keep reading the old ones, so the file itself is overwritten there. Its new content is first
-// written to a journal beside it, from which the next reader or writer completes an interrupted write.
+// 0.4 and 0.5 mount the two files one by one and would keep reading the old ones, so the file itself is overwritten there. Its old and new content are first
+// written to a [journal] beside it, from which the next reader or writer completes an interrupted write.
 func NewDirectoryStore(dir string, v Version) *DirectoryStore {
 	return &DirectoryStore{dir: dir, inPlace: v == V04 || v == V05, beforeStep: func(string) {}}
 }
@@ -142,14 +142,10 @@ func (s *DirectoryStore) writeFile(w changedFile) error {
 	if err != nil {
 		return err
 	}
-	if !s.inPlace {
-		return s.replaceFile(path, w.data, mode)
+	if s.inPlace {
+		return s.overwriteFile(path, w.data, mode)
 	}
-	journal := journalPath(path)
-	if err := s.replaceFile(journal, w.data, 0o600); err != nil {
-		return err
-	}
-	return s.overwriteFile(path, journal, w.data, mode)
+	return s.replaceFile(path, w.data, mode)
 }
 
 // resolveFile returns the file of a name, with symbolic links resolved, and the mode to write it with: others may not read secrets.yml.
@@ -177,11 +173,6 @@ func (s *DirectoryStore) resolveFile(name string) (path string, mode fs.FileMode
 	return linked, mode, nil
 }
 
-// journalPath returns the path of the journal of a file.
-func journalPath(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".journal")
-}
-
 // completeWrites completes interrupted writes. A journal is always complete, as it is created by renaming.
 func (s *DirectoryStore) completeWrites() error {
 	for _, name := range []string{secretsFile, infraFile} {
@@ -192,15 +183,7 @@ func (s *DirectoryStore) completeWrites() error {
 		if err := removeLeftovers(path); err != nil {
 			return err
 		}
-		journal := journalPath(path)
-		data, err := os.ReadFile(journal)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.overwriteFile(path, journal, data, mode); err != nil {
+		if err := s.completeWrite(path, mode); err != nil {
 			return fmt.Errorf("complete the interrupted write of %s: %w", path, err)
 		}
 	}
@@ -215,7 +198,7 @@ func removeLeftovers(path string) error {
 			return err
 		}
 		for _, leftover := range leftovers {
-			if err := os.Remove(leftover); err != nil {
+			if err := removeUnused(leftover); err != nil {
 				return err
 			}
 		}
@@ -227,38 +210,6 @@ func removeLeftovers(path string) error {
 func temporaryPattern(path string) string { return "." + filepath.Base(path) + ".*.tmp" }
 
 var escapeGlob = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace
-
-// overwriteFile changes the content of a file in place, then removes the journal.
-func (s *DirectoryStore) overwriteFile(path, journal string, data []byte, mode fs.FileMode) error {
-	s.beforeStep("open " + filepath.Base(path))
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, mode)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // again, for the early returns
-	if err := f.Chmod(mode); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	half := len(data) / 2
-	if _, err := f.Write(data[:half]); err != nil {
-		return err
-	}
-	s.beforeStep("half of " + filepath.Base(path))
-	if _, err := f.Write(data[half:]); err != nil {
-		return err
-	}
-	if err := f.Truncate(int64(len(data))); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	s.beforeStep("remove journal of " + filepath.Base(path))
-	return os.Remove(journal)
-}
 
 // replaceFile replaces a file: it writes a temporary file beside it, syncs that to disk, and renames it.
 func (s *DirectoryStore) replaceFile(path string, data []byte, mode fs.FileMode) (err error) {

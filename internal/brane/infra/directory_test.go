@@ -216,9 +216,14 @@ func TestDirectoryStoreAfterAKilledWriter(t *testing.T) {
 				t.Fatal(err)
 			}
 			steps := 0
-			counting := NewDirectoryStore(t.TempDir(), v)
+			place := func(dir string) string {
+				writeFile(t, filepath.Join(dir, infraFile), before, 0o644)
+				writeFile(t, filepath.Join(dir, secretsFile), "{}\n", 0o600)
+				return dir
+			}
+			counting := NewDirectoryStore(place(t.TempDir()), v)
 			counting.beforeStep = func(string) { steps++ }
-			if err := Register(t.Context(), counting, golden, kubeconfig); err != nil {
+			if err := Register(t.Context(), counting, numbered(0), kubeconfig); err != nil {
 				t.Fatal(err)
 			}
 			if steps < 6 {
@@ -226,8 +231,7 @@ func TestDirectoryStoreAfterAKilledWriter(t *testing.T) {
 			}
 			outcomes := map[string]int{}
 			for dieAt := 1; dieAt <= steps; dieAt++ {
-				dir := t.TempDir()
-				writeFile(t, filepath.Join(dir, infraFile), before, 0o644)
+				dir := place(t.TempDir())
 				if err := process(t, dir, v, 0, dieAt).Run(); err == nil || err.Error() != "signal: killed" {
 					t.Fatalf("step %d: the process ended with %v", dieAt, err)
 				}
@@ -240,7 +244,7 @@ func TestDirectoryStoreAfterAKilledWriter(t *testing.T) {
 				default:
 					t.Errorf("step %d: %v\n%s", dieAt, err, infra)
 				}
-				if left, _ := filepath.Glob(filepath.Join(dir, ".*.yml*")); len(left) > 0 {
+				if left := hiddenFiles(t, dir); len(left) > 0 {
 					t.Errorf("step %d: left behind: %v", dieAt, left)
 				}
 			}
