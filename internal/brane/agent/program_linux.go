@@ -28,7 +28,7 @@ const (
 // exitReserved replaces an exit code of the command that is reserved for the agent's.
 const exitReserved = 1
 
-// Limits for processes that the command left running: until SIGKILL has ended them, and until their output has arrived.
+// Limits for processes that the command left running: until SIGKILL has ended them, and until they have closed the pipes if it has not.
 const (
 	killTimeout  = 5 * time.Second
 	drainTimeout = 2 * time.Second
@@ -124,10 +124,30 @@ func commandEnvironment(all []string) []string {
 }
 
 // copyOutput copies until the pipe is closed. It continues when the log of the container cannot be written, so that the command does not block on a full pipe.
+// At the deadline for reading it copies what is in the pipe, which includes all that the command has written, however long the log takes for it.
 func copyOutput(to io.Writer, from *os.File) {
-	if _, err := io.Copy(to, from); err != nil {
-		_, _ = io.Copy(io.Discard, from) // until the pipe is closed
+	_, err := io.Copy(to, from)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		to = io.Discard
+		_, err = io.Copy(to, from)
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		pending := pendingBytes(from)
+		_ = from.SetReadDeadline(time.Time{})
+		_, _ = io.CopyN(to, from, pending) // it does not wait, because nothing else reads from the pipe
+	}
+}
+
+// pendingBytes returns how many bytes are in a pipe.
+func pendingBytes(pipe *os.File) (pending int64) {
+	if raw, err := pipe.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			if n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil { // FIONREAD
+				pending = int64(n)
+			}
+		})
+	}
+	return pending
 }
 
 // reapChildren waits for all children, including orphans, until none is left.
