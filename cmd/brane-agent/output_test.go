@@ -70,3 +70,39 @@ func TestAResultArrivesOnABusyNode(t *testing.T) {
 		t.Errorf("the result is %s", record.Result)
 	}
 }
+
+// TestAResultArrivesWithoutALog checks that a result is found, and the output kept, if nothing can be written to the log of the container.
+func TestAResultArrivesWithoutALog(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	p := r.pod("alone", nil)
+	p.step.Brane = branelet.V2
+	if got := p.stage(); got.code != 0 {
+		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := read.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd, stderr := p.main("sh", "-c", "echo a line; sleep 0.2; echo another line; sleep 0.2; echo ImhlbGxvIg=="), new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = write, stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := write.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the code is what counts
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		t.Fatalf("ended with %d: %s", code, stderr)
+	}
+	if record, _ := r.commit("alone"); string(record.Result) != `"hello"` {
+		t.Errorf("the result is %s", record.Result)
+	}
+	if kept, want := r.log("alone"), "a line\nanother line\nImhlbGxvIg==\n"; kept != want {
+		t.Errorf("the kept output is %q, want %q", kept, want)
+	}
+}

@@ -1,10 +1,20 @@
 package agent
 
 import (
+	"io"
 	"sync"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
+
+// containerLog is a stream of the container. Its errors are ignored, so that the output is kept, and the result of a package is found, if nothing can be written to it.
+type containerLog struct{ stream io.Writer }
+
+// Write never fails.
+func (l containerLog) Write(p []byte) (int, error) {
+	_, _ = l.stream.Write(p) // there is no other place to report it to
+	return len(p), nil
+}
 
 // tail keeps the end of what both streams of the command and the agent have written to it.
 type tail struct {

@@ -123,15 +123,10 @@ func commandEnvironment(all []string) []string {
 	return kept
 }
 
-// copyOutput copies until the pipe is closed. It continues when the log of the container cannot be written, so that the command does not block on a full pipe.
-// At the deadline for reading it copies what is in the pipe, which includes all that the command has written, however long the log takes for it.
+// copyOutput copies until the pipe is closed. At the deadline for reading it copies what is in the pipe, which includes all that the command has written, however
+// long the log takes for it. Writing must not fail, because the command would block on a full pipe.
 func copyOutput(to io.Writer, from *os.File) {
-	_, err := io.Copy(to, from)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		to = io.Discard
-		_, err = io.Copy(to, from)
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := io.Copy(to, from); errors.Is(err, os.ErrDeadlineExceeded) {
 		pending := pendingBytes(from)
 		_ = from.SetReadDeadline(time.Time{})
 		_, _ = io.CopyN(to, from, pending) // it does not wait, because nothing else reads from the pipe

@@ -205,7 +205,7 @@ func (r *runner) stageWhenReady(ctx context.Context, config files.Config) (done 
 // executeCommand runs the command. Meanwhile it keeps the output regularly, and stops the command if the run is cancelled.
 func (r *runner) executeCommand(ctx context.Context, command, env []string, stdout io.Writer) (code int, err error) {
 	p, code, err := r.startCommand(func() (*process, int, error) {
-		return startProcess(command, env, io.MultiWriter(stdout, &r.output), io.MultiWriter(r.stderr, &r.output))
+		return startProcess(command, env, io.MultiWriter(containerLog{stdout}, &r.output), io.MultiWriter(containerLog{r.stderr}, &r.output))
 	})
 	if err != nil {
 		return code, beforeStart(err)
