@@ -116,9 +116,8 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	failures := l.state.confirmFailures()
 	for _, step := range slices.Sorted(maps.Keys(failures)) {
 		failure := l.diagnoseFailure(ctx, step, failures[step])
-		// Kubernetes would continue to run these Jobs.
-		if reason := failures[step].reason; reason == batchv1.JobReasonMaxFailedIndexesExceeded || reason == workflow.ReasonEvicted {
-			l.requestCleanup(l.newJob(step, strconv.Itoa(l.state.latestAttempt(step))), stopJobPatch)
+		if number := l.state.latestAttempt(step); number > 0 && !isJobEnd(failures[step].reason) {
+			l.requestCleanup(l.newJob(step, strconv.Itoa(number)), stopJobPatch)
 		}
 		l.failures = append(l.failures, failure)
 		if err := l.results.StoreFailure(ctx, failure, l.starts[step].fingerprint, l.lease.Transitions()); err != nil {
@@ -127,6 +126,17 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 		l.reportEvent(workflow.StepFailed, step, failure.Reason)
 	}
 	return nil
+}
+
+// isJobEnd reports whether a step has failed for this reason because its Job has ended, or is about to. Kubernetes would continue to run the Job of
+// any other failure, which the loop has decided.
+func isJobEnd(reason string) bool {
+	switch reason {
+	case batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonDeadlineExceeded, batchv1.JobReasonFailedIndexes, batchv1.JobReasonPodFailurePolicy,
+		reasonCommitMissing, workflow.ReasonJobDeleted:
+		return true
+	}
+	return false
 }
 
 // isOwn reports whether a commit is that of a Job that this execution has created.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
+	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -158,5 +160,55 @@ func TestResyncReadsRunningIndexes(t *testing.T) {
 	}
 	if l.hints.all || !l.hints.names["fan.7"] {
 		t.Errorf("a resync expects %+v", l.hints)
+	}
+}
+
+// The Job of a failed step is stopped unless it has ended, whatever the loop has decided the failure by: the run may succeed without the step, and nothing
+// would end its pods.
+func TestJobsOfFailedStepsAreStopped(t *testing.T) {
+	t.Parallel()
+	for reason, isStopped := range map[string]bool{
+		"ImagePullBackOff": true, "Unschedulable": true, workflow.ReasonFailedCreate: true, workflow.ReasonEvicted: true, "MaxFailedIndexesExceeded": true,
+		workflow.ReasonFilesConflict: true, "BackoffLimitExceeded": false, "DeadlineExceeded": false, "FailedIndexes": false, "PodFailurePolicy": false,
+		reasonCommitMissing: false, workflow.ReasonJobDeleted: false,
+	} {
+		l, _, _ := openLoop(t, workflow.Step{Name: "a", Completions: 10, AllowFailure: true})
+		l.state.markUnconfirmed("a", 1, failureReason{reason, "message"})
+		if err := l.settleSteps(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		change, found := l.cleanups[kube.Describe(l.newJob("a", "1"))]
+		if l.state.phaseOf("a") != failed || found != isStopped || found && string(change.patch) != string(stopJobPatch) {
+			t.Errorf("%s: the step is in phase %d, and its Job is stopped: %t", reason, l.state.phaseOf("a"), found)
+		}
+	}
+}
+
+// An execution that was killed after it had stored an allowed failure, and before it had stopped the Job of the step, leaves that to the next one.
+func TestJobsOfRestoredFailuresAreStopped(t *testing.T) {
+	t.Parallel()
+	l, _, _ := openLoop(t, workflow.Step{Name: "a", AllowFailure: true})
+	job, err := l.buildJob("a", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.state.markUnconfirmed("a", 1, failureReason{"ImagePullBackOff", "message"})
+	if err := l.settleSteps(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, isOver := range []bool{false, true} {
+		cluster := &fakeCluster{jobs: []batchv1.Job{*job}}
+		want := "[PATCH " + job.Name + "]"
+		if isOver {
+			cluster.jobs[0].Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue}}
+			want = "[]"
+		}
+		next := cluster.nextLoop(t, l.Execution)
+		if err := next.recoverProgress(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if next.cleanUp(t.Context()); next.state.phaseOf("a") != failed || fmt.Sprint(cluster.changes) != want {
+			t.Errorf("the step is in phase %d, and the changes are %q, not %s", next.state.phaseOf("a"), cluster.changes, want)
+		}
 	}
 }

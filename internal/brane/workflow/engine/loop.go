@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -193,6 +194,9 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	}
 	for _, job := range jobs {
 		l.rememberIndexes(job)
+		if !job.isOver && l.state.phaseOf(job.step) == failed { // the execution that has stored the failure could not stop it
+			l.requestCleanup(l.newJob(job.step, strconv.Itoa(job.number)), stopJobPatch)
+		}
 	}
 	for _, step := range l.state.adoptJobs(jobs) {
 		l.startPodTimer(step)
