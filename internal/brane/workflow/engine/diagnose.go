@@ -164,13 +164,14 @@ var temporaryReasons = []string{"FailedAttachVolume", "FailedMount", "FailedCrea
 var missingReference = regexp.MustCompile(`(secret|configmap) "[^"]*" not found|references non-existent (secret|config) key`)
 
 // handleDiagnosis handles the answer to a diagnosis, unless the pod has changed meanwhile.
-func (l *loop) handleDiagnosis(d diagnosed) {
+func (l *loop) handleDiagnosis(ctx context.Context, d diagnosed) {
 	delete(l.diagnosing, d.step)
 	timer, found := l.timers[d.step]
 	if !found || timer != d.timer {
 		return
 	}
 	now, scheduling := time.Now(), l.spec.Timeouts.SchedulingOrDefault()
+	l.freePods(ctx, d.step, d.message, now)
 	isTemporary := slices.Contains(temporaryReasons, d.reason) && !missingReference.MatchString(d.message) || isQuotaRefusal(d.message)
 	switch {
 	case d.reason == "":

@@ -96,7 +96,7 @@ func TestHandleDiagnosis(t *testing.T) {
 			if tt.isOutdated {
 				timer.pod = "earlier"
 			}
-			l.handleDiagnosis(diagnosed{"a", timer, tt.reason, tt.message})
+			l.handleDiagnosis(t.Context(), diagnosed{"a", timer, tt.reason, tt.message})
 			found := l.timers["a"]
 			got := fmt.Sprintf("timeout %s", found.timeout)
 			if !found.since.Equal(since) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -141,6 +143,32 @@ func (l *loop) waitsForQuota(ctx context.Context, refusal error, now time.Time) 
 	}
 	timeout := l.spec.Timeouts.SchedulingOrDefault()
 	return now.Sub(l.refusedSince) < timeout || l.hasMoved(now, timeout)
+}
+
+// freePods deletes what uses up a quota for the number of pods, of which the pod of a step was refused: in that number, pods that have ended count as
+// well. Those of failed indexes stay, because Kubernetes counts the retries with them.
+func (l *loop) freePods(ctx context.Context, refused, message string, now time.Time) {
+	numbers := quotaNumbers.FindStringSubmatch(message)
+	if numbers == nil || !strings.Contains(numbers[1], "count/pods=") {
+		return
+	}
+	isFreed := l.deleteUnneededJobs(ctx)
+	left := l.spec.Graph.Step(refused).ParallelOrDefault() // more cannot run
+	for step, pods := range l.pods {
+		for _, pod := range pods {
+			index, err := strconv.Atoi(pod.Labels[indexLabel])
+			isUnneeded := pod.Status.Phase == corev1.PodSucceeded && err == nil && l.state.phaseOf(step) == running && l.merger.isIndexCommitted(step, index)
+			if !isUnneeded || left == 0 || l.isDeleted[pod.UID] || pod.DeletionTimestamp != nil {
+				continue
+			}
+			l.requestCleanup(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}, nil)
+			left--
+			isFreed = true
+		}
+	}
+	if isFreed {
+		l.lastMove = now
+	}
 }
 
 // quotaInterval is the pause before a Job is created again that a quota has refused, before the run has an engine.

@@ -1,11 +1,16 @@
 package engine
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -106,5 +111,45 @@ func TestAReasonPrecedesTheLackOfRoom(t *testing.T) {
 	}
 	if timer := l.timers["fan"]; timer.pod != "b" {
 		t.Errorf("the timer is %+v", timer)
+	}
+}
+
+// The pod of a step that a quota for the number of pods refuses does not wait for pods that have ended: the Jobs of committed steps are deleted, and pods of
+// committed indexes. Other quotas do not count what has ended.
+func TestFinishedPodsMakeRoom(t *testing.T) {
+	t.Parallel()
+	for resource, isFreed := range map[string]bool{"count/pods": true, "pods": false, "count/jobs.batch": false} {
+		first, _, _ := openLoop(t, workflow.Step{Name: "done"}, workflow.Step{Name: "fan", Completions: 4, Parallel: 2}, workflow.Step{Name: "waits"})
+		done, err := first.buildJob("done", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done.Status.CompletionTime = &metav1.Time{Time: time.Now()}
+		cluster := &fakeCluster{jobs: []batchv1.Job{*done}}
+		l := cluster.nextLoop(t, first.Execution)
+		for _, step := range []string{"done", "fan", "waits"} {
+			l.state.recordJob(step, 1)
+		}
+		l.state.recordCommit("done")
+		for index, phase := range []corev1.PodPhase{corev1.PodSucceeded, corev1.PodFailed, corev1.PodRunning, corev1.PodSucceeded} {
+			pod := runningPod("fan", fmt.Sprint(index))
+			pod.Name, pod.Status.Phase = fmt.Sprint("fan-", index), phase
+			l.rememberPod(pod)
+			if index < 3 { // the last one is not committed
+				l.merger.indexes[workflow.IndexKey("fan", index)] = files.Record{}
+			}
+		}
+		l.startPodTimer("waits")
+		l.lastMove = time.Time{}
+		message := `Error creating: pods "x" is forbidden: exceeded quota: q, requested: R=1, used: R=3, limited: R=3`
+		l.handleDiagnosis(t.Context(), diagnosed{"waits", l.timers["waits"], workflow.ReasonFailedCreate, strings.ReplaceAll(message, "R", resource)})
+		l.cleanUp(t.Context())
+		want := "[]"
+		if isFreed {
+			want = "[DELETE brane-run-done-1 DELETE fan-0]"
+		}
+		if fmt.Sprint(cluster.changes) != want || l.lastMove.IsZero() == isFreed {
+			t.Errorf("%s: the changes are %q, not %s; the last move was at %s", resource, cluster.changes, want, l.lastMove)
+		}
 	}
 }

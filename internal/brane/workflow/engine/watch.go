@@ -110,7 +110,7 @@ func (l *loop) handleSignal(ctx context.Context, signal any) error {
 	case watchFailed:
 		return l.handleWatchError(ctx, signal.err)
 	case diagnosed:
-		l.handleDiagnosis(signal)
+		l.handleDiagnosis(ctx, signal)
 	}
 	return nil
 }
