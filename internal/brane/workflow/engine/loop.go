@@ -332,6 +332,7 @@ func (l *loop) startStep(ctx context.Context, name string) error {
 	}
 	l.state.recordJob(name, number)
 	delete(l.failing, name)
+	delete(l.failedIndexes, name)
 	l.startPodTimer(name)
 	l.reportEvent(kind, name, job.Name)
 	return nil

@@ -105,3 +105,22 @@ func TestFailedIndexesBeforeTheirPods(t *testing.T) {
 		}
 	}
 }
+
+// What has failed in an attempt that was lost with its node is no failure of the next attempt, also if the old Job is delivered again.
+func TestFailedIndexesOfALostAttempt(t *testing.T) {
+	t.Parallel()
+	l, _, _ := openLoop(t, workflow.Step{Name: "a", Completions: 10, MaxFailedIndexes: 1})
+	failed := "3,5"
+	job := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{workflow.StepLabel: "a", workflow.AttemptLabel: "1"}}, Status: batchv1.JobStatus{FailedIndexes: &failed},
+	}
+	l.state.abandonAttempt("a", 1)
+	l.handleJob(job)
+	if err := l.startSteps(t.Context(), []string{"a"}); err != nil || l.state.latestAttempt("a") != 2 {
+		t.Fatalf("attempt %d has started, %v", l.state.latestAttempt("a"), err)
+	}
+	l.handleJob(job)
+	if l.limitFailedIndexes(t.Context()); l.state.phaseOf("a") != running {
+		t.Errorf("the new attempt has failed: %v", l.state.steps["a"].reason)
+	}
+}

@@ -100,7 +100,6 @@ func (l *loop) retryUnstarted(ctx context.Context, now time.Time) {
 		pause := unstartedPause << last.count
 		_, counted, _ := l.countFailures(step, "")
 		l.unstarted[step] = unstartedStep{last.count + 1, last.used + int32(counted), now.Add(pause)} //nolint:gosec // at most the retries
-		delete(l.failedIndexes, step)
 		l.state.retryStep(step)
 		l.reportEvent(workflow.RunDisturbed, step, fmt.Sprintf("%s; it is started again in %s", cause, pause))
 	}
