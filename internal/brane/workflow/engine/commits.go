@@ -128,12 +128,12 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 	return nil
 }
 
-// isJobEnd reports whether a step has failed for this reason because its Job has ended, or is about to. Kubernetes would continue to run the Job of
+// isJobEnd reports whether a step has failed for this reason because its Job has ended, is about to, or was not created. Kubernetes would continue to run the Job of
 // any other failure, which the loop has decided.
 func isJobEnd(reason string) bool {
 	switch reason {
 	case batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonDeadlineExceeded, batchv1.JobReasonFailedIndexes, batchv1.JobReasonPodFailurePolicy,
-		reasonCommitMissing, workflow.ReasonJobDeleted:
+		reasonCommitMissing, workflow.ReasonJobDeleted, workflow.ReasonJobRefused:
 		return true
 	}
 	return false

@@ -194,7 +194,7 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	}
 	for _, job := range jobs {
 		l.rememberIndexes(job)
-		if !job.isOver && l.state.phaseOf(job.step) == failed { // the execution that has stored the failure could not stop it
+		if !job.isOver && !job.hasFailed && l.state.phaseOf(job.step) == failed { // the execution that has stored the failure could not stop it
 			l.requestCleanup(l.newJob(job.step, strconv.Itoa(job.number)), stopJobPatch)
 		}
 	}
