@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -20,6 +21,8 @@ var (
 	ErrOtherKind = errors.New("the location is not of kind kube")
 	// ErrSecretInUse reports that the credentials of another location are in the secret to write.
 	ErrSecretInUse = errors.New("the secret is used by another location")
+	// ErrChanged reports that the registered kubeconfig, or the cluster or namespace of its location, is not what it was when it was read.
+	ErrChanged = errors.New("another process has changed the registration meanwhile; run Terraform again")
 )
 
 // Registration is a location with the kubeconfig that Brane uses for it.
@@ -45,16 +48,56 @@ func Create(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
 // Register creates or updates a location and its kubeconfig. The secret that the location named before is kept; [RemoveUnusedSecret] removes it if no
 // other location uses it.
 func Register(ctx context.Context, s Store, l Location, kubeconfig []byte) error {
-	err := s.Update(ctx, func(f *Files) error {
-		if have, ok := f.Infra.Location(l.Name); ok && have.Kind != kindKube {
-			return fmt.Errorf("location %q is of kind %s: %w", l.Name, have.Kind, ErrOtherKind)
-		}
-		return f.setRegistration(l, kubeconfig)
-	})
-	if err != nil {
+	if err := s.Update(ctx, func(f *Files) error { return f.replaceRegistration(l, kubeconfig) }); err != nil {
 		return fmt.Errorf("register location %q in %s: %w", l.Name, s, err)
 	}
 	return nil
+}
+
+// RegisterAgain is [Register] with a kubeconfig that a secret already contains, or the location itself if the secret has no name. If it was replaced since it
+// was read, the error is [ErrChanged].
+func RegisterAgain(ctx context.Context, s Store, l Location, secret string, kubeconfig []byte) error {
+	err := s.Update(ctx, func(f *Files) error {
+		have, err := f.Kubeconfig(l.Name, secret)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(have, kubeconfig) {
+			return ErrChanged
+		}
+		return f.replaceRegistration(l, kubeconfig)
+	})
+	if err != nil {
+		return fmt.Errorf("register location %q in %s with the same kubeconfig: %w", l.Name, s, err)
+	}
+	return nil
+}
+
+// ReplaceKubeconfig replaces the kubeconfig of a location, and nothing else of it. The error is [ErrChanged] if the location has another kubeconfig, cluster or
+// namespace than when it was read: the new kubeconfig is not for that.
+func ReplaceKubeconfig(ctx context.Context, s Store, read Registration, kubeconfig []byte) error {
+	err := s.Update(ctx, func(f *Files) error {
+		live, err := f.Lookup(read.Location.Name)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(live.Kubeconfig, read.Kubeconfig) || live.Location.Address != read.Location.Address || live.Location.Namespace != read.Location.Namespace {
+			return ErrChanged
+		}
+		return f.setRegistration(live.Location, kubeconfig)
+	})
+	if err != nil {
+		return fmt.Errorf("replace the kubeconfig of location %q in %s: %w", read.Location.Name, s, err)
+	}
+	return nil
+}
+
+// replaceRegistration is setRegistration, unless the location is of another kind.
+func (f *Files) replaceRegistration(l Location, kubeconfig []byte) error {
+	if have, ok := f.Infra.Location(l.Name); ok && have.Kind != kindKube {
+		return fmt.Errorf("location %q is of kind %s: %w", l.Name, have.Kind, ErrOtherKind)
+	}
+	return f.setRegistration(l, kubeconfig)
 }
 
 // setRegistration sets a location and its kubeconfig, unless another location uses the secret.
@@ -118,15 +161,28 @@ func Lookup(ctx context.Context, s Store, name string) (Registration, error) {
 	return r, nil
 }
 
-// LookupSecret reads a kubeconfig of secrets.yml, whether or not a location refers to it. The error is [ErrNoSecret] or an [EncodingError] if there is none.
-func LookupSecret(ctx context.Context, s Store, name string) ([]byte, error) {
+// LookupKubeconfig reads a kubeconfig as [Files.Kubeconfig] does.
+func LookupKubeconfig(ctx context.Context, s Store, name, secret string) ([]byte, error) {
 	f, err := s.Read(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look up secret %q in %s: %w", name, s, err)
+	if err == nil {
+		var kubeconfig []byte
+		if kubeconfig, err = f.Kubeconfig(name, secret); err == nil {
+			return kubeconfig, nil
+		}
 	}
-	kubeconfig, err := f.Secrets.Kubeconfig(name)
+	return nil, fmt.Errorf("look up the kubeconfig of location %q in %s: %w", name, s, err)
+}
+
+// Kubeconfig returns the kubeconfig of a secret, whether or not a location refers to it. If the secret has no name, it is the one of the location. The error is
+// [ErrNoSecret] or an [EncodingError] if there is none.
+func (f Files) Kubeconfig(name, secret string) ([]byte, error) {
+	if secret == "" {
+		registration, err := f.Lookup(name)
+		return registration.Kubeconfig, err
+	}
+	kubeconfig, err := f.Secrets.Kubeconfig(secret)
 	if err != nil {
-		return nil, fmt.Errorf("look up secret %q in %s: %w", name, s, err)
+		return nil, fmt.Errorf("secret %q of %s: %w", secret, secretsFile, err)
 	}
 	return kubeconfig, nil
 }

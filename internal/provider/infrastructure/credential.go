@@ -121,7 +121,7 @@ func issueToken(ctx context.Context, client *kube.Client, location infra.Locatio
 // registeredCredential returns the registered credentials if they are those that the plan keeps.
 func registeredCredential(ctx context.Context, store infra.Store, model, state infrastructureModel, diags *diag.Diagnostics) credential {
 	tried := fmt.Sprintf("Reading the credentials of location %q from the %s to keep them", model.Name.ValueString(), store)
-	raw, err := readKubeconfig(ctx, store, state)
+	raw, err := infra.LookupKubeconfig(ctx, store, state.Name.ValueString(), state.SecretName.ValueString())
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to update location", tried, err)
 		return credential{}
@@ -136,15 +136,6 @@ func registeredCredential(ctx context.Context, store infra.Store, model, state i
 		return credential{}
 	}
 	return credential{raw: raw, parsed: parsed}
-}
-
-// readKubeconfig returns the kubeconfig that a resource has registered. The location may refer to another one: infra.yml was edited.
-func readKubeconfig(ctx context.Context, store infra.Store, state infrastructureModel) ([]byte, error) {
-	if secret := state.SecretName.ValueString(); secret != "" {
-		return infra.LookupSecret(ctx, store, secret)
-	}
-	registration, err := infra.Lookup(ctx, store, state.Name.ValueString()) // imported, with a kubeconfig that is in infra.yml itself
-	return registration.Kubeconfig, err
 }
 
 // isUsable reports whether the credentials can be registered: they are valid, and the API server grants them what Brane needs if that is to be verified.

@@ -132,7 +132,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	kubeconfig := registration.Kubeconfig
 	if live.SecretName != model.SecretName.ValueString() {
 		// The credentials of the resource may be intact, although the location does not refer to them.
-		if kubeconfig, err = readKubeconfig(ctx, store, model); err != nil {
+		if kubeconfig, err = infra.LookupKubeconfig(ctx, store, name, model.SecretName.ValueString()); err != nil {
 			kubeconfig = nil // they are registered again with the location
 		}
 	}
@@ -178,7 +178,8 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	}
 	old := findTokenNamespace(ctx, store, state)
 	var credential credential
-	if keep := !model.Fingerprint.IsUnknown(); keep {
+	keep := !model.Fingerprint.IsUnknown()
+	if keep {
 		credential = registeredCredential(ctx, store, model, state, &resp.Diagnostics)
 	} else {
 		credential = r.newCredential(ctx, &model, config.credentials(ctx, &resp.Diagnostics), &resp.Diagnostics)
@@ -187,7 +188,12 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 		r.discardCredential(ctx, model.Cluster, credential, &resp.Diagnostics)
 		return
 	}
-	if err := infra.Register(ctx, store, model.toLocation(), credential.raw); err != nil {
+	if keep {
+		err = infra.RegisterAgain(ctx, store, model.toLocation(), state.SecretName.ValueString(), credential.raw)
+	} else {
+		err = infra.Register(ctx, store, model.toLocation(), credential.raw)
+	}
+	if err != nil {
 		r.discardCredential(ctx, model.Cluster, credential, &resp.Diagnostics)
 		diagnostic.AddError(&resp.Diagnostics, "Failed to update location", fmt.Sprintf("Updating location %q in the %s", name, store), err)
 		return

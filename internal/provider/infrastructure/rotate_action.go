@@ -126,7 +126,7 @@ func (a *rotateCredentialAction) rotate(ctx context.Context, name string, cluste
 	if _, err := credentials.WaitUntilAccepted(ctx, renewed, namespace, settling); err != nil {
 		return err
 	}
-	if err := infra.Register(ctx, store, registration.Location, made.raw); err != nil {
+	if err := infra.ReplaceKubeconfig(ctx, store, registration, made.raw); err != nil {
 		return err
 	}
 	registered = true
