@@ -121,12 +121,17 @@ func (s *DirectoryStore) readFiles() (Files, error) {
 
 // lockDirectory waits for the lock of the directory. The lock file is kept: removing it would race with other processes that wait for it.
 func (s *DirectoryStore) lockDirectory(ctx context.Context) (func(), error) {
-	if info, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+	info, err := os.Stat(s.dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil, ErrNoDirectory
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(s.dir, lockFile), flock.SetPermissions(0o600))
+	lock := flock.New(filepath.Join(s.dir, lockFile))
+	if err := createLock(lock.Path(), info); err != nil {
+		return nil, err
+	}
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("wait for the lock %s: %w", lock.Path(), context.Cause(ctx))
@@ -145,7 +150,7 @@ func (s *DirectoryStore) writeFile(w changedFile) error {
 	if s.inPlace {
 		return s.overwriteFile(path, w.data, mode)
 	}
-	return s.replaceFile(path, w.data, mode)
+	return s.replaceFile(path, path, w.data, mode)
 }
 
 // resolveFile returns the file of a name, with symbolic links resolved, and the mode to write it with: others may not read secrets.yml.
@@ -211,8 +216,8 @@ func temporaryPattern(path string) string { return "." + filepath.Base(path) + "
 
 var escapeGlob = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace
 
-// replaceFile replaces a file: it writes a temporary file beside it, syncs that to disk, and renames it.
-func (s *DirectoryStore) replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
+// replaceFile replaces a file: it writes a temporary file beside it, with the owner of an existing file, syncs that to disk, and renames it.
+func (s *DirectoryStore) replaceFile(path, existing string, data []byte, mode fs.FileMode) (err error) {
 	dir := filepath.Dir(path)
 	s.beforeStep("create " + filepath.Base(path))
 	f, err := os.CreateTemp(dir, temporaryPattern(path))
@@ -225,7 +230,8 @@ func (s *DirectoryStore) replaceFile(path string, data []byte, mode fs.FileMode)
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if err := keepOwner(f, path); err != nil {
+	mode, err = keepOwner(f, existing, mode)
+	if err != nil {
 		return err
 	}
 	if err := f.Chmod(mode); err != nil {

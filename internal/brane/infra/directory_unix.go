@@ -9,21 +9,52 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a new file the owner of the file that it replaces, if this process is permitted to: Brane may run as another user.
-func keepOwner(f *os.File, path string) error {
-	info, err := os.Stat(path)
+// keepOwner gives a new file the owner and the group of an existing one, as far as this process is permitted to: Brane may run as another user, and several
+// users may share the directory. It returns the mode to give the file: if it has another group, that gets only the permissions of all users.
+func keepOwner(f *os.File, existing string, mode fs.FileMode) (fs.FileMode, error) {
+	info, err := os.Stat(existing)
 	if errors.Is(err, fs.ErrNotExist) {
+		return mode, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return mode, nil
+	}
+	err = f.Chown(int(stat.Uid), int(stat.Gid))
+	if errors.Is(err, fs.ErrPermission) {
+		err = f.Chown(-1, int(stat.Gid))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return mode&^0o070 | mode&0o007<<3, nil
+	}
+	return mode, err
+}
+
+// createLock creates the lock file of a directory, unless it exists. Those in the group of the directory who may replace files may take the lock as well.
+func createLock(path string, dir fs.FileInfo) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := f.Chown(int(stat.Uid), int(stat.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
+	defer f.Close()
+	stat, ok := dir.Sys().(*syscall.Stat_t)
+	if !ok || dir.Mode()&0o020 == 0 {
+		return nil
 	}
-	return nil
+	err = f.Chown(-1, int(stat.Gid))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Chmod(0o660)
 }
 
 // syncDirectory syncs a rename to disk.

@@ -32,13 +32,13 @@ func (j journal) isInterrupted(text []byte) bool {
 	return bytes.Equal(text[written:], j.Before[min(written, len(j.Before)):])
 }
 
-// overwriteFile changes the content of a file in place. The file is opened before the journal exists, so that a write that is refused leaves none. A file that
-// does not exist is not mounted anywhere, and is created by renaming.
+// overwriteFile changes the content of a file in place. The file is opened before the journal exists, so that a write that is refused leaves none. Those who
+// can read the file can also read the journal. A file that does not exist is not mounted anywhere, and is created by renaming.
 func (s *DirectoryStore) overwriteFile(path string, data []byte, mode fs.FileMode) error {
 	s.beforeStep("open " + filepath.Base(path))
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.replaceFile(path, data, mode)
+		return s.replaceFile(path, path, data, mode)
 	}
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (s *DirectoryStore) overwriteFile(path string, data []byte, mode fs.FileMod
 	if err != nil {
 		return err
 	}
-	if err := s.replaceFile(journalPath(path), text, 0o600); err != nil {
+	if err := s.replaceFile(journalPath(path), path, text, mode); err != nil {
 		return err
 	}
 	return s.fillFile(f, data, mode)

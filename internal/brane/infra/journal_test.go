@@ -17,7 +17,13 @@ import (
 const nobody = 65532
 
 // runAsNobody runs a process as a user who is not root, and returns its output. The tests' own user is used if it is not root.
-func runAsNobody(t *testing.T, cmd *exec.Cmd, groups ...uint32) string {
+func runAsNobody(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	return runAs(t, cmd, syscall.Credential{Uid: nobody, Gid: nobody})
+}
+
+// runAs is runAsNobody for another user.
+func runAs(t *testing.T, cmd *exec.Cmd, user syscall.Credential) string {
 	t.Helper()
 	if os.Getuid() == 0 {
 		program, err := os.ReadFile(cmd.Path)
@@ -27,7 +33,7 @@ func runAsNobody(t *testing.T, cmd *exec.Cmd, groups ...uint32) string {
 		cmd.Path = filepath.Join(t.TempDir(), "test") // others cannot read the directory of a test program
 		writeFile(t, cmd.Path, string(program), 0o755)
 		openParents(t, cmd.Path)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody, Groups: groups}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &user}
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
