@@ -74,12 +74,17 @@ func (m infrastructureModel) identity() attribute.Identity {
 	return attribute.Identity{Name: m.Name, Cluster: m.Cluster}
 }
 
-// credentials decodes the credentials. All attributes are null if the object is unknown.
+// credentials decodes the credentials. All attributes are unknown if the object is.
 func (m infrastructureModel) credentials(ctx context.Context, diags *diag.Diagnostics) credentialsModel {
-	var model credentialsModel
-	if wanted := m.credentialsOrDefault(); !wanted.IsUnknown() {
-		diags.Append(wanted.As(ctx, &model, basetypes.ObjectAsOptions{})...)
+	wanted := m.credentialsOrDefault()
+	if wanted.IsUnknown() {
+		return credentialsModel{
+			ServiceAccount: types.StringUnknown(), Lifetime: timetypes.NewGoDurationUnknown(), RenewBefore: timetypes.NewGoDurationUnknown(), LongLived: types.BoolUnknown(),
+			RotationTriggers: types.MapUnknown(types.StringType), KubeconfigWO: types.StringUnknown(), KubeconfigWOVersion: types.Int64Unknown(),
+		}
 	}
+	var model credentialsModel
+	diags.Append(wanted.As(ctx, &model, basetypes.ObjectAsOptions{})...)
 	return model
 }
 

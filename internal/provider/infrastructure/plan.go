@@ -113,7 +113,7 @@ func (r *infrastructureResource) ModifyPlan(ctx context.Context, req resource.Mo
 	isSame := err != nil || !wanted.KubeconfigWO.IsNull() || keepsCluster(registered, plan.Address.ValueString(), client.Host()) // defaultAddress has reported an error
 	if isSame && plan.keepsCredential(ctx, state, registered, r.clients.Now(), &resp.Diagnostics) {
 		plan.Fingerprint, plan.ExpiresAt, plan.TokenSecret = state.Fingerprint, state.ExpiresAt, state.TokenSecret
-	} else if !config.Credentials.IsUnknown() && !wanted.LongLived.IsUnknown() {
+	} else if !wanted.LongLived.IsUnknown() {
 		if !wanted.LongLived.ValueBool() {
 			plan.TokenSecret = types.StringNull()
 		}

@@ -66,3 +66,27 @@ func TestPlanOfInfrastructure(t *testing.T) {
 		})
 	}
 }
+
+// Credentials that are not known yet may be a kubeconfig for another cluster than that of the provider's connection, and may need no connection.
+func TestPlanOfUnknownCredentials(t *testing.T) {
+	t.Setenv("KUBE_CONFIG_PATH", "")
+	config := acctest.Object{
+		"name": "compute", "namespace": "team", "registry": "198.51.100.10:50050", "callback_to": "http://198.51.100.10:50052", "verify_credentials": false, "credentials": acctest.Unknown,
+	}
+	for name, provider := range map[string]acctest.Object{
+		"no connection":      {},
+		"another connection": {"kubernetes": acctest.Object{"host": "https://203.0.113.1:6443", "insecure": true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := acctest.NewProtocol(t)
+			s.RequireNoErrors(s.Configure(acctest.MergeObjects(provider, acctest.Object{"control_plane": acctest.Object{"directory": t.TempDir()}}), false).Diagnostics)
+			plan := s.Plan("brane_infrastructure", config, false)
+			s.RequireNoErrors(plan.Diagnostics)
+			for name, value := range s.DecodeAttributes(s.Schemas.ResourceSchemas["brane_infrastructure"], plan.PlannedState) {
+				if isComputed := name == "address" || name == "token_secret" || name == "fingerprint" || name == "expires_at"; isComputed && value.IsKnown() {
+					t.Errorf("%s is planned as %s", name, value)
+				}
+			}
+		})
+	}
+}
