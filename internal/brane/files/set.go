@@ -15,9 +15,6 @@ import (
 
 // Set is a tree that is independent of runs, and that many runs can start with. Its keys are like those of a run, but have no deadline.
 type Set struct {
-	// Owner identifies who stores the set, so that an earlier owner does not delete it: see [Set.StoredOwner]. It contains no space, and may be empty.
-	Owner string
-
 	redis redis.UniversalClient
 	name  string
 }
@@ -56,7 +53,7 @@ func (s *Set) Store() (*Store, error) {
 	return Open(Config{Redis: s.redis, Run: "set--" + s.name, Deadline: time.Now().Add(setTime)})
 }
 
-// Put replaces the content of the set with these files. The old content stays valid until all new files are
+// Put replaces the content of the set with these files, and keeps its owners. The old content stays valid until all new files are
 // stored, and is then deleted. Existing files that are damaged are stored again: see [Store.Damage].
 func (s *Set) Put(ctx context.Context, content string, sources map[string]Source) (layer Layer, err error) {
 	store, err := s.Store()
@@ -73,8 +70,12 @@ func (s *Set) Put(ctx context.Context, content string, sources map[string]Source
 		}
 		return store.checkSentChunks(ctx)
 	})
+	var old setRecord
 	if err == nil {
-		err = s.publishRecord(ctx, store, strings.TrimSpace(string(layer)+" "+content+" "+s.Owner), needed)
+		old, err = s.readRecord(ctx)
+	}
+	if err == nil {
+		err = s.publishRecord(ctx, store, setRecord{layer, content, old.owners}.String(), needed)
 	}
 	if err != nil {
 		return "", fmt.Errorf("file set %q: %w", s.name, err)
@@ -103,21 +104,51 @@ func (s *Set) publishRecord(ctx context.Context, store *Store, record string, ne
 
 // Layer returns the set's content and its name, both empty if the set does not exist.
 func (s *Set) Layer(ctx context.Context) (layer Layer, content string, err error) {
-	layer, content, _, err = s.readRecord(ctx)
-	return layer, content, err
+	record, err := s.readRecord(ctx)
+	return record.layer, record.content, err
 }
 
-// StoredOwner returns the owner that has stored the set, empty if it had none or the set does not exist.
-func (s *Set) StoredOwner(ctx context.Context) (owner string, err error) {
-	_, _, owner, err = s.readRecord(ctx)
-	return owner, err
+// Owners returns who needs the set, as written by [Set.SetOwners].
+func (s *Set) Owners(ctx context.Context) ([]string, error) {
+	record, err := s.readRecord(ctx)
+	return record.owners, err
 }
 
-// readRecord reads the record of the set: its layer, content and owner, separated by spaces.
-func (s *Set) readRecord(ctx context.Context) (layer Layer, content, owner string, err error) {
+// SetOwners replaces the owners of the set: those who need it, of whom the last one deletes it. Owners are not empty and contain no space.
+func (s *Set) SetOwners(ctx context.Context, owners []string) error {
+	record, err := s.readRecord(ctx)
+	if err != nil {
+		return err
+	}
+	if record.layer == "" {
+		return fmt.Errorf("file set %q %w", s.name, ErrGone)
+	}
 	store, err := s.Store()
 	if err != nil {
-		return "", "", "", err
+		return err
+	}
+	record.owners = owners
+	return store.runCommand(ctx, "write the owners of the set", func(ctx context.Context) error {
+		return s.redis.Set(ctx, store.keyOf("set"), record.String(), redis.KeepTTL).Err()
+	})
+}
+
+// setRecord is the record of a set. Its parts are separated by spaces.
+type setRecord struct {
+	layer   Layer
+	content string
+	owners  []string
+}
+
+func (r setRecord) String() string {
+	return strings.Join(append([]string{string(r.layer), r.content}, r.owners...), " ")
+}
+
+// readRecord reads the record of the set, which is empty if the set does not exist.
+func (s *Set) readRecord(ctx context.Context) (setRecord, error) {
+	store, err := s.Store()
+	if err != nil {
+		return setRecord{}, err
 	}
 	var text string
 	err = store.runCommand(ctx, "read the reference to the files of the set", func(ctx context.Context) (err error) {
@@ -125,11 +156,11 @@ func (s *Set) readRecord(ctx context.Context) (layer Layer, content, owner strin
 		return err
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", "", "", err
+		return setRecord{}, err
 	}
 	id, rest, _ := strings.Cut(text, " ")
-	content, owner, _ = strings.Cut(rest, " ")
-	return Layer(id), content, owner, nil
+	content, owners, _ := strings.Cut(rest, " ")
+	return setRecord{Layer(id), content, strings.Fields(owners)}, nil
 }
 
 // Damage returns the files of the set that Redis has lost or that were changed: see [Store.Damage]. It removes the deadline of the set's

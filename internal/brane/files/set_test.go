@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -123,22 +124,32 @@ func runKeysOf(s *Set) (int, error) {
 	return int(all.Load()), err
 }
 
-// TestSetOwner checks that the record of a set has an owner or none, and that its content is read without the owner.
-func TestSetOwner(t *testing.T) {
+// TestSetOwners checks that the record of a set has owners or none, that new content keeps them, and that its content is read without them.
+func TestSetOwners(t *testing.T) {
 	client, ctx := dial(t, "redis://"+redistest.Start(t).Addr()), t.Context()
 	set, err := OpenSet(client, "corpus")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, owner := range []string{"", "one", "two", ""} {
-		set.Owner = owner
-		if _, err := set.Put(ctx, "content", map[string]Source{"a": {Content: []byte("alice")}}); err != nil {
+	if err := set.SetOwners(ctx, []string{"one"}); !errors.Is(err, ErrGone) {
+		t.Errorf("before the set exists: %v", err)
+	}
+	var owners []string
+	for i, next := range [][]string{{"one"}, {"one", "two"}, {"two"}, nil} {
+		want := fmt.Sprintf("content-%d", i)
+		if _, err := set.Put(ctx, want, map[string]Source{"a": {Content: []byte(want)}}); err != nil {
 			t.Fatal(err)
 		}
-		stored, err := set.StoredOwner(ctx)
-		_, content, contentErr := set.Layer(ctx)
-		if stored != owner || content != "content" || err != nil || contentErr != nil {
-			t.Errorf("the owner is %q and not %q, the content %q: %v, %v", stored, owner, content, err, contentErr)
+		for range 2 {
+			stored, err := set.Owners(ctx)
+			_, content, contentErr := set.Layer(ctx)
+			if !slices.Equal(stored, owners) || content != want || err != nil || contentErr != nil {
+				t.Errorf("the owners are %q and not %q, the content %q: %v, %v", stored, owners, content, err, contentErr)
+			}
+			owners = next
+			if err := set.SetOwners(ctx, owners); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -158,6 +158,14 @@ func (r *fileSetResource) storeFiles(ctx context.Context, set *files.Set, model 
 	return model.setDigests(ctx, diags)
 }
 
+// ownFiles makes this resource an owner of the stored set. That is last, because nothing would remove the owner of a resource that is in no state.
+func (m fileSetModel) ownFiles(ctx context.Context, set *files.Set, own []string, private privateWriter, diags *diag.Diagnostics) {
+	writeOwners(ctx, private, own, diags)
+	if err := addOwners(ctx, set, own); err != nil {
+		diagnostic.AddError(diags, "Failed to store file set", fmt.Sprintf("Adding this resource to the owners of file set %q in Redis", m.Name.ValueString()), err)
+	}
+}
+
 // setDigests sets the digest of each file.
 func (m *fileSetModel) setDigests(ctx context.Context, diags *diag.Diagnostics) bool {
 	if m.Files.IsNull() {

@@ -2,14 +2,16 @@ package fileset
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 )
 
-// ownerKey is the key of the private data that holds the owner with which this resource has stored the set.
+// ownerKey is the key of the private data that holds the owners of the set that this resource stands for: one, or several if it was imported.
 const ownerKey = "owner"
 
 // privateReader and privateWriter are what this package needs of the private data of a resource.
@@ -22,24 +24,42 @@ type (
 	}
 )
 
-// readOwner returns the owner in the private data, empty if there is none.
-func readOwner(ctx context.Context, private privateReader, diags *diag.Diagnostics) string {
+// readOwners returns the owners in the private data, none if it has none.
+func readOwners(ctx context.Context, private privateReader, diags *diag.Diagnostics) []string {
 	text, problems := private.GetKey(ctx, ownerKey)
 	diags.Append(problems...)
-	owner, _ := strconv.Unquote(string(text)) // an empty one is none
-	return owner
+	owners, _ := strconv.Unquote(string(text)) // an empty one is none
+	return strings.Fields(owners)
 }
 
-// writeOwner writes the owner into the private data.
-func writeOwner(ctx context.Context, private privateWriter, owner string, diags *diag.Diagnostics) {
-	diags.Append(private.SetKey(ctx, ownerKey, []byte(strconv.Quote(owner)))...)
+// writeOwners writes the owners into the private data.
+func writeOwners(ctx context.Context, private privateWriter, owners []string, diags *diag.Diagnostics) {
+	diags.Append(private.SetKey(ctx, ownerKey, []byte(strconv.Quote(strings.Join(owners, " "))))...)
 }
 
-// adoptOwner lets an imported resource own the set as it is stored, if it has an owner.
-func adoptOwner(ctx context.Context, set *files.Set, private privateWriter, diags *diag.Diagnostics) error {
-	owner, err := set.StoredOwner(ctx)
-	if err == nil && owner != "" {
-		writeOwner(ctx, private, owner, diags)
+// adoptOwners lets an imported resource own the set as it is stored, if it has owners.
+func adoptOwners(ctx context.Context, set *files.Set, private privateWriter, diags *diag.Diagnostics) error {
+	owners, err := set.Owners(ctx)
+	if err == nil && len(owners) > 0 {
+		writeOwners(ctx, private, owners, diags)
 	}
 	return err
+}
+
+// addOwners adds the owners of this resource to those of the set.
+func addOwners(ctx context.Context, set *files.Set, own []string) error {
+	owners, err := set.Owners(ctx)
+	if err != nil {
+		return err
+	}
+	others := otherOwners(owners, own)
+	if len(owners) == len(others)+len(own) {
+		return nil // the set has them
+	}
+	return set.SetOwners(ctx, append(others, own...))
+}
+
+// otherOwners returns the owners that are not those of this resource.
+func otherOwners(owners, own []string) []string {
+	return slices.DeleteFunc(slices.Clone(owners), func(owner string) bool { return slices.Contains(own, owner) })
 }

@@ -2,7 +2,6 @@
 package fileset
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -141,10 +140,9 @@ func (r *fileSetResource) Create(ctx context.Context, req resource.CreateRequest
 		diagnostic.AddError(&resp.Diagnostics, "Failed to store file set", fmt.Sprintf("Reading file set %q from Redis", model.Name.ValueString()), err)
 		return
 	}
-	set.Owner = rand.Text()
 	if r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
-		writeOwner(ctx, resp.Private, set.Owner, &resp.Diagnostics)
+		model.ownFiles(ctx, set, []string{rand.Text()}, resp.Private, &resp.Diagnostics)
 	}
 }
 
@@ -170,7 +168,7 @@ func (r *fileSetResource) Read(ctx context.Context, req resource.ReadRequest, re
 	}
 	if err == nil && model.SHA256.IsNull() {
 		if err = model.setImported(ctx, set); err == nil {
-			err = adoptOwner(ctx, set, resp.Private, &resp.Diagnostics)
+			err = adoptOwners(ctx, set, resp.Private, &resp.Diagnostics)
 		}
 	}
 	if err == nil {
@@ -227,11 +225,13 @@ func (r *fileSetResource) Update(ctx context.Context, req resource.UpdateRequest
 	if !ok {
 		return
 	}
-	// A set that was stored without an owner gets one.
-	set.Owner = cmp.Or(readOwner(ctx, req.Private, &resp.Diagnostics), rand.Text())
 	if r.storeFiles(ctx, set, &model, &resp.Diagnostics) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
-		writeOwner(ctx, resp.Private, set.Owner, &resp.Diagnostics)
+		own := readOwners(ctx, req.Private, &resp.Diagnostics)
+		if len(own) == 0 { // the set was imported, and had none
+			own = []string{rand.Text()}
+		}
+		model.ownFiles(ctx, set, own, resp.Private, &resp.Diagnostics)
 	}
 }
 
@@ -246,14 +246,17 @@ func (r *fileSetResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if !ok {
 		return
 	}
-	owner := readOwner(ctx, req.Private, &resp.Diagnostics)
-	stored, err := set.StoredOwner(ctx)
-	if err == nil && owner != "" && stored != "" && owner != stored {
-		resp.Diagnostics.AddWarning("File set kept", fmt.Sprintf("Deleting file set %q from Redis: another resource has stored it since, or this one when it was replaced with create_before_destroy. Its files stay in Redis, and are deleted with that resource.", model.Name.ValueString()))
-		return
-	}
-	if err == nil {
+	owners, err := set.Owners(ctx)
+	others := otherOwners(owners, readOwners(ctx, req.Private, &resp.Diagnostics))
+	switch {
+	case err != nil:
+	case len(others) == 0:
 		err = set.Delete(ctx)
+	default:
+		if err = set.SetOwners(ctx, others); err == nil {
+			resp.Diagnostics.AddWarning("File set kept", fmt.Sprintf("Deleting file set %q from Redis: another resource has stored it as well, or this one when it was replaced with create_before_destroy. "+
+				"Its files stay in Redis, and are deleted with that resource. If there is none, because its state was lost, import the file set and destroy it.", model.Name.ValueString()))
+		}
 	}
 	if err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to delete file set", fmt.Sprintf("Deleting file set %q from Redis", model.Name.ValueString()), err)
