@@ -1,7 +1,12 @@
 package infrastructure
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"strconv"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/credentials"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -47,4 +52,32 @@ func keepsCluster(data []byte, address, connection string) bool {
 		return true // nothing is registered, or its cluster is not that of the connection
 	}
 	return kube.ServerPath(r.Server) == kube.ServerPath(connection)
+}
+
+// tokenNamespaceKey is the private data with the namespace of the Secret that has the long-lived token of the state. The namespace of the location differs from it
+// if infra.yml was edited, and the kubeconfig may be lost when the token is revoked.
+const tokenNamespaceKey = "token_namespace"
+
+// writeTokenNamespace writes the private data if a kubeconfig has the long-lived token of a state.
+func writeTokenNamespace(ctx context.Context, private interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}, state infrastructureModel, kubeconfig *credentials.Kubeconfig, diags *diag.Diagnostics,
+) {
+	if kubeconfig == nil || state.TokenSecret.IsNull() || kubeconfig.TokenSecret() != state.TokenSecret.ValueString() {
+		return
+	}
+	if namespace, _, ok := kubeconfig.ServiceAccount(); ok {
+		diags.Append(private.SetKey(ctx, tokenNamespaceKey, []byte(strconv.Quote(namespace)))...)
+	}
+}
+
+// readTokenNamespace returns the namespace in the private data. Before it was written, it is that of the location.
+func readTokenNamespace(ctx context.Context, private interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+}, state infrastructureModel, diags *diag.Diagnostics,
+) string {
+	text, problems := private.GetKey(ctx, tokenNamespaceKey)
+	diags.Append(problems...)
+	namespace, _ := strconv.Unquote(string(text)) // an empty one is none
+	return cmp.Or(namespace, state.Namespace.ValueString())
 }

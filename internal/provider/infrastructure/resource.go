@@ -88,6 +88,7 @@ func (r *infrastructureResource) Create(ctx context.Context, req resource.Create
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, registeredKey, encodeRegistered(credential.parsed))...)
+	writeTokenNamespace(ctx, resp.Private, model, credential.parsed, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
@@ -149,6 +150,7 @@ func (r *infrastructureResource) Read(ctx context.Context, req resource.ReadRequ
 	if live.Name != "" {
 		model.refresh(live)
 	}
+	writeTokenNamespace(ctx, resp.Private, model, parsed, &resp.Diagnostics)
 	if faults != nil {
 		parsed = nil
 	}
@@ -176,7 +178,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	old := findTokenNamespace(ctx, store, state)
+	old := readTokenNamespace(ctx, req.Private, state, &resp.Diagnostics)
 	var credential credential
 	keep := !model.Fingerprint.IsUnknown()
 	if keep {
@@ -200,6 +202,7 @@ func (r *infrastructureResource) Update(ctx context.Context, req resource.Update
 	}
 	model.setCredential(credential.raw, credential.parsed)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, registeredKey, encodeRegistered(credential.parsed))...)
+	writeTokenNamespace(ctx, resp.Private, model, credential.parsed, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	if !model.SecretName.Equal(state.SecretName) {
 		if err := infra.RemoveUnusedSecret(ctx, store, state.SecretName.ValueString()); err != nil {
@@ -226,12 +229,11 @@ func (r *infrastructureResource) Delete(ctx context.Context, req resource.Delete
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	namespace := findTokenNamespace(ctx, store, model)
 	if err := infra.Unregister(ctx, store, name, model.SecretName.ValueString()); err != nil {
 		diagnostic.AddError(&resp.Diagnostics, "Failed to remove location", fmt.Sprintf("Removing location %q from the %s", name, store), err)
 		return
 	}
-	r.revokeCredential(ctx, model, namespace, &resp.Diagnostics)
+	r.revokeCredential(ctx, model, readTokenNamespace(ctx, req.Private, model, &resp.Diagnostics), &resp.Diagnostics)
 }
 
 // ImportState imports by "name", by "cluster/name" or by identity.
@@ -266,20 +268,6 @@ func missing(store infra.Store, registration infra.Registration, name string, er
 	default:
 		return nil, err
 	}
-}
-
-// findTokenNamespace returns the namespace of the long-lived token of a state. It differs from that of the location if infra.yml was edited. If the
-// token is not registered any more, it is that of the location.
-func findTokenNamespace(ctx context.Context, store infra.Store, state infrastructureModel) string {
-	if registration, err := infra.Lookup(ctx, store, state.Name.ValueString()); err == nil {
-		kubeconfig, err := credentials.Parse(registration.Kubeconfig)
-		if err == nil && kubeconfig.TokenSecret() == state.TokenSecret.ValueString() {
-			if namespace, _, ok := kubeconfig.ServiceAccount(); ok {
-				return namespace
-			}
-		}
-	}
-	return state.Namespace.ValueString()
 }
 
 // revokeCredential deletes the long-lived token of a state, which is in this namespace.

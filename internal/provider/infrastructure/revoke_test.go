@@ -19,8 +19,17 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/acctest"
 )
 
-// The refresh before a destroy reads a namespace that was edited in infra.yml. The token that never expires is in the namespace of its service account.
+// The refresh before a destroy reads a namespace that was edited in infra.yml. The token that never expires is in the namespace of its service account, also if
+// its kubeconfig is lost.
 func TestRevokeAfterTheNamespaceWasEdited(t *testing.T) {
+	for name, secrets := range map[string]string{"edited": "", "edited, and the kubeconfig is lost": "{}\n"} {
+		t.Run(name, func(t *testing.T) { testRevoke(t, secrets) })
+	}
+}
+
+// testRevoke edits infra.yml and, if there is a text for it, secrets.yml.
+func testRevoke(t *testing.T, secrets string) {
+	t.Helper()
 	token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"system:serviceaccount:team:brane","kubernetes.io/serviceaccount/secret.name":"brane-token-abcdefgh","kubernetes.io/serviceaccount/service-account.uid":"u1"}`)) + ".c2ln"
 	var mu sync.Mutex
 	var asked []string
@@ -66,6 +75,9 @@ func TestRevokeAfterTheNamespaceWasEdited(t *testing.T) {
 	s.RequireNoErrors(l.Refresh())
 
 	write(strings.Replace(locations, "namespace: team", "namespace: other", 1))
+	if secrets != "" {
+		acctest.NoError(t, os.WriteFile(filepath.Join(directory, "secrets.yml"), []byte(secrets), 0o600))
+	}
 	s.RequireNoErrors(l.Refresh())
 	s.RequireNoErrors(l.Apply(nil))
 	if !slices.Contains(asked, "DELETE /api/v1/namespaces/team/secrets/brane-token-abcdefgh") {
