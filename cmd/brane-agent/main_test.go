@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == asThief {
 		steal(os.Args[2:])
 	}
+	if len(os.Args) > 1 && os.Args[1] == asStraggler {
+		straggle(os.Args[2], os.Args[3])
+	}
 	if os.Getenv(asAgent) != "" {
 		main()
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ const exitReserved = 1
 // Limits for processes that the command left running: until SIGKILL has ended them, and until they have closed the pipes if it has not.
 const (
 	killTimeout  = 5 * time.Second
+	storeTimeout = 30 * time.Second // instead of killTimeout if the files are stored after that: a process that waits for a disk ends later
 	drainTimeout = 2 * time.Second
 )
 
@@ -161,9 +163,14 @@ func (p *process) reapChildren() {
 	}
 }
 
-// waitForOutput returns the exit code of a command that ended with this status, when everything it started is gone too and all output has arrived.
-func (p *process) waitForOutput(status unix.WaitStatus) (code int, err error) {
-	err = p.killStragglers()
+// waitForOutput returns the exit code of a command that ended with this status, when everything it started is gone too and all output has arrived. If the files of
+// the command are to be stored, a process that is not gone is an error, because it may still write to them.
+func (p *process) waitForOutput(ctx context.Context, status unix.WaitStatus, isStored bool) (code int, err error) {
+	timeout := killTimeout
+	if isStored {
+		timeout = storeTimeout
+	}
+	left := p.killStragglers(ctx, timeout)
 	for _, f := range p.outputs {
 		_ = f.SetReadDeadline(time.Now().Add(drainTimeout)) // pipes support deadlines
 	}
@@ -171,31 +178,52 @@ func (p *process) waitForOutput(status unix.WaitStatus) (code int, err error) {
 	for _, f := range p.outputs {
 		_ = f.Close() // all output has been read
 	}
-	if status.Signaled() {
-		return exitSignal + int(status.Signal()), errors.Join(fmt.Errorf("the command was terminated by signal %d (%s)", status.Signal(), unix.SignalName(status.Signal())), err)
+	switch {
+	case status.Signaled():
+		return exitSignal + int(status.Signal()), fmt.Errorf("the command was terminated by signal %d (%s)", status.Signal(), unix.SignalName(status.Signal()))
+	case isStored && left != nil:
+		return exitCode(left, ExitStageOut), left
 	}
-	return status.ExitStatus(), err
+	return status.ExitStatus(), nil
 }
 
-// killStragglers kills the processes that the command left running, because a process that still writes would make the snapshot inconsistent.
-func (p *process) killStragglers() error {
-	deadline := time.NewTimer(killTimeout)
+// killStragglers kills the processes that the command left running, because a process that still writes would make the snapshot inconsistent. It gives up after the
+// timeout, or when ctx ends.
+func (p *process) killStragglers(ctx context.Context, timeout time.Duration) error {
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		p.signalGroup(unix.SIGKILL)
-		for _, pid := range childPIDs() {
+		left := childPIDs()
+		for _, pid := range left {
 			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
 		}
 		select {
 		case <-p.orphans:
 			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%w, and the command left %s running, which cannot be killed and may still write: the files are not stored", context.Cause(ctx), describeProcesses(left))
 		case <-deadline.C:
-			return errors.New("a process that the command left running cannot be killed; its files may be incomplete")
+			return fmt.Errorf("the command left %s running, which cannot be killed and may still write, %s later: the files are not stored; let the command wait for it",
+				describeProcesses(left), timeout)
 		case <-tick.C:
 		}
 	}
+}
+
+// describeProcesses names the first of the processes that cannot be killed, and its user, who is often the reason.
+func describeProcesses(pids []int) string {
+	for _, pid := range pids {
+		proc := fmt.Sprintf("/proc/%d", pid)
+		name, err := os.ReadFile(filepath.Join(proc, "comm")) // of /proc
+		var stat unix.Stat_t
+		if err == nil && unix.Stat(proc, &stat) == nil {
+			return fmt.Sprintf("process %q of user %d", strings.TrimSpace(string(name)), stat.Uid)
+		}
+	}
+	return "a process"
 }
 
 // signalGroup sends a signal to the process group of the command.

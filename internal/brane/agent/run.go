@@ -216,7 +216,7 @@ func (r *runner) executeCommand(ctx context.Context, command, env []string, stdo
 	watchers.Go(func() { r.obeyCancel(ctx) })
 	status := <-p.ended
 	request := r.recordEnd()
-	code, err = p.waitForOutput(status)
+	code, err = p.waitForOutput(ctx, status, request == nil && status.Exited() && status.ExitStatus() == 0)
 	stop()
 	watchers.Wait()
 	if request != nil {
