@@ -61,6 +61,7 @@ type restoring struct {
 	fetches []*fetch // the least recently extended one is first
 	pieces  int      // pieces in pending chunks
 	empty   openedDirectory
+	setgid  bool         // new directories inherit the bit from the root, as on a volume with fsGroup
 	large   atomic.Int64 // when the last large file was completed, in nanoseconds
 }
 
@@ -82,7 +83,11 @@ func (s *Store) restoreTree(ctx context.Context, from entries, staged *Staged, d
 	defer root.Close() // nothing was written through the root itself
 	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(s.workerCount())
-	r := &restoring{store: s, root: root, reads: staged.Reads, stamps: staged.Stamps, group: group}
+	info, err := root.Stat(".")
+	if err != nil {
+		return fmt.Errorf("restore into %s: %w", dir, err)
+	}
+	r := &restoring{store: s, root: root, reads: staged.Reads, stamps: staged.Stamps, group: group, setgid: info.Mode()&fs.ModeSetgid != 0}
 	defer r.empty.close()
 	err = r.restoreAll(each, from)
 	// The first failed chunk ends the context; other errors are then only its consequence.
@@ -206,7 +211,7 @@ func (r *restoring) createDirectory(a *above) error {
 		return err
 	}
 	switch mode := e.Mode & chmodBits; {
-	case mode == 0o755:
+	case mode == 0o755 && !r.setgid:
 	case mode&0o700 == 0o700 && mode&^fs.ModePerm == 0:
 		if err := r.root.Chmod(e.Path, mode); err != nil {
 			return err

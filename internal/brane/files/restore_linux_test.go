@@ -59,3 +59,32 @@ func TestAMappedFileInMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestADirectoryWithASetgidBit checks that the bit that directories inherit from a volume with fs_group is no change of the step.
+func TestADirectoryWithASetgidBit(t *testing.T) {
+	t.Parallel()
+	s := open(t, dial(t, redistest.Start(t).URL()), "setgid")
+	directory := func(name string, mode os.FileMode) Entry { return Entry{Path: name, Mode: os.ModeDir | mode} }
+	tree, err := NewTree([]Entry{
+		directory("default", 0o755), directory("default/inside", 0o755), directory("open", 0o777), directory("own", 0o755|os.ModeSetgid), directory("own/inside", 0o755),
+		directory("readonly", 0o555),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, reads := range map[string]Patterns{"all": nil, "below": {"default/inside", "own/inside"}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Chmod(dir, 0o777|os.ModeSetgid); err != nil {
+				t.Fatal(err)
+			}
+			staged, err := stage(t.Context(), t, s, tree, reads, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same, err := snapshotLayer(t.Context(), s, dir, staged, nil, "step"); err != nil || same != staged.Layer {
+				t.Errorf("a snapshot of the restored directories is %s, %v; want %s", same, err, staged.Layer)
+			}
+		})
+	}
+}
