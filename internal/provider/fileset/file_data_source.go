@@ -47,15 +47,16 @@ func (d *fileDataSource) Metadata(_ context.Context, req datasource.MetadataRequ
 
 func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Reads one file that is stored in Redis, an output of a workflow run or a file of a `brane_file_set`, into the state or into a local file.",
+		MarkdownDescription: "Reads one file that is stored in Redis, one of the `outputs` of a workflow run or a file of a `brane_file_set`, into the state or into a local file. " +
+			"Other files of steps cannot be read.",
 		Attributes: map[string]schema.Attribute{
 			"run": schema.StringAttribute{
-				MarkdownDescription: "`id` of a `brane_workflow_run`. Conflicts with `file_set`.",
+				MarkdownDescription: "`id` of a `brane_workflow_run`. Exactly one of `run` and `file_set` must be set.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.ExactlyOneOf(path.MatchRoot("file_set")), stringvalidator.AlsoRequires(path.MatchRoot("outputs_digest"))},
 			},
 			"outputs_digest": schema.StringAttribute{
-				MarkdownDescription: "`outputs_digest` of the run.",
+				MarkdownDescription: "`outputs_digest` of the run, required with `run`. It is null until the run has succeeded.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("run"))},
 			},
@@ -70,14 +71,14 @@ func (d *fileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, r
 				Validators:          []validator.String{inputs.RelativePath()},
 			},
 			"save_to": schema.StringAttribute{
-				MarkdownDescription: "Path on the machine that runs Terraform to which the file is saved, of any size. The file is written atomically, and not written if it already has this content. " +
-					"Its content is then not stored in the state. The log shows the progress (`TF_LOG_PROVIDER=INFO`).",
+				MarkdownDescription: "Path on the machine that runs Terraform to which the file is saved, of any size. Its directory must exist. The file is written whenever Terraform reads the data source, which can be during a plan, " +
+					"atomically and with the stored permissions, but not if it already has this content. It stays when the data source is removed. Its content is not stored in the state. The log shows the progress (`TF_LOG_PROVIDER=INFO`).",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"size":    schema.Int64Attribute{MarkdownDescription: "Size in bytes.", Computed: true},
 			"sha256":  schema.StringAttribute{MarkdownDescription: "SHA-256 of the content, in hexadecimal.", Computed: true},
-			"content": schema.StringAttribute{MarkdownDescription: "Content of the file if it is UTF-8 text of at most 4 MiB and `save_to` is not set; null otherwise.", Computed: true},
+			"content": schema.StringAttribute{MarkdownDescription: "Content of the file if it is UTF-8 text of at most 4 MiB and `save_to` is not set; null otherwise, for example for a larger file.", Computed: true},
 		},
 	}
 }
