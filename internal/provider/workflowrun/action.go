@@ -50,11 +50,13 @@ var stateOnly = []string{"triggers", "wait", "engine", "on_interrupt", "timeouts
 
 // actionDescriptions are the descriptions of those attributes whose description in the resource does not hold for the action.
 var actionDescriptions = map[string]string{
-	"name":      "Name of the run: a DNS label of at most 40 characters. Each invocation gets its own `id`, which starts with this name.",
-	"retention": "How long the files of the run, including its outputs, stay in Redis, counted from its start, for example `72h`. At least `1h`. Defaults to `168h`.",
-	"outputs":   "Output files, by names of your choice. They are reported when the run has ended, and stay in Redis as long as `retention` specifies.",
-	"cluster":   clusterDescription,
-	"namespace": namespaceDescription,
+	"name":        "Name of the run: a DNS label of at most 40 characters. Each invocation gets its own `id`, which starts with this name.",
+	"retention":   "How long the files of the run, including its outputs, stay in Redis, counted from its start, for example `72h`. At least `1h`. Defaults to `168h`.",
+	"outputs":     "Output files, by names of your choice. They are reported when the run has ended, and stay in Redis as long as `retention` specifies.",
+	"labels":      "Labels of all Jobs and pods of the run. Those of `defaults` and of steps take precedence.",
+	"annotations": "Annotations of all Jobs and pods of the run. Those of `defaults` and of steps take precedence.",
+	"cluster":     clusterDescription,
+	"namespace":   namespaceDescription,
 	"submit_with": "Credentials to submit the Jobs with. `registered` uses those of the infrastructure, at the registered API server address, as Brane itself does. `provider` uses the provider's own, " +
 		"for an infrastructure whose address cannot be reached from the machine that runs Terraform. Conflicts with `namespace`, where the provider's own are always used. Defaults to `registered`.",
 	"defaults": "Default values for all steps. Map attributes (`env`, `env_from_secret`, `labels`, `annotations`, `node_selector`, `volumes`, `resource_claims`, `resources.requests`, `resources.limits`) and `security_context` are merged, with the step's value taking precedence. " +

@@ -1,6 +1,7 @@
 package workflowrun_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -61,7 +62,10 @@ func TestRunWorkflowTakesWhatTheResourceTakes(t *testing.T) {
 			t.Errorf("attribute %q: the action has it: %t, want %t", name, has, wants)
 		}
 	}
-	for name := range action {
+	for name, attribute := range action {
+		if regexp.MustCompile(`(?i)\bengine\b|\bwait = `).MatchString(attribute.Description) {
+			t.Errorf("attribute %q: the action has no engine: %s", name, attribute.Description)
+		}
 		if resource[name] == nil && name != "reuse" {
 			t.Errorf("attribute %q is none of the resource", name)
 		}
