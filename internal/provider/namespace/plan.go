@@ -116,7 +116,7 @@ func needPasswords(wanted, before map[string]registryModel, diags *diag.Diagnost
 	}
 }
 
-// planAdoption warns about the changes that adopting the namespace makes. An unreachable cluster is not an error yet.
+// planAdoption warns about the changes that adopting the namespace makes. An unreachable entry of `clusters` is not an error yet.
 func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceModel, diags *diag.Diagnostics) {
 	client, err := r.clients.Kubernetes(plan.Cluster)
 	if errors.Is(err, clients.ErrNotKnown) {
@@ -149,7 +149,7 @@ func (r *namespaceResource) planAdoption(ctx context.Context, plan namespaceMode
 // shownSecrets is how many names of Secrets a warning contains.
 const shownSecrets = 5
 
-// warnForeignSecrets warns that the service account could read or change Secrets that exist in a namespace before it is adopted.
+// warnForeignSecrets warns that the service account could read Secrets that exist in a namespace before it is adopted, or change them with `rules`.
 func warnForeignSecrets(ctx context.Context, client *kube.Client, spec namespace.Spec, diags *diag.Diagnostics) {
 	names, err := namespace.ForeignSecrets(ctx, client, spec)
 	var found string
