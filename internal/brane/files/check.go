@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,17 +16,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// checkPatience is short, as a user waits for the answer, but long enough for a server that was just started.
+// checkPatience is how long a check waits for the first answer. It is short, as the address may be wrong and a user waits for the answer, but
+// long enough for a server that was just started.
 const checkPatience = 3 * time.Second
+
+// checking repeats the commands of a check. Once a server has answered, they are repeated like all others: it starts, or its Cluster fails over.
+var checking = retrier{patience: defaultPatience, isTransient: isTransient}
 
 // Check checks a server before anything is stored on it: it answers, accepts the user, permits what the package needs, and keeps what is
 // stored. [ErrEvicts] is returned last, so that everything else is fine if the caller continues in spite of it.
 func Check(ctx context.Context, client redis.UniversalClient) (warnings []string, err error) {
-	try := func(command func(context.Context) error) error { return retryCommand(ctx, checkPatience, command) }
-	if err := try(func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
+	first := checking
+	first.silence = checkPatience
+	if err := first.run(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
 	}
-	var evicts error
+	var tooOld, evicts error
 	var mu sync.Mutex // the masters of a Cluster are asked concurrently
 	found := map[string]bool{}
 	warn := func(text string) {
@@ -33,27 +39,28 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 		defer mu.Unlock()
 		found[text] = true
 	}
-	err = eachMaster(ctx, client, func(ctx context.Context, master *redis.Client) error {
-		var info string
-		err := try(func(ctx context.Context) (err error) {
-			info, err = master.Info(ctx).Result()
-			return err
-		})
-		if errors.Is(err, ErrForbidden) {
+	visit := func(ctx context.Context, master *redis.Client) error {
+		info, err := master.Info(ctx).Result()
+		switch {
+		case err != nil && errors.Is(translateError(err), ErrForbidden):
 			warn("the redis user may not run INFO, so the version, memory policy and persistence of the server were not checked")
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		if err := checkVersion(infoField(info, "redis_version")); err != nil {
-			return err
+			mu.Lock()
+			defer mu.Unlock()
+			tooOld = err
+			return nil
 		}
 		if late := clockSkew(ctx, master); late.Abs() >= maxSkew {
 			warn(fmt.Sprintf("the clocks of redis and of the client differ by %s: the files of a run expire too early or too late by as much", late.Abs().Round(time.Second)))
 		}
 		if infoField(info, "aof_enabled") == "0" {
 			switch save, err := master.ConfigGet(ctx, "save").Result(); {
+			case err != nil && (!isReply(err) || isTransient(err)):
+				return err
 			case err != nil: // managed services reject CONFIG
 				warn("the redis user may not run CONFIG GET, so it was not checked whether redis saves snapshots; it has no append-only file")
 			case save["save"] == "":
@@ -69,9 +76,11 @@ func Check(ctx context.Context, client redis.UniversalClient) (warnings []string
 			evicts = fmt.Errorf("check redis: %w: its maxmemory-policy is %s, and only noeviction keeps every file; set it with CONFIG SET maxmemory-policy noeviction", ErrEvicts, policy)
 		}
 		return nil
-	})
+	}
+	// All masters are asked again, because in a fail-over they become others.
+	err = checking.run(ctx, func(ctx context.Context) error { return eachMaster(ctx, client, visit) })
 	warnings = slices.Sorted(maps.Keys(found))
-	if err != nil {
+	if err = cmp.Or(tooOld, err); err != nil {
 		return warnings, fmt.Errorf("check redis: %w", err)
 	}
 	if err := checkPermissions(ctx, client); err != nil {
@@ -145,7 +154,7 @@ func checkPermissions(ctx context.Context, client redis.UniversalClient) error {
 	if err := runTrials(ctx, client, writing); err != nil {
 		return err
 	}
-	err := retryCommand(ctx, checkPatience, func(ctx context.Context) error {
+	err := checking.run(ctx, func(ctx context.Context) error {
 		subscription := client.Subscribe(ctx, name)
 		defer subscription.Close() // nothing was written
 		_, err := subscription.ReceiveTimeout(ctx, checkPatience)
@@ -160,7 +169,7 @@ func checkPermissions(ctx context.Context, client redis.UniversalClient) error {
 // runTrials runs the commands in one round trip.
 func runTrials(ctx context.Context, client redis.UniversalClient, trials []trial) error {
 	var failed trial
-	err := retryCommand(ctx, checkPatience, func(ctx context.Context) error {
+	err := checking.run(ctx, func(ctx context.Context) error {
 		answers, _ := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, t := range trials {
 				t.send(ctx, p)

@@ -21,21 +21,20 @@ const (
 	lastPause  = 2 * time.Second
 )
 
-// retryCommand runs one command until it succeeds, fails permanently, or has failed for the duration of patience.
-func retryCommand(ctx context.Context, patience time.Duration, command func(context.Context) error) error {
-	return retrier{patience, isTransient, nil}.run(ctx, command)
-}
+// defaultPatience is long enough for a restart of Redis.
+const defaultPatience = 2 * time.Minute
 
 // retrier repeats commands.
 type retrier struct {
-	patience    time.Duration
+	patience    time.Duration // how long a command may fail
+	silence     time.Duration // how long it may fail without an answer of a server; 0 means patience
 	isTransient func(error) bool
 	outage      *outage // collects which commands fail; may be nil
 }
 
-// run is retryCommand with the settings of the retrier.
+// run runs one command until it succeeds, fails permanently, or has failed for too long.
 func (r retrier) run(ctx context.Context, command func(context.Context) error) (err error) {
-	var failing time.Time
+	var failing, silent time.Time
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		sent := time.Now()
 		err = command(ctx)
@@ -50,7 +49,13 @@ func (r retrier) run(ctx context.Context, command func(context.Context) error) (
 			r.outage.beginFailure(sent)
 			defer func() { r.outage.endFailure(err == nil || errors.Is(err, redis.Nil)) }()
 		}
-		if !r.isTransient(err) || time.Since(failing) > r.patience-pause {
+		if isReply(err) {
+			silent = time.Time{}
+		} else if silent.IsZero() {
+			silent = time.Now()
+		}
+		isSilent := r.silence > 0 && !silent.IsZero() && time.Since(silent) > r.silence-pause
+		if !r.isTransient(err) || isSilent || time.Since(failing) > r.patience-pause {
 			return translateError(err)
 		}
 		r.outage.continueFailure(translateError(err), time.Now())
@@ -69,6 +74,12 @@ func (r retrier) run(ctx context.Context, command func(context.Context) error) (
 // or clients too many, cannot write its snapshot, or a Cluster moves a slot for longer than the client follows.
 var transientReplies = []string{
 	"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "NOREPLICAS", "MISCONF", "MOVED", "ASK", "BUSY ", "ERR max number of clients",
+}
+
+// isReply reports whether an error is an answer of a server.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
 }
 
 // isTransient reports whether the same command may succeed a moment later.

@@ -21,7 +21,7 @@ type Config struct {
 	Run      string        // [a-z0-9-]+, so that no key contains a brace or colon by accident
 	Deadline time.Time     // when Redis deletes every key of the run; absolute, so that it is never refreshed
 	Parallel int           // chunks in flight; 0 means 4: more connections are not faster
-	Patience time.Duration // how long a failing command is retried; 0 means 2 minutes, long enough for a restart of Redis
+	Patience time.Duration // how long a failing command is retried; 0 means 2 minutes
 	// Waiting is called while commands fail for longer than a few seconds and are repeated, and when they succeed again; may be nil.
 	Waiting Waiting
 	// Skipped is called for each socket or named pipe that [Store.Snapshot] does not store; may be nil.
@@ -69,7 +69,7 @@ func Open(c Config) (*Store, error) {
 		s.parallel = 4
 	}
 	if s.patience <= 0 {
-		s.patience = 2 * time.Minute
+		s.patience = defaultPatience
 	}
 	s.wire = make(chan struct{}, s.parallel)
 	s.buffers = make(chan []byte, s.workerCount()+1)
@@ -117,7 +117,7 @@ func (s *Store) retryCommand(ctx context.Context, command func(context.Context) 
 	if s.returns {
 		again = func(err error) bool { return isTransient(err) || errors.Is(translateError(err), ErrPassword) }
 	}
-	return retrier{s.patience, again, s.outage}.run(ctx, command)
+	return retrier{patience: s.patience, isTransient: again, outage: s.outage}.run(ctx, command)
 }
 
 // setValue writes one value with the run's deadline.

@@ -116,7 +116,7 @@ func TestRunUserIsCreatedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The store itself would wait for its user.
-			if err := retryCommand(ctx, time.Minute, func(ctx context.Context) error { return s.redis.Ping(ctx).Err() }); !errors.Is(err, ErrPassword) {
+			if err := checking.run(ctx, func(ctx context.Context) error { return s.redis.Ping(ctx).Err() }); !errors.Is(err, ErrPassword) {
 				t.Errorf("without its user, it says %v", err)
 			}
 			ended := make(chan error, 1)
