@@ -4,8 +4,7 @@ resource "brane_workflow_run" "nightly" {
 
   wait        = false
   report_path = "${path.module}/nightly.html"
-  timeouts    = { create = "12h" } # the run is stopped after this time
-  retention   = "72h"
+  retention   = "72h" # the run is stopped after this time
 
   engine = { # the pod that runs the workflow
     labels    = { "example.org/team" = "imaging" }
@@ -16,6 +15,7 @@ resource "brane_workflow_run" "nightly" {
     work = {
       image   = "busybox:1.37"
       command = ["sh", "-c", "sleep 3; echo done > /data/result"]
+      timeout = "12h"
     }
   }
 
