@@ -81,8 +81,7 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 		return false // the objects belong to another run, which a destroy must not delete
 	case errors.As(err, &continues) && !errors.Is(err, context.Canceled):
 		status = workflow.RunRunning
-		diagnostic.AddError(diags, "Failed to finish run", fmt.Sprintf("Running %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
-		diags.AddWarning("Run continues", fmt.Sprintf("The running steps of %q were not stopped. Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.spec.ID))
+		model.reportUnfinished(diags, run, err, applyAgain)
 	case errors.As(err, &continues):
 		status = workflow.RunRunning
 		diags.AddError("Run detached", fmt.Sprintf("Interrupted while running %q in namespace %q. on_interrupt is \"detach\", so its Jobs keep running. "+
@@ -129,6 +128,9 @@ func (m workflowRunModel) reportUnfinished(diags *diag.Diagnostics, run *workflo
 		diags.AddError("Run timed out", fmt.Sprintf("%s: %v.\n\n%s Raise timeouts.%s if the run needs more time. %s", tried, err, stopped, limit.Operation, again))
 	default:
 		m.reportError(diags, "Failed to finish run", tried, err)
+		if continues := new(workflow.StepsContinueError); errors.As(err, &continues) {
+			diags.AddWarning("Run continues", fmt.Sprintf("The running steps of %q were not stopped. %s", run.spec.ID, again))
+		}
 	}
 }
 

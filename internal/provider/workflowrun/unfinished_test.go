@@ -16,6 +16,21 @@ import (
 	"github.com/braneframework/terraform-provider-brane/internal/provider/attribute"
 )
 
+// Whoever invoked an action learns that steps continue after an outage.
+func TestContinuingStepsAreReported(t *testing.T) {
+	client, err := kube.New(&rest.Config{Host: "https://203.0.113.7:6443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := &workflowRun{spec: &workflow.Spec{ID: "nightly-1", Namespace: "brane"}, clients: engine.Clients{Kube: client}}
+	var diags diag.Diagnostics
+	workflowRunModel{}.reportUnfinished(&diags, run, &workflow.StepsContinueError{Err: errors.New("refused")}, invokeAgain(invoking))
+	const want = `The running steps of "nightly-1" were not stopped. The next invocation runs all steps again, because reuse is not set.`
+	if warnings := diags.Warnings(); diags.ErrorsCount() != 1 || len(warnings) != 1 || warnings[0].Summary() != "Run continues" || warnings[0].Detail() != want {
+		t.Errorf("got  %q\nwant an error, and the warning %s", diags, want)
+	}
+}
+
 // The error of a run that has not finished says why, what its steps do, and how to continue, in the resource and in the action.
 func TestUnfinishedRunsAreExplained(t *testing.T) {
 	client, err := kube.New(&rest.Config{Host: "https://203.0.113.7:6443"})
