@@ -55,13 +55,13 @@ func (d *Digest) UnmarshalText(text []byte) (err error) {
 
 func (d Digest) shortText() string { return d.String()[:12] }
 
-// putChunk stores one chunk with the run's deadline. NX keeps a chunk without a deadline as it is if a late attempt sends it again.
+// putChunk stores one chunk until the run's deadline. NX keeps a chunk without a deadline as it is if a late attempt sends it again.
 func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
 	err := s.transferChunk(ctx, "write chunk "+d.shortText(), func(ctx context.Context) error {
 		return s.redis.SetArgs(ctx, s.chunkKey(d), content, redis.SetArgs{Mode: "NX", ExpireAt: s.deadline}).Err()
 	})
 	if errors.Is(err, redis.Nil) { // it exists already
-		err = nil
+		_, err = s.extendChunk(ctx, d)
 	}
 	if err == nil {
 		s.sent.addChunk(d)
@@ -69,11 +69,13 @@ func (s *Store) putChunk(ctx context.Context, d Digest, content []byte) error {
 	return err
 }
 
-// hasChunk reports whether a chunk exists already, as after an interrupted upload, and need not be sent.
-func (s *Store) hasChunk(ctx context.Context, d Digest) (found bool, err error) {
+// extendChunk reports whether a chunk exists already, as after an interrupted upload, and need not be sent. An earlier execution may have stored it, so it
+// extends the deadline of the chunk to that of the store if it is earlier.
+func (s *Store) extendChunk(ctx context.Context, d Digest) (found bool, err error) {
 	err = s.transferChunk(ctx, "look for chunk "+d.shortText(), func(ctx context.Context) error {
-		n, err := s.redis.Exists(ctx, s.chunkKey(d)).Result()
-		found = n == 1
+		var exists *redis.IntCmd
+		_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) { exists = s.extendKey(ctx, p, s.chunkKey(d)) })
+		found = exists.Val() == 1
 		return err
 	})
 	return found, err

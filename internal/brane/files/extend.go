@@ -46,7 +46,7 @@ func (x *Extender) Extend(ctx context.Context, results map[ResultKey]Record) (co
 			needed[record.Base] = false // only its manifest, unless it is the layer of another result
 		}
 	}
-	records, err := x.extendKeys(ctx, "extend the deadline of commits and logs", keys)
+	records, err := x.store.extendKeys(ctx, "extend the deadline of commits and logs", keys)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (x *Extender) extendChunks(ctx context.Context, chunks []Digest) (found boo
 		}
 	}
 	x.mu.Unlock()
-	exist, err := x.extendKeys(ctx, "extend the deadline of chunks", slices.Collect(maps.Keys(fresh)))
+	exist, err := x.store.extendKeys(ctx, "extend the deadline of chunks", slices.Collect(maps.Keys(fresh)))
 	if err != nil {
 		return false, err
 	}
@@ -162,8 +162,7 @@ func (x *Extender) extendChunks(ctx context.Context, chunks []Digest) (found boo
 }
 
 // extendKeys extends the deadline of keys, many in one round trip, and returns those that exist.
-func (x *Extender) extendKeys(ctx context.Context, what string, keys []string) (exist map[string]bool, err error) {
-	s := x.store
+func (s *Store) extendKeys(ctx context.Context, what string, keys []string) (exist map[string]bool, err error) {
 	exist = map[string]bool{}
 	for some := range slices.Chunk(keys, batch) {
 		var answers []*redis.IntCmd
@@ -171,9 +170,7 @@ func (x *Extender) extendKeys(ctx context.Context, what string, keys []string) (
 			answers = answers[:0]
 			_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 				for _, key := range some {
-					// It returns 0 both for a key that does not exist and for one that expires later.
-					p.Do(ctx, "expireat", key, s.deadline.Unix(), "gt")
-					answers = append(answers, p.Exists(ctx, key))
+					answers = append(answers, s.extendKey(ctx, p, key))
 				}
 			})
 			return err
@@ -188,4 +185,11 @@ func (x *Extender) extendKeys(ctx context.Context, what string, keys []string) (
 		}
 	}
 	return exist, nil
+}
+
+// extendKey extends the deadline of a key to that of the store if it is earlier. What has no deadline keeps none. The answer is 1 if the key exists.
+func (s *Store) extendKey(ctx context.Context, p redis.Pipeliner, key string) *redis.IntCmd {
+	// It returns 0 both for a key that does not exist and for one that expires later. Do would add 16 kB to the agent, for all types of answers.
+	_ = p.Process(ctx, redis.NewIntCmd(ctx, "expireat", key, s.deadline.Unix(), "gt")) // it is only queued
+	return p.Exists(ctx, key)
 }

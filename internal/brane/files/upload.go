@@ -71,7 +71,7 @@ func (s *Store) runUpload(ctx context.Context, add func(*upload) error) error {
 // upload.
 func (u *upload) putChunk(d Digest, content []byte) error {
 	if !u.fresh.Load() {
-		found, err := u.store.hasChunk(u.ctx, d)
+		found, err := u.store.extendChunk(u.ctx, d)
 		if err != nil {
 			return err
 		}
