@@ -141,24 +141,43 @@ func (x *Extender) extendFiles(ctx context.Context, layer Layer) (found bool, er
 
 // extendChunks extends the chunks that were not extended before, and reports whether all exist.
 func (x *Extender) extendChunks(ctx context.Context, chunks []Digest) (found bool, err error) {
-	fresh := map[string]Digest{}
+	fresh := map[Digest]bool{}
 	x.mu.Lock()
 	for _, d := range chunks {
 		if !x.extended[d] {
-			fresh[x.store.chunkKey(d)] = d
+			fresh[d] = true
 		}
 	}
 	x.mu.Unlock()
-	exist, err := x.store.extendKeys(ctx, "extend the deadline of chunks", slices.Collect(maps.Keys(fresh)))
+	missing, err := x.store.extendChunks(ctx, slices.Collect(maps.Keys(fresh)))
 	if err != nil {
 		return false, err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for key := range exist {
-		x.extended[fresh[key]] = true
+	for d := range fresh {
+		x.extended[d] = x.extended[d] || !missing[d]
 	}
-	return len(exist) == len(fresh), nil
+	return len(missing) == 0, nil
+}
+
+// extendChunks extends the deadline of chunks and returns those that do not exist.
+func (s *Store) extendChunks(ctx context.Context, chunks []Digest) (missing map[Digest]bool, err error) {
+	keys := make([]string, len(chunks))
+	for i, d := range chunks {
+		keys[i] = s.chunkKey(d)
+	}
+	exist, err := s.extendKeys(ctx, "extend the deadline of chunks", keys)
+	if err != nil {
+		return nil, err
+	}
+	missing = map[Digest]bool{}
+	for i, d := range chunks {
+		if !exist[keys[i]] {
+			missing[d] = true
+		}
+	}
+	return missing, nil
 }
 
 // extendKeys extends the deadline of keys, many in one round trip, and returns those that exist.

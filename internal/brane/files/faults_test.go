@@ -123,7 +123,7 @@ func TestInputsExceedClusterMemory(t *testing.T) {
 	}
 	client := dial(t, cluster.URL())
 	s := open(t, client, "full")
-	_, err := s.PutInputs(t.Context(), map[string]Source{"large": {Content: make([]byte, 30<<20)}})
+	_, err := s.PutInputs(t.Context(), map[string]Source{"large": {Content: noise(1, 30<<20)}})
 	var full *FullError
 	if !errors.As(err, &full) || full.Free > 3*8<<20 || full.Free < 8<<20 {
 		t.Errorf("PutInputs says %v", err)

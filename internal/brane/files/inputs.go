@@ -13,9 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Source is the content of one input: Content, the local file at Path, or the files of a Set.
@@ -29,48 +26,70 @@ type Source struct {
 // dirMode is the mode of directories that only contain inputs.
 const dirMode = fs.ModeDir | 0o755
 
+// inputs are the inputs of a run, before they are stored.
+type inputs struct {
+	tree    Tree // without the digests of what is not in a set
+	sources map[string]Source
+	sets    map[string]setFiles // by the paths of the inputs
+	copied  map[string]bool     // the paths that are in sets
+}
+
 // PutInputs stores the inputs of a run under their paths and returns their layer. Chunks that exist are not sent again. A [FullError] is
 // returned before anything is sent.
 func (s *Store) PutInputs(ctx context.Context, sources map[string]Source) (Layer, error) {
+	in, err := s.openInputs(ctx, sources)
+	if err != nil {
+		return "", fmt.Errorf("run %s: %w", s.run, err)
+	}
+	if err := s.checkFreeMemory(ctx, in); err != nil {
+		return "", err
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.sets)) {
+		if err := s.copyChunks(ctx, in.sets[name].store, listChunks(in.sets[name].tree)); err != nil {
+			return "", fmt.Errorf("run %s: input %q: file set %q: %w", s.run, name, sources[name].Set.Set, err)
+		}
+	}
+	if err := s.runUpload(ctx, in.addFiles); err != nil {
+		return "", err
+	}
+	return s.PutTree(ctx, in.tree)
+}
+
+// openInputs finds out which files the inputs have.
+func (s *Store) openInputs(ctx context.Context, sources map[string]Source) (inputs, error) {
+	in := inputs{sources: sources, sets: map[string]setFiles{}, copied: map[string]bool{}}
 	entries, err := inputEntries(sources)
 	if err != nil {
-		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
+		return in, fmt.Errorf("inputs: %w", err)
 	}
-	copied := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		if sources[name].Set.Set == "" {
 			continue
 		}
-		taken, err := s.copySet(ctx, sources[name].Set, name)
-		if err != nil {
-			return "", fmt.Errorf("run %s: input %q: %w", s.run, name, err)
+		if in.sets[name], err = s.readSet(ctx, sources[name].Set); err != nil {
+			return in, fmt.Errorf("input %q: %w", name, err)
 		}
-		for _, e := range taken {
-			copied[e.Path] = true
+		for _, e := range in.sets[name].listBelow(name) {
+			in.copied[e.Path] = true
+			entries = append(entries, e)
 		}
-		entries = append(entries, taken...)
 	}
-	t, err := NewTree(entries)
-	if err != nil {
-		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
+	if in.tree, err = NewTree(entries); err != nil {
+		return in, fmt.Errorf("inputs: %w", err)
 	}
-	if err := s.checkFreeMemory(ctx, t.Size()); err != nil {
-		return "", fmt.Errorf("run %s: inputs: %w", s.run, err)
-	}
-	err = s.runUpload(ctx, func(u *upload) error {
-		for _, e := range t.entries {
-			if e.IsFile() && !copied[e.Path] {
-				if err := u.addInput(e, sources[e.Path]); err != nil {
-					return fmt.Errorf("run %s: input %q: %w", s.run, e.Path, err)
-				}
+	return in, nil
+}
+
+// addFiles adds the files that are not in a set.
+func (in inputs) addFiles(u *upload) error {
+	for _, e := range in.tree.entries {
+		if e.IsFile() && !in.copied[e.Path] {
+			if err := u.addInput(e, in.sources[e.Path]); err != nil {
+				return fmt.Errorf("run %s: input %q: %w", u.store.run, e.Path, err)
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return "", err
 	}
-	return s.PutTree(ctx, t)
+	return nil
 }
 
 // inputEntries returns an entry for every file, with its current size, and for every directory above one.
@@ -157,34 +176,6 @@ func openUnchanged(before fs.FileInfo, open func() (*os.File, error)) opener {
 		}
 		return f, f, nil
 	}
-}
-
-// checkFreeMemory compares the required memory with what the server, or all masters together, have left, if they report it. Without the permission to
-// ask, a user learns it only when a command fails.
-func (s *Store) checkFreeMemory(ctx context.Context, need int64) error {
-	var mu sync.Mutex // the masters of a Cluster are asked concurrently
-	var free int64
-	limited := true
-	err := s.runOnEachMaster(ctx, "read its memory limits", func(ctx context.Context, master *redis.Client) error {
-		info, err := master.Info(ctx, "memory").Result()
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		limit := infoNumber(info, "maxmemory")
-		limited = limited && limit > 0
-		free += max(limit-infoNumber(info, "used_memory"), 0)
-		return nil
-	})
-	if err != nil {
-		return ignoreForbidden(err)
-	}
-	// Headers, the manifest and the allocator need up to 2 %.
-	if need += need / 50; limited && need > free {
-		return &FullError{Need: need, Free: free}
-	}
-	return nil
 }
 
 func infoField(info, name string) string {

@@ -217,39 +217,47 @@ func (s *Store) deleteOtherChunks(ctx context.Context, but []Digest) error {
 	return nil
 }
 
-// copySet copies a set's chunks into the run and returns the set's entries below a directory. The server copies them itself if it has all
-// keys.
-func (s *Store) copySet(ctx context.Context, from Reference, directory string) ([]Entry, error) {
+// setFiles is the content of a set.
+type setFiles struct {
+	store *Store
+	tree  Tree
+}
+
+// readSet returns the content of a set, which must be the one that is referred to.
+func (s *Store) readSet(ctx context.Context, from Reference) (setFiles, error) {
 	set, err := OpenSet(s.redis, from.Set)
 	if err != nil {
-		return nil, err
+		return setFiles{}, err
 	}
 	source, err := set.Store()
 	if err != nil {
-		return nil, err
+		return setFiles{}, err
 	}
 	layer, content, err := set.Layer(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
+		return setFiles{}, fmt.Errorf("file set %q: %w", from.Set, err)
 	}
 	if content != from.Content {
-		return nil, fmt.Errorf("file set %q: the content %.12s %w", from.Set, from.Content, ErrGone)
+		return setFiles{}, fmt.Errorf("file set %q: the content %.12s %w", from.Set, from.Content, ErrGone)
 	}
 	t, err := source.Tree(ctx, layer)
 	if err != nil {
-		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
+		return setFiles{}, fmt.Errorf("file set %q: %w", from.Set, err)
 	}
-	if err := s.copyChunks(ctx, source, listChunks(t)); err != nil {
-		return nil, fmt.Errorf("file set %q: %w", from.Set, err)
-	}
+	return setFiles{source, t}, nil
+}
+
+// listBelow returns the entries of the set below a directory, and the directory.
+func (f setFiles) listBelow(directory string) []Entry {
 	entries := []Entry{{Path: directory, Mode: dirMode}}
-	for e := range t.All() {
+	for e := range f.tree.All() {
 		e.Path = path.Join(directory, e.Path)
 		entries = append(entries, e)
 	}
-	return entries, nil
+	return entries
 }
 
+// copyChunks copies a set's chunks into the run. The server copies them itself if it has all keys.
 func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) error {
 	if _, cluster := s.redis.(*redis.ClusterClient); cluster {
 		return s.resendChunks(ctx, from, chunks) // the two keys of a chunk may be on different masters

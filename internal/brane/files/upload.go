@@ -22,6 +22,8 @@ type upload struct {
 	bytes int                // of the batch
 	ready func(*Entry) error // called for each entry when all of it is stored, in the order in which they were added; may be nil
 	queue []queued
+	// note is called instead of storing a chunk, to find out what an upload would store; usually nil.
+	note func(d Digest, size int)
 }
 
 // queued is an entry that is not stored yet, or follows one that is not.
@@ -70,6 +72,10 @@ func (s *Store) runUpload(ctx context.Context, add func(*upload) error) error {
 // putChunk stores a chunk. It asks whether a chunk exists only as long as the last one did: a new tree costs one request, and a repeated one no
 // upload.
 func (u *upload) putChunk(d Digest, content []byte) error {
+	if u.note != nil {
+		u.note(d, len(content))
+		return nil
+	}
 	if !u.fresh.Load() {
 		found, err := u.store.extendChunk(u.ctx, d)
 		if err != nil {
