@@ -129,6 +129,27 @@ func TestResolveFollowsLinksInside(t *testing.T) {
 	}
 }
 
+func TestTracePathNamesLinksAndTheirTargets(t *testing.T) {
+	tree, err := NewTree([]Entry{
+		{Path: "d", Mode: os.ModeDir | 0o755}, {Path: "d/e", Mode: os.ModeDir | 0o755}, {Path: "d/e/f", Mode: 0o644},
+		{Path: "latest", Mode: os.ModeSymlink | 0o777, Link: "to-d/e/f"},
+		{Path: "loop", Mode: os.ModeSymlink | 0o777, Link: "loop"},
+		{Path: "outside", Mode: os.ModeSymlink | 0o777, Link: "../x"},
+		{Path: "to-d", Mode: os.ModeSymlink | 0o777, Link: "d"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{
+		"d/e/f": {"d", "d/e", "d/e/f"}, "latest": {"d", "d/e", "d/e/f", "latest", "to-d", "to-d/e", "to-d/e/f"}, "d/x": {"d", "d/x"}, "loop": {"loop"},
+		"outside": {"..", "../x", "outside"},
+	} {
+		if got := slices.Compact(slices.Sorted(slices.Values(tree.TracePath(name)))); !slices.Equal(got, want) {
+			t.Errorf("%s is decided by %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestDeleteLeavesNothing checks that the keys of one run are deleted, with and without a deadline, and the keys of others remain.
 func TestDeleteLeavesNothing(t *testing.T) {
 	client := dial(t, redistest.Start(t).URL())

@@ -230,23 +230,42 @@ func checkLink(target string) (reason string) {
 // Resolve is Lookup that follows symbolic links inside the tree, at the end of the path and within it. It does not find what a link outside
 // of the tree points to.
 func (t Tree) Resolve(name string) (Entry, bool) {
+	e, _, found := t.followLinks(name)
+	return e, found
+}
+
+// TracePath returns the paths that decide what Resolve finds: the path, those that links on it lead to, and the directories and links above them.
+func (t Tree) TracePath(name string) []string {
+	_, followed, _ := t.followLinks(name)
+	var all []string
+	for _, name := range followed {
+		for ; name != "."; name = path.Dir(name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// followLinks is Resolve that also returns the path, and those that links on it lead to.
+func (t Tree) followLinks(name string) (e Entry, followed []string, found bool) {
 	for range 40 { // the limit of Linux
+		followed = append(followed, name)
 		e, found := t.Lookup(name)
 		if found && e.Mode&fs.ModeSymlink == 0 {
-			return e, true
+			return e, followed, true
 		}
 		if found && path.IsAbs(e.Link) {
-			return Entry{}, false
+			return Entry{}, followed, false
 		}
 		if found {
 			name = path.Join(path.Dir(name), e.Link)
 			continue
 		}
 		if name, found = t.throughLink(name); !found {
-			return Entry{}, false
+			return Entry{}, followed, false
 		}
 	}
-	return Entry{}, false
+	return Entry{}, followed, false
 }
 
 // throughLink replaces the first directory of a path that is a link.

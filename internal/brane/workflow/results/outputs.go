@@ -76,7 +76,7 @@ func (s *Store) omitUnwritten(tree files.Tree, paths []string) []string {
 	})
 }
 
-// readTree returns the merged files of the run. The files in paths must not conflict.
+// readTree returns the merged files of the run. The files in paths must not conflict, nor the links that lead to them.
 func (s *Store) readTree(ctx context.Context, result workflow.Result, paths []string) (files.Tree, error) {
 	var parents []files.Parent
 	leaves, ancestry := s.graph.Leaves(func(step string) bool { return result.Steps[step].Status != workflow.Succeeded })
@@ -90,7 +90,9 @@ func (s *Store) readTree(ctx context.Context, result workflow.Result, paths []st
 	tree, conflicts := files.Union(parents, ancestry)
 	wanted := map[string]bool{}
 	for _, path := range paths {
-		wanted[path] = true
+		for _, decisive := range tree.TracePath(path) {
+			wanted[decisive] = true
+		}
 	}
 	for _, conflict := range conflicts {
 		if wanted[conflict.Path] { // other paths may conflict

@@ -63,6 +63,12 @@ func commitFiles(t *testing.T, store *Store, step string, contents map[string]st
 			t.Fatal(err)
 		}
 	}
+	commitDirectory(t, store, step, directory)
+}
+
+// commitDirectory commits a step that has left this directory.
+func commitDirectory(t *testing.T, store *Store, step, directory string) {
+	t.Helper()
 	stored, err := store.Files().Snapshot(t.Context(), directory, nil, nil, step)
 	if err != nil {
 		t.Fatal(err)
@@ -309,5 +315,51 @@ func TestFindGone(t *testing.T) {
 	}
 	if gone, _, err := store.FindGone(t.Context(), nil); err != nil || len(gone) > 0 {
 		t.Errorf("of nothing %q are gone, %v", gone, err)
+	}
+}
+
+// TestOutputsBehindLinksConflict checks that steps conflict whose links, or the files to which these lead, decide what an output is.
+func TestOutputsBehindLinksConflict(t *testing.T) {
+	write := func(path, content string) error {
+		return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o600))
+	}
+	for name, tt := range map[string]struct {
+		run    func(directory, step string) error
+		output string
+	}{
+		"the target of a link": {func(directory, step string) error {
+			return errors.Join(write(filepath.Join(directory, "model-1"), step), os.Symlink("model-1", filepath.Join(directory, "latest")))
+		}, "latest"},
+		"a link above": {func(directory, step string) error {
+			return errors.Join(write(filepath.Join(directory, step, "model"), step), os.Symlink(step, filepath.Join(directory, "current")))
+		}, "current/model"},
+		"a file above": {func(directory, step string) error {
+			if step == "right" {
+				return write(filepath.Join(directory, "current"), step)
+			}
+			return write(filepath.Join(directory, "current", "model"), step)
+		}, "current/model"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, _ := openResults(t, workflowtest.Graph(t, "left", "right"))
+			for _, step := range []string{"left", "right"} {
+				directory := t.TempDir()
+				if err := errors.Join(tt.run(directory, step), write(filepath.Join(directory, "log"), step), write(filepath.Join(directory, "fine"), "same")); err != nil {
+					t.Fatal(err)
+				}
+				commitDirectory(t, store, step, directory)
+			}
+			result, err := store.Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var conflict *files.ConflictError
+			if _, outputs, err := store.TakeOutputs(t.Context(), result, []string{tt.output}, 1000); !errors.As(err, &conflict) {
+				t.Errorf("TakeOutputs returns %v, %v", outputs, err)
+			}
+			if _, outputs, err := store.TakeOutputs(t.Context(), result, []string{"fine"}, 1000); err != nil || string(outputs["fine"].Content) != "same" {
+				t.Errorf("of a file without a conflict, TakeOutputs returns %v, %v", outputs, err)
+			}
+		})
 	}
 }
