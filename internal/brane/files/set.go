@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -257,16 +258,25 @@ func (f setFiles) listBelow(directory string) []Entry {
 	return entries
 }
 
-// copyChunks copies a set's chunks into the run. The server copies them itself if it has all keys.
+// copyChunks copies a set's chunks into the run, as far as it does not have them: their deadlines are extended like those of other chunks that exist, so that
+// kept outputs have none. The server copies the others itself if it has all keys.
 func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) error {
-	if _, cluster := s.redis.(*redis.ClusterClient); cluster {
-		return s.resendChunks(ctx, from, chunks) // the two keys of a chunk may be on different masters
+	missing, err := s.extendChunks(ctx, chunks)
+	if err != nil {
+		return err
 	}
-	for some := range slices.Chunk(chunks, batch) {
+	for _, d := range chunks {
+		s.sent.addChunk(d)
+	}
+	absent := slices.Collect(maps.Keys(missing))
+	if _, cluster := s.redis.(*redis.ClusterClient); cluster {
+		return s.resendChunks(ctx, from, absent) // the two keys of a chunk may be on different masters
+	}
+	for some := range slices.Chunk(absent, batch) {
 		err := s.runCommand(ctx, "copy chunks", func(ctx context.Context) error {
 			_, err := sendPipeline(ctx, s.redis, func(p redis.Pipeliner) {
 				for _, d := range some {
-					// If the key exists, COPY does not change it; the copy of a chunk without a deadline would have none.
+					// The copy of a chunk without a deadline would have none.
 					p.Copy(ctx, from.chunkKey(d), s.chunkKey(d), databaseOf(s.redis), false)
 					p.ExpireAt(ctx, s.chunkKey(d), s.deadline)
 				}
@@ -275,9 +285,6 @@ func (s *Store) copyChunks(ctx context.Context, from *Store, chunks []Digest) er
 		})
 		if err != nil {
 			return err
-		}
-		for _, d := range some {
-			s.sent.addChunk(d)
 		}
 	}
 	lost, err := s.findMissingChunks(ctx, chunks)

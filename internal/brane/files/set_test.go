@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -151,5 +152,48 @@ func TestSetOwners(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestSetIsCopiedAgainUntilTheLaterDeadline checks that a run that uses a set again keeps its copies as long as it needs them, and kept outputs permanently.
+func TestSetIsCopiedAgainUntilTheLaterDeadline(t *testing.T) {
+	for name, client := range map[string]redis.UniversalClient{"one server": dial(t, redistest.Start(t).URL()), "a Cluster": dial(t, redistest.StartCluster(t).URL())} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			set, err := OpenSet(client, "set")
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := digestOf(nil).String()
+			if _, err := set.Put(ctx, content, map[string]Source{"kept": {Content: noise(1, 2*ChunkSize)}, "other": {Content: noise(2, 2*ChunkSize)}}); err != nil {
+				t.Fatal(err)
+			}
+			s, sources := open(t, client, "run"), map[string]Source{"in": {Set: Reference{"set", content}}}
+			layer, err := s.PutInputs(ctx, sources)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tree, err := s.Tree(ctx, layer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := s.Keep(ctx, []string{"in/kept"}, tree, 0); err != nil {
+				t.Fatal(err)
+			}
+			next := later(t, s)
+			for _, latest := range []*Store{next, s} {
+				if _, err := latest.PutInputs(ctx, sources); err != nil {
+					t.Fatal(err)
+				}
+				for path, want := range map[string]time.Duration{"in/kept": -1, "in/other": time.Duration(next.deadline.Unix()) * time.Second} {
+					e, _ := tree.Lookup(path)
+					for _, d := range e.Chunks {
+						if at := client.ExpireTime(ctx, s.chunkKey(d)).Val(); at != want {
+							t.Errorf("a chunk of %s expires at %s, want %s", path, at, want)
+						}
+					}
+				}
+			}
+		})
 	}
 }
